@@ -1,0 +1,1 @@
+"""A standalone OAuth 2.1 and OpenID Connect authorization server."""

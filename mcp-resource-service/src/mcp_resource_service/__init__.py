@@ -1,0 +1,1 @@
+"""An MCP server behind OAuth, and REST endpoints beside it."""

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Fills .venv from a hashed lock: install.sh run|dev PYTHON. uv when it is there, else pip. Nothing is
+# installed that the lock does not name; the members of this workspace go in without their dependencies.
+set -eu
+cd "$(dirname "$0")/.."
+lock=requirements/$1.lock
+python=$2
+
+fail() { # fail WHAT HINT
+    printf 'error: %s\nhint: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+command -v "$python" >/dev/null 2>&1 || fail "$python is not on the PATH" "install Python 3.11 or newer, or run: make run PYTHON=/path/to/python3"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$python" --version 2>&1) is too old" "install Python 3.11 or newer, or run: make run PYTHON=python3.13"
+"$python" -c 'import venv, ensurepip' 2>/dev/null ||
+    fail "this Python has no venv or no pip" "on Debian and Ubuntu: apt-get install python3-venv python3-pip"
+
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+if command -v uv >/dev/null 2>&1; then
+    pip() { uv pip "$@"; }
+    export VIRTUAL_ENV=.venv UV_COMPILE_BYTECODE=1
+else
+    pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+fi
+pip install --quiet --require-hashes -r "$lock"
+pip install --quiet --no-deps --no-build-isolation -e shared-security -e auth-service -e mcp-resource-service -e e2e-tests

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Writes every *.lock from the pyproject files: `make lock`. Needs uv. dev.lock is the superset;
+# the others are narrowed from it, so one version of a package runs everywhere.
+set -eu
+cd "$(dirname "$0")/.."
+
+compile() { # compile LOCK SOURCE...
+    lock=$1
+    shift
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+        --no-emit-package mcp-oauth2-security-common --no-emit-package mcp-oauth2-auth-service \
+        --no-emit-package mcp-oauth2-mcp-resource-service --no-emit-package mcp-oauth2-local-stack \
+        "$@" --output-file "requirements/$lock.lock"
+}
+
+members="shared-security/pyproject.toml auth-service/pyproject.toml mcp-resource-service/pyproject.toml e2e-tests/pyproject.toml"
+# shellcheck disable=SC2086 # the list is meant to split
+compile dev $members --all-extras --group pyproject.toml:dev "$@"
+# shellcheck disable=SC2086
+compile run $members --all-extras --group pyproject.toml:build --constraint requirements/dev.lock
+compile auth-service auth-service/pyproject.toml --constraint requirements/dev.lock
+compile mcp-resource-service mcp-resource-service/pyproject.toml --constraint requirements/dev.lock
+compile build --group pyproject.toml:build --constraint requirements/dev.lock

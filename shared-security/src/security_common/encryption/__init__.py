@@ -1,0 +1,1 @@
+"""Field encryption: keyring, envelope, context binding."""

@@ -1,0 +1,1 @@
+"""The audit journal: event, chain, group commit, shipping, checkpoints."""

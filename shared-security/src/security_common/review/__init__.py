@@ -1,0 +1,1 @@
+"""Reading the trail: search, verify, report, detection rules."""

@@ -1,0 +1,35 @@
+"""Settings of the library, prefix SECURITY_. Every secret comes from a file; none has a default."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["SecuritySettings"]
+
+
+class SecuritySettings(BaseSettings):
+    """Read from the environment where the library is used without a service around it."""
+
+    model_config = SettingsConfigDict(env_prefix="SECURITY_", frozen=True)
+
+    audit_dir: Path = Field(
+        default=Path("logs/audit"),
+        description="Folder of the audit journals; each service and process has its own slot below it.",
+    )
+    audit_chain_key_file: Path | None = Field(
+        default=None,
+        description="File with the key of the journal's HMAC chain: 32 random bytes, base64url.",
+    )
+    audit_checkpoint_key_file: Path | None = Field(
+        default=None,
+        description="PEM file with the RSA private key that signs the journal's checkpoints.",
+    )
+    encryption_key_file: Path | None = Field(
+        default=None,
+        description="Keyring file for field encryption (`security-common keys generate`). One Fernet key works too.",
+    )
+    pseudonym_key_file: Path | None = Field(
+        default=None,
+        description="File with the key of keyed pseudonyms and subject references: 32 random bytes, base64url.",
+    )
