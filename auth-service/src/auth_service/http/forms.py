@@ -1,0 +1,98 @@
+"""Form bodies and query strings, read strictly: what two parsers could read differently is refused."""
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote_to_bytes
+
+from auth_service.errors import InvalidRequest
+from auth_service.http.messages import HttpRequest
+
+__all__ = ["Form", "parse_form", "parse_query"]
+
+_FORM = "application/x-www-form-urlencoded"
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_MAX_FIELDS = 64
+_REPEATABLE = frozenset({"resource"})
+
+
+class Form:
+    """The parameters of one request. A value that is empty counts as left out (RFC 6749 section 3.1)."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def get(self, name: str) -> str | None:
+        """The first value, or None when it is absent or empty."""
+        values = self._values.get(name)
+        return (values[0] or None) if values else None
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value that is not empty."""
+        return tuple(value for value in self._values.get(name, ()) if value)
+
+    def require(self, name: str) -> str:
+        """The value. Raises `InvalidRequest` naming the parameter."""
+        value = self.get(name)
+        if value is None:
+            raise InvalidRequest(f"{name} is missing")
+        return value
+
+    def subset(self, names: Iterable[str]) -> dict[str, str]:
+        """The named parameters that are there."""
+        found = ((name, self.get(name)) for name in names)
+        return {name: value for name, value in found if value is not None}
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """Names that stand more than once and must not (RFC 6749 section 3.1); `resource` may (RFC 8707)."""
+        return tuple(name for name, values in self._values.items() if len(values) > 1 and name not in _REPEATABLE)
+
+    def refuse_repeated(self) -> None:
+        """Raises `InvalidRequest` when a parameter stands twice: which of the two counted would be a guess."""
+        if self.repeated:
+            raise InvalidRequest("a parameter is repeated; each may stand once")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def as_mapping(self) -> Mapping[str, str]:
+        """The first value of each parameter that is not empty."""
+        return {name: values[0] for name, values in self._values.items() if values[0]}
+
+
+def parse_form(request: HttpRequest) -> Form:
+    """The body as a form; repeated parameters are refused. Raises `InvalidRequest`."""
+    if request.media_type != _FORM:
+        raise InvalidRequest(f"Content-Type must be {_FORM}")
+    charset = _CHARSET.search(request.header("content-type") or "")
+    if charset is not None and charset[1].lower() not in {"utf-8", "utf8"}:
+        raise InvalidRequest("the charset must be UTF-8")
+    form = Form(_decode(request.body))
+    form.refuse_repeated()
+    return form
+
+
+def parse_query(request: HttpRequest) -> Form:
+    """The query string; repeated parameters stay, for the caller to judge. Raises `InvalidRequest`."""
+    return Form(_decode(request.query_string))
+
+
+def _decode(raw: bytes) -> Iterable[tuple[str, str]]:
+    fields = [field for field in raw.split(b"&") if field]
+    if len(fields) > _MAX_FIELDS:
+        raise InvalidRequest(f"more than {_MAX_FIELDS} parameters")
+    for field in fields:
+        name, _, value = field.partition(b"=")
+        yield _decode_part(name), _decode_part(value)
+
+
+def _decode_part(raw: bytes) -> str:
+    if _BROKEN_ESCAPE.search(raw):
+        raise InvalidRequest("a parameter has a broken percent-encoding")
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("a parameter is not UTF-8") from error

@@ -1,0 +1,92 @@
+"""What a room's handler is given and what it gives back; neither knows the web framework."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, TypeAlias
+
+__all__ = ["Answer", "Endpoint", "Handler", "HttpRequest"]
+
+_MEDIA_TYPE = re.compile(r"\s*([^;\s]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request, its body read whole and within the limit.
+
+    `source_address` is the client's IP address behind declared proxies; `trace_id` is 32 hex digits. `query_string`
+    and `body` are raw: `forms.parse_query` and `forms.parse_form` read them, strictly.
+    """
+
+    method: str
+    path: str
+    query_string: bytes
+    raw_headers: Sequence[tuple[bytes, bytes]] = field(repr=False)
+    body: bytes = field(repr=False)
+    source_address: str
+    trace_id: str
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, or None; `name` in lower case."""
+        wanted = name.encode("ascii")
+        return next((value.decode("latin-1") for key, value in self.raw_headers if key == wanted), None)
+
+    def headers(self, name: str) -> list[str]:
+        """Every value of a header; `name` in lower case."""
+        wanted = name.encode("ascii")
+        return [value.decode("latin-1") for key, value in self.raw_headers if key == wanted]
+
+    @property
+    def media_type(self) -> str:
+        """The media type of the body in lower case, without parameters; empty when none is named."""
+        found = _MEDIA_TYPE.match(self.header("content-type") or "")
+        return found[1].lower() if found else ""
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name; a broken header counts as none."""
+        jar: SimpleCookie = SimpleCookie()
+        try:
+            for line in self.headers("cookie"):
+                jar.load(line)
+        except CookieError:
+            return {}
+        return {name: morsel.value for name, morsel in jar.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One response. Header names are in lower case; a name may stand more than once (`set-cookie`)."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler: TypeAlias = Callable[[HttpRequest], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A route as its room offers it: app.py makes the router and the OpenAPI document from the same list.
+
+    `operations` holds one OpenAPI 3.1 operation object for each method, keyed in lower case; HEAD follows GET.
+    `cross_origin` lets scripts of any origin call it (CORS); never set where a cookie or a redirect is involved.
+    `max_body_bytes` bounds what is read of the request. `metadata` is what the endpoint adds to the discovery
+    documents, for example `{"userinfo_endpoint": "/oauth2/userinfo"}`: paths are made absolute there.
+    """
+
+    path: str
+    handler: Handler
+    operations: Mapping[str, Mapping[str, Any]]
+    cross_origin: bool = False
+    max_body_bytes: int = 64 * 1024
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods it answers, in upper case."""
+        named = tuple(method.upper() for method in self.operations)
+        return (*named, "HEAD") if "GET" in named else named

@@ -1,0 +1,1 @@
+"""Signing keys: made, published, rotated and dropped without a person (RFC 7517, RFC 7638). Keys: `auth:keys*`."""
