@@ -1,1 +1,22 @@
-"""The `security-common` command."""
+"""The `security-common` command. Each group lives in a module of its own and is imported when it is called."""
+
+import sys
+
+from cyclopts import App
+
+from security_common.errors import SecurityError
+
+__all__ = ["app", "main"]
+
+app = App(name="security-common", help="Personal data, keys and the audit trail of MCP servers.", version_flags=[])
+app.command("security_common.cli.pii:app", name="pii")
+
+
+def main() -> None:
+    """Run a command; an error a person can act on becomes an `error:` and a `hint:` line and exit status 1."""
+    try:
+        app()
+    except SecurityError as error:
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        print(f"error: {error.description}{hint}", file=sys.stderr)
+        sys.exit(1)

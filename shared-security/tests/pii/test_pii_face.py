@@ -1,0 +1,43 @@
+"""The public face that tools and other rooms build on."""
+
+from dataclasses import fields
+
+import pytest
+
+from security_common import get_pii_detector
+from security_common.pii import Finding, PIIKind, mask_findings
+
+EXAMPLE = "고객 정보: 홍길동님 (hong@example.com, 010-1234-5678)"
+
+
+def test_the_documented_example_is_found_in_order() -> None:
+    found = get_pii_detector().scan_text(EXAMPLE)
+
+    assert [(one.kind, EXAMPLE[one.start : one.end]) for one in found] == [
+        (PIIKind.PERSON, "홍길동"),
+        (PIIKind.EMAIL, "hong@example.com"),
+        (PIIKind.PHONE, "010-1234-5678"),
+    ]
+
+
+def test_a_finding_has_no_place_for_the_value() -> None:
+    assert [field.name for field in fields(Finding)] == ["kind", "start", "end", "score", "why"]
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (EXAMPLE, "고객 정보: 홍*동님 (h***@example.com, 010-****-5678)"),
+        ("주민등록번호 880101-1234568", "주민등록번호 880101-1******"),
+        ("카드 4111-1111-1111-1111", "카드 ****-****-****-1111"),
+        ("사업자등록번호 220-81-62517", "사업자등록번호 220-81-*****"),
+        ("접속 203.0.113.77", "접속 203.0.*.*"),
+    ],
+)
+def test_a_mask_leaves_what_its_owner_recognises(text: str, masked: str) -> None:
+    detector = get_pii_detector()
+
+    assert detector.mask_pii(text) == masked
+    assert detector.mask_text(text) == masked
+    assert mask_findings(text, detector.scan_text(text)) == masked
+    assert detector.mask_text(masked) == masked
