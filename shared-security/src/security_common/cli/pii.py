@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Annotated, TextIO
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from security_common.errors import SecurityError
 from security_common.pii import get_pii_detector
@@ -14,6 +14,8 @@ from security_common.pii import get_pii_detector
 __all__ = ["app"]
 
 app = App(name="pii", help="Find or mask personal data in a file, or in a pipe with `-`.")
+
+Source = Annotated[str, Parameter(allow_leading_hyphen=True)]
 
 
 class UnreadableFile(SecurityError):
@@ -35,7 +37,7 @@ def _open(source: str) -> Iterator[TextIO]:
 
 
 @app.command
-def scan(source: str) -> None:
+def scan(source: Source) -> None:
     """List what is found, a line each: line and column, kind, score and reason. Never the value."""
     detector = get_pii_detector()
     with _open(source) as file:
@@ -45,7 +47,7 @@ def scan(source: str) -> None:
 
 
 @app.command
-def mask(source: str) -> None:
+def mask(source: Source) -> None:
     """Write the text with everything found masked."""
     detector = get_pii_detector()
     with _open(source) as file:
