@@ -1,7 +1,7 @@
 """`security-common pii`: what the detector sees in a file or a pipe."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -25,7 +25,7 @@ class UnreadableFile(SecurityError):
 
 
 @contextmanager
-def _open(source: str) -> Iterator[TextIO]:
+def _open(source: str) -> Generator[TextIO]:
     if source == "-":
         yield sys.stdin
         return
