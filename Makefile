@@ -20,6 +20,12 @@ check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -m "not compose and not clients and not deep"
 
+test-clients: $(VENV)/.clients ## real clients: Chromium, the TypeScript SDK, the conformance suite
+	$(BIN)/pytest -q -m clients
+
+docs: $(VENV)/.dev ## write docs/configuration.md from the settings
+	$(BIN)/python -m local_stack.configuration_page docs/configuration.md
+
 lock: ## renew requirements/*.lock (needs uv)
 	sh requirements/lock.sh --upgrade
 
@@ -31,4 +37,9 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	@sh requirements/install.sh dev "$(PYTHON)"
 	@touch $@
 
-.PHONY: help check test lock
+$(VENV)/.clients: $(VENV)/.dev requirements/clients.lock e2e-tests/clients/package-lock.json
+	@sh requirements/install.sh clients "$(PYTHON)"
+	@sh e2e-tests/clients/install.sh
+	@touch $@
+
+.PHONY: help check test test-clients docs lock

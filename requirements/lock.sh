@@ -21,3 +21,4 @@ compile run $members --all-extras --group pyproject.toml:build --constraint requ
 compile auth-service auth-service/pyproject.toml --constraint requirements/dev.lock
 compile mcp-resource-service mcp-resource-service/pyproject.toml --constraint requirements/dev.lock
 compile build --group pyproject.toml:build --constraint requirements/dev.lock
+compile clients requirements/clients.in --constraint requirements/dev.lock

@@ -1,0 +1,29 @@
+"""The fenced blocks of a Markdown page: what the tests of the documentation run."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Fence", "read_fences"]
+
+_FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """One block: its language (`sh`), its tags (`run`, `docker`, `external`, `output`), its text and first line."""
+
+    language: str
+    tags: frozenset[str]
+    text: str
+    line: int
+
+
+def read_fences(page: Path) -> tuple[Fence, ...]:
+    """Every fenced block of the page, in order."""
+    content = page.read_text(encoding="utf-8")
+    fences: list[Fence] = []
+    for match in _FENCE.finditer(content):
+        language, *tags = match["info"].split() or [""]
+        fences.append(Fence(language, frozenset(tags), match["text"], content.count("\n", 0, match.start()) + 1))
+    return tuple(fences)
