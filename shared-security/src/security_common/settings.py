@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["SecuritySettings"]
@@ -28,6 +28,10 @@ class SecuritySettings(BaseSettings):
     encryption_key_file: Path | None = Field(
         default=None,
         description="Keyring file for field encryption (`security-common keys generate`). One Fernet key works too.",
+    )
+    encryption_key: SecretStr | None = Field(
+        default=None,
+        description="The keyring itself, for platforms that hand secrets over in the environment. The file wins.",
     )
     pseudonym_key_file: Path | None = Field(
         default=None,

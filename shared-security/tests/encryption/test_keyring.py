@@ -1,0 +1,166 @@
+"""The keyring: its states, its file, and the keys it refuses."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from security_common.encryption import (
+    EncryptionKeyMissing,
+    EncryptionKeyWeak,
+    EncryptionService,
+    Keyring,
+    KeyringInvalid,
+    KeyState,
+    open_encryption_service,
+)
+from security_common.settings import SecuritySettings
+
+
+def keys(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from security_common.cli import main; main()", "keys", *map(str, arguments)]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SECURITY_")}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=inherited | environment, encoding="utf-8"
+    )
+
+
+def test_a_keyring_survives_its_file(tmp_path: Path) -> None:
+    ring = Keyring.generate().add()
+    ring = ring.promote(ring.keys[-1].key_id).retire(ring.keys[0].key_id, destroy=True)
+    path = tmp_path / "keyring.json"
+    path.write_text(ring.dump())
+    assert Keyring.load(path) == ring
+    assert [key.state for key in ring.keys] == [KeyState.RETIRED, KeyState.PRIMARY]
+    assert "key" not in json.loads(ring.dump())["keys"][0]
+
+
+def test_a_bare_fernet_key_is_a_keyring() -> None:
+    key = Fernet.generate_key().decode()
+    ring = Keyring.parse(f"{key}\n")
+    assert json.loads(ring.dump())["keys"][0]["key"] == key
+    assert Keyring.parse(ring.dump()).primary.key_id == ring.primary.key_id
+
+
+@pytest.mark.parametrize(
+    "material",
+    [
+        bytes(32),
+        b"\xff" * 32,
+        bytes(range(32)),
+        bytes(range(0, 96, 3)),
+        b"change-me-change-me-change-me-!!",
+        b"0123456789abcdef0123456789abcdef",
+        bytes([1, 2, 3, 200]) * 8,
+        base64.urlsafe_b64decode("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="),
+    ],
+)
+def test_weak_and_example_keys_are_refused(material: bytes) -> None:
+    key = base64.urlsafe_b64encode(material).decode()
+    with pytest.raises(EncryptionKeyWeak) as caught:
+        Keyring.parse(key)
+    assert key not in str(caught.value)
+    assert "security-common keys generate" in caught.value.hint
+
+
+def test_random_keys_are_never_taken_for_weak() -> None:
+    for _ in range(500):
+        assert Keyring.parse(Fernet.generate_key().decode()).primary.material
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda document: document["keys"].clear(),
+        lambda document: document["keys"].append(document["keys"][0]),
+        lambda document: document["keys"][0].update(state="retired"),
+        lambda document: document["keys"][0].update(state="other"),
+        lambda document: document["keys"][0].update(id="00000000"),
+        lambda document: document["keys"][0].pop("key"),
+        lambda document: document["keys"][0].update(key="AAAA"),
+        lambda document: document.update(keyring=2),
+        lambda document: document.pop("keys"),
+    ],
+)
+def test_a_damaged_keyring_is_refused_without_quoting_it(damage: Callable[[dict[str, Any]], object]) -> None:
+    document = json.loads(Keyring.generate().dump())
+    key = document["keys"][0]["key"]
+    damage(document)
+    with pytest.raises(KeyringInvalid) as caught:
+        Keyring.parse(json.dumps(document))
+    assert key not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
+
+
+def test_the_primary_cannot_be_retired_and_a_destroyed_key_not_promoted() -> None:
+    ring = Keyring.generate()
+    first = ring.primary.key_id
+    with pytest.raises(KeyringInvalid):
+        ring.retire(first)
+    ring = ring.add()
+    ring = ring.promote(ring.keys[-1].key_id)
+    assert ring.retire(first).promote(first).primary.key_id == first
+    with pytest.raises(KeyringInvalid):
+        ring.retire(first, destroy=True).promote(first)
+    with pytest.raises(KeyringInvalid):
+        ring.promote("ffffffff")
+
+
+def test_without_a_key_the_error_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(EncryptionKeyMissing) as nothing_set:
+        open_encryption_service(SecuritySettings(encryption_key_file=None, encryption_key=None))
+    with pytest.raises(EncryptionKeyMissing) as file_missing:
+        open_encryption_service(SecuritySettings(encryption_key_file=tmp_path / "none.json"))
+    for caught in (nothing_set, file_missing):
+        assert "security-common keys generate" in caught.value.hint
+
+
+def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = Keyring.generate()
+    monkeypatch.delenv("SECURITY_ENCRYPTION_KEY_FILE", raising=False)
+    monkeypatch.setenv("SECURITY_ENCRYPTION_KEY", ring.dump())
+    settings = SecuritySettings()
+    assert ring.dump() not in repr(settings)
+    token = open_encryption_service(settings).encrypt("x")
+    assert EncryptionService(lambda: ring).decrypt(token) == "x"
+
+
+def test_the_commands_lead_a_key_through_its_life(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    assert keys("generate", path).returncode == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    first = Keyring.load(path).primary.key_id
+    again = keys("generate", path)
+    assert again.returncode == 1
+    assert again.stderr.startswith("error: ")
+    assert "\nhint: " in again.stderr
+    place = {"SECURITY_ENCRYPTION_KEY_FILE": str(path)}
+    second = keys("add", **place).stdout.strip()
+    assert Keyring.load(path).primary.key_id == first
+    assert keys("promote", second, **place).returncode == 0
+    assert keys("retire", second, "--file", path).returncode == 1
+    assert keys("retire", first, "--file", path).returncode == 0
+    listed = keys("list", "--json", **place).stdout
+    assert [(row["id"], row["state"]) for row in json.loads(listed)] == [(first, "retired"), (second, "primary")]
+    assert not [entry["key"] for entry in json.loads(path.read_text())["keys"] if entry["key"] in listed]
+    assert keys("retire", first, "--destroy", **place).returncode == 0
+    assert Keyring.load(path).keys[0].material is None
+    assert keys("status", **place).returncode == 0
+    assert [child.name for child in tmp_path.iterdir()] == ["keyring.json"]
+
+
+def test_a_generated_keyring_can_be_piped() -> None:
+    made = keys("generate")
+    assert Keyring.parse(made.stdout).primary.state is KeyState.PRIMARY
+
+
+def test_no_file_named_is_an_error_with_a_hint() -> None:
+    failed = keys("list")
+    assert failed.returncode == 1
+    assert "SECURITY_ENCRYPTION_KEY_FILE" in failed.stderr
