@@ -25,6 +25,11 @@ class SecuritySettings(BaseSettings):
         default=None,
         description="PEM file with the RSA private key that signs the journal's checkpoints.",
     )
+    audit_segment_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=4096,
+        description="Size in bytes at which a journal file is closed and a new one begun.",
+    )
     encryption_key_file: Path | None = Field(
         default=None,
         description="Keyring file for field encryption (`security-common keys generate`). One Fernet key works too.",

@@ -1,0 +1,63 @@
+"""Brings journals into the Redis stream: each (journal, seq) exactly once, in order, whatever dies.
+
+    journal file ──lines behind the cursor──▶ ship.lua ──▶ stream audit:events
+                 ◀────────cursor────────────           └─▶ hash audit:cursors {journal id: last seq in the stream}
+
+The stream is a projection. Only Redis knows how far it is, and the shipper asks before every batch: a lost answer, a
+restored backup, a promoted replica and FLUSHALL all show as a cursor that went back, and the journal feeds again.
+"""
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+from security_common.journal.feed import JournalFeed
+
+__all__ = ["CURSORS_KEY", "STREAM_KEY", "Shipper", "shipped_through"]
+
+STREAM_KEY = "audit:events"
+CURSORS_KEY = "audit:cursors"
+BATCH_LINES = 256
+
+_SHIP = files("security_common.journal").joinpath("ship.lua").read_text(encoding="ascii")
+
+
+async def shipped_through(redis: Redis, journal_id: str) -> int:
+    """The last seq of a journal that the stream holds, 0 when none."""
+    answer = redis.hget(CURSORS_KEY, journal_id)
+    return int(await answer or 0)  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
+
+
+class Shipper:
+    """Ships one journal. `through` tells the last seq that is on disk: nothing behind it may leave."""
+
+    def __init__(self, redis: Redis, directory: Path, journal_id: str, through: Callable[[], int]) -> None:
+        self.cursor = 0
+        self._feed = JournalFeed(directory, journal_id)
+        self.through = through
+        self._ship = redis.register_script(_SHIP)
+
+    async def ship(self) -> int:
+        """Asks for the cursor, ships everything behind it, and returns the cursor then.
+
+        Raises redis.RedisError or OSError; calling it again later is always right.
+        """
+        self.cursor = await self._send(1, [])
+        while self.cursor < (through := self.through()):
+            first_seq, lines = self._feed.lines_after(self.cursor, through=through, limit=BATCH_LINES)
+            if not lines:
+                break
+            self.cursor = await self._send(first_seq, lines)
+        return self.cursor
+
+    def close(self) -> None:
+        self._feed.close()
+
+    async def _send(self, first_seq: int, lines: list[bytes]) -> int:
+        return int(
+            await self._ship(
+                keys=[STREAM_KEY, CURSORS_KEY], args=[self._feed.journal_id, self._feed.oldest_seq, first_seq, *lines]
+            )
+        )

@@ -1,0 +1,118 @@
+"""The security report: what happened in a period, computed from the trail, as data and as Markdown."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from security_common.journal import Outcome, RecordedEvent
+
+__all__ = ["SecurityReport", "security_report"]
+
+LISTED = 10
+"""Rows of a ranking."""
+
+
+@dataclass(slots=True)
+class SecurityReport:
+    """Counts over one period. Rankings are complete here; the Markdown shows the first ten rows."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    events: int = 0
+    with_personal_data: int = 0
+    by_type: Counter[str] = field(default_factory=Counter[str])
+    by_outcome: Counter[str] = field(default_factory=Counter[str])
+    by_user: Counter[str] = field(default_factory=Counter[str])
+    by_client: Counter[str] = field(default_factory=Counter[str])
+    by_tool: Counter[str] = field(default_factory=Counter[str])
+    by_action: Counter[str] = field(default_factory=Counter[str])
+    by_pii_kind: Counter[str] = field(default_factory=Counter[str])
+    refusals: Counter[str] = field(default_factory=Counter[str])
+    alerts: Counter[str] = field(default_factory=Counter[str])
+    journals: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+
+    def add(self, event: RecordedEvent) -> None:
+        """Counts one event in."""
+        self.since = min(self.since or event.timestamp, event.timestamp)
+        self.until = max(self.until or event.timestamp, event.timestamp)
+        self.events += 1
+        self.with_personal_data += event.contains_pii
+        self.by_type[event.event_type] += 1
+        self.by_outcome[event.outcome] += 1
+        self.by_action[event.action_taken] += 1
+        self.by_pii_kind.update(event.pii_kinds)
+        for counter, name in (
+            (self.by_user, event.user_id),
+            (self.by_client, event.client_id),
+            (self.by_tool, event.tool_name),
+        ):
+            if name is not None:
+                counter[name] += 1
+        if event.outcome is Outcome.REFUSED:
+            self.refusals[event.reason or event.event_type] += 1
+        if event.event_type == "security_alert":
+            self.alerts[event.reason or "unnamed"] += 1
+        first, last = self.journals.get(event.journal_id, (event.seq, event.seq))
+        self.journals[event.journal_id] = (min(first, event.seq), max(last, event.seq))
+
+    def as_data(self) -> dict[str, object]:
+        """JSON-ready members, rankings ordered by count."""
+        rankings = {
+            name: dict(getattr(self, name).most_common())
+            for name in ("by_type", "by_outcome", "by_user", "by_client", "by_tool", "by_action", "by_pii_kind")
+        }
+        return {
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+            "events": self.events,
+            "with_personal_data": self.with_personal_data,
+            **rankings,
+            "refusals": dict(self.refusals.most_common()),
+            "alerts": dict(self.alerts.most_common()),
+            "journals": {name: {"first_seq": span[0], "last_seq": span[1]} for name, span in self.journals.items()},
+        }
+
+    def as_markdown(self) -> str:
+        """The same for people."""
+        if self.since is None or self.until is None:
+            return "# Security report\n\nNo events in this period.\n"
+        period = f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:%Y-%m-%d %H:%M:%S} UTC"
+        parts = [
+            "# Security report\n",
+            f"{period}: {self.events} events, {self.with_personal_data} with personal data.\n",
+            *(
+                _ranking(title, counts)
+                for title, counts in (
+                    ("Outcomes", self.by_outcome),
+                    ("Alerts", self.alerts),
+                    ("Refusals by reason", self.refusals),
+                    ("People", self.by_user),
+                    ("Clients", self.by_client),
+                    ("Tools", self.by_tool),
+                    ("Actions", self.by_action),
+                    ("Kinds of personal data", self.by_pii_kind),
+                )
+                if counts
+            ),
+        ]
+        return "\n".join(parts)
+
+
+async def security_report(events: AsyncIterator[RecordedEvent]) -> SecurityReport:
+    """Reads the events once, in any order."""
+    report = SecurityReport()
+    async for event in events:
+        report.add(event)
+    return report
+
+
+def _ranking(title: str, counts: Counter[str]) -> str:
+    rows = "".join(f"| {_cell(name)} | {count} |\n" for name, count in counts.most_common(LISTED))
+    more = f"\n{len(counts) - LISTED} more.\n" if len(counts) > LISTED else ""
+    return f"## {title}\n\n| what | events |\n|---|---:|\n{rows}{more}"
+
+
+def _cell(text: str) -> str:
+    """A client chose some of these names: none may end a cell or start markup."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -1,0 +1,141 @@
+"""Searching the stream: filters, and pages that go on where the last one stopped."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, cast
+
+from redis.asyncio import Redis
+
+from security_common.errors import SecurityError
+from security_common.journal import Outcome, RecordedEvent
+from security_common.journal.shipping import STREAM_KEY
+
+__all__ = ["EventFilter", "Page", "PagingTokenInvalid", "each_event", "read_events"]
+
+SCAN_ENTRIES = 500
+"""Entries read from the stream at once."""
+
+PAGE_SCAN_LIMIT = 50_000
+"""Entries looked at for one page: a filter that matches nothing must not hold Redis for minutes."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""An entry's stream id is the time it was shipped at, by Redis's clock; never before the event but for skew."""
+
+
+_Entries = Sequence[tuple[bytes | str, dict[bytes | str, bytes | str]]]
+
+
+class PagingTokenInvalid(SecurityError):
+    """The paging token did not come from this trail."""
+
+    error = "invalid_paging_token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """What to keep. Unset members keep all; `since` is inclusive, `until` is not."""
+
+    user_id: str | None = None
+    issuer: str | None = None
+    client_id: str | None = None
+    tool_name: str | None = None
+    outcome: Outcome | None = None
+    event_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def matches(self, event: RecordedEvent) -> bool:
+        named = ("user_id", "issuer", "client_id", "tool_name", "outcome", "event_type")
+        return (
+            all(getattr(self, name) in (None, getattr(event, name)) for name in named)
+            and (self.since is None or event.timestamp >= self.since)
+            and (self.until is None or event.timestamp < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events and, unless the trail ended here, the token that goes on behind them."""
+
+    events: tuple[RecordedEvent, ...]
+    next_token: str | None
+
+
+async def read_events(
+    redis: Redis,
+    criteria: EventFilter | None = None,
+    *,
+    limit: int = 100,
+    after: str | None = None,
+    order: Literal["newest", "oldest"] = "newest",
+) -> Page:
+    """One page of the trail. `after` is the `next_token` of the page before, asked in the same order.
+
+    A page may hold fewer events than `limit` and still have a token: only so many entries are looked at per call.
+    Raises PagingTokenInvalid, and redis.RedisError when Redis is away.
+    """
+    kept: list[RecordedEvent] = []
+    looked_at = 0
+    position = after
+    async for entry_id, event in _scan(redis, criteria or EventFilter(), after=after, order=order):
+        if event is not None:
+            kept.append(event)
+        position, looked_at = entry_id, looked_at + 1
+        if len(kept) == limit or looked_at == PAGE_SCAN_LIMIT:
+            return Page(tuple(kept), position)
+    return Page(tuple(kept), None)
+
+
+async def each_event(redis: Redis, criteria: EventFilter | None = None) -> AsyncIterator[RecordedEvent]:
+    """Every matching event, oldest first, a few hundred in memory at a time."""
+    async for _, event in _scan(redis, criteria or EventFilter(), after=None, order="oldest"):
+        if event is not None:
+            yield event
+
+
+async def _scan(
+    redis: Redis, criteria: EventFilter, *, after: str | None, order: Literal["newest", "oldest"]
+) -> AsyncIterator[tuple[str, RecordedEvent | None]]:
+    """Entry ids in order, with the event where it matches."""
+    oldest = _stream_id(criteria.since - CLOCK_SKEW) if criteria.since else "-"
+    edge = None if after is None else f"({_checked(after)}"
+    while True:
+        if order == "newest":
+            found = await redis.xrevrange(STREAM_KEY, max=edge or "+", min=oldest, count=SCAN_ENTRIES)
+        else:
+            found = await redis.xrange(STREAM_KEY, min=edge or oldest, max="+", count=SCAN_ENTRIES)
+        entries = cast(_Entries, found)
+        for raw_id, members in entries:
+            entry_id = _text(raw_id)
+            event = _parse(members, entry_id)
+            yield entry_id, event if event is not None and criteria.matches(event) else None
+        if len(entries) < SCAN_ENTRIES:
+            return
+        edge = f"({_text(entries[-1][0])}"
+
+
+def _parse(members: dict[bytes | str, bytes | str], entry_id: str) -> RecordedEvent | None:
+    """The stream is open to whoever may write `audit:*`: an entry that is no event is passed over."""
+    line = members.get(b"event") or members.get("event")
+    try:
+        return None if line is None else RecordedEvent.from_line(line, cursor=entry_id)
+    except ValueError:
+        return None
+
+
+def _checked(token: str) -> str:
+    milliseconds, dash, number = token.partition("-")
+    if not (dash and milliseconds.isdecimal() and number.isdecimal() and token.isascii() and len(token) < 42):
+        raise PagingTokenInvalid(
+            "the paging token is not one of this trail", hint="use the next token of the last page"
+        )
+    return token
+
+
+def _stream_id(moment: datetime) -> str:
+    return str(max(0, int(moment.timestamp() * 1000)))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
