@@ -1,1 +1,52 @@
-"""The `auth-service` command."""
+"""The `auth-service` command: serve, and what an operator asks and changes.
+
+stdout is the result (`--json` for programs), stderr is talk; a failure is one `error:` line and one `hint:` line.
+"""
+
+import sys
+
+from cyclopts import App
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+
+from auth_service.cli.clients import clients
+from auth_service.cli.keys import keys
+from auth_service.cli.serve import serve
+from auth_service.cli.token import token
+from security_common.errors import SecurityError
+
+__all__ = ["main"]
+
+app = App(
+    name="auth-service",
+    help="OAuth 2.1 and OpenID Connect for MCP servers.",
+    version_flags=["--version"],
+    result_action="return_value",
+)
+app.command(serve)
+app.command(clients)
+app.command(keys)
+app.command(token)
+
+
+def main() -> None:
+    """Runs the command line; exits 1 with `error:` and `hint:` on stderr when something is wrong."""
+    try:
+        app()
+    except SecurityError as error:
+        _fail(error.description, error.hint)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "_".join(("AUTH", *map(str, first["loc"]))).upper()
+        _fail(f"{name}: {first['msg']}", "see docs/configuration.md for what each setting takes")
+    except (RedisError, OSError) as error:
+        _fail(
+            f"Redis cannot be used: {error}", "check AUTH_REDIS_URL and AUTH_REDIS_PASSWORD_FILE, and that Redis runs"
+        )
+
+
+def _fail(description: str, hint: str) -> None:
+    print(f"error: {description}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    sys.exit(1)

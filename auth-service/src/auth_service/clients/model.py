@@ -14,14 +14,15 @@ __all__ = ["Client", "ClientDirectory", "ClientOrigin", "StoredSecret"]
 class ClientOrigin(StrEnum):
     """Who vouches for a client's metadata."""
 
-    DECLARED = "declared"  # the operator, in auth.yaml or by CLI
+    DECLARED = "declared"  # the operator, in auth.yaml
+    OPERATOR = "operator"  # the operator, by command
     REGISTERED = "registered"  # nobody: RFC 7591
     METADATA_DOCUMENT = "metadata_document"  # whoever holds the host in the client_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
-    """A client secret as it is kept: `scheme` is `argon2id` for one a person chose, `hmac-sha256` for a random one."""
+    """A client secret as it is kept: its HMAC under the pepper, in hex (`clients.secrets`)."""
 
     scheme: str
     digest: str = field(repr=False)

@@ -1,0 +1,251 @@
+"""The composition root: the only file that knows every room, and the only one that reads clock, randomness and disk."""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import start_http_server
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.routing import Route
+
+from auth_service.authorize.closed import closed_endpoint
+from auth_service.clients.authentication import ClientAuthenticator
+from auth_service.clients.declared import make_client
+from auth_service.clients.directory import Directory
+from auth_service.clients.secrets import SecretKeeper
+from auth_service.clients.store import ClientStore
+from auth_service.declaration import Declaration, load_declaration
+from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
+from auth_service.discovery.health import Check, health_endpoints, root_endpoint
+from auth_service.grants.client_credentials import ClientCredentials
+from auth_service.grants.contract import Grant
+from auth_service.grants.endpoint import TokenEndpoint
+from auth_service.http.addresses import AddressReader
+from auth_service.http.messages import Endpoint
+from auth_service.http.metrics import Metrics
+from auth_service.http.openapi import openapi_endpoint
+from auth_service.http.routing import Edge, EndpointApp, not_found
+from auth_service.keys.ring import KeyRing
+from auth_service.keys.rotation import RotationPolicy
+from auth_service.keys.sealing import Sealer
+from auth_service.keys.store import KeyStore
+from auth_service.settings import AuthSettings, read_secret
+from auth_service.tokens.minter import TokenMinter
+from auth_service.tokens.resources import Resource, Resources, ScopeText
+from auth_service.vocabulary import DEFAULT_SIGNING_ALGORITHM, AuthMethod, Clock, RandomBytes
+from security_common.journal import Journal, open_journal
+
+__all__ = ["SERVICE", "Core", "connect", "create_app"]
+
+# The service's name in the audit trail.
+SERVICE = "auth-service"
+
+# Verifiers keep a key set for an hour and clocks differ: a retired key outlives its last token by this much.
+_DRAIN_MARGIN_SECONDS = 65 * 60
+_REDIS_TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What most rooms are given: made once, below."""
+
+    settings: AuthSettings
+    declaration: Declaration
+    redis: Redis
+    trail_redis: Redis
+    journal: Journal
+    keys: KeyRing
+    secret_keeper: SecretKeeper
+    directory: Directory
+    resources: Resources
+    minter: TokenMinter
+    metrics: Metrics
+    clock: Clock
+    random_bytes: RandomBytes
+
+
+def create_app(
+    settings: AuthSettings, *, clock: Clock = time.time, random_bytes: RandomBytes = secrets.token_bytes
+) -> FastAPI:
+    """The service. Nothing is connected or written before its lifespan starts.
+
+    Raises `SecurityError` with a hint when the declaration or a secret is wrong.
+    """
+    core = _make_core(settings, clock, random_bytes)
+    endpoints = _make_endpoints(core)
+    app = FastAPI(title="auth-service", openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(core))
+    edge = Edge(
+        issuer=settings.issuer,
+        metrics=core.metrics,
+        random_bytes=random_bytes,
+        client_address=AddressReader(settings.trusted_proxies),
+    )
+    # Methods are judged by the endpoint itself, which answers 405 in the words of the protocol.
+    app.router.routes.extend(Route(endpoint.path, EndpointApp(endpoint, edge)) for endpoint in endpoints)
+    app.router.default = not_found
+    app.state.core = core
+    return app
+
+
+def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes) -> Core:
+    declaration = load_declaration(settings)
+    redis, trail_redis = connect(settings), connect(settings, decode=False)
+    keeper = SecretKeeper(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), random_bytes)
+    keys = KeyRing(
+        store=KeyStore(redis),
+        sealer=Sealer.load(settings.signing_key_kek_file),
+        policy=RotationPolicy(
+            period_seconds=settings.key_period_seconds,
+            lead_seconds=settings.key_lead_seconds,
+            drain_seconds=settings.access_token_lifetime_seconds + _DRAIN_MARGIN_SECONDS,
+        ),
+        clock=clock,
+        replica=f"{socket.gethostname()}:{os.getpid()}:{random_bytes(4).hex()}",
+    )
+    return Core(
+        settings=settings,
+        declaration=declaration,
+        redis=redis,
+        trail_redis=trail_redis,
+        journal=open_journal(service="auth-service", settings=settings.security, redis=trail_redis),
+        keys=keys,
+        secret_keeper=keeper,
+        directory=Directory(
+            declared=[make_client(client, keeper) for client in declaration.clients],
+            store=ClientStore(redis),
+            clock=clock,
+        ),
+        resources=_make_resources(declaration),
+        minter=TokenMinter(
+            issuer=settings.issuer,
+            signer=keys,
+            clock=clock,
+            random_bytes=random_bytes,
+            lifetime_seconds=settings.access_token_lifetime_seconds,
+        ),
+        metrics=Metrics(),
+        clock=clock,
+        random_bytes=random_bytes,
+    )
+
+
+def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
+    """Every endpoint there is. What a room offers here is routed, documented and advertised, nothing else is."""
+    settings = core.settings
+    grants: tuple[Grant, ...] = (ClientCredentials(resources=core.resources, minter=core.minter),)
+    protocol = (
+        closed_endpoint(),
+        TokenEndpoint(
+            authenticator=ClientAuthenticator(core.directory, core.secret_keeper),
+            grants=grants,
+            journal=core.journal,
+            metrics=core.metrics,
+        ).endpoint,
+    )
+    described = metadata(
+        issuer=settings.issuer,
+        endpoints=protocol,
+        features=_features(core, grants),
+        documentation_url=settings.documentation_url,
+    )
+    endpoints = (
+        root_endpoint(
+            issuer=settings.issuer, resource=core.resources.default.url, documentation_url=settings.documentation_url
+        ),
+        *protocol,
+        *metadata_endpoints(described),
+        key_set_endpoint(lambda: core.keys.published),
+        *health_endpoints(_checks(core)),
+    )
+    return (*endpoints, openapi_endpoint(endpoints, issuer=settings.issuer))
+
+
+def _features(core: Core, grants: Sequence[Grant]) -> Mapping[str, Any]:
+    """The metadata that no single endpoint can know."""
+    return {
+        "scopes_supported": [*core.resources.default.scopes],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [grant.grant_type.value for grant in grants],
+        "token_endpoint_auth_methods_supported": [
+            AuthMethod.NONE.value,
+            AuthMethod.CLIENT_SECRET_BASIC.value,
+            AuthMethod.CLIENT_SECRET_POST.value,
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [DEFAULT_SIGNING_ALGORITHM],
+    }
+
+
+def _make_resources(declaration: Declaration) -> Resources:
+    declared = declaration.resources
+    return Resources(
+        [
+            Resource(
+                url=resource.url,
+                name=resource.name,
+                scopes={name: ScopeText(ko=text.ko, en=text.en) for name, text in resource.scopes.items()},
+            )
+            for resource in declared
+        ],
+        default_url=next((resource for resource in declared if resource.default), declared[0]).url,
+    )
+
+
+def _checks(core: Core) -> Mapping[str, Check]:
+    async def signing_key() -> bool:
+        return core.keys.ready
+
+    async def redis_write() -> bool:
+        try:
+            return bool(await core.redis.set("auth:ready", "1", ex=60))
+        except (RedisError, OSError):
+            return False
+
+    async def journal() -> bool:
+        return core.journal.writable
+
+    return {"signing_key": signing_key, "redis_write": redis_write, "journal": journal}
+
+
+def connect(settings: AuthSettings, *, decode: bool = True) -> Redis:
+    """A pool that connects when first used. The password comes from its file, never from the URL."""
+    password = None
+    if settings.redis_password_file is not None:
+        password = read_secret(settings.redis_password_file, "AUTH_REDIS_PASSWORD_FILE").decode()
+    return Redis.from_url(
+        settings.redis_url,
+        password=password,
+        decode_responses=decode,
+        socket_timeout=_REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+    )
+
+
+def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def run(_app: FastAPI) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(core.redis.aclose)
+            stack.push_async_callback(core.trail_redis.aclose)
+            await core.journal.start()
+            stack.push_async_callback(core.journal.stop)
+            await core.keys.start()
+            stack.push_async_callback(core.keys.stop)
+            if core.settings.metrics_port:
+                server, _thread = start_http_server(
+                    core.settings.metrics_port, core.settings.metrics_host, core.metrics.registry
+                )
+                stack.callback(server.server_close)
+                stack.callback(server.shutdown)
+            yield
+
+    return run

@@ -1,0 +1,1 @@
+"""Signing people in: the authorization endpoint (RFC 6749 section 3.1)."""

@@ -1,0 +1,81 @@
+"""Declared clients: what auth.yaml says about a client, made into the model every room knows."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from auth_service.clients.model import Client, ClientOrigin, StoredSecret
+from auth_service.clients.redirects import check_registrable
+from auth_service.clients.secrets import SecretKeeper
+from auth_service.declaration import DeclarationInvalid, DeclaredClient
+from auth_service.errors import InvalidRedirectUri
+from auth_service.vocabulary import AuthMethod
+
+__all__ = ["make_client"]
+
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+def make_client(declared: DeclaredClient, secrets: SecretKeeper) -> Client:
+    """The declared client, its secret read and sealed. Raises `DeclarationInvalid` naming the client."""
+    try:
+        for uri in declared.redirect_uris:
+            check_registrable(uri)
+    except InvalidRedirectUri as error:
+        raise DeclarationInvalid(f"client {declared.client_id}: {error.description}") from error
+    return Client(
+        client_id=declared.client_id,
+        name=declared.name or declared.client_id,
+        origin=ClientOrigin.DECLARED,
+        auth_methods=declared.auth_methods or _methods_of(declared),
+        grant_types=declared.grant_types,
+        scopes=frozenset(declared.scopes),
+        default_scopes=declared.scopes[:1] if declared.default_scopes is None else declared.default_scopes,
+        secret=_read_secret(declared, secrets),
+        redirect_uris=declared.redirect_uris,
+        post_logout_redirect_uris=declared.post_logout_redirect_uris,
+        resources=declared.resources,
+        extra_audiences=declared.extra_audiences,
+        signing_keys=_read_keys(declared),
+        signing_keys_uri=declared.jwks_uri,
+    )
+
+
+def _methods_of(declared: DeclaredClient) -> frozenset[AuthMethod]:
+    methods: set[AuthMethod] = set()
+    if declared.secret_file:
+        methods |= {AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}
+    if declared.jwks_file or declared.jwks_uri:
+        methods.add(AuthMethod.PRIVATE_KEY_JWT)
+    return frozenset(methods or {AuthMethod.NONE})
+
+
+def _read_secret(declared: DeclaredClient, secrets: SecretKeeper) -> StoredSecret | None:
+    if declared.secret_file is None:
+        return None
+    secret = _read(declared, declared.secret_file).strip()
+    if not secret:
+        raise DeclarationInvalid(f"client {declared.client_id}: secret_file is empty")
+    return secrets.seal(secret)
+
+
+def _read_keys(declared: DeclaredClient) -> Mapping[str, Any] | None:
+    if declared.jwks_file is None:
+        return None
+    try:
+        found = json.loads(_read(declared, declared.jwks_file))
+        keys = cast("list[dict[str, Any]]", found.get("keys", [found]))
+    except (ValueError, AttributeError) as error:
+        raise DeclarationInvalid(f"client {declared.client_id}: jwks_file is no JWK or JWK Set") from error
+    if any(_PRIVATE_MEMBERS & key.keys() for key in keys):
+        hint = "give the public half only; the private key stays with the client"
+        raise DeclarationInvalid(f"client {declared.client_id}: jwks_file holds a private key", hint=hint)
+    return {"keys": keys}
+
+
+def _read(declared: DeclaredClient, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeclarationInvalid(f"client {declared.client_id}: {path} cannot be read") from error

@@ -1,0 +1,212 @@
+"""The declaration, auth.yaml: which resources and clients there are, and who may register more.
+
+Read whole at start, so a mistake in it stops the start with its place named. Without a file the built-in declaration
+stands (`declaration_default.yaml`); demo mode adds `declaration_demo.yaml`.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from auth_service.settings import AuthSettings, is_loopback_url
+from auth_service.vocabulary import IDENTITY_SCOPES, AuthMethod, GrantType, Scope
+from security_common.errors import SecurityError
+
+__all__ = [
+    "Declaration",
+    "DeclarationInvalid",
+    "DeclaredClient",
+    "DeclaredResource",
+    "DeclaredScope",
+    "Openness",
+    "RegistrationPolicy",
+    "load_declaration",
+]
+
+# The hosts of the published metadata documents that MCP clients use.
+_KNOWN_CLIENT_HOSTS = ("claude.ai", "vscode.dev", "chatgpt.com")
+
+
+class DeclarationInvalid(SecurityError):
+    """auth.yaml cannot be read, or says something that cannot be."""
+
+    error = "declaration_invalid"
+
+
+class Openness(StrEnum):
+    """How far a way of registration is open: to all, to those named, to nobody. AUTO: open on a loopback issuer."""
+
+    AUTO = "auto"
+    OPEN = "open"
+    LISTED = "listed"
+    OFF = "off"
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeclaredScope(_Declared):
+    """What a scope allows, in the words of the consent page."""
+
+    ko: str = Field(description="Korean text for the consent page.")
+    en: str = Field(description="English text for the consent page.")
+
+
+class DeclaredResource(_Declared):
+    """A protected resource (RFC 8707)."""
+
+    url: str = Field(description="Its identifier, as in its own metadata.")
+    name: str = Field(default="MCP server", description="What people call it.")
+    default: bool = Field(default=False, description="Meant when a request names no resource.")
+    scopes: Mapping[str, DeclaredScope] = Field(description="Its scopes and what they allow.")
+
+
+class DeclaredClient(_Declared):
+    """A client the operator vouches for."""
+
+    client_id: str = Field(pattern=r"^[\x21-\x7e]{1,200}$", description="Its id; ids that begin with u_ are users'.")
+    name: str | None = Field(default=None, description="What people call it; the id when left out.")
+    secret_file: Path | None = Field(default=None, description="File with its secret.")
+    jwks_file: Path | None = Field(
+        default=None, description="JWK or JWK Set with its public keys, for private_key_jwt."
+    )
+    jwks_uri: str | None = Field(default=None, description="Where its public keys are published.")
+    auth_methods: frozenset[AuthMethod] = Field(
+        default=frozenset(), description="How it authenticates; left out: what its secret or keys allow, else none."
+    )
+    grant_types: frozenset[GrantType] = Field(
+        default=frozenset({GrantType.CLIENT_CREDENTIALS}), description="The grants it may use."
+    )
+    scopes: tuple[str, ...] = Field(default=(Scope.MCP_ACCESS,), description="The scopes it may ask for.")
+    default_scopes: tuple[str, ...] | None = Field(
+        default=None, description="Granted when a request names none; left out: the first of scopes."
+    )
+    resources: tuple[str, ...] = Field(default=(), description="Resources it may ask for; left out: all.")
+    extra_audiences: tuple[str, ...] = Field(
+        default=(), description="Stand in aud beside the resource, for gateways that check for a name of their own."
+    )
+    redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may be sent back to.")
+    post_logout_redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may go after logout.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.client_id.startswith("u_"):
+            raise ValueError("client ids must not begin with u_, as users' ids do")
+        if GrantType.AUTHORIZATION_CODE in self.grant_types and not self.redirect_uris:
+            raise ValueError("authorization_code needs redirect_uris")
+        if GrantType.CLIENT_CREDENTIALS in self.grant_types and not (
+            self.secret_file or self.jwks_file or self.jwks_uri
+        ):
+            raise ValueError("client_credentials needs secret_file, jwks_file or jwks_uri")
+        return self
+
+
+class RegistrationPolicy(_Declared):
+    """Who may add clients at run time."""
+
+    dynamic: Openness = Field(
+        default=Openness.AUTO, description="RFC 7591: open, listed (needs the initial access token), off, or auto."
+    )
+    initial_access_token_file: Path | None = Field(
+        default=None, description="File with the token that dynamic registration asks for."
+    )
+    metadata_documents: Openness = Field(
+        default=Openness.AUTO, description="Client ID Metadata Documents: open, listed (hosts), off, or auto."
+    )
+    hosts: tuple[str, ...] = Field(
+        default=_KNOWN_CLIENT_HOSTS, description="Hosts whose metadata documents are accepted."
+    )
+    pinned_directory: Path | None = Field(
+        default=None, description="Folder with copies of metadata documents, for networks that cannot fetch them."
+    )
+    scopes: tuple[str, ...] = Field(
+        default=(*sorted(IDENTITY_SCOPES), Scope.MCP_ACCESS, Scope.MCP_DECRYPT),
+        description="The most a client that registered itself may ask a user for.",
+    )
+
+
+class Declaration(_Declared):
+    """auth.yaml as a whole."""
+
+    resources: tuple[DeclaredResource, ...] = Field(default=(), description="The protected resources.")
+    clients: tuple[DeclaredClient, ...] = Field(default=(), description="The clients.")
+    registration: RegistrationPolicy = Field(default_factory=RegistrationPolicy, description="Who may add clients.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ids = [client.client_id for client in self.clients]
+        if len(set(ids)) != len(ids):
+            raise ValueError("a client_id stands twice")
+        if sum(resource.default for resource in self.resources) > 1:
+            raise ValueError("only one resource can be the default")
+        known = {scope for resource in self.resources for scope in resource.scopes} | IDENTITY_SCOPES
+        for client in self.clients:
+            if self.resources and not set(client.scopes) <= known:
+                raise ValueError(f"client {client.client_id}: a scope that no resource declares")
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal declarations; replicas compare it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def load_declaration(settings: AuthSettings) -> Declaration:
+    """What the file says, completed by the built-in resource and, in demo mode, the demo's client.
+
+    Raises `DeclarationInvalid`.
+    """
+    declared = _read(settings.config) if settings.config else {}
+    builtin = Path(__file__).parent
+    if not declared.get("resources"):
+        default = _read(builtin / "declaration_default.yaml")["resources"]
+        declared["resources"] = [{"url": settings.resource, **resource} for resource in default]
+    if settings.demo:
+        own = {client["client_id"] for client in declared.get("clients", ())}
+        demo = _read(builtin / "declaration_demo.yaml")["clients"]
+        declared["clients"] = [*declared.get("clients", ()), *(c for c in demo if c["client_id"] not in own)]
+    try:
+        declaration = Declaration.model_validate(declared)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise DeclarationInvalid(f"{place}: {first['msg']}", hint=f"mend {settings.config} and start again") from None
+    return declaration.model_copy(update={"registration": _settle(declaration.registration, settings.issuer)})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file as a mapping; file names in it count from its own folder. Raises `DeclarationInvalid`."""
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        hint = "check AUTH_CONFIG and that the file is readable YAML"
+        raise DeclarationInvalid(f"{path} cannot be read: {type(error).__name__}", hint=hint) from error
+    if not isinstance(content, dict):
+        raise DeclarationInvalid(f"{path} must be a mapping", hint="start with `resources:` and `clients:`")
+    return cast("dict[str, Any]", _anchor(content, path.parent))
+
+
+def _anchor(node: Any, folder: Path) -> Any:
+    if isinstance(node, dict):
+        items = cast("dict[str, Any]", node).items()
+        return {
+            key: str(folder / value) if _names_a_file(key, value) else _anchor(value, folder) for key, value in items
+        }
+    return [_anchor(item, folder) for item in cast("list[Any]", node)] if isinstance(node, list) else node
+
+
+def _names_a_file(key: str, value: Any) -> bool:
+    return isinstance(value, str) and key.endswith(("_file", "_directory"))
+
+
+def _settle(policy: RegistrationPolicy, issuer: str) -> RegistrationPolicy:
+    automatic = Openness.OPEN if is_loopback_url(issuer) else Openness.LISTED
+    return policy.model_copy(
+        update={name: automatic for name in ("dynamic", "metadata_documents") if getattr(policy, name) is Openness.AUTO}
+    )

@@ -1,0 +1,93 @@
+"""Documents that clients cache: the metadata and the key set (RFC 8414 section 3, RFC 7517 section 5)."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.openapi import json_response
+from auth_service.keys.ring import PublishedKeys
+
+__all__ = ["KEY_SET_PATH", "key_set_endpoint", "metadata", "metadata_endpoints"]
+
+KEY_SET_PATH = "/.well-known/jwks.json"
+_METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+# Short enough that a revoked key is forgotten soon, and stale keys are better than none while we are away.
+_KEY_SET_CACHING = "public, max-age=300, stale-while-revalidate=60, stale-if-error=86400"
+_METADATA_CACHING = "public, max-age=3600"
+
+
+def metadata(
+    *, issuer: str, endpoints: Iterable[Endpoint], features: Mapping[str, Any], documentation_url: str
+) -> dict[str, Any]:
+    """The metadata: what the composed endpoints say of themselves, with paths made absolute, and `features`."""
+    addresses = {name: issuer + path for endpoint in endpoints for name, path in endpoint.metadata.items()}
+    return {
+        "issuer": issuer,
+        **addresses,
+        "jwks_uri": issuer + KEY_SET_PATH,
+        "service_documentation": documentation_url,
+        **features,
+    }
+
+
+def metadata_endpoints(document: Mapping[str, Any]) -> tuple[Endpoint, ...]:
+    """Both well-known paths with the same bytes: clients try one or the other first."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    handler = _serve(lambda: (body, etag), media_type="application/json", caching=_METADATA_CACHING)
+    operation = {
+        "operationId": "metadata",
+        "summary": "Metadata of this authorization server",
+        "tags": ["discovery"],
+        "responses": {"200": json_response("RFC 8414 and OpenID Connect Discovery", {"type": "object"})},
+    }
+    return tuple(
+        Endpoint(
+            path=path,
+            handler=handler,
+            operations={"get": {**operation, "operationId": f"metadata-{path.rpartition('/')[2]}"}},
+            cross_origin=True,
+        )
+        for path in _METADATA_PATHS
+    )
+
+
+def key_set_endpoint(published: Callable[[], PublishedKeys]) -> Endpoint:
+    handler = _serve(
+        lambda: (published().document, published().etag),
+        media_type="application/jwk-set+json",
+        caching=_KEY_SET_CACHING,
+    )
+    operation = {
+        "operationId": "key-set",
+        "summary": "Public keys that tokens are verified with",
+        "tags": ["discovery"],
+        "responses": {
+            "200": {
+                "description": "JWK Set",
+                "content": {"application/jwk-set+json": {"schema": {"type": "object", "required": ["keys"]}}},
+            },
+            "304": {"description": "Unchanged since the ETag sent in If-None-Match"},
+        },
+    }
+    return Endpoint(path=KEY_SET_PATH, handler=handler, operations={"get": operation}, cross_origin=True)
+
+
+def _serve(current: Callable[[], tuple[bytes, str]], *, media_type: str, caching: str) -> Callable[[HttpRequest], Any]:
+    async def answer(request: HttpRequest) -> Answer:
+        body, etag = current()
+        headers = (("etag", etag), ("cache-control", caching))
+        if etag in _entity_tags(request):
+            return Answer(status=304, headers=headers)
+        return Answer(body=body, media_type=media_type, headers=headers)
+
+    return answer
+
+
+def _entity_tags(request: HttpRequest) -> set[str]:
+    """The tags of If-None-Match; a proxy may have made a strong one weak (RFC 9110 section 13.1.2)."""
+    listed = ",".join(request.headers("if-none-match")).split(",")
+    return {tag.strip().removeprefix("W/") for tag in listed}

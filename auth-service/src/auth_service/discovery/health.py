@@ -1,0 +1,61 @@
+"""`/`, `/livez` and `/readyz`: what people and machines ask first."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from auth_service.http.answers import json_answer
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.openapi import ERROR_RESPONSES, json_response
+
+__all__ = ["Check", "health_endpoints", "root_endpoint"]
+
+# Whether one thing the service needs is there.
+Check = Callable[[], Awaitable[bool]]
+
+
+def root_endpoint(*, issuer: str, resource: str, documentation_url: str) -> Endpoint:
+    """401, as the original demo had it: nothing is to be had here, but the body says where to go."""
+    members = {
+        "error": "unauthorized",
+        "error_description": "This is an authorization server. Get a token at token_endpoint, use it at resource.",
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}/oauth2/token",
+        "resource": resource,
+        "metadata": f"{issuer}/.well-known/oauth-authorization-server",
+        "documentation": documentation_url,
+    }
+
+    async def answer(_request: HttpRequest) -> Answer:
+        challenge = ("www-authenticate", f'Bearer realm="{issuer}"')
+        return json_answer(members, status=401, headers=(("cache-control", "no-store"), challenge))
+
+    operation = {
+        "operationId": "root",
+        "summary": "Says where to go",
+        "tags": ["discovery"],
+        "responses": {"401": ERROR_RESPONSES["401"]},
+    }
+    return Endpoint(path="/", handler=answer, operations={"get": operation})
+
+
+def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
+    """`/livez` says that the process answers; `/readyz` runs the checks, 503 naming those that fail."""
+
+    async def live(_request: HttpRequest) -> Answer:
+        return json_answer({"status": "alive"})
+
+    async def ready(_request: HttpRequest) -> Answer:
+        results = {name: await check() for name, check in checks.items()}
+        well = all(results.values())
+        members = {"status": "ready" if well else "not ready", "checks": results}
+        return json_answer(members, status=200 if well else 503)
+
+    return (
+        Endpoint(path="/livez", handler=live, operations={"get": _operation("livez", "The process answers")}),
+        Endpoint(path="/readyz", handler=ready, operations={"get": _operation("readyz", "It can do its work")}),
+    )
+
+
+def _operation(name: str, summary: str) -> Mapping[str, object]:
+    good = json_response(summary, {"type": "object", "required": ["status"]})
+    responses = {"200": good, "503": json_response("Not now; the body says what is missing", {"type": "object"})}
+    return {"operationId": name, "summary": summary, "tags": ["health"], "responses": responses}

@@ -1,0 +1,152 @@
+"""The keys of this replica: what it signs with, what the key set says, and the task that keeps both up to date."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+from joserfc.jwk import KeySet, RSAKey
+from redis.exceptions import RedisError
+
+from auth_service.errors import TemporarilyUnavailable
+from auth_service.keys.record import KeyRecord, KeyState
+from auth_service.keys.rotation import RotationPolicy, advance, find
+from auth_service.keys.sealing import Sealer
+from auth_service.keys.signing import SigningKey, make_private_pem, public_jwk_of
+from auth_service.keys.store import KeySnapshot, KeyStore
+from auth_service.vocabulary import Clock
+
+__all__ = ["KeyRing", "PublishedKeys", "make_record"]
+
+# How often a replica looks whether the keys changed: a revoked key stops signing everywhere within this time.
+_POLL_SECONDS = 2.0
+_LEASE_SECONDS = 15
+_SWAP_ATTEMPTS = 5
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKeys:
+    """The key set document, its strong entity tag, and the same keys ready to verify with."""
+
+    document: bytes
+    etag: str
+    key_set: KeySet
+
+
+class KeyRing:
+    """Signs with the active key and publishes all of them. Implements `tokens.minter.Signer`."""
+
+    def __init__(self, *, store: KeyStore, sealer: Sealer, policy: RotationPolicy, clock: Clock, replica: str) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._policy = policy
+        self._clock = clock
+        self._replica = replica
+        self._version = -1
+        self._signing: SigningKey | None = None
+        self._active_since_seconds = 0.0
+        self._published = _publish(())
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def published(self) -> PublishedKeys:
+        return self._published
+
+    @property
+    def ready(self) -> bool:
+        """True once there is a key to sign with."""
+        return self._signing is not None
+
+    @property
+    def active_age_seconds(self) -> float:
+        return self._clock() - self._active_since_seconds if self._signing else 0.0
+
+    async def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
+        """A compact RS256 JWS. Raises `TemporarilyUnavailable` while there is no key yet."""
+        if self._signing is None:
+            raise TemporarilyUnavailable("no signing key is loaded yet", retry_after_seconds=2)
+        return self._signing.sign(claims, token_type=token_type)
+
+    async def start(self) -> None:
+        """Loads the keys, making the first one if there is none, and goes on looking after them."""
+        try:
+            await self.refresh()
+        except RedisError as error:
+            log.warning("keys not loaded yet", cause=type(error).__name__)
+        self._task = asyncio.create_task(self._keep_fresh(), name="signing-keys")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Reads the records, and moves them on when this replica leads or nobody has made a key yet."""
+        snapshot = await self._store.read()
+        if find(snapshot.records, KeyState.ACTIVE) is None or await self._store.lead(self._replica, _LEASE_SECONDS):
+            snapshot = await self._advance(snapshot)
+        await self._adopt(snapshot)
+
+    async def _advance(self, snapshot: KeySnapshot) -> KeySnapshot:
+        for _ in range(_SWAP_ATTEMPTS):
+            make_key = partial(make_record, now=self._clock(), sealer=self._sealer)
+            moved = await asyncio.to_thread(advance, snapshot.records, self._clock(), self._policy, make_key)
+            if moved is snapshot.records:
+                return snapshot
+            if await self._store.swap(snapshot.version, moved):
+                log.info("signing keys moved on", keys={record.key_id: record.state.value for record in moved})
+                return KeySnapshot(snapshot.version + 1, moved)
+            snapshot = await self._store.read()
+        return snapshot
+
+    async def _adopt(self, snapshot: KeySnapshot) -> None:
+        if snapshot.version == self._version:
+            return
+        active = find(snapshot.records, KeyState.ACTIVE)
+        if active is not None and active.sealed_private_key is not None:
+            if self._signing is None or self._signing.key_id != active.key_id:
+                pem = self._sealer.open(active.sealed_private_key, key_id=active.key_id)
+                self._signing = await asyncio.to_thread(SigningKey, active.key_id, pem)
+            self._active_since_seconds = active.changed_at_seconds
+        self._published = _publish(snapshot.records)
+        self._version = snapshot.version
+
+    async def _keep_fresh(self) -> None:
+        away = False
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                await self.refresh()
+                away = False
+            except (RedisError, OSError) as error:
+                # What is in memory goes on signing: an outage of Redis must not become one of the tokens.
+                if not away:
+                    log.warning("signing keys cannot be refreshed", cause=type(error).__name__)
+                away = True
+
+
+def make_record(state: KeyState, *, now: float, sealer: Sealer) -> KeyRecord:
+    """A fresh key in this state; slow, see `make_private_pem`."""
+    pem = make_private_pem()
+    public = public_jwk_of(pem)
+    return KeyRecord(
+        key_id=public["kid"],
+        state=state,
+        public_jwk=public,
+        sealed_private_key=sealer.seal(pem, key_id=public["kid"]),
+        created_at_seconds=now,
+        changed_at_seconds=now,
+    )
+
+
+def _publish(records: tuple[KeyRecord, ...]) -> PublishedKeys:
+    keys = [dict(record.public_jwk) for record in records]
+    document = json.dumps({"keys": keys}, separators=(",", ":")).encode()
+    etag = f'"{hashlib.sha256(document).hexdigest()[:32]}"'
+    return PublishedKeys(document, etag, KeySet([RSAKey.import_key(key) for key in keys]))

@@ -1,0 +1,35 @@
+"""Private keys at rest: encrypted under the key-encryption keyring, each bound to its own key id."""
+
+from pathlib import Path
+
+from auth_service.settings import require_file
+from security_common.encryption import EncryptionService, KeyringFile
+
+__all__ = ["Sealer"]
+
+
+class Sealer:
+    """Seals with the primary key of the keyring file, opens with any; the file may change while we run."""
+
+    def __init__(self, encryption: EncryptionService) -> None:
+        self._encryption = encryption
+
+    @classmethod
+    def load(cls, keyring_file: Path | None) -> "Sealer":
+        """Raises `SecretMissing`, or what `Keyring.load` raises."""
+        return cls(EncryptionService(KeyringFile(require_file(keyring_file, "AUTH_SIGNING_KEY_KEK_FILE"))))
+
+    def seal(self, private_pem: str, *, key_id: str) -> str:
+        return self._encryption.encrypt(private_pem, context=_context(key_id))
+
+    def open(self, sealed: str, *, key_id: str) -> str:
+        """The PEM. Raises `DecryptionFailed`: another KEK, or another key's record."""
+        return self._encryption.decrypt(sealed, context=_context(key_id))
+
+    def renew(self, sealed: str, *, key_id: str) -> str:
+        """The same key under today's primary KEK; unchanged when it already is."""
+        return self._encryption.reencrypt(sealed, context=_context(key_id))
+
+
+def _context(key_id: str) -> dict[str, str]:
+    return {"purpose": "signing key", "kid": key_id}

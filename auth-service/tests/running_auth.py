@@ -1,0 +1,56 @@
+"""A real service in a thread, on an ephemeral port."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx2
+import uvicorn
+from fastapi import FastAPI
+
+from auth_service.app import create_app
+from auth_service.settings import AuthSettings
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running auth-service; `http` speaks to it, `settings` are its own."""
+
+    settings: AuthSettings
+    http: httpx2.Client
+    app: FastAPI
+
+    @property
+    def issuer(self) -> str:
+        return self.settings.issuer
+
+
+StartService = Callable[..., Service]
+
+
+@contextmanager
+def serving(settings: AuthSettings) -> Generator[FastAPI]:
+    """Runs the application in a thread with an event loop of its own, as a process would."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=settings.port, log_config=None, lifespan="on", server_header=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="auth-service")
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the service did not start"
+        time.sleep(0.01)
+    yield app
+    server.should_exit = True
+    thread.join()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

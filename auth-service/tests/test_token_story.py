@@ -1,0 +1,121 @@
+"""The thin story: from the address of the server alone to a token that anybody can verify."""
+
+import json
+import time
+
+import jwt
+from joserfc import jwt as jose
+from joserfc.jwk import KeySet
+from running_auth import Service, StartService
+
+DEMO = {"grant_type": "client_credentials", "client_id": "mcp-client", "client_secret": "secret", "scope": "mcp.access"}
+RESOURCE = "http://localhost:8082/mcp"
+
+
+def test_the_command_of_the_readme_gives_a_token(service: Service) -> None:
+    answer = service.http.post("/oauth2/token", data=DEMO)
+    assert answer.status_code == 200
+    members = answer.json()
+    assert members.keys() == {"access_token", "token_type", "expires_in", "scope"}
+    assert (members["token_type"], members["expires_in"], members["scope"]) == ("Bearer", 1800, "mcp.access")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_basic_authentication_gives_one_too(service: Service) -> None:
+    form = {"grant_type": "client_credentials"}
+    answer = service.http.post("/oauth2/token", data=form, auth=("mcp-client", "secret"))
+    assert answer.status_code == 200
+    assert answer.json()["scope"] == "mcp.access"
+
+
+def test_the_claims_are_those_of_rfc_9068(service: Service) -> None:
+    token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
+    header = jwt.get_unverified_header(token)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (header["alg"], header["typ"]) == ("RS256", "at+jwt")
+    assert claims.keys() == {"iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti"}
+    assert claims["iss"] == service.issuer
+    assert claims["sub"] == claims["client_id"] == "mcp-client"
+    assert claims["aud"] == [RESOURCE, "mcp-client"]
+    assert claims["exp"] - claims["iat"] == 1800
+    assert abs(claims["iat"] - time.time()) < 60
+
+
+def test_two_libraries_verify_it_from_discovery_alone(service: Service) -> None:
+    token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
+    metadata = service.http.get("/.well-known/openid-configuration").json()
+    keys = service.http.get(metadata["jwks_uri"].removeprefix(service.issuer)).json()
+    decoded = jose.decode(token, KeySet.import_key_set(keys), algorithms=["RS256"])
+    assert decoded.claims["iss"] == metadata["issuer"]
+    key = jwt.PyJWKSet.from_dict(keys)[decoded.header["kid"]]
+    jwt.decode(token, key, algorithms=["RS256"], audience=RESOURCE, issuer=metadata["issuer"])
+
+
+def test_both_well_known_documents_say_the_same_and_only_what_works(service: Service) -> None:
+    first = service.http.get("/.well-known/oauth-authorization-server")
+    second = service.http.get("/.well-known/openid-configuration")
+    assert first.content == second.content
+    metadata = first.json()
+    assert metadata["issuer"] == service.issuer
+    assert metadata["code_challenge_methods_supported"] == ["S256"]
+    assert "none" in metadata["token_endpoint_auth_methods_supported"]
+    for name, address in metadata.items():
+        if name.endswith("_endpoint"):
+            path = address.removeprefix(service.issuer)
+            assert service.http.get(path).status_code != 404, f"{name} is advertised but not there"
+
+
+def test_the_key_set_holds_public_keys_only_and_is_cached_by_its_tag(service: Service) -> None:
+    answer = service.http.get("/.well-known/jwks.json")
+    keys = answer.json()["keys"]
+    assert all(key.keys() == {"kty", "use", "alg", "kid", "n", "e"} for key in keys)
+    assert len({key["kid"] for key in keys}) == len(keys) == 2, "the active key and the next one"
+    thumbprints = {KeySet.import_key_set({"keys": [key]}).keys[0].thumbprint() for key in keys}
+    assert thumbprints == {key["kid"] for key in keys}
+    unchanged = service.http.get("/.well-known/jwks.json", headers={"If-None-Match": answer.headers["etag"]})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    head = service.http.head("/.well-known/jwks.json")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == answer.headers["content-length"]
+    assert service.http.post("/.well-known/jwks.json").status_code == 405
+
+
+def test_the_root_is_401_and_points_on(service: Service) -> None:
+    answer = service.http.get("/")
+    assert answer.status_code == 401
+    assert answer.json()["resource"] == RESOURCE
+    assert answer.json()["token_endpoint"] == f"{service.issuer}/oauth2/token"
+
+
+def test_it_is_alive_and_ready(service: Service) -> None:
+    assert service.http.get("/livez").json() == {"status": "alive"}
+    ready = service.http.get("/readyz")
+    assert (ready.status_code, set(ready.json()["checks"].values())) == (200, {True})
+
+
+def test_a_host_header_changes_no_address(service: Service) -> None:
+    answer = service.http.get("/.well-known/openid-configuration", headers={"Host": "evil.example"})
+    assert "evil" not in answer.text
+
+
+def test_the_openapi_document_lists_every_route(service: Service) -> None:
+    document = service.http.get("/openapi.json").json()
+    routes = {route.path for route in service.app.routes}
+    assert document["paths"].keys() == routes
+
+
+def test_issue_and_refusal_are_in_the_journal_without_secret_or_token(start_service: StartService) -> None:
+    service = start_service()
+    token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
+    service.http.post("/oauth2/token", data={**DEMO, "client_secret": "a wrong guess"})
+    service.http.post("/oauth2/token", data={**DEMO, "scope": "mcp.audit"})
+    text = "".join(path.read_text() for path in service.settings.security.audit_dir.rglob("security_audit.log"))
+    events = [json.loads(line) for line in text.splitlines()]
+    issued = next(event for event in events if event["event_type"] == "token_issued")
+    assert (issued["client_id"], issued["user_id"]) == ("mcp-client", "mcp-client")
+    refused = [event for event in events if event["event_type"] == "token_refused"]
+    assert [event["reason"] for event in refused] == ["invalid_client", "invalid_scope"]
+    assert "a wrong guess" not in text
+    assert token not in text
+    assert token.rpartition(".")[2] not in text
