@@ -1,11 +1,35 @@
 """Settings of the library, prefix SECURITY_. Every secret comes from a file; none has a default."""
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["SecuritySettings"]
+__all__ = ["SecuritySettings", "Threshold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """So much within so many seconds; in settings `20/60`."""
+
+    count: int
+    seconds: int
+
+    @classmethod
+    def parse(cls, text: "str | Threshold") -> "Threshold":
+        """Reads `count/seconds`, both positive. Raises ValueError."""
+        if isinstance(text, Threshold):
+            return text
+        match = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})", text)
+        if match is None:
+            raise ValueError("a threshold is count/seconds, for example 20/60")
+        return cls(int(match[1]), int(match[2]))
+
+
+_Threshold = Annotated[Threshold, BeforeValidator(Threshold.parse), NoDecode]
 
 
 class SecuritySettings(BaseSettings):
@@ -29,6 +53,38 @@ class SecuritySettings(BaseSettings):
         default=64 * 1024 * 1024,
         ge=4096,
         description="Size in bytes at which a journal file is closed and a new one begun.",
+    )
+    detect_refusal_burst: _Threshold = Field(
+        default=Threshold(30, 60),
+        description="Alert at this many refusals from one address; count/seconds.",
+    )
+    detect_secret_guessing: _Threshold = Field(
+        default=Threshold(10, 300),
+        description="Alert at this many wrong secrets or passwords for one name; count/seconds.",
+    )
+    detect_refresh_reuse: _Threshold = Field(
+        default=Threshold(1, 60),
+        description="Alert at this many used refresh tokens that come back; count/seconds.",
+    )
+    detect_pii_volume: _Threshold = Field(
+        default=Threshold(1000, 3600),
+        description="Alert at this many pieces of personal data handled by one person; count/seconds.",
+    )
+    detect_pii_volume_client: _Threshold = Field(
+        default=Threshold(10_000, 3600),
+        description="Alert at this many pieces of personal data handled by one client; count/seconds.",
+    )
+    detect_many_subjects: _Threshold = Field(
+        default=Threshold(50, 3600),
+        description="Alert at this many different people whose data one person handled; count/seconds.",
+    )
+    detect_tool_enumeration: _Threshold = Field(
+        default=Threshold(6, 60),
+        description="Alert at this many different tools refused to one caller; count/seconds.",
+    )
+    detect_journal_gap: _Threshold = Field(
+        default=Threshold(1, 60),
+        description="Alert at this many missing events in a journal's numbering; count/seconds.",
     )
     encryption_key_file: Path | None = Field(
         default=None,

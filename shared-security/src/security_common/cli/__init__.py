@@ -11,6 +11,7 @@ __all__ = ["app", "main"]
 app = App(name="security-common", help="Personal data, keys and the audit trail of MCP servers.", version_flags=[])
 app.command("security_common.cli.pii:app", name="pii")
 app.command("security_common.cli.keys:app", name="keys")
+app.command("security_common.cli.setup:app", name="setup")
 
 
 def main() -> None:

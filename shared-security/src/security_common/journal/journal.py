@@ -154,7 +154,7 @@ class Journal:
 
     async def _keep_shipping(self, shipper: Shipper) -> None:
         away = False
-        # A look at what stop() sets, beside its cancellation: on Python 3.11 wait_for, inside redis-py, can swallow that.
+        # Not `while True`: on Python 3.11 a wait_for inside redis-py can swallow the cancellation that stop() sends.
         while self._commit is not None:
             self._committed.clear()
             try:

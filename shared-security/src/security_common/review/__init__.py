@@ -1,19 +1,31 @@
 """Reading the trail.
 
     stream audit:events ──▶ trail (filters, pages) ──▶ report
+                        └─▶ detection (rules over windows) ──▶ alerts, events of their own
+                                ▲
+                            scenarios: the same rules, played
 
 What the stream shows is a projection of the journals; the evidence is the journal files with their chain.
 """
 
+from security_common.review.detection import Alert, Detector, detection_rules
 from security_common.review.report import SecurityReport, security_report
+from security_common.review.scenarios import SCENARIOS, Played, ScenarioUnknown, play_scenario
 from security_common.review.trail import EventFilter, Page, PagingTokenInvalid, each_event, read_events
 
 __all__ = [
+    "SCENARIOS",
+    "Alert",
+    "Detector",
     "EventFilter",
     "Page",
     "PagingTokenInvalid",
+    "Played",
+    "ScenarioUnknown",
     "SecurityReport",
+    "detection_rules",
     "each_event",
+    "play_scenario",
     "read_events",
     "security_report",
 ]

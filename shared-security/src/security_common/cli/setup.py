@@ -1,0 +1,132 @@
+"""`security-common setup`: makes every secret that nobody gave, one folder for each reader."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cyclopts import App
+from joserfc.jwk import RSAKey
+
+from security_common.encryption import Keyring
+
+__all__ = ["app", "make_secrets"]
+
+app = App(help="Make every secret that nobody gave. Files that exist are left as they are.")
+
+_RSA_BITS = 3072
+
+
+@app.default
+def setup(directory: Path) -> None:
+    """Make what is missing in DIRECTORY/auth, DIRECTORY/mcp and DIRECTORY/redis, and print what was made.
+
+    Each folder is for one reader: mount it there and nowhere else.
+
+    Parameters
+    ----------
+    directory
+        The folder above the three; it is made when it is missing.
+
+    """
+    for path in make_secrets(directory):
+        print(path)
+
+
+def make_secrets(directory: Path) -> list[Path]:
+    """The same for programs: returns the files that were made.
+
+    The Redis ACL is written again whenever it is not what the passwords say, since it holds only their hashes.
+    """
+    auth, mcp, redis = (directory / reader for reader in ("auth", "mcp", "redis"))
+    made: list[Path] = []
+
+    def make(path: Path, content: Callable[[], str]) -> None:
+        if _write_once(path, content):
+            made.append(path)
+
+    for folder in (auth, mcp):
+        make(folder / "cookie_key", _random_key)
+        make(folder / "redis_password", _random_key)
+        make(folder / "audit_chain_key", _random_key)
+        make(folder / "audit_checkpoint_key.pem", _rsa_private_pem)
+    make(auth / "signing_key_kek", _keyring)
+    make(auth / "secret_pepper", _random_key)
+    make(mcp / "data_keyring", _keyring)
+    make(mcp / "pseudonym_key", _random_key)
+    make(mcp / "audit_page_private_key.json", _rsa_private_jwk)
+    make(auth / "audit_page_public_key.json", lambda: _public_jwk(mcp / "audit_page_private_key.json"))
+    make(redis / "health_password", _random_key)
+    _write_acl(redis / "users.acl", directory)
+    # Its server runs as a user of its own, and what is in here is hashes and a password that may only PING.
+    redis.chmod(0o755)
+    for path in (redis / "health_password", redis / "users.acl"):
+        path.chmod(0o644)
+    return made
+
+
+def _write_once(path: Path, content: Callable[[], str]) -> bool:
+    """Writes the file for its owner alone, unless it is there. Whole or not at all, also when two run at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return False
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(content() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # fails where a rename would overwrite
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True
+
+
+def _random_key() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _keyring() -> str:
+    return Keyring.generate().dump().rstrip()
+
+
+def _rsa_private_pem() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().rstrip()
+
+
+def _rsa_private_jwk() -> str:
+    key = RSAKey.generate_key(_RSA_BITS, {"use": "sig", "alg": "RS256"}, private=True, auto_kid=True)
+    return json.dumps(key.as_dict(private=True))
+
+
+def _public_jwk(private: Path) -> str:
+    return json.dumps(RSAKey.import_key(json.loads(private.read_text(encoding="utf-8"))).as_dict(private=False))
+
+
+def _write_acl(path: Path, directory: Path) -> None:
+    """Users of Redis by the hash of their password: each service its own keys, the audit trail both, no default."""
+    hashes = {
+        user: hashlib.sha256((directory / folder / name).read_text(encoding="utf-8").strip().encode()).hexdigest()
+        for user, folder, name in (
+            ("auth", "auth", "redis_password"),
+            ("mcp", "mcp", "redis_password"),
+            ("health", "redis", "health_password"),
+        )
+    }
+    service = "&{0}:* ~{0}:* ~audit:* +@all -@admin -@dangerous +info +config|get +acl|whoami +waitaof"
+    lines = [
+        "user default off",
+        f"user auth on #{hashes['auth']} {service.format('auth')}",
+        f"user mcp on #{hashes['mcp']} {service.format('mcp')}",
+        f"user health on #{hashes['health']} -@all +ping",
+    ]
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,131 @@
+"""Each rule speaks at its threshold and not before; scenarios go through the very same rules."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from security_common.journal import Outcome, RecordedEvent
+from security_common.review import SCENARIOS, Detector, ScenarioUnknown, detection_rules, play_scenario
+from security_common.review.detection import WATCHED_GROUPS
+from security_common.settings import SecuritySettings, Threshold
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+EXPECTED = {
+    "quiet_day": set(),
+    "stolen_refresh_token": {"refresh_token_reuse"},
+    "secret_guessing": {"secret_guessing"},
+    "refusal_burst": {"refusal_burst"},
+    "tool_enumeration": {"tool_enumeration"},
+    "bulk_export": {"many_subjects", "pii_volume_person"},
+    "journal_gap": {"journal_gap"},
+}
+
+
+def refused(at_seconds: float, **members) -> RecordedEvent:
+    told = {"source_address": "192.0.2.7", "user_id": "u_1", "reason": "insufficient_scope", "seq": 1} | members
+    return RecordedEvent(
+        event_type="tool_call",
+        action_taken="rejected",
+        outcome=Outcome.REFUSED,
+        timestamp=NOW + timedelta(seconds=at_seconds),
+        event_id="",
+        journal_id="j",
+        prev="",
+        hash="",
+        service="tests",
+        **told,
+    )
+
+
+def alerts_of(events, **thresholds):
+    detector = Detector(detection_rules(SecuritySettings(**thresholds)))
+    return [alert for event in events for alert in detector.observe(event)]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_sets_off_its_rules_and_no_others(name):
+    played = play_scenario(name, SecuritySettings(), now=NOW)
+    assert {alert.rule for alert in played.alerts} == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", [name for name, rules in EXPECTED.items() if rules])
+def test_scenarios_follow_the_thresholds_in_force(name):
+    fields = [name for name in SecuritySettings.model_fields if name.startswith("detect_")]
+    out_of_reach = SecuritySettings(**dict.fromkeys(fields, Threshold(10**8, 10**8)))
+    few = play_scenario(name, SecuritySettings(), now=NOW)
+    detector = Detector(detection_rules(out_of_reach))
+    assert few.alerts
+    events = SCENARIOS[name](SecuritySettings(), NOW)
+    assert not [alert for event in events for alert in detector.observe(event)]
+
+
+def test_nobody_knows_an_unknown_scenario():
+    with pytest.raises(ScenarioUnknown):
+        play_scenario("nothing", SecuritySettings(), now=NOW)
+
+
+def test_one_less_than_the_threshold_is_quiet():
+    assert not alerts_of([refused(0), refused(1)], detect_refusal_burst="3/60")
+    assert len(alerts_of([refused(0), refused(1), refused(2)], detect_refusal_burst="3/60")) == 1
+
+
+def test_what_is_older_than_the_window_does_not_count():
+    assert not alerts_of([refused(0), refused(1), refused(60)], detect_refusal_burst="3/60")
+
+
+def test_one_burst_is_one_alert():
+    burst = [refused(number / 100) for number in range(10)]
+    assert len(alerts_of(burst, detect_refusal_burst="5/60")) == 2
+
+
+def test_groups_do_not_add_up():
+    events = [refused(number, source_address=f"192.0.2.{number}") for number in range(5)]
+    assert not alerts_of(events, detect_refusal_burst="2/60")
+
+
+def test_the_same_tool_twice_is_one_tool():
+    twice = [refused(number, tool_name="a") for number in range(5)]
+    assert not alerts_of(twice, detect_tool_enumeration="2/60")
+
+
+def test_an_alert_sets_off_no_alert():
+    (alert,) = alerts_of([refused(0)], detect_refusal_burst="1/60")
+    event = alert.as_event()
+    echo = refused(1, seq=2)
+    echo = RecordedEvent(
+        **{name: getattr(event, name) for name in event.__slots__},
+        timestamp=echo.timestamp,
+        event_id="",
+        journal_id="j",
+        seq=2,
+        prev="",
+        hash="",
+        service="tests",
+    )
+    assert event.reason == "refusal_burst"
+    assert not alerts_of([echo], detect_refusal_burst="1/60")
+
+
+def test_a_gap_in_the_numbering_is_told_with_its_size():
+    (alert,) = alerts_of([refused(0, seq=4), refused(1, seq=5), refused(2, seq=9)])
+    assert (alert.rule, alert.value) == ("journal_gap", 3)
+
+
+def test_a_flood_of_names_is_forgotten():
+    detector = Detector(detection_rules(SecuritySettings()))
+    for number in range(WATCHED_GROUPS + 50):
+        detector.observe(refused(0, source_address=f"a-{number}", seq=number + 1))
+    assert max(map(len, detector._windows.values())) == WATCHED_GROUPS
+
+
+@pytest.mark.parametrize("text", ["", "5", "0/60", "5/0", "-5/60", "5/60/1", "five/60"])
+def test_a_threshold_that_makes_no_sense_is_refused(text):
+    with pytest.raises(ValidationError):
+        SecuritySettings(detect_refusal_burst=text)
+
+
+def test_thresholds_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("SECURITY_DETECT_REFUSAL_BURST", "7/8")
+    assert SecuritySettings().detect_refusal_burst == Threshold(7, 8)
