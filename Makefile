@@ -9,6 +9,19 @@ export UV_PYTHON_DOWNLOADS := never
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+##@ Use
+run: $(VENV)/.run ## start Redis and both services, until Ctrl-C
+	@exec $(BIN)/local-stack run
+
+demo: $(VENV)/.run ## play the story against what runs
+	@$(BIN)/local-stack demo
+
+token: $(VENV)/.run ## print an access token of the demo client
+	@$(BIN)/local-stack token
+
+reset: $(VENV)/.run ## drop all state of make run
+	@$(BIN)/local-stack reset
+
 ##@ Develop
 check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 	$(BIN)/ruff check
@@ -42,4 +55,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock e2e-tests/clients/packa
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help check test test-clients docs lock
+.PHONY: help run demo token reset check test test-clients docs lock

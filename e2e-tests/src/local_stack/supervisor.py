@@ -1,0 +1,87 @@
+"""`make run`: everything in the foreground until Ctrl-C, SIGTERM, or the end of one of the servers."""
+
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from local_stack.errors import StackError
+from local_stack.ports import StackPorts
+from local_stack.stack import Stack
+
+__all__ = ["exclusive", "supervise"]
+
+_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
+def supervise(state: Path, ports: StackPorts) -> None:
+    """Starts the stack, prints the card, and stops everything in reverse order when a signal asks for it.
+
+    Raises `StackError` when it cannot start, or when a server ends by itself; nothing is left running then either.
+    """
+    # The signals are fetched, not handled: there is one place where they arrive, and none where they interrupt.
+    signal.signal(signal.SIGCHLD, _wake)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
+    with exclusive(state):
+        stack = Stack(ports, state)
+        stack.start()
+        try:
+            print(card(stack), flush=True)
+            wait_for_the_end(stack)
+        finally:
+            print("stopping …", file=sys.stderr, flush=True)
+            stack.stop()
+
+
+@contextmanager
+def exclusive(state: Path) -> Generator[None]:
+    """Holds the state folder for one stack. Raises `StackError` when another stack has it."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StackError("a stack is running on this state already", hint="stop it first (Ctrl-C)") from error
+        yield
+
+
+def wait_for_the_end(stack: Stack) -> None:
+    """Returns on a signal that asks to stop. Raises `StackError` when a server has ended by itself."""
+    while signal.sigwait(_STOPPING | {signal.SIGCHLD}) not in _STOPPING:
+        for child in stack.children.values():
+            if child.exit_status() is not None:
+                raise StackError(f"{child.name} ended by itself", hint=f"see {child.log}:\n{child.last_words()}")
+
+
+def card(stack: Stack) -> str:
+    """What a newcomer needs next, and nothing else."""
+    ports = "".join(
+        f"{variable}={port} "
+        for variable, port, usual in (
+            ("AUTH_PORT", stack.ports.auth, StackPorts().auth),
+            ("MCP_PORT", stack.ports.mcp, StackPorts().mcp),
+        )
+        if port != usual
+    )
+    return f"""
+  MCP OAuth2 is ready.
+
+  issuer      {stack.issuer}
+  MCP server  {stack.resource}
+  sign in as  demo / demo            (demo mode, this machine only)
+
+  Next, in another terminal:
+    {ports}make demo                          play the whole story
+    {ports}make token                         print an access token
+    claude mcp add --transport http mcp-oauth2 {stack.resource}
+
+  Logs are in {os.path.relpath(stack.state / "logs")}. Ctrl-C stops everything.
+"""
+
+
+def _wake(_signal: int, _frame: FrameType | None) -> None:
+    """A handler, so that SIGCHLD is delivered at all; `sigwait` fetches it."""
