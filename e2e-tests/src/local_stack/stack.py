@@ -90,11 +90,10 @@ class Stack:
             server = RedisServer(self.state / REDIS, self.ports.redis, self.secrets / REDIS / "users.acl")
             self.children[name] = server.start()
             return
-        module = {AUTH: "auth_service", MCP: "mcp_resource_service"}[name]
         settings = self._auth_settings() if name == AUTH else self._mcp_settings()
         self.children[name] = Child(
             name,
-            [sys.executable, "-m", f"{module}.cli", "serve"],
+            [str(Path(sys.executable).with_name(name)), "serve"],
             environment={**_inherited(), **settings, **self.overrides},
             log=self.state / "logs" / f"{name}.log",
         )
