@@ -1,0 +1,151 @@
+"""compose.yaml keeps every promise of its hardening; each row fails when the promise is taken out."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ["auth-service", "mcp-resource-service"]
+LASTING = ["redis", *OURS]
+
+
+def volumes(service: str) -> dict[str, tuple[str, bool]]:
+    """Named volume → where it is mounted, and whether read-only."""
+    parts = [mount.split(":") for mount in SERVICES[service]["volumes"]]
+    return {name: (target, mode == ["ro"]) for name, target, *mode in parts}
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+class TestEveryContainer:
+    def test_runs_as_nobody_in_particular(self, name: str) -> None:
+        user, group = SERVICES[name]["user"].split(":")
+        assert int(user) > 0
+        assert int(group) > 0
+
+    def test_has_a_read_only_file_system(self, name: str) -> None:
+        assert SERVICES[name]["read_only"] is True
+
+    def test_has_no_capability_and_gains_none(self, name: str) -> None:
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+        assert "cap_add" not in SERVICES[name]
+        assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+        assert "privileged" not in SERVICES[name]
+
+    def test_is_limited(self, name: str) -> None:
+        assert 0 < SERVICES[name]["pids_limit"] <= 256
+        assert re.fullmatch(r"\d+m", SERVICES[name]["mem_limit"])
+
+    def test_has_an_init(self, name: str) -> None:
+        assert SERVICES[name]["init"] is True
+
+    def test_takes_no_secret_from_the_environment(self, name: str) -> None:
+        for variable, value in SERVICES[name].get("environment", {}).items():
+            if re.search(r"SECRET|PASSWORD|KEY|PEPPER", variable):
+                assert variable.endswith("_FILE")
+                assert value.startswith("/run/secrets/")
+
+    def test_mounts_no_folder_of_the_host(self, name: str) -> None:
+        assert set(volumes(name)) <= set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("name", LASTING)
+class TestEveryServer:
+    def test_is_healthy_only_when_ready(self, name: str) -> None:
+        test = " ".join(SERVICES[name]["healthcheck"]["test"])
+        if name == "redis":
+            assert "REDISCLI_AUTH" in test
+            assert "grep -qx PONG" in test
+        else:
+            assert "python" in test
+            assert "/readyz" in test
+
+    def test_waits_for_what_it_needs(self, name: str) -> None:
+        needed = SERVICES[name]["depends_on"]
+        assert needed["setup"]["condition"] == "service_completed_successfully"
+        others = set(needed) - {"setup"}
+        assert all(needed[other]["condition"] == "service_healthy" for other in others)
+        assert (
+            others
+            == {"redis": set(), "auth-service": {"redis"}, "mcp-resource-service": {"redis", "auth-service"}}[name]
+        )
+
+    def test_has_time_to_stop(self, name: str) -> None:
+        assert re.fullmatch(r"\d\ds", SERVICES[name]["stop_grace_period"])
+
+    def test_reads_its_own_secrets_only(self, name: str) -> None:
+        own = {"redis": "secrets-redis", "auth-service": "secrets-auth", "mcp-resource-service": "secrets-mcp"}[name]
+        secrets = {volume: mount for volume, mount in volumes(name).items() if volume.startswith("secrets-")}
+        assert secrets == {own: ("/run/secrets", True)}
+
+    def test_uses_no_option_that_old_engines_lack(self, name: str) -> None:
+        assert "start_interval" not in SERVICES[name]["healthcheck"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ports_are_published_on_loopback_only(name: str) -> None:
+    assert SERVICES[name]["ports"]
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+
+
+def test_redis_is_reached_from_inside_only() -> None:
+    assert "ports" not in SERVICES["redis"]
+    assert SERVICES["redis"]["networks"] == ["data"]
+    assert COMPOSE["networks"]["data"]["internal"] is True
+
+
+def test_redis_keeps_what_it_answered() -> None:
+    command = " ".join(SERVICES["redis"]["command"])
+    for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction", "--aclfile"):
+        assert option in command
+
+
+def test_setup_runs_once_and_alone() -> None:
+    assert SERVICES["setup"]["restart"] == "no"
+    assert SERVICES["setup"]["network_mode"] == "none"
+
+
+def test_addresses_follow_the_ports() -> None:
+    auth, mcp = (SERVICES[name]["environment"] for name in OURS)
+    assert auth["AUTH_ISSUER"] == mcp["MCP_ISSUER"] == "http://localhost:${AUTH_PORT:-8081}"
+    assert auth["AUTH_RESOURCE"] == mcp["MCP_RESOURCE"] == "http://localhost:${MCP_PORT:-8082}/mcp"
+    assert mcp["MCP_AUTH_INTERNAL_URL"] == "http://auth-service:8081"
+
+
+@pytest.mark.parametrize("name", OURS)
+class TestEveryImage:
+    def lines(self, name: str) -> list[str]:
+        return (ROOT / name / "Dockerfile").read_text(encoding="utf-8").splitlines()
+
+    def test_has_two_stages_from_one_base(self, name: str) -> None:
+        stages = [line for line in self.lines(name) if line.startswith("FROM ")]
+        assert stages == ["FROM ${PYTHON_IMAGE} AS build", "FROM ${PYTHON_IMAGE}"]
+        assert "ARG PYTHON_IMAGE=python:3.13-slim-trixie" in self.lines(name)
+
+    def test_needs_nothing_that_a_closed_network_lacks(self, name: str) -> None:
+        text = "\n".join(self.lines(name))
+        assert "# syntax=" not in text
+        assert "<<" not in text
+        assert "@sha256" not in text
+        assert re.findall(r"COPY --from=(\S+)", text) == ["build"]
+
+    def test_runs_without_root_and_without_a_shell(self, name: str) -> None:
+        assert "USER 65532:65532" in self.lines(name)
+        assert f'ENTRYPOINT ["{name}"]' in self.lines(name)
+
+
+def test_the_locks_hold_hashes_and_no_address() -> None:
+    locks = list((ROOT / "requirements").glob("*.lock"))
+    assert len(locks) >= 5
+    for lock in locks:
+        text = lock.read_text(encoding="utf-8")
+        assert "://" not in text
+        assert text.count("--hash=sha256:") >= len(re.findall(r"^[a-z].*==", text, re.MULTILINE))
+
+
+def test_the_authorization_server_is_built_without_fastmcp() -> None:
+    assert "fastmcp" not in (ROOT / "requirements/auth-service.lock").read_text(encoding="utf-8")

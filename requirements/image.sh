@@ -1,0 +1,31 @@
+#!/bin/sh
+# The two steps of an image's build stage: image.sh dependencies SERVICE, then image.sh members SERVICE.
+# /venv is what the final stage copies; the build backend stays behind in /build.
+set -eu
+cd "$(dirname "$0")/.."
+step=$1
+service=$2
+
+# A company's certificate authority comes as a build argument, in PEM.
+if [ -n "${CA_CERTIFICATES:-}" ]; then
+    printf '%s\n' "$CA_CERTIFICATES" >/tmp/ca.pem
+    export PIP_CERT=/tmp/ca.pem
+fi
+# An empty build argument must not hide pip's own default.
+[ -n "${PIP_INDEX_URL:-}" ] || unset PIP_INDEX_URL
+
+case $step in
+dependencies)
+    python -m venv /venv
+    /venv/bin/pip install --quiet --require-hashes -r "requirements/$service.lock"
+    python -m venv /build
+    /build/bin/pip install --quiet --require-hashes -r requirements/build.lock
+    ;;
+members)
+    /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels ./shared-security "./$service"
+    /venv/bin/pip install --quiet --no-deps --no-index /wheels/*.whl
+    /venv/bin/pip uninstall --quiet --yes pip
+    # Without byte code a start costs three times as much, and the final file system is read-only.
+    python -m compileall -q /venv/lib
+    ;;
+esac
