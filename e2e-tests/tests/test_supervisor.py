@@ -1,0 +1,176 @@
+"""`make run`'s supervisor: it starts whole or not at all, stops everything in time, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local_stack.ports import StackPorts
+
+COMMAND = [str(Path(sys.executable).with_name("local-stack"))]
+
+
+def environment(ports: StackPorts) -> dict[str, str]:
+    named = {"AUTH_PORT": ports.auth, "MCP_PORT": ports.mcp, "REDIS_PORT": ports.redis}
+    return {**os.environ, **{name: str(port) for name, port in named.items()}}
+
+
+@contextmanager
+def running(folder: Path, ports: StackPorts) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A supervisor that has printed its card."""
+    started = subprocess.Popen(
+        [*COMMAND, "run"], cwd=folder, env=environment(ports), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    card: list[str] = []
+    try:
+        for line in started.stdout:
+            card.append(line)
+            if "Ctrl-C" in line:
+                break
+        else:
+            pytest.fail(f"it ended: {started.communicate()[1]}")
+        yield started, card
+    finally:
+        if started.poll() is None:
+            started.terminate()
+        started.communicate(timeout=15)
+
+
+def await_condition(holds: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def all_gone(ports: StackPorts) -> bool:
+    return not any(map(listening, (ports.auth, ports.mcp, ports.redis)))
+
+
+def token(folder: Path, ports: StackPorts) -> str:
+    printed = subprocess.run(
+        [*COMMAND, "token"], cwd=folder, env=environment(ports), capture_output=True, text=True, check=True
+    )
+    return printed.stdout.strip()
+
+
+def greeting(ports: StackPorts, access_token: str) -> str:
+    request = urllib.request.Request(
+        f"http://localhost:{ports.mcp}/hello", headers={"Authorization": f"Bearer {access_token}"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return answer.read().decode()
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_in_time(tmp_path: Path, asked: signal.Signals) -> None:
+    ports = StackPorts.ephemeral()
+    with running(tmp_path, ports) as (supervisor, card):
+        text = "".join(card)
+        assert f"http://localhost:{ports.auth}" in text
+        assert f"http://localhost:{ports.mcp}/mcp" in text
+        supervisor.send_signal(asked)
+        assert supervisor.wait(timeout=8) == 0, "five seconds are promised; the rest is room for a busy machine"
+        assert all_gone(ports)
+
+
+def test_nothing_survives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    ports = StackPorts.ephemeral()
+    with running(tmp_path, ports) as (supervisor, _card):
+        supervisor.kill()
+        supervisor.wait()
+        assert await_condition(lambda: all_gone(ports), 12)
+
+
+def test_state_survives_a_restart_and_reset_drops_it(tmp_path: Path) -> None:
+    ports = StackPorts.ephemeral()
+    with running(tmp_path, ports):
+        earlier = token(tmp_path, ports)
+    with running(tmp_path, ports):
+        assert "안녕하세요" in greeting(ports, earlier)
+        refused = subprocess.run(
+            [*COMMAND, "reset"], cwd=tmp_path, env=environment(ports), capture_output=True, text=True, check=False
+        )
+        assert refused.returncode == 1
+        assert "error: a stack is running on this state" in refused.stderr
+    subprocess.run([*COMMAND, "reset"], cwd=tmp_path, env=environment(ports), check=True)
+    assert not (tmp_path / ".run").exists()
+
+
+@pytest.mark.parametrize("taken", ["auth", "mcp", "redis"])
+def test_a_taken_port_is_an_error_with_a_hint_and_nothing_starts(tmp_path: Path, taken: str) -> None:
+    ports = StackPorts.ephemeral()
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", getattr(ports, taken)))
+        squatter.listen()
+        refused = subprocess.run(
+            [*COMMAND, "run"],
+            cwd=tmp_path,
+            env=environment(ports),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: port {getattr(ports, taken)} is taken\nhint: ")
+    assert f"{taken.upper()}_PORT=" in refused.stderr
+    assert all_gone(ports)
+
+
+def test_a_port_that_is_none_is_an_error(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [*COMMAND, "run"],
+        cwd=tmp_path,
+        env={**os.environ, "AUTH_PORT": "eighty"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "error: AUTH_PORT is no port: eighty")
+
+
+def install(folder: Path, *, path: str, python: str = "python3") -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).resolve().parents[2]
+    (folder / "requirements").mkdir()
+    (folder / "requirements/install.sh").write_text((root / "requirements/install.sh").read_text())
+    return subprocess.run(
+        ["/bin/sh", "requirements/install.sh", "run", python],
+        cwd=folder,
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_too_old_a_python_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\ncase "$*" in *version_info*) exit 1;; --version) echo Python 3.9.2;; esac\n')
+    old.chmod(0o755)
+    refused = install(tmp_path, path=f"{tmp_path}:/usr/bin:/bin")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: Python 3.9.2 is too old\nhint: install Python 3.11 or newer")
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_missing_python_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    refused = install(tmp_path, path="/usr/bin:/bin", python="python9")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: python9 is not on the PATH\nhint: ")
