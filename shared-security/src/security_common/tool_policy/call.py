@@ -1,0 +1,220 @@
+"""One call of a secured tool, from its arguments to its record. Does no input or output of its own.
+
+admit(arguments) ──▶ the tool runs ──▶ release(result) or clean(failure) ──▶ event()
+                          └─▶ message(progress, log line, question)
+"""
+
+import time
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from security_common.encryption import EncryptionError
+from security_common.errors import SecurityError
+from security_common.journal import AuditEvent, JournalUnavailable, Outcome
+from security_common.tokens.context import current_caller
+from security_common.tool_policy.errors import (
+    InsufficientScope,
+    PersonalDataRefused,
+    ResultWithheld,
+    ToolFailed,
+    ToolPolicyError,
+)
+from security_common.tool_policy.failure import clean_failure
+from security_common.tool_policy.leaf import Leaves
+from security_common.tool_policy.policy import PIIPolicy, Treatment, name_action, policy_for_messages
+from security_common.tool_policy.runtime import Runtime, current_surface
+from security_common.tool_policy.signature import Signature
+from security_common.tool_policy.walk import Walk
+
+__all__ = ["Call", "Declaration", "bind_field", "current_call", "owner_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What `secure_tool` was told about a tool."""
+
+    name: str
+    policy: PIIPolicy
+    result_policy: PIIPolicy
+    requires_encryption: bool
+    log_access: bool
+    scopes: frozenset[str]
+    signature: Signature = field(repr=False)
+
+
+def owner_of(issuer: str, subject: str) -> str:
+    """How ciphertext names its owner: a subject is unique within its issuer only."""
+    return f"{issuer} {subject}"
+
+
+def bind_field(*, owner: str, tool: str, name: str) -> Mapping[str, str]:
+    """The encryption context of a tool's argument `name`, or of its `result`, for one owner."""
+    return {"owner": owner, "tool": tool, "field": name}
+
+
+class Call:
+    """The state of one call; `event` tells at any moment what has happened so far."""
+
+    def __init__(self, declaration: Declaration, runtime: Runtime) -> None:
+        self.declaration = declaration
+        self.surface = current_surface.get()
+        self._runtime = runtime
+        self._token = caller.token if (caller := current_caller.get()) else None
+        self._caller = caller
+        self._user_id = self._token.subject if self._token else None
+        self._client_id = self._token.client_id if self._token else None
+        self._sides: list[Leaves] = []
+        self._outcome = Outcome.SUCCESS
+        self._reason: str | None = None
+        self._subject: str | None = None
+        self._task: str | None = None
+        self._started = time.monotonic()
+
+    def admit(self, positional: Sequence[Any], named: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments as the tool may see them.
+
+        Raises JournalUnavailable, InsufficientScope, EncryptionError, PersonalDataRefused, Unguardable, TooMuchData.
+        """
+        rules = self.declaration
+        if not self._runtime.journal.writable:
+            raise JournalUnavailable("the audit journal cannot be written, so nothing is done", hint="try again later")
+        if self._token and not rules.scopes <= self._token.scopes:
+            raise InsufficientScope(rules.scopes)
+        names = rules.signature.names_of(positional)
+        passed_by = self._passed_by([*zip(names, positional, strict=True), *named.items()])
+        if rules.requires_encryption:
+            _ = self._runtime.encryption
+        leaves = self._side(rules.policy, encrypt_all=rules.requires_encryption)
+        walk = Walk(leaves, self._runtime.limits)
+
+        def see(name: str, value: Any) -> Any:
+            leaves.part = name
+            return value if name in passed_by else walk.visit(value, name)
+
+        seen = [see(name, value) for name, value in zip(names, positional, strict=True)]
+        seen_named = {name: see(name, value) for name, value in named.items()}
+        if rules.policy is PIIPolicy.REJECT and leaves.kinds:
+            raise PersonalDataRefused(leaves.kinds)
+        return seen, seen_named
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """While the tool runs, its messages find this call, and tools that it calls are calls of their own."""
+        call, surface = current_call.set(self), current_surface.set(None)
+        try:
+            yield
+        finally:
+            current_call.reset(call)
+            current_surface.reset(surface)
+
+    def release(self, result: Any) -> Any:
+        """The result as it may leave. Raises ResultWithheld, Unguardable or TooMuchData."""
+        leaves = self._side(self.declaration.result_policy)
+        released = Walk(leaves, self._runtime.limits).visit(result)
+        if self.declaration.result_policy is PIIPolicy.REJECT and leaves.kinds:
+            raise ResultWithheld(leaves.kinds["result"])
+        return released
+
+    def message(self, content: Any) -> Any:
+        """Progress, a log line, a question or any other thing that is said before the result, as it may leave."""
+        policy = policy_for_messages(self.declaration.result_policy)
+        return Walk(self._side(policy), self._runtime.limits).visit(content)
+
+    def clean(self, failure: Exception) -> Exception:
+        """The failure as it may leave; it decides how the call is recorded."""
+        refused = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
+        self._outcome = Outcome.REFUSED if refused else Outcome.FAILURE
+        self._reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
+        if not refused:
+            policy = policy_for_messages(self.declaration.result_policy)
+            walk, again = (Walk(self._side(policy, counts=counts), self._runtime.limits) for counts in (True, False))
+            failure = clean_failure(failure, walk, again)
+        return self.surface.failure(failure) if self.surface else failure
+
+    def abandon(self) -> None:
+        """The caller has gone; what was done is recorded all the same."""
+        self._outcome, self._reason = Outcome.FAILURE, "cancelled"
+
+    def note(self, subject: str | None, task: str | None) -> None:
+        """Whose data the call touched, and what was done with it."""
+        self._subject = subject or self._subject
+        self._task = task or self._task
+
+    def event(self) -> AuditEvent | None:
+        """The record, or None when the tool asked for none and there is nothing that must be told."""
+        kinds: Counter[str] = Counter()
+        treatments: set[Treatment] = set()
+        for side in self._sides:
+            treatments |= side.treatments
+            for found in side.kinds.values():
+                kinds.update(found)
+        if self._outcome is Outcome.SUCCESS and not kinds and not self.declaration.log_access:
+            return None
+        references = self._runtime.pseudonyms
+        return AuditEvent(
+            event_type="tool_call",
+            action_taken="rejected" if self._outcome is Outcome.REFUSED else name_action(treatments),
+            outcome=self._outcome,
+            tool_name=self.surface.name if self.surface else self.declaration.name,
+            user_id=self._user_id,
+            issuer=self._token.issuer if self._token else None,
+            client_id=self._client_id,
+            contains_pii=bool(kinds),
+            pii_kinds=dict(kinds),
+            reason=self._reason,
+            source_address=self._caller.source_address if self._caller else None,
+            subject_reference=references.reference(self._subject) if references and self._subject else None,
+            task=self._task,
+            trace_id=self._caller.trace_id if self._caller else None,
+            duration_ms=round((time.monotonic() - self._started) * 1000, 3),
+        )
+
+    def _passed_by(self, arguments: Sequence[tuple[str, Any]]) -> frozenset[str]:
+        """The arguments that are not transformed: the program's own objects, and ids, once found clean."""
+        signature = self.declaration.signature
+        own = self.surface.injected(signature.function) if self.surface else frozenset[str]()
+        if signature.receiver:
+            own |= {signature.receiver}
+        ids = [(name, value) for name, value in arguments if name in signature.identifiers and name not in own]
+        if ids:
+            leaves = self._side(PIIPolicy.OBSERVE, counts=False)
+            walk = Walk(leaves, self._runtime.limits)
+            for leaves.part, value in ids:
+                walk.visit(value, leaves.part)
+            if leaves.kinds:
+                self._sides.append(leaves)
+                raise PersonalDataRefused(leaves.kinds)
+            self._know_user(dict(ids))
+        return own | signature.identifiers
+
+    def _know_user(self, ids: Mapping[str, Any]) -> None:
+        """A verified token says who calls; only without one does a plain function's argument."""
+        if self._token is None:
+            self._user_id, self._client_id = (
+                value if isinstance(value := ids.get(name), str) else None for name in ("user_id", "client_id")
+            )
+
+    def _side(self, policy: PIIPolicy, *, encrypt_all: bool = False, counts: bool = True) -> Leaves:
+        leaves = Leaves(
+            policy,
+            self._runtime.detector,
+            self._encrypt,
+            clean_names=self._runtime.clean_names,
+            encrypt_all=encrypt_all,
+        )
+        if counts:
+            self._sides.append(leaves)
+        return leaves
+
+    def _encrypt(self, part: str, text: str) -> str:
+        owner = owner_of(self._token.issuer, self._token.subject) if self._token else self._user_id or ""
+        return self._runtime.encryption.encrypt(
+            text, context=bind_field(owner=owner, tool=self.declaration.name, name=part)
+        )
+
+
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)

@@ -1,0 +1,126 @@
+"""What every secured call of this process uses: journal, detector, keys; given by the service or made when needed."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from security_common.encryption import EncryptionService, get_encryption_service
+from security_common.journal import AuditEvent, Receipt, open_journal
+from security_common.pii import get_pii_detector
+from security_common.settings import SecuritySettings
+from security_common.tool_policy.leaf import Detector
+from security_common.tool_policy.walk import Limits
+
+__all__ = ["Pseudonyms", "Recorder", "Runtime", "Surface", "configure", "current_surface", "runtime"]
+
+SERVICE = "security-common"
+"""The journal's service name where no service has given one."""
+
+
+class Recorder(Protocol):
+    """What the policy needs of `security_common.journal.Journal`."""
+
+    @property
+    def writable(self) -> bool: ...
+
+    async def record(self, event: AuditEvent) -> Receipt: ...
+
+    def record_blocking(self, event: AuditEvent) -> Receipt: ...
+
+
+class Pseudonyms(Protocol):
+    """Keyed references to people: the same person gives the same reference, and only the key leads back."""
+
+    def reference(self, value: str) -> str: ...
+
+
+class Surface(Protocol):
+    """The framework a call came through: what it calls the tool, what it injects, how it wants its errors."""
+
+    @property
+    def name(self) -> str: ...
+
+    def injected(self, function: Callable[..., Any]) -> frozenset[str]: ...
+
+    def failure(self, failure: Exception) -> Exception: ...
+
+
+current_surface: ContextVar[Surface | None] = ContextVar("current_surface", default=None)
+
+
+class Runtime:
+    """The parts in use. What `configure` was not given is made on first use, from SecuritySettings."""
+
+    def __init__(
+        self,
+        journal: Recorder | None = None,
+        detector: Detector | None = None,
+        encryption: EncryptionService | None = None,
+        pseudonyms: Pseudonyms | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._journal = journal
+        self._encryption = encryption
+        self._making = threading.Lock()
+        self.detector = detector or get_pii_detector()
+        self.pseudonyms = pseudonyms
+        self.limits = limits or Limits()
+        self.clean_names: set[str] = set()
+
+    @property
+    def encryption(self) -> EncryptionService:
+        """Raises EncryptionKeyMissing where no key is configured."""
+        if self._encryption is None:
+            self._encryption = get_encryption_service()
+        return self._encryption
+
+    @property
+    def journal(self) -> Recorder:
+        """Raises JournalUnavailable or OSError where none can be opened."""
+        if self._journal is None:
+            with self._making:
+                if self._journal is None:
+                    self._journal = _open_own_journal()
+        return self._journal
+
+
+_in_use: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """The runtime of this process."""
+    global _in_use  # noqa: PLW0603 - a decorator has no other place to learn what the process uses
+    if _in_use is None:
+        _in_use = Runtime()
+    return _in_use
+
+
+def configure(
+    *,
+    journal: Recorder | None = None,
+    detector: Detector | None = None,
+    encryption: EncryptionService | None = None,
+    pseudonyms: Pseudonyms | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Sets what every secured tool of this process uses, in place of anything set before.
+
+    A service calls it once, when it starts. A part left out is made on first use, from SecuritySettings.
+    """
+    global _in_use  # noqa: PLW0603 - see `runtime`
+    _in_use = Runtime(journal, detector, encryption, pseudonyms, limits)
+
+
+def _open_own_journal() -> Recorder:
+    """A journal for a program without a service around it: local, never shipped, open until the process ends.
+
+    Its writer is a thread, so the event loop that starts it need not outlive the start; a thread of its own lends one,
+    since the caller may be synchronous, or inside a loop that must not be entered again.
+    """
+    journal = open_journal(service=SERVICE, settings=SecuritySettings(), redis=None)
+    with ThreadPoolExecutor(max_workers=1) as starter:
+        starter.submit(asyncio.run, journal.start()).result()
+    return journal

@@ -1,0 +1,64 @@
+"""Reading a tool's signature: which argument is which, and which are never transformed."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+__all__ = ["IDENTIFIERS", "Identifier", "Signature"]
+
+IDENTIFIERS = frozenset({"client_id", "user_id"})
+"""Arguments that name the caller of a plain function."""
+
+
+class Identifier:
+    """Marks an opaque id: `person_id: Annotated[str, Identifier]`.
+
+    It is never transformed, since a masked id finds nothing; personal data in it refuses the call.
+    """
+
+
+class Signature:
+    """The parameters of one tool, read once and late: frameworks may still add to a function after decorating it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(self.function).parameters
+
+    @cached_property
+    def _positional(self) -> tuple[str, ...]:
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return tuple(name for name, each in self._parameters.items() if each.kind in kinds)
+
+    @cached_property
+    def _rest(self) -> str:
+        """The name of `*args`."""
+        rest = (name for name, each in self._parameters.items() if each.kind is inspect.Parameter.VAR_POSITIONAL)
+        return next(rest, "arguments")
+
+    @cached_property
+    def identifiers(self) -> frozenset[str]:
+        """The arguments that are never transformed."""
+        hints = get_type_hints(inspect.unwrap(self.function), include_extras=True)
+        marked = {name for name, hint in hints.items() if _is_identifier(hint)}
+        return IDENTIFIERS | marked
+
+    @cached_property
+    def receiver(self) -> str | None:
+        """`self` or `cls` of a method: an object of the program, not data."""
+        first = next(iter(self._positional), None)
+        return first if first in {"self", "cls"} else None
+
+    def names_of(self, positional: Sequence[Any]) -> list[str]:
+        """The argument name of each positional value."""
+        names = list(self._positional[: len(positional)])
+        return names + [self._rest] * (len(positional) - len(names))
+
+
+def _is_identifier(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return any(extra is Identifier or isinstance(extra, Identifier) for extra in get_args(hint)[1:])
+    return any(_is_identifier(part) for part in get_args(hint))

@@ -1,0 +1,115 @@
+"""How the walk reads values with a shape of their own: numbers, dates, bytes, dataclasses and pydantic models."""
+
+import copy
+import dataclasses
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import PurePath
+from typing import Any, cast
+
+from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
+from pydantic_core import Url
+
+from security_common.tool_policy.errors import Unguardable
+from security_common.tool_policy.walk import Walk, read_as, read_family, rebuilt
+
+__all__ = ["read_attributes"]
+
+_READABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
+"""Ten printable bytes in a row are text; fewer come about by chance in every image."""
+
+
+@read_as(int, float, complex, Decimal, Fraction, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
+def _scalar(walk: Walk, value: Any, field: str | None) -> Any:
+    try:
+        text = str(value)
+    except ValueError:
+        raise Unguardable("a number is too long to be searched", hint="send it as text") from None
+    walk.spend(len(text))
+    return walk.leaf.scalar(value, text, field)
+
+
+@read_as(PurePath, AnyUrl, Url, IPv4Network, IPv6Network)
+def _spelled(walk: Walk, value: Any, field: str | None) -> Any:
+    text = str(value)
+    treated = walk.text(text, field)
+    return value if treated is text else rebuilt(value.__class__, treated)
+
+
+@read_as(SecretStr, SecretBytes)
+def _secret(walk: Walk, value: SecretStr | SecretBytes, field: str | None) -> Any:
+    content = value.get_secret_value()
+    treated = walk.visit(content, field)
+    return value if treated is content else rebuilt(type(value), treated)
+
+
+@read_as(bytes, bytearray, memoryview)
+def _bytes(walk: Walk, value: bytes | bytearray | memoryview, field: str | None) -> Any:
+    content = bytes(value)
+    for encoding in ("utf-8", "cp949"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        treated = walk.text(text, field)
+        if treated is text:
+            return value
+        return rebuilt(value.__class__, treated.encode(encoding, "replace"))
+    runs = b"\n".join(_READABLE_RUN.findall(content)).decode("ascii")
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        runs = content.decode("utf-16", "replace")
+    walk.spend(len(runs))
+    walk.leaf.opaque(runs, field)
+    return value
+
+
+@read_family(dataclasses.is_dataclass)
+def _dataclass(walk: Walk, value: Any, field: str | None) -> Any:
+    names = [each.name for each in dataclasses.fields(value)]
+    members = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return read_attributes(walk, value, members | getattr(value, "__dict__", {}), field)
+
+
+def read_attributes(walk: Walk, value: Any, members: Mapping[str, Any], field: str | None) -> Any:
+    """Walks named attributes and gives back a copy of the object when one changed."""
+    changes = _changes(walk, members, field)
+    if not changes:
+        return value
+    made = copy.copy(value)
+    for name, new in changes.items():
+        object.__setattr__(made, name, new)
+    return made
+
+
+@read_as(BaseModel)
+def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
+    """Fields, and what serialization or the tool could still reach: extra members, cached properties, private ones."""
+    places = ("__dict__", "__pydantic_extra__", "__pydantic_private__")
+    changes = {place: _changes(walk, getattr(value, place) or {}, field) for place in places}
+    if not any(changes.values()):
+        return value
+    made = copy.copy(value)
+    for place, change in changes.items():
+        if change:
+            getattr(made, place).update(change)
+    return made
+
+
+def _changes(walk: Walk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name, old in members.items():
+        new = walk.visit(old, name)
+        if new is old:
+            continue
+        if isinstance(new, str) and not isinstance(old, str):
+            raise Unguardable(
+                f"{name or field} is a {type(cast('object', old)).__name__} and cannot hold ciphertext",
+                hint="declare it as text, or use the policy mask",
+            )
+        changes[name] = new
+    return changes

@@ -1,0 +1,238 @@
+"""The walk over data: every leaf is visited, nothing is skipped, and what cannot be read is refused.
+
+A walk gives back the very same object when no leaf changed, so that clean data costs no copy. Containers, dataclasses
+and models keep their type and shape. Text that is JSON is walked as data. `readers` says how each type is read.
+"""
+
+import json
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+from security_common.tool_policy.errors import TooMuchData, Unguardable
+
+__all__ = ["Leaf", "Limits", "Reader", "Walk", "read_as"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How deep a walk goes, how many values it visits and how many characters it reads before it refuses."""
+
+    depth: int = 64
+    nodes: int = 200_000
+    characters: int = 2_000_000
+
+
+class Leaf(Protocol):
+    """What is done to the leaves; each method gives back the same object when nothing changes."""
+
+    def text(self, text: str, field: str | None) -> str: ...
+
+    def name(self, text: str) -> str: ...
+
+    def scalar(self, value: Any, text: str, field: str | None) -> Any: ...
+
+    def opaque(self, text: str, field: str | None) -> None: ...
+
+
+class Walk:
+    """One pass over some data, within limits that all its parts share."""
+
+    __slots__ = ("_characters", "_depth", "_nodes", "leaf")
+
+    def __init__(self, leaf: Leaf, limits: Limits) -> None:
+        self.leaf = leaf
+        self._depth = limits.depth
+        self._nodes = limits.nodes
+        self._characters = limits.characters
+
+    def visit(self, value: Any, field: str | None = None) -> Any:
+        """The value with its leaves treated. `field` is the name it goes by. Raises TooMuchData or Unguardable."""
+        self._nodes -= 1
+        if self._nodes < 0 or self._depth <= 0:
+            raise TooMuchData(
+                "the data is nested too deeply or has too many parts", hint="send or ask for less at once"
+            )
+        self._depth -= 1
+        kind: type[object] = type(value)
+        try:
+            return _reader_of(kind)(self, value, field)
+        finally:
+            self._depth += 1
+
+    def text(self, text: str, field: str | None) -> str:
+        """A text, or the data in it when it is JSON."""
+        self.spend(len(text))
+        if text[:1] in _JSON_OPENS or text.lstrip()[:1] in _JSON_OPENS:
+            document = _parse_json(text)
+            if document is not None:
+                return self._json(text, document, field)
+        return self.leaf.text(text, field)
+
+    def spend(self, characters: int) -> None:
+        """Counts characters that are about to be read."""
+        self._characters -= characters
+        if self._characters < 0:
+            raise TooMuchData("the data is larger than is searched in one call", hint="send or ask for less at once")
+
+    def _json(self, text: str, document: Any, field: str | None) -> str:
+        treated = self.visit(document, field)
+        return text if treated is document else json.dumps(treated, ensure_ascii=False)
+
+
+Reader = Callable[[Walk, Any, str | None], Any]
+
+_JSON_OPENS = ("{", "[")
+
+
+class _RepeatedName(Exception):
+    """A JSON object names a member twice: what a parser keeps of it is not all that a reader sees."""
+
+
+def _parse_json(text: str) -> Any:
+    """The document in a text, or None when the text must be read as text."""
+    try:
+        return json.loads(text, object_pairs_hook=_members)
+    except (ValueError, RecursionError, _RepeatedName):
+        return None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _RepeatedName
+    return members
+
+
+_readers: dict[type, Reader] = {}
+
+
+def read_as(*kinds: type) -> Callable[[Reader], Reader]:
+    """Declares how values of these types, and of types derived from them, are read; later declarations win."""
+
+    def declare(reader: Reader) -> Reader:
+        for kind in kinds:
+            _readers[kind] = reader
+        _reader_of.cache_clear()
+        return reader
+
+    return declare
+
+
+@lru_cache(maxsize=1024)
+def _reader_of(kind: type) -> Reader:
+    for base in kind.__mro__:
+        if base in _readers:
+            return _readers[base]
+    for match, reader in _families:
+        if match(kind):
+            return reader
+    return _refuse
+
+
+_families: list[tuple[Callable[[type], bool], Reader]] = []
+
+
+def read_family(match: Callable[[type], bool]) -> Callable[[Reader], Reader]:
+    """Declares how the types are read that `match` recognises, when none of their bases is declared."""
+
+    def declare(reader: Reader) -> Reader:
+        _families.append((match, reader))
+        return reader
+
+    return declare
+
+
+def _refuse(walk: Walk, value: Any, field: str | None) -> Any:
+    del walk
+    where = f" in {field}" if field else ""
+    raise Unguardable(
+        f"a value of type {type(value).__name__}{where} cannot be searched for personal data",
+        hint="use plain data: text, numbers, lists, dicts, dataclasses or pydantic models",
+    )
+
+
+@read_as(type(None), bool)
+def _as_it_is(walk: Walk, value: Any, field: str | None) -> Any:
+    del walk, field
+    return value
+
+
+@read_as(str)
+def _text(walk: Walk, value: str, field: str | None) -> Any:
+    treated = walk.text(value, field)
+    return value if treated is value else rebuilt(value.__class__, treated)
+
+
+@read_as(Enum)
+def _enum(walk: Walk, value: Enum, field: str | None) -> Any:
+    """A member is the program's own word; were it personal data, no other member could stand for it."""
+    if walk.visit(value.value, field) is not value.value:
+        raise Unguardable(f"a member of {type(value).__name__} holds personal data", hint="use text in its place")
+    return value
+
+
+@read_as(list, tuple, set, frozenset, deque)
+def _sequence(walk: Walk, value: Iterable[Any], field: str | None) -> Any:
+    treated = [walk.visit(item, field) for item in value]
+    if all(new is old for new, old in zip(treated, value, strict=True)):
+        return value
+    if isinstance(value, deque):
+        return type(value)(treated, value.maxlen)
+    make = cast("Callable[[Any], Any]", getattr(type(value), "_make", type(value)))
+    return rebuilt(make, treated)
+
+
+@read_as(dict)
+def _mapping(walk: Walk, value: Mapping[Any, Any], field: str | None) -> Any:
+    changed = False
+    entries: list[tuple[Any, Any]] = []
+    for key, item in value.items():
+        name = walk.leaf.name(key) if type(key) is str else walk.visit(key, field)
+        treated = walk.visit(item, key if isinstance(key, str) else field)
+        changed = changed or name is not key or treated is not item
+        entries.append((name, treated))
+    if not changed:
+        return value
+    return _remade(value, _distinct(entries))
+
+
+@read_family(lambda kind: issubclass(kind, Mapping))
+def _any_mapping(walk: Walk, value: Mapping[Any, Any], field: str | None) -> Any:
+    return _mapping(walk, value, field)
+
+
+def _distinct(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Two keys may look the same once masked; none may take the other's place."""
+    made: dict[Any, Any] = {}
+    for key, item in entries:
+        name, number = key, 1
+        while name in made:
+            number += 1
+            name = f"{key} ({number})"
+        made[name] = item
+    return made
+
+
+def _remade(value: Mapping[Any, Any], entries: dict[Any, Any]) -> Any:
+    if isinstance(value, defaultdict):
+        factory = value.default_factory
+        return defaultdict(factory, entries)
+    if isinstance(value, (OrderedDict, Counter)):
+        return type(cast("OrderedDict[Any, Any]", value))(entries)
+    if isinstance(value, MappingProxyType):
+        return MappingProxyType(entries)
+    return entries
+
+
+def rebuilt(make: Callable[[Any], Any], content: Any) -> Any:
+    """A value of the same type with other content, or a refusal."""
+    try:
+        return make(content)
+    except Exception:  # noqa: BLE001 - whatever a foreign constructor objects to, its text may quote the content
+        failed = Unguardable("a value holds personal data and its type takes no other content", hint="send it as text")
+    raise failed

@@ -1,0 +1,41 @@
+"""A real journal in a folder of the test's own, and what it holds."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from security_common.encryption import EncryptionService, Keyring
+from security_common.journal import Journal, open_journal
+from security_common.settings import SecuritySettings
+from security_common.tool_policy import configure
+
+
+@pytest.fixture
+def encryption() -> EncryptionService:
+    ring = Keyring.generate()
+    return EncryptionService(lambda: ring)
+
+
+@pytest.fixture(autouse=True)
+def journal(tmp_path: Path, encryption: EncryptionService) -> Iterator[Journal]:
+    opened = open_journal(service="test", settings=SecuritySettings(audit_dir=tmp_path), redis=None)
+    asyncio.run(opened.start())
+    configure(journal=opened, encryption=encryption)
+    yield opened
+    configure()
+    asyncio.run(opened.stop())
+
+
+@pytest.fixture
+def trail(journal: Journal, tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
+    """The tool calls that stand in the journal file, read anew each time."""
+
+    def read() -> list[dict[str, Any]]:
+        lines = (tmp_path / "test" / "0" / "security_audit.log").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["event_type"] == "tool_call"]
+
+    return read

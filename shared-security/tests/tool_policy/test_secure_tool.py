@@ -1,0 +1,340 @@
+"""`secure_tool` on plain functions: the four policies, the record, refusals and failures."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+
+from security_common.encryption import EncryptionKeyMissing, EncryptionService, is_ciphertext
+from security_common.journal import AuditEvent, Journal, JournalUnavailable, Outcome
+from security_common.tokens.claims import AccessToken
+from security_common.tokens.context import Caller, current_caller
+from security_common.tool_policy import (
+    Identifier,
+    InsufficientScope,
+    PersonalDataRefused,
+    ResultWithheld,
+    ToolFailed,
+    Unguardable,
+    bind_field,
+    configure,
+    note_access,
+    owner_of,
+    secure_tool,
+)
+
+Trail = Callable[[], list[dict[str, Any]]]
+CLEAR = "연락처 010-1234-5678 hong@example.com"
+MASKED = "연락처 010-****-5678 h***@example.com"
+
+
+def run(policy: str, argument: Any, **options: Any) -> Any:
+    """Calls an echo twice, as a coroutine and as a plain function, and gives back what both saw and answered."""
+    seen: list[Any] = []
+
+    @secure_tool(pii_policy=policy, **options)  # pyright: ignore[reportArgumentType] - from a parameter list
+    async def echo(text: Any, client_id: str = "", user_id: str = "") -> Any:
+        seen.append(text)
+        return text
+
+    @secure_tool(pii_policy=policy, **options)  # pyright: ignore[reportArgumentType] - from a parameter list
+    def echo_sync(text: Any, client_id: str = "", user_id: str = "") -> Any:
+        seen.append(text)
+        return text
+
+    answers = [asyncio.run(echo(argument, client_id="c", user_id="u")), echo_sync(argument, "c", user_id="u")]
+    return seen, answers
+
+
+def test_mask(trail: Trail) -> None:
+    seen, answers = run("mask", {"memo": CLEAR, "n": [1, "ok"]})
+    assert seen == answers == [{"memo": MASKED, "n": [1, "ok"]}] * 2
+    for event in trail():
+        assert (event["action_taken"], event["outcome"]) == ("executed_with_masking", "success")
+        assert (event["user_id"], event["client_id"]) == ("u", "c")
+        assert event["contains_pii"] is True
+        assert event["pii_kinds"] == {"PHONE": 1, "EMAIL": 1}
+    assert [event["tool_name"] for event in trail()] == ["echo", "echo_sync"]
+
+
+def test_encrypt_binds_to_owner_tool_and_argument(trail: Trail, encryption: EncryptionService) -> None:
+    seen, answers = run("encrypt", {"memo": CLEAR, "n": "ok"})
+    assert seen == answers
+    for tool, value in zip(("echo", "echo_sync"), seen, strict=True):
+        assert value["n"] == "ok"
+        assert encryption.decrypt(value["memo"], context=bind_field(owner="u", tool=tool, name="text")) == CLEAR
+    assert {event["action_taken"] for event in trail()} == {"executed_with_encryption"}
+
+
+def test_requires_encryption_takes_every_string_but_no_identifier(encryption: EncryptionService) -> None:
+    @secure_tool(requires_encryption=True)
+    def keep(text: str, number: int, parts: list[str], record_id: Annotated[str, Identifier], user_id: str) -> Any:
+        return [text, number, parts, record_id, user_id]
+
+    text, number, parts, record_id, user_id = keep("plain", 7, ["a", "b"], "r_1", "u")
+    assert [is_ciphertext(each) for each in (text, *parts)] == [True] * 3
+    assert (number, record_id, user_id) == (7, "r_1", "u")
+    assert keep(text, 7, parts, "r_1", "u")[0] == text, "ciphertext stays as it is"
+
+
+def test_clear_results_are_encrypted(journal: Journal, encryption: EncryptionService) -> None:
+    @secure_tool()
+    def look_up(user_id: str) -> dict[str, str]:
+        return {"phone": "010-1234-5678", "team": "ops"}
+
+    answer = look_up(user_id="u")
+    context = bind_field(owner="u", tool="look_up", name="result")
+    assert answer["team"] == "ops"
+    assert encryption.decrypt(answer["phone"], context=context) == "010-1234-5678"
+
+
+def test_reject_names_kinds_and_argument_but_no_value(trail: Trail) -> None:
+    with pytest.raises(PersonalDataRefused) as caught:
+        run("reject", [{"deep": CLEAR}])
+    assert caught.value.kinds == {"text": {"PHONE": 1, "EMAIL": 1}}
+    assert caught.value.description == "personal data is not accepted here (text: EMAIL, PHONE)"
+    (event,) = trail()
+    assert (event["action_taken"], event["outcome"], event["reason"]) == (
+        "rejected",
+        "refused",
+        "personal_data_refused",
+    )
+    assert event["contains_pii"] is True
+
+
+def test_reject_withholds_a_result(trail: Trail) -> None:
+    with pytest.raises(ResultWithheld):
+        run("observe", CLEAR, result_policy="reject")
+    assert (trail()[0]["action_taken"], trail()[0]["reason"]) == ("rejected", "result_withheld")
+
+
+def test_observe_changes_nothing_and_counts(trail: Trail) -> None:
+    seen, answers = run("observe", CLEAR)
+    assert seen == answers == [CLEAR] * 2
+    assert {(event["action_taken"], event["contains_pii"]) for event in trail()} == {("executed_observed", True)}
+
+
+@pytest.mark.parametrize("policy", ["encrypt", "mask", "reject", "observe"])
+def test_clean_data_passes_untouched(policy: str, trail: Trail) -> None:
+    value = {"memo": "nothing here", "n": [1, 2.5, None, True], "t": (b"bytes", {"s"})}
+    seen, answers = run(policy, value)
+    assert all(each is value for each in seen + answers)
+    assert {(event["action_taken"], event["contains_pii"]) for event in trail()} == {("executed", False)}
+
+
+def test_the_result_policy_may_differ(encryption: EncryptionService, journal: Journal) -> None:
+    @secure_tool(result_policy="mask")
+    def show(text: str, user_id: str) -> list[str]:
+        return [text, CLEAR]
+
+    stored, shown = show(CLEAR, user_id="u")
+    assert is_ciphertext(stored)
+    assert shown == MASKED
+
+
+@pytest.mark.parametrize("policy", ["encrypt", "mask", "observe"])
+@pytest.mark.parametrize("argument", ["client_id", "user_id", "record_id"])
+def test_personal_data_in_an_identifier_refuses_the_call(policy: Any, argument: str, trail: Trail) -> None:
+    @secure_tool(pii_policy=policy)
+    def look_up(record_id: Annotated[str | None, Identifier], client_id: str, user_id: str) -> str:
+        raise AssertionError
+
+    ids = {"record_id": "r", "client_id": "c", "user_id": "u"} | {argument: "hong@example.com"}
+    with pytest.raises(PersonalDataRefused) as caught:
+        look_up(**ids)
+    assert list(caught.value.kinds) == [argument]
+    assert "hong" not in str(trail())
+
+
+def test_a_verified_caller_wins_over_arguments(trail: Trail, encryption: EncryptionService) -> None:
+    token = AccessToken(
+        issuer="http://localhost:8081",
+        subject="u_real",
+        client_id="agent",
+        audience=("x",),
+        scopes=frozenset({"mcp.access"}),
+        expires_at_seconds=0,
+        issued_at_seconds=0,
+        token_id="j",
+        key_id="k",
+        claims={},
+    )
+
+    @secure_tool()
+    def keep(text: str, user_id: str) -> str:
+        return text
+
+    @secure_tool(scopes=["mcp.decrypt"])
+    def read() -> str:
+        raise AssertionError
+
+    reset = current_caller.set(Caller(token=token, source_address="192.0.2.7", trace_id="0" * 32))
+    try:
+        kept = keep(CLEAR, user_id="u_other")
+        with pytest.raises(InsufficientScope, match=r"mcp\.decrypt"):
+            read()
+    finally:
+        current_caller.reset(reset)
+    owner = owner_of("http://localhost:8081", "u_real")
+    assert encryption.decrypt(kept, context=bind_field(owner=owner, tool="keep", name="text")) == CLEAR
+    assert [(event["user_id"], event["client_id"]) for event in trail()] == [("u_real", "agent")] * 2
+    assert trail()[0]["source_address"] == "192.0.2.7"
+    assert trail()[1]["reason"] == "insufficient_scope"
+
+
+def test_errors_keep_their_type_and_lose_personal_data(trail: Trail) -> None:
+    class OwnError(ValueError):
+        def __init__(self, text: str, code: int) -> None:
+            super().__init__(text, code)
+            self.detail = {"phone": "010-1234-5678"}
+
+    @secure_tool(pii_policy="mask")
+    def fail() -> None:
+        phone = "010-1234-5678"
+        try:
+            _ = {}[phone]
+        except KeyError as cause:
+            raise OwnError(f"no such number {phone}", 7) from cause
+
+    with pytest.raises(OwnError) as caught:
+        fail()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "1234" not in told + repr(vars(caught.value))
+    assert caught.value.args == ("no such number 010-****-5678", 7)
+    assert (trail()[0]["outcome"], trail()[0]["reason"]) == ("failure", "OwnError")
+
+
+def test_an_error_that_cannot_be_rebuilt_becomes_a_plain_one(journal: Journal) -> None:
+    @secure_tool(pii_policy="mask")
+    def fail() -> None:
+        "홍길동 hong@example.com".encode("ascii")
+
+    with pytest.raises(ToolFailed) as caught:
+        fail()
+    assert "hong@example.com" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_clean_error_passes_as_it_is(trail: Trail) -> None:
+    broken = LookupError("nothing here")
+
+    @secure_tool(pii_policy="mask")
+    async def fail() -> None:
+        raise broken
+
+    with pytest.raises(LookupError) as caught:
+        asyncio.run(fail())
+    assert caught.value is broken
+    assert trail()[0]["outcome"] == "failure"
+
+
+@pytest.mark.parametrize("value", [object(), lambda: 1, open, asyncio, (each for each in "ab"), Exception("x")])
+def test_unknown_objects_are_refused(value: Any, trail: Trail) -> None:
+    with pytest.raises(Unguardable):
+        run("observe", value)
+    with pytest.raises(Unguardable):
+        run("observe", [{"deep": value}])
+    assert {event["action_taken"] for event in trail()} == {"rejected"}
+
+
+def test_an_unwritable_journal_stops_the_work_before_it_begins(journal: Journal) -> None:
+    ran: list[int] = []
+
+    @secure_tool()
+    def work() -> None:
+        ran.append(1)
+
+    asyncio.run(journal.stop())
+    with pytest.raises(JournalUnavailable):
+        work()
+    assert not ran
+
+
+def test_an_answer_that_was_not_recorded_does_not_leave(journal: Journal) -> None:
+    @secure_tool()
+    async def work() -> str:
+        await journal.stop()
+        return "secret work"
+
+    with pytest.raises(JournalUnavailable):
+        asyncio.run(work())
+
+
+def test_a_cancelled_call_is_on_record(journal: Journal, trail: Trail) -> None:
+    marker = AuditEvent(event_type="marker", action_taken="none", outcome=Outcome.SUCCESS)
+
+    async def story() -> None:
+        begun = asyncio.Event()
+
+        @secure_tool()
+        async def work() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await journal.record(marker)  # written after the abandoned call's record, which was handed in first
+
+    asyncio.run(story())
+    assert (trail()[0]["outcome"], trail()[0]["reason"]) == ("failure", "cancelled")
+
+
+def test_log_access_false_still_records_personal_data_and_refusals(trail: Trail) -> None:
+    run("observe", "clean", log_access=False)
+    assert trail() == []
+    run("observe", CLEAR, log_access=False)
+    assert len(trail()) == 2
+
+
+def test_without_a_key_encryption_is_refused_before_the_tool_runs(
+    journal: Journal, trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECURITY_ENCRYPTION_KEY_FILE", raising=False)
+    configure(journal=journal)
+    for options in ({"requires_encryption": True}, {}):
+        with pytest.raises(EncryptionKeyMissing):
+            run("encrypt", CLEAR, **options)
+    assert [event["reason"] for event in trail()] == ["encryption_key_missing"] * 2
+
+
+def test_a_tool_tells_whose_data_it_touched(journal: Journal, trail: Trail) -> None:
+    class Reversed:
+        def reference(self, value: str) -> str:
+            return value[::-1]
+
+    configure(journal=journal, pseudonyms=Reversed())
+
+    @secure_tool()
+    def view() -> None:
+        note_access(subject="p_1", task="view")
+
+    view()
+    assert (trail()[0]["subject_reference"], trail()[0]["task"]) == ("1_p", "view")
+
+
+def test_methods_and_star_arguments(journal: Journal) -> None:
+    class Desk:
+        @secure_tool(pii_policy="mask")
+        def take(self, first: str, *rest: str, **more: str) -> list[Any]:
+            return [first, rest, more]
+
+    assert Desk().take(CLEAR, CLEAR, memo=CLEAR) == [MASKED, (MASKED,), {"memo": MASKED}]
+
+
+def test_generators_are_refused_when_decorated() -> None:
+    with pytest.raises(TypeError, match="return a list"):
+
+        @secure_tool()
+        def parts() -> Any:
+            yield 1
+
+
+def test_nothing_personal_is_logged(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        run("mask", CLEAR)
+    assert "1234" not in caplog.text
