@@ -54,6 +54,26 @@ class SecuritySettings(BaseSettings):
         ge=4096,
         description="Size in bytes at which a journal file is closed and a new one begun.",
     )
+    audit_retention_days: int = Field(
+        default=365,
+        ge=1,
+        description="Days that journal files and stream entries stay; the law asks for one year of access records, "
+        "two years where many people's or sensitive data is handled.",
+    )
+    audit_stream_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days that entries stay in the Redis stream, when that is to be less than the retention period.",
+    )
+    audit_checkpoint_dir: Path | None = Field(
+        default=None,
+        description="Folder for the signed checkpoints, on another volume than the journals; beside them when unset.",
+    )
+    audit_checkpoint_minutes: float = Field(
+        default=5.0,
+        gt=0,
+        description="Minutes between signed checkpoints of the journal, idle or not.",
+    )
     detect_refusal_burst: _Threshold = Field(
         default=Threshold(30, 60),
         description="Alert at this many refusals from one address; count/seconds.",

@@ -3,6 +3,9 @@
     record() ──▶ queue ──▶ [ up to 512 events ] ── write ── fdatasync ──▶ every waiter is answered
                              while one batch syncs, the next one gathers
 
+A commit that takes longer than ten seconds (a disk that hangs) is answered with a refusal too; what it was writing may
+still reach the disk, as an event whose operation was never answered.
+
 A write that fails (disk full) is cut off again and its batch refused; the journal lives and tries again with the next
 one. A sync that fails is final for this process: after it the kernel may call the lost pages clean, so asking the same
 descriptor again can report a success that never was.
@@ -14,6 +17,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +29,7 @@ __all__ = ["GroupCommit", "Pending", "Receipt"]
 
 BATCH_EVENTS = 512
 PENDING_EVENTS = 20_000
+PATIENCE_SECONDS = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +54,7 @@ class Pending:
 
 
 class GroupCommit:
-    """The writer thread of one slot. `head` is the last line known to be on disk."""
+    """The writer thread of one slot. `head` is the last line known to be on disk; `broken` ends only with a restart."""
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class GroupCommit:
         self._chain_key = chain_key
         self._segment_bytes = segment_bytes
         self._on_commit = on_commit
+        self._under_way: tuple[float, Sequence[Pending]] | None = None
         self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._descriptor = _open_live(slot)
         self._thread = threading.Thread(target=self._run, name="audit-journal", daemon=True)
@@ -86,6 +92,18 @@ class GroupCommit:
             )
         self._queue.put(pending)
 
+    def refuse_if_stuck(self) -> bool:
+        """Refuses everyone who waits, when the commit under way has taken too long, and tells whether it has."""
+        under_way = self._under_way
+        if under_way is None or time.monotonic() - under_way[0] < PATIENCE_SECONDS:
+            return False
+        self.healthy = False
+        waiting, ends = self._take_waiting(list(under_way[1]), limit=PENDING_EVENTS)
+        settle(waiting, _stuck())
+        if ends:
+            self._queue.put(None)
+        return True
+
     def stop(self) -> None:
         """Commits what was handed in before, then ends the thread and closes the file."""
         self._queue.put(None)
@@ -93,30 +111,37 @@ class GroupCommit:
         os.close(self._descriptor)
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch, last = self._gather(first)
+        last = False
+        while not last:
+            batch, last = self._gather()
+            self._under_way = time.monotonic(), batch
             try:
                 settle(batch, self._commit(batch))
             except JournalUnavailable as error:
                 settle(batch, error)
-            if last:
-                return
+            self._under_way = None
 
-    def _gather(self, first: Pending) -> tuple[list[Pending], bool]:
-        batch = [first]
-        while len(batch) < BATCH_EVENTS:
+    def _gather(self) -> tuple[list[Pending], bool]:
+        """Waits for one event, takes all that came with it, and tells whether the end came too."""
+        first = self._queue.get()
+        return ([], True) if first is None else self._take_waiting([first], limit=BATCH_EVENTS)
+
+    def _take_waiting(self, taken: list[Pending], *, limit: int) -> tuple[list[Pending], bool]:
+        while len(taken) < limit:
             try:
-                following = self._queue.get_nowait()
+                pending = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if following is None:
-                return batch, True
-            batch.append(following)
-        return batch, False
+            if pending is None:
+                return taken, True
+            taken.append(pending)
+        return taken, False
 
     def _commit(self, batch: Sequence[Pending]) -> list[Receipt]:
         if self.broken:
             raise _broken()
+        if not batch:
+            return []
         head = self.head
         lines: list[bytes] = []
         for pending in batch:
@@ -193,6 +218,12 @@ def _answer(group: Sequence[tuple[Pending, Receipt | JournalUnavailable]]) -> No
             pending.future.set_exception(answer)
         else:
             pending.future.set_result(answer)
+
+
+def _stuck() -> JournalUnavailable:
+    return JournalUnavailable(
+        "the audit journal's disk does not answer", hint="look at the disk under SECURITY_AUDIT_DIR"
+    )
 
 
 def _broken() -> JournalUnavailable:

@@ -6,27 +6,49 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from security_common.journal.checkpoint import Checkpoints, load_checkpoint_key
 from security_common.journal.commit import GroupCommit, Pending, Receipt
 from security_common.journal.errors import JournalUnavailable
 from security_common.journal.event import AuditEvent, Outcome
+from security_common.journal.idle import ship_idle
 from security_common.journal.keys import chain_key
 from security_common.journal.record import ChainHead, draft_line, uuid7
+from security_common.journal.retention import removable, trim_stream
 from security_common.journal.shipping import Shipper, shipped_through
 from security_common.journal.slot import LIVE_NAME, Recovery, Slot, recover
+from security_common.journal.upkeep import Chore, keep_up
 from security_common.settings import SecuritySettings
 
 __all__ = ["Journal", "link_audit_log", "open_journal"]
 
 WATCH_SECONDS = 1.0
 START_ANSWER_SECONDS = 2.0
-STOP_SHIPPING_SECONDS = 2.0
+STOP_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalOptions:
+    """What a journal is told: `directory` is the service's folder, `keep` how long segments and stream must stay."""
+
+    service: str
+    directory: Path
+    chain_key: bytes
+    segment_bytes: int
+    keep: timedelta
+    keep_in_stream: timedelta
+    checkpoint_key: RSAKey | None = None
+    checkpoint_directory: Path | None = None
+    checkpoint_seconds: float = 300.0
 
 
 class Journal:
@@ -34,26 +56,20 @@ class Journal:
 
     def __init__(
         self,
-        *,
-        service: str,
-        directory: Path,
-        key: bytes,
-        segment_bytes: int,
+        options: JournalOptions,
         redis: Redis | None,
+        *,
         clock_ns: Callable[[], int] = time.time_ns,
         randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._service = service
-        self._directory = directory
-        self._key = key
-        self._segment_bytes = segment_bytes
+        self._options = options
         self._redis = redis
         self._clock_ns = clock_ns
         self._randomness = randomness
         self._slot: Slot | None = None
         self._commit: GroupCommit | None = None
-        self._shipper: Shipper | None = None
-        self._shipping: asyncio.Task[None] | None = None
+        self._checkpoints: Checkpoints | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._committed = asyncio.Event()
 
     @property
@@ -63,23 +79,28 @@ class Journal:
 
     async def start(self) -> None:
         """Claims a slot, recovers what is there and begins to write and ship. Raises OSError or JournalUnavailable."""
-        self._slot = await asyncio.to_thread(Slot.claim, self._directory)
-        found = await asyncio.to_thread(recover, self._slot, self._key)
-        head, story = await self._head_to_go_on_from(found)
+        self._slot = slot = await asyncio.to_thread(Slot.claim, self._options.directory)
+        found = await asyncio.to_thread(recover, slot, self._options.chain_key)
+        head, story = await self._head_to_go_on_from(slot, found)
         loop = asyncio.get_running_loop()
         self._commit = GroupCommit(
-            self._slot,
+            slot,
             head,
             found.live_bytes if head is found.head else 0,
-            chain_key=self._key,
-            segment_bytes=self._segment_bytes,
+            chain_key=self._options.chain_key,
+            segment_bytes=self._options.segment_bytes,
             on_commit=lambda: _wake(loop, self._committed),
         )
         self._commit.start()
         await self.record(AuditEvent(event_type="journal_opened", action_taken=story, outcome=Outcome.SUCCESS))
+        self._checkpoints = self._checkpoints_in(slot)
+        watch = Chore("looking at the disk", WATCH_SECONDS, self._look_at_the_disk)
+        for chores in ((watch,), self._chores(slot, self._commit)):
+            upkeep = keep_up(chores, is_open=lambda: self._commit is not None)
+            self._tasks.append(asyncio.create_task(upkeep, name="audit-upkeep"))
         if self._redis is not None:
-            self._shipper = Shipper(self._redis, self._slot.directory, head.journal_id, self._last_on_disk)
-            self._shipping = asyncio.create_task(self._keep_shipping(self._shipper), name="audit-shipping")
+            shipper = Shipper(self._redis, slot.directory, head.journal_id, self._last_on_disk)
+            self._tasks.append(asyncio.create_task(self._keep_shipping(shipper), name="audit-shipping"))
 
     async def record(self, event: AuditEvent) -> Receipt:
         """Returns when the event is on disk. Raises JournalUnavailable: then the operation must not be answered."""
@@ -95,15 +116,16 @@ class Journal:
         return future.result()
 
     async def stop(self) -> None:
-        """Commits what is under way, ships for a moment what is left, and frees the slot."""
+        """Commits what is under way, signs where it ended, ships for a moment what is left, and frees the slot."""
         commit, self._commit = self._commit, None
         if commit is None or self._slot is None:
             return
         await asyncio.to_thread(commit.stop)
-        if self._shipping is not None and self._shipper is not None:
-            self._shipping.cancel()
-            await asyncio.gather(self._shipping, return_exceptions=True)
-            await self._ship_the_rest(self._shipper, commit.head.seq)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._leave_in_order(self._slot, commit.head)
         self._slot.release()
 
     def _submit(
@@ -116,10 +138,10 @@ class Journal:
             raise JournalUnavailable("the audit journal is not open", hint="call start() before the first event")
         time_ns = self._clock_ns()
         event_id = uuid7(time_ns // 1_000_000, self._randomness(10))
-        draft = draft_line(event, service=self._service, time_ns=time_ns, event_id=event_id)
+        draft = draft_line(event, service=self._options.service, time_ns=time_ns, event_id=event_id)
         self._commit.submit(Pending(draft, event_id, future, loop))
 
-    async def _head_to_go_on_from(self, found: Recovery) -> tuple[ChainHead, str]:
+    async def _head_to_go_on_from(self, slot: Slot, found: Recovery) -> tuple[ChainHead, str]:
         """Where the chain goes on, and why.
 
         A journal that ends before what the stream already has (a restored volume, a disk that lied) must not go on:
@@ -133,8 +155,7 @@ class Journal:
         if known is not None and known <= found.head.seq:
             return found.head, "continued" if found.torn_bytes == 0 else "recovered"
         logger.error("audit journal %s ends at %d, the stream has %s", found.head.journal_id, found.head.seq, known)
-        if self._slot is not None:
-            self._slot.close_live_segment()
+        slot.close_live_segment()
         return self._new_head(), "succeeded"
 
     def _new_head(self) -> ChainHead:
@@ -152,48 +173,107 @@ class Journal:
     def _last_on_disk(self) -> int:
         return self._commit.head.seq if self._commit is not None else 0
 
-    async def _keep_shipping(self, shipper: Shipper) -> None:
-        away = False
-        # Not `while True`: on Python 3.11 a wait_for inside redis-py can swallow the cancellation that stop() sends.
-        while self._commit is not None:
-            self._committed.clear()
-            try:
-                await shipper.ship()
-                if away:
-                    logger.info("audit stream is back, journal shipped through %d", shipper.cursor)
-                away = False
-            except (RedisError, OSError) as error:
-                if not away:
-                    logger.warning("audit stream is away (%s), the journal keeps its events", type(error).__name__)
-                away = True
-                await asyncio.sleep(WATCH_SECONDS)
-                continue
-            try:
-                async with asyncio.timeout(WATCH_SECONDS):
-                    await self._committed.wait()
-            except TimeoutError:
-                continue
+    async def _look_at_the_disk(self) -> None:
+        """Readiness may have turned the traffic away, so the journal itself finds out when the disk has room again."""
+        if self._commit is None or self._commit.refuse_if_stuck() or self._commit.healthy or self._commit.broken:
+            return
+        async with asyncio.timeout(WATCH_SECONDS):
+            await self.record(AuditEvent(event_type="journal_healed", action_taken="healed", outcome=Outcome.SUCCESS))
 
-    async def _ship_the_rest(self, shipper: Shipper, last_seq: int) -> None:
+    async def _keep_shipping(self, shipper: Shipper) -> None:
         try:
-            async with asyncio.timeout(STOP_SHIPPING_SECONDS):
-                shipper.through = lambda: last_seq
-                await shipper.ship()
-        except (RedisError, OSError, TimeoutError):
-            logger.warning("audit journal: events wait on disk for the next start")
+            # Not `while True`: on Python 3.11 a wait_for inside redis-py can swallow the cancellation of stop().
+            away = False
+            while self._commit is not None:
+                self._committed.clear()
+                away = not await self._ship(shipper, was_away=away)
+                try:
+                    async with asyncio.timeout(WATCH_SECONDS):
+                        await (asyncio.sleep(WATCH_SECONDS) if away else self._committed.wait())
+                except TimeoutError:
+                    continue
         finally:
             shipper.close()
+
+    async def _ship(self, shipper: Shipper, *, was_away: bool) -> bool:
+        try:
+            await shipper.ship()
+        except (RedisError, OSError) as error:
+            if not was_away:
+                logger.warning("audit stream is away (%s), the journal keeps its events", type(error).__name__)
+            return False
+        if was_away:
+            logger.info("audit stream is back, journal shipped through %d", shipper.cursor)
+        return True
+
+    def _chores(self, slot: Slot, commit: GroupCommit) -> tuple[Chore, ...]:
+        redis, every = self._redis, self._options.checkpoint_seconds
+
+        async def sign_checkpoint() -> None:
+            if self._checkpoints is not None:
+                await self._checkpoints.write(commit.head)
+
+        async def ship_idle_journals() -> None:
+            if redis is not None:
+                key, own_id = self._options.chain_key, commit.head.journal_id
+                await ship_idle(redis, self._options.directory, key, own_slot=slot.directory, own_id=own_id)
+
+        async def let_go_of_the_old() -> None:
+            if redis is not None:
+                now = datetime.fromtimestamp(self._clock_ns() / 1e9, UTC)
+                await trim_stream(redis, keep=self._options.keep_in_stream, now=now)
+                for removal in await removable(redis, slot.directory, keep=self._options.keep, now=now):
+                    await self.record(removal.as_event())
+                    removal.path.unlink()
+
+        return (
+            Chore("signing a checkpoint", every, sign_checkpoint, first_seconds=every),
+            Chore("shipping idle journals", 10.0, ship_idle_journals),
+            Chore("letting go of the old", 3600.0, let_go_of_the_old, first_seconds=60.0),
+        )
+
+    def _checkpoints_in(self, slot: Slot) -> Checkpoints | None:
+        if self._options.checkpoint_key is None:
+            logger.warning("audit checkpoints are off: SECURITY_AUDIT_CHECKPOINT_KEY_FILE is not set")
+            return None
+        kept_in = self._options.checkpoint_directory
+        return Checkpoints(
+            service=self._options.service,
+            key=self._options.checkpoint_key,
+            directory=slot.directory if kept_in is None else kept_in / self._options.service / slot.directory.name,
+            redis=self._redis,
+            clock_ns=self._clock_ns,
+        )
+
+    async def _leave_in_order(self, slot: Slot, head: ChainHead) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                if self._checkpoints is not None:
+                    await self._checkpoints.write(head)
+                if self._redis is not None:
+                    shipper = Shipper(self._redis, slot.directory, head.journal_id, lambda: head.seq)
+                    await shipper.ship()
+                    shipper.close()
+        except (RedisError, OSError, TimeoutError):
+            logger.warning("audit journal: events wait on disk for the next start")
 
 
 def open_journal(*, service: str, settings: SecuritySettings, redis: Redis | None) -> Journal:
     """The journal of this process, below `settings.audit_dir/service`; without Redis it stays local."""
-    return Journal(
+    signing_key = settings.audit_checkpoint_key_file
+    keep_days = settings.audit_retention_days
+    options = JournalOptions(
         service=service,
         directory=settings.audit_dir / service,
-        key=chain_key(settings, service=service),
+        chain_key=chain_key(settings, service=service),
         segment_bytes=settings.audit_segment_bytes,
-        redis=redis,
+        keep=timedelta(days=keep_days),
+        keep_in_stream=timedelta(days=settings.audit_stream_days or keep_days),
+        checkpoint_key=load_checkpoint_key(signing_key) if signing_key else None,
+        checkpoint_directory=settings.audit_checkpoint_dir,
+        checkpoint_seconds=settings.audit_checkpoint_minutes * 60,
     )
+    return Journal(options, redis)
 
 
 def link_audit_log(settings: SecuritySettings, *, service: str, link: Path) -> None:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ LIVE_NAME = "security_audit.log"
 
 TAIL_BYTES = 4 * 1024 * 1024
 """How much of the live segment is checked at start: more than one group commit can leave behind."""
+
+CLAIM_ATTEMPTS = 10
+CLAIM_PAUSE_SECONDS = 0.01
 
 _CLOSED_NAME = re.compile(r"security_audit\.(\d{8})\.log")
 
@@ -67,12 +71,17 @@ class Slot:
 
     @classmethod
     def claim(cls, service_directory: Path) -> Self:
-        """Locks the lowest free slot below `service_directory`, making it where needed."""
+        """Locks the lowest free slot below `service_directory`, making it where needed.
+
+        A slot may be held for a moment by a process that looks after idle ones, so each is asked for a little while.
+        """
         number = 0
         while True:
             directory = service_directory / str(number)
-            if (lock := _lock(directory)) is not None:
-                return cls(directory, lock)
+            for _ in range(CLAIM_ATTEMPTS):
+                if (lock := _lock(directory)) is not None:
+                    return cls(directory, lock)
+                time.sleep(CLAIM_PAUSE_SECONDS)
             number += 1
 
     @classmethod
@@ -132,6 +141,15 @@ def describe_segment(file: BinaryIO, path: Path, index: int) -> Segment | None:
         return None
 
 
+def last_line_of(path: Path) -> bytes:
+    """The last whole line of a segment, without its newline; empty when there is none."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL_BYTES))
+        tail = file.read()
+    return next((tail[begin:end] for begin, end in _lines_backwards(tail)), b"")
+
+
 def recover(slot: Slot, chain_key: bytes) -> Recovery:
     """Finds the last good line of a slot and moves what a crash left behind it to a `.torn` file.
 
@@ -143,6 +161,8 @@ def recover(slot: Slot, chain_key: bytes) -> Recovery:
     torn_bytes = live_bytes - good_bytes
     if torn_bytes:
         _set_aside(slot, good_bytes, torn_bytes)
+    elif live_bytes:
+        _sync_file(slot.live_path)  # written before a crash, but perhaps not synced; from here on it counts as on disk
     if head is None:
         for segment in reversed(segments_of(slot.directory)):
             head, _ = _last_good_line(segment.path, segment.path.stat().st_size, chain_key)
@@ -153,11 +173,7 @@ def recover(slot: Slot, chain_key: bytes) -> Recovery:
 
 def sync_directory(directory: Path) -> None:
     """Makes names in a folder durable: fsync of a file does not cover the entry that leads to it."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync_file(directory)
 
 
 def make_private_directory(directory: Path) -> None:
@@ -199,6 +215,14 @@ def _last_good_line(path: Path, size: int, chain_key: bytes) -> tuple[ChainHead 
             members = json.loads(line)
             return ChainHead(members["journal_id"], members["seq"], line_digest(line)), start + end + 1
     return None, 0 if start == 0 else size
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _lines_backwards(data: bytes) -> Iterator[tuple[int, int]]:

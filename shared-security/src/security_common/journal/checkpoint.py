@@ -1,0 +1,142 @@
+"""Signed checkpoints: the anchor that a cut tail, and a quiet hour, show against.
+
+    every N minutes, idle or not:  {journal, service, seq, digest of line seq, time}  ──RS256──▶ a JWS (RFC 7515)
+                                        ──▶ checkpoints.jws   ──▶ stream audit:checkpoints   ──▶ the log
+
+The signature covers the digest of one line, that line's `prev` the line before, and so on to the first. Who keeps
+checkpoints elsewhere can prove with the public key alone that nothing before them was changed or cut.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from security_common.errors import SecurityError
+from security_common.journal.record import ChainHead
+from security_common.journal.slot import make_private_directory
+
+__all__ = [
+    "CHECKPOINTS_KEY",
+    "CHECKPOINTS_NAME",
+    "Checkpoint",
+    "CheckpointKeyInvalid",
+    "Checkpoints",
+    "load_checkpoint_key",
+    "read_checkpoint",
+    "read_checkpoint_file",
+]
+
+CHECKPOINTS_KEY = "audit:checkpoints"
+CHECKPOINTS_NAME = "checkpoints.jws"
+STREAM_CHECKPOINTS = 100_000
+"""Kept in the stream: a year of one every five minutes. The file keeps all."""
+
+_TYPE = "audit-checkpoint+jwt"
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointKeyInvalid(SecurityError):
+    """The file named by SECURITY_AUDIT_CHECKPOINT_KEY_FILE holds no RSA key of at least 2048 bits."""
+
+    error = "checkpoint_key_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`digest` is the SHA-256 of line `seq`; `time` is RFC 3339, UTC."""
+
+    journal_id: str
+    service: str
+    seq: int
+    digest: str
+    time: str
+
+
+class Checkpoints:
+    """Signs where a journal stands and leaves it in three places; `directory` holds the file."""
+
+    def __init__(
+        self, *, service: str, key: RSAKey, directory: Path, redis: Redis | None, clock_ns: Callable[[], int]
+    ) -> None:
+        self._service = service
+        self._key = key
+        self._path = directory / CHECKPOINTS_NAME
+        self._redis = redis
+        self._clock_ns = clock_ns
+
+    async def write(self, head: ChainHead) -> Checkpoint:
+        """Raises OSError when the file cannot be written; a Redis that is away costs only its copy."""
+        now = datetime.fromtimestamp(self._clock_ns() // 1_000_000_000, UTC)
+        checkpoint = Checkpoint(head.journal_id, self._service, head.seq, head.digest, now.isoformat())
+        signed = _sign(checkpoint, self._key)
+        _append(self._path, signed)
+        logger.info("audit checkpoint %s", signed)
+        if self._redis is not None:
+            try:
+                await self._redis.xadd(
+                    CHECKPOINTS_KEY, {"checkpoint": signed}, maxlen=STREAM_CHECKPOINTS, approximate=True
+                )
+            except (RedisError, OSError) as error:
+                logger.warning("audit checkpoint not in the stream (%s)", type(error).__name__)
+        return checkpoint
+
+
+def load_checkpoint_key(path: Path) -> RSAKey:
+    """An RSA key, private or public, in PEM. Raises CheckpointKeyInvalid."""
+    try:
+        key = RSAKey.import_key(path.read_bytes())
+    except (OSError, ValueError, JoseError) as error:
+        raise CheckpointKeyInvalid(f"no RSA key in {path}", hint="`security-common setup` makes one") from error
+    if key.raw_value.key_size < 2048:
+        raise CheckpointKeyInvalid(f"the RSA key in {path} is shorter than 2048 bits")
+    return key
+
+
+def read_checkpoint(signed: str, key: RSAKey) -> Checkpoint:
+    """The checkpoint that this key signed. Raises ValueError for anything else."""
+    try:
+        found = jws.deserialize_compact(signed, key, algorithms=["RS256"])
+        if found.headers().get("typ") != _TYPE:
+            raise ValueError("not a checkpoint")
+        members: dict[str, Any] = json.loads(found.payload)
+        return Checkpoint(**members)
+    except (JoseError, TypeError) as error:
+        raise ValueError("not signed by this key, or not a checkpoint") from error
+
+
+def read_checkpoint_file(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and signed checkpoints; a last line without its end is one being written, and left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="ascii", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith("\n"):
+                yield number, line.strip()
+
+
+def _sign(checkpoint: Checkpoint, key: RSAKey) -> str:
+    header = {"alg": "RS256", "typ": _TYPE, "kid": key.thumbprint()}
+    payload = json.dumps(asdict(checkpoint), sort_keys=True, separators=(",", ":"))
+    return jws.serialize_compact(header, payload, key)
+
+
+def _append(path: Path, line: str) -> None:
+    make_private_directory(path.parent)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, line.encode("ascii") + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
