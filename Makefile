@@ -33,6 +33,12 @@ check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -m "not compose and not clients and not deep"
 
+test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
+	$(BIN)/pytest -q -m compose
+
+test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples a property
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q -m "not compose and not clients"
+
 test-clients: $(VENV)/.clients ## real clients: Chromium, the TypeScript SDK, the conformance suite
 	$(BIN)/pytest -q -m clients
 
@@ -55,4 +61,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock e2e-tests/clients/packa
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token reset check test test-clients docs lock
+.PHONY: help run demo token reset check test test-compose test-deep test-clients docs lock
