@@ -58,7 +58,7 @@ class Walk:
                 "the data is nested too deeply or has too many parts", hint="send or ask for less at once"
             )
         self._depth -= 1
-        kind: type[object] = type(value)
+        kind = cast("type[object]", type(value))
         try:
             return _reader_of(kind)(self, value, field)
         finally:
