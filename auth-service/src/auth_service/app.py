@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
+from limits.aio.storage import RedisStorage, Storage
 from prometheus_client import start_http_server
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.routing import Route
 
 from auth_service.authorize.closed import closed_endpoint
+from auth_service.clients.assertions import ASSERTION_ALGORITHMS, AssertionVerifier
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.declared import make_client
 from auth_service.clients.directory import Directory
+from auth_service.clients.model import Client
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import Declaration, load_declaration
@@ -32,6 +35,7 @@ from auth_service.http.messages import Endpoint
 from auth_service.http.metrics import Metrics
 from auth_service.http.openapi import openapi_endpoint
 from auth_service.http.routing import Edge, EndpointApp, not_found
+from auth_service.http.throttle import Throttle
 from auth_service.keys.ring import KeyRing
 from auth_service.keys.rotation import RotationPolicy
 from auth_service.keys.sealing import Sealer
@@ -51,6 +55,9 @@ SERVICE = "auth-service"
 _DRAIN_MARGIN_SECONDS = 65 * 60
 _REDIS_TIMEOUT_SECONDS = 2.0
 
+# Wrong secrets that cost a client no waiting, per address and quarter of an hour.
+_FREE_FAILURES = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
@@ -60,6 +67,7 @@ class Core:
     declaration: Declaration
     redis: Redis
     trail_redis: Redis
+    counters: Storage
     journal: Journal
     keys: KeyRing
     secret_keeper: SecretKeeper
@@ -114,6 +122,13 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes) 
         declaration=declaration,
         redis=redis,
         trail_redis=trail_redis,
+        counters=RedisStorage(
+            settings.redis_url,
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix="auth:limits",
+            connection_pool=redis.connection_pool,  # pyright: ignore[reportArgumentType] # documented, not annotated
+        ),
         journal=open_journal(service="auth-service", settings=settings.security, redis=trail_redis),
         keys=keys,
         secret_keeper=keeper,
@@ -143,7 +158,7 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     protocol = (
         closed_endpoint(),
         TokenEndpoint(
-            authenticator=ClientAuthenticator(core.directory, core.secret_keeper),
+            authenticator=_make_authenticator(core),
             grants=grants,
             journal=core.journal,
             metrics=core.metrics,
@@ -167,6 +182,24 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     return (*endpoints, openapi_endpoint(endpoints, issuer=settings.issuer))
 
 
+def _make_authenticator(core: Core) -> ClientAuthenticator:
+    async def find_keys(client: Client) -> Mapping[str, Any] | None:
+        return client.signing_keys
+
+    issuer = core.settings.issuer
+    return ClientAuthenticator(
+        directory=core.directory,
+        secrets=core.secret_keeper,
+        assertions=AssertionVerifier(
+            audiences=frozenset({issuer, f"{issuer}/", f"{issuer}/oauth2/token"}),
+            redis=core.redis,
+            find_keys=find_keys,
+            clock=core.clock,
+        ),
+        throttle=Throttle(name="client", storage=core.counters, clock=core.clock, free=_FREE_FAILURES),
+    )
+
+
 def _features(core: Core, grants: Sequence[Grant]) -> Mapping[str, Any]:
     """The metadata that no single endpoint can know."""
     return {
@@ -178,7 +211,9 @@ def _features(core: Core, grants: Sequence[Grant]) -> Mapping[str, Any]:
             AuthMethod.NONE.value,
             AuthMethod.CLIENT_SECRET_BASIC.value,
             AuthMethod.CLIENT_SECRET_POST.value,
+            AuthMethod.PRIVATE_KEY_JWT.value,
         ],
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [DEFAULT_SIGNING_ALGORITHM],

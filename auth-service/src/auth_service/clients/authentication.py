@@ -1,90 +1,68 @@
-"""How a client proves who it is (RFC 6749 section 2.3): credentials are found first, then judged."""
+"""How a client proves who it is: credentials are found, the client is looked up, then all rules are judged."""
 
-import binascii
-from base64 import b64decode
-from dataclasses import dataclass, field
-from urllib.parse import unquote_plus
+from collections.abc import Callable
 
+from auth_service.clients.assertions import AssertionVerifier
+from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
 from auth_service.clients.model import Client, ClientDirectory
 from auth_service.clients.secrets import SecretKeeper
-from auth_service.errors import InvalidClient, InvalidRequest
+from auth_service.errors import InvalidClient
 from auth_service.http.forms import Form
 from auth_service.http.messages import HttpRequest
+from auth_service.http.throttle import Throttle
 from auth_service.vocabulary import AuthMethod
 
-__all__ = ["CLIENT_PARAMETERS", "ClientAuthenticator", "Credentials", "find_credentials"]
+__all__ = ["JUDGEMENTS", "ClientAuthenticator"]
 
-CLIENT_PARAMETERS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
-
-# One text for every failure: the answer must not tell an unknown client from a wrong secret.
-_REFUSAL = "client authentication failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """What a request offers as proof; `proof` is the secret or the assertion."""
-
-    client_id: str
-    method: AuthMethod
-    proof: str = field(default="", repr=False)
-
-
-def find_credentials(request: HttpRequest, form: Form) -> Credentials:
-    """The one way the request authenticates. Raises `InvalidRequest` for two ways, `InvalidClient` for none."""
-    authorizations = request.headers("authorization")
-    ways = [bool(authorizations), "client_secret" in form, "client_assertion" in form]
-    if sum(ways) > 1 or len(authorizations) > 1:
-        raise InvalidRequest("authenticate in one way only (RFC 6749 section 2.3)")
-    if authorizations:
-        credentials = _read_basic(authorizations[0])
-        if form.get("client_id") not in {None, credentials.client_id}:
-            raise InvalidRequest("client_id differs from the one in the Authorization header")
-        return credentials
-    client_id = form.get("client_id")
-    if client_id is None:
-        raise InvalidClient(_REFUSAL)
-    if "client_secret" in form:
-        secret = form.get("client_secret") or ""
-        return Credentials(client_id=client_id, method=AuthMethod.CLIENT_SECRET_POST, proof=secret)
-    return Credentials(client_id=client_id, method=AuthMethod.NONE)
+_LONGEST_ID = 2048
 
 
 class ClientAuthenticator:
-    """Finds the client that a request is from and checks its proof."""
+    """Finds the client that a request is from and checks its proof. Only failures are counted."""
 
-    def __init__(self, directory: ClientDirectory, secrets: SecretKeeper) -> None:
+    def __init__(
+        self, *, directory: ClientDirectory, secrets: SecretKeeper, assertions: AssertionVerifier, throttle: Throttle
+    ) -> None:
         self._directory = directory
         self._secrets = secrets
+        self._assertions = assertions
+        self._throttle = throttle
 
     async def authenticate(self, request: HttpRequest, form: Form) -> Client:
-        """The client. Raises `InvalidClient`, with the same words whatever was wrong, or `InvalidRequest`."""
+        """The client. Raises `InvalidClient`, with the same words whatever was wrong, or `InvalidRequest`.
+
+        Whoever failed too often waits, known by client and address together: neither a stranger who guesses at
+        somebody's client id nor a neighbour behind the same address can lock a client out elsewhere.
+        """
         credentials = find_credentials(request, form)
-        client = await self._directory.find(credentials.client_id) if _is_printable(credentials.client_id) else None
-        proven = self._check_proof(client, credentials)
-        if client is None or not proven or credentials.method not in client.auth_methods:
-            raise InvalidClient(_REFUSAL)
+        who = (credentials.client_id[:200], request.source_address)
+        self._throttle.check(*who)
+        client = await self._find(credentials.client_id)
+        proven = await self._prove(client, credentials)
+        if client is None or not proven or not all(judge(client, credentials) for judge in JUDGEMENTS):
+            await self._throttle.count(*who)
+            raise InvalidClient(REFUSAL)
         return client
 
-    def _check_proof(self, client: Client | None, credentials: Credentials) -> bool:
-        if credentials.method is AuthMethod.NONE:
-            return True
-        return self._secrets.matches(client, credentials.proof)
+    async def _find(self, client_id: str) -> Client | None:
+        if not client_id.isprintable() or len(client_id) > _LONGEST_ID:
+            return None
+        return await self._directory.find(client_id)
+
+    async def _prove(self, client: Client | None, credentials: Credentials) -> bool:
+        """The same work for a client that does not exist, so that time does not tell (RFC 6749 section 10.10)."""
+        match credentials.method:
+            case AuthMethod.NONE:
+                return True
+            case AuthMethod.PRIVATE_KEY_JWT:
+                return client is not None and await self._assertions.verify(client, credentials.proof)
+            case _:
+                return self._secrets.matches(client, credentials.proof)
 
 
-def _read_basic(header: str) -> Credentials:
-    """RFC 6749 section 2.3.1: both halves are form-encoded before they are joined and base64-encoded."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        raise InvalidClient(_REFUSAL)
-    try:
-        name, colon, secret = b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-        client_id, proof = unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise InvalidClient(_REFUSAL) from error
-    if not colon or not client_id:
-        raise InvalidClient(_REFUSAL)
-    return Credentials(client_id=client_id, method=AuthMethod.CLIENT_SECRET_BASIC, proof=proof)
+def uses_a_registered_method(client: Client, credentials: Credentials) -> bool:
+    """Which also keeps a client with a secret from passing as a public one."""
+    return credentials.method in client.auth_methods
 
 
-def _is_printable(client_id: str) -> bool:
-    return client_id.isprintable() and len(client_id) <= 2048
+JUDGEMENTS: tuple[Callable[[Client, Credentials], bool], ...] = (uses_a_registered_method,)

@@ -1,12 +1,14 @@
 """A client acts for itself (RFC 6749 section 4.4): no user, no refresh token, nothing stored."""
 
+from collections.abc import Callable
+
 from auth_service.errors import InvalidScope
 from auth_service.grants.contract import TokenAnswer, TokenRequest
 from auth_service.tokens.minter import TokenMinter
 from auth_service.tokens.resources import Resources
 from auth_service.vocabulary import IDENTITY_SCOPES, GrantType
 
-__all__ = ["ClientCredentials"]
+__all__ = ["SCOPE_RULES", "ClientCredentials"]
 
 
 class ClientCredentials:
@@ -23,7 +25,8 @@ class ClientCredentials:
         client = request.client
         resource = self._resources.resolve(request.resources, client)
         scopes = client.default_scopes if request.scopes is None else request.scopes
-        _check_scopes(scopes, client.scopes & resource.scopes.keys())
+        for check in SCOPE_RULES:
+            check(scopes, client.scopes & resource.scopes.keys())
         minted = await self._minter.mint(client=client, subject=client.client_id, scopes=scopes, resource=resource)
         return TokenAnswer(
             access_token=minted.token,
@@ -34,9 +37,14 @@ class ClientCredentials:
         )
 
 
-def _check_scopes(scopes: tuple[str, ...], allowed: frozenset[str]) -> None:
+def refuse_other_scopes(scopes: tuple[str, ...], allowed: frozenset[str]) -> None:
     """Refuses rather than narrows: nobody is there to be asked, so a surplus scope is a mistake in the client."""
-    if IDENTITY_SCOPES & set(scopes):
-        raise InvalidScope("openid, profile, email and offline_access need a user: use authorization_code")
+    if not scopes:
+        raise InvalidScope("the client has no default scope: name one")
     if not set(scopes) <= allowed:
-        raise InvalidScope("the client may not have one of these scopes for this resource")
+        about_users = IDENTITY_SCOPES & set(scopes)
+        reason = "the user's scopes need authorization_code" if about_users else "not the client's for this resource"
+        raise InvalidScope(f"a scope cannot be granted: {reason}")
+
+
+SCOPE_RULES: tuple[Callable[[tuple[str, ...], frozenset[str]], None], ...] = (refuse_other_scopes,)

@@ -1,10 +1,11 @@
 """POST /oauth2/token: the phases that every grant shares."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from auth_service.clients.authentication import CLIENT_PARAMETERS, ClientAuthenticator
+from auth_service.clients.authentication import ClientAuthenticator
+from auth_service.clients.credentials import CLIENT_PARAMETERS
 from auth_service.clients.model import Client
 from auth_service.errors import OAuthError, UnauthorizedClient, UnsupportedGrantType
 from auth_service.grants.contract import Grant, TokenAnswer, TokenRequest
@@ -17,7 +18,7 @@ from auth_service.tokens.resources import normalise_resource
 from auth_service.vocabulary import format_scope, parse_scope
 from security_common.journal import AuditEvent, Journal, Outcome
 
-__all__ = ["TokenEndpoint"]
+__all__ = ["CLIENT_RULES", "TokenEndpoint"]
 
 
 class TokenEndpoint:
@@ -69,7 +70,8 @@ class TokenEndpoint:
         grant = self._find_grant(form)
         client = await self._authenticator.authenticate(request, form)
         clients.append(client)
-        _check_grant_allowed(client, grant)
+        for check in CLIENT_RULES:
+            check(client, grant)
         return grant, await grant.exchange(_read_request(request, form, client, grant))
 
     def _find_grant(self, form: Form) -> Grant:
@@ -80,9 +82,12 @@ class TokenEndpoint:
         raise UnsupportedGrantType(f"grant_type must be one of: {', '.join(self._grants)}")
 
 
-def _check_grant_allowed(client: Client, grant: Grant) -> None:
+def check_grant_allowed(client: Client, grant: Grant) -> None:
     if grant.grant_type not in client.grant_types:
         raise UnauthorizedClient(f"the client may not use {grant.grant_type}")
+
+
+CLIENT_RULES: tuple[Callable[[Client, Grant], None], ...] = (check_grant_allowed,)
 
 
 def _read_request(request: HttpRequest, form: Form, client: Client, grant: Grant) -> TokenRequest:

@@ -1,13 +1,13 @@
 """Form bodies and query strings, read strictly: what two parsers could read differently is refused."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
 from auth_service.errors import InvalidRequest
 from auth_service.http.messages import HttpRequest
 
-__all__ = ["Form", "parse_form", "parse_query"]
+__all__ = ["BODY_RULES", "FIELD_RULES", "Form", "parse_form", "parse_query"]
 
 _FORM = "application/x-www-form-urlencoded"
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
@@ -50,11 +50,6 @@ class Form:
         """Names that stand more than once and must not (RFC 6749 section 3.1); `resource` may (RFC 8707)."""
         return tuple(name for name, values in self._values.items() if len(values) > 1 and name not in _REPEATABLE)
 
-    def refuse_repeated(self) -> None:
-        """Raises `InvalidRequest` when a parameter stands twice: which of the two counted would be a guess."""
-        if self.repeated:
-            raise InvalidRequest("a parameter is repeated; each may stand once")
-
     def __contains__(self, name: object) -> bool:
         return name in self._values
 
@@ -65,13 +60,12 @@ class Form:
 
 def parse_form(request: HttpRequest) -> Form:
     """The body as a form; repeated parameters are refused. Raises `InvalidRequest`."""
-    if request.media_type != _FORM:
-        raise InvalidRequest(f"Content-Type must be {_FORM}")
-    charset = _CHARSET.search(request.header("content-type") or "")
-    if charset is not None and charset[1].lower() not in {"utf-8", "utf8"}:
-        raise InvalidRequest("the charset must be UTF-8")
+    for check in BODY_RULES:
+        check(request)
     form = Form(_decode(request.body))
-    form.refuse_repeated()
+    if form.repeated:
+        # Which of the two counted would be a guess, and a proxy in front may guess otherwise.
+        raise InvalidRequest("a parameter is repeated; each may stand once")
     return form
 
 
@@ -80,18 +74,41 @@ def parse_query(request: HttpRequest) -> Form:
     return Form(_decode(request.query_string))
 
 
-def _decode(raw: bytes) -> Iterable[tuple[str, str]]:
-    fields = [field for field in raw.split(b"&") if field]
-    if len(fields) > _MAX_FIELDS:
+def refuse_other_media_types(request: HttpRequest) -> None:
+    if request.media_type != _FORM:
+        raise InvalidRequest(f"Content-Type must be {_FORM}")
+
+
+def refuse_other_charsets(request: HttpRequest) -> None:
+    charset = _CHARSET.search(request.header("content-type") or "")
+    if charset is not None and charset[1].lower() not in {"utf-8", "utf8"}:
+        raise InvalidRequest("the charset must be UTF-8")
+
+
+def refuse_many_fields(raw: bytes) -> None:
+    if raw.count(b"&") >= _MAX_FIELDS:
         raise InvalidRequest(f"more than {_MAX_FIELDS} parameters")
-    for field in fields:
-        name, _, value = field.partition(b"=")
-        yield _decode_part(name), _decode_part(value)
+
+
+def refuse_broken_escapes(raw: bytes) -> None:
+    if _BROKEN_ESCAPE.search(raw):
+        raise InvalidRequest("a parameter has a broken percent-encoding")
+
+
+BODY_RULES: tuple[Callable[[HttpRequest], None], ...] = (refuse_other_media_types, refuse_other_charsets)
+FIELD_RULES: tuple[Callable[[bytes], None], ...] = (refuse_many_fields, refuse_broken_escapes)
+
+
+def _decode(raw: bytes) -> Iterable[tuple[str, str]]:
+    for check in FIELD_RULES:
+        check(raw)
+    for field in raw.split(b"&"):
+        if field:
+            name, _, value = field.partition(b"=")
+            yield _decode_part(name), _decode_part(value)
 
 
 def _decode_part(raw: bytes) -> str:
-    if _BROKEN_ESCAPE.search(raw):
-        raise InvalidRequest("a parameter has a broken percent-encoding")
     try:
         return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
     except UnicodeDecodeError as error:

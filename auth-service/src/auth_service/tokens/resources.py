@@ -47,15 +47,13 @@ class Resources:
         """The one resource a token is for. Raises `InvalidTarget`: unknown, malformed, several, not this client's."""
         if len(set(requested)) > 1:
             raise InvalidTarget("a token is for one resource: send one resource parameter")
+        allowed = tuple(map(normalise_resource, client.resources))
         if not requested:
-            allowed = client.resources
-            return self._by_url[normalise_resource(allowed[0])] if allowed else self.default
+            return self._by_url[allowed[0]] if allowed else self.default
         wanted = normalise_resource(requested[0])
         resource = self._by_url.get(wanted)
-        if resource is None:
-            raise InvalidTarget("the resource is not known to this server")
-        if client.resources and wanted not in map(normalise_resource, client.resources):
-            raise InvalidTarget("the client may not ask for this resource")
+        if resource is None or (allowed and wanted not in allowed):
+            raise InvalidTarget("the resource is not known to this server, or not the client's to ask for")
         return resource
 
 

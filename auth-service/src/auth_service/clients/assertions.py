@@ -1,0 +1,114 @@
+"""Client assertions, `private_key_jwt`: a JWT signed with the client's own key, good once (RFC 7523 section 3)."""
+
+import math
+import warnings
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+from joserfc import jwt
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import KeySet
+from redis.asyncio import Redis
+
+from auth_service.clients.model import Client
+from auth_service.vocabulary import Clock
+
+__all__ = ["ASSERTION_ALGORITHMS", "ASSERTION_RULES", "AssertionVerifier", "FindKeys"]
+
+ASSERTION_ALGORITHMS = ("RS256", "ES256", "EdDSA")
+
+# An assertion is remembered until it expires: a far expiry would let clients fill the memory.
+_LONGEST_LIFE_SECONDS = 600
+_LEEWAY_SECONDS = 30
+_PREFIX = "auth:assertion:"
+
+# The client's public keys as a JWK Set, fetched where it names an address.
+FindKeys = Callable[[Client], Awaitable[Mapping[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """Claims whose signature is right, and what they must agree with."""
+
+    claims: Mapping[str, Any] = field(repr=False)
+    client_id: str
+    audiences: frozenset[str]
+    now: float
+
+
+class AssertionVerifier:
+    """Checks assertions and spends them. `audiences` are the ways this server may be named in `aud`."""
+
+    def __init__(self, *, audiences: frozenset[str], redis: Redis, find_keys: FindKeys, clock: Clock) -> None:
+        self._audiences = audiences
+        self._redis = redis
+        self._find_keys = find_keys
+        self._clock = clock
+
+    async def verify(self, client: Client, encoded: str) -> bool:
+        """Whether it proves that the request is from this client. A right one is right once."""
+        claims = await self._read_claims(client, encoded)
+        if claims is None:
+            return False
+        assertion = Assertion(claims=claims, client_id=client.client_id, audiences=self._audiences, now=self._clock())
+        return all(rule(assertion) for rule in ASSERTION_RULES) and await self._spend(assertion)
+
+    async def _read_claims(self, client: Client, encoded: str) -> Mapping[str, Any] | None:
+        published = await self._find_keys(client)
+        if published is None:
+            return None
+        try:
+            keys = KeySet.import_key_set({"keys": list(published["keys"])})
+            with warnings.catch_warnings():
+                # RFC 9864 renames EdDSA to Ed25519; clients go on saying EdDSA.
+                warnings.simplefilter("ignore", SecurityWarning)
+                return jwt.decode(encoded, keys, algorithms=list(ASSERTION_ALGORITHMS)).claims
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+            return None
+
+    async def _spend(self, assertion: Assertion) -> bool:
+        """True the first time; atomic over all replicas."""
+        life_seconds = math.ceil(assertion.claims["exp"] - assertion.now) + _LEEWAY_SECONDS + 1
+        key = f"{_PREFIX}{assertion.client_id}:{assertion.claims['jti']}"
+        return bool(await self._redis.set(key, "1", nx=True, ex=life_seconds))
+
+
+def names_one_client(assertion: Assertion) -> bool:
+    return assertion.claims.get("iss") == assertion.claims.get("sub") == assertion.client_id
+
+
+def is_for_this_server(assertion: Assertion) -> bool:
+    """One audience as a string: an array could name another server that then replays it here."""
+    audience = assertion.claims.get("aud")
+    return isinstance(audience, str) and audience in assertion.audiences
+
+
+def is_within_its_life(assertion: Assertion) -> bool:
+    expires = assertion.claims.get("exp")
+    if not _is_time(expires):
+        return False
+    return -_LEEWAY_SECONDS < expires - assertion.now <= _LONGEST_LIFE_SECONDS
+
+
+def has_begun(assertion: Assertion) -> bool:
+    begins = [assertion.claims[name] for name in ("nbf", "iat") if name in assertion.claims]
+    return all(_is_time(begin) and begin <= assertion.now + _LEEWAY_SECONDS for begin in begins)
+
+
+def has_an_id(assertion: Assertion) -> bool:
+    token_id = assertion.claims.get("jti")
+    return isinstance(token_id, str) and 0 < len(token_id) <= 256
+
+
+ASSERTION_RULES: tuple[Callable[[Assertion], bool], ...] = (
+    names_one_client,
+    is_for_this_server,
+    is_within_its_life,
+    has_begun,
+    has_an_id,
+)
+
+
+def _is_time(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

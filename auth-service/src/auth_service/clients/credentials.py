@@ -1,0 +1,105 @@
+"""What a request offers as proof of its client, found before anything is judged (RFC 6749 section 2.3, RFC 7521)."""
+
+import binascii
+import json
+from base64 import b64decode, urlsafe_b64decode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+from auth_service.errors import InvalidClient, InvalidRequest
+from auth_service.http.forms import Form
+from auth_service.http.messages import HttpRequest
+from auth_service.vocabulary import AuthMethod
+
+__all__ = ["CLIENT_PARAMETERS", "CREDENTIAL_RULES", "REFUSAL", "Credentials", "find_credentials"]
+
+CLIENT_PARAMETERS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
+
+# One text for every failure: the answer must not tell an unknown client from a wrong secret.
+REFUSAL = "client authentication failed"
+
+_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_MAX_ASSERTION_LENGTH = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """The client a request says it is from; `proof` is the secret or the assertion."""
+
+    client_id: str
+    method: AuthMethod
+    proof: str = field(default="", repr=False)
+
+
+def find_credentials(request: HttpRequest, form: Form) -> Credentials:
+    """The one way the request authenticates. Raises `InvalidRequest` for two ways, `InvalidClient` for none."""
+    for check in CREDENTIAL_RULES:
+        check(request, form)
+    authorization = request.header("authorization")
+    if authorization is not None:
+        credentials = _read_basic(authorization)
+    elif "client_assertion" in form:
+        credentials = _read_assertion(form)
+    else:
+        client_id = form.get("client_id")
+        if client_id is None:
+            raise InvalidClient(REFUSAL)
+        method = AuthMethod.CLIENT_SECRET_POST if "client_secret" in form else AuthMethod.NONE
+        return Credentials(client_id=client_id, method=method, proof=form.get("client_secret") or "")
+    if form.get("client_id") not in {None, credentials.client_id}:
+        raise _other_client(credentials.method)
+    return credentials
+
+
+def refuse_two_ways(request: HttpRequest, form: Form) -> None:
+    """RFC 6749 section 2.3: a client MUST NOT use more than one method in a request."""
+    authorizations = len(request.headers("authorization"))
+    if authorizations + ("client_secret" in form) + ("client_assertion" in form) > 1:
+        raise InvalidRequest("authenticate in one way only (RFC 6749 section 2.3)")
+
+
+def refuse_other_assertion_types(_request: HttpRequest, form: Form) -> None:
+    if "client_assertion" in form and form.get("client_assertion_type") != _ASSERTION_TYPE:
+        raise InvalidClient(REFUSAL)
+
+
+CREDENTIAL_RULES: tuple[Callable[[HttpRequest, Form], None], ...] = (refuse_two_ways, refuse_other_assertion_types)
+
+
+def _other_client(method: AuthMethod) -> InvalidRequest | InvalidClient:
+    if method is AuthMethod.PRIVATE_KEY_JWT:
+        return InvalidClient(REFUSAL)
+    return InvalidRequest("client_id differs from the one in the Authorization header")
+
+
+def _read_basic(header: str) -> Credentials:
+    """RFC 6749 section 2.3.1: both halves are form-encoded before they are joined and base64-encoded."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient(REFUSAL)
+    try:
+        name, colon, secret = b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+        client_id, proof = unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidClient(REFUSAL) from error
+    if not colon or not client_id:
+        raise InvalidClient(REFUSAL)
+    return Credentials(client_id=client_id, method=AuthMethod.CLIENT_SECRET_BASIC, proof=proof)
+
+
+def _read_assertion(form: Form) -> Credentials:
+    """Whose assertion it claims to be; nothing of it is verified yet (RFC 7523 section 3)."""
+    assertion = form.get("client_assertion") or ""
+    if len(assertion) > _MAX_ASSERTION_LENGTH or assertion.count(".") != 2:
+        raise InvalidClient(REFUSAL)
+    try:
+        payload = assertion.split(".")[1]
+        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        subject: Any = claims["sub"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidClient(REFUSAL) from error
+    if not isinstance(subject, str):
+        raise InvalidClient(REFUSAL)
+    return Credentials(client_id=subject, method=AuthMethod.PRIVATE_KEY_JWT, proof=assertion)

@@ -1,0 +1,68 @@
+"""Growing delays for those who keep failing, and plain rate limits.
+
+Failures are counted in Redis, so that replicas share the count; whether somebody must wait is remembered in memory, so
+that a request which fails nothing costs no Redis command. While Redis is away each replica counts for itself.
+"""
+
+import math
+from collections import OrderedDict
+
+import structlog
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage, Storage
+from limits.errors import StorageError
+
+from auth_service.errors import OAuthError, TooManyFailures
+from auth_service.vocabulary import Clock
+
+__all__ = ["Throttle"]
+
+_REMEMBERED = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+class Throttle:
+    """Counts events by name. After `free` of them within the window each further one doubles the wait."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        storage: Storage,
+        clock: Clock,
+        free: int,
+        window_seconds: int = 900,
+        longest_wait_seconds: int = 900,
+        error: type[OAuthError] = TooManyFailures,
+    ) -> None:
+        self._storage = storage
+        self._local = MemoryStorage()
+        self._clock = clock
+        self._free = free
+        self._window = RateLimitItemPerSecond(free, window_seconds, namespace=name)
+        self._longest_wait_seconds = longest_wait_seconds
+        self._error = error
+        self._blocked_until: OrderedDict[tuple[str, ...], float] = OrderedDict()
+
+    def check(self, *who: str) -> None:
+        """Raises the error with `retry_after_seconds` while `who` (a client and an address, say) must wait."""
+        wait_seconds = self._blocked_until.get(who, 0.0) - self._clock()
+        if wait_seconds > 0:
+            raise self._error("too many attempts; wait and try again", retry_after_seconds=math.ceil(wait_seconds))
+
+    async def count(self, *who: str) -> int:
+        """One more failure, or one more use; returns how many within the window."""
+        key, window_seconds = self._window.key_for(*who), self._window.get_expiry()
+        try:
+            seen = await self._storage.incr(key, window_seconds)
+        except StorageError as error:
+            log.warning("counting locally", throttle=self._window.namespace, cause=type(error).__name__)
+            seen = await self._local.incr(key, window_seconds)
+        if seen >= self._free:
+            wait_seconds = min(2.0 ** (seen - self._free), self._longest_wait_seconds)
+            self._blocked_until[who] = self._clock() + wait_seconds
+            self._blocked_until.move_to_end(who)
+            while len(self._blocked_until) > _REMEMBERED:
+                self._blocked_until.popitem(last=False)
+        return seen

@@ -1,0 +1,78 @@
+"""Wrong requests with their right answers; the numbers are items of one list of bad input that runs to 156."""
+
+import base64
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+
+FORM = "application/x-www-form-urlencoded"
+DEMO = {"grant_type": "client_credentials", "client_id": "mcp-client", "client_secret": "secret"}
+
+
+# A body that depends on the time or on the address of the service, which it is given.
+MakeBody = Callable[[str], Mapping[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One request. `status` and `error` are the right answer; `rule` is the rule that this row shows to matter."""
+
+    item: str
+    case: str
+    status: int
+    error: str | None = None
+    method: str = "POST"
+    path: str = "/oauth2/token"
+    body: bytes | Mapping[str, str] | MakeBody = field(default_factory=dict[str, str])
+    content_type: str | None = FORM
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    answer_headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    rule: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.item} {self.case}"
+
+    def send(self, http: httpx2.Client) -> httpx2.Response:
+        # An address of its own for every request, so that rows do not run into each other's limits.
+        headers = {"x-forwarded-for": f"10.{next(_addresses) >> 8}.{next(_addresses) & 255}.1", **self.headers}
+        if self.content_type is not None and self.method == "POST":
+            headers["content-type"] = self.content_type
+        body = self.body(str(http.base_url)) if callable(self.body) else self.body
+        content = body if isinstance(body, bytes) else urlencode(body).encode()
+        return http.request(self.method, self.path, content=content if self.method == "POST" else None, headers=headers)
+
+    def mistakes(self, answer: httpx2.Response) -> list[str]:
+        """What is wrong with the answer; nothing when it is the right one."""
+        found: list[str] = []
+        if answer.status_code != self.status:
+            found.append(f"status {answer.status_code}, not {self.status}")
+        elif self.error is not None and self.error != (got := error_of(answer)):
+            found.append(f"error {got}, not {self.error}")
+        for name, value in self.answer_headers.items():
+            if value not in answer.headers.get(name, ""):
+                found.append(f"{name}: {answer.headers.get(name)}, not {value}")
+        return found
+
+
+_addresses = itertools.count()
+
+
+def error_of(answer: httpx2.Response) -> Any:
+    return answer.json().get("error") if answer.headers.get("content-type") == "application/json" else None
+
+
+def demo(**changes: str | None) -> dict[str, str]:
+    """The demo client's request with changes; None takes a parameter out."""
+    return {name: value for name, value in {**DEMO, **changes}.items() if value is not None}
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    return raw_basic(f"{client_id}:{secret}".encode())
+
+
+def raw_basic(credentials: bytes) -> dict[str, str]:
+    return {"authorization": f"Basic {base64.b64encode(credentials).decode()}"}
