@@ -1,0 +1,136 @@
+"""An issuer on loopback that signs whatever a test asks for, and misbehaves on demand. Real sockets, no framework."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from joserfc import jws
+from joserfc.jwk import RSAKey
+
+__all__ = ["Answerer", "LoopbackIssuer", "http_answer", "signing_key"]
+
+Answerer: TypeAlias = Callable[[Mapping[str, str], asyncio.StreamWriter], Awaitable[None]]
+METADATA_PATH, KEYS_PATH = "/.well-known/oauth-authorization-server", "/keys"
+ANY_HEADER = jws.JWSRegistry(algorithms=["RS256", "RS512", "PS256"], strict_check_header=False)
+
+
+@cache
+def signing_key(name: str) -> RSAKey:
+    """An RSA key by name, made once a process: making one takes longer than most tests."""
+    return RSAKey.generate_key(2048, parameters={"kid": name})
+
+
+class LoopbackIssuer:
+    """Publishes `keys` and answers for them; `answers` replaces what a path says. `asked` counts requests by path."""
+
+    def __init__(self, audience: str = "http://localhost:8082/mcp", *, now: Callable[[], float]) -> None:
+        self.audience = audience
+        self.now = now
+        self.url = ""
+        self.keys: dict[str, RSAKey] = {"first": signing_key("first")}
+        self.answers: dict[str, Answerer] = {}
+        self.asked: Counter[str] = Counter()
+        self.cache_control = "max-age=300"
+        self._port = 0
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Starts on a free port."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops, whatever is under way."""
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listens; a second start comes back at the same address."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def stop(self) -> None:
+        """Refuses connections from now on and drops those it has."""
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def metadata(self) -> dict[str, Any]:
+        """What a good issuer says of itself."""
+        return {
+            "issuer": self.url,
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+            "jwks_uri": f"{self.url}{KEYS_PATH}",
+        }
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys, as `keys` has them now."""
+        return {"keys": [key.as_dict(private=False, kid=kid, use="sig") for kid, key in self.keys.items()]}
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """Good claims; a change to None leaves a claim out."""
+        now = int(self.now())
+        claims = {
+            "iss": self.url,
+            "sub": "u_tester",
+            "aud": self.audience,
+            "client_id": "test-client",
+            "scope": "mcp.access",
+            "iat": now,
+            "exp": now + 1800,
+            "jti": "one",
+        } | changes
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, *, key: str = "first", header: Mapping[str, Any] | None = None, **changes: Any) -> str:
+        """A signed token, good but for the changes."""
+        return self.sign(json.dumps(self.claims(**changes)).encode(), key=key, header=header)
+
+    def sign(self, payload: bytes, *, key: str = "first", header: Mapping[str, Any] | None = None) -> str:
+        """A token with any payload, signed with a key by name, published or not."""
+        members = {"alg": "RS256", "typ": "at+jwt", "kid": key} | dict(header or {})
+        members = {name: value for name, value in members.items() if value is not None}
+        return jws.serialize_compact(members, payload, signing_key(key), registry=ANY_HEADER)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            path = head[0].split(" ")[1]
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+            self.asked[path] += 1
+            await self.answers.get(path, self._answer)({**headers, ":path": path}, writer)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # A client that leaves and a test that ends are both as they should be.
+            return
+        finally:
+            writer.close()
+
+    async def _answer(self, headers: Mapping[str, str], writer: asyncio.StreamWriter) -> None:
+        document = {METADATA_PATH: self.metadata, KEYS_PATH: self.jwks}.get(headers[":path"])
+        if document is None:
+            writer.write(http_answer(b"", status="404 Not Found"))
+            return
+        body = json.dumps(document()).encode()
+        writer.write(http_answer(body, cache_control=self.cache_control))
+
+
+def http_answer(body: bytes, *, status: str = "200 OK", **headers: str) -> bytes:
+    """A whole HTTP/1.1 answer; `cache_control` becomes Cache-Control."""
+    lines = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body

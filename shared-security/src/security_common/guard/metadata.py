@@ -1,0 +1,49 @@
+"""The protected-resource document, where clients look for it: at the root and with the resource's path (RFC 9728)."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from security_common.guard.answers import Answer
+from security_common.guard.headers import RequestHeaders
+from security_common.guard.policy import WELL_KNOWN, ProtectedResource
+
+__all__ = ["MetadataDocument"]
+
+CORS = (b"access-control-allow-origin", b"*")
+METHODS = b"GET, HEAD, OPTIONS"
+PREFLIGHT = (
+    (b"access-control-allow-methods", METHODS),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-max-age", b"86400"),
+)
+
+
+class MetadataDocument:
+    """Made once. Any origin may read it: it holds what a client needs before it has anything."""
+
+    def __init__(self, resource: ProtectedResource) -> None:
+        members: dict[str, Any] = {
+            "resource": resource.url,
+            "authorization_servers": list(resource.authorization_servers),
+            "scopes_supported": list(resource.scopes),
+            "bearer_methods_supported": ["header"],
+        }
+        if resource.documentation:
+            members["resource_documentation"] = resource.documentation
+        self._body = json.dumps(members).encode()
+        self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
+        self._paths = {WELL_KNOWN, f"{WELL_KNOWN}/", WELL_KNOWN + resource.path}
+
+    def is_at(self, path: str) -> bool:
+        return path in self._paths
+
+    def answer(self, method: str, headers: RequestHeaders) -> Answer:
+        if method == "OPTIONS":
+            return Answer(204, headers=(CORS, *PREFLIGHT))
+        if method not in {"GET", "HEAD"}:
+            return Answer(405, headers=(CORS, (b"allow", METHODS)))
+        kept = (CORS, (b"cache-control", b"public, max-age=3600"), (b"etag", self._etag.encode()))
+        if headers.first(b"if-none-match") == self._etag:
+            return Answer(304, headers=kept)
+        return Answer(200, self._body, ((b"content-type", b"application/json"), *kept))

@@ -1,0 +1,113 @@
+"""Every way to say no. `reason` is the code for the audit trail; `status` and `error` are what the client sees."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from security_common.errors import SecurityError
+
+__all__ = [
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "InsufficientScope",
+    "InvalidRequest",
+    "InvalidToken",
+    "MissingToken",
+    "Refusal",
+    "TemporarilyUnavailable",
+    "UnreadableCall",
+]
+
+
+class Refusal(SecurityError):
+    """A request that does not get through. `challenged` ones carry WWW-Authenticate (RFC 6750 section 3)."""
+
+    status: ClassVar[int]
+    challenged: ClassVar[bool] = False
+    retry_after_seconds: int | None = None
+    scopes: Sequence[str] = ()
+    tool_name: str | None = None
+
+    @property
+    def reason(self) -> str:
+        return self.error
+
+
+class InvalidRequest(Refusal):
+    """Two readings are possible, so neither is taken."""
+
+    status: ClassVar[int] = 400
+    error: ClassVar[str] = "invalid_request"
+    challenged: ClassVar[bool] = True
+
+
+class UnreadableCall(Refusal):
+    """The body at the MCP path is no JSON-RPC message that everybody reads alike."""
+
+    status: ClassVar[int] = 400
+    error: ClassVar[str] = "unreadable_call"
+
+    def __init__(self, description: str, *, code: int) -> None:
+        super().__init__(description)
+        self.code = code
+
+
+class MissingToken(Refusal):
+    """No token came: the challenge carries no error code (RFC 6750 section 3.1)."""
+
+    status: ClassVar[int] = 401
+    error: ClassVar[str] = "missing_token"
+    challenged: ClassVar[bool] = True
+
+
+class InvalidToken(Refusal):
+    """A token came, and it is not good here."""
+
+    status: ClassVar[int] = 401
+    error: ClassVar[str] = "invalid_token"
+    challenged: ClassVar[bool] = True
+
+    def __init__(self, reason: str, description: str, *, hint: str = "") -> None:
+        super().__init__(description, hint=hint)
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        return self._reason
+
+
+class InsufficientScope(Refusal):
+    """The token is good but not for this: `scopes` are all that the request needs."""
+
+    status: ClassVar[int] = 403
+    error: ClassVar[str] = "insufficient_scope"
+    challenged: ClassVar[bool] = True
+
+    def __init__(self, scopes: Sequence[str], *, tool_name: str | None) -> None:
+        super().__init__(f"this needs the scopes {' '.join(scopes)}", hint="ask for a token with these scopes")
+        self.scopes = scopes
+        self.tool_name = tool_name
+
+
+class BodyTooSlow(Refusal):
+    """The body did not arrive in time."""
+
+    status: ClassVar[int] = 408
+    error: ClassVar[str] = "request_timeout"
+
+
+class BodyTooLarge(Refusal):
+    """The body is over the limit, by its header or as counted."""
+
+    status: ClassVar[int] = 413
+    error: ClassVar[str] = "content_too_large"
+
+
+class TemporarilyUnavailable(Refusal):
+    """The token cannot be judged now; it may be good."""
+
+    status: ClassVar[int] = 503
+    error: ClassVar[str] = "temporarily_unavailable"
+
+    def __init__(self, description: str, *, hint: str = "", retry_after_seconds: int) -> None:
+        super().__init__(description, hint=hint)
+        self.retry_after_seconds = retry_after_seconds

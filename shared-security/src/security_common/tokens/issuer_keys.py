@@ -1,0 +1,188 @@
+"""The keys of one issuer through its whole life: cold, fresh, stale during an outage, rotated.
+
+A due refresh runs ahead of expiry in the background, so that no request waits for it. Whatever the endpoint answers,
+the keys stay unless it is a good set. Strangers who invent key ids spend a budget, not our issuer's patience.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import httpx2
+from joserfc.jwk import RSAKey
+
+from security_common.errors import SecurityError
+from security_common.tokens.budget import Budget
+from security_common.tokens.errors import IssuerUnreachable, KeysUnavailable, TokenRejected
+from security_common.tokens.fetch import fetch
+from security_common.tokens.issuers import TrustedIssuer
+from security_common.tokens.keys import read_keys
+from security_common.tokens.metadata import read_jwks_uri
+
+__all__ = ["IssuerKeys"]
+
+FETCH_DEADLINE_SECONDS: Final = 4.0
+OUTAGE_LIMIT_SECONDS: Final = 24 * 3600.0
+DEFAULT_MAX_AGE_SECONDS, MIN_MAX_AGE_SECONDS, MAX_MAX_AGE_SECONDS = 300.0, 60.0, 3600.0
+REFRESH_AHEAD: Final = 0.8
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
+UNKNOWN_KEY_BURST, UNKNOWN_KEY_REFILL_SECONDS = 2, 30.0
+UNKNOWN_KEY_SECONDS, UNKNOWN_KEYS_KEPT = 60.0, 1000
+
+logger = logging.getLogger(__name__)
+
+
+class IssuerKeys:
+    """Finds keys by id. `on_drop` is told of ids whose key has vanished or changed, with a fresh set in hand."""
+
+    def __init__(
+        self,
+        issuer: TrustedIssuer,
+        *,
+        http: httpx2.AsyncClient,
+        clock: Callable[[], float],
+        randomness: Callable[[], float],
+        on_drop: Callable[[str, frozenset[str]], None],
+    ) -> None:
+        self.issuer = issuer
+        self.problem = ""
+        self._http = http
+        self._clock = clock
+        self._randomness = randomness
+        self._on_drop = on_drop
+        self._keys: dict[str, RSAKey] = {}
+        self._jwks_uri: str | None = None
+        self._etag: str | None = None
+        self._fetched_at = 0.0
+        self._refresh_in_seconds = 0.0
+        self._failures = 0
+        self._flight: asyncio.Task[None] | None = None
+        self._budget = Budget(burst=UNKNOWN_KEY_BURST, refill_seconds=UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
+        self._unknown: dict[str, float] = {}
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are keys, seen good within the outage limit."""
+        return bool(self._keys) and self._clock() - self._fetched_at < OUTAGE_LIMIT_SECONDS
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Seconds since the keys were last seen good; None before the first time."""
+        return self._clock() - self._fetched_at if self._keys else None
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long to wait before the next refresh: ahead of expiry, or growing while the issuer fails."""
+        if self._failures:
+            backoff = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
+            return backoff * (0.5 + self._randomness() / 2)
+        return self._refresh_in_seconds
+
+    async def find(self, key_id: str) -> RSAKey:
+        """The key.
+
+        Raises:
+            TokenRejected: the issuer has no such key.
+            KeysUnavailable: there are no keys, or they cannot be asked about this one.
+
+        """
+        if not self.usable:
+            await self._refresh_on_demand()
+            if not self.usable:
+                raise KeysUnavailable("the issuer's keys are not known yet", hint="try again in a moment")
+        if key_id not in self._keys and not self._is_known_unknown(key_id):
+            asked = await self._refresh_on_demand()
+            if key_id not in self._keys:
+                if self._failures:
+                    raise KeysUnavailable("the issuer does not answer, and the token's key is new to us")
+                if asked:
+                    self._remember_unknown(key_id)
+        key = self._keys.get(key_id)
+        if key is None:
+            raise TokenRejected("unknown_key", "the token is signed with a key its issuer does not publish")
+        return key
+
+    async def refresh(self) -> None:
+        """Fetches the keys, or joins the fetch under way. Never raises: `problem` tells how it went."""
+        if self._flight is None or self._flight.done():
+            self._flight = asyncio.create_task(self._fetch(), name="issuer-keys")
+        await asyncio.shield(self._flight)
+
+    async def close(self) -> None:
+        """Ends a fetch under way."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.gather(self._flight, return_exceptions=True)
+
+    async def _refresh_on_demand(self) -> bool:
+        """Whether a fetch was made or joined: what strangers can cause is bounded."""
+        under_way = self._flight is not None and not self._flight.done()
+        if not under_way and not self._budget.take():
+            return False
+        await self.refresh()
+        return True
+
+    async def _fetch(self) -> None:
+        try:
+            async with asyncio.timeout(FETCH_DEADLINE_SECONDS):
+                await self._fetch_keys()
+        except TimeoutError:
+            self._note_failure(
+                IssuerUnreachable(f"{self.issuer.base_url} took longer than {FETCH_DEADLINE_SECONDS:g} s")
+            )
+        except SecurityError as error:
+            self._note_failure(error)
+        except Exception as error:
+            # A library's surprise must not end the refreshing: the keys we have stay good meanwhile.
+            logger.exception("keys of %s: unexpected %s", self.issuer.issuer, type(error).__name__)
+            self._note_failure(IssuerUnreachable(f"the keys of {self.issuer.issuer} cannot be read"))
+
+    async def _fetch_keys(self) -> None:
+        if self._jwks_uri is None:
+            self._jwks_uri = await read_jwks_uri(self._http, self.issuer)
+        document = await fetch(self._http, self._jwks_uri, etag=self._etag)
+        if document.body is not None:
+            try:
+                keys = read_keys(document.body)
+            except (ValueError, RecursionError) as error:
+                raise IssuerUnreachable(f"{self._jwks_uri} has no keys we can use") from error
+            self._replace(keys)
+            self._etag = document.etag
+        if self._failures:
+            logger.info("keys of %s are back", self.issuer.issuer)
+        self._failures, self.problem = 0, ""
+        self._fetched_at = self._clock()
+        max_age = DEFAULT_MAX_AGE_SECONDS if document.max_age_seconds is None else document.max_age_seconds
+        kept = min(max(max_age, MIN_MAX_AGE_SECONDS), MAX_MAX_AGE_SECONDS)
+        # Up to a tenth earlier, so that replicas started together do not ask together.
+        self._refresh_in_seconds = kept * REFRESH_AHEAD * (1 - self._randomness() / 10)
+
+    def _replace(self, keys: dict[str, RSAKey]) -> None:
+        dropped = frozenset(
+            key_id
+            for key_id, known in self._keys.items()
+            if key_id not in keys or keys[key_id].thumbprint() != known.thumbprint()
+        )
+        self._keys = keys
+        for key_id in keys:
+            self._unknown.pop(key_id, None)
+        if dropped:
+            self._on_drop(self.issuer.issuer, dropped)
+
+    def _note_failure(self, error: SecurityError) -> None:
+        problem = f"{error.description}: {error.hint}" if error.hint else error.description
+        if problem != self.problem:
+            logger.warning("%s: %s", error.error, problem)
+        self.problem = problem
+        self._failures += 1
+        # The keys may have moved: ask the metadata again.
+        self._jwks_uri = self._etag = None
+
+    def _is_known_unknown(self, key_id: str) -> bool:
+        return self._clock() < self._unknown.get(key_id, 0.0)
+
+    def _remember_unknown(self, key_id: str) -> None:
+        while len(self._unknown) >= UNKNOWN_KEYS_KEPT:
+            del self._unknown[next(iter(self._unknown))]
+        self._unknown[key_id] = self._clock() + UNKNOWN_KEY_SECONDS

@@ -1,0 +1,77 @@
+"""Where an issuer keeps its keys: its own metadata, which must name it (RFC 8414, OpenID Connect Discovery 1.0)."""
+
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import httpx2
+
+from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable
+from security_common.tokens.fetch import fetch
+from security_common.tokens.issuers import TrustedIssuer
+from security_common.tokens.strict_json import parse_json
+
+__all__ = ["metadata_urls", "read_jwks_uri", "read_metadata"]
+
+MAX_DEPTH = 8
+AUTHORIZATION_SERVER, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+
+
+def metadata_urls(base_url: str) -> tuple[str, ...]:
+    """The places to look, in the order MCP clients use."""
+    parts = urlsplit(base_url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    inserted = tuple(f"{origin}{name}{parts.path}" for name in (AUTHORIZATION_SERVER, OPENID))
+    return (*inserted, base_url + OPENID) if parts.path else inserted
+
+
+async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict[str, Any]:
+    """The issuer's metadata, fetched at its internal URL and checked to be its own.
+
+    Raises:
+        IssuerUnreachable: no place has a metadata document.
+        IssuerMismatch: the document names another issuer.
+
+    """
+    failure = IssuerUnreachable("no metadata")
+    for url in metadata_urls(issuer.base_url):
+        try:
+            document = _read_object((await fetch(http, url)).body or b"", url)
+        except IssuerUnreachable as error:
+            failure = error
+            continue
+        if document.get("issuer") != issuer.issuer:
+            raise IssuerMismatch(
+                f"the issuer at {issuer.base_url} calls itself {document.get('issuer')!r}, not {issuer.issuer!r}",
+                hint="make both the same URL, to the last byte: AUTH_ISSUER in auth-service, MCP_ISSUER here",
+            )
+        return document
+    hint = "MCP_AUTH_INTERNAL_URL" if issuer.internal_url else "MCP_ISSUER"
+    raise IssuerUnreachable(
+        failure.description, hint=f"start the issuer, or set {hint} to where this process reaches it"
+    ) from failure
+
+
+async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
+    """Where the keys are, as reached from here. Raises as `read_metadata` does."""
+    uri: Any = (await read_metadata(http, issuer)).get("jwks_uri")
+    if not isinstance(uri, str):
+        raise IssuerUnreachable(f"the metadata of {issuer.issuer} has no jwks_uri")
+    url = issuer.back_channel(uri)
+    if not url.startswith("https://") and _origin(url) != _origin(issuer.base_url):
+        raise IssuerUnreachable(f"the metadata of {issuer.issuer} sends us elsewhere without https for its keys")
+    return url
+
+
+def _read_object(raw: bytes, url: str) -> dict[str, Any]:
+    try:
+        document: Any = parse_json(raw, max_depth=MAX_DEPTH)
+    except ValueError as error:
+        raise IssuerUnreachable(f"{url} did not answer with JSON") from error
+    if not isinstance(document, dict):
+        raise IssuerUnreachable(f"{url} did not answer with a JSON object")
+    return cast("dict[str, Any]", document)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc

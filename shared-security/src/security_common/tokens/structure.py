@@ -1,0 +1,52 @@
+"""A compact JWS taken apart (RFC 7515 section 7.1): size and form before any parsing, nothing believed yet."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from security_common.tokens.errors import TokenRejected
+from security_common.tokens.strict_json import parse_json
+
+__all__ = ["MAX_TOKEN_CHARACTERS", "UnverifiedToken", "read_structure"]
+
+MAX_TOKEN_CHARACTERS = 8192
+MAX_DEPTH = 16
+_COMPACT_JWS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """Header and claims of a token whose signature nobody has checked."""
+
+    text: str = field(repr=False)
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any] = field(repr=False)
+
+
+def read_structure(token: str) -> UnverifiedToken:
+    """The token's parts. Raises `TokenRejected`."""
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
+    parts = _COMPACT_JWS.fullmatch(token)
+    if parts is None:
+        raise TokenRejected("malformed", "the token is not a signed JWT")
+    return UnverifiedToken(token, _read_object(parts[1], "header"), _read_object(parts[2], "payload"))
+
+
+def _read_object(segment: str, name: str) -> Mapping[str, Any]:
+    try:
+        value = parse_json(_decode(segment), max_depth=MAX_DEPTH)
+    except (ValueError, RecursionError) as error:
+        raise TokenRejected("malformed", f"the token's {name} cannot be read") from error
+    if not isinstance(value, dict):
+        raise TokenRejected("malformed", f"the token's {name} is not a JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def _decode(segment: str) -> bytes:
+    raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != segment.encode():
+        raise ValueError("bits that no byte needs are set")
+    return raw

@@ -1,0 +1,141 @@
+"""The judge of access tokens: a pipeline of rules, with a memory."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
+
+import httpx2
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from security_common.tokens.claims import AccessToken
+from security_common.tokens.errors import KeysUnavailable, TokenRejected
+from security_common.tokens.issuer_keys import IssuerKeys
+from security_common.tokens.issuers import TrustedIssuer
+from security_common.tokens.rules import CLAIM_RULES, HEADER_RULES, LEEWAY_SECONDS, read_access_token
+from security_common.tokens.structure import MAX_TOKEN_CHARACTERS, UnverifiedToken, read_structure
+from security_common.tokens.verified import VerifiedTokens
+
+__all__ = ["TokenVerifier"]
+
+CACHED_TOKENS = 10_000
+# The header was read by rules stricter than joserfc's list of known members; it need not look again.
+_RS256 = jws.JWSRegistry(algorithms=["RS256"], strict_check_header=False)
+
+
+class TokenVerifier:
+    """Judges access tokens of one or more issuers.
+
+    `start` keeps the keys fresh in the background; without it they are fetched when first needed. `clock` gives seconds
+    since the epoch; `randomness` gives 0 to 1; `pause` waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        issuers: Sequence[TrustedIssuer],
+        *,
+        http: httpx2.AsyncClient | None = None,
+        clock: Callable[[], float] = time.time,
+        randomness: Callable[[], float] = random.random,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._own_http = httpx2.AsyncClient() if http is None else None
+        self._clock = clock
+        self._pause = pause
+        self._verified = VerifiedTokens(CACHED_TOKENS)
+        self._keys = {
+            issuer.issuer: IssuerKeys(
+                issuer,
+                http=http or self._own_http or httpx2.AsyncClient(),
+                clock=clock,
+                randomness=randomness,
+                on_drop=self._verified.drop,
+            )
+            for issuer in issuers
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether every issuer's keys are known and were seen good within the outage limit."""
+        return all(keys.usable for keys in self._keys.values())
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the issuers now and how to mend it; empty when nothing is."""
+        return "; ".join(keys.problem for keys in self._keys.values() if keys.problem)
+
+    async def start(self) -> None:
+        """Begins to fetch keys and returns at once: a service comes up before its issuer does. Twice is once."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._keep_fresh(keys)) for keys in self._keys.values()]
+
+    async def stop(self) -> None:
+        """Ends the background work. Twice is once."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for keys in self._keys.values():
+            await keys.close()
+        if self._own_http is not None:
+            await self._own_http.aclose()
+
+    async def verify(self, token: str) -> AccessToken:
+        """The token's typed claims.
+
+        Raises:
+            TokenRejected: it is not a good token for this server; answer 401 invalid_token.
+            KeysUnavailable: it cannot be judged now; answer 503.
+
+        """
+        try:
+            return await self._judge(token)
+        except (TokenRejected, KeysUnavailable):
+            raise
+        except Exception as error:
+            # A token is a stranger's input: whatever it breaks on the way, the answer is that it is not good.
+            raise TokenRejected("malformed", "the token cannot be read") from error
+
+    async def _judge(self, token: str) -> AccessToken:
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
+        digest = sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known is not None and self._keys[known.issuer].usable:
+            if self._clock() < known.expires_at_seconds + LEEWAY_SECONDS:
+                return known
+            self._verified.forget(digest)
+        unverified = read_structure(token)
+        keys = self._keys_of(unverified)
+        for check in HEADER_RULES:
+            check(unverified, keys.issuer)
+        _check_signature(unverified, await keys.find(unverified.header["kid"]))
+        now = self._clock()
+        for check in CLAIM_RULES:
+            check(unverified, keys.issuer, now)
+        verified = read_access_token(unverified)
+        self._verified.put(digest, verified)
+        return verified
+
+    def _keys_of(self, token: UnverifiedToken) -> IssuerKeys:
+        issuer = token.claims.get("iss")
+        keys = self._keys.get(issuer) if isinstance(issuer, str) else None
+        if keys is None:
+            raise TokenRejected("unknown_issuer", "the token comes from an issuer this server does not trust")
+        return keys
+
+    async def _keep_fresh(self, keys: IssuerKeys) -> None:
+        while True:
+            await keys.refresh()
+            await self._pause(keys.wait_seconds)
+
+
+def _check_signature(token: UnverifiedToken, key: RSAKey) -> None:
+    try:
+        jws.deserialize_compact(token.text, key, registry=_RS256)
+    except (JoseError, ValueError) as error:
+        raise TokenRejected("bad_signature", "the token's signature is wrong") from error

@@ -1,0 +1,73 @@
+"""A guarded application on a real socket, and an issuer beside it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+
+from local_stack.loopback_issuer import LoopbackIssuer
+from security_common.guard import Guard, ProtectedResource
+from security_common.tokens import TokenVerifier, TrustedIssuer, current_caller
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the body and who the guard says is calling."""
+    body = (await receive())["body"]
+    caller = current_caller.get()
+    assert scope.get("security_common.caller") is caller
+    who = f"{caller.token.subject} {caller.source_address} {caller.trace_id}" if caller else "nobody"
+    headers = [(b"x-caller", who.encode()), (b"content-type", b"application/octet-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@dataclass
+class Guarded:
+    """The server's address, its issuer and a client."""
+
+    url: str
+    issuer: LoopbackIssuer
+    http: httpx2.AsyncClient
+    resource: ProtectedResource
+
+    def bearer(self, **changes: Any) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.issuer.token(**changes)}"}
+
+
+async def serve(app: Any, stack: AsyncExitStack) -> str:
+    """Serves until the stack closes; gives the URL."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        assert not task.done()
+        await asyncio.sleep(0.001)
+
+    async def stop() -> None:
+        server.should_exit = True
+        await task
+
+    stack.push_async_callback(stop)
+    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def guard() -> AsyncIterator[Callable[..., Any]]:
+    """A maker of guarded servers; it takes the application, the scopes and what `Guard` takes."""
+    async with AsyncExitStack() as stack:
+
+        async def make(app: Any = echo, *, scopes: tuple[str, ...] = ("mcp.access",), **options: Any) -> Guarded:
+            issuer = await stack.enter_async_context(LoopbackIssuer(now=time.time))
+            http = await stack.enter_async_context(httpx2.AsyncClient())
+            resource = ProtectedResource(issuer.audience, [issuer.url], scopes, "https://docs.example")
+            verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)])
+            stack.push_async_callback(verifier.stop)
+            url = await serve(Guard(app, verifier=verifier, resource=resource, **options), stack)
+            return Guarded(url, issuer, http, resource)
+
+        yield make

@@ -1,0 +1,161 @@
+"""What everybody is told who does not get through: RFC 6750, RFC 9728, and items 146 to 156 of our list."""
+
+import json
+
+import pytest
+
+from security_common.guard import GuardPolicy
+from security_common.settings import SecuritySettings
+
+pytestmark = pytest.mark.anyio
+METADATA = "http://localhost:8082/.well-known/oauth-protected-resource/mcp"
+
+
+async def test_no_token_is_challenged_without_an_error_code(guard):
+    guarded = await guard()
+    answer = await guarded.http.get(f"{guarded.url}/hello")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == f'Bearer scope="mcp.access", resource_metadata="{METADATA}"'
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert body["authorization_servers"] == [guarded.issuer.url]
+    assert body["resource_metadata"] == METADATA
+    assert body["documentation"] == "https://docs.example"
+    assert "hint" in body
+    assert guarded.issuer.asked.total() == 0
+
+
+async def test_a_good_token_gets_through_and_is_known_below(guard):
+    guarded = await guard()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    headers = guarded.bearer() | {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    answer = await guarded.http.post(f"{guarded.url}/anything", content=b"as it is", headers=headers)
+    assert (answer.status_code, answer.content) == (200, b"as it is")
+    assert answer.headers["x-caller"] == f"u_tester 127.0.0.1 {trace}"
+
+
+async def test_a_bad_token_is_told_what_is_wrong_with_it(guard):
+    guarded = await guard()
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer(aud="http://localhost:8082/"))
+    assert answer.status_code == 401
+    challenge = answer.headers["www-authenticate"]
+    assert challenge.startswith('Bearer error="invalid_token", error_description="')
+    assert f'resource_metadata="{METADATA}"' in challenge
+    assert "resource=http://localhost:8082/mcp" in answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status", "error"),
+    [
+        ([("Authorization", "Basic dGVzdDp0ZXN0")], "", 401, "missing_token"),
+        ([("Authorization", "Bearer")], "", 401, "invalid_token"),
+        ([("Authorization", "Bearer a b")], "", 401, "invalid_token"),
+        ([("Authorization", "Bearer " + "a" * 9000)], "", 401, "invalid_token"),
+        ([], "?access_token={token}", 401, "missing_token"),
+        ([("Authorization", "Bearer {token}")], "?access_token={token}", 400, "invalid_request"),
+        ([("Authorization", "Bearer {token}")] * 2, "", 400, "invalid_request"),
+    ],
+)
+async def test_a_token_counts_only_in_one_authorization_header(guard, headers, query, status, error):
+    guarded = await guard()
+    token = guarded.issuer.token()
+    sent = [(name, value.replace("{token}", token)) for name, value in headers]
+    answer = await guarded.http.get(f"{guarded.url}/{query.replace('{token}', token)}", headers=sent)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+
+
+async def test_the_scheme_is_read_without_case(guard):
+    guarded = await guard()
+    answer = await guarded.http.get(guarded.url, headers={"authorization": f"bearer {guarded.issuer.token()}"})
+    assert answer.status_code == 200
+
+
+async def test_a_missing_scope_is_403_and_says_which(guard):
+    guarded = await guard()
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer(scope="openid"))
+    assert answer.status_code == 403
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    assert 'scope="mcp.access"' in answer.headers["www-authenticate"]
+
+
+async def test_a_tool_call_is_told_every_scope_it_needs(guard):
+    guarded = await guard(tool_scopes={"read": frozenset({"mcp.decrypt"}), "audit": frozenset({"mcp.audit"})})
+    calls = [{"method": "tools/call", "params": {"name": name}} for name in ("read", "audit", "other")]
+    one = await guarded.http.post(f"{guarded.url}/mcp", json=calls[0], headers=guarded.bearer())
+    assert one.status_code == 403
+    assert 'scope="mcp.access mcp.decrypt"' in one.headers["www-authenticate"]
+    batch = await guarded.http.post(f"{guarded.url}/mcp", json=calls, headers=guarded.bearer())
+    assert 'scope="mcp.access mcp.audit mcp.decrypt"' in batch.headers["www-authenticate"]
+    allowed = guarded.bearer(scope="mcp.access mcp.decrypt")
+    assert (await guarded.http.post(f"{guarded.url}/mcp", json=calls[0], headers=allowed)).status_code == 200
+    assert (await guarded.http.post(f"{guarded.url}/mcp", json=calls[2], headers=guarded.bearer())).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("revision", "name", "status"),
+    [("2026-07-28", "other", 400), ("2026-07-28", "tool", 200), ("2025-11-25", "other", 200), (None, "other", 200)],
+)
+async def test_the_mirrored_name_counts_in_the_era_that_has_it(guard, revision, name, status):
+    guarded = await guard(tool_scopes={"tool": frozenset({"mcp.access"})})
+    headers = guarded.bearer() | {"mcp-name": name} | ({"mcp-protocol-version": revision} if revision else {})
+    call = {"method": "tools/call", "params": {"name": "tool"}}
+    answer = await guarded.http.post(f"{guarded.url}/mcp", json=call, headers=headers)
+    assert answer.status_code == status
+
+
+async def test_keys_away_is_503_and_not_401(guard):
+    guarded = await guard()
+    headers = guarded.bearer()
+    await guarded.issuer.stop()
+    answer = await guarded.http.get(guarded.url, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_the_metadata_is_where_clients_look_and_open_to_all(guard):
+    guarded = await guard()
+    for path in ("", "/mcp"):
+        answer = await guarded.http.get(f"{guarded.url}/.well-known/oauth-protected-resource{path}")
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == "*"
+        document = answer.json()
+        assert document["resource"] == "http://localhost:8082/mcp"
+        assert document["authorization_servers"] == [guarded.issuer.url]
+        assert document["scopes_supported"] == ["mcp.access"]
+    same = await guarded.http.get(answer.url, headers={"if-none-match": answer.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+
+
+async def test_open_paths_need_no_token_and_no_other_path_is_open(guard):
+    guarded = await guard(policy=GuardPolicy(open_prefixes=("/audit",)))
+    statuses = {
+        path: (await guarded.http.get(guarded.url + path)).status_code
+        for path in ("/livez", "/readyz", "/audit", "/audit/events", "/auditor", "/livez/", "/")
+    }
+    assert statuses == {
+        "/livez": 200,
+        "/readyz": 200,
+        "/audit": 200,
+        "/audit/events": 200,
+        "/auditor": 401,
+        "/livez/": 401,
+        "/": 401,
+    }
+
+
+async def test_a_refusal_is_on_record_without_the_token(guard, open_one, settings: SecuritySettings):
+    guarded = await guard(journal=await open_one())
+    token = guarded.issuer.token(scope="openid")
+    await guarded.http.get(guarded.url, headers={"authorization": f"Bearer {token}"})
+    lines = (settings.audit_dir / "tests" / "0" / "security_audit.log").read_text("utf-8").splitlines()
+    event = json.loads(lines[-1])
+    assert (event["event_type"], event["action_taken"]) == ("access_refused", "refused")
+    assert (event["reason"], event["user_id"]) == ("insufficient_scope", "u_tester")
+    assert token not in "".join(lines)
+
+
+async def test_a_401_stays_one_when_the_journal_is_away(guard, open_one):
+    journal = await open_one()
+    await journal.stop()
+    guarded = await guard(journal=journal)
+    assert (await guarded.http.get(guarded.url)).status_code == 401
