@@ -1,1 +1,304 @@
-"""The one module that knows FastMCP."""
+"""The one module that knows FastMCP: what makes `secure_tool` whole on a FastMCP 4 server.
+
+    tools/call ──▶ PolicyMiddleware ──▶ FastMCP validates ──▶ secure_tool ──▶ the tool
+                    │ errors, lists                            │ arguments, result, record
+                    └ GuardedSession ◀── progress, log lines, questions ◀──┘
+
+    mcp = FastMCP("example")
+
+    @mcp.tool
+    @secure_tool(pii_policy="mask", scopes=["mcp.decrypt"])
+    async def look_up(person_id: Annotated[str, Identifier], ctx: Context) -> Person: ...
+
+    tool_scopes = secure_server(mcp)      # after the last tool; the guard takes the table
+
+Resources and prompts wear `secure_tool` in the same way. What a client sees of an error is a sentence a model can act
+on; what it sees of a list is what its scopes, or those it may still ask for, allow.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import mcp_types as types
+from fastmcp import FastMCP
+from fastmcp.exceptions import (
+    DisabledError,
+    FastMCPError,
+    NotFoundError,
+    PromptError,
+    ResourceError,
+    ToolError,
+    ValidationError,
+)
+from fastmcp.server.dependencies import (
+    get_dependency_parameters,  # pyright: ignore[reportPrivateImportUsage] - the function FastMCP injects by
+    transform_context_annotations,
+)
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.utilities.types import Audio, File, Image
+from mcp.server.session import ServerSession
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel
+from pydantic import ValidationError as PydanticValidationError
+
+from security_common.errors import SecurityError
+from security_common.journal import AuditEvent, JournalUnavailable, Outcome
+from security_common.tokens.context import current_caller
+from security_common.tool_policy import (
+    ToolPolicyError,
+    Walk,
+    current_call,
+    current_surface,
+    declaration_of,
+    read_as,
+    runtime,
+)
+
+__all__ = ["AnswerUnavailable", "PolicyMiddleware", "UnsecuredComponent", "secure_server"]
+
+ResultT = TypeVar("ResultT", bound=BaseModel)
+
+_ERRORS: Mapping[str, type[FastMCPError]] = {
+    "tools/call": ToolError,
+    "resources/read": ResourceError,
+    "prompts/get": PromptError,
+}
+_LISTS = frozenset({"tools/list", "resources/list", "resources/templates/list", "prompts/list"})
+
+_TALKATIVE = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.context.to_client", "fastmcp.server.server")
+"""FastMCP's loggers that may quote arguments, messages to clients and resource addresses."""
+
+UNAVAILABLE = "security_common.unavailable"
+"""The member of an ASGI scope that tells AnswerUnavailable what became of the call."""
+
+
+class UnsecuredComponent(ToolPolicyError):
+    """A tool, resource or prompt does not wear `secure_tool`."""
+
+    error = "unsecured_component"
+
+
+def secure_server(server: FastMCP[Any], *, attainable_scopes: Collection[str] = ()) -> Mapping[str, frozenset[str]]:
+    """Makes the policy hold for a whole server, once everything is registered; gives the scopes each tool declares.
+
+    A component whose scopes the caller neither has nor may ask for (`attainable_scopes`) is left out of its lists.
+    Raises UnsecuredComponent when a function wears no `secure_tool`.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:  # a loop of its own: the caller may be inside one
+        tools, others = thread.submit(asyncio.run, _components(server)).result()
+    for component in (*tools, *others):
+        if declaration_of(_function(component)) is None:
+            raise UnsecuredComponent(f"{component.name} has no policy", hint="decorate its function with secure_tool")
+    server.add_middleware(PolicyMiddleware(frozenset(attainable_scopes)))
+    # Without it the SDK lists all tools before every call of the 2026-07-28 protocol, to learn one tool's schema.
+    schemas = {tool.name: tool.parameters for tool in tools}
+    server._mcp_server.get_tool_input_schema = schemas.get  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - there is no public way; a test watches it
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(mask_record)
+    return {tool.name: _scopes(tool) for tool in tools if _scopes(tool)}
+
+
+class PolicyMiddleware(Middleware):
+    """What FastMCP must do around `secure_tool`: who speaks, what is listed, how errors read."""
+
+    def __init__(self, attainable_scopes: frozenset[str] = frozenset()) -> None:
+        self._attainable = attainable_scopes
+
+    async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        # Not one of the on_ hooks: their dispatch costs more than all of this.
+        method = context.method or ""
+        if method in _ERRORS:
+            return await self._call(context, call_next, method)
+        result = await call_next(context)
+        return self._visible(cast("Sequence[Any]", result)) if method in _LISTS else result
+
+    async def _call(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str) -> Any:
+        surface = _FastMCPSurface(context.message.name if method == "tools/call" else None, _ERRORS[method])
+        request = context.fastmcp_context.request_context if context.fastmcp_context else None
+        if request is not None and not isinstance(request.session, GuardedSession):
+            request.session = GuardedSession(request.session)
+        reset = current_surface.set(surface)
+        try:
+            result = await call_next(context)
+        except _RecordImpossible as failure:
+            if request is not None and request.request is not None:
+                request.request.scope.get(UNAVAILABLE, {})["journal"] = True
+            raise MCPError(types.INTERNAL_ERROR, str(failure), {"error": JournalUnavailable.error}) from None
+        except (NotFoundError, DisabledError, ValidationError) as failure:
+            if not surface.was_reached:
+                await _record_refusal(failure)
+            raise _told(failure) from None
+        finally:
+            current_surface.reset(reset)
+        if not surface.was_reached:
+            raise _ERRORS[method]("this component has no policy, its result was withheld")
+        return result
+
+    def _visible(self, components: Sequence[Any]) -> Sequence[Any]:
+        caller = current_caller.get()
+        if caller is None:
+            return components
+        reachable = caller.token.scopes | self._attainable
+        return [each for each in components if _scopes(each) <= reachable]
+
+
+class _RecordImpossible(ToolError):
+    """The journal could not be written. A FastMCPError, since FastMCP lets those pass as they are."""
+
+
+class _FastMCPSurface:
+    """One call as `secure_tool` sees FastMCP."""
+
+    def __init__(self, name: str | None, error: type[FastMCPError]) -> None:
+        self.name = name
+        self.was_reached = False
+        self._error = error
+
+    def reached(self) -> None:
+        self.was_reached = True
+
+    def injected(self, function: Callable[..., Any]) -> frozenset[str]:
+        return _injected(function)
+
+    def failure(self, failure: Exception) -> Exception:
+        """Ours read as sentences; any other error stays what it is, for FastMCP's own `mask_error_details`."""
+        if isinstance(failure, JournalUnavailable):
+            return _RecordImpossible(_sentence(failure))
+        return self._error(_sentence(failure)) if isinstance(failure, SecurityError) else failure
+
+
+class GuardedSession(ServerSession):
+    """The session of one request, through which everything goes that a tool says before its result."""
+
+    def __init__(self, session: ServerSession) -> None:
+        self.__dict__.update(session.__dict__)
+
+    async def send_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Questions (elicitation, sampling) pass the policy, and so do their answers."""
+        if (call := current_call.get()) is None:
+            return await super().send_request(request, *args, **kwargs)
+        return call.reply(await super().send_request(call.message(request), *args, **kwargs))
+
+    async def _notify(self, notification: Any, *, request_scoped: bool) -> None:
+        if (call := current_call.get()) is not None:
+            notification = call.message(notification)
+        await super()._notify(notification, request_scoped=request_scoped)
+
+
+class AnswerUnavailable:
+    """Pure ASGI layer: answers 503 when a call could not be recorded, where JSON-RPC alone would say 200."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        seen: dict[str, bool] = {}
+
+        async def answer(message: dict[str, Any]) -> None:
+            if seen and message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"retry-after", b"5")]
+                message = message | {"status": 503, "headers": headers}
+            await send(message)
+
+        await self._app(scope | {UNAVAILABLE: seen}, receive, answer)
+
+
+def mask_record(record: logging.LogRecord) -> bool:
+    """A logging filter that lets every record pass, without the personal data in its text."""
+    text = record.getMessage()
+    masked = runtime().detector.mask_text(text)
+    if masked is not text:
+        record.msg, record.args = masked, ()
+    return True
+
+
+@lru_cache(maxsize=1024)
+def _injected(function: Callable[..., Any]) -> frozenset[str]:
+    """Parameters that FastMCP fills in: the context and dependencies."""
+    return frozenset(get_dependency_parameters(transform_context_annotations(function)))
+
+
+async def _components(server: FastMCP[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    tools = await server.list_tools(run_middleware=False)
+    resources = await server.list_resources(run_middleware=False)
+    templates = await server.list_resource_templates(run_middleware=False)
+    prompts = await server.list_prompts(run_middleware=False)
+    return tools, [*resources, *templates, *prompts]
+
+
+def _function(component: Any) -> Callable[..., Any]:
+    return getattr(component, "fn", component)
+
+
+def _scopes(component: Any) -> frozenset[str]:
+    declaration = declaration_of(_function(component))
+    return declaration.scopes if declaration else frozenset()
+
+
+def _sentence(error: SecurityError) -> str:
+    return f"{error.error}: {error.description}" + (f" ({error.hint})" if error.hint else "")
+
+
+def _told(failure: Exception) -> Exception:
+    """An error from before the tool ran: it quotes what the client sent, so it is told again without."""
+    text = str(failure)
+    if isinstance(cause := failure.__cause__, PydanticValidationError):
+        found = cause.errors(include_input=False, include_url=False, include_context=False)
+        text = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in found)
+    return type(failure)(runtime().detector.mask_text(text))
+
+
+async def _record_refusal(failure: Exception) -> None:
+    """A call that reached no tool is on record too; the name it gave is the client's text and is not."""
+    caller = current_caller.get()
+    await runtime().journal.record(
+        AuditEvent(
+            event_type="tool_call",
+            action_taken="rejected",
+            outcome=Outcome.REFUSED,
+            user_id=caller.token.subject if caller else None,
+            issuer=caller.token.issuer if caller else None,
+            client_id=caller.token.client_id if caller else None,
+            reason="invalid_arguments" if isinstance(failure, ValidationError) else "unknown_component",
+            source_address=caller.source_address if caller else None,
+            trace_id=caller.trace_id if caller else None,
+        )
+    )
+
+
+@read_as(types.ImageContent, types.AudioContent, types.BlobResourceContents)
+def _binary(walk: Walk, value: Any, field: str | None) -> Any:
+    """Base64 is walked as the bytes it stands for."""
+    name = "blob" if isinstance(value, types.BlobResourceContents) else "data"
+    try:
+        content = base64.b64decode(getattr(value, name), validate=True)
+    except binascii.Error:
+        content = getattr(value, name)
+    treated = walk.visit(content, field)
+    if treated is not content:
+        encoded = base64.b64encode(treated).decode() if isinstance(treated, bytes) else treated
+        value = value.model_copy(update={name: encoded})
+    around = value.model_copy(update={name: ""})
+    rest = walk.visit_as(BaseModel, around, field)
+    return value if rest is around else rest.model_copy(update={name: getattr(value, name)})
+
+
+@read_as(Image)
+def _image(walk: Walk, value: Image, field: str | None) -> Any:
+    return walk.visit(value.to_image_content(), field)
+
+
+@read_as(Audio)
+def _audio(walk: Walk, value: Audio, field: str | None) -> Any:
+    return walk.visit(value.to_audio_content(), field)
+
+
+@read_as(File)
+def _file(walk: Walk, value: File, field: str | None) -> Any:
+    return walk.visit(value.to_resource_content(), field)

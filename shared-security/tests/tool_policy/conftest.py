@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,34 @@ def encryption() -> EncryptionService:
     return EncryptionService(lambda: ring)
 
 
+@pytest.fixture(scope="session")
+def journal_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """The loop on which journals live, in a thread of its own, as the tests come and go with theirs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+def close_journal(journal: Journal, journal_loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    return lambda: asyncio.run_coroutine_threadsafe(journal.stop(), journal_loop).result()
+
+
 @pytest.fixture(autouse=True)
-def journal(tmp_path: Path, encryption: EncryptionService) -> Iterator[Journal]:
+def journal(
+    tmp_path: Path, encryption: EncryptionService, journal_loop: asyncio.AbstractEventLoop
+) -> Iterator[Journal]:
     opened = open_journal(service="test", settings=SecuritySettings(audit_dir=tmp_path), redis=None)
-    asyncio.run(opened.start())
+    asyncio.run_coroutine_threadsafe(opened.start(), journal_loop).result()
     configure(journal=opened, encryption=encryption)
     yield opened
     configure()
-    asyncio.run(opened.stop())
+    asyncio.run_coroutine_threadsafe(opened.stop(), journal_loop).result()
 
 
 @pytest.fixture

@@ -239,23 +239,23 @@ def test_unknown_objects_are_refused(value: Any, trail: Trail) -> None:
     assert {event["action_taken"] for event in trail()} == {"rejected"}
 
 
-def test_an_unwritable_journal_stops_the_work_before_it_begins(journal: Journal) -> None:
+def test_an_unwritable_journal_stops_the_work_before_it_begins(close_journal: Callable[[], None]) -> None:
     ran: list[int] = []
 
     @secure_tool()
     def work() -> None:
         ran.append(1)
 
-    asyncio.run(journal.stop())
+    close_journal()
     with pytest.raises(JournalUnavailable):
         work()
     assert not ran
 
 
-def test_an_answer_that_was_not_recorded_does_not_leave(journal: Journal) -> None:
+def test_an_answer_that_was_not_recorded_does_not_leave(close_journal: Callable[[], None]) -> None:
     @secure_tool()
     async def work() -> str:
-        await journal.stop()
+        close_journal()
         return "secret work"
 
     with pytest.raises(JournalUnavailable):

@@ -73,6 +73,8 @@ class Call:
         self._subject: str | None = None
         self._task: str | None = None
         self._started = time.monotonic()
+        if self.surface:
+            self.surface.reached()
 
     def admit(self, positional: Sequence[Any], named: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as the tool may see them.
@@ -124,6 +126,15 @@ class Call:
         policy = policy_for_messages(self.declaration.result_policy)
         return Walk(self._side(policy), self._runtime.limits).visit(content)
 
+    def reply(self, content: Any) -> Any:
+        """What the client answers to a question of the tool: an argument that came late. Raises as `admit` does."""
+        leaves = self._side(self.declaration.policy)
+        leaves.part = "reply"
+        seen = Walk(leaves, self._runtime.limits).visit(content)
+        if self.declaration.policy is PIIPolicy.REJECT and leaves.kinds:
+            raise PersonalDataRefused(leaves.kinds)
+        return seen
+
     def clean(self, failure: Exception) -> Exception:
         """The failure as it may leave; it decides how the call is recorded."""
         refused = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
@@ -159,7 +170,7 @@ class Call:
             event_type="tool_call",
             action_taken="rejected" if self._outcome is Outcome.REFUSED else name_action(treatments),
             outcome=self._outcome,
-            tool_name=self.surface.name if self.surface else self.declaration.name,
+            tool_name=(self.surface.name if self.surface else None) or self.declaration.name,
             user_id=self._user_id,
             issuer=self._token.issuer if self._token else None,
             client_id=self._client_id,

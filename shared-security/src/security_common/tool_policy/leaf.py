@@ -39,6 +39,8 @@ class Detector(Protocol):
 
     def scan_text(self, text: str, *, field_name: str | None = None) -> list[Finding]: ...
 
+    def mask_text(self, text: str, *, field_name: str | None = None) -> str: ...
+
 
 class Leaves:
     """The treatment of every leaf on one side of a call; counts what it finds and remembers what it did.

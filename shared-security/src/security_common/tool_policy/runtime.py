@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -41,7 +40,9 @@ class Surface(Protocol):
     """The framework a call came through: what it calls the tool, what it injects, how it wants its errors."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str | None: ...
+
+    def reached(self) -> None: ...
 
     def injected(self, function: Callable[..., Any]) -> frozenset[str]: ...
 
@@ -117,10 +118,11 @@ def configure(
 def _open_own_journal() -> Recorder:
     """A journal for a program without a service around it: local, never shipped, open until the process ends.
 
-    Its writer is a thread, so the event loop that starts it need not outlive the start; a thread of its own lends one,
-    since the caller may be synchronous, or inside a loop that must not be entered again.
+    The journal lives on an event loop. The caller may have none, or one that ends before the next call: this one runs
+    in a thread of its own. It is not stopped in the end; every event that was answered for is on disk by then.
     """
     journal = open_journal(service=SERVICE, settings=SecuritySettings(), redis=None)
-    with ThreadPoolExecutor(max_workers=1) as starter:
-        starter.submit(asyncio.run, journal.start()).result()
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="own-audit-journal", daemon=True).start()
+    asyncio.run_coroutine_threadsafe(journal.start(), loop).result()
     return journal

@@ -64,6 +64,10 @@ class Walk:
         finally:
             self._depth += 1
 
+    def visit_as(self, kind: type, value: Any, field: str | None) -> Any:
+        """The value read as one of `kind`, for readers that add to another one."""
+        return _reader_of(kind)(self, value, field)
+
     def text(self, text: str, field: str | None) -> str:
         """A text, or the data in it when it is JSON."""
         self.spend(len(text))

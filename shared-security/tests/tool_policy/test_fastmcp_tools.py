@@ -1,0 +1,445 @@
+"""`secure_tool` on a real FastMCP server: schemas, messages, errors, lists, resources, prompts and the record."""
+
+import asyncio
+import base64
+import inspect
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+from fastmcp import Client, Context, FastMCP
+from fastmcp.dependencies import Depends
+from fastmcp.exceptions import ToolError
+from fastmcp.server.elicitation import AcceptedElicitation
+from fastmcp.utilities.types import File, Image
+from mcp import MCPError
+from pydantic import BaseModel, Field
+
+from security_common.encryption import EncryptionService, is_ciphertext
+from security_common.fastmcp import AnswerUnavailable, UnsecuredComponent, secure_server
+from security_common.tokens.claims import AccessToken
+from security_common.tokens.context import Caller, current_caller
+from security_common.tool_policy import Identifier, secure_tool
+
+Trail = Callable[[], list[dict[str, Any]]]
+CLEAR = "hong@example.com 010-1234-5678"
+MASKED = "h***@example.com 010-****-5678"
+
+
+class Person(BaseModel):
+    name: str
+    phone: str
+
+
+def with_client(server: FastMCP[Any], story: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
+    async def run() -> Any:
+        async with Client(server, **options) as client:
+            return await story(client)
+
+    return asyncio.run(run())
+
+
+def call(server: FastMCP[Any], name: str, arguments: dict[str, Any] | None = None, **options: Any) -> Any:
+    return with_client(server, lambda client: client.call_tool(name, arguments or {}), **options)
+
+
+def caller(*scopes: str) -> Caller:
+    token = AccessToken(
+        issuer="http://localhost:8081",
+        subject="u_1",
+        client_id="agent",
+        audience=(),
+        scopes=frozenset(scopes),
+        expires_at_seconds=0,
+        issued_at_seconds=0,
+        token_id="j",
+        key_id="k",
+        claims={},
+    )
+    return Caller(token=token, source_address="192.0.2.1", trace_id="1" * 32)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+"""Log messages and questions are part of the protocol that 2025-11-25 clients speak."""
+
+
+@pytest.fixture
+def server() -> FastMCP[Any]:
+    return FastMCP("test")
+
+
+def test_a_decorated_function_keeps_its_schemas(server: FastMCP[Any]) -> None:
+    async def plain(
+        person_id: Annotated[str, Identifier, Field(description="whose")], ctx: Context, n: int = 1
+    ) -> Person:
+        """Look someone up."""
+        raise AssertionError
+
+    server.tool(plain, name="plain")
+    server.tool(secure_tool(pii_policy="mask")(plain), name="secured")
+    tools = asyncio.run(server.list_tools())
+    bare, secured = (tool.to_mcp_tool().model_dump(exclude={"name", "title"}) for tool in tools)
+    assert bare == secured
+    assert set(secured["input_schema"]["properties"]) == {"person_id", "n"}
+
+
+def test_arguments_and_results_of_every_kind_are_masked(server: FastMCP[Any], trail: Trail) -> None:
+    seen: list[Any] = []
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def echo(person: Person, notes: list[str], ctx: Context, blob: str = "") -> dict[str, Any]:
+        seen.append((person, notes))
+        return {"person": person, "notes": notes, "json": json.dumps({"phone": "010-1234-5678"})}
+
+    secure_server(server)
+    result = call(server, "echo", {"person": {"name": "a", "phone": "010-1234-5678"}, "notes": [CLEAR]})
+    assert seen == [(Person(name="a", phone="010-****-5678"), [MASKED])]
+    assert result.structured_content == {
+        "person": {"name": "a", "phone": "010-****-5678"},
+        "notes": [MASKED],
+        "json": '{"phone": "010-****-5678"}',
+    }
+    assert json.loads(result.content[0].text) == result.structured_content
+    (event,) = trail()
+    assert (event["tool_name"], event["action_taken"]) == ("echo", "executed_with_masking")
+
+
+def test_the_registered_name_is_on_record_and_sync_tools_work(server: FastMCP[Any], trail: Trail) -> None:
+    @server.tool(name="shown.name")
+    @secure_tool(pii_policy="mask")
+    def inner_name(text: str) -> str:
+        return text
+
+    secure_server(server)
+    assert call(server, "shown.name", {"text": CLEAR}).data == MASKED
+    assert trail()[0]["tool_name"] == "shown.name"
+
+
+def test_dependencies_are_no_arguments(server: FastMCP[Any]) -> None:
+    class Pool:
+        """An object of the program that no walk could read."""
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def use(text: str, ctx: Context, pool: Any = Depends(Pool)) -> str:  # noqa: B008 - FastMCP's way to inject
+        assert isinstance(pool, Pool)
+        assert isinstance(ctx, Context)
+        return text
+
+    secure_server(server)
+    assert call(server, "use", {"text": CLEAR}).data == MASKED
+
+
+def test_progress_logs_and_questions_pass_the_policy(
+    server: FastMCP[Any], caplog: pytest.LogCaptureFixture, trail: Trail
+) -> None:
+    heard: list[Any] = []
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def talk(ctx: Context) -> str:
+        await ctx.report_progress(1, 2, f"at {CLEAR}")
+        await ctx.info(f"info {CLEAR}", extra={"phone": "010-1234-5678"})
+        answer = await ctx.elicit(f"is {CLEAR} right?", str)
+        assert isinstance(answer, AcceptedElicitation)
+        return str(answer.data)
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    async def on_log(message: Any) -> None:
+        heard.append(message.data)
+
+    async def on_question(message: str, kind: type, params: Any, context: Any) -> Any:
+        heard.append(message)
+        return {"value": "010-9876-5432"}
+
+    secure_server(server)
+    with caplog.at_level(logging.DEBUG):
+        result = call(
+            server,
+            "talk",
+            progress_handler=on_progress,
+            log_handler=on_log,
+            elicitation_handler=on_question,
+            mode="legacy",
+        )
+    assert sorted(map(str, heard)) == sorted(
+        [
+            f"at {MASKED}",
+            str({"msg": f"info {MASKED}", "extra": {"phone": "010-****-5678"}}),
+            f"is {MASKED} right?",
+        ]
+    )
+    assert result.data == "010-****-5432", "the answer of the client came in as an argument"
+    assert "1234" not in caplog.text
+    assert trail()[0]["pii_kinds"]["PHONE"] >= 5
+
+
+def test_errors_are_masked_sentences_a_model_can_act_on(
+    server: FastMCP[Any], trail: Trail, caplog: pytest.LogCaptureFixture
+) -> None:
+    @server.tool
+    @secure_tool(pii_policy="reject")
+    async def strict(text: str) -> str:
+        return text
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def broken() -> str:
+        raise ValueError(f"cannot reach {CLEAR}")
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def tool_error() -> str:
+        raise ToolError(f"call {CLEAR}")
+
+    secure_server(server)
+    with caplog.at_level(logging.DEBUG), pytest.raises(ToolError) as refused:
+        call(server, "strict", {"text": CLEAR})
+    assert "personal_data_refused: personal data is not accepted here (text: EMAIL, PHONE)" in str(refused.value)
+    with caplog.at_level(logging.DEBUG), pytest.raises(ToolError) as failed:
+        call(server, "broken")
+    assert str(failed.value) == f"Error calling tool 'broken': cannot reach {MASKED}"
+    with caplog.at_level(logging.DEBUG), pytest.raises(ToolError) as said:
+        call(server, "tool_error")
+    assert str(said.value) == f"call {MASKED}"
+    assert "1234" not in caplog.text
+    assert [event["outcome"] for event in trail()] == ["refused", "failure", "failure"]
+
+
+def test_arguments_that_do_not_fit_are_told_without_their_values_and_recorded(
+    server: FastMCP[Any], trail: Trail, caplog: pytest.LogCaptureFixture
+) -> None:
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def take(number: int) -> int:
+        return number
+
+    secure_server(server)
+    with caplog.at_level(logging.DEBUG):
+        for arguments in ({"number": CLEAR}, {"number": 1, CLEAR: 2}):
+            with pytest.raises(ToolError) as caught:
+                call(server, "take", arguments)
+            assert "1234" not in str(caught.value)
+            assert "hong" not in str(caught.value)
+        assert "Unexpected keyword argument" in str(caught.value)
+        with pytest.raises(ToolError, match="Unknown tool"):
+            call(server, "no_such_tool")
+    assert "1234" not in caplog.text
+    assert [(event["reason"], event["action_taken"]) for event in trail()] == [
+        ("invalid_arguments", "rejected"),
+        ("invalid_arguments", "rejected"),
+        ("unknown_component", "rejected"),
+    ]
+
+
+def test_resources_and_prompts_wear_the_policy(server: FastMCP[Any], trail: Trail) -> None:
+    @server.resource("people://{person_id}")
+    @secure_tool(pii_policy="mask")
+    async def person(person_id: Annotated[str, Identifier]) -> str:
+        if person_id == "lost":
+            raise LookupError(f"no {CLEAR}")
+        return json.dumps({"id": person_id, "phone": "010-1234-5678"})
+
+    @server.prompt
+    @secure_tool(pii_policy="mask")
+    def write_to(name: str) -> str:
+        return f"Write to {name}"
+
+    secure_server(server)
+
+    async def story(client: Client[Any]) -> Any:
+        contents = await client.read_resource("people://p_1")
+        prompt = await client.get_prompt("write_to", {"name": CLEAR})
+        with pytest.raises(MCPError) as caught:
+            await client.read_resource("people://lost")
+        return contents[0].text, prompt.messages[0].content.text, str(caught.value)
+
+    content, prompt, error = with_client(server, story)
+    assert json.loads(content)["phone"] == "010-****-5678"
+    assert prompt == f"Write to {MASKED}"
+    assert "1234" not in error
+    assert [event["tool_name"] for event in trail()] == ["person", "write_to", "person"]
+
+
+def test_media_are_read_as_the_bytes_they_are(server: FastMCP[Any]) -> None:
+    pixels = bytes(range(256)) * 8
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def media(kind: str) -> Any:
+        if kind == "text":
+            return File(data=CLEAR.encode(), format="plain")
+        return Image(data=pixels + (CLEAR.encode() if kind == "dirty" else b""), format="png")
+
+    secure_server(server)
+    assert base64.b64decode(call(server, "media", {"kind": "clean"}).content[0].data) == pixels
+    resource = call(server, "media", {"kind": "text"}).content[0].resource
+    assert base64.b64decode(resource.blob).decode() == MASKED if hasattr(resource, "blob") else resource.text == MASKED
+    with pytest.raises(ToolError, match="unguardable_value"):
+        call(server, "media", {"kind": "dirty"})
+
+
+def test_encrypted_arguments_belong_to_the_token_holder(server: FastMCP[Any], encryption: EncryptionService) -> None:
+    @server.tool
+    @secure_tool(requires_encryption=True, pii_policy="encrypt")
+    async def keep(data: str) -> str:
+        return data
+
+    secure_server(server)
+    reset = current_caller.set(caller("mcp.access"))
+    try:
+        kept = call(server, "keep", {"data": "plain"}).data
+    finally:
+        current_caller.reset(reset)
+    assert is_ciphertext(kept)
+    context = {"owner": "http://localhost:8081 u_1", "tool": "keep", "field": "data"}
+    assert encryption.decrypt(kept, context=context) == "plain"
+
+
+def test_lists_show_what_the_scopes_allow_and_the_table_names_them(server: FastMCP[Any], trail: Trail) -> None:
+    @server.tool
+    @secure_tool()
+    async def open_to_all() -> str:
+        return "x"
+
+    @server.tool
+    @secure_tool(scopes=["mcp.decrypt"])
+    async def step_up() -> str:
+        return "x"
+
+    @server.tool
+    @secure_tool(scopes=["mcp.audit"])
+    async def auditors_only() -> str:
+        return "x"
+
+    table = secure_server(server, attainable_scopes=["mcp.decrypt"])
+    assert table == {"step_up": {"mcp.decrypt"}, "auditors_only": {"mcp.audit"}}
+
+    async def names(client: Client[Any]) -> set[str]:
+        return {tool.name for tool in await client.list_tools()}
+
+    for scopes, expected in (
+        (["mcp.access"], {"open_to_all", "step_up"}),
+        (["mcp.access", "mcp.audit"], {"open_to_all", "step_up", "auditors_only"}),
+    ):
+        reset = current_caller.set(caller(*scopes))
+        try:
+            assert with_client(server, names) == expected
+            if "mcp.audit" not in scopes:
+                with pytest.raises(ToolError, match="insufficient_scope"):
+                    call(server, "auditors_only")
+        finally:
+            current_caller.reset(reset)
+
+
+def test_a_function_without_policy_is_found_at_start(server: FastMCP[Any]) -> None:
+    @server.tool
+    async def bare() -> str:
+        return "x"
+
+    with pytest.raises(UnsecuredComponent, match="bare has no policy"):
+        secure_server(server)
+
+
+def test_a_tool_added_later_without_policy_gives_nothing_away(server: FastMCP[Any]) -> None:
+    secure_server(server)
+
+    @server.tool
+    async def bare() -> str:
+        return CLEAR
+
+    with pytest.raises(ToolError) as caught:
+        call(server, "bare")
+    assert "no policy" in str(caught.value)
+
+
+def post(app: Any, method: str, params: dict[str, Any]) -> httpx2.Response:
+    """One request of the 2026-07-28 protocol over HTTP."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": meta}}
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": method,
+        "mcp-name": str(params.get("name", "")),
+    }
+
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=AnswerUnavailable(app))
+        async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            return await http.post("/mcp", json=body, headers=headers)
+
+    return asyncio.run(send())
+
+
+def test_a_call_that_cannot_be_recorded_answers_503(server: FastMCP[Any], close_journal: Callable[[], None]) -> None:
+    @server.tool
+    @secure_tool()
+    async def work() -> str:
+        close_journal()
+        return "done in secret"
+
+    secure_server(server)
+    answer = post(server.http_app(stateless_http=True), "tools/call", {"name": "work", "arguments": {}})
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert answer.json()["error"]["data"] == {"error": "temporarily_unavailable"}
+    assert "secret" not in answer.text
+
+
+def test_the_schema_hook_spares_the_hidden_list(server: FastMCP[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watches private ground: FastMCP's low-level server, and the SDK's lookup in it."""
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def echo(text: str) -> str:
+        return text
+
+    secure_server(server)
+    lookup = server._mcp_server.get_tool_input_schema
+    assert lookup is not None
+    assert lookup("echo") == asyncio.run(server.get_tool("echo")).parameters
+    listed: list[str] = []
+    original = server.list_tools
+
+    async def counted(**options: Any) -> Any:
+        listed.append("list")
+        return await original(**options)
+
+    monkeypatch.setattr(server, "list_tools", counted)
+    answer = post(server.http_app(stateless_http=True), "tools/call", {"name": "echo", "arguments": {"text": CLEAR}})
+    assert answer.status_code == 200
+    assert MASKED in answer.text
+    assert not listed
+
+
+def test_lists_are_cacheable_by_one_caller_only(server: FastMCP[Any]) -> None:
+    server = FastMCP("test", cache_ttl=60)
+
+    @server.tool
+    @secure_tool(scopes=["mcp.decrypt"])
+    async def read() -> str:
+        return "x"
+
+    secure_server(server)
+    result = post(server.http_app(stateless_http=True), "tools/list", {}).json()["result"]
+    assert (result["cacheScope"], result["ttlMs"]) == ("private", 60_000)
+
+
+def test_every_way_to_speak_goes_through_the_two_guarded_methods() -> None:
+    """GuardedSession overrides `send_request` and `_notify`; the SDK must not grow a third way out."""
+    from mcp.server.session import ServerSession
+
+    source = inspect.getsource(ServerSession)
+    assert source.count(".send_raw_request(") == 1
+    assert source.count(".notify(") == 1
