@@ -1,6 +1,5 @@
 """A guarded application on a real socket, and an issuer beside it."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -42,17 +41,12 @@ class Guarded:
 
 async def serve(app: Any, stack: AsyncExitStack) -> str:
     """Serves until the stack closes; gives the URL."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning"))
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not task.done()
-        await asyncio.sleep(0.001)
-
-    async def stop() -> None:
-        server.should_exit = True
-        await task
-
-    stack.push_async_callback(stop)
+    config = uvicorn.Config(app, port=0, lifespan="off", log_level="warning", proxy_headers=False)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    stack.push_async_callback(server.shutdown)
     return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
 
 
@@ -63,11 +57,13 @@ async def guard() -> AsyncIterator[Callable[..., Any]]:
 
         async def make(app: Any = echo, *, scopes: tuple[str, ...] = ("mcp.access",), **options: Any) -> Guarded:
             issuer = await stack.enter_async_context(LoopbackIssuer(now=time.time))
-            http = await stack.enter_async_context(httpx2.AsyncClient())
             resource = ProtectedResource(issuer.audience, [issuer.url], scopes, "https://docs.example")
-            verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)])
+            # One client for both sides; it speaks plain HTTP, so loading the machine's certificates would be waste.
+            http = httpx2.AsyncClient(verify=False)
+            verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http)
             stack.push_async_callback(verifier.stop)
             url = await serve(Guard(app, verifier=verifier, resource=resource, **options), stack)
+            await stack.enter_async_context(http)
             return Guarded(url, issuer, http, resource)
 
         yield make

@@ -1,28 +1,36 @@
 """The layer itself: admits a request, or answers it."""
 
-import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from security_common.guard.addresses import read_source_address
-from security_common.guard.answers import refusal_answer
+from security_common.guard.answers import Answer, refusal_answer
 from security_common.guard.asgi import Application, Message, Receive, Scope, Send
 from security_common.guard.body import Disconnected, has_body, read_body, replaying
 from security_common.guard.calls import read_called_tools
 from security_common.guard.credentials import read_bearer_token
-from security_common.guard.headers import RequestHeaders, read_trace_id
+from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded_headers
 from security_common.guard.metadata import MetadataDocument
+from security_common.guard.origins import Origins, allowing, is_preflight, preflight_answer
 from security_common.guard.policy import GuardPolicy, ProtectedResource
-from security_common.guard.refusals import InsufficientScope, InvalidToken, Refusal, TemporarilyUnavailable
-from security_common.journal import AuditEvent, Journal, JournalUnavailable, Outcome
+from security_common.guard.rates import RequestRates
+from security_common.guard.record import RefusalRecord
+from security_common.guard.refusals import (
+    InsufficientScope,
+    InvalidToken,
+    NotFound,
+    Refusal,
+    TemporarilyUnavailable,
+    TooManyRequests,
+)
+from security_common.journal import Journal
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
 
 __all__ = ["CALLER", "Guard"]
 
 CALLER = "security_common.caller"
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -31,10 +39,19 @@ class _Request:
 
     scope: Scope
     receive: Receive
+    send: Send
     headers: RequestHeaders
     source_address: str
     trace_id: str
     token: AccessToken | None = None
+
+    @property
+    def path(self) -> str:
+        return self.scope["path"]
+
+    @property
+    def method(self) -> str:
+        return self.scope["method"]
 
 
 class Guard:
@@ -53,62 +70,98 @@ class Guard:
         journal: Journal | None = None,
         tool_scopes: Mapping[str, frozenset[str]] | None = None,
         policy: GuardPolicy | None = None,
-        new_trace_id: Callable[[], str] = lambda: os.urandom(16).hex(),
+        rates: RequestRates | None = None,
+        clock: Callable[[], float] = time.time,
+        randomness: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._resource = resource
         self._scopes = frozenset(resource.scopes)
-        self._journal = journal
         self._tool_scopes = tool_scopes or {}
         self._policy = policy or GuardPolicy()
+        self._rates = rates or RequestRates(clock=clock)
+        self._record = RefusalRecord(journal, clock=clock)
         self._metadata = MetadataDocument(resource)
-        self._new_trace_id = new_trace_id
+        self._origins = Origins(resource, hosts=self._policy.allowed_hosts, origins=self._policy.allowed_origins)
+        self._randomness = randomness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
         if scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            await self._serve(self._begin(scope, receive, send))
         elif scope["type"] == "lifespan":
-            await self._app(scope, receive, self._starting_keys(send))
+            await self._app(scope, receive, self._living(send))
         else:
             # A WebSocket handshake in a browser can carry no Authorization header; nothing here needs one.
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _begin(self, scope: Scope, receive: Receive, send: Send) -> _Request:
         headers = RequestHeaders(scope["headers"])
-        if self._metadata.is_at(scope["path"]):
-            await self._metadata.answer(scope["method"], headers).send(send)
-            return
-        source = read_source_address(scope, headers, self._policy.trusted_proxies)
-        request = _Request(scope, receive, headers, source, read_trace_id(headers, self._new_trace_id))
+        return _Request(
+            scope,
+            receive,
+            send,
+            headers,
+            source_address=read_source_address(scope, headers, self._policy.trusted_proxies),
+            trace_id=read_trace_id(headers, self._randomness),
+        )
+
+    async def _serve(self, request: _Request) -> None:
+        caller: Caller | None = None
         try:
-            caller = await self._admit(request)
+            answer = self._answer_ourselves(request)
+            caller = await self._admit(request) if answer is None else None
         except Refusal as refusal:
-            await self._record(refusal, request)
-            await refusal_answer(refusal, self._resource).send(send)
-            return
+            await self._record.write(
+                refusal, token=request.token, source_address=request.source_address, trace_id=request.trace_id
+            )
+            answer = refusal_answer(refusal, self._resource)
         except Disconnected:
             return
-        scope[CALLER] = caller
+        if answer is not None:
+            await answer.send(request.send)
+            return
+        request.scope[CALLER] = caller
         mark = current_caller.set(caller)
         try:
-            await self._app(scope, request.receive, send)
+            await self._app(request.scope, request.receive, request.send)
         finally:
             current_caller.reset(mark)
 
-    async def _admit(self, request: _Request) -> Caller | None:
-        """Takes a request through every rule; None on open paths. Raises `Refusal`."""
-        needs_token = not self._policy.is_open(request.scope["path"])
-        if needs_token:
-            request.token = await self._verify(request)
-            self._require_scopes(request.token, ())
-        body = await self._bound_body(request)
-        if request.token is None:
+    def _answer_ourselves(self, request: _Request) -> Answer | None:
+        """What needs no token and is not the application's business; judges Host and Origin on the way."""
+        require_bounded_headers(request.scope["headers"], self._policy.max_header_bytes)
+        if request.path in self._policy.open_paths:
             return None
-        if self._tool_scopes and body and request.scope["path"] == self._resource.path:
-            self._require_scopes(request.token, read_called_tools(body, request.headers))
-        return Caller(token=request.token, source_address=request.source_address, trace_id=request.trace_id)
+        self._origins.require_host(request.headers)
+        if self._metadata.is_at(request.path):
+            return self._metadata.answer(request.method, request.headers)
+        origin = self._origins.require_origin(request.headers)
+        if self._policy.has_own_guard(request.path):
+            return None
+        if origin is not None:
+            request.send = allowing(origin, request.send)
+        if is_preflight(request.method, request.headers):
+            return preflight_answer(request.headers)
+        if request.path.startswith("/.well-known/"):
+            raise NotFound(
+                "there is nothing here", hint=f"the metadata of this resource: {self._resource.metadata_url}"
+            )
+        return None
+
+    async def _admit(self, request: _Request) -> Caller | None:
+        """Takes a request through the rules of its token and body; None on open paths. Raises `Refusal`."""
+        if self._policy.is_open(request.path):
+            await self._bound_body(request)
+            return None
+        token = request.token = await self._verify(request)
+        self._require_scopes(token, ())
+        self._require_measure(token)
+        body = await self._bound_body(request)
+        if self._tool_scopes and body and request.path == self._resource.path:
+            self._require_scopes(token, read_called_tools(body, request.headers))
+        return Caller(token=token, source_address=request.source_address, trace_id=request.trace_id)
 
     async def _verify(self, request: _Request) -> AccessToken:
         bearer = read_bearer_token(request.headers, request.scope["query_string"])
@@ -121,8 +174,19 @@ class Guard:
                 error.description, hint=error.hint, retry_after_seconds=error.retry_after_seconds
             ) from error
 
+    def _require_scopes(self, token: AccessToken, tools: Sequence[str]) -> None:
+        # Every scope at once: a client that is told one at a time asks its user again and again.
+        needed = self._scopes.union(*(self._tool_scopes.get(name, frozenset()) for name in tools))
+        if not needed <= token.scopes:
+            raise InsufficientScope(sorted(needed), tool_name=next(iter(tools), None))
+
+    def _require_measure(self, token: AccessToken) -> None:
+        wait_seconds = self._rates.take(token.issuer, token.subject)
+        if wait_seconds is not None:
+            raise TooManyRequests("too many requests in this minute", retry_after_seconds=wait_seconds)
+
     async def _bound_body(self, request: _Request) -> bytes:
-        if not has_body(request.scope["method"], request.headers):
+        if not has_body(request.method, request.headers):
             return b""
         body = await read_body(
             request.receive,
@@ -133,41 +197,15 @@ class Guard:
         request.receive = replaying(body, request.receive)
         return body
 
-    def _require_scopes(self, token: AccessToken, tools: Sequence[str]) -> None:
-        # Every scope at once: a client that is told one at a time asks its user again and again.
-        needed = self._scopes.union(*(self._tool_scopes.get(name, frozenset()) for name in tools))
-        if not needed <= token.scopes:
-            raise InsufficientScope(sorted(needed), tool_name=next(iter(tools), None))
-
-    async def _record(self, refusal: Refusal, request: _Request) -> None:
-        if self._journal is None:
-            return
-        token = request.token
-        event = AuditEvent(
-            event_type="access_refused",
-            action_taken="refused",
-            outcome=Outcome.REFUSED,
-            reason=refusal.reason,
-            tool_name=refusal.tool_name,
-            user_id=token.subject if token else None,
-            issuer=token.issuer if token else None,
-            client_id=token.client_id if token else None,
-            source_address=request.source_address,
-            trace_id=request.trace_id,
-        )
-        try:
-            await self._journal.record(event)
-        except JournalUnavailable as error:
-            # Nothing was let through, so the answer stays what it is.
-            logger.warning("a refusal (%s) is not on record: %s", refusal.reason, error.description)
-
-    def _starting_keys(self, send: Send) -> Send:
-        """Starts the verifier when the application is up, and stops it when the application is down."""
+    def _living(self, send: Send) -> Send:
+        """Starts what runs in the background when the application is up, and stops it when the application is down."""
 
         async def send_and_follow(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 await self._verifier.start()
+                await self._rates.start()
             elif message["type"].startswith("lifespan.shutdown"):
+                await self._rates.stop()
                 await self._verifier.stop()
             await send(message)
 

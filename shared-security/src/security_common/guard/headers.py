@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Iterable
 
-__all__ = ["RequestHeaders", "read_trace_id"]
+from security_common.guard.refusals import HeadersTooLarge
+
+__all__ = ["RequestHeaders", "read_trace_id", "require_bounded_headers"]
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _NO_TRACE = "0" * 32
@@ -30,7 +32,13 @@ class RequestHeaders:
         return name in self._values
 
 
-def read_trace_id(headers: RequestHeaders, new_trace_id: Callable[[], str]) -> str:
+def require_bounded_headers(raw: Iterable[tuple[bytes, bytes]], max_bytes: int) -> None:
+    """Raises `HeadersTooLarge`; counted as on the wire."""
+    if sum(len(name) + len(value) + 4 for name, value in raw) > max_bytes:
+        raise HeadersTooLarge(f"the headers may have {max_bytes} bytes in all")
+
+
+def read_trace_id(headers: RequestHeaders, randomness: Callable[[int], bytes]) -> str:
     """The caller's trace id (W3C Trace Context), or a new one: 32 hex digits."""
     found = _TRACEPARENT.fullmatch(headers.first(b"traceparent") or "")
-    return found[1] if found is not None and found[1] != _NO_TRACE else new_trace_id()
+    return found[1] if found is not None and found[1] != _NO_TRACE else randomness(16).hex()

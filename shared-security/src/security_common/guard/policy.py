@@ -44,17 +44,24 @@ class GuardPolicy:
     """How strict the guard is.
 
     `open_paths` need no token; `open_prefixes` open a path and everything below it, for parts that have a guard of
-    their own. `trusted_proxies` are the networks whose X-Forwarded-For is believed.
+    their own. `allowed_hosts` and `allowed_origins` come on top of the resource's own host and origin; every loopback
+    name is one of them while the resource is on loopback. `trusted_proxies` are the networks whose X-Forwarded-For is
+    believed.
     """
 
     open_paths: frozenset[str] = frozenset({"/livez", "/readyz"})
     open_prefixes: tuple[str, ...] = ()
+    allowed_hosts: Sequence[str] = ()
+    allowed_origins: Sequence[str] = ()
     trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    max_header_bytes: int = 32 * 1024
     max_body_bytes: int = 1024 * 1024
     body_deadline_seconds: float = 10.0
 
     def is_open(self, path: str) -> bool:
         """Whether the path needs no token."""
-        return path in self.open_paths or any(
-            path == prefix or path.startswith(f"{prefix}/") for prefix in self.open_prefixes
-        )
+        return path in self.open_paths or self.has_own_guard(path)
+
+    def has_own_guard(self, path: str) -> bool:
+        """Whether the path is below an open prefix."""
+        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.open_prefixes)

@@ -8,12 +8,17 @@ from security_common.errors import SecurityError
 __all__ = [
     "BodyTooLarge",
     "BodyTooSlow",
+    "ForbiddenOrigin",
+    "HeadersTooLarge",
     "InsufficientScope",
     "InvalidRequest",
     "InvalidToken",
+    "MisdirectedRequest",
     "MissingToken",
+    "NotFound",
     "Refusal",
     "TemporarilyUnavailable",
+    "TooManyRequests",
     "UnreadableCall",
 ]
 
@@ -88,6 +93,20 @@ class InsufficientScope(Refusal):
         self.tool_name = tool_name
 
 
+class ForbiddenOrigin(Refusal):
+    """A page in a browser asks, from an origin nobody has allowed."""
+
+    status: ClassVar[int] = 403
+    error: ClassVar[str] = "forbidden_origin"
+
+
+class NotFound(Refusal):
+    """Below /.well-known/ there is nothing to protect; a 401 there would send clients in circles."""
+
+    status: ClassVar[int] = 404
+    error: ClassVar[str] = "not_found"
+
+
 class BodyTooSlow(Refusal):
     """The body did not arrive in time."""
 
@@ -100,6 +119,31 @@ class BodyTooLarge(Refusal):
 
     status: ClassVar[int] = 413
     error: ClassVar[str] = "content_too_large"
+
+
+class MisdirectedRequest(Refusal):
+    """The Host is not one of ours: a mistake in a proxy, or DNS rebinding."""
+
+    status: ClassVar[int] = 421
+    error: ClassVar[str] = "misdirected_request"
+
+
+class TooManyRequests(Refusal):
+    """The caller has had its share of this minute."""
+
+    status: ClassVar[int] = 429
+    error: ClassVar[str] = "too_many_requests"
+
+    def __init__(self, description: str, *, retry_after_seconds: int) -> None:
+        super().__init__(description)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class HeadersTooLarge(Refusal):
+    """The headers are over the limit."""
+
+    status: ClassVar[int] = 431
+    error: ClassVar[str] = "headers_too_large"
 
 
 class TemporarilyUnavailable(Refusal):

@@ -1,0 +1,182 @@
+"""Sizes, times, rates, browsers and proxies: what reaches the application at all."""
+
+import asyncio
+import json
+from ipaddress import ip_network
+
+import pytest
+
+from security_common.guard import GuardPolicy, RequestRates
+from security_common.settings import SecuritySettings
+
+pytestmark = pytest.mark.anyio
+
+
+async def raw_exchange(url: str, request: bytes) -> bytes:
+    """Sends bytes that no client library would, and reads until the server has answered or hung up."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    answer = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    return answer
+
+
+async def test_a_body_over_the_limit_is_refused_as_announced_and_as_counted(guard):
+    guarded = await guard(policy=GuardPolicy(max_body_bytes=1000))
+    headers = guarded.bearer()
+
+    async def chunks():
+        for _ in range(11):
+            yield b"x" * 100
+
+    announced = await guarded.http.post(guarded.url, content=b"x" * 1001, headers=headers)
+    counted = await guarded.http.post(guarded.url, content=chunks(), headers=headers)
+    fits = await guarded.http.post(guarded.url, content=b"x" * 1000, headers=headers)
+    assert [answer.status_code for answer in (announced, counted, fits)] == [413, 413, 200]
+
+
+async def test_a_body_that_drips_is_refused_in_time(guard):
+    guarded = await guard(policy=GuardPolicy(body_deadline_seconds=0.05))
+    head = (
+        f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nAuthorization: Bearer {guarded.issuer.token()}"
+    )
+    answer = await raw_exchange(guarded.url, f"{head}\r\n\r\n{{".encode())
+    assert b" 408 " in answer.splitlines()[0]
+
+
+async def test_strangers_are_refused_before_their_body_is_read(guard):
+    guarded = await guard()
+    head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"
+    assert b" 401 " in (await raw_exchange(guarded.url, head.encode())).splitlines()[0]
+
+
+async def test_headers_are_bounded(guard):
+    guarded = await guard(policy=GuardPolicy(max_header_bytes=4096))
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-long": "x" * 4096})
+    assert answer.status_code == 431
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8082", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:9", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("extra.example:80", 200),
+        ("", 421),
+    ],
+)
+async def test_the_host_must_be_ours(guard, host, status):
+    guarded = await guard(policy=GuardPolicy(allowed_hosts=("extra.example",)))
+    assert (await guarded.http.get(guarded.url, headers=guarded.bearer() | {"host": host})).status_code == status
+
+
+async def test_probes_may_come_by_any_host(guard):
+    guarded = await guard()
+    assert (await guarded.http.get(f"{guarded.url}/readyz", headers={"host": "10.0.0.7"})).status_code == 200
+
+
+async def test_two_hosts_are_no_host(guard):
+    guarded = await guard()
+    request = "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"
+    assert b" 400 " in (await raw_exchange(guarded.url, request.encode())).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost:8082", 200),
+        ("http://localhost:6274", 200),
+        ("http://127.0.0.1:6274", 200),
+        ("https://inspector.example", 200),
+        ("https://evil.example", 403),
+        ("http://localhost.evil.example", 403),
+        ("null", 403),
+        ("http://[", 403),
+    ],
+)
+async def test_a_page_may_call_from_an_allowed_origin(guard, origin, status):
+    guarded = await guard(policy=GuardPolicy(allowed_origins=("https://inspector.example",)))
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"origin": origin})
+    assert answer.status_code == status
+    assert answer.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
+
+
+async def test_a_page_can_ask_first_and_read_the_challenge(guard):
+    guarded = await guard()
+    origin = {"origin": "http://localhost:6274"}
+    ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,mcp-name"}
+    preflight = await guarded.http.options(f"{guarded.url}/mcp", headers=origin | ask)
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-headers"] == "authorization,mcp-name"
+    assert preflight.headers["access-control-allow-origin"] == origin["origin"]
+    refused = await guarded.http.post(f"{guarded.url}/mcp", headers=origin)
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == origin["origin"]
+    assert "WWW-Authenticate" in refused.headers["access-control-expose-headers"]
+    foreign = await guarded.http.options(f"{guarded.url}/mcp", headers=ask | {"origin": "https://evil.example"})
+    assert foreign.status_code == 403
+
+
+async def test_other_well_known_documents_are_absent_and_not_forbidden(guard):
+    guarded = await guard()
+    answer = await guarded.http.get(f"{guarded.url}/.well-known/oauth-authorization-server")
+    assert answer.status_code == 404
+    assert "oauth-protected-resource" in answer.json()["hint"]
+
+
+async def test_a_caller_has_a_share_of_the_minute(guard):
+    guarded = await guard(rates=RequestRates(2, clock=lambda: 1_800_000_015.0))
+    statuses = [(await guarded.http.get(guarded.url, headers=guarded.bearer(jti=str(n)))).status_code for n in range(3)]
+    assert statuses == [200, 200, 429]
+    refused = await guarded.http.get(guarded.url, headers=guarded.bearer())
+    assert refused.headers["retry-after"] == "45"
+    assert (await guarded.http.get(guarded.url, headers=guarded.bearer(sub="u_other"))).status_code == 200
+
+
+async def test_replicas_share_the_count_and_count_alone_without_redis(redis):
+    here, there = (RequestRates(5, clock=lambda: 60.0, redis=redis) for _ in range(2))
+    for _ in range(3):
+        assert here.take("issuer", "u_one") is None
+        assert there.take("issuer", "u_two") is None
+    await here.share(redis)
+    assert there.take("issuer", "u_one") is None
+    await there.share(redis)
+    assert there.take("issuer", "u_one") is None
+    assert there.take("issuer", "u_one") == 60
+    assert [name async for name in redis.scan_iter("*u_one*")] == []
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "source"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("6.6.6.6, 203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7, 127.0.0.9", "203.0.113.7"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("rubbish", "127.0.0.1"),
+        ("127.0.0.9", "127.0.0.1"),
+    ],
+)
+async def test_a_declared_proxy_is_believed_from_the_right(guard, forwarded, source):
+    guarded = await guard(policy=GuardPolicy(trusted_proxies=[ip_network("127.0.0.0/8")]))
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-forwarded-for": forwarded})
+    assert answer.headers["x-caller"].split()[1] == source
+
+
+async def test_nobody_else_is_believed(guard):
+    guarded = await guard()
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-forwarded-for": "203.0.113.7"})
+    assert answer.headers["x-caller"].split()[1] == "127.0.0.1"
+
+
+async def test_strangers_cannot_fill_the_trail(guard, open_one, settings: SecuritySettings):
+    guarded = await guard(journal=await open_one(), clock=lambda: 60.0)
+    for _ in range(130):
+        assert (await guarded.http.get(guarded.url)).status_code == 401
+    lines = (settings.audit_dir / "tests" / "0" / "security_audit.log").read_text("utf-8").splitlines()
+    refusals = [json.loads(line)["reason"] for line in lines if "access_refused" in line]
+    assert refusals == ["missing_token"] * 119 + ["rest_of_minute_unrecorded"]
