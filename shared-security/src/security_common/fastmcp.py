@@ -126,9 +126,9 @@ class PolicyMiddleware(Middleware):
         reset = current_surface.set(surface)
         try:
             result = await call_next(context)
-        except _RecordImpossible as failure:
+        except _Unavailable as failure:
             if request is not None and request.request is not None:
-                request.request.scope.get(UNAVAILABLE, {})["journal"] = True
+                request.request.scope.get(UNAVAILABLE, {})["call"] = True
             raise MCPError(types.INTERNAL_ERROR, str(failure), {"error": JournalUnavailable.error}) from None
         except (NotFoundError, DisabledError, ValidationError) as failure:
             if not surface.was_reached:
@@ -148,8 +148,11 @@ class PolicyMiddleware(Middleware):
         return [each for each in components if _scopes(each) <= reachable]
 
 
-class _RecordImpossible(ToolError):
-    """The journal could not be written. A FastMCPError, since FastMCP lets those pass as they are."""
+class _Unavailable(ToolError):
+    """The call could not be recorded, or what it works with is away: the caller may try again.
+
+    A FastMCPError, since FastMCP lets those pass as they are.
+    """
 
 
 class _FastMCPSurface:
@@ -168,8 +171,8 @@ class _FastMCPSurface:
 
     def failure(self, failure: Exception) -> Exception:
         """Ours read as sentences; any other error stays what it is, for FastMCP's own `mask_error_details`."""
-        if isinstance(failure, JournalUnavailable):
-            return _RecordImpossible(_sentence(failure))
+        if isinstance(failure, SecurityError) and failure.error == JournalUnavailable.error:
+            return _Unavailable(_sentence(failure))
         return self._error(_sentence(failure)) if isinstance(failure, SecurityError) else failure
 
 
@@ -192,7 +195,7 @@ class GuardedSession(ServerSession):
 
 
 class AnswerUnavailable:
-    """Pure ASGI layer: answers 503 when a call could not be recorded, where JSON-RPC alone would say 200."""
+    """Pure ASGI layer: answers 503 when a call could not be recorded or served, where JSON-RPC alone would say 200."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self._app = app

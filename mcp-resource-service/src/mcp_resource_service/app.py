@@ -1,0 +1,246 @@
+"""The composition root: the only file that knows every room, and the only one that reads clock and randomness."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import httpx2
+import structlog
+from fastapi import FastAPI
+from prometheus_client import start_http_server
+from redis.asyncio import Redis
+from starlette.routing import Route
+
+from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
+from mcp_resource_service.directory import Directory, parse_people
+from mcp_resource_service.issuer import own_issuer
+from mcp_resource_service.opaque import letters
+from mcp_resource_service.pseudonyms import KeyedPseudonyms
+from mcp_resource_service.records import RecordStore
+from mcp_resource_service.redis_client import connect
+from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_router, protected_routes
+from mcp_resource_service.scopes import ACCESS_SCOPE
+from mcp_resource_service.settings import ResourceSettings
+from mcp_resource_service.store_errors import StoreUnavailable
+from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolParts, build_mcp
+from security_common import tool_policy
+from security_common.encryption import EncryptionService, open_encryption_service
+from security_common.fastmcp import AnswerUnavailable
+from security_common.guard import Guard, GuardPolicy, ProtectedResource
+from security_common.journal import Journal, link_audit_log, open_journal
+from security_common.pii import PIIDetector, get_pii_detector
+from security_common.tokens import TokenVerifier, TrustedIssuer
+
+__all__ = ["SERVICE", "create_app"]
+
+# The service's name in the audit trail.
+SERVICE = "mcp-resource-service"
+
+HTTP_SECONDS = 5.0
+DEMO_RETRY_SECONDS = 2.0
+log = structlog.get_logger("mcp_resource_service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What the rooms are given: made once, below."""
+
+    settings: ResourceSettings
+    redis: Redis
+    http: httpx2.AsyncClient
+    journal: Journal
+    verifier: TokenVerifier
+    encryption: EncryptionService
+    detector: PIIDetector
+    directory: Directory
+    health: Health
+    metrics: Metrics
+
+
+def create_app(settings: ResourceSettings) -> FastAPI:
+    """The service as one ASGI application. Nothing is connected or written before its lifespan starts.
+
+    Raises `SecurityError` with a hint when a secret is wrong.
+    """
+    core = _make_core(settings)
+    mcp, tool_scopes = build_mcp(_tool_parts(core))
+    endpoint = McpEndpoint(mcp, path=settings.mcp_path, long_tools=LONG_TOOLS)
+    app = FastAPI(title=SERVICE, openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(core, endpoint))
+    app.state.health = core.health
+    app.include_router(health_router(core.health))
+    app.router.routes += [
+        *protected_routes(_information(settings)),
+        Route(settings.mcp_path, AnswerUnavailable(endpoint)),
+        *_audit_page_routes(core),
+    ]
+    _wear_guard(app, core, tool_scopes)
+    app.add_middleware(MeasuredRequests, metrics=core.metrics)
+    return app
+
+
+def _make_core(settings: ResourceSettings) -> Core:
+    redis, http = connect(settings), httpx2.AsyncClient(timeout=HTTP_SECONDS)
+    journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
+    verifier = TokenVerifier(_trusted(settings), http=http)
+    encryption, detector = open_encryption_service(settings.security), get_pii_detector()
+    key_file = settings.security.pseudonym_key_file
+    tool_policy.configure(
+        journal=journal,
+        detector=detector,
+        encryption=encryption,
+        pseudonyms=KeyedPseudonyms(key_file) if key_file else None,
+    )
+    metrics = Metrics(paths=("/", "/hello", "/livez", "/readyz", "/audit", settings.mcp_path))
+    metrics.keys_usable.set_function(lambda: verifier.ready)
+    metrics.journal_writable.set_function(lambda: journal.writable)
+    return Core(
+        settings=settings,
+        redis=redis,
+        http=http,
+        journal=journal,
+        verifier=verifier,
+        encryption=encryption,
+        detector=detector,
+        directory=Directory(redis, encryption),
+        health=Health(keys=verifier, record=journal, redis=redis),
+        metrics=metrics,
+    )
+
+
+def _trusted(settings: ResourceSettings) -> list[TrustedIssuer]:
+    others = (
+        TrustedIssuer(each.issuer, each.audience, internal_url=each.internal_url, token_types=each.typ)
+        for each in settings.trusted_issuers
+    )
+    return [own_issuer(settings), *others]
+
+
+def _tool_parts(core: Core) -> ToolParts:
+    started_at = time.monotonic()
+    return ToolParts(
+        settings=core.settings,
+        version=version("mcp-oauth2-mcp-resource-service"),
+        redis=core.redis,
+        http=core.http,
+        records=RecordStore(core.redis, core.encryption, clock=time.time, new_id=_new_id),
+        directory=core.directory,
+        detector=core.detector,
+        encryption=core.encryption,
+        health=core.health,
+        clock=time.time,
+        uptime_seconds=lambda: time.monotonic() - started_at,
+    )
+
+
+def _new_id() -> str:
+    return letters(secrets.token_bytes(12))
+
+
+def _information(settings: ResourceSettings) -> dict[str, Any]:
+    return {
+        "name": SERVICE,
+        "version": version("mcp-oauth2-mcp-resource-service"),
+        "mcp": settings.resource,
+        "hello": f"{settings.origin}/hello",
+        "authorization_servers": [settings.issuer],
+        "documentation": settings.documentation_url,
+    }
+
+
+def _audit_page_routes(core: Core) -> list[Route]:
+    settings = core.settings
+    if settings.audit_page_private_key_file is None or settings.cookie_key_file is None:
+        log.info("no_audit_page", hint="set MCP_AUDIT_PAGE_PRIVATE_KEY_FILE and MCP_COOKIE_KEY_FILE to have one")
+        return []
+    cookie_key = settings.cookie_key_file.read_bytes().strip()
+    page = AuditPage(
+        sign_in=SignIn(settings, settings.audit_page_private_key_file, http=core.http, verifier=core.verifier),
+        sessions=Sessions(core.redis, cookie_key, secure=settings.origin.startswith("https:")),
+        redis=core.redis,
+        journal=core.journal,
+        detector=core.detector,
+        origin=settings.origin,
+        clock=time.time,
+    )
+    return page.routes()
+
+
+def _wear_guard(app: FastAPI, core: Core, tool_scopes: Mapping[str, frozenset[str]]) -> None:
+    settings = core.settings
+    app.add_middleware(
+        Guard,
+        verifier=core.verifier,
+        resource=ProtectedResource(
+            url=settings.resource,
+            authorization_servers=(settings.issuer, *(each.issuer for each in settings.trusted_issuers)),
+            scopes=(ACCESS_SCOPE,),
+            documentation=settings.documentation_url,
+        ),
+        journal=core.journal,
+        tool_scopes=tool_scopes,
+        policy=GuardPolicy(open_prefixes=("/audit",), trusted_proxies=settings.trusted_proxies),
+    )
+
+
+def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(core.redis.aclose)
+            await stack.enter_async_context(core.http)
+            await core.journal.start()
+            stack.push_async_callback(core.journal.stop)
+            _link_audit_log(core.settings)
+            await stack.enter_async_context(endpoint.lifespan())
+            if core.settings.metrics_port:
+                server, thread = start_http_server(
+                    core.settings.metrics_port, core.settings.metrics_host, core.metrics.registry
+                )
+                stack.callback(thread.join)
+                stack.callback(server.shutdown)
+            if core.settings.demo:
+                log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
+                await stack.enter_async_context(_in_background(_fill_demo_directory(core.directory)))
+            yield
+            core.health.draining = True
+
+    return lifespan
+
+
+def _link_audit_log(settings: ResourceSettings) -> None:
+    link = settings.security.audit_dir.parent / "security_audit.log"
+    try:
+        link_audit_log(settings.security, service=SERVICE, link=link)
+    except OSError as failure:
+        log.info("audit_log_link_skipped", path=str(link), reason=failure.strerror)
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _fill_demo_directory(directory: Directory) -> None:
+    """Stores the synthetic people; waits for Redis when it is not there yet."""
+    text = files("mcp_resource_service.directory").joinpath("demo_people.jsonl").read_text(encoding="utf-8")
+    people = list(parse_people(text, make_id=lambda _: ""))
+    while True:
+        try:
+            await directory.put(people)
+        except StoreUnavailable:
+            await asyncio.sleep(DEMO_RETRY_SECONDS)
+        else:
+            return

@@ -1,0 +1,113 @@
+"""Stacked bars over time, as geometry; the template draws them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mcp_resource_service.audit_page.figures import BUCKETS, Series
+
+__all__ = ["Bar", "Chart", "Mark", "draw"]
+
+WIDTH, HEIGHT = 720, 200
+LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 24
+GAP = 2
+TIME_MARKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One rectangle, in units of the view box; `tone` picks its colour."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    tone: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A label on an axis, at `at` units."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """Everything the template needs."""
+
+    key: str
+    width: int
+    height: int
+    left: int
+    right: int
+    bottom: int
+    bars: tuple[Bar, ...]
+    levels: tuple[Mark, ...]
+    times: tuple[Mark, ...]
+    legend: tuple[tuple[str, int, int], ...]
+    total: int
+
+
+def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime) -> Chart:
+    """A chart of the series, stacked in their order from the bottom up."""
+    tallest = max((sum(column) for column in zip(*(each.counts for each in series), strict=True)), default=0)
+    top = _round_up(tallest)
+    plot_height, plot_width = HEIGHT - TOP - BOTTOM, WIDTH - LEFT - RIGHT
+    step = plot_width / BUCKETS
+    bars: list[Bar] = []
+    for bucket in range(BUCKETS):
+        floor = float(HEIGHT - BOTTOM)
+        for tone, each in enumerate(series):
+            if not (count := each.counts[bucket]):
+                continue
+            height = plot_height * count / top
+            floor -= height
+            at = since + (until - since) * bucket / BUCKETS
+            title = f"{each.name}: {count} ({at:%m-%d %H:%M})"
+            bars.append(
+                Bar(
+                    round(LEFT + bucket * step, 2), round(floor, 2), round(step - GAP, 2), round(height, 2), tone, title
+                )
+            )
+    return Chart(
+        key=key,
+        width=WIDTH,
+        height=HEIGHT,
+        left=LEFT,
+        right=WIDTH - RIGHT,
+        bottom=HEIGHT - BOTTOM,
+        bars=tuple(bars),
+        levels=tuple(
+            Mark(round(HEIGHT - BOTTOM - plot_height * level / top, 2), f"{level:,}") for level in _levels(top)
+        ),
+        times=_time_marks(since, until, plot_width),
+        legend=tuple((each.name, tone, sum(each.counts)) for tone, each in enumerate(series)),
+        total=sum(sum(each.counts) for each in series),
+    )
+
+
+def _round_up(count: int) -> int:
+    """The least of 4, 8, 20, 40, 80, 200 … that is enough: its quarters are whole numbers."""
+    scale = 1
+    while True:
+        for factor in (4, 8, 20):
+            if count <= factor * scale:
+                return factor * scale
+        scale *= 10
+
+
+def _levels(top: int) -> range:
+    return range(0, top + 1, top // 4)
+
+
+def _time_marks(since: datetime, until: datetime, plot_width: int) -> tuple[Mark, ...]:
+    layout = "%m-%d" if (until - since).days > 1 else "%H:%M"
+    return tuple(
+        Mark(
+            round(LEFT + plot_width * index / TIME_MARKS, 2), f"{since + (until - since) * index / TIME_MARKS:{layout}}"
+        )
+        for index in range(TIME_MARKS + 1)
+    )

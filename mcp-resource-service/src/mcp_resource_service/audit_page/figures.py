@@ -1,0 +1,79 @@
+"""Events counted into buckets of time, for the charts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from security_common.journal import Outcome, RecordedEvent
+
+__all__ = ["Figures", "Series", "count_figures"]
+
+BUCKETS = 48
+LARGEST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One name's count in each bucket."""
+
+    name: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The four charts' series, the largest first; each bucket is `(until - since) / BUCKETS` long."""
+
+    since: datetime
+    until: datetime
+    outcomes: tuple[Series, ...]
+    refusals: tuple[Series, ...]
+    kinds: tuple[Series, ...]
+    clients: tuple[Series, ...]
+
+
+def count_figures(events: Iterable[RecordedEvent], *, since: datetime, until: datetime) -> Figures:
+    """Counts each event into the bucket of its time."""
+    outcomes, refusals, kinds, clients = (_Counts() for _ in range(4))
+    width = (until - since) / BUCKETS
+    for event in events:
+        bucket = min(BUCKETS - 1, max(0, int((event.timestamp - since) / width)))
+        outcomes.add(str(event.outcome), bucket)
+        if event.outcome is Outcome.REFUSED:
+            refusals.add(event.reason or event.event_type, bucket)
+        if event.client_id:
+            clients.add(event.client_id, bucket)
+        for kind, count in event.pii_kinds.items():
+            kinds.add(kind, bucket, count)
+    return Figures(
+        since=since,
+        until=until,
+        # In a fixed order, so that each outcome keeps its colour.
+        outcomes=tuple(outcomes.series(str(outcome)) for outcome in Outcome),
+        refusals=refusals.largest(),
+        kinds=kinds.largest(),
+        clients=clients.largest(),
+    )
+
+
+class _Counts:
+    def __init__(self) -> None:
+        self._buckets: defaultdict[str, list[int]] = defaultdict(lambda: [0] * BUCKETS)
+        self._totals: Counter[str] = Counter()
+
+    def add(self, name: str, bucket: int, count: int = 1) -> None:
+        self._buckets[name][bucket] += count
+        self._totals[name] += count
+
+    def series(self, name: str) -> Series:
+        return Series(name, tuple(self._buckets[name]))
+
+    def largest(self) -> tuple[Series, ...]:
+        """The largest ones by name, and all others as one."""
+        ranked = [name for name, _ in self._totals.most_common()]
+        shown = tuple(self.series(name) for name in ranked[:LARGEST])
+        rest = [self._buckets[name] for name in ranked[LARGEST:]]
+        if not rest:
+            return shown
+        return (*shown, Series("…", tuple(map(sum, zip(*rest, strict=True)))))

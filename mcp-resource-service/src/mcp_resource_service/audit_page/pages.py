@@ -1,0 +1,228 @@
+"""The routes of the audit page: sign in, look, look closer, take away, sign out."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.resources import files
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from mcp_resource_service.audit_page.charts import draw
+from mcp_resource_service.audit_page.exports import FORMATS
+from mcp_resource_service.audit_page.figures import count_figures
+from mcp_resource_service.audit_page.query import PERIODS, parse_view
+from mcp_resource_service.audit_page.rendering import SECURITY_HEADERS, Rendering
+from mcp_resource_service.audit_page.sessions import Session, Sessions
+from mcp_resource_service.audit_page.signin import Auditor, SignIn, SignInFailed
+from mcp_resource_service.audit_page.state import read_state
+from mcp_resource_service.store_errors import NotFound, StoreUnavailable
+from security_common.errors import SecurityError
+from security_common.journal import AuditEvent, Journal, Outcome, RecordedEvent
+from security_common.pii import PIIDetector
+from security_common.review import EventFilter, each_event, read_events
+
+__all__ = ["AuditPage"]
+
+SIGN_IN_SECONDS = 600
+PAGE_EVENTS = 50
+CHARTED_EVENTS = 20_000
+STATUS_OF = {"temporarily_unavailable": 503, "issuer_unreachable": 503, "issuer_mismatch": 503, "not_found": 404}
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class AuditPage:
+    """The page and everything below /audit."""
+
+    def __init__(
+        self,
+        *,
+        sign_in: SignIn,
+        sessions: Sessions,
+        redis: Redis,
+        journal: Journal,
+        detector: PIIDetector,
+        origin: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._sign_in = sign_in
+        self._sessions = sessions
+        self._redis = redis
+        self._journal = journal
+        self._detector = detector
+        self._origin = origin
+        self._clock = clock
+        self._rendering = Rendering()
+
+    def routes(self) -> list[Route]:
+        """Its Starlette routes."""
+        style = files("mcp_resource_service.audit_page").joinpath("style.css").read_bytes()
+
+        async def show_style(_: Request) -> Response:
+            return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+        return [
+            Route("/audit", self._answering(self._show_overview)),
+            Route("/audit/sign-in", self._answering(self._begin_sign_in)),
+            Route("/audit/callback", self._answering(self._finish_sign_in)),
+            Route("/audit/sign-out", self._answering(self._sign_out), methods=["POST"]),
+            Route("/audit/events/{cursor}", self._answering(self._show_event)),
+            Route("/audit/export", self._answering(self._export), methods=["POST"]),
+            Route("/audit/style.css", show_style),
+        ]
+
+    async def _begin_sign_in(self, request: Request) -> Response:
+        redirect, state = await self._sign_in.begin(request, language=parse_view(request).language)
+        session = await self._sessions.begin({"state": dict(state)}, lifetime_seconds=SIGN_IN_SECONDS)
+        self._give_cookie(redirect, session)
+        return redirect
+
+    async def _finish_sign_in(self, request: Request) -> Response:
+        pending = await self._sessions.load(request.cookies.get(self._sessions.cookie_name))
+        if pending is None or "state" not in pending.data:
+            raise SignInFailed("this sign-in has expired or was not begun here", hint="sign in again")
+        await self._sessions.end(pending.name)
+        auditor = await self._sign_in.finish(request, pending.data["state"])
+        lifetime_seconds = int(auditor.expires_at_seconds - self._clock())
+        session = await self._sessions.begin({"auditor": asdict(auditor)}, lifetime_seconds=lifetime_seconds)
+        await self._record(request, auditor, "signed_in")
+        redirect = RedirectResponse("/audit", status_code=303)
+        self._give_cookie(redirect, session)
+        return redirect
+
+    async def _sign_out(self, request: Request) -> Response:
+        self._check_origin(request)
+        await self._sessions.end(request.cookies.get(self._sessions.cookie_name, ""))
+        return self._rendering.message(parse_view(request), "signed_out", status=200)
+
+    async def _show_overview(self, request: Request) -> Response:
+        auditor = await self._auditor(request)
+        view, now = parse_view(request), self._now()
+        if auditor is None:
+            return RedirectResponse(f"/audit/sign-in?language={view.language}", status_code=303)
+        criteria = view.criteria(now)
+        charted = await read_events(self._redis, criteria, limit=CHARTED_EVENTS)
+        listed = await read_events(self._redis, criteria, limit=PAGE_EVENTS, after=view.after or None)
+        await self._record(request, auditor, "listed", task="view")
+        since = now - PERIODS[view.period]
+        figures = count_figures(charted.events, since=since, until=now)
+        return self._rendering.overview(
+            view,
+            charts=[
+                draw(key, getattr(figures, key), since=since, until=now)
+                for key in ("outcomes", "refusals", "kinds", "clients")
+            ],
+            truncated=charted.next_token is not None,
+            page=listed,
+            state=await read_state(self._redis, charted.events, writable=self._journal.writable),
+        )
+
+    async def _show_event(self, request: Request) -> Response:
+        auditor = await self._auditor(request)
+        view = parse_view(request)
+        if auditor is None:
+            return RedirectResponse(f"/audit/sign-in?language={view.language}", status_code=303)
+        event = await self._find(request.path_params["cursor"])
+        await self._record(request, auditor, "viewed_event", task="view")
+        return self._rendering.event(view, event)
+
+    async def _export(self, request: Request) -> Response:
+        """A download needs a reason, and the reason is on record (안전성 확보조치 기준 제8조)."""
+        self._check_origin(request)
+        auditor = await self._auditor(request)
+        if auditor is None:
+            raise SignInFailed("the session has ended", hint="sign in again")
+        async with request.form(max_files=0, max_fields=4) as form:
+            reason, form_name = str(form.get("reason", "")).strip(), str(form.get("format", ""))
+        view, now = parse_view(request), self._now()
+        if not reason or form_name not in FORMATS:
+            return self._rendering.message(view, "reason_missing", status=400)
+        await self._record(
+            request, auditor, f"exported_{form_name}", task="download", reason=self._detector.mask_text(reason)
+        )
+        write, media_type = FORMATS[form_name]
+        name = f"audit-{now:%Y%m%dT%H%M%SZ}.{form_name}"
+        return StreamingResponse(
+            write(each_event(self._redis, view.criteria(now))),
+            media_type=media_type,
+            headers=SECURITY_HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    async def _find(self, cursor: str) -> RecordedEvent:
+        page = await read_events(self._redis, EventFilter(), limit=1, after=_before(cursor), order="oldest")
+        if not page.events or page.events[0].cursor != cursor:
+            raise NotFound("there is no such event", hint="the trail may have moved on; go back to the list")
+        return page.events[0]
+
+    async def _auditor(self, request: Request) -> Auditor | None:
+        session = await self._sessions.load(request.cookies.get(self._sessions.cookie_name))
+        if session is None or "auditor" not in session.data:
+            return None
+        auditor = Auditor(**session.data["auditor"])
+        return auditor if auditor.expires_at_seconds > self._clock() else None
+
+    def _check_origin(self, request: Request) -> None:
+        """A form of another site must not act for the auditor; browsers name the origin on every POST."""
+        if request.headers.get("origin") != self._origin:
+            raise SignInFailed("the form came from another site", hint="open the audit page and try again")
+
+    async def _record(
+        self, request: Request, auditor: Auditor, action: str, *, task: str | None = None, reason: str | None = None
+    ) -> None:
+        await self._journal.record(
+            AuditEvent(
+                event_type="audit_page",
+                action_taken=action,
+                outcome=Outcome.SUCCESS,
+                user_id=auditor.subject,
+                issuer=auditor.issuer,
+                source_address=request.client.host if request.client else None,
+                task=task,
+                reason=reason,
+            )
+        )
+
+    def _give_cookie(self, response: Response, session: Session) -> None:
+        response.set_cookie(
+            self._sessions.cookie_name,
+            session.name,
+            httponly=True,
+            secure=self._sessions.secure,
+            samesite="lax",
+            path="/",
+        )
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+    def _answering(self, handler: Handler) -> Handler:
+        """Errors become pages: what happened, and what to do."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except (RedisError, OSError) as failure:
+                problem: SecurityError = StoreUnavailable("the trail does not answer", hint="try again in a moment")
+                problem.__cause__ = failure
+            except SecurityError as failure:
+                problem = failure
+            else:
+                response.headers.update(SECURITY_HEADERS)
+                return response
+            return self._rendering.problem(parse_view(request), problem, status=STATUS_OF.get(problem.error, 403))
+
+        return answer
+
+
+def _before(cursor: str) -> str:
+    """The position right before a stream id, for a page that begins with it."""
+    milliseconds, _, number = cursor.partition("-")
+    if not (cursor.isascii() and milliseconds.isdecimal() and number.isdecimal() and len(cursor) < 42):
+        raise NotFound("there is no such event", hint="the trail may have moved on; go back to the list")
+    if int(number):
+        return f"{milliseconds}-{int(number) - 1}"
+    return f"{int(milliseconds) - 1}-18446744073709551615"

@@ -1,0 +1,77 @@
+"""Templates and texts into pages, in Korean and English."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from mcp_resource_service.audit_page.charts import Chart
+from mcp_resource_service.audit_page.query import PERIODS, View
+from mcp_resource_service.audit_page.state import TrailState
+from security_common.errors import SecurityError
+from security_common.journal import Outcome, RecordedEvent
+from security_common.review import Page
+
+__all__ = ["SECURITY_HEADERS", "Rendering"]
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Rendering:
+    """The pages as HTML. Texts are data: a language is one member of texts.json."""
+
+    def __init__(self) -> None:
+        package = "mcp_resource_service.audit_page"
+        self._texts: dict[str, dict[str, str]] = json.loads(
+            files(package).joinpath("texts.json").read_text(encoding="utf-8")
+        )
+        self._templates = Environment(
+            loader=PackageLoader(package),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def overview(
+        self, view: View, *, charts: Sequence[Chart], truncated: bool, page: Page, state: TrailState
+    ) -> HTMLResponse:
+        """Charts, filters, the table and the state of the trail."""
+        return self._render(
+            "overview.html",
+            view,
+            charts=charts,
+            truncated=truncated,
+            page=page,
+            state=state,
+            periods=tuple(PERIODS),
+            outcomes=tuple(map(str, Outcome)),
+        )
+
+    def event(self, view: View, event: RecordedEvent) -> HTMLResponse:
+        """One event with everything that is recorded about it."""
+        return self._render("event.html", view, event=event, members=asdict(event))
+
+    def message(self, view: View, key: str, *, status: int) -> HTMLResponse:
+        """One sentence of the texts."""
+        return self._render("message.html", view, status=status, message=self._texts[view.language][key], hint="")
+
+    def problem(self, view: View, problem: SecurityError, *, status: int) -> HTMLResponse:
+        """An error: its sentence in the reader's language where there is one, with what to do."""
+        texts = self._texts[view.language]
+        message = texts.get(f"error_{problem.error}", problem.description)
+        return self._render("message.html", view, status=status, message=message, hint=problem.hint)
+
+    def _render(self, template: str, view: View, *, status: int = 200, **values: Any) -> HTMLResponse:
+        html = self._templates.get_template(template).render(t=self._texts[view.language], view=view, **values)
+        return HTMLResponse(html, status_code=status, headers=SECURITY_HEADERS | {"Content-Language": view.language})

@@ -1,0 +1,113 @@
+"""Signing in through the issuer, as any other OAuth client would (RFC 6749 section 4.1, RFC 7636, 7523, 9207)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx2
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc import jwk
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mcp_resource_service.issuer import own_issuer, read_endpoints
+from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
+from mcp_resource_service.settings import ResourceSettings
+from security_common.errors import SecurityError
+from security_common.tokens import TokenVerifier
+
+__all__ = ["Auditor", "NoAuditor", "SignIn", "SignInFailed"]
+
+CLIENT_ID = "audit-page"
+
+
+class SignInFailed(SecurityError):
+    """The sign-in did not end with a usable token; starting again may help."""
+
+    error: ClassVar[str] = "sign_in_failed"
+
+
+class NoAuditor(SecurityError):
+    """Signed in, but without the scope for everybody's trail."""
+
+    error: ClassVar[str] = "insufficient_scope"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auditor:
+    """Who is looking, and until when their token lets them."""
+
+    issuer: str
+    subject: str
+    expires_at_seconds: float
+
+
+class SignIn:
+    """The audit page as an OAuth client."""
+
+    def __init__(
+        self, settings: ResourceSettings, key_file: Path, *, http: httpx2.AsyncClient, verifier: TokenVerifier
+    ) -> None:
+        self._settings = settings
+        self._key = jwk.import_key(json.loads(key_file.read_text(encoding="utf-8")))
+        self._http = http
+        self._verifier = verifier
+        self._redirect_uri = f"{settings.origin}/audit/callback"
+
+    async def begin(self, request: Request, *, language: str) -> tuple[Response, Mapping[str, Any]]:
+        """The redirect to the issuer, and what the callback will need to know."""
+        request.scope["session"] = {}
+        client = await self._client()
+        redirect: Response = await client.authorize_redirect(
+            request, self._redirect_uri, resource=self._settings.resource, ui_locales=language
+        )
+        return redirect, request.session
+
+    async def finish(self, request: Request, state: Mapping[str, Any]) -> Auditor:
+        """Who came back.
+
+        Raises:
+            SignInFailed: refused at the issuer, a mixed-up answer, or a token that does not verify.
+            NoAuditor: a token without mcp.audit.
+
+        """
+        named = request.query_params.get("iss")
+        if named is not None and named != self._settings.issuer:
+            raise SignInFailed("the answer came from another issuer", hint="sign in again")
+        request.scope["session"] = dict(state)
+        try:
+            client = await self._client()
+            answer: dict[str, Any] = await client.authorize_access_token(request, resource=self._settings.resource)
+            token = await self._verifier.verify(str(answer["access_token"]))
+        except OAuthError as failure:
+            raise SignInFailed(f"the sign-in ended with {failure.error}", hint="sign in again") from failure
+        except (SecurityError, httpx2.HTTPError, KeyError) as failure:
+            raise SignInFailed("the sign-in could not be completed", hint="sign in again") from failure
+        if AUDIT_SCOPE not in token.scopes:
+            raise NoAuditor("this account is no auditor", hint="ask for the role `auditor`, then sign in again")
+        return Auditor(issuer=token.issuer, subject=token.subject, expires_at_seconds=token.expires_at_seconds)
+
+    async def _client(self) -> Any:
+        """Authlib's client, from today's metadata: sign-ins are rare, and the issuer may have moved."""
+        endpoints = await read_endpoints(self._http, own_issuer(self._settings))
+        algorithm = "ES256" if self._key.key_type == "EC" else "RS256"
+        # The assertion names the issuer as its audience, as both MCP SDKs do (draft-ietf-oauth-rfc7523bis).
+        assertion = PrivateKeyJWT(self._settings.issuer, headers={"kid": self._key.thumbprint()}, alg=algorithm)
+        registry: Any = OAuth()
+        return registry.register(
+            "issuer",
+            client_id=CLIENT_ID,
+            client_secret=self._key,
+            authorize_url=endpoints.authorization_endpoint,
+            access_token_url=endpoints.token_endpoint,
+            client_auth_methods=[assertion],
+            client_kwargs={
+                "scope": f"{ACCESS_SCOPE} {AUDIT_SCOPE}",
+                "token_endpoint_auth_method": assertion.name,
+                "code_challenge_method": "S256",
+            },
+        )

@@ -1,0 +1,98 @@
+"""`doctor`: what an operator would otherwise find out one failure at a time."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx2
+from redis.exceptions import RedisError
+
+from mcp_resource_service.issuer import own_issuer, read_endpoints
+from mcp_resource_service.redis_client import connect
+from mcp_resource_service.rest.health import find_weaknesses
+from mcp_resource_service.settings import ResourceSettings
+from security_common.encryption import open_encryption_service
+from security_common.errors import SecurityError
+
+__all__ = ["Finding", "examine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    hint: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return asdict(self) | ({"hint": ""} if self.ok else {})
+
+
+async def examine(settings: ResourceSettings) -> list[Finding]:
+    """Every check in order; one that fails does not keep the next from running."""
+    return [finding for check in CHECKS for finding in await check(settings)]
+
+
+async def _check_settings(settings: ResourceSettings) -> list[Finding]:
+    demo = ", demo mode: not for the Internet" if settings.demo else ""
+    return [Finding(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True)]
+
+
+async def _check_issuer(settings: ResourceSettings) -> list[Finding]:
+    async with httpx2.AsyncClient(timeout=5.0) as http:
+        try:
+            endpoints = await read_endpoints(http, own_issuer(settings))
+            answer = await http.get(endpoints.jwks_uri)
+        except SecurityError as failure:
+            return [Finding(f"issuer: {failure.description}", ok=False, hint=failure.hint)]
+        except httpx2.HTTPError:
+            return [Finding("issuer: its keys cannot be read", ok=False, hint="is jwks_uri reachable from here?")]
+    return [Finding(f"issuer: {settings.issuer}, keys at {endpoints.jwks_uri}", ok=answer.is_success)]
+
+
+async def _check_redis(settings: ResourceSettings) -> list[Finding]:
+    where = settings.redis_url
+    try:
+        async with connect(settings) as redis:
+            await redis.ping()
+            weaknesses = await find_weaknesses(redis)
+    except (RedisError, OSError) as failure:
+        hint = "start Redis, or look at MCP_REDIS_URL and MCP_REDIS_PASSWORD_FILE"
+        return [Finding(f"redis: {where}: {type(failure).__name__}", ok=False, hint=hint)]
+    hint = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
+    return [
+        Finding(f"redis: {where} answers", ok=True),
+        Finding(f"redis: {'; '.join(weaknesses) or 'keeps what it is given'}", ok=not weaknesses, hint=hint),
+    ]
+
+
+async def _check_encryption(settings: ResourceSettings) -> list[Finding]:
+    try:
+        service = open_encryption_service(settings.security)
+        ok = service.decrypt(service.encrypt("doctor")) == "doctor"
+    except SecurityError as failure:
+        return [Finding(f"encryption: {failure.description}", ok=False, hint=failure.hint)]
+    return [Finding("encryption: the keyring encrypts and decrypts", ok)]
+
+
+async def _check_audit_folder(settings: ResourceSettings) -> list[Finding]:
+    folder = settings.security.audit_dir
+    probe = folder / ".doctor"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as failure:
+        return [Finding(f"audit: {folder}: {failure.strerror}", ok=False, hint="set SECURITY_AUDIT_DIR")]
+    return [Finding(f"audit: {folder} can be written", ok=True)]
+
+
+CHECKS: tuple[Callable[[ResourceSettings], Awaitable[list[Finding]]], ...] = (
+    _check_settings,
+    _check_issuer,
+    _check_redis,
+    _check_encryption,
+    _check_audit_folder,
+)

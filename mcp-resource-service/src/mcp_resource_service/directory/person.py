@@ -1,0 +1,97 @@
+"""A person of the directory, and how one is read from a file."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from io import StringIO
+from typing import Any, ClassVar, cast
+
+from security_common.errors import SecurityError
+
+__all__ = ["Person", "PersonInvalid", "parse_people"]
+
+PERSON_ID = re.compile(r"[a-z][a-z_-]{2,63}\Z")
+
+
+class PersonInvalid(SecurityError):
+    """A line of an import that is no person. The description names line and column, never a value."""
+
+    error: ClassVar[str] = "invalid_person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One person. Everything but the id is personal data."""
+
+    person_id: str
+    name: str
+    email: str
+    phone: str = ""
+    department: str = ""
+    position: str = ""
+
+    def personal_fields(self) -> dict[str, str]:
+        """Field name to value, without the id."""
+        values = asdict(self)
+        del values["person_id"]
+        return values
+
+
+PERSONAL_FIELDS = tuple(field.name for field in fields(Person) if field.name != "person_id")
+
+
+def parse_people(text: str, *, make_id: Callable[[str], str]) -> Iterator[Person]:
+    """People from CSV with a header line, or from JSON Lines (recognised by a leading brace).
+
+    `make_id` gives the id of a person without one, from the e-mail address: the same address, the same id, so that an
+    import can be repeated.
+
+    Raises:
+        PersonInvalid: with the number of the line.
+
+    """
+    rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
+    for line, row in rows:
+        yield _person(line, row, make_id)
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(StringIO(text.removeprefix("\ufeff")))
+    for row in reader:
+        yield reader.line_num, dict(row)
+
+
+def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row: Any = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise PersonInvalid(f"line {number} is not a JSON object", hint='one {"name": ..., "email": ...} a line')
+        yield number, cast("dict[str, Any]", row)
+
+
+def _person(line: int, row: dict[str, Any], make_id: Callable[[str], str]) -> Person:
+    values: dict[str, str] = {}
+    for name in ("person_id", *PERSONAL_FIELDS):
+        value = row.get(name) or ""
+        if not isinstance(value, str):
+            raise PersonInvalid(f"line {line}: {name} is not text", hint="quote the value")
+        values[name] = value.strip()
+    for required in ("name", "email"):
+        if not values[required]:
+            raise PersonInvalid(
+                f"line {line} has no {required}", hint=f"columns: person_id,{','.join(PERSONAL_FIELDS)}"
+            )
+    values["person_id"] = values["person_id"] or make_id(values["email"].casefold())
+    if not PERSON_ID.match(values["person_id"]):
+        raise PersonInvalid(
+            f"line {line}: person_id is not opaque",
+            hint="use lower-case letters, - and _, or leave it out and one is made from the e-mail address",
+        )
+    return Person(**values)

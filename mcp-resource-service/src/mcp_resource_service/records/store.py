@@ -1,0 +1,162 @@
+"""The records and their index by owner, in Redis."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from mcp_resource_service.store_errors import NotFound, StoreUnavailable
+from security_common.encryption import EncryptionService
+
+__all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]
+
+PREFIX = "mcp:records:"
+FSYNC_DEADLINE_MILLISECONDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose record it is: a subject is unique within its issuer only."""
+
+    issuer: str
+    subject: str
+
+    @property
+    def index_key(self) -> str:
+        """The owner's list of records; hashed, since a subject may hold any character."""
+        owner = f"{self.issuer}\n{self.subject}".encode()
+        return f"{PREFIX}of:{hashlib.sha256(owner).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSummary:
+    """A record without its content."""
+
+    record_id: str
+    field: str
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record(RecordSummary):
+    """A record with its content in clear."""
+
+    text: str
+
+
+class RecordStore:
+    """Keeps and opens records. Every method raises `StoreUnavailable` when Redis does not answer."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        encryption: EncryptionService,
+        *,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        """`clock` gives seconds since the epoch, `new_id` an unguessable name made of letters."""
+        self._redis = redis
+        self._encryption = encryption
+        self._clock = clock
+        self._new_id = new_id
+
+    async def keep(self, owner: Owner, field: str, text: str) -> RecordSummary:
+        """Store `text` encrypted; returns once Redis has it on disk."""
+        record_id = f"rec_{self._new_id()}"
+        stored_at_seconds = self._clock()
+        content = self._encryption.encrypt(text, context=_binding(owner, record_id, field))
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hset(
+                    PREFIX + record_id,
+                    mapping={
+                        "issuer": owner.issuer,
+                        "subject": owner.subject,
+                        "field": field,
+                        "stored_at": repr(stored_at_seconds),
+                        "content": content,
+                    },
+                )
+                pipe.zadd(owner.index_key, {record_id: stored_at_seconds})
+                pipe.execute_command("WAITAOF", 1, 0, FSYNC_DEADLINE_MILLISECONDS)
+                *_, (fsynced, _) = await pipe.execute()
+        except RedisError as failure:
+            raise _unavailable() from failure
+        if not fsynced:
+            raise StoreUnavailable("the record is not confirmed to be on disk", hint="store it again in a moment")
+        return RecordSummary(record_id=record_id, field=field, stored_at=_moment(stored_at_seconds))
+
+    async def open(self, owner: Owner, record_id: str) -> Record:
+        """The owner's record in clear.
+
+        Raises:
+            NotFound: no such record, or another owner's.
+            DecryptionFailed: the stored content is not what was stored.
+
+        """
+        try:
+            stored = await self._read(record_id)
+        except RedisError as failure:
+            raise _unavailable() from failure
+        if (stored.get("issuer"), stored.get("subject")) != (owner.issuer, owner.subject):
+            raise NotFound("you have no such record", hint="use the record_id that store_sensitive_data returned")
+        field = stored["field"]
+        text = self._encryption.decrypt(stored["content"], context=_binding(owner, record_id, field))
+        return Record(record_id=record_id, field=field, stored_at=_moment(float(stored["stored_at"])), text=text)
+
+    async def of(self, owner: Owner, *, limit: int) -> list[RecordSummary]:
+        """The owner's newest records, without their content."""
+        try:
+            record_ids = cast("list[str]", await self._redis.zrange(owner.index_key, 0, limit - 1, desc=True))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for record_id in record_ids:
+                    pipe.hmget(PREFIX + record_id, ["field", "stored_at"])
+                rows = await pipe.execute()
+        except RedisError as failure:
+            raise _unavailable() from failure
+        return [
+            RecordSummary(record_id=record_id, field=field, stored_at=_moment(float(stored_at)))
+            for record_id, (field, stored_at) in zip(record_ids, rows, strict=True)
+            if field is not None
+        ]
+
+    async def reencrypt(self) -> AsyncIterator[bool]:
+        """Encrypt every record again under the primary key; yields, for each, whether it had to change.
+
+        Safe to stop and repeat, and safe beside a running service, which never changes a record's content.
+        """
+        keys = cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{PREFIX}rec_*", count=200))
+        async for key in keys:
+            record_id = key.removeprefix(PREFIX)
+            stored = await self._read(record_id)
+            binding = _binding(Owner(stored["issuer"], stored["subject"]), record_id, stored["field"])
+            renewed = self._encryption.reencrypt(stored["content"], context=binding)
+            if renewed != stored["content"]:
+                await self._redis.hset(key, "content", renewed)
+            yield renewed != stored["content"]
+
+    async def _read(self, record_id: str) -> dict[str, str]:
+        return cast("dict[str, str]", await self._redis.hgetall(PREFIX + record_id))
+
+
+def _binding(owner: Owner, record_id: str, field: str) -> dict[str, str]:
+    return {
+        "store": "records",
+        "issuer": owner.issuer,
+        "subject": owner.subject,
+        "record": record_id,
+        "field": field,
+    }
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _unavailable() -> StoreUnavailable:
+    return StoreUnavailable("the record store does not answer", hint="try again in a moment")

@@ -1,0 +1,82 @@
+"""Whether this process can do its work, for load balancers, people and the status tool."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, RedisError
+
+__all__ = ["Check", "Health", "find_weaknesses"]
+
+REDIS_ANSWER_SECONDS = 1.0
+STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+
+
+class _Keys(Protocol):
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def problem(self) -> str: ...
+
+
+class _Record(Protocol):
+    @property
+    def writable(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `required` ones decide on readiness; `note` says what to do when it is not `ok`."""
+
+    ok: bool
+    required: bool
+    note: str = ""
+
+
+class Health:
+    """What readiness depends on. Redis does not: tokens are judged and `/hello` answers without it."""
+
+    def __init__(self, *, keys: _Keys, record: _Record, redis: Redis) -> None:
+        self._keys = keys
+        self._record = record
+        self._redis = redis
+        self.draining = False
+
+    async def checks(self) -> dict[str, Check]:
+        """Every check by name."""
+        return {
+            "process": Check(not self.draining, required=True, note="stopping" if self.draining else ""),
+            "keys": self._check_keys(),
+            "journal": Check(
+                self._record.writable,
+                required=True,
+                note="" if self._record.writable else "the audit journal cannot be written: look at its disk",
+            ),
+            "redis": await self._check_redis(),
+        }
+
+    def _check_keys(self) -> Check:
+        problem = self._keys.problem
+        if self._keys.ready:
+            return Check(ok=True, required=True, note=problem)
+        return Check(ok=False, required=True, note=problem or "no keys of the issuer yet")
+
+    async def _check_redis(self) -> Check:
+        try:
+            async with asyncio.timeout(REDIS_ANSWER_SECONDS):
+                weaknesses = await find_weaknesses(self._redis)
+        except (RedisError, OSError, TimeoutError):
+            return Check(ok=False, required=False, note="does not answer: storing and reading tools say 503")
+        return Check(ok=True, required=False, note="; ".join(weaknesses))
+
+
+async def find_weaknesses(redis: Redis) -> list[str]:
+    """What this Redis is set to that could lose or drop data; empty when it is as strict as it should be."""
+    try:
+        found: dict[str | None, str | None] = await redis.config_get(*STRICT)
+    except NoPermissionError:
+        return ["its settings cannot be read: allow +config|get"]
+    return [
+        f"{name} is {found.get(name)}, not {wanted}" for name, wanted in STRICT.items() if found.get(name) != wanted
+    ]

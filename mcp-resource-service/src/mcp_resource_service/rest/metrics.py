@@ -1,0 +1,54 @@
+"""Prometheus metrics, on a port of their own: requests by path and status, and whether this process is well."""
+
+import time
+from collections.abc import Collection
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["MeasuredRequests", "Metrics"]
+
+LATENCY_BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """One registry per application, so that two applications in a process do not share counts."""
+
+    def __init__(self, *, paths: Collection[str]) -> None:
+        """`paths` are told apart; all others are one, since strangers choose them."""
+        self.registry = CollectorRegistry()
+        self.paths = frozenset(paths)
+        self._requests = Histogram(
+            "mcp_request_duration_seconds",
+            "Wall time of a request until its answer begins.",
+            ["path", "status"],
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self.keys_usable = Gauge("mcp_issuer_keys_usable", "1 while tokens can be judged.", registry=self.registry)
+        self.journal_writable = Gauge("mcp_journal_writable", "1 while events can be recorded.", registry=self.registry)
+
+    def observe(self, path: str, status: int, seconds: float) -> None:
+        """Counts one request in."""
+        self._requests.labels(path if path in self.paths else "other", status).observe(seconds)
+
+
+class MeasuredRequests:
+    """Pure ASGI layer around everything else."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def measure(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.observe(scope["path"], message["status"], time.perf_counter() - began)
+            await send(message)
+
+        await self._app(scope, receive, measure)

@@ -1,0 +1,79 @@
+"""The tool that hands out a token, in demo mode only."""
+
+from typing import Annotated, Any, ClassVar
+
+import httpx2
+from fastmcp import FastMCP
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from mcp_resource_service.issuer import own_issuer, read_endpoints
+from mcp_resource_service.settings import ResourceSettings
+from security_common.errors import SecurityError
+from security_common.tokens.errors import IssuerUnreachable
+from security_common.tool_policy import secure_tool
+
+__all__ = ["TokenRefused", "register"]
+
+# The client that demo mode declares at auth-service: public by design, and only on loopback addresses.
+DEMO_CLIENT_ID, DEMO_CLIENT_SECRET = "mcp-client", "secret"
+
+
+class TokenRefused(SecurityError):
+    """The issuer did not give a token."""
+
+    error: ClassVar[str] = "token_refused"
+
+
+class TestToken(TypedDict):
+    """A token and how to use it."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+    example: str
+
+
+def register(mcp: FastMCP, http: httpx2.AsyncClient, settings: ResourceSettings) -> None:
+    """Adds `create_test_token`."""
+
+    @mcp.tool(
+        title="Get a test token · 시험용 토큰 발급",
+        annotations={"readOnlyHint": False, "destructiveHint": False, "idempotentHint": False, "openWorldHint": False},
+    )
+    @secure_tool(pii_policy="observe")
+    async def create_test_token(
+        scope: Annotated[
+            str,
+            Field(
+                description="Scopes, separated by spaces: mcp.access, mcp.decrypt. 공백으로 구분한 권한 목록.",
+                pattern=r"^[a-z._]+( [a-z._]+)*$",
+                max_length=200,
+            ),
+        ] = "mcp.access",
+    ) -> TestToken:
+        """Get an access token of the demo client from auth-service, with a curl command that uses it.
+
+        Exists in demo mode only.
+        데모 클라이언트의 액세스 토큰을 발급받고, 사용 예시를 함께 반환합니다. 데모 모드 전용입니다.
+        """
+        token = await _request_token(http, settings, scope)
+        example = f'curl -H "Authorization: Bearer {token["access_token"]}" {settings.origin}/hello'
+        return {**token, "example": example}  # pyright: ignore[reportReturnType] - RFC 6749 section 5.1 and the example
+
+
+async def _request_token(http: httpx2.AsyncClient, settings: ResourceSettings, scope: str) -> dict[str, Any]:
+    endpoints = await read_endpoints(http, own_issuer(settings))
+    form = {"grant_type": "client_credentials", "scope": scope, "resource": settings.resource}
+    try:
+        answer = await http.post(endpoints.token_endpoint, data=form, auth=(DEMO_CLIENT_ID, DEMO_CLIENT_SECRET))
+        document: dict[str, Any] = answer.json()
+    except (httpx2.HTTPError, ValueError) as failure:
+        raise IssuerUnreachable("auth-service gave no token", hint="is auth-service running?") from failure
+    if answer.status_code != 200:
+        raise TokenRefused(
+            f"auth-service refused: {document.get('error', answer.status_code)}",
+            hint=str(document.get("error_description", "")),
+        )
+    return {name: document[name] for name in ("access_token", "token_type", "expires_in", "scope")}

@@ -1,0 +1,53 @@
+"""What this server is and how it does."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastmcp import FastMCP
+from typing_extensions import TypedDict
+
+from mcp_resource_service.rest import Health
+from mcp_resource_service.tools.caller import calling
+from security_common.tool_policy import secure_tool
+
+__all__ = ["register"]
+
+
+class ServerStatus(TypedDict):
+    """The server, its checks, and who you are to it."""
+
+    service: str
+    version: str
+    status: str
+    uptime_seconds: int
+    endpoints: dict[str, str]
+    checks: dict[str, str]
+    you: dict[str, Any]
+
+
+def register(
+    mcp: FastMCP, health: Health, *, version: str, endpoints: dict[str, str], uptime_seconds: Callable[[], float]
+) -> None:
+    """Adds `get_server_status`."""
+
+    @mcp.tool(
+        title="Server status · 서버 상태",
+        annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
+    )
+    @secure_tool(pii_policy="mask")
+    async def get_server_status() -> ServerStatus:
+        """State of this service, the addresses of its endpoints, and the client and scopes you call with.
+
+        A good first call. 서비스 상태, 엔드포인트 주소, 현재 호출자의 클라이언트와 권한을 보여 줍니다.
+        """
+        checks = await health.checks()
+        token = calling().token
+        return {
+            "service": "mcp-resource-service",
+            "version": version,
+            "status": "ready" if all(check.ok for check in checks.values() if check.required) else "not ready",
+            "uptime_seconds": int(uptime_seconds()),
+            "endpoints": endpoints,
+            "checks": {name: check.note or ("ok" if check.ok else "failed") for name, check in checks.items()},
+            "you": {"client_id": token.client_id, "scopes": sorted(token.scopes)},
+        }

@@ -1,0 +1,179 @@
+"""The audit trail: one's own for everybody, everybody's for auditors, and the report computed from it."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from fastmcp import Context, FastMCP
+from pydantic import AwareDatetime, Field
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from typing_extensions import TypedDict
+
+from mcp_resource_service.scopes import AUDIT_SCOPE
+from mcp_resource_service.store_errors import StoreUnavailable
+from mcp_resource_service.tools.caller import calling
+from security_common.errors import SecurityError
+from security_common.journal import Outcome, RecordedEvent
+from security_common.review import EventFilter, SecurityReport, each_event, read_events
+from security_common.tool_policy import Identifier, secure_tool
+
+__all__ = ["ScopeMissing", "register"]
+
+PROGRESS_EVERY_EVENTS = 500
+# Stream ids are runs of digits, which look like account numbers to the detector; tokens are the same in letters.
+TO_LETTERS = str.maketrans("0123456789-", "abcdefghijz")
+TO_DIGITS = str.maketrans("abcdefghijz", "0123456789-")
+
+Whose = Annotated[
+    Literal["mine", "everyone"],
+    Field(
+        description="`mine`: calls under your own identity. `everyone`: all, which needs the scope mcp.audit. "
+        "조회 범위. everyone은 mcp.audit 권한이 필요합니다."
+    ),
+]
+Since = Annotated[AwareDatetime | None, Field(description="Only events at or after this time (RFC 3339). 시작 시각.")]
+Until = Annotated[AwareDatetime | None, Field(description="Only events before this time (RFC 3339). 끝 시각.")]
+
+
+class ScopeMissing(SecurityError):
+    """The call asks for more than its token allows."""
+
+    error: ClassVar[str] = "insufficient_scope"
+
+
+class EventInfo(TypedDict):
+    """One audit event, without its place in the chain."""
+
+    timestamp: datetime
+    event_type: str
+    tool_name: str | None
+    user_id: str | None
+    client_id: str | None
+    contains_pii: bool
+    pii_kinds: dict[str, int]
+    action_taken: str
+    outcome: str
+    reason: str | None
+    source_address: str | None
+    task: str | None
+    duration_ms: float | None
+    event_id: str
+
+
+class AuditLog(TypedDict):
+    """One page of the trail, newest first."""
+
+    events: list[EventInfo]
+    next_token: str | None
+
+
+class Report(TypedDict):
+    """The report for people, and its figures for programs."""
+
+    markdown: str
+    figures: dict[str, Any]
+
+
+def register(mcp: FastMCP, redis: Redis) -> None:
+    """Adds `get_security_audit_log` and `generate_security_report`."""
+
+    @mcp.tool(
+        title="Audit log · 보안 감사 로그",
+        annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
+    )
+    @secure_tool(pii_policy="mask")
+    async def get_security_audit_log(
+        *,
+        whose: Whose = "mine",
+        limit: Annotated[int, Field(description="Events per page. 한 번에 가져올 개수.", ge=1, le=200)] = 20,
+        next_token: Annotated[
+            str | None,
+            Identifier,
+            Field(
+                description="From the page before, to go on behind it. 이전 응답의 next_token.", pattern=r"^[a-jz]+$"
+            ),
+        ] = None,
+        tool_name: Annotated[
+            str | None, Field(description="Only calls of this tool. 도구 이름.", max_length=64)
+        ] = None,
+        outcome: Annotated[Outcome | None, Field(description="Only events that ended so. 결과.")] = None,
+        event_type: Annotated[
+            str | None, Field(description="Only events of this type. 이벤트 종류.", max_length=64)
+        ] = None,
+        since: Since = None,
+        until: Until = None,
+    ) -> AuditLog:
+        """Read the audit trail, newest first: who called what, when, from where, with which outcome.
+
+        It holds no arguments or results, only that and which kinds of personal data were in them. A fresh event shows
+        up within a second. Filters combine. 감사 로그를 최신순으로 조회합니다. 인자와 결과의 값은 기록되지 않습니다.
+        """
+        criteria = _criteria(
+            whose, tool_name=tool_name, outcome=outcome, event_type=event_type, since=since, until=until
+        )
+        after = next_token.translate(TO_DIGITS) if next_token else None
+        try:
+            page = await read_events(redis, criteria, limit=limit, after=after)
+        except RedisError as failure:
+            raise _unavailable() from failure
+        going_on = page.next_token.translate(TO_LETTERS) if page.next_token else None
+        return {"events": [_info(event) for event in page.events], "next_token": going_on}
+
+    @mcp.tool(
+        title="Security report · 보안 보고서",
+        annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
+    )
+    @secure_tool(pii_policy="mask")
+    async def generate_security_report(
+        context: Context,
+        whose: Whose = "mine",
+        since: Since = None,
+        until: Until = None,
+    ) -> Report:
+        """Compute a report from the audit trail: outcomes, refusals, tools, clients, kinds of personal data.
+
+        Returns Markdown for people and the same figures as data. Reports progress on long trails; closing the stream
+        cancels it. 감사 로그로 보안 보고서를 만듭니다. 사람이 읽는 Markdown과 수치 데이터를 함께 반환합니다.
+        """
+        report = SecurityReport()
+        try:
+            total = await redis.xlen("audit:events")
+            async for event in each_event(redis, _criteria(whose, since=since, until=until)):
+                report.add(event)
+                if report.events % PROGRESS_EVERY_EVENTS == 0:
+                    await context.report_progress(report.events, max(total, report.events), "events read")
+        except RedisError as failure:
+            raise _unavailable() from failure
+        return {"markdown": report.as_markdown(), "figures": report.as_data()}
+
+
+def _criteria(whose: Literal["mine", "everyone"], **wanted: Any) -> EventFilter:
+    token = calling().token
+    if whose == "everyone":
+        if AUDIT_SCOPE not in token.scopes:
+            raise ScopeMissing("everyone's trail needs the scope mcp.audit", hint="call again with whose=mine")
+        return EventFilter(**wanted)
+    return EventFilter(user_id=token.subject, issuer=token.issuer, **wanted)
+
+
+def _info(event: RecordedEvent) -> EventInfo:
+    return {
+        "timestamp": event.timestamp,
+        "event_type": event.event_type,
+        "tool_name": event.tool_name,
+        "user_id": event.user_id,
+        "client_id": event.client_id,
+        "contains_pii": event.contains_pii,
+        "pii_kinds": dict(event.pii_kinds),
+        "action_taken": event.action_taken,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "source_address": event.source_address,
+        "task": event.task,
+        "duration_ms": event.duration_ms,
+        "event_id": event.event_id,
+    }
+
+
+def _unavailable() -> StoreUnavailable:
+    return StoreUnavailable("the audit trail does not answer", hint="try again in a moment")

@@ -1,0 +1,89 @@
+"""People are encrypted field by field, found by opaque id, and read from CSV or JSON Lines."""
+
+import pytest
+
+from mcp_resource_service.directory import Directory, Person, parse_people
+from mcp_resource_service.directory.person import PersonInvalid
+from mcp_resource_service.store_errors import NotFound
+from security_common.encryption import DecryptionFailed, EncryptionService
+
+HONG = Person(person_id="p_hong", name="홍길동", email="hong@example.com", phone="010-1234-5678")
+
+
+@pytest.fixture
+def directory(redis, encryption) -> Directory:
+    return Directory(redis, encryption)
+
+
+@pytest.mark.anyio
+async def test_a_stored_person_is_found_whole(directory):
+    assert await directory.put([HONG]) == 1
+    assert await directory.find("p_hong") == HONG
+
+
+@pytest.mark.anyio
+async def test_a_person_imported_again_is_replaced(directory):
+    await directory.put([HONG])
+    moved = Person(person_id="p_hong", name="홍길동", email="gildong@example.com")
+    await directory.put([moved])
+    assert await directory.find("p_hong") == moved
+
+
+@pytest.mark.anyio
+async def test_nobody_is_not_found(directory):
+    with pytest.raises(NotFound):
+        await directory.find("p_nobody")
+
+
+@pytest.mark.anyio
+async def test_redis_holds_no_field_in_clear(directory, redis):
+    await directory.put([HONG])
+    stored = await redis.hgetall("mcp:users:p_hong")
+    assert set(stored) == {"name", "email", "phone", "department", "position"}
+    assert all(value.startswith("enc:v1:") for value in stored.values())
+
+
+@pytest.mark.anyio
+async def test_a_field_moved_to_another_person_does_not_open(directory, redis):
+    other = Person(person_id="p_kim", name="김영희", email="kim@example.com")
+    await directory.put([HONG, other])
+    await redis.hset("mcp:users:p_kim", "email", await redis.hget("mcp:users:p_hong", "email"))
+    with pytest.raises(DecryptionFailed):
+        await directory.find("p_kim")
+
+
+@pytest.mark.anyio
+async def test_rotation_moves_every_person_to_the_new_key(redis, keyring):
+    rings = [keyring]
+    directory = Directory(redis, EncryptionService(lambda: rings[-1]))
+    await directory.put([HONG])
+    grown = keyring.add()
+    rings.append(grown.promote(grown.keys[-1].key_id))
+    assert [changed async for changed in directory.reencrypt()] == [True]
+    assert [changed async for changed in directory.reencrypt()] == [False]
+    assert await directory.find("p_hong") == HONG
+
+
+def test_csv_and_json_lines_say_the_same():
+    csv = "\ufeffname,email,phone\n홍길동,hong@example.com,010-1234-5678\n"
+    lines = '{"name": "홍길동", "email": "Hong@Example.com", "phone": "010-1234-5678"}\n\n'
+    make_id = {"hong@example.com": "p_hong"}.__getitem__
+    (from_csv,), (from_json,) = list(parse_people(csv, make_id=make_id)), list(parse_people(lines, make_id=make_id))
+    assert from_csv == HONG
+    assert from_json.person_id == "p_hong"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name,email\n홍길동,\n", "line 2 has no email"),
+        ('{"name": "홍길동"}', "line 1 has no email"),
+        ('{"name": "홍길동", "email": "a@b.kr"}\n[]', "line 2 is not a JSON object"),
+        ('{"name": 7, "email": "a@b.kr"}', "line 1: name is not text"),
+        ('{"name": "n", "email": "a@b.kr", "person_id": "880101-1234568"}', "line 1: person_id is not opaque"),
+    ],
+)
+def test_a_wrong_line_is_named_and_its_values_are_not(text, problem):
+    with pytest.raises(PersonInvalid) as failure:
+        list(parse_people(text, make_id=lambda _: "p_x"))
+    assert failure.value.description == problem

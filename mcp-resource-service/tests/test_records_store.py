@@ -1,0 +1,111 @@
+"""A record is on disk when its id is returned, and opens for its owner only, under its own binding only."""
+
+import functools
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from mcp_resource_service.records import Owner, RecordStore
+from mcp_resource_service.store_errors import NotFound, StoreUnavailable
+from security_common.encryption import DecryptionFailed, EncryptionService, Keyring
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ALICE, BOB = Owner("http://issuer", "u_alice"), Owner("http://issuer", "u_bob")
+TEXT = "홍길동 880101-1234568"
+
+
+@pytest.fixture
+def records(redis, encryption, new_id):
+    return RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id)
+
+
+async def test_the_owner_reads_back_what_was_stored(records):
+    kept = await records.keep(ALICE, "note", TEXT)
+    record = await records.open(ALICE, kept.record_id)
+    assert (record.text, record.field, record.stored_at) == (TEXT, "note", NOON)
+
+
+@pytest.mark.parametrize("stranger", [BOB, Owner("http://other-issuer", ALICE.subject)])
+async def test_to_anyone_else_the_record_does_not_exist(records, stranger):
+    kept = await records.keep(ALICE, "note", TEXT)
+    with pytest.raises(NotFound) as foreign:
+        await records.open(stranger, kept.record_id)
+    with pytest.raises(NotFound) as missing:
+        await records.open(stranger, "rec_nothing")
+    assert foreign.value.description == missing.value.description
+
+
+async def test_redis_never_sees_the_text(records, redis):
+    kept = await records.keep(ALICE, "note", TEXT)
+    assert "880101" not in str(await redis.hgetall(f"mcp:records:{kept.record_id}"))
+
+
+async def test_content_moved_to_another_record_or_field_or_owner_does_not_open(records, redis):
+    one = await records.keep(ALICE, "note", TEXT)
+    two = await records.keep(ALICE, "note", "something else")
+    await redis.hset(
+        f"mcp:records:{two.record_id}", "content", await redis.hget(f"mcp:records:{one.record_id}", "content")
+    )
+    with pytest.raises(DecryptionFailed):
+        await records.open(ALICE, two.record_id)
+    await redis.hset(f"mcp:records:{one.record_id}", "field", "email")
+    with pytest.raises(DecryptionFailed):
+        await records.open(ALICE, one.record_id)
+    await redis.hset(f"mcp:records:{one.record_id}", mapping={"field": "note", "subject": BOB.subject})
+    with pytest.raises(DecryptionFailed):
+        await records.open(BOB, one.record_id)
+
+
+async def test_the_list_is_ones_own_newest_first(redis, encryption, new_id):
+    moments = iter((1.0, 2.0, 3.0))
+    records = RecordStore(redis, encryption, clock=lambda: next(moments), new_id=new_id)
+    first = await records.keep(ALICE, "first", TEXT)
+    await records.keep(BOB, "other", TEXT)
+    last = await records.keep(ALICE, "last", TEXT)
+    assert await records.of(ALICE, limit=10) == [last, first]
+    assert await records.of(ALICE, limit=1) == [last]
+
+
+async def test_rotation_moves_every_record_to_the_new_key(redis, keyring, new_id):
+    rings = [keyring]
+    records = RecordStore(redis, EncryptionService(lambda: rings[-1]), clock=NOON.timestamp, new_id=new_id)
+    kept = [await records.keep(ALICE, "note", TEXT) for _ in range(3)]
+    rings.append(_rotated(keyring))
+    assert [changed async for changed in records.reencrypt()] == [True] * 3
+    assert [changed async for changed in records.reencrypt()] == [False] * 3
+    rings.append(_without_old_keys(rings[-1]))
+    assert (await records.open(ALICE, kept[0].record_id)).text == TEXT
+
+
+async def test_a_redis_that_does_not_write_to_disk_is_no_store(redis, records):
+    await redis.config_set("appendonly", "no")
+    try:
+        with pytest.raises(StoreUnavailable):
+            await records.keep(ALICE, "note", TEXT)
+    finally:
+        await redis.config_set("appendonly", "yes")
+
+
+async def test_without_redis_the_caller_hears_to_try_again(tmp_path: Path, encryption, new_id):
+    async with Redis(unix_socket_path=str(tmp_path / "nobody.sock"), retry=Retry(NoBackoff(), 0)) as redis:
+        records = RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id)
+        for attempt in (records.keep(ALICE, "note", TEXT), records.open(ALICE, "rec_x"), records.of(ALICE, limit=1)):
+            with pytest.raises(StoreUnavailable) as failure:
+                await attempt
+            assert failure.value.error == "temporarily_unavailable"
+
+
+def _rotated(ring: Keyring) -> Keyring:
+    grown = ring.add()
+    return grown.promote(grown.keys[-1].key_id)
+
+
+def _without_old_keys(ring: Keyring) -> Keyring:
+    old = [key.key_id for key in ring.keys if key.key_id != ring.primary.key_id]
+    return functools.reduce(Keyring.retire, old, ring)

@@ -1,0 +1,61 @@
+"""Settings that would fail later, fail at once and say which variable to mend."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from mcp_resource_service.settings import ResourceSettings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("issuer", "http://localhost:8081/"),
+        ("issuer", "http://auth.example.com"),
+        ("issuer", "localhost:8081"),
+        ("resource", "http://localhost:8082"),
+        ("resource", "http://localhost:8082/mcp/"),
+        ("resource", "https://mcp.example.com/mcp?x=1"),
+        ("auth_internal_url", "http://auth-service:8081/"),
+        ("trusted_proxies", "not-an-address"),
+    ],
+)
+def test_a_wrong_value_is_refused(variable, value):
+    with pytest.raises(ValidationError) as failure:
+        ResourceSettings(**{variable: value})
+    assert failure.value.errors()[0]["loc"] == (variable,)
+
+
+def test_demo_mode_stays_at_home():
+    with pytest.raises(ValidationError, match="MCP_DEMO"):
+        ResourceSettings(demo=True, issuer="https://auth.example.com")
+
+
+def test_an_internal_url_may_be_plain_http():
+    settings = ResourceSettings(issuer="https://auth.example.com", auth_internal_url="http://auth-service:8081")
+    assert settings.auth_internal_url == "http://auth-service:8081"
+
+
+def test_lists_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MCP_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1")
+    monkeypatch.setenv(
+        "MCP_TRUSTED_ISSUERS", '[{"issuer": "https://login.example.com/v2", "audience": "api://x", "typ": ["JWT"]}]'
+    )
+    settings = ResourceSettings()
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "192.0.2.1/32"]
+    assert settings.trusted_issuers[0].typ == ("JWT",)
+
+
+def test_the_command_says_which_variable_to_mend():
+    done = subprocess.run(
+        [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
+        env={"MCP_ISSUER": "http://localhost:8081/"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0].startswith("error: MCP_ISSUER: must not end in a slash")
+    assert done.stderr.splitlines()[1].startswith("hint: ")

@@ -1,0 +1,179 @@
+"""Running it: health, outages, a wrong issuer, stopping, and the commands."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import httpx2
+import pytest
+
+from local_stack.ports import free_ports
+from local_stack.stack import MCP, REDIS
+from local_stack.story import World
+
+
+def command(stack, *arguments, stdin=None):
+    """Runs `mcp-resource-service` with the settings of a stack."""
+    return subprocess.run(
+        [sys.executable, "-m", "mcp_resource_service.cli", *arguments],
+        env=stack._mcp_settings(),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def eventually(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_health_says_what_it_looked_at(world):
+    assert world.get("/livez").json() == {"status": "alive"}
+    ready = world.get("/readyz").json()
+    assert ready["status"] == "ready"
+    assert set(ready["checks"]) == {"process", "keys", "journal", "redis"}
+    assert all(check == {"ok": True, "note": ""} for check in ready["checks"].values())
+
+
+def test_unknown_paths_need_a_token_too(world):
+    assert world.get("/nowhere").status_code == 401
+    assert world.get("/nowhere", world.token).status_code == 404
+
+
+def test_without_redis_tokens_are_judged_and_storing_says_503(own_stack):
+    with httpx2.Client(timeout=20) as http:
+        world = World(own_stack.auth_url, own_stack.mcp_url, http)
+        token = world.token
+        own_stack.kill(REDIS)
+        assert world.get("/hello", token).status_code == 200
+        call = {"name": "store_sensitive_data", "arguments": {"data": "x"}}
+        refused = world.post_mcp(token, "2026-07-28", "tools/call", call)
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+        assert "temporarily_unavailable" in refused.text
+        ready = world.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["checks"]["redis"]["ok"] is False
+        own_stack.start_one(REDIS)
+        eventually(lambda: world.post_mcp(token, "2026-07-28", "tools/call", call).status_code == 200)
+
+
+def test_a_wrong_issuer_is_named_with_the_variable_to_mend(stack):
+    (port,) = free_ports(1)
+    settings = stack._mcp_settings() | {
+        "MCP_PORT": str(port),
+        "MCP_ISSUER": f"http://127.0.0.1:{stack.ports.auth}",
+        "SECURITY_AUDIT_DIR": str(stack.state / "wrong-issuer-audit"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcp_resource_service.cli", "serve"], env=settings, stderr=subprocess.DEVNULL
+    )
+    try:
+        with httpx2.Client() as http:
+            eventually(lambda: "MCP_ISSUER" in keys_note(http, port))
+            assert http.get(f"http://localhost:{port}/readyz").status_code == 503
+            assert http.get(f"http://localhost:{port}/livez").status_code == 200
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def keys_note(http, port):
+    try:
+        return http.get(f"http://localhost:{port}/readyz").json()["checks"]["keys"]["note"]
+    except httpx2.HTTPError:
+        return ""
+
+
+def test_a_taken_port_is_told_with_the_variable_to_change(stack):
+    done = command(stack, "serve")
+    assert done.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1:{stack.ports.mcp}" in done.stderr
+    assert "hint: stop what listens there, or set MCP_PORT" in done.stderr
+
+
+def test_sigterm_ends_it_within_five_seconds(own_stack):
+    began = time.monotonic()
+    own_stack.children[MCP]._process.send_signal(signal.SIGTERM)
+    own_stack.children[MCP]._process.wait(timeout=5)
+    assert time.monotonic() - began < 5
+
+
+def test_imported_people_are_found_by_the_id_that_was_printed(stack, world):
+    csv = "name,email,phone,department,position\n성춘향,chunhyang@example.com,010-9876-5432,홍보팀,사원\n"
+    done = command(stack, "user", "import", "-", "--json", stdin=csv)
+    assert done.returncode == 0, done.stderr
+    (person_id,) = json.loads(done.stdout)["imported"]
+    again = command(stack, "user", "import", "-", stdin=csv)
+    assert again.stdout.split() == [person_id]
+    person = world.call("get_user_info", {"person_id": person_id})
+    assert (person["email"], person["department"]) == ("c***@example.com", "홍보팀")
+
+
+def test_a_wrong_import_stores_nobody_and_names_the_line(stack):
+    done = command(stack, "user", "import", "-", stdin="name,email\n성춘향,\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: line 2 has no email")
+
+
+def test_the_doctor_finds_a_healthy_service_healthy(stack):
+    done = command(stack, "doctor", "--json")
+    assert done.returncode == 0, done.stdout
+    assert all(finding["ok"] for finding in json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "hint"),
+    [
+        ("MCP_ISSUER", "http://localhost:9", "MCP_ISSUER"),
+        ("MCP_REDIS_URL", "redis://mcp@127.0.0.1:9/0", "MCP_REDIS_URL"),
+        ("SECURITY_ENCRYPTION_KEY_FILE", "/nowhere/keyring", "security-common keys generate"),
+    ],
+)
+def test_the_doctor_names_what_to_mend(stack, variable, value, hint):
+    settings = stack._mcp_settings() | {variable: value}
+    done = subprocess.run(
+        [sys.executable, "-m", "mcp_resource_service.cli", "doctor"],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert any(line.startswith("FAIL") and hint in line for line in done.stdout.splitlines()), done.stdout
+
+
+def test_metrics_count_requests_on_a_port_of_their_own(stack):
+    port, metrics_port = free_ports(2)
+    settings = stack._mcp_settings() | {
+        "MCP_PORT": str(port),
+        "MCP_METRICS_PORT": str(metrics_port),
+        "SECURITY_AUDIT_DIR": str(stack.state / "metrics-audit"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcp_resource_service.cli", "serve"], env=settings, stderr=subprocess.DEVNULL
+    )
+    try:
+        with httpx2.Client() as http:
+            eventually(lambda: answers(http, f"http://localhost:{port}/readyz"))
+            http.get(f"http://localhost:{port}/hello")
+            text = http.get(f"http://localhost:{metrics_port}/metrics").text
+            assert 'mcp_request_duration_seconds_count{path="/hello",status="401"} 1.0' in text
+            assert "mcp_journal_writable 1.0" in text
+            assert http.get(f"http://localhost:{port}/metrics").status_code == 401
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(http, url):
+    try:
+        return http.get(url).status_code == 200
+    except httpx2.HTTPError:
+        return False

@@ -1,0 +1,188 @@
+"""Every tool, called as a client calls it: through the guard, on real stored data."""
+
+import asyncio
+import json
+import re
+
+import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StreamableHttpTransport
+
+TOOLS = {
+    "get_server_status",
+    "create_test_token",
+    "get_user_info",
+    "store_sensitive_data",
+    "read_sensitive_data",
+    "high_security_operation",
+    "test_pii_detection",
+    "test_encryption",
+    "get_security_audit_log",
+    "generate_security_report",
+    "simulate_data_breach_detection",
+}
+HANGUL = re.compile("[가-힣]")
+
+
+def refused(world, tool, arguments, scope="mcp.access"):
+    """The sentence of a tool error."""
+
+    async def call():
+        transport = StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.client.token(scope))
+        async with Client(transport) as session:
+            result = await session.call_tool(tool, arguments, raise_on_error=False)
+        assert result.is_error, result
+        return result.content[0].text
+
+    return asyncio.run(call())
+
+
+def listed(world):
+    async def tools():
+        async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
+            return await session.list_tools()
+
+    return asyncio.run(tools())
+
+
+def test_a_model_is_told_what_every_tool_takes_gives_and_does(world):
+    tools = listed(world)
+    assert {tool.name for tool in tools} == TOOLS
+    for tool in tools:
+        assert HANGUL.search(tool.title), tool.name
+        assert HANGUL.search(tool.description), tool.name
+        assert re.search("[a-z]{3}", tool.description), tool.name
+        assert tool.annotations.read_only_hint is not None, tool.name
+        assert tool.output_schema["properties"], tool.name
+        for name, schema in tool.input_schema["properties"].items():
+            assert schema.get("description"), f"{tool.name}.{name}"
+
+
+def test_status_names_the_endpoints_and_the_caller(world):
+    status = world.call("get_server_status", {})
+    assert status["status"] == "ready"
+    assert status["endpoints"]["mcp"] == f"{world.mcp_url}/mcp"
+    assert status["you"] == {"client_id": "mcp-client", "scopes": ["mcp.access"]}
+    assert set(status["checks"].values()) == {"ok"}
+
+
+def test_a_person_comes_back_masked(world):
+    person = world.call("get_user_info", {"person_id": "p_hong"})
+    assert person["email"] == "h***@example.com"
+    assert person["phone"] == "010-****-5678"
+    assert person["department"] == "개발팀"
+
+
+def test_an_unknown_person_and_a_wrong_id_say_what_to_do(world):
+    assert refused(world, "get_user_info", {"person_id": "p_nobody"}).startswith("not_found: ")
+    sentence = refused(world, "get_user_info", {"person_id": "hong@example.com"})
+    assert sentence.startswith("personal_data_refused: ")
+    assert "hong" not in sentence
+
+
+def test_stored_data_is_read_back_by_its_owner_with_the_scope(world):
+    stored = world.call(
+        "store_sensitive_data", {"data": "고객 이메일: customer@company.com", "field": "customer_email"}
+    )
+    assert stored["encrypted"] is True
+    record = world.call("read_sensitive_data", {"record_id": stored["record_id"]}, scope="mcp.access mcp.decrypt")
+    assert record["data"] == "고객 이메일: customer@company.com"
+    assert record["field"] == "customer_email"
+
+
+def test_a_field_name_that_is_none_is_told_without_its_value(world):
+    sentence = refused(world, "store_sensitive_data", {"data": "x", "field": "고객 010-1234-5678"})
+    assert "field" in sentence
+    assert "1234" not in sentence
+
+
+def test_an_operation_without_personal_data_is_filed(world):
+    filed = world.call("high_security_operation", {"operation_data": "rotate the signing keys of p_hong's team"})
+    assert filed["status"] == "accepted"
+    record = world.call("read_sensitive_data", {"record_id": filed["operation_id"]}, scope="mcp.access mcp.decrypt")
+    assert (record["field"], record["data"]) == ("operation", "rotate the signing keys of p_hong's team")
+
+
+def test_detection_reports_places_and_the_masked_text(world):
+    text = "홍길동님 hong@example.com"
+    report = world.call("test_pii_detection", {"text": text})
+    assert report["counts"]["EMAIL"] == 1
+    (email,) = [found for found in report["findings"] if found["kind"] == "EMAIL"]
+    assert text[email["start"] : email["end"]] == "hong@example.com"
+    assert "hong@example.com" not in report["masked_text"]
+    assert world.call("test_pii_detection", {"text": "good morning"})["contains_pii"] is False
+
+
+def test_encryption_goes_round_and_opens_for_nobody_else(world):
+    report = world.call("test_encryption", {"text": "plain"})
+    assert (report["round_trip"], report["bound_to_you"]) == (True, True)
+    assert report["ciphertext"].startswith("enc:v1:")
+
+
+def test_the_trail_pages_without_repeating_and_filters(world):
+    for _ in range(3):
+        world.call("get_server_status", {})
+    first = world.call("get_security_audit_log", {"limit": 2})
+    second = world.call("get_security_audit_log", {"limit": 2, "next_token": first["next_token"]})
+    ids = [event["event_id"] for event in first["events"] + second["events"]]
+    assert len(set(ids)) == 4
+    only = world.call("get_security_audit_log", {"tool_name": "get_server_status", "limit": 200})["events"]
+    assert {event["tool_name"] for event in only} == {"get_server_status"}
+    assert {event["user_id"] for event in only} == {"mcp-client"}
+
+
+def test_everyones_trail_needs_the_audit_scope(world):
+    for tool in ("get_security_audit_log", "generate_security_report"):
+        assert "mcp.audit" in refused(world, tool, {"whose": "everyone"})
+
+
+def test_the_report_counts_what_the_trail_holds(world):
+    world.call("get_user_info", {"person_id": "p_hong"})
+    report = world.call("generate_security_report", {"since": "2020-01-01T00:00:00Z"})
+    assert report["figures"]["by_tool"]["get_user_info"] >= 1
+    assert report["figures"]["by_pii_kind"]["EMAIL"] >= 1
+    assert "get_user_info" in report["markdown"]
+    assert world.call("generate_security_report", {"until": "2020-01-01T00:00:00Z"})["figures"]["events"] == 0
+
+
+def test_every_scenario_but_the_quiet_day_is_detected(world):
+    played = world.call("simulate_data_breach_detection", {"scenario": "all"})["played"]
+    assert {each["scenario"]: each["detected"] for each in played} == {
+        each["scenario"]: each["scenario"] != "quiet_day" for each in played
+    }
+    assert len(played) == 7
+
+
+def test_the_test_token_works_as_its_example_says(world):
+    given = world.call("create_test_token", {"scope": "mcp.access mcp.decrypt"})
+    assert given["scope"] == "mcp.access mcp.decrypt"
+    assert world.get("/hello", given["access_token"]).status_code == 200
+    assert given["access_token"] in given["example"]
+    assert "invalid_scope" in refused(world, "create_test_token", {"scope": "everything"})
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
+def test_both_protocols_give_the_same_structured_answer(world, version):
+    answer = world.post_mcp(
+        world.token, version, "tools/call", {"name": "get_user_info", "arguments": {"person_id": "p_alice"}}
+    )
+    text = answer.text if answer.headers["content-type"] == "application/json" else answer.text.split("data: ", 1)[1]
+    assert json.loads(text)["result"]["structuredContent"]["email"] == "a***@example.com"
+
+
+def test_only_a_call_that_streams_answers_as_a_stream(world):
+    arguments = {"name": "get_server_status", "arguments": {}}
+    plain = world.post_mcp(world.token, "2026-07-28", "tools/call", arguments)
+    assert plain.headers["content-type"] == "application/json"
+
+    heard = []
+
+    async def note(progress, total, message):
+        heard.append((progress, total, message))
+
+    async def drill():
+        async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
+            await session.call_tool("simulate_data_breach_detection", {"scenario": "all"}, progress_handler=note)
+
+    asyncio.run(drill())
+    assert [progress for progress, _, _ in heard] == list(range(7))
