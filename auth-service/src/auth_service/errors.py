@@ -23,6 +23,7 @@ __all__ = [
     "InvalidTarget",
     "InvalidToken",
     "LoginRequired",
+    "MethodNotAllowed",
     "OAuthError",
     "RegistrationNotSupported",
     "RequestNotSupported",
@@ -61,6 +62,12 @@ class RequestTooLarge(InvalidRequest):
     """The body is larger than this server reads."""
 
     status = 413
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The endpoint is there, but not for this method (RFC 9110 section 15.5.6)."""
+
+    status = 405
 
 
 class InvalidClient(OAuthError):

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from auth_service.errors import InvalidRequest
 from auth_service.http.messages import HttpRequest
 
-__all__ = ["BODY_RULES", "FIELD_RULES", "Form", "parse_form", "parse_query"]
+__all__ = ["BODY_RULES", "FIELD_RULES", "Form", "parse_body", "parse_form", "parse_query"]
 
 _FORM = "application/x-www-form-urlencoded"
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
@@ -58,11 +58,16 @@ class Form:
         return {name: values[0] for name, values in self._values.items() if values[0]}
 
 
-def parse_form(request: HttpRequest) -> Form:
-    """The body as a form; repeated parameters are refused. Raises `InvalidRequest`."""
+def parse_body(request: HttpRequest) -> Form:
+    """The body as a form; repeated parameters stay, for the caller to judge. Raises `InvalidRequest`."""
     for check in BODY_RULES:
         check(request)
-    form = Form(_decode(request.body))
+    return Form(_decode(request.body))
+
+
+def parse_form(request: HttpRequest) -> Form:
+    """The body as a form; repeated parameters are refused. Raises `InvalidRequest`."""
+    form = parse_body(request)
     if form.repeated:
         # Which of the two counted would be a guess, and a proxy in front may guess otherwise.
         raise InvalidRequest("a parameter is repeated; each may stand once")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 
+from auth_service.errors import OAuthError
+
 __all__ = ["Answer", "Endpoint", "Handler", "HttpRequest"]
 
 _MEDIA_TYPE = re.compile(r"\s*([^;\s]+)")
@@ -75,7 +77,8 @@ class Endpoint:
     `operations` holds one OpenAPI 3.1 operation object for each method, keyed in lower case; HEAD follows GET.
     `cross_origin` lets scripts of any origin call it (CORS); never set where a cookie or a redirect is involved.
     `max_body_bytes` bounds what is read of the request. `metadata` is what the endpoint adds to the discovery
-    documents, for example `{"userinfo_endpoint": "/oauth2/userinfo"}`: paths are made absolute there.
+    documents, for example `{"userinfo_endpoint": "/oauth2/userinfo"}`: paths are made absolute there. `word_error`
+    makes the answer to an error that the handler or the edge raised: a page where people look; left out, JSON.
     """
 
     path: str
@@ -84,6 +87,7 @@ class Endpoint:
     cross_origin: bool = False
     max_body_bytes: int = 64 * 1024
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    word_error: Callable[[OAuthError, HttpRequest], Answer] | None = None
 
     @property
     def methods(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -16,7 +16,14 @@ from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from auth_service.errors import InvalidRequest, OAuthError, RequestTooLarge, ServerError, TemporarilyUnavailable
+from auth_service.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    OAuthError,
+    RequestTooLarge,
+    ServerError,
+    TemporarilyUnavailable,
+)
 from auth_service.http.answers import error_answer, json_answer
 from auth_service.http.messages import Answer, Endpoint, HttpRequest
 from auth_service.http.metrics import Metrics
@@ -66,21 +73,14 @@ class EndpointApp:
         if method == "OPTIONS" and self._endpoint.cross_origin:
             return _preflight(self._endpoint), started
         if method not in self._endpoint.methods:
-            return _method_not_allowed(self._endpoint), started
+            return self._method_not_allowed(scope), started
         try:
             body = await self._read_body(receive)
             started = time.perf_counter()
-            request = self._request(scope, body)
         except OAuthError as error:
-            headers = ("connection", "close")
-            refused = error_answer(error, realm=self._edge.issuer)
-            return Answer(
-                status=refused.status,
-                body=refused.body,
-                media_type=refused.media_type,
-                headers=(*refused.headers, headers),
-            ), started
-        return await self._handle(request), started
+            # The rest of the body may still be coming: the connection cannot be used again.
+            return _with_headers(self._word(error, self._request(scope, b"")), ("connection", "close")), started
+        return await self._handle(self._request(scope, body)), started
 
     async def _handle(self, request: HttpRequest) -> Answer:
         try:
@@ -100,7 +100,17 @@ class EndpointApp:
             # The last line: whatever went wrong is logged whole and answered as one sentence.
             log.exception("failed", path=request.path, trace_id=request.trace_id)
             failure = ServerError("the server failed; the cause is in its log")
-        return error_answer(failure, realm=self._edge.issuer)
+        return self._word(failure, request)
+
+    def _word(self, error: OAuthError, request: HttpRequest) -> Answer:
+        if self._endpoint.word_error is not None:
+            return self._endpoint.word_error(error, request)
+        return error_answer(error, realm=self._edge.issuer)
+
+    def _method_not_allowed(self, scope: Scope) -> Answer:
+        allowed = ", ".join(self._endpoint.methods)
+        refused = self._word(MethodNotAllowed(f"this endpoint answers {allowed}"), self._request(scope, b""))
+        return _with_headers(refused, ("allow", allowed))
 
     async def _read_body(self, receive: Receive) -> bytes:
         limit = self._endpoint.max_body_bytes
@@ -186,9 +196,5 @@ def _preflight(endpoint: Endpoint) -> Answer:
     )
 
 
-def _method_not_allowed(endpoint: Endpoint) -> Answer:
-    allowed = ", ".join(endpoint.methods)
-    refused = error_answer(InvalidRequest(f"this endpoint answers {allowed}"), realm="")
-    return Answer(
-        status=405, body=refused.body, media_type=refused.media_type, headers=(*refused.headers, ("allow", allowed))
-    )
+def _with_headers(answer: Answer, *headers: tuple[str, str]) -> Answer:
+    return replace(answer, headers=(*answer.headers, *headers))

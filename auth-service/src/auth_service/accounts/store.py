@@ -1,0 +1,62 @@
+"""Where local accounts are: one JSON document each, a name index, and the password hash apart from both."""
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+from pydantic import TypeAdapter
+from redis.asyncio import Redis
+
+from auth_service.accounts.model import Account, fold_username
+
+__all__ = ["AccountStore"]
+
+_ACCOUNT = "auth:account:"
+_NAME = "auth:account-name:"
+_PASSWORD = "auth:password:"
+_DOCUMENT = TypeAdapter(Account)
+
+
+class AccountStore:
+    """Reads and writes accounts. Raises `redis.exceptions.RedisError` when Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def find(self, subject: str) -> Account | None:
+        document = await self._redis.get(_ACCOUNT + subject)
+        return _DOCUMENT.validate_json(document) if document else None
+
+    async def find_by_name(self, username: str) -> Account | None:
+        subject = await self._redis.get(_NAME + fold_username(username))
+        return await self.find(str(subject)) if subject else None
+
+    async def add(self, account: Account, password_hash: str) -> bool:
+        """False, with nothing changed, when the name is taken."""
+        if not await self._redis.set(_NAME + fold_username(account.username), account.subject, nx=True):
+            return False
+        await self._redis.set(_PASSWORD + account.subject, password_hash)
+        await self.save(account)
+        return True
+
+    async def save(self, account: Account) -> None:
+        await self._redis.set(_ACCOUNT + account.subject, _DOCUMENT.dump_json(account))
+
+    async def delete(self, account: Account) -> None:
+        await self._redis.delete(
+            _NAME + fold_username(account.username), _PASSWORD + account.subject, _ACCOUNT + account.subject
+        )
+
+    async def password_hash(self, subject: str) -> str | None:
+        sealed = await self._redis.get(_PASSWORD + subject)
+        return str(sealed) if sealed else None
+
+    async def set_password_hash(self, subject: str, password_hash: str) -> None:
+        await self._redis.set(_PASSWORD + subject, password_hash)
+
+    async def all(self) -> AsyncIterator[Account]:
+        """Every account, in no order."""
+        keys = cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{_ACCOUNT}*", count=500))
+        async for key in keys:
+            account = await self.find(key.removeprefix(_ACCOUNT))
+            if account is not None:
+                yield account
