@@ -25,6 +25,7 @@ __all__ = [
     "Slot",
     "describe_segment",
     "make_private_directory",
+    "open_segments",
     "recover",
     "segments_of",
     "slots_of",
@@ -127,6 +128,25 @@ def segments_of(directory: Path) -> list[Segment]:
         if segment is not None:
             found.append(segment)
     return found
+
+
+def open_segments(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Every segment file, oldest first, opened for reading, whatever it holds.
+
+    The live one is opened before the others are listed: if the writer closes it meanwhile, it is not read twice, and
+    its successor is left for another time.
+    """
+    live_path = directory / LIVE_NAME
+    try:
+        live = live_path.open("rb")
+    except FileNotFoundError:
+        live = None
+    closed = [path for _, path in _closed_files(directory)]
+    for path in closed:
+        if live is None or not os.path.samestat(path.stat(), os.fstat(live.fileno())):
+            yield path, path.open("rb")
+    if live is not None:
+        yield live_path, live
 
 
 def describe_segment(file: BinaryIO, path: Path, index: int) -> Segment | None:
