@@ -12,6 +12,7 @@ app = App(name="security-common", help="Personal data, keys and the audit trail 
 app.command("security_common.cli.pii:app", name="pii")
 app.command("security_common.cli.keys:app", name="keys")
 app.command("security_common.cli.setup:app", name="setup")
+app.command("security_common.cli.audit:app", name="audit")
 
 
 def main() -> None:

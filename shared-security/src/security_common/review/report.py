@@ -1,13 +1,13 @@
 """The security report: what happened in a period, computed from the trail, as data and as Markdown."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from security_common.journal import Outcome, RecordedEvent
 
-__all__ = ["SecurityReport", "security_report"]
+__all__ = ["SecurityReport", "security_report", "table"]
 
 LISTED = 10
 """Rows of a ranking."""
@@ -107,12 +107,17 @@ async def security_report(events: AsyncIterator[RecordedEvent]) -> SecurityRepor
     return report
 
 
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table. A client chose some of these texts: none may end a cell or start markup."""
+    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    return head + "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in rows)
+
+
 def _ranking(title: str, counts: Counter[str]) -> str:
-    rows = "".join(f"| {_cell(name)} | {count} |\n" for name, count in counts.most_common(LISTED))
     more = f"\n{len(counts) - LISTED} more.\n" if len(counts) > LISTED else ""
-    return f"## {title}\n\n| what | events |\n|---|---:|\n{rows}{more}"
+    return f"## {title}\n\n{table(('what', 'events'), counts.most_common(LISTED))}{more}"
 
 
-def _cell(text: str) -> str:
-    """A client chose some of these names: none may end a cell or start markup."""
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

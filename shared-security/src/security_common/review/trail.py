@@ -1,6 +1,6 @@
 """Searching the stream: filters, and pages that go on where the last one stopped."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, cast
@@ -11,13 +11,15 @@ from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
 from security_common.journal.shipping import STREAM_KEY
 
-__all__ = ["EventFilter", "Page", "PagingTokenInvalid", "each_event", "read_events"]
+__all__ = ["EventFilter", "Page", "PagingTokenInvalid", "each_event", "follow_events", "read_events"]
 
 SCAN_ENTRIES = 500
 """Entries read from the stream at once."""
 
 PAGE_SCAN_LIMIT = 50_000
 """Entries looked at for one page: a filter that matches nothing must not hold Redis for minutes."""
+
+FOLLOW_BLOCK_MS = 1000
 
 CLOCK_SKEW = timedelta(minutes=5)
 """An entry's stream id is the time it was shipped at, by Redis's clock; never before the event but for skew."""
@@ -94,6 +96,21 @@ async def each_event(redis: Redis, criteria: EventFilter | None = None) -> Async
             yield event
 
 
+async def follow_events(
+    redis: Redis, criteria: EventFilter | None = None, *, after: str | None = None
+) -> AsyncGenerator[RecordedEvent]:
+    """Matching events behind `after` (a `cursor`; None: from now on) as they come, without end."""
+    wanted, position = criteria or EventFilter(), after or "$"
+    while True:
+        answer = await redis.xread({STREAM_KEY: position}, count=SCAN_ENTRIES, block=FOLLOW_BLOCK_MS)
+        for _, entries in cast("Sequence[tuple[bytes, _Entries]]", answer or ()):
+            for raw_id, members in entries:
+                position = _text(raw_id)
+                event = _parse(members, position)
+                if event is not None and wanted.matches(event):
+                    yield event
+
+
 async def _scan(
     redis: Redis, criteria: EventFilter, *, after: str | None, order: Literal["newest", "oldest"]
 ) -> AsyncIterator[tuple[str, RecordedEvent | None]]:
@@ -105,7 +122,7 @@ async def _scan(
             found = await redis.xrevrange(STREAM_KEY, max=edge or "+", min=oldest, count=SCAN_ENTRIES)
         else:
             found = await redis.xrange(STREAM_KEY, min=edge or oldest, max="+", count=SCAN_ENTRIES)
-        entries = cast(_Entries, found)
+        entries = cast("_Entries", found)
         for raw_id, members in entries:
             entry_id = _text(raw_id)
             event = _parse(members, entry_id)

@@ -1,0 +1,325 @@
+"""`security-common audit`: read the trail, check the journals, report, and hand over."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from cyclopts import App, Parameter
+
+from security_common.cli.audit_source import (
+    RedisOptions,
+    checkpoint_key,
+    service_directory,
+    signed_by,
+    told_by_redis,
+)
+from security_common.cli.terminal import Progress, paint, print_event, print_json
+from security_common.errors import SecurityError
+from security_common.journal import Outcome
+from security_common.journal.keys import chain_key
+from security_common.review.access_records import Month, review_access
+from security_common.review.bundle import write_bundle
+from security_common.review.export import COLUMNS, FORMATS
+from security_common.review.report import security_report
+from security_common.review.trail import EventFilter, each_event, follow_events, read_events
+from security_common.review.verify import Anchors, Verdict, read_anchors, verify_service
+from security_common.settings import SecuritySettings
+
+__all__ = ["app"]
+
+INTACT, TAMPERED, UNCHECKED = 0, 1, 2
+
+_Result = TypeVar("_Result")
+
+app = App(
+    name="audit",
+    help="""The audit trail: who did what, when, from where, with which outcome.
+
+tail, search, report and export read the Redis stream; verify and bundle read the journal files themselves.
+Times are UTC where they name no offset.
+""",
+)
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="one JSON object per event, for programs")]
+Service = Annotated[str | None, Parameter(help="auth-service, mcp-resource-service; needed when both are there")]
+PublicKey = Annotated[Path | None, Parameter(help="PEM; without it the service's own checkpoint key is used")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which events; filters combine."""
+
+    user: str | None = None
+    client: str | None = None
+    issuer: str | None = None
+    tool: str | None = None
+    outcome: Outcome | None = None
+    type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def criteria(self) -> EventFilter:
+        return EventFilter(
+            user_id=self.user,
+            client_id=self.client,
+            issuer=self.issuer,
+            tool_name=self.tool,
+            outcome=self.outcome,
+            event_type=self.type,
+            since=_utc(self.since),
+            until=_utc(self.until),
+        )
+
+
+class PeriodInvalid(SecurityError):
+    """A month or period that cannot be read."""
+
+    error = "invalid_period"
+
+
+@app.command
+def tail(
+    lines: int = 20,
+    *,
+    follow: bool = False,
+    filters: Filters | None = None,
+    json: Json = False,
+    redis: RedisOptions | None = None,
+) -> None:
+    """Show the newest events, oldest of them first; with --follow stay and show what comes.
+
+    Example: security-common audit tail 50 --follow --outcome refused
+    """
+
+    async def run() -> None:
+        criteria = (filters or Filters()).criteria()
+        async with (redis or RedisOptions()).connect() as client:
+            page = await read_events(client, criteria, limit=lines)
+            for event in reversed(page.events):
+                print_event(event, as_json=json)
+            if follow:
+                seen = page.events[0].cursor if page.events else None
+                async with aclosing(follow_events(client, criteria, after=seen)) as events:
+                    async for event in events:
+                        print_event(event, as_json=json)
+
+    _run(run())
+
+
+@app.command
+def search(
+    *,
+    limit: int = 100,
+    page: str | None = None,
+    filters: Filters | None = None,
+    json: Json = False,
+    redis: RedisOptions | None = None,
+) -> None:
+    """Find events, newest first. The last line on stderr says how to get the next page.
+
+    Example: security-common audit search --user u_4f2c --since 2026-11-01 --json
+    """
+
+    async def run() -> None:
+        async with (redis or RedisOptions()).connect() as client:
+            found = await read_events(client, (filters or Filters()).criteria(), limit=limit, after=page)
+        for event in found.events:
+            print_event(event, as_json=json)
+        if found.next_token:
+            print(paint(f"more: --page {found.next_token}", "grey", sys.stderr), file=sys.stderr)
+
+    _run(run())
+
+
+@app.command
+def verify(
+    *,
+    service: Service = None,
+    public_key: PublicKey = None,
+    checkpoints: Annotated[Path | None, Parameter(help="checkpoints that were kept elsewhere")] = None,
+    json: Json = False,
+    redis: RedisOptions | None = None,
+) -> None:
+    """Check every line of the journals, their order and links, and what checkpoints and the stream say of them.
+
+    Exit status 0: intact. 1: something was changed, is missing or out of order; the first bad line is printed first.
+    2: it could not be checked.
+
+    Example: security-common audit verify --service mcp-resource-service --checkpoints /safe/checkpoints.jws
+    """
+    settings = SecuritySettings()
+    try:
+        directory = service_directory(settings, service)
+        seal_key = chain_key(settings, service=directory.name)
+        anchors, notes = _anchors(settings, directory, public_key, checkpoints, redis or RedisOptions())
+        progress = Progress("verifying", sum(file.stat().st_size for file in directory.glob("*/security_audit*.log")))
+        verdict = verify_service(directory, seal_key, anchors, progress=progress.advance)
+    except (SecurityError, OSError) as error:
+        hint = error.hint if isinstance(error, SecurityError) else ""
+        print(f"error: {error}\n{f'hint: {hint}' if hint else ''}".rstrip(), file=sys.stderr)
+        sys.exit(UNCHECKED)
+    progress.finish()
+    verdict.notes += notes
+    _print_verdict(verdict, as_json=json)
+    sys.exit(INTACT if verdict.intact else TAMPERED)
+
+
+@app.command
+def report(
+    *,
+    month: Annotated[
+        str | None, Parameter(help="2026-11: the review of access records (접속기록 점검) of that month")
+    ] = None,
+    language: Literal["ko", "en"] = "ko",
+    utc_offset_hours: float = 9,
+    filters: Filters | None = None,
+    json: Json = False,
+    redis: RedisOptions | None = None,
+) -> None:
+    """Sum up a period as Markdown or --json; with --month, write the monthly review of access records.
+
+    Example: security-common audit report --since 2026-11-01
+    Example: security-common audit report --month 2026-11 --language ko > review.md
+    """
+
+    async def run() -> None:
+        async with (redis or RedisOptions()).connect() as client:
+            if month is None:
+                told = await security_report(each_event(client, (filters or Filters()).criteria()))
+                print_json(told.as_data()) if json else print(told.as_markdown())
+                return
+            period = _month(month, utc_offset_hours)
+            review = await review_access(
+                each_event(client, EventFilter(since=period.since, until=period.until)), period
+            )
+            print_json(review.as_data()) if json else print(review.as_markdown(language))
+
+    _run(run())
+
+
+@app.command
+def export(
+    target: Path | None = None,
+    *,
+    format: Literal["jsonl", "csv", "cloudevents", "ocsf"] = "jsonl",  # noqa: A002  # the name of the option
+    filters: Filters | None = None,
+    redis: RedisOptions | None = None,
+) -> None:
+    """Write events, oldest first, to TARGET or stdout, in one of four formats.
+
+    Example: security-common audit export november.csv --format csv --since 2026-11-01 --until 2026-12-01
+    """
+
+    async def run() -> int:
+        count = 0
+        out = target.open("w", encoding="utf-8") if target else sys.stdout
+        try:
+            if format == "csv":
+                out.write(",".join(COLUMNS) + "\n")
+            async with (redis or RedisOptions()).connect() as client:
+                async for event in each_event(client, (filters or Filters()).criteria()):
+                    out.write(FORMATS[format](event) + "\n")
+                    count += 1
+        finally:
+            if target:
+                out.close()
+        return count
+
+    count = _run(run())
+    if target:
+        print(f"{count} events in {target}", file=sys.stderr)
+
+
+@app.command
+def bundle(
+    target: Path,
+    *,
+    since: datetime,
+    until: datetime,
+    service: Service = None,
+    checkpoints: Annotated[Path | None, Parameter(help="checkpoints that were kept elsewhere")] = None,
+) -> None:
+    """Write the events of a period, its checkpoints, the public key and a stand-alone verifier into one zip file.
+
+    Example: security-common audit bundle november.zip --since 2026-11-01 --until 2026-12-01
+    """
+    settings = SecuritySettings()
+    directory = service_directory(settings, service)
+    key = checkpoint_key(settings, None)
+    signed = (text for _, _, text in signed_by(settings, directory, checkpoints))
+    begins, ends = since.replace(tzinfo=since.tzinfo or UTC), until.replace(tzinfo=until.tzinfo or UTC)
+    for each in write_bundle(target, directory, signed, key, since=begins, until=ends):
+        covered = "sealed by a checkpoint" if each.sealed else "the last lines have no checkpoint yet"
+        print(f"journal {each.journal_id}: seq {each.first_seq} to {each.last_seq}, {covered}", file=sys.stderr)
+
+
+def _anchors(
+    settings: SecuritySettings, directory: Path, public_key: Path | None, extra: Path | None, redis: RedisOptions
+) -> tuple[Anchors, list[str]]:
+    """What stands outside the files, as far as it can be had; the notes say what could not."""
+    signed = list(signed_by(settings, directory, extra))
+    notes, shipped = list[str](), dict[str, int]()
+    if redis.redis is None:
+        notes.append("without --redis the stream's cursors and checkpoints are not looked at")
+    else:
+        in_stream, shipped = _run(_told_by_redis(redis))
+        signed += in_stream
+    if public_key is None and settings.audit_checkpoint_key_file is None:
+        notes.append("without a checkpoint key a tail that was cut off shows only in the stream's cursors")
+        return Anchors(shipped=shipped), notes
+    key = checkpoint_key(settings, public_key)
+    return read_anchors(signed, key, service=directory.name, shipped=shipped), notes
+
+
+async def _told_by_redis(redis: RedisOptions) -> tuple[list[tuple[Path, int, str]], dict[str, int]]:
+    async with redis.connect() as client:
+        return await told_by_redis(client)
+
+
+def _print_verdict(verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
+        findings = [{"path": str(each.path), "line": each.line, "problem": each.problem} for each in verdict.findings]
+        journals = {
+            name: {"first_seq": span.first_seq, "last_seq": span.last_seq} for name, span in verdict.journals.items()
+        }
+        print_json(
+            {
+                "intact": verdict.intact,
+                "lines": verdict.lines,
+                "checkpoints": verdict.checkpoints,
+                "journals": journals,
+                "findings": findings,
+                "notes": verdict.notes,
+            }
+        )
+        return
+    for finding in verdict.findings:
+        print(paint(str(finding), "red"))
+    for note in verdict.notes:
+        print(paint(f"note: {note}", "yellow", sys.stderr), file=sys.stderr)
+    counted = f"{verdict.lines} lines, {len(verdict.journals)} journals, {verdict.checkpoints} checkpoints"
+    print(f"{counted}: {paint('intact', 'green') if verdict.intact else paint('NOT intact', 'red')}")
+
+
+def _month(text: str, utc_offset_hours: float) -> Month:
+    try:
+        return Month.parse(text, timezone(timedelta(hours=utc_offset_hours)))
+    except ValueError as error:
+        raise PeriodInvalid(f"{text} is no month", hint="for example --month 2026-11") from error
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _run(coroutine: Coroutine[object, object, _Result]) -> _Result:
+    try:
+        return asyncio.run(coroutine)
+    except KeyboardInterrupt:
+        sys.exit(130)

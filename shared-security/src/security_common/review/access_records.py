@@ -1,0 +1,185 @@
+"""The monthly review of access records (접속기록 점검) that Korea's 안전성 확보조치 기준, article 8, asks for.
+
+It lists what a reviewer has to look at: who handled personal data, when, from where, whose, what was done, and what
+stands out. The judgement and the signature are the reviewer's; the template leaves room for both.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from importlib.resources import files
+from string import Template
+from typing import Literal
+
+from security_common.journal import Outcome, RecordedEvent
+from security_common.review.detection import ALERT_EVENT_TYPE
+from security_common.review.report import table
+
+__all__ = ["AccessReview", "Month", "review_access"]
+
+Language = Literal["ko", "en"]
+
+DAY_BEGINS, DAY_ENDS = time(7), time(21)
+"""Working hours; what is outside, and on weekends, is listed as unusual."""
+
+LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month where the reviewer is."""
+
+    year: int
+    month: int
+    zone: tzinfo
+
+    @classmethod
+    def parse(cls, text: str, zone: tzinfo) -> "Month":
+        """Reads `2026-11`. Raises ValueError."""
+        moment = datetime.strptime(text, "%Y-%m").replace(tzinfo=zone)
+        return cls(moment.year, moment.month, zone)
+
+    @property
+    def since(self) -> datetime:
+        return datetime(self.year, self.month, 1, tzinfo=self.zone).astimezone(UTC)
+
+    @property
+    def until(self) -> datetime:
+        following = datetime(self.year, self.month, 1, tzinfo=self.zone) + timedelta(days=32)
+        return following.replace(day=1).astimezone(UTC)
+
+
+@dataclass(slots=True)
+class _Person:
+    """What one identifier did in the month."""
+
+    accesses: int = 0
+    refused: int = 0
+    unusual_hours: int = 0
+    tasks: Counter[str] = field(default_factory=Counter[str])
+    subjects: set[str] = field(default_factory=set[str])
+    addresses: set[str] = field(default_factory=set[str])
+
+
+@dataclass(slots=True)
+class AccessReview:
+    """Figures of one month. An access is an event with an actor that touched personal data or named a data subject."""
+
+    month: Month
+    accesses: int = 0
+    incomplete: int = 0
+    people: dict[str, _Person] = field(default_factory=dict[str, _Person])
+    tasks: Counter[str] = field(default_factory=Counter[str])
+    downloads: list[RecordedEvent] = field(default_factory=list[RecordedEvent])
+    alerts: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, event: RecordedEvent) -> None:
+        """Counts one event of the month in."""
+        if event.event_type == ALERT_EVENT_TYPE:
+            self.alerts[event.reason or ""] += 1
+            return
+        if event.user_id is None or not (event.contains_pii or event.subject_reference):
+            return
+        task = event.task or event.tool_name or event.event_type
+        self.accesses += 1
+        self.incomplete += event.source_address is None or event.subject_reference is None
+        self.tasks[task] += 1
+        person = self.people.setdefault(event.user_id, _Person())
+        person.accesses += 1
+        person.refused += event.outcome is Outcome.REFUSED
+        person.unusual_hours += self._is_unusual(event.timestamp)
+        person.tasks[task] += 1
+        person.subjects.update(filter(None, [event.subject_reference]))
+        person.addresses.update(filter(None, [event.source_address]))
+        if event.task == "download":
+            self.downloads.append(event)
+
+    def as_data(self) -> dict[str, object]:
+        """JSON-ready figures."""
+        return {
+            "since": self.month.since.isoformat(),
+            "until": self.month.until.isoformat(),
+            "accesses": self.accesses,
+            "without_address_or_subject": self.incomplete,
+            "tasks": dict(self.tasks.most_common()),
+            "alerts": dict(self.alerts.most_common()),
+            "downloads": [event.event_id for event in self.downloads],
+            "people": {
+                name: {
+                    "accesses": person.accesses,
+                    "refused": person.refused,
+                    "unusual_hours": person.unusual_hours,
+                    "subjects": len(person.subjects),
+                    "addresses": sorted(person.addresses),
+                    "tasks": dict(person.tasks.most_common()),
+                }
+                for name, person in self._by_accesses()
+            },
+        }
+
+    def as_markdown(self, language: Language) -> str:
+        """The sheet to fill in, in Korean or English."""
+        words = _WORDS[language]
+        sheet = files("security_common.review").joinpath(f"access_records.{language}.md").read_text(encoding="utf-8")
+        local = self.month.zone
+        people = [
+            (
+                name,
+                each.accesses,
+                len(each.subjects),
+                each.refused,
+                each.unusual_hours,
+                ", ".join(sorted(each.addresses)),
+            )
+            for name, each in self._by_accesses()
+        ]
+        downloads = [
+            (f"{event.timestamp.astimezone(local):%m-%d %H:%M}", event.user_id, event.tool_name, event.reason)
+            for event in self.downloads
+        ]
+        return Template(sheet).substitute(
+            month=f"{self.month.year}-{self.month.month:02d}",
+            accesses=self.accesses,
+            persons=len(self.people),
+            incomplete=self.incomplete,
+            unusual=sum(person.unusual_hours for person in self.people.values()),
+            people=table(words["people"].split("|"), people[:LISTED]) if people else words["none"],
+            tasks=table(words["tasks"].split("|"), self.tasks.most_common(LISTED)) if self.tasks else words["none"],
+            downloads=table(words["downloads"].split("|"), downloads[:LISTED]) if downloads else words["none"],
+            alerts=table(words["alerts"].split("|"), self.alerts.most_common()) if self.alerts else words["none"],
+        )
+
+    def _by_accesses(self) -> list[tuple[str, _Person]]:
+        return sorted(self.people.items(), key=lambda item: (-item[1].accesses, item[0]))
+
+    def _is_unusual(self, moment: datetime) -> bool:
+        local = moment.astimezone(self.month.zone)
+        return local.weekday() >= 5 or not DAY_BEGINS <= local.time() < DAY_ENDS
+
+
+async def review_access(events: AsyncIterator[RecordedEvent], month: Month) -> AccessReview:
+    """Reads the events once; those outside the month are left out."""
+    review = AccessReview(month)
+    async for event in events:
+        if month.since <= event.timestamp < month.until:
+            review.add(event)
+    return review
+
+
+_WORDS: Mapping[Language, Mapping[str, str]] = {
+    "ko": {
+        "people": "식별자|처리 건수|정보주체 수|거부|업무시간 외|접속지",
+        "tasks": "수행업무|건수",
+        "downloads": "일시|식별자|도구|사유",
+        "alerts": "경보|건수",
+        "none": "해당 없음",
+    },
+    "en": {
+        "people": "identifier|accesses|data subjects|refused|outside working hours|from",
+        "tasks": "task|accesses",
+        "downloads": "time|identifier|tool|reason",
+        "alerts": "alert|times",
+        "none": "none",
+    },
+}
