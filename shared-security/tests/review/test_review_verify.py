@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -31,30 +32,49 @@ def checkpoint_pem(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def chain_key_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "chain_key"
+    path.write_bytes(base64.urlsafe_b64encode(b"k" * 32))
+    return path
+
+
+@pytest.fixture(scope="session")
+def written_once(tmp_path_factory, checkpoint_pem, chain_key_file):
+    """Forty events in several segments, with a checkpoint at their end."""
+    settings = SecuritySettings(
+        audit_dir=tmp_path_factory.mktemp("written"),
+        audit_chain_key_file=chain_key_file,
+        audit_checkpoint_key_file=checkpoint_pem,
+        audit_segment_bytes=4096,
+    )
+
+    async def write() -> None:
+        journal = open_journal(service=SERVICE, settings=settings, redis=None)
+        await journal.start()
+        for number in range(40):
+            await journal.record(
+                AuditEvent(
+                    event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS, trace_id=str(number)
+                )
+            )
+        await journal.stop()
+
+    asyncio.run(write())
+    return settings.audit_dir
+
+
 @pytest.fixture
-def settings(tmp_path, checkpoint_pem, monkeypatch):
-    chain_key = tmp_path / "chain_key"
-    chain_key.write_bytes(base64.urlsafe_b64encode(b"k" * 32))
-    for name, value in {
-        "SECURITY_AUDIT_DIR": tmp_path / "audit",
-        "SECURITY_AUDIT_CHAIN_KEY_FILE": chain_key,
-        "SECURITY_AUDIT_CHECKPOINT_KEY_FILE": checkpoint_pem,
-        "SECURITY_AUDIT_SEGMENT_BYTES": 4096,
-    }.items():
-        monkeypatch.setenv(name, str(value))
+def settings(tmp_path, checkpoint_pem, chain_key_file, monkeypatch):
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(tmp_path / "audit"))
+    monkeypatch.setenv("SECURITY_AUDIT_CHAIN_KEY_FILE", str(chain_key_file))
+    monkeypatch.setenv("SECURITY_AUDIT_CHECKPOINT_KEY_FILE", str(checkpoint_pem))
     return SecuritySettings()
 
 
 @pytest.fixture
-async def journal_files(settings):
-    """Forty events in several segments, with a checkpoint at their end."""
-    journal = open_journal(service=SERVICE, settings=settings, redis=None)
-    await journal.start()
-    for number in range(40):
-        await journal.record(
-            AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS, trace_id=str(number))
-        )
-    await journal.stop()
+def journal_files(written_once, settings):
+    shutil.copytree(written_once, settings.audit_dir)
     slot = settings.audit_dir / SERVICE / "0"
     files = sorted(slot.glob("security_audit.0*.log"))
     assert len(files) > 3
@@ -171,8 +191,10 @@ async def test_a_forged_checkpoint_is_found(journal_files, capsys):
     assert "not signed" in verdict["findings"][0]["problem"]
 
 
-async def test_a_line_sealed_with_another_key_is_found(journal_files, settings, capsys):
-    settings.audit_chain_key_file.write_bytes(base64.urlsafe_b64encode(b"x" * 32))
+async def test_a_line_sealed_with_another_key_is_found(journal_files, tmp_path, monkeypatch, capsys):
+    other = tmp_path / "other_key"
+    other.write_bytes(base64.urlsafe_b64encode(b"x" * 32))
+    monkeypatch.setenv("SECURITY_AUDIT_CHAIN_KEY_FILE", str(other))
     status, verdict = verify(capsys)
     assert (status, len(verdict["findings"])) == (1, 42)
 
