@@ -21,12 +21,16 @@ from auth_service.clients.assertions import ASSERTION_ALGORITHMS, AssertionVerif
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.declared import make_client
 from auth_service.clients.directory import Directory
-from auth_service.clients.model import Client
+from auth_service.clients.documents import MetadataDocuments, read_pinned
+from auth_service.clients.fetching import DocumentFetcher, is_public_address, resolve
+from auth_service.clients.keys import ClientKeys
+from auth_service.clients.registration import Registration
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration, load_declaration
+from auth_service.declaration import Declaration, Openness, RegistrationPolicy, load_declaration
 from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
 from auth_service.discovery.health import Check, health_endpoints, root_endpoint
+from auth_service.errors import TooManyRequests
 from auth_service.grants.client_credentials import ClientCredentials
 from auth_service.grants.contract import Grant
 from auth_service.grants.endpoint import TokenEndpoint
@@ -55,6 +59,9 @@ SERVICE = "auth-service"
 _DRAIN_MARGIN_SECONDS = 65 * 60
 _REDIS_TIMEOUT_SECONDS = 2.0
 
+# Registrations that cost an address no waiting, per hour: people set up many clients, one after the other.
+_FREE_REGISTRATIONS = 30
+
 # Wrong secrets that cost a client no waiting, per address and quarter of an hour.
 _FREE_FAILURES = 10
 
@@ -68,6 +75,7 @@ class Core:
     redis: Redis
     trail_redis: Redis
     counters: Storage
+    fetcher: DocumentFetcher
     journal: Journal
     keys: KeyRing
     secret_keeper: SecretKeeper
@@ -80,13 +88,18 @@ class Core:
 
 
 def create_app(
-    settings: AuthSettings, *, clock: Clock = time.time, random_bytes: RandomBytes = secrets.token_bytes
+    settings: AuthSettings,
+    *,
+    clock: Clock = time.time,
+    random_bytes: RandomBytes = secrets.token_bytes,
+    fetcher: DocumentFetcher | None = None,
 ) -> FastAPI:
     """The service. Nothing is connected or written before its lifespan starts.
 
     Raises `SecurityError` with a hint when the declaration or a secret is wrong.
     """
-    core = _make_core(settings, clock, random_bytes)
+    public_only = DocumentFetcher(resolve=resolve, is_allowed=is_public_address)
+    core = _make_core(settings, clock, random_bytes, fetcher or public_only)
     endpoints = _make_endpoints(core)
     app = FastAPI(title="auth-service", openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(core))
     edge = Edge(
@@ -102,10 +115,11 @@ def create_app(
     return app
 
 
-def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes) -> Core:
+def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, fetcher: DocumentFetcher) -> Core:
     declaration = load_declaration(settings)
     redis, trail_redis = connect(settings), connect(settings, decode=False)
     keeper = SecretKeeper(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), random_bytes)
+    store = ClientStore(redis)
     keys = KeyRing(
         store=KeyStore(redis),
         sealer=Sealer.load(settings.signing_key_kek_file),
@@ -132,9 +146,11 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes) 
         journal=open_journal(service="auth-service", settings=settings.security, redis=trail_redis),
         keys=keys,
         secret_keeper=keeper,
+        fetcher=fetcher,
         directory=Directory(
             declared=[make_client(client, keeper) for client in declaration.clients],
-            store=ClientStore(redis),
+            store=store,
+            documents=_make_documents(declaration.registration, fetcher, store, clock),
             clock=clock,
         ),
         resources=_make_resources(declaration),
@@ -163,6 +179,7 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
             journal=core.journal,
             metrics=core.metrics,
         ).endpoint,
+        *_make_registration(core),
     )
     described = metadata(
         issuer=settings.issuer,
@@ -183,9 +200,6 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
 
 
 def _make_authenticator(core: Core) -> ClientAuthenticator:
-    async def find_keys(client: Client) -> Mapping[str, Any] | None:
-        return client.signing_keys
-
     issuer = core.settings.issuer
     return ClientAuthenticator(
         directory=core.directory,
@@ -193,11 +207,51 @@ def _make_authenticator(core: Core) -> ClientAuthenticator:
         assertions=AssertionVerifier(
             audiences=frozenset({issuer, f"{issuer}/", f"{issuer}/oauth2/token"}),
             redis=core.redis,
-            find_keys=find_keys,
+            keys=ClientKeys(fetcher=core.fetcher, clock=core.clock),
             clock=core.clock,
         ),
         throttle=Throttle(name="client", storage=core.counters, clock=core.clock, free=_FREE_FAILURES),
     )
+
+
+def _make_documents(
+    policy: RegistrationPolicy, fetcher: DocumentFetcher, store: ClientStore, clock: Clock
+) -> MetadataDocuments | None:
+    if policy.metadata_documents is Openness.OFF:
+        return None
+    return MetadataDocuments(
+        fetcher=fetcher,
+        store=store,
+        clock=clock,
+        scopes=policy.scopes,
+        hosts=None if policy.metadata_documents is Openness.OPEN else frozenset(policy.hosts),
+        pinned=read_pinned(policy.pinned_directory),
+    )
+
+
+def _make_registration(core: Core) -> tuple[Endpoint, ...]:
+    policy = core.declaration.registration
+    if policy.dynamic is Openness.OFF or (policy.dynamic is Openness.LISTED and not policy.initial_access_token_file):
+        return ()
+    token = policy.initial_access_token_file
+    registration = Registration(
+        store=ClientStore(core.redis),
+        secrets=core.secret_keeper,
+        journal=core.journal,
+        throttle=Throttle(
+            name="registration",
+            storage=core.counters,
+            clock=core.clock,
+            free=_FREE_REGISTRATIONS,
+            window_seconds=3600,
+            error=TooManyRequests,
+        ),
+        clock=core.clock,
+        random_bytes=core.random_bytes,
+        scopes=policy.scopes,
+        initial_access_token=read_secret(token, "initial_access_token_file") if token else None,
+    )
+    return (registration.endpoint,)
 
 
 def _features(core: Core, grants: Sequence[Grant]) -> Mapping[str, Any]:
@@ -215,6 +269,7 @@ def _features(core: Core, grants: Sequence[Grant]) -> Mapping[str, Any]:
         ],
         "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": core.directory.finds_documents,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [DEFAULT_SIGNING_ALGORITHM],
     }

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -11,10 +11,11 @@ from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet
 from redis.asyncio import Redis
 
+from auth_service.clients.keys import ClientKeys
 from auth_service.clients.model import Client
 from auth_service.vocabulary import Clock
 
-__all__ = ["ASSERTION_ALGORITHMS", "ASSERTION_RULES", "AssertionVerifier", "FindKeys"]
+__all__ = ["ASSERTION_ALGORITHMS", "ASSERTION_RULES", "AssertionVerifier"]
 
 ASSERTION_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
@@ -22,9 +23,6 @@ ASSERTION_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 _LONGEST_LIFE_SECONDS = 600
 _LEEWAY_SECONDS = 30
 _PREFIX = "auth:assertion:"
-
-# The client's public keys as a JWK Set, fetched where it names an address.
-FindKeys = Callable[[Client], Awaitable[Mapping[str, Any] | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,38 +38,42 @@ class Assertion:
 class AssertionVerifier:
     """Checks assertions and spends them. `audiences` are the ways this server may be named in `aud`."""
 
-    def __init__(self, *, audiences: frozenset[str], redis: Redis, find_keys: FindKeys, clock: Clock) -> None:
+    def __init__(self, *, audiences: frozenset[str], redis: Redis, keys: ClientKeys, clock: Clock) -> None:
         self._audiences = audiences
         self._redis = redis
-        self._find_keys = find_keys
+        self._keys = keys
         self._clock = clock
 
     async def verify(self, client: Client, encoded: str) -> bool:
         """Whether it proves that the request is from this client. A right one is right once."""
-        claims = await self._read_claims(client, encoded)
+        claims = _read_claims(encoded, await self._keys.find(client))
+        if claims is None:
+            # The client may have changed its keys since we looked.
+            claims = _read_claims(encoded, await self._keys.find(client, renew=True))
         if claims is None:
             return False
         assertion = Assertion(claims=claims, client_id=client.client_id, audiences=self._audiences, now=self._clock())
         return all(rule(assertion) for rule in ASSERTION_RULES) and await self._spend(assertion)
-
-    async def _read_claims(self, client: Client, encoded: str) -> Mapping[str, Any] | None:
-        published = await self._find_keys(client)
-        if published is None:
-            return None
-        try:
-            keys = KeySet.import_key_set({"keys": list(published["keys"])})
-            with warnings.catch_warnings():
-                # RFC 9864 renames EdDSA to Ed25519; clients go on saying EdDSA.
-                warnings.simplefilter("ignore", SecurityWarning)
-                return jwt.decode(encoded, keys, algorithms=list(ASSERTION_ALGORITHMS)).claims
-        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
-            return None
 
     async def _spend(self, assertion: Assertion) -> bool:
         """True the first time; atomic over all replicas."""
         life_seconds = math.ceil(assertion.claims["exp"] - assertion.now) + _LEEWAY_SECONDS + 1
         key = f"{_PREFIX}{assertion.client_id}:{assertion.claims['jti']}"
         return bool(await self._redis.set(key, "1", nx=True, ex=life_seconds))
+
+
+def _read_claims(encoded: str, published: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The claims when one of the published keys signed them."""
+    if published is None:
+        return None
+    try:
+        keys = KeySet.import_key_set({"keys": list(published["keys"])})
+        with warnings.catch_warnings():
+            # RFC 9864 renames EdDSA to Ed25519; clients go on saying EdDSA.
+            warnings.simplefilter("ignore", SecurityWarning)
+            return jwt.decode(encoded, keys, algorithms=list(ASSERTION_ALGORITHMS)).claims
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def names_one_client(assertion: Assertion) -> bool:

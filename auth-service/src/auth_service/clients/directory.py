@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from auth_service.clients.documents import MetadataDocuments
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.store import ClientStore
 from auth_service.vocabulary import Clock
@@ -17,9 +18,12 @@ _CACHED_CLIENTS = 1_000
 class Directory:
     """Declared clients win over stored ones with the same id. Implements `ClientDirectory`."""
 
-    def __init__(self, *, declared: Iterable[Client], store: ClientStore, clock: Clock) -> None:
+    def __init__(
+        self, *, declared: Iterable[Client], store: ClientStore, documents: MetadataDocuments | None, clock: Clock
+    ) -> None:
         self._declared = {client.client_id: client for client in declared}
         self._store = store
+        self._documents = documents
         self._clock = clock
         self._cached: OrderedDict[str, tuple[float, Client]] = OrderedDict()
 
@@ -27,9 +31,18 @@ class Directory:
     def declared(self) -> tuple[Client, ...]:
         return tuple(self._declared.values())
 
+    @property
+    def finds_documents(self) -> bool:
+        """Whether a client id may be the address of a metadata document."""
+        return self._documents is not None
+
     async def find(self, client_id: str) -> Client | None:
         declared = self._declared.get(client_id)
-        return declared if declared is not None else await self._find_stored(client_id)
+        if declared is not None:
+            return declared
+        if "://" not in client_id:
+            return await self._find_stored(client_id)
+        return await self._documents.find(client_id) if self._documents is not None else None
 
     async def mark_used(self, client: Client) -> None:
         if client.origin is ClientOrigin.REGISTERED:

@@ -1,0 +1,182 @@
+"""GET of a JSON document from an address that a stranger chose, so that it can do no harm.
+
+    URL ─▶ resolve ─▶ all addresses public? ─▶ connect to that very address ─▶ TLS for the name ─▶ 200, JSON, small
+
+Names are resolved once, here, and the connection goes to the address that was checked: a name that resolves to
+something else a moment later changes nothing. No redirect is followed, no compression understood, no proxy used.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, cast
+
+import httpcore2
+from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
+
+from security_common.errors import SecurityError
+
+__all__ = ["DocumentFetcher", "FetchFailed", "FetchRefused", "Fetched", "is_public_address", "resolve"]
+
+_MAX_BYTES = 32 * 1024
+_TIMEOUT_SECONDS = 5.0
+_MAX_AGE = re.compile(r"(?:^|,)\s*max-age=(\d{1,9})\s*(?:,|$)", re.IGNORECASE)
+_JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE)
+
+# Addresses that Python counts as global or that lead to others: 6to4 and its relays, NAT64, Teredo, ORCHID,
+# documentation, segment routing, site-local, AS112 and AMT.
+_NOT_PUBLIC = tuple(
+    map(
+        ip_network,
+        (
+            "192.88.99.0/24",
+            "192.31.196.0/24",
+            "192.52.193.0/24",
+            "192.175.48.0/24",
+            "2001::/23",
+            "2002::/16",
+            "2620:4f:8000::/48",
+            "3fff::/20",
+            "5f00::/16",
+            "64:ff9b::/96",
+            "64:ff9b:1::/48",
+            "fec0::/10",
+        ),
+    )
+)
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class FetchRefused(SecurityError):
+    """The address or the answer is not one we accept; trying again will not help."""
+
+    error = "fetch_refused"
+
+
+class FetchFailed(SecurityError):
+    """The network or the other side failed; an earlier copy may still stand."""
+
+    error = "fetch_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document; `max_age_seconds` is what Cache-Control says, None when it says nothing."""
+
+    body: bytes = field(repr=False)
+    max_age_seconds: int | None
+
+
+class DocumentFetcher:
+    """Fetches small JSON documents. Tests replace `resolve`, `is_allowed` and `tls` to stay on this machine."""
+
+    def __init__(
+        self,
+        *,
+        resolve: Resolve,
+        is_allowed: Callable[[Address], bool],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._backend = _CheckedBackend(resolve, is_allowed)
+        self._tls = tls
+
+    async def fetch(self, url: str) -> Fetched:
+        """The document. Raises `FetchRefused` or `FetchFailed`; within five seconds whatever the other side does."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS), self._pool() as pool:
+                headers = {"host": _host_header(url), "accept": "application/json", "accept-encoding": "identity"}
+                async with pool.stream("GET", url, headers=list(headers.items())) as response:
+                    _check_head(response)
+                    return Fetched(await _read(response), _max_age(response))
+        except (
+            TimeoutError,
+            OSError,
+            httpcore2.NetworkError,
+            httpcore2.ProtocolError,
+            httpcore2.TimeoutException,
+        ) as e:
+            raise FetchFailed("the document cannot be fetched") from e
+
+    def _pool(self) -> httpcore2.AsyncConnectionPool:
+        # A pool for each fetch: a kept connection would be one to an address that was checked long ago.
+        tls = self._tls or ssl.create_default_context()
+        return httpcore2.AsyncConnectionPool(ssl_context=tls, network_backend=self._backend, max_connections=1)
+
+
+def is_public_address(address: Address) -> bool:
+    """True for an address on the public Internet, judged by what it finally leads to."""
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None:
+        return is_public_address(mapped)
+    if not address.is_global or address.is_multicast or address.is_reserved:
+        return False
+    return not any(address in network for network in _NOT_PUBLIC if network.version == address.version)
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Every address of the host, as the system resolves it. Raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class _CheckedBackend(AsyncNetworkBackend):
+    """Connects to addresses only, and only to those that were all found acceptable."""
+
+    def __init__(self, resolve_host: Resolve, is_allowed: Callable[[Address], bool]) -> None:
+        self._resolve = resolve_host
+        self._is_allowed = is_allowed
+        self._inner = cast("AsyncNetworkBackend", httpcore2.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> AsyncNetworkStream:
+        addresses = await self._resolve(host.strip("[]"), port)
+        # One bad address among several refuses the host: which one is taken must not be the other side's choice.
+        if not addresses or not all(self._is_allowed(ip_address(address.partition("%")[0])) for address in addresses):
+            raise FetchRefused("the host does not lead to a public address")
+        return await self._inner.connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+
+
+def _check_head(response: httpcore2.Response) -> None:
+    headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+    if response.status != 200:
+        if response.status >= 500 or response.status == 429:
+            raise FetchFailed("the document's server failed")
+        raise FetchRefused("the document is not there: its address must answer 200 without a redirect")
+    if not _JSON.fullmatch(headers.get(b"content-type", "")):
+        raise FetchRefused("the document is no JSON")
+    if headers.get(b"content-encoding", "identity").lower() != "identity":
+        raise FetchRefused("the document came compressed, which was not asked for")
+
+
+async def _read(response: httpcore2.Response) -> bytes:
+    body = b""
+    async for part in response.aiter_stream():
+        body += part
+        if len(body) > _MAX_BYTES:
+            raise FetchRefused(f"the document is larger than {_MAX_BYTES} bytes")
+    return body
+
+
+def _max_age(response: httpcore2.Response) -> int | None:
+    lines = (value.decode("latin-1") for name, value in response.headers if name.lower() == b"cache-control")
+    joined = ",".join(lines)
+    if "no-store" in joined.lower() or "no-cache" in joined.lower():
+        return 0
+    found = _MAX_AGE.search(joined)
+    return int(found[1]) if found else None
+
+
+def _host_header(url: str) -> str:
+    return url.split("/", 3)[2]

@@ -1,0 +1,175 @@
+"""Client metadata (RFC 7591 section 2), from a registration or from a metadata document, made into a client.
+
+Members this server does not know are ignored, as the RFC wants; values it does not offer are narrowed where the client
+can live with that (grants, scopes) and refused where it cannot (redirects, authentication).
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.redirects import check_registrable, is_loopback
+from auth_service.errors import InvalidClientMetadata, InvalidRedirectUri
+from auth_service.vocabulary import AuthMethod, GrantType, Scope
+
+__all__ = ["METADATA_RULES", "Members", "make_self_described_client", "read_text", "read_texts"]
+
+Members = Mapping[str, Any]
+
+_MAX_REDIRECTS = 20
+_MAX_NAME_LENGTH = 100
+_USER_GRANTS = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
+
+# Registered with IANA: asking for one that is not offered here is no mistake, inventing one is.
+_KNOWN_GRANTS = frozenset(
+    {
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "implicit",
+        "password",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "urn:ietf:params:oauth:grant-type:saml2-bearer",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:openid:params:grant-type:ciba",
+    }
+)
+_KNOWN_RESPONSE_TYPES = frozenset({"code", "token", "id_token", "none"})
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+def make_self_described_client(
+    members: Members,
+    *,
+    client_id: str,
+    origin: ClientOrigin,
+    auth_methods: frozenset[AuthMethod],
+    scopes: tuple[str, ...],
+    now: float,
+) -> Client:
+    """The client that these members describe; it gets what any self-registered client gets, and never more.
+
+    Raises `InvalidClientMetadata` or `InvalidRedirectUri`.
+    """
+    for check in METADATA_RULES:
+        check(members)
+    redirect_uris = tuple(read_texts(members, "redirect_uris"))
+    asked = frozenset(read_texts(members, "grant_types")) or {GrantType.AUTHORIZATION_CODE}
+    native = read_text(members, "application_type") == "native" or all(map(is_loopback, redirect_uris))
+    return Client(
+        client_id=client_id,
+        name=_clean_name(read_text(members, "client_name")) or urlsplit(client_id).hostname or "Unnamed client",
+        origin=origin,
+        auth_methods=auth_methods,
+        grant_types=_USER_GRANTS & asked,
+        scopes=frozenset(scopes),
+        default_scopes=tuple(scope for scope in scopes if scope == Scope.MCP_ACCESS),
+        redirect_uris=redirect_uris,
+        post_logout_redirect_uris=tuple(read_texts(members, "post_logout_redirect_uris")),
+        signing_keys=cast("Mapping[str, Any] | None", members.get("jwks")),
+        signing_keys_uri=read_text(members, "jwks_uri"),
+        application_type="native" if native else "web",
+        client_uri=_web_address(members, "client_uri"),
+        logo_uri=_web_address(members, "logo_uri"),
+        policy_uri=_web_address(members, "policy_uri"),
+        tos_uri=_web_address(members, "tos_uri"),
+        created_at_seconds=now,
+    )
+
+
+def read_text(members: Members, name: str) -> str | None:
+    """A string member, or None. Raises `InvalidClientMetadata` when it is something else."""
+    value = members.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidClientMetadata(f"{name} must be a string")
+    return value or None
+
+
+def read_texts(members: Members, name: str) -> list[str]:
+    """A member that is a list of strings; empty when it is absent. Raises `InvalidClientMetadata`."""
+    value = members.get(name)
+    if value is None:
+        return []
+    listed = cast("list[Any]", value) if isinstance(value, list) else None
+    if listed is None or not all(isinstance(item, str) for item in listed):
+        raise InvalidClientMetadata(f"{name} must be a list of strings")
+    return cast("list[str]", listed)
+
+
+def check_redirects(members: Members) -> None:
+    try:
+        uris = read_texts(members, "redirect_uris")
+    except InvalidClientMetadata as error:
+        raise InvalidRedirectUri(error.description) from error
+    if not uris:
+        raise InvalidRedirectUri("redirect_uris is missing")
+    if len(uris) > _MAX_REDIRECTS:
+        raise InvalidRedirectUri(f"more than {_MAX_REDIRECTS} redirect_uris")
+    for uri in (*uris, *read_texts(members, "post_logout_redirect_uris")):
+        check_registrable(uri)
+
+
+def check_code_grant(members: Members) -> None:
+    asked = read_texts(members, "grant_types")
+    if asked and GrantType.AUTHORIZATION_CODE not in asked:
+        raise InvalidClientMetadata("grant_types must hold authorization_code: it is what registered clients get")
+
+
+def check_response_types(members: Members) -> None:
+    asked = read_texts(members, "response_types")
+    if asked and "code" not in asked:
+        raise InvalidClientMetadata("response_types must hold code")
+
+
+def check_keys(members: Members) -> None:
+    keys = members.get("jwks")
+    if keys is not None and members.get("jwks_uri") is not None:
+        raise InvalidClientMetadata("give jwks or jwks_uri, not both")
+    if urlsplit(read_text(members, "jwks_uri") or "https://host").scheme != "https":
+        raise InvalidClientMetadata("jwks_uri must be https")
+    listed: Any = cast("dict[str, Any]", keys).get("keys") if isinstance(keys, dict) else None
+    if keys is not None and not (isinstance(listed, list) and all(map(_is_public_key, cast("list[Any]", listed)))):
+        raise InvalidClientMetadata("jwks must be a JWK Set of public keys")
+
+
+METADATA_RULES: tuple[Callable[[Members], None], ...] = (
+    check_redirects,
+    check_code_grant,
+    check_response_types,
+    check_keys,
+)
+
+
+def refuse_unknown_values(members: Members) -> None:
+    """What no registry knows is a mistake of whoever registers (RFC 7591 section 3.2.2)."""
+    unknown = [
+        *(name for name in read_texts(members, "grant_types") if name not in _KNOWN_GRANTS),
+        *(
+            name
+            for name in read_texts(members, "response_types")
+            if not name or not _KNOWN_RESPONSE_TYPES.issuperset(name.split())
+        ),
+    ]
+    if unknown:
+        raise InvalidClientMetadata("grant_types or response_types hold a value that is not known")
+
+
+def _is_public_key(key: Any) -> bool:
+    members = cast("dict[str, Any]", key) if isinstance(key, dict) else {}
+    return "kty" in members and members["kty"] != "oct" and not _PRIVATE_MEMBERS & members.keys()
+
+
+def _clean_name(name: str | None) -> str:
+    """The name as it may stand on a page: no controls, no direction marks, one line, not too long."""
+    kept = "".join(character for character in name or "" if unicodedata.category(character)[0] != "C")
+    return re.sub(r"\s+", " ", kept).strip()[:_MAX_NAME_LENGTH]
+
+
+def _web_address(members: Members, name: str) -> str | None:
+    """An https address, or None: a page never links to anything else."""
+    value = members.get(name)
+    return value if isinstance(value, str) and urlsplit(value).scheme == "https" else None

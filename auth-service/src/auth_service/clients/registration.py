@@ -1,0 +1,190 @@
+"""POST /oauth2/register: dynamic client registration (RFC 7591), for clients that have no metadata document.
+
+A registration that no user ever consents to is forgotten after a day: most are made by somebody who looked around.
+"""
+
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from auth_service.clients.metadata import Members, make_self_described_client, read_text, refuse_unknown_values
+from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.secrets import SecretKeeper
+from auth_service.clients.store import ClientStore
+from auth_service.errors import InvalidClientMetadata, InvalidToken
+from auth_service.http.answers import json_answer
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.openapi import ERROR_RESPONSES, json_response
+from auth_service.http.throttle import Throttle
+from auth_service.vocabulary import AuthMethod, Clock, RandomBytes, format_scope
+from security_common.journal import AuditEvent, Journal, Outcome
+
+__all__ = ["REGISTRATION_RULES", "Registration"]
+
+_UNUSED_LIFETIME_SECONDS = 24 * 3600
+_MAX_BODY_BYTES = 32 * 1024
+_WITH_SECRET = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
+
+
+class Registration:
+    """The endpoint. With `initial_access_token` only who has it may register; without, everyone, within limits."""
+
+    def __init__(
+        self,
+        *,
+        store: ClientStore,
+        secrets: SecretKeeper,
+        journal: Journal,
+        throttle: Throttle,
+        clock: Clock,
+        random_bytes: RandomBytes,
+        scopes: tuple[str, ...],
+        initial_access_token: bytes | None,
+    ) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._journal = journal
+        self._throttle = throttle
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._scopes = scopes
+        self._initial_access_token = initial_access_token
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            path="/oauth2/register",
+            handler=self.answer,
+            operations={"post": _OPERATION},
+            cross_origin=True,
+            max_body_bytes=_MAX_BODY_BYTES,
+            metadata={"registration_endpoint": "/oauth2/register"},
+        )
+
+    async def answer(self, request: HttpRequest) -> Answer:
+        """201 with the client as it was registered (RFC 7591 section 3.2.1)."""
+        self._throttle.check(request.source_address)
+        self._check_initial_token(request)
+        await self._throttle.count(request.source_address)
+        members = _read(request)
+        for check in REGISTRATION_RULES:
+            check(members)
+        client, secret = self._make(members)
+        await self._store.save(client, lifetime_seconds=_UNUSED_LIFETIME_SECONDS)
+        await self._journal.record(
+            AuditEvent(
+                event_type="client_registered",
+                action_taken="registered",
+                outcome=Outcome.SUCCESS,
+                client_id=client.client_id,
+                source_address=request.source_address,
+                trace_id=request.trace_id,
+            )
+        )
+        return json_answer(_describe(client, secret), status=201)
+
+    def _check_initial_token(self, request: HttpRequest) -> None:
+        """RFC 7591 section 3: the initial access token is a bearer token."""
+        if self._initial_access_token is None:
+            return
+        scheme, _, given = (request.header("authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._initial_access_token):
+            raise InvalidToken("registration needs an initial access token; ask the operator of this server")
+
+    def _make(self, members: Members) -> tuple[Client, str | None]:
+        method = AuthMethod(read_text(members, "token_endpoint_auth_method") or AuthMethod.CLIENT_SECRET_BASIC)
+        client = make_self_described_client(
+            members,
+            client_id="c_" + urlsafe_b64encode(self._random_bytes(18)).decode("ascii"),
+            origin=ClientOrigin.REGISTERED,
+            auth_methods=frozenset({method}),
+            scopes=self._scopes,
+            now=self._clock(),
+        )
+        if method not in _WITH_SECRET:
+            return client, None
+        secret = self._secrets.generate()
+        return replace(client, secret=self._secrets.seal(secret)), secret
+
+
+def refuse_secret(members: Members) -> None:
+    if any(name.startswith("client_secret") for name in members):
+        raise InvalidClientMetadata("client_secret is made by the server, not sent")
+
+
+def check_method(members: Members) -> None:
+    method = read_text(members, "token_endpoint_auth_method")
+    if method is not None and method not in set(AuthMethod):
+        raise InvalidClientMetadata(f"token_endpoint_auth_method must be one of: {', '.join(AuthMethod)}")
+    if method == AuthMethod.PRIVATE_KEY_JWT and not (members.get("jwks") or members.get("jwks_uri")):
+        raise InvalidClientMetadata("private_key_jwt needs jwks or jwks_uri")
+
+
+REGISTRATION_RULES: tuple[Callable[[Members], None], ...] = (refuse_secret, check_method, refuse_unknown_values)
+
+
+def _read(request: HttpRequest) -> Members:
+    if request.media_type != "application/json":
+        raise InvalidClientMetadata("Content-Type must be application/json")
+    try:
+        members = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidClientMetadata("the body is no JSON") from error
+    if not isinstance(members, dict):
+        raise InvalidClientMetadata("the body must be a JSON object")
+    return cast("dict[str, Any]", members)
+
+
+def _describe(client: Client, secret: str | None) -> Mapping[str, Any]:
+    members: dict[str, Any] = {
+        "client_id": client.client_id,
+        "client_id_issued_at": int(client.created_at_seconds),
+        "client_name": client.name,
+        "redirect_uris": client.redirect_uris,
+        "grant_types": sorted(client.grant_types),
+        "response_types": ["code"],
+        "token_endpoint_auth_method": next(iter(client.auth_methods)),
+        "application_type": client.application_type,
+        "scope": format_scope(client.scopes),
+        "post_logout_redirect_uris": client.post_logout_redirect_uris or None,
+        "client_uri": client.client_uri,
+        "logo_uri": client.logo_uri,
+        "policy_uri": client.policy_uri,
+        "tos_uri": client.tos_uri,
+        "jwks": client.signing_keys,
+        "jwks_uri": client.signing_keys_uri,
+        "client_secret": secret,
+        "client_secret_expires_at": 0 if secret else None,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+_TEXT = {"type": "string"}
+_OPERATION: Mapping[str, Any] = {
+    "operationId": "register",
+    "summary": "Register a client (RFC 7591)",
+    "tags": ["clients"],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["redirect_uris"],
+                    "properties": {
+                        "redirect_uris": {"type": "array", "items": _TEXT, "minItems": 1},
+                        "client_name": _TEXT,
+                        "token_endpoint_auth_method": {"enum": [method.value for method in AuthMethod]},
+                        "grant_types": {"type": "array", "items": _TEXT},
+                        "response_types": {"type": "array", "items": _TEXT},
+                        "application_type": {"enum": ["web", "native"]},
+                    },
+                }
+            }
+        },
+    },
+    "responses": {"201": json_response("RFC 7591 section 3.2.1", {"type": "object"}), **ERROR_RESPONSES},
+}

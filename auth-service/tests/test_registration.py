@@ -1,0 +1,254 @@
+"""Items 116 to 124: dynamic client registration, and the registrations that real MCP clients send."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import pytest
+from running_auth import Service, StartService
+
+from auth_service.clients import metadata, registration
+
+METADATA, REDIRECT = "invalid_client_metadata", "invalid_redirect_uri"
+
+GOOD: dict[str, Any] = {
+    "client_name": "Example",
+    "redirect_uris": ["http://localhost:8787/callback"],
+    "token_endpoint_auth_method": "none",
+}
+
+CLIENTS: dict[str, dict[str, Any]] = {
+    "VS Code": {
+        "client_name": "Visual Studio Code",
+        "client_uri": "https://code.visualstudio.com",
+        "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+        "response_types": ["code"],
+        "redirect_uris": [
+            "https://insiders.vscode.dev/redirect",
+            "https://vscode.dev/redirect",
+            "http://127.0.0.1/",
+            "http://127.0.0.1:33418/",
+        ],
+        "token_endpoint_auth_method": "none",
+        "application_type": "native",
+    },
+    "Cursor": {
+        "client_name": "Cursor",
+        "redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback", "http://localhost:8787/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    },
+    "MCP Inspector": {
+        "client_name": "MCP Inspector",
+        "client_uri": "https://github.com/modelcontextprotocol/inspector",
+        "redirect_uris": ["http://localhost:6274/oauth/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+        "scope": "mcp.access offline_access",
+    },
+    "Claude Code": {
+        "client_name": "Claude Code",
+        "redirect_uris": ["http://localhost:54545/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    },
+    "FastMCP": {
+        "client_name": "FastMCP Client",
+        "redirect_uris": ["http://localhost:49152/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "scope": "mcp.access",
+        "software_id": "x",
+        "application_type": "native",
+    },
+    "ChatGPT": {
+        "client_name": "ChatGPT",
+        "redirect_uris": ["https://chatgpt.com/connector_platform_oauth_redirect"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "client_secret_basic",
+    },
+}
+
+
+def register(service: Service, members: Any, **headers: str) -> httpx2.Response:
+    address = ".".join(str(byte) for byte in secrets.token_bytes(4))
+    content = members if isinstance(members, bytes) else json.dumps(members).encode()
+    sent = {"content-type": "application/json", "x-forwarded-for": address, **headers}
+    return service.http.post("/oauth2/register", content=content, headers=sent)
+
+
+@pytest.fixture(scope="module")
+def open_to_all(start_service: StartService) -> Service:
+    return start_service(trusted_proxies="127.0.0.1")
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_known_client_registers(open_to_all: Service, name: str) -> None:
+    answer = register(open_to_all, CLIENTS[name])
+    assert answer.status_code == 201, answer.text
+    members = answer.json()
+    assert members["redirect_uris"] == CLIENTS[name]["redirect_uris"]
+    assert set(members["grant_types"]) == {"authorization_code", "refresh_token"}
+    assert members["client_id"].startswith("c_")
+    assert "mcp.access" in members["scope"].split()
+    assert answer.headers["cache-control"] == "no-store"
+
+
+WRONG: tuple[tuple[str, Any, str, str | None], ...] = (
+    ("116 not JSON", b"{", METADATA, None),
+    ("116 an array", [], METADATA, None),
+    ("116 deep JSON", b"[" * 20000, METADATA, None),
+    ("117 no redirects", {"redirect_uris": None}, REDIRECT, "check_redirects"),
+    ("117 redirects as text", {"redirect_uris": "https://a.example"}, REDIRECT, "check_redirects"),
+    *(
+        (f"118 {uri}", {"redirect_uris": [uri]}, REDIRECT, "check_redirects")
+        for uri in (
+            "http://host.example/callback",
+            "https://host.example/callback#fragment",
+            "https://*.host.example/callback",
+            "https://user@host.example/callback",
+            "https://host.example/a/../callback",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "blob:https://host.example/x",
+            "https:///callback",
+            "/callback",
+        )
+    ),
+    (
+        "119 unknown grant",
+        {"grant_types": ["authorization_code", "magic"]},
+        METADATA,
+        "refuse_unknown_values",
+    ),
+    ("119 no code grant", {"grant_types": ["client_credentials"]}, METADATA, "check_code_grant"),
+    (
+        "119 unknown response type",
+        {"response_types": ["code", "magic"]},
+        METADATA,
+        "refuse_unknown_values",
+    ),
+    ("119 no code", {"response_types": ["token"]}, METADATA, "check_response_types"),
+    ("119 unknown method", {"token_endpoint_auth_method": "magic"}, METADATA, None),
+    (
+        "119 keys missing",
+        {"token_endpoint_auth_method": "private_key_jwt"},
+        METADATA,
+        "check_method",
+    ),
+    (
+        "119 both keys",
+        {"jwks": {"keys": []}, "jwks_uri": "https://a.example/k"},
+        METADATA,
+        "check_keys",
+    ),
+    ("119 keys over http", {"jwks_uri": "http://a.example/k"}, METADATA, "check_keys"),
+    ("119 private key", {"jwks": {"keys": [{"kty": "EC", "d": "x"}]}}, METADATA, "check_keys"),
+    ("119 a secret", {"client_secret": "x"}, METADATA, "refuse_secret"),
+    ("122 21 redirects", {"redirect_uris": ["https://a.example/b"] * 21}, REDIRECT, "check_redirects"),
+)
+
+
+def members_of(changes: Any) -> Any:
+    return {**GOOD, **changes} if isinstance(changes, dict) else changes
+
+
+@pytest.mark.parametrize(("case", "changes", "error"), [row[:3] for row in WRONG], ids=[row[0] for row in WRONG])
+def test_a_wrong_registration_is_refused(open_to_all: Service, case: str, changes: Any, error: str) -> None:
+    answer = register(open_to_all, members_of(changes))
+    assert (answer.status_code, answer.json()["error"]) == (400, error), case
+
+
+PIPELINES = ((metadata, "METADATA_RULES"), (registration, "REGISTRATION_RULES"))
+
+
+@pytest.mark.parametrize("rule", [rule.__name__ for module, name in PIPELINES for rule in getattr(module, name)])
+def test_each_rule_matters(open_to_all: Service, monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    changes = next(row[1] for row in WRONG if row[3] == rule)
+    for module, name in PIPELINES:
+        monkeypatch.setattr(module, name, tuple(kept for kept in getattr(module, name) if kept.__name__ != rule))
+    assert register(open_to_all, members_of(changes)).status_code != 400
+
+
+def test_item_116_another_media_type_is_refused(open_to_all: Service) -> None:
+    answer = register(open_to_all, GOOD, **{"content-type": "text/plain"})
+    assert (answer.status_code, answer.json()["error"]) == (400, METADATA)
+
+
+def test_item_118_private_use_schemes_are_fine(open_to_all: Service) -> None:
+    assert register(open_to_all, members_of({"redirect_uris": ["com.example.app:/callback"]})).status_code == 201
+
+
+def test_item_119_unknown_members_are_ignored(open_to_all: Service) -> None:
+    assert register(open_to_all, members_of({"favourite_colour": "blue"})).status_code == 201
+
+
+def test_item_120_grants_without_refresh_token_are_accepted(open_to_all: Service) -> None:
+    answer = register(open_to_all, members_of({"grant_types": ["authorization_code"]}))
+    assert answer.json()["grant_types"] == ["authorization_code"]
+
+
+def test_item_121_a_public_client_gets_no_secret_and_a_confidential_one_does(open_to_all: Service) -> None:
+    public = register(open_to_all, GOOD).json()
+    assert "client_secret" not in public
+    confidential = register(open_to_all, members_of({"token_endpoint_auth_method": None})).json()
+    assert confidential["token_endpoint_auth_method"] == "client_secret_basic"
+    assert len(confidential["client_secret"]) == 43
+    assert confidential["client_secret_expires_at"] == 0
+
+
+def test_item_122_a_large_body_is_refused(open_to_all: Service) -> None:
+    assert register(open_to_all, {**GOOD, "client_uri": "x" * 33_000}).status_code == 413
+
+
+def test_item_123_a_flood_has_to_wait(open_to_all: Service) -> None:
+    one_address = {"x-forwarded-for": "198.51.100.7"}
+    answers = [register(open_to_all, GOOD, **one_address) for _ in range(32)]
+    assert answers[0].status_code == 201
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["retry-after"]) >= 1
+
+
+def test_item_124_the_scope_is_what_a_registered_client_may_have(open_to_all: Service) -> None:
+    answer = register(open_to_all, members_of({"scope": "mcp.audit everything"})).json()
+    assert set(answer["scope"].split()) == {
+        *("mcp.access", "mcp.decrypt"),
+        *("openid", "profile", "email", "offline_access"),
+    }
+
+
+def test_item_109_a_name_is_one_clean_line(open_to_all: Service) -> None:
+    answer = register(open_to_all, members_of({"client_name": "A\u202e B\x07   C" + "x" * 200})).json()
+    assert answer["client_name"] == "A B C" + "x" * 95
+
+
+def test_a_registered_client_may_not_act_for_itself(open_to_all: Service) -> None:
+    made = register(open_to_all, members_of({"token_endpoint_auth_method": "client_secret_post"})).json()
+    form = {"grant_type": "client_credentials", "client_id": made["client_id"], "client_secret": made["client_secret"]}
+    answer = open_to_all.http.post("/oauth2/token", data=form)
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+
+
+def test_elsewhere_registration_needs_the_initial_token(start_service: StartService, tmp_path: Any) -> None:
+    (tmp_path / "token").write_text("the initial token")
+    (tmp_path / "auth.yaml").write_text("registration: {initial_access_token_file: token}")
+    service = start_service(config=tmp_path / "auth.yaml", demo=False, issuer="https://auth.example")
+    refused = register(service, GOOD)
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_token")
+    assert refused.headers["www-authenticate"].startswith("Bearer")
+    assert register(service, GOOD, authorization="Bearer the initial token").status_code == 201
+
+
+def test_elsewhere_without_a_token_there_is_no_registration(start_service: StartService) -> None:
+    service = start_service(demo=False, issuer="https://auth.example")
+    assert register(service, GOOD).status_code == 404
+    metadata_document: Mapping[str, Any] = service.http.get("/.well-known/openid-configuration").json()
+    assert "registration_endpoint" not in metadata_document
+    assert metadata_document["client_id_metadata_document_supported"] is True
