@@ -131,9 +131,14 @@ def test_the_trail_pages_without_repeating_and_filters(world):
     assert {event["user_id"] for event in only} == {"mcp-client"}
 
 
-def test_everyones_trail_needs_the_audit_scope(world):
-    for tool in ("get_security_audit_log", "generate_security_report"):
-        assert "mcp.audit" in refused(world, tool, {"whose": "everyone"})
+@pytest.mark.parametrize("tool", ["get_security_audit_log", "generate_security_report"])
+def test_everyones_trail_is_a_step_up_and_ones_own_is_not(world, tool):
+    asked = {"name": tool, "arguments": {"whose": "everyone"}}
+    answer = world.post_mcp(world.token, "2026-07-28", "tools/call", asked)
+    assert answer.status_code == 403
+    assert 'scope="mcp.access mcp.audit"' in answer.headers["WWW-Authenticate"]
+    asked = {"name": tool, "arguments": {"whose": "mine"}}
+    assert world.post_mcp(world.token, "2026-07-28", "tools/call", asked).status_code == 200
 
 
 def test_the_report_counts_what_the_trail_holds(world):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -33,7 +33,8 @@ from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolParts, build
 from security_common import tool_policy
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import AnswerUnavailable
-from security_common.guard import Guard, GuardPolicy, ProtectedResource
+from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
+from security_common.guard.rates import RequestRates
 from security_common.journal import Journal, link_audit_log, open_journal
 from security_common.pii import PIIDetector, get_pii_detector
 from security_common.tokens import TokenVerifier, TrustedIssuer
@@ -172,7 +173,7 @@ def _audit_page_routes(core: Core) -> list[Route]:
     return page.routes()
 
 
-def _wear_guard(app: FastAPI, core: Core, tool_scopes: Mapping[str, frozenset[str]]) -> None:
+def _wear_guard(app: FastAPI, core: Core, tool_scopes: ToolScopes) -> None:
     settings = core.settings
     app.add_middleware(
         Guard,
@@ -185,7 +186,12 @@ def _wear_guard(app: FastAPI, core: Core, tool_scopes: Mapping[str, frozenset[st
         ),
         journal=core.journal,
         tool_scopes=tool_scopes,
-        policy=GuardPolicy(open_prefixes=("/audit",), trusted_proxies=settings.trusted_proxies),
+        policy=GuardPolicy(
+            open_prefixes=("/audit",),
+            allowed_origins=settings.allowed_origins,
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        rates=RequestRates(settings.requests_per_minute, redis=core.redis),
     )
 
 

@@ -105,6 +105,9 @@ class ResourceSettings(BaseSettings):
         default=(),
         description="Browser origins that may call this service, besides its own and loopback, separated by commas.",
     )
+    requests_per_minute: int = Field(
+        default=6000, ge=1, description="How many requests one caller (issuer and subject) may make in a minute."
+    )
     drain_seconds: float = Field(
         default=0.0,
         ge=0,

@@ -1,6 +1,6 @@
 """The MCP server: every tool registered, and what FastMCP does not do by itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx2
@@ -15,6 +15,7 @@ from mcp_resource_service.settings import ResourceSettings
 from mcp_resource_service.tools import demo, drill, people, sensitive, status, trail, trials
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
+from security_common.guard import ToolScopes
 from security_common.pii import PIIDetector
 
 __all__ = ["LONG_TOOLS", "ToolParts", "build_mcp"]
@@ -47,7 +48,7 @@ class ToolParts:
     uptime_seconds: Callable[[], float]
 
 
-def build_mcp(parts: ToolParts) -> tuple[FastMCP, Mapping[str, frozenset[str]]]:
+def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
     """The server with every tool that this installation offers, and the scopes that tools need on top."""
     mcp: FastMCP = FastMCP(
         "mcp-resource-service",
@@ -74,4 +75,6 @@ def build_mcp(parts: ToolParts) -> tuple[FastMCP, Mapping[str, frozenset[str]]]:
     if parts.settings.demo:
         demo.register(mcp, parts.http, parts.settings)
     # A tool that a caller may still ask the scope for stays in the lists: calling it is how the asking begins.
-    return mcp, secure_server(mcp, attainable_scopes={ACCESS_SCOPE, DECRYPT_SCOPE})
+    declared = secure_server(mcp, attainable_scopes={ACCESS_SCOPE, DECRYPT_SCOPE})
+    by_arguments = dict.fromkeys(("get_security_audit_log", "generate_security_report"), trail.scopes_of_trail_call)
+    return mcp, {**declared, **by_arguments}

@@ -1,5 +1,6 @@
 """The audit trail: one's own for everybody, everybody's for auditors, and the report computed from it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,7 +18,7 @@ from security_common.journal import Outcome, RecordedEvent
 from security_common.review import EventFilter, SecurityReport, each_event, read_events
 from security_common.tool_policy import Identifier, secure_tool
 
-__all__ = ["ScopeMissing", "register"]
+__all__ = ["ScopeMissing", "register", "scopes_of_trail_call"]
 
 PROGRESS_EVERY_EVENTS = 500
 # Stream ids are runs of digits, which look like account numbers to the detector; tokens are the same in letters.
@@ -72,6 +73,11 @@ class Report(TypedDict):
 
     markdown: str
     figures: dict[str, Any]
+
+
+def scopes_of_trail_call(arguments: Mapping[str, Any]) -> frozenset[str]:
+    """What a call of these tools needs, for the guard: everybody's trail is the auditors'."""
+    return frozenset({AUDIT_SCOPE}) if arguments.get("whose") == "everyone" else frozenset()
 
 
 def register(mcp: FastMCP, redis: Redis) -> None:

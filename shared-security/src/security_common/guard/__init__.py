@@ -15,8 +15,9 @@ metadata    the protected-resource document        asgi         the interface by
 It knows no web framework. How to wear it stands in the README of this distribution.
 """
 
+from security_common.guard.calls import ToolScopes
 from security_common.guard.guard import Guard
 from security_common.guard.policy import GuardPolicy, ProtectedResource
 from security_common.guard.rates import RequestRates
 
-__all__ = ["Guard", "GuardPolicy", "ProtectedResource", "RequestRates"]
+__all__ = ["Guard", "GuardPolicy", "ProtectedResource", "RequestRates", "ToolScopes"]

@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from security_common.guard.addresses import read_source_address
 from security_common.guard.answers import Answer, refusal_answer
 from security_common.guard.asgi import Application, Message, Receive, Scope, Send
 from security_common.guard.body import Disconnected, has_body, read_body, replaying
-from security_common.guard.calls import read_called_tools
+from security_common.guard.calls import CalledTool, ToolScopes, read_called_tools
 from security_common.guard.credentials import read_bearer_token
 from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded_headers
 from security_common.guard.metadata import MetadataDocument
@@ -57,7 +57,8 @@ class _Request:
 class Guard:
     """Protects an ASGI application: every path needs a token with the resource's scopes, unless the policy opens it.
 
-    `tool_scopes` maps an MCP tool to the scopes its calls need on top. With a journal, refusals are on record.
+    `tool_scopes` maps an MCP tool to the scopes its calls need on top, or to a function that tells them from a call's
+    arguments. With a journal, refusals are on record.
     Behind the guard, `current_caller` and `scope["security_common.caller"]` hold the `Caller`.
     """
 
@@ -68,7 +69,7 @@ class Guard:
         verifier: TokenVerifier,
         resource: ProtectedResource,
         journal: Journal | None = None,
-        tool_scopes: Mapping[str, frozenset[str]] | None = None,
+        tool_scopes: ToolScopes | None = None,
         policy: GuardPolicy | None = None,
         rates: RequestRates | None = None,
         clock: Callable[[], float] = time.time,
@@ -174,11 +175,11 @@ class Guard:
                 error.description, hint=error.hint, retry_after_seconds=error.retry_after_seconds
             ) from error
 
-    def _require_scopes(self, token: AccessToken, tools: Sequence[str]) -> None:
+    def _require_scopes(self, token: AccessToken, calls: Sequence[CalledTool]) -> None:
         # Every scope at once: a client that is told one at a time asks its user again and again.
-        needed = self._scopes.union(*(self._tool_scopes.get(name, frozenset()) for name in tools))
+        needed = self._scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
         if not needed <= token.scopes:
-            raise InsufficientScope(sorted(needed), tool_name=next(iter(tools), None))
+            raise InsufficientScope(sorted(needed), tool_name=calls[0].name if calls else None)
 
     def _require_measure(self, token: AccessToken) -> None:
         wait_seconds = self._rates.take(token.issuer, token.subject)
