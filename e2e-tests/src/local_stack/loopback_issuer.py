@@ -2,26 +2,63 @@
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from joserfc import jws
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import RSAKey
 
-__all__ = ["Answerer", "LoopbackIssuer", "http_answer", "signing_key"]
+__all__ = [
+    "Answerer",
+    "LoopbackIssuer",
+    "Signer",
+    "base64url",
+    "compact",
+    "http_answer",
+    "private_key",
+    "rs256",
+    "signing_key",
+]
 
+Signer: TypeAlias = Callable[[bytes], bytes]
 Answerer: TypeAlias = Callable[[Mapping[str, str], asyncio.StreamWriter], Awaitable[None]]
 METADATA_PATH, KEYS_PATH = "/.well-known/oauth-authorization-server", "/keys"
-ANY_HEADER = jws.JWSRegistry(algorithms=["RS256", "RS512", "PS256"], strict_check_header=False)
 
 
 @cache
 def signing_key(name: str) -> RSAKey:
     """An RSA key by name, made once a process: making one takes longer than most tests."""
     return RSAKey.generate_key(2048, parameters={"kid": name})
+
+
+def rs256(key: str) -> Signer:
+    """Signs as an honest issuer does, with a key by name."""
+    return lambda signed: private_key(key).sign(signed, PKCS1v15(), SHA256())
+
+
+def private_key(name: str) -> RSAPrivateKey:
+    """The private half of `signing_key`, for signatures that a library would not make."""
+    key = signing_key(name).private_key
+    if key is None:
+        raise ValueError(f"{name} has no private half")
+    return key
+
+
+def compact(header: bytes, payload: bytes, sign: Signer) -> str:
+    """A compact JWS of any bytes at all: a library would refuse to make most of what the tests need."""
+    signed = b".".join(map(base64url, (header, payload)))
+    return b".".join((signed, base64url(sign(signed)))).decode()
+
+
+def base64url(raw: bytes) -> bytes:
+    """Without padding (RFC 7515 section 2)."""
+    return urlsafe_b64encode(raw).rstrip(b"=")
 
 
 class LoopbackIssuer:
@@ -35,9 +72,10 @@ class LoopbackIssuer:
         self.answers: dict[str, Answerer] = {}
         self.asked: Counter[str] = Counter()
         self.cache_control = "max-age=300"
-        self._port = 0
+        self._port: int = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._asked = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Starts on a free port."""
@@ -63,6 +101,12 @@ class LoopbackIssuer:
         for task in tuple(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+
+    async def asked_for(self, path: str, times: int = 1) -> None:
+        """Until the path has been asked for so many times in all."""
+        while self.asked[path] < times:
+            self._asked.clear()
+            await self._asked.wait()
 
     def metadata(self) -> dict[str, Any]:
         """What a good issuer says of itself."""
@@ -100,7 +144,7 @@ class LoopbackIssuer:
         """A token with any payload, signed with a key by name, published or not."""
         members = {"alg": "RS256", "typ": "at+jwt", "kid": key} | dict(header or {})
         members = {name: value for name, value in members.items() if value is not None}
-        return jws.serialize_compact(members, payload, signing_key(key), registry=ANY_HEADER)
+        return compact(json.dumps(members).encode(), payload, rs256(key))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -112,6 +156,7 @@ class LoopbackIssuer:
             path = head[0].split(" ")[1]
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
             self.asked[path] += 1
+            self._asked.set()
             await self.answers.get(path, self._answer)({**headers, ":path": path}, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):

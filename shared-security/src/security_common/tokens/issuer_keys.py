@@ -22,7 +22,6 @@ from security_common.tokens.metadata import read_jwks_uri
 
 __all__ = ["IssuerKeys"]
 
-FETCH_DEADLINE_SECONDS: Final = 4.0
 OUTAGE_LIMIT_SECONDS: Final = 24 * 3600.0
 DEFAULT_MAX_AGE_SECONDS, MIN_MAX_AGE_SECONDS, MAX_MAX_AGE_SECONDS = 300.0, 60.0, 3600.0
 REFRESH_AHEAD: Final = 0.8
@@ -43,6 +42,7 @@ class IssuerKeys:
         http: httpx2.AsyncClient,
         clock: Callable[[], float],
         randomness: Callable[[], float],
+        deadline_seconds: float,
         on_drop: Callable[[str, frozenset[str]], None],
     ) -> None:
         self.issuer = issuer
@@ -50,6 +50,7 @@ class IssuerKeys:
         self._http = http
         self._clock = clock
         self._randomness = randomness
+        self._deadline_seconds = deadline_seconds
         self._on_drop = on_drop
         self._keys: dict[str, RSAKey] = {}
         self._jwks_uri: str | None = None
@@ -125,12 +126,10 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         try:
-            async with asyncio.timeout(FETCH_DEADLINE_SECONDS):
+            async with asyncio.timeout(self._deadline_seconds):
                 await self._fetch_keys()
         except TimeoutError:
-            self._note_failure(
-                IssuerUnreachable(f"{self.issuer.base_url} took longer than {FETCH_DEADLINE_SECONDS:g} s")
-            )
+            self._note_failure(IssuerUnreachable(f"{self.issuer.base_url} took over {self._deadline_seconds:g} s"))
         except SecurityError as error:
             self._note_failure(error)
         except Exception as error:

@@ -30,7 +30,8 @@ class TokenVerifier:
     """Judges access tokens of one or more issuers.
 
     `start` keeps the keys fresh in the background; without it they are fetched when first needed. `clock` gives seconds
-    since the epoch; `randomness` gives 0 to 1; `pause` waits so many seconds.
+    since the epoch; `randomness` gives 0 to 1; `pause` waits so many seconds. `fetch_deadline_seconds` bounds a whole
+    fetch, whatever the issuer does meanwhile; no request waits longer than that for keys.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class TokenVerifier:
         clock: Callable[[], float] = time.time,
         randomness: Callable[[], float] = random.random,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        fetch_deadline_seconds: float = 4.0,
     ) -> None:
         self._own_http = httpx2.AsyncClient() if http is None else None
         self._clock = clock
@@ -52,6 +54,7 @@ class TokenVerifier:
                 http=http or self._own_http or httpx2.AsyncClient(),
                 clock=clock,
                 randomness=randomness,
+                deadline_seconds=fetch_deadline_seconds,
                 on_drop=self._verified.drop,
             )
             for issuer in issuers

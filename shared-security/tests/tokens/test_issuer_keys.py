@@ -1,0 +1,336 @@
+"""Twelve situations an issuer can put us in. In every one of them a valid token must not notice."""
+
+import asyncio
+import gzip
+import json
+
+import pytest
+
+from local_stack.loopback_issuer import http_answer, signing_key
+from security_common.tokens import KeysUnavailable, TokenRejected, TrustedIssuer
+
+pytestmark = pytest.mark.anyio
+KEYS, METADATA = "/keys", "/.well-known/oauth-authorization-server"
+HOUR = 3600.0
+
+
+def saying(answer: bytes):
+    async def answerer(_headers, writer):
+        writer.write(answer)
+
+    return answerer
+
+
+async def hanging(_headers, _writer):
+    await asyncio.Event().wait()
+
+
+async def dripping(_headers, writer):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
+    while True:
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def reset(_headers, writer):
+    writer.transport.abort()
+
+
+async def test_1_an_issuer_down_at_start_heals_without_a_restart(issuer, verifier, clock):
+    await issuer.stop()
+    await verifier.start()
+    await clock.asleep()
+    assert not verifier.ready
+    with pytest.raises(KeysUnavailable) as unavailable:
+        await verifier.verify(issuer.token())
+    assert unavailable.value.retry_after_seconds > 0
+    with pytest.raises(TokenRejected):
+        await verifier.verify("no.token.this")
+    await issuer.start()
+    await clock.advance(30)
+    assert verifier.ready
+    assert verifier.problem == ""
+    await verifier.verify(issuer.token())
+
+
+async def test_2_known_keys_outlive_an_outage_of_a_day(issuer, verifier, clock):
+    await verifier.verify(issuer.token())
+    await issuer.stop()
+    await verifier.start()
+    await clock.asleep()
+    for _ in range(23):
+        await clock.advance(HOUR)
+        await verifier.verify(issuer.token(jti=str(clock())))
+    assert verifier.ready
+    assert "MCP_ISSUER" in verifier.problem
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(issuer.token(header={"kid": "new"}))
+    remembered = issuer.token(exp=clock() + 10 * HOUR)
+    await verifier.verify(remembered)
+    await clock.advance(HOUR)
+    assert not verifier.ready
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(remembered)
+
+
+async def test_3_a_flood_of_unknown_keys_costs_two_fetches(issuer, verifier):
+    await verifier.verify(issuer.token())
+    at_once = asyncio.Semaphore(32)
+
+    async def judge(number: int) -> str:
+        async with at_once:
+            with pytest.raises(TokenRejected) as rejected:
+                await verifier.verify(issuer.token(header={"kid": f"unknown-{number}"}))
+            return rejected.value.reason
+
+    assert set(await asyncio.gather(*map(judge, range(400)))) == {"unknown_key"}
+    assert issuer.asked[KEYS] <= 1 + 2
+    await verifier.verify(issuer.token(jti="another"))
+
+
+async def test_3_what_was_not_found_is_not_looked_for_again_for_a_minute(issuer, verifier, clock):
+    for seconds, fetches in ((0, 2), (31, 2), (30, 3)):
+        clock.now += seconds
+        with pytest.raises(TokenRejected):
+            await verifier.verify(issuer.token(header={"kid": "unknown"}))
+        assert issuer.asked[KEYS] == fetches
+
+
+async def test_3_the_memory_of_unknown_keys_is_bounded(issuer, verifier):
+    keys = verifier._keys[issuer.url]
+    for number in range(1100):
+        keys._remember_unknown(f"unknown-{number}")
+    assert len(keys._unknown) == 1000
+    assert "unknown-1099" in keys._unknown
+
+
+async def test_4_a_bad_signature_costs_no_fetch(issuer, verifier):
+    await verifier.verify(issuer.token())
+    asked = issuer.asked.total()
+    with pytest.raises(TokenRejected) as rejected:
+        await verifier.verify(issuer.token(key="evil", header={"kid": "first"}))
+    assert rejected.value.reason == "bad_signature"
+    assert issuer.asked.total() == asked
+
+
+async def test_5_a_new_key_is_accepted_at_first_sight(issuer, verifier):
+    await verifier.verify(issuer.token())
+    issuer.keys["second"] = signing_key("second")
+    await verifier.verify(issuer.token(key="second"))
+
+
+async def test_5_a_flood_delays_a_new_key_by_half_a_minute_at_most(issuer, verifier, clock):
+    for number in range(3):
+        with pytest.raises(TokenRejected):
+            await verifier.verify(issuer.token(header={"kid": f"unknown-{number}"}))
+    issuer.keys["second"] = signing_key("second")
+    with pytest.raises(TokenRejected):
+        await verifier.verify(issuer.token(key="second"))
+    clock.now += 30
+    await verifier.verify(issuer.token(key="second"))
+
+
+@pytest.mark.parametrize("misbehaving", [hanging, dripping])
+async def test_6_a_slow_issuer_slows_nobody_with_a_known_key(issuer, make_verifier, misbehaving):
+    verifier = make_verifier(fetch_deadline_seconds=0.2)
+    await verifier.verify(issuer.token())
+    issuer.answers[KEYS] = misbehaving
+    stranger = asyncio.create_task(verifier.verify(issuer.token(header={"kid": "unknown"})))
+    await issuer.asked_for(KEYS, 2)
+    await verifier.verify(issuer.token(jti="meanwhile"))
+    assert not stranger.done()
+    with pytest.raises(KeysUnavailable):
+        async with asyncio.timeout(5):
+            await stranger
+
+
+GOOD = json.dumps({"keys": [signing_key("first").as_dict(private=False, kid="first")]}).encode()
+RUBBISH = {
+    "HTML": saying(http_answer(b"<html>Sign in to the hotel network</html>")),
+    "404": saying(http_answer(b"", status="404 Not Found")),
+    "500": saying(http_answer(b"{}", status="500 Internal Server Error")),
+    "a list": saying(http_answer(b"[]")),
+    "keys a string": saying(http_answer(b'{"keys": "x"}')),
+    "null entries": saying(http_answer(b'{"keys": [null, 1, []]}')),
+    "empty set": saying(http_answer(b'{"keys": []}')),
+    "members twice": saying(http_answer(b'{"keys": [], ' + GOOD[1:])),
+    "50,000 deep": saying(http_answer(b"[" * 50_000)),
+    "bad UTF-8": saying(http_answer(b'{"keys": "\xff"}')),
+    "a lone surrogate": saying(http_answer(b'{"keys": ["\\ud800"]}')),
+    "30 MB": saying(http_answer(b" " * 30_000_000 + GOOD)),
+    "redirect": saying(http_answer(b"", status="302 Found", location="http://127.0.0.1:1/")),
+    "304 to no question": saying(http_answer(b"", status="304 Not Modified")),
+    "half a body": saying(http_answer(GOOD)[:-100]),
+    "no HTTP": saying(b"SSH-2.0-OpenSSH\r\n\r\n"),
+    "reset": reset,
+    "drip": dripping,
+}
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+async def test_7_rubbish_changes_nothing(issuer, make_verifier, clock, name):
+    verifier = make_verifier(fetch_deadline_seconds=0.3)
+    await verifier.start()
+    await clock.asleep()
+    issuer.answers[KEYS] = RUBBISH[name]
+    await clock.advance(300)
+    assert verifier.problem
+    assert verifier.ready
+    await verifier.verify(issuer.token())
+    del issuer.answers[KEYS]
+    await clock.advance(30)
+    assert verifier.problem == ""
+
+
+async def test_7_a_bomb_is_not_unpacked(issuer, verifier, clock):
+    await verifier.start()
+    await clock.asleep()
+    bomb = gzip.compress(b" " * 200_000_000, compresslevel=1)
+    issuer.answers[KEYS] = saying(http_answer(bomb[:60_000], content_encoding="gzip"))
+    await clock.advance(300)
+    assert "encoding" in verifier.problem
+    await verifier.verify(issuer.token())
+
+
+async def test_8_odd_keys_are_passed_over_one_by_one(issuer, verifier):
+    good = signing_key("first").as_dict(private=False, kid="first")
+    odd = [
+        {"kty": "oct", "kid": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"},
+        good | {"kid": "enc", "use": "enc"},
+        good | {"kid": "rs512", "alg": "RS512"},
+        good | {"kid": "broken", "n": "!!!"},
+        good | {"kid": "short", "n": "AQAB"},
+        good | {"kid": "number", "n": 5},
+        good | {"kid": "signs-only", "key_ops": ["sign"]},
+        good | {"kid": 7},
+        {"kty": "new", "kid": "new"},
+        {},
+    ]
+    body = json.dumps({"keys": [*odd, good]}).encode()
+    issuer.answers[KEYS] = saying(http_answer(body))
+    await verifier.verify(issuer.token())
+    for jwk in odd:
+        with pytest.raises(TokenRejected):
+            await verifier.verify(issuer.token(header={"kid": jwk.get("kid")}))
+
+
+async def test_9_a_cold_herd_makes_one_fetch(issuer, verifier):
+    released = asyncio.Event()
+
+    async def held(_headers, writer):
+        await released.wait()
+        writer.write(http_answer(json.dumps(issuer.jwks()).encode()))
+
+    issuer.answers[KEYS] = held
+    herd = [asyncio.create_task(verifier.verify(issuer.token(jti=str(number)))) for number in range(60)]
+    await issuer.asked_for(KEYS)
+    released.set()
+    assert len(await asyncio.gather(*herd)) == 60
+    assert issuer.asked[KEYS] == 1
+
+
+async def test_11_a_removed_key_takes_its_remembered_tokens_along(issuer, verifier, clock):
+    issuer.keys["second"] = signing_key("second")
+    await verifier.start()
+    await clock.asleep()
+    leaving, staying = issuer.token(key="second"), issuer.token()
+    await verifier.verify(leaving)
+    remembered = await verifier.verify(staying)
+    del issuer.keys["second"]
+    await clock.advance(300)
+    with pytest.raises(TokenRejected):
+        await verifier.verify(leaving)
+    assert await verifier.verify(staying) is remembered
+
+
+async def test_11_a_key_replaced_under_its_id_counts_as_removed(issuer, verifier, clock):
+    await verifier.start()
+    await clock.asleep()
+    token = issuer.token()
+    await verifier.verify(token)
+    issuer.keys["first"] = signing_key("other")
+    await clock.advance(300)
+    with pytest.raises(TokenRejected) as rejected:
+        await verifier.verify(token)
+    assert rejected.value.reason == "bad_signature"
+
+
+async def test_12_stopping_does_not_wait_for_the_issuer(issuer, verifier):
+    issuer.answers[METADATA] = hanging
+    await verifier.start()
+    await issuer.asked_for(METADATA)
+    async with asyncio.timeout(2):
+        await verifier.stop()
+
+
+async def test_keys_are_fetched_ahead_of_expiry_without_a_request(issuer, verifier, clock):
+    issuer.cache_control = "public, max-age=1000"
+    await verifier.start()
+    await clock.asleep()
+    await clock.advance(719)
+    assert issuer.asked[KEYS] == 1
+    await clock.advance(2)
+    assert issuer.asked[KEYS] == 2
+
+
+@pytest.mark.parametrize(("max_age", "waits"), [("0", 43), ("999999", 2592), ("x", 216)])
+async def test_what_the_issuer_says_of_keeping_is_kept_within_bounds(issuer, verifier, clock, max_age, waits):
+    issuer.cache_control = f"max-age={max_age}"
+    await verifier.start()
+    await clock.asleep()
+    await clock.advance(waits - 1)
+    assert issuer.asked[KEYS] == 1
+    await clock.advance(2)
+    assert issuer.asked[KEYS] == 2
+
+
+async def test_an_unchanged_set_costs_no_body(issuer, verifier, clock):
+    asked = []
+
+    async def with_etag(headers, writer):
+        asked.append(headers.get("if-none-match"))
+        if headers.get("if-none-match") == '"v1"':
+            writer.write(http_answer(b"", status="304 Not Modified"))
+        else:
+            writer.write(http_answer(json.dumps(issuer.jwks()).encode(), etag='"v1"'))
+
+    issuer.answers[KEYS] = with_etag
+    await verifier.start()
+    await clock.asleep()
+    await clock.advance(300)
+    assert asked == [None, '"v1"']
+    assert verifier.problem == ""
+    await verifier.verify(issuer.token())
+
+
+async def test_the_back_channel_replaces_the_public_name(issuer, make_verifier):
+    public = "http://localhost:1"
+    issuer.answers[METADATA] = saying(
+        http_answer(json.dumps({"issuer": public, "jwks_uri": f"{public}{KEYS}"}).encode())
+    )
+    verifier = make_verifier(TrustedIssuer(public, issuer.audience, internal_url=issuer.url))
+    await verifier.verify(issuer.token(iss=public))
+
+
+async def test_keys_elsewhere_without_https_are_not_fetched(issuer, verifier):
+    elsewhere = issuer.metadata() | {"jwks_uri": "http://localhost:1/keys"}
+    issuer.answers[METADATA] = saying(http_answer(json.dumps(elsewhere).encode()))
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(issuer.token())
+    assert "https" in verifier.problem
+
+
+async def test_an_issuer_with_a_path_is_found_where_keycloak_answers(issuer, make_verifier):
+    realm = f"{issuer.url}/realms/one"
+    document = issuer.metadata() | {"issuer": realm}
+    issuer.answers["/realms/one/.well-known/openid-configuration"] = saying(http_answer(json.dumps(document).encode()))
+    verifier = make_verifier(TrustedIssuer(realm, issuer.audience, token_types=("JWT",)))
+    await verifier.verify(issuer.token(iss=realm, header={"typ": "JWT"}))
+
+
+async def test_a_clock_set_back_does_not_wait_for_yesterday(issuer, verifier, clock):
+    await verifier.verify(issuer.token())
+    clock.now -= 24 * HOUR
+    issuer.keys["second"] = signing_key("second")
+    await verifier.verify(issuer.token(key="second"))
