@@ -1,15 +1,26 @@
-"""One stack for the whole session, real processes on ports that were free; or the one that the environment names."""
+"""One stack for the whole session: real processes on ports that were free, or with `--compose` real containers."""
 
-import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import pytest
+import yaml
 
+from local_stack.compose import Compose
+from local_stack.ports import free_ports
 from local_stack.stack import start_stack
 from local_stack.story import World
+
+# Who works at the company whose day a test plays, and what they may ask for.
+EMPLOYEES = {
+    "support-agent": ["mcp.access", "mcp.decrypt"],
+    "claims-agent": ["mcp.access", "mcp.decrypt"],
+    "night-batch": ["mcp.access"],
+    "auditor": ["mcp.access", "mcp.audit"],
+}
 
 
 @dataclass(frozen=True)
@@ -20,22 +31,72 @@ class Addresses:
     mcp_url: str
 
 
+@dataclass(frozen=True)
+class Company:
+    """A declaration with secrets of its own, made for this session."""
+
+    folder: Path
+    secrets: dict[str, str]
+
+    @property
+    def declaration(self) -> Path:
+        return self.folder / "auth.yaml"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--compose", action="store_true", help="play the story against `docker compose up`")
+
+
 @pytest.fixture(scope="session")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
-    """STORY_AUTH_URL and STORY_MCP_URL point the same tests at compose, or at any other place."""
-    if "STORY_AUTH_URL" in os.environ:
-        yield Addresses(os.environ["STORY_AUTH_URL"], os.environ["STORY_MCP_URL"])
+def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    company = Company(tmp_path_factory.mktemp("company"), {name: secrets.token_urlsafe(32) for name in EMPLOYEES})
+    clients = [{"client_id": name, "secret_file": name, "scopes": scopes} for name, scopes in EMPLOYEES.items()]
+    company.declaration.write_text(yaml.safe_dump({"clients": clients}))
+    for name, secret in company.secrets.items():
+        (company.folder / name).write_text(secret)
+    company.folder.chmod(0o755)  # in a container another user reads it
+    return company
+
+
+@pytest.fixture(scope="session")
+def compose(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    """Containers with the company's declaration beside what compose.yaml has."""
+    override = tmp_path_factory.mktemp("compose") / "company.yaml"
+    declared = {"environment": {"AUTH_CONFIG": "/etc/auth.yaml.d/auth.yaml"}}
+    declared["volumes"] = [f"{company.folder}:/etc/auth.yaml.d:ro"]
+    override.write_text(yaml.safe_dump({"services": {"auth-service": declared}}))
+    composed = Compose(*free_ports(2), overrides=[override])
+    try:
+        composed("up", "--build", "--wait")
+        yield composed
+    finally:
+        composed("down", "--volumes", "--timeout", "5")
+
+
+@pytest.fixture(scope="session")
+def addresses(
+    request: pytest.FixtureRequest, company: Company, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Addresses]:
+    if request.config.getoption("--compose"):
+        composed: Compose = request.getfixturevalue("compose")
+        yield Addresses(composed.auth_url, composed.mcp_url)
         return
-    with start_stack(tmp_path_factory.mktemp("stack")) as stack:
+    with start_stack(tmp_path_factory.mktemp("stack"), overrides={"AUTH_CONFIG": str(company.declaration)}) as stack:
         yield Addresses(stack.auth_url, stack.mcp_url)
 
 
 @pytest.fixture(scope="session")
-def world(addresses: Addresses) -> Iterator[World]:
-    with httpx2.Client(timeout=20) as http:
-        yield World(addresses.auth_url, addresses.mcp_url, http)
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(timeout=20) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
-def repository() -> Path:
-    return Path(__file__).resolve().parents[2]
+def world(addresses: Addresses, http: httpx2.Client) -> World:
+    return World(addresses.auth_url, addresses.mcp_url, http)
+
+
+@pytest.fixture
+def employee(company: Company, world: World) -> Callable[[str], World]:
+    """Somebody of the company, by the name of their client."""
+    return lambda name: World(world.auth_url, world.mcp_url, world.http, (name, company.secrets[name]))

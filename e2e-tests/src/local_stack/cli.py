@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx2
 from cyclopts import App
 
+from local_stack.errors import StackError
 from local_stack.ports import StackPorts
 from local_stack.stack import Stack
-from local_stack.story import DemoClient, tell_story
+from local_stack.story import MachineClient, tell_story
 from local_stack.supervisor import exclusive, supervise
 from security_common.errors import SecurityError
 
@@ -42,7 +43,7 @@ def demo() -> None:
 def token(*, scope: str = "mcp.access") -> None:
     """Print an access token of the demo client."""
     with httpx2.Client(timeout=10) as http:
-        print(DemoClient(_running_stack().auth_url, http).token(scope))
+        print(MachineClient(_running_stack().auth_url, http).token(scope))
 
 
 @app.command
@@ -54,8 +55,14 @@ def reset() -> None:
 
 
 def _running_stack() -> Stack:
-    """Where the stack is, when it runs: the ports say it, for compose as well."""
-    return Stack(StackPorts.from_environment(), STATE.absolute())
+    """Where the stack is: the ports say it, for compose as well. Raises `StackError` when nothing listens there."""
+    stack = Stack(StackPorts.from_environment(), STATE.absolute())
+    for url in (stack.auth_url, stack.mcp_url):
+        try:
+            httpx2.get(f"{url}/livez", timeout=10)
+        except httpx2.ConnectError as error:
+            raise StackError(f"nothing answers at {url}", hint="start it first: make run") from error
+    return stack
 
 
 def main() -> None:

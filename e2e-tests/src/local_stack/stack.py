@@ -90,13 +90,17 @@ class Stack:
             server = RedisServer(self.state / REDIS, self.ports.redis, self.secrets / REDIS / "users.acl")
             self.children[name] = server.start()
             return
-        settings = self._auth_settings() if name == AUTH else self._mcp_settings()
         self.children[name] = Child(
             name,
             [str(Path(sys.executable).with_name(name)), "serve"],
-            environment={**_inherited(), **settings, **self.overrides},
+            environment=self.environment(name),
             log=self.state / "logs" / f"{name}.log",
         )
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What a service runs with; its other commands (`auth-service client create`) need the same."""
+        settings = self._auth_settings() if name == AUTH else self._mcp_settings()
+        return {**_inherited(), **settings, **self.overrides}
 
     def wait_until_ready(self, name: str) -> None:
         """Polls /readyz. Raises `StackError` when the service ends or is not ready in time."""

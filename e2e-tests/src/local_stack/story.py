@@ -14,7 +14,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-__all__ = ["STEPS", "DemoClient", "StepResult", "World", "tell_story"]
+__all__ = ["PERSON", "STEPS", "MachineClient", "StepResult", "World", "tell_story"]
 
 CLIENT_ID, CLIENT_SECRET = "mcp-client", "secret"  # the demo client, which exists on loopback only
 GREETING = "MCP OAuth2 데모에서 안녕하세요!"
@@ -30,16 +30,20 @@ class StepResult:
     detail: str = ""
 
 
-class DemoClient:
-    """The demo client at the token endpoint."""
+class MachineClient:
+    """A client that acts for itself, at the token endpoint; by default the demo's."""
 
-    def __init__(self, auth_url: str, http: httpx2.Client) -> None:
+    def __init__(
+        self, auth_url: str, http: httpx2.Client, credentials: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET)
+    ) -> None:
         self._endpoint = f"{auth_url}/oauth2/token"
         self._http = http
+        self._credentials = credentials
 
     def ask(self, **changes: str) -> httpx2.Response:
         """A token request as the README has it, with changes."""
-        form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        client_id, secret = self._credentials
+        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
         return self._http.post(self._endpoint, data={**form, "scope": "mcp.access", **changes})
 
     def token(self, scope: str = "mcp.access") -> str:
@@ -48,16 +52,17 @@ class DemoClient:
 
 @dataclass
 class World:
-    """The addresses, a connection, and what earlier steps have got."""
+    """The addresses, a connection, who is calling, and what earlier steps have got."""
 
     auth_url: str
     mcp_url: str
     http: httpx2.Client
+    credentials: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET)
     seen: dict[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
-    def client(self) -> DemoClient:
-        return DemoClient(self.auth_url, self.http)
+    def client(self) -> MachineClient:
+        return MachineClient(self.auth_url, self.http, self.credentials)
 
     @cached_property
     def token(self) -> str:

@@ -1,0 +1,49 @@
+"""The project's own compose.yaml on a Docker engine, under a project name and on ports of its own."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from local_stack.errors import StackError
+
+__all__ = ["Compose"]
+
+_ROOT = Path(__file__).resolve().parents[3]
+_PROJECT = "mcp-oauth2-test"
+
+
+class Compose:
+    """`docker compose` for tests: call it with the arguments. `overrides` are more compose files, on top."""
+
+    def __init__(self, auth_port: int, mcp_port: int, overrides: Sequence[Path] = ()) -> None:
+        self.auth_url, self.mcp_url = f"http://localhost:{auth_port}", f"http://localhost:{mcp_port}"
+        files = [part for file in (_ROOT / "compose.yaml", *overrides) for part in ("--file", str(file))]
+        self._command = ["docker", "compose", "--project-name", _PROJECT, *files]
+        self._environment = {**os.environ, "AUTH_PORT": str(auth_port), "MCP_PORT": str(mcp_port)}
+
+    def __call__(self, *arguments: str) -> str:
+        """Runs it and returns its output. Raises `StackError` with the end of the containers' logs."""
+        done = self._run(*arguments)
+        if done.returncode:
+            logs = self._run("logs", "--tail", "20").stdout
+            raise StackError(f"docker compose {' '.join(arguments)} failed", hint=f"{done.stderr[-4000:]}\n{logs}")
+        return done.stdout
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine says of a service's container."""
+        container = self("ps", "--all", "--quiet", service).strip()
+        shown = subprocess.run(["docker", "inspect", container], capture_output=True, text=True, check=True)
+        return json.loads(shown.stdout)[0]
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._command, *arguments],
+            cwd=_ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )

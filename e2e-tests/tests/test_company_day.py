@@ -1,0 +1,74 @@
+"""A company's day: agents store, look up and are refused, and in the evening an auditor reads what happened."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from fastmcp.exceptions import ToolError
+
+from local_stack.story import World
+
+pytestmark = pytest.mark.story
+
+CUSTOMERS = {
+    "홍길동": "고객 홍길동님, hong@example.com, 010-1234-5678, 환불 요청",
+    "김영희": "고객 김영희님, 주민등록번호 880101-1234568, 주소 변경",
+    "John Smith": "customer John Smith, john.smith@example.com, card 4111 1111 1111 1111",
+}
+VALUES = ["hong@example.com", "010-1234-5678", "880101-1234568", "john.smith@example.com", "4111 1111 1111 1111"]
+
+
+def test_a_day_at_the_company(employee: Callable[[str], World], world: World) -> None:
+    morning = datetime.now(UTC).isoformat()
+    agent, colleague, batch = employee("support-agent"), employee("claims-agent"), employee("night-batch")
+
+    # Cases come in and are stored; no answer repeats what was stored.
+    records: dict[str, str] = {}
+    for name, case in CUSTOMERS.items():
+        stored = agent.call("store_sensitive_data", {"data": case, "field": "support_case"})
+        assert not [value for value in VALUES if value in json.dumps(stored, ensure_ascii=False)]
+        records[name] = stored["record_id"]
+
+    # Looking a person up shows as much as the task needs.
+    person = agent.call("get_user_info", {"person_id": "p_hong"})
+    assert (person["email"], person["phone"]) == ("h***@example.com", "010-****-5678")
+
+    # One's own case is there in clear for who may decrypt; to a colleague it does not exist.
+    reading = {"record_id": records["홍길동"]}
+    assert agent.call("read_sensitive_data", reading, scope="mcp.access mcp.decrypt")["data"] == CUSTOMERS["홍길동"]
+    with pytest.raises(ToolError, match="not_found"):
+        colleague.call("read_sensitive_data", reading, scope="mcp.access mcp.decrypt")
+
+    # The batch job may not decrypt at all, and its orders must not name people.
+    assert batch.client.ask(scope="mcp.decrypt").json()["error"] == "invalid_scope"
+    refused = batch.post_mcp(
+        batch.token, "2026-07-28", "tools/call", {"name": "read_sensitive_data", "arguments": reading}
+    )
+    assert refused.status_code == 403
+    with pytest.raises(ToolError, match="operation_data"):
+        batch.call("high_security_operation", {"operation_data": f"purge {CUSTOMERS['John Smith']}"})
+    assert batch.call("high_security_operation", {"operation_data": "purge p_hong"})["status"] == "accepted"
+
+    # Strangers stay outside, and an agent reads nobody else's trail.
+    assert world.get("/hello").status_code == 401
+    assert batch.client.ask(client_secret="guessed").status_code == 401
+    with pytest.raises(ToolError, match=r"mcp\.audit"):
+        agent.call("get_security_audit_log", {"whose": "everyone"})
+
+    # In the evening the auditor reads the report and the trail behind it.
+    auditor = employee("auditor")
+    scope = "mcp.access mcp.audit"
+    everyone = {"whose": "everyone", "since": morning}
+    report = auditor.call("generate_security_report", everyone, scope=scope)
+    figures = report["figures"]
+    assert figures["by_tool"]["store_sensitive_data"] >= len(CUSTOMERS)
+    assert figures["by_outcome"]["refused"] >= 3
+    assert "store_sensitive_data" in report["markdown"]
+    trail = auditor.call("get_security_audit_log", {**everyone, "limit": 200}, scope=scope)["events"]
+    seen = {(event["client_id"], event["tool_name"], event["outcome"]) for event in trail}
+    assert ("support-agent", "store_sensitive_data", "success") in seen
+    assert ("claims-agent", "read_sensitive_data", "failure") in seen
+    assert ("night-batch", "high_security_operation", "refused") in seen
+    whole = json.dumps([report, trail], ensure_ascii=False)
+    assert not [value for value in [*VALUES, "eyJ", "guessed"] if value in whole]
