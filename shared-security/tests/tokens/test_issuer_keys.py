@@ -334,3 +334,11 @@ async def test_a_clock_set_back_does_not_wait_for_yesterday(issuer, verifier, cl
     clock.now -= 24 * HOUR
     issuer.keys["second"] = signing_key("second")
     await verifier.verify(issuer.token(key="second"))
+
+
+async def test_without_start_keys_are_renewed_as_requests_come(issuer, verifier, clock):
+    token = issuer.token()
+    await verifier.verify(token)
+    clock.now += 300
+    await verifier.verify(token)
+    await issuer.asked_for(KEYS, 2)

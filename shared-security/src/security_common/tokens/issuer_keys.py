@@ -56,7 +56,7 @@ class IssuerKeys:
         self._jwks_uri: str | None = None
         self._etag: str | None = None
         self._fetched_at = 0.0
-        self._refresh_in_seconds = 0.0
+        self._due_at = 0.0
         self._failures = 0
         self._flight: asyncio.Task[None] | None = None
         self._budget = Budget(burst=UNKNOWN_KEY_BURST, refill_seconds=UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
@@ -75,10 +75,14 @@ class IssuerKeys:
     @property
     def wait_seconds(self) -> float:
         """How long to wait before the next refresh: ahead of expiry, or growing while the issuer fails."""
-        if self._failures:
-            backoff = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
-            return backoff * (0.5 + self._randomness() / 2)
-        return self._refresh_in_seconds
+        wait = self._due_at - self._clock()
+        # A clock that was set back must not put the next look off until it has caught up.
+        return max(0.0, wait) if wait <= MAX_MAX_AGE_SECONDS else 0.0
+
+    def begin_refresh_if_due(self) -> None:
+        """For those who never call `TokenVerifier.start`; the request that finds the keys due does not wait."""
+        if self._keys and self.wait_seconds == 0 and not self._under_way:
+            self._begin_refresh()
 
     async def find(self, key_id: str) -> RSAKey:
         """The key.
@@ -88,6 +92,7 @@ class IssuerKeys:
             KeysUnavailable: there are no keys, or they cannot be asked about this one.
 
         """
+        self.begin_refresh_if_due()
         if not self.usable:
             await self._refresh_on_demand()
             if not self.usable:
@@ -106,9 +111,8 @@ class IssuerKeys:
 
     async def refresh(self) -> None:
         """Fetches the keys, or joins the fetch under way. Never raises: `problem` tells how it went."""
-        if self._flight is None or self._flight.done():
-            self._flight = asyncio.create_task(self._fetch(), name="issuer-keys")
-        await asyncio.shield(self._flight)
+        flight = self._flight if self._flight is not None and self._under_way else self._begin_refresh()
+        await asyncio.shield(flight)
 
     async def close(self) -> None:
         """Ends a fetch under way."""
@@ -118,11 +122,18 @@ class IssuerKeys:
 
     async def _refresh_on_demand(self) -> bool:
         """Whether a fetch was made or joined: what strangers can cause is bounded."""
-        under_way = self._flight is not None and not self._flight.done()
-        if not under_way and not self._budget.take():
+        if not self._under_way and not self._budget.take():
             return False
         await self.refresh()
         return True
+
+    @property
+    def _under_way(self) -> bool:
+        return self._flight is not None and not self._flight.done()
+
+    def _begin_refresh(self) -> asyncio.Task[None]:
+        self._flight = asyncio.create_task(self._fetch(), name="issuer-keys")
+        return self._flight
 
     async def _fetch(self) -> None:
         try:
@@ -155,7 +166,7 @@ class IssuerKeys:
         max_age = DEFAULT_MAX_AGE_SECONDS if document.max_age_seconds is None else document.max_age_seconds
         kept = min(max(max_age, MIN_MAX_AGE_SECONDS), MAX_MAX_AGE_SECONDS)
         # Up to a tenth earlier, so that replicas started together do not ask together.
-        self._refresh_in_seconds = kept * REFRESH_AHEAD * (1 - self._randomness() / 10)
+        self._due_at = self._fetched_at + kept * REFRESH_AHEAD * (1 - self._randomness() / 10)
 
     def _replace(self, keys: dict[str, RSAKey]) -> None:
         dropped = frozenset(
@@ -175,6 +186,8 @@ class IssuerKeys:
             logger.warning("%s: %s", error.error, problem)
         self.problem = problem
         self._failures += 1
+        backoff = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
+        self._due_at = self._clock() + backoff * (0.5 + self._randomness() / 2)
         # The keys may have moved: ask the metadata again.
         self._jwks_uri = self._etag = None
 

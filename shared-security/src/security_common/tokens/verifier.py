@@ -107,11 +107,9 @@ class TokenVerifier:
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
         digest = sha256(token.encode()).digest()
-        known = self._verified.get(digest)
-        if known is not None and self._keys[known.issuer].usable:
-            if self._clock() < known.expires_at_seconds + LEEWAY_SECONDS:
-                return known
-            self._verified.forget(digest)
+        known = self._recall(digest)
+        if known is not None:
+            return known
         unverified = read_structure(token)
         keys = self._keys_of(unverified)
         for check in HEADER_RULES:
@@ -123,6 +121,18 @@ class TokenVerifier:
         verified = read_access_token(unverified)
         self._verified.put(digest, verified)
         return verified
+
+    def _recall(self, digest: bytes) -> AccessToken | None:
+        """A token judged before that still is what it was: not expired, its issuer's keys still trusted."""
+        known = self._verified.get(digest)
+        if known is None:
+            return None
+        keys = self._keys[known.issuer]
+        keys.begin_refresh_if_due()
+        if self._clock() >= known.expires_at_seconds + LEEWAY_SECONDS:
+            self._verified.forget(digest)
+            return None
+        return known if keys.usable else None
 
     def _keys_of(self, token: UnverifiedToken) -> IssuerKeys:
         issuer = token.claims.get("iss")
