@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from mcp_resource_service.audit_page.charts import draw
-from mcp_resource_service.audit_page.exports import FORMATS
+from mcp_resource_service.audit_page.exports import MEDIA_TYPES, write_lines
 from mcp_resource_service.audit_page.figures import count_figures
 from mcp_resource_service.audit_page.query import PERIODS, parse_view
 from mcp_resource_service.audit_page.rendering import SECURITY_HEADERS, Rendering
@@ -118,7 +118,7 @@ class AuditPage:
             ],
             truncated=charted.next_token is not None,
             page=listed,
-            state=await read_state(self._redis, charted.events, writable=self._journal.writable),
+            state=await read_state(self._redis, writable=self._journal.writable),
         )
 
     async def _show_event(self, request: Request) -> Response:
@@ -139,17 +139,15 @@ class AuditPage:
         async with request.form(max_files=0, max_fields=4) as form:
             reason, form_name = str(form.get("reason", "")).strip(), str(form.get("format", ""))
         view, now = parse_view(request), self._now()
-        if not reason or form_name not in FORMATS:
+        if not reason or form_name not in MEDIA_TYPES:
             return self._rendering.message(view, "reason_missing", status=400)
         await self._record(
             request, auditor, f"exported_{form_name}", task="download", reason=self._detector.mask_text(reason)
         )
-        write, media_type = FORMATS[form_name]
-        name = f"audit-{now:%Y%m%dT%H%M%SZ}.{form_name}"
         return StreamingResponse(
-            write(each_event(self._redis, view.criteria(now))),
-            media_type=media_type,
-            headers=SECURITY_HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'},
+            write_lines(form_name, each_event(self._redis, view.criteria(now))),
+            media_type=MEDIA_TYPES[form_name],
+            headers={"Content-Disposition": f'attachment; filename="audit-{now:%Y%m%dT%H%M%SZ}.{form_name}"'},
         )
 
     async def _find(self, cursor: str) -> RecordedEvent:

@@ -36,11 +36,6 @@ class View:
     user_id: str = ""
     after: str = ""
 
-    @property
-    def filtered(self) -> bool:
-        """Whether some events of the period are left out."""
-        return any((self.event_type, self.tool_name, self.outcome, self.client_id, self.user_id))
-
     def criteria(self, now: datetime) -> EventFilter:
         """The same as a filter of the trail."""
         return EventFilter(

@@ -1,0 +1,185 @@
+"""The audit page: who gets in, what it shows, and that looking and taking away are on the trail."""
+
+import asyncio
+import csv
+import io
+import json
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+
+from mcp_resource_service.audit_page import Sessions
+
+AUDITOR = "u_auditor"
+
+
+@pytest.fixture
+def session(stack):
+    """The name of a signed-in auditor's session, made where the service looks for it."""
+
+    async def begin():
+        password, key = stack.redis_password("mcp"), (stack.secrets / "mcp" / "cookie_key").read_bytes().strip()
+        async with Redis.from_url(stack.redis_url("mcp"), password=password, decode_responses=True) as redis:
+            auditor = {"issuer": stack.issuer, "subject": AUDITOR, "expires_at_seconds": time.time() + 600}
+            return await Sessions(redis, key, secure=False).begin({"auditor": auditor}, lifetime_seconds=600)
+
+    return asyncio.run(begin()).name
+
+
+@pytest.fixture
+def page(stack, session):
+    with httpx2.Client(base_url=stack.mcp_url, cookies={"mcp_audit": session}, timeout=20) as http:
+        yield http
+
+
+@pytest.fixture
+def stranger(stack):
+    with httpx2.Client(base_url=stack.mcp_url, timeout=20) as http:
+        yield http
+
+
+def page_events(page, action):
+    """What the trail has of one action on the audit page, oldest first; waits until it has some."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        rows = csv_rows(page, "/audit/export?period=1h&event_type=audit_page")
+        if found := [row for row in rows if row["action_taken"] == action]:
+            return found
+    raise AssertionError(f"{action} is not on the trail")
+
+
+def csv_rows(page, path):
+    origin = str(page.base_url).rstrip("/")
+    answer = page.post(path, data={"reason": "monthly review", "format": "csv"}, headers={"Origin": origin})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+
+
+def test_a_stranger_is_sent_to_sign_in_with_pkce_and_the_audit_scope(stranger, stack):
+    assert stranger.get("/audit").headers["location"].startswith("/audit/sign-in")
+    redirect = stranger.get("/audit/sign-in?language=ko")
+    assert redirect.status_code == 302
+    target = urlsplit(redirect.headers["location"])
+    assert f"{target.scheme}://{target.netloc}" == stack.issuer
+    asked = {name: values[0] for name, values in parse_qs(target.query).items()}
+    assert asked["client_id"] == "audit-page"
+    assert asked["redirect_uri"] == f"{stack.mcp_url}/audit/callback"
+    assert (asked["code_challenge_method"], asked["resource"]) == ("S256", f"{stack.mcp_url}/mcp")
+    assert set(asked["scope"].split()) == {"mcp.access", "mcp.audit"}
+    assert asked["state"]
+    cookie = redirect.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["code=x&state=forged", "error=access_denied&state=any", "code=x&state=any&iss=http://evil.example", ""],
+)
+def test_a_callback_nobody_waits_for_signs_nobody_in(stranger, query):
+    stranger.get("/audit/sign-in")
+    answer = stranger.get(f"/audit/callback?{query}", headers={"Accept-Language": "ko"})
+    assert answer.status_code == 403
+    assert "로그인하지 못했습니다" in answer.text
+    assert stranger.get("/audit").status_code == 303
+
+
+def test_a_bearer_token_is_no_session(world):
+    assert world.get("/audit", world.token).status_code == 303
+
+
+@pytest.mark.parametrize(("language", "word"), [("ko", "감사 기록"), ("en", "Audit trail")])
+def test_it_shows_charts_table_and_state_in_both_languages(page, world, language, word):
+    world.call("get_user_info", {"person_id": "p_hong"})
+    html = page.get("/audit", headers={"Accept-Language": f"{language}-KR,fr;q=0.5"}).text
+    assert f'<html lang="{language}">' in html
+    assert word in html
+    assert html.count("<figure") == 4
+    assert "get_user_info" in html
+    assert '<rect class="tone-0"' in html
+    assert "mcp-resource-service</td>" in html
+    assert "auth-service</td>" in html
+
+
+def test_nothing_in_it_runs_and_nothing_may_embed_it(page):
+    answer = page.get("/audit")
+    assert "<script" not in answer.text
+    assert " style=" not in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src" not in policy
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_filters_narrow_and_links_keep_them(page, world):
+    world.call("get_user_info", {"person_id": "p_hong"})
+    world.call("get_server_status", {})
+    html = page.get("/audit?tool_name=get_user_info&period=1h&outcome=nonsense").text
+    table = html.split("<tbody>")[1].split("</tbody>")[0]
+    assert "get_user_info" in table
+    assert "get_server_status" not in table
+    assert "tool_name=get_user_info&amp;" in html or "tool_name=get_user_info" in html
+
+
+def test_what_callers_chose_is_text_and_never_markup(page, stranger):
+    html = page.get("/audit?client_id=%3Cscript%3Ealert(1)%3C/script%3E&tool_name=%22%3E%3Cimg%3E").text
+    assert "<script" not in html
+    assert "<img" not in html
+
+
+def test_an_event_shows_everything_that_is_recorded_about_it(page, world):
+    world.call("get_user_info", {"person_id": "p_hong"})
+    html = page.get("/audit?tool_name=get_user_info").text
+    link = re.search(r'href="(/audit/events/[^"]+)"', html).group(1).replace("&amp;", "&")
+    detail = page.get(link).text
+    for name in ("seq", "prev", "hash", "journal_id", "subject_reference", "source_address"):
+        assert f"<dt>{name}</dt>" in detail
+    assert "p_hong" not in detail
+    assert page.get("/audit/events/1-1").status_code == 404
+    assert page.get("/audit/events/x").status_code == 404
+
+
+def test_a_download_needs_a_reason_and_is_on_the_trail_with_it(page):
+    origin = str(page.base_url).rstrip("/")
+    bare = page.post("/audit/export", data={"format": "csv"}, headers={"Origin": origin})
+    assert bare.status_code == 400
+    rows = csv_rows(page, "/audit/export?period=1h")
+    assert {"timestamp", "tool_name", "user_id", "hash"} <= set(rows[0])
+    exported = page_events(page, "exported_csv")[-1]
+    assert exported["reason"] == "monthly review"
+    assert (exported["user_id"], exported["task"]) == (AUDITOR, "download")
+
+
+def test_a_reason_is_recorded_without_the_personal_data_in_it(page):
+    origin = str(page.base_url).rstrip("/")
+    form = {"reason": "asked by hong@example.com", "format": "jsonl"}
+    answer = page.post("/audit/export?period=1h", data=form, headers={"Origin": origin})
+    assert answer.headers["content-type"] == "application/jsonl"
+    assert all(json.loads(line)["event_id"] for line in answer.text.splitlines())
+    assert page_events(page, "exported_jsonl")[-1]["reason"] == "asked by h***@example.com"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.example"}])
+@pytest.mark.parametrize("path", ["/audit/export", "/audit/sign-out"])
+def test_a_form_of_another_site_does_nothing(page, headers, path):
+    answer = page.post(path, data={"reason": "x", "format": "csv"}, headers=headers)
+    assert answer.status_code == 403
+    assert page.get("/audit").status_code == 200
+
+
+def test_signing_out_ends_the_session_on_the_server(page, session, stack):
+    origin = str(page.base_url).rstrip("/")
+    assert "signed out" in page.post("/audit/sign-out", headers={"Origin": origin}).text
+    with httpx2.Client(base_url=stack.mcp_url, cookies={"mcp_audit": session}) as again:
+        assert again.get("/audit").status_code == 303
+
+
+def test_looking_is_on_the_trail(page):
+    page.get("/audit?period=7d")
+    assert page_events(page, "listed")[-1]["task"] == "view"
