@@ -74,7 +74,7 @@ def start_service(
     """Starts services: keywords are settings; those left out are the demo's on an ephemeral port."""
     with ExitStack() as running:
 
-        def start(**changes: object) -> Service:
+        def start(*, clock_ahead_seconds: float = 0, **changes: object) -> Service:
             port = free_port()
             values: dict[str, object] = {
                 "issuer": f"http://localhost:{port}",
@@ -86,7 +86,7 @@ def start_service(
                 **changes,
             }
             settings = AuthSettings(**values)  # type: ignore[arg-type]
-            app = running.enter_context(serving(settings))
+            app = running.enter_context(serving(settings, clock=lambda: time.time() + clock_ahead_seconds))
             address = f"http://127.0.0.1:{settings.port}"
             return Service(settings, running.enter_context(httpx2.Client(base_url=address, timeout=10)), app)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import uvicorn
@@ -33,9 +34,9 @@ StartService = Callable[..., Service]
 
 
 @contextmanager
-def serving(settings: AuthSettings) -> Generator[FastAPI]:
+def serving(settings: AuthSettings, **parts: Any) -> Generator[FastAPI]:
     """Runs the application in a thread with an event loop of its own, as a process would."""
-    app = create_app(settings)
+    app = create_app(settings, **parts)
     config = uvicorn.Config(
         app, host="127.0.0.1", port=settings.port, log_config=None, lifespan="on", server_header=False
     )

@@ -4,20 +4,19 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from fastapi import FastAPI
 from limits.aio.storage import RedisStorage, Storage
 from prometheus_client import start_http_server
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from starlette.routing import Route
 
 from auth_service.authorize.closed import closed_endpoint
-from auth_service.clients.assertions import ASSERTION_ALGORITHMS, AssertionVerifier
+from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.declared import make_client
 from auth_service.clients.directory import Directory
@@ -29,7 +28,7 @@ from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import Declaration, Openness, RegistrationPolicy, load_declaration
 from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
-from auth_service.discovery.health import Check, health_endpoints, root_endpoint
+from auth_service.discovery.health import can_write, health_endpoints, root_endpoint
 from auth_service.errors import TooManyRequests
 from auth_service.grants.client_credentials import ClientCredentials
 from auth_service.grants.contract import Grant
@@ -44,20 +43,24 @@ from auth_service.keys.ring import KeyRing
 from auth_service.keys.rotation import RotationPolicy
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
+from auth_service.redis_client import connect
 from auth_service.settings import AuthSettings, read_secret
+from auth_service.tokens.denials import Denials
+from auth_service.tokens.introspection import Introspection
 from auth_service.tokens.minter import TokenMinter
-from auth_service.tokens.resources import Resource, Resources, ScopeText
-from auth_service.vocabulary import DEFAULT_SIGNING_ALGORITHM, AuthMethod, Clock, RandomBytes
+from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.resources import Resources, declared_resources
+from auth_service.tokens.revocation import Revocation
+from auth_service.vocabulary import Clock, RandomBytes
 from security_common.journal import Journal, open_journal
 
-__all__ = ["SERVICE", "Core", "connect", "create_app"]
+__all__ = ["SERVICE", "Core", "create_app"]
 
 # The service's name in the audit trail.
 SERVICE = "auth-service"
 
 # Verifiers keep a key set for an hour and clocks differ: a retired key outlives its last token by this much.
 _DRAIN_MARGIN_SECONDS = 65 * 60
-_REDIS_TIMEOUT_SECONDS = 2.0
 
 # Registrations that cost an address no waiting, per hour: people set up many clients, one after the other.
 _FREE_REGISTRATIONS = 30
@@ -153,7 +156,7 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, 
             documents=_make_documents(declaration.registration, fetcher, store, clock),
             clock=clock,
         ),
-        resources=_make_resources(declaration),
+        resources=declared_resources(declaration),
         minter=TokenMinter(
             issuer=settings.issuer,
             signer=keys,
@@ -171,20 +174,26 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     """Every endpoint there is. What a room offers here is routed, documented and advertised, nothing else is."""
     settings = core.settings
     grants: tuple[Grant, ...] = (ClientCredentials(resources=core.resources, minter=core.minter),)
+    authenticator = _make_authenticator(core)
+    reader = TokenReader(issuer=settings.issuer, published=lambda: core.keys.published.key_set, clock=core.clock)
+    denials = Denials(core.redis, lifetime_seconds=settings.access_token_lifetime_seconds)
     protocol = (
         closed_endpoint(),
-        TokenEndpoint(
-            authenticator=_make_authenticator(core),
-            grants=grants,
-            journal=core.journal,
-            metrics=core.metrics,
+        TokenEndpoint(authenticator=authenticator, grants=grants, journal=core.journal, metrics=core.metrics).endpoint,
+        Introspection(
+            authenticator=authenticator, reader=reader, denials=denials, refresh=None, issuer=settings.issuer
+        ).endpoint,
+        Revocation(
+            authenticator=authenticator, reader=reader, denials=denials, refresh=None, journal=core.journal
         ).endpoint,
         *_make_registration(core),
     )
     described = metadata(
         issuer=settings.issuer,
         endpoints=protocol,
-        features=_features(core, grants),
+        grants=[grant.grant_type.value for grant in grants],
+        scopes=[*core.resources.default.scopes],
+        finds_documents=core.directory.finds_documents,
         documentation_url=settings.documentation_url,
     )
     endpoints = (
@@ -194,7 +203,13 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
         *protocol,
         *metadata_endpoints(described),
         key_set_endpoint(lambda: core.keys.published),
-        *health_endpoints(_checks(core)),
+        *health_endpoints(
+            {
+                "signing_key": lambda: core.keys.ready,
+                "redis_write": partial(can_write, core.redis),
+                "journal": lambda: core.journal.writable,
+            }
+        ),
     )
     return (*endpoints, openapi_endpoint(endpoints, issuer=settings.issuer))
 
@@ -252,72 +267,6 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
         initial_access_token=read_secret(token, "initial_access_token_file") if token else None,
     )
     return (registration.endpoint,)
-
-
-def _features(core: Core, grants: Sequence[Grant]) -> Mapping[str, Any]:
-    """The metadata that no single endpoint can know."""
-    return {
-        "scopes_supported": [*core.resources.default.scopes],
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": [grant.grant_type.value for grant in grants],
-        "token_endpoint_auth_methods_supported": [
-            AuthMethod.NONE.value,
-            AuthMethod.CLIENT_SECRET_BASIC.value,
-            AuthMethod.CLIENT_SECRET_POST.value,
-            AuthMethod.PRIVATE_KEY_JWT.value,
-        ],
-        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
-        "code_challenge_methods_supported": ["S256"],
-        "client_id_metadata_document_supported": core.directory.finds_documents,
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [DEFAULT_SIGNING_ALGORITHM],
-    }
-
-
-def _make_resources(declaration: Declaration) -> Resources:
-    declared = declaration.resources
-    return Resources(
-        [
-            Resource(
-                url=resource.url,
-                name=resource.name,
-                scopes={name: ScopeText(ko=text.ko, en=text.en) for name, text in resource.scopes.items()},
-            )
-            for resource in declared
-        ],
-        default_url=next((resource for resource in declared if resource.default), declared[0]).url,
-    )
-
-
-def _checks(core: Core) -> Mapping[str, Check]:
-    async def signing_key() -> bool:
-        return core.keys.ready
-
-    async def redis_write() -> bool:
-        try:
-            return bool(await core.redis.set("auth:ready", "1", ex=60))
-        except (RedisError, OSError):
-            return False
-
-    async def journal() -> bool:
-        return core.journal.writable
-
-    return {"signing_key": signing_key, "redis_write": redis_write, "journal": journal}
-
-
-def connect(settings: AuthSettings, *, decode: bool = True) -> Redis:
-    """A pool that connects when first used. The password comes from its file, never from the URL."""
-    password = None
-    if settings.redis_password_file is not None:
-        password = read_secret(settings.redis_password_file, "AUTH_REDIS_PASSWORD_FILE").decode()
-    return Redis.from_url(
-        settings.redis_url,
-        password=password,
-        decode_responses=decode,
-        socket_timeout=_REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
-    )
 
 
 def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

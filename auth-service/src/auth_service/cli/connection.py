@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import Parameter
 from redis.asyncio import Redis
 
-from auth_service.app import connect
+from auth_service.redis_client import connect
 from auth_service.settings import AuthSettings
 
 __all__ = ["Json", "print_rows", "run"]

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from auth_service.clients.assertions import ASSERTION_ALGORITHMS
 from auth_service.http.messages import Answer, Endpoint, HttpRequest
 from auth_service.http.openapi import json_response
 from auth_service.keys.ring import PublishedKeys
+from auth_service.vocabulary import DEFAULT_SIGNING_ALGORITHM, AuthMethod
 
 __all__ = ["KEY_SET_PATH", "key_set_endpoint", "metadata", "metadata_endpoints"]
 
@@ -20,16 +22,34 @@ _METADATA_CACHING = "public, max-age=3600"
 
 
 def metadata(
-    *, issuer: str, endpoints: Iterable[Endpoint], features: Mapping[str, Any], documentation_url: str
+    *,
+    issuer: str,
+    endpoints: Iterable[Endpoint],
+    grants: Sequence[str],
+    scopes: Sequence[str],
+    finds_documents: bool,
+    documentation_url: str,
 ) -> dict[str, Any]:
-    """The metadata: what the composed endpoints say of themselves, with paths made absolute, and `features`."""
+    """The metadata: what the composed endpoints say of themselves, with paths made absolute, and what is offered."""
+    methods = [method.value for method in AuthMethod]
     addresses = {name: issuer + path for endpoint in endpoints for name, path in endpoint.metadata.items()}
     return {
         "issuer": issuer,
         **addresses,
         "jwks_uri": issuer + KEY_SET_PATH,
         "service_documentation": documentation_url,
-        **features,
+        "scopes_supported": list(scopes),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(grants),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods[1:],
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": finds_documents,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [DEFAULT_SIGNING_ALGORITHM],
     }
 
 

@@ -2,14 +2,25 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
 from auth_service.http.answers import json_answer
 from auth_service.http.messages import Answer, Endpoint, HttpRequest
 from auth_service.http.openapi import ERROR_RESPONSES, json_response
 
-__all__ = ["Check", "health_endpoints", "root_endpoint"]
+__all__ = ["Check", "can_write", "health_endpoints", "root_endpoint"]
 
 # Whether one thing the service needs is there.
-Check = Callable[[], Awaitable[bool]]
+Check = Callable[[], bool | Awaitable[bool]]
+
+
+async def can_write(redis: Redis) -> bool:
+    """Whether Redis takes a write: a full one, or a read-only replica, is of no use."""
+    try:
+        return bool(await redis.set("auth:ready", "1", ex=60))
+    except (RedisError, OSError):
+        return False
 
 
 def root_endpoint(*, issuer: str, resource: str, documentation_url: str) -> Endpoint:
@@ -44,7 +55,7 @@ def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
         return json_answer({"status": "alive"})
 
     async def ready(_request: HttpRequest) -> Answer:
-        results = {name: await check() for name, check in checks.items()}
+        results = {name: await _result(check) for name, check in checks.items()}
         well = all(results.values())
         members = {"status": "ready" if well else "not ready", "checks": results}
         return json_answer(members, status=200 if well else 503)
@@ -53,6 +64,11 @@ def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
         Endpoint(path="/livez", handler=live, operations={"get": _operation("livez", "The process answers")}),
         Endpoint(path="/readyz", handler=ready, operations={"get": _operation("readyz", "It can do its work")}),
     )
+
+
+async def _result(check: Check) -> bool:
+    result = check()
+    return result if isinstance(result, bool) else await result
 
 
 def _operation(name: str, summary: str) -> Mapping[str, object]:

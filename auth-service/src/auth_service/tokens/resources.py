@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from auth_service.clients.model import Client
+from auth_service.declaration import Declaration
 from auth_service.errors import InvalidTarget
 
-__all__ = ["Resource", "Resources", "ScopeText", "normalise_resource"]
+__all__ = ["Resource", "Resources", "ScopeText", "declared_resources", "normalise_resource"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -55,6 +56,21 @@ class Resources:
         if resource is None or (allowed and wanted not in allowed):
             raise InvalidTarget("the resource is not known to this server, or not the client's to ask for")
         return resource
+
+
+def declared_resources(declaration: Declaration) -> Resources:
+    """The resources of auth.yaml; without a marked default the first one is it."""
+    declared = declaration.resources
+    made = [
+        Resource(
+            url=resource.url,
+            name=resource.name,
+            scopes={name: ScopeText(ko=text.ko, en=text.en) for name, text in resource.scopes.items()},
+        )
+        for resource in declared
+    ]
+    default = next((resource for resource in declared if resource.default), declared[0])
+    return Resources(made, default_url=default.url)
 
 
 def normalise_resource(uri: str) -> str:

@@ -1,0 +1,112 @@
+"""POST /oauth2/introspect: what a token is worth just now (RFC 7662)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from auth_service.clients.authentication import ClientAuthenticator
+from auth_service.clients.model import Client, ClientOrigin
+from auth_service.errors import InvalidClient
+from auth_service.http.answers import json_answer
+from auth_service.http.forms import parse_form
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.openapi import ERROR_RESPONSES, form_body, json_response
+from auth_service.tokens.denials import Denials
+from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.refresh import RefreshTokens
+from auth_service.vocabulary import format_scope
+
+__all__ = ["Introspection"]
+
+_INACTIVE: Mapping[str, Any] = {"active": False}
+
+
+class Introspection:
+    """A client sees its own tokens; one that the operator declared sees those for the resources it stands for.
+
+    Everything else is inactive, without a reason: the answer must not help to guess (RFC 7662 section 2.2).
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticator: ClientAuthenticator,
+        reader: TokenReader,
+        denials: Denials,
+        refresh: RefreshTokens | None,
+        issuer: str,
+    ) -> None:
+        self._authenticator = authenticator
+        self._reader = reader
+        self._denials = denials
+        self._refresh = refresh
+        self._issuer = issuer
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            path="/oauth2/introspect",
+            handler=self.answer,
+            operations={"post": _OPERATION},
+            metadata={"introspection_endpoint": "/oauth2/introspect"},
+        )
+
+    async def answer(self, request: HttpRequest) -> Answer:
+        form = parse_form(request)
+        client = await self._authenticator.authenticate(request, form)
+        if client.is_public:
+            raise InvalidClient("introspection needs a client that proves who it is")
+        token = form.require("token")
+        return json_answer(await self._access_token(token, client) or await self._refresh_token(token, client))
+
+    async def _access_token(self, token: str, client: Client) -> Mapping[str, Any] | None:
+        """RFC 9068 section 5: the claims, and that it is active; None when it is no access token for this client."""
+        claims = self._reader.read(token, token_type="at+jwt")
+        if claims is None or not _may_see(client, claims) or await self._denials.is_denied(claims["jti"]):
+            return None
+        return {"active": True, "token_type": "Bearer", **claims}
+
+    async def _refresh_token(self, token: str, client: Client) -> Mapping[str, Any]:
+        found = await self._refresh.look_up(token) if self._refresh is not None else None
+        if found is None or found.client_id != client.client_id:
+            return _INACTIVE
+        return {
+            "active": True,
+            "iss": self._issuer,
+            "sub": found.subject,
+            "client_id": found.client_id,
+            "scope": format_scope(found.scopes),
+            "aud": found.resource,
+            "exp": found.expires_at_seconds,
+        }
+
+
+def _may_see(client: Client, claims: Mapping[str, Any]) -> bool:
+    if claims["client_id"] == client.client_id:
+        return True
+    if client.origin not in {ClientOrigin.DECLARED, ClientOrigin.OPERATOR}:
+        return False
+    audience: str | list[str] = claims["aud"]
+    named = {audience} if isinstance(audience, str) else set(audience)
+    return not client.resources or not named.isdisjoint(client.resources)
+
+
+_OPERATION: Mapping[str, Any] = {
+    "operationId": "introspect",
+    "summary": "What a token is worth (RFC 7662)",
+    "tags": ["tokens"],
+    "security": [{"clientBasic": []}, {}],
+    "requestBody": form_body(
+        {
+            name: {"type": "string"}
+            for name in ("token", "token_type_hint", "client_id", "client_secret", "client_assertion")
+        },
+        ["token"],
+    ),
+    "responses": {
+        "200": json_response(
+            "RFC 7662 section 2.2",
+            {"type": "object", "required": ["active"], "properties": {"active": {"type": "boolean"}}},
+        ),
+        **ERROR_RESPONSES,
+    },
+}

@@ -1,0 +1,104 @@
+"""POST /oauth2/revoke: a client is done with a token (RFC 7009).
+
+Any token of a user's grant ends the whole family: who signs out of a client means all of it. An unknown token, or
+another client's, is answered 200 as well: there is nothing left to do, or nothing to learn.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from auth_service.clients.authentication import ClientAuthenticator
+from auth_service.clients.model import Client
+from auth_service.http.answers import NO_STORE
+from auth_service.http.forms import parse_form
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.openapi import ERROR_RESPONSES, form_body
+from auth_service.tokens.denials import Denials, family_of
+from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.refresh import RefreshTokens
+from security_common.journal import AuditEvent, Journal, Outcome
+
+__all__ = ["Revocation"]
+
+
+class Revocation:
+    """The endpoint. `token_type_hint` is not needed: the two kinds of token cannot be mistaken for each other."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: ClientAuthenticator,
+        reader: TokenReader,
+        denials: Denials,
+        refresh: RefreshTokens | None,
+        journal: Journal,
+    ) -> None:
+        self._authenticator = authenticator
+        self._reader = reader
+        self._denials = denials
+        self._refresh = refresh
+        self._journal = journal
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            path="/oauth2/revoke",
+            handler=self.answer,
+            operations={"post": _OPERATION},
+            cross_origin=True,
+            metadata={"revocation_endpoint": "/oauth2/revoke"},
+        )
+
+    async def answer(self, request: HttpRequest) -> Answer:
+        form = parse_form(request)
+        client = await self._authenticator.authenticate(request, form)
+        subject = await self._revoke(form.require("token"), client)
+        if subject is not None:
+            await self._journal.record(
+                AuditEvent(
+                    event_type="token_revoked",
+                    action_taken="revoked",
+                    outcome=Outcome.SUCCESS,
+                    client_id=client.client_id,
+                    user_id=subject,
+                    source_address=request.source_address,
+                    trace_id=request.trace_id,
+                )
+            )
+        return Answer(headers=NO_STORE)
+
+    async def _revoke(self, token: str, client: Client) -> str | None:
+        """Whose token it was, or None when nothing was to be done."""
+        claims = self._reader.read(token, token_type="at+jwt")
+        if claims is not None:
+            if claims["client_id"] != client.client_id:
+                return None
+            await self._deny(claims["jti"])
+            return str(claims["sub"])
+        found = await self._refresh.look_up(token) if self._refresh is not None else None
+        if found is None or found.client_id != client.client_id:
+            return None
+        await self._deny(f"{found.family}.")
+        return found.subject
+
+    async def _deny(self, token_id: str) -> None:
+        family, of_a_user = family_of(token_id), "." in token_id
+        await self._denials.deny(family if of_a_user else token_id)
+        if of_a_user and self._refresh is not None:
+            await self._refresh.end_family(family)
+
+
+_OPERATION: Mapping[str, Any] = {
+    "operationId": "revoke",
+    "summary": "Be done with a token (RFC 7009)",
+    "tags": ["tokens"],
+    "security": [{"clientBasic": []}, {}],
+    "requestBody": form_body(
+        {
+            name: {"type": "string"}
+            for name in ("token", "token_type_hint", "client_id", "client_secret", "client_assertion")
+        },
+        ["token"],
+    ),
+    "responses": {"200": {"description": "The token is not valid any more, or never was"}, **ERROR_RESPONSES},
+}
