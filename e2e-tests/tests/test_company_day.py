@@ -53,8 +53,10 @@ def test_a_day_at_the_company(employee: Callable[[str], World], world: World) ->
     # Strangers stay outside, and an agent reads nobody else's trail.
     assert world.get("/hello").status_code == 401
     assert batch.client.ask(client_secret="guessed").status_code == 401
-    with pytest.raises(ToolError, match=r"mcp\.audit"):
-        agent.call("get_security_audit_log", {"whose": "everyone"})
+    everyone = {"name": "get_security_audit_log", "arguments": {"whose": "everyone"}}
+    refused = agent.post_mcp(agent.token, "2026-07-28", "tools/call", everyone)
+    assert refused.status_code == 403
+    assert "mcp.audit" in refused.headers["WWW-Authenticate"]
 
     # In the evening the auditor reads the report and the trail behind it.
     auditor = employee("auditor")
