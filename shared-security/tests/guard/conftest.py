@@ -1,7 +1,8 @@
 """A guarded application on a real socket, and an issuer beside it."""
 
+import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -39,15 +40,23 @@ class Guarded:
         return {"authorization": f"Bearer {self.issuer.token(**changes)}"}
 
 
-async def serve(app: Any, stack: AsyncExitStack) -> str:
-    """Serves until the stack closes; gives the URL."""
-    config = uvicorn.Config(app, port=0, lifespan="off", log_level="warning", proxy_headers=False)
+async def serve(app: Any, stack: AsyncExitStack, *, listener: socket.socket | None = None) -> str:
+    """Serves until the stack closes; gives the URL. Listeners that exist already serve applications with a lifespan."""
+    lifespan = "on" if listener else "off"
+    config = uvicorn.Config(app, port=0, lifespan=lifespan, log_level="warning", proxy_headers=False)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    stack.push_async_callback(server.shutdown)
+    await server.startup(sockets=[listener] if listener else None)
+    stack.push_async_callback(server.shutdown, sockets=[listener] if listener else None)
     return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def serve_at() -> AsyncIterator[Callable[[Any, socket.socket], Awaitable[str]]]:
+    """Serves an application on a socket that the test has bound, its lifespan included."""
+    async with AsyncExitStack() as stack:
+        yield lambda app, listener: serve(app, stack, listener=listener)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ class MetadataDocument:
             members["resource_documentation"] = resource.documentation
         self._body = json.dumps(members).encode()
         self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
-        self._paths = {WELL_KNOWN, f"{WELL_KNOWN}/", WELL_KNOWN + resource.path}
+        self._paths = {WELL_KNOWN, f"{WELL_KNOWN}/", resource.metadata_path}
 
     def is_at(self, path: str) -> bool:
         return path in self._paths

@@ -34,9 +34,14 @@ class ProtectedResource:
         return urlsplit(self.url).path
 
     @property
+    def metadata_path(self) -> str:
+        """Where the metadata stands on this server; the guard answers there, and at the root form."""
+        return f"{WELL_KNOWN}{self.path}"
+
+    @property
     def metadata_url(self) -> str:
         """The absolute URL that challenges name."""
-        return f"{self.origin}{WELL_KNOWN}{self.path}"
+        return f"{self.origin}{self.metadata_path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
