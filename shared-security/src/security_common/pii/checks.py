@@ -1,13 +1,32 @@
 """Check digits and calendar rules. Each takes digits only and answers yes or no."""
 
 from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
 
-__all__ = ["is_business_number", "is_card_number", "is_date", "is_resident_number"]
+__all__ = [
+    "birth_date_of_resident_number",
+    "has_issuer",
+    "is_business_number",
+    "is_card_number",
+    "is_corporate_number",
+    "is_date",
+    "is_iban",
+    "is_resident_number",
+    "is_social_security_number",
+]
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _RESIDENT_WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 _BUSINESS_WEIGHTS = (1, 3, 7, 1, 3, 7, 1, 3, 5)
+_CORPORATE_WEIGHTS = (1, 2) * 6
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_CENTURY = {"9": 1800, "0": 1800} | dict.fromkeys("1256", 1900) | dict.fromkeys("3478", 2000)
+# Published or printed on sample cards by the Social Security Administration, hence nobody's.
+_SAMPLE_SSNS = {"078051120", "219099999", "123456789"}
+
+_rows = Path(__file__).with_name("data").joinpath("iban_lengths.txt").read_text(encoding="utf-8").splitlines()
+IBAN_LENGTHS = {country: int(length) for country, length in (row.split() for row in _rows if not row.startswith("#"))}
 
 
 def _weighted(digits: str, weights: Sequence[int]) -> int:
@@ -27,6 +46,33 @@ def is_card_number(digits: str) -> bool:
     return total % 10 == 0 and len(set(digits)) > 1
 
 
+def has_issuer(digits: str) -> bool:
+    """The first digits and the length belong to a card scheme (ISO/IEC 7812-1), Korea's domestic 9 among them."""
+    length, head = len(digits), int(digits[:4])
+    if length == 15:
+        return head // 100 in {34, 37}
+    if length == 14:
+        return head // 100 in {36, 38, 39} or 3000 <= head <= 3059
+    if length == 16:
+        return (
+            head // 1000 in {4, 9}
+            or 5000 <= head <= 5899
+            or 2221 <= head <= 2720
+            or 3528 <= head <= 3589
+            or head == 6011
+            or 6200 <= head <= 6299
+            or 6440 <= head <= 6599
+            or 3560 <= head <= 3599
+        )
+    return length == 19 and head // 100 == 62
+
+
+def birth_date_of_resident_number(digits: str) -> date | None:
+    """The date in the first seven digits of a resident or foreigner number; None when there is no such day."""
+    year, month, day = _CENTURY[digits[6]] + int(digits[:2]), int(digits[2:4]), int(digits[4:6])
+    return date(year, month, day) if is_date(year, month, day) else None
+
+
 def is_resident_number(digits: str) -> bool:
     """The check digit of resident and foreigner numbers issued before October 2020; later ones end in random digits."""
     expected = 11 - _weighted(digits, _RESIDENT_WEIGHTS) % 11
@@ -38,4 +84,28 @@ def is_resident_number(digits: str) -> bool:
 def is_business_number(digits: str) -> bool:
     """National Tax Service: ten digits, the last one checks the others."""
     total = _weighted(digits, _BUSINESS_WEIGHTS) + int(digits[8]) * 5 // 10
-    return (10 - total % 10) % 10 == int(digits[9])
+    return (10 - total % 10) % 10 == int(digits[9]) and digits[:3] != "000"
+
+
+def is_corporate_number(digits: str) -> bool:
+    """Corporate registration: the check digit of numbers given before 2025; later ones have none."""
+    return (10 - _weighted(digits[:12], _CORPORATE_WEIGHTS) % 10) % 10 == int(digits[12])
+
+
+def is_social_security_number(digits: str) -> bool:
+    """SSA: no area 000, 666 or 9xx, no group 00, no serial 0000, none of the published samples."""
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    return (
+        area not in {"000", "666"}
+        and area[0] != "9"
+        and group != "00"
+        and serial != "0000"
+        and digits not in _SAMPLE_SSNS
+    )
+
+
+def is_iban(compact: str) -> bool:
+    """ISO 13616: the country's length and a remainder of 1 modulo 97."""
+    if IBAN_LENGTHS.get(compact[:2]) != len(compact) or not compact.isalnum():
+        return False
+    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1

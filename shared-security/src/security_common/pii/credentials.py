@@ -1,0 +1,85 @@
+"""Secrets that programs carry: keys with a known prefix, tokens, private keys, and what is called a password."""
+
+import re
+from collections.abc import Iterator
+
+from security_common.pii.finding import PIIKind
+from security_common.pii.reading import Candidate, Reading, Rule
+
+__all__ = ["SECRETS"]
+
+_START, _END = r"(?<![A-Za-z0-9_\-])", r"(?![A-Za-z0-9_\-])"
+_KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+_PRIVATE_KEY = re.compile(rf"-----BEGIN {_KEY_NAME}[A-Za-z0-9+/=\s\\:,.\-]{{0,8192}}?(?:-----END {_KEY_NAME}|\Z)")
+# JSON Web Tokens, then the prefixes that vendors document for AWS, GitHub, GitLab, Slack, OpenAI, Anthropic, Stripe,
+# Google, Hugging Face, npm, PyPI, SendGrid, DigitalOcean, Shopify and Fernet.
+_TOKEN = re.compile(
+    rf"{_START}(?:eyJ[A-Za-z0-9_-]{{8,4096}}\.[A-Za-z0-9_-]{{2,4096}}\.[A-Za-z0-9_-]{{0,1024}}"
+    r"|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}"
+    r"|gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{20,255}|glpat-[A-Za-z0-9_-]{20,64}"
+    r"|xox[abeprs]-[A-Za-z0-9-]{10,255}|xapp-[A-Za-z0-9-]{10,255}"
+    r"|sk-(?:proj-|ant-|live-|test-)?[A-Za-z0-9_-]{16,255}"
+    r"|[sprw]k_(?:live|test)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9]{16,255}"
+    r"|AIza[A-Za-z0-9_-]{30,40}|ya29\.[A-Za-z0-9_-]{20,255}|hf_[A-Za-z0-9]{20,64}|npm_[A-Za-z0-9]{30,64}"
+    r"|pypi-[A-Za-z0-9_-]{30,255}|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}|dop_v1_[a-f0-9]{64}"
+    rf"|shp(?:at|ss|ca)_[a-f0-9]{{32}}|gAAAAA[A-Za-z0-9_-]{{60,4096}}={{0,2}}){_END}"
+)
+_CALLED = re.compile(
+    r"(?:pass(?:word|wd|phrase|code)?|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret"
+    r"|api[_ -]?(?:key|secret|token)|access[_ -]?(?:key|token)|auth[_ -]?token|refresh[_ -]?token|private[_ -]?key"
+    r"|encryption[_ -]?key|token|credential"
+    r"|비밀번호|패스워드|비번|암호|시크릿|인증키|액세스키|비밀키|API\s?키|토큰)"
+    r"(?:는|은|이|가)?['\"]?\s{0,3}(?:[:=]|\bis\b|은|는)?\s{0,3}['\"]?([!-~]{6,256})",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/\-]{16,4096}={0,2})")
+_IN_URL = re.compile(r"[a-z][a-z0-9+.\-]{1,15}://[^\s:/@]{0,64}:([^\s/@]{3,128})@", re.IGNORECASE)
+_CLOSING = "\"',;)]}>"
+_REFERENCE = re.compile(r"[$<{\[%*(]|(?:https?|file|env|vault):")
+
+
+def _find_secrets(reading: Reading) -> Iterator[Candidate]:
+    """Known shapes first; then values that stand where a password stands and look like one."""
+    text = reading.text
+    if "-----BEGIN" in text:
+        for match in _PRIVATE_KEY.finditer(text):
+            yield Candidate(PIIKind.SECRET, match.start(), match.end(), 0.999, "private-key")
+    for match in _TOKEN.finditer(text):
+        yield Candidate(PIIKind.SECRET, match.start(), match.end(), 0.99, "token")
+    if "://" in text:
+        for match in _IN_URL.finditer(text):
+            yield Candidate(PIIKind.SECRET, match.start(1), match.end(1), 0.97, "url-password")
+    for match in _BEARER.finditer(text):
+        if any(char.isdigit() for char in match.group(1)):
+            yield Candidate(PIIKind.SECRET, match.start(1), match.end(1), 0.97, "bearer")
+    for match in _CALLED.finditer(text):
+        value = _value(match.group(1))
+        if _looks_secret(value):
+            yield Candidate(PIIKind.SECRET, match.start(1), match.start(1) + len(value), 0.965, "label")
+
+
+def _value(written: str) -> str:
+    """What stands before the closing quote, comma or bracket."""
+    for index, char in enumerate(written):
+        if char in "\"',;":
+            written = written[:index]
+            break
+    return written.rstrip(_CLOSING + ".")
+
+
+def _looks_secret(value: str) -> bool:
+    """Long enough and mixed; not a variable, a mask or a word."""
+    if len(value) < 6 or _REFERENCE.match(value) or "***" in value:
+        return False
+    kinds = sum((any(map(str.isdigit, value)), any(map(str.isalpha, value)), not value.isalnum()))
+    return (
+        kinds >= 2 and any(map(str.isalpha, value)) and any(not char.isalpha() and char not in "._-" for char in value)
+    )
+
+
+SECRETS = Rule(
+    r"-----BEGIN|eyJ|A[KSRI][IOD]A|gh[pousr]_|github_pat|glpat-|xox|xapp-|sk-|k_live_|k_test_|whsec_|AIza|ya29\.|hf_|npm_"
+    r"|pypi-|SG\.|dop_v1|shp|gAAAAA|://[^/\s]*:"
+    r"|(?i:pass|pwd|secret|key|token|credential|bearer|basic|비밀|패스|비번|암호|시크릿|키|토큰)",
+    _find_secrets,
+)

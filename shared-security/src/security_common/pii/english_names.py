@@ -1,0 +1,121 @@
+"""English and romanised names by rule: a title, a label, a greeting, or a common first name before a capital."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from security_common.pii.finding import PIIKind
+from security_common.pii.reading import Candidate, Reading, Rule
+
+__all__ = ["ENGLISH_NAMES"]
+
+with Path(__file__).with_name("data").joinpath("english_names.toml").open("rb") as file:
+    _DATA = tomllib.load(file)
+
+_FIRST, _LAST, _NOT_LAST = (frozenset(_DATA[key].split()) for key in ("first", "last", "not_last"))
+_KOREAN_SURNAMES = frozenset(_DATA["surnames_korean"].split())
+_SYLLABLES = "|".join(sorted({word.strip("-") for word in _DATA["syllables_korean"].split()}, key=len, reverse=True))
+_KOREAN_GIVEN = re.compile(rf"(?:{_SYLLABLES})[- ]?(?:{_SYLLABLES})", re.IGNORECASE)
+
+_CAPITAL = r"(?:[A-Z][a-zà-ÿ]{1,14}(?:[A-Z][a-z]{1,10})?|[A-Z]'[A-Z][a-z]{2,12}|[A-Z]{2,15})"
+_WORD = rf"{_CAPITAL}(?:[-']{_CAPITAL}|-[a-z]{{2,6}})?"
+_SEQUENCE = re.compile(
+    rf"(?<![A-Za-z0-9_@./'\-]){_WORD}(?:(?:[ ][A-Z]\.?)?,?[ ]{_WORD}){{0,4}}(?![A-Za-z0-9_@]|\.[a-z])"
+)
+_PART = re.compile(_WORD)
+_TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "professor", "sir", "madam"})
+_GREETINGS = frozenset({"dear", "hi", "hello", "hey", "attn", "regards", "thanks", "sincerely", "cheers", "signed"})
+_TITLE_BEFORE = re.compile(r"(?<![A-Za-z])(?:Mr|Mrs|Ms|Mx|Dr|Prof)\.[ ]$")
+_CUE_BEFORE = re.compile(
+    r"(?<![A-Za-z])(?:name is|name's|i am|i'm|this is|call me|signed,?|signed by|dear|hi|hello|hey"
+    r"|regards,|sincerely,|thanks,|cheers,|attn:?)\s{1,2}$",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(
+    r"([A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?(?:,?[ ][A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?){0,3})"
+    r"(?=[\"'\n\r,;|/)(<\]}\t]|[ ]{2}|\.(?:\s|$)|$|[ ][\-(|/]|[ ][a-z]{2,})"
+)
+_LABEL_GAP = re.compile(r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}[\"']?")
+
+
+def _find_english_names(reading: Reading) -> Iterator[Candidate]:
+    """Strong cues first in score: titles and labels, then introductions, then listed names."""
+    text = reading.text
+    yield from _labelled(reading)
+    for match in _SEQUENCE.finditer(text):
+        start = match.start()
+        words = [(start + word.start(), word.group()) for word in _PART.finditer(match.group())]
+        before = text[max(0, start - 12) : start]
+        cue, titled = _CUE_BEFORE.search(before) is not None, _TITLE_BEFORE.search(before) is not None
+        while words and words[0][1].lower() in _GREETINGS:
+            words, cue = words[1:], True
+        if words and words[0][1].lower() in _TITLES:
+            words, titled = words[1:], True
+        if words:
+            yield from _judge_words(words, cue=cue, titled=titled)
+
+
+def _judge_words(words: list[tuple[int, str]], *, cue: bool, titled: bool) -> Iterator[Candidate]:
+    """One name in a sequence of capitalised words: all of it after a title, else from the first listed name on."""
+    if titled:
+        yield _candidate(words[:3], 0.9, "title")
+        return
+    for index in range(len(words)):
+        rest = words[index : index + 3]
+        size = _length_of_name([word.lower() for _, word in rest])
+        if size >= 2 or (size == 1 and cue and index == 0):
+            yield _candidate(rest[:size], 0.8 if cue else 0.75, "introduced" if cue else "listed")
+            return
+
+
+def _candidate(words: list[tuple[int, str]], score: float, why: str) -> Candidate:
+    start, last = words[0][0], words[-1]
+    return Candidate(PIIKind.PERSON, start, last[0] + len(last[1]), score, why)
+
+
+def _length_of_name(words: list[str]) -> int:
+    """How many of these words are a name: 0 when the first is none."""
+    for size in (3, 2):
+        if len(words) >= size and _is_romanised(words[:size]):
+            return size
+    head = words[0].partition("-")[0]
+    if head in _FIRST:
+        if len(words) > 1 and (words[1] in _NOT_LAST or (len(words) > 2 and words[2] in _NOT_LAST)):
+            return 0
+        return 3 if len(words) > 2 and words[2] in _LAST else min(2, len(words))
+    return 2 if len(words) > 1 and words[0] in _LAST and words[1] in _FIRST else 0
+
+
+def _labelled(reading: Reading) -> Iterator[Candidate]:
+    for label in reading.labels.all():
+        if label.name != "PERSON":
+            continue
+        gap = _LABEL_GAP.match(reading.text, label.end)
+        if gap is None:
+            continue
+        match = _LABELLED.match(reading.text, gap.end())
+        if match is not None and _may_be_name(match.group(1)):
+            yield Candidate(PIIKind.PERSON, match.start(1), match.end(1), 0.87, "label")
+
+
+def _may_be_name(written: str) -> bool:
+    words = written.lower().replace(",", " ").split()
+    if any(word in _NOT_LAST for word in words):
+        return False
+    known = words[0] in _FIRST or words[-1] in _LAST or _is_romanised(words)
+    return known or (len(words) > 1 and all(word[0].isupper() for word in written.split()))
+
+
+def _is_romanised(words: list[str]) -> bool:
+    """Kim Min-su, Minsu Kim, HONG GILDONG, Hong Gil Dong; in lower case here."""
+    if words[0] in _KOREAN_SURNAMES and _KOREAN_GIVEN.fullmatch(" ".join(words[1:])):
+        return True
+    return words[-1] in _KOREAN_SURNAMES and _KOREAN_GIVEN.fullmatch(" ".join(words[:-1])) is not None
+
+
+ENGLISH_NAMES = Rule(
+    r"[A-Z][A-Za-z'.\-]+,? [A-Z]|[A-Za-z가-힣][\"']?\s{0,2}[:=|]\s{0,2}[\"']?[A-Za-z]"
+    r"|(?i:dear|hi|hey|hello|i'm|i am|is|regards|thanks)\W",
+    _find_english_names,
+)

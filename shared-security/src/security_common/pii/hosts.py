@@ -1,0 +1,66 @@
+"""IP addresses of people's machines: not loopback, not a netmask, not a version number."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from security_common.pii.finding import PIIKind
+from security_common.pii.labels import OTHER
+from security_common.pii.reading import Candidate, Reading, Rule
+
+__all__ = ["IP_ADDRESSES"]
+
+_IPV4 = re.compile(
+    r"(?<![0-9A-Za-z_.\-])(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
+)
+_IPV6 = re.compile(
+    r"(?<![0-9A-Za-z_:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:])"
+)
+_VERSION = re.compile(r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware)[\s:=]{0,3}$", re.IGNORECASE)
+
+
+def _find_ip_addresses(reading: Reading) -> Iterator[Candidate]:
+    """IPv4 and IPv6 in every textual form (RFC 4291 section 2.2), without port, prefix or zone."""
+    text = reading.text
+    if text.count(".") >= 3:
+        for match in _IPV4.finditer(text):
+            if _is_somebodys(IPv4Address(match.group())) and not _is_version(reading, match):
+                yield Candidate(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
+    if ":" in text:
+        for match in _IPV6.finditer(text):
+            written = match.group().partition("%")[0]
+            end = match.start() + len(written)
+            if written.endswith(":") and not written.endswith("::"):
+                written, end = written[:-1], end - 1
+            if _is_ipv6(written):
+                yield Candidate(PIIKind.IP, match.start(), end, 0.93, "shape")
+
+
+def _is_somebodys(address: IPv4Address | IPv6Address) -> bool:
+    netmask = address.version == 4 and str(address).startswith("255.")
+    return not (address.is_loopback or address.is_unspecified or netmask)
+
+
+def _is_ipv6(written: str) -> bool:
+    if written.count(":") < 2 or not any(char.isdigit() for char in written):
+        return False
+    try:
+        return _is_somebodys(IPv6Address(written))
+    except AddressValueError:
+        return False
+
+
+def _is_version(reading: Reading, match: re.Match[str]) -> bool:
+    """1.2.3.4 after "version"; a label for something else only when every part is small."""
+    if _VERSION.search(reading.text, max(0, match.start() - 14), match.start()):
+        return True
+    label = reading.labels.before(match.start())
+    return (
+        label is not None
+        and label.direct
+        and label.name == OTHER
+        and all(len(part) < 3 for part in match.group().split("."))
+    )
+
+
+IP_ADDRESSES = Rule(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]", _find_ip_addresses)

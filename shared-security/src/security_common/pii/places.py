@@ -1,0 +1,104 @@
+"""Postal addresses: Korean ones from province or road down to the room, English ones from house number to postcode."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from security_common.pii.finding import PIIKind
+from security_common.pii.reading import Candidate, Reading, Rule
+
+__all__ = ["ENGLISH_ADDRESSES", "KOREAN_ADDRESSES"]
+
+with Path(__file__).with_name("data").joinpath("regions.toml").open("rb") as file:
+    _REGIONS = tomllib.load(file)
+
+
+def _any_of(words: list[str]) -> str:
+    return "|".join(sorted(set(words), key=len, reverse=True))
+
+
+_PROVINCE = rf"(?:{_any_of(_REGIONS['provinces'])})"
+_DISTRICT = rf"(?:{_any_of(_REGIONS['districts'].split())})"
+_S = r"[ \t]{0,2}"
+_HOUSE = r"(?:지하\s?)?[0-9]{1,5}(?:\s?-\s?[0-9]{1,4})?(?:\s?번지)?"
+_NOT_COUNTED = r"(?![0-9]|\s?(?:원|명|개|년|월|시|분|%|만|배|회|점|차|대|호선|번\s?출구))"
+_ROAD = rf"[가-힣0-9·.]{{1,12}}?(?:대로|로|길)(?:\s?[0-9]{{1,4}}[번가나다라바]?길)?\s?{_HOUSE}{_NOT_COUNTED}"
+_LOT = (
+    rf"(?:[가-힣]{{1,6}}[0-9]?(?:동|가|리)|[가-힣]{{1,5}}[0-9]가|[가-힣]{{1,5}}동[0-9]가)\s{_S}(?:산\s?)?{_HOUSE}{_NOT_COUNTED}"
+    r"(?!\s?(?:층|호|동))"
+)
+_BUILDING = (
+    r"(?:아파트|빌딩|타워|오피스텔|빌라|맨션|주택|하우스|빌|캐슬|자이|푸르지오|래미안|힐스테이트|아이파크|센터|프라자|플라자|상가|연립|팰리스|파크|시티"
+    r"|스퀘어|관|원룸|더샵|이편한세상|센트럴|리버뷰|APT|apt)"
+)
+_DETAIL = (
+    r"(?:[ \t]{0,2},?[ \t]{0,2}(?:\([가-힣0-9A-Za-z,·\s]{1,30}\)"
+    r"|(?:지하|B)?\s?[0-9]{1,3}\s?층(?:\s?[0-9]{1,4}호)?"
+    r"|(?:제?[0-9]{1,4}|[A-Z가나다라마바])\s?동(?:\s?[0-9]{1,5}\s?호)?|[A-Za-z]?-?[0-9]{1,5}\s?호(?!선)"
+    rf"|[가-힣A-Za-z0-9·]{{0,14}}{_BUILDING}(?:\s?[0-9]{{1,4}}\s?(?:동|차)(?:\s?[0-9]{{1,5}}\s?호)?)?"
+    r"|[0-9]{1,4}-[0-9]{1,5}(?![0-9\-])))"
+)
+_AREA = (
+    rf"(?:{_PROVINCE}{_S}(?:[가-힣]{{1,6}}(?:시|군|구){_S}){{0,2}}|(?:{_DISTRICT}{_S}){{1,2}})"
+    rf"(?:[가-힣0-9]{{1,8}}(?:읍|면|동){_S})?(?:[가-힣0-9]{{1,8}}리{_S})?"
+)
+_KOREAN = re.compile(
+    rf"(?<![가-힣0-9])(?:{_AREA}(?:{_LOT}|{_ROAD}|(?<=[동리])\s?{_HOUSE})|{_ROAD}(?={_DETAIL})|{_LOT}(?={_DETAIL}))"
+    rf"{_DETAIL}{{0,5}}"
+)
+_LABELLED_KOREAN = re.compile(rf"(?:{_ROAD}|{_LOT}|{_AREA}[가-힣0-9 \-,]{{2,30}}[0-9]){_DETAIL}{{0,5}}")
+_LABEL_GAP = re.compile(r"(?:은|는|가|이)?[\s:=\-\"'\[(|>]{0,5}")
+
+_STREET_TYPE = (
+    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Square|Sq|Terrace|Ter"
+    r"|Parkway|Pkwy|Circle|Cir|Highway|Hwy|Trail|Trl|Crescent|Close|Row|Walk|Mews|Alley|Broadway|Loop|Plaza)"
+)
+_KOREAN_ROAD = r"[A-Z][A-Za-z]+(?:-?(?:daero|ro|gil))(?:[ ]?[0-9]{1,3}(?:beon)?-?gil)?"
+_UNIT = (
+    r"(?:,?[ ](?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Bldg|Building|No)\.?[ ]?#?[A-Za-z0-9\-]{1,6}"
+    r"|,?[ ]#[ ]?[A-Za-z0-9\-]{1,6}|,[ ][0-9]{1,2}(?:st|nd|rd|th)[ ][Ff]loor)"
+)
+_CITY = r"(?:,[ \n]?[A-Z][A-Za-z.'\-]+(?:[ ][A-Z][A-Za-z.'\-]+){0,3})"
+_POSTCODE = (
+    r"(?:,?[ ](?:[A-Z]{2}[ ][0-9]{5}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][A-Z]{2}"
+    r"|[A-Z]{2}(?:[ ][A-Z][0-9][A-Z][ ][0-9][A-Z][0-9])?|[0-9]{5}(?:-[0-9]{4})?)(?![A-Za-z0-9]))"
+)
+_ENGLISH = re.compile(
+    r"(?<![0-9A-Za-z#.\-])(?:#?[0-9]{1,5}[ ]?,[ ])?(?:"
+    r"[0-9]{1,6}[A-Za-z]?(?:-[0-9]{1,4})?,?[ ](?:[NSEW]\.?[ ]|North[ ]|South[ ]|East[ ]|West[ ])?"
+    rf"(?:(?:[A-Z][A-Za-z'.]+|[0-9]{{1,3}}(?:st|nd|rd|th))[ ]){{1,4}}{_STREET_TYPE}\.?(?![A-Za-z])"
+    r"(?:[ ](?:N|S|E|W|NE|NW|SE|SW)(?![A-Za-z]))?"
+    rf"|[0-9]{{1,5}}(?:-[0-9]{{1,4}})?,?[ ]{_KOREAN_ROAD}|[0-9]{{1,5}}[ ]Broadway|P\.?[ ]?O\.?[ ]Box[ ][0-9]{{1,6}})"
+    rf"{_UNIT}?(?:{_CITY}){{0,3}}{_POSTCODE}?(?:{_CITY})?{_POSTCODE}?"
+)
+
+
+def _find_korean_addresses(reading: Reading) -> Iterator[Candidate]:
+    """A road or a lot with a house number, below a region or with a room; under a label the region may miss."""
+    text = reading.text
+    for match in _KOREAN.finditer(text):
+        end = _trimmed(text, match.start(), match.end())
+        yield Candidate(PIIKind.ADDRESS, match.start(), end, 0.94, "region")
+    for label in reading.labels.all():
+        if label.name == "ADDRESS":
+            gap = _LABEL_GAP.match(text, label.end)
+            start = gap.end() if gap is not None else label.end
+            match = _LABELLED_KOREAN.match(text, start)
+            if match is not None:
+                yield Candidate(PIIKind.ADDRESS, start, _trimmed(text, start, match.end()), 0.9, "label")
+
+
+def _find_english_addresses(reading: Reading) -> Iterator[Candidate]:
+    """A house number, a street and its type; unit, city, state and postcode as far as they follow."""
+    for match in _ENGLISH.finditer(reading.text):
+        end = _trimmed(reading.text, match.start(), match.end())
+        yield Candidate(PIIKind.ADDRESS, match.start(), end, 0.94, "street")
+
+
+def _trimmed(text: str, start: int, end: int) -> int:
+    return start + len(text[start:end].rstrip(" ,.(\t"))
+
+
+KOREAN_ADDRESSES = Rule(r"[로길동리가면읍][ \t]{0,2}(?:지하\s?|산\s?)?[0-9]", _find_korean_addresses)
+ENGLISH_ADDRESSES = Rule(r"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]", _find_english_addresses)

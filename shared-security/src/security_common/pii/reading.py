@@ -1,0 +1,54 @@
+"""What every rule reads: the folded text and its labels."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+from security_common.pii.finding import PIIKind
+from security_common.pii.labels import Label, Labels
+
+__all__ = ["Candidate", "Reading", "Rule"]
+
+
+class Candidate(NamedTuple):
+    """A finding in the folded text, before overlaps are settled."""
+
+    kind: PIIKind
+    start: int
+    end: int
+    score: float
+    why: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """One text as the rules see it. A birth after `today` is none."""
+
+    text: str
+    lowered: str
+    labels: Labels
+    today: date
+
+    @classmethod
+    def of(cls, text: str, today: date) -> "Reading":
+        """Reads a folded text."""
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a few capitals grow when lowered; places must stay
+            lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+        return cls(text, lowered, Labels(text, lowered), today)
+
+    def label_of(self, start: int, end: int) -> Label | None:
+        """The label that governs a value: a direct one before it, else one right after, else a loose one before."""
+        before = self.labels.before(start)
+        if before is not None and before.direct:
+            return before
+        after = self.labels.after(end)
+        return after if after is not None and after.direct else before
+
+
+class Rule(NamedTuple):
+    """How to find something. `needs` is a linear expression for what a text must hold for the rule to find anything."""
+
+    needs: str
+    find: Callable[[Reading], Iterator[Candidate]]
