@@ -35,13 +35,9 @@ _PLAIN_FORMS = {
     '"': "\u201c\u201d",
 }
 _PLAIN = {ord(char): plain for plain, chars in _PLAIN_FORMS.items() for char in chars}
-# Cyrillic and Greek letters that look like Latin ones, read as Latin only inside a Latin word.
-_LOOKALIKES = dict(
-    zip(
-        map(ord, "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ"),
-        "aeopcyxijsdhqwABEKMHOPCTXIJSoABEZHIKMNOPTYX",
-        strict=True,
-    )
+# Cyrillic and Greek letters that look like Latin ones.
+_LOOKALIKES = str.maketrans(
+    "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijsdhqwABEKMHOPCTXIJSoABEZHIKMNOPTYX"
 )
 
 
@@ -87,14 +83,10 @@ def fold(text: str) -> Folded:
 
 def _unfold(piece: str, start: int) -> Iterator[tuple[str, int, int]]:
     """Each character that a piece stands for, with its place."""
-    head = piece[0]
-    if head in "%&\\" and _ESCAPED.fullmatch(piece):
-        for char, char_start, char_end in _unescape(piece):
-            for plain in _simplify(char):
-                yield plain, start + char_start, start + char_end
-    else:
-        for plain in _simplify(piece):
-            yield plain, start, start + len(piece)
+    escaped = piece[0] in "%&\\" and _ESCAPED.fullmatch(piece)
+    for char, char_start, char_end in _unescape(piece) if escaped else [(piece, 0, len(piece))]:
+        for plain in _simplify(char):
+            yield plain, start + char_start, start + char_end
 
 
 def _simplify(piece: str) -> str:
