@@ -140,11 +140,10 @@ class Call:
         refused = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
         self._outcome = Outcome.REFUSED if refused else Outcome.FAILURE
         self._reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
-        if not refused:
-            policy = policy_for_messages(self.declaration.result_policy)
-            walk, again = (Walk(self._side(policy, counts=counts), self._runtime.limits) for counts in (True, False))
-            failure = clean_failure(failure, walk, again)
-        return self.surface.failure(failure) if self.surface else failure
+        policy = policy_for_messages(self.declaration.result_policy)
+        walk, again = (Walk(self._side(policy, counts=counts), self._runtime.limits) for counts in (True, False))
+        cleaned = clean_failure(failure, walk, again)
+        return self.surface.failure(cleaned) if self.surface else cleaned
 
     def abandon(self) -> None:
         """The caller has gone; what was done is recorded all the same."""

@@ -83,14 +83,14 @@ class Leaves:
         return text
 
     def scalar(self, value: Any, text: str, field: str | None) -> Any:
-        """A leaf that is no string, such as a number or a date, with the text it would be read as.
+        """A leaf that is no string, such as a number or a date, with the text to search.
 
         Masked, it becomes the zero of its type: the type is part of the tool's contract. Encrypted, it becomes text.
         """
         treatment = self._judge(text, field, encrypt_all=False)[0]
         if treatment is Treatment.MASK:
             return zero_of(value)
-        return self._encrypt(self.part, text) if treatment is Treatment.ENCRYPT else value
+        return self._encrypt(self.part, str(value)) if treatment is Treatment.ENCRYPT else value
 
     def opaque(self, text: str, field: str | None) -> None:
         """Text inside a value that cannot be changed, such as an image: clean it passes, otherwise it is refused."""

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import re
 import uuid
 from collections.abc import Mapping
@@ -20,11 +21,13 @@ from security_common.tool_policy.walk import Walk, read_as, read_family, rebuilt
 
 __all__ = ["read_attributes"]
 
+LONGEST_WHOLE_PART = 10**40
+
 _READABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
 """Ten printable bytes in a row are text; fewer come about by chance in every image."""
 
 
-@read_as(int, float, complex, Decimal, Fraction, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
+@read_as(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
 def _scalar(walk: Walk, value: Any, field: str | None) -> Any:
     try:
         text = str(value)
@@ -32,6 +35,16 @@ def _scalar(walk: Walk, value: Any, field: str | None) -> Any:
         raise Unguardable("a number is too long to be searched", hint="send it as text") from None
     walk.spend(len(text))
     return walk.leaf.scalar(value, text, field)
+
+
+@read_as(float, Decimal, Fraction)
+def _fractional(walk: Walk, value: Any, field: str | None) -> Any:
+    """Nobody's number has a fraction, and the digits of one look like every number there is: they are not read."""
+    try:
+        whole = int(value) if math.isfinite(value) and abs(value) < LONGEST_WHOLE_PART else 0
+    except (ValueError, OverflowError):  # a signalling NaN, a fraction beyond every float
+        whole = 0
+    return walk.leaf.scalar(value, str(whole), field)
 
 
 @read_as(PurePath, AnyUrl, Url, IPv4Network, IPv6Network)

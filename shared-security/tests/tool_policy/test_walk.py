@@ -1,0 +1,235 @@
+"""The walk: every type is read, kept when clean, changed in its own type when not, or refused."""
+
+import dataclasses
+import json
+import uuid
+from collections import Counter, OrderedDict, defaultdict, deque
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from fractions import Fraction
+from ipaddress import IPv4Address
+from pathlib import PurePosixPath
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic import AnyUrl, BaseModel, ConfigDict, PrivateAttr, RootModel, SecretStr, computed_field
+
+from security_common.encryption import EncryptionService, is_ciphertext
+from security_common.journal import Journal
+from security_common.tool_policy import Limits, TooMuchData, Unguardable, configure, secure_tool
+
+PHONE, MASKED = "010-1234-5678", "010-****-5678"
+CARD = 4111_1111_1111_1111
+
+
+class Point(NamedTuple):
+    label: str
+    at: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frozen:
+    phone: str
+    number: int = 0
+
+
+@dataclasses.dataclass
+class Open:
+    phone: str
+    late: str = dataclasses.field(init=False)
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+    phone: str
+    number: int = 0
+    _kept: str = PrivateAttr(default="")
+
+    @computed_field
+    @property
+    def shown(self) -> str:
+        return f"phone {self.phone}"
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Phone(StrEnum):
+    OURS = "010-1234-5678"
+
+
+class Level(IntEnum):
+    HIGH = 3
+
+
+@secure_tool(pii_policy="mask")
+def masked(value: Any) -> Any:
+    return value
+
+
+@secure_tool(pii_policy="encrypt")
+def encrypted(value: Any) -> Any:
+    return value
+
+
+@secure_tool(pii_policy="observe")
+def observed(value: Any) -> Any:
+    return value
+
+
+def open_with(late: str) -> Open:
+    made = Open(PHONE)
+    made.late = late
+    return made
+
+
+def model_with(kept: str, **extra: Any) -> Model:
+    made = Model(phone=PHONE, **extra)
+    made._kept = kept
+    return made
+
+
+@pytest.mark.parametrize(
+    ("dirty", "clean"),
+    [
+        ([PHONE, 1], [MASKED, 1]),
+        ((PHONE,), (MASKED,)),
+        ({PHONE}, {MASKED}),
+        (frozenset({PHONE}), frozenset({MASKED})),
+        (deque([PHONE], maxlen=3), deque([MASKED], maxlen=3)),
+        (Point(PHONE, 1), Point(MASKED, 1)),
+        ({"a": {"b": [PHONE]}}, {"a": {"b": [MASKED]}}),
+        ({PHONE: 1}, {MASKED: 1}),
+        ({PHONE: 1, "010-9999-5678": 2}, {MASKED: 1, f"{MASKED} (2)": 2}),
+        (OrderedDict(a=PHONE), OrderedDict(a=MASKED)),
+        (defaultdict(list, a=PHONE), defaultdict(list, a=MASKED)),
+        (Counter({PHONE: 2}), Counter({MASKED: 2})),
+        (MappingProxyType({"a": PHONE}), MappingProxyType({"a": MASKED})),
+        (f'{{"a": "{PHONE}"}}', f'{{"a": "{MASKED}"}}'),
+        (f' ["{PHONE}", 1]', f'["{MASKED}", 1]'),
+        (json.dumps({"inner": json.dumps([PHONE])}), json.dumps({"inner": json.dumps([MASKED])})),
+        (f'{{"a": "{PHONE}", "a": 1}}', f'{{"a": "{MASKED}", "a": 1}}'),
+        (f'{{"a": "{PHONE}"', f'{{"a": "{MASKED}"'),
+        (PHONE.encode(), MASKED.encode()),
+        (bytearray(PHONE, "utf-8"), bytearray(MASKED, "utf-8")),
+        (memoryview(PHONE.encode()), memoryview(MASKED.encode())),
+        (f"한글 {PHONE}".encode("cp949"), f"한글 {MASKED}".encode("cp949")),
+        (CARD, 0),
+        (float(CARD), 0.0),
+        (Decimal(CARD), Decimal(0)),
+        (IPv4Address("203.0.113.9"), IPv4Address(0)),
+        (PurePosixPath(f"/home/{PHONE}"), PurePosixPath(f"/home/{MASKED}")),
+        (AnyUrl(f"https://example.com/?tel={PHONE}"), AnyUrl(f"https://example.com/?tel={MASKED}")),
+        (Frozen(PHONE, CARD), Frozen(MASKED, 0)),
+        (open_with(PHONE), dataclasses.replace(open_with(MASKED), phone=MASKED)),
+        (Model(phone=PHONE, number=CARD), Model(phone=MASKED, number=0)),
+        (RootModel[list[str]]([PHONE]), RootModel[list[str]]([MASKED])),
+    ],
+)
+def test_what_holds_personal_data_is_masked_in_its_own_type(dirty: Any, clean: Any) -> None:
+    if isinstance(clean, Open):
+        clean.late = MASKED
+    result = masked(dirty)
+    assert result == clean
+    assert type(result) is type(dirty)
+    assert masked(result) == result, "masking twice changes nothing"
+    assert observed(dirty) is dirty
+
+
+def test_models_are_walked_where_serialization_and_tools_can_reach() -> None:
+    result = masked(model_with(PHONE, note=PHONE))
+    assert (result.phone, result.note, result._kept, result.shown) == (MASKED, MASKED, MASKED, f"phone {MASKED}")
+    assert masked(SecretStr(PHONE)).get_secret_value() == MASKED
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -1,
+        2.5,
+        0.9203658670763342,
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        Fraction(10**400, 3),
+        Decimal("1e9999"),
+        float("-inf"),
+        "",
+        "plain",
+        "[not json",
+        '{"a": [1, 2.50, "ok"]}',
+        b"bytes",
+        bytes(range(256)),
+        datetime(2026, 11, 23, tzinfo=UTC),
+        date(2026, 11, 23),
+        uuid.UUID("01a2065f-ebc9-7bd8-83fa-ceb091cb5029"),
+        Colour.RED,
+        Level.HIGH,
+        PurePosixPath("/srv"),
+        {"deep": [({"a"},)]},
+        Frozen("x"),
+        Model(phone="x"),
+    ],
+)
+def test_clean_values_are_the_same_objects(value: Any) -> None:
+    assert masked(value) is value
+    assert encrypted(value) is value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        SimpleNamespace(phone=PHONE),
+        iter([1]),
+        Phone.OURS,
+        bytes(range(128, 256)) + PHONE.encode(),
+        ValueError(PHONE),
+        masked,
+        {1: {2: object()}},
+        pytest.param(10**5000, id="a number too long for text"),
+    ],
+)
+def test_what_cannot_be_read_or_changed_is_refused(value: Any) -> None:
+    for tool in (masked, encrypted):
+        with pytest.raises(Unguardable) as caught:
+            tool(value)
+        assert "1234" not in str(caught.value) + caught.value.hint
+
+
+def test_encrypted_numbers_become_text_but_not_in_a_typed_field(encryption: EncryptionService) -> None:
+    assert is_ciphertext(encrypted([CARD])[0])
+    assert is_ciphertext(encrypted({"n": PHONE})["n"])
+    for holder in (Frozen("x", CARD), Model(phone="x", number=CARD)):
+        with pytest.raises(Unguardable, match="number is a int and cannot hold ciphertext"):
+            encrypted(holder)
+
+
+def test_ciphertext_stays_ciphertext(encryption: EncryptionService) -> None:
+    once = encrypted([PHONE, f"tel {PHONE}"])
+    assert encrypted(once) is once
+    assert masked(once) is once
+    assert masked(f"{once[0]} {PHONE}") == f"{once[0]} {MASKED}"
+
+
+def test_limits_refuse_in_time(journal: Journal) -> None:
+    deep: Any = "x"
+    for _ in range(200):
+        deep = [deep]
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    for value in (deep, cycle, json.dumps(deep), ["x"] * 300_000, "x" * 3_000_000, [b"x" * 3_000_000]):
+        with pytest.raises(TooMuchData):
+            masked(value)
+    configure(journal=journal, limits=Limits(characters=10))
+    with pytest.raises(TooMuchData):
+        masked("x" * 11)
+
+
+def test_deeply_nested_json_text_is_read_as_text() -> None:
+    text = "[" * 100_000 + PHONE
+    assert masked(text) == "[" * 100_000 + MASKED
