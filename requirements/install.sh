@@ -20,7 +20,8 @@ command -v "$python" >/dev/null 2>&1 || fail "$python is not on the PATH" "insta
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 if command -v uv >/dev/null 2>&1; then
     pip() { uv pip "$@"; }
-    export VIRTUAL_ENV=.venv UV_COMPILE_BYTECODE=1
+    VIRTUAL_ENV=$(cd .venv && pwd -P) # commands start with this path, also when .venv is reached by a link
+    export VIRTUAL_ENV UV_COMPILE_BYTECODE=1
 else
     pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 fi

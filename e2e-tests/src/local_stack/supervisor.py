@@ -11,9 +11,14 @@ from types import FrameType
 
 from local_stack.errors import StackError
 from local_stack.ports import StackPorts
-from local_stack.stack import Stack
+from local_stack.stack import MCP, Stack
+from security_common.journal import link_audit_log
+from security_common.settings import SecuritySettings
 
 __all__ = ["exclusive", "supervise"]
+
+# Where the demo had its audit log.
+AUDIT_LOG = Path("logs/security_audit.log")
 
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
@@ -23,17 +28,20 @@ def supervise(state: Path, ports: StackPorts) -> None:
 
     Raises `StackError` when it cannot start, or when a server ends by itself; nothing is left running then either.
     """
-    # The signals are fetched, not handled: there is one place where they arrive, and none where they interrupt.
+    for asked in _STOPPING:
+        signal.signal(asked, _leave)
     signal.signal(signal.SIGCHLD, _wake)
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
     with exclusive(state):
         stack = Stack(ports, state)
-        stack.start()
         try:
+            stack.start()
+            # From here on signals are fetched, not handled: one place where they arrive, none where they interrupt.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
+            link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
             print(card(stack), flush=True)
             wait_for_the_end(stack)
-        finally:
             print("stopping …", file=sys.stderr, flush=True)
+        finally:
             stack.stop()
 
 
@@ -81,6 +89,11 @@ def card(stack: Stack) -> str:
 
   Logs are in {os.path.relpath(stack.state / "logs")}. Ctrl-C stops everything.
 """
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """Ends a start that is under way; what has started is stopped on the way out."""
+    sys.exit(0)
 
 
 def _wake(_signal: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,76 @@
+"""Writes docs/configuration.md from the settings themselves, so that the page cannot be wrong (`make docs`)."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode
+
+from auth_service.settings import AuthSettings
+from mcp_resource_service.settings import ResourceSettings
+from security_common.settings import SecuritySettings
+
+__all__ = ["render"]
+
+_SECTIONS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
+    ("auth-service", "Prefix `AUTH_`.", AuthSettings),
+    ("mcp-resource-service", "Prefix `MCP_`.", ResourceSettings),
+    (
+        "security_common",
+        "Prefix `SECURITY_`; both services read these, and so does the library on its own.",
+        SecuritySettings,
+    ),
+)
+
+_NAMES = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}
+
+_HEAD = """# Configuration
+
+Every setting is an environment variable. This page is generated from the settings by `make docs`. A setting whose name
+ends in `_FILE` takes the path of a file with the secret: no secret comes from the environment, and none has a default.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *(_section(*section) for section in _SECTIONS)])
+
+
+def _section(title: str, lead: str, settings: type[BaseSettings]) -> str:
+    rows = "\n".join(_rows(settings))
+    return f"## {title}\n\n{lead}\n\n| variable | type | default | meaning |\n|---|---|---|---|\n{rows}\n"
+
+
+def _rows(settings: type[BaseSettings]) -> Iterator[str]:
+    prefix = settings.model_config.get("env_prefix", "")
+    for name, field in settings.model_fields.items():
+        if field.annotation is not SecuritySettings:  # it has a section of its own
+            description = (field.description or "").replace("|", "\\|").replace("\n", " ")
+            yield f"| `{(prefix + name).upper()}` | {_kind(field)} | {_default(field)} | {description} |"
+
+
+def _kind(field: FieldInfo) -> str:
+    separated = any(isinstance(part, type) and issubclass(part, NoDecode) for part in field.metadata)
+    return "list, by commas" if separated else _type(field.annotation)
+
+
+def _type(annotation: Any) -> str:
+    inner = [kind for kind in get_args(annotation) if kind is not type(None)]
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{choice}`" for choice in inner)
+    if get_origin(annotation) is Annotated or type(None) in get_args(annotation):
+        return _type(inner[0])
+    return _NAMES.get(annotation, "JSON")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "none" if value in (None, "", (), [], {}) else f"`{str(value).lower() if value in (True, False) else value}`"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(render(), encoding="utf-8")

@@ -1,0 +1,129 @@
+"""Every `run` block of the README, in order and in one shell session, against what its first block starts."""
+
+import itertools
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_stack.fences import Fence, read_fences
+from local_stack.ports import free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+MARK = "=== block of line"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a fresh clone that is already installed: the repository's files, and no state."""
+    folder = tmp_path_factory.mktemp("clone")
+    for entry in ROOT.iterdir():
+        if entry.name not in {".run", "logs", ".git"}:
+            (folder / entry.name).symlink_to(entry)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(checkout: Path) -> dict[str, str]:
+    auth, mcp, redis = free_ports(3)
+    return {**os.environ, "PWD": str(checkout), "AUTH_PORT": str(auth), "MCP_PORT": str(mcp), "REDIS_PORT": str(redis)}
+
+
+def translate(text: str, environment: dict[str, str]) -> str:
+    return text.replace(":8081", f":{environment['AUTH_PORT']}").replace(":8082", f":{environment['MCP_PORT']}")
+
+
+@pytest.fixture(scope="module")
+def transcript(checkout: Path, environment: dict[str, str]) -> Iterator[dict[int, str]]:
+    """What each block printed, keyed by the block's line in the README."""
+    # A session of its own, so that Ctrl-C can go to the whole of it, as a terminal sends it.
+    with subprocess.Popen(
+        ["make", "run"], cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as started:
+        try:
+            assert started.stdout is not None
+            card = next((line for line in started.stdout if "Ctrl-C" in line), None)
+            assert card is not None, "make run ended before it printed its card"
+            yield play(checkout, environment)
+        finally:
+            os.killpg(started.pid, signal.SIGINT)
+            started.wait(timeout=20)
+
+
+def play(checkout: Path, environment: dict[str, str]) -> dict[int, str]:
+    played = subprocess.run(
+        ["bash", "-eu"],
+        input=session(environment),
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
+    parts = re.split(rf"^{MARK} (\d+)$", played.stdout, flags=re.MULTILINE)
+    return {int(line): text for line, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def commands() -> list[Fence]:
+    """The `run` blocks but the first two: `make run` is what the fixture starts, `make test` is what runs this."""
+    return [fence for fence in read_fences(ROOT / "README.md") if "run" in fence.tags][2:]
+
+
+def session(environment: dict[str, str]) -> str:
+    lines: list[str] = []
+    for fence in commands():
+        text = translate(fence.text, environment)
+        if fence.language == "python":
+            text = f"{sys.executable} - <<'END_OF_BLOCK'\n{text}END_OF_BLOCK\n"
+        lines.append(f"printf '\\n{MARK} {fence.line}\\n'\n{text}")
+    return "\n".join(lines)
+
+
+def promises() -> list[tuple[int, str]]:
+    """Each line that an `output` block promises, with the line of the command block before it."""
+    fences = read_fences(ROOT / "README.md")
+    return [
+        (command.line, promised)
+        for command, output in itertools.pairwise(fences)
+        if "run" in command.tags and "output" in output.tags
+        for promised in output.text.splitlines()
+    ]
+
+
+@pytest.mark.parametrize(("line", "promised"), promises())
+def test_the_output_is_as_promised(line: int, promised: str, transcript: dict[int, str]) -> None:
+    assert promised in transcript[line]
+
+
+def test_every_command_ran(transcript: dict[int, str]) -> None:
+    assert sorted(transcript) == [fence.line for fence in commands()]
+
+
+def test_the_table_for_those_who_come_from_the_demo(
+    checkout: Path, environment: dict[str, str], transcript: dict[int, str]
+) -> None:
+    """Each successor in README.ko.md's table works; those that start or test the whole are started above."""
+    rows = re.findall(r"^\| `.+?` \| `(.+?)` \| [^|]+ \|$", (ROOT / "README.ko.md").read_text("utf-8"), re.MULTILINE)
+    assert len(rows) >= 12
+    started_elsewhere = {"make run", "make test", "make demo"}
+    for command in dict.fromkeys(rows):
+        if command not in started_elsewhere and not command.startswith("docker"):
+            text = translate(command, environment)
+            subprocess.run(["bash", "-euc", text], cwd=checkout, env=environment, check=True, capture_output=True)
+
+
+def test_the_old_root_still_answers_401(environment: dict[str, str], transcript: dict[int, str]) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://localhost:{environment['AUTH_PORT']}/")
+    with refused.value:
+        assert refused.value.code == 401
+        assert environment["MCP_PORT"] in refused.value.read().decode()
