@@ -6,7 +6,9 @@ the counts; those of a deep run stand in docs/reliability.md.
 
 import logging
 import os
+import resource
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -37,6 +39,40 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"waited {PATIENCE_SECONDS:.0f} s in vain"
         time.sleep(0.02)
+
+
+FULL_BYTES = 100_000
+
+HEALING = """
+import asyncio, resource, sys
+from pathlib import Path
+from security_common.journal import AuditEvent, JournalUnavailable, Outcome, open_journal
+from security_common.settings import SecuritySettings
+
+EVENT = AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS)
+
+async def main(directory, quiet):
+    journal = open_journal(service="tests", settings=SecuritySettings(audit_dir=directory), redis=None)
+    await journal.start()
+    size = (directory / "tests" / "0" / "security_audit.log").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.RLIM_INFINITY))
+    try:
+        await journal.record(EVENT)
+    except JournalUnavailable:
+        print("refused")
+    print("writable" if journal.writable else "unwritable")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    while quiet and not journal.writable:
+        await asyncio.sleep(0.01)
+    if not quiet:
+        await journal.record(EVENT)
+    print("writable" if journal.writable else "unwritable")
+    await journal.record(EVENT)
+    print("recorded")
+    await journal.stop()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2] == "1"))
+"""
 
 
 @dataclass
@@ -71,6 +107,9 @@ class Field:
         """Returns after some more events were acknowledged: a random number of them unless one is given."""
         wanted = len(acknowledged(self.acks)) + (events or self.random.randint(100, 400))
         eventually(lambda: len(acknowledged(self.acks)) >= wanted)
+
+    def refusals(self) -> int:
+        return self.acks.read_text(encoding="ascii").count("refused")
 
     def settle(self) -> Comparison:
         """Stops the load and lets one quiet process bring everything to the stream."""
@@ -153,10 +192,11 @@ def test_redis_comes_back_with_an_older_file(battlefield, kills):
     assert battlefield.settle().whole
 
 
-def test_answers_are_lost_on_the_way(battlefield):
-    battlefield.proxy.cut_share = 0.2
+@pytest.mark.parametrize("kills", KILLS)
+def test_answers_are_lost_on_the_way(battlefield, kills):
+    battlefield.proxy.cut_share = 0.3
     battlefield.start_writer()
-    eventually(lambda: battlefield.proxy.cuts >= 20)
+    eventually(lambda: battlefield.proxy.cuts >= kills)
     battlefield.let_it_record()
     battlefield.proxy.cut_share = 0.0
     assert battlefield.settle().whole
@@ -199,6 +239,31 @@ def test_a_removed_replica_leaves_unshipped_events(battlefield):
     found = battlefield.settle()
     assert found.whole
     assert len({journal for journal, _ in journal_places(battlefield.journals)}) == 3
+
+
+def test_the_disk_is_full_and_then_is_not(battlefield):
+    """A file-size limit stands for the disk: the write is cut short in the same way, and needs no right to mount."""
+    writer = battlefield.start_writer()
+    battlefield.let_it_record(50)
+    resource.prlimit(writer.pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
+    eventually(lambda: battlefield.refusals() > 100)
+    full = len(acknowledged(battlefield.acks))
+    assert all(path.stat().st_size <= FULL_BYTES for path in battlefield.journals.glob("load/0/*.log"))
+    resource.prlimit(writer.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    battlefield.let_it_record(200)
+    found = battlefield.settle()
+    assert found.whole
+    assert found.acknowledged >= full + 200
+    assert not list(battlefield.journals.glob("load/*/*.torn"))
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["quiet", "under load"])
+def test_a_full_disk_heals_by_itself(tmp_path, quiet):
+    """Readiness turns the traffic away while the journal cannot write, so it has to find out without any."""
+    told = subprocess.run(
+        [sys.executable, "-c", HEALING, str(tmp_path), str(int(quiet))], capture_output=True, text=True, check=False
+    )
+    assert told.stdout.split() == ["refused", "unwritable", "writable", "recorded"], told.stderr
 
 
 def stream_of(battlefield: Field) -> list[tuple[str, int]]:
