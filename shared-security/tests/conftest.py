@@ -44,7 +44,7 @@ async def open_one(settings: SecuritySettings, redis_server: RedisServer) -> Asy
     """Opens journals and stops those the test left open. With `ships` they feed the embedded Redis."""
     async with AsyncExitStack() as resources:
 
-        async def open_and_start(*, ships: bool = False) -> Journal:
+        async def open_and_start(*, ships: bool = False, settings: SecuritySettings = settings) -> Journal:
             redis = Redis.from_url(redis_server.url) if ships else None
             if redis is not None:
                 resources.push_async_callback(redis.aclose)

@@ -93,14 +93,16 @@ class Checkpoints:
         return checkpoint
 
 
-def load_checkpoint_key(path: Path) -> RSAKey:
-    """An RSA key, private or public, in PEM. Raises CheckpointKeyInvalid."""
+def load_checkpoint_key(path: Path, *, signs: bool = False) -> RSAKey:
+    """An RSA key in PEM; a private one when it is to sign. Raises CheckpointKeyInvalid."""
     try:
         key = RSAKey.import_key(path.read_bytes())
     except (OSError, ValueError, JoseError) as error:
         raise CheckpointKeyInvalid(f"no RSA key in {path}", hint="`security-common setup` makes one") from error
     if key.raw_value.key_size < 2048:
         raise CheckpointKeyInvalid(f"the RSA key in {path} is shorter than 2048 bits")
+    if signs and not key.is_private:
+        raise CheckpointKeyInvalid(f"the RSA key in {path} is a public one", hint="checkpoints need the private key")
     return key
 
 

@@ -202,6 +202,9 @@ class Journal:
             if not was_away:
                 logger.warning("audit stream is away (%s), the journal keeps its events", type(error).__name__)
             return False
+        except Exception:  # whatever it is, the events are on disk and shipping must go on
+            logger.exception("audit journal: shipping failed, trying again")
+            return False
         if was_away:
             logger.info("audit stream is back, journal shipped through %d", shipper.cursor)
         return True
@@ -269,7 +272,7 @@ def open_journal(*, service: str, settings: SecuritySettings, redis: Redis | Non
         segment_bytes=settings.audit_segment_bytes,
         keep=timedelta(days=keep_days),
         keep_in_stream=timedelta(days=settings.audit_stream_days or keep_days),
-        checkpoint_key=load_checkpoint_key(signing_key) if signing_key else None,
+        checkpoint_key=load_checkpoint_key(signing_key, signs=True) if signing_key else None,
         checkpoint_directory=settings.audit_checkpoint_dir,
         checkpoint_seconds=settings.audit_checkpoint_minutes * 60,
     )

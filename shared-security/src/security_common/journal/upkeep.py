@@ -40,5 +40,7 @@ async def keep_up(chores: Sequence[Chore], *, is_open: Callable[[], bool]) -> No
                 await chore.do()
             except (RedisError, OSError, JournalUnavailable) as error:
                 logger.info("audit journal: %s has to wait (%s)", chore.name, type(error).__name__)
+            except Exception:  # one chore that fails in a new way must not end the others
+                logger.exception("audit journal: %s failed", chore.name)
             due[chore.name] = time.monotonic() + chore.every_seconds
         await asyncio.sleep(max(0.0, min(due.values()) - time.monotonic()))
