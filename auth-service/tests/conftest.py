@@ -1,11 +1,13 @@
 """A service, an embedded Redis, secrets and a journal folder of its own."""
 
+import itertools
 import secrets
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -51,6 +53,17 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield f"redis://127.0.0.1:{port}/0"
     server.terminate()
     server.wait()
+
+
+@pytest.fixture
+def own_redis(redis_url: str) -> Iterator[tuple[str, Any]]:
+    """A Redis database that no other test uses, by address and as a client: services run until the session ends."""
+    url = f"{redis_url.removesuffix('/0')}/{next(_databases)}"
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        yield url, client
+
+
+_databases = itertools.count(1)
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ class AuthSettings(BaseSettings):
     )
     key_period_seconds: int = Field(
         default=30 * 86400,
-        ge=60,
+        ge=1,
         description="How long a key signs before the next takes over, in seconds.",
     )
     key_lead_seconds: int = Field(

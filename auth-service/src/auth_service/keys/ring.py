@@ -22,8 +22,9 @@ from auth_service.vocabulary import Clock
 
 __all__ = ["KeyRing", "PublishedKeys", "make_record"]
 
-# How often a replica looks whether the keys changed: a revoked key stops signing everywhere within this time.
-_POLL_SECONDS = 2.0
+# How often a replica looks whether the keys changed: a revoked key stops signing everywhere within this time. A short
+# lead shortens it, so that every replica publishes a key well before any signs with it.
+_LONGEST_POLL_SECONDS = 2.0
 _LEASE_SECONDS = 15
 _SWAP_ATTEMPTS = 5
 
@@ -48,7 +49,7 @@ class KeyRing:
         self._policy = policy
         self._clock = clock
         self._replica = replica
-        self._version = -1
+        self._records: tuple[KeyRecord, ...] = ()
         self._signing: SigningKey | None = None
         self._active_since_seconds = 0.0
         self._published = _publish(())
@@ -95,9 +96,8 @@ class KeyRing:
 
     async def _advance(self, snapshot: KeySnapshot) -> KeySnapshot:
         for _ in range(_SWAP_ATTEMPTS):
-            make_key = partial(make_record, now=self._clock(), sealer=self._sealer)
-            moved = await asyncio.to_thread(advance, snapshot.records, self._clock(), self._policy, make_key)
-            if moved is snapshot.records:
+            moved = await asyncio.to_thread(self._move_on, snapshot.records)
+            if moved == snapshot.records:
                 return snapshot
             if await self._store.swap(snapshot.version, moved):
                 log.info("signing keys moved on", keys={record.key_id: record.state.value for record in moved})
@@ -105,8 +105,14 @@ class KeyRing:
             snapshot = await self._store.read()
         return snapshot
 
+    def _move_on(self, records: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
+        """What is due, and every private key under today's KEK."""
+        now = self._clock()
+        moved = advance(records, now, self._policy, partial(make_record, now=now, sealer=self._sealer))
+        return tuple(self._sealer.renew(record) for record in moved)
+
     async def _adopt(self, snapshot: KeySnapshot) -> None:
-        if snapshot.version == self._version:
+        if snapshot.records == self._records:
             return
         active = find(snapshot.records, KeyState.ACTIVE)
         if active is not None and active.sealed_private_key is not None:
@@ -115,12 +121,12 @@ class KeyRing:
                 self._signing = await asyncio.to_thread(SigningKey, active.key_id, pem)
             self._active_since_seconds = active.changed_at_seconds
         self._published = _publish(snapshot.records)
-        self._version = snapshot.version
+        self._records = snapshot.records
 
     async def _keep_fresh(self) -> None:
         away = False
         while True:
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(min(_LONGEST_POLL_SECONDS, self._policy.lead_seconds / 4))
             try:
                 await self.refresh()
                 away = False

@@ -1,7 +1,9 @@
 """Private keys at rest: encrypted under the key-encryption keyring, each bound to its own key id."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from auth_service.keys.record import KeyRecord
 from auth_service.settings import require_file
 from security_common.encryption import EncryptionService, KeyringFile
 
@@ -26,9 +28,12 @@ class Sealer:
         """The PEM. Raises `DecryptionFailed`: another KEK, or another key's record."""
         return self._encryption.decrypt(sealed, context=_context(key_id))
 
-    def renew(self, sealed: str, *, key_id: str) -> str:
-        """The same key under today's primary KEK; unchanged when it already is."""
-        return self._encryption.reencrypt(sealed, context=_context(key_id))
+    def renew(self, record: KeyRecord) -> KeyRecord:
+        """The same key under today's primary KEK; the same record when it already is."""
+        sealed = record.sealed_private_key
+        if sealed is None or not self._encryption.needs_rotation(sealed):
+            return record
+        return replace(record, sealed_private_key=self._encryption.reencrypt(sealed, context=_context(record.key_id)))
 
 
 def _context(key_id: str) -> dict[str, str]:

@@ -1,0 +1,183 @@
+"""Keys move on without a person, and nobody who verifies tokens ever notices."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from bad_input import DEMO
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import KeySet
+from jwt import get_unverified_header
+from running_auth import Service, StartService
+
+from auth_service.keys.record import KeyRecord, KeyState
+from auth_service.keys.rotation import RotationPolicy, advance, find, revoke
+from security_common.encryption import Keyring
+
+POLICY = RotationPolicy(period_seconds=1000, lead_seconds=100, drain_seconds=300)
+
+
+class Keys:
+    """Makes records without the cost of real keys."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.now = 0.0
+
+    def __call__(self, state: KeyState) -> KeyRecord:
+        self.made += 1
+        return KeyRecord(
+            key_id=f"key-{self.made}",
+            state=state,
+            public_jwk={},
+            sealed_private_key="sealed",
+            created_at_seconds=self.now,
+            changed_at_seconds=self.now,
+        )
+
+
+def test_the_first_start_activates_one_key_and_publishes_the_next() -> None:
+    records = advance((), 0, POLICY, Keys())
+    assert [(record.key_id, record.state.value) for record in records] == [("key-1", "active"), ("key-2", "next")]
+
+
+@given(steps=st.lists(st.floats(min_value=1, max_value=500), min_size=1, max_size=40))
+def test_a_key_signs_only_after_its_lead_and_stays_until_its_tokens_are_gone(steps: list[float]) -> None:
+    keys = Keys()
+    records = advance((), 0, POLICY, keys)
+    first = records[0].key_id
+    published_at = {record.key_id: 0.0 for record in records}
+    last_signed_at: dict[str, float] = {}
+    for step in steps:
+        active = find(records, KeyState.ACTIVE)
+        assert active is not None
+        keys.now += step
+        last_signed_at[active.key_id] = keys.now
+        records = advance(records, keys.now, POLICY, keys)
+        states = [record.state for record in records]
+        assert states.count(KeyState.ACTIVE) == states.count(KeyState.NEXT) == 1
+        for record in records:
+            published_at.setdefault(record.key_id, keys.now)
+            assert (record.sealed_private_key is None) == (record.state is KeyState.RETIRING)
+            if record.state is KeyState.ACTIVE and record.key_id != first:
+                assert record.changed_at_seconds - published_at[record.key_id] >= POLICY.lead_seconds
+        ids = {record.key_id for record in records}
+        still_needed = {key for key, at in last_signed_at.items() if keys.now - at < POLICY.drain_seconds}
+        assert still_needed <= ids
+
+
+def test_nothing_due_changes_nothing() -> None:
+    keys = Keys()
+    records = advance((), 0, POLICY, keys)
+    assert advance(records, 999, POLICY, keys) is records
+
+
+def test_a_revoked_key_is_gone_and_the_published_next_one_signs() -> None:
+    keys = Keys()
+    records = revoke(advance((), 0, POLICY, keys), "key-1", 5, keys)
+    assert [(record.key_id, record.state.value) for record in records] == [("key-2", "active"), ("key-3", "next")]
+
+
+def get_token(service: Service) -> str:
+    answer = service.http.post("/oauth2/token", data=DEMO)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["access_token"]
+
+
+def kid_of(token: str) -> str:
+    return get_unverified_header(token)["kid"]
+
+
+def published(service: Service) -> list[str]:
+    return [key["kid"] for key in service.http.get("/.well-known/jwks.json").json()["keys"]]
+
+
+def wait_until(condition: Any, *, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_two_replicas_that_start_at_once_agree_on_the_keys(start_service: StartService, own_redis: Any) -> None:
+    services: list[Service] = []
+    issuer = "http://localhost:8081"
+    threads = [
+        threading.Thread(target=lambda: services.append(start_service(redis_url=own_redis[0], issuer=issuer)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait_until(lambda: published(services[0]) == published(services[1]) and len(published(services[0])) == 2)
+    assert kid_of(get_token(services[0])) == kid_of(get_token(services[1]))
+
+
+def test_rotating_under_load_makes_no_verification_fail(start_service: StartService, own_redis: Any) -> None:
+    """Two replicas rotate every two seconds; a verifier that caches keys for one second accepts every token."""
+    settings = {"redis_url": own_redis[0], "issuer": "http://localhost:8081"}
+    replicas = [start_service(key_period_seconds=2, key_lead_seconds=2, **settings) for _ in range(2)]
+    signers: set[str] = set()
+    fetched_at, keys, verified = 0.0, KeySet([]), 0
+    deadline = time.monotonic() + 20
+    while len(signers) < 3:
+        assert time.monotonic() < deadline
+        if time.monotonic() - fetched_at > 1:
+            keys = KeySet.import_key_set(replicas[verified % 2].http.get("/.well-known/jwks.json").json())
+            fetched_at = time.monotonic()
+        token = get_token(replicas[(verified + 1) % 2])
+        signers.add(jwt.decode(token, keys, algorithms=["RS256"]).header["kid"])
+        verified += 1
+    assert verified > 50
+
+
+def test_private_halves_are_encrypted_and_follow_a_new_kek(
+    start_service: StartService, own_redis: Any, secret_files: dict[str, Path], tmp_path: Path
+) -> None:
+    url, client = own_redis
+    keyring_file = tmp_path / "kek"
+    keyring_file.write_text(Keyring.generate().dump())
+    service = start_service(redis_url=url, signing_key_kek_file=keyring_file)
+    signer = kid_of(get_token(service))
+    stored = client.hget("auth:keys", "records")
+    assert "PRIVATE" not in stored
+    old = Keyring.load(keyring_file)
+    added = old.add()
+    (fresh,) = {key.key_id for key in added.keys} - {key.key_id for key in old.keys}
+    keyring_file.write_text(added.promote(fresh).dump())
+
+    def all_renewed() -> bool:
+        sealed = [record["sealed_private_key"] for record in json.loads(client.hget("auth:keys", "records"))]
+        return all(fresh in text for text in sealed)
+
+    wait_until(all_renewed)
+    keyring_file.write_text(added.promote(fresh).retire(old.primary.key_id, destroy=True).dump())
+    restarted = start_service(redis_url=url, signing_key_kek_file=keyring_file)
+    assert kid_of(get_token(restarted)) == signer
+
+
+def test_the_command_revokes_a_key_and_the_service_follows(
+    start_service: StartService, own_redis: Any, secret_files: dict[str, Path]
+) -> None:
+    url, _client = own_redis
+    service = start_service(redis_url=url)
+    wait_until(lambda: len(published(service)) == 2)
+    signer = kid_of(get_token(service))
+    (following,) = set(published(service)) - {signer}
+    environment = {
+        **os.environ,
+        "AUTH_REDIS_URL": url,
+        **{f"AUTH_{name.upper()}": str(path) for name, path in secret_files.items()},
+    }
+    command = Path(sys.executable).with_name("auth-service")
+    subprocess.run([command, "key", "revoke", signer], env=environment, check=True, timeout=30)
+    wait_until(lambda: signer not in published(service))
+    assert kid_of(get_token(service)) == following
