@@ -41,3 +41,9 @@ def test_a_mask_leaves_what_its_owner_recognises(text: str, masked: str) -> None
     assert detector.mask_text(text) == masked
     assert mask_findings(text, detector.scan_text(text)) == masked
     assert detector.mask_text(masked) == masked
+
+
+@pytest.mark.parametrize("text", ["", "hello", "안녕", "\ud800", "\x00"])
+def test_text_that_opens_no_gate_holds_nothing(text: str) -> None:
+    assert get_pii_detector().scan_text(text) == []
+    assert get_pii_detector().mask_text(text) == text

@@ -4,18 +4,6 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-__all__ = [
-    "birth_date_of_resident_number",
-    "has_issuer",
-    "is_business_number",
-    "is_card_number",
-    "is_corporate_number",
-    "is_date",
-    "is_iban",
-    "is_resident_number",
-    "is_social_security_number",
-]
-
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _RESIDENT_WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 _BUSINESS_WEIGHTS = (1, 3, 7, 1, 3, 7, 1, 3, 5)

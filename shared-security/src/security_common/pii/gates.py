@@ -27,7 +27,7 @@ def _in_one_pass(engine: Any, needs: Sequence[str]) -> Callable[[str], list[int]
         gates.Add(need)
     gates.Compile()
     # Lone surrogates have no UTF-8; as question marks they open no gate, and no rule looks for them.
-    return lambda text: sorted(gates.Match(text.encode(errors="replace")))
+    return lambda text: sorted(gates.Match(text.encode(errors="replace")) or ())
 
 
 def _one_by_one(needs: Sequence[str]) -> Callable[[str], list[int]]:

@@ -35,7 +35,9 @@ _WORD = re.compile(
     rf"(?<![가-힣])(?:(?:{_any_of(_DOUBLE_SURNAMES)})|[{_DATA['surnames']}](?=[{_DATA['first_syllables']}]"
     rf"[{_DATA['last_syllables']}]|[{_DATA['single_given']}](?![가-힣])|[{_DATA['single_given']}][님씨]))[가-힣]{{1,11}}"
 )
+_SPACED = re.compile(rf"[{_DATA['surnames']}][ ][가-힣][ ][가-힣](?![가-힣])")
 _GIVEN_WORD = re.compile(r"(?<![가-힣])([가-힣]{2})(?=\s?(?:씨|님)(?![가-힣]{3}))")
+_LABEL_GAP = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}[:=|]\s{0,2}")
 _HONORIFIC = re.compile(rf"[ \t]?(?:{_any_of(_DATA['honorifics'])})(?![가-힣]{{4}})")
 _TITLE = re.compile(rf"[ \t]?(?:{_any_of(_DATA['titles'])})")
 _PARTICLE = re.compile(
@@ -98,8 +100,13 @@ def _find_korean_names(reading: Reading) -> Iterator[Candidate]:
         yield from _judge_word(reading, match.start(), match.group())
     if not text.isascii():
         for label in reading.labels.all():
-            if label.name == "PERSON" and text[label.end : label.end + 1] in _SURNAMES:
+            if label.name != "PERSON":
+                continue
+            if text[label.end : label.end + 1] in _SURNAMES:
                 yield from _judge_word(reading, label.end, text[label.end : label.end + 8].split(" ")[0])
+            gap = _LABEL_GAP.match(text, label.end)
+            if gap is not None and (spaced := _SPACED.match(text, gap.end())):
+                yield Candidate(PIIKind.PERSON, spaced.start(), spaced.end(), 0.85, "label")
     if "씨" in text or "님" in text:
         for match in _GIVEN_WORD.finditer(text):
             if match.group() in _GIVEN and match.group() not in _NOT_NAMES:

@@ -6,14 +6,7 @@ from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK
 from security_common.pii.phones import Verdict, judge_phone
 from security_common.pii.reading import Candidate, Reading, Rule
-from security_common.pii.registries import (
-    judge_business_number,
-    judge_card_number,
-    judge_corporate_number,
-    judge_driver_license,
-    judge_resident_number,
-    judge_social_security_number,
-)
+from security_common.pii.registries import REGISTERED
 from security_common.pii.runs import Number, runs_in
 
 __all__ = ["NUMBERS"]
@@ -41,16 +34,13 @@ def _judge_foreign_passport(number: Number) -> Verdict:
 
 
 _BY_DIGITS: Mapping[int, tuple[Judge, ...]] = {
-    8: (judge_phone,),
-    9: (judge_phone, judge_social_security_number, _judge_foreign_passport, _judge_account),
-    10: (judge_phone, judge_business_number, _judge_account),
-    11: (judge_phone, _judge_account),
-    12: (judge_phone, judge_driver_license, _judge_account),
-    13: (judge_phone, judge_resident_number, judge_corporate_number, _judge_account),
-    14: (judge_phone, judge_card_number, _judge_account),
-    15: (judge_phone, judge_card_number, _judge_account),
-    16: (judge_card_number, _judge_account),
-    19: (judge_card_number,),
+    count: (
+        *((judge_phone,) if count <= 15 else ()),
+        *REGISTERED.get(count, ()),
+        *((_judge_foreign_passport,) if count == 9 else ()),
+        *((_judge_account,) if 9 <= count <= 16 else ()),
+    )
+    for count in range(8, 20)
 }
 
 

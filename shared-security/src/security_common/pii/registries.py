@@ -1,41 +1,26 @@
 """Numbers that an authority gives: people, companies, licences, payment cards. Check digits decide where they exist."""
 
-from security_common.pii.checks import (
-    birth_date_of_resident_number,
-    has_issuer,
-    is_business_number,
-    is_card_number,
-    is_corporate_number,
-    is_resident_number,
-    is_social_security_number,
-)
+from security_common.pii import checks
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK, OTHER
 from security_common.pii.phones import Verdict
 from security_common.pii.runs import Number
 
-__all__ = [
-    "judge_business_number",
-    "judge_card_number",
-    "judge_corporate_number",
-    "judge_driver_license",
-    "judge_resident_number",
-    "judge_social_security_number",
-]
+__all__ = ["REGISTERED"]
 
 _FIRST_REGION, _LAST_REGION = 11, 28
 _ELSEWHERE = ("CORP_NUMBER", "BANK_ACCOUNT", BANK, OTHER)
 
 
-def judge_resident_number(number: Number) -> Verdict:
+def _judge_resident_number(number: Number) -> Verdict:
     """A day of birth that has been, and check digit, hyphen or label: numbers since 2020 end at random."""
-    birth = birth_date_of_resident_number(number.digits)
+    birth = checks.birth_date_of_resident_number(number.digits)
     if birth is None or birth > number.reading.today or number.called("CORP_NUMBER"):
         return None
     labelled = number.labelled("KR_RRN")
     if number.digits[6] in "90" and not labelled:
         return None
-    if is_resident_number(number.digits):
+    if checks.is_resident_number(number.digits):
         if number.parts == (13,) and number.labelled(OTHER):
             return None
         return PIIKind.KR_RRN, 0.99 if labelled or number.parts == (6, 7) else 0.9, "check-digit"
@@ -46,7 +31,7 @@ def judge_resident_number(number: Number) -> Verdict:
     return None
 
 
-def judge_corporate_number(number: Number) -> Verdict:
+def _judge_corporate_number(number: Number) -> Verdict:
     """By its label, which a resident number never has; without one by check digit and registry office."""
     digits = number.digits
     if number.labelled("CORP_NUMBER") and digits[0] in "12":
@@ -54,12 +39,12 @@ def judge_corporate_number(number: Number) -> Verdict:
     if number.parts != (6, 7) or number.joints != "-" or number.labelled("KR_RRN", "BANK_ACCOUNT", BANK, OTHER):
         return None
     plausible = digits[0] in "12" and digits[4:6] in {"11", "12", "13", "14", "15", "21", "22", "71", "81"}
-    return (PIIKind.CORP_NUMBER, 0.7, "check-digit") if plausible and is_corporate_number(digits) else None
+    return (PIIKind.CORP_NUMBER, 0.7, "check-digit") if plausible and checks.is_corporate_number(digits) else None
 
 
-def judge_business_number(number: Number) -> Verdict:
+def _judge_business_number(number: Number) -> Verdict:
     """123-45-67890 by its check digit; digits alone also need the label."""
-    if not is_business_number(number.digits) or number.disowned:
+    if not checks.is_business_number(number.digits) or number.disowned:
         return None
     labelled = number.labelled("BUSINESS_NUMBER")
     if number.parts == (3, 2, 5):
@@ -69,19 +54,19 @@ def judge_business_number(number: Number) -> Verdict:
     return (PIIKind.BUSINESS_NUMBER, 0.95, "check-digit") if labelled else None
 
 
-def judge_card_number(number: Number) -> Verdict:
+def _judge_card_number(number: Number) -> Verdict:
     """Luhn, and the first digits of a card scheme unless the label says card."""
-    if not is_card_number(number.digits):
+    if not checks.is_card_number(number.digits):
         return None
     labelled = number.labelled("CREDIT_CARD")
-    if not labelled and (not has_issuer(number.digits) or number.disowned):
+    if not labelled and (not checks.has_issuer(number.digits) or number.disowned):
         return None
     if number.parts == (len(number.digits),) and number.labelled(OTHER, "BANK_ACCOUNT", BANK):
         return None
     return PIIKind.CREDIT_CARD, 0.98 if labelled or number.joints else 0.9, "check-digit"
 
 
-def judge_driver_license(number: Number) -> Verdict:
+def _judge_driver_license(number: Number) -> Verdict:
     """11-12-345678-90: the first part is a licensing office; digits alone also need the label."""
     if not _FIRST_REGION <= int(number.digits[:2]) <= _LAST_REGION or number.called("BANK_ACCOUNT", BANK, OTHER):
         return None
@@ -90,11 +75,24 @@ def judge_driver_license(number: Number) -> Verdict:
     return (PIIKind.DRIVER_LICENSE, 0.9, "shape") if number.parts == (2, 2, 6, 2) else None
 
 
-def judge_social_security_number(number: Number) -> Verdict:
+def _judge_social_security_number(number: Number) -> Verdict:
     """123-45-6789 by the ranges that are given out; digits alone also need the label."""
-    if not is_social_security_number(number.digits) or number.called("BANK_ACCOUNT", BANK, OTHER):
+    if not checks.is_social_security_number(number.digits) or number.called("BANK_ACCOUNT", BANK, OTHER):
         return None
     if number.labelled("US_SSN"):
         return PIIKind.US_SSN, 0.95, "label"
     hyphenated = number.parts == (3, 2, 4) and number.joints == "--"
     return (PIIKind.US_SSN, 0.8, "shape") if hyphenated and not number.labelled(OTHER) else None
+
+
+REGISTERED = {
+    9: (_judge_social_security_number,),
+    10: (_judge_business_number,),
+    12: (_judge_driver_license,),
+    13: (_judge_resident_number, _judge_corporate_number),
+    14: (_judge_card_number,),
+    15: (_judge_card_number,),
+    16: (_judge_card_number,),
+    19: (_judge_card_number,),
+}
+"""The rules by the number of digits they judge."""
