@@ -35,6 +35,8 @@ __all__ = ["Edge", "EndpointApp", "not_found"]
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _PREFLIGHT_HEADERS = "authorization, content-type, mcp-protocol-version"
 _RETRY_SECONDS = 2
+READ_TIMEOUT_SECONDS = 10.0
+HANDLER_TIMEOUT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +49,6 @@ class Edge:
     metrics: Metrics
     random_bytes: RandomBytes
     client_address: Callable[[Scope], str]
-    read_timeout_seconds: float = 10.0
-    handler_timeout_seconds: float = 30.0
 
 
 class EndpointApp:
@@ -84,7 +84,7 @@ class EndpointApp:
 
     async def _handle(self, request: HttpRequest) -> Answer:
         try:
-            async with asyncio.timeout(self._edge.handler_timeout_seconds):
+            async with asyncio.timeout(HANDLER_TIMEOUT_SECONDS):
                 return await self._endpoint.handler(request)
         except OAuthError as error:
             log.info(
@@ -116,7 +116,7 @@ class EndpointApp:
         limit = self._endpoint.max_body_bytes
         body = b""
         try:
-            async with asyncio.timeout(self._edge.read_timeout_seconds):
+            async with asyncio.timeout(READ_TIMEOUT_SECONDS):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":

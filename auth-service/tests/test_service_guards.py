@@ -1,0 +1,193 @@
+"""What stands around every endpoint: sizes, times, addresses, origins, settings, and the record before the answer."""
+
+import errno
+import json
+import os
+import socket
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from bad_input import DEMO
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from running_auth import Service, StartService, free_port
+
+from auth_service.app import create_app
+from auth_service.declaration import DeclarationInvalid, Openness, load_declaration
+from auth_service.http.addresses import AddressReader
+from auth_service.settings import AuthSettings, SecretMissing
+from local_stack.redis_server import RedisServer
+
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+
+
+def address(peer: str, *forwarded: str) -> str:
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
+    return AddressReader(PROXIES)({"client": (peer, 1), "headers": headers})
+
+
+def test_the_address_is_what_declared_proxies_say_and_nobody_else() -> None:
+    assert address("203.0.113.9", "198.51.100.1") == "203.0.113.9", "no proxy of ours: its word counts nothing"
+    assert address("10.0.0.1", "198.51.100.1") == "198.51.100.1"
+    assert address("10.0.0.1", "6.6.6.6, 198.51.100.1, 10.0.0.2") == "198.51.100.1", "read from the right"
+    assert address("10.0.0.1", "6.6.6.6", "198.51.100.1") == "198.51.100.1", "the last line came last"
+    assert address("10.0.0.1") == "10.0.0.1"
+    assert address("::ffff:10.0.0.1", "198.51.100.1") == "198.51.100.1"
+    assert address("10.0.0.1", "rubbish") == "10.0.0.1"
+
+
+@given(made_up=st.text(alphabet="0123456789abcdef:., x", max_size=40))
+def test_whatever_a_client_makes_up_left_of_the_proxy_changes_nothing(made_up: str) -> None:
+    assert address("10.0.0.1", f"{made_up},198.51.100.1") == "198.51.100.1"
+
+
+def test_without_declared_proxies_the_header_is_not_read() -> None:
+    headers = [(b"x-forwarded-for", b"198.51.100.1")]
+    assert AddressReader(())({"client": ("127.0.0.1", 1), "headers": headers}) == "127.0.0.1"
+
+
+def test_a_body_that_never_ends_is_answered_and_the_connection_closed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = f"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: {_FORM}\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", service.settings.port)) as connection:
+        connection.sendall(head.encode())
+        for _ in range(65):
+            connection.sendall(b"400\r\n" + b"x" * 1024 + b"\r\n")
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in answer.lower()
+
+
+def test_a_body_that_stalls_is_given_up(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth_service.http.routing.READ_TIMEOUT_SECONDS", 0.2)
+    service = start_service()
+    head = f"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: {_FORM}\r\ncontent-length: 100\r\n\r\ngrant"
+    with socket.create_connection(("127.0.0.1", service.settings.port), timeout=5) as connection:
+        connection.sendall(head.encode())
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+def test_an_unknown_path_is_json_too(service: Service) -> None:
+    answer = service.http.get("/nothing")
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+
+
+def test_the_trace_of_the_caller_is_kept_and_a_broken_one_is_not(start_service: StartService) -> None:
+    service = start_service()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    for header in (f"00-{trace}-b7ad6b7169203331-01", "00-rubbish-b7ad6b7169203331-01"):
+        service.http.post("/oauth2/token", data=DEMO, headers={"traceparent": header})
+    issued = [event for event in journal_of(service) if event["event_type"] == "token_issued"]
+    assert issued[0]["trace_id"] == trace
+    assert len(issued[1]["trace_id"]) == 32
+
+
+def journal_of(service: Service) -> list[dict[str, Any]]:
+    logs = service.settings.security.audit_dir.rglob("security_audit.log")
+    return [json.loads(line) for path in logs for line in path.read_text().splitlines()]
+
+
+def test_metrics_are_served_on_a_port_of_their_own(start_service: StartService) -> None:
+    port = free_port()
+    service = start_service(metrics_port=port)
+    service.http.post("/oauth2/token", data=DEMO)
+    text = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+    assert 'auth_tokens_issued_total{grant_type="client_credentials"} 1.0' in text
+    assert 'auth_request_duration_seconds_count{path="/oauth2/token",status="200"} 1.0' in text
+    assert service.http.get("/metrics").status_code == 404
+
+
+def test_no_token_without_a_record(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the journal can write no more, the answer is 503 and readiness says why."""
+    service = start_service()
+    assert service.http.post("/oauth2/token", data=DEMO).status_code == 200
+
+    def disk_is_full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fdatasync", disk_is_full)
+    answer = service.http.post("/oauth2/token", data=DEMO)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert "retry-after" in answer.headers
+    ready = service.http.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]["journal"]) == (503, False)
+
+
+def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_path: Path) -> None:
+    """Tokens of declared clients need no Redis; what does answers 503, and readiness says so."""
+    server = RedisServer(tmp_path / "redis", free_port())
+    server.start()
+    service = start_service(redis_url=server.url)
+    assert service.http.get("/readyz").status_code == 200
+    server.kill()
+    assert service.http.post("/oauth2/token", data=DEMO).status_code == 200
+    wrong = service.http.post("/oauth2/token", data={**DEMO, "client_secret": "x"})
+    assert wrong.status_code == 401, "failures are counted locally"
+    unknown = service.http.post("/oauth2/token", data={**DEMO, "client_id": "nobody"})
+    assert (unknown.status_code, unknown.json()["error"]) == (503, "temporarily_unavailable")
+    ready = service.http.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]["redis_write"]) == (503, False)
+    assert service.http.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"issuer": "http://localhost:8081/"}, "slash"),
+        ({"issuer": "http://auth.example"}, "https"),
+        ({"issuer": "https://auth.example/path"}, "path"),
+        ({"issuer": "localhost:8081"}, "absolute"),
+        ({"demo": True, "issuer": "https://auth.example"}, "loopback"),
+        ({"demo": True, "resource": "https://mcp.example/mcp"}, "loopback"),
+        ({"trusted_proxies": "not-a-network"}, "network"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        AuthSettings(**changes)
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in AuthSettings.model_fields.values())
+
+
+def test_a_missing_secret_names_its_variable_and_the_way_to_make_it() -> None:
+    with pytest.raises(SecretMissing, match="AUTH_SECRET_PEPPER_FILE") as caught:
+        create_app(AuthSettings())
+    assert "security-common setup" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("clients: [{client_id: a}]", "secret_file"),
+        ("clients: [{client_id: u_1, secret_file: s}]", "u_"),
+        ("clients: [{client_id: a, secret_file: s, scopes: [nothing]}]", "no resource declares"),
+        ("clients: [{client_id: a, secret_file: s}, {client_id: a, secret_file: s}]", "twice"),
+        ("clients: [{client_id: a, grant_types: [authorization_code]}]", "redirect_uris"),
+        ("colour: blue", "colour"),
+        ("- a", "mapping"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_a_wrong_declaration_stops_the_start_and_names_its_place(tmp_path: Path, text: str, word: str) -> None:
+    (tmp_path / "auth.yaml").write_text(text)
+    with pytest.raises(DeclarationInvalid, match=word):
+        load_declaration(AuthSettings(config=tmp_path / "auth.yaml"))
+
+
+def test_registration_is_open_on_this_machine_and_nowhere_else() -> None:
+    here = load_declaration(AuthSettings()).registration
+    there = load_declaration(AuthSettings(issuer="https://auth.example")).registration
+    assert (here.dynamic, here.metadata_documents) == (Openness.OPEN, Openness.OPEN)
+    assert (there.dynamic, there.metadata_documents) == (Openness.LISTED, Openness.LISTED)
+    assert {"claude.ai", "vscode.dev", "chatgpt.com"} <= set(there.hosts)
