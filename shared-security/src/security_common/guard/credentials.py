@@ -31,4 +31,6 @@ HINT = "read resource_metadata, ask one of its authorization servers for a token
 
 
 def _names_access_token(query_string: bytes) -> bool:
-    return any(part.partition(b"=")[0] == b"access_token" for part in query_string.split(b"&"))
+    return b"access_token" in query_string and any(
+        part.partition(b"=")[0] == b"access_token" for part in query_string.split(b"&")
+    )

@@ -2,16 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from security_common.guard.addresses import read_source_address
 from security_common.guard.answers import Answer, refusal_answer
 from security_common.guard.asgi import Application, Message, Receive, Scope, Send
 from security_common.guard.body import Disconnected, has_body, read_body, replaying
-from security_common.guard.calls import CalledTool, ToolScopes, read_called_tools
+from security_common.guard.calls import ToolScopes, read_called_tools
 from security_common.guard.credentials import read_bearer_token
-from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded_headers
+from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded
 from security_common.guard.metadata import MetadataDocument
 from security_common.guard.origins import Origins, allowing, is_preflight, preflight_answer
 from security_common.guard.policy import GuardPolicy, ProtectedResource
@@ -43,15 +43,10 @@ class _Request:
     headers: RequestHeaders
     source_address: str
     trace_id: str
+    path: str
+    method: str
     token: AccessToken | None = None
-
-    @property
-    def path(self) -> str:
-        return self.scope["path"]
-
-    @property
-    def method(self) -> str:
-        return self.scope["method"]
+    is_open: bool = False
 
 
 class Guard:
@@ -106,6 +101,8 @@ class Guard:
             headers,
             source_address=read_source_address(scope, headers, self._policy.trusted_proxies),
             trace_id=read_trace_id(headers, self._randomness),
+            path=scope["path"],
+            method=scope["method"],
         )
 
     async def _serve(self, request: _Request) -> None:
@@ -132,14 +129,16 @@ class Guard:
 
     def _answer_ourselves(self, request: _Request) -> Answer | None:
         """What needs no token and is not the application's business; judges Host and Origin on the way."""
-        require_bounded_headers(request.scope["headers"], self._policy.max_header_bytes)
+        require_bounded(request.headers, self._policy.max_header_bytes)
         if request.path in self._policy.open_paths:
+            request.is_open = True
             return None
         self._origins.require_host(request.headers)
         if self._metadata.is_at(request.path):
             return self._metadata.answer(request.method, request.headers)
         origin = self._origins.require_origin(request.headers)
         if self._policy.has_own_guard(request.path):
+            request.is_open = True
             return None
         if origin is not None:
             request.send = allowing(origin, request.send)
@@ -153,15 +152,18 @@ class Guard:
 
     async def _admit(self, request: _Request) -> Caller | None:
         """Takes a request through the rules of its token and body; None on open paths. Raises `Refusal`."""
-        if self._policy.is_open(request.path):
+        if request.is_open:
             await self._bound_body(request)
             return None
         token = request.token = await self._verify(request)
-        self._require_scopes(token, ())
+        self._require_scopes(token, self._scopes)
         self._require_measure(token)
         body = await self._bound_body(request)
         if self._tool_scopes and body and request.path == self._resource.path:
-            self._require_scopes(token, read_called_tools(body, request.headers))
+            calls = read_called_tools(body, request.headers)
+            # Every scope at once: a client that is told one at a time asks its user again and again.
+            needed = self._scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
+            self._require_scopes(token, needed, tool_name=calls[0].name if calls else None)
         return Caller(token=token, source_address=request.source_address, trace_id=request.trace_id)
 
     async def _verify(self, request: _Request) -> AccessToken:
@@ -175,11 +177,9 @@ class Guard:
                 error.description, hint=error.hint, retry_after_seconds=error.retry_after_seconds
             ) from error
 
-    def _require_scopes(self, token: AccessToken, calls: Sequence[CalledTool]) -> None:
-        # Every scope at once: a client that is told one at a time asks its user again and again.
-        needed = self._scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
+    def _require_scopes(self, token: AccessToken, needed: frozenset[str], *, tool_name: str | None = None) -> None:
         if not needed <= token.scopes:
-            raise InsufficientScope(sorted(needed), tool_name=calls[0].name if calls else None)
+            raise InsufficientScope(sorted(needed), tool_name=tool_name)
 
     def _require_measure(self, token: AccessToken) -> None:
         wait_seconds = self._rates.take(token.issuer, token.subject)

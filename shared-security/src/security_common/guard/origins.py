@@ -6,6 +6,7 @@ browser client cannot read the challenge it is meant to act on.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -31,15 +32,19 @@ class Origins:
         self._local = _is_loopback(own)
         self._hosts = {own, *(host.lower() for host in hosts)}
         self._origins = {resource.origin, *origins}
+        self._is_our_host = lru_cache(maxsize=256)(self._judge_host)
 
     def require_host(self, headers: RequestHeaders) -> None:
         """Raises `MisdirectedRequest` for a foreign Host, `InvalidRequest` for none or several."""
         values = headers.all(b"host")
         if len(values) != 1:
             raise InvalidRequest("the request must have one Host header")
-        host = _without_port(values[0]).lower()
-        if host not in self._hosts and not (self._local and _is_loopback(host)):
+        if not self._is_our_host(values[0]):
             raise MisdirectedRequest("this server does not go by that Host")
+
+    def _judge_host(self, value: str) -> bool:
+        host = _without_port(value).lower()
+        return host in self._hosts or (self._local and _is_loopback(host))
 
     def require_origin(self, headers: RequestHeaders) -> str | None:
         """The allowed origin, None when no browser is asking. Raises `ForbiddenOrigin`."""

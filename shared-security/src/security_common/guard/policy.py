@@ -63,10 +63,6 @@ class GuardPolicy:
     max_body_bytes: int = 1024 * 1024
     body_deadline_seconds: float = 10.0
 
-    def is_open(self, path: str) -> bool:
-        """Whether the path needs no token."""
-        return path in self.open_paths or self.has_own_guard(path)
-
     def has_own_guard(self, path: str) -> bool:
         """Whether the path is below an open prefix."""
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.open_prefixes)

@@ -62,10 +62,9 @@ class IssuerKeys:
         self._budget = Budget(burst=UNKNOWN_KEY_BURST, refill_seconds=UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
         self._unknown: dict[str, float] = {}
 
-    @property
-    def usable(self) -> bool:
+    def are_usable(self, now: float) -> bool:
         """Whether there are keys, seen good within the outage limit."""
-        return bool(self._keys) and self._clock() - self._fetched_at < OUTAGE_LIMIT_SECONDS
+        return bool(self._keys) and now - self._fetched_at < OUTAGE_LIMIT_SECONDS
 
     @property
     def age_seconds(self) -> float | None:
@@ -79,9 +78,9 @@ class IssuerKeys:
         # A clock that was set back must not put the next look off until it has caught up.
         return max(0.0, wait) if wait <= MAX_MAX_AGE_SECONDS else 0.0
 
-    def begin_refresh_if_due(self) -> None:
+    def begin_refresh_if_due(self, now: float) -> None:
         """For those who never call `TokenVerifier.start`; the request that finds the keys due does not wait."""
-        if self._keys and self.wait_seconds == 0 and not self._under_way:
+        if now >= self._due_at and self._keys and not self._under_way:
             self._begin_refresh()
 
     async def find(self, key_id: str) -> RSAKey:
@@ -92,10 +91,10 @@ class IssuerKeys:
             KeysUnavailable: there are no keys, or they cannot be asked about this one.
 
         """
-        self.begin_refresh_if_due()
-        if not self.usable:
+        self.begin_refresh_if_due(self._clock())
+        if not self.are_usable(self._clock()):
             await self._refresh_on_demand()
-            if not self.usable:
+            if not self.are_usable(self._clock()):
                 raise KeysUnavailable("the issuer's keys are not known yet", hint="try again in a moment")
         if key_id not in self._keys and not self._is_known_unknown(key_id):
             asked = await self._refresh_on_demand()

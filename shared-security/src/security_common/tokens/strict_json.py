@@ -15,12 +15,7 @@ def parse_json(raw: bytes, *, max_depth: int) -> Any:
     """The value. Raises ValueError for anything that is not plain, finite, unambiguous JSON."""
     text = raw.decode("utf-8")
     _bound_depth(text, max_depth)
-    value = json.loads(
-        text,
-        object_pairs_hook=_unique_members,
-        parse_constant=_refuse_constant,
-        parse_float=_finite,
-    )
+    value = _DECODER.decode(text)
     if "\\u" in text:
         # A lone surrogate parses, and then breaks whoever writes it to a log or a journal.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -28,7 +23,9 @@ def parse_json(raw: bytes, *, max_depth: int) -> Any:
 
 
 def _bound_depth(text: str, max_depth: int) -> None:
-    # Before parsing: the parser itself recurses.
+    # Before parsing: the parser itself recurses. Most texts have too few brackets to be deep.
+    if text.count("[") + text.count("{") <= max_depth:
+        return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         found = match[0]
@@ -56,3 +53,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is out of range")
     return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant, parse_float=_finite)

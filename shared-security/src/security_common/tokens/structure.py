@@ -13,6 +13,8 @@ __all__ = ["MAX_TOKEN_CHARACTERS", "UnverifiedToken", "read_structure"]
 
 MAX_TOKEN_CHARACTERS = 8192
 MAX_DEPTH = 16
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LAST_CHARACTERS = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
 _COMPACT_JWS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 
@@ -20,19 +22,27 @@ _COMPACT_JWS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)
 class UnverifiedToken:
     """Header and claims of a token whose signature nobody has checked."""
 
-    text: str = field(repr=False)
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
     header: Mapping[str, Any]
     claims: Mapping[str, Any] = field(repr=False)
 
 
 def read_structure(token: str) -> UnverifiedToken:
     """The token's parts. Raises `TokenRejected`."""
-    if len(token) > MAX_TOKEN_CHARACTERS:
-        raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
     parts = _COMPACT_JWS.fullmatch(token)
     if parts is None:
         raise TokenRejected("malformed", "the token is not a signed JWT")
-    return UnverifiedToken(token, _read_object(parts[1], "header"), _read_object(parts[2], "payload"))
+    header, payload, signature = parts.groups()
+    try:
+        return UnverifiedToken(
+            signed=token[: -len(signature) - 1].encode(),
+            signature=_decode(signature),
+            header=_read_object(header, "header"),
+            claims=_read_object(payload, "payload"),
+        )
+    except ValueError as error:
+        raise TokenRejected("malformed", "the token's signature cannot be read") from error
 
 
 def _read_object(segment: str, name: str) -> Mapping[str, Any]:
@@ -46,7 +56,7 @@ def _read_object(segment: str, name: str) -> Mapping[str, Any]:
 
 
 def _decode(segment: str) -> bytes:
-    raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    if base64.urlsafe_b64encode(raw).rstrip(b"=") != segment.encode():
+    # What stands at the end of a segment that is no multiple of four; else one token could be written in many ways.
+    if segment[-1] not in _LAST_CHARACTERS[len(segment) % 4]:
         raise ValueError("bits that no byte needs are set")
-    return raw
+    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))

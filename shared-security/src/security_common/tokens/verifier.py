@@ -8,7 +8,6 @@ from hashlib import sha256
 
 import httpx2
 from joserfc import jws
-from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from security_common.tokens.claims import AccessToken
@@ -22,8 +21,7 @@ from security_common.tokens.verified import VerifiedTokens
 __all__ = ["TokenVerifier"]
 
 CACHED_TOKENS = 10_000
-# The header was read by rules stricter than joserfc's list of known members; it need not look again.
-_RS256 = jws.JWSRegistry(algorithms=["RS256"], strict_check_header=False)
+_RS256 = jws.JWSRegistry(algorithms=["RS256"]).get_alg("RS256")
 
 
 class TokenVerifier:
@@ -64,7 +62,8 @@ class TokenVerifier:
     @property
     def ready(self) -> bool:
         """Whether every issuer's keys are known and were seen good within the outage limit."""
-        return all(keys.usable for keys in self._keys.values())
+        now = self._clock()
+        return all(keys.are_usable(now) for keys in self._keys.values())
 
     @property
     def problem(self) -> str:
@@ -96,20 +95,15 @@ class TokenVerifier:
 
         """
         try:
-            return await self._judge(token)
+            digest = self._digest(token)
+            return self._recall(digest) or await self._judge(token, digest)
         except (TokenRejected, KeysUnavailable):
             raise
         except Exception as error:
             # A token is a stranger's input: whatever it breaks on the way, the answer is that it is not good.
             raise TokenRejected("malformed", "the token cannot be read") from error
 
-    async def _judge(self, token: str) -> AccessToken:
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
-        digest = sha256(token.encode()).digest()
-        known = self._recall(digest)
-        if known is not None:
-            return known
+    async def _judge(self, token: str, digest: bytes) -> AccessToken:
         unverified = read_structure(token)
         keys = self._keys_of(unverified)
         for check in HEADER_RULES:
@@ -122,17 +116,24 @@ class TokenVerifier:
         self._verified.put(digest, verified)
         return verified
 
+    @staticmethod
+    def _digest(token: str) -> bytes:
+        """What the cache knows a token by. Raises `TokenRejected` before hashing what is too long to be one."""
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
+        return sha256(token.encode()).digest()
+
     def _recall(self, digest: bytes) -> AccessToken | None:
         """A token judged before that still is what it was: not expired, its issuer's keys still trusted."""
         known = self._verified.get(digest)
         if known is None:
             return None
-        keys = self._keys[known.issuer]
-        keys.begin_refresh_if_due()
-        if self._clock() >= known.expires_at_seconds + LEEWAY_SECONDS:
+        keys, now = self._keys[known.issuer], self._clock()
+        keys.begin_refresh_if_due(now)
+        if now >= known.expires_at_seconds + LEEWAY_SECONDS:
             self._verified.forget(digest)
             return None
-        return known if keys.usable else None
+        return known if keys.are_usable(now) else None
 
     def _keys_of(self, token: UnverifiedToken) -> IssuerKeys:
         issuer = token.claims.get("iss")
@@ -148,7 +149,5 @@ class TokenVerifier:
 
 
 def _check_signature(token: UnverifiedToken, key: RSAKey) -> None:
-    try:
-        jws.deserialize_compact(token.text, key, registry=_RS256)
-    except (JoseError, ValueError) as error:
-        raise TokenRejected("bad_signature", "the token's signature is wrong") from error
+    if not _RS256.verify(token.signed, token.signature, key):
+        raise TokenRejected("bad_signature", "the token's signature is wrong")
