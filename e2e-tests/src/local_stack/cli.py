@@ -10,7 +10,6 @@ from cyclopts import App
 from local_stack.errors import StackError
 from local_stack.ports import StackPorts
 from local_stack.stack import Stack
-from local_stack.story import MachineClient, tell_story
 from local_stack.supervisor import exclusive, supervise
 from security_common.errors import SecurityError
 
@@ -31,6 +30,8 @@ def run() -> None:
 @app.command
 def demo() -> None:
     """Play the story against whatever runs, with a line for each step; exit status 1 when a step fails."""
+    from local_stack.story import tell_story  # noqa: PLC0415 - FastMCP's client: `run` must not wait for it
+
     stack = _running_stack()
     failed = 0
     for step in tell_story(stack.auth_url, stack.mcp_url):
@@ -42,6 +43,8 @@ def demo() -> None:
 @app.command
 def token(*, scope: str = "mcp.access") -> None:
     """Print an access token of the demo client."""
+    from local_stack.story import MachineClient  # noqa: PLC0415 - as above
+
     with httpx2.Client(timeout=10) as http:
         print(MachineClient(_running_stack().auth_url, http).token(scope))
 

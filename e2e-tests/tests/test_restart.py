@@ -1,0 +1,36 @@
+"""Stopped and started again, nothing that was given out has lost its worth."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+
+from local_stack.ports import StackPorts
+from local_stack.stack import AUTH, start_stack
+from local_stack.story import PERSON, World
+
+
+def test_tokens_keys_clients_and_records_outlive_a_restart(tmp_path: Path, http: httpx2.Client) -> None:
+    ports = StackPorts.ephemeral()
+    with start_stack(tmp_path, ports=ports) as stack:
+        world = World(stack.auth_url, stack.mcp_url, http)
+        token = world.client.token("mcp.access mcp.decrypt")
+        record = world.call("store_sensitive_data", {"data": PERSON})["record_id"]
+        keys = http.get(f"{stack.auth_url}/.well-known/jwks.json").json()
+        made = subprocess.run(
+            [str(Path(sys.executable).with_name(AUTH)), "client", "create", "lasting", "--json"],
+            env=stack.environment(AUTH),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        [client] = json.loads(made.stdout)
+    with start_stack(tmp_path, ports=ports) as stack:
+        assert http.get(f"{stack.auth_url}/.well-known/jwks.json").json() == keys
+        world = World(stack.auth_url, stack.mcp_url, http, (client["client_id"], client["client_secret"]))
+        assert world.get("/hello", token).status_code == 200
+        assert world.get("/hello", world.token).status_code == 200
+        call = {"name": "read_sensitive_data", "arguments": {"record_id": record}}
+        assert PERSON in world.post_mcp(token, "2025-11-25", "tools/call", call).text

@@ -1,0 +1,67 @@
+"""The 72 tokens, sent to a running resource service that trusts an issuer on loopback."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import anyio.to_thread
+import httpx2
+import pytest
+
+from local_stack.loopback_issuer import LoopbackIssuer
+from local_stack.ports import StackPorts
+from local_stack.stack import MCP, REDIS, Stack
+from local_stack.token_rows import ROWS, TokenRow
+
+# What another layer than the verifier answers: the HTTP server, and the scope of the route.
+ELSEWHERE = {"5 MB": 431, "scope missing": 403}
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Door:
+    """The service's /hello and the issuer that it trusts."""
+
+    url: str
+    issuer: LoopbackIssuer
+    http: httpx2.AsyncClient
+
+    async def knock(self, token: str) -> httpx2.Response:
+        credentials = f"Bearer {token}".strip().encode("utf-8", "surrogatepass")
+        return await self.http.get(f"{self.url}/hello", headers={b"Authorization": credentials})
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+    stack = Stack(StackPorts.ephemeral(), tmp_path_factory.mktemp("door"), demo=False)
+    async with LoopbackIssuer(stack.resource, now=time.time) as issuer, httpx2.AsyncClient(timeout=20) as http:
+        stack.overrides = {"MCP_ISSUER": issuer.url}
+        try:
+            stack.start(REDIS)
+            stack.start_one(MCP)
+            await anyio.to_thread.run_sync(stack.wait_until_ready, MCP)
+            yield Door(stack.mcp_url, issuer, http)
+        finally:
+            stack.stop()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_a_token_gets_its_verdict(door: Door, row: TokenRow) -> None:
+    answer = await door.knock(row.make(door.issuer))
+    assert answer.status_code == ELSEWHERE.get(row.name, 200 if row.accepted else 401)
+    if answer.status_code == 401 and row.name != "empty":
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_a_good_token_without_the_scope_is_told_which(door: Door) -> None:
+    answer = await door.knock(door.issuer.token(scope="openid"))
+    assert answer.status_code == 403
+    challenge = answer.headers["WWW-Authenticate"]
+    assert 'error="insufficient_scope"' in challenge
+    assert 'scope="mcp.access"' in challenge
