@@ -37,6 +37,7 @@ from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolSco
 from security_common.guard.rates import RequestRates
 from security_common.journal import Journal, link_audit_log, open_journal
 from security_common.pii import PIIDetector, get_pii_detector
+from security_common.review import watching_trail
 from security_common.tokens import TokenVerifier, TrustedIssuer
 
 __all__ = ["SERVICE", "create_app"]
@@ -204,6 +205,7 @@ def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[FastAPI], Abstract
             await core.journal.start()
             stack.push_async_callback(core.journal.stop)
             _link_audit_log(core.settings)
+            await stack.enter_async_context(watching_trail(core.redis, core.journal, core.settings.security))
             await stack.enter_async_context(endpoint.lifespan())
             if core.settings.metrics_port:
                 server, thread = start_http_server(

@@ -24,7 +24,7 @@ from security_common.journal.record import ChainHead, draft_line, uuid7
 from security_common.journal.retention import removable, trim_stream
 from security_common.journal.shipping import Shipper, shipped_through
 from security_common.journal.slot import LIVE_NAME, Recovery, Slot, recover
-from security_common.journal.upkeep import Chore, keep_up
+from security_common.journal.upkeep import Chore, end_tasks, keep_up
 from security_common.settings import SecuritySettings
 
 __all__ = ["Journal", "link_audit_log", "open_journal"]
@@ -96,8 +96,7 @@ class Journal:
         self._checkpoints = self._checkpoints_in(slot)
         watch = Chore("looking at the disk", WATCH_SECONDS, self._look_at_the_disk)
         for chores in ((watch,), self._chores(slot, self._commit)):
-            upkeep = keep_up(chores, is_open=lambda: self._commit is not None)
-            self._tasks.append(asyncio.create_task(upkeep, name="audit-upkeep"))
+            self._tasks.append(asyncio.create_task(keep_up(chores), name="audit-upkeep"))
         if self._redis is not None:
             shipper = Shipper(self._redis, slot.directory, head.journal_id, self._last_on_disk)
             self._tasks.append(asyncio.create_task(self._keep_shipping(shipper), name="audit-shipping"))
@@ -121,9 +120,7 @@ class Journal:
         if commit is None or self._slot is None:
             return
         await asyncio.to_thread(commit.stop)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
         self._tasks.clear()
         await self._leave_in_order(self._slot, commit.head)
         self._slot.release()
@@ -182,9 +179,8 @@ class Journal:
 
     async def _keep_shipping(self, shipper: Shipper) -> None:
         try:
-            # Not `while True`: on Python 3.11 a wait_for inside redis-py can swallow the cancellation of stop().
             away = False
-            while self._commit is not None:
+            while True:
                 self._committed.clear()
                 away = not await self._ship(shipper, was_away=away)
                 try:

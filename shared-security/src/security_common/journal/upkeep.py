@@ -14,7 +14,9 @@ from redis.exceptions import RedisError
 
 from security_common.journal.errors import JournalUnavailable
 
-__all__ = ["Chore", "keep_up"]
+__all__ = ["Chore", "end_tasks", "keep_up"]
+
+CANCEL_AGAIN_SECONDS = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +31,18 @@ class Chore:
     first_seconds: float = 0.0
 
 
-async def keep_up(chores: Sequence[Chore], *, is_open: Callable[[], bool]) -> None:
-    """Runs the chores until cancelled or closed."""
+async def end_tasks(*tasks: "asyncio.Task[None]") -> None:
+    """Cancels until it holds: on Python 3.11 a wait_for, as inside redis-py, can swallow a cancellation."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+
+
+async def keep_up(chores: Sequence[Chore]) -> None:
+    """Runs the chores until cancelled."""
     due = {chore.name: time.monotonic() + chore.first_seconds for chore in chores}
-    while is_open():
+    while True:
         for chore in chores:
             if time.monotonic() < due[chore.name]:
                 continue

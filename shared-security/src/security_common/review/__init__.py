@@ -1,9 +1,11 @@
 """Reading the trail.
 
-    stream audit:events ──▶ trail (filters, pages) ──▶ report
-                        └─▶ detection (rules over windows) ──▶ alerts, events of their own
-                                ▲
-                            scenarios: the same rules, played
+    stream audit:events ──▶ trail (filters, pages) ──▶ report, access_records (접속기록 점검), export
+                        └─▶ watch ──▶ detection (rules over windows) ──▶ alerts, events of their own
+                                          ▲
+                                      scenarios: the same rules, played
+    journal files ──▶ verify (seals, links, checkpoints)
+                  └─▶ bundle + bundle_verifier: the same offline, with the public key alone
 
 What the stream shows is a projection of the journals; the evidence is the journal files with their chain.
 """
@@ -12,6 +14,7 @@ from security_common.review.detection import Alert, Detector, detection_rules
 from security_common.review.report import SecurityReport, security_report
 from security_common.review.scenarios import SCENARIOS, Played, ScenarioUnknown, play_scenario
 from security_common.review.trail import EventFilter, Page, PagingTokenInvalid, each_event, read_events
+from security_common.review.watch import watching_trail
 
 __all__ = [
     "SCENARIOS",
@@ -28,4 +31,5 @@ __all__ = [
     "play_scenario",
     "read_events",
     "security_report",
+    "watching_trail",
 ]

@@ -11,7 +11,17 @@ from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
 from security_common.journal.shipping import STREAM_KEY
 
-__all__ = ["EventFilter", "Page", "PagingTokenInvalid", "each_event", "follow_events", "read_events"]
+__all__ = [
+    "EventFilter",
+    "Page",
+    "PagingTokenInvalid",
+    "StreamEntries",
+    "each_event",
+    "entry_text",
+    "follow_events",
+    "parse_entry",
+    "read_events",
+]
 
 SCAN_ENTRIES = 500
 """Entries read from the stream at once."""
@@ -25,7 +35,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 """An entry's stream id is the time it was shipped at, by Redis's clock; never before the event but for skew."""
 
 
-_Entries = Sequence[tuple[bytes | str, dict[bytes | str, bytes | str]]]
+StreamEntries = Sequence[tuple[bytes | str, dict[bytes | str, bytes | str]]]
 
 
 class PagingTokenInvalid(SecurityError):
@@ -103,10 +113,10 @@ async def follow_events(
     wanted, position = criteria or EventFilter(), after or "$"
     while True:
         answer = await redis.xread({STREAM_KEY: position}, count=SCAN_ENTRIES, block=FOLLOW_BLOCK_MS)
-        for _, entries in cast("Sequence[tuple[bytes, _Entries]]", answer or ()):
+        for _, entries in cast("Sequence[tuple[bytes, StreamEntries]]", answer or ()):
             for raw_id, members in entries:
-                position = _text(raw_id)
-                event = _parse(members, position)
+                position = entry_text(raw_id)
+                event = parse_entry(members, position)
                 if event is not None and wanted.matches(event):
                     yield event
 
@@ -122,17 +132,17 @@ async def _scan(
             found = await redis.xrevrange(STREAM_KEY, max=edge or "+", min=oldest, count=SCAN_ENTRIES)
         else:
             found = await redis.xrange(STREAM_KEY, min=edge or oldest, max="+", count=SCAN_ENTRIES)
-        entries = cast("_Entries", found)
+        entries = cast("StreamEntries", found)
         for raw_id, members in entries:
-            entry_id = _text(raw_id)
-            event = _parse(members, entry_id)
+            entry_id = entry_text(raw_id)
+            event = parse_entry(members, entry_id)
             yield entry_id, event if event is not None and criteria.matches(event) else None
         if len(entries) < SCAN_ENTRIES:
             return
-        edge = f"({_text(entries[-1][0])}"
+        edge = f"({entry_text(entries[-1][0])}"
 
 
-def _parse(members: dict[bytes | str, bytes | str], entry_id: str) -> RecordedEvent | None:
+def parse_entry(members: dict[bytes | str, bytes | str], entry_id: str) -> RecordedEvent | None:
     """The stream is open to whoever may write `audit:*`: an entry that is no event is passed over."""
     line = members.get(b"event") or members.get("event")
     try:
@@ -154,5 +164,5 @@ def _stream_id(moment: datetime) -> str:
     return str(max(0, int(moment.timestamp() * 1000)))
 
 
-def _text(value: bytes | str) -> str:
+def entry_text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value

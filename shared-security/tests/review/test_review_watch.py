@@ -1,0 +1,70 @@
+"""The live watch records each alert as an event, one process at a time, and a successor goes on where it stopped."""
+
+import asyncio
+
+import pytest
+
+from security_common.journal import AuditEvent, Outcome
+from security_common.review import EventFilter, each_event, watching_trail
+from security_common.review.detection import ALERT_EVENT_TYPE
+
+pytestmark = pytest.mark.anyio
+
+WRONG_SECRET = AuditEvent(
+    event_type="token_refused",
+    action_taken="refused",
+    outcome=Outcome.REFUSED,
+    reason="invalid_client",
+    client_id="mcp-client",
+    source_address="192.0.2.1",
+)
+
+
+async def alerts(redis) -> list[str]:
+    return [event.reason async for event in each_event(redis, EventFilter(event_type=ALERT_EVENT_TYPE))]
+
+
+async def until(holds) -> None:
+    async with asyncio.timeout(20):
+        while not await holds():  # noqa: ASYNC110  # the condition is Redis's
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def strict(settings):
+    return settings.model_copy(update={"detect_secret_guessing": settings.detect_secret_guessing.parse("3/300")})
+
+
+async def test_a_guessed_secret_raises_one_alert_event(redis, open_one, strict):
+    journal = await open_one(ships=True)
+    async with watching_trail(redis, journal, strict), watching_trail(redis, journal, strict):
+        await until(lambda: redis.exists("audit:watch:place"))
+        for _ in range(4):
+            await journal.record(WRONG_SECRET)
+        await until(lambda: alerts(redis))
+        (event,) = [event async for event in each_event(redis, EventFilter(event_type=ALERT_EVENT_TYPE))]
+    assert (event.reason, event.client_id, event.source_address) == ("secret_guessing", "mcp-client", "192.0.2.1")
+    assert event.task == "client mcp-client: 3 within 300 s"
+    assert await alerts(redis) == ["secret_guessing"]
+
+
+async def test_a_burst_across_a_change_of_watch_is_seen_once(redis, open_one, strict):
+    journal = await open_one(ships=True)
+    async with watching_trail(redis, journal, strict):
+        await until(lambda: redis.exists("audit:watch:place"))
+        for _ in range(2):
+            await journal.record(WRONG_SECRET)
+        await until(lambda: passed(redis, 3))
+    async with watching_trail(redis, journal, strict):
+        await journal.record(WRONG_SECRET)
+        await until(lambda: passed(redis, 5))
+    async with watching_trail(redis, journal, strict):
+        await journal.record(AuditEvent(event_type="x", action_taken="x", outcome=Outcome.SUCCESS))
+        await until(lambda: passed(redis, 6))
+    assert await alerts(redis) == ["secret_guessing"]
+
+
+async def passed(redis, entries: int) -> bool:
+    """Whether the watch is done with the first so many entries."""
+    present = await redis.xrange("audit:events", count=entries)
+    return len(present) == entries and await redis.get("audit:watch:place") == present[-1][0]
