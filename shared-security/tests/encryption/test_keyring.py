@@ -155,6 +155,19 @@ def test_the_commands_lead_a_key_through_its_life(tmp_path: Path) -> None:
     assert [child.name for child in tmp_path.iterdir()] == ["keyring.json"]
 
 
+def test_status_says_when_a_rotation_is_due(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    path.write_text(Keyring.generate().dump())
+    fresh = json.loads(keys("status", "--json", "--file", path).stdout)
+    assert (fresh["age_days"], fresh["rotation_due"], fresh["decrypt-only"]) == (0, False, 0)
+    document = json.loads(path.read_text())
+    document["keys"][0]["created"] = "2020-01-01T00:00:00+00:00"
+    path.write_text(json.dumps(document))
+    old = keys("status", "--file", path)
+    assert old.returncode == 0
+    assert "rotate it" in old.stderr
+
+
 def test_a_generated_keyring_can_be_piped() -> None:
     made = keys("generate")
     assert Keyring.parse(made.stdout).primary.state is KeyState.PRIMARY

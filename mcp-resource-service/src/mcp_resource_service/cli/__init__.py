@@ -1,4 +1,4 @@
-"""The command `mcp-resource-service`: serve, doctor, user import, reencrypt.
+"""The command `mcp-resource-service`: serve, doctor, user import.
 
 Results go to stdout, talk to stderr. An error is two lines, `error:` and `hint:`, and the exit code is 1.
 """

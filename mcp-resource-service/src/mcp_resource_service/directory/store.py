@@ -10,7 +10,7 @@ from redis.typing import EncodableT, FieldT
 
 from mcp_resource_service.directory.person import Person
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
-from security_common.encryption import EncryptionService
+from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 
 __all__ = ["Directory"]
 
@@ -73,30 +73,38 @@ class Directory:
             raise _unavailable() from failure
         return sorted(found)
 
-    async def reencrypt(self) -> AsyncIterator[bool]:
-        """Encrypt every person again under the primary key; yields, for each, whether anything changed.
+    async def count(self) -> int:
+        """How many people there are."""
+        return sum([1 async for _ in self._keys()])
+
+    async def reencrypt(self) -> AsyncIterator[Renewal]:
+        """Encrypt every person again under the primary key.
 
         Safe to stop and repeat, and safe beside an import: a person who changes meanwhile is taken up again.
         """
         async for key in self._keys():
-            yield cast("bool", await self._redis.transaction(self._renew(key), key, value_from_callable=True))
+            yield cast("Renewal", await self._redis.transaction(self._renew(key), key, value_from_callable=True))
 
     def _keys(self) -> AsyncIterator[str]:
         return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{PREFIX}*", count=200))
 
-    def _renew(self, key: str) -> Callable[[Pipeline], Awaitable[bool]]:
+    def _renew(self, key: str) -> Callable[[Pipeline], Awaitable[Renewal]]:
         person_id = key.removeprefix(PREFIX)
 
-        async def renew(pipe: Pipeline) -> bool:
+        async def renew(pipe: Pipeline) -> Renewal:
             stored = cast("dict[str, str]", await pipe.hgetall(key))
-            renewed: dict[FieldT, EncodableT] = {
-                field: self._encryption.reencrypt(content, context=_binding(person_id, field))
-                for field, content in stored.items()
-            }
             pipe.multi()
-            if renewed != stored:
-                pipe.hset(key, mapping=renewed)
-            return renewed != stored
+            try:
+                renewed: dict[FieldT, EncodableT] = {
+                    field: self._encryption.reencrypt(content, context=_binding(person_id, field))
+                    for field, content in stored.items()
+                }
+            except DecryptionFailed:
+                return Renewal.UNREADABLE
+            if renewed == stored:
+                return Renewal.CURRENT
+            pipe.hset(key, mapping=renewed)
+            return Renewal.RENEWED
 
         return renew
 

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
-from security_common.encryption import EncryptionService
+from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 
 __all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]
 
@@ -125,20 +125,33 @@ class RecordStore:
             if field is not None
         ]
 
-    async def reencrypt(self) -> AsyncIterator[bool]:
-        """Encrypt every record again under the primary key; yields, for each, whether it had to change.
+    async def count(self) -> int:
+        """How many records there are, of all owners."""
+        return sum([1 async for _ in self._keys()])
+
+    async def reencrypt(self) -> AsyncIterator[Renewal]:
+        """Encrypt every record again under the primary key.
 
         Safe to stop and repeat, and safe beside a running service, which never changes a record's content.
         """
-        keys = cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{PREFIX}rec_*", count=200))
-        async for key in keys:
+        async for key in self._keys():
             record_id = key.removeprefix(PREFIX)
-            stored = await self._read(record_id)
+            if not (stored := await self._read(record_id)):
+                continue
             binding = _binding(Owner(stored["issuer"], stored["subject"]), record_id, stored["field"])
-            renewed = self._encryption.reencrypt(stored["content"], context=binding)
-            if renewed != stored["content"]:
-                await self._redis.hset(key, "content", renewed)
-            yield renewed != stored["content"]
+            try:
+                renewed = self._encryption.reencrypt(stored["content"], context=binding)
+            except DecryptionFailed:
+                yield Renewal.UNREADABLE
+                continue
+            if renewed == stored["content"]:
+                yield Renewal.CURRENT
+                continue
+            await self._redis.hset(key, "content", renewed)
+            yield Renewal.RENEWED
+
+    def _keys(self) -> AsyncIterator[str]:
+        return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{PREFIX}rec_*", count=200))
 
     async def _read(self, record_id: str) -> dict[str, str]:
         return cast("dict[str, str]", await self._redis.hgetall(PREFIX + record_id))

@@ -1,15 +1,20 @@
 """`security-common keys`: make a keyring and lead its keys through their states."""
 
+import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid
+from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, KeyState
+from security_common.encryption.renewal import EncryptedStore, Progress, installed_stores, renew
 from security_common.settings import SecuritySettings
 
 __all__ = ["app"]
@@ -26,6 +31,10 @@ Without --file the commands work on SECURITY_ENCRYPTION_KEY_FILE.
 )
 
 KeyFile = Annotated[Path | None, Parameter(name="--file", help="the keyring file")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="print JSON")]
+
+ROTATION_DUE_DAYS = 365
+BAR_WIDTH, REDRAW_SECONDS = 30, 0.1
 
 
 @app.command
@@ -76,7 +85,7 @@ def retire(
 
 
 @app.command(name="list")
-def show(*, file: KeyFile = None, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+def show(*, file: KeyFile = None, as_json: AsJson = False) -> None:
     """List the keys: id, state, when made. Never the key."""
     rows = [
         {"id": key.key_id, "state": str(key.state), "created": key.created_at and key.created_at.isoformat()}
@@ -90,10 +99,66 @@ def show(*, file: KeyFile = None, as_json: Annotated[bool, Parameter(name="--jso
 
 
 @app.command
-def status(*, file: KeyFile = None) -> None:
+def status(*, file: KeyFile = None, as_json: AsJson = False) -> None:
     """Check that the keyring can be used, and say what is due."""
     keyring = Keyring.load(_path(file))
-    print(f"primary {keyring.primary.key_id}, {len(keyring.keys)} keys")
+    made_at = keyring.primary.created_at
+    age_days = (datetime.now(UTC) - made_at).days if made_at else None
+    due = age_days is None or age_days >= ROTATION_DUE_DAYS
+    states = {str(state): sum(key.state is state for key in keyring.keys) for state in KeyState}
+    if as_json:
+        print(json.dumps({"primary": keyring.primary.key_id, "age_days": age_days, "rotation_due": due, **states}))
+        return
+    age = "of unknown age" if age_days is None else f"{age_days} days old"
+    print(
+        f"primary {keyring.primary.key_id}, {age}; {states['decrypt-only']} decrypt-only, {states['retired']} retired"
+    )
+    if due:
+        print("hint: rotate it: `security-common keys add`, `promote`, `reencrypt`, `retire`", file=sys.stderr)
+
+
+@app.command
+def reencrypt(*, as_json: AsJson = False) -> None:
+    """Bring everything stored under the primary key, beside running services.
+
+    Works on the stores of every service installed here, with the settings of those services. It may be stopped and run
+    again: what is done stays done. Exit status 1 when something could not be read.
+
+    Example: docker compose exec mcp-resource-service security-common keys reencrypt
+    """
+    done = asyncio.run(_renew_all())
+    if as_json:
+        print(json.dumps([asdict(each) for each in done]))
+    for each in () if as_json else done:
+        print(f"{each.store}: {each.seen} items, {each.renewed} renewed, {each.unreadable} unreadable")
+    if any(each.unreadable for each in done):
+        print("hint: bring back the key they were made with, or delete them", file=sys.stderr)
+        raise SystemExit(1)
+
+
+async def _renew_all() -> list[Progress]:
+    done: list[Progress] = []
+    for service, open_stores in installed_stores().items():
+        async with open_stores() as stores:
+            for name, store in stores.items():
+                done.append(await _renew_one(f"{service} {name}", store))
+    if not done:
+        raise KeyringInvalid("no service with encrypted stores is installed here", hint="run it beside a service")
+    return done
+
+
+async def _renew_one(name: str, store: EncryptedStore) -> Progress:
+    """Draws a bar on a terminal, and is silent in a pipe."""
+    progress, drawn_at = Progress(store=name, total=0), 0.0
+    async for progress in renew(name, store):
+        if sys.stderr.isatty() and time.monotonic() - drawn_at > REDRAW_SECONDS:
+            drawn_at = time.monotonic()
+            part = min(1.0, progress.seen / (progress.total or 1))
+            bar = "#" * round(part * BAR_WIDTH)
+            print(f"\r{name} [{bar:<{BAR_WIDTH}}] {progress.seen}/{progress.total}", end="", file=sys.stderr)
+    if drawn_at:
+        print(file=sys.stderr)
+    return progress
 
 
 def _path(file: Path | None) -> Path:

@@ -4,6 +4,7 @@
 
 keys      a key, judged before use     keyring   primary, decrypt-only, retired; the file
 envelope  the ciphertext as text       service   encrypt, decrypt, follow the file
+                                       renewal   everything stored, under the primary key
 
 The token inside an envelope is a standard Fernet token (AES-128-CBC and HMAC-SHA256); the envelope adds the key id, and
 HKDF (RFC 5869) the binding to a context, which Fernet lacks. Rotation: `add`, `promote`, re-encrypt, `retire`.
@@ -23,6 +24,7 @@ from security_common.encryption.errors import (
 )
 from security_common.encryption.keyring import Keyring
 from security_common.encryption.keys import Key, KeyState
+from security_common.encryption.renewal import Renewal
 from security_common.encryption.service import (
     EncryptionService,
     KeyringFile,
@@ -44,6 +46,7 @@ __all__ = [
     "Keyring",
     "KeyringFile",
     "KeyringInvalid",
+    "Renewal",
     "UnknownKey",
     "ciphertext_spans",
     "get_encryption_service",
