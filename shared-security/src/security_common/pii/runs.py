@@ -18,8 +18,8 @@ Part = tuple[int, int, str]
 
 _DIGITS = re.compile("([0-9]+)")
 _PLAIN_MARKS = frozenset("-./,_ ()")
-# A comma or slash with a space beside it stands between two numbers, not inside one.
-_SEPARATOR = r"(?:[ \t\r\n]{0,2}[-.()ㅡ]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
+# A comma or slash with a space beside it stands between two numbers, not inside one; so does a bullet on a new line.
+_SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
 _RUN = re.compile(rf"\+?[0-9]+(?:{_SEPARATOR}[0-9]+)*")
 _ADJOINING = re.compile(r"[A-Za-z0-9_@]|-[A-Za-z0-9]")
 _UNIT = re.compile(r"(?:원|달러|만\s?원|억|천\s?원|%|명|개|건|점|포인트)")
