@@ -1,11 +1,12 @@
 """Each rule speaks at its threshold and not before; scenarios go through the very same rules."""
 
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
-from security_common.journal import Outcome, RecordedEvent
+from security_common.journal import AuditEvent, Outcome, RecordedEvent
 from security_common.review import SCENARIOS, Detector, ScenarioUnknown, detection_rules, play_scenario
 from security_common.review.detection import WATCHED_GROUPS
 from security_common.settings import SecuritySettings, Threshold
@@ -90,22 +91,17 @@ def test_the_same_tool_twice_is_one_tool():
     assert not alerts_of(twice, detect_tool_enumeration="2/60")
 
 
-def test_an_alert_sets_off_no_alert():
-    (alert,) = alerts_of([refused(0)], detect_refusal_burst="1/60")
-    event = alert.as_event()
-    echo = refused(1, seq=2)
-    echo = RecordedEvent(
-        **{name: getattr(event, name) for name in event.__slots__},
-        timestamp=echo.timestamp,
-        event_id="",
-        journal_id="j",
-        seq=2,
-        prev="",
-        hash="",
-        service="tests",
-    )
-    assert event.reason == "refusal_burst"
-    assert not alerts_of([echo], detect_refusal_burst="1/60")
+@pytest.mark.parametrize("name", [name for name, rules in EXPECTED.items() if rules])
+def test_an_alert_sets_off_no_alert_and_is_no_gap(name):
+    settings = SecuritySettings()
+    detector = Detector(detection_rules(settings))
+    seen = [(event, detector.observe(event)) for event in SCENARIOS[name](settings, NOW)]
+    last = seen[-1][0]
+    for number, alert in enumerate([alert for _, alerts in seen for alert in alerts] * 50, start=1):
+        told = {each.name: getattr(alert.as_event(), each.name) for each in fields(AuditEvent)}
+        echo = replace(last, **told, seq=last.seq + number)
+        assert detector.observe(echo) == []
+    assert detector.observe(replace(last, outcome=Outcome.SUCCESS, pii_kinds={}, seq=last.seq + number + 1)) == []
 
 
 def test_a_gap_in_the_numbering_is_told_with_its_size():

@@ -25,7 +25,7 @@ async def alerts(redis) -> list[str]:
 
 
 async def until(holds) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(8):
         while not await holds():  # noqa: ASYNC110  # the condition is Redis's
             await asyncio.sleep(0.02)
 

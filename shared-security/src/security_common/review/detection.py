@@ -59,7 +59,10 @@ class Alert:
     trigger: RecordedEvent
 
     def as_event(self) -> AuditEvent:
-        """The alert as an event of its own; who and where come from the event that tipped it."""
+        """The alert as an event of its own; who and where come from the event that tipped it.
+
+        It is a success without personal data, so that no rule sees anything in it but the one for gaps in numbering.
+        """
         return AuditEvent(
             event_type=ALERT_EVENT_TYPE,
             action_taken="alerted",
@@ -108,8 +111,6 @@ class Detector:
 
     def observe(self, event: RecordedEvent) -> list[Alert]:
         """The alerts this event sets off. After an alert the group's window starts empty: one burst, one alert."""
-        if event.event_type == ALERT_EVENT_TYPE:
-            return []
         judged = (self._judge(rule, event) for rule in self._rules)
         return [alert for alert in judged if alert is not None]
 
@@ -215,7 +216,7 @@ def _failed_proof(event: RecordedEvent) -> Observation | None:
 
 
 def _refresh_reuse(event: RecordedEvent) -> Observation | None:
-    if "refresh_token_reused" not in (event.event_type, event.reason):
+    if event.outcome is not Outcome.REFUSED or "refresh_token_reused" not in (event.event_type, event.reason):
         return None
     return Observation(f"user {event.user_id}" if event.user_id else f"client {event.client_id}")
 

@@ -1,6 +1,6 @@
 """The live watch: one process of all replicas applies the rules to the stream and records what they say.
 
-    stream ──▶ Detector ──▶ alert ──▶ journal.record ──▶ stream (an event of type security_alert, read by no rule)
+    stream ──▶ Detector ──▶ alert ──▶ journal.record ──▶ stream (an event of type security_alert, judged like any other)
 
 Whoever holds the lock watches. A successor first reads the last window again without speaking, so that a burst that
 spans the change is seen as one, then goes on behind the last entry its predecessor finished. An alert is recorded
