@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, cast
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -28,6 +29,7 @@ __all__ = [
     "load_declaration",
 ]
 
+_AUDIT_PAGE = "audit-page"
 # The hosts of the published metadata documents that MCP clients use.
 _KNOWN_CLIENT_HOSTS = ("claude.ai", "vscode.dev", "chatgpt.com")
 
@@ -177,7 +179,27 @@ def load_declaration(settings: AuthSettings) -> Declaration:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise DeclarationInvalid(f"{place}: {first['msg']}", hint=f"mend {settings.config} and start again") from None
-    return declaration.model_copy(update={"registration": _settle(declaration.registration, settings.issuer)})
+    clients = (*declaration.clients, *_audit_page(settings.audit_page_public_key_file, declaration))
+    registration = _settle(declaration.registration, settings.issuer)
+    return declaration.model_copy(update={"clients": clients, "registration": registration})
+
+
+def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[DeclaredClient, ...]:
+    """The audit page, a client of ours beside the default resource; unless the file declares one of this name."""
+    if key_file is None or any(client.client_id == _AUDIT_PAGE for client in declaration.clients):
+        return ()
+    resource = next((each for each in declaration.resources if each.default), declaration.resources[0])
+    parts = urlsplit(resource.url)
+    page = DeclaredClient(
+        client_id=_AUDIT_PAGE,
+        name="Audit page · 감사 기록",
+        jwks_file=key_file,
+        grant_types=frozenset({GrantType.AUTHORIZATION_CODE}),
+        scopes=(Scope.MCP_ACCESS, Scope.MCP_AUDIT),
+        resources=(resource.url,),
+        redirect_uris=(f"{parts.scheme}://{parts.netloc}/audit/callback",),
+    )
+    return (page,)
 
 
 def _read(path: Path) -> dict[str, Any]:
