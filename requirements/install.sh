@@ -17,7 +17,10 @@ command -v "$python" >/dev/null 2>&1 || fail "$python is not on the PATH" "insta
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
     fail "this Python has no venv or no pip" "on Debian and Ubuntu: apt-get install python3-venv python3-pip"
 
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -c 'import pip' 2>/dev/null || {
+    printf 'Installing into .venv. The first time this takes a minute.\n' >&2
+    "$python" -m venv --clear .venv
+}
 if command -v uv >/dev/null 2>&1; then
     pip() { uv pip "$@"; }
     VIRTUAL_ENV=$(cd .venv && pwd -P) # commands start with this path, also when .venv is reached by a link
