@@ -40,6 +40,8 @@ _WHEN_KNOWN = (
 _HASH_MEMBER = b',"hash":"'
 _HASH_SUFFIX_LENGTH = len(_HASH_MEMBER) + 64 + len(b'"}')
 
+_UUID7_RANDOM_BITS = (1 << 76) - 1 & ~(0x3 << 62)
+
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
@@ -54,25 +56,23 @@ class ChainHead:
 
 def uuid7(unix_ms: int, randomness: bytes) -> str:
     """A time-ordered identifier (RFC 9562 section 5.7) from milliseconds since the epoch and 10 random bytes."""
-    value = unix_ms << 80 | int.from_bytes(randomness[:10])
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    digits = f"{value:032x}"
+    random_bits = int.from_bytes(randomness[:10])
+    version_and_variant = 0x7 << 76 | 0x2 << 62
+    digits = f"{unix_ms << 80 | version_and_variant | random_bits & _UUID7_RANDOM_BITS:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def draft_line(event: AuditEvent, *, service: str, time_ns: int, event_id: str) -> bytes:
     """The event's own part of the line, still open: `seal_line` adds its place in the journal."""
-    body: dict[str, Any] = {name: _bounded(getattr(event, name)) for name in _ALWAYS}
+    body: dict[str, Any] = {"event_id": event_id, "service": service, "timestamp": _timestamp(time_ns)}
+    for name in _ALWAYS:
+        body[name] = _bounded(getattr(event, name))
     for name in _WHEN_KNOWN:
         value = getattr(event, name)
         if value is not None:
             body[name] = _bounded(value)
     if event.pii_kinds:
         body["pii_kinds"] = dict(event.pii_kinds)
-    body["event_id"] = event_id
-    body["service"] = service
-    body["timestamp"] = _timestamp(time_ns)
     # A lone surrogate cannot be UTF-8, but its \uXXXX escape is JSON.
     return _encode(body).encode("utf-8", "backslashreplace")[:-1]
 
@@ -136,13 +136,8 @@ _NAMES = tuple(each.name for each in fields(RecordedEvent) if each.name != "curs
 
 def _timestamp(time_ns: int) -> str:
     seconds, rest_ns = divmod(time_ns, 1_000_000_000)
-    whole = datetime.fromtimestamp(seconds, UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest_ns // 1000:06d}Z"
 
 
 def _bounded(value: Any) -> Any:
-    match value:
-        case str() if len(value) > TEXT_LIMIT:
-            return value[:TEXT_LIMIT]
-        case _:
-            return value
+    return value[:TEXT_LIMIT] if isinstance(value, str) and len(value) > TEXT_LIMIT else value

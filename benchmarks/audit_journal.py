@@ -1,0 +1,137 @@
+"""What a durable audit event costs: events per second and core, and the latency it adds to a request.
+
+    python benchmarks/audit_journal.py [SECONDS]
+
+Throughput: many waiters, journal and stream together, divided by the processor time of this process and of Redis (one
+core's worth is one second of it). Latency: 16 concurrent requests, each a stand-in for a tool call (a short
+computation), with and without a recorded event; the difference of the medians is what recording adds.
+"""
+
+import asyncio
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+from redis.asyncio import Redis
+
+from local_stack.ports import free_ports
+from local_stack.redis_server import RedisServer
+from security_common.journal import AuditEvent, Journal, Outcome, open_journal
+from security_common.settings import SecuritySettings
+
+WAITERS = 256
+CONCURRENT = 16
+ROUNDS = 5
+
+EVENT = AuditEvent(
+    event_type="tool_call",
+    action_taken="executed_with_encryption",
+    outcome=Outcome.SUCCESS,
+    tool_name="store_sensitive_data",
+    user_id="u_3f1c9a0b7d2e4c55",
+    issuer="http://localhost:8081",
+    client_id="mcp-client",
+    contains_pii=True,
+    pii_kinds={"email": 1, "phone": 1},
+    source_address="127.0.0.1",
+    subject_reference="c0ffee" * 5,
+    task="store",
+    trace_id="0af7651916cd43dd8448eb211c80319c",
+    duration_ms=1.25,
+)
+
+
+async def main(seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (port,) = free_ports(1)
+        with RedisServer(Path(folder) / "redis", port) as server:
+            async with Redis.from_url(server.url) as redis:
+                settings = SecuritySettings(audit_dir=Path(folder) / "audit")
+                journal = open_journal(service="benchmark", settings=settings, redis=redis)
+                await journal.start()
+                await throughput(journal, redis, server, seconds)
+                await latency(journal, seconds)
+                await journal.stop()
+
+
+async def throughput(journal: Journal, redis: Redis, server: RedisServer, seconds: float) -> None:
+    """Records as fast as it goes, and counts until the last event stands in the stream."""
+    recorded, ends = 0, time.perf_counter() + seconds
+    before = await redis.xlen("audit:events")
+    used_before, started = cpu_seconds(server), time.perf_counter()
+
+    async def emit() -> None:
+        nonlocal recorded
+        while time.perf_counter() < ends:
+            await journal.record(EVENT)
+            recorded += 1
+
+    await asyncio.gather(*(emit() for _ in range(WAITERS)))
+    on_disk_seconds = time.perf_counter() - started
+    while await redis.xlen("audit:events") < before + recorded:  # noqa: ASYNC110  # the stream fills by itself
+        await asyncio.sleep(0.01)
+    shipped_seconds, used = time.perf_counter() - started, cpu_seconds(server) - used_before
+    print(f"{WAITERS} waiters, {recorded} events, Redis syncs every write")
+    print(f"  on disk                       {recorded / on_disk_seconds:10,.0f} events/s")
+    print(f"  on disk and in the stream     {recorded / shipped_seconds:10,.0f} events/s")
+    print(f"  journal + stream, per core    {recorded / used:10,.0f} events/s ({used / recorded * 1e6:.1f} us each)")
+
+
+async def latency(journal: Journal, seconds: float) -> None:
+    """Alternating rounds, so that a disturbance of the machine hits both."""
+
+    async def bare() -> None:
+        work()
+        await asyncio.sleep(0)
+
+    async def recorded() -> None:
+        work()
+        await journal.record(EVENT)
+
+    without: list[float] = []
+    with_event: list[float] = []
+    for _ in range(ROUNDS):
+        without += await timed(bare, seconds / ROUNDS)
+        with_event += await timed(recorded, seconds / ROUNDS)
+    added = statistics.median(with_event) - statistics.median(without)
+    p99 = statistics.quantiles(with_event, n=100)[98]
+    print(f"{CONCURRENT} concurrent requests")
+    print(f"  median without an event       {statistics.median(without) * 1e3:10.3f} ms")
+    print(f"  median with a durable event   {statistics.median(with_event) * 1e3:10.3f} ms (p99 {p99 * 1e3:.3f} ms)")
+    print(f"  added                         {added * 1e3:10.3f} ms")
+
+
+async def timed(request: Callable[[], Awaitable[None]], seconds: float) -> list[float]:
+    times: list[float] = []
+    ends = time.perf_counter() + seconds
+
+    async def client() -> None:
+        while (started := time.perf_counter()) < ends:
+            await request()
+            times.append(time.perf_counter() - started)
+
+    await asyncio.gather(*(client() for _ in range(CONCURRENT)))
+    return times
+
+
+def work() -> int:
+    """About what a small tool costs in Python."""
+    return sum(number * number for number in range(200))
+
+
+def cpu_seconds(server: RedisServer) -> float:
+    """Processor time of this process and of Redis, user and system."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    assert server.child is not None
+    fields = Path(f"/proc/{server.child.pid}/stat").read_text().rpartition(") ")[2].split()
+    return own.ru_utime + own.ru_stime + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    uvloop.run(main(float((*sys.argv, "5")[1])))
