@@ -43,8 +43,7 @@ from auth_service.keys.ring import KeyRing
 from auth_service.keys.rotation import RotationPolicy
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
-from auth_service.redis_client import connect
-from auth_service.settings import AuthSettings, read_secret
+from auth_service.settings import AuthSettings
 from auth_service.tokens.denials import Denials
 from auth_service.tokens.introspection import Introspection
 from auth_service.tokens.minter import TokenMinter
@@ -53,6 +52,7 @@ from auth_service.tokens.resources import Resources, declared_resources
 from auth_service.tokens.revocation import Revocation
 from auth_service.vocabulary import Clock, RandomBytes
 from security_common.journal import Journal, open_journal
+from security_common.service import connect, read_secret
 
 __all__ = ["SERVICE", "Core", "create_app"]
 

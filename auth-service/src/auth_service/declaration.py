@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from auth_service.settings import AuthSettings, is_loopback_url
+from auth_service.settings import AuthSettings
 from auth_service.vocabulary import IDENTITY_SCOPES, AuthMethod, GrantType, Scope
 from security_common.errors import SecurityError
+from security_common.service import is_loopback_url
 
 __all__ = [
     "Declaration",

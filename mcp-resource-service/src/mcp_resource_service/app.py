@@ -24,7 +24,6 @@ from mcp_resource_service.issuer import own_issuer
 from mcp_resource_service.opaque import letters
 from mcp_resource_service.pseudonyms import KeyedPseudonyms
 from mcp_resource_service.records import RecordStore
-from mcp_resource_service.redis_client import connect
 from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_router, protected_routes
 from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.settings import ResourceSettings
@@ -38,6 +37,7 @@ from security_common.guard.rates import RequestRates
 from security_common.journal import Journal, link_audit_log, open_journal
 from security_common.pii import PIIDetector, get_pii_detector
 from security_common.review import watching_trail
+from security_common.service import connect
 from security_common.tokens import TokenVerifier, TrustedIssuer
 
 __all__ = ["SERVICE", "create_app"]
@@ -217,7 +217,6 @@ def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[FastAPI], Abstract
                 log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
                 await stack.enter_async_context(_in_background(_fill_demo_directory(core.directory)))
             yield
-            core.health.draining = True
 
     return lifespan
 

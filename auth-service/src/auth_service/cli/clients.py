@@ -16,9 +16,10 @@ from auth_service.clients.redirects import check_registrable
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import load_declaration
-from auth_service.settings import AuthSettings, read_secret
+from auth_service.settings import AuthSettings
 from auth_service.vocabulary import AuthMethod, GrantType, Scope, format_scope
 from security_common.errors import SecurityError
+from security_common.service import read_secret
 
 __all__ = ["clients"]
 

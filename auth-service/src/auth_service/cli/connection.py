@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import Parameter
 from redis.asyncio import Redis
 
-from auth_service.redis_client import connect
 from auth_service.settings import AuthSettings
+from security_common.service import connect
 
 __all__ = ["Json", "print_rows", "run"]
 

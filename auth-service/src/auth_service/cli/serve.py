@@ -1,21 +1,14 @@
 """`auth-service serve`: the service in the foreground."""
 
-import gc
 import logging
 import os
-import sys
-from typing import Any
 
-import uvicorn
-
-from auth_service.app import create_app
-from auth_service.http.logs import configure_logs
+from auth_service.app import SERVICE, create_app
 from auth_service.settings import AuthSettings
+from security_common.service import configure_logs
+from security_common.service import serve as serve_application
 
 __all__ = ["serve"]
-
-_GRACE_SECONDS = 10
-_HEAD_LIMIT_BYTES = 16 * 1024
 
 
 def serve() -> None:
@@ -26,35 +19,9 @@ def serve() -> None:
     For example: AUTH_DEMO=true auth-service serve
     """
     settings = AuthSettings()
-    configure_logs(log_format=settings.log_format, level=settings.log_level)
+    configure_logs(settings, service=SERVICE)
     _tell(settings)
-    server = _Server(
-        uvicorn.Config(
-            create_app(settings),
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    )
-    server.run()
-    if not server.started:
-        sys.exit(3)
-
-
-class _Server(uvicorn.Server):
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        # What was loaded at start lives as long as the process: the collector need not walk it again and again.
-        gc.collect()
-        gc.freeze()
+    serve_application(create_app(settings), settings)
 
 
 def _tell(settings: AuthSettings) -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from auth_service.keys.record import KeyRecord
-from auth_service.settings import require_file
 from security_common.encryption import EncryptionService, KeyringFile
+from security_common.service import require_file
 
 __all__ = ["Sealer"]
 

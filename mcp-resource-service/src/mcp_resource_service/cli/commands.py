@@ -13,6 +13,8 @@ from pydantic_settings import SettingsError
 
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
+from security_common.service import configure_logs
+from security_common.service import serve as serve_application
 
 __all__ = ["main"]
 
@@ -34,9 +36,11 @@ def serve() -> None:
     Example: MCP_PORT=9082 mcp-resource-service serve
     """
     settings = ResourceSettings()
-    from mcp_resource_service.cli.serving import serve_forever  # noqa: PLC0415 - FastMCP: --help must not wait for it
+    from mcp_resource_service.app import SERVICE, create_app  # noqa: PLC0415 - FastMCP: --help must not wait for it
 
-    serve_forever(settings)
+    configure_logs(settings, service=SERVICE)  # after the import: FastMCP brings a handler of its own
+    application = create_app(settings)
+    serve_application(application, settings, on_drain=application.state.health.start_draining)
 
 
 @app.command

@@ -8,11 +8,11 @@ import httpx2
 from redis.exceptions import RedisError
 
 from mcp_resource_service.issuer import own_issuer, read_endpoints
-from mcp_resource_service.redis_client import connect
 from mcp_resource_service.rest.health import find_weaknesses
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
+from security_common.service import connect
 
 __all__ = ["Finding", "examine"]
 

@@ -6,9 +6,9 @@ from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.directory.person import PersonInvalid
 from mcp_resource_service.opaque import letters
 from mcp_resource_service.pseudonyms import KeyedPseudonyms
-from mcp_resource_service.redis_client import connect
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
+from security_common.service import connect
 
 __all__ = ["import_text"]
 

@@ -41,12 +41,16 @@ class Health:
         self._keys = keys
         self._record = record
         self._redis = redis
-        self.draining = False
+        self._draining = False
+
+    def start_draining(self) -> None:
+        """From now on not ready, while requests are still answered: load balancers look away."""
+        self._draining = True
 
     async def checks(self) -> dict[str, Check]:
         """Every check by name."""
         return {
-            "process": Check(not self.draining, required=True, note="stopping" if self.draining else ""),
+            "process": Check(not self._draining, required=True, note="stopping" if self._draining else ""),
             "keys": self._check_keys(),
             "journal": Check(
                 self._record.writable,

@@ -1,0 +1,28 @@
+"""What a service around this library needs to run, so that both have it once.
+
+    settings   where to listen, Redis, proxies, logs       redis_client   the connection, password from its file
+    secrets    what a file named by a setting holds        logs           JSON lines, or a terminal's
+    server     uvicorn: socket, drain, collector
+
+Needs the extra `service`. It knows no application: a service hands its own in.
+"""
+
+from security_common.service.logs import configure_logs
+from security_common.service.redis_client import connect
+from security_common.service.secrets import SecretMissing, read_secret, require_file
+from security_common.service.server import PortTaken, serve
+from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
+
+__all__ = [
+    "PortTaken",
+    "SecretMissing",
+    "ServiceSettings",
+    "check_exact_url",
+    "check_public_url",
+    "configure_logs",
+    "connect",
+    "is_loopback_url",
+    "read_secret",
+    "require_file",
+    "serve",
+]

@@ -1,0 +1,87 @@
+"""The settings that every service has; each adds its own and the prefix."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from security_common.settings import SecuritySettings
+
+__all__ = ["ServiceSettings", "check_exact_url", "check_public_url", "is_loopback_url"]
+
+
+def is_loopback_url(url: str) -> bool:
+    """True when the URL's host is this machine by name or address."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exact_url(url: str) -> str:
+    """The URL, when it can be compared byte for byte. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an absolute http(s) URL without query and fragment")
+    if url.endswith("/"):
+        raise ValueError("must not end in a slash: clients compare it byte for byte")
+    return url
+
+
+def check_public_url(url: str) -> str:
+    """The URL, when clients may be sent there (RFC 8414 section 2). Raises ValueError."""
+    if urlsplit(check_exact_url(url)).scheme == "http" and not is_loopback_url(url):
+        raise ValueError("must be https unless it is this machine")
+    return url
+
+
+class ServiceSettings(BaseSettings):
+    """Read from the environment at start. `security` holds what the library reads (SECURITY_)."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=0, ge=0, le=65535, description="Port to listen on.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address the Prometheus metrics are served on.")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the Prometheus metrics; 0 is off.")
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        description="Redis with the user's name but never the password, for example redis://auth@redis:6379/0.",
+    )
+    redis_password_file: Path | None = Field(default=None, description="File with the password of the Redis user.")
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks of the proxies whose X-Forwarded-For is believed, separated by commas.",
+    )
+    documentation_url: str = Field(
+        default="https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",
+        description="Where `/` and the metadata send people for documentation.",
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="json, console, or auto: console on a terminal, JSON elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe log level."
+    )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="How long to go on answering after SIGTERM, with /readyz at 503, so that load balancers look away.",
+    )
+    security: SecuritySettings = Field(
+        default_factory=SecuritySettings, description="Settings of the library, read from SECURITY_ variables."
+    )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        return value
