@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
-from mcp_resource_service.redis_client import connect
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.encryption.renewal import EncryptedStore
+from security_common.service import connect
 
 __all__ = ["encrypted_stores"]
 
