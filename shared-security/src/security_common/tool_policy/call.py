@@ -6,8 +6,7 @@ admit(arguments) ──▶ the tool runs ──▶ release(result) or clean(fail
 
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,15 +102,14 @@ class Call:
             raise PersonalDataRefused(leaves.kinds)
         return seen, seen_named
 
-    @contextmanager
-    def running(self) -> Generator[None]:
+    def __enter__(self) -> None:
         """While the tool runs, its messages find this call, and tools that it calls are calls of their own."""
-        call, surface = current_call.set(self), current_surface.set(None)
-        try:
-            yield
-        finally:
-            current_call.reset(call)
-            current_surface.reset(surface)
+        self._outer = current_call.set(self), current_surface.set(None)
+
+    def __exit__(self, *_: object) -> None:
+        call, surface = self._outer
+        current_call.reset(call)
+        current_surface.reset(surface)
 
     def release(self, result: Any) -> Any:
         """The result as it may leave. Raises ResultWithheld, Unguardable or TooMuchData."""
@@ -213,7 +211,7 @@ class Call:
             policy,
             self._runtime.detector,
             self._encrypt,
-            clean_names=self._runtime.clean_names,
+            clean=self._runtime.clean,
             encrypt_all=encrypt_all,
         )
         if counts:

@@ -89,7 +89,7 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
         answer = failure = None
         try:
             seen, seen_named = call.admit(args, kwargs)
-            with call.running():
+            with call:
                 result = await function(*seen, **seen_named)
             answer = call.release(result)
         except asyncio.CancelledError:
@@ -118,7 +118,7 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
         answer = failure = None
         try:
             seen, seen_named = call.admit(args, kwargs)
-            with call.running():
+            with call:
                 result = function(*seen, **seen_named)
             answer = call.release(result)
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is a result and passes the policy

@@ -17,7 +17,7 @@ from security_common.tool_policy.policy import PIIPolicy, Treatment, treat_leaf
 __all__ = ["Detector", "Leaves"]
 
 MASKING_ROUNDS = 4
-CLEAN_NAMES_KEPT, LONGEST_NAME_KEPT = 4096, 64
+CLEAN_KEPT, LONGEST_KEPT = 4096, 64
 
 _ZEROS: dict[type, Any] = {
     int: 0,
@@ -54,17 +54,17 @@ class Leaves:
         detector: Detector,
         encrypt: Callable[[str, str], str],
         *,
-        clean_names: set[str],
+        clean: set[tuple[str, str | None]],
         encrypt_all: bool = False,
     ) -> None:
-        """`encrypt` takes a part and a text. `clean_names` remembers keys in which nothing was found."""
+        """`encrypt` takes a part and a text. `clean` remembers short texts in which nothing was found."""
         self.part = "result"
         self.kinds: dict[str, Counter[str]] = {}
         self.treatments: set[Treatment] = set()
         self._policy = policy
         self._detector = detector
         self._encrypt = encrypt
-        self._clean_names = clean_names
+        self._clean = clean
         self._encrypt_all = encrypt_all
 
     def text(self, text: str, field: str | None) -> str:
@@ -72,15 +72,8 @@ class Leaves:
         return self._treat(text, field, encrypt_all=self._encrypt_all)
 
     def name(self, text: str) -> str:
-        """A key of a mapping. Keys repeat from call to call, so the clean ones are remembered."""
-        if text in self._clean_names:
-            return text
-        if len(text) > LONGEST_NAME_KEPT or self._find(text, None):
-            return self._treat(text, None, encrypt_all=False)
-        if len(self._clean_names) >= CLEAN_NAMES_KEPT:
-            self._clean_names.clear()
-        self._clean_names.add(text)
-        return text
+        """A key of a mapping."""
+        return self._treat(text, None, encrypt_all=False)
 
     def scalar(self, value: Any, text: str, field: str | None) -> Any:
         """A leaf that is no string, such as a number or a date, with the text to search.
@@ -116,10 +109,17 @@ class Leaves:
         return treatment, findings
 
     def _find(self, text: str, field: str | None) -> Sequence[Finding]:
+        """Keys, states and other short words repeat from call to call: the clean ones are remembered."""
+        if (text, field) in self._clean:
+            return ()
         findings = self._detector.scan_text(text, field_name=field)
         if findings and (sealed := list(ciphertext_spans(text))):
             # Ciphertext is no personal data, however much a stretch of it may look like a number or a secret.
             return [found for found in findings if not any(a <= found.start and found.end <= b for a, b in sealed)]
+        if not findings and len(text) <= LONGEST_KEPT:
+            if len(self._clean) >= CLEAN_KEPT:
+                self._clean.clear()
+            self._clean.add((text, field))
         return findings
 
     def _mask(self, text: str, findings: Sequence[Finding], field: str | None) -> str:

@@ -69,7 +69,7 @@ class Runtime:
         self.detector = detector or get_pii_detector()
         self.pseudonyms = pseudonyms
         self.limits = limits or Limits()
-        self.clean_names: set[str] = set()
+        self.clean: set[tuple[str, str | None]] = set()
 
     @property
     def encryption(self) -> EncryptionService:
