@@ -1,6 +1,7 @@
 """Running it: health, outages, a wrong issuer, stopping, and the commands."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -177,3 +178,19 @@ def answers(http, url):
         return http.get(url).status_code == 200
     except httpx2.HTTPError:
         return False
+
+
+def test_closing_the_stream_cancels_long_work_and_is_on_record(own_stack):
+    journal = own_stack.audit_dir / "mcp-resource-service" / "0" / "security_audit.log"
+    redis_pid = own_stack.children[REDIS].pid
+    with httpx2.Client(timeout=20) as http:
+        world = World(own_stack.auth_url, own_stack.mcp_url, http)
+        token = world.token
+        os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for the trail
+        try:
+            world.http.timeout = httpx2.Timeout(0.5)
+            with pytest.raises(httpx2.ReadTimeout):
+                world.post_mcp(token, "2026-07-28", "tools/call", {"name": "generate_security_report"})
+            eventually(lambda: '"reason":"cancelled"' in journal.read_text())
+        finally:
+            os.kill(redis_pid, signal.SIGCONT)

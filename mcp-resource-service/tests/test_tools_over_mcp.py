@@ -191,3 +191,40 @@ def test_only_a_call_that_streams_answers_as_a_stream(world):
 
     asyncio.run(drill())
     assert [progress for progress, _, _ in heard] == list(range(7))
+
+
+def read(world, uri):
+    async def contents():
+        async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
+            return (await session.read_resource(uri))[0].text
+
+    return asyncio.run(contents())
+
+
+def test_a_model_can_read_policy_guide_and_what_is_its_callers_own(world):
+    stored = world.call("store_sensitive_data", {"data": "x", "field": "note"})
+    policy = read(world, "policy://tools")
+    assert "| `store_sensitive_data` | encrypt | encrypt | mcp.access |" in policy
+    assert "| `read_sensitive_data` | observe | observe | mcp.access mcp.decrypt |" in policy
+    guide = read(world, "guide://tools")
+    assert all(f"`{tool}`" in guide for tool in TOOLS - {"create_test_token", "test_encryption"})
+    assert stored["record_id"] in [record["record_id"] for record in json.loads(read(world, "records://mine"))]
+    assert "p_hong" in json.loads(read(world, "directory://people"))["person_ids"]
+    assert {event["user_id"] for event in json.loads(read(world, "audit://mine"))} == {"mcp-client"}
+
+
+def test_prompts_are_listed_and_given(world):
+    async def prompts():
+        async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
+            names = [prompt.name for prompt in await session.list_prompts()]
+            given = await session.get_prompt("store_safely", {"field": "customer_email"})
+            return names, given.messages[0].content.text
+
+    names, text = asyncio.run(prompts())
+    assert names == ["review_my_activity", "store_safely"]
+    assert "customer_email" in text
+
+
+def test_lists_are_cached_for_their_caller_only(world):
+    listed = world.post_mcp(world.token, "2026-07-28", "tools/list", {}).json()["result"]
+    assert (listed["ttlMs"], listed["cacheScope"]) == (60_000, "private")

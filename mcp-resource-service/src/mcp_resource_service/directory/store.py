@@ -37,7 +37,7 @@ class Directory:
         except RedisError as failure:
             raise _unavailable() from failure
         if not stored:
-            raise NotFound("nobody in the directory has this id", hint="ids come from the directory:// resource")
+            raise NotFound("nobody in the directory has this id", hint="the ids are in the resource directory://people")
         clear = {
             field: self._encryption.decrypt(content, context=_binding(person_id, field))
             for field, content in stored.items()

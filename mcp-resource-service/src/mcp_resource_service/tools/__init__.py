@@ -5,7 +5,7 @@
     status      get_server_status                          sensitive   store, read, high_security_operation
     demo        create_test_token                          trials      test_pii_detection, test_encryption
     people      get_user_info                              trail       audit log and report
-    drill       simulate_data_breach_detection
+    drill       simulate_data_breach_detection              reading     resources and prompts
 
 A tool is written where its subject is and registered in `server`. Its `secure_tool` says policy and scopes; the guard
 and the lists read them from there.

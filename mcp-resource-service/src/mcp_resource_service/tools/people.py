@@ -36,7 +36,7 @@ def register(mcp: FastMCP, directory: Directory) -> None:
             str,
             Identifier,
             Field(
-                description="Opaque id of the person, for example `p_hong`. Read directory://people for the ids. "
+                description="Opaque id of the person, for example `p_hong`. The ids are in directory://people. "
                 "사람의 불투명 식별자.",
                 min_length=3,
                 max_length=64,

@@ -12,7 +12,7 @@ from mcp_resource_service.records import RecordStore
 from mcp_resource_service.rest import Health
 from mcp_resource_service.scopes import ACCESS_SCOPE, DECRYPT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
-from mcp_resource_service.tools import demo, drill, people, sensitive, status, trail, trials
+from mcp_resource_service.tools import demo, drill, people, reading, sensitive, status, trail, trials
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
 from security_common.guard import ToolScopes
@@ -72,6 +72,7 @@ def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
     trials.register(mcp, parts.detector, parts.encryption)
     trail.register(mcp, parts.redis)
     drill.register(mcp, parts.settings.security, parts.clock)
+    reading.register(mcp, parts.redis, parts.records, parts.directory)
     if parts.settings.demo:
         demo.register(mcp, parts.http, parts.settings)
     # A tool that a caller may still ask the scope for stays in the lists: calling it is how the asking begins.

@@ -18,7 +18,7 @@ from security_common.journal import Outcome, RecordedEvent
 from security_common.review import EventFilter, SecurityReport, each_event, read_events
 from security_common.tool_policy import Identifier, secure_tool
 
-__all__ = ["ScopeMissing", "register", "scopes_of_trail_call"]
+__all__ = ["ScopeMissing", "read_own_trail", "register", "scopes_of_trail_call"]
 
 PROGRESS_EVERY_EVENTS = 500
 # Stream ids are runs of digits, which look like account numbers to the detector; tokens are the same in letters.
@@ -151,6 +151,15 @@ def register(mcp: FastMCP, redis: Redis) -> None:
         except RedisError as failure:
             raise _unavailable() from failure
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
+
+
+async def read_own_trail(redis: Redis, *, limit: int) -> list[EventInfo]:
+    """The caller's newest events. Raises StoreUnavailable."""
+    try:
+        page = await read_events(redis, _criteria("mine"), limit=limit)
+    except RedisError as failure:
+        raise _unavailable() from failure
+    return [_info(event) for event in page.events]
 
 
 def _criteria(whose: Literal["mine", "everyone"], **wanted: Any) -> EventFilter:
