@@ -22,7 +22,7 @@ def has_body(method: str, headers: RequestHeaders) -> bool:
 
 async def read_body(receive: Receive, headers: RequestHeaders, *, max_bytes: int, deadline_seconds: float) -> bytes:
     """The body. Raises `BodyTooLarge`, `BodyTooSlow`, `InvalidRequest` or `Disconnected`."""
-    announced = headers.first(b"content-length")
+    announced = headers.one(b"content-length")
     if announced is not None and not announced.isdecimal():
         raise InvalidRequest("Content-Length is not a number")
     too_large = BodyTooLarge(f"a request body may have {max_bytes} bytes")

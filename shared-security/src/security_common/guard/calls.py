@@ -43,8 +43,8 @@ def read_called_tools(body: bytes, headers: RequestHeaders) -> tuple[CalledTool,
         raise UnreadableCall("the body is not plain JSON in UTF-8", code=PARSE_ERROR) from error
     messages = cast("list[Any]", document) if isinstance(document, list) else [document]
     calls = tuple(call for call in map(_called_tool, messages) if call is not None)
-    mirrored = headers.first(b"mcp-name")
-    revision = headers.first(b"mcp-protocol-version") or ""
+    mirrored = headers.one(b"mcp-name")
+    revision = headers.one(b"mcp-protocol-version") or ""
     if (
         mirrored is not None
         and revision >= FIRST_MIRRORED_REVISION

@@ -14,14 +14,12 @@ def read_bearer_token(headers: RequestHeaders, query_string: bytes) -> str:
         InvalidRequest: two of them, or one beside a token in the query.
 
     """
-    values = headers.all(b"authorization")
-    if not values:
+    value = headers.one(b"authorization")
+    if value is None:
         raise MissingToken("this needs an access token", hint=HINT)
-    if len(values) > 1:
-        raise InvalidRequest("the request has two Authorization headers")
-    if _names_access_token(query_string):
+    if query_string and _names_access_token(query_string):
         raise InvalidRequest("the request has a token in its header and one in its query")
-    scheme, _, token = values[0].partition(" ")
+    scheme, _, token = value.partition(" ")
     if scheme.lower() != "bearer":
         raise MissingToken("this needs an access token as Authorization: Bearer", hint=HINT)
     return token.strip(" ")
@@ -31,6 +29,4 @@ HINT = "read resource_metadata, ask one of its authorization servers for a token
 
 
 def _names_access_token(query_string: bytes) -> bool:
-    return b"access_token" in query_string and any(
-        part.partition(b"=")[0] == b"access_token" for part in query_string.split(b"&")
-    )
+    return any(part.partition(b"=")[0] == b"access_token" for part in query_string.split(b"&"))

@@ -76,6 +76,7 @@ class Guard:
         self._scopes = frozenset(resource.scopes)
         self._tool_scopes = tool_scopes or {}
         self._policy = policy or GuardPolicy()
+        self._open_prefixes = tuple(f"{prefix}/" for prefix in self._policy.open_prefixes)
         self._rates = rates or RequestRates(clock=clock)
         self._record = RefusalRecord(journal, clock=clock)
         self._metadata = MetadataDocument(resource)
@@ -137,7 +138,7 @@ class Guard:
         if self._metadata.is_at(request.path):
             return self._metadata.answer(request.method, request.headers)
         origin = self._origins.require_origin(request.headers)
-        if self._policy.has_own_guard(request.path):
+        if f"{request.path}/".startswith(self._open_prefixes):
             request.is_open = True
             return None
         if origin is not None:
@@ -153,12 +154,14 @@ class Guard:
     async def _admit(self, request: _Request) -> Caller | None:
         """Takes a request through the rules of its token and body; None on open paths. Raises `Refusal`."""
         if request.is_open:
-            await self._bound_body(request)
+            if has_body(request.method, request.headers):
+                await self._bound_body(request)
             return None
-        token = request.token = await self._verify(request)
+        bearer = read_bearer_token(request.headers, request.scope["query_string"])
+        token = request.token = self._verifier.recall(bearer) or await self._verify(bearer)
         self._require_scopes(token, self._scopes)
         self._require_measure(token)
-        body = await self._bound_body(request)
+        body = await self._bound_body(request) if has_body(request.method, request.headers) else b""
         if self._tool_scopes and body and request.path == self._resource.path:
             calls = read_called_tools(body, request.headers)
             # Every scope at once: a client that is told one at a time asks its user again and again.
@@ -166,8 +169,7 @@ class Guard:
             self._require_scopes(token, needed, tool_name=calls[0].name if calls else None)
         return Caller(token=token, source_address=request.source_address, trace_id=request.trace_id)
 
-    async def _verify(self, request: _Request) -> AccessToken:
-        bearer = read_bearer_token(request.headers, request.scope["query_string"])
+    async def _verify(self, bearer: str) -> AccessToken:
         try:
             return await self._verifier.verify(bearer)
         except TokenRejected as error:
@@ -187,8 +189,6 @@ class Guard:
             raise TooManyRequests("too many requests in this minute", retry_after_seconds=wait_seconds)
 
     async def _bound_body(self, request: _Request) -> bytes:
-        if not has_body(request.method, request.headers):
-            return b""
         body = await read_body(
             request.receive,
             request.headers,

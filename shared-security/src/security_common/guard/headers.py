@@ -2,44 +2,49 @@
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import chain
 
-from security_common.guard.refusals import HeadersTooLarge
+from security_common.guard.refusals import HeadersTooLarge, InvalidRequest
 
 __all__ = ["RequestHeaders", "read_trace_id", "require_bounded"]
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _NO_TRACE = "0" * 32
+SEPARATORS = ": \r\n"
 
 
 class RequestHeaders:
     """Headers by name, in lower case; a name may stand several times. `size_bytes` is their size on the wire."""
 
-    __slots__ = ("_first", "_raw", "_repeated", "size_bytes")
+    __slots__ = ("_raw", "_some_repeat", "_values", "size_bytes")
 
     def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
-        # Every request passes here: one walk, and nothing is decoded that nobody asks for.
+        # Every request passes here: the walks are left to C, and nothing is decoded that nobody asks for.
         self._raw = raw
-        self._first: dict[bytes, bytes] = {}
-        self._repeated: set[bytes] = set()
-        self.size_bytes = 0
-        for name, value in raw:
-            self.size_bytes += len(name) + len(value) + 4
-            if name in self._first:
-                self._repeated.add(name)
-            else:
-                self._first[name] = value
+        self._values = dict(raw)
+        self._some_repeat = len(self._values) != len(raw)
+        self.size_bytes = sum(map(len, chain.from_iterable(raw))) + len(SEPARATORS) * len(raw)
 
     def all(self, name: bytes) -> list[str]:
-        if name in self._repeated:
+        if self._some_repeat:
             return [value.decode("latin-1") for each, value in self._raw if each == name]
-        return [self._first[name].decode("latin-1")] if name in self._first else []
+        value = self._values.get(name)
+        return [] if value is None else [value.decode("latin-1")]
 
-    def first(self, name: bytes) -> str | None:
-        value = self._first.get(name)
+    def one(self, name: bytes) -> str | None:
+        """The only value; None when there is none. Raises `InvalidRequest` for several: which counts is a guess."""
+        if self._some_repeat and len(self.all(name)) > 1:
+            raise InvalidRequest(f"the request has two {name.decode().title()} headers")
+        value = self._values.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def last(self, name: bytes) -> str | None:
+        """A value where several would mean nothing worse than one; None when there is none."""
+        value = self._values.get(name)
         return None if value is None else value.decode("latin-1")
 
     def __contains__(self, name: bytes) -> bool:
-        return name in self._first
+        return name in self._values
 
 
 def require_bounded(headers: RequestHeaders, max_bytes: int) -> None:
@@ -50,6 +55,6 @@ def require_bounded(headers: RequestHeaders, max_bytes: int) -> None:
 
 def read_trace_id(headers: RequestHeaders, randomness: Callable[[int], bytes]) -> str:
     """The caller's trace id (W3C Trace Context), or a new one: 32 hex digits."""
-    told = headers.first(b"traceparent")
+    told = headers.last(b"traceparent")
     found = _TRACEPARENT.fullmatch(told) if told is not None else None
     return found[1] if found is not None and found[1] != _NO_TRACE else randomness(16).hex()

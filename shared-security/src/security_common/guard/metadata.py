@@ -44,6 +44,6 @@ class MetadataDocument:
         if method not in {"GET", "HEAD"}:
             return Answer(405, headers=(CORS, (b"allow", METHODS)))
         kept = (CORS, (b"cache-control", b"public, max-age=3600"), (b"etag", self._etag.encode()))
-        if headers.first(b"if-none-match") == self._etag:
+        if headers.last(b"if-none-match") == self._etag:
             return Answer(304, headers=kept)
         return Answer(200, self._body, ((b"content-type", b"application/json"), *kept))

@@ -36,10 +36,10 @@ class Origins:
 
     def require_host(self, headers: RequestHeaders) -> None:
         """Raises `MisdirectedRequest` for a foreign Host, `InvalidRequest` for none or several."""
-        values = headers.all(b"host")
-        if len(values) != 1:
-            raise InvalidRequest("the request must have one Host header")
-        if not self._is_our_host(values[0]):
+        host = headers.one(b"host")
+        if host is None:
+            raise InvalidRequest("the request has no Host header")
+        if not self._is_our_host(host):
             raise MisdirectedRequest("this server does not go by that Host")
 
     def _judge_host(self, value: str) -> bool:
@@ -47,12 +47,9 @@ class Origins:
         return host in self._hosts or (self._local and _is_loopback(host))
 
     def require_origin(self, headers: RequestHeaders) -> str | None:
-        """The allowed origin, None when no browser is asking. Raises `ForbiddenOrigin`."""
-        values = headers.all(b"origin")
-        if not values:
-            return None
-        origin = values[0]
-        if len(values) > 1 or not (origin in self._origins or (self._local and _is_loopback_origin(origin))):
+        """The allowed origin, None when no browser is asking. Raises `ForbiddenOrigin` or `InvalidRequest`."""
+        origin = headers.one(b"origin")
+        if origin is not None and not (origin in self._origins or (self._local and _is_loopback_origin(origin))):
             raise ForbiddenOrigin("pages of this origin may not call this server")
         return origin
 
@@ -64,7 +61,7 @@ def is_preflight(method: str, headers: RequestHeaders) -> bool:
 
 def preflight_answer(headers: RequestHeaders) -> Answer:
     """Grants what the request will carry. The origin is allowed already, and a bearer token is never sent unasked."""
-    wanted = headers.first(b"access-control-request-headers") or "authorization"
+    wanted = headers.last(b"access-control-request-headers") or "authorization"
     allowed = "".join(each for each in wanted if each.isprintable()).encode("latin-1")
     return Answer(
         204,

@@ -62,7 +62,3 @@ class GuardPolicy:
     max_header_bytes: int = 32 * 1024
     max_body_bytes: int = 1024 * 1024
     body_deadline_seconds: float = 10.0
-
-    def has_own_guard(self, path: str) -> bool:
-        """Whether the path is below an open prefix."""
-        return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.open_prefixes)

@@ -59,7 +59,9 @@ class RequestRates:
         minute = int(now // MINUTE_SECONDS)
         if minute != self._minute:
             self._minute, self._counts = minute, {}
-        count = self._counts.setdefault((issuer, subject), _Count())
+        count = self._counts.get((issuer, subject))
+        if count is None:
+            count = self._counts[issuer, subject] = _Count()
         if count.known >= self._per_minute:
             return MINUTE_SECONDS - int(now % MINUTE_SECONDS)
         count.known += 1

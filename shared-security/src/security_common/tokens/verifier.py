@@ -95,15 +95,16 @@ class TokenVerifier:
 
         """
         try:
-            digest = self._digest(token)
-            return self._recall(digest) or await self._judge(token, digest)
+            return self.recall(token) or await self._judge(token)
         except (TokenRejected, KeysUnavailable):
             raise
         except Exception as error:
             # A token is a stranger's input: whatever it breaks on the way, the answer is that it is not good.
             raise TokenRejected("malformed", "the token cannot be read") from error
 
-    async def _judge(self, token: str, digest: bytes) -> AccessToken:
+    async def _judge(self, token: str) -> AccessToken:
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
         unverified = read_structure(token)
         keys = self._keys_of(unverified)
         for check in HEADER_RULES:
@@ -113,18 +114,17 @@ class TokenVerifier:
         for check in CLAIM_RULES:
             check(unverified, keys.issuer, now)
         verified = read_access_token(unverified)
-        self._verified.put(digest, verified)
+        self._verified.put(_digest(token), verified)
         return verified
 
-    @staticmethod
-    def _digest(token: str) -> bytes:
-        """What the cache knows a token by. Raises `TokenRejected` before hashing what is too long to be one."""
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
-        return sha256(token.encode()).digest()
+    def recall(self, token: str) -> AccessToken | None:
+        """A token judged before that still is what it was: not expired, its issuer's keys still trusted. Never raises.
 
-    def _recall(self, digest: bytes) -> AccessToken | None:
-        """A token judged before that still is what it was: not expired, its issuer's keys still trusted."""
+        `verify` begins with it; on its own it saves callers in a hurry the price of a coroutine.
+        """
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            return None
+        digest = _digest(token)
         known = self._verified.get(digest)
         if known is None:
             return None
@@ -146,6 +146,11 @@ class TokenVerifier:
         while True:
             await keys.refresh()
             await self._pause(keys.wait_seconds)
+
+
+def _digest(token: str) -> bytes:
+    # The cache knows a token by this, so that a dump of the memory holds no token.
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _check_signature(token: UnverifiedToken, key: RSAKey) -> None:
