@@ -25,18 +25,17 @@ EXPECTED = {
 
 
 def refused(at_seconds: float, **members) -> RecordedEvent:
-    told = {"source_address": "192.0.2.7", "user_id": "u_1", "reason": "insufficient_scope", "seq": 1} | members
+    told = {"source_address": "192.0.2.7", "user_id": "u_1", "reason": "insufficient_scope", "seq": 1, "event_id": ""}
     return RecordedEvent(
         event_type="tool_call",
         action_taken="rejected",
         outcome=Outcome.REFUSED,
         timestamp=NOW + timedelta(seconds=at_seconds),
-        event_id="",
         journal_id="j",
         prev="",
         hash="",
         service="tests",
-        **told,
+        **(told | members),
     )
 
 
@@ -89,6 +88,11 @@ def test_groups_do_not_add_up():
 def test_the_same_tool_twice_is_one_tool():
     twice = [refused(number, tool_name="a") for number in range(5)]
     assert not alerts_of(twice, detect_tool_enumeration="2/60")
+
+
+def test_tools_that_do_not_exist_count_each_time():
+    guesses = [refused(number, reason="unknown_component", event_id=str(number)) for number in range(3)]
+    assert {alert.rule for alert in alerts_of(guesses, detect_tool_enumeration="3/60")} == {"tool_enumeration"}
 
 
 @pytest.mark.parametrize("name", [name for name, rules in EXPECTED.items() if rules])

@@ -238,9 +238,11 @@ def _subject_seen(event: RecordedEvent) -> Observation | None:
 
 
 def _refused_tool(event: RecordedEvent) -> Observation | None:
-    if event.outcome is not Outcome.REFUSED or not event.tool_name:
+    """A refused tool counts once; one that does not exist has no name on record, and counts each time."""
+    if event.outcome is not Outcome.REFUSED or not (event.tool_name or event.reason == "unknown_component"):
         return None
-    return Observation(f"user {event.user_id}" if event.user_id else _place(event), name=event.tool_name)
+    who = f"user {event.user_id}" if event.user_id else _place(event)
+    return Observation(who, name=event.tool_name or event.event_id)
 
 
 def _place(event: RecordedEvent) -> str:
