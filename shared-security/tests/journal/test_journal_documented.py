@@ -17,7 +17,9 @@ def written() -> set[str]:
     for folder in WRITTEN_BY:
         for path in (ROOT / folder).rglob("*.py"):
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            values = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "event_type"]
+            values = [
+                node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "event_type"
+            ]
             found |= {value.value for value in values if isinstance(value, ast.Constant) and value.value}
             found |= {NAMED[value.id] for value in values if isinstance(value, ast.Name) and value.id in NAMED}
     return found
