@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 
 import pytest
 from fastmcp import Client
@@ -120,15 +121,17 @@ def test_encryption_goes_round_and_opens_for_nobody_else(world):
 
 
 def test_the_trail_pages_without_repeating_and_filters(world):
-    for _ in range(3):
+    for _ in range(4):
         world.call("get_server_status", {})
-    first = world.call("get_security_audit_log", {"limit": 2})
-    second = world.call("get_security_audit_log", {"limit": 2, "next_token": first["next_token"]})
-    ids = [event["event_id"] for event in first["events"] + second["events"]]
-    assert len(set(ids)) == 4
-    only = world.call("get_security_audit_log", {"tool_name": "get_server_status", "limit": 200})["events"]
-    assert {event["tool_name"] for event in only} == {"get_server_status"}
-    assert {event["user_id"] for event in only} == {"mcp-client"}
+    only = {"tool_name": "get_server_status"}
+    while len(world.call("get_security_audit_log", only)["events"]) < 4:
+        time.sleep(0.05)  # events reach the stream a moment after the answer
+    first = world.call("get_security_audit_log", {"limit": 2, **only})
+    second = world.call("get_security_audit_log", {"limit": 2, "next_token": first["next_token"], **only})
+    found = first["events"] + second["events"]
+    assert len({event["event_id"] for event in found}) == 4
+    assert {event["tool_name"] for event in found} == {"get_server_status"}
+    assert {event["user_id"] for event in found} == {"mcp-client"}
 
 
 @pytest.mark.parametrize("tool", ["get_security_audit_log", "generate_security_report"])
@@ -143,6 +146,8 @@ def test_everyones_trail_is_a_step_up_and_ones_own_is_not(world, tool):
 
 def test_the_report_counts_what_the_trail_holds(world):
     world.call("get_user_info", {"person_id": "p_hong"})
+    while not world.call("get_security_audit_log", {"tool_name": "get_user_info"})["events"]:
+        time.sleep(0.05)
     report = world.call("generate_security_report", {"since": "2020-01-01T00:00:00Z"})
     assert report["figures"]["by_tool"]["get_user_info"] >= 1
     assert report["figures"]["by_pii_kind"]["EMAIL"] >= 1
