@@ -42,7 +42,10 @@ def running(folder: Path, ports: StackPorts) -> Iterator[tuple[subprocess.Popen[
     finally:
         if started.poll() is None:
             started.terminate()
-        started.communicate(timeout=15)
+        started.wait(timeout=15)
+        for stream in (started.stdout, started.stderr):
+            assert stream is not None
+            stream.close()
 
 
 def await_condition(holds: Callable[[], bool], seconds: float) -> bool:
@@ -87,6 +90,19 @@ def test_a_signal_stops_everything_in_time(tmp_path: Path, asked: signal.Signals
         assert f"http://localhost:{ports.mcp}/mcp" in text
         supervisor.send_signal(asked)
         assert supervisor.wait(timeout=8) == 0, "five seconds are promised; the rest is room for a busy machine"
+        assert all_gone(ports)
+
+
+def test_a_server_that_ends_ends_the_rest_and_is_named(tmp_path: Path) -> None:
+    ports = StackPorts.ephemeral()
+    with running(tmp_path, ports) as (supervisor, _card):
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        processes = [line.split(None, 2) for line in listed.stdout.splitlines()]
+        [victim] = [pid for pid, parent, command in processes if parent == str(supervisor.pid) and "auth-s" in command]
+        os.kill(int(victim), signal.SIGKILL)
+        assert supervisor.wait(timeout=15) == 1
+        assert supervisor.stderr is not None
+        assert "error: auth-service ended by itself\nhint: see " in supervisor.stderr.read()
         assert all_gone(ports)
 
 

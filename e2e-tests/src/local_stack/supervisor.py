@@ -20,6 +20,8 @@ __all__ = ["exclusive", "supervise"]
 # Where the demo had its audit log.
 AUDIT_LOG = Path("logs/security_audit.log")
 
+_NOTICE_OF_THE_DEMOS_KEY = "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, and the keys are made and rotated by auth-service"
+
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
@@ -39,6 +41,8 @@ def supervise(state: Path, ports: StackPorts) -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
             link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
             print(card(stack), flush=True)
+            if "JWT_SECRET_KEY" in os.environ:
+                print(_NOTICE_OF_THE_DEMOS_KEY, file=sys.stderr, flush=True)
             wait_for_the_end(stack)
             print("stopping …", file=sys.stderr, flush=True)
         finally:
@@ -48,7 +52,7 @@ def supervise(state: Path, ports: StackPorts) -> None:
 @contextmanager
 def exclusive(state: Path) -> Generator[None]:
     """Holds the state folder for one stack. Raises `StackError` when another stack has it."""
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,10 +63,12 @@ def exclusive(state: Path) -> Generator[None]:
 
 def wait_for_the_end(stack: Stack) -> None:
     """Returns on a signal that asks to stop. Raises `StackError` when a server has ended by itself."""
-    while signal.sigwait(_STOPPING | {signal.SIGCHLD}) not in _STOPPING:
+    while True:
         for child in stack.children.values():
             if child.exit_status() is not None:
                 raise StackError(f"{child.name} ended by itself", hint=f"see {child.log}:\n{child.last_words()}")
+        if signal.sigwait(_STOPPING | {signal.SIGCHLD}) in _STOPPING:
+            return
 
 
 def card(stack: Stack) -> str:
