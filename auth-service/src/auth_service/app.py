@@ -10,62 +10,75 @@ from dataclasses import dataclass
 from functools import partial
 
 from fastapi import FastAPI
-from limits.aio.storage import RedisStorage, Storage
-from prometheus_client import start_http_server
+from limits.aio.storage import Storage
 from redis.asyncio import Redis
 from starlette.routing import Route
 
-from auth_service.authorize.closed import closed_endpoint
+from auth_service.accounts.local import DEMO_ACCOUNT, LocalAccounts
+from auth_service.accounts.passwords import PasswordKeeper
+from auth_service.accounts.store import AccountStore
+from auth_service.accounts.userinfo import UserinfoEndpoint
+from auth_service.authorize.codes import Codes
+from auth_service.authorize.consent import ConsentPage
+from auth_service.authorize.consents import Consents
+from auth_service.authorize.endpoint import AuthorizationEndpoint
+from auth_service.authorize.flow import Flow
+from auth_service.authorize.interactions import Interactions
+from auth_service.authorize.logout import LogoutEndpoint
+from auth_service.authorize.record import Recorder
+from auth_service.authorize.sign_in import FREE_FAILURES, FREE_FAILURES_OF_ADDRESS, SignInPage
 from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.declared import make_client
 from auth_service.clients.directory import Directory
-from auth_service.clients.documents import MetadataDocuments, read_pinned
+from auth_service.clients.documents import declared_documents
 from auth_service.clients.fetching import DocumentFetcher, is_public_address, resolve
 from auth_service.clients.keys import ClientKeys
 from auth_service.clients.registration import Registration
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration, Openness, RegistrationPolicy, load_declaration
+from auth_service.declaration import Declaration, load_declaration
 from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
 from auth_service.discovery.health import can_write, health_endpoints, root_endpoint
 from auth_service.errors import TooManyRequests
+from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCode
 from auth_service.grants.client_credentials import ClientCredentials
 from auth_service.grants.contract import Grant
 from auth_service.grants.endpoint import TokenEndpoint
+from auth_service.grants.families import Families
+from auth_service.grants.refresh_token import RefreshToken
+from auth_service.grants.user_tokens import UserTokens
 from auth_service.http.addresses import AddressReader
 from auth_service.http.messages import Endpoint
 from auth_service.http.metrics import Metrics
 from auth_service.http.openapi import openapi_endpoint
 from auth_service.http.routing import Edge, EndpointApp, not_found
-from auth_service.http.throttle import Throttle
+from auth_service.http.throttle import Throttle, redis_counters
 from auth_service.keys.ring import KeyRing
-from auth_service.keys.rotation import RotationPolicy
+from auth_service.keys.rotation import DRAIN_MARGIN_SECONDS, RotationPolicy
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
 from auth_service.settings import AuthSettings
 from auth_service.tokens.denials import Denials
+from auth_service.tokens.id_tokens import IdTokens
 from auth_service.tokens.introspection import Introspection
 from auth_service.tokens.minter import TokenMinter
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.resources import Resources, declared_resources
 from auth_service.tokens.revocation import Revocation
-from auth_service.vocabulary import Clock, RandomBytes
+from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
+from auth_service.web.errors import error_pages
+from auth_service.web.pages import Pages, style_endpoint
+from auth_service.web.sessions import Sessions
 from security_common.journal import Journal, open_journal
 from security_common.service import connect, read_secret
 
 __all__ = ["SERVICE", "Core", "create_app"]
 
-# The service's name in the audit trail.
 SERVICE = "auth-service"
 
-# Verifiers keep a key set for an hour and clocks differ: a retired key outlives its last token by this much.
-_DRAIN_MARGIN_SECONDS = 65 * 60
-
-# Registrations that cost an address no waiting, per hour: people set up many clients, one after the other.
+# What costs no waiting: registrations of an address per hour, wrong secrets of a client per address and quarter of it.
 _FREE_REGISTRATIONS = 30
-
-# Wrong secrets that cost a client no waiting, per address and quarter of an hour.
 _FREE_FAILURES = 10
 
 
@@ -88,6 +101,19 @@ class Core:
     metrics: Metrics
     clock: Clock
     random_bytes: RandomBytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """What the rooms share that deal with people and what they granted."""
+
+    accounts: LocalAccounts
+    consents: Consents
+    codes: Codes
+    families: Families
+    reader: TokenReader
+    denials: Denials
+    record: Recorder
 
 
 def create_app(
@@ -129,7 +155,7 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, 
         policy=RotationPolicy(
             period_seconds=settings.key_period_seconds,
             lead_seconds=settings.key_lead_seconds,
-            drain_seconds=settings.access_token_lifetime_seconds + _DRAIN_MARGIN_SECONDS,
+            drain_seconds=settings.access_token_lifetime_seconds + DRAIN_MARGIN_SECONDS,
         ),
         clock=clock,
         replica=f"{socket.gethostname()}:{os.getpid()}:{random_bytes(4).hex()}",
@@ -139,21 +165,15 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, 
         declaration=declaration,
         redis=redis,
         trail_redis=trail_redis,
-        counters=RedisStorage(
-            settings.redis_url,
-            wrap_exceptions=True,
-            implementation="redispy",
-            key_prefix="auth:limits",
-            connection_pool=redis.connection_pool,  # pyright: ignore[reportArgumentType] # documented, not annotated
-        ),
-        journal=open_journal(service="auth-service", settings=settings.security, redis=trail_redis),
+        counters=redis_counters(redis, settings.redis_url),
+        journal=open_journal(service=SERVICE, settings=settings.security, redis=trail_redis),
         keys=keys,
         secret_keeper=keeper,
         fetcher=fetcher,
         directory=Directory(
             declared=[make_client(client, keeper) for client in declaration.clients],
             store=store,
-            documents=_make_documents(declaration.registration, fetcher, store, clock),
+            documents=declared_documents(declaration.registration, fetcher=fetcher, store=store, clock=clock),
             clock=clock,
         ),
         resources=declared_resources(declaration),
@@ -170,21 +190,136 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, 
     )
 
 
+def _make_people(core: Core) -> People:
+    settings = core.settings
+    denials = Denials(core.redis, lifetime_seconds=settings.access_token_lifetime_seconds)
+    return People(
+        accounts=LocalAccounts(
+            store=AccountStore(core.redis),
+            passwords=PasswordKeeper(),
+            built_in=(DEMO_ACCOUNT,) if settings.demo else (),
+        ),
+        consents=Consents(core.redis, clock=core.clock),
+        codes=Codes(
+            core.redis,
+            random_bytes=core.random_bytes,
+            lifetime_seconds=settings.code_lifetime_seconds,
+            memory_seconds=settings.access_token_lifetime_seconds,
+        ),
+        families=Families(
+            core.redis,
+            denials=denials,
+            pepper=read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"),
+            clock=core.clock,
+            random_bytes=core.random_bytes,
+            idle_seconds=settings.refresh_idle_lifetime_seconds,
+            absolute_seconds=settings.refresh_absolute_lifetime_seconds,
+            grace_seconds=settings.refresh_grace_seconds,
+        ),
+        reader=TokenReader(issuer=settings.issuer, published=lambda: core.keys.published.key_set, clock=core.clock),
+        denials=denials,
+        record=Recorder(core.journal),
+    )
+
+
+def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
+    id_tokens = IdTokens(
+        issuer=core.settings.issuer,
+        signer=core.keys,
+        clock=core.clock,
+        lifetime_seconds=core.settings.access_token_lifetime_seconds,
+    )
+    tokens = UserTokens(resources=core.resources, minter=core.minter, id_tokens=id_tokens)
+    return (
+        AuthorizationCode(
+            codes=people.codes,
+            families=people.families,
+            tokens=tokens,
+            guesses=_make_throttle(core, "code", FREE_GUESSES),
+            record=people.record,
+        ),
+        RefreshToken(
+            families=people.families,
+            accounts=people.accounts,
+            consents=people.consents,
+            tokens=tokens,
+            record=people.record,
+            clock=core.clock,
+        ),
+        ClientCredentials(resources=core.resources, minter=core.minter),
+    )
+
+
+def _make_throttle(core: Core, name: str, free: int, window_seconds: int = 900) -> Throttle:
+    return Throttle(
+        name=name,
+        storage=core.counters,
+        clock=core.clock,
+        free=free,
+        window_seconds=window_seconds,
+        error=TooManyRequests,
+    )
+
+
+def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
+    """What people look at. Their errors are pages."""
+    settings = core.settings
+    pages = Pages(issuer=settings.issuer)
+    word_error = error_pages(pages)
+    sessions = Sessions(
+        redis=core.redis,
+        cookie_key=read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"),
+        secure=settings.issuer.startswith("https:"),
+        lifetime_seconds=settings.session_lifetime_seconds,
+        clock=core.clock,
+        random_bytes=core.random_bytes,
+    )
+    flow = Flow(
+        issuer=settings.issuer,
+        directory=core.directory,
+        accounts=people.accounts,
+        sessions=sessions,
+        interactions=Interactions(core.redis, clock=core.clock, random_bytes=core.random_bytes),
+        consents=people.consents,
+        codes=people.codes,
+        record=people.record,
+        clock=core.clock,
+    )
+    sign_in = SignInPage(
+        flow=flow,
+        sign_in=people.accounts,
+        pages=pages,
+        names=_make_throttle(core, "password", FREE_FAILURES),
+        addresses=_make_throttle(core, "passwords", FREE_FAILURES_OF_ADDRESS),
+        demo=DEMO_ACCOUNT if settings.demo else None,
+        word_error=word_error,
+    )
+    return (
+        AuthorizationEndpoint(
+            directory=core.directory, resources=core.resources, flow=flow, word_error=word_error
+        ).endpoint,
+        sign_in.endpoint,
+        ConsentPage(flow=flow, resources=core.resources, pages=pages, word_error=word_error).endpoint,
+        LogoutEndpoint(flow=flow, tokens=people.reader, pages=pages, word_error=word_error).endpoint,
+        style_endpoint(),
+    )
+
+
 def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     """Every endpoint there is. What a room offers here is routed, documented and advertised, nothing else is."""
-    settings = core.settings
-    grants: tuple[Grant, ...] = (ClientCredentials(resources=core.resources, minter=core.minter),)
+    settings, people = core.settings, _make_people(core)
+    grants = _make_grants(core, people)
     authenticator = _make_authenticator(core)
-    reader = TokenReader(issuer=settings.issuer, published=lambda: core.keys.published.key_set, clock=core.clock)
-    denials = Denials(core.redis, lifetime_seconds=settings.access_token_lifetime_seconds)
+    reader, denials, families = people.reader, people.denials, people.families
     protocol = (
-        closed_endpoint(),
+        *_make_browser_endpoints(core, people),
         TokenEndpoint(authenticator=authenticator, grants=grants, journal=core.journal, metrics=core.metrics).endpoint,
+        UserinfoEndpoint(tokens=reader, denials=denials, accounts=people.accounts).endpoint,
         Introspection(
-            authenticator=authenticator, reader=reader, denials=denials, refresh=None, issuer=settings.issuer
+            authenticator=authenticator, reader=reader, denials=denials, refresh=families, issuer=settings.issuer
         ).endpoint,
         Revocation(
-            authenticator=authenticator, reader=reader, denials=denials, refresh=None, journal=core.journal
+            authenticator=authenticator, reader=reader, denials=denials, refresh=families, journal=core.journal
         ).endpoint,
         *_make_registration(core),
     )
@@ -192,7 +327,7 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
         issuer=settings.issuer,
         endpoints=protocol,
         grants=[grant.grant_type.value for grant in grants],
-        scopes=[*core.resources.default.scopes],
+        scopes=[*sorted(IDENTITY_SCOPES), *core.resources.default.scopes],
         finds_documents=core.directory.finds_documents,
         documentation_url=settings.documentation_url,
     )
@@ -229,38 +364,16 @@ def _make_authenticator(core: Core) -> ClientAuthenticator:
     )
 
 
-def _make_documents(
-    policy: RegistrationPolicy, fetcher: DocumentFetcher, store: ClientStore, clock: Clock
-) -> MetadataDocuments | None:
-    if policy.metadata_documents is Openness.OFF:
-        return None
-    return MetadataDocuments(
-        fetcher=fetcher,
-        store=store,
-        clock=clock,
-        scopes=policy.scopes,
-        hosts=None if policy.metadata_documents is Openness.OPEN else frozenset(policy.hosts),
-        pinned=read_pinned(policy.pinned_directory),
-    )
-
-
 def _make_registration(core: Core) -> tuple[Endpoint, ...]:
     policy = core.declaration.registration
-    if policy.dynamic is Openness.OFF or (policy.dynamic is Openness.LISTED and not policy.initial_access_token_file):
+    if not policy.registers:
         return ()
     token = policy.initial_access_token_file
     registration = Registration(
         store=ClientStore(core.redis),
         secrets=core.secret_keeper,
         journal=core.journal,
-        throttle=Throttle(
-            name="registration",
-            storage=core.counters,
-            clock=core.clock,
-            free=_FREE_REGISTRATIONS,
-            window_seconds=3600,
-            error=TooManyRequests,
-        ),
+        throttle=_make_throttle(core, "registration", _FREE_REGISTRATIONS, window_seconds=3600),
         clock=core.clock,
         random_bytes=core.random_bytes,
         scopes=policy.scopes,
@@ -280,11 +393,7 @@ def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
             await core.keys.start()
             stack.push_async_callback(core.keys.stop)
             if core.settings.metrics_port:
-                server, _thread = start_http_server(
-                    core.settings.metrics_port, core.settings.metrics_host, core.metrics.registry
-                )
-                stack.callback(server.server_close)
-                stack.callback(server.shutdown)
+                stack.enter_context(core.metrics.serve(core.settings.metrics_host, core.settings.metrics_port))
             yield
 
     return run

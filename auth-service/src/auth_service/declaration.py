@@ -133,6 +133,12 @@ class RegistrationPolicy(_Declared):
         description="The most a client that registered itself may ask a user for.",
     )
 
+    @property
+    def registers(self) -> bool:
+        """Whether anybody can register by RFC 7591: a listed registration nobody has the token for is none."""
+        with_token = self.dynamic is Openness.LISTED and self.initial_access_token_file is not None
+        return self.dynamic is Openness.OPEN or with_token
+
 
 class Declaration(_Declared):
     """auth.yaml as a whole."""

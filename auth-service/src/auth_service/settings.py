@@ -47,6 +47,26 @@ class AuthSettings(ServiceSettings):
     access_token_lifetime_seconds: int = Field(
         default=1800, ge=60, le=86400, description="How long an access token is valid, in seconds."
     )
+    code_lifetime_seconds: int = Field(
+        default=60, ge=1, le=600, description="How long an authorization code is valid, in seconds."
+    )
+    session_lifetime_seconds: int = Field(
+        default=12 * 3600, ge=60, description="How long a person stays signed in here, in seconds."
+    )
+    refresh_idle_lifetime_seconds: int = Field(
+        default=14 * 86400, ge=60, description="A refresh token that is not used for this long ends, in seconds."
+    )
+    refresh_absolute_lifetime_seconds: int = Field(
+        default=90 * 86400,
+        ge=60,
+        description="How long refresh tokens can follow one another until the person signs in again, in seconds.",
+    )
+    refresh_grace_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=300,
+        description="How long a rotated refresh token, sent again, gets the same answer, in seconds.",
+    )
     key_period_seconds: int = Field(
         default=30 * 86400,
         ge=1,

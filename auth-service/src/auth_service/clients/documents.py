@@ -24,10 +24,11 @@ from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchRef
 from auth_service.clients.metadata import Members, make_self_described_client, read_text, read_texts
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.store import ClientStore
+from auth_service.declaration import Openness, RegistrationPolicy
 from auth_service.errors import InvalidClient, InvalidClientMetadata, InvalidRedirectUri
 from auth_service.vocabulary import AuthMethod, Clock
 
-__all__ = ["DOCUMENT_RULES", "URL_RULES", "MetadataDocuments", "read_pinned"]
+__all__ = ["DOCUMENT_RULES", "URL_RULES", "MetadataDocuments", "declared_documents", "read_pinned"]
 
 _LONGEST_URL = 2048
 _SHORTEST_FRESH_SECONDS, _LONGEST_FRESH_SECONDS = 300, 24 * 3600
@@ -214,3 +215,19 @@ def read_pinned(directory: Path | None) -> Mapping[str, Members]:
     """The copies in a folder by the address each one names, for networks that cannot fetch them."""
     found = [_parse(path.read_bytes()) for path in sorted(directory.glob("*.json"))] if directory else []
     return {str(members.get("client_id")): members for members in found}
+
+
+def declared_documents(
+    policy: RegistrationPolicy, *, fetcher: DocumentFetcher, store: ClientStore, clock: Clock
+) -> MetadataDocuments | None:
+    """What the declaration allows of them; None when it allows none."""
+    if policy.metadata_documents is Openness.OFF:
+        return None
+    return MetadataDocuments(
+        fetcher=fetcher,
+        store=store,
+        clock=clock,
+        scopes=policy.scopes,
+        hosts=None if policy.metadata_documents is Openness.OPEN else frozenset(policy.hosts),
+        pinned=read_pinned(policy.pinned_directory),
+    )

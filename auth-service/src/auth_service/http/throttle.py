@@ -9,13 +9,14 @@ from collections import OrderedDict
 
 import structlog
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.errors import StorageError
+from redis.asyncio import Redis
 
 from auth_service.errors import OAuthError, TooManyFailures
 from auth_service.vocabulary import Clock
 
-__all__ = ["Throttle"]
+__all__ = ["Throttle", "redis_counters"]
 
 _REMEMBERED = 10_000
 
@@ -66,3 +67,14 @@ class Throttle:
             while len(self._blocked_until) > _REMEMBERED:
                 self._blocked_until.popitem(last=False)
         return seen
+
+
+def redis_counters(redis: Redis, url: str) -> Storage:
+    """Counts that replicas share, over the connections of `redis`: `auth:limits:*`."""
+    return RedisStorage(
+        url,
+        wrap_exceptions=True,
+        implementation="redispy",
+        key_prefix="auth:limits",
+        connection_pool=redis.connection_pool,  # pyright: ignore[reportArgumentType] # documented, not annotated
+    )

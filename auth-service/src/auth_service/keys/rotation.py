@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from auth_service.keys.record import KeyRecord, KeyState
 
-__all__ = ["RotationPolicy", "advance", "revoke"]
+__all__ = ["DRAIN_MARGIN_SECONDS", "RotationPolicy", "advance", "revoke"]
+
+# Verifiers keep a key set for an hour and clocks differ: a retired key outlives its last token by this much.
+DRAIN_MARGIN_SECONDS = 65 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,78 @@
+"""/oauth2/userinfo: what a client may know of the person (OpenID Connect Core section 5.3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from auth_service.accounts.model import Account, AccountDirectory
+from auth_service.errors import InsufficientScope, InvalidToken
+from auth_service.http.answers import json_answer
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.openapi import ERROR_RESPONSES, json_response
+from auth_service.tokens.denials import Denials
+from auth_service.tokens.reader import TokenReader
+from auth_service.vocabulary import Scope
+
+__all__ = ["UserinfoEndpoint"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserinfoEndpoint:
+    """Answers to an access token with the scope `openid`, whichever resource it is for."""
+
+    tokens: TokenReader
+    denials: Denials
+    accounts: AccountDirectory
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            path="/oauth2/userinfo",
+            handler=self.answer,
+            operations=_operations(),
+            cross_origin=True,
+            metadata={"userinfo_endpoint": "/oauth2/userinfo"},
+        )
+
+    async def answer(self, http: HttpRequest) -> Answer:
+        """The claims. Raises `InvalidToken`, `InsufficientScope`."""
+        claims = self.tokens.read(_bearer_token(http), token_type="at+jwt")
+        if claims is None or await self.denials.is_denied(claims["jti"]):
+            raise InvalidToken("the access token is not valid here")
+        scopes = claims["scope"].split(" ")
+        if Scope.OPENID not in scopes:
+            raise InsufficientScope("the access token lacks the scope openid")
+        account = await self.accounts.find(claims["sub"])
+        if account is None:
+            raise InvalidToken("the account is gone")
+        return json_answer(_claims(account, scopes))
+
+
+def _bearer_token(http: HttpRequest) -> str:
+    scheme, _, token = (http.header("authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or len(http.headers("authorization")) != 1:
+        raise InvalidToken("an access token is needed in the Authorization header")
+    return token.strip()
+
+
+def _claims(account: Account, scopes: list[str]) -> Mapping[str, Any]:
+    claims: dict[str, Any] = {"sub": account.subject}
+    if Scope.PROFILE in scopes:
+        claims |= {"name": account.name, "preferred_username": account.username}
+    if Scope.EMAIL in scopes and account.email is not None:
+        # The operator wrote it down; nobody proved that mail sent there arrives.
+        claims |= {"email": account.email, "email_verified": False}
+    return claims
+
+
+def _operations() -> Mapping[str, Mapping[str, Any]]:
+    schema = {"type": "object", "required": ["sub"], "properties": {"sub": {"type": "string"}}}
+    refusals = {status: ERROR_RESPONSES[status] for status in ("401", "503")}
+    insufficient = {"description": "The token lacks the scope openid"}
+    common: dict[str, Any] = {
+        "summary": "Claims about the person",
+        "tags": ["accounts"],
+        "security": [{"bearer": []}],
+        "responses": {"200": json_response("Claims", schema), "403": insufficient, **refusals},
+    }
+    return {"get": {**common, "operationId": "userinfo"}, "post": {**common, "operationId": "userinfo-post"}}

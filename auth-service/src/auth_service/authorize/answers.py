@@ -1,0 +1,35 @@
+"""Sending the browser on: to a page of ours, or back to the client with the answer (RFC 6749 section 4.1.2)."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from auth_service.errors import OAuthError
+from auth_service.http.messages import Answer
+
+__all__ = ["client_answer", "error_parameters", "see_other"]
+
+
+def see_other(address: str, *headers: tuple[str, str]) -> Answer:
+    """303 always: after 307 a browser would send the password on (RFC 9700 section 4.12)."""
+    return Answer(
+        status=303,
+        headers=(("location", address), ("cache-control", "no-store"), ("referrer-policy", "no-referrer"), *headers),
+    )
+
+
+def client_answer(
+    redirect_uri: str,
+    parameters: Mapping[str, str],
+    *,
+    issuer: str,
+    state: str | None,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Answer:
+    """Back to the client, with `iss` on success and error alike (RFC 9207) and `state` as it was sent."""
+    answer = {**parameters, "iss": issuer} if state is None else {**parameters, "state": state, "iss": issuer}
+    separator = "&" if "?" in redirect_uri else "?"
+    return see_other(f"{redirect_uri}{separator}{urlencode(answer, quote_via=quote)}", *headers)
+
+
+def error_parameters(error: OAuthError) -> dict[str, str]:
+    return {"error": error.error, "error_description": error.description}

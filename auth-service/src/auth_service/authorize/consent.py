@@ -1,0 +1,94 @@
+"""/oauth2/consent: the page where a person is told who asks for what, and decides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from auth_service.accounts.model import Account
+from auth_service.authorize.flow import Flow, Visit
+from auth_service.authorize.operations import page_operations
+from auth_service.authorize.request import grantable
+from auth_service.clients.model import ClientOrigin
+from auth_service.clients.redirects import is_loopback
+from auth_service.errors import OAuthError
+from auth_service.http.forms import parse_form, parse_query
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.tokens.resources import Resource, Resources
+from auth_service.vocabulary import IDENTITY_SCOPES
+from auth_service.web.errors import FormStale
+from auth_service.web.language import Language, choose_language
+from auth_service.web.pages import Pages, form_target, stranger_name
+from auth_service.web.sessions import Session
+
+__all__ = ["ConsentPage"]
+
+_VOUCHED = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentPage:
+    """What is allowed is what the stored request asks for: a form says yes or no and nothing else."""
+
+    flow: Flow
+    resources: Resources
+    pages: Pages
+    word_error: Callable[[OAuthError, HttpRequest], Answer]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        operations = page_operations("consent", "Allow or deny", ("action",))
+        return Endpoint(path="/oauth2/consent", handler=self.answer, operations=operations, word_error=self.word_error)
+
+    async def answer(self, http: HttpRequest) -> Answer:
+        form = parse_form(http) if http.method == "POST" else parse_query(http)
+        visit = await self.flow.visit(form.get("request"), http)
+        session, started = visit.browser.session, visit.interaction.started_at_seconds
+        account = await self.flow.account_of(session)
+        if session is None or account is None or await self.flow.needs_sign_in(visit.request, session, started):
+            return await self.flow.go_on(visit, http)
+        scopes = grantable(visit.request.scopes, account)
+        if http.method != "POST":
+            return self._page(visit, account, scopes, http)
+        if not self.flow.sessions.form_key_is_right(visit.browser, visit.interaction_id, form.get("form_key")):
+            raise FormStale("the form was not made for this browser and this request")
+        return await self._decide(visit, session, scopes, form.get("action"), http)
+
+    async def _decide(
+        self, visit: Visit, session: Session, scopes: tuple[str, ...], action: str | None, http: HttpRequest
+    ) -> Answer:
+        if action == "allow":
+            return await self.flow.allow(visit, session, scopes, http)
+        return await self.flow.deny(visit, http)
+
+    def _page(self, visit: Visit, account: Account, scopes: tuple[str, ...], http: HttpRequest) -> Answer:
+        request, client = visit.request, visit.client
+        language = choose_language(request.ui_locales, http.header("accept-language"))
+        resource = self.resources.resolve((request.resource,), client)
+        return self.pages.answer(
+            "consent",
+            language,
+            form_targets=(form_target(request.redirect_uri),),
+            client_name=stranger_name(client.name),
+            host=client.host,
+            vouched=client.origin in _VOUCHED,
+            scopes=[self._describe(scope, resource, language) for scope in scopes],
+            resource=resource,
+            redirect_host=_place(request.redirect_uri),
+            on_this_device=is_loopback(request.redirect_uri),
+            loopback_only=all(map(is_loopback, client.redirect_uris)),
+            account_name=account.name,
+            request_id=visit.interaction_id,
+            form_key=self.flow.sessions.form_key(visit.browser, visit.interaction_id),
+        )
+
+    def _describe(self, scope: str, resource: Resource, language: Language) -> Mapping[str, str]:
+        if scope in IDENTITY_SCOPES:
+            return {"name": scope, "text": self.pages.say(language, f"scope.{scope}")}
+        text = resource.scopes[scope]
+        return {"name": scope, "text": text.ko if language is Language.KOREAN else text.en}
+
+
+def _place(redirect_uri: str) -> str:
+    """The host the browser goes to; for a private scheme, the scheme, which names an application of this device."""
+    parts = urlsplit(redirect_uri)
+    return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"

@@ -1,0 +1,119 @@
+"""/oauth2/logout: RP-Initiated Logout 1.0. Ends the session here; what apps were allowed stays allowed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from auth_service.accounts.model import Account
+from auth_service.authorize.answers import see_other
+from auth_service.authorize.errors import LogoutRefused
+from auth_service.authorize.flow import Flow
+from auth_service.authorize.operations import PAGE
+from auth_service.clients.model import Client
+from auth_service.errors import OAuthError
+from auth_service.http.forms import Form, parse_form, parse_query
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.openapi import form_body
+from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
+from auth_service.tokens.reader import TokenReader
+from auth_service.web.language import choose_language
+from auth_service.web.pages import Pages, form_target
+from auth_service.web.sessions import Browser
+
+__all__ = ["LogoutEndpoint"]
+
+_PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
+_PURPOSE = "logout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutEndpoint:
+    """Without proof that the client knows who is signed in, the person is asked: else any page could sign them out."""
+
+    flow: Flow
+    tokens: TokenReader
+    pages: Pages
+    word_error: Callable[[OAuthError, HttpRequest], Answer]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(
+            path="/oauth2/logout",
+            handler=self.answer,
+            operations=_operations(),
+            metadata={"end_session_endpoint": "/oauth2/logout"},
+            word_error=self.word_error,
+        )
+
+    async def answer(self, http: HttpRequest) -> Answer:
+        """The question, the page that says it is done, or the way back to the client. Raises `LogoutRefused`."""
+        form = parse_form(http) if http.method == "POST" else parse_query(http)
+        hint = self.tokens.read(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, expired_too=True)
+        address = await self._address(form, hint)
+        sessions = self.flow.sessions
+        browser = await sessions.read(http)
+        account = await self.flow.account_of(browser.session)
+        if account is None:
+            return self._done(form, address, http)
+        confirmed = sessions.form_key_is_right(browser, _PURPOSE, form.get("form_key"))
+        if not confirmed and (hint is None or hint.get("sub") != account.subject):
+            return self._ask(form, browser, account, address, http)
+        await sessions.sign_out(browser)
+        client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
+        await self.flow.record(http, "logout", "signed_out", client_id=client_id, user_id=account.subject)
+        return self._done(form, address, http)
+
+    async def _address(self, form: Form, hint: Mapping[str, Any] | None) -> str | None:
+        """Where to go afterwards: only where the client said that it would want people to go."""
+        wanted = form.get("post_logout_redirect_uri")
+        if wanted is None:
+            return None
+        client = await self._client(form, hint)
+        if client is None or wanted not in client.post_logout_redirect_uris:
+            raise LogoutRefused("post_logout_redirect_uri is not one that the client registered")
+        return wanted
+
+    async def _client(self, form: Form, hint: Mapping[str, Any] | None) -> Client | None:
+        named = form.get("client_id")
+        hinted = str(hint["aud"]) if hint is not None else None
+        if named is not None and hinted is not None and named != hinted:
+            raise LogoutRefused("client_id differs from the one in id_token_hint")
+        client_id = named or hinted
+        return await self.flow.directory.find(client_id) if client_id else None
+
+    def _ask(self, form: Form, browser: Browser, account: Account, address: str | None, http: HttpRequest) -> Answer:
+        return self.pages.answer(
+            "sign_out",
+            choose_language(form.get("ui_locales"), http.header("accept-language")),
+            form_targets=(form_target(address),) if address is not None else (),
+            account_name=account.name,
+            carried=form.subset(name for name in _PARAMETERS if name != "id_token_hint"),
+            form_key=self.flow.sessions.form_key(browser, _PURPOSE),
+        )
+
+    def _done(self, form: Form, address: str | None, http: HttpRequest) -> Answer:
+        cookie = self.flow.sessions.expired_cookie()
+        if address is None:
+            language = choose_language(form.get("ui_locales"), http.header("accept-language"))
+            return self.pages.answer("signed_out", language, headers=(cookie,))
+        state = form.get("state")
+        if state is not None:
+            address += f"{'&' if '?' in address else '?'}state={quote(state, safe='')}"
+        return see_other(address, cookie)
+
+
+def _operations() -> Mapping[str, Mapping[str, Any]]:
+    text = {"type": "string"}
+    responses = {
+        "200": {"description": "A page: the question whether to sign out, or that it is done", "content": PAGE},
+        "303": {"description": "Back to the client"},
+        "400": {"description": "A page: the address to go to is not the client's", "content": PAGE},
+    }
+    common = {"summary": "Sign out", "tags": ["pages"], "responses": responses}
+    query = [{"name": name, "in": "query", "required": False, "schema": text} for name in _PARAMETERS]
+    body = form_body(dict.fromkeys((*_PARAMETERS, "form_key"), text), [])
+    return {
+        "get": {**common, "operationId": "logout", "parameters": query},
+        "post": {**common, "operationId": "logout-post", "requestBody": body},
+    }

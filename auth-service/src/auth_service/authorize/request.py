@@ -1,0 +1,88 @@
+"""An authorization request, read once: what it says is settled here, who is asked about it comes later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from auth_service.accounts.model import Account, Role
+from auth_service.clients.model import Client
+from auth_service.errors import InvalidRequest, InvalidScope
+from auth_service.http.forms import Form
+from auth_service.tokens.resources import Resource, Resources
+from auth_service.vocabulary import IDENTITY_SCOPES, Scope, parse_scope
+
+__all__ = ["AuthorizationRequest", "Prompt", "grantable", "parse_prompts", "read_request"]
+
+
+class Prompt(StrEnum):
+    """OpenID Connect Core section 3.1.2.1."""
+
+    NONE = "none"
+    LOGIN = "login"
+    CONSENT = "consent"
+    SELECT_ACCOUNT = "select_account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequest:
+    """A request that every rule accepted. `resource` is the URL of a declared resource, `redirect_uri` as sent.
+
+    `scopes` are those asked for that this client may have; what this person may grant of them is `grantable`'s to say.
+    """
+
+    client_id: str
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    resource: str
+    code_challenge: str
+    state: str | None = None
+    nonce: str | None = None
+    prompts: frozenset[Prompt] = frozenset()
+    max_age_seconds: int | None = None
+    login_hint: str | None = None
+    ui_locales: str | None = None
+
+
+def read_request(form: Form, client: Client, redirect_uri: str, resources: Resources) -> AuthorizationRequest:
+    """The request as a value. Raises `InvalidTarget` or `InvalidScope`; all else was judged by the rules."""
+    resource = resources.resolve(form.all("resource"), client)
+    max_age = form.get("max_age")
+    return AuthorizationRequest(
+        client_id=client.client_id,
+        redirect_uri=redirect_uri,
+        scopes=_narrow(form.get("scope"), client, resource),
+        resource=resource.url,
+        code_challenge=form.require("code_challenge"),
+        state=form.get("state"),
+        nonce=form.get("nonce"),
+        prompts=parse_prompts(form.get("prompt")),
+        max_age_seconds=int(max_age) if max_age is not None else None,
+        login_hint=form.get("login_hint"),
+        ui_locales=form.get("ui_locales"),
+    )
+
+
+def parse_prompts(text: str | None) -> frozenset[Prompt]:
+    """Raises `InvalidRequest` for a value that is not known."""
+    try:
+        return frozenset(Prompt(part) for part in (text or "").split())
+    except ValueError as error:
+        raise InvalidRequest("prompt holds a value that is not known") from error
+
+
+def grantable(scopes: Sequence[str], account: Account) -> tuple[str, ...]:
+    """What this person may grant. Raises `InvalidScope` when nothing is left."""
+    allowed = tuple(scope for scope in scopes if scope != Scope.MCP_AUDIT or Role.AUDITOR in account.roles)
+    if not allowed:
+        raise InvalidScope("none of the scopes can be granted by this user")
+    return allowed
+
+
+def _narrow(text: str | None, client: Client, resource: Resource) -> tuple[str, ...]:
+    """Drops what is unknown or not the client's: the answer says what was granted (RFC 6749 section 3.3)."""
+    wanted = client.default_scopes if text is None else parse_scope(text)
+    offered = client.scopes & (resource.scopes.keys() | IDENTITY_SCOPES)
+    scopes = tuple(scope for scope in wanted if scope in offered)
+    if not scopes:
+        raise InvalidScope("none of the scopes is known here and the client's to ask for")
+    return scopes

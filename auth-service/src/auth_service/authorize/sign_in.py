@@ -1,0 +1,120 @@
+"""/oauth2/sign-in: the page where a person says who they are."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from markupsafe import Markup
+
+from auth_service.accounts.local import BuiltIn
+from auth_service.accounts.model import SignIn, fold_username
+from auth_service.authorize.flow import Flow, Visit
+from auth_service.authorize.operations import page_operations
+from auth_service.errors import OAuthError, TooManyRequests
+from auth_service.http.forms import Form, parse_form, parse_query
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.throttle import Throttle
+from auth_service.web.errors import FormStale
+from auth_service.web.language import choose_language
+from auth_service.web.pages import Pages, form_target, stranger_name
+from security_common.journal import Outcome
+
+__all__ = ["FREE_FAILURES", "FREE_FAILURES_OF_ADDRESS", "SignInPage"]
+
+# Wrong passwords that cost no waiting, per quarter of an hour: for one name from one address, for one address in all.
+FREE_FAILURES = 5
+FREE_FAILURES_OF_ADDRESS = 50
+
+_LONGEST_NAME = 256
+
+# How the person was recognised (RFC 8176); a company's identity provider will bring its own.
+_METHODS = ("pwd",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInPage:
+    """Failures are counted for the name from this address, and for this address: growing waits, no locked accounts."""
+
+    flow: Flow
+    sign_in: SignIn
+    pages: Pages
+    names: Throttle
+    addresses: Throttle
+    demo: BuiltIn | None
+    word_error: Callable[[OAuthError, HttpRequest], Answer]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        operations = page_operations("sign-in", "Sign in", ("action", "username", "password"))
+        return Endpoint(path="/oauth2/sign-in", handler=self.answer, operations=operations, word_error=self.word_error)
+
+    async def answer(self, http: HttpRequest) -> Answer:
+        form = parse_form(http) if http.method == "POST" else parse_query(http)
+        visit = await self.flow.visit(form.get("request"), http)
+        if http.method == "POST":
+            return await self._post(visit, form, http)
+        started = visit.interaction.started_at_seconds
+        if not form.get("switch") and not await self.flow.needs_sign_in(visit.request, visit.browser.session, started):
+            return await self.flow.go_on(visit, http)
+        return self._page(visit, http, username=visit.request.login_hint or "")
+
+    async def _post(self, visit: Visit, form: Form, http: HttpRequest) -> Answer:
+        sessions = self.flow.sessions
+        if not sessions.form_key_is_right(visit.browser, visit.interaction_id, form.get("form_key")):
+            raise FormStale("the form was not made for this browser and this request")
+        if form.get("action") == "cancel":
+            return await self.flow.deny(visit, http)
+        username = (form.get("username") or "")[:_LONGEST_NAME]
+        name = hashlib.sha256(fold_username(username).encode()).hexdigest()[:24]
+        try:
+            self.addresses.check(http.source_address)
+            self.names.check(name, http.source_address)
+        except TooManyRequests as error:
+            await self._record_refusal(visit, http, "too_many")
+            return self._page(visit, http, username=username, wait_seconds=error.retry_after_seconds)
+        account = await self.sign_in.sign_in(username, form.get("password") or "")
+        if account is None:
+            await self.names.count(name, http.source_address)
+            await self.addresses.count(http.source_address)
+            await self._record_refusal(visit, http, "wrong_password")
+            return self._page(visit, http, username=username, wrong=True)
+        browser = await sessions.sign_in(visit.browser, account.subject, _METHODS)
+        client_id = visit.request.client_id
+        await self.flow.record(http, "sign_in", "signed_in", client_id=client_id, user_id=account.subject)
+        return await self.flow.go_on(replace(visit, browser=browser), http)
+
+    async def _record_refusal(self, visit: Visit, http: HttpRequest, reason: str) -> None:
+        """Without the name that was typed: people type passwords there."""
+        client_id = visit.request.client_id
+        await self.flow.record(
+            http, "sign_in_refused", "refused", client_id=client_id, reason=reason, outcome=Outcome.REFUSED
+        )
+
+    def _page(
+        self,
+        visit: Visit,
+        http: HttpRequest,
+        *,
+        username: str,
+        wrong: bool = False,
+        wait_seconds: int | None = None,
+    ) -> Answer:
+        language = choose_language(visit.request.ui_locales, http.header("accept-language"))
+        problem: Markup | None = None
+        if wait_seconds is not None:
+            problem = self.pages.say(language, "sign_in.wait", seconds=wait_seconds)
+        elif wrong:
+            problem = self.pages.say(language, "sign_in.wrong")
+        return self.pages.answer(
+            "sign_in",
+            language,
+            status=429 if wait_seconds is not None else 400 if wrong else 200,
+            form_targets=(form_target(visit.request.redirect_uri),),
+            headers=(("retry-after", str(wait_seconds)),) if wait_seconds is not None else (),
+            client_name=stranger_name(visit.client.name),
+            username=username,
+            problem=problem,
+            demo=self.demo,
+            request_id=visit.interaction_id,
+            form_key=self.flow.sessions.form_key(visit.browser, visit.interaction_id),
+        )

@@ -1,0 +1,93 @@
+"""A refresh token becomes the next one and an access token (RFC 6749 section 6)."""
+
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter
+
+from auth_service.accounts.model import AccountDirectory
+from auth_service.authorize.codes import UserGrant
+from auth_service.authorize.consents import Consents
+from auth_service.authorize.record import Recorder
+from auth_service.authorize.request import grantable
+from auth_service.errors import InvalidGrant, InvalidRequest, InvalidScope
+from auth_service.grants.contract import TokenAnswer, TokenRequest
+from auth_service.grants.families import Families, Rotation
+from auth_service.grants.user_tokens import UserTokens, check_resource
+from auth_service.vocabulary import Clock, GrantType
+from security_common.journal import Outcome
+
+__all__ = ["RefreshToken"]
+
+_DOCUMENT = TypeAdapter(TokenAnswer)
+_REFUSAL = "the refresh token is not known, was used, or has expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshToken:
+    """The grant of those who stay connected. Each token is good once, and for its own client, user and resource."""
+
+    families: Families
+    accounts: AccountDirectory
+    consents: Consents
+    tokens: UserTokens
+    record: Recorder
+    clock: Clock
+    grant_type: GrantType = GrantType.REFRESH_TOKEN
+    parameters: frozenset[str] = frozenset({"refresh_token"})
+
+    async def exchange(self, request: TokenRequest) -> TokenAnswer:
+        token = request.parameters.get("refresh_token")
+        if token is None:
+            raise InvalidRequest("refresh_token is missing")
+        presented = await self.families.read(token)
+        if presented is None:
+            raise InvalidGrant(_REFUSAL)
+        grant = presented.family.grant
+        if grant.client_id != request.client.client_id:
+            await self._revoke(grant, request, "other_client")
+            raise InvalidGrant(_REFUSAL)
+        check_resource(grant, request)
+        scopes = await self._scopes(grant, request)
+        answer = await self.tokens.mint(
+            grant, request.client, scopes=scopes, refresh_token=self.families.next_token(presented)
+        )
+        rotation, kept = await self.families.rotate(presented, self._dump(answer))
+        if rotation is Rotation.REUSED:
+            await self._revoke(grant, request, "rotated_before")
+        if rotation in {Rotation.REUSED, Rotation.GONE}:
+            raise InvalidGrant(_REFUSAL)
+        return self._load(kept) if rotation is Rotation.REPEATED else answer
+
+    async def _scopes(self, grant: UserGrant, request: TokenRequest) -> tuple[str, ...]:
+        """What the token may say today: no more than was granted, and no more than is allowed still."""
+        account = await self.accounts.find(grant.subject)
+        allowed = await self.consents.scopes(grant.subject, grant.client_id, grant.resource)
+        if account is None or not allowed:
+            await self.families.revoke(grant.family)
+            raise InvalidGrant("the user is gone, or has taken back the consent")
+        if request.scopes is not None and not set(request.scopes) <= set(grant.scopes):
+            raise InvalidScope("scope names more than was granted")
+        kept = allowed & request.client.scopes
+        return grantable([scope for scope in request.scopes or grant.scopes if scope in kept], account)
+
+    async def _revoke(self, grant: UserGrant, request: TokenRequest, reason: str) -> None:
+        """Who of two holders is the honest one nobody can tell: both have to sign in again."""
+        await self.families.revoke(grant.family)
+        await self.record(
+            request,
+            "refresh_reuse",
+            "family_revoked",
+            client_id=request.client.client_id,
+            user_id=grant.subject,
+            reason=reason,
+            outcome=Outcome.REFUSED,
+        )
+
+    def _dump(self, answer: TokenAnswer) -> str:
+        """As it is kept: with the time at which it expires in place of how long it lasts."""
+        expires_at_seconds = int(self.clock()) + answer.expires_in_seconds
+        return _DOCUMENT.dump_json(replace(answer, expires_in_seconds=expires_at_seconds)).decode()
+
+    def _load(self, kept: str) -> TokenAnswer:
+        answer = _DOCUMENT.validate_json(kept)
+        return replace(answer, expires_in_seconds=max(0, answer.expires_in_seconds - int(self.clock())))

@@ -1,0 +1,46 @@
+"""Which language a page is in: what the client asked for, else what the browser prefers, else English."""
+
+from enum import StrEnum
+
+__all__ = ["Language", "choose_language"]
+
+
+class Language(StrEnum):
+    """The languages every text is there in."""
+
+    ENGLISH = "en"
+    KOREAN = "ko"
+
+
+_KNOWN = frozenset(language.value for language in Language)
+
+
+def choose_language(ui_locales: str | None, accept_language: str | None) -> Language:
+    """The first known language of `ui_locales` (OpenID Connect Core section 3.1.2.1, in order of preference), else of
+    Accept-Language by weight (RFC 9110 section 12.5.4), else English.
+    """
+    wanted = [*(ui_locales or "").split(), *_by_weight(accept_language or "")]
+    for tag in wanted:
+        primary = tag.partition("-")[0].lower()
+        if primary in _KNOWN:
+            return Language(primary)
+    return Language.ENGLISH
+
+
+def _by_weight(header: str) -> list[str]:
+    weighted: list[tuple[float, str]] = []
+    for part in header.split(",")[:32]:
+        tag, _, parameter = part.strip().partition(";")
+        weighted.append((_weight(parameter), tag.strip()))
+    weighted.sort(key=lambda each: -each[0])
+    return [tag for weight, tag in weighted if weight > 0]
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,127 @@
+"""Pages: a template, its words, and the headers that let a browser do nothing but show it."""
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from functools import partial
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.web.language import Language
+
+__all__ = ["STYLE_PATH", "Pages", "form_target", "stranger_name", "strong", "style_endpoint"]
+
+STYLE_PATH = "/oauth2/pages.css"
+_LONGEST_NAME = 100
+
+_PACKAGE = files("auth_service.web")
+_STYLE = _PACKAGE.joinpath("pages.css").read_bytes()
+_STYLE_TAG = hashlib.sha256(_STYLE).hexdigest()[:16]
+
+
+class Pages:
+    """Renders templates. `issuer` is shown, so that people see where they type their password."""
+
+    def __init__(self, *, issuer: str) -> None:
+        self._texts: Mapping[str, Mapping[str, str]] = yaml.safe_load(
+            _PACKAGE.joinpath("texts.yaml").read_text(encoding="utf-8")
+        )
+        self._environment = Environment(
+            loader=PackageLoader("auth_service.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["strong"] = strong
+        self._everywhere = {"style": f"{STYLE_PATH}?v={_STYLE_TAG}", "site": urlsplit(issuer).netloc}
+
+    def answer(
+        self,
+        template: str,
+        language: Language,
+        *,
+        status: int = 200,
+        form_targets: tuple[str, ...] = (),
+        headers: tuple[tuple[str, str], ...] = (),
+        **values: Any,
+    ) -> Answer:
+        """The page `template`; `values` are its variables, escaped unless they are Markup.
+
+        `form_targets` are the origins, beside this one, that a form on it may lead to by redirects.
+        """
+        shown = {**self._everywhere, "say": partial(self.say, language), "language": language.value, **values}
+        body = self._environment.get_template(f"{template}.html").render(shown)
+        return Answer(
+            status=status,
+            body=body.encode(),
+            media_type="text/html; charset=utf-8",
+            headers=(*_headers(form_targets), ("content-language", language.value), *headers),
+        )
+
+    def say(self, language: Language, key: str, /, **parts: object) -> Markup:
+        """A text of ours with its parts filled in, escaped."""
+        return Markup(self._texts[key][language]).format(**parts)  # noqa: S704 - the text is ours, format escapes the rest
+
+
+def stranger_name(name: str) -> Markup:
+    """A name that a stranger chose, so that it can only look like itself: no controls or direction marks, one line,
+    not too long, and its direction does not spread to the text around it.
+    """
+    printed = "".join(" " if character.isspace() else character for character in name)
+    kept = "".join(character for character in printed if unicodedata.category(character)[0] != "C")
+    return Markup("<bdi>{}</bdi>").format(" ".join(kept.split())[:_LONGEST_NAME])
+
+
+def strong(text: str) -> Markup:
+    return Markup("<strong>{}</strong>").format(text)
+
+
+def form_target(uri: str) -> str:
+    """What stands for this address in the policy's `form-action` (CSP level 3, section 2.3.1): its origin.
+
+    The grammar has no IPv6 addresses and no origin for private schemes: there it is the scheme alone.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme in {"http", "https"} and ":" not in (parts.hostname or ":"):
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}:"
+
+
+def style_endpoint() -> Endpoint:
+    """The style sheet: a page names it by its content, so a browser may keep it for good."""
+
+    async def answer(_request: HttpRequest) -> Answer:
+        caching = ("cache-control", "public, max-age=31536000, immutable")
+        return Answer(body=_STYLE, media_type="text/css; charset=utf-8", headers=(caching,))
+
+    content = {"text/css": {"schema": {"type": "string"}}}
+    operation = {
+        "operationId": "style",
+        "summary": "Style sheet of the pages",
+        "tags": ["pages"],
+        "responses": {"200": {"description": "CSS", "content": content}},
+    }
+    return Endpoint(path=STYLE_PATH, handler=answer, operations={"get": operation})
+
+
+def _headers(form_targets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    policy = (
+        "default-src 'none'",
+        "style-src 'self'",
+        " ".join(("form-action 'self'", *form_targets)),
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+    return (
+        ("cache-control", "no-store"),
+        ("content-security-policy", "; ".join(policy)),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+    )
