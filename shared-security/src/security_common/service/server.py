@@ -40,6 +40,7 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 1_000)
+        gc.enable()  # a command may have started without it, since imports make garbage but few cycles
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         first, self._draining = not self._draining, True

@@ -1,0 +1,112 @@
+"""Two replicas under one address behave as one, also while one of them goes away."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from local_stack.ports import free_ports
+from local_stack.stack import AUTH, REDIS, Stack, StackPorts
+from local_stack.story import World
+from security_common.cli.setup import make_secrets
+
+
+class Balancer:
+    """Gives each new connection to the next replica that accepts it; lives in a thread of its own."""
+
+    def __init__(self, port: int, replicas: list[int]) -> None:
+        self._port = port
+        self._replicas = replicas
+        self._turn = itertools.cycle(replicas)
+
+    async def listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in self._replicas:
+            with contextlib.suppress(ConnectionRefusedError):
+                behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", next(self._turn))
+                await asyncio.gather(_copy(reader, behind_writer), _copy(behind_reader, writer))
+                return
+        writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while content := await reader.read(65536):
+            writer.write(content)
+            await writer.drain()
+    writer.close()
+
+
+@pytest.fixture
+def replicas(tmp_path) -> Iterator[tuple[World, list[int], list[subprocess.Popen]]]:
+    stack = Stack(StackPorts.ephemeral(), tmp_path)
+    make_secrets(stack.secrets)
+    ports, processes = free_ports(2), []
+    try:
+        stack.start_one(REDIS)
+        stack.start_one(AUTH)
+        for port in ports:
+            settings = {**os.environ, **stack._mcp_settings(), "MCP_PORT": str(port), "MCP_DRAIN_SECONDS": "1"}
+            command = [sys.executable, "-m", "mcp_resource_service.cli", "serve"]
+            processes.append(subprocess.Popen(command, env=settings, stderr=subprocess.DEVNULL))
+        stack.wait_until_ready(AUTH)
+        for port in ports:
+            wait_until_ready(port)
+        # Without keep-alive every request is a new connection, and so another replica's turn.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        with start_blocking_portal() as portal, httpx2.Client(timeout=20, limits=limits) as http:
+            server = portal.call(Balancer(stack.ports.mcp, ports).listen)
+            yield World(stack.auth_url, stack.mcp_url, http), ports, processes
+            portal.call(server.close)
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+        stack.stop()
+
+
+def wait_until_ready(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx2.HTTPError):
+            if httpx2.get(f"http://localhost:{port}/readyz").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the replica is not ready")
+
+
+def call(world: World, tool: str, arguments: dict, scope: str = "mcp.access mcp.decrypt") -> dict:
+    token = world.seen.setdefault(scope, world.client.token(scope))
+    answer = world.post_mcp(token, "2026-07-28", "tools/call", {"name": tool, "arguments": arguments})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["result"]["structuredContent"]
+
+
+def test_two_replicas_are_one_service_and_stopping_one_fails_no_call(replicas):
+    world, ports, (first, _) = replicas
+    for number in range(4):
+        stored = call(world, "store_sensitive_data", {"data": f"text {number}"})
+        assert call(world, "read_sensitive_data", {"record_id": stored["record_id"]})["data"] == f"text {number}"
+    deadline = time.monotonic() + 20
+    while len(call(world, "generate_security_report", {})["figures"]["journals"]) < 2:
+        assert time.monotonic() < deadline
+
+    first.terminate()
+    # While it drains it still answers, and tells the balancer to look away.
+    while httpx2.get(f"http://localhost:{ports[0]}/readyz").status_code == 200:
+        assert time.monotonic() < deadline
+    while first.poll() is None:
+        call(world, "get_server_status", {})
+    for _ in range(4):
+        call(world, "get_server_status", {})
