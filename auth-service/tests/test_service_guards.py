@@ -18,9 +18,9 @@ from running_auth import Service, StartService, free_port
 
 from auth_service.app import create_app
 from auth_service.declaration import DeclarationInvalid, Openness, load_declaration
-from auth_service.http.addresses import AddressReader
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
+from security_common.addresses import AddressReader
 from security_common.service import SecretMissing
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))

@@ -48,7 +48,6 @@ from auth_service.grants.endpoint import TokenEndpoint
 from auth_service.grants.families import Families
 from auth_service.grants.refresh_token import RefreshToken
 from auth_service.grants.user_tokens import UserTokens
-from auth_service.http.addresses import AddressReader
 from auth_service.http.messages import Endpoint
 from auth_service.http.metrics import Metrics
 from auth_service.http.openapi import openapi_endpoint
@@ -70,6 +69,7 @@ from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
 from auth_service.web.errors import error_pages
 from auth_service.web.pages import Pages, style_endpoint
 from auth_service.web.sessions import Sessions
+from security_common.addresses import AddressReader
 from security_common.journal import Journal, open_journal
 from security_common.service import connect, read_secret
 

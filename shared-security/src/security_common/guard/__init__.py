@@ -4,13 +4,12 @@
                                │        └─ preflight      └────────┴────────┴───────┴─ Refusal ─▶ audit event ─▶ answer
                                └─ metadata (RFC 9728)
 
-policy      what to protect and how strictly       guard        the layer itself
+guard       the layer itself                       policy       what to protect and how strictly
 headers     what a request says, read once         origins      Host, Origin, CORS
-addresses   the client behind declared proxies     credentials  the one place a token may stand (RFC 6750)
-refusals    every way to say no, with its status   rates        requests per caller, shared between replicas
-answers     refusals as responses                  body         bounded in size and time, then replayed
-record      refusals on the audit trail            calls        which tools a request calls, in both MCP eras
-metadata    the protected-resource document        asgi         the interface by its own names
+credentials the one place a token may stand        rates        requests per caller, shared between replicas
+body        bounded in size and time, replayed     calls        which tools a request calls, in both MCP eras
+refusals    every way to say no, with its status   answers      refusals as responses (RFC 6750)
+record      refusals on the audit trail            metadata     the protected-resource document
 
 It knows no web framework. How to wear it stands in the README of this distribution.
 """

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from security_common.guard.addresses import read_source_address
+from security_common.addresses import AddressReader
 from security_common.guard.answers import Answer, refusal_answer
 from security_common.guard.asgi import Application, Message, Receive, Scope, Send
 from security_common.guard.body import Disconnected, has_body, read_body, replaying
@@ -76,6 +76,7 @@ class Guard:
         self._scopes = frozenset(resource.scopes)
         self._tool_scopes = tool_scopes or {}
         self._policy = policy or GuardPolicy()
+        self._read_address = AddressReader(self._policy.trusted_proxies)
         self._open_prefixes = tuple(f"{prefix}/" for prefix in self._policy.open_prefixes)
         self._rates = rates or RequestRates(clock=clock)
         self._record = RefusalRecord(journal, clock=clock)
@@ -100,7 +101,7 @@ class Guard:
             receive,
             send,
             headers,
-            source_address=read_source_address(scope, headers, self._policy.trusted_proxies),
+            source_address=self._read_address(scope),
             trace_id=read_trace_id(headers, self._randomness),
             path=scope["path"],
             method=scope["method"],

@@ -7,9 +7,9 @@ browser client cannot read the challenge it is meant to act on.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from security_common.addresses import is_loopback_host
 from security_common.guard.answers import Answer
 from security_common.guard.asgi import Message, Send
 from security_common.guard.headers import RequestHeaders
@@ -21,7 +21,6 @@ __all__ = ["Origins", "allowing", "is_preflight", "preflight_answer"]
 METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED = b"WWW-Authenticate, Retry-After, Mcp-Session-Id, MCP-Protocol-Version"
 PREFLIGHT_SECONDS = b"600"
-LOOPBACK_NAME = "localhost"
 
 
 class Origins:
@@ -29,7 +28,7 @@ class Origins:
 
     def __init__(self, resource: ProtectedResource, *, hosts: Sequence[str], origins: Sequence[str]) -> None:
         own = urlsplit(resource.url).hostname or ""
-        self._local = _is_loopback(own)
+        self._local = is_loopback_host(own)
         self._hosts = {own, *(host.lower() for host in hosts)}
         self._origins = {resource.origin, *origins}
         self._is_our_host = lru_cache(maxsize=256)(self._judge_host)
@@ -44,7 +43,7 @@ class Origins:
 
     def _judge_host(self, value: str) -> bool:
         host = _without_port(value).lower()
-        return host in self._hosts or (self._local and _is_loopback(host))
+        return host in self._hosts or (self._local and is_loopback_host(host))
 
     def require_origin(self, headers: RequestHeaders) -> str | None:
         """The allowed origin, None when no browser is asking. Raises `ForbiddenOrigin` or `InvalidRequest`."""
@@ -100,15 +99,6 @@ def _without_port(host: str) -> str:
 def _is_loopback_origin(origin: str) -> bool:
     try:
         parts = urlsplit(origin)
-        return parts.scheme in {"http", "https"} and _is_loopback(parts.hostname or "")
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    if host == LOOPBACK_NAME or host.endswith(f".{LOOPBACK_NAME}"):
-        return True
-    try:
-        return ip_address(host).is_loopback
+        return parts.scheme in {"http", "https"} and is_loopback_host(parts.hostname or "")
     except ValueError:
         return False

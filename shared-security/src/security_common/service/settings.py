@@ -1,6 +1,6 @@
 """The settings that every service has; each adds its own and the prefix."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from security_common.addresses import is_loopback_host
 from security_common.settings import SecuritySettings
 
 __all__ = ["ServiceSettings", "check_exact_url", "check_public_url", "is_loopback_url"]
@@ -15,13 +16,7 @@ __all__ = ["ServiceSettings", "check_exact_url", "check_public_url", "is_loopbac
 
 def is_loopback_url(url: str) -> bool:
     """True when the URL's host is this machine by name or address."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback_host(urlsplit(url).hostname or "")
 
 
 def check_exact_url(url: str) -> str:
