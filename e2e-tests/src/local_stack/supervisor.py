@@ -20,7 +20,9 @@ __all__ = ["exclusive", "supervise"]
 # Where the demo had its audit log.
 AUDIT_LOG = Path("logs/security_audit.log")
 
-_NOTICE_OF_THE_DEMOS_KEY = "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, and the keys are made and rotated by auth-service"
+_NOTICE_OF_THE_DEMOS_KEY = (
+    "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, by keys that auth-service makes"
+)
 
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
