@@ -1,6 +1,5 @@
-"""Azure API Management's validate-jwt, played by its policy file: discovery, audience, issuer, time, signature."""
+"""Azure API Management's validate-jwt, played by what its policy file says."""
 
-import contextlib
 import os
 import time
 import xml.etree.ElementTree as ET
@@ -109,11 +108,9 @@ def test_the_gateway_refuses_what_is_wrong(gateway: Any) -> None:
         "audience": (policy.replace(">mcp-client<", ">other<"), f"Bearer {token}", time.time()),
         "issuer": (policy.replace("<base/>", _OTHER_ISSUER, 1), f"Bearer {token}", time.time()),
     }
-    accepted: list[object] = []
-    for case, (rules, authorization, now) in wrong.items():
-        with contextlib.suppress(Refused):
-            accepted.append((case, validate(rules, authorization, get, now=now)))
-    assert accepted == []
+    for rules, authorization, now in wrong.values():
+        with pytest.raises(Refused):
+            validate(rules, authorization, get, now=now)
 
 
 def test_a_client_without_the_extra_audience_is_refused(start_service: StartService, tmp_path: Any) -> None:
