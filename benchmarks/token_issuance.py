@@ -1,4 +1,4 @@
-"""How fast tokens are issued, as a ratio to what the processor can sign: `.venv/bin/python benchmarks/token_issuance.py`.
+"""How fast tokens are issued, as a ratio to what the processor can sign: `python benchmarks/token_issuance.py`.
 
 Rounds of `openssl speed rsa2048` and of token requests take turns on the same core, so that whatever else the machine
 does weighs on both. The service runs as in production: `auth-service serve`, Redis, the journal on disk. On Linux it
@@ -112,7 +112,7 @@ def start_service(directory: Path, port: int, redis_url: str) -> subprocess.Pope
         "SECURITY_AUDIT_DIR": str(directory / "audit"),
     }
     command = [Path(sys.executable).with_name("auth-service"), "serve"]
-    return subprocess.Popen(command, env=environment, preexec_fn=pin(SERVER_CORE))
+    return subprocess.Popen(command, env=environment, preexec_fn=pin(SERVER_CORE))  # noqa: PLW1509 - no threads yet
 
 
 def wait_until_ready(port: int) -> float:
@@ -150,9 +150,7 @@ def main() -> None:
             if unpinned := pin(CLIENT_CORE):
                 unpinned()
             measure(service.pid, port, wanted)
-            print(
-                f"start to first ready answer {ready_seconds:.2f} s, memory after load {resident_mib(service.pid):.0f} MiB"
-            )
+            print(f"first ready answer {ready_seconds:.2f} s, memory after load {resident_mib(service.pid):.0f} MiB")
         finally:
             service.terminate()
             service.wait()
@@ -169,9 +167,8 @@ def measure(pid: int, port: int, wanted: argparse.Namespace) -> None:
         ratios.append(rate / signs)
         costs.append(cost * signs)
         all_latencies += latencies
-        print(
-            f"round {number + 1}: {signs:.0f} sign/s, {rate:.0f} token/s, ratio {rate / signs:.2f}, {cost * 1e6:.0f} us CPU"
-        )
+        ratio = rate / signs
+        print(f"round {number + 1}: {signs:.0f} sign/s, {rate:.0f} token/s, ratio {ratio:.2f}, {cost * 1e6:.0f} us CPU")
     ordered = sorted(all_latencies)
     p50, p99 = (ordered[int(len(ordered) * share)] * 1000 for share in (0.5, 0.99))
     print(f"tokens/s over sign/s: median {statistics.median(ratios):.2f} (target 0.55)")

@@ -51,7 +51,7 @@ from auth_service.grants.user_tokens import UserTokens
 from auth_service.http.messages import Endpoint
 from auth_service.http.metrics import Metrics
 from auth_service.http.openapi import openapi_endpoint
-from auth_service.http.routing import Edge, EndpointApp, not_found
+from auth_service.http.routing import Edge, EndpointApp, Paths, not_found
 from auth_service.http.throttle import Throttle, redis_counters
 from auth_service.keys.ring import KeyRing
 from auth_service.keys.rotation import DRAIN_MARGIN_SECONDS, RotationPolicy
@@ -138,8 +138,10 @@ def create_app(
         client_address=AddressReader(settings.trusted_proxies),
     )
     # Methods are judged by the endpoint itself, which answers 405 in the words of the protocol.
-    app.router.routes.extend(Route(endpoint.path, EndpointApp(endpoint, edge)) for endpoint in endpoints)
+    applications = {endpoint.path: EndpointApp(endpoint, edge) for endpoint in endpoints}
+    app.router.routes.extend(Route(path, application) for path, application in applications.items())
     app.router.default = not_found
+    app.middleware_stack = Paths(applications, app.router)
     app.state.core = core
     return app
 

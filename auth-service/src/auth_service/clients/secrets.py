@@ -20,7 +20,8 @@ class SecretKeeper:
     """Makes, seals and checks client secrets."""
 
     def __init__(self, pepper: bytes, random_bytes: RandomBytes) -> None:
-        self._pepper = pepper
+        # Copied for each check: `hmac.digest` would let go of the interpreter and wait to have it back.
+        self._keyed = hmac.new(pepper, digestmod="sha256")
         self._random_bytes = random_bytes
         # Unknown clients are compared with this, so that they cost what known ones cost.
         self._nobody = self.seal(self.generate())
@@ -39,4 +40,6 @@ class SecretKeeper:
         return hmac.compare_digest(expected, self._digest(secret)) and stored is not None
 
     def _digest(self, secret: str) -> str:
-        return hmac.digest(self._pepper, secret.encode("utf-8", "surrogatepass"), "sha256").hex()
+        keyed = self._keyed.copy()
+        keyed.update(secret.encode("utf-8", "surrogatepass"))
+        return keyed.hexdigest()

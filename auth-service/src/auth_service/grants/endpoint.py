@@ -1,7 +1,6 @@
 """POST /oauth2/token: the phases that every grant shares."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from auth_service.clients.authentication import ClientAuthenticator
@@ -44,23 +43,34 @@ class TokenEndpoint:
 
     async def answer(self, request: HttpRequest) -> Answer:
         """The token answer, or the error raised again once it is on record. No answer leaves before its event is."""
-        event = AuditEvent(
-            event_type="token_issued",
-            action_taken="issued",
-            outcome=Outcome.SUCCESS,
-            source_address=request.source_address,
-            trace_id=request.trace_id,
-        )
         clients: list[Client] = []
         try:
             grant, granted = await self._exchange(request, clients)
         except OAuthError as error:
             self._metrics.tokens_refused.labels(error.error).inc()
-            refused = replace(event, event_type="token_refused", action_taken="refused", outcome=Outcome.REFUSED)
-            client_id = clients[0].client_id if clients else None
-            await self._journal.record(replace(refused, client_id=client_id, reason=error.error))
+            await self._journal.record(
+                AuditEvent(
+                    event_type="token_refused",
+                    action_taken="refused",
+                    outcome=Outcome.REFUSED,
+                    client_id=clients[0].client_id if clients else None,
+                    reason=error.error,
+                    source_address=request.source_address,
+                    trace_id=request.trace_id,
+                )
+            )
             raise
-        await self._journal.record(replace(event, client_id=clients[0].client_id, user_id=granted.subject))
+        await self._journal.record(
+            AuditEvent(
+                event_type="token_issued",
+                action_taken="issued",
+                outcome=Outcome.SUCCESS,
+                client_id=clients[0].client_id,
+                user_id=granted.subject,
+                source_address=request.source_address,
+                trace_id=request.trace_id,
+            )
+        )
         self._metrics.tokens_issued.labels(grant.grant_type.value).inc()
         return json_answer(_members(granted))
 

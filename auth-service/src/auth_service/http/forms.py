@@ -114,7 +114,8 @@ def _decode(raw: bytes) -> Iterable[tuple[str, str]]:
 
 
 def _decode_part(raw: bytes) -> str:
+    plain = raw.replace(b"+", b" ") if b"+" in raw else raw
     try:
-        return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
+        return (unquote_to_bytes(plain) if b"%" in plain else plain).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidRequest("a parameter is not UTF-8") from error

@@ -35,14 +35,10 @@ class Resources:
 
     def __init__(self, declared: Sequence[Resource], default_url: str) -> None:
         self._by_url = {normalise_resource(resource.url): resource for resource in declared}
-        self._default_url = default_url
+        self.default = self._by_url[normalise_resource(default_url)]
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(self._by_url.values())
-
-    @property
-    def default(self) -> Resource:
-        return self._by_url[normalise_resource(self._default_url)]
 
     def resolve(self, requested: Sequence[str], client: Client) -> Resource:
         """The one resource a token is for. Raises `InvalidTarget`: unknown, malformed, several, not this client's."""
