@@ -17,8 +17,8 @@ def test_no_input_is_a_server_error(service: Service, mode: GenerationMode) -> N
     address = f"http://127.0.0.1:{service.settings.port}"
     for found in schema.get_all_operations():
         operation = found.ok()
-        if mode is GenerationMode.NEGATIVE and not {"requestBody", "parameters"} & operation.definition.raw.keys():
-            continue  # nothing that could be wrong
+        if mode is GenerationMode.NEGATIVE and "requestBody" not in operation.definition.raw:
+            continue  # a query holds nothing but strings, and any string is one
 
         @settings(EXAMPLES, max_examples=EXAMPLES.max_examples // 10)
         @given(case=operation.as_strategy(generation_mode=mode))
