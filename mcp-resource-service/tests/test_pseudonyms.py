@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcp_resource_service.pseudonyms import KeyedPseudonyms
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 
 @pytest.fixture

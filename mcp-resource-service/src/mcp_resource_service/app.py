@@ -21,8 +21,6 @@ from starlette.routing import Route
 from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
 from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.issuer import own_issuer
-from mcp_resource_service.opaque import letters
-from mcp_resource_service.pseudonyms import KeyedPseudonyms
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_router, protected_routes
 from mcp_resource_service.scopes import ACCESS_SCOPE
@@ -39,6 +37,7 @@ from security_common.pii import PIIDetector, get_pii_detector
 from security_common.review import watching_trail
 from security_common.service import connect
 from security_common.tokens import TokenVerifier, TrustedIssuer
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
 
 __all__ = ["SERVICE", "create_app"]
 

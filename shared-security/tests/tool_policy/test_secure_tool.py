@@ -4,6 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -315,6 +316,35 @@ def test_a_tool_tells_whose_data_it_touched(journal: Journal, trail: Trail) -> N
 
     view()
     assert (trail()[0]["subject_reference"], trail()[0]["task"]) == ("1_p", "view")
+
+
+def test_the_key_file_of_references_is_found_by_its_setting(
+    journal: Journal, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("k" * 43)
+    monkeypatch.setenv("SECURITY_PSEUDONYM_KEY_FILE", str(tmp_path / "key"))
+    configure(journal=journal)
+
+    @secure_tool()
+    def view(who: str) -> None:
+        note_access(subject=who, task="view")
+
+    for who in ("p_1", "p_1", "p_2"):
+        view(who)
+    first, again, other = [event["subject_reference"] for event in trail()]
+    assert first == again != other
+    assert "p_1" not in str(trail())
+
+
+def test_an_identifier_is_known_where_its_annotation_cannot_be_resolved(journal: Journal) -> None:
+    def look_up(record_id, memo):
+        return [record_id, memo]
+
+    look_up.__annotations__ = {"record_id": "Annotated[str, Identifier]", "memo": "NoSuchName"}
+    tool = secure_tool(pii_policy="mask")(look_up)
+    assert tool("r_1", CLEAR) == ["r_1", MASKED]
+    with pytest.raises(PersonalDataRefused):
+        tool("hong@example.com", "x")
 
 
 def test_methods_and_star_arguments(journal: Journal) -> None:

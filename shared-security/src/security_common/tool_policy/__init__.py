@@ -7,6 +7,7 @@ policy     what happens to a leaf            call       one call from arguments 
 leaf       finding, masking, encrypting      signature  which argument is which
 walk       containers, JSON, limits          failure    exceptions without personal data
 values     numbers, bytes, models            runtime    journal, detector and keys in use
+                                             pseudonyms keyed references to people
 """
 
 from security_common.tool_policy import values as values  # it declares how types are read

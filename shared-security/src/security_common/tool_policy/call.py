@@ -162,7 +162,7 @@ class Call:
                 kinds.update(found)
         if self._outcome is Outcome.SUCCESS and not kinds and not self.declaration.log_access:
             return None
-        references = self._runtime.pseudonyms
+        references = self._runtime.pseudonyms if self._subject else None
         return AuditEvent(
             event_type="tool_call",
             action_taken="rejected" if self._outcome is Outcome.REFUSED else name_action(treatments),

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any, Protocol
 
 from security_common.encryption import EncryptionService, get_encryption_service
@@ -11,6 +12,7 @@ from security_common.journal import AuditEvent, Receipt, open_journal
 from security_common.pii import get_pii_detector
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.leaf import Detector
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 from security_common.tool_policy.walk import Limits
 
 __all__ = ["Pseudonyms", "Recorder", "Runtime", "Surface", "configure", "current_surface", "runtime"]
@@ -67,7 +69,7 @@ class Runtime:
         self._encryption = encryption
         self._making = threading.Lock()
         self.detector = detector or get_pii_detector()
-        self.pseudonyms = pseudonyms
+        self._pseudonyms = pseudonyms
         self.limits = limits or Limits()
         self.clean: set[tuple[str, str | None]] = set()
 
@@ -77,6 +79,13 @@ class Runtime:
         if self._encryption is None:
             self._encryption = get_encryption_service()
         return self._encryption
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms | None:
+        """None where no key is configured: then no reference is recorded. Raises PseudonymKeyInvalid."""
+        if self._pseudonyms is None and (key_file := SecuritySettings().pseudonym_key_file):
+            return KeyedPseudonyms(key_file)
+        return self._pseudonyms
 
     @property
     def journal(self) -> Recorder:

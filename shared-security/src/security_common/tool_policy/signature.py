@@ -1,6 +1,7 @@
 """Reading a tool's signature: which argument is which, and which are never transformed."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -42,7 +43,12 @@ class Signature:
     @cached_property
     def identifiers(self) -> frozenset[str]:
         """The arguments that are never transformed."""
-        hints = get_type_hints(inspect.unwrap(self.function), include_extras=True)
+        function = inspect.unwrap(self.function)
+        try:
+            hints = get_type_hints(function, include_extras=True)
+        except (NameError, TypeError, AttributeError):
+            # A name that exists for type checkers only: the annotation is read as it is written.
+            hints = getattr(function, "__annotations__", {})
         marked = {name for name, hint in hints.items() if _is_identifier(hint)}
         return IDENTIFIERS | marked
 
@@ -59,6 +65,8 @@ class Signature:
 
 
 def _is_identifier(hint: Any) -> bool:
+    if isinstance(hint, str):
+        return re.search(r"\bIdentifier\b", hint) is not None
     if get_origin(hint) is Annotated:
         return any(extra is Identifier or isinstance(extra, Identifier) for extra in get_args(hint)[1:])
     return any(_is_identifier(part) for part in get_args(hint))
