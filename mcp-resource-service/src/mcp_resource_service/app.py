@@ -188,6 +188,7 @@ def _wear_guard(app: FastAPI, core: Core, tool_scopes: ToolScopes) -> None:
         tool_scopes=tool_scopes,
         policy=GuardPolicy(
             open_prefixes=("/audit",),
+            allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
             trusted_proxies=settings.trusted_proxies,
         ),

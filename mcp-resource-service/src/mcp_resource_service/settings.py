@@ -62,13 +62,17 @@ class ResourceSettings(ServiceSettings):
         default=(),
         description="Browser origins that may call this service, besides its own and loopback, separated by commas.",
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names that requests may carry, besides the resource's own: what a gateway in front sends.",
+    )
     requests_per_minute: int = Field(
         default=6000, ge=1, description="How many requests one caller (issuer and subject) may make in a minute."
     )
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "allowed_hosts", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value

@@ -89,7 +89,7 @@ class Guard:
         if scope["type"] == "http":
             await self._serve(self._begin(scope, receive, send))
         elif scope["type"] == "lifespan":
-            await self._app(scope, receive, self._living(send))
+            await self._app(scope, self._stopping_first(receive), self._starting_last(send))
         else:
             # A WebSocket handshake in a browser can carry no Authorization header; nothing here needs one.
             await send({"type": "websocket.close", "code": 1008})
@@ -199,16 +199,23 @@ class Guard:
         request.receive = replaying(body, request.receive)
         return body
 
-    def _living(self, send: Send) -> Send:
-        """Starts what runs in the background when the application is up, and stops it when the application is down."""
+    def _starting_last(self, send: Send) -> Send:
+        """Starts what runs in the background once the application has opened what it is given, such as Redis."""
 
-        async def send_and_follow(message: Message) -> None:
+        async def send_after_start(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
                 await self._verifier.start()
                 await self._rates.start()
-            elif message["type"].startswith("lifespan.shutdown"):
-                await self._rates.stop()
-                await self._verifier.stop()
             await send(message)
 
-        return send_and_follow
+        return send_after_start
+
+    def _stopping_first(self, receive: Receive) -> Receive:
+        async def receive_after_stop() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await self._rates.stop()
+                await self._verifier.stop()
+            return message
+
+        return receive_after_stop
