@@ -12,6 +12,7 @@ fail() { # fail WHAT HINT
 }
 
 command -v "$python" >/dev/null 2>&1 || fail "$python is not on the PATH" "install Python 3.11 or newer, or run: make run PYTHON=/path/to/python3"
+"$python" -c pass || fail "$python does not start" "see above; or run: make run PYTHON=/path/to/python3"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$("$python" --version 2>&1) is too old" "install Python 3.11 or newer, or run: make run PYTHON=python3.13"
 "$python" -c 'import venv, ensurepip' 2>/dev/null ||
