@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from security_common.journal import AuditEvent, Outcome, open_journal
 from security_common.journal.checkpoint import CheckpointKeyInvalid, Checkpoints, load_checkpoint_key, read_checkpoint
-from security_common.journal.idle import ship_idle
+from security_common.journal.idle import IdleJournals
 from security_common.journal.keys import chain_key
 from security_common.journal.record import ChainHead
 from security_common.journal.retention import removable, removal_of, trim_stream
@@ -68,7 +68,7 @@ async def test_idle_slots_are_shipped_by_the_living(redis, open_one, settings):
     directory = settings.audit_dir / "tests"
     (directory / "9").mkdir()
     key = chain_key(settings, service="tests")
-    assert await ship_idle(redis, directory, key, own_slot=directory / "9", own_id="") == 2
+    assert await IdleJournals(redis, directory, key, directory / "9").ship(but="") == 2
     assert {(receipt.journal_id, receipt.seq) for receipt in receipts} <= set(await places(redis))
 
 
@@ -77,7 +77,7 @@ async def test_a_living_slot_is_left_alone(redis, open_one, settings):
     directory = settings.audit_dir / "tests"
     (directory / "9").mkdir()
     key = chain_key(settings, service="tests")
-    assert await ship_idle(redis, directory, key, own_slot=directory / "9", own_id="") == 0
+    assert await IdleJournals(redis, directory, key, directory / "9").ship(but="") == 0
 
 
 async def test_two_that_ship_the_same_journal_do_no_harm(redis, redis_server, open_one, settings):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import BinaryIO
 
-from security_common.journal.slot import Segment, describe_segment, segments_of
+from security_common.journal.slot import Segment, SegmentIndex, describe_segment
 
 __all__ = ["JournalFeed"]
 
@@ -17,7 +17,7 @@ class JournalFeed:
     def __init__(self, directory: Path, journal_id: str) -> None:
         self.journal_id = journal_id
         self.oldest_seq = 1
-        self._directory = directory
+        self._index = SegmentIndex(directory)
         self._file: BinaryIO | None = None
         self._next_seq = 0
 
@@ -41,7 +41,7 @@ class JournalFeed:
             self._file = None
 
     def _segments(self) -> list[Segment]:
-        mine = [each for each in segments_of(self._directory) if each.journal_id == self.journal_id]
+        mine = [each for each in self._index.segments() if each.journal_id == self.journal_id]
         if mine:
             self.oldest_seq = mine[0].first_seq
         return mine

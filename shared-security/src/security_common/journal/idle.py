@@ -10,42 +10,48 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from security_common.journal.shipping import Shipper
-from security_common.journal.slot import Slot, last_line_of, recover, segments_of, slots_of
+from security_common.journal.slot import SegmentIndex, Slot, last_line_of, recover, slots_of
 
-__all__ = ["ship_idle"]
-
-
-async def ship_idle(redis: Redis, service_directory: Path, chain_key: bytes, *, own_slot: Path, own_id: str) -> int:
-    """Ships what idle journals of this service still have; returns how many journals it looked at."""
-    idle = await asyncio.to_thread(_ends_of_idle_journals, service_directory, chain_key, own_slot, own_id)
-    for (directory, journal_id), last_seq in idle.items():
-        shipper = Shipper(redis, directory, journal_id, lambda last_seq=last_seq: last_seq)
-        try:
-            await shipper.ship()
-        finally:
-            shipper.close()
-    return len(idle)
+__all__ = ["IdleJournals"]
 
 
-def _ends_of_idle_journals(
-    service_directory: Path, chain_key: bytes, own_slot: Path, own_id: str
-) -> dict[tuple[Path, str], int]:
-    ends = {key: last_seq for key, last_seq in _ends_of(own_slot).items() if key[1] != own_id}
-    for directory in slots_of(service_directory):
-        if directory == own_slot or (slot := Slot.claim_idle(directory)) is None:
-            continue
-        # Held only while the torn tail, if any, is set aside: a starting process must find its slot free again.
-        try:
-            recover(slot, chain_key)
-            ends.update(_ends_of(directory))
-        finally:
-            slot.release()
-    return ends
+class IdleJournals:
+    """Looks into every slot of a service but for the journal that this process writes."""
 
+    def __init__(self, redis: Redis, service_directory: Path, chain_key: bytes, own_slot: Path) -> None:
+        self._redis = redis
+        self._service_directory = service_directory
+        self._chain_key = chain_key
+        self._own_slot = own_slot
+        self._indexes: dict[Path, SegmentIndex] = {}
 
-def _ends_of(directory: Path) -> dict[tuple[Path, str], int]:
-    """The last seq of each journal in a slot. Segments come oldest first, so the last one of a journal wins."""
-    ends: dict[tuple[Path, str], int] = {}
-    for segment in segments_of(directory):
-        ends[directory, segment.journal_id] = json.loads(last_line_of(segment.path))["seq"]
-    return ends
+    async def ship(self, *, but: str) -> int:
+        """Ships what idle journals still have, all `but` the one of this id; returns how many it looked at."""
+        idle = await asyncio.to_thread(self._ends, but)
+        for (directory, journal_id), last_seq in idle.items():
+            shipper = Shipper(self._redis, directory, journal_id, lambda last_seq=last_seq: last_seq)
+            try:
+                await shipper.ship()
+            finally:
+                shipper.close()
+        return len(idle)
+
+    def _ends(self, but: str) -> dict[tuple[Path, str], int]:
+        ends: dict[tuple[Path, str], int] = {}
+        for directory in slots_of(self._service_directory):
+            if directory == self._own_slot:
+                ends.update(self._ends_in(directory, but))
+            elif (slot := Slot.claim_idle(directory)) is not None:
+                # Held only while the torn tail, if any, is set aside: a starting process must find its slot free.
+                try:
+                    recover(slot, self._chain_key)
+                    ends.update(self._ends_in(directory, but))
+                finally:
+                    slot.release()
+        return ends
+
+    def _ends_in(self, directory: Path, but: str) -> dict[tuple[Path, str], int]:
+        """The last seq of each journal in a slot: it stands at the end of the journal's last segment."""
+        index = self._indexes.setdefault(directory, SegmentIndex(directory))
+        last_segments = {each.journal_id: each.path for each in index.segments() if each.journal_id != but}
+        return {(directory, name): json.loads(last_line_of(path))["seq"] for name, path in last_segments.items()}

@@ -18,7 +18,7 @@ from security_common.journal.checkpoint import Checkpoints, load_checkpoint_key
 from security_common.journal.commit import GroupCommit, Pending, Receipt
 from security_common.journal.errors import JournalUnavailable
 from security_common.journal.event import AuditEvent, Outcome
-from security_common.journal.idle import ship_idle
+from security_common.journal.idle import IdleJournals
 from security_common.journal.keys import chain_key
 from security_common.journal.record import ChainHead, draft_line, uuid7
 from security_common.journal.retention import removable, trim_stream
@@ -207,15 +207,16 @@ class Journal:
 
     def _chores(self, slot: Slot, commit: GroupCommit) -> tuple[Chore, ...]:
         redis, every = self._redis, self._options.checkpoint_seconds
+        folder, key = self._options.directory, self._options.chain_key
+        idle = IdleJournals(redis, folder, key, slot.directory) if redis is not None else None
 
         async def sign_checkpoint() -> None:
             if self._checkpoints is not None:
                 await self._checkpoints.write(commit.head)
 
         async def ship_idle_journals() -> None:
-            if redis is not None:
-                key, own_id = self._options.chain_key, commit.head.journal_id
-                await ship_idle(redis, self._options.directory, key, own_slot=slot.directory, own_id=own_id)
+            if idle is not None:
+                await idle.ship(but=commit.head.journal_id)
 
         async def let_go_of_the_old() -> None:
             if redis is not None:

@@ -19,7 +19,7 @@ from redis.exceptions import ResponseError
 from security_common.journal.event import AuditEvent, Outcome
 from security_common.journal.record import line_digest
 from security_common.journal.shipping import STREAM_KEY, shipped_through
-from security_common.journal.slot import Segment, last_line_of, segments_of
+from security_common.journal.slot import Segment, SegmentIndex, last_line_of
 
 __all__ = ["REMOVAL_EVENT_TYPE", "Removal", "removable", "removal_of", "trim_stream"]
 
@@ -57,7 +57,7 @@ def removal_of(event: AuditEvent, path: Path) -> Removal | None:
 
 async def removable(redis: Redis, directory: Path, *, keep: timedelta, now: datetime) -> list[Removal]:
     """The segments of a slot that may go, oldest first. Raises redis.RedisError."""
-    old = [each for each in map(_describe, segments_of(directory)[:-1]) if each.youngest < now - keep]
+    old = [each for each in map(_describe, SegmentIndex(directory).segments()[:-1]) if each.youngest < now - keep]
     if not old or not await _is_on_redis_disk(redis):
         return []
     cursors = {name: await shipped_through(redis, name) for name in {each.removal.journal_id for each in old}}

@@ -22,12 +22,12 @@ __all__ = [
     "LIVE_NAME",
     "Recovery",
     "Segment",
+    "SegmentIndex",
     "Slot",
     "describe_segment",
     "make_private_directory",
     "open_segments",
     "recover",
-    "segments_of",
     "slots_of",
     "sync_directory",
 ]
@@ -39,6 +39,9 @@ TAIL_BYTES = 4 * 1024 * 1024
 
 CLAIM_ATTEMPTS = 10
 CLAIM_PAUSE_SECONDS = 0.01
+
+LINE_BYTES = 64 * 1024
+"""More than the longest line there can be."""
 
 _CLOSED_NAME = re.compile(r"security_audit\.(\d{8})\.log")
 
@@ -112,22 +115,30 @@ def slots_of(service_directory: Path) -> list[Path]:
     )
 
 
-def segments_of(directory: Path) -> list[Segment]:
-    """Every segment that holds a line, oldest first, the live one last.
+class SegmentIndex:
+    """The segments of a slot. A closed one never changes, so its first line is read once."""
 
-    The writer may close the live segment while this looks: whoever opens a path later must be ready to look again.
-    """
-    files = [*_closed_files(directory), (_LIVE_INDEX, directory / LIVE_NAME)]
-    found = list[Segment]()
-    for index, path in files:
-        try:
-            with path.open("rb") as file:
-                segment = describe_segment(file, path, index)
-        except FileNotFoundError:
-            continue
-        if segment is not None:
-            found.append(segment)
-    return found
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._closed: dict[tuple[str, int], Segment] = {}
+
+    def segments(self) -> list[Segment]:
+        """Every segment that holds a line, oldest first, the live one last.
+
+        The writer may close the live segment while this looks: whoever opens a path later must be ready to look again.
+        """
+        present: dict[tuple[str, int], Segment] = {}
+        with os.scandir(self._directory) as entries:
+            closed = [(match, each) for each in entries if (match := _CLOSED_NAME.fullmatch(each.name))]
+        for match, entry in closed:
+            key = entry.name, entry.inode()
+            segment = self._closed.get(key) or _describe_file(Path(entry.path), int(match[1]))
+            if segment is not None:
+                present[key] = segment
+        self._closed = present
+        live = _describe_file(self._directory / LIVE_NAME, _LIVE_INDEX)
+        ordered = sorted(present.values(), key=lambda segment: segment.index)
+        return ordered if live is None else [*ordered, live]
 
 
 def open_segments(directory: Path) -> Iterator[tuple[Path, BinaryIO]]:
@@ -165,7 +176,7 @@ def last_line_of(path: Path) -> bytes:
     """The last whole line of a segment, without its newline; empty when there is none."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - TAIL_BYTES))
+        file.seek(max(0, size - LINE_BYTES))
         tail = file.read()
     return next((tail[begin:end] for begin, end in _lines_backwards(tail)), b"")
 
@@ -184,7 +195,7 @@ def recover(slot: Slot, chain_key: bytes) -> Recovery:
     elif live_bytes:
         _sync_file(slot.live_path)  # written before a crash, but perhaps not synced; from here on it counts as on disk
     if head is None:
-        for segment in reversed(segments_of(slot.directory)):
+        for segment in reversed(SegmentIndex(slot.directory).segments()):
             head, _ = _last_good_line(segment.path, segment.path.stat().st_size, chain_key)
             if head is not None:
                 break
@@ -219,6 +230,14 @@ def _lock(directory: Path) -> int | None:
 def _closed_files(directory: Path) -> list[tuple[int, Path]]:
     named = ((_CLOSED_NAME.fullmatch(each.name), each) for each in directory.iterdir())
     return sorted((int(match[1]), path) for match, path in named if match)
+
+
+def _describe_file(path: Path, index: int) -> Segment | None:
+    try:
+        with path.open("rb") as file:
+            return describe_segment(file, path, index)
+    except FileNotFoundError:
+        return None
 
 
 def _last_good_line(path: Path, size: int, chain_key: bytes) -> tuple[ChainHead | None, int]:
