@@ -1,7 +1,15 @@
-"""Personal data, found and masked: fold, gate, candidates, context, findings."""
+"""Personal data, found and masked.
+
+    text ─▶ fold ─▶ gate: which rules can find anything? ─▶ rules ─▶ candidates ─▶ settle ─▶ findings ─▶ masks
+            (security_common.spelling)                        │
+                                   checks (digits, dates), labels beside the value, lists of names and places (data/)
+
+A finding is a kind, a place, a score and a reason, never the value. Formats: ITU-T E.164, ISO/IEC 7812-1, ISO 13616,
+RFC 4291, RFC 5321, and what Korean authorities publish on their numbers.
+"""
 
 from security_common.pii.detector import PIIDetector, get_pii_detector
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.masking import mask_findings
+from security_common.pii.masking import mask_finding, mask_findings, replace_findings
 
-__all__ = ["Finding", "PIIDetector", "PIIKind", "get_pii_detector", "mask_findings"]
+__all__ = ["Finding", "PIIDetector", "PIIKind", "get_pii_detector", "mask_finding", "mask_findings", "replace_findings"]

@@ -10,7 +10,9 @@ __all__ = ["SECRETS"]
 
 _START, _END = r"(?<![A-Za-z0-9_\-])", r"(?![A-Za-z0-9_\-])"
 _KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-_PRIVATE_KEY = re.compile(rf"-----BEGIN {_KEY_NAME}[A-Za-z0-9+/=\s\\:,.\-]{{0,8192}}?(?:-----END {_KEY_NAME}|\Z)")
+_PRIVATE_KEY = re.compile(
+    rf"-----BEGIN {_KEY_NAME}(?:[A-Za-z0-9+/=\s\\:,.]|-(?!-)){{0,8192}}+(?:-----END {_KEY_NAME})?"
+)
 # JSON Web Tokens, then the prefixes that vendors document for AWS, GitHub, GitLab, Slack, OpenAI, Anthropic, Stripe,
 # Google, Hugging Face, npm, PyPI, SendGrid, DigitalOcean, Shopify and Fernet.
 _TOKEN = re.compile(
@@ -29,7 +31,7 @@ _CALLED = re.compile(
     r"|api[_ -]?(?:key|secret|token)|access[_ -]?(?:key|token)|auth[_ -]?token|refresh[_ -]?token|private[_ -]?key"
     r"|encryption[_ -]?key|token|credential"
     r"|비밀번호|패스워드|비번|암호|시크릿|인증키|액세스키|비밀키|API\s?키|토큰)"
-    r"(?:는|은|이|가)?['\"]?\s{0,3}(?:[:=]|\bis\b|은|는)?\s{0,3}['\"]?([!-~]{6,256})",
+    r"(?![A-Za-z])(?:['\"]?\s{0,2}(?:[:=]|\bis\b)|\s?[은는이가]?(?=\s))\s{0,2}['\"]?([!-&*-Z^-z~]{6,256})(?![(\[])",
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/\-]{16,4096}={0,2})")
@@ -68,13 +70,10 @@ def _value(written: str) -> str:
 
 
 def _looks_secret(value: str) -> bool:
-    """Long enough and mixed; not a variable, a mask or a word."""
-    if len(value) < 6 or _REFERENCE.match(value) or "***" in value:
+    """Long enough, letters and digits; not a variable, a mask or a path in a program."""
+    if len(value) < 6 or _REFERENCE.match(value) or "***" in value or "`" in value:
         return False
-    kinds = sum((any(map(str.isdigit, value)), any(map(str.isalpha, value)), not value.isalnum()))
-    return (
-        kinds >= 2 and any(map(str.isalpha, value)) and any(not char.isalpha() and char not in "._-" for char in value)
-    )
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
 SECRETS = Rule(

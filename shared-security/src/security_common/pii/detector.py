@@ -1,30 +1,37 @@
 """The scan: fold, read with every rule whose gate is open, settle overlaps, point at the original text."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache
 
 from security_common.pii.codes import CODES, IBANS, PLATES
-from security_common.pii.conflicts import settle
 from security_common.pii.credentials import SECRETS
 from security_common.pii.dates import DATES_OF_BIRTH
 from security_common.pii.emails import EMAILS
 from security_common.pii.english_names import ENGLISH_NAMES
 from security_common.pii.finding import Finding
-from security_common.pii.folding import NEEDS_FOLDING, Folded, fold
 from security_common.pii.gates import open_gates
 from security_common.pii.hosts import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
-from security_common.pii.masking import mask_findings
+from security_common.pii.masking import HIDDEN, mask_findings
 from security_common.pii.numbers import NUMBERS
 from security_common.pii.places import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.reading import Candidate, Reading, Rule
-from security_common.pii.spoken import NEEDS_RESPELLING, with_digits
-from security_common.pii.views import NEEDS_DECODING, decoded_tokens
+from security_common.spelling import (
+    NEEDS_DECODING,
+    NEEDS_FOLDING,
+    NEEDS_RESPELLING,
+    Folded,
+    decoded_tokens,
+    fold,
+    with_digits,
+)
 
 __all__ = ["PIIDetector", "get_pii_detector"]
 
 _TRANSFORMS = (NEEDS_FOLDING, NEEDS_RESPELLING, NEEDS_DECODING)
+_MASKING_ROUNDS = 4
 _FOLD, _RESPELL, _DECODE = range(3)
 _RULES: tuple[Rule, ...] = (
     SECRETS,
@@ -66,8 +73,16 @@ class PIIDetector:
         ]
 
     def mask_text(self, text: str, *, field_name: str | None = None) -> str:
-        """The text with each finding masked."""
-        return mask_findings(text, self.scan_text(text, field_name=field_name))
+        """The text with everything found masked, and masked again until nothing more is found.
+
+        A mask may bring its neighbour into view; masking the result once more changes nothing.
+        """
+        for _ in range(_MASKING_ROUNDS):
+            masked = mask_findings(text, self.scan_text(text, field_name=field_name))
+            if masked == text:
+                return text
+            text = masked
+        return HIDDEN
 
     mask_pii = mask_text
 
@@ -84,7 +99,7 @@ class PIIDetector:
             respelled = with_digits(read)
             if respelled is not read:
                 read, gates = respelled, _open_gates(respelled)
-        candidates = settle(self._read(read, gates) + encoded)
+        candidates = _settle(self._read(read, gates) + encoded)
         return [Finding(one.kind, *folded.original(one.start, one.end), one.score, one.why) for one in candidates]
 
     def _read(self, text: str, gates: list[int]) -> list[Candidate]:
@@ -97,6 +112,22 @@ class PIIDetector:
             if inside := self._read(decoded, _open_gates(decoded)):
                 best = max(inside, key=lambda one: (one.score, one.end - one.start))
                 yield Candidate(best.kind, start, end, best.score, f"base64-{best.why}")
+
+
+def _settle(candidates: list[Candidate]) -> list[Candidate]:
+    """Of overlapping candidates the surer stands, then the longer, then the earlier, in whatever order they came."""
+    if len(candidates) < 2:
+        return candidates
+    ranked = sorted(candidates, key=lambda one: (-one.score, one.start - one.end, one.start, one.kind))
+    starts: list[int] = []
+    kept: list[Candidate] = []
+    for one in ranked:
+        index = bisect_left(starts, one.start)
+        free_before = index == 0 or kept[index - 1].end <= one.start
+        if free_before and (index == len(kept) or one.end <= kept[index].start):
+            starts.insert(index, one.start)
+            kept.insert(index, one)
+    return kept
 
 
 @cache

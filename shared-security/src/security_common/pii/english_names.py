@@ -14,6 +14,7 @@ with Path(__file__).with_name("data").joinpath("english_names.toml").open("rb") 
     _DATA = tomllib.load(file)
 
 _FIRST, _LAST, _NOT_LAST = (frozenset(_DATA[key].split()) for key in ("first", "last", "not_last"))
+_PLACES = _NOT_LAST - _LAST
 _KOREAN_SURNAMES = frozenset(_DATA["surnames_korean"].split())
 _SYLLABLES = "|".join(sorted({word.strip("-") for word in _DATA["syllables_korean"].split()}, key=len, reverse=True))
 _KOREAN_GIVEN = re.compile(rf"(?:{_SYLLABLES})[- ]?(?:{_SYLLABLES})", re.IGNORECASE)
@@ -53,6 +54,8 @@ def _find_english_names(reading: Reading) -> Iterator[Candidate]:
         if words and words[0][1].lower() in _TITLES:
             words, titled = words[1:], True
         if words:
+            label = reading.labels.before(words[0][0])
+            cue = cue or (label is not None and label.direct and label.name == "PERSON")
             yield from _judge_words(words, cue=cue, titled=titled)
 
 
@@ -63,7 +66,10 @@ def _judge_words(words: list[tuple[int, str]], *, cue: bool, titled: bool) -> It
         return
     for index in range(len(words)):
         rest = words[index : index + 3]
-        size = _length_of_name([word.lower() for _, word in rest])
+        lowered = [word.lower() for _, word in rest]
+        size = _length_of_name(lowered)
+        if not size and cue and index == 0 and len(rest) > 1 and not any(word in _PLACES for word in lowered):
+            size = 2 if lowered[1] in _LAST else 0
         if size >= 2 or (size == 1 and cue and index == 0):
             yield _candidate(rest[:size], 0.8 if cue else 0.75, "introduced" if cue else "listed")
             return
@@ -81,7 +87,7 @@ def _length_of_name(words: list[str]) -> int:
             return size
     head = words[0].partition("-")[0]
     if head in _FIRST:
-        if len(words) > 1 and (words[1] in _NOT_LAST or (len(words) > 2 and words[2] in _NOT_LAST)):
+        if len(words) > 1 and (words[1] in _PLACES or (len(words) > 2 and words[2] in _NOT_LAST)):
             return 0
         return 3 if len(words) > 2 and words[2] in _LAST else min(2, len(words))
     return 2 if len(words) > 1 and words[0] in _LAST and words[1] in _FIRST else 0
@@ -101,7 +107,7 @@ def _labelled(reading: Reading) -> Iterator[Candidate]:
 
 def _may_be_name(written: str) -> bool:
     words = written.lower().replace(",", " ").split()
-    if any(word in _NOT_LAST for word in words):
+    if any(word in _PLACES for word in words):
         return False
     known = words[0] in _FIRST or words[-1] in _LAST or _is_romanised(words)
     return known or (len(words) > 1 and all(word[0].isupper() for word in written.split()))

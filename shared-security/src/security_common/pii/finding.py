@@ -27,6 +27,7 @@ class PIIKind(StrEnum):
     ADDRESS = "ADDRESS"
     DATE_OF_BIRTH = "DATE_OF_BIRTH"
     SECRET = "SECRET"  # noqa: S105 - the name of a kind, not a secret
+    CUSTOM = "CUSTOM"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,14 @@ __all__ = ["IP_ADDRESSES"]
 _IPV4 = re.compile(
     r"(?<![0-9A-Za-z_.\-])(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
 )
+_VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
 _IPV6 = re.compile(
-    r"(?<![0-9A-Za-z_:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:])"
+    r"(?<![0-9A-Za-z_:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{2,39}(?:(?:\.[0-9]{1,3}){3})?(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:])"
 )
-_VERSION = re.compile(r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware)[\s:=]{0,3}$", re.IGNORECASE)
+_VERSION = re.compile(
+    r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware|section|chapter|§|표|항|절)[\s:=]{0,3}$",
+    re.IGNORECASE,
+)
 
 
 def _find_ip_addresses(reading: Reading) -> Iterator[Candidate]:
@@ -24,7 +28,8 @@ def _find_ip_addresses(reading: Reading) -> Iterator[Candidate]:
     text = reading.text
     if text.count(".") >= 3:
         for match in _IPV4.finditer(text):
-            if _is_somebodys(IPv4Address(match.group())) and not _is_version(reading, match):
+            network = match.group().endswith(".0") and text.startswith("/", match.end())
+            if not network and _is_somebodys(IPv4Address(match.group())) and not _is_version(reading, match):
                 yield Candidate(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
     if ":" in text:
         for match in _IPV6.finditer(text):
@@ -37,7 +42,7 @@ def _find_ip_addresses(reading: Reading) -> Iterator[Candidate]:
 
 
 def _is_somebodys(address: IPv4Address | IPv6Address) -> bool:
-    netmask = address.version == 4 and str(address).startswith("255.")
+    netmask = str(address).startswith("255.")
     return not (address.is_loopback or address.is_unspecified or netmask)
 
 
@@ -52,7 +57,8 @@ def _is_ipv6(written: str) -> bool:
 
 def _is_version(reading: Reading, match: re.Match[str]) -> bool:
     """1.2.3.4 after "version"; a label for something else only when every part is small."""
-    if _VERSION.search(reading.text, max(0, match.start() - 14), match.start()):
+    text, start, end = reading.text, match.start(), match.end()
+    if _VERSION.search(text, max(0, start - 14), start) or _VERSION_AFTER.match(text, end):
         return True
     label = reading.labels.before(match.start())
     return (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from security_common.pii.finding import PIIKind
+from security_common.pii.labels import is_label
 from security_common.pii.reading import Candidate, Reading, Rule
 
 __all__ = ["KOREAN_NAMES"]
@@ -28,6 +29,7 @@ with Path(__file__).with_name("data").joinpath("korean_names.toml").open("rb") a
 
 _SURNAMES, _DOUBLE_SURNAMES = frozenset(_DATA["surnames"]), _words(_DATA["double_surnames"])
 _FIRST, _LAST, _SINGLE = map(frozenset, (_DATA["first_syllables"], _DATA["last_syllables"], _DATA["single_given"]))
+_NAME_ENDINGS = frozenset(_DATA["name_endings"])
 _GIVEN, _NOT_NAMES = _words(_DATA["given_names"]), _words(_DATA["not_names"])
 
 # Words whose syllables could be a name: the classes drop most others at the speed of the expression.
@@ -35,19 +37,26 @@ _WORD = re.compile(
     rf"(?<![가-힣])(?:(?:{_any_of(_DOUBLE_SURNAMES)})|[{_DATA['surnames']}](?=[{_DATA['first_syllables']}]"
     rf"[{_DATA['last_syllables']}]|[{_DATA['single_given']}](?![가-힣])|[{_DATA['single_given']}][님씨]))[가-힣]{{1,11}}"
 )
+_HANGUL_WORD = re.compile("[가-힣]{2,12}")
 _SPACED = re.compile(rf"[{_DATA['surnames']}][ ][가-힣][ ][가-힣](?![가-힣])")
 _GIVEN_WORD = re.compile(r"(?<![가-힣])([가-힣]{2})(?=\s?(?:씨|님)(?![가-힣]{3}))")
-_LABEL_GAP = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}[:=|]\s{0,2}")
-_HONORIFIC = re.compile(rf"[ \t]?(?:{_any_of(_DATA['honorifics'])})(?![가-힣]{{4}})")
+_LABEL_GAP = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|]\s{0,2}[\"']?")
+_CASE = r"(?:께서|께|의|이|가|은|는|을|를|도|과|와|한테|에게|이랑|랑)?(?![가-힣])"
+_HONORIFIC = re.compile(rf"[ \t]?(?:{_any_of(_DATA['honorifics'])}){_CASE}|님")
+_SHORT_HONORIFIC = re.compile(rf"[ \t]?(?:님|씨|귀하|고객님|회원님){_CASE}")
+_LONG_TITLES = tuple(title for title in _DATA["titles"] if len(title) > 1)
 _TITLE = re.compile(rf"[ \t]?(?:{_any_of(_DATA['titles'])})")
+# Particles and the forms of "to be"; a verb's ending is none of them. Their sound is not checked: people type in haste.
 _PARTICLE = re.compile(
-    r"(?:이|가|은|는|을|를|의|에게서?|한테서?|께서?는?|와|과|이랑|랑|하고|도|만|에|로|으로|부터|까지|처럼|보다|마저|조차)?"
-    r"(?:입니다|이에요|예요|이예요|이고요?|이며|이라고|라고|이야|야|아|이다|다|인데요?|였|이었|이네요?|네요?|이죠|죠|이라는|라는|이라서|인가요|이신|께|씨|님|요|이지만|이라)?[가-힣]{0,2}"
+    r"(?:이랑|랑|이|가|은|는|을|를|과|와|의|아|야|에게서?|한테서?|께서?|하고|도|만|로부터|이고|이며|이요"
+    r"|(?:이?(?:라고|라는|예요|에요|었|였|라)|입니다|인데|인가|이신|이시|이야|이죠|이네|인지|이랑|에게|한테)[가-힣]{0,4})?"
 )
 _SAYS_NAME = re.compile(r"(?:이라고|라고|입니다|이에요|예요|이예요|이야|이라|인데)")
 _NEIGHBOUR = re.compile(r"[\s,(/|:;\-\[<·\t]{1,4}(?:\+?[0-9][0-9\-. ]{5}|[A-Za-z0-9._%+\-]{2,40}@|[MSROD][0-9]{3})")
 _NUMBER_BEFORE = re.compile(r"(?:[0-9]{4}|\.[a-z]{2,4})[\s,)/|:;\-\]>]{1,4}$")
-_PARTICLE_SYLLABLES = frozenset("은는이가을를의에도로와과만")
+_SEPARATED = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}(?:[:=|>\-]|은\s|는\s|[\"']|\n|\t)")
+_BREAK = re.compile(r"\s{0,2}(?:[/|,(:;\n\t0-9]|$)")
+_PLACE_ENDINGS = frozenset("동구군읍면리")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +89,18 @@ class _Name:
 
     @property
     def denied(self) -> bool:
-        """An ordinary word, or one with a particle."""
-        if self.whole in _NOT_NAMES:
-            return True
-        return not self.common and self.whole[:2] in _NOT_NAMES and self.whole[2:3] in _PARTICLE_SYLLABLES
+        """An ordinary word, a label or a title."""
+        return self.whole in _NOT_NAMES or is_label(self.whole) or self.whole.endswith(_LONG_TITLES)
+
+    @property
+    def begins_a_word(self) -> bool:
+        """이유 in 이유진: only an ending that words do not have makes it a name."""
+        return self.whole[:2] in _NOT_NAMES and self.whole[-1] not in _NAME_ENDINGS
 
     @property
     def stands_alone(self) -> bool:
-        return not self.rest or _PARTICLE.fullmatch(self.rest) is not None
+        """Nothing follows in the word but a particle."""
+        return _PARTICLE.fullmatch(self.rest) is not None
 
     def followed_by(self, pattern: re.Pattern[str]) -> bool:
         return pattern.match(self.reading.text, self.end) is not None
@@ -102,11 +115,12 @@ def _find_korean_names(reading: Reading) -> Iterator[Candidate]:
         for label in reading.labels.all():
             if label.name != "PERSON":
                 continue
-            if text[label.end : label.end + 1] in _SURNAMES:
-                yield from _judge_word(reading, label.end, text[label.end : label.end + 8].split(" ")[0])
             gap = _LABEL_GAP.match(text, label.end)
-            if gap is not None and (spaced := _SPACED.match(text, gap.end())):
-                yield Candidate(PIIKind.PERSON, spaced.start(), spaced.end(), 0.85, "label")
+            start = gap.end() if gap is not None else label.end
+            if word := _HANGUL_WORD.match(text, start):
+                yield from _judge_word(reading, start, word.group())
+            elif spaced := _SPACED.match(text, start):
+                yield Candidate(PIIKind.PERSON, start, spaced.end(), 0.85, "label")
     if "씨" in text or "님" in text:
         for match in _GIVEN_WORD.finditer(text):
             if match.group() in _GIVEN and match.group() not in _NOT_NAMES:
@@ -129,38 +143,45 @@ def _judge_word(reading: Reading, start: int, word: str) -> Iterator[Candidate]:
 
 
 def _label_vouches(name: _Name) -> bool:
+    """A label directly before; with nothing but a space between, a common name, or one that ends the field."""
     label = name.reading.labels.before(name.start)
-    return label is not None and label.direct and label.name == "PERSON"
+    if label is None or not label.direct or label.name != "PERSON":
+        return False
+    if name.common or _SEPARATED.match(name.reading.text, label.end):
+        return True
+    return len(name.given) > 1 and not name.rest and name.followed_by(_BREAK)
 
 
 def _judge_full(name: _Name) -> tuple[float, str] | None:
     """A surname with two syllables."""
-    known = name.common or name.plausible
-    if name.followed_by(_HONORIFIC) and known:
+    if not (name.common or name.plausible):
+        vouched = name.rest[:1] == "님" or (not name.rest and _label_vouches(name))
+        return (0.7, "label") if vouched and not name.begins_a_word else None
+    if name.followed_by(_HONORIFIC):
         return 0.9, "honorific"
-    if not name.stands_alone and not name.followed_by(_TITLE):
+    titled = name.followed_by(_TITLE)
+    if not name.stands_alone and not titled:
         return None
-    if known and _label_vouches(name):
+    if _label_vouches(name):
         return 0.88, "label"
-    if known and name.followed_by(_TITLE):
+    if name.begins_a_word:
+        return None
+    if titled:
         return 0.85, "title"
-    if known and not name.rest and (name.followed_by(_NEIGHBOUR) or _follows_number(name)):
+    if not name.rest and (name.followed_by(_NEIGHBOUR) or _follows_number(name)):
         return 0.8, "neighbour"
-    if name.common:
+    if name.common and name.given[-1] not in _PLACE_ENDINGS:
         return 0.7, "given-name"
-    return (0.65, "says-name") if name.plausible and _SAYS_NAME.match(name.rest) else None
+    return (0.65, "says-name") if _SAYS_NAME.match(name.rest) else None
 
 
 def _judge_short(name: _Name) -> tuple[float, str] | None:
-    """A surname with one syllable looks like any word: only a label, an honorific or a title vouches."""
+    """A surname with one syllable looks like any word: only a label or an honorific vouches."""
     if not name.plausible:
         return None
-    glued = name.rest[:1] in {"님", "씨"} or (
-        not name.rest and re.match(r"[ \t](?:님|씨|귀하)(?![가-힣])", name.reading.text[name.end : name.end + 4])
-    )
-    if glued:
+    if _SHORT_HONORIFIC.match(name.reading.text, name.end):
         return 0.75, "honorific"
-    return (0.7, "label") if not name.rest and _label_vouches(name) else None
+    return (0.7, "label") if name.stands_alone and _label_vouches(name) else None
 
 
 def _follows_number(name: _Name) -> bool:

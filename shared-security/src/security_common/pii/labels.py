@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["BANK", "OTHER", "Label", "Labels"]
+__all__ = ["BANK", "OTHER", "Label", "Labels", "is_label"]
 
 OTHER, BANK = "OTHER", "BANK"
 _REACH_BEFORE, _REACH_AFTER = 28, 12
@@ -78,6 +78,11 @@ _UNSPACED = str.maketrans("", "", " _-")
 _WORDS = _read_words()
 _WORD = re.compile(_pattern_of(_WORDS))
 _NAME_OF = {word.translate(_UNSPACED): name for word, name in _WORDS.items()}
+
+
+def is_label(word: str) -> bool:
+    """Whether a word is one of the labels itself, and so no value."""
+    return word in _NAME_OF
 
 
 def _labels_in(text: str, lowered: str) -> Iterator[Label]:

@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from security_common.pii.finding import Finding, PIIKind
+from security_common.spelling import fold
 
-__all__ = ["mask_findings", "mask_value"]
+__all__ = ["HIDDEN", "mask_finding", "mask_findings", "replace_findings"]
 
+HIDDEN = "***"
 _ALNUM = re.compile(r"\w")
+_YEAR_FIRST = re.compile(r"(?:19|20)[0-9]{2}")
 
 
 def _hide(value: str, *, head: int = 0, tail: int = 0) -> str:
@@ -19,12 +22,17 @@ def _hide(value: str, *, head: int = 0, tail: int = 0) -> str:
 
 def _mask_email(value: str) -> str:
     local, at, domain = value.rpartition("@")
-    return f"{local[:1]}***{at}{domain}" if at else "***"
+    return f"{local[:1]}{HIDDEN}{at}{domain}" if at else HIDDEN
 
 
 def _mask_phone(value: str) -> str:
     digits = sum(char.isdigit() for char in value)
-    return _hide(value, head=digits - 8 if digits > 9 else 2, tail=4)
+    return _hide(value, head=min(5, digits - 8) if digits > 9 else 2, tail=4)
+
+
+def _mask_ip(value: str) -> str:
+    parts = value.split(".")
+    return f"{parts[0]}.{parts[1]}.*.*" if len(parts) == 4 and parts[0].isdigit() else HIDDEN
 
 
 def _mask_person(value: str) -> str:
@@ -33,10 +41,10 @@ def _mask_person(value: str) -> str:
     return _hide(value, head=1, tail=1 if len(value) == 3 else 0)
 
 
-def _mask_ip(value: str) -> str:
-    first, dot, rest = value.partition(".")
-    second, _, _ = rest.partition(".")
-    return f"{first}.{second}.*.*" if dot else "***"
+def _mask_address(value: str) -> str:
+    """Province and district stay; an English address keeps nothing."""
+    words = value.split(" ")
+    return HIDDEN if value[:1].isascii() else " ".join([*words[:2], *(_hide(word) for word in words[2:])])
 
 
 _MASKS: Mapping[PIIKind, Callable[[str], str]] = {
@@ -44,22 +52,43 @@ _MASKS: Mapping[PIIKind, Callable[[str], str]] = {
     PIIKind.PHONE: _mask_phone,
     PIIKind.KR_RRN: lambda value: _hide(value, head=7),
     PIIKind.CREDIT_CARD: lambda value: _hide(value, tail=4),
-    PIIKind.BUSINESS_NUMBER: lambda value: _hide(value, head=5),
+    PIIKind.IBAN: lambda value: _hide(value, head=2, tail=4),
     PIIKind.IP: _mask_ip,
+    PIIKind.US_SSN: lambda value: _hide(value, tail=4),
+    PIIKind.PASSPORT: lambda value: _hide(value, head=1),
+    PIIKind.DRIVER_LICENSE: lambda value: _hide(value, head=2),
+    PIIKind.BUSINESS_NUMBER: lambda value: _hide(value, head=5),
+    PIIKind.CORP_NUMBER: lambda value: _hide(value, head=6),
+    PIIKind.BANK_ACCOUNT: lambda value: _hide(value, tail=4),
+    PIIKind.VEHICLE_PLATE: lambda value: value[:-4] + "****",
+    PIIKind.CUSTOMS_CODE: lambda value: _hide(value, head=1),
     PIIKind.PERSON: _mask_person,
+    PIIKind.ADDRESS: _mask_address,
+    PIIKind.DATE_OF_BIRTH: lambda value: _hide(value, head=4 if _YEAR_FIRST.match(value) else 0),
 }
 
 
 def mask_value(kind: PIIKind, value: str) -> str:
     """One value with its partial reveal: `h***@example.com`, `010-****-5678`, `880101-1******`."""
-    return _MASKS.get(kind, _hide)(value)
+    mask = _MASKS.get(kind)
+    return mask(value) if mask is not None else HIDDEN
 
 
 def mask_findings(text: str, findings: Iterable[Finding]) -> str:
     """The text with each finding masked. Findings must not overlap, as those of one scan never do."""
+    return replace_findings(text, findings, mask_finding)
+
+
+def mask_finding(finding: Finding, written: str) -> str:
+    """How one stretch of text reads masked: an encoded one shows nothing, a strangely written one its plain form."""
+    return HIDDEN if finding.why.startswith("base64") else mask_value(finding.kind, fold(written).text)
+
+
+def replace_findings(text: str, findings: Iterable[Finding], replace: Callable[[Finding, str], str]) -> str:
+    """The text with each finding's stretch replaced."""
     parts: list[str] = []
     position = 0
     for finding in sorted(findings, key=lambda found: found.start):
-        parts += [text[position : finding.start], mask_value(finding.kind, text[finding.start : finding.end])]
+        parts += [text[position : finding.start], replace(finding, text[finding.start : finding.end])]
         position = finding.end
     return "".join([*parts, text[position:]])

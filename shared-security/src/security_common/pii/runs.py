@@ -24,6 +24,11 @@ _RUN = re.compile(rf"\+?[0-9]+(?:{_SEPARATOR}[0-9]+)*")
 _ADJOINING = re.compile(r"[A-Za-z0-9_@]|-[A-Za-z0-9]")
 _UNIT = re.compile(r"(?:원|달러|만\s?원|억|천\s?원|%|명|개|건|점|포인트)")
 _FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 7, 19, 8
+_MANY_PARTS = 24  # a longer run is a table or an attack
+_USUAL_SHAPES = frozenset(
+    {(3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (6, 7), (4, 4, 4, 4), (4, 6, 5), (3, 2, 5), (3, 2, 4), (2, 2, 6, 2)}
+    | {(length,) for length in range(8, 20)}
+)
 _FEWEST_SINGLES = 9  # "0 1 0 1 2 3 4 5 6": so many lone digits in a row are one number spelled out
 
 
@@ -70,17 +75,19 @@ class Run:
     closes: bool
 
     def numbers(self) -> Iterator[Number]:
-        """Every stretch that stands by itself; at most eight begin at each part, so the work is linear."""
+        """Every stretch that stands by itself; in a long row of numbers only those of a usual shape."""
         count = len(self.parts)
+        lengths = tuple(len(digits) for _, _, digits in self.parts)
         for first in range(count):
             if self.marks[first - 1] in "-_." if first else not self.opens:
                 continue
             total = 0
             for last in range(first, min(first + _MOST_PARTS, count)):
-                total += len(self.parts[last][2])
+                total += lengths[last]
                 if total > _MOST_DIGITS:
                     break
-                if total >= _FEWEST_DIGITS and self._closes_after(first, last):
+                usual = count <= _MANY_PARTS or lengths[first : last + 1] in _USUAL_SHAPES
+                if total >= _FEWEST_DIGITS and usual and self._closes_after(first, last):
                     yield self.number(first, last)
 
     def number(self, first: int, last: int) -> Number:

@@ -9,7 +9,7 @@ __all__ = ["NEEDS_DECODING", "decoded_tokens"]
 
 NEEDS_DECODING = r"[A-Za-z0-9+/_\-]{12}"
 
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=\-.@])[A-Za-z0-9+/_\-]{12,65536}={0,2}(?![A-Za-z0-9+/_=@])")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-.@])[A-Za-z0-9+/_\-]{12,65536}={0,2}(?![A-Za-z0-9+/_=@])")
 _HAS_MIXED = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])")
 
 

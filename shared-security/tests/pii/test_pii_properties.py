@@ -1,0 +1,186 @@
+"""What holds for any text: places map back, masks hide and settle, the two gates agree, work grows with length."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+from pii_corpus import SPELLINGS
+from pii_values import KINDS, make
+
+from security_common.pii import PIIDetector, PIIKind, get_pii_detector
+from security_common.pii import detector as detector_module
+from security_common.pii.gates import _one_by_one
+from security_common.spelling import fold
+
+detector = get_pii_detector()
+_PIECES = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        [
+            "주민등록번호 ",
+            "연락처: ",
+            "계좌 ",
+            "국민은행 ",
+            "이름: ",
+            "님 ",
+            "주소: ",
+            "생년월일 ",
+            "-",
+            " ",
+            ", ",
+            "\n",
+        ]
+    ),
+    st.sampled_from(["%41", "&#64;", "\\u0041", "\u200b", "\u1112\u1169", "*", "***", "-----BEGIN PRIVATE KEY-----"]),
+    st.builds(lambda kind, seed: make(kind, Random(seed)), st.sampled_from(sorted(KINDS)), st.integers(0, 10_000)),
+)
+_TEXTS = st.lists(_PIECES, max_size=8).map("".join)
+_PLANTED = (
+    ("주민등록번호 {} 입니다", "KR_RRN"),
+    ("연락처: {}", "PHONE"),
+    ("신용카드 {}", "CREDIT_CARD"),
+    ("계좌번호는 {} 입니다", "BANK_ACCOUNT"),
+    ("메일 {} 로", "EMAIL"),
+    ("여권번호 {}", "PASSPORT"),
+    ("면허번호 {}", "DRIVER_LICENSE"),
+    ("사업자등록번호 {}", "BUSINESS_NUMBER"),
+    ("token={}", "SECRET"),
+    ("생년월일: {}", "DATE_OF_BIRTH"),
+)
+
+
+@given(_TEXTS)
+def test_findings_are_places_of_the_text_in_order(text: str) -> None:
+    found = detector.scan_text(text)
+
+    ends = [0, *(one.end for one in found)]
+    assert all(end <= one.start < one.end <= len(text) for one, end in zip(found, ends, strict=False))
+    assert all(0 < one.score <= 1 and one.kind in PIIKind for one in found)
+
+
+@given(_TEXTS)
+def test_masking_twice_changes_nothing(text: str) -> None:
+    masked = detector.mask_text(text)
+
+    assert detector.mask_text(masked) == masked
+
+
+@given(st.sampled_from(_PLANTED), st.integers(0, 100_000))
+def test_no_planted_value_survives_nor_its_digits(planted: tuple[str, str], seed: int) -> None:
+    sentence, kind = planted
+    value = make(kind, Random(seed))
+
+    masked = detector.mask_text(sentence.format(value))
+
+    digits = re.sub(r"\D", "", value)
+    assert value not in masked
+    assert len(digits) < 6 or digits not in re.sub(r"\D", "", masked)
+
+
+@given(st.sampled_from(sorted(SPELLINGS)), st.integers(0, 100_000))
+def test_strange_spellings_map_back_to_the_whole_value(spelling: str, seed: int) -> None:
+    rng = Random(seed)
+    value = f"010-{rng.randint(2000, 9999)}-{rng.randint(0, 9999):04}"
+    kinds, write = SPELLINGS[spelling]
+    if "PHONE" not in kinds:
+        value = "hong@example.com"
+    if not {"PHONE", "EMAIL"} & set(kinds):
+        return
+    written = write(value, rng)
+    text = f"연락처: {written} 입니다"
+
+    [found] = detector.scan_text(text)
+
+    assert text[found.start : found.end] == written
+
+
+@given(st.text())
+def test_every_folded_character_has_a_place(text: str) -> None:
+    folded = fold(text)
+
+    for index in range(len(folded.text)):
+        start, end = folded.original(index, index + 1)
+        assert 0 <= start < end <= len(text)
+
+
+@given(_TEXTS)
+def test_the_standard_library_opens_the_same_gates(text: str) -> None:
+    needs = [*detector_module._TRANSFORMS, *(rule.needs for rule in detector_module._RULES)]
+
+    assert detector_module._open_gates(text) == _one_by_one(needs)(text.encode(errors="replace").decode())
+
+
+@given(_TEXTS, st.sampled_from(["phone", "주민등록번호", "user.name", "", "계좌", "memo"]))
+@settings(max_examples=50)
+def test_a_field_name_never_moves_a_place_out_of_the_value(text: str, field_name: str) -> None:
+    for found in detector.scan_text(text, field_name=field_name):
+        assert 0 <= found.start < found.end <= len(text)
+
+
+_HOSTILE: dict[str, Callable[[int], str]] = {
+    "digits": lambda n: "1" * n,
+    "digit-dash": lambda n: "1-" * (n // 2),
+    "threes": lambda n: "123 " * (n // 4),
+    "zeros": lambda n: "01 " * (n // 3),
+    "accounts": lambda n: "계좌 " + "123 " * (n // 4),
+    "digit-space": lambda n: "12 " * (n // 3),
+    "a-dot": lambda n: "a." * (n // 2),
+    "a-at": lambda n: "a@" * (n // 2),
+    "mail-without-end": lambda n: "a" * n + "@",
+    "colons": lambda n: ":" * n,
+    "hex-colon": lambda n: "ab:" * (n // 3),
+    "names": lambda n: "김이박" * (n // 3),
+    "roads": lambda n: "가나다로 " * (n // 5),
+    "areas": lambda n: "서울시 강남구 " * (n // 8),
+    "numbers-of-houses": lambda n: "1동 " * (n // 3),
+    "capitals": lambda n: "Aa " * (n // 3),
+    "street": lambda n: "12 " + "Aa " * (n // 3),
+    "labels": lambda n: "계좌번호 " * (n // 5),
+    "quotes": lambda n: '"' * n,
+    "begin-key": lambda n: "-----BEGIN PRIVATE KEY-----" * (n // 27),
+    "tokens": lambda n: "eyJaaaaaaaaa." * (n // 13),
+    "password": lambda n: "password=" * (n // 9),
+    "urls": lambda n: "http://a:" * (n // 9),
+    "percent": lambda n: "%41" * (n // 3),
+    "entities": lambda n: "&#49;" * (n // 5),
+    "zero-width": lambda n: "1\u200b" * (n // 2),
+    "jamo": lambda n: "\u1112\u1169" * (n // 2),
+    "spoken": lambda n: "공일" * (n // 2),
+    "base64": lambda n: "QUJD" * (n // 4),
+    "spaces": lambda n: " " * n,
+    "brackets": lambda n: "(" * n,
+    "born": lambda n: "생 88." * (n // 5),
+    "iban": lambda n: "DE89 " * (n // 5),
+}
+
+
+def _steps(text: str) -> int:
+    """Lines run and calls made in Python, which is where anything but a linear pass would show."""
+    count = 0
+
+    def trace(frame: object, event: str, argument: object) -> object:
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        PIIDetector().scan_text(text)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("name", sorted(_HOSTILE))
+def test_work_grows_with_the_length_and_no_faster(name: str) -> None:
+    short, long = (_steps(_HOSTILE[name](length)) for length in (300, 1200))
+
+    assert long <= 5 * short + 400
