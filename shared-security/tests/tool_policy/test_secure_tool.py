@@ -5,7 +5,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -342,6 +342,12 @@ def test_an_identifier_is_known_where_its_annotation_cannot_be_resolved(journal:
 
     look_up.__annotations__ = {"record_id": "Annotated[str, Identifier]", "memo": "NoSuchName"}
     tool = secure_tool(pii_policy="mask")(look_up)
+
+    @secure_tool(pii_policy="mask")
+    def choose(kind: Literal["Identifier"], memo: str) -> str:
+        return memo
+
+    assert choose("Identifier", CLEAR) == MASKED
     assert tool("r_1", CLEAR) == ["r_1", MASKED]
     with pytest.raises(PersonalDataRefused):
         tool("hong@example.com", "x")

@@ -47,10 +47,10 @@ class Signature:
         try:
             hints = get_type_hints(function, include_extras=True)
         except (NameError, TypeError, AttributeError):
-            # A name that exists for type checkers only: the annotation is read as it is written.
-            hints = getattr(function, "__annotations__", {})
-        marked = {name for name, hint in hints.items() if _is_identifier(hint)}
-        return IDENTIFIERS | marked
+            # A name that exists for type checkers only: the annotations are read as they are written.
+            written = getattr(function, "__annotations__", {}).items()
+            return IDENTIFIERS | {name for name, hint in written if re.search(r"\bIdentifier\b", str(hint))}
+        return IDENTIFIERS | {name for name, hint in hints.items() if _is_identifier(hint)}
 
     @cached_property
     def receiver(self) -> str | None:
@@ -65,8 +65,6 @@ class Signature:
 
 
 def _is_identifier(hint: Any) -> bool:
-    if isinstance(hint, str):
-        return re.search(r"\bIdentifier\b", hint) is not None
     if get_origin(hint) is Annotated:
         return any(extra is Identifier or isinstance(extra, Identifier) for extra in get_args(hint)[1:])
     return any(_is_identifier(part) for part in get_args(hint))
