@@ -159,3 +159,16 @@ async def test_a_401_stays_one_when_the_journal_is_away(guard, open_one):
     await journal.stop()
     guarded = await guard(journal=journal)
     assert (await guarded.http.get(guarded.url)).status_code == 401
+
+
+async def test_a_websocket_is_closed_before_it_opens(guard):
+    guarded = await guard()
+    headers = {
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+    answer = await guarded.http.get(guarded.url, headers=headers | guarded.bearer())
+    assert answer.status_code != 101
+    assert answer.status_code >= 400

@@ -158,6 +158,7 @@ RUBBISH = {
     "50,000 deep": saying(http_answer(b"[" * 50_000)),
     "bad UTF-8": saying(http_answer(b'{"keys": "\xff"}')),
     "a lone surrogate": saying(http_answer(b'{"keys": ["\\ud800"]}')),
+    "one byte too many": saying(http_answer(GOOD + b" " * (64 * 1024 + 1 - len(GOOD)))),
     "30 MB": saying(http_answer(b" " * 30_000_000 + GOOD)),
     "redirect": saying(http_answer(b"", status="302 Found", location="http://127.0.0.1:1/")),
     "304 to no question": saying(http_answer(b"", status="304 Not Modified")),
