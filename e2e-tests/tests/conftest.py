@@ -59,13 +59,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 
 
 @pytest.fixture(scope="session")
-def compose(company: Company, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
-    """Containers with the company's declaration beside what compose.yaml has."""
-    override = tmp_path_factory.mktemp("compose") / "company.yaml"
-    declared = {"environment": {"AUTH_CONFIG": "/etc/auth.yaml.d/auth.yaml"}}
-    declared["volumes"] = [f"{company.folder}:/etc/auth.yaml.d:ro"]
-    override.write_text(yaml.safe_dump({"services": {"auth-service": declared}}))
-    composed = Compose(*free_ports(2), overrides=[override])
+def compose(company: Company) -> Iterator[Compose]:
+    """The containers, with the company's declaration."""
+    composed = Compose(*free_ports(2), declaration=company.folder)
     try:
         composed("up", "--build", "--wait")
         yield composed

@@ -111,8 +111,8 @@ def test_setup_runs_once_and_alone() -> None:
 
 def test_addresses_follow_the_ports() -> None:
     auth, mcp = (SERVICES[name]["environment"] for name in OURS)
-    assert auth["AUTH_ISSUER"] == mcp["MCP_ISSUER"] == "http://localhost:${AUTH_PORT:-8081}"
-    assert auth["AUTH_RESOURCE"] == mcp["MCP_RESOURCE"] == "http://localhost:${MCP_PORT:-8082}/mcp"
+    assert auth["AUTH_ISSUER"] == mcp["MCP_ISSUER"] == "${AUTH_ISSUER:-http://localhost:${AUTH_PORT:-8081}}"
+    assert auth["AUTH_RESOURCE"] == mcp["MCP_RESOURCE"] == "${MCP_RESOURCE:-http://localhost:${MCP_PORT:-8082}/mcp}"
     assert mcp["MCP_AUTH_INTERNAL_URL"] == "http://auth-service:8081"
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,14 @@ _PROJECT = "mcp-oauth2-test"
 
 
 class Compose:
-    """`docker compose` for tests: call it with the arguments. `overrides` are more compose files, on top."""
+    """`docker compose` for tests: call it with the arguments. `declaration` is a folder that holds auth.yaml."""
 
-    def __init__(self, auth_port: int, mcp_port: int, overrides: Sequence[Path] = ()) -> None:
+    def __init__(self, auth_port: int, mcp_port: int, declaration: Path) -> None:
         self.auth_url, self.mcp_url = f"http://localhost:{auth_port}", f"http://localhost:{mcp_port}"
-        files = [part for file in (_ROOT / "compose.yaml", *overrides) for part in ("--file", str(file))]
+        files = ["--file", "compose.yaml", "--file", "deploy/compose.declared.yaml"]
         self._command = ["docker", "compose", "--project-name", _PROJECT, *files]
-        self._environment = {**os.environ, "AUTH_PORT": str(auth_port), "MCP_PORT": str(mcp_port)}
+        settings = {"AUTH_PORT": str(auth_port), "MCP_PORT": str(mcp_port), "AUTH_CONFIG_DIR": str(declaration)}
+        self._environment = {**os.environ, **settings}
 
     def __call__(self, *arguments: str) -> str:
         """Runs it and returns its output. Raises `StackError` with the end of the containers' logs."""
