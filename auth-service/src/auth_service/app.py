@@ -225,11 +225,9 @@ def _make_people(core: Core) -> People:
 
 
 def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
+    lifetime_seconds = core.settings.access_token_lifetime_seconds
     id_tokens = IdTokens(
-        issuer=core.settings.issuer,
-        signer=core.keys,
-        clock=core.clock,
-        lifetime_seconds=core.settings.access_token_lifetime_seconds,
+        issuer=core.settings.issuer, signer=core.keys, clock=core.clock, lifetime_seconds=lifetime_seconds
     )
     tokens = UserTokens(resources=core.resources, minter=core.minter, id_tokens=id_tokens)
     return (
