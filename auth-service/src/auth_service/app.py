@@ -37,7 +37,7 @@ from auth_service.clients.keys import ClientKeys
 from auth_service.clients.registration import Registration
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration, load_declaration
+from auth_service.declaration import Declaration, load_declaration, note_applied
 from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
 from auth_service.discovery.health import can_write, health_endpoints, root_endpoint
 from auth_service.errors import TooManyRequests
@@ -251,14 +251,8 @@ def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
 
 
 def _make_throttle(core: Core, name: str, free: int, window_seconds: int = 900) -> Throttle:
-    return Throttle(
-        name=name,
-        storage=core.counters,
-        clock=core.clock,
-        free=free,
-        window_seconds=window_seconds,
-        error=TooManyRequests,
-    )
+    shared = partial(Throttle, storage=core.counters, clock=core.clock, error=TooManyRequests)
+    return shared(name=name, free=free, window_seconds=window_seconds)
 
 
 def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
@@ -391,6 +385,7 @@ def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
             await core.journal.start()
             stack.push_async_callback(core.journal.stop)
             await core.keys.start()
+            await note_applied(core.declaration, core.redis)
             stack.push_async_callback(core.keys.stop)
             if core.settings.metrics_port:
                 stack.enter_context(core.metrics.serve(core.settings.metrics_host, core.settings.metrics_port))

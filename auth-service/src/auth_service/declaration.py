@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
+import structlog
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from auth_service.settings import AuthSettings
 from auth_service.vocabulary import IDENTITY_SCOPES, AuthMethod, GrantType, Scope
@@ -20,6 +23,7 @@ from security_common.errors import SecurityError
 from security_common.service import is_loopback_url
 
 __all__ = [
+    "APPLIED_KEY",
     "Declaration",
     "DeclarationInvalid",
     "DeclaredClient",
@@ -28,9 +32,15 @@ __all__ = [
     "Openness",
     "RegistrationPolicy",
     "load_declaration",
+    "note_applied",
 ]
 
 _AUDIT_PAGE = "audit-page"
+# Where a replica that starts leaves the fingerprint of what it applied.
+APPLIED_KEY = "auth:declaration"
+
+log = structlog.get_logger(__name__)
+
 # The hosts of the published metadata documents that MCP clients use.
 _KNOWN_CLIENT_HOSTS = ("claude.ai", "vscode.dev", "chatgpt.com")
 
@@ -207,6 +217,14 @@ def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[Declar
         redirect_uris=(f"{parts.scheme}://{parts.netloc}/audit/callback",),
     )
     return (page,)
+
+
+async def note_applied(declaration: Declaration, redis: Redis) -> None:
+    """Leaves word of the declaration that this replica started with, for `auth-service doctor`."""
+    try:
+        await redis.set(APPLIED_KEY, declaration.fingerprint)
+    except (RedisError, OSError):
+        log.warning("the applied declaration is not noted: Redis is away")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from auth_service.cli.clients import clients
+from auth_service.cli.doctor import doctor
 from auth_service.cli.keys import keys
 from auth_service.cli.serve import serve
 from auth_service.cli.token import token
@@ -27,6 +28,7 @@ app.command(serve)
 app.command(clients)
 app.command(keys)
 app.command(token)
+app.command(doctor)
 
 
 def main() -> None:

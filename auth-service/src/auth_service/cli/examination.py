@@ -1,0 +1,152 @@
+"""What `doctor` looks at: each check says what it found, and how to mend what is wrong."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError, RedisError
+
+from auth_service.clients.declared import make_client
+from auth_service.clients.secrets import SecretKeeper
+from auth_service.declaration import APPLIED_KEY, Declaration, load_declaration
+from auth_service.keys.record import KeyState
+from auth_service.keys.sealing import Sealer
+from auth_service.keys.store import KeyStore
+from auth_service.settings import AuthSettings
+from auth_service.tokens.resources import normalise_resource
+from security_common.errors import SecurityError
+from security_common.service import is_loopback_url, read_secret
+
+__all__ = ["CHECKS", "Finding", "examine"]
+
+_STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+_CLOCK_TOLERANCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `hint` says how to mend it when it is not `ok`."""
+
+    what: str
+    ok: bool
+    hint: str = ""
+
+
+async def examine(settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """Every check in order; one that fails does not keep the next from running."""
+    found: list[Finding] = []
+    for check in CHECKS:
+        try:
+            found += await check(settings, redis)
+        except SecurityError as failure:
+            found.append(Finding(failure.description, ok=False, hint=failure.hint))
+        except (RedisError, OSError) as failure:
+            hint = "start Redis, or look at AUTH_REDIS_URL and AUTH_REDIS_PASSWORD_FILE"
+            found.append(Finding(f"redis: {type(failure).__name__}", ok=False, hint=hint))
+    return found
+
+
+async def check_declaration(settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """The declaration and its secrets can be read, and the running service has applied this one."""
+    declaration = load_declaration(settings)
+    pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
+    clients = [make_client(client, SecretKeeper(pepper, os.urandom)) for client in declaration.clients]
+    read = Finding(f"declaration: {len(declaration.resources)} resources, {len(clients)} clients", ok=True)
+    applied = await redis.get(APPLIED_KEY)
+    same = applied in {None, declaration.fingerprint}
+    hint = "restart the replicas that started with another auth.yaml"
+    return [read, Finding("declaration: the running service applied this one", ok=same, hint=hint), *_urls(declaration)]
+
+
+def _urls(declaration: Declaration) -> list[Finding]:
+    """Resources must be what their own metadata says, and travel encrypted."""
+    return [
+        Finding(f"resource: {resource.url}", ok=_is_safe(resource.url), hint="declare it with https and as it is named")
+        for resource in declaration.resources
+    ]
+
+
+def _is_safe(url: str) -> bool:
+    return normalise_resource(url) == url and (url.startswith("https://") or is_loopback_url(url))
+
+
+async def check_redis(_settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """Redis loses nothing, and this user reaches nothing that is the resource service's."""
+    try:
+        found: Mapping[Any, Any] = await redis.config_get(*_STRICT)
+        weak = [f"{name} is {found.get(name)}" for name, wanted in _STRICT.items() if found.get(name) != wanted]
+    except NoPermissionError:
+        weak = ["its settings cannot be read"]
+    strict = "set appendonly yes, appendfsync always, maxmemory-policy noeviction; allow +config|get"
+    return [
+        Finding(f"redis: {'; '.join(weak) or 'keeps what it is given'}", ok=not weak, hint=strict),
+        Finding("redis: the other service's keys are out of reach", ok=await _is_confined(redis), hint=_ACL_HINT),
+    ]
+
+
+_ACL_HINT = "use the ACL file that `security-common setup` writes, and its user `auth`"
+
+
+async def _is_confined(redis: Redis) -> bool:
+    try:
+        await redis.get("mcp:doctor")
+    except NoPermissionError:
+        return True
+    return False
+
+
+async def check_keys(settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """One key signs, the next is published, and both can be opened with this KEK."""
+    records = (await KeyStore(redis).read()).records
+    sealer = Sealer.load(settings.signing_key_kek_file)
+    for record in records:
+        if record.sealed_private_key is not None:
+            sealer.open(record.sealed_private_key, key_id=record.key_id)
+    states = [record.state for record in records]
+    good = states.count(KeyState.ACTIVE) == states.count(KeyState.NEXT) == 1
+    hint = "start the service once; it makes its keys"
+    return [Finding(f"keys: {', '.join(states) or 'none'}", ok=good, hint=hint)]
+
+
+async def check_clock(_settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """Tokens carry this clock's time to machines that go by their own."""
+    seconds, microseconds = await redis.time()
+    apart = abs(time.time() - (seconds + microseconds / 1e6))
+    hint = "synchronise the clocks of both machines (NTP)"
+    return [Finding(f"clock: {apart:.1f} s from that of Redis", ok=apart < _CLOCK_TOLERANCE_SECONDS, hint=hint)]
+
+
+async def check_issuer(settings: AuthSettings, _redis: Redis) -> list[Finding]:
+    """The metadata is served at the public address, names this issuer and satisfies RFC 8414."""
+    address = f"{settings.issuer}/.well-known/oauth-authorization-server"
+    hint = "is the service running, and does AUTH_ISSUER lead to it from here?"
+    try:
+        async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS) as http:
+            metadata = (await http.get(address)).json()
+            keys = await http.get(metadata["jwks_uri"])
+        if not is_loopback_url(settings.issuer):
+            AuthorizationServerMetadata(metadata).validate()
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError) as failure:
+        return [Finding(f"issuer: {address}: {type(failure).__name__}", ok=False, hint=hint)]
+    named = metadata.get("issuer") == settings.issuer
+    return [
+        Finding(
+            f"issuer: the metadata names {metadata.get('issuer')}", ok=named, hint="set AUTH_ISSUER to that address"
+        ),
+        Finding("issuer: its keys can be read", ok=keys.is_success, hint=hint),
+    ]
+
+
+CHECKS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[Finding]]], ...] = (
+    check_declaration,
+    check_redis,
+    check_keys,
+    check_clock,
+    check_issuer,
+)

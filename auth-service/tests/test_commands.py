@@ -1,0 +1,110 @@
+"""The commands of an operator, run as processes against a Redis and a running service."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running_auth import Service, StartService
+
+from auth_service.cli import app
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def own_service(start_service: StartService, own_redis: Any) -> Service:
+    return start_service(redis_url=own_redis[0])
+
+
+@pytest.fixture
+def run(own_service: Service, secret_files: dict[str, Path]) -> Run:
+    """Runs `auth-service` with the settings of the service."""
+    environment = {
+        **os.environ,
+        "AUTH_DEMO": "true",
+        "AUTH_ISSUER": own_service.issuer,
+        "AUTH_REDIS_URL": own_service.settings.redis_url,
+        **{f"AUTH_{name.upper()}": str(path) for name, path in secret_files.items()},
+    }
+
+    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("auth-service")), *arguments]
+        given = {**environment, **changes}
+        return subprocess.run(command, env=given, capture_output=True, text=True, timeout=30, check=False)
+
+    return run
+
+
+def test_a_client_is_made_listed_used_and_deleted(own_service: Service, run: Run) -> None:
+    (made,) = json.loads(run("client", "create", "batch", "--json").stdout)
+    listed = json.loads(run("client", "list", "--json").stdout)
+    assert {client["client_id"]: client["origin"] for client in listed} == {
+        "mcp-client": "declared",
+        "batch": "operator",
+    }
+    form = {"grant_type": "client_credentials"}
+    answer = own_service.http.post("/oauth2/token", data=form, auth=("batch", made["client_secret"]))
+    assert answer.status_code == 200
+    assert run("client", "create", "batch").stderr.startswith("error: the client batch is there already")
+    assert run("client", "delete", "batch").returncode == 0
+    missing = run("client", "delete", "batch")
+    assert missing.returncode == 1
+    assert "hint: " in missing.stderr
+
+
+@pytest.mark.parametrize("client_id", ["u_1", "https://a.example/c", "a b"])
+def test_an_id_that_could_be_somebody_elses_is_refused(run: Run, client_id: str) -> None:
+    assert run("client", "create", client_id).returncode == 1
+
+
+def test_a_token_is_printed(run: Run) -> None:
+    assert run("token").stdout.count(".") == 2
+    refused = run("token", "--scope", "nothing")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: invalid_scope")
+
+
+def test_the_doctor_finds_a_well_service_well_but_for_its_redis(own_service: Service, run: Run) -> None:
+    """The tests' Redis keeps nothing and has no users, which is just what the doctor has to say."""
+    deadline = time.monotonic() + 10
+    while len(own_service.http.get("/.well-known/jwks.json").json()["keys"]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    examined = run("doctor", "--json")
+    findings = json.loads(examined.stdout)
+    wrong = [finding for finding in findings if not finding["ok"]]
+    assert examined.returncode == 1
+    assert [finding["what"].partition(":")[0] for finding in wrong] == ["redis", "redis"]
+    assert all(finding["hint"] for finding in wrong)
+    assert {finding["what"].partition(":")[0] for finding in findings} == {
+        *("declaration", "resource", "redis", "keys", "clock", "issuer")
+    }
+
+
+def test_the_doctor_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "auth.yaml").write_text("resources: [{url: 'http://mcp.example/mcp', scopes: {a: {ko: a, en: a}}}]")
+    examined = run(
+        "doctor", AUTH_CONFIG=str(tmp_path / "auth.yaml"), AUTH_DEMO="false", AUTH_ISSUER="http://localhost:1"
+    )
+    for complaint in ("FAIL declaration: the running service applied", "FAIL resource: http://mcp", "FAIL issuer: "):
+        assert complaint in examined.stdout
+    assert examined.stdout.count("hint: ") >= 3
+
+
+def test_a_wrong_setting_is_one_error_and_one_hint(run: Run) -> None:
+    refused = run("doctor", AUTH_ISSUER="http://auth.example")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: AUTH_ISSUER: ")
+    assert "Traceback" not in refused.stderr
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["serve"], ["client", "create"], ["key", "revoke"], ["token"], ["doctor"]):
+        app([*command, "--help"])
+        assert f"auth-service {' '.join(command)}" in capsys.readouterr().out
