@@ -57,6 +57,7 @@ async def main(seconds: float) -> None:
                 await journal.start()
                 await throughput(journal, redis, server, seconds)
                 await latency(journal, seconds)
+                bare_sync(Path(folder) / "bare")
                 await journal.stop()
 
 
@@ -105,6 +106,18 @@ async def latency(journal: Journal, seconds: float) -> None:
     print(f"  median without an event       {statistics.median(without) * 1e3:10.3f} ms")
     print(f"  median with a durable event   {statistics.median(with_event) * 1e3:10.3f} ms (p99 {p99 * 1e3:.3f} ms)")
     print(f"  added                         {added * 1e3:10.3f} ms")
+
+
+def bare_sync(path: Path) -> None:
+    """What the disk alone takes for a batch of 16 lines: no journal can add less."""
+    times: list[float] = []
+    with path.open("ab", buffering=0) as file:
+        for _ in range(300):
+            file.write(b"x" * 700 * CONCURRENT)
+            started = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - started)
+    print(f"  of which the disk's own sync  {statistics.median(times) * 1e3:10.3f} ms")
 
 
 async def timed(request: Callable[[], Awaitable[None]], seconds: float) -> list[float]:

@@ -3,7 +3,7 @@
     journal file ──lines behind the cursor──▶ ship.lua ──▶ stream audit:events
                  ◀────────cursor────────────           └─▶ hash audit:cursors {journal id: last seq in the stream}
 
-The stream is a projection. Only Redis knows how far it is, and the shipper asks before every batch: a lost answer, a
+The stream is a projection. Only Redis knows how far it is, and every batch is answered with it: a lost answer, a
 restored backup, a promoted replica and FLUSHALL all show as a cursor that went back, and the journal feeds again.
 """
 
@@ -35,22 +35,27 @@ class Shipper:
 
     def __init__(self, redis: Redis, directory: Path, journal_id: str, through: Callable[[], int]) -> None:
         self.cursor = 0
+        self._unasked = True
         self._feed = JournalFeed(directory, journal_id)
         self.through = through
         self._ship = redis.register_script(_SHIP)
 
     async def ship(self) -> int:
-        """Asks for the cursor, ships everything behind it, and returns the cursor then.
+        """Ships everything behind the cursor and returns the cursor then; with nothing to ship, it asks for it.
 
         Raises redis.RedisError or OSError; calling it again later is always right.
         """
-        self.cursor = await self._send(1, [])
-        while self.cursor < (through := self.through()):
-            first_seq, lines = self._feed.lines_after(self.cursor, through=through, limit=BATCH_LINES)
-            if not lines:
-                break
+        if self._unasked:
+            self.cursor = await self._send(1, [])
+            self._unasked = False
+        while True:
+            through, before = self.through(), self.cursor
+            first_seq, lines = 1, list[bytes]()
+            if before < through:
+                first_seq, lines = self._feed.lines_after(before, through=through, limit=BATCH_LINES)
             self.cursor = await self._send(first_seq, lines)
-        return self.cursor
+            if self.cursor >= through or (not lines and self.cursor == before):
+                return self.cursor
 
     def close(self) -> None:
         self._feed.close()
