@@ -115,6 +115,7 @@ def test_nothing_in_it_runs_and_nothing_may_embed_it(page):
     assert "frame-ancestors 'none'" in policy
     assert "script-src" not in policy
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "same-origin"  # no-referrer would make its own forms come from `null`
 
 
 def test_filters_narrow_and_links_keep_them(page, world):

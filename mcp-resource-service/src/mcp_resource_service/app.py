@@ -162,7 +162,9 @@ def _audit_page_routes(core: Core) -> list[Route]:
         return []
     cookie_key = settings.cookie_key_file.read_bytes().strip()
     page = AuditPage(
-        sign_in=SignIn(settings, settings.audit_page_private_key_file, http=core.http, verifier=core.verifier),
+        sign_in=SignIn(
+            settings, settings.audit_page_private_key_file, http=core.http, verifier=core.verifier, clock=time.time
+        ),
         sessions=Sessions(core.redis, cookie_key, secure=settings.origin.startswith("https:")),
         redis=core.redis,
         journal=core.journal,

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
 
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.requests import Request
@@ -31,6 +32,8 @@ SIGN_IN_SECONDS = 600
 PAGE_EVENTS = 50
 CHARTED_EVENTS = 20_000
 STATUS_OF = {"temporarily_unavailable": 503, "issuer_unreachable": 503, "issuer_mismatch": 503, "not_found": 404}
+
+log = structlog.get_logger("mcp_resource_service")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -207,6 +210,7 @@ class AuditPage:
                 problem: SecurityError = StoreUnavailable("the trail does not answer", hint="try again in a moment")
                 problem.__cause__ = failure
             except SecurityError as failure:
+                log.info("audit_page_refused", problem=failure.description, cause=type(failure.__cause__).__name__)
                 problem = failure
             else:
                 response.headers.update(SECURITY_HEADERS)

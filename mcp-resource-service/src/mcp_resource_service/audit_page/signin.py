@@ -1,7 +1,7 @@
 """Signing in through the issuer, as any other OAuth client would (RFC 6749 section 4.1, RFC 7636, 7523, 9207)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +23,8 @@ from security_common.tokens import TokenVerifier
 __all__ = ["Auditor", "NoAuditor", "SignIn", "SignInFailed"]
 
 CLIENT_ID = "audit-page"
+# Authlib's own hour is more than a careful issuer accepts.
+ASSERTION_SECONDS = 60
 
 
 class SignInFailed(SecurityError):
@@ -50,12 +52,19 @@ class SignIn:
     """The audit page as an OAuth client."""
 
     def __init__(
-        self, settings: ResourceSettings, key_file: Path, *, http: httpx2.AsyncClient, verifier: TokenVerifier
+        self,
+        settings: ResourceSettings,
+        key_file: Path,
+        *,
+        http: httpx2.AsyncClient,
+        verifier: TokenVerifier,
+        clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._key = jwk.import_key(json.loads(key_file.read_text(encoding="utf-8")))
         self._http = http
         self._verifier = verifier
+        self._clock = clock
         self._redirect_uri = f"{settings.origin}/audit/callback"
 
     async def begin(self, request: Request, *, language: str) -> tuple[Response, Mapping[str, Any]]:
@@ -96,7 +105,12 @@ class SignIn:
         endpoints = await read_endpoints(self._http, own_issuer(self._settings))
         algorithm = "ES256" if self._key.key_type == "EC" else "RS256"
         # The assertion names the issuer as its audience, as both MCP SDKs do (draft-ietf-oauth-rfc7523bis).
-        assertion = PrivateKeyJWT(self._settings.issuer, headers={"kid": self._key.thumbprint()}, alg=algorithm)
+        assertion = PrivateKeyJWT(
+            self._settings.issuer,
+            claims={"exp": int(self._clock()) + ASSERTION_SECONDS},
+            headers={"kid": self._key.thumbprint()},
+            alg=algorithm,
+        )
         registry: Any = OAuth()
         return registry.register(
             "issuer",

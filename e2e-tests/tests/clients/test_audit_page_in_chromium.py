@@ -1,0 +1,92 @@
+"""The audit page as an auditor sees it: signed in through auth-service, in Chromium, in both languages.
+
+`SCREENSHOTS=docs/screenshots` writes the pictures of the documentation.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from local_stack.every_tool import every_call
+from local_stack.story import World
+
+pytestmark = pytest.mark.clients
+
+TITLES = {"ko": "감사 기록", "en": "Audit trail"}
+SIGNED_OUT = {"ko": "로그아웃되었습니다.", "en": "You are signed out."}
+
+
+@pytest.fixture(scope="module")
+def busy_world(world: World) -> World:
+    """Somebody has worked, and was refused something."""
+    stored = world.call("store_sensitive_data", {"data": "홍길동님 hong@example.com"})
+    for tool, arguments in every_call(stored["record_id"]):
+        world.call(tool, arguments, scope="mcp.access mcp.decrypt")
+    for _ in range(3):
+        world.call("get_user_info", {"person_id": "p_hong"})
+        refused = {"name": "high_security_operation", "arguments": {"operation_data": "call 010-1234-5678"}}
+        world.post_mcp(world.token, "2026-07-28", "tools/call", refused)
+        world.get("/hello", "not-a-token")
+    return world
+
+
+@pytest.fixture(scope="module")
+def browser(busy_world: World) -> Iterator[Browser]:
+    # After the calls: Playwright brings an event loop, beside which no other can run.
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def sign_in(page: Page, world: World, language: str) -> None:
+    """From the audit page to auth-service and back, as a person would."""
+    page.goto(f"{world.mcp_url}/audit?language={language}")
+    expect(page).to_have_url(re.compile(re.escape(world.auth_url)))
+    page.locator("input[type=password]").fill("demo")
+    page.locator("input[type=text], input:not([type])").first.fill("demo")
+    page.locator("button[type=submit], button").first.click()
+    if world.auth_url in page.url:
+        page.locator("button").first.click()
+    expect(page).to_have_url(re.compile(re.escape(f"{world.mcp_url}/audit")))
+
+
+@pytest.mark.parametrize(("language", "scheme"), [("ko", "light"), ("en", "dark")])
+def test_an_auditor_signs_in_looks_filters_and_looks_closer(
+    browser: Browser, busy_world: World, language: str, scheme: str
+) -> None:
+    context = browser.new_context(locale=f"{language}-KR", color_scheme=scheme, viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    sign_in(page, busy_world, language)
+    page.goto(f"{busy_world.mcp_url}/audit?language={language}&period=1h")
+    expect(page.get_by_role("heading", level=1)).to_have_text(TITLES[language])
+    expect(page.locator("figure svg[role=img]")).to_have_count(4)
+    picture(page, f"audit-page-{language}")
+
+    page.get_by_role("link", name="get_user_info").first.click()
+    expect(page.locator("tbody").first).not_to_contain_text("store_sensitive_data")
+    page.locator("tbody a[href^='/audit/events/']").first.click()
+    expect(page.locator("dl")).to_contain_text("get_user_info")
+    picture(page, f"audit-event-{language}")
+    page.go_back()
+
+    page.locator("input[name=reason]").fill("monthly review")
+    with page.expect_download() as download:
+        page.locator("button[value=csv]").click()
+    assert download.value.path().read_text(encoding="utf-8-sig").startswith("timestamp,")
+
+    page.locator("nav form button").click()
+    expect(page.locator("main")).to_contain_text(SIGNED_OUT[language])
+    assert complaints == []
+    context.close()
+
+
+def picture(page: Page, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
