@@ -79,4 +79,5 @@ async def test_the_report_counts_what_happened(trail):
     assert report.since is not None
     assert report.since <= datetime.now(UTC)
     assert "| email | 2 |" in report.as_markdown()
+    assert "| 1 | 11 | 11 |" in report.as_markdown()
     assert report.as_data()["by_tool"] == {"get_user_info": 10}

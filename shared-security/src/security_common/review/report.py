@@ -96,7 +96,12 @@ class SecurityReport:
                 if counts
             ),
         ]
-        return "\n".join(parts)
+        return "\n".join([*parts, self._chain()])
+
+    def _chain(self) -> str:
+        """How far each journal goes in this period. Whether its chain holds is what `audit verify` tells."""
+        rows = [(name, first, last, last - first + 1) for name, (first, last) in sorted(self.journals.items())]
+        return f"## Journals\n\n{table(('journal', 'first seq', 'last seq', 'lines between'), rows)}"
 
 
 async def security_report(events: AsyncIterator[RecordedEvent]) -> SecurityReport:
