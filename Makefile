@@ -45,6 +45,12 @@ test-clients: $(VENV)/.clients ## real clients: Chromium, the TypeScript SDK, th
 docs: $(VENV)/.dev ## write docs/configuration.md from the settings
 	$(BIN)/python -m local_stack.configuration_page docs/configuration.md
 
+pii-report: $(VENV)/.dev ## precision and recall of the PII rules by kind, into docs/pii-report.md
+	$(BIN)/python benchmarks/pii_report.py docs/pii-report.md
+
+pii-rivals: requirements/benchmark.lock ## install the engines that pii-report compares with
+	$(PYTHON) -m venv .venv-benchmark && .venv-benchmark/bin/pip install -q --require-hashes -r requirements/benchmark.lock
+
 lock: ## renew requirements/*.lock (needs uv)
 	sh requirements/lock.sh --upgrade
 
@@ -61,4 +67,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock e2e-tests/clients/packa
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token reset check test test-compose test-deep test-clients docs lock
+.PHONY: help run demo token reset check test test-compose test-deep test-clients docs pii-report pii-rivals lock

@@ -22,3 +22,4 @@ compile auth-service auth-service/pyproject.toml --constraint requirements/dev.l
 compile mcp-resource-service mcp-resource-service/pyproject.toml --constraint requirements/dev.lock
 compile build --group pyproject.toml:build --constraint requirements/dev.lock
 compile clients requirements/clients.in --constraint requirements/dev.lock
+compile benchmark requirements/benchmark.in
