@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from local_stack.ports import free_ports
-from local_stack.stack import MCP, REDIS
+from local_stack.stack import AUTH, MCP, REDIS
 from local_stack.story import World
 
 
@@ -194,3 +194,14 @@ def test_closing_the_stream_cancels_long_work_and_is_on_record(own_stack):
             eventually(lambda: '"reason":"cancelled"' in journal.read_text())
         finally:
             os.kill(redis_pid, signal.SIGCONT)
+
+
+def test_an_issuer_that_dies_fails_no_call_that_carries_a_valid_token(own_stack):
+    with httpx2.Client(timeout=20) as http:
+        world = World(own_stack.auth_url, own_stack.mcp_url, http)
+        status = {"name": "get_server_status", "arguments": {}}
+        answered = [world.post_mcp(world.token, "2026-07-28", "tools/call", status)]
+        own_stack.kill(AUTH)
+        answered += [world.post_mcp(world.token, "2026-07-28", "tools/call", status) for _ in range(20)]
+        assert {answer.status_code for answer in answered} == {200}
+        assert world.get("/readyz").status_code == 200
