@@ -1,0 +1,104 @@
+"""Two processes behave as one, and one that dies takes nothing with it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from running_auth import free_port
+from signing_in import CALLBACK, Person, Request, redeem, refresh
+
+DECLARATION = f"""
+clients:
+  - client_id: app
+    grant_types: [authorization_code, refresh_token]
+    redirect_uris: ["{CALLBACK}"]
+    scopes: [offline_access, mcp.access]
+"""
+
+
+class Replica:
+    """One `auth-service serve`, as an operator runs it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        command = [str(Path(sys.executable).with_name("auth-service")), "serve"]
+        self.process = subprocess.Popen(command, env={**environment, "AUTH_PORT": str(self.port)})
+        self.http = httpx2.Client(base_url=self.address, timeout=20)
+
+    def wait(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if self.http.get("/readyz").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                assert self.process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def replicas(own_redis: Any, secret_files: dict[str, Path], tmp_path: Path) -> Iterator[list[Replica]]:
+    (tmp_path / "auth.yaml").write_text(DECLARATION)
+    environment = {
+        **os.environ,
+        "AUTH_DEMO": "true",
+        "AUTH_ISSUER": "http://localhost:8081",
+        "AUTH_CONFIG": str(tmp_path / "auth.yaml"),
+        "AUTH_REDIS_URL": own_redis[0],
+        "AUTH_LOG_LEVEL": "error",
+        "SECURITY_AUDIT_DIR": str(tmp_path / "audit"),
+        **{f"AUTH_{name.upper()}": str(path) for name, path in secret_files.items()},
+    }
+    started = [Replica(environment) for _ in range(2)]
+    for replica in started:
+        replica.wait()
+    yield started
+    for replica in started:
+        if replica.process.poll() is None:
+            replica.end(signal.SIGTERM)
+        replica.http.close()
+
+
+def test_one_replica_dies_in_mid_flow_and_the_other_goes_on(replicas: list[Replica], tmp_path: Path) -> None:
+    """A code of the one that is killed is redeemed at the other: twelve times at once, and once with success."""
+    first, second = replicas
+    request = Request("app", {"scope": "mcp.access offline_access"})
+    person = Person(first.address)
+    code = person.grant(request)["code"]
+    person.http.close()
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: redeem(second.http, request, code), range(12)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 11
+    assert {answer.json().get("error") for answer in answers} == {None, "invalid_grant"}
+    second.end(signal.SIGTERM)
+    lines = [line for log in (tmp_path / "audit").rglob("security_audit.log") for line in log.read_text().splitlines()]
+    issued = [event for event in map(json.loads, lines) if event["event_type"] == "token_issued"]
+    assert len(issued) == 1
+
+
+def test_a_refresh_token_of_one_is_good_at_the_other(replicas: list[Replica]) -> None:
+    first, second = replicas
+    request = Request("app", {"scope": "mcp.access offline_access"})
+    person = Person(first.address)
+    tokens = redeem(second.http, request, person.grant(request)["code"]).json()
+    person.http.close()
+    renewed = refresh(first.http, "app", tokens["refresh_token"])
+    assert renewed.status_code == 200, renewed.text
+    keys = [replica.http.get("/.well-known/jwks.json").json() for replica in replicas]
+    assert keys[0] == keys[1]
