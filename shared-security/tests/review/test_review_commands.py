@@ -1,0 +1,68 @@
+"""The audit commands that read the stream, run as a person runs them."""
+
+import asyncio
+import json
+from datetime import datetime
+
+import pytest
+
+from security_common.cli import app
+from security_common.journal import AuditEvent, Outcome
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def run(redis, redis_server, open_one, capsys):
+    """Runs a command over a trail of three calls and returns what it printed. It has an event loop, hence a thread."""
+    journal = await open_one(ships=True)
+    for number in range(3):
+        await journal.record(
+            AuditEvent(
+                event_type="tool_call",
+                action_taken="executed",
+                outcome=Outcome.SUCCESS,
+                user_id=f"u_{number}",
+                tool_name="\x1b[31mred",
+                contains_pii=True,
+                source_address="192.0.2.1",
+                task="view",
+            )
+        )
+    await journal.stop()
+
+    async def run_command(*arguments: str) -> str:
+        words = ["audit", *arguments, "--redis", redis_server.url]
+        await asyncio.to_thread(app, words, result_action="return_value")
+        return capsys.readouterr().out
+
+    return run_command
+
+
+async def test_tail_shows_the_newest_last(run):
+    lines = (await run("tail", "2")).splitlines()
+    assert [line.split()[4] for line in lines] == ["u_1", "u_2"]
+    assert "\x1b" not in "".join(lines)
+
+
+async def test_search_filters(run):
+    (line,) = (await run("search", "--user", "u_1", "--json")).splitlines()
+    assert (json.loads(line)["user_id"], json.loads(line)["seq"]) == ("u_1", 3)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "cloudevents", "ocsf"])
+async def test_export_writes_every_event(run, tmp_path, form):
+    path = tmp_path / "events"
+    await run("export", str(path), "--format", form)
+    assert len(path.read_text().splitlines()) == (5 if form == "csv" else 4)
+
+
+async def test_report_counts(run):
+    assert json.loads(await run("report", "--json"))["events"] == 4
+    assert "# Security report" in await run("report")
+
+
+async def test_the_monthly_review_counts(run):
+    month = f"{datetime.now().astimezone():%Y-%m}"
+    assert "접속기록 점검표" in await run("report", "--month", month, "--utc-offset-hours", "0")
+    assert json.loads(await run("report", "--month", month, "--json", "--utc-offset-hours", "0"))["accesses"] == 3
