@@ -4,7 +4,6 @@ import json as json_text
 from dataclasses import asdict
 
 from auth_service.cli.connection import Json, run
-from auth_service.cli.examination import examine
 
 __all__ = ["doctor"]
 
@@ -14,6 +13,8 @@ def doctor(*, json: Json = False) -> None:
 
     For example: auth-service doctor --json
     """
+    from auth_service.cli.examination import examine  # noqa: PLC0415 - `serve` need not hold what only this command uses
+
     findings = run(examine)
     if json:
         print(json_text.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
