@@ -18,13 +18,13 @@ _ENGINES = ("ko-pii", "presidio")
 _LIMITS = """
 ## What this does not prove
 
-- The templates and the makers of values are our own. An engine tuned by the people who wrote the corpus looks better on
-  it than on texts of others; the figures guard against regressions and show kinds that are not covered at all.
-- `tuned` templates shaped the rules; `held_out` ones were written after them by the same people.
+- The templates and the makers of values are our own. An engine tuned by those who wrote the corpus looks better on it
+  than on texts of others; the figures guard against regressions and show kinds that are not covered at all.
+- `tuned` templates shaped the rules; `held_out` ones are by the same people, and nothing was tuned on them.
 - Names and addresses are found by rules. Rare given names, single given names, foreign names without a label and
   addresses in free prose are missed, and no figure here says how often that happens in your texts.
-- Another engine's row covers only the kinds it has; a dash means that it has none. Presidio runs its pattern recognisers
-  (Korean ones on, UrlRecognizer off) without a language model, so that it finds no names.
+- Another engine's row covers only the kinds it has; a dash means that it has none. Presidio runs its pattern
+  recognisers (Korean ones on, UrlRecognizer off) without a language model, so that it finds no names.
 """
 
 
@@ -58,12 +58,9 @@ def _table(samples: Sequence[Sample]) -> str:
         lines.append(f"| {title} | " + " | ".join(_cells(results[name], kinds) for name in columns) + " |")
     ours = results["ours"]
     assert ours is not None
-    lines += [
-        "",
-        f"Ours: characters leaked {ours.leak(STRUCT):.3f} (STRUCT) and {ours.leak(CONTEXT):.3f} (CONTEXT), "
-        f"other characters masked {ours.other_masked / max(1, ours.other_chars):.4f}, "
-        f"clean texts hit {ours.clean_hit} of {ours.clean_texts}.",
-    ]
+    leaks = f"{ours.leak(STRUCT):.3f} (STRUCT) and {ours.leak(CONTEXT):.3f} (CONTEXT)"
+    masked = f"other characters masked {ours.other_masked / max(1, ours.other_chars):.4f}"
+    lines += ["", f"Ours: characters leaked {leaks}, {masked}, clean texts hit {ours.clean_hit} of {ours.clean_texts}."]
     return "\n".join(lines)
 
 
