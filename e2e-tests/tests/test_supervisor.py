@@ -96,7 +96,9 @@ def test_a_signal_stops_everything_in_time(tmp_path: Path, asked: signal.Signals
 def test_a_server_that_ends_ends_the_rest_and_is_named(tmp_path: Path) -> None:
     ports = StackPorts.ephemeral()
     with running(tmp_path, ports) as (supervisor, _card):
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        )
         processes = [line.split(None, 2) for line in listed.stdout.splitlines()]
         [victim] = [pid for pid, parent, command in processes if parent == str(supervisor.pid) and "auth-s" in command]
         os.kill(int(victim), signal.SIGKILL)
