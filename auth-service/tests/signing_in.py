@@ -13,6 +13,24 @@ import httpx2
 CALLBACK = "http://127.0.0.1:7777/callback"
 RESOURCE = "http://localhost:8082/mcp"
 
+DECLARATION = f"""
+clients:
+  - client_id: app
+    name: Example application
+    grant_types: [authorization_code, refresh_token]
+    redirect_uris: [{CALLBACK}, "https://app.example/callback?tenant=1", "http://localhost/callback"]
+    post_logout_redirect_uris: [https://app.example/bye]
+    scopes: [openid, profile, email, offline_access, mcp.access, mcp.decrypt, mcp.audit]
+  - client_id: other
+    grant_types: [authorization_code, refresh_token]
+    redirect_uris: [{CALLBACK}]
+    scopes: [mcp.access]
+  - client_id: without-codes
+    grant_types: [refresh_token]
+    redirect_uris: [{CALLBACK}]
+    scopes: [mcp.access]
+"""
+
 
 class Page(HTMLParser):
     """What a test looks at in a page: fields of its form and its text."""

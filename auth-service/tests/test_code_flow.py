@@ -1,41 +1,8 @@
 """From a client's link to tokens: what a person sees, what the client gets."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import jwt
-import pytest
-from running_auth import Service, StartService
-from signing_in import CALLBACK, RESOURCE, Page, Person, Request, redeem, refresh, sent_to_client
-
-DECLARATION = f"""
-clients:
-  - client_id: app
-    name: Example application
-    grant_types: [authorization_code, refresh_token]
-    redirect_uris: [{CALLBACK}, "https://app.example/callback?tenant=1"]
-    post_logout_redirect_uris: [https://app.example/bye]
-    scopes: [openid, profile, email, offline_access, mcp.access, mcp.decrypt, mcp.audit]
-  - client_id: other
-    grant_types: [authorization_code, refresh_token]
-    redirect_uris: [{CALLBACK}]
-    scopes: [mcp.access]
-"""
-
-
-@pytest.fixture(scope="module")
-def people(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    """A service with two public clients that people sign in to."""
-    config: Path = tmp_path_factory.mktemp("declaration") / "auth.yaml"
-    config.write_text(DECLARATION)
-    return start_service(config=config, trusted_proxies="127.0.0.1")
-
-
-@pytest.fixture
-def person(people: Service) -> Iterator[Person]:
-    person = Person(f"http://127.0.0.1:{people.settings.port}")
-    yield person
-    person.http.close()
+from running_auth import Service
+from signing_in import RESOURCE, Page, Person, Request, redeem, refresh, sent_to_client
 
 
 def test_a_person_signs_in_allows_and_the_client_gets_tokens(people: Service, person: Person) -> None:

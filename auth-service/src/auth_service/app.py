@@ -201,7 +201,7 @@ def _make_people(core: Core) -> People:
             passwords=PasswordKeeper(),
             built_in=(DEMO_ACCOUNT,) if settings.demo else (),
         ),
-        consents=Consents(core.redis, clock=core.clock),
+        consents=Consents(core.redis),
         codes=Codes(
             core.redis,
             random_bytes=core.random_bytes,

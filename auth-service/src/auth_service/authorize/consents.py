@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from auth_service.vocabulary import Clock
-
 __all__ = ["Consent", "Consents"]
 
 _PREFIX = "auth:consent:"
@@ -29,19 +27,18 @@ class Consent:
 class Consents:
     """Raises `redis.exceptions.RedisError` when Redis is away."""
 
-    def __init__(self, redis: Redis, *, clock: Clock) -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._clock = clock
 
     async def scopes(self, subject: str, client_id: str, resource: str) -> frozenset[str]:
         """What this person allows this client at this resource; empty when nothing, or nothing any more."""
         document = await self._redis.hget(_PREFIX + subject, _field(client_id, resource))
         return frozenset(json.loads(document)["scopes"]) if document else frozenset()
 
-    async def give(self, subject: str, client_id: str, resource: str, scopes: Iterable[str]) -> None:
+    async def give(self, subject: str, client_id: str, resource: str, scopes: Iterable[str], *, now: float) -> None:
         """Allows these scopes too. Two consents at the same moment could lose one: it is asked for again then."""
         allowed = await self.scopes(subject, client_id, resource) | frozenset(scopes)
-        document = json.dumps({"scopes": sorted(allowed), "granted_at_seconds": self._clock()})
+        document = json.dumps({"scopes": sorted(allowed), "granted_at_seconds": now})
         await self._redis.hset(_PREFIX + subject, _field(client_id, resource), document)
 
     async def all(self, subject: str) -> list[Consent]:

@@ -95,7 +95,7 @@ class Flow:
         """The person allowed these scopes: remembered, and answered once."""
         request = visit.request
         await self._finish(visit)
-        await self.consents.give(session.subject, request.client_id, request.resource, scopes)
+        await self.consents.give(session.subject, request.client_id, request.resource, scopes, now=self.clock())
         await self.directory.mark_used(visit.client)
         await self.record(
             http,

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from auth_service.cli.clients import clients
+from auth_service.cli.consents import consents
 from auth_service.cli.doctor import doctor
 from auth_service.cli.keys import keys
 from auth_service.cli.serve import serve
 from auth_service.cli.token import token
+from auth_service.cli.users import users
 from security_common.errors import SecurityError
 
 __all__ = ["main"]
@@ -26,6 +28,8 @@ app = App(
 )
 app.command(serve)
 app.command(clients)
+app.command(users)
+app.command(consents)
 app.command(keys)
 app.command(token)
 app.command(doctor)
@@ -34,7 +38,7 @@ app.command(doctor)
 def main() -> None:
     """Runs the command line; exits 1 with `error:` and `hint:` on stderr when something is wrong."""
     try:
-        app()
+        app(sys.argv[1:])
     except SecurityError as error:
         _fail(error.description, error.hint)
     except ValidationError as error:

@@ -1,0 +1,61 @@
+"""`auth-service consent ...`: what people allowed clients."""
+
+from datetime import UTC, datetime
+
+from cyclopts import App
+from redis.asyncio import Redis
+
+from auth_service.authorize.consents import Consent, Consents
+from auth_service.cli.connection import Json, print_rows, run
+from auth_service.cli.users import find_account
+from auth_service.settings import AuthSettings
+from auth_service.vocabulary import format_scope
+from security_common.errors import SecurityError
+
+__all__ = ["consents"]
+
+consents = App(name="consent", help="What people allowed clients: list, revoke.", result_action="return_value")
+
+
+class ConsentNotFound(SecurityError):
+    """There is nothing to revoke."""
+
+    error = "consent_not_found"
+
+
+@consents.command(name="list")
+def list_consents(username: str, *, json: Json = False) -> None:
+    """What this person allowed.
+
+    For example: auth-service consent list hong
+    """
+
+    async def work(settings: AuthSettings, redis: Redis) -> list[Consent]:
+        account = await find_account(settings, redis, username)
+        return await Consents(redis).all(account.subject)
+
+    rows = [
+        {
+            "client_id": consent.client_id,
+            "resource": consent.resource,
+            "scopes": format_scope(consent.scopes),
+            "since": datetime.fromtimestamp(consent.granted_at_seconds, UTC).isoformat(timespec="seconds"),
+        }
+        for consent in run(work)
+    ]
+    print_rows(rows, as_json=json)
+
+
+@consents.command
+def revoke(username: str, client_id: str) -> None:
+    """Take back what this person allowed a client: its refresh tokens end, and it has to ask again.
+
+    For example: auth-service consent revoke hong https://claude.ai/oauth/claude-code-client-metadata
+    """
+
+    async def work(settings: AuthSettings, redis: Redis) -> int:
+        account = await find_account(settings, redis, username)
+        return await Consents(redis).revoke(account.subject, client_id)
+
+    if not run(work):
+        raise ConsentNotFound(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")

@@ -1,0 +1,123 @@
+"""Items 64 to 72: refresh tokens rotate, forgive a lost answer, and end together when one was copied."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+from running_auth import Service, StartService
+from signing_in import Person, Request, redeem, refresh
+
+from auth_service.accounts.local import DEMO_ACCOUNT
+
+SCOPE = "openid offline_access mcp.access mcp.decrypt"
+
+
+@pytest.fixture
+def tokens(people: Service, person: Person) -> dict[str, Any]:
+    request = Request("app", {"scope": SCOPE})
+    return redeem(people.http, request, person.grant(request)["code"]).json()
+
+
+def forget_answers(redis_url: str) -> None:
+    """As thirty seconds would."""
+    with redis.Redis.from_url(redis_url) as stored:
+        for key in stored.scan_iter("auth:refresh-answer:*"):
+            stored.delete(key)
+
+
+def test_item_65_a_repeated_token_gets_the_same_answer(people: Service, tokens: dict[str, Any]) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: refresh(people.http, "app", tokens["refresh_token"]), range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["access_token"] for answer in answers}) == 1
+    assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+    assert refresh(people.http, "app", answers[0].json()["refresh_token"]).status_code == 200
+
+
+def test_item_65_the_kept_answer_is_encrypted(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+    answer = refresh(people.http, "app", tokens["refresh_token"]).json()
+    with redis.Redis.from_url(redis_url) as stored:
+        kept = [(stored.get(key), stored.ttl(key)) for key in stored.scan_iter("auth:refresh-answer:*")]
+        everything = b"".join(stored.dump(key) for key in stored.scan_iter("auth:*"))
+    assert all(0 < life <= 30 for _, life in kept)
+    for secret in (answer["access_token"], answer["refresh_token"], tokens["refresh_token"]):
+        assert secret.encode() not in everything
+
+
+def test_item_64_after_that_it_ends_the_family(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+    following = refresh(people.http, "app", tokens["refresh_token"]).json()
+    forget_answers(redis_url)
+    assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert refresh(people.http, "app", following["refresh_token"]).json()["error"] == "invalid_grant"
+    bearer = {"authorization": f"Bearer {following['access_token']}"}
+    assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
+
+
+def test_a_guess_ends_no_family(people: Service, tokens: dict[str, Any]) -> None:
+    family, generation, secret = tokens["refresh_token"].split(".")
+    for guess in (f"{family}.{generation}.{'A' * 43}", f"{family}.2.{secret}", f"{family}.{generation}."):
+        assert refresh(people.http, "app", guess).json()["error"] == "invalid_grant"
+    assert refresh(people.http, "app", tokens["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        pytest.param({"scope": "mcp.access profile"}, "invalid_scope", id="66 wider scope"),
+        pytest.param({"resource": "https://other.example/"}, "invalid_target", id="70 another resource"),
+    ],
+)
+def test_items_66_and_70_it_gives_no_more_than_was_granted(
+    people: Service, tokens: dict[str, Any], changes: dict[str, str], error: str
+) -> None:
+    answer = refresh(people.http, "app", tokens["refresh_token"], **changes)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+def test_item_66_a_narrower_scope_narrows_this_token_only(people: Service, tokens: dict[str, Any]) -> None:
+    narrow = refresh(people.http, "app", tokens["refresh_token"], scope="mcp.access").json()
+    assert narrow["scope"] == "mcp.access"
+    assert refresh(people.http, "app", narrow["refresh_token"]).json()["scope"] == SCOPE
+
+
+def test_item_67_another_client_ends_the_family(people: Service, tokens: dict[str, Any]) -> None:
+    assert refresh(people.http, "other", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_item_69_a_user_who_is_gone_gets_nothing(
+    people: Service, tokens: dict[str, Any], start_service: StartService
+) -> None:
+    """Without demo mode there is no demo user, in the same Redis."""
+    service = start_service(config=people.settings.config, issuer=people.issuer, demo=False)
+    assert refresh(service.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_a_consent_taken_back_ends_the_family(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as stored:
+        stored.delete(f"auth:consent:{DEMO_ACCOUNT.account.subject}")
+    assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_item_71_no_family_lives_longer_than_it_may(
+    people: Service, tokens: dict[str, Any], start_service: StartService
+) -> None:
+    later = people.settings.refresh_absolute_lifetime_seconds + 1
+    service = start_service(config=people.settings.config, issuer=people.issuer, clock_ahead_seconds=later)
+    assert refresh(service.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_an_idle_family_ends(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+    key = f"auth:family:{tokens['refresh_token'].partition('.')[0]}"
+    with redis.Redis.from_url(redis_url) as stored:
+        assert 0 < stored.ttl(key) <= people.settings.refresh_idle_lifetime_seconds
+
+
+def test_item_72_an_access_token_is_no_refresh_token(people: Service, tokens: dict[str, Any]) -> None:
+    assert refresh(people.http, "app", tokens["access_token"]).json()["error"] == "invalid_grant"
+
+
+def test_without_offline_access_an_openid_client_gets_none(people: Service, person: Person) -> None:
+    request = Request("app", {"scope": "openid mcp.access"})
+    assert "refresh_token" not in redeem(people.http, request, person.grant(request)["code"]).json()

@@ -1,0 +1,180 @@
+"""Items 102 to 115: forms, sessions, guesses, names that lie, and logout."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from running_auth import Service, StartService
+from signing_in import CALLBACK, Page, Person, Request, redeem, sent_to_client
+
+from auth_service.web.pages import form_target, stranger_name
+
+ASK = {"prompt": "consent"}  # what the demo user allowed in one test is remembered in the next
+
+
+@pytest.fixture
+def stranger(people: Service) -> Iterator[Person]:
+    stranger = Person(f"http://127.0.0.1:{people.settings.port}", source="10.8.0.1")
+    yield stranger
+    stranger.http.close()
+
+
+def test_item_102_a_form_without_its_key_changes_nothing(person: Person) -> None:
+    page = person.open(Request("app", ASK).path)
+    for key in ("", "0" * 64, "é"):
+        refused = person.submit(page, form_key=key, username="demo", password="demo", action="sign_in")
+        assert refused.status_code == 403
+    page = person.sign_in(page)
+    assert person.submit(page, form_key="0" * 64, action="allow").status_code == 403
+    assert "code" in sent_to_client(person.allow(page))
+
+
+def test_items_103_and_104_a_sign_in_gives_the_browser_a_new_id(person: Person) -> None:
+    page = person.open(Request("app").path)
+    before = person.http.cookies["auth_session"]
+    person.sign_in(page)
+    after = person.http.cookies["auth_session"]
+    assert before != after
+    person.http.cookies.clear()
+    person.http.cookies.set("auth_session", before)
+    assert sent_to_client(person.open(Request("app", {"prompt": "none"}).path))["error"] == "login_required"
+
+
+def test_items_105_and_114_pages_are_framed_by_nobody_and_cookies_are_strict(person: Person) -> None:
+    answer = person.http.get(Request("app").path)
+    cookie = answer.headers["set-cookie"]
+    assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", "Path=/"))
+    page = person.open(Request("app").path)
+    policy = page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "form-action 'self' http://127.0.0.1:7777;" in policy
+    assert "script" not in policy
+    assert "<script" not in page.text
+
+
+def test_item_114_on_https_the_cookie_belongs_to_this_host_alone(people: Service, start_service: StartService) -> None:
+    service = start_service(
+        config=people.settings.config, issuer="https://auth.example.com", resource="https://mcp.example.com", demo=False
+    )
+    cookie = service.http.get(Request("app").path).headers["set-cookie"]
+    assert cookie.startswith("__Host-auth_session=")
+    assert "; Secure" in cookie
+
+
+def test_item_106_what_is_granted_is_what_was_asked_for(people: Service, person: Person) -> None:
+    request = Request("app", ASK)
+    page = person.sign_in(person.open(request.path))
+    changed = person.submit(page, action="allow", scope="mcp.audit", redirect_uri="https://evil.example", resource="x")
+    assert changed.headers["location"].startswith(CALLBACK)
+    assert redeem(people.http, request, sent_to_client(changed)["code"]).json()["scope"] == "mcp.access"
+
+
+def test_item_107_a_decision_is_made_once(person: Person) -> None:
+    page = person.sign_in(person.open(Request("app", ASK).path))
+    assert "code" in sent_to_client(person.allow(page))
+    again = person.submit(page, action="allow")
+    assert (again.status_code, "no longer valid" in again.text) == (400, True)
+
+
+def test_item_108_another_browser_gets_nothing_of_it(person: Person, stranger: Person) -> None:
+    location = person.http.get(Request("app").path).headers["location"]
+    assert stranger.http.get(location).status_code == 403
+    stranger.grant(Request("app"))
+    assert stranger.http.get(location.replace("sign-in", "consent")).status_code == 403
+
+
+def test_a_second_tab_goes_on_after_the_first_one_signed_in(person: Person) -> None:
+    first = person.open(Request("app").path)
+    second = person.http.get(Request("app", ASK).path).headers["location"]
+    person.sign_in(first)
+    assert Page(person.open(second).text).action == "/oauth2/consent"
+
+
+def test_item_97_saying_no_is_an_answer_at_both_pages(people: Service, person: Person) -> None:
+    sent = sent_to_client(person.submit(person.open(Request("app").path), action="cancel"))
+    assert (sent["error"], sent["iss"], sent["state"]) == ("access_denied", people.issuer, "some state")
+    page = person.sign_in(person.open(Request("app", ASK).path))
+    assert sent_to_client(person.submit(page, action="deny"))["error"] == "access_denied"
+
+
+def test_item_109_a_name_cannot_pretend() -> None:
+    shown = stranger_name("<script>x</script>\u202egpj.exe\u200b \n" + "a" * 200)
+    assert shown.startswith("<bdi>&lt;script&gt;x&lt;/script&gt;gpj.exe aaa")
+    assert len(shown) < 140
+
+
+@pytest.mark.parametrize(
+    ("uri", "target"),
+    [
+        ("https://app.example/cb?x=1", "https://app.example"),
+        ("http://localhost:3/cb", "http://localhost:3"),
+        ("http://[::1]:3/cb", "http:"),
+        ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+    ],
+)
+def test_the_policy_lets_a_form_lead_to_the_client(uri: str, target: str) -> None:
+    assert form_target(uri) == target
+
+
+def test_item_112_an_unknown_name_and_a_wrong_password_look_the_same(person: Person) -> None:
+    page = person.open(Request("app").path)
+    answers = [person.sign_in(page, username, "wrong") for username in ("demo", "nope")]
+    texts = {re.sub(r'value="(demo|nope)"', "", answer.text) for answer in answers}
+    assert ({answer.status_code for answer in answers}, len(texts)) == ({400}, 1)
+    assert 'role="alert"' in answers[0].text
+
+
+def test_item_113_guessing_makes_wait_and_only_the_one_who_guesses(person: Person, stranger: Person) -> None:
+    page = person.open(Request("app").path)
+    answers = [person.sign_in(page, "demo", "wrong") for _ in range(8)]
+    assert answers[0].status_code == 400
+    last = next(answer for answer in answers if answer.status_code == 429)
+    assert int(last.headers["retry-after"]) >= 1
+    assert "code" in stranger.grant(Request("app"))
+
+
+def test_a_self_registered_name_is_said_to_be_unverified(people: Service, person: Person) -> None:
+    metadata = {"client_name": "My \u202eeditor", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
+    client_id = people.http.post("/oauth2/register", json=metadata).json()["client_id"]
+    text = Page(person.sign_in(person.open(Request(client_id).path)).text).text
+    assert "Allow My editor to connect?" in text
+    assert "nobody has checked it" in text
+    assert "another program there could pretend to be it" in text
+    assert "mcp.audit" not in text
+
+
+def test_only_auditors_can_grant_the_audit_scope(people: Service, person: Person) -> None:
+    from auth_service.accounts.model import Account
+    from auth_service.authorize.request import grantable
+    from auth_service.errors import InvalidScope
+
+    anyone = Account(subject="u_x", username="x", name="X")
+    assert grantable(("mcp.access", "mcp.audit"), anyone) == ("mcp.access",)
+    with pytest.raises(InvalidScope):
+        grantable(("mcp.audit",), anyone)
+
+
+def test_logout_asks_unless_the_client_knows_who_is_signed_in(people: Service, person: Person) -> None:
+    request = Request("app", {"scope": "openid"})
+    token = redeem(people.http, request, person.grant(request)["code"]).json()["id_token"]
+    asked = person.open("/oauth2/logout")
+    assert Page(asked.text).action == "/oauth2/logout"
+    assert "code" in sent_to_client(person.open(Request("app", {"prompt": "none", "scope": "openid"}).path))
+    bye = f"/oauth2/logout?id_token_hint={token}&post_logout_redirect_uri=https://app.example/bye&state=a%26b"
+    answer = person.open(bye)
+    assert (answer.status_code, answer.headers["location"]) == (303, "https://app.example/bye?state=a%26b")
+    silent = person.open(Request("app", {"prompt": "none", "scope": "openid"}).path)
+    assert sent_to_client(silent)["error"] == "login_required"
+
+
+def test_logout_by_hand(person: Person) -> None:
+    person.grant(Request("app"))
+    done = person.submit(person.open("/oauth2/logout"))
+    assert "You are signed out" in done.text
+    assert sent_to_client(person.open(Request("app", {"prompt": "none"}).path))["error"] == "login_required"
+
+
+def test_item_115_logout_leads_nowhere_else(person: Person) -> None:
+    person.grant(Request("app"))
+    answer = person.open("/oauth2/logout?client_id=app&post_logout_redirect_uri=https://evil.example/")
+    assert (answer.status_code, "location" in answer.headers) == (400, False)
