@@ -36,7 +36,7 @@ class ConsentPage:
 
     @property
     def endpoint(self) -> Endpoint:
-        operations = page_operations("consent", "Allow or deny", ("action",))
+        operations = page_operations("consent", "Allow or deny", ["request"], form=["form_key", "action"])
         return Endpoint(path="/oauth2/consent", handler=self.answer, operations=operations, word_error=self.word_error)
 
     async def answer(self, http: HttpRequest) -> Answer:

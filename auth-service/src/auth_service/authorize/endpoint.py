@@ -1,38 +1,22 @@
 """GET and POST /oauth2/authorize (RFC 6749 section 3.1)."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from auth_service.authorize.answers import client_answer, error_parameters
 from auth_service.authorize.flow import Flow
+from auth_service.authorize.operations import page_operations
 from auth_service.authorize.request import read_request
 from auth_service.authorize.rules import RULES, Inquiry, find_client, find_redirect
 from auth_service.clients.model import ClientDirectory
 from auth_service.errors import OAuthError
 from auth_service.http.forms import parse_body, parse_query
 from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import form_body
 from auth_service.tokens.resources import Resources
 
 __all__ = ["AuthorizationEndpoint"]
 
-_PARAMETERS = (
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "code_challenge",
-    "code_challenge_method",
-    "scope",
-    "resource",
-    "state",
-    "nonce",
-    "prompt",
-    "max_age",
-    "login_hint",
-    "ui_locales",
-    "response_mode",
-)
-_REQUIRED = frozenset(_PARAMETERS[:5])
+_REQUIRED = ("client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method")
+_OPTIONAL = ["scope", "resource", "state", "nonce", "prompt", "max_age", "login_hint", "ui_locales", "response_mode"]
 
 
 class AuthorizationEndpoint:
@@ -56,7 +40,7 @@ class AuthorizationEndpoint:
         return Endpoint(
             path="/oauth2/authorize",
             handler=self.answer,
-            operations=_operations(),
+            operations=page_operations("authorize", "Ask a person for a grant", _REQUIRED, _OPTIONAL),
             metadata={"authorization_endpoint": "/oauth2/authorize"},
             word_error=self._word_error,
         )
@@ -76,20 +60,3 @@ class AuthorizationEndpoint:
             # Which of two states is the client's own, nobody knows: then none is sent back.
             state = None if "state" in form.repeated else form.get("state")
             return client_answer(redirect_uri, error_parameters(error), issuer=self._flow.issuer, state=state)
-
-
-def _operations() -> Mapping[str, Mapping[str, Any]]:
-    text = {"type": "string"}
-    page = {"text/html": {"schema": text}}
-    responses = {
-        "303": {"description": "To a page of this server, or back to the client with a code or an error"},
-        "400": {"description": "A page: client or redirect URI are not known here", "content": page},
-        "503": {"description": "A page: a part of the server is away", "content": page},
-    }
-    common = {"summary": "Asks a person for a grant", "tags": ["authorize"], "responses": responses}
-    query = [{"name": name, "in": "query", "required": name in _REQUIRED, "schema": text} for name in _PARAMETERS]
-    body = form_body(dict.fromkeys(_PARAMETERS, text), sorted(_REQUIRED))
-    return {
-        "get": {**common, "operationId": "authorize", "parameters": query},
-        "post": {**common, "operationId": "authorize-post", "requestBody": body},
-    }

@@ -9,12 +9,11 @@ from auth_service.accounts.model import Account
 from auth_service.authorize.answers import see_other
 from auth_service.authorize.errors import LogoutRefused
 from auth_service.authorize.flow import Flow
-from auth_service.authorize.operations import PAGE
+from auth_service.authorize.operations import page_operations
 from auth_service.clients.model import Client
 from auth_service.errors import OAuthError
 from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import form_body
 from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
 from auth_service.tokens.reader import TokenReader
 from auth_service.web.language import choose_language
@@ -41,7 +40,7 @@ class LogoutEndpoint:
         return Endpoint(
             path="/oauth2/logout",
             handler=self.answer,
-            operations=_operations(),
+            operations=page_operations("logout", "Sign out", [], _PARAMETERS, ["form_key"]),
             metadata={"end_session_endpoint": "/oauth2/logout"},
             word_error=self.word_error,
         )
@@ -101,19 +100,3 @@ class LogoutEndpoint:
         if state is not None:
             address += f"{'&' if '?' in address else '?'}state={quote(state, safe='')}"
         return see_other(address, cookie)
-
-
-def _operations() -> Mapping[str, Mapping[str, Any]]:
-    text = {"type": "string"}
-    responses = {
-        "200": {"description": "A page: the question whether to sign out, or that it is done", "content": PAGE},
-        "303": {"description": "Back to the client"},
-        "400": {"description": "A page: the address to go to is not the client's", "content": PAGE},
-    }
-    common = {"summary": "Sign out", "tags": ["pages"], "responses": responses}
-    query = [{"name": name, "in": "query", "required": False, "schema": text} for name in _PARAMETERS]
-    body = form_body(dict.fromkeys((*_PARAMETERS, "form_key"), text), [])
-    return {
-        "get": {**common, "operationId": "logout", "parameters": query},
-        "post": {**common, "operationId": "logout-post", "requestBody": body},
-    }

@@ -45,7 +45,9 @@ class SignInPage:
 
     @property
     def endpoint(self) -> Endpoint:
-        operations = page_operations("sign-in", "Sign in", ("action", "username", "password"))
+        operations = page_operations(
+            "sign-in", "Sign in", ["request"], form=["form_key", "action", "username", "password"]
+        )
         return Endpoint(path="/oauth2/sign-in", handler=self.answer, operations=operations, word_error=self.word_error)
 
     async def answer(self, http: HttpRequest) -> Answer:

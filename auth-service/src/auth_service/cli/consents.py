@@ -7,20 +7,13 @@ from redis.asyncio import Redis
 
 from auth_service.authorize.consents import Consent, Consents
 from auth_service.cli.connection import Json, print_rows, run
-from auth_service.cli.users import find_account
+from auth_service.cli.users import UserRefused, find_account
 from auth_service.settings import AuthSettings
 from auth_service.vocabulary import format_scope
-from security_common.errors import SecurityError
 
 __all__ = ["consents"]
 
 consents = App(name="consent", help="What people allowed clients: list, revoke.", result_action="return_value")
-
-
-class ConsentNotFound(SecurityError):
-    """There is nothing to revoke."""
-
-    error = "consent_not_found"
 
 
 @consents.command(name="list")
@@ -58,4 +51,4 @@ def revoke(username: str, client_id: str) -> None:
         return await Consents(redis).revoke(account.subject, client_id)
 
     if not run(work):
-        raise ConsentNotFound(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")
+        raise UserRefused(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")

@@ -20,7 +20,7 @@ from auth_service.cli.connection import Json, print_rows, run
 from auth_service.settings import AuthSettings
 from security_common.errors import SecurityError
 
-__all__ = ["find_account", "users"]
+__all__ = ["UserRefused", "find_account", "users"]
 
 users = App(
     name="user", help="People who sign in: list, add, password, role, disable, delete.", result_action="return_value"
@@ -35,7 +35,7 @@ PasswordFromStdin = Annotated[
 
 
 class UserRefused(SecurityError):
-    """The command cannot do this to this person."""
+    """The command cannot do this to this person, or there is nothing to do."""
 
     error = "user_refused"
 
