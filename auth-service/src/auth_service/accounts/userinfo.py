@@ -67,12 +67,10 @@ def _claims(account: Account, scopes: list[str]) -> Mapping[str, Any]:
 
 def _operations() -> Mapping[str, Mapping[str, Any]]:
     schema = {"type": "object", "required": ["sub"], "properties": {"sub": {"type": "string"}}}
-    refusals = {status: ERROR_RESPONSES[status] for status in ("401", "503")}
-    insufficient = {"description": "The token lacks the scope openid"}
     common: dict[str, Any] = {
         "summary": "Claims about the person",
         "tags": ["accounts"],
         "security": [{"bearer": []}],
-        "responses": {"200": json_response("Claims", schema), "403": insufficient, **refusals},
+        "responses": {"200": json_response("Claims", schema), **ERROR_RESPONSES, "403": ERROR_RESPONSES["401"]},
     }
     return {"get": {**common, "operationId": "userinfo"}, "post": {**common, "operationId": "userinfo-post"}}
