@@ -31,13 +31,13 @@ check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 	$(BIN)/python .ci/sizes.py
 
 test: $(VENV)/.dev ## the test suite: Python only
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not compose and not clients and not deep"
+	$(BIN)/pytest -q -n 2 --dist loadfile --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
 test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
 	$(BIN)/pytest -q --compose -m "compose or story" e2e-tests/tests
 
 test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples a property
-	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q -m "not compose and not clients"
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q --ignore e2e-tests/tests/clients -m "not compose"
 
 test-clients: $(VENV)/.clients ## real clients: Chromium, the TypeScript SDK, the conformance suite
 	$(BIN)/pytest -q -m clients

@@ -20,20 +20,23 @@ from security_common.cli.setup import make_secrets
 
 
 class Balancer:
-    """Gives each new connection to the next replica that accepts it; lives in a thread of its own."""
+    """Gives each new connection to the next replica that accepts it, but to none that said it is not ready."""
 
     def __init__(self, port: int, replicas: list[int]) -> None:
         self._port = port
         self._replicas = replicas
         self._turn = itertools.cycle(replicas)
+        self.looks_away_from: set[int] = set()
 
     async def listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._serve, "127.0.0.1", self._port)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in self._replicas:
+        for replica in itertools.islice(self._turn, len(self._replicas)):
+            if replica in self.looks_away_from:
+                continue
             with contextlib.suppress(ConnectionRefusedError):
-                behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", next(self._turn))
+                behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", replica)
                 await asyncio.gather(_copy(reader, behind_writer), _copy(behind_reader, writer))
                 return
         writer.close()
@@ -48,7 +51,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest.fixture
-def replicas(tmp_path) -> Iterator[tuple[World, list[int], list[subprocess.Popen]]]:
+def replicas(tmp_path) -> Iterator[tuple[World, list[int], list[subprocess.Popen], Balancer]]:
     stack = Stack(StackPorts.ephemeral(), tmp_path)
     make_secrets(stack.secrets)
     ports, processes = free_ports(2), []
@@ -65,8 +68,9 @@ def replicas(tmp_path) -> Iterator[tuple[World, list[int], list[subprocess.Popen
         # Without keep-alive every request is a new connection, and so another replica's turn.
         limits = httpx2.Limits(max_keepalive_connections=0)
         with start_blocking_portal() as portal, httpx2.Client(timeout=20, limits=limits) as http:
-            server = portal.call(Balancer(stack.ports.mcp, ports).listen)
-            yield World(stack.auth_url, stack.mcp_url, http), ports, processes
+            balancer = Balancer(stack.ports.mcp, ports)
+            server = portal.call(balancer.listen)
+            yield World(stack.auth_url, stack.mcp_url, http), ports, processes, balancer
             portal.call(server.close)
     finally:
         for process in processes:
@@ -94,7 +98,7 @@ def call(world: World, tool: str, arguments: dict, scope: str = "mcp.access mcp.
 
 
 def test_two_replicas_are_one_service_and_stopping_one_fails_no_call(replicas):
-    world, ports, (first, _) = replicas
+    world, ports, (first, _), balancer = replicas
     for number in range(4):
         stored = call(world, "store_sensitive_data", {"data": f"text {number}"})
         assert call(world, "read_sensitive_data", {"record_id": stored["record_id"]})["data"] == f"text {number}"
@@ -106,6 +110,7 @@ def test_two_replicas_are_one_service_and_stopping_one_fails_no_call(replicas):
     # While it drains it still answers, and tells the balancer to look away.
     while httpx2.get(f"http://localhost:{ports[0]}/readyz").status_code == 200:
         assert time.monotonic() < deadline
+    balancer.looks_away_from.add(ports[0])
     while first.poll() is None:
         call(world, "get_server_status", {})
     for _ in range(4):

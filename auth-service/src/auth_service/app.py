@@ -387,6 +387,7 @@ def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[Non
             await core.keys.start()
             await note_applied(core.declaration, core.redis)
             stack.push_async_callback(core.keys.stop)
+            core.metrics.signing_key_age_seconds.set_function(lambda: core.keys.active_age_seconds)
             if core.settings.metrics_port:
                 stack.enter_context(core.metrics.serve(core.settings.metrics_host, core.settings.metrics_port))
             yield

@@ -1,7 +1,7 @@
 """Form bodies and query strings, read strictly: what two parsers could read differently is refused."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
 from auth_service.errors import InvalidRequest
@@ -52,10 +52,6 @@ class Form:
 
     def __contains__(self, name: object) -> bool:
         return name in self._values
-
-    def as_mapping(self) -> Mapping[str, str]:
-        """The first value of each parameter that is not empty."""
-        return {name: values[0] for name, values in self._values.items() if values[0]}
 
 
 def parse_body(request: HttpRequest) -> Form:

@@ -129,10 +129,6 @@ class Labels:
             self._ends = [label.end for label in self._found]
         return self._found
 
-    def mention(self, name: str) -> bool:
-        """Whether the text has such a label at all."""
-        return any(label.name == name for label in self.all())
-
     def before(self, start: int) -> Label | None:
         """The nearest label that ends before `start`."""
         if start not in self._before:

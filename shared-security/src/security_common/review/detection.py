@@ -210,13 +210,15 @@ def _refusal(event: RecordedEvent) -> Observation | None:
 
 def _failed_proof(event: RecordedEvent) -> Observation | None:
     """A wrong client secret or a wrong password, per claimed name where there is one, else per place."""
-    if event.outcome is not Outcome.REFUSED or event.reason not in ("invalid_client", "invalid_credentials"):
+    if event.outcome is not Outcome.REFUSED or event.reason not in ("invalid_client", "wrong_password"):
         return None
-    return Observation(f"client {event.client_id}" if event.client_id else _place(event))
+    # A password is a person's, not the client's through which it was typed.
+    of_client = event.reason == "invalid_client" and event.client_id
+    return Observation(f"client {event.client_id}" if of_client else _place(event))
 
 
 def _refresh_reuse(event: RecordedEvent) -> Observation | None:
-    if event.outcome is not Outcome.REFUSED or "refresh_token_reused" not in (event.event_type, event.reason):
+    if event.outcome is not Outcome.REFUSED or event.event_type != "refresh_reuse":
         return None
     return Observation(f"user {event.user_id}" if event.user_id else f"client {event.client_id}")
 

@@ -54,7 +54,7 @@ def _quiet_day(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEv
 def _stolen_token(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
     """A thief uses a refresh token that its owner has used already."""
     rule = settings.detect_refresh_reuse
-    reused = {"event_type": "refresh_token_reused", "outcome": Outcome.REFUSED, "reason": "refresh_token_reused"}
+    reused = {"event_type": "refresh_reuse", "outcome": Outcome.REFUSED}
     yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: reused)
 
 

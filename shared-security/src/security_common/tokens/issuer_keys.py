@@ -67,11 +67,6 @@ class IssuerKeys:
         return bool(self._keys) and now - self._fetched_at < OUTAGE_LIMIT_SECONDS
 
     @property
-    def age_seconds(self) -> float | None:
-        """Seconds since the keys were last seen good; None before the first time."""
-        return self._clock() - self._fetched_at if self._keys else None
-
-    @property
     def wait_seconds(self) -> float:
         """How long to wait before the next refresh: ahead of expiry, or growing while the issuer fails."""
         wait = self._due_at - self._clock()
