@@ -1,0 +1,47 @@
+"""The README is true: its commands run in the order in which a reader meets them, and say what it says they say."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local_stack.fences import read_fences
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGLISH, KOREAN = ROOT / "README.md", ROOT / "README.ko.md"
+TESTED_HOW = {"run", "docker", "external"}
+
+
+def test_the_korean_page_has_the_same_blocks() -> None:
+    assert [fence.text for fence in read_fences(KOREAN)] == [fence.text for fence in read_fences(ENGLISH)]
+
+
+def test_every_command_says_how_it_is_tested() -> None:
+    commands = [fence for fence in read_fences(ENGLISH) if fence.language in {"sh", "python"}]
+    assert [fence.line for fence in commands if len(fence.tags & TESTED_HOW) != 1] == []
+
+
+@pytest.mark.parametrize("page", [ENGLISH, KOREAN], ids=["en", "ko"])
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_external_commands_are_valid_shell() -> None:
+    for fence in read_fences(ENGLISH):
+        if "external" in fence.tags:
+            subprocess.run(["bash", "-n"], input=fence.text, text=True, check=True)
+
+
+def test_python_blocks_parse() -> None:
+    for fence in read_fences(ENGLISH):
+        if fence.language == "python":
+            ast.parse(fence.text)
+
+
+def test_the_opening_commands_start_and_test() -> None:
+    first, second = [fence.text.strip() for fence in read_fences(ENGLISH) if "run" in fence.tags][:2]
+    assert (first, second) == ("make run", "make test")
+    assert "make test\n" in (ROOT / ".ci/run").read_text(encoding="utf-8")
