@@ -34,13 +34,13 @@ test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -n 2 --dist loadfile --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
 test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
-	$(BIN)/pytest -q --compose -m "compose or story" e2e-tests/tests
+	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "compose or story" e2e-tests/tests
 
 test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples a property
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q --ignore e2e-tests/tests/clients -m "not compose"
 
 test-clients: $(VENV)/.clients ## real clients: Chromium, the TypeScript SDK, the conformance suite
-	$(BIN)/pytest -q -m clients
+	$(BIN)/pytest -q -m clients e2e-tests/tests/clients
 
 docs: $(VENV)/.dev ## write docs/configuration.md from the settings
 	$(BIN)/python -m local_stack.configuration_page docs/configuration.md
