@@ -33,11 +33,11 @@ from security_common.fastmcp import AnswerUnavailable
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
 from security_common.guard.rates import RequestRates
 from security_common.journal import Journal, link_audit_log, open_journal
-from security_common.pii import PIIDetector, get_pii_detector
+from security_common.pii import PIIDetector, open_pii_detector
+from security_common.protection import KeyedPseudonyms, letters
 from security_common.review import watching_trail
 from security_common.service import connect
 from security_common.tokens import TokenVerifier, TrustedIssuer
-from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
 
 __all__ = ["SERVICE", "create_app"]
 
@@ -90,7 +90,7 @@ def _make_core(settings: ResourceSettings) -> Core:
     redis, http = connect(settings), httpx2.AsyncClient(timeout=HTTP_SECONDS)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
     verifier = TokenVerifier(_trusted(settings), http=http)
-    encryption, detector = open_encryption_service(settings.security), get_pii_detector()
+    encryption, detector = open_encryption_service(settings.security), open_pii_detector(settings.security)
     key_file = settings.security.pseudonym_key_file
     tool_policy.configure(
         journal=journal,

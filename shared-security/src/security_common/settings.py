@@ -114,6 +114,11 @@ class SecuritySettings(BaseSettings):
         default=None,
         description="The keyring itself, for platforms that hand secrets over in the environment. The file wins.",
     )
+    pii_config_file: Path | None = Field(
+        default=None,
+        description="TOML file that says what becomes of personal data by kind and tool, with allowed values and own "
+        "patterns (docs/pii.md). Without one, everything found is masked where a tool masks.",
+    )
     pseudonym_key_file: Path | None = Field(
         default=None,
         description="File with the key of keyed pseudonyms and subject references: 32 random bytes, base64url.",

@@ -1,66 +1,35 @@
-"""Operators by kind and tool, allowed values, own patterns and keyed pseudonyms."""
+"""The configuration of a team: what it says, what it refuses, its allowed values and own patterns, keyed pseudonyms."""
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
 
-from security_common.pii import PIIKind, get_pii_detector
-from security_common.protection import (
-    BadProtection,
-    Operator,
-    PersonalDataRejected,
-    Protector,
-    PseudonymKey,
-    load_protection,
-)
-from security_common.protection.configuration import parse_protection
+from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind, open_pii_detector
+from security_common.pii.configuration import load_protection, parse_protection
+from security_common.protection import KeyedPseudonyms, PseudonymKeyInvalid
+from security_common.settings import SecuritySettings
 
-KEY = PseudonymKey(bytes(range(32)))
-TEXT = "홍길동님 hong@example.com, 010-1234-5678"
+DOCS = Path(__file__).parents[3] / "docs" / "pii.md"
+REFERENCE = "lrrbgdmrsbbbclsqhhqksqcf"
+DIRECTORY_DIGEST = "5e6f9ace579db44e75e3da78"
 
 
-def protector(encrypt: Callable[[str], str] | None = None, **entries: object) -> Protector:
-    return Protector(parse_protection(entries), get_pii_detector(), pseudonyms=KEY, encrypt=encrypt)
-
-
-def test_each_kind_has_its_operator() -> None:
-    guard = protector(lambda value: f"<{len(value)}>", kinds={"PERSON": "redact", "EMAIL": "encrypt", "PHONE": "keep"})
-
-    assert guard.protect(TEXT).text == "[PERSON]님 <16>, 010-1234-5678"
-
-
-def test_a_tool_has_the_last_word() -> None:
-    guard = protector(default="mask", kinds={"PHONE": "redact"}, tools={"call": {"kinds": {"PHONE": "keep"}}})
-
-    assert guard.protect("010-1234-5678").text == "[PHONE]"
-    assert guard.protect("010-1234-5678", tool="call").text == "010-1234-5678"
-
-
-def test_a_rejected_kind_is_named_and_its_value_is_not() -> None:
-    with pytest.raises(PersonalDataRejected) as refused:
-        protector(kinds={"EMAIL": "reject"}).protect(TEXT)
-
-    assert refused.value.kinds == ("EMAIL",)
-    assert "hong" not in str(refused.value) + refused.value.hint
-
-
-def test_a_pseudonym_is_stable_for_a_tenant_and_spelling_and_differs_between_tenants() -> None:
-    guard = protector(default="pseudonym")
-
-    dashed = guard.protect("010-1234-5678", tenant="a").text
-    assert dashed == guard.protect("01012345678", tenant="a").text
-    assert dashed != guard.protect("010-1234-5678", tenant="b").text
-    assert dashed.startswith(f"PHONE_{KEY.key_id}_")
-    assert get_pii_detector().scan_text(dashed) == []
+def detector(**entries: object) -> PIIDetector:
+    return PIIDetector(parse_protection(entries))
 
 
 def test_allowed_values_pass_and_own_patterns_are_found() -> None:
-    guard = protector(allow={"values": ["Support@example.com"]}, patterns={"EMPLOYEE": {"expression": "EMP-[0-9]{6}"}})
+    found = detector(allow={"values": ["Support@example.com"]}, patterns={"EMPLOYEE": {"expression": "EMP-[0-9]{6}"}})
 
-    assert guard.protect("support@example.com EMP-123456").text == "support@example.com ***"
-    [found] = guard.scan_text("EMP-123456")
-    assert (found.kind, found.why) == (PIIKind.CUSTOM, "pattern-EMPLOYEE")
+    assert found.mask_text("support@example.com EMP-123456") == "support@example.com ***"
+    [one] = found.scan_text("EMP-123456", field_name="직원")
+    assert (one.kind, one.why, one.start, one.end) == (PIIKind.CUSTOM, "pattern-EMPLOYEE", 0, 10)
+
+
+def test_own_patterns_that_overlap_are_found_once() -> None:
+    patterns = {"ONE": {"expression": "AB[0-9]{3}"}, "TWO": {"expression": "B[0-9]{3}-X"}}
+    assert detector(patterns=patterns).mask_text("see AB123-X.") == "see A***."
 
 
 @pytest.mark.parametrize(
@@ -80,16 +49,52 @@ def test_a_configuration_that_cannot_be_done_is_refused(entries: dict[str, objec
         parse_protection(entries)
 
 
-def test_a_file_says_it_readably(tmp_path: Path) -> None:
-    path = tmp_path / "protection.toml"
-    path.write_text('default = "redact"\n[tools.show.kinds]\nEMAIL = "keep"\n', encoding="utf-8")
-
-    protection = load_protection(path)
-
-    assert protection.operator(PIIKind.PHONE) is Operator.REDACT
-    assert protection.operator(PIIKind.EMAIL, "show") is Operator.KEEP
-
-
-def test_a_weak_pseudonym_key_is_refused() -> None:
+def test_a_file_that_is_no_toml_is_refused_by_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "pii.toml").write_text("default: mask")
     with pytest.raises(BadProtection):
-        PseudonymKey(b"\x00" * 32)
+        open_pii_detector(SecuritySettings(pii_config_file=tmp_path / "pii.toml"))
+
+
+def test_the_example_of_the_documentation_says_what_stands_beside_it(tmp_path: Path) -> None:
+    [example] = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "pii.toml").write_text(example, encoding="utf-8")
+
+    protection = load_protection(tmp_path / "pii.toml")
+
+    assert protection.operator(PIIKind.PHONE) is Operator.MASK
+    assert protection.operator(PIIKind.US_SSN) is Operator.REJECT
+    assert protection.operator(PIIKind.EMAIL) is Operator.PSEUDONYM
+    assert protection.operator(PIIKind.EMAIL, "send_mail") is Operator.KEEP
+    assert protection.operator(PIIKind.US_SSN, "send_mail") is Operator.REJECT
+    assert PIIDetector(protection).mask_text("support@example.com, EMP-123456") == "support@example.com, ***"
+
+
+@pytest.fixture
+def pseudonyms(tmp_path: Path) -> KeyedPseudonyms:
+    (tmp_path / "key").write_text("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\n")
+    return KeyedPseudonyms(tmp_path / "key")
+
+
+def test_existing_references_and_directory_ids_stay_what_they_are(pseudonyms: KeyedPseudonyms) -> None:
+    assert pseudonyms.reference("p_hong") == REFERENCE
+    assert pseudonyms.digest("directory", "hong@example.com").hex() == DIRECTORY_DIGEST
+
+
+def test_a_pseudonym_differs_between_tenants_and_kinds(pseudonyms: KeyedPseudonyms) -> None:
+    made = {pseudonyms.pseudonym(kind, "1", tenant=tenant) for kind in ("PHONE", "EMAIL") for tenant in ("a", "b")}
+    assert len(made) == 4
+    assert all(f"_{pseudonyms.key_id}_" in each for each in made)
+
+
+@pytest.mark.parametrize("name", [*map(str, PIIKind), "email", "전화번호", "이름", "name", "password", "여권번호", ""])
+def test_a_pseudonym_is_no_finding_whatever_its_field_is_called(pseudonyms: KeyedPseudonyms, name: str) -> None:
+    for kind in PIIKind:
+        for value in map(str, range(20)):
+            assert PIIDetector().scan_text(pseudonyms.pseudonym(kind, value), field_name=name) == []
+
+
+def test_a_weak_pseudonym_key_is_refused(tmp_path: Path) -> None:
+    for content in ("short", "k" * 43):
+        (tmp_path / "weak").write_text(content)
+        with pytest.raises(PseudonymKeyInvalid):
+            KeyedPseudonyms(tmp_path / "weak")

@@ -11,6 +11,7 @@ import pytest
 
 from security_common.encryption import EncryptionKeyMissing, EncryptionService, is_ciphertext
 from security_common.journal import AuditEvent, Journal, JournalUnavailable, Outcome
+from security_common.protection import KeyedPseudonyms
 from security_common.tokens.claims import AccessToken
 from security_common.tokens.context import Caller, current_caller
 from security_common.tool_policy import (
@@ -303,25 +304,23 @@ def test_without_a_key_encryption_is_refused_before_the_tool_runs(
     assert [event["reason"] for event in trail()] == ["encryption_key_missing"] * 2
 
 
-def test_a_tool_tells_whose_data_it_touched(journal: Journal, trail: Trail) -> None:
-    class Reversed:
-        def reference(self, value: str) -> str:
-            return value[::-1]
-
-    configure(journal=journal, pseudonyms=Reversed())
+def test_a_tool_tells_whose_data_it_touched(journal: Journal, trail: Trail, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 30 + "0123456789abc")
+    pseudonyms = KeyedPseudonyms(tmp_path / "key")
+    configure(journal=journal, pseudonyms=pseudonyms)
 
     @secure_tool()
     def view() -> None:
         note_access(subject="p_1", task="view")
 
     view()
-    assert (trail()[0]["subject_reference"], trail()[0]["task"]) == ("1_p", "view")
+    assert (trail()[0]["subject_reference"], trail()[0]["task"]) == (pseudonyms.reference("p_1"), "view")
 
 
 def test_the_key_file_of_references_is_found_by_its_setting(
     journal: Journal, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "key").write_text("k" * 43)
+    (tmp_path / "key").write_text("k" * 30 + "0123456789abc")
     monkeypatch.setenv("SECURITY_PSEUDONYM_KEY_FILE", str(tmp_path / "key"))
     configure(journal=journal)
 

@@ -4,8 +4,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache
+from typing import TYPE_CHECKING, TypeVar
 
 from security_common.pii.codes import CODES, IBANS, PLATES
+from security_common.pii.configuration import Protection, load_protection
 from security_common.pii.credentials import SECRETS
 from security_common.pii.dates import DATES_OF_BIRTH
 from security_common.pii.emails import EMAILS
@@ -28,7 +30,12 @@ from security_common.spelling import (
     with_digits,
 )
 
-__all__ = ["PIIDetector", "get_pii_detector"]
+if TYPE_CHECKING:
+    from security_common.settings import SecuritySettings
+
+__all__ = ["PIIDetector", "get_pii_detector", "open_pii_detector"]
+
+Span = TypeVar("Span", Candidate, Finding)
 
 _TRANSFORMS = (NEEDS_FOLDING, NEEDS_RESPELLING, NEEDS_DECODING)
 _MASKING_ROUNDS = 4
@@ -51,9 +58,14 @@ _open_gates = open_gates([*_TRANSFORMS, *(rule.needs for rule in _RULES)])
 
 
 class PIIDetector:
-    """Finds and masks personal data. Holds no state of a text, so one instance serves every thread."""
+    """Finds and masks personal data. Holds no state of a text, so one instance serves every thread.
 
-    def __init__(self, *, today: Callable[[], date] = date.today) -> None:
+    `protection` adds the team's own patterns and takes away the values it allows. Its operators are for
+    `secure_tool`: `mask_text` masks.
+    """
+
+    def __init__(self, protection: Protection | None = None, *, today: Callable[[], date] = date.today) -> None:
+        self.protection = protection or Protection()
         self._today = today
 
     def scan_text(self, text: str, *, field_name: str | None = None) -> list[Finding]:
@@ -63,14 +75,15 @@ class PIIDetector:
         stood before the value.
         """
         if not field_name:
-            return self._scan(text)
+            return self._with_own_rules(text, self._scan(text))
         prefix = f"{field_name}: "
         length = len(prefix)
-        return [
+        found = [
             Finding(one.kind, max(0, one.start - length), one.end - length, one.score, one.why)
             for one in self._scan(prefix + text)
             if one.end > length
         ]
+        return self._with_own_rules(text, found)
 
     def mask_text(self, text: str, *, field_name: str | None = None) -> str:
         """The text with everything found masked, and masked again until nothing more is found.
@@ -85,6 +98,13 @@ class PIIDetector:
         return HIDDEN
 
     mask_pii = mask_text
+
+    def _with_own_rules(self, text: str, found: list[Finding]) -> list[Finding]:
+        if self.protection.patterns:
+            found = _settle([*found, *self.protection.find_own(text)])
+        if self.protection.allowed_values:
+            return [one for one in found if not self.protection.allows(text[one.start : one.end])]
+        return found
 
     def _scan(self, text: str) -> list[Finding]:
         gates = _open_gates(text)
@@ -114,13 +134,13 @@ class PIIDetector:
                 yield Candidate(best.kind, start, end, best.score, f"base64-{best.why}")
 
 
-def _settle(candidates: list[Candidate]) -> list[Candidate]:
+def _settle(candidates: list[Span]) -> list[Span]:
     """Of overlapping candidates the surer stands, then the longer, then the earlier, in whatever order they came."""
     if len(candidates) < 2:
         return candidates
     ranked = sorted(candidates, key=lambda one: (-one.score, one.start - one.end, one.start, one.kind))
     starts: list[int] = []
-    kept: list[Candidate] = []
+    kept: list[Span] = []
     for one in ranked:
         index = bisect_left(starts, one.start)
         free_before = index == 0 or kept[index - 1].end <= one.start
@@ -130,7 +150,14 @@ def _settle(candidates: list[Candidate]) -> list[Candidate]:
     return kept
 
 
+def open_pii_detector(settings: "SecuritySettings") -> PIIDetector:
+    """The detector for these settings. Raises `BadProtection`."""
+    return PIIDetector(load_protection(settings.pii_config_file) if settings.pii_config_file else None)
+
+
 @cache
 def get_pii_detector() -> PIIDetector:
-    """The detector of this process."""
-    return PIIDetector()
+    """The detector of this process, from the environment. Raises `BadProtection`."""
+    from security_common.settings import SecuritySettings  # noqa: PLC0415 - half the time this room takes to import
+
+    return open_pii_detector(SecuritySettings())

@@ -1,31 +1,12 @@
-"""What becomes of personal data that was found: one operator for each kind and tool, from one readable file.
+"""What stands in the place of personal data that was found in a tool that masks, and the keyed names of people.
 
-findings ──▶ allowed values are let through ──▶ operator of the kind, for this tool ──▶ text
-                                                keep, mask, redact, pseudonym, encrypt, reject
+finding ──▶ operator of its kind, for this tool (security_common.pii.configuration) ──▶ what is written in its place
+            keep, mask, redact, pseudonym, encrypt, reject
 
-default = "mask"                          # protection.toml
-[kinds]
-US_SSN = "reject"
-[tools.send_mail.kinds]
-EMAIL = "keep"
-[allow]
-values = ["support@example.com"]
-[patterns.EMPLOYEE]
-expression = "EMP-[0-9]{6}"
+operators   each operator's writing        pseudonyms   HMAC-SHA256 (RFC 2104): pseudonyms, references, directory ids
 """
 
-from security_common.protection.configuration import Operator, Protection, load_protection
-from security_common.protection.errors import BadProtection, PersonalDataRejected
-from security_common.protection.protector import Protected, Protector
-from security_common.protection.pseudonyms import PseudonymKey
+from security_common.protection.operators import Writer
+from security_common.protection.pseudonyms import KeyedPseudonyms, PseudonymKeyInvalid, letters
 
-__all__ = [
-    "BadProtection",
-    "Operator",
-    "PersonalDataRejected",
-    "Protected",
-    "Protection",
-    "Protector",
-    "PseudonymKey",
-    "load_protection",
-]
+__all__ = ["KeyedPseudonyms", "PseudonymKeyInvalid", "Writer", "letters"]

@@ -1,47 +1,59 @@
-"""Keyed pseudonyms: the same value of the same tenant gives the same token, and only the key leads back to a guess.
+"""Keyed names of people and values: the same one gives the same name, and only the key leads back to a guess.
 
 A hash without a key would be no protection: all telephone and resident numbers can be tried in minutes.
 """
 
 import hmac
-from base64 import urlsafe_b64decode
-from binascii import Error
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from security_common.protection.errors import BadProtection
+from security_common.errors import SecurityError
 
-__all__ = ["PseudonymKey"]
+__all__ = ["KeyedPseudonyms", "PseudonymKeyInvalid", "letters"]
 
-_FEWEST_KEY_BYTES = 32
-_TOKEN_HEX_DIGITS = 24  # 96 bits: no two values of one tenant meet by chance
+REFERENCE_BYTES = 12  # 96 bits: no two values meet by chance
+KEY_ID_BYTES = 4
+FEWEST_KEY_BYTES, FEWEST_DIFFERENT_BYTES = 32, 8
+
+HEX_TO_CONSONANTS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
 
 
-@dataclass(frozen=True, slots=True)
-class PseudonymKey:
-    """HMAC-SHA256 (RFC 2104). The key's id stands in every token, so that a new key can be told from the old one."""
+class PseudonymKeyInvalid(SecurityError):
+    """The key file cannot be read, or is too weak to keep anyone from trying keys."""
 
-    secret: bytes = field(repr=False)
+    error = "pseudonym_key_invalid"
 
-    def __post_init__(self) -> None:
-        if len(self.secret) < _FEWEST_KEY_BYTES or len(set(self.secret)) < 8:
-            raise BadProtection("the pseudonym key is too weak", hint="use 32 random bytes: security-common setup DIR")
 
-    @classmethod
-    def load(cls, path: Path) -> "PseudonymKey":
-        """Reads a file with 32 random bytes in base64url, as `SECURITY_PSEUDONYM_KEY_FILE` names it."""
+class KeyedPseudonyms:
+    """Names that only the holder of the key can compute, so that nobody can try out ids or numbers against them.
+
+    The key is the file's one line as it stands. Raises `PseudonymKeyInvalid`.
+    """
+
+    def __init__(self, key_file: Path) -> None:
+        hint = "it holds 32 random bytes as one line of base64url; `security-common setup` makes one"
         try:
-            text = path.read_text(encoding="ascii").strip()
-            return cls(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        except (OSError, UnicodeDecodeError, Error) as error:
-            raise BadProtection("the pseudonym key cannot be read", hint=f"is {path} a base64url file?") from error
+            self._key = key_file.read_bytes().strip()
+        except OSError as error:
+            raise PseudonymKeyInvalid(f"the pseudonym key {key_file} cannot be read", hint=hint) from error
+        if len(self._key) < FEWEST_KEY_BYTES or len(set(self._key)) < FEWEST_DIFFERENT_BYTES:
+            raise PseudonymKeyInvalid(f"the pseudonym key {key_file} is too weak", hint=hint)
+        self.key_id = letters(self.digest("key-id", "")[:KEY_ID_BYTES])
 
-    @property
-    def key_id(self) -> str:
-        """Eight hexadecimal digits that tell nothing of the key."""
-        return hmac.digest(self.secret, b"key-id", "sha256").hex()[:8]
+    def reference(self, value: str) -> str:
+        """The reference for one person's id, for the record (접속기록의 정보주체)."""
+        return letters(self.digest("subject", value))
 
     def pseudonym(self, kind: str, value: str, *, tenant: str = "") -> str:
-        """`EMAIL_3f2a9c01_…`: stable for a tenant, different between tenants and kinds."""
-        message = f"{tenant}\x00{kind}\x00{value}".encode(errors="surrogatepass")
-        return f"{kind}_{self.key_id}_{hmac.digest(self.secret, message, 'sha256').hex()[:_TOKEN_HEX_DIGITS]}"
+        """`EMAIL_bcdfghjk_…`: stable for a tenant, different between tenants, kinds and keys."""
+        name = letters(self.digest("pseudonym", f"{tenant}\0{kind}\0{value}"))
+        return f"{kind}_{self.key_id}_{name}"
+
+    def digest(self, purpose: str, value: str) -> bytes:
+        """A keyed digest that differs by purpose: references and directory ids must not lead to each other."""
+        message = f"{purpose}\n{value}".encode(errors="surrogatepass")
+        return hmac.digest(self._key, message, "sha256")[:REFERENCE_BYTES]
+
+
+def letters(data: bytes) -> str:
+    """`data` in consonants, two a byte: a run of digits could look like a number that belongs to someone."""
+    return data.hex().translate(HEX_TO_CONSONANTS)

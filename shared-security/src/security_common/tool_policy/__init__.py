@@ -7,7 +7,6 @@ policy     what happens to a leaf            call       one call from arguments 
 leaf       finding, masking, encrypting      signature  which argument is which
 walk       containers, JSON, limits          failure    exceptions without personal data
 values     numbers, bytes, models            runtime    journal, detector and keys in use
-                                             pseudonyms keyed references to people
 """
 
 from security_common.tool_policy import values as values  # it declares how types are read
@@ -23,7 +22,7 @@ from security_common.tool_policy.errors import (
     Unguardable,
 )
 from security_common.tool_policy.policy import PIIPolicy
-from security_common.tool_policy.runtime import Pseudonyms, Recorder, Surface, configure, current_surface, runtime
+from security_common.tool_policy.runtime import Recorder, Surface, configure, current_surface, runtime
 from security_common.tool_policy.signature import Identifier
 from security_common.tool_policy.walk import Limits, Walk, read_as
 
@@ -35,7 +34,6 @@ __all__ = [
     "PIIPolicy",
     "PersonalDataRefused",
     "PolicyName",
-    "Pseudonyms",
     "Recorder",
     "ResultWithheld",
     "Surface",

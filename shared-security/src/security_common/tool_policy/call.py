@@ -66,6 +66,7 @@ class Call:
         self._caller = caller
         self._user_id = self._token.subject if self._token else None
         self._client_id = self._token.client_id if self._token else None
+        self._tool = (self.surface.name if self.surface else None) or declaration.name
         self._sides: list[Leaves] = []
         self._outcome = Outcome.SUCCESS
         self._reason: str | None = None
@@ -98,8 +99,8 @@ class Call:
 
         seen = [see(name, value) for name, value in zip(names, positional, strict=True)]
         seen_named = {name: see(name, value) for name, value in named.items()}
-        if rules.policy is PIIPolicy.REJECT and leaves.kinds:
-            raise PersonalDataRefused(leaves.kinds)
+        if leaves.refused:
+            raise PersonalDataRefused(leaves.refused)
         return seen, seen_named
 
     def __enter__(self) -> None:
@@ -115,22 +116,21 @@ class Call:
         """The result as it may leave. Raises ResultWithheld, Unguardable or TooMuchData."""
         leaves = self._side(self.declaration.result_policy)
         released = Walk(leaves, self._runtime.limits).visit(result)
-        if self.declaration.result_policy is PIIPolicy.REJECT and leaves.kinds:
-            raise ResultWithheld(leaves.kinds["result"])
+        if leaves.refused:
+            raise ResultWithheld(leaves.refused["result"])
         return released
 
     def message(self, content: Any) -> Any:
         """Progress, a log line, a question or any other thing that is said before the result, as it may leave."""
-        policy = policy_for_messages(self.declaration.result_policy)
-        return Walk(self._side(policy), self._runtime.limits).visit(content)
+        return Walk(self._message_side(), self._runtime.limits).visit(content)
 
     def reply(self, content: Any) -> Any:
         """What the client answers to a question of the tool: an argument that came late. Raises as `admit` does."""
         leaves = self._side(self.declaration.policy)
         leaves.part = "reply"
         seen = Walk(leaves, self._runtime.limits).visit(content)
-        if self.declaration.policy is PIIPolicy.REJECT and leaves.kinds:
-            raise PersonalDataRefused(leaves.kinds)
+        if leaves.refused:
+            raise PersonalDataRefused(leaves.refused)
         return seen
 
     def clean(self, failure: Exception) -> Exception:
@@ -138,8 +138,7 @@ class Call:
         refused = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
         self._outcome = Outcome.REFUSED if refused else Outcome.FAILURE
         self._reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
-        policy = policy_for_messages(self.declaration.result_policy)
-        walk, again = (Walk(self._side(policy, counts=counts), self._runtime.limits) for counts in (True, False))
+        walk, again = (Walk(self._message_side(counts=counts), self._runtime.limits) for counts in (True, False))
         cleaned = clean_failure(failure, walk, again)
         return self.surface.failure(cleaned) if self.surface else cleaned
 
@@ -167,7 +166,7 @@ class Call:
             event_type="tool_call",
             action_taken="rejected" if self._outcome is Outcome.REFUSED else name_action(treatments),
             outcome=self._outcome,
-            tool_name=(self.surface.name if self.surface else None) or self.declaration.name,
+            tool_name=self._tool,
             user_id=self._user_id,
             issuer=self._token.issuer if self._token else None,
             client_id=self._client_id,
@@ -206,10 +205,16 @@ class Call:
                 value if isinstance(value := ids.get(name), str) else None for name in ("user_id", "client_id")
             )
 
-    def _side(self, policy: PIIPolicy, *, encrypt_all: bool = False, counts: bool = True) -> Leaves:
+    def _message_side(self, *, counts: bool = True) -> Leaves:
+        return self._side(policy_for_messages(self.declaration.result_policy), counts=counts, message=True)
+
+    def _side(
+        self, policy: PIIPolicy, *, encrypt_all: bool = False, counts: bool = True, message: bool = False
+    ) -> Leaves:
         leaves = Leaves(
             policy,
             self._runtime.detector,
+            self._runtime.writer(self._tool, self._token.issuer if self._token else "", message=message),
             self._encrypt,
             clean=self._runtime.clean,
             encrypt_all=encrypt_all,

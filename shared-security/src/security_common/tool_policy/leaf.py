@@ -2,19 +2,20 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Protocol
+from typing import Any
 
 from security_common.encryption import ciphertext_spans, is_ciphertext
-from security_common.pii import Finding, mask_findings
+from security_common.pii import Finding, Operator, PIIDetector, replace_findings
+from security_common.protection import Writer
 from security_common.tool_policy.errors import Unguardable
 from security_common.tool_policy.policy import PIIPolicy, Treatment, treat_leaf
 
-__all__ = ["Detector", "Leaves"]
+__all__ = ["Leaves"]
 
 MASKING_ROUNDS = 4
 CLEAN_KEPT, LONGEST_KEPT = 4096, 64
@@ -34,24 +35,18 @@ _ZEROS: dict[type, Any] = {
 }
 
 
-class Detector(Protocol):
-    """What the policy needs of `security_common.pii.PIIDetector`."""
-
-    def scan_text(self, text: str, *, field_name: str | None = None) -> list[Finding]: ...
-
-    def mask_text(self, text: str, *, field_name: str | None = None) -> str: ...
-
-
 class Leaves:
     """The treatment of every leaf on one side of a call; counts what it finds and remembers what it did.
 
     `part` is the argument being walked, or `result`: findings are counted by it and ciphertext is bound to it.
+    `refused` are those of `kinds` that the policy, or the operator of a kind, does not take.
     """
 
     def __init__(
         self,
         policy: PIIPolicy,
-        detector: Detector,
+        detector: PIIDetector,
+        writer: Writer,
         encrypt: Callable[[str, str], str],
         *,
         clean: set[tuple[str, str | None]],
@@ -60,9 +55,11 @@ class Leaves:
         """`encrypt` takes a part and a text. `clean` remembers short texts in which nothing was found."""
         self.part = "result"
         self.kinds: dict[str, Counter[str]] = {}
+        self.refused: dict[str, Counter[str]] = {}
         self.treatments: set[Treatment] = set()
         self._policy = policy
         self._detector = detector
+        self._writer = writer
         self._encrypt = encrypt
         self._clean = clean
         self._encrypt_all = encrypt_all
@@ -100,10 +97,17 @@ class Leaves:
     def _judge(self, text: str, field: str | None, *, encrypt_all: bool) -> tuple[Treatment, Sequence[Finding]]:
         findings = self._find(text, field)
         if findings:
-            self.kinds.setdefault(self.part, Counter()).update(str(found.kind) for found in findings)
+            _count(self.kinds, self.part, findings)
         elif encrypt_all and is_ciphertext(text):
             encrypt_all = False
         treatment = treat_leaf(self._policy, personal=bool(findings), encrypt_all=encrypt_all)
+        if treatment is Treatment.REFUSE:
+            _count(self.refused, self.part, findings)
+        elif treatment is Treatment.MASK:
+            operators = {found.kind: self._writer.operator(found.kind) for found in findings}
+            _count(self.refused, self.part, [one for one in findings if operators[one.kind] is Operator.REJECT])
+            if set(operators.values()) == {Operator.KEEP}:
+                treatment = Treatment.OBSERVE
         if treatment is not Treatment.KEEP:
             self.treatments.add(treatment)
         return treatment, findings
@@ -123,14 +127,23 @@ class Leaves:
         return findings
 
     def _mask(self, text: str, findings: Sequence[Finding], field: str | None) -> str:
-        """Masks until a further pass would change nothing: a mask may bring a neighbour into view."""
+        """Applies the operators until a further pass would change nothing: a mask may bring a neighbour into view."""
+
+        def write(finding: Finding, written: str) -> str:
+            return self._writer.write(finding, written, lambda text: self._encrypt(self.part, text))
+
         for _ in range(MASKING_ROUNDS):
-            masked = mask_findings(text, findings)
+            masked = replace_findings(text, findings, write)
             findings = self._find(masked, field)
             if masked == text or not findings:
                 return masked
             text = masked
         return "***"
+
+
+def _count(counts: dict[str, Counter[str]], part: str, findings: Iterable[Finding]) -> None:
+    if kinds := [str(found.kind) for found in findings]:
+        counts.setdefault(part, Counter()).update(kinds)
 
 
 def zero_of(value: Any) -> Any:

@@ -4,18 +4,16 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cached_property
 from typing import Any, Protocol
 
 from security_common.encryption import EncryptionService, get_encryption_service
 from security_common.journal import AuditEvent, Receipt, open_journal
-from security_common.pii import get_pii_detector
+from security_common.pii import BadProtection, Operator, PIIDetector, get_pii_detector
+from security_common.protection import KeyedPseudonyms, Writer
 from security_common.settings import SecuritySettings
-from security_common.tool_policy.leaf import Detector
-from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 from security_common.tool_policy.walk import Limits
 
-__all__ = ["Pseudonyms", "Recorder", "Runtime", "Surface", "configure", "current_surface", "runtime"]
+__all__ = ["Recorder", "Runtime", "Surface", "configure", "current_surface", "runtime"]
 
 SERVICE = "security-common"
 """The journal's service name where no service has given one."""
@@ -30,12 +28,6 @@ class Recorder(Protocol):
     async def record(self, event: AuditEvent) -> Receipt: ...
 
     def record_blocking(self, event: AuditEvent) -> Receipt: ...
-
-
-class Pseudonyms(Protocol):
-    """Keyed references to people: the same person gives the same reference, and only the key leads back."""
-
-    def reference(self, value: str) -> str: ...
 
 
 class Surface(Protocol):
@@ -55,21 +47,29 @@ current_surface: ContextVar[Surface | None] = ContextVar("current_surface", defa
 
 
 class Runtime:
-    """The parts in use. What `configure` was not given is made on first use, from SecuritySettings."""
+    """The parts in use. What `configure` was not given is made from SecuritySettings, journal and keyring on first use.
+
+    Without `pseudonyms` and without their key in the settings no reference is recorded. Raises PseudonymKeyInvalid,
+    and BadProtection where an operator needs that key.
+    """
 
     def __init__(
         self,
         journal: Recorder | None = None,
-        detector: Detector | None = None,
+        detector: PIIDetector | None = None,
         encryption: EncryptionService | None = None,
-        pseudonyms: Pseudonyms | None = None,
+        pseudonyms: KeyedPseudonyms | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._journal = journal
         self._encryption = encryption
         self._making = threading.Lock()
         self.detector = detector or get_pii_detector()
-        self._pseudonyms = pseudonyms
+        if pseudonyms is None and (key_file := SecuritySettings().pseudonym_key_file):
+            pseudonyms = KeyedPseudonyms(key_file)
+        if pseudonyms is None and Operator.PSEUDONYM in self.detector.protection.operators():
+            raise BadProtection("pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask")
+        self.pseudonyms = pseudonyms
         self.limits = limits or Limits()
         self.clean: set[tuple[str, str | None]] = set()
 
@@ -80,12 +80,9 @@ class Runtime:
             self._encryption = get_encryption_service()
         return self._encryption
 
-    @cached_property
-    def pseudonyms(self) -> Pseudonyms | None:
-        """None where no key is configured: then no reference is recorded. Raises PseudonymKeyInvalid."""
-        if self._pseudonyms is None and (key_file := SecuritySettings().pseudonym_key_file):
-            return KeyedPseudonyms(key_file)
-        return self._pseudonyms
+    def writer(self, tool: str, tenant: str, *, message: bool) -> Writer:
+        """What stands in place of personal data in one call."""
+        return Writer(self.detector.protection, tool, tenant, self.pseudonyms, message)
 
     @property
     def journal(self) -> Recorder:
@@ -111,9 +108,9 @@ def runtime() -> Runtime:
 def configure(
     *,
     journal: Recorder | None = None,
-    detector: Detector | None = None,
+    detector: PIIDetector | None = None,
     encryption: EncryptionService | None = None,
-    pseudonyms: Pseudonyms | None = None,
+    pseudonyms: KeyedPseudonyms | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Sets what every secured tool of this process uses, in place of anything set before.

@@ -1,7 +1,20 @@
-"""The configuration: parsed once, refused with the line to mend when it says something that cannot be done."""
+"""What a team says about personal data, in one readable file: operators by kind and tool, an allow-list, patterns.
+
+default = "mask"                          # pii.toml, named by SECURITY_PII_CONFIG_FILE
+[kinds]
+US_SSN = "reject"
+[tools.send_mail.kinds]
+EMAIL = "keep"
+[allow]
+values = ["support@example.com"]
+[patterns.EMPLOYEE]
+expression = "EMP-[0-9]{6}"
+
+It is parsed once, and refused with the entry to mend when it says something that cannot be done.
+"""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -12,13 +25,21 @@ try:
 except ImportError:  # the `patterns` extra is not installed; only own patterns need it
     re2 = None
 
-from security_common.pii import PIIKind
-from security_common.protection.errors import BadProtection
+from security_common.errors import SecurityError
+from security_common.pii.finding import Finding, PIIKind
+from security_common.spelling import fold
 
-__all__ = ["Operator", "OwnPattern", "Protection", "load_protection"]
+__all__ = ["BadProtection", "Operator", "OwnPattern", "Protection", "load_protection"]
 
 MOST_PATTERNS, LONGEST_PATTERN = 20, 500
+OWN_SCORE = 0.8
 _SECTIONS = {"default", "kinds", "tools", "allow", "patterns"}
+
+
+class BadProtection(SecurityError):
+    """The configuration says something that cannot be done."""
+
+    error = "bad_protection"
 
 
 class Operator(StrEnum):
@@ -57,6 +78,21 @@ class Protection:
             return own.kinds[kind]
         return self.kinds.get(kind, own.default if own is not None else self.default)
 
+    def operators(self) -> set[Operator]:
+        """Every operator that may be asked for."""
+        return {self.default, *self.kinds.values()}.union(*(tool.operators() for tool in self.tools.values()))
+
+    def find_own(self, text: str) -> Iterator[Finding]:
+        """What the own patterns find."""
+        for pattern in self.patterns:
+            for match in pattern.expression.finditer(text):
+                start, end = match.span()
+                yield Finding(PIIKind.CUSTOM, start, end, OWN_SCORE, f"pattern-{pattern.name}")
+
+    def allows(self, written: str) -> bool:
+        """True for a value that is nobody's secret, however it is spelled."""
+        return fold(written).text.casefold() in self.allowed_values
+
 
 def load_protection(path: Path) -> Protection:
     """Reads a TOML file. Raises `BadProtection`, which names the entry and never a value."""
@@ -64,7 +100,7 @@ def load_protection(path: Path) -> Protection:
         with path.open("rb") as file:
             return parse_protection(tomllib.load(file))
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise BadProtection(f"{path} is no readable TOML file", hint="see security_common.protection") from error
+        raise BadProtection(f"{path} is no readable TOML file", hint="docs/pii.md shows one") from error
 
 
 def parse_protection(entries: Mapping[str, Any]) -> Protection:

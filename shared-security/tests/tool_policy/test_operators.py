@@ -1,0 +1,98 @@
+"""What a team's configuration does in a tool that masks: each operator, by kind and by tool."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from security_common.encryption import EncryptionService, is_ciphertext
+from security_common.journal import Journal
+from security_common.pii import BadProtection, PIIDetector
+from security_common.pii.configuration import parse_protection
+from security_common.protection import KeyedPseudonyms
+from security_common.tool_policy import (
+    PersonalDataRefused,
+    ResultWithheld,
+    bind_field,
+    configure,
+    secure_tool,
+)
+
+TEXT = "홍길동님 hong@example.com, 010-1234-5678"
+Trail = Callable[[], list[dict[str, Any]]]
+Protect = Callable[..., None]
+
+
+@pytest.fixture
+def protect(journal: Journal, encryption: EncryptionService, tmp_path: Path) -> Protect:
+    (tmp_path / "key").write_text("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
+
+    def use(**entries: object) -> None:
+        detector = PIIDetector(parse_protection(entries))
+        configure(
+            journal=journal,
+            detector=detector,
+            encryption=encryption,
+            pseudonyms=KeyedPseudonyms(tmp_path / "key"),
+        )
+
+    return use
+
+
+@secure_tool(pii_policy="mask")
+def show(text: Any) -> Any:
+    return text
+
+
+@secure_tool(pii_policy="observe", result_policy="mask")
+def fail(text: str) -> str:
+    raise ValueError(text)
+
+
+def test_each_kind_has_its_operator_and_a_tool_the_last_word(protect: Protect, trail: Trail) -> None:
+    protect(kinds={"PERSON": "redact", "PHONE": "keep"})
+    assert show(TEXT) == "[PERSON]님 h***@example.com, 010-1234-5678"
+    protect(kinds={"PERSON": "redact"}, tools={"show": {"default": "keep"}})
+    assert show(TEXT) == TEXT.replace("홍길동", "[PERSON]")
+    assert show("010-1234-5678") == "010-1234-5678"
+    assert [event["action_taken"] for event in trail()] == [*["executed_with_masking"] * 2, "executed_observed"]
+
+
+def test_a_pseudonym_is_stable_whatever_the_spelling_and_is_not_replaced_again(protect: Protect) -> None:
+    protect(default="pseudonym")
+    dashed = show({"phone": "010-1234-5678"})["phone"]
+    assert dashed.startswith("PHONE_")
+    assert show({"phone": "01012345678"})["phone"] == show({"phone": dashed})["phone"] == dashed
+
+
+def test_only_the_value_is_encrypted_and_the_owner_can_read_it(protect: Protect, encryption: EncryptionService) -> None:
+    protect(kinds={"EMAIL": "encrypt"})
+    before, sealed = show("to: hong@example.com").split(" ")
+    assert before == "to:"
+    assert is_ciphertext(sealed)
+    assert encryption.decrypt(sealed, context=bind_field(owner="", tool="show", name="text")) == "hong@example.com"
+
+
+def test_a_rejected_kind_is_named_and_its_value_is_not(protect: Protect, trail: Trail) -> None:
+    protect(kinds={"EMAIL": "reject"})
+    with pytest.raises(PersonalDataRefused) as refused:
+        show(TEXT)
+    assert refused.value.kinds == {"text": {"EMAIL": 1}}
+    with pytest.raises(ResultWithheld):
+        secure_tool(pii_policy="observe", result_policy="mask")(lambda: TEXT)()
+    with pytest.raises(ValueError, match=r"h\*\*\*@example\.com"):
+        fail(TEXT)
+    assert [event["action_taken"] for event in trail()] == [*["rejected"] * 2, "executed_with_masking"]
+    assert "hong@" not in str(trail())
+
+
+def test_own_patterns_and_allowed_values_hold_in_tools(protect: Protect) -> None:
+    protect(allow={"values": ["hong@example.com"]}, patterns={"EMPLOYEE": {"expression": "EMP-[0-9]{6}"}})
+    assert show(["hong@example.com", "EMP-123456"]) == ["hong@example.com", "***"]
+
+
+def test_pseudonyms_without_a_key_refuse_the_start(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECURITY_PSEUDONYM_KEY_FILE", raising=False)
+    with pytest.raises(BadProtection):
+        configure(journal=journal, detector=PIIDetector(parse_protection({"default": "pseudonym"})))
