@@ -62,8 +62,11 @@ def test_a_day_at_the_company(employee: Callable[[str], World], world: World) ->
     auditor = employee("auditor")
     scope = "mcp.access mcp.audit"
     everyone = {"whose": "everyone", "since": morning}
-    report = auditor.call("generate_security_report", everyone, scope=scope)
-    figures = report["figures"]
+    for _ in range(30):  # what happened last is in the trail a moment later
+        report = auditor.call("generate_security_report", everyone, scope=scope)
+        figures = report["figures"]
+        if figures["by_outcome"].get("refused", 0) >= 3:
+            break
     assert figures["by_tool"]["store_sensitive_data"] >= len(CUSTOMERS)
     assert figures["by_outcome"]["refused"] >= 3
     assert "store_sensitive_data" in report["markdown"]

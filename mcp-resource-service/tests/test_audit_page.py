@@ -130,6 +130,7 @@ def test_nothing_in_it_runs_and_nothing_may_embed_it(page):
 def test_filters_narrow_and_links_keep_them(page, world):
     world.call("get_user_info", {"person_id": "p_hong"})
     world.call("get_server_status", {})
+    first_event_link(page, "/audit?tool_name=get_server_status&period=1h")
     html = page.get("/audit?tool_name=get_user_info&period=1h&outcome=nonsense").text
     table = html.split("<tbody>")[1].split("</tbody>")[0]
     assert "get_user_info" in table

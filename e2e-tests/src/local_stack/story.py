@@ -255,9 +255,14 @@ def rejects_personal_data(world: World) -> None:
 
 def keeps_the_record(world: World) -> None:
     """Every call and refusal is in the audit trail, without the values"""
-    trail = json.dumps(world.call("get_security_audit_log", {"limit": 100}), ensure_ascii=False)
-    for expected in ("store_sensitive_data", "executed_with_encryption", "rejected", "insufficient_scope"):
-        expect(expected in trail, f"{expected} is not in the trail")
+    expected = ("store_sensitive_data", "executed_with_encryption", "rejected", "insufficient_scope")
+    trail = ""
+    for _ in range(30):  # an event is on disk before the answer leaves, and in the trail a moment later
+        trail = json.dumps(world.call("get_security_audit_log", {"limit": 100}), ensure_ascii=False)
+        if all(word in trail for word in expected):
+            break
+    for word in expected:
+        expect(word in trail, f"{word} is not in the trail")
     expect("hong@example.com" not in trail and "010-1234-5678" not in trail and "eyJ" not in trail, "a value is in it")
 
 
