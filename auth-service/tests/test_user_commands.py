@@ -24,6 +24,7 @@ def command(people: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     def run(*words: str, typed: str = "") -> str:
         monkeypatch.setattr(sys, "argv", ["auth-service", *words])
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed + "\n"))
+        capsys.readouterr()  # what the service beside us logged while it started is not the command's
         main()
         return capsys.readouterr().out
 
