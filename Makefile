@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
+# The order of the tests: the same from run to run, another one with `make test SEED=2`.
+SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
@@ -31,7 +33,7 @@ check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 	$(BIN)/python .ci/sizes.py
 
 test: $(VENV)/.dev ## the test suite: Python only
-	$(BIN)/pytest -q -n 2 --dist loadfile --ignore e2e-tests/tests/clients -m "not compose and not deep"
+	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
 test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
 	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "compose or story" e2e-tests/tests
