@@ -135,6 +135,7 @@ def test_the_keyboard_is_enough(chromium: Browser, world: World, client_id: str,
     page = context.new_page()
     verifier = secrets.token_urlsafe(48)
     page.goto(authorize_url(world, client_id, verifier, redirect_uri=callback))
+    page.locator("input[name=username]:focus").wait_for()
     page.keyboard.type("demo")
     page.keyboard.press("Tab")
     page.keyboard.type("demo")
