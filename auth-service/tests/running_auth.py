@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from auth_service.app import create_app
 from auth_service.settings import AuthSettings
@@ -23,7 +23,7 @@ class Service:
 
     settings: AuthSettings
     http: httpx2.Client
-    app: FastAPI
+    app: Starlette
 
     @property
     def issuer(self) -> str:
@@ -34,7 +34,7 @@ StartService = Callable[..., Service]
 
 
 @contextmanager
-def serving(settings: AuthSettings, **parts: Any) -> Generator[FastAPI]:
+def serving(settings: AuthSettings, **parts: Any) -> Generator[Starlette]:
     """Runs the application in a thread with an event loop of its own, as a process would."""
     app = create_app(settings, **parts)
     config = uvicorn.Config(

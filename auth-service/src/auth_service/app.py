@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 
-from fastapi import FastAPI
 from limits.aio.storage import Storage
 from redis.asyncio import Redis
+from starlette.applications import Starlette
 from starlette.routing import Route
 
 from auth_service.accounts.local import DEMO_ACCOUNT, LocalAccounts
@@ -122,7 +122,7 @@ def create_app(
     clock: Clock = time.time,
     random_bytes: RandomBytes = secrets.token_bytes,
     fetcher: DocumentFetcher | None = None,
-) -> FastAPI:
+) -> Starlette:
     """The service. Nothing is connected or written before its lifespan starts.
 
     Raises `SecurityError` with a hint when the declaration or a secret is wrong.
@@ -130,7 +130,6 @@ def create_app(
     public_only = DocumentFetcher(resolve=resolve, is_allowed=is_public_address)
     core = _make_core(settings, clock, random_bytes, fetcher or public_only)
     endpoints = _make_endpoints(core)
-    app = FastAPI(title="auth-service", openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(core))
     edge = Edge(
         issuer=settings.issuer,
         metrics=core.metrics,
@@ -139,7 +138,7 @@ def create_app(
     )
     # Methods are judged by the endpoint itself, which answers 405 in the words of the protocol.
     applications = {endpoint.path: EndpointApp(endpoint, edge) for endpoint in endpoints}
-    app.router.routes.extend(Route(path, application) for path, application in applications.items())
+    app = Starlette(routes=[Route(*each) for each in applications.items()], lifespan=_lifespan(core))
     app.router.default = not_found
     app.middleware_stack = Paths(applications, app.router)
     app.state.core = core
@@ -376,9 +375,9 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
     return (registration.endpoint,)
 
 
-def _lifespan(core: Core) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(core: Core) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def run(_app: FastAPI) -> AsyncGenerator[None]:
+    async def run(_app: Starlette) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(core.redis.aclose)
             stack.push_async_callback(core.trail_redis.aclose)

@@ -162,7 +162,7 @@ class EndpointApp:
 class Paths:
     """Goes from a path straight to its endpoint; all else, the lifespan too, to `otherwise`.
 
-    What FastAPI's middleware would do for an endpoint, each does for itself, so a token does not pay for it twice.
+    What middleware would do for an endpoint, each does for itself, so a token does not pay for it twice.
     """
 
     def __init__(self, endpoints: Mapping[str, EndpointApp], otherwise: ASGIApp) -> None:
