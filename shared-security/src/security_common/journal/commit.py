@@ -3,7 +3,7 @@
     record() ──▶ queue ──▶ [ up to 512 events ] ── write ── fdatasync ──▶ every waiter is answered
                              while one batch syncs, the next one gathers
 
-A commit starts half a millisecond after the last one at the soonest. On a disk that syncs faster than that, each event
+A commit starts a millisecond after the last one at the soonest. On a disk that syncs faster than that, each event
 of a busy service would else be a batch of its own, and every batch takes the interpreter from the event loop six times.
 
 A commit that takes longer than ten seconds (a disk that hangs) is answered with a refusal too; what it was writing may
@@ -34,7 +34,7 @@ __all__ = ["GroupCommit", "Pending", "Receipt"]
 BATCH_EVENTS = 512
 PENDING_EVENTS = 20_000
 PATIENCE_SECONDS = 10.0
-PACE_SECONDS = 0.0005
+PACE_SECONDS = 0.001
 
 logger = logging.getLogger(__name__)
 
