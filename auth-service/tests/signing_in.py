@@ -19,7 +19,7 @@ clients:
     name: Example application
     grant_types: [authorization_code, refresh_token]
     redirect_uris: [{CALLBACK}, "https://app.example/callback?tenant=1", "http://localhost/callback"]
-    post_logout_redirect_uris: [https://app.example/bye]
+    post_logout_redirect_uris: [https://app.example/bye, http://localhost/bye]
     scopes: [openid, profile, email, offline_access, mcp.access, mcp.decrypt, mcp.audit]
   - client_id: other
     grant_types: [authorization_code, refresh_token]

@@ -246,6 +246,13 @@ def test_elsewhere_registration_needs_the_initial_token(start_service: StartServ
     assert register(service, GOOD, authorization="Bearer the initial token").status_code == 201
 
 
+def test_declared_open_it_needs_no_token_although_there_is_one(start_service: StartService, tmp_path: Any) -> None:
+    (tmp_path / "token").write_text("the initial token")
+    (tmp_path / "auth.yaml").write_text("registration: {dynamic: open, initial_access_token_file: token}")
+    service = start_service(config=tmp_path / "auth.yaml")
+    assert register(service, GOOD).status_code == 201
+
+
 def test_elsewhere_without_a_token_there_is_no_registration(start_service: StartService) -> None:
     service = start_service(demo=False, issuer="https://auth.example")
     assert register(service, GOOD).status_code == 404

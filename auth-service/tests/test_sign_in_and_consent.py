@@ -174,6 +174,12 @@ def test_logout_by_hand(person: Person) -> None:
     assert sent_to_client(person.open(Request("app", {"prompt": "none"}).path))["error"] == "login_required"
 
 
+def test_logout_leads_back_to_any_port_of_this_machine(person: Person) -> None:
+    address = "http://localhost:50123/bye"
+    answer = person.open(f"/oauth2/logout?client_id=app&post_logout_redirect_uri={address}")
+    assert (answer.status_code, answer.headers["location"]) == (303, address)
+
+
 def test_item_115_logout_leads_nowhere_else(person: Person) -> None:
     person.grant(Request("app"))
     answer = person.open("/oauth2/logout?client_id=app&post_logout_redirect_uri=https://evil.example/")

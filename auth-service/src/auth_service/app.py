@@ -37,7 +37,7 @@ from auth_service.clients.keys import ClientKeys
 from auth_service.clients.registration import Registration
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration, load_declaration, note_applied
+from auth_service.declaration import Declaration, Openness, load_declaration, note_applied
 from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
 from auth_service.discovery.health import can_write, health_endpoints, root_endpoint
 from auth_service.errors import TooManyRequests
@@ -361,7 +361,7 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
     policy = core.declaration.registration
     if not policy.registers:
         return ()
-    token = policy.initial_access_token_file
+    token = policy.initial_access_token_file if policy.dynamic is Openness.LISTED else None
     registration = Registration(
         store=ClientStore(core.redis),
         secrets=core.secret_keeper,

@@ -7,6 +7,7 @@ client its code; everything else is the client's own doing.
 import functools
 import json
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,10 +17,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import yaml
 from joserfc.jwk import ECKey
 from playwright.sync_api import BrowserContext, sync_playwright
 
@@ -52,8 +53,12 @@ class Ground:
     """Id and secret of a client that acts for itself."""
     application: tuple[str, str]
     """Id and secret of a declared client in which people sign in; it listens at localhost, on any port."""
+    desktop: str
+    """Id of a declared client in which people sign in, which has no secret; it listens at 127.0.0.1, on any port."""
     signer: tuple[str, ECKey]
     """Id and private key (ES256) of a client that acts for itself."""
+    initial_access_token: str | None
+    """What registration asks for; in demo mode it is open."""
     is_demo: bool
     document_url: str = DOCUMENT_URL
     """Id of a client known by its metadata document, of which auth-service has a copy: nothing leaves this machine."""
@@ -74,9 +79,10 @@ def ground(request: pytest.FixtureRequest, grounds: Callable[[str], Ground]) -> 
 @contextmanager
 def services(folder: Path, mode: str) -> Iterator[Ground]:
     is_demo = mode == "demo"
-    given = {name: secrets.token_urlsafe(32) for name in ("machine", "application", "person")}
+    given = {name: secrets.token_urlsafe(32) for name in ("machine", "application", "registration", "person")}
     key = ECKey.generate_key("P-256", {"kid": "signer-1", "alg": "ES256", "use": "sig"})
-    with start_stack(folder, overrides={"AUTH_CONFIG": str(declare(folder, given, key))}, demo=is_demo) as stack:
+    declaration = declare(folder, given, key, is_demo=is_demo)
+    with start_stack(folder, overrides={"AUTH_CONFIG": str(declaration)}, demo=is_demo) as stack:
         if not is_demo:
             enrol(stack, given["person"])
         yield Ground(
@@ -85,44 +91,23 @@ def services(folder: Path, mode: str) -> Iterator[Ground]:
             account=("demo", "demo") if is_demo else ("person", given["person"]),
             machine=(CLIENT_ID, CLIENT_SECRET) if is_demo else ("machine", given["machine"]),
             application=("application", given["application"]),
+            desktop="desktop",
             signer=("signer", key),
+            initial_access_token=None if is_demo else given["registration"],
             is_demo=is_demo,
         )
 
 
-def declare(folder: Path, given: dict[str, str], key: ECKey) -> Path:
-    """Writes auth.yaml and the files it names."""
+def declare(folder: Path, given: dict[str, str], key: ECKey, *, is_demo: bool) -> Path:
+    """Puts auth.yaml there, and the files it names."""
+    shutil.copytree(Path(__file__).with_name("declaration"), folder, dirs_exist_ok=True)
+    declaration = folder / "auth.yaml"
+    text = declaration.read_text(encoding="utf-8")
+    declaration.write_text(Template(text).substitute(dynamic="open" if is_demo else "listed"), encoding="utf-8")
     for name, secret in given.items():
         (folder / name).write_text(secret)
     (folder / "signer.json").write_text(json.dumps(key.as_dict(private=False)))
-    (folder / "documents").mkdir()
-    document = {
-        "client_id": DOCUMENT_URL,
-        "client_name": "Example Editor",
-        "redirect_uris": ["http://localhost/callback"],
-        "grant_types": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_method": "none",
-    }
-    (folder / "documents" / "editor.json").write_text(json.dumps(document))
-    machine_scopes = ["mcp.access", "mcp.decrypt"]
-    application = {
-        "client_id": "application",
-        "secret_file": "application",
-        "grant_types": ["authorization_code", "refresh_token"],
-        "redirect_uris": ["http://localhost/callback"],
-        "scopes": ["offline_access", *machine_scopes],
-    }
-    declaration = {
-        "clients": [
-            {"client_id": "machine", "secret_file": "machine", "scopes": machine_scopes},
-            {"client_id": "signer", "jwks_file": "signer.json", "scopes": machine_scopes},
-            application,
-        ],
-        "registration": {"metadata_documents": "listed", "hosts": ["editor.example"], "pinned_directory": "documents"},
-    }
-    path = folder / "auth.yaml"
-    path.write_text(yaml.safe_dump(declaration))
-    return path
+    return declaration
 
 
 def enrol(stack: Stack, password: str) -> None:
@@ -177,21 +162,24 @@ class Person:
 
     chromium: Chromium
     context: BrowserContext
+    issuer: str
     account: tuple[str, str]
     visits: list[Future] = field(default_factory=list)
 
     def open(self, address: str, *_: object) -> bool:
-        """Takes an authorization request to its redirect URI, while the client goes on: as `webbrowser.open` does."""
+        """Goes on from `address` until an application has the browser, while the client's own work continues: as
+        `webbrowser.open` does.
+        """
         self.visits.append(self.chromium.do(self._follow, address))
         return True
 
     def _follow(self, address: str) -> str:
-        redirect_uri = parse_qs(urlsplit(address).query)["redirect_uri"][0]
-        wait_until_listening(redirect_uri)
+        for redirect_uri in parse_qs(urlsplit(address).query).get("redirect_uri", ()):
+            wait_until_listening(redirect_uri)
         page = self.context.new_page()
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
         page.goto(address)
-        while not page.url.startswith(redirect_uri):
+        while page.url.startswith(f"{self.issuer}/"):
             if page.locator("#username").count():
                 page.fill("#username", self.account[0])
                 page.fill("#password", self.account[1])
@@ -223,6 +211,6 @@ def wait_until_listening(address: str) -> None:
 
 @pytest.fixture
 def person(ground: Ground, chromium_thread: Chromium) -> Iterator[Person]:
-    person = Person(chromium_thread, chromium_thread.new_context(), ground.account)
+    person = Person(chromium_thread, chromium_thread.new_context(), ground.auth_url, ground.account)
     yield person
     person.leave()

@@ -1,5 +1,8 @@
-"""The MCP conformance suite's server scenarios, on its fixture behind our guard, with tokens of our auth-service."""
+"""The MCP conformance suite: its server scenarios, on its fixture behind our guard; its authorization scenarios, on
+auth-service.
+"""
 
+import json
 import re
 import subprocess
 import sys
@@ -104,3 +107,24 @@ def test_the_revision_of_2025_11_25_holds_as_far_as_fastmcp_without_sessions(
 ) -> None:
     failed, required = failed_scenarios(node, fixture_url, "2025-11-25", tmp_path)
     assert (failed, required) == (STATELESS_FASTMCP_FAILS, 30)
+
+
+def test_the_authorization_scenarios_hold_without_a_warning(node: Path, ground, person, tmp_path: Path) -> None:
+    """The suite says where its user is to go, and listens for the code itself."""
+    (port,) = free_ports(1)
+    command = [str(node), str(SUITE), "authorization", "--url", ground.auth_url, "--client-id", ground.desktop]
+    command += ["--resource", f"{ground.mcp_url}/mcp", "--port", str(port), "-o", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if found := re.search(rf"{ground.auth_url}/oauth2/authorize\?\S+", line):
+                person.open(found[0])
+        assert process.wait() == 0, said
+    finally:
+        process.kill()
+        process.communicate()
+    checks = [check for file in tmp_path.rglob("checks.json") for check in json.loads(file.read_text())]
+    names = ("AuthorizationServerMetadata", "AuthorizationServerMetadataCIMD", "AuthorizationCodeGrant")
+    assert {check["name"]: check["status"] for check in checks} == dict.fromkeys(names, "SUCCESS")

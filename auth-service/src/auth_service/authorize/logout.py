@@ -11,6 +11,7 @@ from auth_service.authorize.errors import LogoutRefused
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.operations import page_operations
 from auth_service.clients.model import Client
+from auth_service.clients.redirects import is_registered
 from auth_service.errors import OAuthError
 from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import Answer, Endpoint, HttpRequest
@@ -69,7 +70,7 @@ class LogoutEndpoint:
         if wanted is None:
             return None
         client = await self._client(form, hint)
-        if client is None or wanted not in client.post_logout_redirect_uris:
+        if client is None or not is_registered(wanted, client.post_logout_redirect_uris):
             raise LogoutRefused("post_logout_redirect_uri is not one that the client registered")
         return wanted
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from auth_service.authorize.errors import ClientUnknown, RedirectRefused
 from auth_service.authorize.request import Prompt, parse_prompts
 from auth_service.clients.model import Client, ClientDirectory
-from auth_service.clients.redirects import find_registered
+from auth_service.clients.redirects import is_registered
 from auth_service.errors import (
     InvalidClient,
     InvalidRequest,
@@ -70,7 +70,7 @@ def require_one_redirect(inquiry: Inquiry) -> None:
 
 
 def require_registered_redirect(inquiry: Inquiry) -> None:
-    if find_registered(inquiry.client, inquiry.form.get("redirect_uri") or "") is None:
+    if not is_registered(inquiry.form.get("redirect_uri") or "", inquiry.client.redirect_uris):
         raise RedirectRefused("redirect_uri is not one that the client registered")
 
 

@@ -1,12 +1,12 @@
 """Which redirect URIs may be registered, and which of them a request may use (RFC 8252, RFC 9700 section 4.1)."""
 
 import re
+from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
-from auth_service.clients.model import Client
 from auth_service.errors import InvalidRedirectUri
 
-__all__ = ["LOOPBACK_HOSTS", "check_registrable", "find_registered", "is_loopback"]
+__all__ = ["LOOPBACK_HOSTS", "check_registrable", "is_loopback", "is_registered"]
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -23,22 +23,18 @@ def is_loopback(uri: str) -> bool:
     return parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
 
 
-def find_registered(client: Client, requested: str) -> str | None:
-    """`requested` itself when the client registered it, else None.
+def is_registered(requested: str, registered: Collection[str]) -> bool:
+    """Whether a browser may be sent to `requested`, after sign-in or after logout.
 
     Compared as strings (RFC 9700 section 2.1), but for the port of a loopback redirect: a native application takes
     whatever port is free, and Claude Code and VS Code register `localhost` without one.
     """
-    if requested in client.redirect_uris:
-        return requested
+    if requested in registered:
+        return True
     if not _is_well_formed(requested) or not is_loopback(requested):
-        return None
+        return False
     wanted = _without_port(requested)
-    return (
-        requested
-        if any(_without_port(known) == wanted for known in client.redirect_uris if is_loopback(known))
-        else None
-    )
+    return any(_without_port(known) == wanted for known in registered if is_loopback(known))
 
 
 def check_registrable(uri: str) -> None:

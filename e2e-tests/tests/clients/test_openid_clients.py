@@ -1,0 +1,75 @@
+"""oauth4webapi and openid-client do everything they can do here, with every kind of client, in and out of demo mode.
+
+Each is one file beside package.json: an application's life, from discovery to logout. The libraries check what they
+get, so that it ends well says most; what is left to look at is here.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.clients
+
+CLIENTS = Path(__file__).resolve().parents[2] / "clients"
+SCOPES = "openid profile email offline_access mcp.access"
+LIBRARIES = pytest.mark.parametrize("script", ["oauth4webapi.mjs", "openid_client.mjs"])
+WAYS = pytest.mark.parametrize(
+    ("ground", "origin", "method"),
+    [
+        ("demo", "registered", "none"),
+        ("demo", "registered", "client_secret_basic"),
+        ("demo", "registered", "client_secret_post"),
+        ("declared", "registered", "private_key_jwt"),
+        ("declared", "declared", "client_secret_basic"),
+    ],
+    indirect=["ground"],
+)
+
+
+def play(node, script, ground, person, origin, method):
+    """What the script found; the person went where it wanted."""
+    given = {
+        "issuer": ground.auth_url,
+        "resource": f"{ground.mcp_url}/mcp",
+        "method": method,
+        "application": named(ground.application) if origin == "declared" else None,
+        "initial_access_token": ground.initial_access_token,
+        "machine": named(ground.machine),
+        "signer": {"client_id": ground.signer[0], "key": ground.signer[1].as_dict(private=True)},
+    }
+    process = subprocess.Popen([str(node), script, json.dumps(given)], cwd=CLIENTS, stdout=subprocess.PIPE, text=True)
+    try:
+        for line in process.stdout:
+            said = json.loads(line)
+            if "open" in said:
+                person.open(said["open"])
+                person.visits[-1].result()
+        assert process.wait() == 0
+        return said["result"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def named(credentials):
+    return dict(zip(("client_id", "client_secret"), credentials, strict=True))
+
+
+@LIBRARIES
+@WAYS
+def test_an_application_from_discovery_to_logout(node, ground, person, script, origin, method):
+    found = play(node, script, ground, person, origin, method)
+    if origin == "registered":
+        assert found["registered"]["token_endpoint_auth_method"] == method
+    assert found["iss"] == ground.auth_url
+    assert found["scope"] == SCOPES
+    assert found["userinfo"]["preferred_username"] == ground.account[0]
+    assert found["rotated"]
+    assert found["claims"]["sub"] == found["userinfo"]["sub"]
+    assert found["claims"]["aud"] == f"{ground.mcp_url}/mcp"
+    granted = {client_id: answer["scope"] for client_id, answer in found["machines"].items()}
+    assert granted == {ground.machine[0]: "mcp.access", ground.signer[0]: "mcp.access"}
+    assert found["active"] == [True, False]
+    assert found["signed_out"]
