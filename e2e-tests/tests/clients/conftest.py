@@ -11,12 +11,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 from string import Template
 from urllib.parse import parse_qs, urlsplit
 
@@ -214,3 +217,37 @@ def person(ground: Ground, chromium_thread: Chromium) -> Iterator[Person]:
     person = Person(chromium_thread, chromium_thread.new_context(), ground.auth_url, ground.account)
     yield person
     person.leave()
+
+
+class Callback:
+    """Where an application listens for its user's answer."""
+
+    def __init__(self) -> None:
+        self.answers: Queue[dict[str, str]] = Queue()
+        answers = self.answers
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path.startswith("/callback?"):
+                    answers.put({name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()})
+                self.send_response(200)
+                self.send_header("content-type", "text/html")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://localhost:{self.server.server_port}/callback"
+
+    def wait(self) -> dict[str, str]:
+        """The parameters of the next answer."""
+        return self.answers.get(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture
+def callback() -> Iterator[Callback]:
+    callback = Callback()
+    with callback.server as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        yield callback
+        server.shutdown()

@@ -1,41 +1,194 @@
 """The MCP SDKs find their way in by themselves, call every tool, and step up where a tool needs more.
 
-Each signs in through its own browser flow, registered, by its metadata document, or declared; and as a machine, with a
-secret and with a key.
+In the browser: registered, known by a metadata document, or declared. As a machine: with a secret, or with a key.
 """
 
 import asyncio
+import json
+import subprocess
+import threading
 import warnings
 import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fastmcp import Client
 from fastmcp.client.auth import OAuth
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.auth.extensions.client_credentials import (
+    ClientCredentialsOAuthProvider,
+    PrivateKeyJWTOAuthProvider,
+    SignedJWTParameters,
+)
+from mcp.client.client import Client as SdkClient
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
-from local_stack.every_tool import every_call, play_every_tool
+from local_stack.every_tool import SECRET_TEXT, every_call, play_every_tool
 
 pytestmark = pytest.mark.clients
-WAYS = pytest.mark.parametrize(
+
+PATIENCE_SECONDS = 60
+CLIENTS = Path(__file__).resolve().parents[2] / "clients"
+IN_THE_BROWSER = pytest.mark.parametrize(
     ("ground", "way"),
     [("demo", "registered"), ("demo", "document"), ("declared", "document"), ("declared", "declared")],
     indirect=["ground"],
 )
+# What the tokens of a client are for, in its order.
+STEPS = [{"mcp.access"}, {"mcp.access", "mcp.decrypt"}]
+AS_A_MACHINE = pytest.mark.parametrize("proof", ["secret", "key"])
 
 
-@WAYS
-def test_fastmcp_in_the_browser(ground, person, way, monkeypatch):
+@IN_THE_BROWSER
+def test_fastmcp_in_the_browser(ground, person, way, monkeypatch) -> None:
     given = {
         "registered": {},
         "document": {"client_metadata_url": ground.document_url},
         "declared": {"client_id": ground.application[0], "client_secret": ground.application[1]},
     }[way]
 
-    async def run():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    async def run() -> None:
+        with warnings.catch_warnings(action="ignore"):  # that its tokens are kept in memory
             provider = OAuth(f"{ground.mcp_url}/mcp", callback_timeout=30, **given)
         async with Client(f"{ground.mcp_url}/mcp", auth=provider) as session:
             await play_every_tool(session, every_call(demo=ground.is_demo))
+        judge_id(provider.context.client_info.client_id, ground, way)
 
     monkeypatch.setattr(webbrowser, "open", person.open)
     asyncio.run(run())
+
+
+def judge_id(client_id: str, ground, way: str) -> None:
+    """Whether the client came by the way that was meant."""
+    known = {"document": ground.document_url, "declared": ground.application[0]}
+    assert client_id == known.get(way, client_id)
+    assert (client_id not in known.values()) == (way == "registered")
+
+
+class Memory:
+    """Where the Python SDK keeps what it gets; `scopes` remembers what each token was for."""
+
+    def __init__(self, client: OAuthClientInformationFull | None = None) -> None:
+        self.tokens: OAuthToken | None = None
+        self.client = client
+        self.scopes: list[set[str]] = []
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+        self.scopes.append(set(tokens.scope.split()))
+
+    async def get_client_info(self):
+        return self.client
+
+    async def set_client_info(self, client_info):
+        self.client = client_info
+
+
+def play_python_sdk(ground, provider: OAuthClientProvider) -> None:
+    async def run() -> None:
+        async with create_mcp_http_client(auth=provider) as http:
+            transport = streamable_http_client(f"{ground.mcp_url}/mcp", http_client=http)
+            async with SdkClient(transport) as session:
+                await play_every_tool(session, every_call(demo=ground.is_demo))
+
+    asyncio.run(run())
+
+
+@IN_THE_BROWSER
+def test_the_python_sdk_in_the_browser(ground, person, way, callback) -> None:
+    """Its application opens the address and listens; the rest is the SDK's."""
+    metadata = OAuthClientMetadata(
+        client_name="Python Application", redirect_uris=[callback.url], token_endpoint_auth_method="none"
+    )
+    client_id, client_secret = ground.application
+    declared = OAuthClientInformationFull(
+        **metadata.model_dump(exclude={"token_endpoint_auth_method"}),
+        client_id=client_id,
+        client_secret=client_secret,
+        token_endpoint_auth_method="client_secret_basic",
+        issuer=ground.auth_url,
+    )
+
+    async def show(address: str) -> None:
+        person.open(address)
+
+    async def answer() -> AuthorizationCodeResult:
+        query = await asyncio.to_thread(callback.wait)
+        return AuthorizationCodeResult(code=query["code"], state=query["state"], iss=query["iss"])
+
+    memory = Memory(declared if way == "declared" else None)
+    document_url = ground.document_url if way == "document" else None
+    play_python_sdk(ground, OAuthClientProvider(f"{ground.mcp_url}/mcp", metadata, memory, show, answer, document_url))
+    judge_id(memory.client.client_id, ground, way)
+    assert [scopes - {"offline_access"} for scopes in memory.scopes] == STEPS
+
+
+@AS_A_MACHINE
+def test_the_python_sdk_as_a_machine(ground, proof) -> None:
+    memory = Memory()
+    where = (f"{ground.mcp_url}/mcp", memory)
+    if proof == "secret":
+        provider = ClientCredentialsOAuthProvider(*where, *ground.machine, issuer=ground.auth_url)
+    else:
+        client_id, key = ground.signer
+        signed = SignedJWTParameters(
+            issuer=client_id,
+            subject=client_id,
+            signing_key=key.as_pem(private=True).decode(),
+            signing_algorithm="ES256",
+        )
+        provider = PrivateKeyJWTOAuthProvider(
+            *where, client_id, signed.create_assertion_provider(), issuer=ground.auth_url
+        )
+    play_python_sdk(ground, provider)
+    assert memory.scopes == STEPS
+
+
+def play_typescript_sdk(node: Path, ground, show: Callable[[str], Any], **way_in: object) -> str:
+    """Starts the application, opens what it asks to be opened, judges what it tells at the end; gives its id."""
+    calls = every_call(demo=ground.is_demo)
+    asked = {"url": f"{ground.mcp_url}/mcp", "issuer": ground.auth_url, "calls": calls, **way_in}
+    said: dict[str, Any] = {}
+    with subprocess.Popen(
+        [str(node), "mcp_client.mjs"], cwd=CLIENTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        limit = threading.Timer(PATIENCE_SECONDS, process.kill)
+        limit.start()
+        process.stdin.write(json.dumps(asked))
+        process.stdin.close()
+        for line in process.stdout:
+            said = json.loads(line)
+            if "open" in said:
+                show(said["open"])
+        limit.cancel()
+    assert process.returncode == 0
+    assert set(said["tools"]) == {name for name, _ in calls}
+    assert not [name for name, result in said["results"].items() if result.get("isError")]
+    assert said["results"]["read_sensitive_data"]["structuredContent"]["data"] == SECRET_TEXT
+    assert [set(scope.split()) - {"offline_access"} for scope in said["scopes"]] == STEPS
+    return said["clientId"]
+
+
+@IN_THE_BROWSER
+def test_the_typescript_sdk_in_the_browser(node, ground, person, way) -> None:
+    client_id, client_secret = ground.application
+    given = {
+        "registered": {},
+        "document": {"documentUrl": ground.document_url},
+        "declared": {"client": {"client_id": client_id, "client_secret": client_secret}},
+    }[way]
+    judge_id(play_typescript_sdk(node, ground, person.open, browser=given), ground, way)
+
+
+@AS_A_MACHINE
+def test_the_typescript_sdk_as_a_machine(node, ground, proof) -> None:
+    client_id, key = ground.signer
+    way_in = {"secret": {"secret": ground.machine}, "key": {"key": (client_id, key.as_dict(private=True))}}[proof]
+    play_typescript_sdk(node, ground, lambda address: pytest.fail(f"no user is here to open {address}"), **way_in)
