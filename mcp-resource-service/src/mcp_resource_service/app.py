@@ -13,16 +13,17 @@ from typing import Any
 
 import httpx2
 import structlog
-from fastapi import FastAPI
 from prometheus_client import start_http_server
 from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
 from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.issuer import own_issuer
 from mcp_resource_service.records import RecordStore
-from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_router, protected_routes
+from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_routes, protected_routes
 from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.settings import ResourceSettings
 from mcp_resource_service.store_errors import StoreUnavailable
@@ -65,7 +66,7 @@ class Core:
     metrics: Metrics
 
 
-def create_app(settings: ResourceSettings) -> FastAPI:
+def create_app(settings: ResourceSettings) -> Starlette:
     """The service as one ASGI application. Nothing is connected or written before its lifespan starts.
 
     Raises `SecurityError` with a hint when a secret is wrong.
@@ -73,16 +74,17 @@ def create_app(settings: ResourceSettings) -> FastAPI:
     core = _make_core(settings)
     mcp, tool_scopes = build_mcp(_tool_parts(core))
     endpoint = McpEndpoint(mcp, path=settings.mcp_path, long_tools=LONG_TOOLS)
-    app = FastAPI(title=SERVICE, openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan(core, endpoint))
+    app = Starlette(
+        routes=[
+            *health_routes(core.health),
+            *protected_routes(_information(settings)),
+            Route(settings.mcp_path, AnswerUnavailable(endpoint)),
+            *_audit_page_routes(core),
+        ],
+        middleware=[Middleware(MeasuredRequests, metrics=core.metrics), _guard(core, tool_scopes)],
+        lifespan=_lifespan(core, endpoint),
+    )
     app.state.health = core.health
-    app.include_router(health_router(core.health))
-    app.router.routes += [
-        *protected_routes(_information(settings)),
-        Route(settings.mcp_path, AnswerUnavailable(endpoint)),
-        *_audit_page_routes(core),
-    ]
-    _wear_guard(app, core, tool_scopes)
-    app.add_middleware(MeasuredRequests, metrics=core.metrics)
     return app
 
 
@@ -175,9 +177,9 @@ def _audit_page_routes(core: Core) -> list[Route]:
     return page.routes()
 
 
-def _wear_guard(app: FastAPI, core: Core, tool_scopes: ToolScopes) -> None:
+def _guard(core: Core, tool_scopes: ToolScopes) -> Middleware:
     settings = core.settings
-    app.add_middleware(
+    return Middleware(
         Guard,
         verifier=core.verifier,
         resource=ProtectedResource(
@@ -198,9 +200,9 @@ def _wear_guard(app: FastAPI, core: Core, tool_scopes: ToolScopes) -> None:
     )
 
 
-def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(core.redis.aclose)
             await stack.enter_async_context(core.http)

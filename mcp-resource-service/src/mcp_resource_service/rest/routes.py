@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from mcp_resource_service.rest.health import Health
 
-__all__ = ["health_router", "protected_routes"]
+__all__ = ["health_routes", "protected_routes"]
 
 GREETING = "MCP OAuth2 데모에서 안녕하세요!"
 
@@ -29,18 +27,13 @@ def protected_routes(information: dict[str, Any]) -> list[Route]:
     return [Route("/", show_server), Route("/hello", greet)]
 
 
-def health_router(health: Health) -> APIRouter:
-    """`/livez` and `/readyz`."""
-    router = APIRouter(tags=["health"])
+def health_routes(health: Health) -> list[Route]:
+    """`/livez`, 200 while the process runs; `/readyz`, 200 when every required check holds, else 503."""
 
-    @router.get("/livez", operation_id="livez")
-    async def livez() -> dict[str, str]:
-        """200 while the process runs."""
-        return {"status": "alive"}
+    async def show_life(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
 
-    @router.get("/readyz", operation_id="readyz", responses={503: {"description": "A required check failed."}})
-    async def readyz() -> JSONResponse:
-        """200 when the issuer's keys are known and the audit journal can be written, else 503."""
+    async def show_readiness(_: Request) -> Response:
         checks = await health.checks()
         ready = all(check.ok for check in checks.values() if check.required)
         body = {
@@ -50,4 +43,4 @@ def health_router(health: Health) -> APIRouter:
         headers = {"Cache-Control": "no-store"} | ({} if ready else {"Retry-After": "1"})
         return JSONResponse(body, status_code=200 if ready else 503, headers=headers)
 
-    return router
+    return [Route("/livez", show_life), Route("/readyz", show_readiness)]
