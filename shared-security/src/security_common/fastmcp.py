@@ -22,7 +22,7 @@ import binascii
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar, cast
 
 import mcp_types as types
@@ -51,6 +51,7 @@ from security_common.errors import SecurityError
 from security_common.journal import AuditEvent, JournalUnavailable, Outcome
 from security_common.tokens.context import current_caller
 from security_common.tool_policy import (
+    Surface,
     ToolPolicyError,
     Walk,
     current_call,
@@ -119,7 +120,8 @@ class PolicyMiddleware(Middleware):
         return self._visible(cast("Sequence[Any]", result)) if method in _LISTS else result
 
     async def _call(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str) -> Any:
-        surface = _FastMCPSurface(context.message.name if method == "tools/call" else None, _ERRORS[method])
+        name = context.message.name if method == "tools/call" else None
+        surface = Surface(name, _injected, partial(_failure, _ERRORS[method]))
         request = context.fastmcp_context.request_context if context.fastmcp_context else None
         if request is not None and not isinstance(request.session, GuardedSession):
             request.session = GuardedSession(request.session)
@@ -155,25 +157,11 @@ class _Unavailable(ToolError):
     """
 
 
-class _FastMCPSurface:
-    """One call as `secure_tool` sees FastMCP."""
-
-    def __init__(self, name: str | None, error: type[FastMCPError]) -> None:
-        self.name = name
-        self.was_reached = False
-        self._error = error
-
-    def reached(self) -> None:
-        self.was_reached = True
-
-    def injected(self, function: Callable[..., Any]) -> frozenset[str]:
-        return _injected(function)
-
-    def failure(self, failure: Exception) -> Exception:
-        """Ours read as sentences; any other error stays what it is, for FastMCP's own `mask_error_details`."""
-        if isinstance(failure, SecurityError) and failure.error == JournalUnavailable.error:
-            return _Unavailable(_sentence(failure))
-        return self._error(_sentence(failure)) if isinstance(failure, SecurityError) else failure
+def _failure(error: type[FastMCPError], failure: Exception) -> Exception:
+    """Ours read as sentences; any other error stays what it is, for FastMCP's own `mask_error_details`."""
+    if isinstance(failure, SecurityError) and failure.error == JournalUnavailable.error:
+        return _Unavailable(_sentence(failure))
+    return error(_sentence(failure)) if isinstance(failure, SecurityError) else failure
 
 
 class GuardedSession(ServerSession):
@@ -284,24 +272,16 @@ def _binary(walk: Walk, value: Any, field: str | None) -> Any:
     except binascii.Error:
         content = getattr(value, name)
     treated = walk.visit(content, field)
-    if treated is not content:
-        encoded = base64.b64encode(treated).decode() if isinstance(treated, bytes) else treated
-        value = value.model_copy(update={name: encoded})
     around = value.model_copy(update={name: ""})
     rest = walk.visit_as(BaseModel, around, field)
-    return value if rest is around else rest.model_copy(update={name: getattr(value, name)})
+    if treated is content and rest is around:
+        return value
+    encoded = base64.b64encode(treated).decode() if isinstance(treated, bytes) else treated
+    return rest.model_copy(update={name: encoded})
 
 
-@read_as(Image)
-def _image(walk: Walk, value: Image, field: str | None) -> Any:
-    return walk.visit(value.to_image_content(), field)
-
-
-@read_as(Audio)
-def _audio(walk: Walk, value: Audio, field: str | None) -> Any:
-    return walk.visit(value.to_audio_content(), field)
-
-
-@read_as(File)
-def _file(walk: Walk, value: File, field: str | None) -> Any:
-    return walk.visit(value.to_resource_content(), field)
+@read_as(Image, Audio, File)
+def _media(walk: Walk, value: Image | Audio | File, field: str | None) -> Any:
+    if isinstance(value, File):
+        return walk.visit(value.to_resource_content(), field)
+    return walk.visit(value.to_image_content() if isinstance(value, Image) else value.to_audio_content(), field)

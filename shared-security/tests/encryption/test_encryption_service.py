@@ -1,5 +1,6 @@
 """Ciphertexts: round trips, the binding to a context, what is refused and what an error may say."""
 
+import base64
 import json
 import os
 import traceback
@@ -20,12 +21,12 @@ from security_common.encryption import (
     KeyringFile,
     UnknownKey,
     ciphertext_spans,
-    is_ciphertext,
 )
 
 CONTEXT = {"owner": "u_1", "tool": "store_sensitive_data", "field": "data"}
 NOW = 1_800_000_000.0
 RING = Keyring.generate()
+SEALED = EncryptionService(lambda: RING).encrypt("secret", context=CONTEXT)
 
 
 def service(keyring: Keyring = RING, *, now: float = NOW) -> EncryptionService:
@@ -35,7 +36,7 @@ def service(keyring: Keyring = RING, *, now: float = NOW) -> EncryptionService:
 @given(st.text(), st.none() | st.dictionaries(st.text(), st.text(), min_size=1))
 def test_what_was_encrypted_is_read_back(text: str, context: dict[str, str] | None) -> None:
     token = service().encrypt(text, context=context)
-    assert is_ciphertext(token)
+    assert service().recognizes(token)
     assert service().decrypt(token, context=context) == text
 
 
@@ -80,7 +81,7 @@ def test_an_empty_context_is_a_mistake() -> None:
 
 @given(st.data())
 def test_no_changed_character_goes_unnoticed(data: st.DataObject) -> None:
-    token = service().encrypt("secret", context=CONTEXT)
+    token = SEALED
     at = data.draw(st.integers(0, len(token.rstrip("=")) - 2))
     other = data.draw(st.sampled_from("abcABC019-_:").filter(lambda char: char != token[at]))
     with pytest.raises(DecryptionFailed):
@@ -100,15 +101,42 @@ def test_no_changed_character_goes_unnoticed(data: st.DataObject) -> None:
     ],
 )
 def test_what_is_no_ciphertext_is_told_apart(text: str) -> None:
-    assert not is_ciphertext(text)
+    assert not service().recognizes(text)
     with pytest.raises(CiphertextMalformed):
         service().decrypt(text)
 
 
 def test_a_clear_tail_does_not_hide_behind_a_ciphertext() -> None:
     token = service().encrypt("x")
-    assert not is_ciphertext(f"{token} 010-1234-5678")
+    assert not service().recognizes(f"{token} 010-1234-5678")
     assert list(ciphertext_spans(f"a {token} 010-1234-5678")) == [(2, 2 + len(token))]
+
+
+def test_ciphertext_is_recognized_whatever_its_context_and_what_looks_like_it_is_not() -> None:
+    key = RING.primary.key_id
+    clear = "gAAAAA" + base64.urlsafe_b64encode(b"010-1234-5678 hong@example.com " * 4).decode()
+    bound, unbound = service().encrypt("x", context=CONTEXT), service().encrypt("x")
+    head, _, proof = bound.partition(".")
+    for ours in (bound, unbound, unbound.rpartition(":")[2]):
+        assert service().recognizes(ours)
+        assert not service(Keyring.generate()).recognizes(ours)
+    for alike in (
+        clear,
+        f"enc:v1:fernet:{key}:{clear}",
+        f"enc:v1:fernet-hkdf:{key}:{clear}.{proof}",
+        head,
+        f"{head}.{proof[::-1]}",
+        bound.replace(key, "00000000"),
+        f"{unbound}.{proof}",
+        bound + "x",
+        Fernet(Fernet.generate_key()).encrypt(b"x").decode(),
+    ):
+        assert not service().recognizes(alike), alike
+    later = RING.add()
+    later = later.promote(later.keys[-1].key_id)
+    assert service(later).recognizes(bound)
+    for destroy in (False, True):
+        assert not service(later.retire(key, destroy=destroy)).recognizes(bound)
 
 
 def test_unknown_and_retired_keys_have_errors_of_their_own() -> None:

@@ -137,14 +137,14 @@ def test_the_commands_lead_a_key_through_its_life(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     first = Keyring.load(path).primary.key_id
     again = keys("generate", path)
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert again.stderr.startswith("error: ")
     assert "\nhint: " in again.stderr
     place = {"SECURITY_ENCRYPTION_KEY_FILE": str(path)}
     second = keys("add", **place).stdout.strip()
     assert Keyring.load(path).primary.key_id == first
     assert keys("promote", second, **place).returncode == 0
-    assert keys("retire", second, "--file", path).returncode == 1
+    assert keys("retire", second, "--file", path).returncode == 2
     assert keys("retire", first, "--file", path).returncode == 0
     listed = keys("list", "--json", **place).stdout
     assert [(row["id"], row["state"]) for row in json.loads(listed)] == [(first, "retired"), (second, "primary")]
@@ -175,5 +175,5 @@ def test_a_generated_keyring_can_be_piped() -> None:
 
 def test_no_file_named_is_an_error_with_a_hint() -> None:
     failed = keys("list")
-    assert failed.returncode == 1
+    assert failed.returncode == 2
     assert "SECURITY_ENCRYPTION_KEY_FILE" in failed.stderr

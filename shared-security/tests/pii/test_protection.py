@@ -66,6 +66,7 @@ def test_the_example_of_the_documentation_says_what_stands_beside_it(tmp_path: P
     assert protection.operator(PIIKind.EMAIL) is Operator.PSEUDONYM
     assert protection.operator(PIIKind.EMAIL, "send_mail") is Operator.KEEP
     assert protection.operator(PIIKind.US_SSN, "send_mail") is Operator.REJECT
+    assert protection.operator(PIIKind.PHONE, "send_mail", masks=False) is None
     assert PIIDetector(protection).mask_text("support@example.com, EMP-123456") == "support@example.com, ***"
 
 

@@ -16,7 +16,7 @@ from fastmcp.utilities.types import File, Image
 from mcp import MCPError
 from pydantic import BaseModel, Field
 
-from security_common.encryption import EncryptionService, is_ciphertext
+from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
 from security_common.tokens.claims import AccessToken
 from security_common.tokens.context import Caller, current_caller
@@ -295,6 +295,6 @@ def test_encrypted_arguments_belong_to_the_token_holder(server: FastMCP[Any], en
         kept = call(server, "keep", {"data": "plain"}).data
     finally:
         current_caller.reset(reset)
-    assert is_ciphertext(kept)
+    assert encryption.recognizes(kept)
     context = {"owner": "http://localhost:8081 u_1", "tool": "keep", "field": "data"}
     assert encryption.decrypt(kept, context=context) == "plain"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from security_common.encryption import EncryptionService, is_ciphertext
+from security_common.encryption import EncryptionService
 from security_common.journal import Journal
 from security_common.pii import BadProtection, PIIDetector
 from security_common.pii.configuration import parse_protection
@@ -46,8 +46,8 @@ def show(text: Any) -> Any:
 
 
 @secure_tool(pii_policy="observe", result_policy="mask")
-def fail(text: str) -> str:
-    raise ValueError(text)
+def fail() -> str:
+    raise ValueError(TEXT)
 
 
 def test_each_kind_has_its_operator_and_a_tool_the_last_word(protect: Protect, trail: Trail) -> None:
@@ -70,7 +70,7 @@ def test_only_the_value_is_encrypted_and_the_owner_can_read_it(protect: Protect,
     protect(kinds={"EMAIL": "encrypt"})
     before, sealed = show("to: hong@example.com").split(" ")
     assert before == "to:"
-    assert is_ciphertext(sealed)
+    assert encryption.recognizes(sealed)
     assert encryption.decrypt(sealed, context=bind_field(owner="", tool="show", name="text")) == "hong@example.com"
 
 
@@ -82,7 +82,7 @@ def test_a_rejected_kind_is_named_and_its_value_is_not(protect: Protect, trail: 
     with pytest.raises(ResultWithheld):
         secure_tool(pii_policy="observe", result_policy="mask")(lambda: TEXT)()
     with pytest.raises(ValueError, match=r"h\*\*\*@example\.com"):
-        fail(TEXT)
+        fail()
     assert [event["action_taken"] for event in trail()] == [*["rejected"] * 2, "executed_with_masking"]
     assert "hong@" not in str(trail())
 
@@ -96,3 +96,62 @@ def test_pseudonyms_without_a_key_refuse_the_start(journal: Journal, monkeypatch
     monkeypatch.delenv("SECURITY_PSEUDONYM_KEY_FILE", raising=False)
     with pytest.raises(BadProtection):
         configure(journal=journal, detector=PIIDetector(parse_protection({"default": "pseudonym"})))
+
+
+FILE = {
+    "kinds": {"EMAIL": "keep", "US_SSN": "reject", "PERSON": "redact"},
+    "tools": {"own": {"kinds": {"PHONE": "mask"}}},
+}
+EMAIL, PHONE, PERSON, SSN = "hong@example.com", "010-1234-5678", "홍길동님", "SSN 536-90-4399"
+
+
+@pytest.mark.parametrize("policy", ["encrypt", "mask", "reject", "observe"])
+def test_keep_and_reject_hold_in_every_policy(policy: Any, protect: Protect) -> None:
+    protect(**FILE)
+    echo = secure_tool(pii_policy=policy)(lambda text: text)
+    assert echo(EMAIL) == EMAIL
+    with pytest.raises(PersonalDataRefused):
+        echo(SSN)
+    with pytest.raises(PersonalDataRefused):
+        echo(f"{PHONE} {SSN}")
+
+
+def test_how_a_value_is_written_is_for_tools_that_mask(protect: Protect, encryption: EncryptionService) -> None:
+    protect(**FILE)
+
+    def echo(text: str) -> str:
+        return text
+
+    assert secure_tool(pii_policy="mask")(echo)(PERSON) == "[PERSON]님"
+    assert secure_tool(pii_policy="observe")(echo)(PERSON) == PERSON
+    sealed = secure_tool(pii_policy="encrypt")(echo)(PERSON)
+    assert encryption.decrypt(sealed, context=bind_field(owner="", tool="echo", name="text")) == PERSON
+    with pytest.raises(PersonalDataRefused):
+        secure_tool(pii_policy="reject")(echo)(PERSON)
+
+
+@pytest.mark.parametrize("policy", ["encrypt", "mask", "reject", "observe"])
+def test_the_word_on_one_tool_holds_whatever_its_policy(
+    policy: Any, protect: Protect, encryption: EncryptionService
+) -> None:
+    protect(**FILE)
+
+    @secure_tool(pii_policy=policy)
+    def own(text: Any) -> Any:
+        return text
+
+    assert own([PHONE, EMAIL]) == ["010-****-5678", EMAIL]
+    if policy == "encrypt":
+        assert encryption.recognizes(own(f"{PHONE} {PERSON}")), "of two the stronger"
+
+
+def test_an_address_may_be_an_identifier_where_addresses_are_kept(protect: Protect, trail: Trail) -> None:
+    @secure_tool(pii_policy="mask")
+    def view(user_id: str) -> None: ...
+
+    for kept, refused in ((EMAIL, PHONE), (EMAIL, "880101-1234568")):
+        protect(**FILE)
+        view(user_id=kept)
+        with pytest.raises(PersonalDataRefused):
+            view(user_id=refused)
+    assert trail()[0]["user_id"] == EMAIL

@@ -16,10 +16,10 @@ app.command("security_common.cli.audit:app", name="audit")
 
 
 def main() -> None:
-    """Run a command; an error a person can act on becomes an `error:` and a `hint:` line and exit status 1."""
+    """Run a command; an error a person can act on becomes an `error:` and a `hint:` line and exit status 2."""
     try:
         app()
     except SecurityError as error:
         hint = f"\nhint: {error.hint}" if error.hint else ""
         print(f"error: {error.description}{hint}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2)

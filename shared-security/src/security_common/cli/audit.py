@@ -18,7 +18,8 @@ from security_common.cli.audit_source import (
     signed_by,
     told_by_redis,
 )
-from security_common.cli.terminal import Progress, paint, print_event, print_json
+from security_common.cli.progress import Progress
+from security_common.cli.terminal import paint, print_event, print_json
 from security_common.errors import SecurityError
 from security_common.journal import Outcome
 from security_common.journal.keys import chain_key
@@ -164,7 +165,7 @@ def verify(
         hint = error.hint if isinstance(error, SecurityError) else ""
         print(f"error: {error}\n{f'hint: {hint}' if hint else ''}".rstrip(), file=sys.stderr)
         sys.exit(UNCHECKED)
-    progress.finish()
+    progress.clear()
     verdict.notes += notes
     _print_verdict(verdict, as_json=json)
     sys.exit(INTACT if verdict.intact else TAMPERED)

@@ -4,17 +4,17 @@ import asyncio
 import json
 import os
 import sys
-import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, KeyState
-from security_common.encryption.renewal import EncryptedStore, Progress, installed_stores, renew
+from security_common.cli.progress import Progress
+from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, KeyState, Renewal
+from security_common.encryption.renewal import EncryptedStore, installed_stores
 from security_common.settings import SecuritySettings
 
 __all__ = ["app"]
@@ -34,7 +34,6 @@ KeyFile = Annotated[Path | None, Parameter(name="--file", help="the keyring file
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="print JSON")]
 
 ROTATION_DUE_DAYS = 365
-BAR_WIDTH, REDRAW_SECONDS = 30, 0.1
 
 
 @app.command
@@ -49,12 +48,9 @@ def generate(path: Path | None = None) -> None:
         return
     try:
         _write_new(path, text)
-    except FileExistsError:
-        raise KeyringInvalid(
-            f"{path} exists already", hint="`security-common keys add` puts a new key into it"
-        ) from None
     except OSError as error:
-        raise KeyringInvalid(f"{path} cannot be written", hint=str(error.strerror)) from error
+        hint = "to put a new key into a keyring that exists, use `security-common keys add`"
+        raise KeyringInvalid(f"{path} cannot be written: {error.strerror}", hint=hint) from error
     print(f"made {path}; set SECURITY_ENCRYPTION_KEY_FILE={path}", file=sys.stderr)
 
 
@@ -91,11 +87,8 @@ def show(*, file: KeyFile = None, as_json: AsJson = False) -> None:
         {"id": key.key_id, "state": str(key.state), "created": key.created_at and key.created_at.isoformat()}
         for key in Keyring.load(_path(file)).keys
     ]
-    if as_json:
-        print(json.dumps(rows))
-        return
-    for row in rows:
-        print(f"{row['id']}  {row['state']:<12}  {row['created'] or '-'}")
+    lines = (f"{row['id']}  {row['state']:<12}  {row['created'] or '-'}" for row in rows)
+    print(json.dumps(rows) if as_json else "\n".join(lines))
 
 
 @app.command
@@ -127,38 +120,37 @@ def reencrypt(*, as_json: AsJson = False) -> None:
     Example: docker compose exec mcp-resource-service security-common keys reencrypt
     """
     done = asyncio.run(_renew_all())
-    if as_json:
-        print(json.dumps([asdict(each) for each in done]))
-    for each in () if as_json else done:
-        print(f"{each.store}: {each.seen} items, {each.renewed} renewed, {each.unreadable} unreadable")
-    if any(each.unreadable for each in done):
+    line = "{store}: {seen} items, {renewed} renewed, {unreadable} unreadable"
+    print(json.dumps(done) if as_json else "\n".join(map(line.format_map, done)))
+    if any(each["unreadable"] for each in done):
         print("hint: bring back the key they were made with, or delete them", file=sys.stderr)
         raise SystemExit(1)
 
 
-async def _renew_all() -> list[Progress]:
-    done: list[Progress] = []
+async def _renew_all() -> list[dict[str, Any]]:
+    done: list[dict[str, Any]] = []
     for service, open_stores in installed_stores().items():
         async with open_stores() as stores:
             for name, store in stores.items():
-                done.append(await _renew_one(f"{service} {name}", store))
+                done.append(await _renew(f"{service} {name}", store))
     if not done:
         raise KeyringInvalid("no service with encrypted stores is installed here", hint="run it beside a service")
     return done
 
 
-async def _renew_one(name: str, store: EncryptedStore) -> Progress:
-    """Draws a bar on a terminal, and is silent in a pipe."""
-    progress, drawn_at = Progress(store=name, total=0), 0.0
-    async for progress in renew(name, store):
-        if sys.stderr.isatty() and time.monotonic() - drawn_at > REDRAW_SECONDS:
-            drawn_at = time.monotonic()
-            part = min(1.0, progress.seen / (progress.total or 1))
-            bar = "#" * round(part * BAR_WIDTH)
-            print(f"\r{name} [{bar:<{BAR_WIDTH}}] {progress.seen}/{progress.total}", end="", file=sys.stderr)
-    if drawn_at:
-        print(file=sys.stderr)
-    return progress
+async def _renew(name: str, store: EncryptedStore) -> dict[str, Any]:
+    progress = Progress(name, await store.count())
+    counts: Counter[Renewal] = Counter()
+    async for renewal in store.reencrypt():
+        counts[renewal] += 1
+        progress.advance()
+    progress.clear()
+    return {
+        "store": name,
+        "seen": counts.total(),
+        "renewed": counts[Renewal.RENEWED],
+        "unreadable": counts[Renewal.UNREADABLE],
+    }
 
 
 def _path(file: Path | None) -> Path:
@@ -178,7 +170,7 @@ def _change(file: Path | None, change: Callable[[Keyring], Keyring]) -> Keyring:
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise KeyringInvalid(f"{path} cannot be changed", hint=str(error.strerror)) from error
+        raise KeyringInvalid(f"{path} cannot be changed: {error.strerror}") from error
     return changed
 
 

@@ -1,4 +1,4 @@
-"""How commands speak to a person: colours on a terminal only, progress on stderr, one event on one line."""
+"""How commands speak to a person: colours on a terminal only, one event on one line."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from security_common.journal import Outcome, RecordedEvent
 from security_common.review.export import as_json_line
 
-__all__ = ["Progress", "paint", "print_event", "print_json"]
+__all__ = ["paint", "print_event", "print_json"]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "grey": "90"}
 _OUTCOME_COLOURS = {Outcome.SUCCESS: "green", Outcome.REFUSED: "yellow", Outcome.FAILURE: "red"}
@@ -37,24 +37,3 @@ def print_event(event: RecordedEvent, *, as_json: bool) -> None:
     moment = paint(f"{event.timestamp:%Y-%m-%d %H:%M:%S}", "grey")
     outcome = paint(f"{event.outcome:8}", _OUTCOME_COLOURS[event.outcome])
     print(moment, outcome, "".join(c if c.isprintable() else "?" for c in told), flush=True)
-
-
-class Progress:
-    """A percentage on stderr, while a terminal looks on."""
-
-    def __init__(self, what: str, total: int) -> None:
-        self._what = what
-        self._total = max(total, 1)
-        self._done = 0
-        self._shown = -1
-
-    def advance(self, amount: int) -> None:
-        self._done += amount
-        percent = min(100, self._done * 100 // self._total)
-        if percent != self._shown and sys.stderr.isatty():
-            self._shown = percent
-            sys.stderr.write(f"\r{self._what} {percent} %")
-
-    def finish(self) -> None:
-        if self._shown >= 0:
-            sys.stderr.write("\r\x1b[K")

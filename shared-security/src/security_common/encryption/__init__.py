@@ -10,7 +10,7 @@ The token inside an envelope is a standard Fernet token (AES-128-CBC and HMAC-SH
 HKDF (RFC 5869) the binding to a context, which Fernet lacks. Rotation: `add`, `promote`, re-encrypt, `retire`.
 """
 
-from security_common.encryption.envelope import ciphertext_spans, is_ciphertext
+from security_common.encryption.envelope import ciphertext_spans
 from security_common.encryption.errors import (
     CiphertextExpired,
     CiphertextMalformed,
@@ -50,6 +50,5 @@ __all__ = [
     "UnknownKey",
     "ciphertext_spans",
     "get_encryption_service",
-    "is_ciphertext",
     "open_encryption_service",
 ]

@@ -1,6 +1,7 @@
 """One key of a ring: its material, judged before use, and the keys derived from it for each context."""
 
 import base64
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ EXAMPLE_KEYS = frozenset(
 
 _CONTEXT_LABEL = b"mcp-oauth2 security_common context v1\x00"
 _ID_LABEL = b"mcp-oauth2 security_common key id v1"
+_PROOF_LABEL = b"mcp-oauth2 security_common proof v1"
 
 _HINT = "make a new one with `security-common keys generate`"
 
@@ -52,9 +54,18 @@ class Key:
 
     def cipher(self, context: Mapping[str, str] | None) -> Fernet:
         """The Fernet that serves this context; without one, the plain key, which any Fernet library can use."""
+        return _cipher(self._in_use, None if context is None else canonical_context(context))
+
+    @property
+    def _in_use(self) -> bytes:
         if self.material is None:
             raise KeyringInvalid("the key was destroyed")
-        return _cipher(self.material, None if context is None else canonical_context(context))
+        return self.material
+
+    def proof(self, token: str) -> str:
+        """16 characters that show, without the context, that a holder of this key made a ciphertext."""
+        digest = hmac.digest(_derived(self._in_use, _PROOF_LABEL), token.encode(), "sha256")
+        return base64.urlsafe_b64encode(digest[:12]).decode()
 
 
 def canonical_context(context: Mapping[str, str]) -> bytes:
@@ -67,14 +78,18 @@ def canonical_context(context: Mapping[str, str]) -> bytes:
 @lru_cache(maxsize=4096)
 def _cipher(material: bytes, context: bytes | None) -> Fernet:
     """Deriving costs as much as encrypting, and the contexts in use are few: they are kept."""
-    if context is not None:
-        material = HKDF(SHA256(), MATERIAL_BYTES, salt=None, info=_CONTEXT_LABEL + context).derive(material)
-    return Fernet(base64.urlsafe_b64encode(material))
+    key = material if context is None else _derived(material, _CONTEXT_LABEL + context)
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+@lru_cache(maxsize=64)
+def _derived(material: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), MATERIAL_BYTES, salt=None, info=purpose).derive(material)
 
 
 def key_id_of(material: bytes) -> str:
     """Eight hex digits that name the key and tell nothing about it."""
-    return HKDF(SHA256(), 4, salt=None, info=_ID_LABEL).derive(material).hex()
+    return _derived(material, _ID_LABEL)[:4].hex()
 
 
 def parse_material(text: str) -> bytes:

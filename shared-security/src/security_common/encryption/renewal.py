@@ -9,12 +9,11 @@ asynchronous context manager of stores by name.
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Protocol
 
-__all__ = ["ENTRY_POINTS", "EncryptedStore", "Progress", "Renewal", "installed_stores", "renew"]
+__all__ = ["ENTRY_POINTS", "EncryptedStore", "Renewal", "installed_stores"]
 
 ENTRY_POINTS = "security_common.encrypted_stores"
 
@@ -45,35 +44,6 @@ class StoreOpener(Protocol):
     def __call__(self) -> AbstractAsyncContextManager[Mapping[str, EncryptedStore]]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far one store is. `total` is an estimate made at the start."""
-
-    store: str
-    total: int
-    seen: int = 0
-    renewed: int = 0
-    unreadable: int = 0
-
-    def with_item(self, renewal: Renewal) -> "Progress":
-        """After one more item."""
-        return replace(
-            self,
-            seen=self.seen + 1,
-            renewed=self.renewed + (renewal is Renewal.RENEWED),
-            unreadable=self.unreadable + (renewal is Renewal.UNREADABLE),
-        )
-
-
 def installed_stores() -> dict[str, StoreOpener]:
     """The openers of every service installed here, by the service's name."""
     return {each.name: each.load() for each in entry_points(group=ENTRY_POINTS)}
-
-
-async def renew(name: str, store: EncryptedStore) -> AsyncIterator[Progress]:
-    """Re-encrypts one store; gives its progress before the first item and after each."""
-    progress = Progress(store=name, total=await store.count())
-    yield progress
-    async for renewal in store.reencrypt():
-        progress = progress.with_item(renewal)
-        yield progress

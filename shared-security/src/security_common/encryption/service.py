@@ -1,13 +1,14 @@
 """Encrypting and decrypting with a keyring, and reading that keyring again when its file changes."""
 
+import hmac
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 
 from security_common.encryption.envelope import BOUND, PLAIN, Envelope
 from security_common.encryption.errors import (
@@ -84,6 +85,18 @@ class EncryptionService:
             raise CiphertextExpired("the ciphertext is older than allowed")
         return plain.decode()
 
+    def recognizes(self, token: str) -> bool:
+        """Whether a key of ours that still decrypts made this ciphertext, whatever context it is bound to."""
+        try:
+            envelope = Envelope.parse(token)
+            if envelope.proof is None:
+                self._open(envelope, None)
+            else:
+                self._keys(envelope)
+        except DecryptionFailed:
+            return False
+        return True
+
     def needs_rotation(self, token: str) -> bool:
         """Whether another key than today's primary made it. Raises CiphertextMalformed."""
         return Envelope.parse(token).key_id != self._keyring().primary.key_id
@@ -99,27 +112,31 @@ class EncryptionService:
 
     def _seal(self, key: Key, plain: bytes, context: Mapping[str, str] | None, at_seconds: int) -> str:
         token = key.cipher(context).encrypt_at_time(plain, at_seconds).decode()
-        return str(Envelope(PLAIN if context is None else BOUND, key.key_id, token))
+        bound = context is not None
+        return str(Envelope(BOUND if bound else PLAIN, key.key_id, token, key.proof(token) if bound else None))
 
     def _open(self, envelope: Envelope, context: Mapping[str, str] | None) -> tuple[bytes, int]:
         if (envelope.algorithm == BOUND) != (context is not None):
             raise DecryptionFailed("the ciphertext does not belong to this context")
-        for cipher in self._ciphers(envelope, context):
+        for key in self._keys(envelope):
+            cipher = key.cipher(context)
             try:
                 return cipher.decrypt(envelope.token), cipher.extract_timestamp(envelope.token)
             except InvalidToken:
                 continue
         raise DecryptionFailed("the ciphertext was changed, or belongs to another context or key")
 
-    def _ciphers(self, envelope: Envelope, context: Mapping[str, str] | None) -> Iterator[Fernet]:
+    def _keys(self, envelope: Envelope) -> Sequence[Key]:
         keyring = self._keyring()
         if envelope.key_id is None:
-            return (key.cipher(context) for key in keyring.keys if key.state is not KeyState.RETIRED)
+            return [key for key in keyring.keys if key.state is not KeyState.RETIRED]
         if (key := keyring.find(envelope.key_id)) is None:
             raise UnknownKey("the ciphertext was made with a key that this keyring does not have")
         if key.state is KeyState.RETIRED:
             raise KeyRetired("the ciphertext was made with a key that is retired")
-        return iter((key.cipher(context),))
+        if envelope.proof is not None and not hmac.compare_digest(key.proof(envelope.token), envelope.proof):
+            raise DecryptionFailed("the ciphertext was changed")
+        return [key]
 
 
 def open_encryption_service(settings: SecuritySettings) -> EncryptionService:

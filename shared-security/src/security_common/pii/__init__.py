@@ -12,7 +12,7 @@ RFC 4291, RFC 5321, and what Korean authorities publish on their numbers.
 from security_common.pii.configuration import BadProtection, Operator, Protection
 from security_common.pii.detector import PIIDetector, get_pii_detector, open_pii_detector
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.masking import mask_finding, mask_findings, replace_findings
+from security_common.pii.masking import mask_finding, replace_until_clean
 
 __all__ = [
     "BadProtection",
@@ -23,7 +23,6 @@ __all__ = [
     "Protection",
     "get_pii_detector",
     "mask_finding",
-    "mask_findings",
     "open_pii_detector",
-    "replace_findings",
+    "replace_until_clean",
 ]

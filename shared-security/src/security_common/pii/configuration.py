@@ -65,20 +65,25 @@ class OwnPattern:
 class Protection:
     """Operators by kind, for every tool and for single ones; values that are nobody's secret; own patterns."""
 
-    default: Operator = Operator.MASK
+    default: Operator | None = Operator.MASK
     kinds: Mapping[PIIKind, Operator] = field(default_factory=dict[PIIKind, Operator])
     tools: Mapping[str, "Protection"] = field(default_factory=dict[str, "Protection"])
     allowed_values: frozenset[str] = frozenset()
     patterns: tuple[OwnPattern, ...] = ()
 
-    def operator(self, kind: PIIKind, tool: str | None = None) -> Operator:
-        """The tool's word on the kind, else everybody's word on the kind, else the tool's default, else the default."""
-        own = self.tools.get(tool) if tool is not None else None
-        if own is not None and kind in own.kinds:
-            return own.kinds[kind]
-        return self.kinds.get(kind, own.default if own is not None else self.default)
+    def operator(self, kind: PIIKind, tool: str = "", *, masks: bool = True) -> Operator | None:
+        """The tool's word on the kind, else everybody's word on the kind, else the tool's default, else the default.
 
-    def operators(self) -> set[Operator]:
+        How a value is written down is everybody's word for tools that mask only: another tool takes `keep` and
+        `reject` from it, and None says that its policy decides.
+        """
+        own = self.tools.get(tool, Protection(default=None))
+        shared = self.kinds.get(kind)
+        if not masks and shared not in {Operator.KEEP, Operator.REJECT}:
+            shared = None
+        return own.kinds.get(kind) or shared or own.default or (self.default if masks else None)
+
+    def operators(self) -> set[Operator | None]:
         """Every operator that may be asked for."""
         return {self.default, *self.kinds.values()}.union(*(tool.operators() for tool in self.tools.values()))
 
@@ -107,16 +112,15 @@ def parse_protection(entries: Mapping[str, Any]) -> Protection:
     """The same from data that is already parsed."""
     if unknown := set(entries) - _SECTIONS:
         raise BadProtection(f"unknown entry {min(unknown)}", hint=f"known are {', '.join(sorted(_SECTIONS))}")
-    default = _operator("default", entries.get("default", "mask"))
     patterns: Mapping[str, Any] = entries.get("patterns", {})
     if len(patterns) > MOST_PATTERNS:
         raise BadProtection(f"{len(patterns)} patterns, {MOST_PATTERNS} allowed", hint="join some of them with |")
     return Protection(
-        default=default,
+        default=_operator("default", entries.get("default", "mask")),
         kinds=_kinds("kinds", entries.get("kinds", {})),
         tools={
             name: Protection(
-                default=_operator(f"tools.{name}.default", tool.get("default", default)),
+                default=_operator(f"tools.{name}.default", tool["default"]) if "default" in tool else None,
                 kinds=_kinds(f"tools.{name}.kinds", tool.get("kinds", {})),
             )
             for name, tool in entries.get("tools", {}).items()

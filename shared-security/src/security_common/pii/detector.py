@@ -16,7 +16,7 @@ from security_common.pii.finding import Finding
 from security_common.pii.gates import open_gates
 from security_common.pii.hosts import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
-from security_common.pii.masking import HIDDEN, mask_findings
+from security_common.pii.masking import mask_finding, replace_until_clean
 from security_common.pii.numbers import NUMBERS
 from security_common.pii.places import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.reading import Candidate, Reading, Rule
@@ -38,7 +38,6 @@ __all__ = ["PIIDetector", "get_pii_detector", "open_pii_detector"]
 Span = TypeVar("Span", Candidate, Finding)
 
 _TRANSFORMS = (NEEDS_FOLDING, NEEDS_RESPELLING, NEEDS_DECODING)
-_MASKING_ROUNDS = 4
 _FOLD, _RESPELL, _DECODE = range(3)
 _RULES: tuple[Rule, ...] = (
     SECRETS,
@@ -86,16 +85,8 @@ class PIIDetector:
         return self._with_own_rules(text, found)
 
     def mask_text(self, text: str, *, field_name: str | None = None) -> str:
-        """The text with everything found masked, and masked again until nothing more is found.
-
-        A mask may bring its neighbour into view; masking the result once more changes nothing.
-        """
-        for _ in range(_MASKING_ROUNDS):
-            masked = mask_findings(text, self.scan_text(text, field_name=field_name))
-            if masked == text:
-                return text
-            text = masked
-        return HIDDEN
+        """The text with everything found masked; masking it once more changes nothing."""
+        return replace_until_clean(text, lambda seen: self.scan_text(seen, field_name=field_name), mask_finding)
 
     mask_pii = mask_text
 

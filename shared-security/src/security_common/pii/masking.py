@@ -1,14 +1,15 @@
 """Masks that leave a person able to recognise their own data and nobody able to rebuild it."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.spelling import fold
 
-__all__ = ["HIDDEN", "mask_finding", "mask_findings", "replace_findings"]
+__all__ = ["mask_finding", "replace_until_clean"]
 
 HIDDEN = "***"
+_ROUNDS = 4
 _ALNUM = re.compile(r"\w")
 _YEAR_FIRST = re.compile(r"(?:19|20)[0-9]{2}")
 
@@ -74,9 +75,16 @@ def mask_value(kind: PIIKind, value: str) -> str:
     return mask(value) if mask is not None else HIDDEN
 
 
-def mask_findings(text: str, findings: Iterable[Finding]) -> str:
-    """The text with each finding masked. Findings must not overlap, as those of one scan never do."""
-    return replace_findings(text, findings, mask_finding)
+def replace_until_clean(
+    text: str, find: Callable[[str], Sequence[Finding]], replace: Callable[[Finding, str], str]
+) -> str:
+    """Replaces what is found until doing it again changes nothing: a mask may bring its neighbour into view."""
+    for _ in range(_ROUNDS):
+        replaced = _replace(text, find(text), replace)
+        if replaced == text:
+            return text
+        text = replaced
+    return HIDDEN
 
 
 def mask_finding(finding: Finding, written: str) -> str:
@@ -84,7 +92,7 @@ def mask_finding(finding: Finding, written: str) -> str:
     return HIDDEN if finding.why.startswith("base64") else mask_value(finding.kind, fold(written).text)
 
 
-def replace_findings(text: str, findings: Iterable[Finding], replace: Callable[[Finding, str], str]) -> str:
+def _replace(text: str, findings: Iterable[Finding], replace: Callable[[Finding, str], str]) -> str:
     """The text with each finding's stretch replaced."""
     parts: list[str] = []
     position = 0

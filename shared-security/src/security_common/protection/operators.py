@@ -16,19 +16,20 @@ _NUMBERS = {PIIKind.PHONE, PIIKind.KR_RRN, PIIKind.CREDIT_CARD}
 class Writer:
     """One tool's operators for one tenant, whose pseudonyms differ from every other tenant's.
 
-    `message` is true for what is said outside arguments and result: a ciphertext there helps nobody and a refusal
-    comes too late, so both become masks.
+    `usual` is what the tool's policy does where the configuration says nothing. `message` is true for what is said
+    outside arguments and result: a ciphertext there helps nobody and a refusal comes too late, so both become masks.
     """
 
     protection: Protection
     tool: str
     tenant: str
     pseudonyms: KeyedPseudonyms | None
+    usual: Operator | None
     message: bool = False
 
-    def operator(self, kind: PIIKind) -> Operator:
-        """What is done to findings of a kind."""
-        operator = self.protection.operator(kind, self.tool)
+    def operator(self, kind: PIIKind) -> Operator | None:
+        """What is done to findings of a kind; None where the text as a whole is encrypted."""
+        operator = self.protection.operator(kind, self.tool, masks=self.usual is Operator.MASK) or self.usual
         return Operator.MASK if self.message and operator in {Operator.ENCRYPT, Operator.REJECT} else operator
 
     def write(self, finding: Finding, written: str, encrypt: Callable[[str], str]) -> str:

@@ -11,7 +11,7 @@ values     numbers, bytes, models            runtime    journal, detector and ke
 
 from security_common.tool_policy import values as values  # it declares how types are read
 from security_common.tool_policy.call import Declaration, bind_field, current_call, owner_of
-from security_common.tool_policy.decorator import PolicyName, declaration_of, note_access, secure_tool
+from security_common.tool_policy.decorator import declaration_of, note_access, secure_tool
 from security_common.tool_policy.errors import (
     InsufficientScope,
     PersonalDataRefused,
@@ -21,8 +21,7 @@ from security_common.tool_policy.errors import (
     TooMuchData,
     Unguardable,
 )
-from security_common.tool_policy.policy import PIIPolicy
-from security_common.tool_policy.runtime import Recorder, Surface, configure, current_surface, runtime
+from security_common.tool_policy.runtime import Surface, configure, current_surface, runtime
 from security_common.tool_policy.signature import Identifier
 from security_common.tool_policy.walk import Limits, Walk, read_as
 
@@ -31,10 +30,7 @@ __all__ = [
     "Identifier",
     "InsufficientScope",
     "Limits",
-    "PIIPolicy",
     "PersonalDataRefused",
-    "PolicyName",
-    "Recorder",
     "ResultWithheld",
     "Surface",
     "TooMuchData",

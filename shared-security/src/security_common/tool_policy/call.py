@@ -6,7 +6,8 @@ admit(arguments) ──▶ the tool runs ──▶ release(result) or clean(fail
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,11 +71,13 @@ class Call:
         self._sides: list[Leaves] = []
         self._outcome = Outcome.SUCCESS
         self._reason: str | None = None
+        self._released: Any = None
+        self._failure: Exception | None = None
         self._subject: str | None = None
         self._task: str | None = None
         self._started = time.monotonic()
         if self.surface:
-            self.surface.reached()
+            self.surface.was_reached = True
 
     def admit(self, positional: Sequence[Any], named: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as the tool may see them.
@@ -90,17 +93,16 @@ class Call:
         passed_by = self._passed_by([*zip(names, positional, strict=True), *named.items()])
         if rules.requires_encryption:
             _ = self._runtime.encryption
-        leaves = self._side(rules.policy, encrypt_all=rules.requires_encryption)
-        walk = Walk(leaves, self._runtime.limits)
+        walk = self._walk(rules.policy, encrypt_all=rules.requires_encryption)
 
         def see(name: str, value: Any) -> Any:
-            leaves.part = name
+            walk.leaf.part = name
             return value if name in passed_by else walk.visit(value, name)
 
         seen = [see(name, value) for name, value in zip(names, positional, strict=True)]
         seen_named = {name: see(name, value) for name, value in named.items()}
-        if leaves.refused:
-            raise PersonalDataRefused(leaves.refused)
+        if walk.leaf.refused:
+            raise PersonalDataRefused(walk.leaf.refused)
         return seen, seen_named
 
     def __enter__(self) -> None:
@@ -112,25 +114,24 @@ class Call:
         current_call.reset(call)
         current_surface.reset(surface)
 
-    def release(self, result: Any) -> Any:
-        """The result as it may leave. Raises ResultWithheld, Unguardable or TooMuchData."""
-        leaves = self._side(self.declaration.result_policy)
-        released = Walk(leaves, self._runtime.limits).visit(result)
-        if leaves.refused:
-            raise ResultWithheld(leaves.refused["result"])
-        return released
+    def release(self, result: Any) -> None:
+        """Makes of the result what may leave. Raises ResultWithheld, Unguardable or TooMuchData."""
+        walk = self._walk(self.declaration.result_policy)
+        self._released = walk.visit(result)
+        if walk.leaf.refused:
+            raise ResultWithheld(walk.leaf.refused["result"])
 
     def message(self, content: Any) -> Any:
         """Progress, a log line, a question or any other thing that is said before the result, as it may leave."""
-        return Walk(self._message_side(), self._runtime.limits).visit(content)
+        return self._message_walk().visit(content)
 
     def reply(self, content: Any) -> Any:
         """What the client answers to a question of the tool: an argument that came late. Raises as `admit` does."""
-        leaves = self._side(self.declaration.policy)
-        leaves.part = "reply"
-        seen = Walk(leaves, self._runtime.limits).visit(content)
-        if leaves.refused:
-            raise PersonalDataRefused(leaves.refused)
+        walk = self._walk(self.declaration.policy)
+        walk.leaf.part = "reply"
+        seen = walk.visit(content)
+        if walk.leaf.refused:
+            raise PersonalDataRefused(walk.leaf.refused)
         return seen
 
     def clean(self, failure: Exception) -> Exception:
@@ -138,9 +139,22 @@ class Call:
         refused = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
         self._outcome = Outcome.REFUSED if refused else Outcome.FAILURE
         self._reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
-        walk, again = (Walk(self._message_side(counts=counts), self._runtime.limits) for counts in (True, False))
-        cleaned = clean_failure(failure, walk, again)
+        cleaned = clean_failure(failure, self._message_walk(), self._message_walk(counts=False))
         return self.surface.failure(cleaned) if self.surface else cleaned
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        """What goes wrong inside is what the call answers with."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is a result and passes the policy
+            self._failure = self.clean(error)
+
+    def answer(self) -> Any:
+        """The released result, or the failure raised."""
+        if self._failure is not None:
+            raise self._failure
+        return self._released
 
     def abandon(self) -> None:
         """The caller has gone; what was done is recorded all the same."""
@@ -188,46 +202,50 @@ class Call:
             own |= {signature.receiver}
         ids = [(name, value) for name, value in arguments if name in signature.identifiers and name not in own]
         if ids:
-            leaves = self._side(PIIPolicy.OBSERVE, counts=False)
-            walk = Walk(leaves, self._runtime.limits)
-            for leaves.part, value in ids:
-                walk.visit(value, leaves.part)
-            if leaves.kinds:
-                self._sides.append(leaves)
-                raise PersonalDataRefused(leaves.kinds)
+            walk = self._walk(PIIPolicy.REJECT, counts=False)
+            for walk.leaf.part, value in ids:
+                walk.visit(value, walk.leaf.part)
+            if walk.leaf.treatments - {Treatment.OBSERVE}:
+                self._sides.append(walk.leaf)
+                raise PersonalDataRefused(walk.leaf.kinds)
             self._know_user(dict(ids))
         return own | signature.identifiers
 
     def _know_user(self, ids: Mapping[str, Any]) -> None:
         """A verified token says who calls; only without one does a plain function's argument."""
         if self._token is None:
-            self._user_id, self._client_id = (
-                value if isinstance(value := ids.get(name), str) else None for name in ("user_id", "client_id")
-            )
+            texts = {name: value for name, value in ids.items() if isinstance(value, str)}
+            self._user_id, self._client_id = texts.get("user_id"), texts.get("client_id")
 
-    def _message_side(self, *, counts: bool = True) -> Leaves:
-        return self._side(policy_for_messages(self.declaration.result_policy), counts=counts, message=True)
+    def _message_walk(self, *, counts: bool = True) -> Walk:
+        return self._walk(policy_for_messages(self.declaration.result_policy), counts=counts, message=True)
 
-    def _side(
+    def _walk(
         self, policy: PIIPolicy, *, encrypt_all: bool = False, counts: bool = True, message: bool = False
-    ) -> Leaves:
+    ) -> Walk:
         leaves = Leaves(
-            policy,
             self._runtime.detector,
-            self._runtime.writer(self._tool, self._token.issuer if self._token else "", message=message),
+            self._runtime.writer(policy, self._tool, self._token.issuer if self._token else "", message=message),
             self._encrypt,
+            self._recognizes,
             clean=self._runtime.clean,
-            encrypt_all=encrypt_all,
+            encrypt_all=encrypt_all and policy is PIIPolicy.ENCRYPT,
         )
         if counts:
             self._sides.append(leaves)
-        return leaves
+        return Walk(leaves, self._runtime.limits)
 
     def _encrypt(self, part: str, text: str) -> str:
         owner = owner_of(self._token.issuer, self._token.subject) if self._token else self._user_id or ""
-        return self._runtime.encryption.encrypt(
-            text, context=bind_field(owner=owner, tool=self.declaration.name, name=part)
-        )
+        context = bind_field(owner=owner, tool=self.declaration.name, name=part)
+        return self._runtime.encryption.encrypt(text, context=context)
+
+    def _recognizes(self, token: str) -> bool:
+        """Whether this is ciphertext of ours. Where there is no key, there is none."""
+        try:
+            return self._runtime.encryption.recognizes(token)
+        except EncryptionError:
+            return False
 
 
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from security_common.journal import AuditEvent, JournalUnavailable
+from security_common.journal import AuditEvent, Journal
 from security_common.tool_policy.call import Call, Declaration, current_call
 from security_common.tool_policy.policy import PIIPolicy
-from security_common.tool_policy.runtime import Recorder, runtime
+from security_common.tool_policy.runtime import runtime
 from security_common.tool_policy.signature import Signature
 
-__all__ = ["PolicyName", "declaration_of", "note_access", "secure_tool"]
+__all__ = ["declaration_of", "note_access", "secure_tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,26 +86,20 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
     async def secured(*args: Any, **kwargs: Any) -> Any:
         parts = runtime()
         call = Call(getattr(secured, _DECLARATION), parts)
-        answer = failure = None
         try:
-            seen, seen_named = call.admit(args, kwargs)
-            with call:
-                result = await function(*seen, **seen_named)
-            answer = call.release(result)
+            with call.watched():
+                seen, seen_named = call.admit(args, kwargs)
+                with call:
+                    result = await function(*seen, **seen_named)
+                call.release(result)
         except asyncio.CancelledError:
             call.abandon()
             _record_abandoned(parts.journal, call.event())
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is a result and passes the policy
-            failure = call.clean(error)
-        try:
+        with call.watched():
             if (event := call.event()) is not None:
                 await parts.journal.record(event)
-        except JournalUnavailable as unavailable:
-            failure = call.clean(unavailable)
-        if failure is not None:
-            raise failure
-        return answer
+        return call.answer()
 
     return secured
 
@@ -115,37 +109,28 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
     def secured(*args: Any, **kwargs: Any) -> Any:
         parts = runtime()
         call = Call(getattr(secured, _DECLARATION), parts)
-        answer = failure = None
-        try:
+        with call.watched():
             seen, seen_named = call.admit(args, kwargs)
             with call:
                 result = function(*seen, **seen_named)
-            answer = call.release(result)
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is a result and passes the policy
-            failure = call.clean(error)
-        try:
+            call.release(result)
+        with call.watched():
             if (event := call.event()) is not None:
                 parts.journal.record_blocking(event)
-        except JournalUnavailable as unavailable:
-            failure = call.clean(unavailable)
-        if failure is not None:
-            raise failure
-        return answer
+        return call.answer()
 
     return secured
 
 
-def _record_abandoned(journal: Recorder, event: AuditEvent | None) -> None:
+def _record_abandoned(journal: Journal, event: AuditEvent | None) -> None:
     """Nobody waits for this record, and a cancelled task may not wait: another one does."""
-    if event is None:
-        return
-    task = asyncio.get_running_loop().create_task(_record_quietly(journal, event))
-    _abandoned.add(task)
-    task.add_done_callback(_abandoned.discard)
+    if event is not None:
+        task = asyncio.get_running_loop().create_task(journal.record(event))
+        _abandoned.add(task)
+        task.add_done_callback(_finish_abandoned)
 
 
-async def _record_quietly(journal: Recorder, event: AuditEvent) -> None:
-    try:
-        await journal.record(event)
-    except JournalUnavailable as error:
-        logger.error("the record of an abandoned call was lost: %s", error.description)  # noqa: TRY400 - the sentence says it
+def _finish_abandoned(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("the record of an abandoned call was lost: %s", error)

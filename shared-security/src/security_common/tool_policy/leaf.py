@@ -9,30 +9,20 @@ from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from security_common.encryption import ciphertext_spans, is_ciphertext
-from security_common.pii import Finding, Operator, PIIDetector, replace_findings
+from security_common.encryption import ciphertext_spans
+from security_common.pii import Finding, Operator, PIIDetector, replace_until_clean
 from security_common.protection import Writer
 from security_common.tool_policy.errors import Unguardable
-from security_common.tool_policy.policy import PIIPolicy, Treatment, treat_leaf
+from security_common.tool_policy.policy import Treatment, treat_leaf
 
 __all__ = ["Leaves"]
 
-MASKING_ROUNDS = 4
 CLEAN_KEPT, LONGEST_KEPT = 4096, 64
 
 _ZEROS: dict[type, Any] = {
-    int: 0,
-    float: 0.0,
-    complex: 0j,
-    Decimal: Decimal(0),
-    Fraction: Fraction(0),
-    date: date.min,
-    time: time.min,
-    timedelta: timedelta(0),
-    uuid.UUID: uuid.UUID(int=0),
-    IPv4Address: IPv4Address(0),
-    IPv6Address: IPv6Address(0),
-}
+    type(zero): zero
+    for zero in (0, 0.0, 0j, Decimal(0), Fraction(0), date.min, time.min, timedelta(0), uuid.UUID(int=0))
+} | {IPv4Address: IPv4Address(0), IPv6Address: IPv6Address(0)}
 
 
 class Leaves:
@@ -44,23 +34,23 @@ class Leaves:
 
     def __init__(
         self,
-        policy: PIIPolicy,
         detector: PIIDetector,
         writer: Writer,
         encrypt: Callable[[str, str], str],
+        recognizes: Callable[[str], bool],
         *,
         clean: set[tuple[str, str | None]],
         encrypt_all: bool = False,
     ) -> None:
-        """`encrypt` takes a part and a text. `clean` remembers short texts in which nothing was found."""
+        """`encrypt` takes a part and a text, `recognizes` a ciphertext; `clean` remembers short texts."""
         self.part = "result"
         self.kinds: dict[str, Counter[str]] = {}
         self.refused: dict[str, Counter[str]] = {}
         self.treatments: set[Treatment] = set()
-        self._policy = policy
         self._detector = detector
         self._writer = writer
-        self._encrypt = encrypt
+        self._encrypt_part = encrypt
+        self._recognizes = recognizes
         self._clean = clean
         self._encrypt_all = encrypt_all
 
@@ -80,7 +70,7 @@ class Leaves:
         treatment = self._judge(text, field, encrypt_all=False)[0]
         if treatment is Treatment.MASK:
             return zero_of(value)
-        return self._encrypt(self.part, str(value)) if treatment is Treatment.ENCRYPT else value
+        return self._encrypt(str(value)) if treatment is Treatment.ENCRYPT else value
 
     def opaque(self, text: str, field: str | None) -> None:
         """Text inside a value that cannot be changed, such as an image: clean it passes, otherwise it is refused."""
@@ -91,23 +81,16 @@ class Leaves:
     def _treat(self, text: str, field: str | None, *, encrypt_all: bool) -> str:
         treatment, findings = self._judge(text, field, encrypt_all=encrypt_all)
         if treatment is Treatment.ENCRYPT:
-            return self._encrypt(self.part, text)
+            return self._encrypt(text)
         return self._mask(text, findings, field) if treatment is Treatment.MASK else text
 
     def _judge(self, text: str, field: str | None, *, encrypt_all: bool) -> tuple[Treatment, Sequence[Finding]]:
         findings = self._find(text, field)
-        if findings:
-            _count(self.kinds, self.part, findings)
-        elif encrypt_all and is_ciphertext(text):
-            encrypt_all = False
-        treatment = treat_leaf(self._policy, personal=bool(findings), encrypt_all=encrypt_all)
-        if treatment is Treatment.REFUSE:
-            _count(self.refused, self.part, findings)
-        elif treatment is Treatment.MASK:
-            operators = {found.kind: self._writer.operator(found.kind) for found in findings}
-            _count(self.refused, self.part, [one for one in findings if operators[one.kind] is Operator.REJECT])
-            if set(operators.values()) == {Operator.KEEP}:
-                treatment = Treatment.OBSERVE
+        operators = {found.kind: self._writer.operator(found.kind) for found in findings}
+        encrypt_all = encrypt_all and self._sealed(text) != [(0, len(text))]
+        treatment = treat_leaf(set(operators.values()), encrypt_all=encrypt_all)
+        _count(self.kinds, self.part, findings)
+        _count(self.refused, self.part, [one for one in findings if operators[one.kind] is Operator.REJECT])
         if treatment is not Treatment.KEEP:
             self.treatments.add(treatment)
         return treatment, findings
@@ -117,7 +100,7 @@ class Leaves:
         if (text, field) in self._clean:
             return ()
         findings = self._detector.scan_text(text, field_name=field)
-        if findings and (sealed := list(ciphertext_spans(text))):
+        if findings and (sealed := self._sealed(text)):
             # Ciphertext is no personal data, however much a stretch of it may look like a number or a secret.
             return [found for found in findings if not any(a <= found.start and found.end <= b for a, b in sealed)]
         if not findings and len(text) <= LONGEST_KEPT:
@@ -126,19 +109,18 @@ class Leaves:
             self._clean.add((text, field))
         return findings
 
+    def _sealed(self, text: str) -> list[tuple[int, int]]:
+        """Where ciphertext of ours stands: what only has its shape is read like any text."""
+        return [(start, end) for start, end in ciphertext_spans(text) if self._recognizes(text[start:end])]
+
     def _mask(self, text: str, findings: Sequence[Finding], field: str | None) -> str:
-        """Applies the operators until a further pass would change nothing: a mask may bring a neighbour into view."""
+        def find(seen: str) -> Sequence[Finding]:
+            return findings if seen is text else self._find(seen, field)
 
-        def write(finding: Finding, written: str) -> str:
-            return self._writer.write(finding, written, lambda text: self._encrypt(self.part, text))
+        return replace_until_clean(text, find, lambda one, written: self._writer.write(one, written, self._encrypt))
 
-        for _ in range(MASKING_ROUNDS):
-            masked = replace_findings(text, findings, write)
-            findings = self._find(masked, field)
-            if masked == text or not findings:
-                return masked
-            text = masked
-        return "***"
+    def _encrypt(self, text: str) -> str:
+        return self._encrypt_part(self.part, text)
 
 
 def _count(counts: dict[str, Counter[str]], part: str, findings: Iterable[Finding]) -> None:

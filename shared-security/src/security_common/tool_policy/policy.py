@@ -8,13 +8,16 @@
 | `observe` | unchanged                  | unchanged       | unchanged              | `executed_observed`        |
 
 A leaf without personal data stays as it is, and `executed` is the action when there was none at all. With
-`requires_encryption`, `encrypt` takes every string leaf of the arguments.
+`requires_encryption`, `encrypt` takes every string leaf of the arguments. The file of a team
+(`security_common.pii.configuration`) may name another operator for a kind of data, for all tools or for one.
 """
 
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
-__all__ = ["PIIPolicy", "Treatment", "name_action", "policy_for_messages", "treat_leaf"]
+from security_common.pii import Operator
+
+__all__ = ["PIIPolicy", "Treatment", "name_action", "operator_of", "policy_for_messages", "treat_leaf"]
 
 
 class PIIPolicy(StrEnum):
@@ -36,12 +39,7 @@ class Treatment(StrEnum):
     REFUSE = "refuse"
 
 
-_ON_PERSONAL_DATA = {
-    PIIPolicy.ENCRYPT: Treatment.ENCRYPT,
-    PIIPolicy.MASK: Treatment.MASK,
-    PIIPolicy.REJECT: Treatment.REFUSE,
-    PIIPolicy.OBSERVE: Treatment.OBSERVE,
-}
+_OPERATORS = {PIIPolicy.MASK: Operator.MASK, PIIPolicy.REJECT: Operator.REJECT, PIIPolicy.OBSERVE: Operator.KEEP}
 
 _ACTIONS = (
     (Treatment.REFUSE, "rejected"),
@@ -51,11 +49,20 @@ _ACTIONS = (
 )
 
 
-def treat_leaf(policy: PIIPolicy, *, personal: bool, encrypt_all: bool = False) -> Treatment:
-    """What happens to a leaf, given whether it holds personal data."""
-    if personal:
-        return _ON_PERSONAL_DATA[policy]
-    return Treatment.ENCRYPT if encrypt_all and policy is PIIPolicy.ENCRYPT else Treatment.KEEP
+def operator_of(policy: PIIPolicy) -> Operator | None:
+    """What the policy does to a finding; None under `encrypt`, which takes the leaf as a whole."""
+    return _OPERATORS.get(policy)
+
+
+def treat_leaf(operators: AbstractSet[Operator | None], *, encrypt_all: bool = False) -> Treatment:
+    """What happens to a leaf, given the operators of what was found in it: the strongest wins."""
+    if Operator.REJECT in operators:
+        return Treatment.REFUSE
+    if encrypt_all or None in operators:
+        return Treatment.ENCRYPT
+    if operators <= {Operator.KEEP}:
+        return Treatment.OBSERVE if operators else Treatment.KEEP
+    return Treatment.MASK
 
 
 def policy_for_messages(policy: PIIPolicy) -> PIIPolicy:

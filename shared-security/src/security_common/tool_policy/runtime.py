@@ -4,43 +4,31 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from security_common.encryption import EncryptionService, get_encryption_service
-from security_common.journal import AuditEvent, Receipt, open_journal
+from security_common.journal import Journal, open_journal
 from security_common.pii import BadProtection, Operator, PIIDetector, get_pii_detector
 from security_common.protection import KeyedPseudonyms, Writer
 from security_common.settings import SecuritySettings
+from security_common.tool_policy.policy import PIIPolicy, operator_of
 from security_common.tool_policy.walk import Limits
 
-__all__ = ["Recorder", "Runtime", "Surface", "configure", "current_surface", "runtime"]
+__all__ = ["Runtime", "Surface", "configure", "current_surface", "runtime"]
 
 SERVICE = "security-common"
 """The journal's service name where no service has given one."""
 
 
-class Recorder(Protocol):
-    """What the policy needs of `security_common.journal.Journal`."""
-
-    @property
-    def writable(self) -> bool: ...
-
-    async def record(self, event: AuditEvent) -> Receipt: ...
-
-    def record_blocking(self, event: AuditEvent) -> Receipt: ...
-
-
-class Surface(Protocol):
+@dataclass(slots=True)
+class Surface:
     """The framework a call came through: what it calls the tool, what it injects, how it wants its errors."""
 
-    @property
-    def name(self) -> str | None: ...
-
-    def reached(self) -> None: ...
-
-    def injected(self, function: Callable[..., Any]) -> frozenset[str]: ...
-
-    def failure(self, failure: Exception) -> Exception: ...
+    name: str | None
+    injected: Callable[[Callable[..., Any]], frozenset[str]]
+    failure: Callable[[Exception], Exception]
+    was_reached: bool = False
 
 
 current_surface: ContextVar[Surface | None] = ContextVar("current_surface", default=None)
@@ -55,7 +43,7 @@ class Runtime:
 
     def __init__(
         self,
-        journal: Recorder | None = None,
+        journal: Journal | None = None,
         detector: PIIDetector | None = None,
         encryption: EncryptionService | None = None,
         pseudonyms: KeyedPseudonyms | None = None,
@@ -76,16 +64,14 @@ class Runtime:
     @property
     def encryption(self) -> EncryptionService:
         """Raises EncryptionKeyMissing where no key is configured."""
-        if self._encryption is None:
-            self._encryption = get_encryption_service()
-        return self._encryption
+        return self._encryption or get_encryption_service()
 
-    def writer(self, tool: str, tenant: str, *, message: bool) -> Writer:
+    def writer(self, policy: PIIPolicy, tool: str, tenant: str, *, message: bool) -> Writer:
         """What stands in place of personal data in one call."""
-        return Writer(self.detector.protection, tool, tenant, self.pseudonyms, message)
+        return Writer(self.detector.protection, tool, tenant, self.pseudonyms, operator_of(policy), message)
 
     @property
-    def journal(self) -> Recorder:
+    def journal(self) -> Journal:
         """Raises JournalUnavailable or OSError where none can be opened."""
         if self._journal is None:
             with self._making:
@@ -107,7 +93,7 @@ def runtime() -> Runtime:
 
 def configure(
     *,
-    journal: Recorder | None = None,
+    journal: Journal | None = None,
     detector: PIIDetector | None = None,
     encryption: EncryptionService | None = None,
     pseudonyms: KeyedPseudonyms | None = None,
@@ -121,7 +107,7 @@ def configure(
     _in_use = Runtime(journal, detector, encryption, pseudonyms, limits)
 
 
-def _open_own_journal() -> Recorder:
+def _open_own_journal() -> Journal:
     """A journal for a program without a service around it: local, never shipped, open until the process ends.
 
     The journal lives on an event loop. The caller may have none, or one that ends before the next call: this one runs

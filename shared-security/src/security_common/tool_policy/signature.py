@@ -60,8 +60,8 @@ class Signature:
 
     def names_of(self, positional: Sequence[Any]) -> list[str]:
         """The argument name of each positional value."""
-        names = list(self._positional[: len(positional)])
-        return names + [self._rest] * (len(positional) - len(names))
+        names = self._positional[: len(positional)]
+        return [*names, *[self._rest] * (len(positional) - len(names))]
 
 
 def _is_identifier(hint: Any) -> bool:

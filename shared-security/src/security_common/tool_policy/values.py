@@ -17,9 +17,7 @@ from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic_core import Url
 
 from security_common.tool_policy.errors import Unguardable
-from security_common.tool_policy.walk import Walk, read_as, read_family, rebuilt
-
-__all__ = ["read_attributes"]
+from security_common.tool_policy.walk import Walk, read_as, rebuilt
 
 LONGEST_WHOLE_PART = 10**40
 
@@ -47,18 +45,11 @@ def _fractional(walk: Walk, value: Any, field: str | None) -> Any:
     return walk.leaf.scalar(value, str(whole), field)
 
 
-@read_as(PurePath, AnyUrl, Url, IPv4Network, IPv6Network)
+@read_as(PurePath, AnyUrl, Url, IPv4Network, IPv6Network, SecretStr, SecretBytes)
 def _spelled(walk: Walk, value: Any, field: str | None) -> Any:
-    text = str(value)
-    treated = walk.text(text, field)
-    return value if treated is text else rebuilt(value.__class__, treated)
-
-
-@read_as(SecretStr, SecretBytes)
-def _secret(walk: Walk, value: SecretStr | SecretBytes, field: str | None) -> Any:
-    content = value.get_secret_value()
+    content = value.get_secret_value() if isinstance(value, (SecretStr, SecretBytes)) else str(value)
     treated = walk.visit(content, field)
-    return value if treated is content else rebuilt(type(value), treated)
+    return value if treated is content else rebuilt(value.__class__, treated)
 
 
 @read_as(bytes, bytearray, memoryview)
@@ -81,16 +72,20 @@ def _bytes(walk: Walk, value: bytes | bytearray | memoryview, field: str | None)
     return value
 
 
-@read_family(dataclasses.is_dataclass)
+class _AnyDataclass(type):
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return dataclasses.is_dataclass(subclass)
+
+
+class _Dataclass(metaclass=_AnyDataclass):
+    """Stands for every dataclass, as they have no base in common."""
+
+
+@read_as(_Dataclass)
 def _dataclass(walk: Walk, value: Any, field: str | None) -> Any:
     names = [each.name for each in dataclasses.fields(value)]
     members = {name: getattr(value, name) for name in names if hasattr(value, name)}
-    return read_attributes(walk, value, members | getattr(value, "__dict__", {}), field)
-
-
-def read_attributes(walk: Walk, value: Any, members: Mapping[str, Any], field: str | None) -> Any:
-    """Walks named attributes and gives back a copy of the object when one changed."""
-    changes = _changes(walk, members, field)
+    changes = _changes(walk, members | getattr(value, "__dict__", {}), field)
     if not changes:
         return value
     made = copy.copy(value)

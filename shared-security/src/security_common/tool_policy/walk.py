@@ -4,18 +4,20 @@ A walk gives back the very same object when no leaf changed, so that clean data 
 and models keep their type and shape. Text that is JSON is walked as data. `readers` says how each type is read.
 """
 
+import copy
 import json
-from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from security_common.tool_policy.errors import TooMuchData, Unguardable
+from security_common.tool_policy.leaf import Leaves
 
-__all__ = ["Leaf", "Limits", "Reader", "Walk", "read_as"]
+__all__ = ["Limits", "Reader", "Walk", "read_as"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +29,12 @@ class Limits:
     characters: int = 2_000_000
 
 
-class Leaf(Protocol):
-    """What is done to the leaves; each method gives back the same object when nothing changes."""
-
-    def text(self, text: str, field: str | None) -> str: ...
-
-    def name(self, text: str) -> str: ...
-
-    def scalar(self, value: Any, text: str, field: str | None) -> Any: ...
-
-    def opaque(self, text: str, field: str | None) -> None: ...
-
-
 class Walk:
     """One pass over some data, within limits that all its parts share."""
 
     __slots__ = ("_characters", "_depth", "_nodes", "leaf")
 
-    def __init__(self, leaf: Leaf, limits: Limits) -> None:
+    def __init__(self, leaf: Leaves, limits: Limits) -> None:
         self.leaf = leaf
         self._depth = limits.depth
         self._nodes = limits.nodes
@@ -93,22 +83,19 @@ Reader = Callable[[Walk, Any, str | None], Any]
 _JSON_OPENS = ("{", "[")
 
 
-class _RepeatedName(Exception):
-    """A JSON object names a member twice: what a parser keeps of it is not all that a reader sees."""
-
-
 def _parse_json(text: str) -> Any:
     """The document in a text, or None when the text must be read as text."""
     try:
         return json.loads(text, object_pairs_hook=_members)
-    except (ValueError, RecursionError, _RepeatedName):
+    except (ValueError, RecursionError):
         return None
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a member that is named twice a parser keeps less than a reader sees."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _RepeatedName
+        raise ValueError
     return members
 
 
@@ -129,26 +116,9 @@ def read_as(*kinds: type) -> Callable[[Reader], Reader]:
 
 @lru_cache(maxsize=1024)
 def _reader_of(kind: type) -> Reader:
-    for base in kind.__mro__:
-        if base in _readers:
-            return _readers[base]
-    for match, reader in _families:
-        if match(kind):
-            return reader
-    return _refuse
-
-
-_families: list[tuple[Callable[[type], bool], Reader]] = []
-
-
-def read_family(match: Callable[[type], bool]) -> Callable[[Reader], Reader]:
-    """Declares how the types are read that `match` recognises, when none of their bases is declared."""
-
-    def declare(reader: Reader) -> Reader:
-        _families.append((match, reader))
-        return reader
-
-    return declare
+    """The reader of the nearest base; abstract ones, such as Mapping, come last."""
+    bases = (base for base in (*kind.__mro__, *_readers) if base in _readers and issubclass(kind, base))
+    return next((_readers[base] for base in bases), _refuse)
 
 
 def _refuse(walk: Walk, value: Any, field: str | None) -> Any:
@@ -191,7 +161,7 @@ def _sequence(walk: Walk, value: Iterable[Any], field: str | None) -> Any:
     return rebuilt(make, treated)
 
 
-@read_as(dict)
+@read_as(dict, Mapping)
 def _mapping(walk: Walk, value: Mapping[Any, Any], field: str | None) -> Any:
     changed = False
     entries: list[tuple[Any, Any]] = []
@@ -203,11 +173,6 @@ def _mapping(walk: Walk, value: Mapping[Any, Any], field: str | None) -> Any:
     if not changed:
         return value
     return _remade(value, _distinct(entries))
-
-
-@read_family(lambda kind: issubclass(kind, Mapping))
-def _any_mapping(walk: Walk, value: Mapping[Any, Any], field: str | None) -> Any:
-    return _mapping(walk, value, field)
 
 
 def _distinct(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -223,14 +188,12 @@ def _distinct(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _remade(value: Mapping[Any, Any], entries: dict[Any, Any]) -> Any:
-    if isinstance(value, defaultdict):
-        factory = value.default_factory
-        return defaultdict(factory, entries)
-    if isinstance(value, (OrderedDict, Counter)):
-        return type(cast("OrderedDict[Any, Any]", value))(entries)
-    if isinstance(value, MappingProxyType):
-        return MappingProxyType(entries)
-    return entries
+    if isinstance(value, MutableMapping):
+        made = copy.copy(value)
+        made.clear()
+        made.update(entries)
+        return made
+    return MappingProxyType(entries) if isinstance(value, MappingProxyType) else entries
 
 
 def rebuilt(make: Callable[[Any], Any], content: Any) -> Any:

@@ -1,0 +1,188 @@
+"""`security-common pii` as a shell runs it: pipes, big files, values across lines and blocks, exit statuses."""
+
+import json
+import os
+import pty
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from security_common.cli.blocks import BLOCK, in_parts
+from security_common.pii import get_pii_detector
+
+COMMAND = [sys.executable, "-c", "from security_common.cli import main; main()", "pii"]
+PRIVATE_KEY = "\n".join(
+    ["-----BEGIN PRIVATE KEY-----", *["MIIEvgIBADANBgkqhkiG9w0BAQEFAASC" * 2] * 24, "-----END PRIVATE KEY-----"]
+)
+PHONE = "010-1234-5678"
+
+
+def pii(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], input=stdin, capture_output=True, check=False, **options)
+
+
+def filler(characters: int) -> str:
+    rng = random.Random(7)
+    words = ("shipped", "order", "확인", "server", "완료", "queue", "retry", "배송")
+    lines: list[str] = []
+    while characters > 0:
+        lines.append(" ".join(rng.choices(words, k=12)) + "\n")
+        characters -= len(lines[-1])
+    return "".join(lines)
+
+
+def test_scan_tells_place_and_kind_and_never_the_value() -> None:
+    found = pii("scan", "-", stdin=f"첫 줄\r\n전화 {PHONE}, hong@example.com\n".encode())
+    assert found.returncode == 1
+    assert [line.split("\t")[:2] for line in found.stdout.decode().splitlines()] == [
+        ["2:4", "PHONE"],
+        ["2:19", "EMAIL"],
+    ]
+    assert b"1234" not in found.stdout + found.stderr
+
+
+def test_json_is_an_object_a_line(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text(f"a\nb {PHONE}\n")
+    (line,) = pii("scan", "--json", tmp_path / "notes.txt").stdout.splitlines()
+    told = json.loads(line)
+    assert (told["line"], told["column"], told["length"], told["kind"]) == (2, 3, 13, "PHONE")
+    assert set(told) == {"line", "column", "length", "kind", "score", "why"}
+
+
+def test_nothing_found_is_status_0() -> None:
+    clean = pii("scan", "-", stdin=b"nothing here\n")
+    assert (clean.returncode, clean.stdout, clean.stderr) == (0, b"", b"")
+    assert pii("mask", "-").returncode == 0
+
+
+def test_mask_changes_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(f"\ufeff머리\r\n{PHONE}\x00\u2028끝 no newline".encode())
+    masked = pii("mask", tmp_path / "notes.txt")
+    assert masked.returncode == 0
+    assert masked.stdout.decode() == "\ufeff머리\r\n010-****-5678\x00\u2028끝 no newline"
+    assert pii("mask", "-", stdin=masked.stdout).stdout == masked.stdout
+
+
+@pytest.mark.parametrize("place", [0, BLOCK - 2**14 - 800, BLOCK - 700])
+def test_values_across_lines_and_blocks_are_found_whole(place: int) -> None:
+    before = filler(place)[:place].rpartition("\n")[0]
+    text = f"{before}\n{PRIVATE_KEY}\n주민등록번호:\n  880101-1234568\n{filler(2**15)}"
+    found = [json.loads(line) for line in pii("scan", "--json", "-", stdin=text.encode()).stdout.splitlines()]
+    line = before.count("\n") + 2
+    assert [(one["line"], one["kind"], one["length"]) for one in found] == [
+        (line, "SECRET", len(PRIVATE_KEY)),
+        (line + PRIVATE_KEY.count("\n") + 2, "KR_RRN", 14),
+    ]
+    masked = pii("mask", "-", stdin=text.encode()).stdout.decode()
+    assert masked == text.replace(PRIVATE_KEY, "***").replace("880101-1234568", "880101-1******")
+
+
+@pytest.mark.parametrize("command", ["scan", "mask"])
+@pytest.mark.parametrize(
+    ("content", "byte"), [("이름".encode("cp949"), 0), (b"ok \xea\xb0", 0), (b"x" * 70_000 + b"\xff", 65_536)]
+)
+def test_other_encodings_are_refused_with_the_place(command: str, content: bytes, byte: int, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(content)
+    for source in ("-", tmp_path / "notes.txt"):
+        refused = pii(command, source, stdin=content)
+        assert refused.returncode == 2
+        error, hint = refused.stderr.decode().splitlines()
+        assert error == f"error: {source} is no UTF-8 text beyond byte {byte}"
+        assert hint.startswith("hint: ")
+
+
+def test_what_cannot_be_opened_is_status_2(tmp_path: Path) -> None:
+    for arguments in (["scan", tmp_path / "none"], ["mask", tmp_path], ["scan"], ["scan", "-", "--typo"]):
+        assert pii(*arguments).returncode == 2
+    assert pii("scan", tmp_path / "none").stderr.startswith(b"error: ")
+
+
+def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+    line = f"{COMMAND[0]} -c '{COMMAND[2]}' pii mask - | head -n 1"
+    quiet = subprocess.run(["sh", "-c", line], input=filler(3 * BLOCK).encode(), capture_output=True, check=False)
+    assert len(quiet.stdout.splitlines()) == 1
+    assert quiet.stderr == b""
+
+
+def test_the_beginning_comes_out_before_the_end_has_gone_in() -> None:
+    seen = threading.Event()
+    with subprocess.Popen([*COMMAND, "mask", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        def feed() -> None:
+            stdin.write(f"{PHONE}\n{filler(2 * BLOCK)}".encode())
+            stdin.flush()
+            seen.wait()
+            stdin.close()
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        assert stdout.readline() == b"010-****-5678\n"
+        seen.set()
+        assert stdout.read().endswith(b"\n")
+        feeder.join()
+
+
+def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
+    (tmp_path / "big.txt").write_text(filler(BLOCK))
+    assert pii("scan", tmp_path / "big.txt").stderr == b""
+    terminal, stderr = pty.openpty()
+    with (tmp_path / "big.txt").open("rb") as file:
+        assert subprocess.run([*COMMAND, "scan", "-"], stdin=file, stderr=stderr, check=False).returncode == 0
+    os.close(stderr)
+    drawn = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert "scanning [##" in drawn
+    assert "%" in drawn
+    assert drawn.endswith("\r\x1b[K"), "nothing stays on the screen"
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [PHONE, "hong@example.com", "주민등록번호:\n", "880101-1234568", "\n", " ", "memo", "비밀번호 ab12cd34", "1"]
+    ),
+    min_size=20,
+    max_size=80,
+)
+
+
+@given(PIECES, st.integers(1, 50))
+def test_parts_hold_what_the_whole_holds(pieces: list[str], size: int) -> None:
+    scan = get_pii_detector().scan_text
+    text = " ".join(pieces)
+    chunks = [text[start : start + size] for start in range(0, len(text), size)]
+    parts = list(in_parts(chunks, scan, block=300, margin=60))
+    assert "".join(parts) == text
+    found: list[tuple[str, int, int]] = []
+    start = 0
+    for part in parts:
+        found += [(one.kind, start + one.start, start + one.end) for one in scan(part)]
+        start += len(part)
+    assert found == [(one.kind, one.start, one.end) for one in scan(text)]
+
+
+def test_no_more_than_a_block_is_held() -> None:
+    given_out = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal given_out
+        while True:
+            given_out += 1000
+            yield "9" * 1000
+
+    taken = 0
+    for part in in_parts(endless(), get_pii_detector().scan_text, block=10_000, margin=1000):
+        taken += len(part)
+        assert given_out - taken <= 10_000
+        if taken > 100_000:
+            break
