@@ -1,10 +1,6 @@
-// An application with the TypeScript SDK: lists the tools, makes the calls it is given, steps up where one needs more.
-// Reads one JSON object: { url, issuer, calls: [[name, arguments], ...], and one way in: secret, key or browser }.
-// Prints a line { open } for each address that its user is to open, and at the end { clientId, tools, results, scopes }.
+// An application with the MCP TypeScript SDK: lists the tools, makes the calls it is given, steps up where one needs more.
+// Usage: node mcp_client.mjs '{ url, issuer, calls: [[name, arguments], ...], and one way in: secret, key or browser }'
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import {
     Client,
     ClientCredentialsProvider,
@@ -12,20 +8,21 @@ import {
     StreamableHTTPClientTransport,
     UnauthorizedError
 } from '@modelcontextprotocol/client';
+import { given, redirectUri, report, visit } from './browser.mjs';
 
-const { url, issuer, calls, secret, key, browser } = JSON.parse(readFileSync(0, 'utf8'));
-const say = line => console.log(JSON.stringify(line));
+const { url, issuer, calls, secret, key, browser } = given;
 const scopes = [];
+let cameBack;
 
-/** Keeps what the SDK gives it, and shows the user the way. */
+/** Keeps what the SDK gives it, and sends the user where the SDK says. */
 class BrowserProvider {
-    constructor(port, { documentUrl, client }) {
-        this.redirectUrl = `http://localhost:${port}/callback`;
+    constructor({ documentUrl, client }) {
+        this.redirectUrl = redirectUri;
         this.clientMetadataUrl = documentUrl;
         this.client = client && { ...client, issuer };
         this.clientMetadata = {
             client_name: 'TypeScript Application',
-            redirect_uris: [this.redirectUrl],
+            redirect_uris: [redirectUri],
             grant_types: ['authorization_code', 'refresh_token'],
             response_types: ['code'],
             token_endpoint_auth_method: 'none'
@@ -38,7 +35,15 @@ class BrowserProvider {
     saveTokens = tokens => (this.kept = tokens);
     codeVerifier = () => this.verifier;
     saveCodeVerifier = verifier => (this.verifier = verifier);
-    redirectToAuthorization = address => say({ open: address.href });
+    redirectToAuthorization(address) {
+        cameBack = visit(address);
+    }
+}
+
+function makeProvider() {
+    if (browser) return new BrowserProvider(browser);
+    if (secret) return new ClientCredentialsProvider({ clientId: secret[0], clientSecret: secret[1], expectedIssuer: issuer });
+    return new PrivateKeyJwtProvider({ clientId: key[0], privateKey: key[1], algorithm: 'ES256', expectedIssuer: issuer });
 }
 
 /** Does what may need the user first: then waits for the code, redeems it and does it again. */
@@ -46,36 +51,22 @@ async function withUser(action) {
     try {
         return await action();
     } catch (error) {
-        if (!listener || !(error instanceof UnauthorizedError)) throw error;
-        const [searchParams] = await once(listener, 'callback');
+        if (!browser || !(error instanceof UnauthorizedError)) throw error;
+        const { searchParams } = await cameBack;
         if (searchParams.get('state') !== authProvider.expectedState) throw new Error('the state is not ours');
         await transport.finishAuth(searchParams);
         return await action();
     }
 }
 
-let listener, authProvider, transport, client;
-if (browser) {
-    listener = createServer((request, response) => {
-        const { pathname, searchParams } = new URL(request.url, authProvider.redirectUrl);
-        response.end('You may close this window.');
-        if (pathname === '/callback') listener.emit('callback', searchParams);
-    });
-    await once(listener.listen(0, 'localhost'), 'listening');
-    authProvider = new BrowserProvider(listener.address().port, browser);
-} else if (key) {
-    const [clientId, privateKey] = key;
-    authProvider = new PrivateKeyJwtProvider({ clientId, privateKey, algorithm: 'ES256', expectedIssuer: issuer });
-} else {
-    const [clientId, clientSecret] = secret;
-    authProvider = new ClientCredentialsProvider({ clientId, clientSecret, expectedIssuer: issuer });
-}
+const authProvider = makeProvider();
 const { saveTokens } = authProvider;
 authProvider.saveTokens = tokens => {
     scopes.push(tokens.scope);
     saveTokens.call(authProvider, tokens);
 };
 
+let transport, client;
 await withUser(() => {
     transport = new StreamableHTTPClientTransport(new URL(url), { authProvider });
     client = new Client({ name: 'client-tests', version: '1' });
@@ -83,11 +74,10 @@ await withUser(() => {
 });
 const { tools } = await client.listTools();
 const results = {};
-for (const [name, given] of calls) {
-    const recordId = results.store_sensitive_data?.structuredContent.record_id;
-    const args = Object.fromEntries(Object.entries(given).map(([key, value]) => [key, value === '$record' ? recordId : value]));
-    results[name] = await withUser(() => client.callTool({ name, arguments: args }));
+for (const [name, values] of calls) {
+    const record = results.store_sensitive_data?.structuredContent.record_id;
+    const filled = Object.entries(values).map(([key, value]) => [key, value === '$record' ? record : value]);
+    results[name] = await withUser(() => client.callTool({ name, arguments: Object.fromEntries(filled) }));
 }
 await client.close();
-listener?.close().closeAllConnections();
-say({ clientId: authProvider.clientInformation().client_id, tools: tools.map(tool => tool.name), results, scopes });
+report({ clientId: authProvider.clientInformation().client_id, tools: tools.map(tool => tool.name), results, scopes });

@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
 from string import Template
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -30,6 +31,7 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from local_stack.stack import AUTH, MCP, Stack, start_stack
 from local_stack.story import CLIENT_ID, CLIENT_SECRET
 
+APPLICATIONS = Path(__file__).resolve().parents[2] / "clients"
 DOCUMENT_URL = "https://editor.example/oauth/client.json"
 PATIENCE_SECONDS = 20
 # Clients' pages may show pictures from the Internet; here there is none.
@@ -217,6 +219,28 @@ def person(ground: Ground, chromium_thread: Chromium) -> Iterator[Person]:
     person = Person(chromium_thread, chromium_thread.new_context(), ground.auth_url, ground.account)
     yield person
     person.leave()
+
+
+@pytest.fixture
+def run_application(node: Path) -> Callable[..., Any]:
+    """Runs one of the applications beside package.json; gives what it reports."""
+
+    def run(script: str, given: object, person: Person | None = None) -> Any:
+        command = [str(node), script, json.dumps(given)]
+        process = subprocess.Popen(command, cwd=APPLICATIONS, stdout=subprocess.PIPE, text=True)
+        try:
+            for line in process.stdout:
+                said = json.loads(line)
+                if "open" in said:
+                    person.open(said["open"])
+                    person.visits[-1].result()
+            assert process.wait() == 0
+            return said["result"]
+        finally:
+            process.kill()
+            process.communicate()
+
+    return run
 
 
 class Callback:

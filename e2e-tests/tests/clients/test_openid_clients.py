@@ -4,15 +4,10 @@ Each is one file beside package.json: an application's life, from discovery to l
 get, so that it ends well says most; what is left to look at is here.
 """
 
-import json
-import subprocess
-from pathlib import Path
-
 import pytest
 
 pytestmark = pytest.mark.clients
 
-CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 SCOPES = "openid profile email offline_access mcp.access"
 LIBRARIES = pytest.mark.parametrize("script", ["oauth4webapi.mjs", "openid_client.mjs"])
 WAYS = pytest.mark.parametrize(
@@ -28,7 +23,7 @@ WAYS = pytest.mark.parametrize(
 )
 
 
-def play(node, script, ground, person, origin, method):
+def play(run_application, script, ground, person, origin, method):
     """What the script found; the person went where it wanted."""
     given = {
         "issuer": ground.auth_url,
@@ -39,18 +34,7 @@ def play(node, script, ground, person, origin, method):
         "machine": named(ground.machine),
         "signer": {"client_id": ground.signer[0], "key": ground.signer[1].as_dict(private=True)},
     }
-    process = subprocess.Popen([str(node), script, json.dumps(given)], cwd=CLIENTS, stdout=subprocess.PIPE, text=True)
-    try:
-        for line in process.stdout:
-            said = json.loads(line)
-            if "open" in said:
-                person.open(said["open"])
-                person.visits[-1].result()
-        assert process.wait() == 0
-        return said["result"]
-    finally:
-        process.kill()
-        process.communicate()
+    return run_application(script, given, person)
 
 
 def named(credentials):
@@ -59,8 +43,8 @@ def named(credentials):
 
 @LIBRARIES
 @WAYS
-def test_an_application_from_discovery_to_logout(node, ground, person, script, origin, method):
-    found = play(node, script, ground, person, origin, method)
+def test_an_application_from_discovery_to_logout(run_application, ground, person, script, origin, method):
+    found = play(run_application, script, ground, person, origin, method)
     if origin == "registered":
         assert found["registered"]["token_endpoint_auth_method"] == method
     assert found["iss"] == ground.auth_url

@@ -4,14 +4,9 @@ In the browser: registered, known by a metadata document, or declared. As a mach
 """
 
 import asyncio
-import json
-import subprocess
-import threading
 import warnings
 import webbrowser
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from fastmcp import Client
@@ -31,8 +26,6 @@ from local_stack.every_tool import SECRET_TEXT, every_call, play_every_tool
 
 pytestmark = pytest.mark.clients
 
-PATIENCE_SECONDS = 60
-CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 IN_THE_BROWSER = pytest.mark.parametrize(
     ("ground", "way"),
     [("demo", "registered"), ("demo", "document"), ("declared", "document"), ("declared", "declared")],
@@ -151,44 +144,36 @@ def test_the_python_sdk_as_a_machine(ground, proof) -> None:
     assert memory.scopes == STEPS
 
 
-def play_typescript_sdk(node: Path, ground, show: Callable[[str], Any], **way_in: object) -> str:
-    """Starts the application, opens what it asks to be opened, judges what it tells at the end; gives its id."""
-    calls = every_call(demo=ground.is_demo)
-    asked = {"url": f"{ground.mcp_url}/mcp", "issuer": ground.auth_url, "calls": calls, **way_in}
-    said: dict[str, Any] = {}
-    with subprocess.Popen(
-        [str(node), "mcp_client.mjs"], cwd=CLIENTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        limit = threading.Timer(PATIENCE_SECONDS, process.kill)
-        limit.start()
-        process.stdin.write(json.dumps(asked))
-        process.stdin.close()
-        for line in process.stdout:
-            said = json.loads(line)
-            if "open" in said:
-                show(said["open"])
-        limit.cancel()
-    assert process.returncode == 0
-    assert set(said["tools"]) == {name for name, _ in calls}
-    assert not [name for name, result in said["results"].items() if result.get("isError")]
-    assert said["results"]["read_sensitive_data"]["structuredContent"]["data"] == SECRET_TEXT
-    assert [set(scope.split()) - {"offline_access"} for scope in said["scopes"]] == STEPS
-    return said["clientId"]
+@pytest.fixture
+def play_typescript_sdk(run_application, ground) -> Callable[..., str]:
+    """Judges what its application reports; gives the id that it came with."""
+
+    def play(person=None, **way_in: object) -> str:
+        calls = every_call(demo=ground.is_demo)
+        given = {"url": f"{ground.mcp_url}/mcp", "issuer": ground.auth_url, "calls": calls, **way_in}
+        said = run_application("mcp_client.mjs", given, person)
+        assert set(said["tools"]) == {name for name, _ in calls}
+        assert not [name for name, result in said["results"].items() if result.get("isError")]
+        assert said["results"]["read_sensitive_data"]["structuredContent"]["data"] == SECRET_TEXT
+        assert [set(scope.split()) - {"offline_access"} for scope in said["scopes"]] == STEPS
+        return said["clientId"]
+
+    return play
 
 
 @IN_THE_BROWSER
-def test_the_typescript_sdk_in_the_browser(node, ground, person, way) -> None:
+def test_the_typescript_sdk_in_the_browser(play_typescript_sdk, ground, person, way) -> None:
     client_id, client_secret = ground.application
-    given = {
+    browser = {
         "registered": {},
         "document": {"documentUrl": ground.document_url},
         "declared": {"client": {"client_id": client_id, "client_secret": client_secret}},
     }[way]
-    judge_id(play_typescript_sdk(node, ground, person.open, browser=given), ground, way)
+    judge_id(play_typescript_sdk(person, browser=browser), ground, way)
 
 
 @AS_A_MACHINE
-def test_the_typescript_sdk_as_a_machine(node, ground, proof) -> None:
+def test_the_typescript_sdk_as_a_machine(play_typescript_sdk, ground, proof) -> None:
     client_id, key = ground.signer
     way_in = {"secret": {"secret": ground.machine}, "key": {"key": (client_id, key.as_dict(private=True))}}[proof]
-    play_typescript_sdk(node, ground, lambda address: pytest.fail(f"no user is here to open {address}"), **way_in)
+    assert play_typescript_sdk(**way_in) == (ground.machine[0] if proof == "secret" else client_id)
