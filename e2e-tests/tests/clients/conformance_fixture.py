@@ -1,12 +1,14 @@
-"""The server that the MCP conformance suite asks for, wearing our guard as any FastMCP server would.
+"""The server that the MCP conformance suite asks for, wearing our guard as any FastMCP server would, and without it.
 
     conformance suite ──▶ port with the token added ─┐
     anyone else       ──▶ port of the resource ──────┴─▶ Guard ──▶ FastMCP fixture
+    conformance suite ──▶ port without a guard ──────────────────▶ FastMCP fixture
 
-The suite cannot send a token, so one of the two ports adds it. What each tool, resource and prompt answers is given by
+The suite cannot send a token, so one of the ports adds it. What each tool, resource and prompt answers is given by
 the suite's descriptions (`conformance list`, package @modelcontextprotocol/conformance).
 
-Usage: python conformance_fixture.py ISSUER RESOURCE TOKEN_PORT, with the token on standard input.
+Usage: python conformance_fixture.py RESOURCE [ISSUER TOKEN_PORT], the token on standard input; without the last two
+there is no guard.
 """
 
 import asyncio
@@ -308,16 +310,24 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def main(issuer: str, resource: str, token_port: int, token: str) -> None:
-    app = mcp.http_app(path=urlsplit(resource).path, stateless_http=True)
+def serve(app, *ports: int) -> None:
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listen(port) for port in ports])
+
+
+def main(resource: str, issuer: str = "", token_port: str = "") -> None:
+    parts = urlsplit(resource)
+    app = mcp.http_app(path=parts.path, stateless_http=True, host_origin_protection=not issuer)
+    if not issuer:
+        serve(app, parts.port)
+        return
     guard = Guard(
         app,
         verifier=TokenVerifier([TrustedIssuer(issuer, resource)]),
         resource=ProtectedResource(resource, [issuer], scopes=["mcp.access"]),
     )
-    config = uvicorn.Config(TokenAdder(guard, port=token_port, token=token), log_level="warning")
-    uvicorn.Server(config).run(sockets=[listen(urlsplit(resource).port), listen(token_port)])
+    token = sys.stdin.readline().strip()
+    serve(TokenAdder(guard, port=int(token_port), token=token), parts.port, int(token_port))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.stdin.readline().strip())
+    main(*sys.argv[1:])

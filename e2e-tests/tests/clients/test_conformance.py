@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -24,7 +26,7 @@ CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 SUITE = CLIENTS / "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 FIXTURE = Path(__file__).with_name("conformance_fixture.py")
 
-# What FastMCP itself cannot do in this revision without sessions: no back channel, no subscriptions.
+# What FastMCP itself cannot do in 2025-11-25 without sessions: no back channel, no subscriptions.
 STATELESS_FASTMCP_FAILS = {
     "elicitation-sep1034-defaults",
     "elicitation-sep1330-enums",
@@ -36,51 +38,60 @@ STATELESS_FASTMCP_FAILS = {
 
 
 @contextmanager
-def guarded_fixture(state: Path) -> Iterator[tuple[str, str]]:
-    """The fixture's address with and without the token added."""
+def issuer(state: Path) -> Iterator[Stack]:
+    """Redis and auth-service; the fixture stands where the resource service would."""
     stack = Stack(StackPorts.ephemeral(), state)
     make_secrets(stack.secrets)
-    stack.start_one(REDIS)
-    stack.start_one(AUTH)
-    process = None
     try:
+        stack.start_one(REDIS)
+        stack.start_one(AUTH)
         stack.wait_until_ready(AUTH)
-        (token_port,) = free_ports(1)
-        with httpx2.Client() as http:
-            token = MachineClient(stack.auth_url, http).token()
-        command = [sys.executable, str(FIXTURE), stack.issuer, stack.resource, str(token_port)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
-        process.stdin.write(f"{token}\n")
-        process.stdin.close()
-        wait_until_open(stack.resource, process)
-        yield f"http://localhost:{token_port}/mcp", stack.resource
+        yield stack
     finally:
-        if process is not None:
-            process.terminate()
-            process.wait()
         stack.stop()
 
 
-def wait_until_open(url: str, process: subprocess.Popen[str]) -> None:
+@contextmanager
+def fixture(resource: str, *guarded_by: str, token: str = "") -> Iterator[None]:
+    """The fixture, until the block ends; with a guard when its issuer and the port that adds the token are given."""
+    command = [sys.executable, str(FIXTURE), resource, *guarded_by]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        process.stdin.write(f"{token}\n")
+        process.stdin.close()
+        wait_until_open(resource, process, 401 if guarded_by else 405)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_until_open(url: str, process: subprocess.Popen[str], status: int) -> None:
+    """Returns when it answers a bare GET as it should."""
     with httpx2.Client() as http:
         while True:
             assert process.poll() is None
             try:
-                assert http.get(url).status_code == 401
+                assert http.get(url).status_code == status
             except httpx2.ConnectError:
+                time.sleep(0.05)
                 continue
             return
 
 
-@pytest.fixture(scope="module")
-def fixture_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with guarded_fixture(tmp_path_factory.mktemp("conformance")) as (with_token, without):
-        assert httpx2.post(without, json={}).status_code == 401
-        yield with_token
+@dataclass(frozen=True)
+class Outcome:
+    """Of each scenario, how many checks passed and failed; and the scenarios that the revision requires."""
+
+    checks: dict[str, tuple[int, int]]
+    required: frozenset[str]
+
+    @property
+    def failed(self) -> set[str]:
+        return {name for name in self.required if self.checks[name][1]}
 
 
-def failed_scenarios(node: Path, url: str, revision: str, folder: Path) -> tuple[set[str], int]:
-    """Required scenarios that failed, and how many were required."""
+def run_suite(node: Path, url: str, revision: str, folder: Path) -> Outcome:
     done = subprocess.run(
         [str(node), str(SUITE), "server", "--url", url, "--requirements", revision, "-o", str(folder)],
         capture_output=True,
@@ -90,23 +101,49 @@ def failed_scenarios(node: Path, url: str, revision: str, folder: Path) -> tuple
     )
     _, _, summary = done.stdout.partition("=== SUMMARY ===")
     scored, _, not_scored = summary.partition("Not scored")
+    found = re.findall(r"^[✓✗] ([^:]+): (\d+) passed, (\d+) failed", scored, re.MULTILINE)
+    assert found, done.stderr
     optional = set(re.findall(r"^  [✓✗] (\S+) ", not_scored, re.MULTILINE))
-    results = {name: mark == "✓" for mark, name in re.findall(r"^([✓✗]) ([^:]+):", scored, re.MULTILINE)}
-    required = {name: passed for name, passed in results.items() if name not in optional}
-    assert required, done.stderr
-    return {name for name, passed in required.items() if not passed}, len(required)
+    checks = {name: (int(passed), int(failed)) for name, passed, failed in found}
+    return Outcome(checks, frozenset(checks.keys() - optional))
 
 
-def test_the_revision_of_2026_07_28_holds_whole(node: Path, fixture_url: str, tmp_path: Path) -> None:
-    failed, required = failed_scenarios(node, fixture_url, "2026-07-28", tmp_path)
-    assert (failed, required) == (set(), 37)
+@pytest.fixture(scope="module")
+def outcomes(node: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], Outcome]:
+    """By revision, and whether the fixture wore the guard."""
+    token_port, plain_port = free_ports(2)
+    plain = f"http://localhost:{plain_port}/mcp"
+    state = tmp_path_factory.mktemp("conformance")
+    with issuer(state) as stack, httpx2.Client() as http:
+        token = MachineClient(stack.auth_url, http).token()
+        with fixture(plain), fixture(stack.resource, stack.issuer, str(token_port), token=token):
+            urls = {True: f"http://localhost:{token_port}/mcp", False: plain}
+            return {
+                (revision, guarded): run_suite(node, url, revision, state / f"{revision}-{guarded}")
+                for revision in ("2026-07-28", "2025-11-25")
+                for guarded, url in urls.items()
+            }
+
+
+def test_the_revision_of_2026_07_28_holds_whole(outcomes: dict[tuple[str, bool], Outcome]) -> None:
+    outcome = outcomes["2026-07-28", True]
+    assert (outcome.failed, len(outcome.required)) == (set(), 37)
 
 
 def test_the_revision_of_2025_11_25_holds_as_far_as_fastmcp_without_sessions(
-    node: Path, fixture_url: str, tmp_path: Path
+    outcomes: dict[tuple[str, bool], Outcome],
 ) -> None:
-    failed, required = failed_scenarios(node, fixture_url, "2025-11-25", tmp_path)
-    assert (failed, required) == (STATELESS_FASTMCP_FAILS, 30)
+    outcome = outcomes["2025-11-25", True]
+    assert (outcome.failed, len(outcome.required)) == (STATELESS_FASTMCP_FAILS, 30)
+
+
+@pytest.mark.parametrize("revision", ["2026-07-28", "2025-11-25"])
+def test_the_guard_costs_no_check_of_any_scenario(outcomes: dict[tuple[str, bool], Outcome], revision: str) -> None:
+    guarded, plain = (dict(outcomes[revision, wears_it].checks) for wears_it in (True, False))
+    # Spaces after a header's value, which httptools leaves to the application, the guard takes away.
+    headers = guarded.pop("http-header-validation", None), plain.pop("http-header-validation", None)
+    assert headers == (((14, 0), (13, 1)) if revision == "2026-07-28" else (None, None))
+    assert guarded == plain
 
 
 def test_the_authorization_scenarios_hold_without_a_warning(node: Path, ground, person, tmp_path: Path) -> None:

@@ -64,8 +64,11 @@ async def guard() -> AsyncIterator[Callable[..., Any]]:
     """A maker of guarded servers; it takes the application, the scopes and what `Guard` takes."""
     async with AsyncExitStack() as stack:
 
-        async def make(app: Any = echo, *, scopes: tuple[str, ...] = ("mcp.access",), **options: Any) -> Guarded:
+        async def make(
+            app: Any = echo, *, scopes: tuple[str, ...] = ("mcp.access",), resource_url: str = "", **options: Any
+        ) -> Guarded:
             issuer = await stack.enter_async_context(LoopbackIssuer(now=time.time))
+            issuer.audience = resource_url or issuer.audience
             resource = ProtectedResource(issuer.audience, [issuer.url], scopes, "https://docs.example")
             # One client for both sides; it speaks plain HTTP, so loading the machine's certificates would be waste.
             http = httpx2.AsyncClient(verify=False)

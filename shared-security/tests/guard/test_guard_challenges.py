@@ -91,16 +91,36 @@ async def test_a_tool_call_is_told_every_scope_it_needs(guard):
     assert (await guarded.http.post(f"{guarded.url}/mcp", json=calls[2], headers=guarded.bearer())).status_code == 200
 
 
+async def test_one_challenge_names_everything_even_when_the_resources_own_scope_is_missing(guard):
+    """A client that was told one at a time would ask its user twice, and some ask only once."""
+    guarded = await guard(tool_scopes={"read": frozenset({"mcp.decrypt"})})
+    call = {"method": "tools/call", "params": {"name": "read"}}
+    refused = await guarded.http.post(f"{guarded.url}/mcp", json=call, headers=guarded.bearer(scope="openid"))
+    assert refused.status_code == 403
+    assert 'scope="mcp.access mcp.decrypt"' in refused.headers["www-authenticate"]
+
+
 @pytest.mark.parametrize(
-    ("revision", "name", "status"),
-    [("2026-07-28", "other", 400), ("2026-07-28", "tool", 200), ("2025-11-25", "other", 200), (None, "other", 200)],
+    ("resource_url", "path", "status"),
+    [
+        ("http://localhost:8082/mcp", "/mcp", 403),
+        ("http://localhost:8082/mcp", "/mcp/", 403),
+        ("http://localhost:8082/mcp", "/%6Dcp", 403),
+        ("http://localhost:8082/mcp", "/other", 200),
+        ("http://localhost:8082", "/", 403),
+    ],
 )
-async def test_the_mirrored_name_counts_in_the_era_that_has_it(guard, revision, name, status):
-    guarded = await guard(tool_scopes={"tool": frozenset({"mcp.access"})})
-    headers = guarded.bearer() | {"mcp-name": name} | ({"mcp-protocol-version": revision} if revision else {})
-    call = {"method": "tools/call", "params": {"name": "tool"}}
-    answer = await guarded.http.post(f"{guarded.url}/mcp", json=call, headers=headers)
+async def test_tool_calls_are_read_wherever_the_resource_is(guard, resource_url, path, status):
+    guarded = await guard(resource_url=resource_url, tool_scopes={"read": frozenset({"mcp.decrypt"})})
+    call = {"method": "tools/call", "params": {"name": "read"}}
+    answer = await guarded.http.post(guarded.url + path, json=call, headers=guarded.bearer())
     assert answer.status_code == status
+
+
+async def test_a_body_that_is_no_json_is_a_json_rpc_error(guard):
+    guarded = await guard(tool_scopes={"read": frozenset({"mcp.decrypt"})})
+    answer = await guarded.http.post(f"{guarded.url}/mcp", content=b'{"a":1,"a":2}', headers=guarded.bearer())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32700)
 
 
 async def test_keys_away_is_503_and_not_401(guard):

@@ -36,6 +36,19 @@ async def test_a_body_over_the_limit_is_refused_as_announced_and_as_counted(guar
     assert [answer.status_code for answer in (announced, counted, fits)] == [413, 413, 200]
 
 
+async def test_spaces_around_a_header_are_no_part_of_it(guard):
+    """RFC 9110 section 5.5; not every server that runs the application takes them away."""
+
+    async def tell(scope, receive, send):
+        headers = [(b"x-came", b"<" + dict(scope["headers"])[b"mcp-name"] + b">")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    guarded = await guard(tell)
+    head = f"GET / HTTP/1.1\r\nHost: localhost \r\nMcp-Name:  a b\t \r\nAuthorization: Bearer {guarded.issuer.token()}"
+    assert b"x-came: <a b>" in (await raw_exchange(guarded.url, f"{head} \r\n\r\n".encode())).splitlines()
+
+
 async def test_a_body_that_drips_is_refused_in_time(guard):
     guarded = await guard(policy=GuardPolicy(body_deadline_seconds=0.05))
     head = (
@@ -111,6 +124,7 @@ async def test_a_page_can_ask_first_and_read_the_challenge(guard):
     ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,mcp-name"}
     preflight = await guarded.http.options(f"{guarded.url}/mcp", headers=origin | ask)
     assert preflight.status_code == 204
+    assert "content-length" not in preflight.headers
     assert preflight.headers["access-control-allow-headers"] == "authorization,mcp-name"
     assert preflight.headers["access-control-allow-origin"] == origin["origin"]
     refused = await guarded.http.post(f"{guarded.url}/mcp", headers=origin)

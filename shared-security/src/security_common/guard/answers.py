@@ -6,9 +6,11 @@ from typing import Any
 
 from security_common.guard.asgi import Send
 from security_common.guard.policy import ProtectedResource
-from security_common.guard.refusals import InsufficientScope, MissingToken, Refusal, UnreadableCall
+from security_common.guard.refusals import MissingToken, Refusal, UnreadableCall
 
 __all__ = ["Answer", "refusal_answer"]
+
+PARSE_ERROR = -32700
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +22,20 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
     async def send(self, send: Send) -> None:
-        length = (b"content-length", str(len(self.body)).encode())
-        await send({"type": "http.response.start", "status": self.status, "headers": [*self.headers, length]})
+        headers = [*self.headers]
+        if self.status not in {204, 304}:  # they have no content (RFC 9110 section 8.6)
+            headers.append((b"content-length", str(len(self.body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
 def refusal_answer(refusal: Refusal, resource: ProtectedResource) -> Answer:
     """The response to a refused request."""
-    members = _json_rpc_error(refusal) if isinstance(refusal, UnreadableCall) else _error(refusal, resource)
+    if isinstance(refusal, UnreadableCall):
+        error = {"code": PARSE_ERROR, "message": refusal.description}
+        members: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": error}
+    else:
+        members = _error(refusal, resource)
     headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     if refusal.challenged:
         headers.append((b"www-authenticate", _challenge(refusal, resource).encode("latin-1", "replace")))
@@ -62,10 +70,6 @@ def _error(refusal: Refusal, resource: ProtectedResource) -> dict[str, Any]:
         members["scope"] = " ".join(refusal.scopes or resource.scopes)
         if resource.documentation:
             members["documentation"] = resource.documentation
-    if isinstance(refusal, InsufficientScope) and refusal.tool_name:
+    if refusal.tool_name:
         members["tool"] = refusal.tool_name
     return members
-
-
-def _json_rpc_error(refusal: UnreadableCall) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": None, "error": {"code": refusal.code, "message": refusal.description}}

@@ -25,25 +25,28 @@ async def read_body(receive: Receive, headers: RequestHeaders, *, max_bytes: int
     announced = headers.one(b"content-length")
     if announced is not None and not announced.isdecimal():
         raise InvalidRequest("Content-Length is not a number")
-    too_large = BodyTooLarge(f"a request body may have {max_bytes} bytes")
-    if announced is not None and int(announced[:20]) > max_bytes:
-        raise too_large
+    if announced is not None:
+        _require_size(int(announced[:20]), max_bytes)
     try:
         async with asyncio.timeout(deadline_seconds):
-            return await _collect(receive, max_bytes, too_large)
+            return await _collect(receive, max_bytes)
     except TimeoutError as error:
         raise BodyTooSlow(f"the request body took over {deadline_seconds:g} s") from error
 
 
-async def _collect(receive: Receive, max_bytes: int, too_large: BodyTooLarge) -> bytes:
+def _require_size(size_bytes: int, max_bytes: int) -> None:
+    if size_bytes > max_bytes:
+        raise BodyTooLarge(f"a request body may have {max_bytes} bytes")
+
+
+async def _collect(receive: Receive, max_bytes: int) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         body += message.get("body", b"")
-        if len(body) > max_bytes:
-            raise too_large
+        _require_size(len(body), max_bytes)
         if not message.get("more_body", False):
             return bytes(body)
 

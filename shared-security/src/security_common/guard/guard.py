@@ -2,16 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from security_common.addresses import AddressReader
 from security_common.guard.answers import Answer, refusal_answer
 from security_common.guard.asgi import Application, Message, Receive, Scope, Send
 from security_common.guard.body import Disconnected, has_body, read_body, replaying
-from security_common.guard.calls import ToolScopes, read_called_tools
+from security_common.guard.calls import CalledTool, ToolScopes, read_called_tools
 from security_common.guard.credentials import read_bearer_token
-from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded
+from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded, trimmed
 from security_common.guard.metadata import MetadataDocument
 from security_common.guard.origins import Origins, allowing, is_preflight, preflight_answer
 from security_common.guard.policy import GuardPolicy, ProtectedResource
@@ -75,6 +75,7 @@ class Guard:
         self._resource = resource
         self._scopes = frozenset(resource.scopes)
         self._tool_scopes = tool_scopes or {}
+        self._mcp_path = resource.path.rstrip("/")
         self._policy = policy or GuardPolicy()
         self._read_address = AddressReader(self._policy.trusted_proxies)
         self._open_prefixes = tuple(f"{prefix}/" for prefix in self._policy.open_prefixes)
@@ -95,7 +96,8 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> _Request:
-        headers = RequestHeaders(scope["headers"])
+        raw = scope["headers"] = trimmed(scope["headers"])
+        headers = RequestHeaders(raw)
         return _Request(
             scope,
             receive,
@@ -160,29 +162,33 @@ class Guard:
             return None
         bearer = read_bearer_token(request.headers, request.scope["query_string"])
         token = request.token = self._verifier.recall(bearer) or await self._verify(bearer)
-        self._require_scopes(token, self._scopes)
         self._require_measure(token)
         body = await self._bound_body(request) if has_body(request.method, request.headers) else b""
-        if self._tool_scopes and body and request.path == self._resource.path:
-            calls = read_called_tools(body, request.headers)
-            # Every scope at once: a client that is told one at a time asks its user again and again.
-            needed = self._scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
-            self._require_scopes(token, needed, tool_name=calls[0].name if calls else None)
+        calls_tools = self._tool_scopes and body and request.path.rstrip("/") == self._mcp_path
+        self._require_scopes(token, read_called_tools(body) if calls_tools else ())
         return Caller(token=token, source_address=request.source_address, trace_id=request.trace_id)
 
     async def _verify(self, bearer: str) -> AccessToken:
         try:
             return await self._verifier.verify(bearer)
         except TokenRejected as error:
-            raise InvalidToken(error.reason, error.description, hint=error.hint) from error
+            raise InvalidToken(error.description, hint=error.hint, reason=error.reason) from error
         except KeysUnavailable as error:
             raise TemporarilyUnavailable(
                 error.description, hint=error.hint, retry_after_seconds=error.retry_after_seconds
             ) from error
 
-    def _require_scopes(self, token: AccessToken, needed: frozenset[str], *, tool_name: str | None = None) -> None:
+    def _require_scopes(self, token: AccessToken, calls: Sequence[CalledTool]) -> None:
+        # Every scope at once: a client that is told one at a time asks its user again and again.
+        needed = self._scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
         if not needed <= token.scopes:
-            raise InsufficientScope(sorted(needed), tool_name=tool_name)
+            scopes = sorted(needed)
+            raise InsufficientScope(
+                f"this needs the scopes {' '.join(scopes)}",
+                hint="ask for a token with these scopes",
+                scopes=scopes,
+                tool_name=calls[0].name if calls else None,
+            )
 
     def _require_measure(self, token: AccessToken) -> None:
         wait_seconds = self._rates.take(token.issuer, token.subject)

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import TypeAlias
 
 from security_common.guard.refusals import HeadersTooLarge, InvalidRequest
 
-__all__ = ["RequestHeaders", "read_trace_id", "require_bounded"]
+__all__ = ["RequestHeaders", "read_trace_id", "require_bounded", "trimmed"]
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _NO_TRACE = "0" * 32
-SEPARATORS = ": \r\n"
+SEPARATORS, SPACES = ": \r\n", (b" ", b"\t")
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 class RequestHeaders:
@@ -18,25 +21,18 @@ class RequestHeaders:
 
     __slots__ = ("_raw", "_some_repeat", "_values", "size_bytes")
 
-    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
+    def __init__(self, raw: Headers) -> None:
         # Every request passes here: the walks are left to C, and nothing is decoded that nobody asks for.
         self._raw = raw
         self._values = dict(raw)
         self._some_repeat = len(self._values) != len(raw)
         self.size_bytes = sum(map(len, chain.from_iterable(raw))) + len(SEPARATORS) * len(raw)
 
-    def all(self, name: bytes) -> list[str]:
-        if self._some_repeat:
-            return [value.decode("latin-1") for each, value in self._raw if each == name]
-        value = self._values.get(name)
-        return [] if value is None else [value.decode("latin-1")]
-
     def one(self, name: bytes) -> str | None:
         """The only value; None when there is none. Raises `InvalidRequest` for several: which counts is a guess."""
-        if self._some_repeat and len(self.all(name)) > 1:
+        if self._some_repeat and sum(each == name for each, _ in self._raw) > 1:
             raise InvalidRequest(f"the request has two {name.decode().title()} headers")
-        value = self._values.get(name)
-        return None if value is None else value.decode("latin-1")
+        return self.last(name)
 
     def last(self, name: bytes) -> str | None:
         """A value where several would mean nothing worse than one; None when there is none."""
@@ -45,6 +41,13 @@ class RequestHeaders:
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._values
+
+
+def trimmed(raw: Headers) -> Headers:
+    """Without the spaces after a value, which are no part of it (RFC 9110 section 5.5); httptools leaves them there."""
+    if any(value.endswith(SPACES) for _, value in raw):
+        return [(name, value.rstrip(b" \t")) for name, value in raw]
+    return raw
 
 
 def require_bounded(headers: RequestHeaders, max_bytes: int) -> None:

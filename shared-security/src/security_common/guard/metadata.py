@@ -26,9 +26,10 @@ class MetadataDocument:
         members: dict[str, Any] = {
             "resource": resource.url,
             "authorization_servers": list(resource.authorization_servers),
-            "scopes_supported": list(resource.scopes),
             "bearer_methods_supported": ["header"],
         }
+        if resource.scopes:
+            members["scopes_supported"] = list(resource.scopes)
         if resource.documentation:
             members["resource_documentation"] = resource.documentation
         self._body = json.dumps(members).encode()

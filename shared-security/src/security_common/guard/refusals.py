@@ -1,4 +1,4 @@
-"""Every way to say no. `reason` is the code for the audit trail; `status` and `error` are what the client sees."""
+"""Every way to say no: `status` and `error` are what the client sees."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -24,17 +24,29 @@ __all__ = [
 
 
 class Refusal(SecurityError):
-    """A request that does not get through. `challenged` ones carry WWW-Authenticate (RFC 6750 section 3)."""
+    """A request that does not get through. `challenged` ones carry WWW-Authenticate (RFC 6750 section 3).
+
+    `reason` is the code for the audit trail, by default the error. `scopes` are all that the request needs.
+    """
 
     status: ClassVar[int]
     challenged: ClassVar[bool] = False
-    retry_after_seconds: int | None = None
-    scopes: Sequence[str] = ()
-    tool_name: str | None = None
 
-    @property
-    def reason(self) -> str:
-        return self.error
+    def __init__(
+        self,
+        description: str,
+        *,
+        hint: str = "",
+        reason: str | None = None,
+        scopes: Sequence[str] = (),
+        tool_name: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(description, hint=hint)
+        self.reason = reason or self.error
+        self.scopes = scopes
+        self.tool_name = tool_name
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidRequest(Refusal):
@@ -46,14 +58,10 @@ class InvalidRequest(Refusal):
 
 
 class UnreadableCall(Refusal):
-    """The body at the MCP path is no JSON-RPC message that everybody reads alike."""
+    """The body at the MCP path is no JSON that everybody reads alike; the answer is a JSON-RPC error."""
 
     status: ClassVar[int] = 400
     error: ClassVar[str] = "unreadable_call"
-
-    def __init__(self, description: str, *, code: int) -> None:
-        super().__init__(description)
-        self.code = code
 
 
 class MissingToken(Refusal):
@@ -71,26 +79,13 @@ class InvalidToken(Refusal):
     error: ClassVar[str] = "invalid_token"
     challenged: ClassVar[bool] = True
 
-    def __init__(self, reason: str, description: str, *, hint: str = "") -> None:
-        super().__init__(description, hint=hint)
-        self._reason = reason
-
-    @property
-    def reason(self) -> str:
-        return self._reason
-
 
 class InsufficientScope(Refusal):
-    """The token is good but not for this: `scopes` are all that the request needs."""
+    """The token is good but not for this."""
 
     status: ClassVar[int] = 403
     error: ClassVar[str] = "insufficient_scope"
     challenged: ClassVar[bool] = True
-
-    def __init__(self, scopes: Sequence[str], *, tool_name: str | None) -> None:
-        super().__init__(f"this needs the scopes {' '.join(scopes)}", hint="ask for a token with these scopes")
-        self.scopes = scopes
-        self.tool_name = tool_name
 
 
 class ForbiddenOrigin(Refusal):
@@ -134,10 +129,6 @@ class TooManyRequests(Refusal):
     status: ClassVar[int] = 429
     error: ClassVar[str] = "too_many_requests"
 
-    def __init__(self, description: str, *, retry_after_seconds: int) -> None:
-        super().__init__(description)
-        self.retry_after_seconds = retry_after_seconds
-
 
 class HeadersTooLarge(Refusal):
     """The headers are over the limit."""
@@ -151,7 +142,3 @@ class TemporarilyUnavailable(Refusal):
 
     status: ClassVar[int] = 503
     error: ClassVar[str] = "temporarily_unavailable"
-
-    def __init__(self, description: str, *, hint: str = "", retry_after_seconds: int) -> None:
-        super().__init__(description, hint=hint)
-        self.retry_after_seconds = retry_after_seconds
