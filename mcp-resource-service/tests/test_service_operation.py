@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, MCP, REDIS
 from local_stack.story import World
+
+METRICS_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 def command(stack, *arguments, stdin=None):
@@ -167,6 +171,16 @@ def test_metrics_count_requests_on_a_port_of_their_own(stack):
             text = http.get(f"http://localhost:{metrics_port}/metrics").text
             assert 'mcp_request_duration_seconds_count{path="/hello",status="401"} 1.0' in text
             assert "mcp_journal_writable 1.0" in text
+            issuer = f'issuer="{stack.issuer}"'
+            assert f'mcp_issuer_keys_refreshes_total{{{issuer},outcome="fetched"}} 1.0' in text
+            assert f"mcp_issuer_keys_throttled_total{{{issuer}}} 0.0" in text
+            age = re.search(rf"mcp_issuer_keys_age_seconds{{{issuer}}} (\S+)", text)
+            assert 0 <= float(age[1]) < 60
+            shown = {name.removesuffix("_created") for name in re.findall(r"^# TYPE (mcp_\S+)", text, re.MULTILINE)}
+            documented = re.findall(r"^\| `(mcp_[a-z_]+)`", METRICS_PAGE.read_text(), re.MULTILINE)
+            assert {name.removesuffix("_total") for name in shown} == {
+                name.removesuffix("_total") for name in documented
+            }
             assert http.get(f"http://localhost:{port}/metrics").status_code == 401
     finally:
         process.terminate()

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -90,22 +90,30 @@ class World:
 
     def post_mcp(self, token: str, version: str, method: str, parameters: dict[str, Any]) -> httpx2.Response:
         """One JSON-RPC request without any MCP library, in either protocol era."""
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": version,
+        headers, body = mcp_request(token, version, method, parameters)
+        return self.http.post(f"{self.mcp_url}/mcp", content=body, headers=headers)
+
+
+def mcp_request(token: str, version: str, method: str, parameters: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a JSON-RPC request in either protocol era."""
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        "MCP-Protocol-Version": version,
+    }
+    if version >= "2026-07-28":
+        headers |= {"Mcp-Method": method} | ({"Mcp-Name": parameters["name"]} if "name" in parameters else {})
+        names = {
+            "protocolVersion": version,
+            "clientInfo": {"name": "story", "version": "1"},
+            "clientCapabilities": {},
         }
-        if version >= "2026-07-28":
-            headers |= {"Mcp-Method": method} | ({"Mcp-Name": parameters["name"]} if "name" in parameters else {})
-            names = {
-                "protocolVersion": version,
-                "clientInfo": {"name": "story", "version": "1"},
-                "clientCapabilities": {},
-            }
-            meta = {f"io.modelcontextprotocol/{name}": value for name, value in names.items()}
-            parameters = {**parameters, "_meta": meta}
-        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
-        return self.http.post(f"{self.mcp_url}/mcp", json=request, headers=headers)
+        parameters = {
+            **parameters,
+            "_meta": {f"io.modelcontextprotocol/{name}": value for name, value in names.items()},
+        }
+    return headers, json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
 
 
 def expect(holds: object, detail: object = "") -> None:

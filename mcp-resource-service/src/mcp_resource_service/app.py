@@ -102,6 +102,7 @@ def _make_core(settings: ResourceSettings) -> Core:
     )
     metrics = Metrics(paths=("/", "/hello", "/livez", "/readyz", "/audit", settings.mcp_path))
     metrics.keys_usable.set_function(lambda: verifier.ready)
+    metrics.watch_keys(verifier.keys)
     metrics.journal_writable.set_function(lambda: journal.writable)
     return Core(
         settings=settings,

@@ -1,10 +1,14 @@
 """What the stores of this service raise; tools and endpoints turn it into answers."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import ClassVar
+
+from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
 
-__all__ = ["NotFound", "StoreUnavailable"]
+__all__ = ["NotFound", "StoreUnavailable", "asking"]
 
 
 class StoreUnavailable(SecurityError):
@@ -17,3 +21,12 @@ class NotFound(SecurityError):
     """There is no such thing, or it belongs to someone else: the answer is the same."""
 
     error: ClassVar[str] = "not_found"
+
+
+@contextmanager
+def asking(what: str) -> Generator[None]:
+    """Around what asks Redis: its errors become `StoreUnavailable`, saying that `what` does not answer."""
+    try:
+        yield
+    except RedisError as failure:
+        raise StoreUnavailable(f"{what} does not answer", hint="try again in a moment") from failure

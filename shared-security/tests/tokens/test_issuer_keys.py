@@ -3,38 +3,17 @@
 import asyncio
 import gzip
 import json
+import math
 
 import pytest
 
 from local_stack.loopback_issuer import http_answer, signing_key
+from local_stack.misbehaviour import RUBBISH, dripping, hanging, reset, saying
 from security_common.tokens import KeysUnavailable, TokenRejected, TrustedIssuer
 
 pytestmark = pytest.mark.anyio
 KEYS, METADATA = "/keys", "/.well-known/oauth-authorization-server"
 HOUR = 3600.0
-
-
-def saying(answer: bytes):
-    async def answerer(_headers, writer):
-        writer.write(answer)
-
-    return answerer
-
-
-async def hanging(_headers, _writer):
-    await asyncio.Event().wait()
-
-
-async def dripping(_headers, writer):
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
-    while True:
-        writer.write(b" ")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-async def reset(_headers, writer):
-    writer.transport.abort()
 
 
 async def test_1_an_issuer_down_at_start_heals_without_a_restart(issuer, verifier, clock):
@@ -145,30 +124,6 @@ async def test_6_a_slow_issuer_slows_nobody_with_a_known_key(issuer, make_verifi
             await stranger
 
 
-GOOD = json.dumps({"keys": [signing_key("first").as_dict(private=False, kid="first")]}).encode()
-RUBBISH = {
-    "HTML": saying(http_answer(b"<html>Sign in to the hotel network</html>")),
-    "404": saying(http_answer(b"", status="404 Not Found")),
-    "500": saying(http_answer(b"{}", status="500 Internal Server Error")),
-    "a list": saying(http_answer(b"[]")),
-    "keys a string": saying(http_answer(b'{"keys": "x"}')),
-    "null entries": saying(http_answer(b'{"keys": [null, 1, []]}')),
-    "empty set": saying(http_answer(b'{"keys": []}')),
-    "members twice": saying(http_answer(b'{"keys": [], ' + GOOD[1:])),
-    "50,000 deep": saying(http_answer(b"[" * 50_000)),
-    "bad UTF-8": saying(http_answer(b'{"keys": "\xff"}')),
-    "a lone surrogate": saying(http_answer(b'{"keys": ["\\ud800"]}')),
-    "one byte too many": saying(http_answer(GOOD + b" " * (64 * 1024 + 1 - len(GOOD)))),
-    "30 MB": saying(http_answer(b" " * 30_000_000 + GOOD)),
-    "redirect": saying(http_answer(b"", status="302 Found", location="http://127.0.0.1:1/")),
-    "304 to no question": saying(http_answer(b"", status="304 Not Modified")),
-    "half a body": saying(http_answer(GOOD)[:-100]),
-    "no HTTP": saying(b"SSH-2.0-OpenSSH\r\n\r\n"),
-    "reset": reset,
-    "drip": dripping,
-}
-
-
 @pytest.mark.parametrize("name", RUBBISH)
 async def test_7_rubbish_changes_nothing(issuer, make_verifier, clock, name):
     verifier = make_verifier(fetch_deadline_seconds=0.3)
@@ -229,6 +184,17 @@ async def test_9_a_cold_herd_makes_one_fetch(issuer, verifier):
     released.set()
     assert len(await asyncio.gather(*herd)) == 60
     assert issuer.asked[KEYS] == 1
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(5, None), (600, "not_yet_valid")])
+async def test_10_clocks_may_differ_by_seconds_but_not_by_minutes(issuer, verifier, clock, ahead, verdict):
+    token = issuer.token(iat=int(clock()) + ahead, nbf=int(clock()) + ahead)
+    if verdict is None:
+        await verifier.verify(token)
+        return
+    with pytest.raises(TokenRejected) as rejected:
+        await verifier.verify(token)
+    assert rejected.value.reason == verdict
 
 
 async def test_11_a_removed_key_takes_its_remembered_tokens_along(issuer, verifier, clock):
@@ -303,6 +269,20 @@ async def test_an_unchanged_set_costs_no_body(issuer, verifier, clock):
     assert asked == [None, '"v1"']
     assert verifier.problem == ""
     await verifier.verify(issuer.token())
+
+
+async def test_what_happens_to_the_keys_is_counted(issuer, verifier, clock):
+    (keys,) = verifier.keys
+    assert math.isnan(keys.age_seconds)
+    await verifier.start()
+    await clock.asleep()
+    for number in range(4):
+        with pytest.raises(TokenRejected):
+            await verifier.verify(issuer.token(header={"kid": f"unknown-{number}"}))
+    assert (keys.refreshes["fetched"], keys.throttled) == (3, 2)
+    issuer.answers[KEYS] = reset
+    await clock.advance(300)
+    assert (keys.refreshes["failed"], keys.age_seconds) == (1, 300)
 
 
 async def test_the_back_channel_replaces_the_public_name(issuer, make_verifier):

@@ -5,16 +5,15 @@ from typing import cast
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from redis.exceptions import RedisError
 from redis.typing import EncodableT, FieldT
 
 from mcp_resource_service.directory.person import Person
-from mcp_resource_service.store_errors import NotFound, StoreUnavailable
+from mcp_resource_service.store_errors import NotFound, asking
 from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 
 __all__ = ["Directory"]
 
-PREFIX = "mcp:users:"
+NAME, PREFIX = "the directory", "mcp:users:"
 
 
 class Directory:
@@ -32,10 +31,8 @@ class Directory:
             DecryptionFailed: a stored field is not what was stored.
 
         """
-        try:
+        with asking(NAME):
             stored = cast("dict[str, str]", await self._redis.hgetall(PREFIX + person_id))
-        except RedisError as failure:
-            raise _unavailable() from failure
         if not stored:
             raise NotFound("nobody in the directory has this id", hint="the ids are in the resource directory://people")
         clear = {
@@ -47,7 +44,7 @@ class Directory:
     async def put(self, people: Iterable[Person]) -> int:
         """Store people, replacing those with the same id; returns how many."""
         stored = 0
-        try:
+        with asking(NAME):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for person in people:
                     content: dict[FieldT, EncodableT] = {
@@ -57,20 +54,16 @@ class Directory:
                     pipe.hset(PREFIX + person.person_id, mapping=content)
                     stored += 1
                 await pipe.execute()
-        except RedisError as failure:
-            raise _unavailable() from failure
         return stored
 
     async def ids(self, *, limit: int) -> list[str]:
         """Some ids of the directory, sorted: they are opaque and name nobody."""
         found: list[str] = []
-        try:
+        with asking(NAME):
             async for key in self._keys():
                 found.append(key.removeprefix(PREFIX))
                 if len(found) == limit:
                     break
-        except RedisError as failure:
-            raise _unavailable() from failure
         return sorted(found)
 
     async def count(self) -> int:
@@ -111,7 +104,3 @@ class Directory:
 
 def _binding(person_id: str, field: str) -> dict[str, str]:
     return {"store": "users", "person": person_id, "field": field}
-
-
-def _unavailable() -> StoreUnavailable:
-    return StoreUnavailable("the directory does not answer", hint="try again in a moment")

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from typing import cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from mcp_resource_service.store_errors import NotFound, StoreUnavailable
+from mcp_resource_service.store_errors import NotFound, StoreUnavailable, asking
 from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 
 __all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]
 
-PREFIX = "mcp:records:"
+NAME, PREFIX = "the record store", "mcp:records:"
 FSYNC_DEADLINE_MILLISECONDS = 2_000
 
 
@@ -70,7 +69,7 @@ class RecordStore:
         record_id = f"rec_{self._new_id()}"
         stored_at_seconds = self._clock()
         content = self._encryption.encrypt(text, context=_binding(owner, record_id, field))
-        try:
+        with asking(NAME):
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hset(
                     PREFIX + record_id,
@@ -85,8 +84,6 @@ class RecordStore:
                 pipe.zadd(owner.index_key, {record_id: stored_at_seconds})
                 pipe.execute_command("WAITAOF", 1, 0, FSYNC_DEADLINE_MILLISECONDS)
                 *_, (fsynced, _) = await pipe.execute()
-        except RedisError as failure:
-            raise _unavailable() from failure
         if not fsynced:
             raise StoreUnavailable("the record is not confirmed to be on disk", hint="store it again in a moment")
         return RecordSummary(record_id=record_id, field=field, stored_at=_moment(stored_at_seconds))
@@ -99,10 +96,8 @@ class RecordStore:
             DecryptionFailed: the stored content is not what was stored.
 
         """
-        try:
+        with asking(NAME):
             stored = await self._read(record_id)
-        except RedisError as failure:
-            raise _unavailable() from failure
         if (stored.get("issuer"), stored.get("subject")) != (owner.issuer, owner.subject):
             raise NotFound("you have no such record", hint="use the record_id that store_sensitive_data returned")
         field = stored["field"]
@@ -111,14 +106,12 @@ class RecordStore:
 
     async def of(self, owner: Owner, *, limit: int) -> list[RecordSummary]:
         """The owner's newest records, without their content."""
-        try:
+        with asking(NAME):
             record_ids = cast("list[str]", await self._redis.zrange(owner.index_key, 0, limit - 1, desc=True))
             async with self._redis.pipeline(transaction=False) as pipe:
                 for record_id in record_ids:
                     pipe.hmget(PREFIX + record_id, ["field", "stored_at"])
                 rows = await pipe.execute()
-        except RedisError as failure:
-            raise _unavailable() from failure
         return [
             RecordSummary(record_id=record_id, field=field, stored_at=_moment(float(stored_at)))
             for record_id, (field, stored_at) in zip(record_ids, rows, strict=True)
@@ -169,7 +162,3 @@ def _binding(owner: Owner, record_id: str, field: str) -> dict[str, str]:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _unavailable() -> StoreUnavailable:
-    return StoreUnavailable("the record store does not answer", hint="try again in a moment")

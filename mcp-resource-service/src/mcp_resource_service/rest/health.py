@@ -2,27 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
+
+from security_common.journal import Journal
+from security_common.tokens import TokenVerifier
 
 __all__ = ["Check", "Health", "find_weaknesses"]
 
 REDIS_ANSWER_SECONDS = 1.0
 STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-
-
-class _Keys(Protocol):
-    @property
-    def ready(self) -> bool: ...
-    @property
-    def problem(self) -> str: ...
-
-
-class _Record(Protocol):
-    @property
-    def writable(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class Check:
 class Health:
     """What readiness depends on. Redis does not: tokens are judged and `/hello` answers without it."""
 
-    def __init__(self, *, keys: _Keys, record: _Record, redis: Redis) -> None:
+    def __init__(self, *, keys: TokenVerifier, record: Journal, redis: Redis) -> None:
         self._keys = keys
         self._record = record
         self._redis = redis

@@ -1,10 +1,14 @@
-"""Prometheus metrics, on a port of their own: requests by path and status, and whether this process is well."""
+"""Prometheus metrics, on a port of their own: docs/metrics.md."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from security_common.tokens.issuer_keys import IssuerKeys
 
 __all__ = ["MeasuredRequests", "Metrics"]
 
@@ -28,9 +32,36 @@ class Metrics:
         self.keys_usable = Gauge("mcp_issuer_keys_usable", "1 while tokens can be judged.", registry=self.registry)
         self.journal_writable = Gauge("mcp_journal_writable", "1 while events can be recorded.", registry=self.registry)
 
+    def watch_keys(self, keys: Sequence[IssuerKeys]) -> None:
+        """Shows how each issuer's keys do, read when somebody asks."""
+        self.registry.register(_KeysCollector(keys))
+
     def observe(self, path: str, status: int, seconds: float) -> None:
         """Counts one request in."""
         self._requests.labels(path if path in self.paths else "other", status).observe(seconds)
+
+
+class _KeysCollector(Collector):
+    def __init__(self, keys: Sequence[IssuerKeys]) -> None:
+        self._keys = keys
+
+    def collect(self) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "mcp_issuer_keys_age_seconds", "Since the issuer last confirmed its keys.", labels=["issuer"]
+        )
+        refreshes = CounterMetricFamily(
+            "mcp_issuer_keys_refreshes", "Fetches of an issuer's keys by outcome.", labels=["issuer", "outcome"]
+        )
+        throttled = CounterMetricFamily(
+            "mcp_issuer_keys_throttled", "Fetches that unknown keys asked for and did not get.", labels=["issuer"]
+        )
+        for each in self._keys:
+            name = each.issuer.issuer
+            age.add_metric([name], each.age_seconds)
+            throttled.add_metric([name], each.throttled)
+            for outcome, count in each.refreshes.items():
+                refreshes.add_metric([name, outcome], count)
+        yield from (age, refreshes, throttled)
 
 
 class MeasuredRequests:

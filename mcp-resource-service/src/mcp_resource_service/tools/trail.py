@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from fastmcp import Context, FastMCP
 from pydantic import AwareDatetime, Field
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from typing_extensions import TypedDict
 
 from mcp_resource_service.scopes import AUDIT_SCOPE
-from mcp_resource_service.store_errors import StoreUnavailable
+from mcp_resource_service.store_errors import asking
 from mcp_resource_service.tools.caller import calling
 from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
@@ -20,6 +19,7 @@ from security_common.tool_policy import Identifier, secure_tool
 
 __all__ = ["ScopeMissing", "read_own_trail", "register", "scopes_of_trail_call"]
 
+TRAIL = "the audit trail"
 PROGRESS_EVERY_EVENTS = 500
 # Stream ids are runs of digits, which look like account numbers to the detector; tokens are the same in letters.
 TO_LETTERS = str.maketrans("0123456789-", "abcdefghijz")
@@ -118,10 +118,8 @@ def register(mcp: FastMCP, redis: Redis) -> None:
             whose, tool_name=tool_name, outcome=outcome, event_type=event_type, since=since, until=until
         )
         after = next_token.translate(TO_DIGITS) if next_token else None
-        try:
+        with asking(TRAIL):
             page = await read_events(redis, criteria, limit=limit, after=after)
-        except RedisError as failure:
-            raise _unavailable() from failure
         going_on = page.next_token.translate(TO_LETTERS) if page.next_token else None
         return {"events": [_info(event) for event in page.events], "next_token": going_on}
 
@@ -142,23 +140,19 @@ def register(mcp: FastMCP, redis: Redis) -> None:
         cancels it. 감사 로그로 보안 보고서를 만듭니다. 사람이 읽는 Markdown과 수치 데이터를 함께 반환합니다.
         """
         report = SecurityReport()
-        try:
+        with asking(TRAIL):
             total = await redis.xlen("audit:events")
             async for event in each_event(redis, _criteria(whose, since=since, until=until)):
                 report.add(event)
                 if report.events % PROGRESS_EVERY_EVENTS == 0:
                     await context.report_progress(report.events, max(total, report.events), "events read")
-        except RedisError as failure:
-            raise _unavailable() from failure
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
 
 
 async def read_own_trail(redis: Redis, *, limit: int) -> list[EventInfo]:
     """The caller's newest events. Raises StoreUnavailable."""
-    try:
+    with asking(TRAIL):
         page = await read_events(redis, _criteria("mine"), limit=limit)
-    except RedisError as failure:
-        raise _unavailable() from failure
     return [_info(event) for event in page.events]
 
 
@@ -172,23 +166,5 @@ def _criteria(whose: Literal["mine", "everyone"], **wanted: Any) -> EventFilter:
 
 
 def _info(event: RecordedEvent) -> EventInfo:
-    return {
-        "timestamp": event.timestamp,
-        "event_type": event.event_type,
-        "tool_name": event.tool_name,
-        "user_id": event.user_id,
-        "client_id": event.client_id,
-        "contains_pii": event.contains_pii,
-        "pii_kinds": dict(event.pii_kinds),
-        "action_taken": event.action_taken,
-        "outcome": event.outcome,
-        "reason": event.reason,
-        "source_address": event.source_address,
-        "task": event.task,
-        "duration_ms": event.duration_ms,
-        "event_id": event.event_id,
-    }
-
-
-def _unavailable() -> StoreUnavailable:
-    return StoreUnavailable("the audit trail does not answer", hint="try again in a moment")
+    members = {name: getattr(event, name) for name in EventInfo.__annotations__}
+    return cast("EventInfo", members | {"pii_kinds": dict(event.pii_kinds)})

@@ -12,7 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastmcp import FastMCP
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+
+from security_common.guard.body import replaying
 
 __all__ = ["McpEndpoint"]
 
@@ -42,34 +44,12 @@ class McpEndpoint:
         if not _is_modern(headers) or headers.get(NAME_HEADER) in self._long_tools:
             await self._stream(scope, receive, send)
             return
-        body = await _read_body(receive)
-        if body is None:
-            return
+        # The guard has read the body and hands it on as one message.
+        body = (await receive()).get("body", b"")
         form = self._stream if any(mark in body for mark in STREAM_MARKS) else self._json
-        await form(scope, _replaying(body, receive), send)
+        await form(scope, replaying(body, receive), send)
 
 
 def _is_modern(headers: dict[bytes, bytes]) -> bool:
     version = headers.get(VERSION_HEADER)
     return version is not None and version.decode("latin-1") not in HANDSHAKE_PROTOCOL_VERSIONS
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, which the guard has bounded; None when the client went away."""
-    chunks: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replay

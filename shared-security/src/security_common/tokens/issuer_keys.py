@@ -6,6 +6,8 @@ the keys stay unless it is a good set. Strangers who invent key ids spend a budg
 
 import asyncio
 import logging
+import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -28,12 +30,17 @@ REFRESH_AHEAD: Final = 0.8
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
 UNKNOWN_KEY_BURST, UNKNOWN_KEY_REFILL_SECONDS = 2, 30.0
 UNKNOWN_KEY_SECONDS, UNKNOWN_KEYS_KEPT = 60.0, 1000
+OUTCOMES: Final = ("fetched", "unchanged", "failed")
 
 logger = logging.getLogger(__name__)
 
 
 class IssuerKeys:
-    """Finds keys by id. `on_drop` is told of ids whose key has vanished or changed, with a fresh set in hand."""
+    """Finds keys by id. `on_drop` is told of ids whose key has vanished or changed, with a fresh set in hand.
+
+    For who watches: `problem` is what is wrong now, `refreshes` counts by outcome, `throttled` the requests that would
+    have caused a fetch and were not let.
+    """
 
     def __init__(
         self,
@@ -47,6 +54,8 @@ class IssuerKeys:
     ) -> None:
         self.issuer = issuer
         self.problem = ""
+        self.refreshes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        self.throttled = 0
         self._http = http
         self._clock = clock
         self._randomness = randomness
@@ -65,6 +74,11 @@ class IssuerKeys:
     def are_usable(self, now: float) -> bool:
         """Whether there are keys, seen good within the outage limit."""
         return bool(self._keys) and now - self._fetched_at < OUTAGE_LIMIT_SECONDS
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the issuer last answered with a good set, or that ours still is; NaN before the first time."""
+        return self._clock() - self._fetched_at if self._keys else math.nan
 
     @property
     def wait_seconds(self) -> float:
@@ -117,6 +131,7 @@ class IssuerKeys:
     async def _refresh_on_demand(self) -> bool:
         """Whether a fetch was made or joined: what strangers can cause is bounded."""
         if not self._under_way and not self._budget.take():
+            self.throttled += 1
             return False
         await self.refresh()
         return True
@@ -155,6 +170,7 @@ class IssuerKeys:
             self._etag = document.etag
         if self._failures:
             logger.info("keys of %s are back", self.issuer.issuer)
+        self.refreshes["unchanged" if document.body is None else "fetched"] += 1
         self._failures, self.problem = 0, ""
         self._fetched_at = self._clock()
         max_age = DEFAULT_MAX_AGE_SECONDS if document.max_age_seconds is None else document.max_age_seconds
@@ -179,6 +195,7 @@ class IssuerKeys:
         if problem != self.problem:
             logger.warning("%s: %s", error.error, problem)
         self.problem = problem
+        self.refreshes["failed"] += 1
         self._failures += 1
         backoff = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
         self._due_at = self._clock() + backoff * (0.5 + self._randomness() / 2)

@@ -60,6 +60,11 @@ class TokenVerifier:
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
+    def keys(self) -> Sequence[IssuerKeys]:
+        """The keys of each issuer, for metrics."""
+        return tuple(self._keys.values())
+
+    @property
     def ready(self) -> bool:
         """Whether every issuer's keys are known and were seen good within the outage limit."""
         now = self._clock()
