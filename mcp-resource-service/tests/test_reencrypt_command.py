@@ -19,10 +19,16 @@ OWNER = Owner(issuer="http://localhost:8081", subject="u_1")
 HONG = Person(person_id="p_hong", name="홍길동", email="hong@example.com", phone="010-1234-5678")
 
 
-def keys(*arguments: str, keyring: Path, socket: Path) -> subprocess.CompletedProcess[str]:
+def start_keys(*arguments: str, keyring: Path, socket: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"SECURITY_ENCRYPTION_KEY_FILE": str(keyring), "MCP_REDIS_URL": f"unix://{socket}"}
     command = [sys.executable, "-c", "from security_common.cli import main; main()", "keys", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def keys(*arguments: str, keyring: Path, socket: Path) -> subprocess.CompletedProcess[str]:
+    with start_keys(*arguments, keyring=keyring, socket=socket) as process:
+        stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
 
 @pytest.mark.anyio
@@ -69,3 +75,38 @@ async def test_what_cannot_be_read_is_counted_and_the_rest_goes_on(
     assert "directory: 1 items, 0 renewed, 1 unreadable" in done.stdout
     assert "records: 2 items, 0 renewed, 1 unreadable" in done.stdout
     assert done.stderr.startswith("hint: ")
+
+
+@pytest.mark.anyio
+async def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
+    redis: Redis, redis_socket: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "keyring.json"
+    path.write_text(Keyring.generate().dump())
+    directory = Directory(redis, EncryptionService(KeyringFile(path)))
+    people = [Person(person_id=f"p_{number}", name="홍길동", email="", phone="") for number in range(500)]
+    await directory.put(people)
+    left = 0
+    while not left:  # a run that was through before it was killed shows nothing: another key, another run
+        old = Keyring.load(path).primary.key_id
+        new = keys("add", keyring=path, socket=redis_socket).stdout.strip()
+        keys("promote", new, keyring=path, socket=redis_socket)
+        with start_keys("reencrypt", keyring=path, socket=redis_socket) as process:
+            while process.poll() is None and not await _under(redis, new):
+                pass
+            process.kill()
+        left = await _under(redis, old)
+    assert left < len(people)
+    again = json.loads(keys("reencrypt", "--json", keyring=path, socket=redis_socket).stdout)
+    assert (again[0]["seen"], again[0]["renewed"], again[0]["unreadable"]) == (len(people), left, 0)
+    keys("retire", old, "--destroy", keyring=path, socket=redis_socket)
+    assert [await directory.find(person.person_id) for person in people] == people
+
+
+async def _under(redis: Redis, key_id: str) -> int:
+    """How many people are encrypted under a key."""
+    found = [key async for key in redis.scan_iter(match="mcp:users:*", count=500)]
+    async with redis.pipeline(transaction=False) as pipe:
+        for key in found:
+            pipe.hget(key, "name")
+        return sum(key_id in name for name in await pipe.execute())

@@ -23,7 +23,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import mcp_types as types
 from fastmcp import FastMCP
@@ -62,8 +62,6 @@ from security_common.tool_policy import (
 )
 
 __all__ = ["AnswerUnavailable", "PolicyMiddleware", "UnsecuredComponent", "secure_server"]
-
-ResultT = TypeVar("ResultT", bound=BaseModel)
 
 _ERRORS: Mapping[str, type[FastMCPError]] = {
     "tools/call": ToolError,
@@ -135,7 +133,7 @@ class PolicyMiddleware(Middleware):
         except (NotFoundError, DisabledError, ValidationError) as failure:
             if not surface.was_reached:
                 await _record_refusal(failure)
-            raise _told(failure) from None
+            raise _told(failure, method) from None
         finally:
             current_surface.reset(reset)
         if not surface.was_reached:
@@ -236,13 +234,19 @@ def _sentence(error: SecurityError) -> str:
     return f"{error.error}: {error.description}" + (f" ({error.hint})" if error.hint else "")
 
 
-def _told(failure: Exception) -> Exception:
-    """An error from before the tool ran: it quotes what the client sent, so it is told again without."""
+def _told(failure: Exception, method: str) -> Exception:
+    """An error from before the tool ran: it quotes what the client sent, so it is told again without.
+
+    FastMCP quotes the name again in what it makes of a NotFoundError, so a name with personal data gets another error.
+    """
     text = str(failure)
     if isinstance(cause := failure.__cause__, PydanticValidationError):
         found = cause.errors(include_input=False, include_url=False, include_context=False)
         text = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in found)
-    return type(failure)(runtime().detector.mask_text(text))
+    told = runtime().detector.mask_text(text)
+    if told == text or isinstance(failure, ValidationError):
+        return type(failure)(told)
+    return ToolError(told) if method == "tools/call" else MCPError(types.INVALID_PARAMS, told)
 
 
 async def _record_refusal(failure: Exception) -> None:

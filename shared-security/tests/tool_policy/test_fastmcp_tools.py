@@ -236,6 +236,19 @@ def test_arguments_that_do_not_fit_are_told_without_their_values_and_recorded(
     ]
 
 
+def test_names_that_are_unknown_and_personal_are_told_masked(server: FastMCP[Any]) -> None:
+    secure_server(server)
+    asked: list[Callable[[Client[Any]], Awaitable[Any]]] = [
+        lambda client: client.call_tool("010-1234-5678"),
+        lambda client: client.read_resource("people://010-1234-5678"),
+        lambda client: client.get_prompt("010-1234-5678"),
+    ]
+    for ask in asked:
+        with pytest.raises((ToolError, MCPError), match=r"Unknown .*010-\*\*\*\*-5678") as caught:
+            with_client(server, ask)
+        assert "1234" not in repr(vars(caught.value))
+
+
 def test_resources_and_prompts_wear_the_policy(server: FastMCP[Any], trail: Trail) -> None:
     @server.resource("people://{person_id}")
     @secure_tool(pii_policy="mask")

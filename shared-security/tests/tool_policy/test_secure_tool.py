@@ -219,6 +219,26 @@ def test_an_error_that_cannot_be_rebuilt_becomes_a_plain_one(journal: Journal) -
     assert "hong@example.com" not in "".join(traceback.format_exception(caught.value))
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ValueError(CLEAR)
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("failure", [Unspeakable(), ValueError(Unspeakable())])
+def test_an_error_that_cannot_be_read_says_only_what_it_is(failure: Exception, trail: Trail) -> None:
+    @secure_tool(pii_policy="mask")
+    def fail() -> None:
+        raise failure
+
+    with pytest.raises(ToolFailed) as caught:
+        fail()
+    assert "1234" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.description == f"{type(failure).__name__}: what it says cannot be read"
+    assert trail()[0]["outcome"] == "failure"
+
+
 def test_a_clean_error_passes_as_it_is(trail: Trail) -> None:
     broken = LookupError("nothing here")
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import uuid
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, UserDict, defaultdict, deque
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
@@ -39,6 +39,10 @@ class Frozen:
 class Open:
     phone: str
     late: str = dataclasses.field(init=False)
+
+
+class Settings(dict[str, Any]):
+    """A dict of its own name."""
 
 
 class Model(BaseModel):
@@ -105,6 +109,7 @@ def model_with(kept: str, **extra: Any) -> Model:
         ({PHONE: 1}, {MASKED: 1}),
         ({PHONE: 1, "010-9999-5678": 2}, {MASKED: 1, f"{MASKED} (2)": 2}),
         (OrderedDict(a=PHONE), OrderedDict(a=MASKED)),
+        (Settings(a=PHONE), Settings(a=MASKED)),
         (defaultdict(list, a=PHONE), defaultdict(list, a=MASKED)),
         (Counter({PHONE: 2}), Counter({MASKED: 2})),
         (MappingProxyType({"a": PHONE}), MappingProxyType({"a": MASKED})),
@@ -137,6 +142,12 @@ def test_what_holds_personal_data_is_masked_in_its_own_type(dirty: Any, clean: A
     assert type(result) is type(dirty)
     assert masked(result) == result, "masking twice changes nothing"
     assert observed(dirty) is dirty
+
+
+def test_a_mapping_that_lives_on_is_not_changed_in_the_tool() -> None:
+    living = UserDict(phone=PHONE)
+    assert masked(living) == {"phone": MASKED}
+    assert living == {"phone": PHONE}
 
 
 def test_models_are_walked_where_serialization_and_tools_can_reach() -> None:
@@ -188,6 +199,9 @@ def test_clean_values_are_the_same_objects(value: Any) -> None:
         iter([1]),
         Phone.OURS,
         bytes(range(128, 256)) + PHONE.encode(),
+        PHONE.encode("utf-16-le"),
+        f"전화 {PHONE}".encode("utf-16-be"),
+        Model(phone="x", **{PHONE: "x"}),
         ValueError(PHONE),
         masked,
         {1: {2: object()}},

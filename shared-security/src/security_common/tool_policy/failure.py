@@ -15,6 +15,13 @@ def clean_failure(failure: Exception, walk: Walk, again: Walk) -> Exception:
     A copy drops the traceback and the chain of causes: both lead to frames that hold the data. `walk` counts what is
     found, `again` looks at the same texts a second time and counts for nobody.
     """
+    try:
+        return _clean(failure, walk, again)
+    except Exception:  # noqa: BLE001 - a text that cannot be had may hold anything, and so may this error
+        return ToolFailed(f"{type(failure).__name__}: what it says cannot be read")
+
+
+def _clean(failure: Exception, walk: Walk, again: Walk) -> Exception:
     if not [text for each in _chain(failure) for text in _texts(each) if walk.leaf.text(text, None) is not text]:
         return failure
     copied = _copy(failure, again)

@@ -22,7 +22,7 @@ from security_common.tool_policy.walk import Walk, read_as, rebuilt
 LONGEST_WHOLE_PART = 10**40
 
 _READABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
-"""Ten printable bytes in a row are text; fewer come about by chance in every image."""
+"""Ten printable bytes in a row are text, zeros between them or not; fewer come about by chance in every image."""
 
 
 @read_as(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
@@ -61,10 +61,12 @@ def _bytes(walk: Walk, value: bytes | bytearray | memoryview, field: str | None)
         except UnicodeDecodeError:
             continue
         treated = walk.text(text, field)
-        if treated is text:
+        if treated is not text:
+            return rebuilt(value.__class__, treated.encode(encoding, "replace"))
+        if 0 not in content:
             return value
-        return rebuilt(value.__class__, treated.encode(encoding, "replace"))
-    runs = b"\n".join(_READABLE_RUN.findall(content)).decode("ascii")
+        break
+    runs = b"\n".join(_READABLE_RUN.findall(content.replace(b"\0", b""))).decode("ascii")
     if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         runs = content.decode("utf-16", "replace")
     walk.spend(len(runs))
@@ -111,6 +113,8 @@ def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
 def _changes(walk: Walk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name, old in members.items():
+        if not (name.isascii() and name.isidentifier()) and walk.leaf.name(name) is not name:
+            raise Unguardable("a member's name holds personal data", hint="use a dict in its place")
         new = walk.visit(old, name)
         if new is old:
             continue

@@ -7,7 +7,7 @@ and models keep their type and shape. Text that is JSON is walked as data. `read
 import copy
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -188,7 +188,7 @@ def _distinct(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _remade(value: Mapping[Any, Any], entries: dict[Any, Any]) -> Any:
-    if isinstance(value, MutableMapping):
+    if isinstance(value, dict):  # a copy of another mapping may share what it holds
         made = copy.copy(value)
         made.clear()
         made.update(entries)
