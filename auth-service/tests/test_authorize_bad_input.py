@@ -147,9 +147,13 @@ def test_items_76_77_93_94_95_what_is_fine_leads_to_the_sign_in(person: Person, 
     assert (page.status_code, Page(page.text).action) == (200, "/oauth2/sign-in")
 
 
-def test_item_98_a_post_is_as_good_as_a_get(person: Person) -> None:
-    answer = person.http.post("/oauth2/authorize", data=Request("app").parameters)
-    assert (answer.status_code, answer.headers["location"].startswith("/oauth2/sign-in?")) == (303, True)
+def test_item_98_a_post_is_as_good_as_a_get(people: Service, person: Person) -> None:
+    """Sent on by GET: what another site's form posts comes without the cookie that says who is signed in."""
+    person.grant(Request("app"))
+    request = Request("app", {"prompt": "none", "state": "a b\r\n\u00e4"})
+    answer = people.http.post("/oauth2/authorize", data=request.parameters)
+    assert (answer.status_code, answer.headers["location"]) == (303, request.path)
+    assert "code" in sent_to_client(person.open(answer.headers["location"]))
 
 
 def test_items_95_and_100_state_comes_back_verbatim_and_the_query_is_kept(person: Person) -> None:

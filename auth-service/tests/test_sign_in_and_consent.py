@@ -1,12 +1,17 @@
 """Items 102 to 115: forms, sessions, guesses, names that lie, and logout."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 
 import pytest
+from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import CALLBACK, Page, Person, Request, redeem, sent_to_client
 
+from auth_service.accounts.model import Account
+from auth_service.accounts.passwords import PasswordKeeper
+from auth_service.accounts.store import AccountStore
 from auth_service.web.pages import form_target, stranger_name
 
 ASK = {"prompt": "consent"}  # what the demo user allowed in one test is remembered in the next
@@ -144,7 +149,6 @@ def test_a_self_registered_name_is_said_to_be_unverified(people: Service, person
 
 
 def test_only_auditors_can_grant_the_audit_scope(people: Service, person: Person) -> None:
-    from auth_service.accounts.model import Account
     from auth_service.authorize.request import grantable
     from auth_service.errors import InvalidScope
 
@@ -152,6 +156,27 @@ def test_only_auditors_can_grant_the_audit_scope(people: Service, person: Person
     assert grantable(("mcp.access", "mcp.audit"), anyone) == ("mcp.access",)
     with pytest.raises(InvalidScope):
         grantable(("mcp.audit",), anyone)
+
+
+def test_a_hint_at_one_person_is_never_answered_for_another(people: Service, person: Person, stranger: Person) -> None:
+    async def add_other() -> None:
+        async with Redis.from_url(people.settings.redis_url) as redis:
+            other = Account(subject="u_other", username="not-hinted", name="Other")
+            await AccountStore(redis).add(other, await PasswordKeeper().seal("pass phrase"))
+
+    asyncio.run(add_other())
+    asked = {"scope": "openid"}
+    request = Request("app", asked)
+    token = redeem(people.http, request, person.grant(request)["code"]).json()["id_token"]
+    silent = Request("app", {**asked, "id_token_hint": token, "prompt": "none"})
+    assert "code" in sent_to_client(person.open(silent.path))
+    stranger.allow(stranger.sign_in(stranger.open(request.path), "not-hinted", "pass phrase"))
+    assert sent_to_client(stranger.open(silent.path))["error"] == "login_required"
+    page = stranger.open(Request("app", {**asked, "id_token_hint": token}).path)
+    assert Page(page.text).action == "/oauth2/sign-in"
+    assert sent_to_client(stranger.sign_in(page, "not-hinted", "pass phrase"))["error"] == "login_required"
+    page = stranger.open(Request("app", {**asked, "id_token_hint": token}).path)
+    assert "code" in sent_to_client(stranger.sign_in(page))
 
 
 def test_logout_asks_unless_the_client_knows_who_is_signed_in(people: Service, person: Person) -> None:
@@ -163,6 +188,18 @@ def test_logout_asks_unless_the_client_knows_who_is_signed_in(people: Service, p
     bye = f"/oauth2/logout?id_token_hint={token}&post_logout_redirect_uri=https://app.example/bye&state=a%26b"
     answer = person.open(bye)
     assert (answer.status_code, answer.headers["location"]) == (303, "https://app.example/bye?state=a%26b")
+    silent = person.open(Request("app", {"prompt": "none", "scope": "openid"}).path)
+    assert sent_to_client(silent)["error"] == "login_required"
+
+
+def test_logout_by_a_form_of_the_client_is_as_good(people: Service, person: Person) -> None:
+    """Another site's form comes without the cookie, and must neither end nor leave the session unasked."""
+    request = Request("app", {"scope": "openid"})
+    token = redeem(people.http, request, person.grant(request)["code"]).json()["id_token"]
+    for form, action in (({"client_id": "app"}, "/oauth2/logout"), ({"id_token_hint": token}, "")):
+        sent_on = people.http.post("/oauth2/logout", data=form)
+        assert (sent_on.status_code, "set-cookie" in sent_on.headers) == (303, False)
+        assert Page(person.open(sent_on.headers["location"]).text).action == action
     silent = person.open(Request("app", {"prompt": "none", "scope": "openid"}).path)
     assert sent_to_client(silent)["error"] == "login_required"
 

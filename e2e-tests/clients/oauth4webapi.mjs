@@ -110,4 +110,14 @@ const leaving = { id_token_hint: tokens.id_token, post_logout_redirect_uri: sign
 logout.search = new URLSearchParams(leaving);
 result.signed_out = (await visit(logout)).searchParams.get('state') === state;
 
+// Nobody is signed in any more, and an application that asks without a page is told so
+authorize.searchParams.set('prompt', 'none');
+authorize.searchParams.set('id_token_hint', tokens.id_token);
+const silently = await visit(authorize);
+try {
+    oauth.validateAuthResponse(as, client, silently, state);
+} catch (error) {
+    result.silently = error.error;
+}
+
 report(result);

@@ -43,18 +43,17 @@ async function register(token_endpoint_auth_method) {
 const pkceCodeVerifier = client.randomPKCECodeVerifier();
 const expectedState = client.randomState();
 const expectedNonce = client.randomNonce();
-const answer = await visit(
-    client.buildAuthorizationUrl(application, {
-        redirect_uri: redirectUri,
-        scope: 'openid profile email offline_access mcp.access',
-        resource: given.resource,
-        code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
-        code_challenge_method: 'S256',
-        state: expectedState,
-        nonce: expectedNonce,
-        max_age: 300,
-    }),
-);
+const authorize = client.buildAuthorizationUrl(application, {
+    redirect_uri: redirectUri,
+    scope: 'openid profile email offline_access mcp.access',
+    resource: given.resource,
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    state: expectedState,
+    nonce: expectedNonce,
+    max_age: 300,
+});
+const answer = await visit(authorize);
 result.iss = answer.searchParams.get('iss');
 client.enableNonRepudiationChecks(application);
 const checks = { pkceCodeVerifier, expectedState, expectedNonce, maxAge: 300, idTokenExpected: true };
@@ -87,5 +86,15 @@ result.active = [before.active, after.active];
 const leaving = { id_token_hint: tokens.id_token, post_logout_redirect_uri: signedOutUri, state: expectedState };
 const left = await visit(client.buildEndSessionUrl(application, leaving));
 result.signed_out = left.searchParams.get('state') === expectedState;
+
+// Nobody is signed in any more, and an application that asks without a page is told so
+authorize.searchParams.set('prompt', 'none');
+authorize.searchParams.set('id_token_hint', tokens.id_token);
+const silently = await visit(authorize);
+try {
+    await client.authorizationCodeGrant(application, silently, checks);
+} catch (error) {
+    result.silently = error.error;
+}
 
 report(result);

@@ -289,7 +289,7 @@ def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
     )
     return (
         AuthorizationEndpoint(
-            directory=core.directory, resources=core.resources, flow=flow, word_error=word_error
+            flow=flow, resources=core.resources, tokens=people.reader, word_error=word_error
         ).endpoint,
         sign_in.endpoint,
         ConsentPage(flow=flow, resources=core.resources, pages=pages, word_error=word_error).endpoint,

@@ -56,4 +56,4 @@ def test_an_application_from_discovery_to_logout(run_application, ground, person
     granted = {client_id: answer["scope"] for client_id, answer in found["machines"].items()}
     assert granted == {ground.machine[0]: "mcp.access", ground.signer[0]: "mcp.access"}
     assert found["active"] == [True, False]
-    assert found["signed_out"]
+    assert (found["signed_out"], found["silently"]) == (True, "login_required")

@@ -1,7 +1,6 @@
 """The composition root: the only file that knows every room, and the only one that reads clock and randomness."""
 
 import asyncio
-import contextlib
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -34,6 +33,7 @@ from security_common.fastmcp import AnswerUnavailable
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
 from security_common.guard.rates import RequestRates
 from security_common.journal import Journal, link_audit_log, open_journal
+from security_common.journal.upkeep import end_tasks
 from security_common.pii import PIIDetector, open_pii_detector
 from security_common.protection import KeyedPseudonyms, letters
 from security_common.review import watching_trail
@@ -240,9 +240,7 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end_tasks(task)
 
 
 async def _fill_demo_directory(directory: Directory) -> None:

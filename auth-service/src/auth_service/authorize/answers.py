@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from auth_service.errors import OAuthError
-from auth_service.http.messages import Answer
+from auth_service.http.forms import parse_body
+from auth_service.http.messages import Answer, HttpRequest
 
 __all__ = ["client_answer", "error_parameters", "see_other"]
 
@@ -15,6 +16,15 @@ def see_other(address: str, *headers: tuple[str, str]) -> Answer:
         status=303,
         headers=(("location", address), ("cache-control", "no-store"), ("referrer-policy", "no-referrer"), *headers),
     )
+
+
+def again_by_get(http: HttpRequest) -> Answer:
+    """A form that another site posts comes without our cookies, which are SameSite=Lax; sent on by GET it has them.
+
+    Raises `InvalidRequest`.
+    """
+    parse_body(http)
+    return see_other(f"{http.path}?{quote(http.body, safe='&=+%')}")
 
 
 def client_answer(

@@ -141,6 +141,8 @@ class Flow:
         account = await self.account_of(session)
         if account is None or await self.needs_sign_in(request, session, since_seconds):
             return Step.SIGN_IN
+        if request.subject not in {None, account.subject}:
+            raise LoginRequired("somebody else signed in than id_token_hint names")
         scopes = grantable(request.scopes, account)
         allowed = await self.consents.scopes(account.subject, request.client_id, request.resource)
         asked = Consenting(request=request, client=client, scopes=scopes, allowed=allowed)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from auth_service.accounts.model import Account
-from auth_service.authorize.answers import see_other
+from auth_service.authorize.answers import again_by_get, see_other
 from auth_service.authorize.errors import LogoutRefused
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.operations import page_operations
@@ -49,6 +49,8 @@ class LogoutEndpoint:
     async def answer(self, http: HttpRequest) -> Answer:
         """The question, the page that says it is done, or the way back to the client. Raises `LogoutRefused`."""
         form = parse_form(http) if http.method == "POST" else parse_query(http)
+        if http.method == "POST" and "form_key" not in form:
+            return again_by_get(http)
         hint = self.tokens.read(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, expired_too=True)
         address = await self._address(form, hint)
         sessions = self.flow.sessions

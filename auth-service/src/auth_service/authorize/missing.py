@@ -39,7 +39,12 @@ def is_signed_in_too_long(state: SigningIn) -> bool:
     return longest is not None and state.now - state.session.signed_in_at_seconds > longest
 
 
-SIGN_IN_RULES: tuple[Callable[[SigningIn], bool], ...] = (wants_a_sign_in, is_signed_in_too_long)
+def is_somebody_else(state: SigningIn) -> bool:
+    """OpenID Connect Core section 3.1.2.1, id_token_hint."""
+    return state.request.subject not in {None, state.session.subject}
+
+
+SIGN_IN_RULES: tuple[Callable[[SigningIn], bool], ...] = (wants_a_sign_in, is_signed_in_too_long, is_somebody_else)
 
 
 def lacks_sign_in(state: SigningIn) -> bool:

@@ -28,6 +28,7 @@ class AuthorizationRequest:
     """A request that every rule accepted. `resource` is the URL of a declared resource, `redirect_uri` as sent.
 
     `scopes` are those asked for that this client may have; what this person may grant of them is `grantable`'s to say.
+    `subject` is the person whom it must be about, when the client knows them already.
     """
 
     client_id: str
@@ -39,11 +40,14 @@ class AuthorizationRequest:
     nonce: str | None = None
     prompts: frozenset[Prompt] = frozenset()
     max_age_seconds: int | None = None
+    subject: str | None = None
     login_hint: str | None = None
     ui_locales: str | None = None
 
 
-def read_request(form: Form, client: Client, redirect_uri: str, resources: Resources) -> AuthorizationRequest:
+def read_request(
+    form: Form, client: Client, redirect_uri: str, resources: Resources, subject: str | None
+) -> AuthorizationRequest:
     """The request as a value. Raises `InvalidTarget` or `InvalidScope`; all else was judged by the rules."""
     resource = resources.resolve(form.all("resource"), client)
     max_age = form.get("max_age")
@@ -57,6 +61,7 @@ def read_request(form: Form, client: Client, redirect_uri: str, resources: Resou
         nonce=form.get("nonce"),
         prompts=parse_prompts(form.get("prompt")),
         max_age_seconds=int(max_age) if max_age is not None else None,
+        subject=subject,
         login_hint=form.get("login_hint"),
         ui_locales=form.get("ui_locales"),
     )

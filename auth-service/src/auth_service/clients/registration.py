@@ -7,7 +7,7 @@ import hmac
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from auth_service.clients.metadata import Members, make_self_described_client, read_text, refuse_unknown_values
@@ -29,29 +29,18 @@ _MAX_BODY_BYTES = 32 * 1024
 _WITH_SECRET = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """The endpoint. With `initial_access_token` only who has it may register; without, everyone, within limits."""
 
-    def __init__(
-        self,
-        *,
-        store: ClientStore,
-        secrets: SecretKeeper,
-        journal: Journal,
-        throttle: Throttle,
-        clock: Clock,
-        random_bytes: RandomBytes,
-        scopes: tuple[str, ...],
-        initial_access_token: bytes | None,
-    ) -> None:
-        self._store = store
-        self._secrets = secrets
-        self._journal = journal
-        self._throttle = throttle
-        self._clock = clock
-        self._random_bytes = random_bytes
-        self._scopes = scopes
-        self._initial_access_token = initial_access_token
+    store: ClientStore
+    secrets: SecretKeeper
+    journal: Journal
+    throttle: Throttle
+    clock: Clock
+    random_bytes: RandomBytes
+    scopes: tuple[str, ...]
+    initial_access_token: bytes | None = field(repr=False)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -66,15 +55,15 @@ class Registration:
 
     async def answer(self, request: HttpRequest) -> Answer:
         """201 with the client as it was registered (RFC 7591 section 3.2.1)."""
-        self._throttle.check(request.source_address)
+        self.throttle.check(request.source_address)
         self._check_initial_token(request)
-        await self._throttle.count(request.source_address)
+        await self.throttle.count(request.source_address)
         members = _read(request)
         for check in REGISTRATION_RULES:
             check(members)
         client, secret = self._make(members)
-        await self._store.save(client, lifetime_seconds=_UNUSED_LIFETIME_SECONDS)
-        await self._journal.record(
+        await self.store.save(client, lifetime_seconds=_UNUSED_LIFETIME_SECONDS)
+        await self.journal.record(
             AuditEvent(
                 event_type="client_registered",
                 action_taken="registered",
@@ -88,26 +77,26 @@ class Registration:
 
     def _check_initial_token(self, request: HttpRequest) -> None:
         """RFC 7591 section 3: the initial access token is a bearer token."""
-        if self._initial_access_token is None:
+        if self.initial_access_token is None:
             return
         scheme, _, given = (request.header("authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._initial_access_token):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.initial_access_token):
             raise InvalidToken("registration needs an initial access token; ask the operator of this server")
 
     def _make(self, members: Members) -> tuple[Client, str | None]:
         method = AuthMethod(read_text(members, "token_endpoint_auth_method") or AuthMethod.CLIENT_SECRET_BASIC)
         client = make_self_described_client(
             members,
-            client_id="c_" + urlsafe_b64encode(self._random_bytes(18)).decode("ascii"),
+            client_id="c_" + urlsafe_b64encode(self.random_bytes(18)).decode("ascii"),
             origin=ClientOrigin.REGISTERED,
             auth_methods=frozenset({method}),
-            scopes=self._scopes,
-            now=self._clock(),
+            scopes=self.scopes,
+            now=self.clock(),
         )
         if method not in _WITH_SECRET:
             return client, None
-        secret = self._secrets.generate()
-        return replace(client, secret=self._secrets.seal(secret)), secret
+        secret = self.secrets.generate()
+        return replace(client, secret=self.secrets.seal(secret)), secret
 
 
 def refuse_secret(members: Members) -> None:

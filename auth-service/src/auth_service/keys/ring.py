@@ -19,6 +19,7 @@ from auth_service.keys.sealing import Sealer
 from auth_service.keys.signing import SigningKey, make_private_pem, public_jwk_of
 from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.vocabulary import Clock
+from security_common.journal.upkeep import end_tasks
 
 __all__ = ["KeyRing", "PublishedKeys", "make_record"]
 
@@ -84,8 +85,7 @@ class KeyRing:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     async def refresh(self) -> None:
         """Reads the records, and moves them on when this replica leads or nobody has made a key yet."""

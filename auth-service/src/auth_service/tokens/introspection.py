@@ -1,6 +1,7 @@
 """POST /oauth2/introspect: what a token is worth just now (RFC 7662)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from auth_service.clients.authentication import ClientAuthenticator
@@ -20,26 +21,18 @@ __all__ = ["Introspection"]
 _INACTIVE: Mapping[str, Any] = {"active": False}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Introspection:
     """A client sees its own tokens; one that the operator declared sees those for the resources it stands for.
 
     Everything else is inactive, without a reason: the answer must not help to guess (RFC 7662 section 2.2).
     """
 
-    def __init__(
-        self,
-        *,
-        authenticator: ClientAuthenticator,
-        reader: TokenReader,
-        denials: Denials,
-        refresh: RefreshTokens | None,
-        issuer: str,
-    ) -> None:
-        self._authenticator = authenticator
-        self._reader = reader
-        self._denials = denials
-        self._refresh = refresh
-        self._issuer = issuer
+    authenticator: ClientAuthenticator
+    reader: TokenReader
+    denials: Denials
+    refresh: RefreshTokens | None
+    issuer: str
 
     @property
     def endpoint(self) -> Endpoint:
@@ -52,7 +45,7 @@ class Introspection:
 
     async def answer(self, request: HttpRequest) -> Answer:
         form = parse_form(request)
-        client = await self._authenticator.authenticate(request, form)
+        client = await self.authenticator.authenticate(request, form)
         if client.is_public:
             raise InvalidClient("introspection needs a client that proves who it is")
         token = form.require("token")
@@ -60,18 +53,18 @@ class Introspection:
 
     async def _access_token(self, token: str, client: Client) -> Mapping[str, Any] | None:
         """RFC 9068 section 5: the claims, and that it is active; None when it is no access token for this client."""
-        claims = self._reader.read(token, token_type="at+jwt")
-        if claims is None or not _may_see(client, claims) or await self._denials.is_denied(claims["jti"]):
+        claims = self.reader.read(token, token_type="at+jwt")
+        if claims is None or not _may_see(client, claims) or await self.denials.is_denied(claims["jti"]):
             return None
         return {"active": True, "token_type": "Bearer", **claims}
 
     async def _refresh_token(self, token: str, client: Client) -> Mapping[str, Any]:
-        found = await self._refresh.look_up(token) if self._refresh is not None else None
+        found = await self.refresh.look_up(token) if self.refresh is not None else None
         if found is None or found.client_id != client.client_id:
             return _INACTIVE
         return {
             "active": True,
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": found.subject,
             "client_id": found.client_id,
             "scope": format_scope(found.scopes),

@@ -5,6 +5,7 @@ another client's, is answered 200 as well: there is nothing left to do, or nothi
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from auth_service.clients.authentication import ClientAuthenticator
@@ -21,23 +22,15 @@ from security_common.journal import AuditEvent, Journal, Outcome
 __all__ = ["Revocation"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
     """The endpoint. `token_type_hint` is not needed: the two kinds of token cannot be mistaken for each other."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: ClientAuthenticator,
-        reader: TokenReader,
-        denials: Denials,
-        refresh: RefreshTokens | None,
-        journal: Journal,
-    ) -> None:
-        self._authenticator = authenticator
-        self._reader = reader
-        self._denials = denials
-        self._refresh = refresh
-        self._journal = journal
+    authenticator: ClientAuthenticator
+    reader: TokenReader
+    denials: Denials
+    refresh: RefreshTokens | None
+    journal: Journal
 
     @property
     def endpoint(self) -> Endpoint:
@@ -51,10 +44,10 @@ class Revocation:
 
     async def answer(self, request: HttpRequest) -> Answer:
         form = parse_form(request)
-        client = await self._authenticator.authenticate(request, form)
+        client = await self.authenticator.authenticate(request, form)
         subject = await self._revoke(form.require("token"), client)
         if subject is not None:
-            await self._journal.record(
+            await self.journal.record(
                 AuditEvent(
                     event_type="token_revoked",
                     action_taken="revoked",
@@ -69,13 +62,13 @@ class Revocation:
 
     async def _revoke(self, token: str, client: Client) -> str | None:
         """Whose token it was, or None when nothing was to be done."""
-        claims = self._reader.read(token, token_type="at+jwt")
+        claims = self.reader.read(token, token_type="at+jwt")
         if claims is not None:
             if claims["client_id"] != client.client_id:
                 return None
             await self._deny(claims["jti"])
             return str(claims["sub"])
-        found = await self._refresh.look_up(token) if self._refresh is not None else None
+        found = await self.refresh.look_up(token) if self.refresh is not None else None
         if found is None or found.client_id != client.client_id:
             return None
         await self._deny(f"{found.family}.")
@@ -83,9 +76,9 @@ class Revocation:
 
     async def _deny(self, token_id: str) -> None:
         family, of_a_user = family_of(token_id), "." in token_id
-        await self._denials.deny(family if of_a_user else token_id)
-        if of_a_user and self._refresh is not None:
-            await self._refresh.end_family(family)
+        await self.denials.deny(family if of_a_user else token_id)
+        if of_a_user and self.refresh is not None:
+            await self.refresh.end_family(family)
 
 
 _OPERATION: Mapping[str, Any] = {

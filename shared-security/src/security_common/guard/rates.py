@@ -6,7 +6,6 @@ Redis, or while it is away, each replica counts alone.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from hashlib import sha256
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from security_common.journal.upkeep import end_tasks
 
 __all__ = ["RequestRates"]
 
@@ -77,9 +78,7 @@ class RequestRates:
         """Ends the sharing. Twice is once."""
         sharing, self._sharing = self._sharing, None
         if sharing is not None:
-            sharing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sharing
+            await end_tasks(sharing)
 
     async def share(self, redis: Redis) -> None:
         """Tells the others what came here and learns what came there. Raises RedisError."""
