@@ -11,7 +11,7 @@ from security_common.guard.asgi import Application, Message, Receive, Scope, Sen
 from security_common.guard.body import Disconnected, has_body, read_body, replaying
 from security_common.guard.calls import CalledTool, ToolScopes, read_called_tools
 from security_common.guard.credentials import read_bearer_token
-from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded, trimmed
+from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded
 from security_common.guard.metadata import MetadataDocument
 from security_common.guard.origins import Origins, allowing, is_preflight, preflight_answer
 from security_common.guard.policy import GuardPolicy, ProtectedResource
@@ -96,8 +96,8 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> _Request:
-        raw = scope["headers"] = trimmed(scope["headers"])
-        headers = RequestHeaders(raw)
+        headers = RequestHeaders(scope["headers"])
+        scope["headers"] = headers.trimmed
         return _Request(
             scope,
             receive,

@@ -3,34 +3,35 @@
 import re
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import TypeAlias
 
 from security_common.guard.refusals import HeadersTooLarge, InvalidRequest
 
-__all__ = ["RequestHeaders", "read_trace_id", "require_bounded", "trimmed"]
+__all__ = ["RequestHeaders", "read_trace_id", "require_bounded"]
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _NO_TRACE = "0" * 32
-SEPARATORS, SPACES = ": \r\n", (b" ", b"\t")
-
-Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+SEPARATORS = ": \r\n"
 
 
 class RequestHeaders:
-    """Headers by name, in lower case; a name may stand several times. `size_bytes` is their size on the wire."""
+    """Headers by name, in lower case; a name may stand several times.
 
-    __slots__ = ("_raw", "_some_repeat", "_values", "size_bytes")
+    `trimmed` has them without the spaces after a value, which are no part of it (RFC 9110 section 5.5); httptools
+    leaves them there. `size_bytes` is their size on the wire.
+    """
 
-    def __init__(self, raw: Headers) -> None:
+    __slots__ = ("_some_repeat", "_values", "size_bytes", "trimmed")
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
         # Every request passes here: the walks are left to C, and nothing is decoded that nobody asks for.
-        self._raw = raw
-        self._values = dict(raw)
+        self.trimmed = [(name, value.rstrip(b" \t")) for name, value in raw]
+        self._values = dict(self.trimmed)
         self._some_repeat = len(self._values) != len(raw)
         self.size_bytes = sum(map(len, chain.from_iterable(raw))) + len(SEPARATORS) * len(raw)
 
     def one(self, name: bytes) -> str | None:
         """The only value; None when there is none. Raises `InvalidRequest` for several: which counts is a guess."""
-        if self._some_repeat and sum(each == name for each, _ in self._raw) > 1:
+        if self._some_repeat and sum(each == name for each, _ in self.trimmed) > 1:
             raise InvalidRequest(f"the request has two {name.decode().title()} headers")
         return self.last(name)
 
@@ -41,13 +42,6 @@ class RequestHeaders:
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._values
-
-
-def trimmed(raw: Headers) -> Headers:
-    """Without the spaces after a value, which are no part of it (RFC 9110 section 5.5); httptools leaves them there."""
-    if any(value.endswith(SPACES) for _, value in raw):
-        return [(name, value.rstrip(b" \t")) for name, value in raw]
-    return raw
 
 
 def require_bounded(headers: RequestHeaders, max_bytes: int) -> None:

@@ -6,17 +6,12 @@ from typing import Any
 
 from security_common.guard.answers import Answer
 from security_common.guard.headers import RequestHeaders
+from security_common.guard.origins import preflight_answer
 from security_common.guard.policy import WELL_KNOWN, ProtectedResource
 
 __all__ = ["MetadataDocument"]
 
 CORS = (b"access-control-allow-origin", b"*")
-METHODS = b"GET, HEAD, OPTIONS"
-PREFLIGHT = (
-    (b"access-control-allow-methods", METHODS),
-    (b"access-control-allow-headers", b"*"),
-    (b"access-control-max-age", b"86400"),
-)
 
 
 class MetadataDocument:
@@ -41,9 +36,9 @@ class MetadataDocument:
 
     def answer(self, method: str, headers: RequestHeaders) -> Answer:
         if method == "OPTIONS":
-            return Answer(204, headers=(CORS, *PREFLIGHT))
+            return Answer(204, headers=(CORS, *preflight_answer(headers).headers))
         if method not in {"GET", "HEAD"}:
-            return Answer(405, headers=(CORS, (b"allow", METHODS)))
+            return Answer(405, headers=(CORS, (b"allow", b"GET, HEAD, OPTIONS")))
         kept = (CORS, (b"cache-control", b"public, max-age=3600"), (b"etag", self._etag.encode()))
         if headers.last(b"if-none-match") == self._etag:
             return Answer(304, headers=kept)
