@@ -1,7 +1,5 @@
 """The public face that tools and other rooms build on."""
 
-from dataclasses import fields
-
 import pytest
 
 from security_common import get_pii_detector
@@ -21,7 +19,7 @@ def test_the_documented_example_is_found_in_order() -> None:
 
 
 def test_a_finding_has_no_place_for_the_value() -> None:
-    assert [field.name for field in fields(Finding)] == ["kind", "start", "end", "score", "why"]
+    assert list(Finding._fields) == ["kind", "start", "end", "score", "why"]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from security_common.pii.checks import IBAN_LENGTHS, is_iban
-from security_common.pii.finding import PIIKind
+from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import OTHER
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["CODES", "IBANS", "PLATES"]
 
@@ -30,7 +30,7 @@ _ALSO_WORDS = frozenset("조호주부도구수소사자하로보")
 _IBAN = re.compile(_START + r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){10,32}")
 
 
-def _find_codes(reading: Reading) -> Iterator[Candidate]:
+def _find_codes(reading: Reading) -> Iterator[Finding]:
     """Passports and customs codes by shape, unless called something else; licences and foreign passports by label."""
     for match in _CODE.finditer(reading.text):
         start, end = match.span()
@@ -40,18 +40,18 @@ def _find_codes(reading: Reading) -> Iterator[Candidate]:
         if name == OTHER:
             continue
         if shape == "customs":
-            yield Candidate(PIIKind.CUSTOMS_CODE, start, end, 0.97 if name == "CUSTOMS_CODE" else 0.9, "shape")
+            yield Finding(PIIKind.CUSTOMS_CODE, start, end, 0.97 if name == "CUSTOMS_CODE" else 0.9, "shape")
         elif name == "DRIVER_LICENSE" and label is not None and label.direct and shape != "new_passport":
-            yield Candidate(PIIKind.DRIVER_LICENSE, start, end, 0.85, "label")
+            yield Finding(PIIKind.DRIVER_LICENSE, start, end, 0.85, "label")
         elif name == "PASSPORT":
-            yield Candidate(PIIKind.PASSPORT, start, end, 0.95, "label")
+            yield Finding(PIIKind.PASSPORT, start, end, 0.95, "label")
         elif shape in {"new_passport", "passport"} and match.group()[0].isupper():
-            yield Candidate(PIIKind.PASSPORT, start, end, 0.8, "shape")
+            yield Finding(PIIKind.PASSPORT, start, end, 0.8, "shape")
     for match in _REGION_LICENSE.finditer(reading.text):
-        yield Candidate(PIIKind.DRIVER_LICENSE, match.start(), match.end(), 0.9, "shape")
+        yield Finding(PIIKind.DRIVER_LICENSE, match.start(), match.end(), 0.9, "shape")
 
 
-def _find_plates(reading: Reading) -> Iterator[Candidate]:
+def _find_plates(reading: Reading) -> Iterator[Finding]:
     """12가3456, 123가 4567, 서울 12가 3456. Letters that are words too need the label or no space."""
     for match in _PLATE.finditer(reading.text):
         digits, before, letter, after, _ = match.groups()
@@ -62,10 +62,10 @@ def _find_plates(reading: Reading) -> Iterator[Candidate]:
         if label is not None and label.direct and label.name == OTHER:
             continue
         if labelled or letter not in _ALSO_WORDS or not (before or after):
-            yield Candidate(PIIKind.VEHICLE_PLATE, match.start(), match.end(), 0.95 if labelled else 0.85, "shape")
+            yield Finding(PIIKind.VEHICLE_PLATE, match.start(), match.end(), 0.95 if labelled else 0.85, "shape")
 
 
-def _find_ibans(reading: Reading) -> Iterator[Candidate]:
+def _find_ibans(reading: Reading) -> Iterator[Finding]:
     """ISO 13616: cut to the country's length, then remainder 1 modulo 97."""
     text = reading.text
     for match in _IBAN.finditer(text):
@@ -78,7 +78,7 @@ def _find_ibans(reading: Reading) -> Iterator[Candidate]:
         end = places[length - 1] + 1
         compact = "".join(text[index] for index in places[:length]).upper()
         if is_iban(compact) and not text[end : end + 1].isalnum():
-            yield Candidate(PIIKind.IBAN, match.start(), end, 0.99, "check-digit")
+            yield Finding(PIIKind.IBAN, match.start(), end, 0.99, "check-digit")
 
 
 CODES = Rule(r"[A-Za-z][ -]?[0-9]{3}|[가-힣][ -]?[0-9]{2}-[0-9]{6}-", _find_codes)

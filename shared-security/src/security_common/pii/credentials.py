@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
-from security_common.pii.finding import PIIKind
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["SECRETS"]
 
@@ -13,19 +14,8 @@ _KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY = re.compile(
     rf"-----BEGIN {_KEY_NAME}(?:[A-Za-z0-9+/=\s\\:,.]|-(?!-)){{0,8192}}+(?:-----END {_KEY_NAME})?"
 )
-# JSON Web Tokens, then the prefixes that vendors document for AWS, GitHub, GitLab, Slack, OpenAI, Anthropic, Stripe,
-# Google, Hugging Face, npm, PyPI, SendGrid, DigitalOcean, Shopify and Fernet.
-_TOKEN = re.compile(
-    rf"{_START}(?:eyJ[A-Za-z0-9_-]{{8,4096}}\.[A-Za-z0-9_-]{{2,4096}}\.[A-Za-z0-9_-]{{0,1024}}"
-    r"|(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}"
-    r"|gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{20,255}|glpat-[A-Za-z0-9_-]{20,64}"
-    r"|xox[abeprs]-[A-Za-z0-9-]{10,255}|xapp-[A-Za-z0-9-]{10,255}"
-    r"|sk-(?:proj-|ant-|live-|test-)?[A-Za-z0-9_-]{16,255}"
-    r"|[sprw]k_(?:live|test)_[A-Za-z0-9]{10,255}|whsec_[A-Za-z0-9]{16,255}"
-    r"|AIza[A-Za-z0-9_-]{30,40}|ya29\.[A-Za-z0-9_-]{20,255}|hf_[A-Za-z0-9]{20,64}|npm_[A-Za-z0-9]{30,64}"
-    r"|pypi-[A-Za-z0-9_-]{30,255}|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}|dop_v1_[a-f0-9]{64}"
-    rf"|shp(?:at|ss|ca)_[a-f0-9]{{32}}|gAAAAA[A-Za-z0-9_-]{{60,4096}}={{0,2}}){_END}"
-)
+_rows = Path(__file__).with_name("data").joinpath("token_shapes.txt").read_text(encoding="utf-8").splitlines()
+_TOKEN = re.compile(rf"{_START}(?:{'|'.join(row for row in _rows if row[0] != '#')}){_END}")
 _CALLED = re.compile(
     r"(?:pass(?:word|wd|phrase|code)?|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret"
     r"|api[_ -]?(?:key|secret|token)|access[_ -]?(?:key|token)|auth[_ -]?token|refresh[_ -]?token|private[_ -]?key"
@@ -40,24 +30,24 @@ _CLOSING = "\"',;)]}>"
 _REFERENCE = re.compile(r"[$<{\[%*(]|(?:https?|file|env|vault):")
 
 
-def _find_secrets(reading: Reading) -> Iterator[Candidate]:
+def _find_secrets(reading: Reading) -> Iterator[Finding]:
     """Known shapes first; then values that stand where a password stands and look like one."""
     text = reading.text
     if "-----BEGIN" in text:
         for match in _PRIVATE_KEY.finditer(text):
-            yield Candidate(PIIKind.SECRET, match.start(), match.end(), 0.999, "private-key")
+            yield Finding(PIIKind.SECRET, match.start(), match.end(), 0.999, "private-key")
     for match in _TOKEN.finditer(text):
-        yield Candidate(PIIKind.SECRET, match.start(), match.end(), 0.99, "token")
+        yield Finding(PIIKind.SECRET, match.start(), match.end(), 0.99, "token")
     if "://" in text:
         for match in _IN_URL.finditer(text):
-            yield Candidate(PIIKind.SECRET, match.start(1), match.end(1), 0.97, "url-password")
+            yield Finding(PIIKind.SECRET, match.start(1), match.end(1), 0.97, "url-password")
     for match in _BEARER.finditer(text):
         if any(char.isdigit() for char in match.group(1)):
-            yield Candidate(PIIKind.SECRET, match.start(1), match.end(1), 0.97, "bearer")
+            yield Finding(PIIKind.SECRET, match.start(1), match.end(1), 0.97, "bearer")
     for match in _CALLED.finditer(text):
         value = _value(match.group(1))
         if _looks_secret(value):
-            yield Candidate(PIIKind.SECRET, match.start(1), match.start(1) + len(value), 0.965, "label")
+            yield Finding(PIIKind.SECRET, match.start(1), match.start(1) + len(value), 0.965, "label")
 
 
 def _value(written: str) -> str:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from security_common.pii.checks import is_date
-from security_common.pii.finding import PIIKind
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["DATES_OF_BIRTH"]
 
@@ -20,31 +20,42 @@ _DATE = re.compile(
     r"|(?P<y5>(?:19|20)[0-9]{2})(?P<m5>[0-9]{2})(?P<d5>[0-9]{2})|(?P<y6>[0-9]{2})(?P<m6>[0-9]{2})(?P<d6>[0-9]{2})"
     r"|(?P<d7>[0-9]{1,2})(?:st|nd|rd|th)?(?:\s|-)(?:of\s)?"
     + _MONTH.format("n7")
-    + r",?(?:\s|-)(?P<y7>(?:19|20)[0-9]{2})"
-    r"|" + _MONTH.format("n8") + r"\s(?P<d8>[0-9]{1,2})(?:st|nd|rd|th)?,?\s(?P<y8>(?:19|20)[0-9]{2})"
+    + r"(?:,?(?:\s|-)(?P<y7>(?:19|20)?[0-9]{2}))?"
+    r"|" + _MONTH.format("n8") + r"\s(?P<d8>[0-9]{1,2})(?:st|nd|rd|th)?(?:,?\s(?P<y8>(?:19|20)[0-9]{2}))?"
+    r"|(?P<m9>[0-9]{1,2})(?:\s?월\s{0,2}|[-./])(?P<d9>[0-9]{1,2})(?:\s?일)?"
     r")(?![0-9A-Za-z])(?![-./][0-9])",
     re.IGNORECASE,
 )
-_BORN_AFTER = re.compile(
-    r"\.?\s?(?:생(?![산성각활명기일])|출생|에?\s?태어|일생(?!활)|\(?생일|이?\s?(?:제\s?|내\s?)?생일)"
-)
+_YEARS = [name for name in _DATE.groupindex if name.startswith("y")]
+_REACH, _LONGEST = 28, 30
+_BORN = re.compile(r"(?:출|에\s?|\(|이?\s?[제내]?\s?)?(?:생일|생(?![가-힣])|생(?:이|인|입|으|의|은|년)|태어)")
 
 
-def _find_dates_of_birth(reading: Reading) -> Iterator[Candidate]:
-    """A real day that is not ahead, called a birthday."""
-    text = reading.text
-    for match in _DATE.finditer(text):
-        label = reading.labels.before(match.start())
-        labelled = label is not None and label.name == "DATE_OF_BIRTH"
-        followed = _BORN_AFTER.match(text, match.end()) is not None
-        if (labelled or followed) and _is_day(match, reading.today.year):
-            direct = followed or (label is not None and label.direct)
-            yield Candidate(PIIKind.DATE_OF_BIRTH, match.start(), match.end(), 0.9 if direct else 0.7, "label")
+def _find_dates_of_birth(reading: Reading) -> Iterator[Finding]:
+    """A real day that is not ahead, called a birthday by the label before it or by what follows."""
+    text, this_year = reading.text, reading.today.year
+    for label in reading.labels.all():
+        if label.name != "DATE_OF_BIRTH":
+            continue
+        for match in _DATE.finditer(text, label.end, label.end + _REACH + _LONGEST):
+            nearest = reading.labels.before(match.start())
+            if nearest is None or nearest.start != label.start or not _is_day(match, this_year):
+                continue
+            if nearest.direct or any(match.group(year) for year in _YEARS):
+                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9 if nearest.direct else 0.7, "label")
+    for born in _BORN.finditer(text):
+        for match in _DATE.finditer(text, max(0, born.start() - _LONGEST), born.end()):
+            if (
+                not text[match.end() : born.start()].strip(" .")
+                and match.end() <= born.start()
+                and _is_day(match, this_year)
+            ):
+                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9, "born")
 
 
 def _is_day(match: re.Match[str], this_year: int) -> bool:
     parts: dict[str, str] = {name[0]: value for name, value in match.groupdict().items() if value}
-    year = int(parts["y"])
+    year = int(parts.get("y", 2000))  # a leap year: a birthday without its year may be 29 February
     if year < 100:
         year += 2000 if year <= this_year % 100 else 1900
     if year > this_year:
@@ -54,7 +65,9 @@ def _is_day(match: re.Match[str], this_year: int) -> bool:
     if "a" in parts:
         first, second = int(parts["a"]), int(parts["b"])
         return is_date(year, first, second) or is_date(year, second, first)
-    return is_date(year, int(parts["m"]), int(parts["d"]))
+    if is_date(year, int(parts["m"]), int(parts["d"])):
+        return True
+    return "y" in parts and len(parts["y"]) == 2 and is_date(2000, int(parts["y"]), int(parts["m"]))  # 07/04/85
 
 
-DATES_OF_BIRTH = Rule(r"생|출생|태어|(?i:birth|born|dob|bday|d\.o\.b)", _find_dates_of_birth)
+DATES_OF_BIRTH = Rule(r"생|태어|(?i:birth|born|dob|bday|d\.o\.b)", _find_dates_of_birth)

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from security_common.pii.codes import CODES, IBANS, PLATES
 from security_common.pii.configuration import Protection, load_protection
@@ -17,9 +17,9 @@ from security_common.pii.gates import open_gates
 from security_common.pii.hosts import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.masking import mask_finding, replace_until_clean
-from security_common.pii.numbers import NUMBERS
+from security_common.pii.numbers import HALVES, NUMBERS
 from security_common.pii.places import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.reading import Reading, Rule
 from security_common.spelling import (
     NEEDS_DECODING,
     NEEDS_FOLDING,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PIIDetector", "get_pii_detector", "open_pii_detector"]
 
-Span = TypeVar("Span", Candidate, Finding)
-
 _TRANSFORMS = (NEEDS_FOLDING, NEEDS_RESPELLING, NEEDS_DECODING)
 _FOLD, _RESPELL, _DECODE = range(3)
 _RULES: tuple[Rule, ...] = (
@@ -46,6 +44,7 @@ _RULES: tuple[Rule, ...] = (
     IBANS,
     CODES,
     NUMBERS,
+    HALVES,
     PLATES,
     DATES_OF_BIRTH,
     KOREAN_ADDRESSES,
@@ -110,28 +109,30 @@ class PIIDetector:
             respelled = with_digits(read)
             if respelled is not read:
                 read, gates = respelled, _open_gates(respelled)
-        candidates = _settle(self._read(read, gates) + encoded)
-        return [Finding(one.kind, *folded.original(one.start, one.end), one.score, one.why) for one in candidates]
+        found = _settle(self._read(read, gates) + encoded)
+        if folded.starts is None:
+            return found
+        return [Finding(one.kind, *folded.original(one.start, one.end), one.score, one.why) for one in found]
 
-    def _read(self, text: str, gates: list[int]) -> list[Candidate]:
+    def _read(self, text: str, gates: list[int]) -> list[Finding]:
         reading = Reading.of(text, self._today())
         return [one for gate in gates if gate > _DECODE for one in _RULES[gate - len(_TRANSFORMS)].find(reading)]
 
-    def _inside_tokens(self, text: str) -> Iterator[Candidate]:
+    def _inside_tokens(self, text: str) -> Iterator[Finding]:
         """A finding inside an encoded token points at the token as a whole; one level deep."""
         for start, end, decoded in decoded_tokens(text):
             if inside := self._read(decoded, _open_gates(decoded)):
                 best = max(inside, key=lambda one: (one.score, one.end - one.start))
-                yield Candidate(best.kind, start, end, best.score, f"base64-{best.why}")
+                yield Finding(best.kind, start, end, best.score, f"base64-{best.why}")
 
 
-def _settle(candidates: list[Span]) -> list[Span]:
+def _settle(found: list[Finding]) -> list[Finding]:
     """Of overlapping candidates the surer stands, then the longer, then the earlier, in whatever order they came."""
-    if len(candidates) < 2:
-        return candidates
-    ranked = sorted(candidates, key=lambda one: (-one.score, one.start - one.end, one.start, one.kind))
+    if len(found) < 2:
+        return found
+    ranked = sorted(found, key=lambda one: (-one.score, one.start - one.end, one.start, one.kind))
     starts: list[int] = []
-    kept: list[Span] = []
+    kept: list[Finding] = []
     for one in ranked:
         index = bisect_left(starts, one.start)
         free_before = index == 0 or kept[index - 1].end <= one.start

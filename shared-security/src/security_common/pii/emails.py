@@ -1,19 +1,20 @@
 """E-mail addresses, also as people spell them out to escape harvesters."""
 
 import re
+import string
 from collections.abc import Iterator
 
-from security_common.pii.finding import PIIKind
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["EMAILS"]
 
 _LOCAL = r"[A-Za-z0-9_%+\-][A-Za-z0-9._%+\-']{0,63}"
-_EMAIL = re.compile(
-    rf"(?<![A-Za-z0-9._%+\-])({_LOCAL})[ \t\r\n]{{0,2}}@[ \t\r\n]{{0,2}}"
-    r"((?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,62})\.){1,6}[A-Za-z]{2,24})(?![A-Za-z0-9])"
+_LOCAL_CHARS, _LONGEST_LOCAL = string.ascii_letters + string.digits + "._%+-'", 64
+_AT_DOMAIN = re.compile(
+    r"@[ \t\r\n]{0,2}((?:(?:[A-Za-z0-9][A-Za-z0-9\-]{0,62}|[가-힣]{1,20})\.){0,6}(?:[A-Za-z][A-Za-z0-9\-]{1,62}|한국))"
+    r"(?![A-Za-z0-9])"
 )
-_HANGUL_DOMAIN = re.compile(rf"({_LOCAL}|[가-힣]{{1,10}})@[가-힣]{{1,20}}\.(?:한국|com|kr|net|org)")
 _AT = r"\s{0,2}(?:[(\[{<]\s?(?:at|앳|골뱅이|@)\s?[)\]}>]|골뱅이|@|\sat\s)\s{0,2}"
 _DOT = r"\s{0,2}(?:[(\[{<]\s?(?:dot|점|닷|\.)\s?[)\]}>]|\.|\s(?:dot|닷|점)\s|(?<=\w)[점닷](?=[a-z]))\s{0,2}"
 _SPELLED = re.compile(
@@ -27,34 +28,44 @@ _FILE_ENDINGS = frozenset("png jpg jpeg gif svg webp pdf js ts py java css html 
 _USER_INFO = re.compile(r"[a-z][a-z0-9+.\-]{1,15}://[^\s/@]{0,64}$", re.IGNORECASE)
 
 
-def _find_emails(reading: Reading) -> Iterator[Candidate]:
+def _find_emails(reading: Reading) -> Iterator[Finding]:
     """Plain addresses when there is an @; spelled ones when the text has a word for @ or for the dot."""
     text = reading.text
-    if "@" in text:
-        for match in _EMAIL.finditer(text):
-            if _is_mailbox(text, match):
-                yield Candidate(PIIKind.EMAIL, match.start(), match.end(), 0.96, "shape")
-        if not text.isascii():
-            for match in _HANGUL_DOMAIN.finditer(text):
-                yield Candidate(PIIKind.EMAIL, match.start(), match.end(), 0.9, "shape")
+    for match in _AT_DOMAIN.finditer(text):
+        before = text[max(0, match.start() - _LONGEST_LOCAL - 2) : match.start()]
+        head = before.rstrip(" \t\r\n")
+        local = head[len(head.rstrip(_LOCAL_CHARS)) :].lstrip(".'")
+        start = match.start() - len(before) + len(head) - len(local)
+        if (
+            0 < len(local) <= _LONGEST_LOCAL
+            and len(before) - len(head) <= 2
+            and _is_mailbox(reading, start, local, match)
+        ):
+            yield Finding(PIIKind.EMAIL, start, match.end(), 0.96, "shape")
     if _MAY_BE_SPELLED.search(text):
         for match in _SPELLED.finditer(text):
             if _TOP_LEVEL.search(match.group(3)) and (
                 match.group(2).strip().lower() != "at" or "dot" in match.group(3).lower()
             ):
-                yield Candidate(PIIKind.EMAIL, match.start(), match.end(), 0.9, "spelled")
+                yield Finding(PIIKind.EMAIL, match.start(), match.end(), 0.9, "spelled")
 
 
-def _is_mailbox(text: str, match: re.Match[str]) -> bool:
-    """Not a picture logo@2x.png, nor git@host:path, nor the host of a URL with user information."""
-    local, domain = match.group(1), match.group(2)
-    if domain.rpartition(".")[2].lower() in _FILE_ENDINGS or (
-        local == "git" and text[match.end() : match.end() + 1] in {":", "/"}
-    ):
+def _is_mailbox(reading: Reading, start: int, local: str, match: re.Match[str]) -> bool:
+    """Not a picture logo@2x.png, nor git@host:path, nor the host of a URL with user information.
+
+    A host without a dot is one under a label, and `localhost` where nothing goes on as in a prompt or a path.
+    """
+    text, domain, following = reading.text, match.group(1), reading.text[match.end() : match.end() + 1]
+    if "." not in domain:
+        label = reading.labels.before(start)
+        labelled = label is not None and label.direct and label.name == "EMAIL"
+        return (labelled or domain == "localhost") and following not in {"@", ":", "/", "~", "_"}
+    ending = domain.rpartition(".")[2].lower()
+    if ending in _FILE_ENDINGS or not ending.isalpha() or (local == "git" and following in {":", "/"}):
         return False
-    if len(match.group()) > len(local) + 1 + len(domain) and len(local) < 2:
+    if match.end() - start > len(local) + 1 + len(domain) and len(local) < 2:
         return False
-    return _USER_INFO.search(text, max(0, match.start() - 80), match.start()) is None
+    return "://" not in text or _USER_INFO.search(text, max(0, start - 80), start) is None
 
 
 EMAILS = Rule(rf"@|{_SPELLINGS}", _find_emails)

@@ -4,9 +4,10 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
-from security_common.pii.finding import PIIKind
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["ENGLISH_NAMES"]
 
@@ -19,20 +20,20 @@ _KOREAN_SURNAMES = frozenset(_DATA["surnames_korean"].split())
 _SYLLABLES = "|".join(sorted({word.strip("-") for word in _DATA["syllables_korean"].split()}, key=len, reverse=True))
 _KOREAN_GIVEN = re.compile(rf"(?:{_SYLLABLES})[- ]?(?:{_SYLLABLES})", re.IGNORECASE)
 
-_CAPITAL = r"(?:[A-Z][a-zà-ÿ]{1,14}(?:[A-Z][a-z]{1,10})?|[A-Z]'[A-Z][a-z]{2,12}|[A-Z]{2,15})"
+_UPPER, _LOWER = r"[A-ZÀ-ÖØ-Þ\u0141\u015a\u017b\u017d\u010c\u0160]", r"[a-zß-öø-ÿ\u0101-\u017f]"
+_CAPITAL = rf"(?:{_UPPER}{_LOWER}{{1,14}}(?:{_UPPER}{_LOWER}{{1,10}})?|[A-Z]'{_UPPER}{_LOWER}{{2,12}}|[A-Z]{{2,15}})"
 _WORD = rf"{_CAPITAL}(?:[-']{_CAPITAL}|-[a-z]{{2,6}})?"
+_PARTICLES = r"(?:(?:van|von|de|da|di|del|della|der|den|dos|la|le|bin|ibn|al|el|ter)[ ]){0,2}"
 _SEQUENCE = re.compile(
-    rf"(?<![A-Za-z0-9_@./'\-]){_WORD}(?:(?:[ ][A-Z]\.?)?,?[ ]{_WORD}){{0,4}}(?![A-Za-z0-9_@]|\.[a-z])"
+    rf"(?<![A-Za-z0-9_@./'\-]){_WORD}(?:(?:[ ][A-Z]\.?)?,?[ ]{_PARTICLES}{_WORD}){{0,4}}(?![A-Za-z0-9_@]|\.[a-z])"
 )
 _PART = re.compile(_WORD)
 _TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "professor", "sir", "madam"})
 _GREETINGS = frozenset({"dear", "hi", "hello", "hey", "attn", "regards", "thanks", "sincerely", "cheers", "signed"})
-_TITLE_BEFORE = re.compile(r"(?<![A-Za-z])(?:Mr|Mrs|Ms|Mx|Dr|Prof)\.[ ]$")
-_CUE_BEFORE = re.compile(
-    r"(?<![A-Za-z])(?:name is|name's|i am|i'm|this is|call me|signed,?|signed by|dear|hi|hello|hey"
-    r"|regards,|sincerely,|thanks,|cheers,|attn:?)\s{1,2}$",
-    re.IGNORECASE,
-)
+_TITLE_BEFORE = ("Mr. ", "Mrs. ", "Ms. ", "Mx. ", "Dr. ", "Prof. ")
+# What a name follows for certain, so that it need not be listed; what it often follows; what it does.
+_STRONG_CUES, _CUES = tuple(_DATA["strong_cues"]), frozenset(_DATA["cues"].split())
+_DOES = re.compile(rf"(?:'s)?[ ](?:{'|'.join(_DATA['does'].split())})(?![A-Za-z])")
 _LABELLED = re.compile(
     r"([A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?(?:,?[ ][A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?){0,3})"
     r"(?=[\"'\n\r,;|/)(<\]}\t]|[ ]{2}|\.(?:\s|$)|$|[ ][\-(|/]|[ ][a-z]{2,})"
@@ -40,44 +41,68 @@ _LABELLED = re.compile(
 _LABEL_GAP = re.compile(r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}[\"']?")
 
 
-def _find_english_names(reading: Reading) -> Iterator[Candidate]:
+def _find_english_names(reading: Reading) -> Iterator[Finding]:
     """Strong cues first in score: titles and labels, then introductions, then listed names."""
     text = reading.text
     yield from _labelled(reading)
     for match in _SEQUENCE.finditer(text):
         start = match.start()
         words = [(start + word.start(), word.group()) for word in _PART.finditer(match.group())]
-        before = text[max(0, start - 12) : start]
-        cue, titled = _CUE_BEFORE.search(before) is not None, _TITLE_BEFORE.search(before) is not None
+        before = text[max(0, start - 16) : start]
+        said = before.rstrip().lower()
+        strong = said.endswith(_STRONG_CUES)
+        cue, titled = strong or said.rpartition(" ")[2] in _CUES, before.endswith(_TITLE_BEFORE)
         while words and words[0][1].lower() in _GREETINGS:
             words, cue = words[1:], True
         if words and words[0][1].lower() in _TITLES:
             words, titled = words[1:], True
-        if words:
-            label = reading.labels.before(words[0][0])
-            cue = cue or (label is not None and label.direct and label.name == "PERSON")
-            yield from _judge_words(words, cue=cue, titled=titled)
+        if not words:
+            continue
+        if titled:
+            yield _candidate(_until_comma(text, words[:3]), 0.9, "title")
+            continue
+        label = reading.labels.before(words[0][0])
+        labelled = label is not None and label.direct and label.name == "PERSON"
+        strong = strong or labelled
+        yield from _judge_words(
+            text, words, cue=cue or labelled or _DOES.match(text, match.end()) is not None, strong=strong
+        )
 
 
-def _judge_words(words: list[tuple[int, str]], *, cue: bool, titled: bool) -> Iterator[Candidate]:
-    """One name in a sequence of capitalised words: all of it after a title, else from the first listed name on."""
-    if titled:
-        yield _candidate(words[:3], 0.9, "title")
-        return
+def _judge_words(text: str, words: list[tuple[int, str]], *, cue: bool, strong: bool) -> Iterator[Finding]:
+    """One name in a sequence of capitalised words, from the first listed name on; a strong cue needs no list."""
+    score, why = (0.8, "introduced") if cue else (0.75, "listed")
     for index in range(len(words)):
-        rest = words[index : index + 3]
-        lowered = [word.lower() for _, word in rest]
-        size = _length_of_name(lowered)
-        if not size and cue and index == 0 and len(rest) > 1 and not any(word in _PLACES for word in lowered):
-            size = 2 if lowered[1] in _LAST else 0
+        rest = _until_comma(text, words[index : index + 3])
+        size = _length_of_name([_plain(word) for _, word in rest])
         if size >= 2 or (size == 1 and cue and index == 0):
-            yield _candidate(rest[:size], 0.8 if cue else 0.75, "introduced" if cue else "listed")
+            yield _candidate(rest[:size], score, why)
             return
+    rest = _until_comma(text, words[:3])
+    lowered = [_plain(word) for _, word in rest]
+    if cue and len(rest) > 1 and (strong or lowered[1] in _LAST) and _PLACES.isdisjoint(lowered):
+        yield _candidate(rest if strong else rest[:2], score, why)
 
 
-def _candidate(words: list[tuple[int, str]], score: float, why: str) -> Candidate:
+def _until_comma(text: str, words: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """A comma ends a name, save between a listed last name and a first one."""
+    for index, (start, word) in enumerate(words[:-1]):
+        if text.startswith(",", start + len(word)):
+            turned = index == 0 and _plain(word) in _LAST and _plain(words[1][1]) in _FIRST
+            return words[:2] if turned else words[: index + 1]
+    return words
+
+
+def _plain(word: str) -> str:
+    """Lower case without accents, as in the lists."""
+    if not word.isascii():
+        word = "".join(char for char in normalize("NFD", word) if char.isalpha()).replace("ł", "l")
+    return word.lower()
+
+
+def _candidate(words: list[tuple[int, str]], score: float, why: str) -> Finding:
     start, last = words[0][0], words[-1]
-    return Candidate(PIIKind.PERSON, start, last[0] + len(last[1]), score, why)
+    return Finding(PIIKind.PERSON, start, last[0] + len(last[1]), score, why)
 
 
 def _length_of_name(words: list[str]) -> int:
@@ -93,7 +118,7 @@ def _length_of_name(words: list[str]) -> int:
     return 2 if len(words) > 1 and words[0] in _LAST and words[1] in _FIRST else 0
 
 
-def _labelled(reading: Reading) -> Iterator[Candidate]:
+def _labelled(reading: Reading) -> Iterator[Finding]:
     for label in reading.labels.all():
         if label.name != "PERSON":
             continue
@@ -102,11 +127,11 @@ def _labelled(reading: Reading) -> Iterator[Candidate]:
             continue
         match = _LABELLED.match(reading.text, gap.end())
         if match is not None and _may_be_name(match.group(1)):
-            yield Candidate(PIIKind.PERSON, match.start(1), match.end(1), 0.87, "label")
+            yield Finding(PIIKind.PERSON, match.start(1), match.end(1), 0.87, "label")
 
 
 def _may_be_name(written: str) -> bool:
-    words = written.lower().replace(",", " ").split()
+    words = [_plain(word) for word in written.replace(",", " ").split()]
     if any(word in _PLACES for word in words):
         return False
     known = words[0] in _FIRST or words[-1] in _LAST or _is_romanised(words)

@@ -1,7 +1,7 @@
 """What is found: a kind, a place, how sure, and why. Never the value itself."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = ["Finding", "PIIKind"]
 
@@ -30,8 +30,7 @@ class PIIKind(StrEnum):
     CUSTOM = "CUSTOM"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A span of the scanned text, `text[start:end]`, that holds personal data.
 
     `score` is between 0 and 1. `why` is a short code of the evidence, such as `checksum` or `label`. The value is not

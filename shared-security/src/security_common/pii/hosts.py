@@ -4,41 +4,43 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from security_common.pii.finding import PIIKind
+from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import OTHER
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["IP_ADDRESSES"]
 
 _IPV4 = re.compile(
-    r"(?<![0-9A-Za-z_.\-])(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
+    r"[0-9](?<![0-9A-Za-z_.\-][0-9])(?:(?<=2)(?:5[0-5]|[0-4][0-9])|(?<=1)[0-9]{0,2}|[0-9]?)\."
+    r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){2}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
 )
 _VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
 _IPV6 = re.compile(
-    r"(?<![0-9A-Za-z_:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{2,39}(?:(?:\.[0-9]{1,3}){3})?(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:])"
+    r"[0-9A-Fa-f:](?<![0-9A-Za-z_:.][0-9A-Fa-f:])(?:(?<=:)|(?=[0-9A-Fa-f]{0,3}:))[0-9A-Fa-f:]{1,38}(?:(?:\.[0-9]{1,3}){3})?(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:])"
 )
+_MAY_BE_IPV6 = re.compile("::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]")
 _VERSION = re.compile(
     r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware|section|chapter|§|표|항|절)[\s:=]{0,3}$",
     re.IGNORECASE,
 )
 
 
-def _find_ip_addresses(reading: Reading) -> Iterator[Candidate]:
+def _find_ip_addresses(reading: Reading) -> Iterator[Finding]:
     """IPv4 and IPv6 in every textual form (RFC 4291 section 2.2), without port, prefix or zone."""
     text = reading.text
     if text.count(".") >= 3:
         for match in _IPV4.finditer(text):
             network = match.group().endswith(".0") and text.startswith("/", match.end())
             if not network and _is_somebodys(IPv4Address(match.group())) and not _is_version(reading, match):
-                yield Candidate(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
-    if ":" in text:
+                yield Finding(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
+    if _MAY_BE_IPV6.search(text):
         for match in _IPV6.finditer(text):
             written = match.group().partition("%")[0]
             end = match.start() + len(written)
             if written.endswith(":") and not written.endswith("::"):
                 written, end = written[:-1], end - 1
             if _is_ipv6(written):
-                yield Candidate(PIIKind.IP, match.start(), end, 0.93, "shape")
+                yield Finding(PIIKind.IP, match.start(), end, 0.93, "shape")
 
 
 def _is_somebodys(address: IPv4Address | IPv6Address) -> bool:

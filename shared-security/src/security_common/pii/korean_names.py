@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from security_common.pii.finding import PIIKind
+from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import is_label
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["KOREAN_NAMES"]
 
@@ -39,21 +39,22 @@ _WORD = re.compile(
 )
 _HANGUL_WORD = re.compile("[가-힣]{2,12}")
 _SPACED = re.compile(rf"[{_DATA['surnames']}][ ][가-힣][ ][가-힣](?![가-힣])")
-_GIVEN_WORD = re.compile(r"(?<![가-힣])([가-힣]{2})(?=\s?(?:씨|님)(?![가-힣]{3}))")
+_GIVEN_WORD = re.compile(rf"(?<![가-힣])(?:[{_DATA['surnames']}][ ])?([가-힣]{{2}})(?=\s?(?:씨|님)(?![가-힣]{{3}}))")
 _LABEL_GAP = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|]\s{0,2}[\"']?")
 _CASE = r"(?:께서|께|의|이|가|은|는|을|를|도|과|와|한테|에게|이랑|랑)?(?![가-힣])"
 _HONORIFIC = re.compile(rf"[ \t]?(?:{_any_of(_DATA['honorifics'])}){_CASE}|님")
 _SHORT_HONORIFIC = re.compile(rf"[ \t]?(?:님|씨|귀하|고객님|회원님){_CASE}")
 _LONG_TITLES = tuple(title for title in _DATA["titles"] if len(title) > 1)
-_TITLE = re.compile(rf"[ \t]?(?:{_any_of(_DATA['titles'])})")
 # Particles and the forms of "to be"; a verb's ending is none of them. Their sound is not checked: people type in haste.
 _PARTICLE = re.compile(
     r"(?:이랑|랑|이|가|은|는|을|를|과|와|의|아|야|에게서?|한테서?|께서?|하고|도|만|로부터|이고|이며|이요"
     r"|(?:이?(?:라고|라는|예요|에요|었|였|라)|입니다|인데|인가|이신|이시|이야|이죠|이네|인지|이랑|에게|한테)[가-힣]{0,4})?"
 )
+_TITLE = re.compile(rf"[ \t]?(?:{_any_of(_DATA['titles'])})(?:님|들)?{_PARTICLE.pattern}(?![가-힣])")
 _SAYS_NAME = re.compile(r"(?:이라고|라고|입니다|이에요|예요|이예요|이야|이라|인데)")
 _NEIGHBOUR = re.compile(r"[\s,(/|:;\-\[<·\t]{1,4}(?:\+?[0-9][0-9\-. ]{5}|[A-Za-z0-9._%+\-]{2,40}@|[MSROD][0-9]{3})")
 _NUMBER_BEFORE = re.compile(r"(?:[0-9]{4}|\.[a-z]{2,4})[\s,)/|:;\-\]>]{1,4}$")
+_BELONGS = re.compile(r"의?\s?(?:앞으로|명의|계좌|통장|생년월일|생일|주민|여권|카드)")
 _SEPARATED = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}(?:[:=|>\-]|은\s|는\s|[\"']|\n|\t)")
 _BREAK = re.compile(r"\s{0,2}(?:[/|,(:;\n\t0-9]|$)")
 _PLACE_ENDINGS = frozenset("동구군읍면리")
@@ -95,6 +96,8 @@ class _Name:
     @property
     def begins_a_word(self) -> bool:
         """이유 in 이유진: only an ending that words do not have makes it a name."""
+        if self.given[-1] == "하" and self.rest[:1] == "는":  # 지정하는 is a verb
+            return True
         return self.whole[:2] in _NOT_NAMES and self.whole[-1] not in _NAME_ENDINGS
 
     @property
@@ -106,7 +109,7 @@ class _Name:
         return pattern.match(self.reading.text, self.end) is not None
 
 
-def _find_korean_names(reading: Reading) -> Iterator[Candidate]:
+def _find_korean_names(reading: Reading) -> Iterator[Finding]:
     """At most one name a word, the longest that something vouches for."""
     text = reading.text
     for match in _WORD.finditer(text):
@@ -120,14 +123,15 @@ def _find_korean_names(reading: Reading) -> Iterator[Candidate]:
             if word := _HANGUL_WORD.match(text, start):
                 yield from _judge_word(reading, start, word.group())
             elif spaced := _SPACED.match(text, start):
-                yield Candidate(PIIKind.PERSON, start, spaced.end(), 0.85, "label")
+                yield Finding(PIIKind.PERSON, start, spaced.end(), 0.85, "label")
     if "씨" in text or "님" in text:
         for match in _GIVEN_WORD.finditer(text):
-            if match.group() in _GIVEN and match.group() not in _NOT_NAMES:
-                yield Candidate(PIIKind.PERSON, match.start(), match.end(), 0.6, "given-name")
+            if match.group(1) in _GIVEN and match.group(1) not in _NOT_NAMES:
+                whole = match.start(1) > match.start()
+                yield Finding(PIIKind.PERSON, match.start(), match.end(), 0.8 if whole else 0.6, "given-name")
 
 
-def _judge_word(reading: Reading, start: int, word: str) -> Iterator[Candidate]:
+def _judge_word(reading: Reading, start: int, word: str) -> Iterator[Finding]:
     sizes = (4, 3, 2) if word[:2] in _DOUBLE_SURNAMES else (3, 2)
     for size in sizes:
         if len(word) < size:
@@ -138,7 +142,7 @@ def _judge_word(reading: Reading, start: int, word: str) -> Iterator[Candidate]:
             continue
         if verdict := (_judge_short(name) if len(name.given) == 1 else _judge_full(name)):
             score, why = verdict
-            yield Candidate(PIIKind.PERSON, name.start, name.end, score, why)
+            yield Finding(PIIKind.PERSON, name.start, name.end, score, why)
             return
 
 
@@ -168,7 +172,7 @@ def _judge_full(name: _Name) -> tuple[float, str] | None:
         return None
     if titled:
         return 0.85, "title"
-    if not name.rest and (name.followed_by(_NEIGHBOUR) or _follows_number(name)):
+    if not name.rest and (name.followed_by(_NEIGHBOUR) or name.followed_by(_BELONGS) or _follows_number(name)):
         return 0.8, "neighbour"
     if name.common and name.given[-1] not in _PLACE_ENDINGS:
         return 0.7, "given-name"

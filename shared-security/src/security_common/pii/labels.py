@@ -20,6 +20,9 @@ _JOINT = re.compile(
     r"[\s:=\-#'\"\[(<{|>,.~*`_/]*(?:is|was on|was|on)?\s*['\"(]?",
     re.IGNORECASE,
 )
+_PLAIN_JOINTS = frozenset({"", " ", ": ", ":", "=", " : ", '": "', '":"'})  # the usual ones, to be quick
+# "order 12 4111…": what belongs to nobody has its number already.
+_ITS_OWN = re.compile(r"\W{0,3}[0-9]{1,6}(?:[,\s]|[건개번호째]{1,2}\W)")
 _JOINT_AFTER = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/:,\-]{0,3}")
 
 
@@ -120,7 +123,6 @@ class Labels:
         self._lowered = lowered
         self._found: list[Label] | None = None
         self._ends: list[int] = []
-        self._before: dict[int, Label | None] = {}
 
     def all(self) -> list[Label]:
         """Every label in the text, in order."""
@@ -131,18 +133,15 @@ class Labels:
 
     def before(self, start: int) -> Label | None:
         """The nearest label that ends before `start`."""
-        if start not in self._before:
-            self._before[start] = self._find_before(start)
-        return self._before[start]
-
-    def _find_before(self, start: int) -> Label | None:
         found = self.all()
         index = bisect_right(self._ends, start)
         if index:
             label = found[index - 1]
             gap = self._text[label.end : start]
-            if len(gap) <= _REACH_BEFORE:
-                return Label(label.name, _JOINT.fullmatch(gap) is not None, label.start, label.end)
+            if len(gap) <= _REACH_BEFORE and not (label.name == OTHER and _ITS_OWN.match(gap)):
+                return Label(
+                    label.name, gap in _PLAIN_JOINTS or _JOINT.fullmatch(gap) is not None, label.start, label.end
+                )
         return None
 
     def after(self, end: int) -> Label | None:

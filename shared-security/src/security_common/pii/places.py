@@ -5,8 +5,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from security_common.pii.finding import PIIKind
-from security_common.pii.reading import Candidate, Reading, Rule
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.reading import Reading, Rule
 
 __all__ = ["ENGLISH_ADDRESSES", "KOREAN_ADDRESSES"]
 
@@ -28,10 +28,7 @@ _LOT = (
     rf"(?:[가-힣]{{1,6}}[0-9]?(?:동|가|리)|[가-힣]{{1,5}}[0-9]가|[가-힣]{{1,5}}동[0-9]가)\s{_S}(?:산\s?)?{_HOUSE}{_NOT_COUNTED}"
     r"(?!\s?(?:층|호|동))"
 )
-_BUILDING = (
-    r"(?:아파트|빌딩|타워|오피스텔|빌라|맨션|주택|하우스|빌|캐슬|자이|푸르지오|래미안|힐스테이트|아이파크|센터|프라자|플라자|상가|연립|팰리스|파크|시티"
-    r"|스퀘어|관|원룸|더샵|이편한세상|센트럴|리버뷰|APT|apt)"
-)
+_BUILDING = f"(?:{_any_of(_REGIONS['buildings'].split())})"
 _DETAIL = (
     r"(?:[ \t]{0,2},?[ \t]{0,2}(?:\([가-힣0-9A-Za-z,·\s]{1,30}\)"
     r"|(?:지하|B)?\s?[0-9]{1,3}\s?층(?:\s?[0-9]{1,4}호)?"
@@ -51,18 +48,25 @@ _KOREAN = re.compile(
 _LABELLED_KOREAN = re.compile(rf"(?:{_ROAD}|{_LOT}|{_AREA}[가-힣0-9 \-,]{{2,30}}[0-9]){_DETAIL}{{0,5}}")
 _LABEL_GAP = re.compile(r"(?:은|는|가|이)?[\s:=\-\"'\[(|>]{0,5}")
 
-_STREET_TYPE = (
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Square|Sq|Terrace|Ter"
-    r"|Parkway|Pkwy|Circle|Cir|Highway|Hwy|Trail|Trl|Crescent|Close|Row|Walk|Mews|Alley|Broadway|Loop|Plaza)"
-)
+_STREET_TYPE = f"(?:{_any_of(_REGIONS['street_types'].split())})"
 _KOREAN_ROAD = r"[A-Z][A-Za-z]+(?:-?(?:daero|ro|gil))(?:[ ]?[0-9]{1,3}(?:beon)?-?gil)?"
 _UNIT = (
     r"(?:,?[ ](?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Bldg|Building|No)\.?[ ]?#?[A-Za-z0-9\-]{1,6}"
     r"|,?[ ]#[ ]?[A-Za-z0-9\-]{1,6}|,[ ][0-9]{1,2}(?:st|nd|rd|th)[ ][Ff]loor)"
 )
 _CITY = r"(?:,[ \n]?[A-Z][A-Za-z.'\-]+(?![A-Za-z0-9])(?:[ ](?:of|(?:[A-Z][A-Za-z.'\-]+))(?![A-Za-z0-9])){0,3})"
+_UPPER, _LOWER = "[A-ZÀ-Þ]", r"[A-Za-zß-ÿ'\-]"
+_WORDS = rf"(?:[ ](?:{_any_of(_REGIONS['street_particles'])})){{0,2}}(?:[ ']?{_UPPER}{_LOWER}+){{1,3}}"
+_FRENCH, _ROMANCE, _GERMANIC = (_any_of(_REGIONS[f"{name}_streets"]) for name in ("french", "romance", "germanic"))
+_EUROPEAN = (
+    rf"(?:[0-9]{{1,4}}(?:[ ]?(?:bis|ter|[a-z]))?,?[ ](?:{_FRENCH}){_WORDS}"
+    rf"|(?:{_ROMANCE}){_WORDS},?[ ][0-9]{{1,4}}[a-z]?"
+    rf"|{_UPPER}{_LOWER}{{2,20}}(?:[ -]{_UPPER}{_LOWER}{{1,15}}){{0,2}}[ -]?(?:{_GERMANIC})[ ]"
+    r"[0-9]{1,4}[ ]?[a-z]?(?![A-Za-z]))"
+)
 _POSTCODE = (
-    r"(?:,?[ ](?:[A-Z]{2}[ ][0-9]{5}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][A-Z]{2}"
+    r"(?:,?[ ](?:[0-9]{4,5}[ ](?:[A-Z]{2}[ ])?[A-ZÀ-Þ][A-Za-zß-ÿ\-]+(?:[ ][A-Z][a-zß-ÿ]+)?"
+    r"|[A-Z]{2}[ ][0-9]{5}(?:-[0-9]{4})?|[A-Z]{1,2}[0-9][A-Z0-9]?[ ][0-9][A-Z]{2}"
     r"|[A-Z]{2}(?:[ ][A-Z][0-9][A-Z][ ][0-9][A-Z][0-9])?|[0-9]{5}(?:-[0-9]{4})?)(?![A-Za-z0-9]))"
 )
 _ENGLISH = re.compile(
@@ -70,31 +74,47 @@ _ENGLISH = re.compile(
     r"[0-9]{1,6}[A-Za-z]?(?:-[0-9]{1,4})?,?[ ](?:[NSEW]\.?[ ]|North[ ]|South[ ]|East[ ]|West[ ])?"
     rf"(?:(?:[A-Z][A-Za-z'.]+|[0-9]{{1,3}}(?:st|nd|rd|th))[ ]){{1,4}}{_STREET_TYPE}\.?(?![A-Za-z])"
     r"(?:[ ](?:N|S|E|W|NE|NW|SE|SW)(?![A-Za-z]))?"
+    rf"|{_EUROPEAN}|[0-9]{{1,2}}(?:-[0-9]{{1,3}}){{2}},?[ ][A-Z][a-z]+(?:-[A-Z]?[a-z]+)?"
     rf"|[0-9]{{1,5}}(?:-[0-9]{{1,4}})?,?[ ]{_KOREAN_ROAD}|[0-9]{{1,5}}[ ]Broadway|P\.?[ ]?O\.?[ ]Box[ ][0-9]{{1,6}})"
     rf"{_UNIT}?(?:{_CITY}){{0,3}}{_POSTCODE}?(?:{_CITY})?{_POSTCODE}?"
 )
+_NAME = r"[A-ZÀ-Þ0-9#][A-Za-z0-9À-ž.'#/\-]{0,24}"
+_LABELLED_ABROAD = re.compile(
+    rf"(?=[^,\n]{{1,60}},){_NAME}(?:,?[ ](?:{_NAME}|{_any_of(_REGIONS['street_particles'])})(?![A-Za-z])){{2,14}}"
+)
+_HAS_NUMBER = re.compile(r"(?<![0-9.\-])[0-9]{1,6}[A-Za-z]?(?:-[0-9]+)*(?![0-9:])")
 
 
-def _find_korean_addresses(reading: Reading) -> Iterator[Candidate]:
+def _find_korean_addresses(reading: Reading) -> Iterator[Finding]:
     """A road or a lot with a house number, below a region or with a room; under a label the region may miss."""
     text = reading.text
     for match in _KOREAN.finditer(text):
         end = _trimmed(text, match.start(), match.end())
-        yield Candidate(PIIKind.ADDRESS, match.start(), end, 0.94, "region")
+        yield Finding(PIIKind.ADDRESS, match.start(), end, 0.94, "region")
     for label in reading.labels.all():
         if label.name == "ADDRESS":
             gap = _LABEL_GAP.match(text, label.end)
             start = gap.end() if gap is not None else label.end
             match = _LABELLED_KOREAN.match(text, start)
             if match is not None:
-                yield Candidate(PIIKind.ADDRESS, start, _trimmed(text, start, match.end()), 0.9, "label")
+                yield Finding(PIIKind.ADDRESS, start, _trimmed(text, start, match.end()), 0.9, "label")
 
 
-def _find_english_addresses(reading: Reading) -> Iterator[Candidate]:
-    """A house number, a street and its type; unit, city, state and postcode as far as they follow."""
+def _find_english_addresses(reading: Reading) -> Iterator[Finding]:
+    """A house number, a street and its type; unit, city, state and postcode as far as they follow.
+
+    Under a label every capitalised word and number in a row, in whatever order its country writes them.
+    """
+    text = reading.text
+    for label in reading.labels.all():
+        if label.name == "ADDRESS":
+            gap = _LABEL_GAP.match(text, label.end)
+            match = _LABELLED_ABROAD.match(text, gap.end() if gap is not None else label.end)
+            if match is not None and _HAS_NUMBER.search(match.group()):
+                yield Finding(PIIKind.ADDRESS, match.start(), _trimmed(text, *match.span()), 0.95, "label")
     for match in _ENGLISH.finditer(reading.text):
         end = _trimmed(reading.text, match.start(), match.end())
-        yield Candidate(PIIKind.ADDRESS, match.start(), end, 0.94, "street")
+        yield Finding(PIIKind.ADDRESS, match.start(), end, 0.94, "street")
 
 
 def _trimmed(text: str, start: int, end: int) -> int:
@@ -102,4 +122,7 @@ def _trimmed(text: str, start: int, end: int) -> int:
 
 
 KOREAN_ADDRESSES = Rule(r"[로길동리가면읍][ \t]{0,2}(?:지하\s?|산\s?)?[0-9]", _find_korean_addresses)
-ENGLISH_ADDRESSES = Rule(r"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]", _find_english_addresses)
+ENGLISH_ADDRESSES = Rule(
+    rf"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]|[0-9],? (?:{_FRENCH}) |(?:{_GERMANIC}) [0-9]|(?:{_ROMANCE}) ",
+    _find_english_addresses,
+)

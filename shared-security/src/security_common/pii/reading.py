@@ -5,20 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from security_common.pii.finding import PIIKind
+from security_common.pii.finding import Finding
 from security_common.pii.labels import Label, Labels
 
-__all__ = ["Candidate", "Reading", "Rule"]
-
-
-class Candidate(NamedTuple):
-    """A finding in the folded text, before overlaps are settled."""
-
-    kind: PIIKind
-    start: int
-    end: int
-    score: float
-    why: str
+__all__ = ["Reading", "Rule"]
 
 
 @dataclass(slots=True)
@@ -51,4 +41,4 @@ class Rule(NamedTuple):
     """How to find something. `needs` is a linear expression for what a text must hold for the rule to find anything."""
 
     needs: str
-    find: Callable[[Reading], Iterator[Candidate]]
+    find: Callable[[Reading], Iterator[Finding]]

@@ -6,13 +6,11 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from typing import NamedTuple
 
-from security_common.pii.labels import OTHER, Label
 from security_common.pii.reading import Reading
 
-__all__ = ["Number", "Run", "runs_in"]
+__all__ = ["Number", "numbers_in"]
 
 Part = tuple[int, int, str]
 
@@ -20,7 +18,7 @@ _DIGITS = re.compile("([0-9]+)")
 _PLAIN_MARKS = frozenset("-./,_ ()")
 # A comma or slash with a space beside it stands between two numbers, not inside one; so does a bullet on a new line.
 _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
-_RUN = re.compile(rf"\+?[0-9]+(?:{_SEPARATOR}[0-9]+)*")
+_RUN = re.compile(rf"[+0-9](?:(?<=[0-9])|(?=[0-9]))[0-9]*(?:{_SEPARATOR}[0-9]+)*")
 _ADJOINING = re.compile(r"[A-Za-z0-9_@]|-[A-Za-z0-9]")
 _UNIT = re.compile(r"(?:원|달러|만\s?원|억|천\s?원|%|명|개|건|점|포인트)")
 _FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 7, 19, 8
@@ -32,9 +30,11 @@ _USUAL_SHAPES = frozenset(
 _FEWEST_SINGLES = 9  # "0 1 0 1 2 3 4 5 6": so many lone digits in a row are one number spelled out
 
 
-@dataclass
-class Number:
-    """A stretch of parts of a run: `parts` are their lengths, `joints` the marks between them, or spaces."""
+class Number(NamedTuple):
+    """A stretch of parts of a run: `parts` are their lengths, `joints` the marks between them, or spaces.
+
+    `labelled` is the name of the label that governs it, `called` the same if the label is a direct one; else nothing.
+    """
 
     digits: str
     start: int
@@ -42,94 +42,74 @@ class Number:
     parts: tuple[int, ...]
     joints: str
     plus: bool
-    reading: Reading = field(repr=False)
-
-    @cached_property
-    def label(self) -> Label | None:
-        """The label that governs this number."""
-        return self.reading.label_of(self.start, self.end)
-
-    def labelled(self, *names: str) -> bool:
-        """Whether the governing label is one of these."""
-        return self.label is not None and self.label.name in names
-
-    def called(self, *names: str) -> bool:
-        """Whether it is directly called one of these."""
-        return self.label is not None and self.label.direct and self.label.name in names
-
-    @property
-    def disowned(self) -> bool:
-        """Whether it is directly called something that belongs to nobody."""
-        return self.called(OTHER)
-
-
-@dataclass(slots=True)
-class Run:
-    """Parts of digits with their places, and the marks between them. A run that touches a word is cut short there."""
-
+    labelled: str
+    called: str
     reading: Reading
-    parts: list[Part]
-    marks: list[str]
-    plus: bool
-    opens: bool
-    closes: bool
-
-    def numbers(self) -> Iterator[Number]:
-        """Every stretch that stands by itself; in a long row of numbers only those of a usual shape."""
-        count = len(self.parts)
-        lengths = tuple(len(digits) for _, _, digits in self.parts)
-        for first in range(count):
-            if self.marks[first - 1] in "-_." if first else not self.opens:
-                continue
-            total = 0
-            for last in range(first, min(first + _MOST_PARTS, count)):
-                total += lengths[last]
-                if total > _MOST_DIGITS:
-                    break
-                usual = count <= _MANY_PARTS or lengths[first : last + 1] in _USUAL_SHAPES
-                if total >= _FEWEST_DIGITS and usual and self._closes_after(first, last):
-                    yield self.number(first, last)
-
-    def number(self, first: int, last: int) -> Number:
-        """The number from one part to another, with the bracket that it closes inside itself."""
-        text = self.reading.text
-        parts = self.parts[first : last + 1]
-        start, end = parts[0][0], parts[-1][1]
-        plus = self.plus and first == 0
-        start -= plus
-        if start and text[start - 1] == "(" and ")" in text[start:end]:
-            start -= 1
-        digits = [part[2] for part in parts]
-        joints = "".join(self.marks[first:last])
-        return Number("".join(digits), start, end, tuple(map(len, digits)), joints, plus, self.reading)
-
-    def _closes_after(self, first: int, last: int) -> bool:
-        if last + 1 == len(self.parts):
-            return self.closes and not (first == last and _UNIT.match(self.reading.text, self.parts[last][1]))
-        mark = self.marks[last]
-        if last == first:
-            return mark not in "-_."
-        return mark not in "-_" and (mark == " " or mark != self.marks[last - 1])
 
 
-def runs_in(reading: Reading) -> Iterator[Run]:
-    """The runs of a text that have digits enough for a number."""
+def numbers_in(reading: Reading) -> Iterator[Number]:
+    """Every stretch of digits that stands by itself; in a long row of numbers only those of a usual shape."""
     text = reading.text
     for match in _RUN.finditer(text):
         start, end = match.span()
         if end - start < _FEWEST_DIGITS:
             continue
-        pieces = _DIGITS.split(match.group())  # a plus sign or nothing, then digits and separators in turn
-        place = start + len(pieces[0])
-        parts: list[Part] = []
-        marks: list[str] = []
-        for digits, separator in zip(pieces[1::2], pieces[2::2], strict=True):
-            parts.append((place, place + len(digits), digits))
-            marks.append(separator if separator in _PLAIN_MARKS else separator.strip()[:1].replace("ㅡ", "-") or " ")
-            place += len(digits) + len(separator)
-        if len(parts) >= _FEWEST_SINGLES:
-            parts, marks = _join_lone_digits(parts, marks)
-        yield Run(reading, parts, marks, pieces[0] == "+", _opens(text, start), _ADJOINING.match(text, end) is None)
+        plus, parts, marks = _split(start, match.group())
+        opens, closes = _opens(text, start), _ADJOINING.match(text, end) is None
+        for first, last in _stretches(parts, marks, opens=opens, closes=closes):
+            if first < last or last + 1 < len(parts) or not _UNIT.match(text, end):
+                yield _number(reading, parts[first : last + 1], marks[first:last], plus=plus and first == 0)
+
+
+def _stretches(parts: list[Part], marks: list[str], *, opens: bool, closes: bool) -> Iterator[tuple[int, int]]:
+    """The first and last parts of every stretch that can be a number."""
+    count = len(parts)
+    for first in range(count):
+        if marks[first - 1] in "-_." if first else not opens:
+            continue
+        total = 0
+        for last in range(first, min(first + _MOST_PARTS, count)):
+            total += len(parts[last][2])
+            if total > _MOST_DIGITS:
+                break
+            if total < _FEWEST_DIGITS or not (closes if last + 1 == count else _closes(marks, first, last)):
+                continue
+            if count <= _MANY_PARTS or tuple(len(part[2]) for part in parts[first : last + 1]) in _USUAL_SHAPES:
+                yield first, last
+
+
+def _number(reading: Reading, parts: list[Part], marks: list[str], *, plus: bool) -> Number:
+    """With its plus sign, and the bracket that it closes inside itself."""
+    start, end, joints = parts[0][0] - plus, parts[-1][1], "".join(marks)
+    if ")" in joints and start and reading.text[start - 1] == "(":
+        start -= 1
+    label = reading.label_of(start, end)
+    name = label.name if label is not None else ""
+    called = name if label is not None and label.direct else ""
+    digits = [part[2] for part in parts]
+    return Number("".join(digits), start, end, tuple(map(len, digits)), joints, plus, name, called, reading)
+
+
+def _closes(marks: list[str], first: int, last: int) -> bool:
+    mark = marks[last]
+    if last == first:
+        return mark not in "-_."
+    return mark not in "-_" and (mark == " " or mark != marks[last - 1])
+
+
+def _split(start: int, run: str) -> tuple[bool, list[Part], list[str]]:
+    """Whether a plus sign stands before, the parts with their places, and the marks after them."""
+    head, *pieces = _DIGITS.split(run)  # a plus sign or nothing, then digits and separators in turn
+    place = start + len(head)
+    parts: list[Part] = []
+    marks: list[str] = []
+    for digits, separator in zip(pieces[::2], pieces[1::2], strict=True):
+        parts.append((place, place + len(digits), digits))
+        marks.append(separator if separator in _PLAIN_MARKS else separator.strip()[:1].replace("ㅡ", "-") or " ")
+        place += len(digits) + len(separator)
+    if len(parts) >= _FEWEST_SINGLES:
+        parts, marks = _join_lone_digits(parts, marks)
+    return head == "+", parts, marks
 
 
 def _opens(text: str, start: int) -> bool:
