@@ -34,14 +34,13 @@ def _find_codes(reading: Reading) -> Iterator[Finding]:
     """Passports and customs codes by shape, unless called something else; licences and foreign passports by label."""
     for match in _CODE.finditer(reading.text):
         start, end = match.span()
-        label = reading.label_of(start, end)
-        name = label.name if label is not None else ""
+        name, called = reading.label_of(start, end)[:2]
         shape = match.lastgroup
         if name == OTHER:
             continue
         if shape == "customs":
             yield Finding(PIIKind.CUSTOMS_CODE, start, end, 0.97 if name == "CUSTOMS_CODE" else 0.9, "shape")
-        elif name == "DRIVER_LICENSE" and label is not None and label.direct and shape != "new_passport":
+        elif called == "DRIVER_LICENSE" and shape != "new_passport":
             yield Finding(PIIKind.DRIVER_LICENSE, start, end, 0.85, "label")
         elif name == "PASSPORT":
             yield Finding(PIIKind.PASSPORT, start, end, 0.95, "label")
@@ -57,10 +56,10 @@ def _find_plates(reading: Reading) -> Iterator[Finding]:
         digits, before, letter, after, _ = match.groups()
         if letter not in _PLATE_LETTERS or (len(digits) == 3 and digits[0] == "0"):
             continue
-        label = reading.label_of(match.start(), match.end())
-        labelled = label is not None and label.name == "VEHICLE_PLATE"
-        if label is not None and label.direct and label.name == OTHER:
+        name, called = reading.label_of(*match.span())[:2]
+        if called == OTHER:
             continue
+        labelled = name == "VEHICLE_PLATE"
         if labelled or letter not in _ALSO_WORDS or not (before or after):
             yield Finding(PIIKind.VEHICLE_PLATE, match.start(), match.end(), 0.95 if labelled else 0.85, "shape")
 

@@ -52,11 +52,7 @@ def _find_secrets(reading: Reading) -> Iterator[Finding]:
 
 def _value(written: str) -> str:
     """What stands before the closing quote, comma or bracket."""
-    for index, char in enumerate(written):
-        if char in "\"',;":
-            written = written[:index]
-            break
-    return written.rstrip(_CLOSING + ".")
+    return re.split("[\"',;]", written, maxsplit=1)[0].rstrip(_CLOSING + ".")
 
 
 def _looks_secret(value: str) -> bool:

@@ -34,15 +34,13 @@ _BORN = re.compile(r"(?:출|에\s?|\(|이?\s?[제내]?\s?)?(?:생일|생(?![가-
 def _find_dates_of_birth(reading: Reading) -> Iterator[Finding]:
     """A real day that is not ahead, called a birthday by the label before it or by what follows."""
     text, this_year = reading.text, reading.today.year
-    for label in reading.labels.all():
-        if label.name != "DATE_OF_BIRTH":
-            continue
+    for label in reading.labels.named("DATE_OF_BIRTH"):
         for match in _DATE.finditer(text, label.end, label.end + _REACH + _LONGEST):
             nearest = reading.labels.before(match.start())
-            if nearest is None or nearest.start != label.start or not _is_day(match, this_year):
+            if nearest.start != label.start or not _is_day(match, this_year):
                 continue
-            if nearest.direct or any(match.group(year) for year in _YEARS):
-                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9 if nearest.direct else 0.7, "label")
+            if nearest.called or any(match.group(year) for year in _YEARS):
+                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9 if nearest.called else 0.7, "label")
     for born in _BORN.finditer(text):
         for match in _DATE.finditer(text, max(0, born.start() - _LONGEST), born.end()):
             if (

@@ -57,9 +57,13 @@ def _is_mailbox(reading: Reading, start: int, local: str, match: re.Match[str]) 
     """
     text, domain, following = reading.text, match.group(1), reading.text[match.end() : match.end() + 1]
     if "." not in domain:
-        label = reading.labels.before(start)
-        labelled = label is not None and label.direct and label.name == "EMAIL"
-        return (labelled or domain == "localhost") and following not in {"@", ":", "/", "~", "_"}
+        return (domain == "localhost" or reading.called(start) == "EMAIL") and following not in {
+            "@",
+            ":",
+            "/",
+            "~",
+            "_",
+        }
     ending = domain.rpartition(".")[2].lower()
     if ending in _FILE_ENDINGS or not ending.isalpha() or (local == "git" and following in {":", "/"}):
         return False

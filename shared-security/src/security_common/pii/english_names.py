@@ -21,11 +21,16 @@ _SYLLABLES = "|".join(sorted({word.strip("-") for word in _DATA["syllables_korea
 _KOREAN_GIVEN = re.compile(rf"(?:{_SYLLABLES})[- ]?(?:{_SYLLABLES})", re.IGNORECASE)
 
 _UPPER, _LOWER = r"[A-ZÀ-ÖØ-Þ\u0141\u015a\u017b\u017d\u010c\u0160]", r"[a-zß-öø-ÿ\u0101-\u017f]"
-_CAPITAL = rf"(?:{_UPPER}{_LOWER}{{1,14}}(?:{_UPPER}{_LOWER}{{1,10}})?|[A-Z]'{_UPPER}{_LOWER}{{2,12}}|[A-Z]{{2,15}})"
-_WORD = rf"{_CAPITAL}(?:[-']{_CAPITAL}|-[a-z]{{2,6}})?"
+# The class stands first and the look-behind after it: so the engine skips to capitals at once.
+_REST = (
+    rf"(?:{_LOWER}{{1,14}}(?:{_UPPER}{_LOWER}{{1,10}})?|(?<=[A-Z])'{_UPPER}{_LOWER}{{2,12}}|(?<=[A-Z])[A-Z]{{1,14}})"
+)
+_TAIL = rf"{_REST}(?:[-']{_UPPER}{_REST}|-[a-z]{{2,6}})?"
+_WORD = _UPPER + _TAIL
 _PARTICLES = r"(?:(?:van|von|de|da|di|del|della|der|den|dos|la|le|bin|ibn|al|el|ter)[ ]){0,2}"
 _SEQUENCE = re.compile(
-    rf"(?<![A-Za-z0-9_@./'\-]){_WORD}(?:(?:[ ][A-Z]\.?)?,?[ ]{_PARTICLES}{_WORD}){{0,4}}(?![A-Za-z0-9_@]|\.[a-z])"
+    rf"{_UPPER}(?<![A-Za-z0-9_@./'\-].){_TAIL}(?:(?:[ ][A-Z]\.?)?,?[ ]{_PARTICLES}{_WORD}){{0,4}}"
+    r"(?![A-Za-z0-9_@]|\.[a-z])"
 )
 _PART = re.compile(_WORD)
 _TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "professor", "sir", "madam"})
@@ -35,10 +40,10 @@ _TITLE_BEFORE = ("Mr. ", "Mrs. ", "Ms. ", "Mx. ", "Dr. ", "Prof. ")
 _STRONG_CUES, _CUES = tuple(_DATA["strong_cues"]), frozenset(_DATA["cues"].split())
 _DOES = re.compile(rf"(?:'s)?[ ](?:{'|'.join(_DATA['does'].split())})(?![A-Za-z])")
 _LABELLED = re.compile(
+    r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}+[\"']?"
     r"([A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?(?:,?[ ][A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?){0,3})"
     r"(?=[\"'\n\r,;|/)(<\]}\t]|[ ]{2}|\.(?:\s|$)|$|[ ][\-(|/]|[ ][a-z]{2,})"
 )
-_LABEL_GAP = re.compile(r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}[\"']?")
 
 
 def _find_english_names(reading: Reading) -> Iterator[Finding]:
@@ -47,11 +52,13 @@ def _find_english_names(reading: Reading) -> Iterator[Finding]:
     yield from _labelled(reading)
     for match in _SEQUENCE.finditer(text):
         start = match.start()
-        words = [(start + word.start(), word.group()) for word in _PART.finditer(match.group())]
         before = text[max(0, start - 16) : start]
         said = before.rstrip().lower()
         strong = said.endswith(_STRONG_CUES)
-        cue, titled = strong or said.rpartition(" ")[2] in _CUES, before.endswith(_TITLE_BEFORE)
+        cue, titled = said.rpartition(" ")[2] in _CUES, before.endswith(_TITLE_BEFORE)
+        if not (strong or cue or titled or " " in match.group()):
+            continue
+        words = [(start + word.start(), word.group()) for word in _PART.finditer(match.group())]
         while words and words[0][1].lower() in _GREETINGS:
             words, cue = words[1:], True
         if words and words[0][1].lower() in _TITLES:
@@ -61,12 +68,9 @@ def _find_english_names(reading: Reading) -> Iterator[Finding]:
         if titled:
             yield _candidate(_until_comma(text, words[:3]), 0.9, "title")
             continue
-        label = reading.labels.before(words[0][0])
-        labelled = label is not None and label.direct and label.name == "PERSON"
-        strong = strong or labelled
-        yield from _judge_words(
-            text, words, cue=cue or labelled or _DOES.match(text, match.end()) is not None, strong=strong
-        )
+        strong = strong or reading.called(words[0][0]) == "PERSON"
+        cue = cue or strong or _DOES.match(text, match.end()) is not None
+        yield from _judge_words(text, words, cue=cue, strong=strong)
 
 
 def _judge_words(text: str, words: list[tuple[int, str]], *, cue: bool, strong: bool) -> Iterator[Finding]:
@@ -119,15 +123,10 @@ def _length_of_name(words: list[str]) -> int:
 
 
 def _labelled(reading: Reading) -> Iterator[Finding]:
-    for label in reading.labels.all():
-        if label.name != "PERSON":
-            continue
-        gap = _LABEL_GAP.match(reading.text, label.end)
-        if gap is None:
-            continue
-        match = _LABELLED.match(reading.text, gap.end())
+    for label in reading.labels.named("PERSON"):
+        match = _LABELLED.match(reading.text, label.end)
         if match is not None and _may_be_name(match.group(1)):
-            yield Finding(PIIKind.PERSON, match.start(1), match.end(1), 0.87, "label")
+            yield Finding(PIIKind.PERSON, *match.span(1), 0.87, "label")
 
 
 def _may_be_name(written: str) -> bool:

@@ -62,13 +62,7 @@ def _is_version(reading: Reading, match: re.Match[str]) -> bool:
     text, start, end = reading.text, match.start(), match.end()
     if _VERSION.search(text, max(0, start - 14), start) or _VERSION_AFTER.match(text, end):
         return True
-    label = reading.labels.before(match.start())
-    return (
-        label is not None
-        and label.direct
-        and label.name == OTHER
-        and all(len(part) < 3 for part in match.group().split("."))
-    )
+    return reading.called(start) == OTHER and all(len(part) < 3 for part in match.group().split("."))
 
 
 IP_ADDRESSES = Rule(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]", _find_ip_addresses)

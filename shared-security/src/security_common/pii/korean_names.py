@@ -34,8 +34,10 @@ _GIVEN, _NOT_NAMES = _words(_DATA["given_names"]), _words(_DATA["not_names"])
 
 # Words whose syllables could be a name: the classes drop most others at the speed of the expression.
 _WORD = re.compile(
-    rf"(?<![가-힣])(?:(?:{_any_of(_DOUBLE_SURNAMES)})|[{_DATA['surnames']}](?=[{_DATA['first_syllables']}]"
-    rf"[{_DATA['last_syllables']}]|[{_DATA['single_given']}](?![가-힣])|[{_DATA['single_given']}][님씨]))[가-힣]{{1,11}}"
+    rf"[{_DATA['surnames']}{''.join(name[0] for name in _DOUBLE_SURNAMES)}](?<![가-힣].)"
+    rf"(?:(?<=[{_DATA['surnames']}])(?=[{_DATA['first_syllables']}][{_DATA['last_syllables']}]"
+    rf"|[{_DATA['single_given']}](?:(?![가-힣])|[님씨]))"
+    rf"|(?=[{''.join(name[1] for name in _DOUBLE_SURNAMES)}]))[가-힣]{{1,11}}"
 )
 _HANGUL_WORD = re.compile("[가-힣]{2,12}")
 _SPACED = re.compile(rf"[{_DATA['surnames']}][ ][가-힣][ ][가-힣](?![가-힣])")
@@ -115,9 +117,7 @@ def _find_korean_names(reading: Reading) -> Iterator[Finding]:
     for match in _WORD.finditer(text):
         yield from _judge_word(reading, match.start(), match.group())
     if not text.isascii():
-        for label in reading.labels.all():
-            if label.name != "PERSON":
-                continue
+        for label in reading.labels.named("PERSON"):
             gap = _LABEL_GAP.match(text, label.end)
             start = gap.end() if gap is not None else label.end
             if word := _HANGUL_WORD.match(text, start):
@@ -149,7 +149,7 @@ def _judge_word(reading: Reading, start: int, word: str) -> Iterator[Finding]:
 def _label_vouches(name: _Name) -> bool:
     """A label directly before; with nothing but a space between, a common name, or one that ends the field."""
     label = name.reading.labels.before(name.start)
-    if label is None or not label.direct or label.name != "PERSON":
+    if label.called != "PERSON":
         return False
     if name.common or _SEPARATED.match(name.reading.text, label.end):
         return True

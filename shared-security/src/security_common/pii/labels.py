@@ -6,7 +6,7 @@ The nearest label decides. A label that belongs to no person ("주문번호", "t
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,19 +27,20 @@ _JOINT_AFTER = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/:,\-]{
 
 
 class Label(NamedTuple):
-    """What a value is called. `direct` is true when nothing but punctuation or a particle stands between."""
+    """What a value is called; `called` is empty unless nothing but punctuation or a particle stands between."""
 
     name: str
-    direct: bool
+    called: str = ""
     start: int = -1
     end: int = -1
 
 
+_NONE = Label("")
 _GROUP = 40
 Trie = dict[str, Any]  # a dict of itself, which a type alias of 3.11 cannot say
 
 
-def _read_words() -> Mapping[str, str]:
+def _read_words() -> dict[str, str]:
     with Path(__file__).with_name("data").joinpath("labels.toml").open("rb") as file:
         return {word: name for name, words in tomllib.load(file).items() for word in words}
 
@@ -80,7 +81,7 @@ def _expression(node: Trie) -> str:
 _UNSPACED = str.maketrans("", "", " _-")
 _WORDS = _read_words()
 _WORD = re.compile(_pattern_of(_WORDS))
-_NAME_OF = {word.translate(_UNSPACED): name for word, name in _WORDS.items()}
+_NAME_OF = _WORDS | {word.translate(_UNSPACED): name for word, name in _WORDS.items()}
 
 
 def is_label(word: str) -> bool:
@@ -93,11 +94,12 @@ def _labels_in(text: str, lowered: str) -> Iterator[Label]:
     position, length = 0, len(text)
     while match := _WORD.search(lowered, position):
         start, position = match.span()
-        word = match.group().translate(_UNSPACED)
+        word = match.group()
         if word.isascii() and not _stands_alone(text, start, position, length):
             position = start + 1
             continue
-        yield Label(_NAME_OF[word], direct=False, start=start, end=position)
+        name = _NAME_OF.get(word) or _NAME_OF[word.translate(_UNSPACED)]
+        yield Label(name, start=start, end=position)
 
 
 def _stands_alone(text: str, start: int, end: int, length: int) -> bool:
@@ -131,25 +133,27 @@ class Labels:
             self._ends = [label.end for label in self._found]
         return self._found
 
-    def before(self, start: int) -> Label | None:
-        """The nearest label that ends before `start`."""
+    def named(self, name: str) -> list[Label]:
+        """Those of one name."""
+        return [label for label in self.all() if label.name == name]
+
+    def before(self, start: int) -> Label:
+        """The nearest label that ends before `start`, or one without a name."""
         found = self.all()
         index = bisect_right(self._ends, start)
-        if index:
-            label = found[index - 1]
-            gap = self._text[label.end : start]
-            if len(gap) <= _REACH_BEFORE and not (label.name == OTHER and _ITS_OWN.match(gap)):
-                return Label(
-                    label.name, gap in _PLAIN_JOINTS or _JOINT.fullmatch(gap) is not None, label.start, label.end
-                )
-        return None
+        if not index:
+            return _NONE
+        name, _, first, last = found[index - 1]
+        gap = self._text[last:start]
+        if len(gap) > _REACH_BEFORE or (name == OTHER and _ITS_OWN.match(gap)):
+            return _NONE
+        return Label(name, name if gap in _PLAIN_JOINTS or _JOINT.fullmatch(gap) else "", first, last)
 
-    def after(self, end: int) -> Label | None:
+    def after(self, end: int) -> Label:
         """The label that follows at once, as in `110-123-456789 (신한은행)`."""
         found = self.all()
         index = bisect_right(self._ends, end)
-        if index < len(found) and end <= found[index].start <= end + _REACH_AFTER:
-            label = found[index]
-            gap = self._text[end : label.start]
-            return Label(label.name, _JOINT_AFTER.fullmatch(gap) is not None, label.start, label.end)
-        return None
+        if index == len(found) or not end <= found[index].start <= end + _REACH_AFTER:
+            return _NONE
+        name, _, first, last = found[index]
+        return Label(name, name if _JOINT_AFTER.fullmatch(self._text[end:first]) else "", first, last)

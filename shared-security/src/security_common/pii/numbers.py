@@ -135,7 +135,7 @@ def _find_halves(reading: Reading) -> Iterator[Finding]:
     """A resident number told in two halves: 앞자리 900101, 뒷자리 1234567."""
     for match in _HALVES.finditer(reading.text):
         label = reading.labels.before(match.start())
-        if label is not None and label.name == "KR_RRN" and checks.birth_date_of_resident_number(match[1] + match[2]):
+        if label.name == "KR_RRN" and checks.birth_date_of_resident_number(match[1] + match[2]):
             yield Finding(PIIKind.KR_RRN, match.start(), match.end(), 0.97, "label")
 
 

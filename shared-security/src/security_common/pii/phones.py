@@ -26,17 +26,12 @@ _NATIONAL_LENGTHS = {
 
 def judge_phone(number: Number) -> Verdict:
     """Asks only the rules that the first digit allows; the first that recognises the number decides."""
-    if number.plus:
-        return _judge_abroad(number)
+    if number.plus:  # +82 10-1234-5678, +1 (415) 555-2671
+        return (PIIKind.PHONE, 0.93, "country-code") if _has_national_length(number.digits) else None
     for rule in _BY_FIRST_DIGIT[number.digits[0]]:
         if verdict := rule(number):
             return verdict
     return None
-
-
-def _judge_abroad(number: Number) -> Verdict:
-    """+82 10-1234-5678, +1 (415) 555-2671."""
-    return (PIIKind.PHONE, 0.93, "country-code") if _has_national_length(number.digits) else None
 
 
 def _judge_dialled_abroad(number: Number) -> Verdict:

@@ -45,8 +45,8 @@ _KOREAN = re.compile(
     rf"(?<![가-힣0-9])(?:{_AREA}(?:{_LOT}|{_ROAD}|(?<=[동리])\s?{_HOUSE}(?![0-9가])|{_COMPLEX})"
     rf"|(?:{_ROAD}|{_LOT})(?={_DETAIL})){_DETAIL}{{0,5}}"
 )
-_LABELLED_KOREAN = re.compile(rf"(?:{_ROAD}|{_LOT}|{_AREA}[가-힣0-9 \-,]{{2,30}}[0-9]){_DETAIL}{{0,5}}")
-_LABEL_GAP = re.compile(r"(?:은|는|가|이)?[\s:=\-\"'\[(|>]{0,5}")
+_GAP = r"(?:은|는|가|이)?[\s:=\-\"'\[(|>]{0,5}+"
+_LABELLED_KOREAN = re.compile(rf"{_GAP}((?:{_ROAD}|{_LOT}|{_AREA}[가-힣0-9 \-,]{{2,30}}[0-9]){_DETAIL}{{0,5}})")
 
 _STREET_TYPE = f"(?:{_any_of(_REGIONS['street_types'].split())})"
 _KOREAN_ROAD = r"[A-Z][A-Za-z]+(?:-?(?:daero|ro|gil))(?:[ ]?[0-9]{1,3}(?:beon)?-?gil)?"
@@ -80,7 +80,8 @@ _ENGLISH = re.compile(
 )
 _NAME = r"[A-ZÀ-Þ0-9#][A-Za-z0-9À-ž.'#/\-]{0,24}"
 _LABELLED_ABROAD = re.compile(
-    rf"(?=[^,\n]{{1,60}},){_NAME}(?:,?[ ](?:{_NAME}|{_any_of(_REGIONS['street_particles'])})(?![A-Za-z])){{2,14}}"
+    rf"{_GAP}(?=[^,\n]{{1,60}},)({_NAME}"
+    rf"(?:,?[ ](?:{_NAME}|{_any_of(_REGIONS['street_particles'])})(?![A-Za-z])){{2,14}})"
 )
 _HAS_NUMBER = re.compile(r"(?<![0-9.\-])[0-9]{1,6}[A-Za-z]?(?:-[0-9]+)*(?![0-9:])")
 
@@ -89,15 +90,10 @@ def _find_korean_addresses(reading: Reading) -> Iterator[Finding]:
     """A road or a lot with a house number, below a region or with a room; under a label the region may miss."""
     text = reading.text
     for match in _KOREAN.finditer(text):
-        end = _trimmed(text, match.start(), match.end())
-        yield Finding(PIIKind.ADDRESS, match.start(), end, 0.94, "region")
-    for label in reading.labels.all():
-        if label.name == "ADDRESS":
-            gap = _LABEL_GAP.match(text, label.end)
-            start = gap.end() if gap is not None else label.end
-            match = _LABELLED_KOREAN.match(text, start)
-            if match is not None:
-                yield Finding(PIIKind.ADDRESS, start, _trimmed(text, start, match.end()), 0.9, "label")
+        yield Finding(PIIKind.ADDRESS, match.start(), _trimmed(text, *match.span()), 0.94, "region")
+    for label in reading.labels.named("ADDRESS"):
+        if match := _LABELLED_KOREAN.match(text, label.end):
+            yield Finding(PIIKind.ADDRESS, match.start(1), _trimmed(text, *match.span(1)), 0.9, "label")
 
 
 def _find_english_addresses(reading: Reading) -> Iterator[Finding]:
@@ -106,15 +102,12 @@ def _find_english_addresses(reading: Reading) -> Iterator[Finding]:
     Under a label every capitalised word and number in a row, in whatever order its country writes them.
     """
     text = reading.text
-    for label in reading.labels.all():
-        if label.name == "ADDRESS":
-            gap = _LABEL_GAP.match(text, label.end)
-            match = _LABELLED_ABROAD.match(text, gap.end() if gap is not None else label.end)
-            if match is not None and _HAS_NUMBER.search(match.group()):
-                yield Finding(PIIKind.ADDRESS, match.start(), _trimmed(text, *match.span()), 0.95, "label")
-    for match in _ENGLISH.finditer(reading.text):
-        end = _trimmed(reading.text, match.start(), match.end())
-        yield Finding(PIIKind.ADDRESS, match.start(), end, 0.94, "street")
+    for label in reading.labels.named("ADDRESS"):
+        match = _LABELLED_ABROAD.match(text, label.end)
+        if match is not None and _HAS_NUMBER.search(match.group(1)):
+            yield Finding(PIIKind.ADDRESS, match.start(1), _trimmed(text, *match.span(1)), 0.95, "label")
+    for match in _ENGLISH.finditer(text):
+        yield Finding(PIIKind.ADDRESS, match.start(), _trimmed(text, *match.span()), 0.94, "street")
 
 
 def _trimmed(text: str, start: int, end: int) -> int:

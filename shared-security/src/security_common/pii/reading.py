@@ -28,13 +28,17 @@ class Reading:
             lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
         return cls(text, lowered, Labels(text, lowered), today)
 
-    def label_of(self, start: int, end: int) -> Label | None:
+    def called(self, start: int) -> str:
+        """The name of the label directly before a value, or nothing."""
+        return self.labels.before(start).called
+
+    def label_of(self, start: int, end: int) -> Label:
         """The label that governs a value: a direct one before it, else one right after, else a loose one before."""
         before = self.labels.before(start)
-        if before is not None and before.direct:
+        if before.called:
             return before
         after = self.labels.after(end)
-        return after if after is not None and after.direct else before
+        return after if after.called else before
 
 
 class Rule(NamedTuple):

@@ -84,10 +84,8 @@ def _number(reading: Reading, parts: list[Part], marks: list[str], *, plus: bool
     if ")" in joints and start and reading.text[start - 1] == "(":
         start -= 1
     label = reading.label_of(start, end)
-    name = label.name if label is not None else ""
-    called = name if label is not None and label.direct else ""
     digits = [part[2] for part in parts]
-    return Number("".join(digits), start, end, tuple(map(len, digits)), joints, plus, name, called, reading)
+    return Number("".join(digits), start, end, tuple(map(len, digits)), joints, plus, label.name, label.called, reading)
 
 
 def _closes(marks: list[str], first: int, last: int) -> bool:
