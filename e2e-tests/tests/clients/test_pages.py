@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx2
 import pytest
@@ -158,3 +158,39 @@ def test_the_keyboard_is_enough(chromium: Browser, world: World, client_id: str,
     assert answer.status_code == 200, answer.text
     assert answer.json()["scope"] == "openid profile offline_access mcp.access mcp.decrypt"
     context.close()
+
+
+def test_a_form_that_another_site_posts_has_the_session(
+    chromium: Browser, world: World, client_id: str, callback: str
+) -> None:
+    """127.0.0.1 is another site than localhost: with the form itself Chromium sends no cookie."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(authorize_url(world, client_id, redirect_uri=callback))
+    page.fill("#username", "demo")
+    page.fill("#password", "demo")
+    press(page, "button[value=sign_in]")
+    press(page, "button[value=allow]")
+    silent = authorize_url(world, client_id, redirect_uri=callback, prompt="none", state="posted")
+    submit_form(page, f"{world.auth_url}/oauth2/authorize", dict(parse_qsl(urlsplit(silent).query)))
+    answer = parse_qs(urlsplit(page.url).query)
+    assert (answer["state"], "code" in answer) == (["posted"], True)
+    submit_form(page, f"{world.auth_url}/oauth2/logout", {"client_id": client_id})
+    assert page.locator("form button").count() == 1, "nobody is signed out unasked"
+    context.close()
+
+
+def submit_form(page: Page, action: str, fields: dict[str, str]) -> None:
+    with page.expect_navigation():
+        page.evaluate(
+            """([action, fields]) => {
+                const form = document.createElement('form');
+                Object.assign(form, { method: 'post', action });
+                for (const [name, value] of Object.entries(fields)) {
+                    form.append(Object.assign(document.createElement('input'), { name, value }));
+                }
+                document.body.append(form);
+                form.submit();
+            }""",
+            [action, fields],
+        )
