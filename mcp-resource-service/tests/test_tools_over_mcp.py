@@ -152,6 +152,9 @@ def test_the_report_counts_what_the_trail_holds(world):
     assert report["figures"]["by_tool"]["get_user_info"] >= 1
     assert report["figures"]["by_pii_kind"]["EMAIL"] >= 1
     assert "get_user_info" in report["markdown"]
+    assert report["figures"]["chain"]["sound"] is True
+    assert {key["state"] for key in report["figures"]["keys"]} == {"primary", "published"}
+    assert all(len(key["key_id"]) > 4 and "*" not in key["key_id"] for key in report["figures"]["keys"])
     assert world.call("generate_security_report", {"until": "2020-01-01T00:00:00Z"})["figures"]["events"] == 0
 
 

@@ -36,7 +36,7 @@ from security_common.journal import Journal, link_audit_log, open_journal
 from security_common.journal.upkeep import end_tasks
 from security_common.pii import PIIDetector, open_pii_detector
 from security_common.protection import KeyedPseudonyms, letters
-from security_common.review import watching_trail
+from security_common.review import KeyInUse, watching_trail
 from security_common.service import connect
 from security_common.tokens import TokenVerifier, TrustedIssuer
 
@@ -140,7 +140,16 @@ def _tool_parts(core: Core) -> ToolParts:
         health=core.health,
         clock=time.time,
         uptime_seconds=lambda: time.monotonic() - started_at,
+        keys_in_use=lambda: _keys_in_use(core),
     )
+
+
+def _keys_in_use(core: Core) -> list[KeyInUse]:
+    verifying = core.verifier.key_ids().items()
+    return [
+        *(KeyInUse("stored data", key_id, state) for key_id, state in core.encryption.key_states().items()),
+        *(KeyInUse(f"tokens of {issuer}", key_id, "published") for issuer, key_ids in verifying for key_id in key_ids),
+    ]
 
 
 def _new_id() -> str:

@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 import pytest
 
 from security_common.journal import AuditEvent, Outcome
-from security_common.review import EventFilter, PagingTokenInvalid, each_event, read_events, security_report
+from security_common.review import (
+    EventFilter,
+    KeyInUse,
+    PagingTokenInvalid,
+    each_event,
+    read_events,
+    read_state,
+    security_report,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +89,26 @@ async def test_the_report_counts_what_happened(trail):
     assert "| email | 2 |" in report.as_markdown()
     assert "| 1 | 11 | 11 |" in report.as_markdown()
     assert report.as_data()["by_tool"] == {"get_user_info": 10}
+
+
+async def test_the_report_says_whether_the_chain_holds_and_which_keys_are_in_use(trail):
+    report = await security_report(each_event(trail))
+    report.trail, report.keys = await read_state(trail), [KeyInUse("stored data", "k_1", "primary")]
+    assert "links without a gap" in report.as_markdown()
+    assert "| stored data | k_1 | primary |" in report.as_markdown()
+    assert report.as_data()["chain"]["sound"] is True
+    assert report.as_data()["chain"]["journals"][0]["shipped_through_seq"] == 11
+
+
+@pytest.mark.parametrize("change", ["missing", "broken"])
+async def test_a_changed_stream_is_not_called_sound(trail, change):
+    entry_id, members = (await trail.xrange("audit:events"))[5]
+    line = members[b"event"]
+    await trail.xdel("audit:events", entry_id)
+    if change == "broken":
+        await trail.xadd("audit:events", {"event": line.replace(b"u_0", b"u_9").replace(b"u_1", b"u_9")})
+    state = await read_state(trail)
+    assert [getattr(journal, change) for journal in state.journals] == [1]
+    report = await security_report(each_event(trail))
+    report.trail = state
+    assert "has gaps or changed lines" in report.as_markdown()

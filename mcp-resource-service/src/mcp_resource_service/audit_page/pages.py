@@ -19,12 +19,11 @@ from mcp_resource_service.audit_page.query import PERIODS, parse_view
 from mcp_resource_service.audit_page.rendering import SECURITY_HEADERS, Rendering
 from mcp_resource_service.audit_page.sessions import Session, Sessions
 from mcp_resource_service.audit_page.signin import Auditor, SignIn, SignInFailed
-from mcp_resource_service.audit_page.state import read_state
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
 from security_common.errors import SecurityError
 from security_common.journal import AuditEvent, Journal, Outcome, RecordedEvent
 from security_common.pii import PIIDetector
-from security_common.review import EventFilter, each_event, read_events
+from security_common.review import EventFilter, each_event, read_events, read_state
 
 __all__ = ["AuditPage"]
 
@@ -121,7 +120,8 @@ class AuditPage:
             ],
             truncated=charted.next_token is not None,
             page=listed,
-            state=await read_state(self._redis, writable=self._journal.writable),
+            state=await read_state(self._redis),
+            writable=self._journal.writable,
         )
 
     async def _show_event(self, request: Request) -> Response:

@@ -11,10 +11,9 @@ from starlette.responses import HTMLResponse
 
 from mcp_resource_service.audit_page.charts import Chart
 from mcp_resource_service.audit_page.query import PERIODS, View
-from mcp_resource_service.audit_page.state import TrailState
 from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
-from security_common.review import Page
+from security_common.review import Page, TrailState
 
 __all__ = ["SECURITY_HEADERS", "Rendering"]
 
@@ -45,7 +44,7 @@ class Rendering:
         )
 
     def overview(
-        self, view: View, *, charts: Sequence[Chart], truncated: bool, page: Page, state: TrailState
+        self, view: View, *, charts: Sequence[Chart], truncated: bool, page: Page, state: TrailState, writable: bool
     ) -> HTMLResponse:
         """Charts, filters, the table and the state of the trail."""
         return self._render(
@@ -55,6 +54,7 @@ class Rendering:
             truncated=truncated,
             page=page,
             state=state,
+            sound=writable and state.sound,
             periods=tuple(PERIODS),
             outcomes=tuple(map(str, Outcome)),
         )

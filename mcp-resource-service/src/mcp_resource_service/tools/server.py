@@ -1,6 +1,6 @@
 """The MCP server: every tool registered, and what FastMCP does not do by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import fastmcp
@@ -18,6 +18,7 @@ from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
 from security_common.guard import ToolScopes
 from security_common.pii import PIIDetector
+from security_common.review import KeyInUse
 
 __all__ = ["LONG_TOOLS", "ToolParts", "build_mcp"]
 
@@ -47,6 +48,7 @@ class ToolParts:
     health: Health
     clock: Callable[[], float]
     uptime_seconds: Callable[[], float]
+    keys_in_use: Callable[[], Sequence[KeyInUse]]
 
 
 def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
@@ -74,7 +76,7 @@ def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
     people.register(mcp, parts.directory)
     sensitive.register(mcp, parts.records, parts.encryption)
     trials.register(mcp, parts.detector, parts.encryption)
-    trail.register(mcp, parts.redis)
+    trail.register(mcp, parts.redis, keys_in_use=parts.keys_in_use)
     drill.register(mcp, parts.settings.security, parts.clock)
     reading.register(mcp, parts.redis, parts.records, parts.directory)
     if parts.settings.demo:

@@ -1,6 +1,6 @@
 """The audit trail: one's own for everybody, everybody's for auditors, and the report computed from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -14,7 +14,7 @@ from mcp_resource_service.store_errors import asking
 from mcp_resource_service.tools.caller import calling
 from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
-from security_common.review import EventFilter, SecurityReport, each_event, read_events
+from security_common.review import EventFilter, KeyInUse, SecurityReport, each_event, read_events, read_state
 from security_common.tool_policy import Identifier, secure_tool
 
 __all__ = ["ScopeMissing", "read_own_trail", "register", "scopes_of_trail_call"]
@@ -80,7 +80,7 @@ def scopes_of_trail_call(arguments: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({AUDIT_SCOPE}) if arguments.get("whose") == "everyone" else frozenset()
 
 
-def register(mcp: FastMCP, redis: Redis) -> None:
+def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[KeyInUse]]) -> None:
     """Adds `get_security_audit_log` and `generate_security_report`."""
 
     @mcp.tool(
@@ -134,10 +134,11 @@ def register(mcp: FastMCP, redis: Redis) -> None:
         since: Since = None,
         until: Until = None,
     ) -> Report:
-        """Compute a report from the audit trail: outcomes, refusals, tools, clients, kinds of personal data.
+        """Compute a report from the audit trail: people, clients, tools, refusals, alerts, kinds of personal data.
 
-        Returns Markdown for people and the same figures as data. Reports progress on long trails; closing the stream
-        cancels it. 감사 로그로 보안 보고서를 만듭니다. 사람이 읽는 Markdown과 수치 데이터를 함께 반환합니다.
+        It says too whether the chain of the trail holds, and which keys are in use. Returns Markdown for people and
+        the same figures as data. Reports progress on long trails; closing the stream cancels it. 감사 로그로 보안
+        보고서를 만듭니다. 사람이 읽는 Markdown과 수치 데이터를 함께 반환합니다.
         """
         report = SecurityReport()
         with asking(TRAIL):
@@ -146,6 +147,7 @@ def register(mcp: FastMCP, redis: Redis) -> None:
                 report.add(event)
                 if report.events % PROGRESS_EVERY_EVENTS == 0:
                     await context.report_progress(report.events, max(total, report.events), "events read")
+            report.trail, report.keys = await read_state(redis), keys_in_use()
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
 
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -20,13 +20,15 @@ from security_common.cli.audit_source import (
 )
 from security_common.cli.progress import Progress
 from security_common.cli.terminal import paint, print_event, print_json
+from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.journal import Outcome
 from security_common.journal.keys import chain_key
 from security_common.review.access_records import Month, review_access
 from security_common.review.bundle import write_bundle
 from security_common.review.export import COLUMNS, FORMATS
-from security_common.review.report import security_report
+from security_common.review.report import KeyInUse, security_report
+from security_common.review.state import read_state
 from security_common.review.trail import EventFilter, each_event, follow_events, read_events
 from security_common.review.verify import Anchors, Verdict, read_anchors, verify_service
 from security_common.settings import SecuritySettings
@@ -193,6 +195,7 @@ def report(
         async with (redis or RedisOptions()).connect() as client:
             if month is None:
                 told = await security_report(each_event(client, (filters or Filters()).criteria()))
+                told.trail, told.keys = await read_state(client), _keys_in_use()
                 print_json(told.as_data()) if json else print(told.as_markdown())
                 return
             period = _month(month, utc_offset_hours)
@@ -285,20 +288,7 @@ async def _told_by_redis(redis: RedisOptions) -> tuple[list[tuple[Path, int, str
 
 def _print_verdict(verdict: Verdict, *, as_json: bool) -> None:
     if as_json:
-        findings = [{"path": str(each.path), "line": each.line, "problem": each.problem} for each in verdict.findings]
-        journals = {
-            name: {"first_seq": span.first_seq, "last_seq": span.last_seq} for name, span in verdict.journals.items()
-        }
-        print_json(
-            {
-                "intact": verdict.intact,
-                "lines": verdict.lines,
-                "checkpoints": verdict.checkpoints,
-                "journals": journals,
-                "findings": findings,
-                "notes": verdict.notes,
-            }
-        )
+        print_json({"intact": verdict.intact} | asdict(verdict))
         return
     for finding in verdict.findings:
         print(paint(str(finding), "red"))
@@ -306,6 +296,13 @@ def _print_verdict(verdict: Verdict, *, as_json: bool) -> None:
         print(paint(f"note: {note}", "yellow", sys.stderr), file=sys.stderr)
     counted = f"{verdict.lines} lines, {len(verdict.journals)} journals, {verdict.checkpoints} checkpoints"
     print(f"{counted}: {paint('intact', 'green') if verdict.intact else paint('NOT intact', 'red')}")
+
+
+def _keys_in_use() -> list[KeyInUse]:
+    settings = SecuritySettings()
+    if settings.encryption_key_file is None:
+        return []
+    return [KeyInUse("stored data", *each) for each in open_encryption_service(settings).key_states().items()]
 
 
 def _month(text: str, utc_offset_hours: float) -> Month:

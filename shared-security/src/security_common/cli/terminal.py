@@ -22,7 +22,7 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 
 def print_json(data: Any) -> None:
-    print(json.dumps(data, ensure_ascii=False, indent=2))
+    print(json.dumps(data, ensure_ascii=False, indent=2, default=str))
 
 
 def print_event(event: RecordedEvent, *, as_json: bool) -> None:

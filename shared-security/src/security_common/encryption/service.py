@@ -85,6 +85,10 @@ class EncryptionService:
             raise CiphertextExpired("the ciphertext is older than allowed")
         return plain.decode()
 
+    def key_states(self) -> dict[str, str]:
+        """The state of each key in the keyring (primary, decrypt-only, retired) by its id."""
+        return {key.key_id: str(key.state) for key in self._keyring().keys}
+
     def recognizes(self, token: str) -> bool:
         """Whether a key of ours that still decrypts made this ciphertext, whatever context it is bound to."""
         try:

@@ -1,6 +1,6 @@
 """Reading the trail.
 
-    stream audit:events ──▶ trail (filters, pages) ──▶ report, access_records (접속기록 점검), export
+    stream audit:events ──▶ trail (filters, pages), state ──▶ report, access_records (접속기록 점검), export
                         └─▶ watch ──▶ detection (rules over windows) ──▶ alerts, events of their own
                                           ▲
                                       scenarios: the same rules, played
@@ -11,8 +11,9 @@ What the stream shows is a projection of the journals; the evidence is the journ
 """
 
 from security_common.review.detection import Alert, Detector, detection_rules
-from security_common.review.report import SecurityReport, security_report
+from security_common.review.report import KeyInUse, SecurityReport, security_report
 from security_common.review.scenarios import SCENARIOS, Played, ScenarioUnknown, play_scenario
+from security_common.review.state import TrailState, read_state
 from security_common.review.trail import EventFilter, Page, PagingTokenInvalid, each_event, read_events
 from security_common.review.watch import watching_trail
 
@@ -21,15 +22,18 @@ __all__ = [
     "Alert",
     "Detector",
     "EventFilter",
+    "KeyInUse",
     "Page",
     "PagingTokenInvalid",
     "Played",
     "ScenarioUnknown",
     "SecurityReport",
+    "TrailState",
     "detection_rules",
     "each_event",
     "play_scenario",
     "read_events",
+    "read_state",
     "security_report",
     "watching_trail",
 ]

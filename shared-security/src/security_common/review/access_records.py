@@ -5,7 +5,7 @@ stands out. The judgement and the signature are the reviewer's; the template lea
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from importlib.resources import files
@@ -14,7 +14,7 @@ from typing import Literal
 
 from security_common.journal import Outcome, RecordedEvent
 from security_common.review.detection import ALERT_EVENT_TYPE
-from security_common.review.report import table
+from security_common.review.report import rows
 
 __all__ = ["AccessReview", "Month", "review_access"]
 
@@ -22,8 +22,6 @@ Language = Literal["ko", "en"]
 
 DAY_BEGINS, DAY_ENDS = time(7), time(21)
 """Working hours; what is outside, and on weekends, is listed as unusual."""
-
-LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,34 +118,32 @@ class AccessReview:
 
     def as_markdown(self, language: Language) -> str:
         """The sheet to fill in, in Korean or English."""
-        words = _WORDS[language]
         sheet = files("security_common.review").joinpath(f"access_records.{language}.md").read_text(encoding="utf-8")
-        local = self.month.zone
-        people = [
+        people = (
             (
                 name,
                 each.accesses,
                 len(each.subjects),
                 each.refused,
                 each.unusual_hours,
-                ", ".join(sorted(each.addresses)),
+                " ".join(sorted(each.addresses)),
             )
             for name, each in self._by_accesses()
-        ]
-        downloads = [
-            (f"{event.timestamp.astimezone(local):%m-%d %H:%M}", event.user_id, event.tool_name, event.reason)
-            for event in self.downloads
-        ]
+        )
+        downloads = (
+            (f"{each.timestamp.astimezone(self.month.zone):%m-%d %H:%M}", each.user_id, each.tool_name, each.reason)
+            for each in self.downloads
+        )
         return Template(sheet).substitute(
             month=f"{self.month.year}-{self.month.month:02d}",
             accesses=self.accesses,
             persons=len(self.people),
             incomplete=self.incomplete,
             unusual=sum(person.unusual_hours for person in self.people.values()),
-            people=table(words["people"].split("|"), people[:LISTED]) if people else words["none"],
-            tasks=table(words["tasks"].split("|"), self.tasks.most_common(LISTED)) if self.tasks else words["none"],
-            downloads=table(words["downloads"].split("|"), downloads[:LISTED]) if downloads else words["none"],
-            alerts=table(words["alerts"].split("|"), self.alerts.most_common()) if self.alerts else words["none"],
+            people=rows(people),
+            tasks=rows(self.tasks.most_common()),
+            downloads=rows(downloads),
+            alerts=rows(self.alerts.most_common()),
         )
 
     def _by_accesses(self) -> list[tuple[str, _Person]]:
@@ -165,21 +161,3 @@ async def review_access(events: AsyncIterator[RecordedEvent], month: Month) -> A
         if month.since <= event.timestamp < month.until:
             review.add(event)
     return review
-
-
-_WORDS: Mapping[Language, Mapping[str, str]] = {
-    "ko": {
-        "people": "식별자|처리 건수|정보주체 수|거부|업무시간 외|접속지",
-        "tasks": "수행업무|건수",
-        "downloads": "일시|식별자|도구|사유",
-        "alerts": "경보|건수",
-        "none": "해당 없음",
-    },
-    "en": {
-        "people": "identifier|accesses|data subjects|refused|outside working hours|from",
-        "tasks": "task|accesses",
-        "downloads": "time|identifier|tool|reason",
-        "alerts": "alert|times",
-        "none": "none",
-    },
-}

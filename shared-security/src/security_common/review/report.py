@@ -1,21 +1,34 @@
 """The security report: what happened in a period, computed from the trail, as data and as Markdown."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from security_common.journal import Outcome, RecordedEvent
+from security_common.review.state import TrailState
 
-__all__ = ["SecurityReport", "security_report", "table"]
+__all__ = ["KeyInUse", "SecurityReport", "rows", "security_report"]
 
 LISTED = 10
 """Rows of a ranking."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyInUse:
+    """A key by its public name: what it is for, its id, and where in its life it is."""
+
+    purpose: str
+    key_id: str
+    state: str
+
+
 @dataclass(slots=True)
 class SecurityReport:
-    """Counts over one period. Rankings are complete here; the Markdown shows the first ten rows."""
+    """Counts over one period. Rankings are complete here; the Markdown shows the first ten rows.
+
+    `trail` and `keys` are how things stand now, for whoever makes the report to fill in.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
@@ -31,6 +44,8 @@ class SecurityReport:
     refusals: Counter[str] = field(default_factory=Counter[str])
     alerts: Counter[str] = field(default_factory=Counter[str])
     journals: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    trail: TrailState | None = None
+    keys: Sequence[KeyInUse] = ()
 
     def add(self, event: RecordedEvent) -> None:
         """Counts one event in."""
@@ -71,6 +86,8 @@ class SecurityReport:
             "refusals": dict(self.refusals.most_common()),
             "alerts": dict(self.alerts.most_common()),
             "journals": {name: {"first_seq": span[0], "last_seq": span[1]} for name, span in self.journals.items()},
+            "chain": self.trail.as_data() if self.trail else None,
+            "keys": [asdict(key) for key in self.keys],
         }
 
     def as_markdown(self) -> str:
@@ -96,12 +113,31 @@ class SecurityReport:
                 if counts
             ),
         ]
-        return "\n".join([*parts, self._chain()])
+        return "\n".join([*parts, self._journals(), *self._chain(), *self._keys()])
 
-    def _chain(self) -> str:
-        """How far each journal goes in this period. Whether its chain holds is what `audit verify` tells."""
+    def _journals(self) -> str:
+        """How far each journal goes in this period."""
         rows = [(name, first, last, last - first + 1) for name, (first, last) in sorted(self.journals.items())]
         return f"## Journals\n\n{table(('journal', 'first seq', 'last seq', 'lines between'), rows)}"
+
+    def _chain(self) -> Iterator[str]:
+        if self.trail is not None:
+            verdict = "links without a gap" if self.trail.sound else "has gaps or changed lines"
+            signed = f"{self.trail.newest_checkpoint:%Y-%m-%d %H:%M:%S} UTC" if self.trail.newest_checkpoint else "none"
+            rows = [
+                (each.journal_id, each.newest_seq, each.shipped_through_seq, each.missing, each.broken)
+                for each in self.trail.journals
+            ]
+            columns = ("journal", "newest seq", "shipped through", "lines missing", "links broken")
+            yield (
+                f"## Chain\n\nThe newest part of the trail {verdict}; last signed checkpoint: {signed}. "
+                f"Seals and older lines: `security-common audit verify`.\n\n{table(columns, rows)}"
+            )
+
+    def _keys(self) -> Iterator[str]:
+        if self.keys:
+            rows = [(key.purpose, key.key_id, key.state) for key in self.keys]
+            yield f"## Keys\n\n{table(('purpose', 'key', 'state'), rows)}"
 
 
 async def security_report(events: AsyncIterator[RecordedEvent]) -> SecurityReport:
@@ -112,10 +148,14 @@ async def security_report(events: AsyncIterator[RecordedEvent]) -> SecurityRepor
     return report
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table. A client chose some of these texts: none may end a cell or start markup."""
-    head = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
-    return head + "".join(f"| {' | '.join(map(_cell, row))} |\n" for row in rows)
+def table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n{rows(lines)}\n"
+
+
+def rows(lines: Iterable[Sequence[object]]) -> str:
+    """The rows of a Markdown table. A client chose some of these texts: none may end a cell or start markup."""
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) or "| - |"
 
 
 def _ranking(title: str, counts: Counter[str]) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "PagingTokenInvalid",
     "StreamEntries",
     "each_event",
+    "entry_line",
     "entry_text",
     "follow_events",
     "parse_entry",
@@ -144,11 +145,15 @@ async def _scan(
 
 def parse_entry(members: dict[bytes | str, bytes | str], entry_id: str) -> RecordedEvent | None:
     """The stream is open to whoever may write `audit:*`: an entry that is no event is passed over."""
-    line = members.get(b"event") or members.get("event")
     try:
-        return None if line is None else RecordedEvent.from_line(line, cursor=entry_id)
+        return RecordedEvent.from_line(entry_line(members), cursor=entry_id)
     except ValueError:
         return None
+
+
+def entry_line(members: dict[bytes | str, bytes | str]) -> bytes | str:
+    """The line of an entry, empty when it has none."""
+    return members.get(b"event") or members.get("event") or b""
 
 
 def _checked(token: str) -> str:

@@ -72,7 +72,7 @@ async def _watch(
     try:
         while True:
             await lock.extend(LOCK_SECONDS, replace_ttl=True)
-            entries = await _entries(redis, position)
+            entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, f"({position}", count=ENTRIES))
             for entry_id, members in entries:
                 position = entry_text(entry_id)
                 event = parse_entry(members, position)
@@ -110,11 +110,6 @@ async def _look_back(
                 detector.observe(event)
         if len(entries) < ENTRIES:
             return place
-
-
-async def _entries(redis: Redis, position: str) -> StreamEntries:
-    answer = await redis.xrange(STREAM_KEY, f"({position}", "+", count=ENTRIES)
-    return cast("StreamEntries", answer or ())
 
 
 async def _let_go(lock: Lock) -> None:

@@ -81,6 +81,11 @@ class IssuerKeys:
         return self._clock() - self._fetched_at if self._keys else math.nan
 
     @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of the keys known now."""
+        return tuple(self._keys)
+
+    @property
     def wait_seconds(self) -> float:
         """How long to wait before the next refresh: ahead of expiry, or growing while the issuer fails."""
         wait = self._due_at - self._clock()

@@ -70,6 +70,10 @@ class TokenVerifier:
         now = self._clock()
         return all(keys.are_usable(now) for keys in self._keys.values())
 
+    def key_ids(self) -> dict[str, tuple[str, ...]]:
+        """The ids of the keys that verify now, by issuer."""
+        return {issuer: keys.key_ids for issuer, keys in self._keys.items()}
+
     @property
     def problem(self) -> str:
         """What is wrong with the issuers now and how to mend it; empty when nothing is."""

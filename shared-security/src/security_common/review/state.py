@@ -1,7 +1,7 @@
 """How the trail itself does: whether the newest lines of each journal still link, and how far each was shipped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import cast
 
@@ -11,6 +11,7 @@ from security_common.journal import RecordedEvent
 from security_common.journal.checkpoint import CHECKPOINTS_KEY
 from security_common.journal.record import line_digest
 from security_common.journal.shipping import CURSORS_KEY, STREAM_KEY
+from security_common.review.trail import StreamEntries, entry_line, entry_text, parse_entry
 
 __all__ = ["JournalState", "TrailState", "read_state"]
 
@@ -31,35 +32,35 @@ class JournalState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailState:
-    """The journals behind the newest lines, and whether this process can add to its own."""
+    """The journals behind the newest lines."""
 
-    writable: bool
     newest_checkpoint: datetime | None
     journals: tuple[JournalState, ...]
 
     @property
     def sound(self) -> bool:
-        """Nothing missing, nothing changed, nothing stuck."""
-        return self.writable and not any(journal.missing or journal.broken for journal in self.journals)
+        """Nothing missing, nothing changed."""
+        return not any(journal.missing or journal.broken for journal in self.journals)
+
+    def as_data(self) -> dict[str, object]:
+        """JSON-ready members."""
+        signed = self.newest_checkpoint.isoformat() if self.newest_checkpoint else None
+        return {"sound": self.sound, "newest_checkpoint": signed, "journals": [asdict(each) for each in self.journals]}
 
 
-async def read_state(redis: Redis, *, writable: bool) -> TrailState:
+async def read_state(redis: Redis) -> TrailState:
     """Looks at the newest 2,000 lines of the stream. The seals need the chain key: `security-common audit verify`."""
-    entries = cast("list[tuple[str, dict[str, str]]]", await redis.xrevrange(STREAM_KEY, count=NEWEST_LINES))
-    cursors = cast("dict[str, str]", await redis.hgetall(CURSORS_KEY))
-    checkpoints = cast("list[tuple[str, object]]", await redis.xrevrange(CHECKPOINTS_KEY, count=1))
+    entries = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=NEWEST_LINES))
+    cursors = {entry_text(name): int(seq) for name, seq in (await redis.hgetall(CURSORS_KEY)).items()}
+    checkpoints = cast("StreamEntries", await redis.xrevrange(CHECKPOINTS_KEY, count=1))
     journals: dict[str, dict[int, tuple[RecordedEvent, str]]] = {}
-    for _, members in entries:
-        line = members.get("event", "")
-        try:
-            event = RecordedEvent.from_line(line)
-        except ValueError:
-            continue
-        journals.setdefault(event.journal_id, {})[event.seq] = event, line_digest(line.encode())
+    for entry_id, members in entries:
+        if (event := parse_entry(members, entry_text(entry_id))) is not None:
+            digest = line_digest(entry_text(entry_line(members)).encode())
+            journals.setdefault(event.journal_id, {})[event.seq] = event, digest
     return TrailState(
-        writable=writable,
-        newest_checkpoint=_moment(checkpoints[0][0]) if checkpoints else None,
-        journals=tuple(_look(lines, int(cursors.get(journal_id, 0))) for journal_id, lines in journals.items()),
+        newest_checkpoint=_moment(entry_text(checkpoints[0][0])) if checkpoints else None,
+        journals=tuple(_look(lines, cursors.get(journal_id, 0)) for journal_id, lines in journals.items()),
     )
 
 
