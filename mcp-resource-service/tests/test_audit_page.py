@@ -79,7 +79,8 @@ def test_a_stranger_is_sent_to_sign_in_with_pkce_and_the_audit_scope(stranger, s
     assert asked["client_id"] == "audit-page"
     assert asked["redirect_uri"] == f"{stack.mcp_url}/audit/callback"
     assert (asked["code_challenge_method"], asked["resource"]) == ("S256", f"{stack.mcp_url}/mcp")
-    assert set(asked["scope"].split()) == {"mcp.access", "mcp.audit"}
+    assert set(asked["scope"].split()) == {"openid", "mcp.access", "mcp.audit"}
+    assert asked["nonce"]
     assert asked["state"]
     cookie = redirect.headers["set-cookie"]
     assert "HttpOnly" in cookie

@@ -207,14 +207,16 @@ def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[Declar
         return ()
     resource = next((each for each in declaration.resources if each.default), declaration.resources[0])
     parts = urlsplit(resource.url)
+    address = f"{parts.scheme}://{parts.netloc}/audit"
     page = DeclaredClient(
         client_id=_AUDIT_PAGE,
         name="Audit page · 감사 기록",
         jwks_file=key_file,
         grant_types=frozenset({GrantType.AUTHORIZATION_CODE}),
-        scopes=(Scope.MCP_ACCESS, Scope.MCP_AUDIT),
+        scopes=(Scope.OPENID, Scope.MCP_ACCESS, Scope.MCP_AUDIT),
         resources=(resource.url,),
-        redirect_uris=(f"{parts.scheme}://{parts.netloc}/audit/callback",),
+        redirect_uris=(f"{address}/callback",),
+        post_logout_redirect_uris=(f"{address}/signed-out?language=en", f"{address}/signed-out?language=ko"),
     )
     return (page,)
 

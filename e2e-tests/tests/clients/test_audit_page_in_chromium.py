@@ -83,6 +83,9 @@ def test_an_auditor_signs_in_looks_filters_and_looks_closer(
 
     page.locator("nav form button").click()
     expect(page.locator("main")).to_contain_text(SIGNED_OUT[language])
+    expect(page).to_have_url(f"{busy_world.mcp_url}/audit/signed-out?language={language}")
+    page.goto(f"{busy_world.mcp_url}/audit")
+    expect(page.locator("input[type=password]")).to_be_visible()
     assert complaints == []
     context.close()
 

@@ -182,6 +182,7 @@ def _audit_page_routes(core: Core) -> list[Route]:
         journal=core.journal,
         detector=core.detector,
         origin=settings.origin,
+        issuer=settings.issuer,
         clock=time.time,
     )
     return page.routes()

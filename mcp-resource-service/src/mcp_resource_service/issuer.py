@@ -19,9 +19,10 @@ __all__ = ["IssuerEndpoints", "own_issuer", "read_endpoints"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerEndpoints:
-    """One URL for browsers, the others as reached from here."""
+    """Two URLs for browsers (the second is empty where there is none), the others as reached from here."""
 
     authorization_endpoint: str
+    end_session_endpoint: str
     token_endpoint: str
     jwks_uri: str
 
@@ -49,6 +50,7 @@ async def read_endpoints(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> Iss
 
     return IssuerEndpoints(
         authorization_endpoint=endpoint("authorization_endpoint"),
+        end_session_endpoint=endpoint("end_session_endpoint") if "end_session_endpoint" in metadata else "",
         token_endpoint=issuer.back_channel(endpoint("token_endpoint")),
         jwks_uri=issuer.back_channel(endpoint("jwks_uri")),
     )

@@ -3,6 +3,7 @@
     /audit ── no session ─▶ /audit/sign-in ─▶ auth-service (code, PKCE, private_key_jwt) ─▶ /audit/callback
        ▲                                                                                          │
        └──────── session in Redis, its name in a cookie ◀── token verified, mcp.audit in it ◀─────┘
+    /audit/sign-out ── session ended ─▶ auth-service ends its own (id_token_hint) ─▶ /audit/signed-out
 
     query    what to show, from the address          figures   events into buckets of time
     charts   figures into geometry, drawn as SVG     exports   CSV and JSON Lines

@@ -16,7 +16,7 @@ from mcp_resource_service.audit_page.charts import draw
 from mcp_resource_service.audit_page.exports import MEDIA_TYPES, write_lines
 from mcp_resource_service.audit_page.figures import count_figures
 from mcp_resource_service.audit_page.query import PERIODS, parse_view
-from mcp_resource_service.audit_page.rendering import SECURITY_HEADERS, Rendering
+from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.sessions import Session, Sessions
 from mcp_resource_service.audit_page.signin import Auditor, SignIn, SignInFailed
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
@@ -49,6 +49,7 @@ class AuditPage:
         journal: Journal,
         detector: PIIDetector,
         origin: str,
+        issuer: str,
         clock: Callable[[], float],
     ) -> None:
         self._sign_in = sign_in
@@ -58,7 +59,7 @@ class AuditPage:
         self._detector = detector
         self._origin = origin
         self._clock = clock
-        self._rendering = Rendering()
+        self._rendering = Rendering(issuer)
 
     def routes(self) -> list[Route]:
         """Its Starlette routes."""
@@ -72,6 +73,7 @@ class AuditPage:
             Route("/audit/sign-in", self._answering(self._begin_sign_in)),
             Route("/audit/callback", self._answering(self._finish_sign_in)),
             Route("/audit/sign-out", self._answering(self._sign_out), methods=["POST"]),
+            Route("/audit/signed-out", self._answering(self._show_signed_out)),
             Route("/audit/events/{cursor}", self._answering(self._show_event)),
             Route("/audit/export", self._answering(self._export), methods=["POST"]),
             Route("/audit/style.css", show_style),
@@ -97,8 +99,23 @@ class AuditPage:
         return redirect
 
     async def _sign_out(self, request: Request) -> Response:
+        """Ends the session here, and sends the browser on to end the issuer's: else the next person is signed in."""
         self._check_origin(request)
-        await self._sessions.end(request.cookies.get(self._sessions.cookie_name, ""))
+        auditor, view = await self._auditor(request), parse_view(request)
+        if auditor is None:
+            return await self._show_signed_out(request)
+        await self._sessions.end(request.cookies[self._sessions.cookie_name])
+        await self._record(request, auditor, "signed_out")
+        try:
+            elsewhere = await self._sign_in.logout_url(auditor, language=view.language)
+        except SecurityError as failure:
+            log.warning("signed_out_here_only", problem=failure.description)
+            elsewhere = ""
+        if not elsewhere:
+            return self._rendering.message(view, "signed_out_here", status=200)
+        return RedirectResponse(elsewhere, status_code=303)
+
+    async def _show_signed_out(self, request: Request) -> Response:
         return self._rendering.message(parse_view(request), "signed_out", status=200)
 
     async def _show_overview(self, request: Request) -> Response:
@@ -213,7 +230,7 @@ class AuditPage:
                 log.info("audit_page_refused", problem=failure.description, cause=type(failure.__cause__).__name__)
                 problem = failure
             else:
-                response.headers.update(SECURITY_HEADERS)
+                response.headers.update(self._rendering.headers)
                 return response
             return self._rendering.problem(parse_view(request), problem, status=STATUS_OF.get(problem.error, 403))
 

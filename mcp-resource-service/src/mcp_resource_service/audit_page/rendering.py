@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
@@ -15,11 +16,9 @@ from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
 from security_common.review import Page, TrailState
 
-__all__ = ["SECURITY_HEADERS", "Rendering"]
+__all__ = ["Rendering"]
 
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
     "Cache-Control": "no-store",
     # Not no-referrer: a browser then sends its own forms with the origin `null`.
     "Referrer-Policy": "same-origin",
@@ -30,7 +29,13 @@ SECURITY_HEADERS = {
 class Rendering:
     """The pages as HTML. Texts are data: a language is one member of texts.json."""
 
-    def __init__(self) -> None:
+    def __init__(self, issuer: str) -> None:
+        # Signing out is a form here that ends at the issuer; a browser holds every address on the way to the policy.
+        parts = urlsplit(issuer)
+        self.headers = SECURITY_HEADERS | {
+            "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+            f"form-action 'self' {parts.scheme}://{parts.netloc}"
+        }
         package = "mcp_resource_service.audit_page"
         self._texts: dict[str, dict[str, str]] = json.loads(
             files(package).joinpath("texts.json").read_text(encoding="utf-8")
@@ -75,4 +80,4 @@ class Rendering:
 
     def _render(self, template: str, view: View, *, status: int = 200, **values: Any) -> HTMLResponse:
         html = self._templates.get_template(template).render(t=self._texts[view.language], view=view, **values)
-        return HTMLResponse(html, status_code=status, headers=SECURITY_HEADERS | {"Content-Language": view.language})
+        return HTMLResponse(html, status_code=status, headers=self.headers | {"Content-Language": view.language})

@@ -1,16 +1,21 @@
-"""Signing in through the issuer, as any other OAuth client would (RFC 6749 section 4.1, RFC 7636, 7523, 9207)."""
+"""Signing in and out through the issuer, as any other client would.
+
+RFC 6749 section 4.1, RFC 7636, RFC 7523, RFC 9207, OpenID Connect Core 1.0, RP-Initiated Logout 1.0.
+"""
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 import httpx2
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwk
+from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,11 +46,12 @@ class NoAuditor(SecurityError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auditor:
-    """Who is looking, and until when their token lets them."""
+    """Who is looking, and until when their token lets them; the ID token names them to the issuer when they leave."""
 
     issuer: str
     subject: str
     expires_at_seconds: float
+    id_token: str = field(default="", repr=False)
 
 
 class SignIn:
@@ -94,11 +100,28 @@ class SignIn:
             token = await self._verifier.verify(str(answer["access_token"]))
         except OAuthError as failure:
             raise SignInFailed(f"the sign-in ended with {failure.error}", hint="sign in again") from failure
-        except (SecurityError, httpx2.HTTPError, KeyError) as failure:
+        except (SecurityError, JoseError, httpx2.HTTPError, KeyError) as failure:
             raise SignInFailed("the sign-in could not be completed", hint="sign in again") from failure
         if AUDIT_SCOPE not in token.scopes:
             raise NoAuditor("this account is no auditor", hint="ask for the role `auditor`, then sign in again")
-        return Auditor(issuer=token.issuer, subject=token.subject, expires_at_seconds=token.expires_at_seconds)
+        return Auditor(
+            issuer=token.issuer,
+            subject=token.subject,
+            expires_at_seconds=token.expires_at_seconds,
+            id_token=str(answer.get("id_token", "")),
+        )
+
+    async def logout_url(self, auditor: Auditor, *, language: str) -> str:
+        """Where the issuer ends its own session and sends the browser back; empty when it offers no such thing.
+
+        Raises IssuerUnreachable or IssuerMismatch.
+        """
+        endpoints = await read_endpoints(self._http, own_issuer(self._settings))
+        if not endpoints.end_session_endpoint or not auditor.id_token:
+            return ""
+        back = f"{self._settings.origin}/audit/signed-out?language={language}"
+        asked = {"id_token_hint": auditor.id_token, "post_logout_redirect_uri": back, "ui_locales": language}
+        return f"{endpoints.end_session_endpoint}?{urlencode(asked)}"
 
     async def _client(self) -> Any:
         """Authlib's client, from today's metadata: sign-ins are rare, and the issuer may have moved."""
@@ -118,9 +141,11 @@ class SignIn:
             client_secret=self._key,
             authorize_url=endpoints.authorization_endpoint,
             access_token_url=endpoints.token_endpoint,
+            jwks_uri=endpoints.jwks_uri,
+            issuer=self._settings.issuer,
             client_auth_methods=[assertion],
             client_kwargs={
-                "scope": f"{ACCESS_SCOPE} {AUDIT_SCOPE}",
+                "scope": f"openid {ACCESS_SCOPE} {AUDIT_SCOPE}",
                 "token_endpoint_auth_method": assertion.name,
                 "code_challenge_method": "S256",
             },

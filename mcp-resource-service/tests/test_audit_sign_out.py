@@ -1,0 +1,71 @@
+"""Signing in to the audit page and out of it, through the real auth-service, as a browser would."""
+
+from html.parser import HTMLParser
+
+import httpx2
+import pytest
+
+from local_stack.stack import AUTH
+
+
+class Form(HTMLParser):
+    """The first form of a page: where it goes, and what it holds."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.action = ""
+        self.values: dict[str, str] = {}
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "form" and not self.action:
+            self.action = given["action"]
+        if tag in {"input", "button"} and "name" in given:
+            self.values.setdefault(given["name"], given.get("value", ""))
+
+
+def submit(http: httpx2.Client, page: httpx2.Response, **values: str) -> httpx2.Response:
+    form = Form(page.text)
+    origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
+    return http.post(page.url.join(form.action), data=form.values | values, headers={"Origin": origin})
+
+
+def sign_in(http: httpx2.Client, mcp_url: str) -> httpx2.Response:
+    page = submit(http, http.get(f"{mcp_url}/audit"), username="demo", password="demo")
+    while not str(page.url).startswith(mcp_url):
+        page = submit(http, page)
+    return page
+
+
+@pytest.fixture
+def http():
+    with httpx2.Client(follow_redirects=True, timeout=20) as client:
+        yield client
+
+
+def sign_out(http: httpx2.Client, mcp_url: str) -> httpx2.Response:
+    return http.post(f"{mcp_url}/audit/sign-out?language=ko", headers={"Origin": mcp_url})
+
+
+def test_signing_out_ends_the_issuers_session_too(http, stack):
+    assert "Audit trail" in sign_in(http, stack.mcp_url).text
+    assert "Audit trail" in http.get(f"{stack.mcp_url}/audit").text
+    left = sign_out(http, stack.mcp_url)
+    assert str(left.url) == f"{stack.mcp_url}/audit/signed-out?language=ko"
+    assert "로그아웃되었습니다." in left.text
+    assert str(left.history[-1].url).startswith(f"{stack.issuer}/oauth2/logout?id_token_hint=")
+    back = http.get(f"{stack.mcp_url}/audit")
+    assert str(back.url).startswith(stack.issuer)
+    assert "password" in Form(back.text).values
+    assert sign_out(http, stack.mcp_url).status_code == 200
+
+
+def test_with_the_issuer_away_one_is_signed_out_here_and_told_so(http, own_stack):
+    sign_in(http, own_stack.mcp_url)
+    own_stack.kill(AUTH)
+    left = sign_out(http, own_stack.mcp_url)
+    assert left.status_code == 200
+    assert "로그인 서비스에는 세션이 남아 있을 수 있으니" in left.text
+    http.follow_redirects = False
+    assert http.get(f"{own_stack.mcp_url}/audit").headers["location"].startswith("/audit/sign-in")
