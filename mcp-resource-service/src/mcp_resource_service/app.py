@@ -34,7 +34,7 @@ from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolSco
 from security_common.guard.rates import RequestRates
 from security_common.journal import Journal, link_audit_log, open_journal
 from security_common.journal.upkeep import end_tasks
-from security_common.pii import PIIDetector, open_pii_detector
+from security_common.pii import open_pii_detector
 from security_common.protection import KeyedPseudonyms, letters
 from security_common.review import KeyInUse, watching_trail
 from security_common.service import connect
@@ -59,11 +59,8 @@ class Core:
     http: httpx2.AsyncClient
     journal: Journal
     verifier: TokenVerifier
-    encryption: EncryptionService
-    detector: PIIDetector
-    directory: Directory
-    health: Health
     metrics: Metrics
+    parts: ToolParts
 
 
 def create_app(settings: ResourceSettings) -> Starlette:
@@ -72,11 +69,11 @@ def create_app(settings: ResourceSettings) -> Starlette:
     Raises `SecurityError` with a hint when a secret is wrong.
     """
     core = _make_core(settings)
-    mcp, tool_scopes = build_mcp(_tool_parts(core))
+    mcp, tool_scopes = build_mcp(core.parts)
     endpoint = McpEndpoint(mcp, path=settings.mcp_path, long_tools=LONG_TOOLS)
     app = Starlette(
         routes=[
-            *health_routes(core.health),
+            *health_routes(core.parts.health),
             *protected_routes(_information(settings)),
             Route(settings.mcp_path, AnswerUnavailable(endpoint)),
             *_audit_page_routes(core),
@@ -84,7 +81,7 @@ def create_app(settings: ResourceSettings) -> Starlette:
         middleware=[Middleware(MeasuredRequests, metrics=core.metrics), _guard(core, tool_scopes)],
         lifespan=_lifespan(core, endpoint),
     )
-    app.state.health = core.health
+    app.state.health = core.parts.health
     return app
 
 
@@ -104,17 +101,23 @@ def _make_core(settings: ResourceSettings) -> Core:
     metrics.keys_usable.set_function(lambda: verifier.ready)
     metrics.watch_keys(verifier.keys)
     metrics.journal_writable.set_function(lambda: journal.writable)
-    return Core(
+    began = time.monotonic()
+    parts = ToolParts(
         settings=settings,
+        version=version("mcp-oauth2-mcp-resource-service"),
         redis=redis,
         http=http,
-        journal=journal,
-        verifier=verifier,
-        encryption=encryption,
-        detector=detector,
+        records=RecordStore(redis, encryption, clock=time.time, new_id=_new_id),
         directory=Directory(redis, encryption),
+        detector=detector,
+        encryption=encryption,
         health=Health(keys=verifier, record=journal, redis=redis),
-        metrics=metrics,
+        clock=time.time,
+        uptime_seconds=lambda: time.monotonic() - began,
+        keys_in_use=lambda: _keys_in_use(encryption, verifier),
+    )
+    return Core(
+        settings=settings, redis=redis, http=http, journal=journal, verifier=verifier, metrics=metrics, parts=parts
     )
 
 
@@ -126,28 +129,10 @@ def _trusted(settings: ResourceSettings) -> list[TrustedIssuer]:
     return [own_issuer(settings), *others]
 
 
-def _tool_parts(core: Core) -> ToolParts:
-    started_at = time.monotonic()
-    return ToolParts(
-        settings=core.settings,
-        version=version("mcp-oauth2-mcp-resource-service"),
-        redis=core.redis,
-        http=core.http,
-        records=RecordStore(core.redis, core.encryption, clock=time.time, new_id=_new_id),
-        directory=core.directory,
-        detector=core.detector,
-        encryption=core.encryption,
-        health=core.health,
-        clock=time.time,
-        uptime_seconds=lambda: time.monotonic() - started_at,
-        keys_in_use=lambda: _keys_in_use(core),
-    )
-
-
-def _keys_in_use(core: Core) -> list[KeyInUse]:
-    verifying = core.verifier.key_ids().items()
+def _keys_in_use(encryption: EncryptionService, verifier: TokenVerifier) -> list[KeyInUse]:
+    verifying = verifier.key_ids().items()
     return [
-        *(KeyInUse("stored data", key_id, state) for key_id, state in core.encryption.key_states().items()),
+        *(KeyInUse("stored data", key_id, state) for key_id, state in encryption.key_states().items()),
         *(KeyInUse(f"tokens of {issuer}", key_id, "published") for issuer, key_ids in verifying for key_id in key_ids),
     ]
 
@@ -180,7 +165,7 @@ def _audit_page_routes(core: Core) -> list[Route]:
         sessions=Sessions(core.redis, cookie_key, secure=settings.origin.startswith("https:")),
         redis=core.redis,
         journal=core.journal,
-        detector=core.detector,
+        detector=core.parts.detector,
         origin=settings.origin,
         issuer=settings.issuer,
         clock=time.time,
@@ -230,7 +215,7 @@ def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[Starlette], Abstra
                 stack.callback(server.shutdown)
             if core.settings.demo:
                 log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
-                await stack.enter_async_context(_in_background(_fill_demo_directory(core.directory)))
+                await stack.enter_async_context(_in_background(_fill_demo_directory(core.parts.directory)))
             yield
 
     return lifespan

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from mcp_resource_service.audit_page.figures import BUCKETS, Series
 
@@ -16,14 +17,16 @@ TIME_MARKS = 6
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One rectangle, in units of the view box; `tone` picks its colour."""
+    """One rectangle, in units of the view box; `tone` picks its colour. It stands for `count` of `name` at `at`."""
 
     x: float
     y: float
     width: float
     height: float
     tone: int
-    title: str
+    name: str
+    count: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,12 @@ class Mark:
 class Chart:
     """Everything the template needs."""
 
+    width: ClassVar = WIDTH
+    height: ClassVar = HEIGHT
+    left: ClassVar = LEFT
+    right: ClassVar = WIDTH - RIGHT
+    bottom: ClassVar = HEIGHT - BOTTOM
     key: str
-    width: int
-    height: int
-    left: int
-    right: int
-    bottom: int
     bars: tuple[Bar, ...]
     levels: tuple[Mark, ...]
     times: tuple[Mark, ...]
@@ -65,20 +68,10 @@ def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime
                 continue
             height = plot_height * count / top
             floor -= height
-            at = since + (until - since) * bucket / BUCKETS
-            title = f"{each.name}: {count} ({at:%m-%d %H:%M})"
-            bars.append(
-                Bar(
-                    round(LEFT + bucket * step, 2), round(floor, 2), round(step - GAP, 2), round(height, 2), tone, title
-                )
-            )
+            x, y, width, high = (round(size, 2) for size in (LEFT + bucket * step, floor, step - GAP, height))
+            bars.append(Bar(x, y, width, high, tone, each.name, count, since + (until - since) * bucket / BUCKETS))
     return Chart(
         key=key,
-        width=WIDTH,
-        height=HEIGHT,
-        left=LEFT,
-        right=WIDTH - RIGHT,
-        bottom=HEIGHT - BOTTOM,
         bars=tuple(bars),
         levels=tuple(
             Mark(round(HEIGHT - BOTTOM - plot_height * level / top, 2), f"{level:,}") for level in _levels(top)

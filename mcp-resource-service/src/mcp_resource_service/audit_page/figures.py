@@ -1,13 +1,13 @@
 """Events counted into buckets of time, for the charts."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from security_common.journal import Outcome, RecordedEvent
 
-__all__ = ["Figures", "Series", "count_figures"]
+__all__ = ["Series", "count_figures"]
 
 BUCKETS = 48
 LARGEST = 6
@@ -21,20 +21,10 @@ class Series:
     counts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+def count_figures(
+    events: Iterable[RecordedEvent], *, since: datetime, until: datetime
+) -> Mapping[str, tuple[Series, ...]]:
     """The four charts' series, the largest first; each bucket is `(until - since) / BUCKETS` long."""
-
-    since: datetime
-    until: datetime
-    outcomes: tuple[Series, ...]
-    refusals: tuple[Series, ...]
-    kinds: tuple[Series, ...]
-    clients: tuple[Series, ...]
-
-
-def count_figures(events: Iterable[RecordedEvent], *, since: datetime, until: datetime) -> Figures:
-    """Counts each event into the bucket of its time."""
     outcomes, refusals, kinds, clients = (_Counts() for _ in range(4))
     width = (until - since) / BUCKETS
     for event in events:
@@ -46,15 +36,13 @@ def count_figures(events: Iterable[RecordedEvent], *, since: datetime, until: da
             clients.add(event.client_id, bucket)
         for kind, count in event.pii_kinds.items():
             kinds.add(kind, bucket, count)
-    return Figures(
-        since=since,
-        until=until,
+    return {
         # In a fixed order, so that each outcome keeps its colour.
-        outcomes=tuple(outcomes.series(str(outcome)) for outcome in Outcome),
-        refusals=refusals.largest(),
-        kinds=kinds.largest(),
-        clients=clients.largest(),
-    )
+        "outcomes": tuple(outcomes.series(str(outcome)) for outcome in Outcome),
+        "refusals": refusals.largest(),
+        "kinds": kinds.largest(),
+        "clients": clients.largest(),
+    }
 
 
 class _Counts:

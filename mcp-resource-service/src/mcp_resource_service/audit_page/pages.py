@@ -131,10 +131,7 @@ class AuditPage:
         figures = count_figures(charted.events, since=since, until=now)
         return self._rendering.overview(
             view,
-            charts=[
-                draw(key, getattr(figures, key), since=since, until=now)
-                for key in ("outcomes", "refusals", "kinds", "clients")
-            ],
+            charts=[draw(key, series, since=since, until=now) for key, series in figures.items()],
             truncated=charted.next_token is not None,
             page=listed,
             state=await read_state(self._redis),
