@@ -4,13 +4,14 @@ In the browser: registered, known by a metadata document, or declared. As a mach
 """
 
 import asyncio
-import warnings
 import webbrowser
 from collections.abc import Callable
 
 import pytest
 from fastmcp import Client
+from fastmcp.client.auth import ClientCredentialsOAuthProvider as FastMCPSecret
 from fastmcp.client.auth import OAuth
+from fastmcp.client.auth import PrivateKeyJWTOAuthProvider as FastMCPKey
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.auth.extensions.client_credentials import (
     ClientCredentialsOAuthProvider,
@@ -36,23 +37,46 @@ STEPS = [{"mcp.access"}, {"mcp.access", "mcp.decrypt"}]
 AS_A_MACHINE = pytest.mark.parametrize("proof", ["secret", "key"])
 
 
+def play_fastmcp(ground, provider) -> None:
+    async def run() -> None:
+        async with Client(f"{ground.mcp_url}/mcp", auth=provider) as session:
+            await play_every_tool(session, every_call(demo=ground.is_demo))
+
+    asyncio.run(run())
+
+
 @IN_THE_BROWSER
+@pytest.mark.filterwarnings("ignore:Using in-memory token storage")
 def test_fastmcp_in_the_browser(ground, person, way, monkeypatch) -> None:
     given = {
         "registered": {},
         "document": {"client_metadata_url": ground.document_url},
         "declared": {"client_id": ground.application[0], "client_secret": ground.application[1]},
     }[way]
-
-    async def run() -> None:
-        with warnings.catch_warnings(action="ignore"):  # that its tokens are kept in memory
-            provider = OAuth(f"{ground.mcp_url}/mcp", callback_timeout=30, **given)
-        async with Client(f"{ground.mcp_url}/mcp", auth=provider) as session:
-            await play_every_tool(session, every_call(demo=ground.is_demo))
-        judge_id(provider.context.client_info.client_id, ground, way)
-
     monkeypatch.setattr(webbrowser, "open", person.open)
-    asyncio.run(run())
+    provider = OAuth(f"{ground.mcp_url}/mcp", callback_timeout=30, **given)
+    play_fastmcp(ground, provider)
+    judge_id(provider.context.client_info.client_id, ground, way)
+
+
+@AS_A_MACHINE
+def test_fastmcp_as_a_machine(ground, proof) -> None:
+    if proof == "secret":
+        client_id, secret = ground.machine
+        provider = FastMCPSecret(client_id=client_id, client_secret=secret, issuer=ground.auth_url)
+    else:
+        provider = FastMCPKey(client_id=ground.signer[0], assertion_provider=sign(ground), issuer=ground.auth_url)
+    play_fastmcp(ground, provider)
+
+
+def sign(ground):
+    """What signs the assertions of the client with a key."""
+    client_id, key = ground.signer
+    signing_key = key.as_pem(private=True).decode()
+    signed = SignedJWTParameters(
+        issuer=client_id, subject=client_id, signing_key=signing_key, signing_algorithm="ES256"
+    )
+    return signed.create_assertion_provider()
 
 
 def judge_id(client_id: str, ground, way: str) -> None:
@@ -130,16 +154,7 @@ def test_the_python_sdk_as_a_machine(ground, proof) -> None:
     if proof == "secret":
         provider = ClientCredentialsOAuthProvider(*where, *ground.machine, issuer=ground.auth_url)
     else:
-        client_id, key = ground.signer
-        signed = SignedJWTParameters(
-            issuer=client_id,
-            subject=client_id,
-            signing_key=key.as_pem(private=True).decode(),
-            signing_algorithm="ES256",
-        )
-        provider = PrivateKeyJWTOAuthProvider(
-            *where, client_id, signed.create_assertion_provider(), issuer=ground.auth_url
-        )
+        provider = PrivateKeyJWTOAuthProvider(*where, ground.signer[0], sign(ground), issuer=ground.auth_url)
     play_python_sdk(ground, provider)
     assert memory.scopes == STEPS
 
