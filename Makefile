@@ -41,7 +41,7 @@ test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
 test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples a property
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q --ignore e2e-tests/tests/clients -m "not compose"
 
-test-clients: $(VENV)/.clients ## real clients: Chromium, the TypeScript SDK, the conformance suite
+test-clients: $(VENV)/.clients ## real clients in Chromium and Node, the MCP conformance suite
 	$(BIN)/pytest -q -m clients e2e-tests/tests/clients
 
 docs: $(VENV)/.dev ## write docs/configuration.md from the settings

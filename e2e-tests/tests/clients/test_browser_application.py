@@ -1,0 +1,67 @@
+"""An application without a server of its own, in Chromium: what it asks of both services crosses origins."""
+
+import functools
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from local_stack.story import GREETING
+
+pytestmark = pytest.mark.clients
+
+CLIENTS = Path(__file__).resolve().parents[2] / "clients"
+FILES = {
+    "/oauth4webapi.js": ("text/javascript", CLIENTS / "node_modules/oauth4webapi/build/index.js"),
+    "/": ("text/html", CLIENTS / "browser_application.html"),
+    "/callback": ("text/html", CLIENTS / "browser_application.html"),
+}
+
+
+class Files(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        kind, path = FILES.get(self.path.partition("?")[0], ("text/plain", None))
+        self.send_response(200 if path else 404)
+        self.send_header("content-type", kind)
+        self.end_headers()
+        self.wfile.write(path.read_bytes() if path else b"")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def application():
+    """Its address: another origin than the issuer's and the resource's, and another site."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def use(address, account, context):
+    """What the application found, once somebody signed in and let it."""
+    page = context.new_page()
+    page.goto(address)
+    page.fill("#username", account[0])
+    page.fill("#password", account[1])
+    page.click("button[value=sign_in]")
+    page.click("button[value=allow]")
+    return page.wait_for_function("window.found").json_value()
+
+
+def test_an_application_in_the_browser(ground, person, application):
+    given = {
+        "issuer": ground.auth_url,
+        "application": None if ground.is_demo else {"client_id": ground.desktop},
+        "resource": f"{ground.mcp_url}/mcp",
+        "hello": f"{ground.mcp_url}/hello",
+    }
+    address = f"{application}/#{quote(json.dumps(given))}"
+    found = person.chromium.do(functools.partial(use, address, ground.account), person.context).result()
+    assert found.get("scope") == "offline_access mcp.access", found
+    assert found["sub"].startswith("u_")
+    assert found["hello"] == GREETING
+    assert "resource_metadata=" in found["challenge"]
