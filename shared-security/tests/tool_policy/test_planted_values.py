@@ -246,10 +246,10 @@ def test_no_planted_value_comes_out_of_a_message(source: st.DataObject) -> None:
         assert call is not None
         sent = [call.message(message) for message in messages]
         assert [type(each) for each in sent] == [type(each) for each in messages]
-        return ["".join(each.model_dump_json(by_alias=True) for each in sent)]
+        return [text for each in sent for text in told(each.model_dump(mode="json"))]
 
     try:
-        (spoken,) = talk()
+        spoken = talk()
     except ToolPolicyError as refusal:
-        spoken = str(refusal)
-    assert_gone(planted, [spoken])
+        spoken = [str(refusal)]
+    assert_gone(planted, spoken)

@@ -80,6 +80,8 @@ def test_requires_encryption_takes_every_string_but_no_identifier(encryption: En
     assert [encryption.recognizes(each) for each in (text, *parts)] == [True] * 3
     assert (number, record_id, user_id) == (7, "r_1", "u")
     assert keep(text, 7, parts, "r_1", "u")[0] == text, "ciphertext stays as it is"
+    for document in ('{"salary": 5000}', "[1, 2]", '{"a": "b"}'):
+        assert encryption.recognizes(keep(document, 7, parts, "r_1", "u")[0]), "JSON is text too"
 
 
 def test_clear_results_are_encrypted(journal: Journal, encryption: EncryptionService) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from security_common.cli.progress import Progress
-from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, KeyState, Renewal
+from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, Renewal
 from security_common.encryption.renewal import EncryptedStore, installed_stores
 from security_common.settings import SecuritySettings
 
@@ -80,32 +80,18 @@ def retire(
     print(f"{key_id} is {'destroyed' if destroy else 'retired'}", file=sys.stderr)
 
 
-@app.command(name="list")
-def show(*, file: KeyFile = None, as_json: AsJson = False) -> None:
-    """List the keys: id, state, when made. Never the key."""
-    rows = [
-        {"id": key.key_id, "state": str(key.state), "created": key.created_at and key.created_at.isoformat()}
-        for key in Keyring.load(_path(file)).keys
-    ]
-    lines = (f"{row['id']}  {row['state']:<12}  {row['created'] or '-'}" for row in rows)
-    print(json.dumps(rows) if as_json else "\n".join(lines))
-
-
 @app.command
 def status(*, file: KeyFile = None, as_json: AsJson = False) -> None:
-    """Check that the keyring can be used, and say what is due."""
+    """List the keys, never a key itself, and say whether a new one is due. Fails where the keyring cannot be used."""
     keyring = Keyring.load(_path(file))
     made_at = keyring.primary.created_at
-    age_days = (datetime.now(UTC) - made_at).days if made_at else None
-    due = age_days is None or age_days >= ROTATION_DUE_DAYS
-    states = {str(state): sum(key.state is state for key in keyring.keys) for state in KeyState}
-    if as_json:
-        print(json.dumps({"primary": keyring.primary.key_id, "age_days": age_days, "rotation_due": due, **states}))
-        return
-    age = "of unknown age" if age_days is None else f"{age_days} days old"
-    print(
-        f"primary {keyring.primary.key_id}, {age}; {states['decrypt-only']} decrypt-only, {states['retired']} retired"
-    )
+    due = made_at is None or (datetime.now(UTC) - made_at).days >= ROTATION_DUE_DAYS
+    rows = [
+        {"id": key.key_id, "state": str(key.state), "created": key.created_at and key.created_at.isoformat()}
+        for key in keyring.keys
+    ]
+    lines = (f"{row['id']}  {row['state']:<12}  {row['created'] or 'at an unknown time'}" for row in rows)
+    print(json.dumps({"rotation_due": due, "keys": rows}) if as_json else "\n".join(lines))
     if due:
         print("hint: rotate it: `security-common keys add`, `promote`, `reencrypt`, `retire`", file=sys.stderr)
 
@@ -145,12 +131,7 @@ async def _renew(name: str, store: EncryptedStore) -> dict[str, Any]:
         counts[renewal] += 1
         progress.advance()
     progress.clear()
-    return {
-        "store": name,
-        "seen": counts.total(),
-        "renewed": counts[Renewal.RENEWED],
-        "unreadable": counts[Renewal.UNREADABLE],
-    }
+    return {"store": name, "seen": counts.total()} | {str(each): counts[each] for each in Renewal}
 
 
 def _path(file: Path | None) -> Path:

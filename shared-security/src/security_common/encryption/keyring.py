@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from security_common.encryption.errors import EncryptionKeyMissing, KeyringInvalid
 from security_common.encryption.keys import MATERIAL_BYTES, Key, KeyState, key_id_of, parse_material
@@ -32,7 +32,7 @@ class Keyring:
             raise KeyringInvalid("a keyring needs exactly one primary key", hint=_HINT)
         if len({key.key_id for key in self.keys}) != len(self.keys):
             raise KeyringInvalid("a key stands in the keyring twice", hint=_HINT)
-        if any(key.material is None and key.state is not KeyState.RETIRED for key in self.keys):
+        if any(not key.material and key.state is not KeyState.RETIRED for key in self.keys):
             raise KeyringInvalid("a key in use has no material", hint=_HINT)
 
     @classmethod
@@ -90,7 +90,7 @@ class Keyring:
     def promote(self, key_id: str) -> Self:
         """Makes a key the primary; the one before goes on decrypting."""
         chosen = self._existing(key_id)
-        if chosen.material is None:
+        if not chosen.material:
             raise KeyringInvalid(f"key {key_id} was destroyed and cannot be used again")
         states = {self.primary.key_id: KeyState.DECRYPT_ONLY, key_id: KeyState.PRIMARY}
         return self._with_states(states)
@@ -102,12 +102,12 @@ class Keyring:
         retired = self._with_states({key_id: KeyState.RETIRED})
         if not destroy:
             return retired
-        keys = (replace(key, material=None) if key.key_id == key_id else key for key in retired.keys)
+        keys = (replace(key, material=b"") if key.key_id == key_id else key for key in retired.keys)
         return type(self)(tuple(keys))
 
     def _existing(self, key_id: str) -> Key:
         if (key := self.find(key_id)) is None:
-            raise KeyringInvalid(f"there is no key {key_id}", hint="`security-common keys list` shows the ids")
+            raise KeyringInvalid(f"there is no key {key_id}", hint="`security-common keys status` shows the ids")
         return key
 
     def _with_states(self, states: Mapping[str, KeyState]) -> Self:
@@ -121,9 +121,8 @@ def _new_key(state: KeyState) -> Key:
 
 
 def _parse_key(entry: Mapping[str, Any]) -> Key:
-    text = cast("str | None", entry.get("key"))
-    material = None if text is None else parse_material(text)
-    if material is not None and key_id_of(material) != entry["id"]:
+    material = parse_material(entry["key"]) if "key" in entry else b""
+    if material and key_id_of(material) != entry["id"]:
         raise KeyringInvalid("an id in the keyring does not belong to its key", hint=_HINT)
     created = entry.get("created")
     return Key(
@@ -138,6 +137,6 @@ def _dump_key(key: Key) -> dict[str, str]:
     entry = {"id": key.key_id, "state": str(key.state)}
     if key.created_at is not None:
         entry["created"] = key.created_at.isoformat()
-    if key.material is not None:
+    if key.material:
         entry["key"] = base64.urlsafe_b64encode(key.material).decode()
     return entry

@@ -45,26 +45,20 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key, its state and when it was made. `key_id` follows from the material; a destroyed key has no material."""
+    """A key, its state and when it was made. `key_id` follows from the material, which a destroyed key lacks."""
 
     key_id: str
     state: KeyState
     created_at: datetime | None
-    material: bytes | None = field(repr=False)
+    material: bytes = field(repr=False)
 
     def cipher(self, context: Mapping[str, str] | None) -> Fernet:
         """The Fernet that serves this context; without one, the plain key, which any Fernet library can use."""
-        return _cipher(self._in_use, None if context is None else canonical_context(context))
-
-    @property
-    def _in_use(self) -> bytes:
-        if self.material is None:
-            raise KeyringInvalid("the key was destroyed")
-        return self.material
+        return _cipher(self.material, None if context is None else canonical_context(context))
 
     def proof(self, token: str) -> str:
         """16 characters that show, without the context, that a holder of this key made a ciphertext."""
-        digest = hmac.digest(_derived(self._in_use, _PROOF_LABEL), token.encode(), "sha256")
+        digest = hmac.digest(_derived(self.material, _PROOF_LABEL), token.encode(), "sha256")
         return base64.urlsafe_b64encode(digest[:12]).decode()
 
 

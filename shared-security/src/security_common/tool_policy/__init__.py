@@ -23,13 +23,12 @@ from security_common.tool_policy.errors import (
 )
 from security_common.tool_policy.runtime import Surface, configure, current_surface, runtime
 from security_common.tool_policy.signature import Identifier
-from security_common.tool_policy.walk import Limits, Walk, read_as
+from security_common.tool_policy.walk import Walk, read_as
 
 __all__ = [
     "Declaration",
     "Identifier",
     "InsufficientScope",
-    "Limits",
     "PersonalDataRefused",
     "ResultWithheld",
     "Surface",

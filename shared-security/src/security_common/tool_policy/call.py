@@ -233,7 +233,7 @@ class Call:
         )
         if counts:
             self._sides.append(leaves)
-        return Walk(leaves, self._runtime.limits)
+        return Walk(leaves)
 
     def _encrypt(self, part: str, text: str) -> str:
         owner = owner_of(self._token.issuer, self._token.subject) if self._token else self._user_id or ""

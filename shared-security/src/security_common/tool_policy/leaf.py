@@ -52,11 +52,11 @@ class Leaves:
         self._encrypt_part = encrypt
         self._recognizes = recognizes
         self._clean = clean
-        self._encrypt_all = encrypt_all
+        self.encrypt_all = encrypt_all
 
     def text(self, text: str, field: str | None) -> str:
         """A string leaf."""
-        return self._treat(text, field, encrypt_all=self._encrypt_all)
+        return self._treat(text, field, encrypt_all=self.encrypt_all)
 
     def name(self, text: str) -> str:
         """A key of a mapping."""

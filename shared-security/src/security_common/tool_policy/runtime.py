@@ -13,7 +13,6 @@ from security_common.pii import BadProtection, Operator, PIIDetector, get_pii_de
 from security_common.protection import KeyedPseudonyms, Writer
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.policy import PIIPolicy, operator_of
-from security_common.tool_policy.walk import Limits
 
 __all__ = ["Runtime", "Surface", "configure", "current_surface", "runtime"]
 
@@ -47,7 +46,6 @@ class Runtime:
         detector: PIIDetector | None = None,
         encryption: EncryptionService | None = None,
         pseudonyms: KeyedPseudonyms | None = None,
-        limits: Limits | None = None,
     ) -> None:
         self._journal = journal
         self._encryption = encryption
@@ -58,7 +56,6 @@ class Runtime:
         if pseudonyms is None and Operator.PSEUDONYM in self.detector.protection.operators():
             raise BadProtection("pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask")
         self.pseudonyms = pseudonyms
-        self.limits = limits or Limits()
         self.clean: set[tuple[str, str | None]] = set()
 
     @property
@@ -97,14 +94,13 @@ def configure(
     detector: PIIDetector | None = None,
     encryption: EncryptionService | None = None,
     pseudonyms: KeyedPseudonyms | None = None,
-    limits: Limits | None = None,
 ) -> None:
     """Sets what every secured tool of this process uses, in place of anything set before.
 
     A service calls it once, when it starts. A part left out is made on first use, from SecuritySettings.
     """
     global _in_use  # noqa: PLW0603 - see `runtime`
-    _in_use = Runtime(journal, detector, encryption, pseudonyms, limits)
+    _in_use = Runtime(journal, detector, encryption, pseudonyms)
 
 
 def _open_own_journal() -> Journal:

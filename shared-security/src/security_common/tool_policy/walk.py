@@ -8,7 +8,6 @@ import copy
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -17,28 +16,20 @@ from typing import Any, cast
 from security_common.tool_policy.errors import TooMuchData, Unguardable
 from security_common.tool_policy.leaf import Leaves
 
-__all__ = ["Limits", "Reader", "Walk", "read_as"]
+__all__ = ["Reader", "Walk", "read_as"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How deep a walk goes, how many values it visits and how many characters it reads before it refuses."""
-
-    depth: int = 64
-    nodes: int = 200_000
-    characters: int = 2_000_000
+MOST_LEVELS, MOST_VALUES, MOST_CHARACTERS = 64, 200_000, 2_000_000
 
 
 class Walk:
-    """One pass over some data, within limits that all its parts share."""
+    """One pass over some data; what is deeper, has more parts or is longer than the limits is refused."""
 
     __slots__ = ("_characters", "_depth", "_nodes", "leaf")
 
-    def __init__(self, leaf: Leaves, limits: Limits) -> None:
+    def __init__(self, leaf: Leaves) -> None:
         self.leaf = leaf
-        self._depth = limits.depth
-        self._nodes = limits.nodes
-        self._characters = limits.characters
+        self._depth, self._nodes, self._characters = MOST_LEVELS, MOST_VALUES, MOST_CHARACTERS
 
     def visit(self, value: Any, field: str | None = None) -> Any:
         """The value with its leaves treated. `field` is the name it goes by. Raises TooMuchData or Unguardable."""
@@ -59,8 +50,10 @@ class Walk:
         return _reader_of(kind)(self, value, field)
 
     def text(self, text: str, field: str | None) -> str:
-        """A text, or the data in it when it is JSON."""
+        """A text, or the data in it when it is JSON; where every text is encrypted, a text is one."""
         self.spend(len(text))
+        if self.leaf.encrypt_all:
+            return self.leaf.text(text, field)
         if text[:1] in _JSON_OPENS or text.lstrip()[:1] in _JSON_OPENS:
             document = _parse_json(text)
             if document is not None:
