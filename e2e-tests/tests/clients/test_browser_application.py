@@ -1,6 +1,7 @@
-"""An application without a server of its own, in Chromium: what it asks of both services crosses origins."""
+"""An application without a server of its own, in Chromium, as the Inspector's web client is: it knows where the MCP
+server is, and all it asks from the first refusal on crosses origins.
+"""
 
-import functools
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,8 +10,6 @@ from urllib.parse import quote
 
 import pytest
 
-from local_stack.story import GREETING
-
 pytestmark = pytest.mark.clients
 
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
@@ -18,6 +17,12 @@ FILES = {
     "/oauth4webapi.js": ("text/javascript", CLIENTS / "node_modules/oauth4webapi/build/index.js"),
     "/": ("text/html", CLIENTS / "browser_application.html"),
     "/callback": ("text/html", CLIENTS / "browser_application.html"),
+}
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "page", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
 }
 
 
@@ -53,15 +58,13 @@ def use(address, account, context):
 
 
 def test_an_application_in_the_browser(ground, person, application):
+    params = {"name": "test_pii_detection", "arguments": {"text": "hong@example.com"}, "_meta": META}
     given = {
-        "issuer": ground.auth_url,
         "application": None if ground.is_demo else {"client_id": ground.desktop},
-        "resource": f"{ground.mcp_url}/mcp",
-        "hello": f"{ground.mcp_url}/hello",
+        "mcp": f"{ground.mcp_url}/mcp",
+        "call": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params},
     }
     address = f"{application}/#{quote(json.dumps(given))}"
-    found = person.chromium.do(functools.partial(use, address, ground.account), person.context).result()
+    found = person.chromium.do(use, address, ground.account, person.context).result()
     assert found.get("scope") == "offline_access mcp.access", found
-    assert found["sub"].startswith("u_")
-    assert found["hello"] == GREETING
-    assert "resource_metadata=" in found["challenge"]
+    assert "h***@example.com" in found["result"]["structuredContent"]["masked_text"]
