@@ -17,11 +17,13 @@ from urllib.parse import quote
 
 from pii_values import make
 
-__all__ = ["Sample", "corpus"]
+__all__ = ["Sample", "by_hand", "corpus"]
 
 SEED = 20261123
 _TEMPLATES = tomllib.loads(Path(__file__).with_name("pii_templates.toml").read_text(encoding="utf-8"))
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+_FIELD = re.compile(r"@(\S+) ")
+_MARK = re.compile(r"\[\[([A-Z_]+):(.*?)\]\]", re.DOTALL)
 _PLAIN_TEXTS = 1_500  # of each of the two sets
 _SPELLED_TEXTS = 40  # of each spelling and set
 
@@ -33,6 +35,7 @@ class Sample:
     group: str
     text: str
     spans: tuple[tuple[str, int, int], ...]
+    field_name: str | None = None
 
 
 def _respell_digits(zero: int) -> Callable[[str, Random], str]:
@@ -142,6 +145,25 @@ def corpus(seed: int = SEED) -> list[Sample]:
         for part in (_plain_texts, _spelled_texts)
         for sample in part(which, rng)
     ]
+
+
+def by_hand() -> list[Sample]:
+    """The texts of pii_by_hand.txt."""
+    path = Path(__file__).with_name("pii_by_hand.txt")
+    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return [_marked_up(line) for line in lines]
+
+
+def _marked_up(line: str) -> Sample:
+    """`@phone [[PHONE:01012345678]]`: the field's name, then text in which what is labelled stands in brackets."""
+    field = _FIELD.match(line)
+    text = line[field.end() :] if field else line
+    text = text.replace("\\n", "\n").replace("\\u200b", "\u200b")
+    spans: list[tuple[str, int, int]] = []
+    while mark := _MARK.search(text):
+        spans.append((mark.group(1), mark.start(), mark.start() + len(mark.group(2))))
+        text = text[: mark.start()] + mark.group(2) + text[mark.end() :]
+    return Sample("by_hand", text, tuple(spans), field.group(1) if field else None)
 
 
 if __name__ == "__main__":

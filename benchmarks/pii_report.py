@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pii_corpus import SEED, Sample, corpus
+from pii_corpus import SEED, Sample, by_hand, corpus
 from pii_score import CONTEXT, STRUCT, Score, Span, score
 
 from security_common.pii import get_pii_detector
@@ -21,6 +21,8 @@ _LIMITS = """
 - The templates and the makers of values are our own. An engine tuned by those who wrote the corpus looks better on it
   than on texts of others; the figures guard against regressions and show kinds that are not covered at all.
 - `tuned` templates shaped the rules; `held_out` ones are by the same people, and nothing was tuned on them.
+- `by_hand` are texts to stumble over. What they showed was mended where a general rule could, so its table flatters;
+  what is still missed was left in on purpose.
 - Names and addresses are found by rules. Rare given names, single given names, foreign names without a label and
   addresses in free prose are missed, and no figure here says how often that happens in your texts.
 - Another engine's row covers only the kinds it has; a dash means that it has none. Presidio runs its pattern
@@ -35,11 +37,13 @@ def _rival(name: str, samples: Sequence[Sample]) -> Score | None:
     command = [_RIVALS, str(Path(__file__).with_name("pii_rivals.py")), name]
     run = subprocess.run(command, input=texts, capture_output=True, text=True, check=True)
     answers = dict(zip((one.text for one in samples), map(json.loads, run.stdout.splitlines()), strict=False))
-    return score(samples, lambda text: [tuple(span) for span in answers[text]])
+    return score(samples, lambda sample: [tuple(span) for span in answers[sample.text]])
 
 
-def _own(text: str) -> list[Span]:
-    return [(one.kind.value, one.start, one.end) for one in get_pii_detector().scan_text(text)]
+def own(sample: Sample) -> list[Span]:
+    """What our rules find."""
+    found = get_pii_detector().scan_text(sample.text, field_name=sample.field_name)
+    return [(one.kind.value, one.start, one.end) for one in found]
 
 
 def _cells(result: Score | None, kinds: Sequence[str]) -> str:
@@ -49,7 +53,7 @@ def _cells(result: Score | None, kinds: Sequence[str]) -> str:
 
 
 def _table(samples: Sequence[Sample]) -> str:
-    results = {"ours": score(samples, _own)} | {name: _rival(name, samples) for name in _ENGINES}
+    results = {"ours": score(samples, own)} | {name: _rival(name, samples) for name in _ENGINES}
     columns = [name for name, result in results.items() if result is not None]
     lines = ["| kind | " + " | ".join(f"{name} P | R | F1" for name in columns) + " |"]
     lines.append("|---" * (1 + 3 * len(columns)) + "|")
@@ -65,13 +69,15 @@ def _table(samples: Sequence[Sample]) -> str:
 
 
 def _speed(samples: Sequence[Sample]) -> str:
+    scan = get_pii_detector().scan_text
     texts = [sample.text for sample in samples if "/adv/" not in sample.group]
-    times: list[int] = []
-    for text in texts * 2:
-        started = time.process_time_ns()
-        _own(text)
-        times.append(time.process_time_ns() - started)
-    times = sorted(times[len(texts) :])
+    times = [1 << 40] * len(texts)
+    for _ in range(3):
+        for index, text in enumerate(texts):
+            started = time.process_time_ns()
+            scan(text)
+            times[index] = min(times[index], time.process_time_ns() - started)
+    times.sort()
     mean_length = sum(map(len, texts)) / len(texts)
     rate = len(times) / (sum(times) / 1e9)
     return (
@@ -84,8 +90,9 @@ def main() -> None:
     """Prints the report and writes it."""
     samples = corpus()
     parts = ["# PII report", f"Written by `make pii-report`; {len(samples)} texts, seed {SEED}."]
-    for which in ("held_out", "tuned"):
-        parts += [f"## {which}", _table([sample for sample in samples if sample.group.startswith(which)])]
+    for which in ("held_out", "by_hand", "tuned"):
+        chosen = [one for one in [*samples, *by_hand()] if one.group.startswith(which)]
+        parts += [f"## {which}", _table(chosen)]
     parts += ["## Speed", _speed(samples), _LIMITS.strip()]
     report = "\n\n".join(parts) + "\n"
     Path(sys.argv[1]).write_text(report, encoding="utf-8")

@@ -9,7 +9,7 @@ from pii_corpus import Sample
 __all__ = ["CONTEXT", "STRUCT", "Score", "score"]
 
 Span = tuple[str, int, int]
-Scan = Callable[[str], Sequence[Span]]
+Scan = Callable[[Sample], Sequence[Span]]
 
 CONTEXT = ("PERSON", "ADDRESS", "DATE_OF_BIRTH")
 STRUCT = (
@@ -56,7 +56,7 @@ def score(samples: Iterable[Sample], scan: Scan) -> Score:
     """Runs one engine over the samples."""
     result = Score()
     for sample in samples:
-        found = list(scan(sample.text))
+        found = list(scan(sample))
         covered = {index for _, start, end in found for index in range(start, end)}
         labelled = {index for _, start, end in sample.spans for index in range(start, end)}
         result.other_chars += len(sample.text) - len(labelled)

@@ -15,14 +15,14 @@ _CODE = re.compile(
     _START
     + r"(?:(?P<customs>[Pp][ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}|[Pp][0-9]{12})"
     + r"|(?P<new_passport>[MSROD][0-9]{3}[A-Z][0-9]{4})"
-    + r"|(?P<passport>[MSRODGT][ -]?[0-9]{8})"
+    + r"|(?P<passport>[MSRODGT](?:[ -]?[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4}))"
     + r"|(?P<other>[A-Za-z]{1,2}[ -]?[0-9]{3}[A-Za-z]?[0-9]{3,6}|[A-Za-z][0-9]{3}(?:-[0-9]{1,4}){2,4}))"
     + _END
 )
 _REGION = r"(?:서울|부산|대구|인천|광주|대전|울산|경기|강원|충북|충남|전북|전남|경북|경남|제주|세종)"
 _REGION_LICENSE = re.compile(rf"{_REGION}[ -]?[0-9]{{2}}-[0-9]{{6}}-[0-9]{{2}}(?![0-9])")
 _PLATE = re.compile(
-    rf"(?<![0-9A-Za-z가-힣])(?:{_REGION}\s?)?(?<![0-9])([0-9]{{2,3}})(\s?)([가-힣])(\s?)([0-9]{{4}})(?![0-9A-Za-z])"
+    rf"(?<![0-9A-Za-z가-힣])(?:{_REGION}\s?)?(?<![0-9])([0-9]{{2,3}})(\s?)([가-힣])([\s-]?)([0-9]{{4}})(?![0-9A-Za-z])"
     r"(?!\s?(?:원|억|만|천|명|개|년|번길|m|kg))"
 )
 _PLATE_LETTERS = frozenset("가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자배허하호국합육해공")
@@ -81,5 +81,5 @@ def _find_ibans(reading: Reading) -> Iterator[Finding]:
 
 
 CODES = Rule(r"[A-Za-z][ -]?[0-9]{3}|[가-힣][ -]?[0-9]{2}-[0-9]{6}-", _find_codes)
-PLATES = Rule(r"[0-9]\s?[가-힣]\s?[0-9]{4}", _find_plates)
+PLATES = Rule(r"[0-9]\s?[가-힣][\s-]?[0-9]{4}", _find_plates)
 IBANS = Rule(r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}", _find_ibans)

@@ -23,12 +23,14 @@ _DATE = re.compile(
     + r"(?:,?(?:\s|-)(?P<y7>(?:19|20)?[0-9]{2}))?"
     r"|" + _MONTH.format("n8") + r"\s(?P<d8>[0-9]{1,2})(?:st|nd|rd|th)?(?:,?\s(?P<y8>(?:19|20)[0-9]{2}))?"
     r"|(?P<m9>[0-9]{1,2})(?:\s?월\s{0,2}|[-./])(?P<d9>[0-9]{1,2})(?:\s?일)?"
-    r")(?![0-9A-Za-z])(?![-./][0-9])",
+    r")(?![0-9A-SU-Za-z])(?![-./][0-9])",
     re.IGNORECASE,
 )
 _YEARS = [name for name in _DATE.groupindex if name.startswith("y")]
 _REACH, _LONGEST = 28, 30
-_BORN = re.compile(r"(?:출|에\s?|\(|이?\s?[제내]?\s?)?(?:생일|생(?![가-힣])|생(?:이|인|입|으|의|은|년)|태어)")
+_BORN = re.compile(
+    r"(?:출|에\s?(?:[가-힣]{1,8}에서\s)?|\(|이?\s?[제내]?\s?)?(?:생일|생(?![가-힣])|생(?:이|인|입|으|의|은|년)|태어)|[,/]\s?[남여](?![가-힣])"
+)
 
 
 def _find_dates_of_birth(reading: Reading) -> Iterator[Finding]:
@@ -68,4 +70,4 @@ def _is_day(match: re.Match[str], this_year: int) -> bool:
     return "y" in parts and len(parts["y"]) == 2 and is_date(2000, int(parts["y"]), int(parts["m"]))  # 07/04/85
 
 
-DATES_OF_BIRTH = Rule(r"생|태어|(?i:birth|born|dob|bday|d\.o\.b)", _find_dates_of_birth)
+DATES_OF_BIRTH = Rule(r"생|태어|[0-9][,/]\s?[남여]|(?i:birth|born|dob|bday|d\.o\.b)", _find_dates_of_birth)

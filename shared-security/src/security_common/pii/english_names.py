@@ -16,6 +16,7 @@ with Path(__file__).with_name("data").joinpath("english_names.toml").open("rb") 
 
 _FIRST, _LAST, _NOT_LAST = (frozenset(_DATA[key].split()) for key in ("first", "last", "not_last"))
 _PLACES = _NOT_LAST - _LAST
+_PLACE_HEADS = frozenset(_DATA["place_heads"].split())
 _KOREAN_SURNAMES = frozenset(_DATA["surnames_korean"].split())
 _SYLLABLES = "|".join(sorted({word.strip("-") for word in _DATA["syllables_korean"].split()}, key=len, reverse=True))
 _KOREAN_GIVEN = re.compile(rf"(?:{_SYLLABLES})[- ]?(?:{_SYLLABLES})", re.IGNORECASE)
@@ -38,7 +39,7 @@ _GREETINGS = frozenset({"dear", "hi", "hello", "hey", "attn", "regards", "thanks
 _TITLE_BEFORE = ("Mr. ", "Mrs. ", "Ms. ", "Mx. ", "Dr. ", "Prof. ")
 # What a name follows for certain, so that it need not be listed; what it often follows; what it does.
 _STRONG_CUES, _CUES = tuple(_DATA["strong_cues"]), frozenset(_DATA["cues"].split())
-_DOES = re.compile(rf"(?:'s)?[ ](?:{'|'.join(_DATA['does'].split())})(?![A-Za-z])")
+_DOES = re.compile(rf"(?:'s)?[ ](?:{'|'.join(_DATA['does'].split())})(?![A-Za-z])|\s?(?:님|씨|고객|회원)")
 _LABELLED = re.compile(
     r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}+[\"']?"
     r"([A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?(?:,?[ ][A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?){0,3})"
@@ -56,7 +57,8 @@ def _find_english_names(reading: Reading) -> Iterator[Finding]:
         said = before.rstrip().lower()
         strong = said.endswith(_STRONG_CUES)
         cue, titled = said.rpartition(" ")[2] in _CUES, before.endswith(_TITLE_BEFORE)
-        if not (strong or cue or titled or " " in match.group()):
+        cue = cue or strong or _DOES.match(text, match.end()) is not None
+        if not (cue or titled or " " in match.group()):
             continue
         words = [(start + word.start(), word.group()) for word in _PART.finditer(match.group())]
         while words and words[0][1].lower() in _GREETINGS:
@@ -68,15 +70,18 @@ def _find_english_names(reading: Reading) -> Iterator[Finding]:
         if titled:
             yield _candidate(_until_comma(text, words[:3]), 0.9, "title")
             continue
+        if len(words) > 1 and reading.called(words[1][0]) == "PERSON":
+            words, strong = words[1:], True
         strong = strong or reading.called(words[0][0]) == "PERSON"
-        cue = cue or strong or _DOES.match(text, match.end()) is not None
-        yield from _judge_words(text, words, cue=cue, strong=strong)
+        yield from _judge_words(text, words, cue=cue or strong, strong=strong)
 
 
 def _judge_words(text: str, words: list[tuple[int, str]], *, cue: bool, strong: bool) -> Iterator[Finding]:
     """One name in a sequence of capitalised words, from the first listed name on; a strong cue needs no list."""
     score, why = (0.8, "introduced") if cue else (0.75, "listed")
     for index in range(len(words)):
+        if index and words[index - 1][1] in _PLACE_HEADS:
+            continue
         rest = _until_comma(text, words[index : index + 3])
         size = _length_of_name([_plain(word) for _, word in rest])
         if size >= 2 or (size == 1 and cue and index == 0):
@@ -146,6 +151,6 @@ def _is_romanised(words: list[str]) -> bool:
 
 ENGLISH_NAMES = Rule(
     r"[A-Z][A-Za-z'.\-]+,? [A-Z]|[A-Za-z가-힣][\"']?\s{0,2}[:=|]\s{0,2}[\"']?[A-Za-z]"
-    r"|(?i:dear|hi|hey|hello|i'm|i am|is|regards|thanks)\W",
+    r"|(?i:dear|hi|hey|hello|i'm|i am|is|regards|thanks)\W|[a-z]\s?(?:님|씨|고객|회원)",
     _find_english_names,
 )

@@ -30,7 +30,10 @@ with Path(__file__).with_name("data").joinpath("korean_names.toml").open("rb") a
 _SURNAMES, _DOUBLE_SURNAMES = frozenset(_DATA["surnames"]), _words(_DATA["double_surnames"])
 _FIRST, _LAST, _SINGLE = map(frozenset, (_DATA["first_syllables"], _DATA["last_syllables"], _DATA["single_given"]))
 _NAME_ENDINGS = frozenset(_DATA["name_endings"])
-_GIVEN, _NOT_NAMES = _words(_DATA["given_names"]), _words(_DATA["not_names"])
+_NOT_NAMES = _words(_DATA["not_names"])
+_GIVEN = _words(_DATA["given_names"]) | {
+    first + last for first in _DATA["common_first"] for last in _DATA["name_endings"]
+}
 
 # Words whose syllables could be a name: the classes drop most others at the speed of the expression.
 _WORD = re.compile(
@@ -53,8 +56,12 @@ _PARTICLE = re.compile(
     r"|(?:이?(?:라고|라는|예요|에요|었|였|라)|입니다|인데|인가|이신|이시|이야|이죠|이네|인지|이랑|에게|한테)[가-힣]{0,4})?"
 )
 _TITLE = re.compile(rf"[ \t]?(?:{_any_of(_DATA['titles'])})(?:님|들)?{_PARTICLE.pattern}(?![가-힣])")
+_PERSONAL = re.compile(r"(?:한테|에게|께서?|이랑|이?라는\s?(?:분|사람))")
 _SAYS_NAME = re.compile(r"(?:이라고|라고|입니다|이에요|예요|이예요|이야|이라|인데)")
-_NEIGHBOUR = re.compile(r"[\s,(/|:;\-\[<·\t]{1,4}(?:\+?[0-9][0-9\-. ]{5}|[A-Za-z0-9._%+\-]{2,40}@|[MSROD][0-9]{3})")
+_NEIGHBOUR = re.compile(
+    r"\((?:남|여|만\s?[0-9]|[0-9]{1,3}세)"
+    r"|[\s,(/|:;\-\[<·\t]{1,4}(?:\+?[0-9][0-9\-. ]{5}|[A-Za-z0-9._%+\-]{2,40}@|[MSROD][0-9]{3})"
+)
 _NUMBER_BEFORE = re.compile(r"(?:[0-9]{4}|\.[a-z]{2,4})[\s,)/|:;\-\]>]{1,4}$")
 _BELONGS = re.compile(r"의?\s?(?:앞으로|명의|계좌|통장|생년월일|생일|주민|여권|카드)")
 _SEPARATED = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}(?:[:=|>\-]|은\s|는\s|[\"']|\n|\t)")
@@ -132,15 +139,11 @@ def _find_korean_names(reading: Reading) -> Iterator[Finding]:
 
 
 def _judge_word(reading: Reading, start: int, word: str) -> Iterator[Finding]:
-    sizes = (4, 3, 2) if word[:2] in _DOUBLE_SURNAMES else (3, 2)
-    for size in sizes:
-        if len(word) < size:
+    for length, size in ((2, 4), (2, 3), (1, 3), (1, 2)) if word[:2] in _DOUBLE_SURNAMES else ((1, 3), (1, 2)):
+        name = _Name(reading, start, word[:length], word[length:size], word[size:])
+        if len(word) < size or name.denied or (length == 1 and name.surname not in _SURNAMES):
             continue
-        surname = word[:2] if size == 4 or (size == 3 and word[:2] in _DOUBLE_SURNAMES) else word[:1]
-        name = _Name(reading, start, surname, word[len(surname) : size], word[size:])
-        if name.denied or name.surname not in (_DOUBLE_SURNAMES if len(surname) == 2 else _SURNAMES):
-            continue
-        if verdict := (_judge_short(name) if len(name.given) == 1 else _judge_full(name)):
+        if verdict := (_judge_short(name) if size == 2 else _judge_full(name)):
             score, why = verdict
             yield Finding(PIIKind.PERSON, name.start, name.end, score, why)
             return
@@ -168,15 +171,18 @@ def _judge_full(name: _Name) -> tuple[float, str] | None:
         return None
     if _label_vouches(name):
         return 0.88, "label"
-    if name.begins_a_word:
+    a_word = name.begins_a_word
+    if a_word and not name.common:
         return None
     if titled:
         return 0.85, "title"
-    if not name.rest and (name.followed_by(_NEIGHBOUR) or name.followed_by(_BELONGS) or _follows_number(name)):
+    if not name.rest and _has_neighbour(name):
         return 0.8, "neighbour"
-    if name.common and name.given[-1] not in _PLACE_ENDINGS:
+    if _PERSONAL.match(name.rest):
+        return 0.75, "particle"
+    if name.common and not a_word and name.given[-1] not in _PLACE_ENDINGS:
         return 0.7, "given-name"
-    return (0.65, "says-name") if _SAYS_NAME.match(name.rest) else None
+    return (0.65, "says-name") if not a_word and _SAYS_NAME.match(name.rest) else None
 
 
 def _judge_short(name: _Name) -> tuple[float, str] | None:
@@ -188,7 +194,10 @@ def _judge_short(name: _Name) -> tuple[float, str] | None:
     return (0.7, "label") if name.stands_alone and _label_vouches(name) else None
 
 
-def _follows_number(name: _Name) -> bool:
+def _has_neighbour(name: _Name) -> bool:
+    """A number or an address beside it, or what only a person owns right after it."""
+    if name.followed_by(_NEIGHBOUR) or name.followed_by(_BELONGS):
+        return True
     return _NUMBER_BEFORE.search(name.reading.text, max(0, name.start - 12), name.start) is not None
 
 

@@ -40,9 +40,10 @@ _AREA = (
     rf"(?:{_PROVINCE}{_S}(?:[가-힣]{{1,6}}(?:시|군|구){_S}){{0,2}}|(?:{_DISTRICT}{_S}){{1,2}})"
     rf"(?:[가-힣0-9]{{1,8}}(?:읍|면|동){_S})?(?:[가-힣0-9]{{1,8}}리{_S})?"
 )
+_NAMED = rf"[가-힣A-Za-z0-9]{{1,12}}?{_BUILDING}{_S}(?:[0-9]{{1,4}}동{_S}[0-9]{{1,5}}호|[0-9]{{1,3}}층)"
 _COMPLEX = rf"(?:[가-힣A-Za-z0-9]{{1,12}}{_S}){{1,3}}?[0-9]{{1,4}}동{_S}[0-9]{{1,4}}호"
 _KOREAN = re.compile(
-    rf"(?<![가-힣0-9])(?:{_AREA}(?:{_LOT}|{_ROAD}|(?<=[동리])\s?{_HOUSE}(?![0-9가])|{_COMPLEX})"
+    rf"(?<![가-힣0-9])(?:{_AREA}(?:{_LOT}|{_ROAD}|(?<=[동리])\s?{_HOUSE}(?![0-9가])|{_NAMED}|{_COMPLEX})|{_NAMED}(?<=호)"
     rf"|(?:{_ROAD}|{_LOT})(?={_DETAIL})){_DETAIL}{{0,5}}"
 )
 _GAP = r"(?:은|는|가|이)?[\s:=\-\"'\[(|>]{0,5}+"
@@ -114,7 +115,7 @@ def _trimmed(text: str, start: int, end: int) -> int:
     return start + len(text[start:end].rstrip(" ,.(\t"))
 
 
-KOREAN_ADDRESSES = Rule(r"[로길동리가면읍][ \t]{0,2}(?:지하\s?|산\s?)?[0-9]", _find_korean_addresses)
+KOREAN_ADDRESSES = Rule(r"[0-9]\s?[호층]|[로길동리가면읍][ \t]{0,2}(?:지하\s?|산\s?)?[0-9]", _find_korean_addresses)
 ENGLISH_ADDRESSES = Rule(
     rf"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]|[0-9],? (?:{_FRENCH}) |(?:{_GERMANIC}) [0-9]|(?:{_ROMANCE}) ",
     _find_english_addresses,

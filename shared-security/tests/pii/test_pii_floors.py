@@ -1,0 +1,47 @@
+"""What the rules reach on the labelled texts never falls below what is written down in benchmarks/pii_floors.toml."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+from pii_corpus import Sample, by_hand, corpus
+from pii_score import CONTEXT, STRUCT, Score, Span, score
+
+from security_common.pii import get_pii_detector
+
+FLOORS = tomllib.loads((Path(__file__).parents[3] / "benchmarks/pii_floors.toml").read_text(encoding="utf-8"))
+
+
+def scan(sample: Sample) -> list[Span]:
+    found = get_pii_detector().scan_text(sample.text, field_name=sample.field_name)
+    return [(one.kind.value, one.start, one.end) for one in found]
+
+
+@pytest.fixture(scope="module")
+def scores() -> dict[str, Score]:
+    samples = [*corpus(), *by_hand()]
+    return {name: score((one for one in samples if one.group.startswith(name)), scan) for name in FLOORS}
+
+
+@pytest.mark.parametrize("name", sorted(FLOORS))
+def test_no_kind_is_found_worse_than_before(name: str, scores: dict[str, Score]) -> None:
+    groups = {"STRUCT": STRUCT, "CONTEXT": CONTEXT}
+    for kind, floors in FLOORS[name].items():
+        figures = scores[name].figures(groups.get(kind, (kind,)))
+        assert all(figure >= floor for figure, floor in zip(figures, floors, strict=True)), (kind, figures, floors)
+
+
+def test_no_spelling_hides_what_it_spells() -> None:
+    samples = [one for one in corpus() if "/adv/" in one.group]
+    for group in sorted({one.group for one in samples}):
+        reached = score((one for one in samples if one.group == group), scan)
+        assert reached.figures((*STRUCT, *CONTEXT))[2] >= 0.9, group
+
+
+@pytest.mark.parametrize("name", sorted(FLOORS))
+def test_texts_without_personal_data_stay_as_they_are(name: str, scores: dict[str, Score]) -> None:
+    assert scores[name].clean_texts >= 80
+    assert scores[name].clean_hit == 0
