@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind, open_pii_detector
-from security_common.pii.configuration import load_protection, parse_protection
+from security_common.pii.configuration_file import load_protection, parse_protection
 from security_common.protection import KeyedPseudonyms, PseudonymKeyInvalid
 from security_common.settings import SecuritySettings
 
@@ -33,20 +33,32 @@ def test_own_patterns_that_overlap_are_found_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "entries",
+    ("entries", "named"),
     [
-        {"defualt": "mask"},
-        {"default": "shred"},
-        {"kinds": {"EMIAL": "mask"}},
-        {"patterns": {"A": {"expression": "(?=a)"}}},
-        {"patterns": {"A": {"expression": "a*"}}},
-        {"patterns": {"A": {"expression": "a" * 501}}},
-        {"patterns": {str(number): {"expression": "a"} for number in range(21)}},
+        ({"defualt": "mask"}, "defualt"),
+        ({"default": "shred"}, "default"),
+        ({"kinds": {"EMIAL": "mask"}}, "kinds.EMIAL"),
+        ({"kinds": "mask"}, "kinds"),
+        ({"tools": {"send": {"defualt": "keep"}}}, "tools.send.defualt"),
+        ({"tools": {"send": "keep"}}, "tools.send"),
+        ({"tools": {"send": {"kinds": {"EMAIL": "show"}}}}, "tools.send.kinds.EMAIL"),
+        ({"allow": {"values": "support@example.com"}}, "allow.values"),
+        ({"patterns": {"A": "EMP"}}, "patterns.A"),
+        ({"patterns": {"A": {"expression": ""}}}, "patterns.A.expression"),
+        ({"patterns": {"A": {"expression": "(?=a)"}}}, "patterns.A"),
+        ({"patterns": {"A": {"expression": "a*"}}}, "patterns.A"),
+        ({"patterns": {"A": {"expression": "a" * 501}}}, "patterns.A.expression"),
+        ({"patterns": {"A": {"expression": "((a{100}){100}){100}"}}}, "patterns.A"),
+        ({"patterns": {str(number): {"expression": "a"} for number in range(21)}}, "patterns"),
     ],
 )
-def test_a_configuration_that_cannot_be_done_is_refused(entries: dict[str, object]) -> None:
-    with pytest.raises(BadProtection):
+def test_a_configuration_that_cannot_be_done_is_refused_and_the_entry_named(
+    entries: dict[str, object], named: str
+) -> None:
+    with pytest.raises(BadProtection) as caught:
         parse_protection(entries)
+    assert caught.value.description.split(":")[0].split(" ")[0] == named
+    assert "support@" not in f"{caught.value} {caught.value.__cause__}"
 
 
 def test_a_file_that_is_no_toml_is_refused_by_its_setting(tmp_path: Path) -> None:

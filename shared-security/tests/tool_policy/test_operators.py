@@ -9,7 +9,7 @@ import pytest
 from security_common.encryption import EncryptionService
 from security_common.journal import Journal
 from security_common.pii import BadProtection, PIIDetector
-from security_common.pii.configuration import parse_protection
+from security_common.pii.configuration_file import parse_protection
 from security_common.protection import KeyedPseudonyms
 from security_common.tool_policy import (
     PersonalDataRefused,

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from security_common.pii.codes import CODES, IBANS, PLATES
-from security_common.pii.configuration import Protection, load_protection
+from security_common.pii.configuration import Protection
 from security_common.pii.credentials import SECRETS
 from security_common.pii.dates import DATES_OF_BIRTH
 from security_common.pii.emails import EMAILS
@@ -144,7 +144,11 @@ def _settle(found: list[Finding]) -> list[Finding]:
 
 def open_pii_detector(settings: "SecuritySettings") -> PIIDetector:
     """The detector for these settings. Raises `BadProtection`."""
-    return PIIDetector(load_protection(settings.pii_config_file) if settings.pii_config_file else None)
+    if settings.pii_config_file is None:
+        return PIIDetector()
+    from security_common.pii.configuration_file import load_protection  # noqa: PLC0415 - it takes long to import
+
+    return PIIDetector(load_protection(settings.pii_config_file))
 
 
 @cache

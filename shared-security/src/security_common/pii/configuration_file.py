@@ -1,0 +1,85 @@
+"""The file of a team, checked: a wrong entry is refused and named, and so is one that is only misspelt."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from security_common.pii.configuration import BadProtection, Operator, OwnPattern, Protection
+from security_common.pii.finding import PIIKind
+
+try:
+    import re2
+except ImportError:  # the `patterns` extra is not installed; only own patterns need it
+    re2 = None
+
+__all__ = ["load_protection", "parse_protection"]
+
+MOST_PATTERNS, LONGEST_PATTERN = 20, 500
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Tool(_Section):
+    default: Operator | None = None
+    kinds: dict[PIIKind, Operator] = {}
+
+
+class _Allow(_Section):
+    values: list[str] = []
+
+
+class _Pattern(_Section):
+    expression: Annotated[str, Field(min_length=1, max_length=LONGEST_PATTERN)]
+
+
+class _File(_Tool):
+    default: Operator | None = Operator.MASK
+    tools: dict[str, _Tool] = {}
+    allow: _Allow = _Allow()
+    patterns: Annotated[dict[str, _Pattern], Field(max_length=MOST_PATTERNS)] = {}
+
+
+def load_protection(path: Path) -> Protection:
+    """Reads a TOML file. Raises `BadProtection`, which names the entry and never a value."""
+    try:
+        with path.open("rb") as file:
+            return parse_protection(tomllib.load(file))
+    except (OSError, ValueError) as error:
+        raise BadProtection(f"{path} is no readable TOML file", hint="docs/pii.md shows one") from error
+
+
+def parse_protection(entries: Mapping[str, Any]) -> Protection:
+    """The same from data that is already parsed."""
+    try:
+        file = _File.model_validate(entries)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part) for part in wrong["loc"] if part != "[key]")
+        raise BadProtection(f"{place}: {wrong['msg']}", hint="docs/pii.md shows what may stand there") from None
+    return Protection(
+        default=file.default,
+        kinds=file.kinds,
+        tools={name: Protection(default=tool.default, kinds=tool.kinds) for name, tool in file.tools.items()},
+        allowed_values=frozenset(value.casefold() for value in file.allow.values),
+        patterns=tuple(_compiled(name, pattern.expression) for name, pattern in file.patterns.items()),
+    )
+
+
+def _compiled(name: str, expression: str) -> OwnPattern:
+    engine: Any = re2
+    if engine is None:
+        raise BadProtection("own patterns need RE2", hint='install "mcp-oauth2-security-common[patterns]"')
+    options = engine.Options()
+    options.log_errors = False
+    try:
+        compiled = engine.compile(expression, options)
+    except engine.error:
+        raise BadProtection(f"patterns.{name} is no RE2 expression", hint="RE2 has no look-around") from None
+    if compiled.search("") is not None:
+        raise BadProtection(f"patterns.{name} matches nothing at all", hint="ask for at least one character")
+    return OwnPattern(name, compiled)
