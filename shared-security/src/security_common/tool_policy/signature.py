@@ -31,14 +31,9 @@ class Signature:
 
     @cached_property
     def _positional(self) -> tuple[str, ...]:
-        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        return tuple(name for name, each in self._parameters.items() if each.kind in kinds)
-
-    @cached_property
-    def _rest(self) -> str:
-        """The name of `*args`."""
-        rest = (name for name, each in self._parameters.items() if each.kind is inspect.Parameter.VAR_POSITIONAL)
-        return next(rest, "arguments")
+        """The names of what may be passed by its place; `*args`, which takes the rest, comes last."""
+        named_only = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+        return tuple(name for name, each in self._parameters.items() if each.kind not in named_only)
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
@@ -60,8 +55,9 @@ class Signature:
 
     def names_of(self, positional: Sequence[Any]) -> list[str]:
         """The argument name of each positional value."""
-        names = self._positional[: len(positional)]
-        return [*names, *[self._rest] * (len(positional) - len(names))]
+        names = list(self._positional[: len(positional)])
+        rest = names[-1] if names else "arguments"
+        return names + [rest] * (len(positional) - len(names))
 
 
 def _is_identifier(hint: Any) -> bool:
