@@ -39,9 +39,9 @@ def _find_dates_of_birth(reading: Reading) -> Iterator[Finding]:
     for label in reading.labels.named("DATE_OF_BIRTH"):
         for match in _DATE.finditer(text, label.end, label.end + _REACH + _LONGEST):
             nearest = reading.labels.before(match.start())
-            if nearest.start != label.start or not _is_day(match, this_year):
-                continue
-            if nearest.called or any(match.group(year) for year in _YEARS):
+            if nearest.start != label.start:
+                break
+            if _is_day(match, this_year) and (nearest.called or any(map(match.group, _YEARS))):
                 yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9 if nearest.called else 0.7, "label")
     for born in _BORN.finditer(text):
         for match in _DATE.finditer(text, max(0, born.start() - _LONGEST), born.end()):

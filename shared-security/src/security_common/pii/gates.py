@@ -16,9 +16,11 @@ except ImportError:  # the extra is not installed, or there is no wheel for this
 __all__ = ["open_gates"]
 
 
-def open_gates(needs: Sequence[str]) -> Callable[[str], list[int]]:
+def open_gates(needs: Sequence[str], engine: Any = re2) -> Callable[[str], list[int]]:
     """A function from a text to the indexes of the expressions that occur in it, in order."""
-    return _in_one_pass(re2, needs) if re2 is not None else _one_by_one(needs)
+    # The engines differ in what a space is, so the expressions say it.
+    needs = [need.replace(r"[\s", r"[ \t\r\n").replace(r"\s", r"[ \t\r\n]") for need in needs]
+    return _in_one_pass(engine, needs) if engine is not None else _one_by_one(needs)
 
 
 def _in_one_pass(engine: Any, needs: Sequence[str]) -> Callable[[str], list[int]]:
