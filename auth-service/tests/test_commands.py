@@ -30,6 +30,7 @@ def run(own_service: Service, secret_files: dict[str, Path]) -> Run:
         "AUTH_DEMO": "true",
         "AUTH_ISSUER": own_service.issuer,
         "AUTH_REDIS_URL": own_service.settings.redis_url,
+        "SECURITY_AUDIT_DIR": str(own_service.settings.security.audit_dir),
         **{f"AUTH_{name.upper()}": str(path) for name, path in secret_files.items()},
     }
 

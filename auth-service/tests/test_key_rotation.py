@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from bad_input import DEMO
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,10 @@ from auth_service.keys.ring import KeyRing
 from auth_service.keys.rotation import RotationPolicy, advance, find, revoke
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeySnapshot, KeyStore
+from auth_service.record import Recorder
 from security_common.encryption import Keyring
+from security_common.journal import open_journal
+from security_common.settings import SecuritySettings
 
 POLICY = RotationPolicy(period_seconds=1000, lead_seconds=100, drain_seconds=300)
 
@@ -171,26 +176,50 @@ def test_private_halves_are_encrypted_and_follow_a_new_kek(
     assert kid_of(get_token(restarted)) == signer
 
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(own_redis: Any, secret_files: dict[str, Path], tmp_path: Path) -> Run:
+    """Runs `auth-service key`."""
+    environment = {
+        **os.environ,
+        "AUTH_REDIS_URL": own_redis[0],
+        "SECURITY_AUDIT_DIR": str(tmp_path / "audit"),
+        **{f"AUTH_{name.upper()}": str(path) for name, path in secret_files.items()},
+    }
+
+    def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("auth-service")), "key", *words]
+        given = {**environment, **settings}
+        return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+
+    return run
+
+
+def on_record(client: Any) -> list[tuple[str, str]]:
+    entries = [json.loads(entry["event"]) for _id, entry in client.xrange("audit:events")]
+    changes = [entry for entry in entries if entry["event_type"] == "operator_change"]
+    assert all("@" in entry["source_address"] for entry in changes)
+    return [(entry["action_taken"], entry["reason"]) for entry in changes]
+
+
 def test_the_command_revokes_a_key_and_the_service_follows(
-    start_service: StartService, own_redis: Any, secret_files: dict[str, Path]
+    start_service: StartService, own_redis: Any, run: Run
 ) -> None:
-    url, _client = own_redis
+    url, client = own_redis
     service = start_service(redis_url=url)
     wait_until(lambda: len(published(service)) == 2)
     signer = kid_of(get_token(service))
     (following,) = set(published(service)) - {signer}
-    environment = {
-        **os.environ,
-        "AUTH_REDIS_URL": url,
-        **{f"AUTH_{name.upper()}": str(path) for name, path in secret_files.items()},
-    }
-    command = Path(sys.executable).with_name("auth-service")
-    subprocess.run([command, "key", "revoke", signer], env=environment, check=True, timeout=30)
+    assert run("revoke", signer).returncode == 0
     wait_until(lambda: signer not in published(service))
     assert kid_of(get_token(service)) == following
+    [(action, keys)] = on_record(client)
+    assert (action, signer in keys) == ("key_revoked", True)
 
 
-def test_the_task_ends_although_a_cancellation_gets_lost(secret_files: dict[str, Path]) -> None:
+def test_the_task_ends_although_a_cancellation_gets_lost(secret_files: dict[str, Path], tmp_path: Path) -> None:
     """On Python 3.11 a wait_for, as inside redis-py, can swallow one: a service must stop all the same."""
 
     class LosingStore(KeyStore):
@@ -212,9 +241,34 @@ def test_the_task_ends_although_a_cancellation_gets_lost(secret_files: dict[str,
             store = LosingStore(unused)
             policy = RotationPolicy(period_seconds=1, lead_seconds=0, drain_seconds=0)
             sealer = Sealer.load(secret_files["signing_key_kek_file"])
-            ring = KeyRing(store=store, sealer=sealer, policy=policy, clock=time.time, replica="one")
+            journal = open_journal(service="auth-service", settings=SecuritySettings(audit_dir=tmp_path), redis=None)
+            record = Recorder(journal, clock=time.time)
+            ring = KeyRing(store=store, sealer=sealer, policy=policy, record=record, clock=time.time, replica="one")
             await ring.start()
             await store.reading.wait()
             await asyncio.wait_for(ring.stop(), timeout=10)
 
     asyncio.run(run())
+
+
+def test_the_command_moves_on_to_the_next_key_and_the_old_one_goes_on_verifying(
+    start_service: StartService, own_redis: Any, run: Run
+) -> None:
+    url, client = own_redis
+    service = start_service(redis_url=url)
+    wait_until(lambda: len(published(service)) == 2)
+    token = get_token(service)
+    (following,) = set(published(service)) - {kid_of(token)}
+    refused = run("rotate")
+    assert (refused.returncode, kid_of(get_token(service))) == (1, kid_of(token))
+    assert refused.stderr.startswith("error: the next key was published too recently")
+    assert on_record(client) == []
+    # As if the next key had been published long enough.
+    rotated = run("rotate", AUTH_KEY_LEAD_SECONDS="1", AUTH_KEY_PERIOD_SECONDS="10")
+    assert rotated.returncode == 0, rotated.stderr
+    wait_until(lambda: kid_of(get_token(service)) == following)
+    keys = KeySet.import_key_set(service.http.get("/.well-known/jwks.json").json())
+    assert len(keys.keys) == 3
+    jwt.decode(token, keys, algorithms=["RS256"])
+    [(action, moved)] = on_record(client)
+    assert (action, kid_of(token) in moved) == ("key_rotated", True)

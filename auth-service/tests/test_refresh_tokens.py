@@ -1,6 +1,7 @@
 """Items 64 to 72: refresh tokens rotate, forgive a lost answer, and end together when one was copied."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,28 @@ def test_item_66_a_narrower_scope_narrows_this_token_only(people: Service, token
 def test_item_67_another_client_ends_the_family(people: Service, tokens: dict[str, Any]) -> None:
     assert refresh(people.http, "other", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_item_68_a_client_that_lost_the_grant_gets_nothing(
+    people: Service, tokens: dict[str, Any], start_service: StartService, tmp_path: Path
+) -> None:
+    declared = people.settings.config.read_text()
+    (tmp_path / "auth.yaml").write_text(declared.replace("[authorization_code, refresh_token]", "[authorization_code]"))
+    service = start_service(config=tmp_path / "auth.yaml", issuer=people.issuer)
+    answer = refresh(service.http, "app", tokens["refresh_token"])
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+
+
+def test_item_145_revoking_a_refresh_token_ends_the_family(people: Service, tokens: dict[str, Any]) -> None:
+    following = refresh(people.http, "app", tokens["refresh_token"]).json()
+    form = {"token": following["refresh_token"], "client_id": "app"}
+    answer = people.http.post("/oauth2/revoke", data=form)
+    assert (answer.status_code, answer.content) == (200, b"")
+    for token in (tokens["refresh_token"], following["refresh_token"]):
+        assert refresh(people.http, "app", token).json()["error"] == "invalid_grant"
+    for token in (tokens["access_token"], following["access_token"]):
+        bearer = {"authorization": f"Bearer {token}"}
+        assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
 
 
 def test_item_69_a_user_who_is_gone_gets_nothing(

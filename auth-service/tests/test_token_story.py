@@ -4,6 +4,7 @@ import json
 import time
 
 import jwt
+import pytest
 from joserfc import jwt as jose
 from joserfc.jwk import KeySet
 from running_auth import Service, StartService
@@ -99,10 +100,23 @@ def test_a_host_header_changes_no_address(service: Service) -> None:
     assert "evil" not in answer.text
 
 
+@pytest.mark.parametrize("document", ["oauth-authorization-server", "openid-configuration"])
+def test_item_137_an_issuer_without_a_path_has_no_metadata_below_one(service: Service, document: str) -> None:
+    """The settings refuse an issuer with a path, so whatever stands there is nobody's metadata."""
+    assert service.http.get(f"/.well-known/{document}").status_code == 200
+    for path in ("/tenant", "/tenant/", "/.."):
+        answer = service.http.get(f"/.well-known/{document}{path}")
+        assert answer.status_code == 404
+        assert answer.json().keys() == {"error", "error_description"}
+
+
 def test_the_openapi_document_lists_every_route(service: Service) -> None:
     document = service.http.get("/openapi.json").json()
     routes = {route.path for route in service.app.routes}
     assert document["paths"].keys() == routes
+    for path, item in document["paths"].items():
+        answered = set(service.http.put(path).headers["allow"].split(", "))
+        assert answered - {"HEAD"} == {method.upper() for method in item}
 
 
 def test_issue_and_refusal_are_in_the_journal_without_secret_or_token(start_service: StartService) -> None:
@@ -114,8 +128,8 @@ def test_issue_and_refusal_are_in_the_journal_without_secret_or_token(start_serv
     events = [json.loads(line) for line in text.splitlines()]
     issued = next(event for event in events if event["event_type"] == "token_issued")
     assert (issued["client_id"], issued["user_id"]) == ("mcp-client", "mcp-client")
-    refused = [event for event in events if event["event_type"] == "token_refused"]
-    assert [event["reason"] for event in refused] == ["invalid_client", "invalid_scope"]
+    refused = [(event["event_type"], event["reason"]) for event in events if event["outcome"] == "refused"]
+    assert refused == [("client_refused", "invalid_client"), ("token_refused", "invalid_scope")]
     assert "a wrong guess" not in text
     assert token not in text
     assert token.rpartition(".")[2] not in text

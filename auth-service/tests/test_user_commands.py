@@ -3,8 +3,10 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
+import redis
 from running_auth import Service
 from signing_in import Page, Person, Request, redeem, refresh
 
@@ -20,6 +22,7 @@ def command(people: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     for name in names:
         monkeypatch.setenv(f"AUTH_{name}".upper(), str(getattr(people.settings, name)))
     monkeypatch.setenv("AUTH_DEMO", "true")
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(people.settings.security.audit_dir))
 
     def run(*words: str, typed: str = "") -> str:
         monkeypatch.setattr(sys, "argv", ["auth-service", *words])
@@ -71,3 +74,44 @@ def test_a_consent_is_remembered_listed_and_revoked(people: Service, person: Per
     command("consent", "revoke", "demo", "app")
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert Page(person.open(request.path).text).action == "/oauth2/consent"
+
+
+def test_what_an_operator_changes_is_on_record(people: Service, person: Person, command) -> None:
+    added = json.loads(command("user", "add", "kim", "--password-stdin", "--json", typed=PASSWORD))
+    person.sign_in(person.open(Request("app").path))
+    person.grant(Request("app"))
+    changes = (
+        ("user", "password", "kim", "--password-stdin"),
+        ("user", "role", "kim", "auditor"),
+        ("user", "disable", "kim"),
+        ("user", "disable", "kim", "--undo"),
+        ("user", "delete", "kim"),
+        ("consent", "revoke", "demo", "app"),
+        ("client", "create", "recorded"),
+        ("client", "delete", "recorded"),
+    )
+    for words in changes:
+        command(*words, typed=PASSWORD)
+    with redis.Redis.from_url(people.settings.redis_url, decode_responses=True) as stored:
+        entries = [json.loads(entry["event"]) for _id, entry in stored.xrange("audit:events")]
+    mine = {
+        (entry["action_taken"], entry.get("client_id") or entry["user_id"])
+        for entry in entries
+        if entry["event_type"] == "operator_change" and "@" in entry["source_address"]
+    }
+    subject = added[0]["subject"]
+    of_the_account = ("added", "password_set", "roles_set", "disabled", "enabled", "deleted")
+    assert mine >= {(f"user_{each}", subject) for each in of_the_account}
+    assert mine >= {("consent_revoked", "app"), ("client_created", "recorded"), ("client_deleted", "recorded")}
+
+
+def test_what_cannot_go_on_record_is_not_changed(
+    people: Service, command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(tmp_path / "file"))
+    with pytest.raises(SystemExit):
+        command("client", "create", "unrecorded")
+    assert capsys.readouterr().err.startswith("error: ")
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(people.settings.security.audit_dir))
+    assert "unrecorded" not in command("client", "list")

@@ -25,7 +25,6 @@ from auth_service.authorize.endpoint import AuthorizationEndpoint
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.interactions import Interactions
 from auth_service.authorize.logout import LogoutEndpoint
-from auth_service.authorize.record import Recorder
 from auth_service.authorize.sign_in import FREE_FAILURES, FREE_FAILURES_OF_ADDRESS, SignInPage
 from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.authentication import ClientAuthenticator
@@ -54,10 +53,11 @@ from auth_service.http.openapi import openapi_endpoint
 from auth_service.http.routing import Edge, EndpointApp, Paths, not_found
 from auth_service.http.throttle import Throttle, redis_counters
 from auth_service.keys.ring import KeyRing
-from auth_service.keys.rotation import DRAIN_MARGIN_SECONDS, RotationPolicy
+from auth_service.keys.rotation import RotationPolicy
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
-from auth_service.settings import AuthSettings
+from auth_service.record import Recorder
+from auth_service.settings import SERVICE, AuthSettings
 from auth_service.tokens.denials import Denials
 from auth_service.tokens.id_tokens import IdTokens
 from auth_service.tokens.introspection import Introspection
@@ -73,9 +73,7 @@ from security_common.addresses import AddressReader
 from security_common.journal import Journal, open_journal
 from security_common.service import connect, read_secret
 
-__all__ = ["SERVICE", "Core", "create_app"]
-
-SERVICE = "auth-service"
+__all__ = ["Core", "create_app"]
 
 # What costs no waiting: registrations of an address per hour, wrong secrets of a client per address and quarter of it.
 _FREE_REGISTRATIONS = 30
@@ -93,6 +91,7 @@ class Core:
     counters: Storage
     fetcher: DocumentFetcher
     journal: Journal
+    record: Recorder
     keys: KeyRing
     secret_keeper: SecretKeeper
     directory: Directory
@@ -113,7 +112,6 @@ class People:
     families: Families
     reader: TokenReader
     denials: Denials
-    record: Recorder
 
 
 def create_app(
@@ -148,16 +146,15 @@ def create_app(
 def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, fetcher: DocumentFetcher) -> Core:
     declaration = load_declaration(settings)
     redis, trail_redis = connect(settings), connect(settings, decode=False)
+    journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
+    record = Recorder(journal, clock=clock)
     keeper = SecretKeeper(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), random_bytes)
     store = ClientStore(redis)
     keys = KeyRing(
         store=KeyStore(redis),
         sealer=Sealer.load(settings.signing_key_kek_file),
-        policy=RotationPolicy(
-            period_seconds=settings.key_period_seconds,
-            lead_seconds=settings.key_lead_seconds,
-            drain_seconds=settings.access_token_lifetime_seconds + DRAIN_MARGIN_SECONDS,
-        ),
+        policy=RotationPolicy.of(settings),
+        record=record,
         clock=clock,
         replica=f"{socket.gethostname()}:{os.getpid()}:{random_bytes(4).hex()}",
     )
@@ -167,7 +164,8 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, 
         redis=redis,
         trail_redis=trail_redis,
         counters=redis_counters(redis, settings.redis_url),
-        journal=open_journal(service=SERVICE, settings=settings.security, redis=trail_redis),
+        journal=journal,
+        record=record,
         keys=keys,
         secret_keeper=keeper,
         fetcher=fetcher,
@@ -219,7 +217,6 @@ def _make_people(core: Core) -> People:
         ),
         reader=TokenReader(issuer=settings.issuer, published=lambda: core.keys.published.key_set, clock=core.clock),
         denials=denials,
-        record=Recorder(core.journal),
     )
 
 
@@ -235,14 +232,14 @@ def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
             families=people.families,
             tokens=tokens,
             guesses=_make_throttle(core, "code", FREE_GUESSES),
-            record=people.record,
+            record=core.record,
         ),
         RefreshToken(
             families=people.families,
             accounts=people.accounts,
             consents=people.consents,
             tokens=tokens,
-            record=people.record,
+            record=core.record,
             clock=core.clock,
         ),
         ClientCredentials(resources=core.resources, minter=core.minter),
@@ -275,7 +272,7 @@ def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
         interactions=Interactions(core.redis, clock=core.clock, random_bytes=core.random_bytes),
         consents=people.consents,
         codes=people.codes,
-        record=people.record,
+        record=core.record,
         clock=core.clock,
     )
     sign_in = SignInPage(
@@ -306,13 +303,13 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     reader, denials, families = people.reader, people.denials, people.families
     protocol = (
         *_make_browser_endpoints(core, people),
-        TokenEndpoint(authenticator=authenticator, grants=grants, journal=core.journal, metrics=core.metrics).endpoint,
+        TokenEndpoint(authenticator=authenticator, grants=grants, record=core.record, metrics=core.metrics).endpoint,
         UserinfoEndpoint(tokens=reader, denials=denials, accounts=people.accounts).endpoint,
         Introspection(
             authenticator=authenticator, reader=reader, denials=denials, refresh=families, issuer=settings.issuer
         ).endpoint,
         Revocation(
-            authenticator=authenticator, reader=reader, denials=denials, refresh=families, journal=core.journal
+            authenticator=authenticator, reader=reader, denials=denials, refresh=families, record=core.record
         ).endpoint,
         *_make_registration(core),
     )
@@ -354,6 +351,7 @@ def _make_authenticator(core: Core) -> ClientAuthenticator:
             clock=core.clock,
         ),
         throttle=Throttle(name="client", storage=core.counters, clock=core.clock, free=_FREE_FAILURES),
+        record=core.record,
     )
 
 
@@ -365,7 +363,7 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
     registration = Registration(
         store=ClientStore(core.redis),
         secrets=core.secret_keeper,
-        journal=core.journal,
+        record=core.record,
         throttle=_make_throttle(core, "registration", _FREE_REGISTRATIONS, window_seconds=3600),
         clock=core.clock,
         random_bytes=core.random_bytes,
@@ -384,7 +382,7 @@ def _lifespan(core: Core) -> Callable[[Starlette], AbstractAsyncContextManager[N
             await core.journal.start()
             stack.push_async_callback(core.journal.stop)
             await core.keys.start()
-            await note_applied(core.declaration, core.redis)
+            await note_applied(core.declaration, core.redis, core.record)
             stack.push_async_callback(core.keys.stop)
             core.metrics.signing_key_age_seconds.set_function(lambda: core.keys.active_age_seconds)
             if core.settings.metrics_port:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from auth_service.record import Recorder
 from auth_service.settings import AuthSettings
 from auth_service.vocabulary import IDENTITY_SCOPES, AuthMethod, GrantType, Scope
 from security_common.errors import SecurityError
@@ -221,12 +222,16 @@ def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[Declar
     return (page,)
 
 
-async def note_applied(declaration: Declaration, redis: Redis) -> None:
-    """Leaves word of the declaration that this replica started with, for `auth-service doctor`."""
+async def note_applied(declaration: Declaration, redis: Redis, record: Recorder) -> None:
+    """Leaves word of the declaration that this replica started with, for `auth-service doctor` and the record."""
+    fingerprint = declaration.fingerprint
     try:
-        await redis.set(APPLIED_KEY, declaration.fingerprint)
+        before = await redis.set(APPLIED_KEY, fingerprint, get=True)
     except (RedisError, OSError):
         log.warning("the applied declaration is not noted: Redis is away")
+        return
+    if before != fingerprint:
+        await record(None, event_type="declaration_applied", action="applied", reason=fingerprint)
 
 
 def _read(path: Path) -> dict[str, Any]:

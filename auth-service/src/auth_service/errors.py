@@ -13,7 +13,6 @@ __all__ = [
     "AccessDenied",
     "ConsentRequired",
     "InsufficientScope",
-    "InteractionRequired",
     "InvalidClient",
     "InvalidClientMetadata",
     "InvalidGrant",
@@ -37,7 +36,6 @@ __all__ = [
     "UnsupportedGrantType",
     "UnsupportedResponseMode",
     "UnsupportedResponseType",
-    "UnsupportedTokenType",
 ]
 
 
@@ -144,12 +142,6 @@ class ConsentRequired(OAuthError):
     error = "consent_required"
 
 
-class InteractionRequired(OAuthError):
-    """OpenID Connect Core section 3.1.2.6."""
-
-    error = "interaction_required"
-
-
 class RequestNotSupported(OAuthError):
     """OpenID Connect Core section 3.1.2.6: request objects are not read."""
 
@@ -178,12 +170,6 @@ class InvalidClientMetadata(OAuthError):
     """RFC 7591 section 3.2.2."""
 
     error = "invalid_client_metadata"
-
-
-class UnsupportedTokenType(OAuthError):
-    """RFC 7009 section 2.2.1."""
-
-    error = "unsupported_token_type"
 
 
 class InvalidToken(OAuthError):

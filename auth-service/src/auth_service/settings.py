@@ -9,7 +9,10 @@ from pydantic_settings import SettingsConfigDict
 
 from security_common.service import ServiceSettings, check_public_url, is_loopback_url
 
-__all__ = ["AuthSettings"]
+__all__ = ["SERVICE", "AuthSettings"]
+
+# The name in logs and on the record.
+SERVICE = "auth-service"
 
 
 class AuthSettings(ServiceSettings):

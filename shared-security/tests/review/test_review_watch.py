@@ -11,7 +11,7 @@ from security_common.review.detection import ALERT_EVENT_TYPE
 pytestmark = pytest.mark.anyio
 
 WRONG_SECRET = AuditEvent(
-    event_type="token_refused",
+    event_type="client_refused",
     action_taken="refused",
     outcome=Outcome.REFUSED,
     reason="invalid_client",

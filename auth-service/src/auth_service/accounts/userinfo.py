@@ -7,8 +7,7 @@ from typing import Any
 from auth_service.accounts.model import Account, AccountDirectory
 from auth_service.errors import InsufficientScope, InvalidToken
 from auth_service.http.answers import json_answer
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import ERROR_RESPONSES, json_response
+from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.denials import Denials
 from auth_service.tokens.reader import TokenReader
 from auth_service.vocabulary import Scope
@@ -29,7 +28,7 @@ class UserinfoEndpoint:
         return Endpoint(
             path="/oauth2/userinfo",
             handler=self.answer,
-            operations=_operations(),
+            methods=PAGE,
             cross_origin=True,
             metadata={"userinfo_endpoint": "/oauth2/userinfo"},
         )
@@ -63,14 +62,3 @@ def _claims(account: Account, scopes: list[str]) -> Mapping[str, Any]:
         # The operator wrote it down; nobody proved that mail sent there arrives.
         claims |= {"email": account.email, "email_verified": False}
     return claims
-
-
-def _operations() -> Mapping[str, Mapping[str, Any]]:
-    schema = {"type": "object", "required": ["sub"], "properties": {"sub": {"type": "string"}}}
-    common: dict[str, Any] = {
-        "summary": "Claims about the person",
-        "tags": ["accounts"],
-        "security": [{"bearer": []}],
-        "responses": {"200": json_response("Claims", schema), **ERROR_RESPONSES, "403": ERROR_RESPONSES["401"]},
-    }
-    return {"get": {**common, "operationId": "userinfo"}, "post": {**common, "operationId": "userinfo-post"}}

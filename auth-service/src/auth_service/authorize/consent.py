@@ -6,13 +6,12 @@ from urllib.parse import urlsplit
 
 from auth_service.accounts.model import Account
 from auth_service.authorize.flow import Flow, Visit
-from auth_service.authorize.operations import page_operations
 from auth_service.authorize.request import grantable
 from auth_service.clients.model import ClientOrigin
 from auth_service.clients.redirects import is_loopback
 from auth_service.errors import OAuthError
 from auth_service.http.forms import parse_form, parse_query
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.resources import Resource, Resources
 from auth_service.vocabulary import IDENTITY_SCOPES
 from auth_service.web.errors import FormStale
@@ -36,8 +35,7 @@ class ConsentPage:
 
     @property
     def endpoint(self) -> Endpoint:
-        operations = page_operations("consent", "Allow or deny", ["request"], form=["form_key", "action"])
-        return Endpoint(path="/oauth2/consent", handler=self.answer, operations=operations, word_error=self.word_error)
+        return Endpoint(path="/oauth2/consent", handler=self.answer, methods=PAGE, word_error=self.word_error)
 
     async def answer(self, http: HttpRequest) -> Answer:
         form = parse_form(http) if http.method == "POST" else parse_query(http)

@@ -5,23 +5,16 @@ from dataclasses import dataclass
 
 from auth_service.authorize.answers import again_by_get, client_answer, error_parameters
 from auth_service.authorize.flow import Flow
-from auth_service.authorize.operations import page_operations
 from auth_service.authorize.request import read_request
 from auth_service.authorize.rules import RULES, Inquiry, find_client, find_redirect
 from auth_service.errors import OAuthError
 from auth_service.http.forms import parse_query
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.resources import Resources
 
 __all__ = ["AuthorizationEndpoint"]
-
-_REQUIRED = ("client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method")
-_OPTIONAL = (
-    *("scope", "resource", "state", "nonce", "response_mode"),
-    *("prompt", "max_age", "id_token_hint", "login_hint", "ui_locales"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +31,7 @@ class AuthorizationEndpoint:
         return Endpoint(
             path="/oauth2/authorize",
             handler=self.answer,
-            operations=page_operations("authorize", "Ask a person for a grant", _REQUIRED, _OPTIONAL),
+            methods=PAGE,
             metadata={"authorization_endpoint": "/oauth2/authorize"},
             word_error=self.word_error,
         )

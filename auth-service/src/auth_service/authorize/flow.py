@@ -11,11 +11,11 @@ from auth_service.authorize.consents import Consents
 from auth_service.authorize.errors import ClientUnknown, NotYours, RequestGone
 from auth_service.authorize.interactions import Interaction, Interactions
 from auth_service.authorize.missing import Consenting, SigningIn, Step, lacks_consent, lacks_sign_in
-from auth_service.authorize.record import Recorder
 from auth_service.authorize.request import AuthorizationRequest, Prompt, grantable
 from auth_service.clients.model import Client, ClientDirectory
 from auth_service.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
 from auth_service.http.messages import Answer, HttpRequest
+from auth_service.record import Recorder
 from auth_service.vocabulary import Clock, format_scope
 from auth_service.web.sessions import Browser, Session, Sessions
 from security_common.journal import Outcome
@@ -99,8 +99,8 @@ class Flow:
         await self.directory.mark_used(visit.client)
         await self.record(
             http,
-            "consent_given",
-            "allowed",
+            event_type="consent_given",
+            action="allowed",
             client_id=request.client_id,
             user_id=session.subject,
             reason=format_scope(scopes),
@@ -113,8 +113,8 @@ class Flow:
         session = visit.browser.session
         await self.record(
             http,
-            "consent_denied",
-            "denied",
+            event_type="consent_denied",
+            action="denied",
             client_id=visit.request.client_id,
             user_id=session.subject if session else None,
             outcome=Outcome.REFUSED,
@@ -173,7 +173,9 @@ class Flow:
             nonce=request.nonce,
         )
         code = await self.codes.issue(granted)
-        await self.record(http, "code_issued", "issued", client_id=request.client_id, user_id=session.subject)
+        await self.record(
+            http, event_type="code_issued", action="issued", client_id=request.client_id, user_id=session.subject
+        )
         return client_answer(
             request.redirect_uri, {"code": code}, issuer=self.issuer, state=request.state, headers=headers
         )

@@ -9,12 +9,11 @@ from auth_service.accounts.model import Account
 from auth_service.authorize.answers import again_by_get, see_other
 from auth_service.authorize.errors import LogoutRefused
 from auth_service.authorize.flow import Flow
-from auth_service.authorize.operations import page_operations
 from auth_service.clients.model import Client
 from auth_service.clients.redirects import is_registered
 from auth_service.errors import OAuthError
 from auth_service.http.forms import Form, parse_form, parse_query
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
 from auth_service.tokens.reader import TokenReader
 from auth_service.web.language import choose_language
@@ -23,7 +22,7 @@ from auth_service.web.sessions import Browser
 
 __all__ = ["LogoutEndpoint"]
 
-_PARAMETERS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
+_CARRIED = ("client_id", "post_logout_redirect_uri", "state", "ui_locales")
 _PURPOSE = "logout"
 
 
@@ -41,7 +40,7 @@ class LogoutEndpoint:
         return Endpoint(
             path="/oauth2/logout",
             handler=self.answer,
-            operations=page_operations("logout", "Sign out", [], _PARAMETERS, ["form_key"]),
+            methods=PAGE,
             metadata={"end_session_endpoint": "/oauth2/logout"},
             word_error=self.word_error,
         )
@@ -63,7 +62,9 @@ class LogoutEndpoint:
             return self._ask(form, browser, account, address, http)
         await sessions.sign_out(browser)
         client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
-        await self.flow.record(http, "logout", "signed_out", client_id=client_id, user_id=account.subject)
+        await self.flow.record(
+            http, event_type="logout", action="signed_out", client_id=client_id, user_id=account.subject
+        )
         return self._done(form, address, http)
 
     async def _address(self, form: Form, hint: Mapping[str, Any] | None) -> str | None:
@@ -90,7 +91,7 @@ class LogoutEndpoint:
             choose_language(form.get("ui_locales"), http.header("accept-language")),
             form_targets=(form_target(address),) if address is not None else (),
             account_name=account.name,
-            carried=form.subset(name for name in _PARAMETERS if name != "id_token_hint"),
+            carried=form.subset(_CARRIED),
             form_key=self.flow.sessions.form_key(browser, _PURPOSE),
         )
 

@@ -9,10 +9,9 @@ from markupsafe import Markup
 from auth_service.accounts.local import BuiltIn
 from auth_service.accounts.model import SignIn, fold_username
 from auth_service.authorize.flow import Flow, Visit
-from auth_service.authorize.operations import page_operations
 from auth_service.errors import OAuthError, TooManyRequests
 from auth_service.http.forms import Form, parse_form, parse_query
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.web.errors import FormStale
 from auth_service.web.language import choose_language
@@ -45,10 +44,7 @@ class SignInPage:
 
     @property
     def endpoint(self) -> Endpoint:
-        operations = page_operations(
-            "sign-in", "Sign in", ["request"], form=["form_key", "action", "username", "password"]
-        )
-        return Endpoint(path="/oauth2/sign-in", handler=self.answer, operations=operations, word_error=self.word_error)
+        return Endpoint(path="/oauth2/sign-in", handler=self.answer, methods=PAGE, word_error=self.word_error)
 
     async def answer(self, http: HttpRequest) -> Answer:
         form = parse_form(http) if http.method == "POST" else parse_query(http)
@@ -72,7 +68,7 @@ class SignInPage:
             self.addresses.check(http.source_address)
             self.names.check(name, http.source_address)
         except TooManyRequests as error:
-            await self._record_refusal(visit, http, "too_many")
+            await self._record_refusal(visit, http, "too_many_failures")
             return self._page(visit, http, username=username, wait_seconds=error.retry_after_seconds)
         account = await self.sign_in.sign_in(username, form.get("password") or "")
         if account is None:
@@ -81,15 +77,24 @@ class SignInPage:
             await self._record_refusal(visit, http, "wrong_password")
             return self._page(visit, http, username=username, wrong=True)
         browser = await sessions.sign_in(visit.browser, account.subject, _METHODS)
-        client_id = visit.request.client_id
-        await self.flow.record(http, "sign_in", "signed_in", client_id=client_id, user_id=account.subject)
+        await self.flow.record(
+            http,
+            event_type="sign_in",
+            action="signed_in",
+            client_id=visit.request.client_id,
+            user_id=account.subject,
+        )
         return await self.flow.go_on(replace(visit, browser=browser), http)
 
     async def _record_refusal(self, visit: Visit, http: HttpRequest, reason: str) -> None:
         """Without the name that was typed: people type passwords there."""
-        client_id = visit.request.client_id
         await self.flow.record(
-            http, "sign_in_refused", "refused", client_id=client_id, reason=reason, outcome=Outcome.REFUSED
+            http,
+            event_type="sign_in_refused",
+            action="refused",
+            client_id=visit.request.client_id,
+            reason=reason,
+            outcome=Outcome.REFUSED,
         )
 
     def _page(

@@ -3,6 +3,7 @@
 stdout is the result (`--json` for programs), stderr is talk; a failure is one `error:` line and one `hint:` line.
 """
 
+import logging
 import sys
 
 from cyclopts import App
@@ -37,6 +38,8 @@ app.command(doctor)
 
 def main() -> None:
     """Runs the command line; exits 1 with `error:` and `hint:` on stderr when something is wrong."""
+    # What the journal warns of concerns the service, which says it in its own log.
+    logging.getLogger("security_common").addHandler(logging.NullHandler())
     try:
         app(sys.argv[1:])
     except SecurityError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
-from auth_service.cli.connection import Json, print_rows, run
+from auth_service.cli.connection import Json, Operator, change, print_rows, run
 from auth_service.clients.declared import make_client
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.redirects import check_registrable
@@ -67,17 +67,17 @@ def create(
     scopes, redirects = tuple(scope or (Scope.MCP_ACCESS,)), tuple(redirect_uri or ())
     _check(client_id, redirects)
 
-    async def work(settings: AuthSettings, redis: Redis) -> str:
-        store, keeper = ClientStore(redis), _keeper(settings)
-        taken = {client.client_id for client in load_declaration(settings).clients}
-        if client_id in taken or await store.find(client_id) is not None:
+    async def work(operator: Operator) -> str:
+        store, keeper = ClientStore(operator.redis), _keeper(operator.settings)
+        if client_id in _declared_ids(operator.settings) or await store.find(client_id) is not None:
             raise ClientRefused(f"the client {client_id} is there already", hint="choose another id or delete it first")
         secret = keeper.generate()
         client = _new_client(client_id, scopes, redirects)
         await store.save(replace(client, name=name or client_id, secret=keeper.seal(secret)))
+        await operator.record("client_created", client_id=client_id)
         return secret
 
-    print_rows([{"client_id": client_id, "client_secret": run(work)}], as_json=json)
+    print_rows([{"client_id": client_id, "client_secret": change(work)}], as_json=json)
 
 
 @clients.command
@@ -87,13 +87,15 @@ def delete(client_id: str) -> None:
     For example: auth-service client delete batch
     """
 
-    async def work(settings: AuthSettings, redis: Redis) -> bool:
-        if client_id in {client.client_id for client in load_declaration(settings).clients}:
-            raise ClientRefused(f"{client_id} is declared", hint=f"take it out of {settings.config} and restart")
-        return await ClientStore(redis).delete(client_id)
+    async def work(operator: Operator) -> None:
+        if not await ClientStore(operator.redis).delete(client_id):
+            if client_id in _declared_ids(operator.settings):
+                hint = f"take it out of {operator.settings.config} and restart"
+                raise ClientRefused(f"{client_id} is declared", hint=hint)
+            raise ClientRefused(f"there is no client {client_id}", hint="`auth-service client list` shows the ids")
+        await operator.record("client_deleted", client_id=client_id)
 
-    if not run(work):
-        raise ClientRefused(f"there is no client {client_id}", hint="`auth-service client list` shows the ids")
+    change(work)
 
 
 def _check(client_id: str, redirect_uris: Iterable[str]) -> None:
@@ -116,6 +118,10 @@ def _new_client(client_id: str, scopes: tuple[str, ...], redirects: tuple[str, .
         redirect_uris=redirects,
         created_at_seconds=time.time(),
     )
+
+
+def _declared_ids(settings: AuthSettings) -> set[str]:
+    return {client.client_id for client in load_declaration(settings).clients}
 
 
 def _keeper(settings: AuthSettings) -> SecretKeeper:

@@ -1,17 +1,25 @@
-"""What the commands share: settings, Redis, and printing for people or for programs."""
+"""What the commands share: settings, Redis, the record, and printing for people or for programs."""
 
 import asyncio
+import getpass
 import json
+import os
+import secrets
+import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from redis.asyncio import Redis
 
-from auth_service.settings import AuthSettings
+from auth_service.record import Recorder
+from auth_service.settings import SERVICE, AuthSettings
+from security_common.journal import open_journal
 from security_common.service import connect
 
-__all__ = ["Json", "print_rows", "run"]
+__all__ = ["Json", "Operator", "change", "print_rows", "run"]
 
 # Every command that prints a result takes it.
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
@@ -31,6 +39,57 @@ def run(work: Callable[[AuthSettings, Redis], Awaitable[_Result]]) -> _Result:
             await redis.aclose()
 
     return asyncio.run(connected())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Whoever runs a command that changes something; an `Origin`, whose address is the account and the machine."""
+
+    settings: AuthSettings
+    redis: Redis
+    recorder: Recorder
+    source_address: str
+    trace_id: str
+
+    async def record(
+        self, action: str, *, client_id: str | None = None, user_id: str | None = None, reason: str | None = None
+    ) -> None:
+        """What was done, to which client, account or (`reason`) key. Raises `JournalUnavailable`."""
+        await self.recorder(
+            self, event_type="operator_change", action=action, client_id=client_id, user_id=user_id, reason=reason
+        )
+
+
+def change(work: Callable[[Operator], Awaitable[_Result]]) -> _Result:
+    """As `run`, with the journal open before anything is done: what cannot go on record is not changed."""
+
+    async def recorded(settings: AuthSettings, redis: Redis) -> _Result:
+        trail_redis = connect(settings, decode=False)
+        journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
+        try:
+            await journal.start()
+            return await work(
+                Operator(
+                    settings=settings,
+                    redis=redis,
+                    recorder=Recorder(journal, clock=time.time),
+                    source_address=f"{_account()}@{socket.gethostname()}",
+                    trace_id=secrets.token_hex(16),
+                )
+            )
+        finally:
+            await journal.stop()
+            await trail_redis.aclose()
+
+    return run(recorded)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return f"uid-{os.getuid()}"
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from cyclopts import App
 from redis.asyncio import Redis
 
 from auth_service.authorize.consents import Consent, Consents
-from auth_service.cli.connection import Json, print_rows, run
+from auth_service.cli.connection import Json, Operator, change, print_rows, run
 from auth_service.cli.users import UserRefused, find_account
 from auth_service.settings import AuthSettings
 from auth_service.vocabulary import format_scope
@@ -46,9 +46,10 @@ def revoke(username: str, client_id: str) -> None:
     For example: auth-service consent revoke hong https://claude.ai/oauth/claude-code-client-metadata
     """
 
-    async def work(settings: AuthSettings, redis: Redis) -> int:
-        account = await find_account(settings, redis, username)
-        return await Consents(redis).revoke(account.subject, client_id)
+    async def work(operator: Operator) -> None:
+        account = await find_account(operator.settings, operator.redis, username)
+        if not await Consents(operator.redis).revoke(account.subject, client_id):
+            raise UserRefused(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")
+        await operator.record("consent_revoked", client_id=client_id, user_id=account.subject)
 
-    if not run(work):
-        raise UserRefused(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")
+    change(work)

@@ -1,16 +1,19 @@
 """`auth-service key ...`: the signing keys."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeAlias
 
 from cyclopts import App
 from redis.asyncio import Redis
 
-from auth_service.cli.connection import Json, print_rows, run
-from auth_service.keys.record import KeyRecord
+from auth_service.cli.connection import Json, Operator, change, print_rows, run
+from auth_service.keys.record import KeyRecord, KeyState
 from auth_service.keys.ring import make_record
-from auth_service.keys.rotation import revoke
+from auth_service.keys.rotation import MakeKey, RotationPolicy, advance, find, revoke
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
 from auth_service.settings import AuthSettings
@@ -18,8 +21,12 @@ from security_common.errors import SecurityError
 
 __all__ = ["keys"]
 
+Records: TypeAlias = tuple[KeyRecord, ...]
+
 keys = App(
-    name="key", help="Signing keys: list, revoke. They are made and rotated without you.", result_action="return_value"
+    name="key",
+    help="Signing keys: list, rotate, revoke. They are made and rotated without you.",
+    result_action="return_value",
 )
 
 
@@ -55,18 +62,50 @@ def revoke_key(key_id: str) -> None:
     For example: auth-service key revoke hZ0yL6XOmFzF2hcBQk4W9cQ
     """
 
-    async def work(settings: AuthSettings, redis: Redis) -> None:
-        store, sealer = KeyStore(redis), Sealer.load(settings.signing_key_kek_file)
-        while True:
-            snapshot = await store.read()
-            if key_id not in {record.key_id for record in snapshot.records}:
-                raise KeyRefused(f"there is no key {key_id}", hint="`auth-service key list` shows the ids")
-            now = time.time()
-            rest = revoke(snapshot.records, key_id, now, partial(make_record, now=now, sealer=sealer))
-            if await store.swap(snapshot.version, rest):
-                return
+    def revoked(records: Records, now: float, make_key: MakeKey) -> Records:
+        if key_id not in {record.key_id for record in records}:
+            raise KeyRefused(f"there is no key {key_id}", hint="`auth-service key list` shows the ids")
+        return revoke(records, key_id, now, make_key)
 
-    run(work)
+    _swap("key_revoked", revoked)
+
+
+@keys.command
+def rotate() -> None:
+    """Move on to the next key now, as the schedule would: the present one verifies its tokens until they expire.
+
+    Refused while verifiers may not know the next key yet; a key that leaked is revoked instead.
+
+    For example: auth-service key rotate
+    """
+    policy = replace(RotationPolicy.of(AuthSettings()), period_seconds=0)
+
+    def rotated(records: Records, now: float, make_key: MakeKey) -> Records:
+        moved = advance(records, now, policy, make_key)
+        if find(moved, KeyState.ACTIVE) == find(records, KeyState.ACTIVE):
+            hint = (
+                f"a key is published {policy.lead_seconds} s before it signs; `auth-service key list` says since when"
+            )
+            raise KeyRefused("the next key was published too recently", hint=hint)
+        return moved
+
+    _swap("key_rotated", rotated)
+
+
+def _swap(action: str, step: Callable[[Records, float, MakeKey], Records]) -> None:
+    """Makes the step, again from the start when a replica was quicker, and records what signed until then."""
+
+    async def work(operator: Operator) -> None:
+        store, sealer = KeyStore(operator.redis), Sealer.load(operator.settings.signing_key_kek_file)
+        while True:
+            snapshot, now = await store.read(), time.time()
+            stepped = step(snapshot.records, now, partial(make_record, now=now, sealer=sealer))
+            if await store.swap(snapshot.version, stepped):
+                break
+        gone = {record.key_id for record in snapshot.records if record not in stepped}
+        await operator.record(action, reason=" ".join(sorted(gone)))
+
+    change(work)
 
 
 def _iso(seconds: float) -> str:

@@ -3,8 +3,8 @@
 import logging
 import os
 
-from auth_service.app import SERVICE, create_app
-from auth_service.settings import AuthSettings
+from auth_service.app import create_app
+from auth_service.settings import SERVICE, AuthSettings
 from security_common.service import configure_logs
 from security_common.service import serve as serve_application
 

@@ -16,7 +16,7 @@ from auth_service.accounts.local import DEMO_ACCOUNT
 from auth_service.accounts.model import Account, Role
 from auth_service.accounts.passwords import LONGEST_PASSWORD, PasswordKeeper
 from auth_service.accounts.store import AccountStore
-from auth_service.cli.connection import Json, print_rows, run
+from auth_service.cli.connection import Json, Operator, change, print_rows, run
 from auth_service.settings import AuthSettings
 from security_common.errors import SecurityError
 
@@ -80,11 +80,12 @@ def add(
         created_at_seconds=time.time(),
     )
 
-    async def work(_settings: AuthSettings, redis: Redis) -> bool:
-        return await AccountStore(redis).add(account, await PasswordKeeper().seal(password))
+    async def work(operator: Operator) -> None:
+        if not await AccountStore(operator.redis).add(account, await PasswordKeeper().seal(password)):
+            raise UserRefused(f"there is a user {username} already", hint="`auth-service user list` shows the names")
+        await operator.record("user_added", user_id=account.subject)
 
-    if not run(work):
-        raise UserRefused(f"there is a user {username} already", hint="`auth-service user list` shows the names")
+    change(work)
     print_rows([_row(account)], as_json=json)
 
 
@@ -96,10 +97,10 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
     """
     new = _read_password(from_stdin=password_stdin)
 
-    async def change(store: AccountStore, account: Account) -> None:
+    async def set_it(store: AccountStore, account: Account) -> None:
         await store.set_password_hash(account.subject, await PasswordKeeper().seal(new))
 
-    _change(username, change)
+    _change(username, "user_password_set", set_it)
 
 
 @users.command
@@ -112,10 +113,10 @@ def role(
     For example: auth-service user role hong auditor
     """
 
-    async def change(store: AccountStore, account: Account) -> None:
+    async def set_it(store: AccountStore, account: Account) -> None:
         await store.save(replace(account, roles=frozenset(roles or ())))
 
-    _change(username, change)
+    _change(username, "user_roles_set", set_it)
 
 
 @users.command
@@ -125,10 +126,10 @@ def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help=
     For example: auth-service user disable hong
     """
 
-    async def change(store: AccountStore, account: Account) -> None:
+    async def set_it(store: AccountStore, account: Account) -> None:
         await store.save(replace(account, disabled=not undo))
 
-    _change(username, change)
+    _change(username, "user_enabled" if undo else "user_disabled", set_it)
 
 
 @users.command
@@ -138,10 +139,10 @@ def delete(username: str) -> None:
     For example: auth-service user delete hong
     """
 
-    async def change(store: AccountStore, account: Account) -> None:
+    async def set_it(store: AccountStore, account: Account) -> None:
         await store.delete(account)
 
-    _change(username, change)
+    _change(username, "user_deleted", set_it)
 
 
 async def find_account(settings: AuthSettings, redis: Redis, username: str) -> Account:
@@ -154,14 +155,15 @@ async def find_account(settings: AuthSettings, redis: Redis, username: str) -> A
     return account
 
 
-def _change(username: str, change: Callable[[AccountStore, Account], Awaitable[None]]) -> None:
-    async def work(settings: AuthSettings, redis: Redis) -> None:
-        account = await find_account(settings, redis, username)
+def _change(username: str, action: str, set_it: Callable[[AccountStore, Account], Awaitable[None]]) -> None:
+    async def work(operator: Operator) -> None:
+        account = await find_account(operator.settings, operator.redis, username)
         if account is DEMO_ACCOUNT.account:
             raise UserRefused("the demo user cannot be changed", hint="set AUTH_DEMO=false to be rid of it")
-        await change(AccountStore(redis), account)
+        await set_it(AccountStore(operator.redis), account)
+        await operator.record(action, user_id=account.subject)
 
-    run(work)
+    change(work)
 
 
 def _read_password(*, from_stdin: bool) -> str:

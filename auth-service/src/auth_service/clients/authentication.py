@@ -6,11 +6,13 @@ from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
 from auth_service.clients.model import Client, ClientDirectory
 from auth_service.clients.secrets import SecretKeeper
-from auth_service.errors import InvalidClient
+from auth_service.errors import InvalidClient, TooManyFailures
 from auth_service.http.forms import Form
 from auth_service.http.messages import HttpRequest
 from auth_service.http.throttle import Throttle
+from auth_service.record import Recorder
 from auth_service.vocabulary import AuthMethod
+from security_common.journal import Outcome
 
 __all__ = ["JUDGEMENTS", "ClientAuthenticator"]
 
@@ -18,15 +20,22 @@ _LONGEST_ID = 2048
 
 
 class ClientAuthenticator:
-    """Finds the client that a request is from and checks its proof. Only failures are counted."""
+    """Finds the client that a request is from and checks its proof. Failures are counted and recorded."""
 
     def __init__(
-        self, *, directory: ClientDirectory, secrets: SecretKeeper, assertions: AssertionVerifier, throttle: Throttle
+        self,
+        *,
+        directory: ClientDirectory,
+        secrets: SecretKeeper,
+        assertions: AssertionVerifier,
+        throttle: Throttle,
+        record: Recorder,
     ) -> None:
         self._directory = directory
         self._secrets = secrets
         self._assertions = assertions
         self._throttle = throttle
+        self._record = record
 
     async def authenticate(self, request: HttpRequest, form: Form) -> Client:
         """The client. Raises `InvalidClient`, with the same words whatever was wrong, or `InvalidRequest`.
@@ -34,15 +43,32 @@ class ClientAuthenticator:
         Whoever failed too often waits, known by client and address together: neither a stranger who guesses at
         somebody's client id nor a neighbour behind the same address can lock a client out elsewhere.
         """
-        credentials = find_credentials(request, form)
-        who = (credentials.client_id[:200], request.source_address)
-        self._throttle.check(*who)
-        client = await self._find(credentials.client_id)
+        try:
+            credentials = find_credentials(request, form)
+            who = (credentials.client_id[:200], request.source_address)
+            self._throttle.check(*who)
+            client = await self._find(credentials.client_id)
+        except InvalidClient as error:
+            waits = isinstance(error, TooManyFailures)
+            await self._record_refusal(request, None, "too_many_failures" if waits else error.error)
+            raise
         proven = await self._prove(client, credentials)
         if client is None or not proven or not all(judge(client, credentials) for judge in JUDGEMENTS):
             await self._throttle.count(*who)
+            await self._record_refusal(request, client, InvalidClient.error)
             raise InvalidClient(REFUSAL)
         return client
+
+    async def _record_refusal(self, request: HttpRequest, client: Client | None, reason: str) -> None:
+        """Without the id that was sent when no client has it: people paste secrets there."""
+        await self._record(
+            request,
+            event_type="client_refused",
+            action="refused",
+            client_id=client.client_id if client else None,
+            reason=reason,
+            outcome=Outcome.REFUSED,
+        )
 
     async def _find(self, client_id: str) -> Client | None:
         if not client_id.isprintable() or len(client_id) > _LONGEST_ID:

@@ -14,13 +14,13 @@ from auth_service.clients.metadata import Members, make_self_described_client, r
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
-from auth_service.errors import InvalidClientMetadata, InvalidToken
+from auth_service.errors import InvalidClientMetadata, InvalidToken, OAuthError
 from auth_service.http.answers import json_answer
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import ERROR_RESPONSES, json_response
+from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
+from auth_service.record import Recorder
 from auth_service.vocabulary import AuthMethod, Clock, RandomBytes, format_scope
-from security_common.journal import AuditEvent, Journal, Outcome
+from security_common.journal import Outcome
 
 __all__ = ["REGISTRATION_RULES", "Registration"]
 
@@ -35,7 +35,7 @@ class Registration:
 
     store: ClientStore
     secrets: SecretKeeper
-    journal: Journal
+    record: Recorder
     throttle: Throttle
     clock: Clock
     random_bytes: RandomBytes
@@ -47,7 +47,7 @@ class Registration:
         return Endpoint(
             path="/oauth2/register",
             handler=self.answer,
-            operations={"post": _OPERATION},
+            methods=WRITE,
             cross_origin=True,
             max_body_bytes=_MAX_BODY_BYTES,
             metadata={"registration_endpoint": "/oauth2/register"},
@@ -55,24 +55,25 @@ class Registration:
 
     async def answer(self, request: HttpRequest) -> Answer:
         """201 with the client as it was registered (RFC 7591 section 3.2.1)."""
-        self.throttle.check(request.source_address)
-        self._check_initial_token(request)
+        try:
+            self.throttle.check(request.source_address)
+            self._check_initial_token(request)
+        except OAuthError as error:
+            await self.record(
+                request,
+                event_type="registration_refused",
+                action="refused",
+                reason=error.error,
+                outcome=Outcome.REFUSED,
+            )
+            raise
         await self.throttle.count(request.source_address)
         members = _read(request)
         for check in REGISTRATION_RULES:
             check(members)
         client, secret = self._make(members)
         await self.store.save(client, lifetime_seconds=_UNUSED_LIFETIME_SECONDS)
-        await self.journal.record(
-            AuditEvent(
-                event_type="client_registered",
-                action_taken="registered",
-                outcome=Outcome.SUCCESS,
-                client_id=client.client_id,
-                source_address=request.source_address,
-                trace_id=request.trace_id,
-            )
-        )
+        await self.record(request, event_type="client_registered", action="registered", client_id=client.client_id)
         return json_answer(_describe(client, secret), status=201)
 
     def _check_initial_token(self, request: HttpRequest) -> None:
@@ -149,31 +150,3 @@ def _describe(client: Client, secret: str | None) -> Mapping[str, Any]:
         "client_secret_expires_at": 0 if secret else None,
     }
     return {name: value for name, value in members.items() if value is not None}
-
-
-_TEXT = {"type": "string"}
-_OPERATION: Mapping[str, Any] = {
-    "operationId": "register",
-    "summary": "Register a client (RFC 7591)",
-    "tags": ["clients"],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["redirect_uris"],
-                    "properties": {
-                        "redirect_uris": {"type": "array", "items": _TEXT, "minItems": 1},
-                        "client_name": _TEXT,
-                        "token_endpoint_auth_method": {"enum": [method.value for method in AuthMethod]},
-                        "grant_types": {"type": "array", "items": _TEXT},
-                        "response_types": {"type": "array", "items": _TEXT},
-                        "application_type": {"enum": ["web", "native"]},
-                    },
-                }
-            }
-        },
-    },
-    "responses": {"201": json_response("RFC 7591 section 3.2.1", {"type": "object"}), **ERROR_RESPONSES},
-}

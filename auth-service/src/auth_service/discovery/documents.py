@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from auth_service.clients.assertions import ASSERTION_ALGORITHMS
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import json_response
+from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
 from auth_service.keys.ring import PublishedKeys
 from auth_service.vocabulary import DEFAULT_SIGNING_ALGORITHM, AuthMethod
 
@@ -64,21 +63,7 @@ def metadata_endpoints(document: Mapping[str, Any]) -> tuple[Endpoint, ...]:
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     handler = _serve(lambda: (body, etag), media_type="application/json", caching=_METADATA_CACHING)
-    operation = {
-        "operationId": "metadata",
-        "summary": "Metadata of this authorization server",
-        "tags": ["discovery"],
-        "responses": {"200": json_response("RFC 8414 and OpenID Connect Discovery", {"type": "object"})},
-    }
-    return tuple(
-        Endpoint(
-            path=path,
-            handler=handler,
-            operations={"get": {**operation, "operationId": f"metadata-{path.rpartition('/')[2]}"}},
-            cross_origin=True,
-        )
-        for path in _METADATA_PATHS
-    )
+    return tuple(Endpoint(path=path, handler=handler, methods=READ, cross_origin=True) for path in _METADATA_PATHS)
 
 
 def key_set_endpoint(published: Callable[[], PublishedKeys]) -> Endpoint:
@@ -87,19 +72,7 @@ def key_set_endpoint(published: Callable[[], PublishedKeys]) -> Endpoint:
         media_type="application/jwk-set+json",
         caching=_KEY_SET_CACHING,
     )
-    operation = {
-        "operationId": "key-set",
-        "summary": "Public keys that tokens are verified with",
-        "tags": ["discovery"],
-        "responses": {
-            "200": {
-                "description": "JWK Set",
-                "content": {"application/jwk-set+json": {"schema": {"type": "object", "required": ["keys"]}}},
-            },
-            "304": {"description": "Unchanged since the ETag sent in If-None-Match"},
-        },
-    }
-    return Endpoint(path=KEY_SET_PATH, handler=handler, operations={"get": operation}, cross_origin=True)
+    return Endpoint(path=KEY_SET_PATH, handler=handler, methods=READ, cross_origin=True)
 
 
 def _serve(current: Callable[[], tuple[bytes, str]], *, media_type: str, caching: str) -> Callable[[HttpRequest], Any]:

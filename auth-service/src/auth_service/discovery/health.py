@@ -6,8 +6,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from auth_service.http.answers import json_answer
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import ERROR_RESPONSES, json_response
+from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
 
 __all__ = ["Check", "can_write", "health_endpoints", "root_endpoint"]
 
@@ -39,13 +38,7 @@ def root_endpoint(*, issuer: str, resource: str, documentation_url: str) -> Endp
         challenge = ("www-authenticate", f'Bearer realm="{issuer}"')
         return json_answer(members, status=401, headers=(("cache-control", "no-store"), challenge))
 
-    operation = {
-        "operationId": "root",
-        "summary": "Says where to go",
-        "tags": ["discovery"],
-        "responses": {"401": ERROR_RESPONSES["401"]},
-    }
-    return Endpoint(path="/", handler=answer, operations={"get": operation})
+    return Endpoint(path="/", handler=answer, methods=READ)
 
 
 def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
@@ -61,17 +54,11 @@ def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
         return json_answer(members, status=200 if well else 503)
 
     return (
-        Endpoint(path="/livez", handler=live, operations={"get": _operation("livez", "The process answers")}),
-        Endpoint(path="/readyz", handler=ready, operations={"get": _operation("readyz", "It can do its work")}),
+        Endpoint(path="/livez", handler=live, methods=READ),
+        Endpoint(path="/readyz", handler=ready, methods=READ),
     )
 
 
 async def _result(check: Check) -> bool:
     result = check()
     return result if isinstance(result, bool) else await result
-
-
-def _operation(name: str, summary: str) -> Mapping[str, object]:
-    good = json_response(summary, {"type": "object", "required": ["status"]})
-    responses = {"200": good, "503": json_response("Not now; the body says what is missing", {"type": "object"})}
-    return {"operationId": name, "summary": summary, "tags": ["health"], "responses": responses}

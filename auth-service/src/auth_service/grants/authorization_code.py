@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth_service.authorize.codes import Codes, Granted, Redemption, Taken
-from auth_service.authorize.record import Recorder
 from auth_service.errors import InvalidGrant, InvalidRequest
 from auth_service.grants.contract import TokenAnswer, TokenRequest
 from auth_service.grants.families import Families
 from auth_service.grants.user_tokens import UserTokens, check_resource
 from auth_service.http.throttle import Throttle
+from auth_service.record import Recorder
 from auth_service.vocabulary import GrantType, Scope
 from security_common.journal import Outcome
 
@@ -69,8 +69,13 @@ class AuthorizationCode:
             await self.guesses.count(*who)
         if taken.family is not None:
             await self.families.revoke(taken.family)
-            client_id = request.client.client_id
-            await self.record(request, "code_reuse", "family_revoked", client_id=client_id, outcome=Outcome.REFUSED)
+            await self.record(
+                request,
+                event_type="code_reuse",
+                action="family_revoked",
+                client_id=request.client.client_id,
+                outcome=Outcome.REFUSED,
+            )
 
 
 def check_client(granted: Granted, request: TokenRequest) -> None:

@@ -1,21 +1,21 @@
 """POST /oauth2/token: the phases that every grant shares."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.credentials import CLIENT_PARAMETERS
 from auth_service.clients.model import Client
-from auth_service.errors import OAuthError, UnauthorizedClient, UnsupportedGrantType
+from auth_service.errors import InvalidClient, OAuthError, UnauthorizedClient, UnsupportedGrantType
 from auth_service.grants.contract import Grant, TokenAnswer, TokenRequest
 from auth_service.http.answers import json_answer
 from auth_service.http.forms import Form, parse_form
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.metrics import Metrics
-from auth_service.http.openapi import ERROR_RESPONSES, form_body, json_response
+from auth_service.record import Recorder
 from auth_service.tokens.resources import normalise_resource
 from auth_service.vocabulary import format_scope, parse_scope
-from security_common.journal import AuditEvent, Journal, Outcome
+from security_common.journal import Outcome
 
 __all__ = ["CLIENT_RULES", "TokenEndpoint"]
 
@@ -24,11 +24,11 @@ class TokenEndpoint:
     """Holds the grants by name; each request walks the same phases, in the order of `_exchange`."""
 
     def __init__(
-        self, *, authenticator: ClientAuthenticator, grants: Sequence[Grant], journal: Journal, metrics: Metrics
+        self, *, authenticator: ClientAuthenticator, grants: Sequence[Grant], record: Recorder, metrics: Metrics
     ) -> None:
         self._authenticator = authenticator
         self._grants = {grant.grant_type: grant for grant in grants}
-        self._journal = journal
+        self._record = record
         self._metrics = metrics
 
     @property
@@ -36,7 +36,7 @@ class TokenEndpoint:
         return Endpoint(
             path="/oauth2/token",
             handler=self.answer,
-            operations={"post": _operation(self._grants.values())},
+            methods=WRITE,
             cross_origin=True,
             metadata={"token_endpoint": "/oauth2/token"},
         )
@@ -48,28 +48,23 @@ class TokenEndpoint:
             grant, granted = await self._exchange(request, clients)
         except OAuthError as error:
             self._metrics.tokens_refused.labels(error.error).inc()
-            await self._journal.record(
-                AuditEvent(
+            # That the client was not who it says is on record already.
+            if not isinstance(error, InvalidClient):
+                await self._record(
+                    request,
                     event_type="token_refused",
-                    action_taken="refused",
+                    action="refused",
                     outcome=Outcome.REFUSED,
                     client_id=clients[0].client_id if clients else None,
                     reason=error.error,
-                    source_address=request.source_address,
-                    trace_id=request.trace_id,
                 )
-            )
             raise
-        await self._journal.record(
-            AuditEvent(
-                event_type="token_issued",
-                action_taken="issued",
-                outcome=Outcome.SUCCESS,
-                client_id=clients[0].client_id,
-                user_id=granted.subject,
-                source_address=request.source_address,
-                trace_id=request.trace_id,
-            )
+        await self._record(
+            request,
+            event_type="token_issued",
+            action="issued",
+            client_id=clients[0].client_id,
+            user_id=granted.subject,
         )
         self._metrics.tokens_issued.labels(grant.grant_type.value).inc()
         return json_answer(_members(granted))
@@ -127,37 +122,3 @@ def _members(granted: TokenAnswer) -> Mapping[str, Any]:
     if granted.id_token is not None:
         members["id_token"] = granted.id_token
     return members
-
-
-def _operation(grants: Iterable[Grant]) -> Mapping[str, Any]:
-    text = {"type": "string"}
-    listed = list(grants)
-    names = {
-        "client_id",
-        "client_secret",
-        "scope",
-        "resource",
-        *(name for grant in listed for name in grant.parameters),
-    }
-    properties: dict[str, Mapping[str, Any]] = dict.fromkeys(sorted(names), text)
-    properties["grant_type"] = {"type": "string", "enum": [grant.grant_type.value for grant in listed]}
-    answer = {
-        "type": "object",
-        "required": ["access_token", "token_type", "expires_in", "scope"],
-        "properties": {
-            "access_token": text,
-            "token_type": {"const": "Bearer"},
-            "expires_in": {"type": "integer", "description": "Seconds."},
-            "scope": text,
-            "refresh_token": text,
-            "id_token": text,
-        },
-    }
-    return {
-        "operationId": "token",
-        "summary": "Tokens for a grant",
-        "tags": ["tokens"],
-        "security": [{}, {"clientBasic": []}],
-        "requestBody": form_body(properties, ["grant_type"]),
-        "responses": {"200": json_response("RFC 6749 section 5.1", answer), **ERROR_RESPONSES},
-    }

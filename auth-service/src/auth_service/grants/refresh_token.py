@@ -7,12 +7,12 @@ from pydantic import TypeAdapter
 from auth_service.accounts.model import AccountDirectory
 from auth_service.authorize.codes import UserGrant
 from auth_service.authorize.consents import Consents
-from auth_service.authorize.record import Recorder
 from auth_service.authorize.request import grantable
 from auth_service.errors import InvalidGrant, InvalidRequest, InvalidScope
 from auth_service.grants.contract import TokenAnswer, TokenRequest
 from auth_service.grants.families import Families, Rotation
 from auth_service.grants.user_tokens import UserTokens, check_resource
+from auth_service.record import Recorder
 from auth_service.vocabulary import Clock, GrantType
 from security_common.journal import Outcome
 
@@ -75,8 +75,8 @@ class RefreshToken:
         await self.families.revoke(grant.family)
         await self.record(
             request,
-            "refresh_reuse",
-            "family_revoked",
+            event_type="refresh_reuse",
+            action="family_revoked",
             client_id=request.client.client_id,
             user_id=grant.subject,
             reason=reason,

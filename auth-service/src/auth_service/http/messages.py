@@ -4,11 +4,11 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from auth_service.errors import OAuthError
 
-__all__ = ["Answer", "Endpoint", "Handler", "HttpRequest"]
+__all__ = ["PAGE", "READ", "WRITE", "Answer", "Endpoint", "Handler", "HttpRequest"]
 
 _MEDIA_TYPE = re.compile(r"\s*([^;\s]+)")
 
@@ -67,14 +67,16 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+READ, WRITE = ("GET", "HEAD"), ("POST",)
+PAGE = ("GET", "POST", "HEAD")
+
 Handler: TypeAlias = Callable[[HttpRequest], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A route as its room offers it: app.py makes the router and the OpenAPI document from the same list.
+    """A route as its room offers it; what it takes and answers stands in openapi.yaml.
 
-    `operations` holds one OpenAPI 3.1 operation object for each method, keyed in lower case; HEAD follows GET.
     `cross_origin` lets scripts of any origin call it (CORS); never set where a cookie or a redirect is involved.
     `max_body_bytes` bounds what is read of the request. `metadata` is what the endpoint adds to the discovery
     documents, for example `{"userinfo_endpoint": "/oauth2/userinfo"}`: paths are made absolute there. `word_error`
@@ -83,14 +85,8 @@ class Endpoint:
 
     path: str
     handler: Handler
-    operations: Mapping[str, Mapping[str, Any]]
+    methods: tuple[str, ...]
     cross_origin: bool = False
     max_body_bytes: int = 64 * 1024
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     word_error: Callable[[OAuthError, HttpRequest], Answer] | None = None
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The methods it answers, in upper case."""
-        named = tuple(method.upper() for method in self.operations)
-        return (*named, "HEAD") if "GET" in named else named

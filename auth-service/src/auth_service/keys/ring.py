@@ -18,7 +18,9 @@ from auth_service.keys.rotation import RotationPolicy, advance, find
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.signing import SigningKey, make_private_pem, public_jwk_of
 from auth_service.keys.store import KeySnapshot, KeyStore
+from auth_service.record import Recorder
 from auth_service.vocabulary import Clock
+from security_common.journal import JournalUnavailable
 from security_common.journal.upkeep import end_tasks
 
 __all__ = ["KeyRing", "PublishedKeys", "make_record"]
@@ -44,10 +46,20 @@ class PublishedKeys:
 class KeyRing:
     """Signs with the active key and publishes all of them. Implements `tokens.minter.Signer`."""
 
-    def __init__(self, *, store: KeyStore, sealer: Sealer, policy: RotationPolicy, clock: Clock, replica: str) -> None:
+    def __init__(
+        self,
+        *,
+        store: KeyStore,
+        sealer: Sealer,
+        policy: RotationPolicy,
+        record: Recorder,
+        clock: Clock,
+        replica: str,
+    ) -> None:
         self._store = store
         self._sealer = sealer
         self._policy = policy
+        self._record = record
         self._clock = clock
         self._replica = replica
         self._records: tuple[KeyRecord, ...] = ()
@@ -100,10 +112,19 @@ class KeyRing:
             if moved == snapshot.records:
                 return snapshot
             if await self._store.swap(snapshot.version, moved):
-                log.info("signing keys moved on", keys={record.key_id: record.state.value for record in moved})
+                await self._put_on_record(moved)
                 return KeySnapshot(snapshot.version + 1, moved)
             snapshot = await self._store.read()
         return snapshot
+
+    async def _put_on_record(self, records: tuple[KeyRecord, ...]) -> None:
+        states = " ".join(f"{record.state}={record.key_id}" for record in records)
+        log.info("signing keys moved on", keys=states)
+        try:
+            await self._record(None, event_type="key_change", action="moved_on", reason=states)
+        except JournalUnavailable as error:
+            # The keys have moved for every replica already.
+            log.warning("a change of the signing keys is not on record", cause=error.description)
 
     def _move_on(self, records: tuple[KeyRecord, ...]) -> tuple[KeyRecord, ...]:
         """What is due, and every private key under today's KEK."""

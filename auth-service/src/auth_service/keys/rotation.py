@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth_service.keys.record import KeyRecord, KeyState
+from auth_service.settings import AuthSettings
 
-__all__ = ["DRAIN_MARGIN_SECONDS", "RotationPolicy", "advance", "revoke"]
+__all__ = ["DRAIN_MARGIN_SECONDS", "MakeKey", "RotationPolicy", "advance", "find", "revoke"]
 
 # Verifiers keep a key set for an hour and clocks differ: a retired key outlives its last token by this much.
 DRAIN_MARGIN_SECONDS = 65 * 60
@@ -20,6 +21,14 @@ class RotationPolicy:
     period_seconds: float
     lead_seconds: float
     drain_seconds: float
+
+    @classmethod
+    def of(cls, settings: AuthSettings) -> "RotationPolicy":
+        return cls(
+            period_seconds=settings.key_period_seconds,
+            lead_seconds=settings.key_lead_seconds,
+            drain_seconds=settings.access_token_lifetime_seconds + DRAIN_MARGIN_SECONDS,
+        )
 
 
 MakeKey = Callable[[KeyState], KeyRecord]

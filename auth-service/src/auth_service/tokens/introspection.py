@@ -9,8 +9,7 @@ from auth_service.clients.model import Client, ClientOrigin
 from auth_service.errors import InvalidClient
 from auth_service.http.answers import json_answer
 from auth_service.http.forms import parse_form
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import ERROR_RESPONSES, form_body, json_response
+from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.denials import Denials
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.refresh import RefreshTokens
@@ -31,7 +30,7 @@ class Introspection:
     authenticator: ClientAuthenticator
     reader: TokenReader
     denials: Denials
-    refresh: RefreshTokens | None
+    refresh: RefreshTokens
     issuer: str
 
     @property
@@ -39,7 +38,7 @@ class Introspection:
         return Endpoint(
             path="/oauth2/introspect",
             handler=self.answer,
-            operations={"post": _OPERATION},
+            methods=WRITE,
             metadata={"introspection_endpoint": "/oauth2/introspect"},
         )
 
@@ -59,7 +58,7 @@ class Introspection:
         return {"active": True, "token_type": "Bearer", **claims}
 
     async def _refresh_token(self, token: str, client: Client) -> Mapping[str, Any]:
-        found = await self.refresh.look_up(token) if self.refresh is not None else None
+        found = await self.refresh.look_up(token)
         if found is None or found.client_id != client.client_id:
             return _INACTIVE
         return {
@@ -81,25 +80,3 @@ def _may_see(client: Client, claims: Mapping[str, Any]) -> bool:
     audience: str | list[str] = claims["aud"]
     named = {audience} if isinstance(audience, str) else set(audience)
     return not client.resources or not named.isdisjoint(client.resources)
-
-
-_OPERATION: Mapping[str, Any] = {
-    "operationId": "introspect",
-    "summary": "What a token is worth (RFC 7662)",
-    "tags": ["tokens"],
-    "security": [{"clientBasic": []}, {}],
-    "requestBody": form_body(
-        {
-            name: {"type": "string"}
-            for name in ("token", "token_type_hint", "client_id", "client_secret", "client_assertion")
-        },
-        ["token"],
-    ),
-    "responses": {
-        "200": json_response(
-            "RFC 7662 section 2.2",
-            {"type": "object", "required": ["active"], "properties": {"active": {"type": "boolean"}}},
-        ),
-        **ERROR_RESPONSES,
-    },
-}

@@ -4,20 +4,17 @@ Any token of a user's grant ends the whole family: who signs out of a client mea
 another client's, is answered 200 as well: there is nothing left to do, or nothing to learn.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.model import Client
 from auth_service.http.answers import NO_STORE
 from auth_service.http.forms import parse_form
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
-from auth_service.http.openapi import ERROR_RESPONSES, form_body
+from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
+from auth_service.record import Recorder
 from auth_service.tokens.denials import Denials, family_of
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.refresh import RefreshTokens
-from security_common.journal import AuditEvent, Journal, Outcome
 
 __all__ = ["Revocation"]
 
@@ -29,15 +26,15 @@ class Revocation:
     authenticator: ClientAuthenticator
     reader: TokenReader
     denials: Denials
-    refresh: RefreshTokens | None
-    journal: Journal
+    refresh: RefreshTokens
+    record: Recorder
 
     @property
     def endpoint(self) -> Endpoint:
         return Endpoint(
             path="/oauth2/revoke",
             handler=self.answer,
-            operations={"post": _OPERATION},
+            methods=WRITE,
             cross_origin=True,
             metadata={"revocation_endpoint": "/oauth2/revoke"},
         )
@@ -47,16 +44,8 @@ class Revocation:
         client = await self.authenticator.authenticate(request, form)
         subject = await self._revoke(form.require("token"), client)
         if subject is not None:
-            await self.journal.record(
-                AuditEvent(
-                    event_type="token_revoked",
-                    action_taken="revoked",
-                    outcome=Outcome.SUCCESS,
-                    client_id=client.client_id,
-                    user_id=subject,
-                    source_address=request.source_address,
-                    trace_id=request.trace_id,
-                )
+            await self.record(
+                request, event_type="token_revoked", action="revoked", client_id=client.client_id, user_id=subject
             )
         return Answer(headers=NO_STORE)
 
@@ -68,7 +57,7 @@ class Revocation:
                 return None
             await self._deny(claims["jti"])
             return str(claims["sub"])
-        found = await self.refresh.look_up(token) if self.refresh is not None else None
+        found = await self.refresh.look_up(token)
         if found is None or found.client_id != client.client_id:
             return None
         await self._deny(f"{found.family}.")
@@ -77,21 +66,5 @@ class Revocation:
     async def _deny(self, token_id: str) -> None:
         family, of_a_user = family_of(token_id), "." in token_id
         await self.denials.deny(family if of_a_user else token_id)
-        if of_a_user and self.refresh is not None:
+        if of_a_user:
             await self.refresh.end_family(family)
-
-
-_OPERATION: Mapping[str, Any] = {
-    "operationId": "revoke",
-    "summary": "Be done with a token (RFC 7009)",
-    "tags": ["tokens"],
-    "security": [{"clientBasic": []}, {}],
-    "requestBody": form_body(
-        {
-            name: {"type": "string"}
-            for name in ("token", "token_type_hint", "client_id", "client_secret", "client_assertion")
-        },
-        ["token"],
-    ),
-    "responses": {"200": {"description": "The token is not valid any more, or never was"}, **ERROR_RESPONSES},
-}

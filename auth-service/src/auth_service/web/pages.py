@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from auth_service.http.messages import Answer, Endpoint, HttpRequest
+from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
 from auth_service.web.language import Language
 
 __all__ = ["STYLE_PATH", "Pages", "form_target", "stranger_name", "strong", "style_endpoint"]
@@ -101,14 +101,7 @@ def style_endpoint() -> Endpoint:
         caching = ("cache-control", "public, max-age=31536000, immutable")
         return Answer(body=_STYLE, media_type="text/css; charset=utf-8", headers=(caching,))
 
-    content = {"text/css": {"schema": {"type": "string"}}}
-    operation = {
-        "operationId": "style",
-        "summary": "Style sheet of the pages",
-        "tags": ["pages"],
-        "responses": {"200": {"description": "CSS", "content": content}},
-    }
-    return Endpoint(path=STYLE_PATH, handler=answer, operations={"get": operation})
+    return Endpoint(path=STYLE_PATH, handler=answer, methods=READ)
 
 
 def _headers(form_targets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

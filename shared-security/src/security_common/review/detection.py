@@ -208,9 +208,12 @@ def _refusal(event: RecordedEvent) -> Observation | None:
     return Observation(_place(event)) if event.outcome is Outcome.REFUSED else None
 
 
+_FAILED_PROOFS = frozenset({"invalid_client", "wrong_password", "too_many_failures"})
+
+
 def _failed_proof(event: RecordedEvent) -> Observation | None:
     """A wrong client secret or a wrong password, per claimed name where there is one, else per place."""
-    if event.outcome is not Outcome.REFUSED or event.reason not in ("invalid_client", "wrong_password"):
+    if event.outcome is not Outcome.REFUSED or event.reason not in _FAILED_PROOFS:
         return None
     # A password is a person's, not the client's through which it was typed.
     of_client = event.reason == "invalid_client" and event.client_id

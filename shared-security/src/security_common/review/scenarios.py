@@ -61,7 +61,7 @@ def _stolen_token(settings: SecuritySettings, now: datetime) -> Iterator[Recorde
 def _secret_guessing(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
     """Somebody tries one client secret after another."""
     rule = settings.detect_secret_guessing
-    wrong = {"event_type": "token_refused", "outcome": Outcome.REFUSED, "reason": "invalid_client", "user_id": None}
+    wrong = {"event_type": "client_refused", "outcome": Outcome.REFUSED, "reason": "invalid_client", "user_id": None}
     yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: wrong)
 
 

@@ -1,0 +1,66 @@
+"""What people are shown of clients that are known by a document: the host that vouches, and where the answer goes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from running_auth import Service, StartService
+from signing_in import Page, Person, Request
+
+DOCUMENTS = Path(__file__).parent / "client_documents"
+
+
+@pytest.fixture(scope="module")
+def pinned(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    config = tmp_path_factory.mktemp("declaration") / "auth.yaml"
+    config.write_text(f"registration: {{pinned_directory: {DOCUMENTS}}}\n")
+    return start_service(config=config)
+
+
+@pytest.fixture
+def person(pinned: Service) -> Iterator[Person]:
+    person = Person(f"http://127.0.0.1:{pinned.settings.port}")
+    yield person
+    person.http.close()
+
+
+def read(document: str) -> dict[str, str]:
+    return json.loads((DOCUMENTS / f"{document}.json").read_text())
+
+
+def consent_page(person: Person, document: str, redirect_uri: str) -> httpx2.Response:
+    request = Request(read(document)["client_id"], {"redirect_uri": redirect_uri, "prompt": "consent"})
+    page = person.sign_in(person.open(request.path))
+    assert Page(page.text).action == "/oauth2/consent"
+    return page
+
+
+@pytest.mark.parametrize(
+    ("document", "redirect_uri", "host", "place", "warns"),
+    [
+        ("claude-code", "http://localhost:41234/callback", "claude.ai", "localhost:41234", True),
+        ("claude", "https://claude.ai/api/mcp/auth_callback", "claude.ai", "claude.ai", False),
+        ("vscode", "https://vscode.dev/redirect", "vscode.dev", "vscode.dev", False),
+    ],
+)
+def test_the_consent_page_says_who_vouches_and_where_it_leads(
+    person: Person, document: str, redirect_uri: str, host: str, place: str, warns: bool
+) -> None:
+    page = consent_page(person, document, redirect_uri)
+    text = Page(page.text).text
+    assert f"<strong>{host}</strong>" in page.text
+    assert f"<strong>{place}</strong>" in page.text
+    assert ("another program there could pretend to be it" in text) == warns
+    assert "nobody has checked it" not in text
+
+
+def test_item_110_no_page_loads_anything_from_elsewhere(person: Person) -> None:
+    """The document has a logo on a host of its own: the page shows none, and its policy would let none in."""
+    assert "logo_uri" in read("vscode")
+    page = consent_page(person, "vscode", "https://vscode.dev/redirect")
+    assert "<img" not in page.text
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "img-src" not in policy

@@ -1,0 +1,111 @@
+"""When a part is away or something broke, people see a page that says what to do, and programs a 503 with a wait."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from running_auth import Service, StartService, free_port
+from signing_in import DECLARATION, Person, Request, redeem
+
+from local_stack.redis_server import RedisServer
+
+UNAVAILABLE = {"en": "go back to the app and start again", "ko": "앱으로 돌아가 다시 시작해 주세요"}
+FAILED = {"en": "give the reference below to whoever runs this server", "ko": "서버 운영자에게 알려 주세요"}
+
+
+@pytest.fixture
+def declaration(tmp_path: Path) -> Path:
+    (tmp_path / "auth.yaml").write_text(DECLARATION)
+    return tmp_path / "auth.yaml"
+
+
+@pytest.fixture(params=["en", "ko"])
+def language(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def visit(language: str) -> Iterator[Callable[[Service], Person]]:
+    visitors: list[Person] = []
+
+    def come(service: Service) -> Person:
+        visitors.append(Person(f"http://127.0.0.1:{service.settings.port}", language=language))
+        return visitors[-1]
+
+    yield come
+    for visitor in visitors:
+        visitor.http.close()
+
+
+def is_a_page_for_people(answer: httpx2.Response, status: int, words: dict[str, str], language: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert f'<html lang="{language}">' in answer.text
+    assert words[language] in answer.text
+    assert ("retry-after" in answer.headers) == (status == 503)
+    assert answer.headers["cache-control"] == "no-store"
+    assert "location" not in answer.headers
+    for inside in ("Traceback", "redis", "Error:", ".py"):
+        assert inside not in answer.text
+
+
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk_is_full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fdatasync", disk_is_full)
+
+
+def test_redis_goes_away_in_mid_flow(
+    start_service: StartService, tmp_path: Path, declaration: Path, visit: Callable[[Service], Person], language: str
+) -> None:
+    server = RedisServer(tmp_path / "redis", free_port())
+    server.start()
+    service = start_service(redis_url=server.url, config=declaration)
+    person = visit(service)
+    page = person.open(Request("app").path)
+    server.kill()
+    is_a_page_for_people(person.sign_in(page), 503, UNAVAILABLE, language)
+    is_a_page_for_people(person.open(Request("app").path), 503, UNAVAILABLE, language)
+
+
+def test_the_journal_cannot_be_written(
+    start_service: StartService,
+    own_redis: Any,
+    declaration: Path,
+    visit: Callable[[Service], Person],
+    language: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is given that is not on record: no code at the page, no token at the endpoint."""
+    service = start_service(redis_url=own_redis[0], config=declaration)
+    person = visit(service)
+    request = Request("app")
+    code = person.grant(request)["code"]
+    page = person.open(Request("app", {"prompt": "consent"}).path)
+    fill_the_disk(monkeypatch)
+    is_a_page_for_people(person.allow(page), 503, UNAVAILABLE, language)
+    answer = redeem(service.http, request, code)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json().keys() == {"error", "error_description"}
+
+
+def test_our_own_mistake_is_a_page_with_a_reference(
+    start_service: StartService,
+    own_redis: Any,
+    declaration: Path,
+    visit: Callable[[Service], Person],
+    language: str,
+) -> None:
+    url, stored = own_redis
+    service = start_service(redis_url=url, config=declaration)
+    person = visit(service)
+    page = person.open(Request("app").path)
+    (key,) = stored.scan_iter("auth:interaction:*")
+    stored.set(key, "what no version ever wrote")
+    is_a_page_for_people(person.sign_in(page), 500, FAILED, language)

@@ -1,0 +1,158 @@
+"""Whatever concerns security is on record: each thing is made to happen, then looked for in the stream."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+from bad_input import demo
+from running_auth import Service, StartService
+from signing_in import CALLBACK, Person, Request, redeem, refresh
+
+WANTED = {"scope": "openid offline_access mcp.access"}
+
+
+def events(redis_url: str, wanted: Callable[[dict[str, Any]], bool]) -> set[tuple[str, str | None]]:
+    """Type and reason of those in the stream that are wanted."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as stored:
+        found = [json.loads(entry["event"]) for _id, entry in stored.xrange("audit:events")]
+    return {(event["event_type"], event.get("reason")) for event in found if wanted(event)}
+
+
+def wait_for(redis_url: str, expected: set[tuple[str, str | None]], wanted: Callable[[dict[str, Any]], bool]) -> None:
+    """The stream follows the journal within moments."""
+    deadline = time.monotonic() + 20
+    while not expected <= (found := events(redis_url, wanted)):
+        assert time.monotonic() < deadline, f"{expected - found} is not in {found}"
+        time.sleep(0.02)
+
+
+def tokens_of(person: Person) -> dict[str, Any]:
+    request = Request("app", WANTED)
+    return redeem(person.http, request, person.grant(request)["code"]).json()
+
+
+def wrong_secret(person: Person, times: int = 1) -> None:
+    for _ in range(times):
+        person.http.post("/oauth2/token", data=demo(client_secret="x"))
+
+
+def wrong_secret_elsewhere(person: Person) -> None:
+    person.http.post("/oauth2/introspect", data={"token": "x"}, auth=("mcp-client", "x"))
+
+
+def unknown_client(person: Person) -> None:
+    person.http.post("/oauth2/revoke", data={"token": "x"}, auth=("nobody", "x"))
+
+
+def wrong_password(person: Person, times: int = 1) -> None:
+    page = person.open(Request("app").path)
+    for _ in range(times):
+        page = person.sign_in(page, password="wrong")
+
+
+def code_twice(person: Person) -> None:
+    request = Request("app")
+    code = person.grant(request)["code"]
+    for _ in range(2):
+        redeem(person.http, request, code)
+
+
+def guessed_codes(person: Person) -> None:
+    for number in range(60):
+        redeem(person.http, Request("app"), f"guess {number}")
+
+
+def token_of_another(person: Person) -> None:
+    refresh(person.http, "other", tokens_of(person)["refresh_token"])
+
+
+def registrations(person: Person) -> None:
+    for _ in range(32):
+        person.http.post("/oauth2/register", json={"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"})
+
+
+def revoked(person: Person) -> None:
+    person.http.post("/oauth2/revoke", data={"token": tokens_of(person)["refresh_token"], "client_id": "app"})
+
+
+def sign_out(person: Person) -> None:
+    person.http.get("/oauth2/logout", params={"id_token_hint": tokens_of(person)["id_token"]})
+
+
+def denied(person: Person) -> None:
+    person.submit(person.open(Request("app").path), action="cancel")
+
+
+def too_much_asked(person: Person) -> None:
+    person.http.post("/oauth2/token", data=demo(scope="mcp.audit"))
+
+
+PROVOKED: tuple[tuple[Callable[[Person], object], str, str | None], ...] = (
+    (wrong_secret, "client_refused", "invalid_client"),
+    (wrong_secret_elsewhere, "client_refused", "invalid_client"),
+    (unknown_client, "client_refused", "invalid_client"),
+    (lambda person: wrong_secret(person, 15), "client_refused", "too_many_failures"),
+    (too_much_asked, "token_refused", "invalid_scope"),
+    (wrong_password, "sign_in_refused", "wrong_password"),
+    (lambda person: wrong_password(person, 7), "sign_in_refused", "too_many_failures"),
+    (tokens_of, "sign_in", None),
+    (tokens_of, "consent_given", "openid offline_access mcp.access"),
+    (tokens_of, "code_issued", None),
+    (tokens_of, "token_issued", None),
+    (denied, "consent_denied", "denied"),
+    (code_twice, "code_reuse", "family_revoked"),
+    (guessed_codes, "token_refused", "invalid_grant"),
+    (guessed_codes, "token_refused", "temporarily_unavailable"),
+    (token_of_another, "refresh_reuse", "other_client"),
+    (revoked, "token_revoked", None),
+    (sign_out, "logout", None),
+    (registrations, "client_registered", None),
+    (registrations, "registration_refused", "temporarily_unavailable"),
+)
+
+
+@pytest.mark.parametrize(("provoke", "event_type", "reason"), PROVOKED)
+def test_what_happens_is_on_record(
+    people: Service, person: Person, provoke: Callable[[Person], object], event_type: str, reason: str | None
+) -> None:
+    with redis.Redis.from_url(people.settings.redis_url) as stored:
+        # Consent is asked for again.
+        stored.delete(*stored.keys("auth:consent:*"), "nothing")
+    provoke(person)
+    source = person.http.headers["x-forwarded-for"]
+    wait_for(people.settings.redis_url, {(event_type, reason)}, lambda event: event.get("source_address") == source)
+
+
+def test_a_refresh_token_that_comes_back_late_is_on_record(people: Service, person: Person) -> None:
+    first = tokens_of(person)["refresh_token"]
+    refresh(person.http, "app", first)
+    with redis.Redis.from_url(people.settings.redis_url) as stored:
+        stored.delete(*stored.keys("auth:refresh-answer:*"))
+    refresh(person.http, "app", first)
+    source = person.http.headers["x-forwarded-for"]
+    expected = {("refresh_reuse", "rotated_before")}
+    wait_for(people.settings.redis_url, expected, lambda event: event.get("source_address") == source)
+
+
+def test_what_the_service_does_by_itself_is_on_record(start_service: StartService, own_redis: Any) -> None:
+    url, _client = own_redis
+    service = start_service(redis_url=url)
+    fingerprint = service.app.state.core.declaration.fingerprint
+    wait_for(url, {("declaration_applied", fingerprint)}, lambda _: True)
+    (keys,) = {reason for kind, reason in events(url, lambda _: True) if kind == "key_change"}
+    assert keys is not None
+    assert [part.partition("=")[0] for part in keys.split()] == ["active", "next"]
+
+
+def test_failing_fills_no_disk(people: Service, person: Person) -> None:
+    """After 120 refusals in a minute the rest is left out, and the record says so."""
+    wrong_secret(person, 300)
+    source = person.http.headers["x-forwarded-for"]
+    journal = "".join(path.read_text() for path in people.settings.security.audit_dir.rglob("security_audit.log"))
+    mine = [event for line in journal.splitlines() if (event := json.loads(line)).get("source_address") == source]
+    # A minute may have ended in between.
+    assert 120 <= len(mine) <= 240
+    assert "rest_of_minute_unrecorded" in {event.get("reason") for event in mine}
