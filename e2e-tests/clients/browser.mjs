@@ -6,7 +6,7 @@ export const given = JSON.parse(process.argv[2]);
 
 const waiting = [];
 const server = createServer((request, response) => {
-    response.end('You may close this window.');
+    response.setHeader('connection', 'close').end('You may close this window.');
     if (/^\/(callback|signed-out)\b/.test(request.url)) waiting.shift()?.(new URL(request.url, origin));
 });
 await new Promise(resolve => server.listen(0, 'localhost', resolve));
@@ -29,7 +29,6 @@ export function visit(url) {
 export function report(result) {
     console.log(JSON.stringify({ result }));
     server.close();
-    server.closeAllConnections();
 }
 
 /** A client's own key: the private half for its assertions, the public one for its registration. */
