@@ -40,6 +40,7 @@ _TITLE_BEFORE = ("Mr. ", "Mrs. ", "Ms. ", "Mx. ", "Dr. ", "Prof. ")
 # What a name follows for certain, so that it need not be listed; what it often follows; what it does.
 _STRONG_CUES, _CUES = tuple(_DATA["strong_cues"]), frozenset(_DATA["cues"].split())
 _DOES = re.compile(rf"(?:'s)?[ ](?:{'|'.join(_DATA['does'].split())})(?![A-Za-z])|\s?(?:님|씨|고객|회원)")
+_PART_OF_NAME = re.compile("first|last|given|family|surname")
 _LABELLED = re.compile(
     r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}+[\"']?"
     r"([A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?(?:,?[ ][A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?){0,3})"
@@ -130,16 +131,18 @@ def _length_of_name(words: list[str]) -> int:
 def _labelled(reading: Reading) -> Iterator[Finding]:
     for label in reading.labels.named("PERSON"):
         match = _LABELLED.match(reading.text, label.end)
-        if match is not None and _may_be_name(match.group(1)):
+        part = _PART_OF_NAME.match(reading.lowered, label.start) is not None
+        if match is not None and _may_be_name(match.group(1), part=part):
             yield Finding(PIIKind.PERSON, *match.span(1), 0.87, "label")
 
 
-def _may_be_name(written: str) -> bool:
+def _may_be_name(written: str, *, part: bool) -> bool:
+    """A listed name, or capitalised words: more than one, unless the label asks for a `part` of a name."""
     words = [_plain(word) for word in written.replace(",", " ").split()]
     if any(word in _PLACES for word in words):
         return False
     known = words[0] in _FIRST or words[-1] in _LAST or _is_romanised(words)
-    return known or (len(words) > 1 and all(word[0].isupper() for word in written.split()))
+    return known or ((part or len(words) > 1) and all(word[0].isupper() for word in written.split()))
 
 
 def _is_romanised(words: list[str]) -> bool:

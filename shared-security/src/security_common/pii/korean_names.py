@@ -30,7 +30,7 @@ with Path(__file__).with_name("data").joinpath("korean_names.toml").open("rb") a
 _SURNAMES, _DOUBLE_SURNAMES = frozenset(_DATA["surnames"]), _words(_DATA["double_surnames"])
 _FIRST, _LAST, _SINGLE = map(frozenset, (_DATA["first_syllables"], _DATA["last_syllables"], _DATA["single_given"]))
 _NAME_ENDINGS = frozenset(_DATA["name_endings"])
-_NOT_NAMES = _words(_DATA["not_names"])
+_NOT_NAMES, _FULL_NAMES = _words(_DATA["not_names"]), _words(_DATA["full_names"])
 _GIVEN = _words(_DATA["given_names"]) | {
     first + last for first in _DATA["common_first"] for last in _DATA["name_endings"]
 }
@@ -180,7 +180,7 @@ def _judge_full(name: _Name) -> tuple[float, str] | None:
         return 0.8, "neighbour"
     if _PERSONAL.match(name.rest):
         return 0.75, "particle"
-    if name.common and not a_word and name.given[-1] not in _PLACE_ENDINGS:
+    if name.common and not a_word and (name.given[-1] not in _PLACE_ENDINGS or name.whole in _FULL_NAMES):
         return 0.7, "given-name"
     return (0.65, "says-name") if not a_word and _SAYS_NAME.match(name.rest) else None
 
