@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from security_common.encryption import EncryptionService
 from security_common.journal import Journal
-from security_common.pii import BadProtection, PIIDetector
+from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind
 from security_common.pii.configuration_file import parse_protection
 from security_common.protection import KeyedPseudonyms
 from security_common.tool_policy import (
@@ -155,3 +157,53 @@ def test_an_address_may_be_an_identifier_where_addresses_are_kept(protect: Prote
         with pytest.raises(PersonalDataRefused):
             view(user_id=refused)
     assert trail()[0]["user_id"] == EMAIL
+
+
+WORDS = st.sampled_from(list(Operator))
+PLANTED = {PIIKind.EMAIL: EMAIL, PIIKind.PHONE: PHONE, PIIKind.CREDIT_CARD: "4111-1111-1111-1111"}
+PER_KIND = st.dictionaries(st.sampled_from(list(PLANTED)), WORDS)
+
+
+def word_on(kind: PIIKind, policy: str, file: dict[str, Any]) -> Operator | None:
+    """What docs/pii.md says, written apart from the code under test; None is a text encrypted as a whole."""
+    tool = file["tools"]["echo"]
+    if kind in tool["kinds"]:
+        return tool["kinds"][kind]
+    shared = file["kinds"].get(kind)
+    if shared is not None and (policy == "mask" or shared in {Operator.KEEP, Operator.REJECT}):
+        return shared
+    if "default" in tool:
+        return tool["default"]
+    return {"mask": file["default"], "reject": Operator.REJECT, "observe": Operator.KEEP, "encrypt": None}[policy]
+
+
+@given(source=st.data())
+def test_any_file_means_what_the_documentation_says(
+    protect: Protect, encryption: EncryptionService, source: st.DataObject
+) -> None:
+    tool = {"kinds": source.draw(PER_KIND), **source.draw(st.fixed_dictionaries({}, optional={"default": WORDS}))}
+    file = {"default": source.draw(WORDS), "kinds": source.draw(PER_KIND), "tools": {"echo": tool}}
+    policy: Any = source.draw(st.sampled_from(["encrypt", "mask", "reject", "observe"]))
+    there = source.draw(st.lists(st.sampled_from(list(PLANTED)), min_size=1, unique=True))
+    protect(**file)
+
+    @secure_tool(pii_policy=policy)
+    def echo(text: str) -> str:
+        return text
+
+    words = {kind: word_on(kind, policy, file) for kind in there}
+    text = " and ".join(PLANTED[kind] for kind in there)
+    if Operator.REJECT in words.values():
+        with pytest.raises(PersonalDataRefused):
+            echo(text)
+        return
+    seen = echo(text)
+    if None in words.values():
+        assert encryption.decrypt(seen, context=bind_field(owner="", tool="echo", name="text")) == text
+        return
+    for kind, word in words.items():
+        assert (PLANTED[kind] in seen) == (word is Operator.KEEP)
+        assert (f"[{kind}]" in seen) == (word is Operator.REDACT)
+        assert (f"{kind}_" in seen) == (word is Operator.PSEUDONYM)
+    assert seen.count("enc:v1:") == list(words.values()).count(Operator.ENCRYPT)
+    assert echo(seen) == seen
