@@ -7,6 +7,8 @@ from ipaddress import ip_network
 import pytest
 
 from security_common.guard import GuardPolicy, RequestRates
+from security_common.guard.record import RefusalRecord
+from security_common.guard.refusals import MissingToken
 from security_common.settings import SecuritySettings
 
 pytestmark = pytest.mark.anyio
@@ -197,3 +199,29 @@ async def test_strangers_cannot_fill_the_trail(guard, open_one, settings: Securi
     lines = (settings.audit_dir / "tests" / "0" / "security_audit.log").read_text("utf-8").splitlines()
     refusals = [json.loads(line)["reason"] for line in lines if "access_refused" in line]
     assert refusals == ["missing_token"] * 119 + ["rest_of_minute_unrecorded"]
+
+
+def unrecorded(settings: SecuritySettings) -> int:
+    """How many refusals the trail says that it does not have."""
+    journal = settings.audit_dir / "tests" / "0" / "security_audit.log"
+    lines = map(json.loads, journal.read_text("utf-8").splitlines())
+    told = [line["reason"] for line in lines if line["action_taken"] == "refused_unrecorded"]
+    return sum(int(reason.removesuffix("_more")) for reason in told)
+
+
+async def test_what_is_not_recorded_one_by_one_is_counted_on_record(guard, open_one, settings: SecuritySettings):
+    guarded = await guard(journal=await open_one(), clock=lambda: 59.9)
+    for _ in range(130):
+        await guarded.http.get(guarded.url)
+    async with asyncio.timeout(20):
+        while unrecorded(settings) < 10:  # noqa: ASYNC110 - the guard tells by itself
+            await asyncio.sleep(0.02)
+    assert unrecorded(settings) == 10
+
+
+async def test_a_stop_does_not_lose_the_count(open_one, settings: SecuritySettings):
+    record = RefusalRecord(await open_one(), clock=lambda: 60.0)
+    for _ in range(130):
+        await record.write(MissingToken("none"), token=None, source_address="192.0.2.1", trace_id="0" * 32)
+    await record.stop()
+    assert unrecorded(settings) == 10

@@ -222,6 +222,7 @@ class Guard:
             if message["type"] == "lifespan.shutdown":
                 await self._rates.stop()
                 await self._verifier.stop()
+                await self._record.stop()
             return message
 
         return receive_after_stop

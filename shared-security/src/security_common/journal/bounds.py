@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
-__all__ = ["PER_CALLER", "PER_MINUTE", "REST_UNRECORDED", "RefusalBounds"]
+__all__ = ["MINUTE_SECONDS", "PER_CALLER", "PER_MINUTE", "REST_UNRECORDED", "RefusalBounds"]
 
 PER_CALLER, PER_MINUTE = 120, 6000
 MINUTE_SECONDS = 60
