@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -215,7 +215,8 @@ def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[Starlette], Abstra
                 stack.callback(server.shutdown)
             if core.settings.demo:
                 log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
-                await stack.enter_async_context(_in_background(_fill_demo_directory(core.parts.directory)))
+                filling = asyncio.create_task(_fill_demo_directory(core.parts.directory))
+                stack.push_async_callback(end_tasks, filling)
             yield
 
     return lifespan
@@ -227,15 +228,6 @@ def _link_audit_log(settings: ResourceSettings) -> None:
         link_audit_log(settings.security, service=SERVICE, link=link)
     except OSError as failure:
         log.info("audit_log_link_skipped", path=str(link), reason=failure.strerror)
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        await end_tasks(task)
 
 
 async def _fill_demo_directory(directory: Directory) -> None:

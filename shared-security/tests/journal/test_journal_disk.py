@@ -49,6 +49,15 @@ async def test_a_tail_torn_at_any_byte_is_set_aside(open_one, settings):
     slot.release()
 
 
+async def test_what_one_turn_of_the_loop_records_shares_a_sync(open_one, settings, monkeypatch):
+    journal = await open_one()
+    synced, sync = [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (synced.append(descriptor), sync(descriptor)))
+    receipts = await asyncio.gather(*(journal.record(EVENT) for _ in range(50)))
+    assert [receipt.seq for receipt in receipts] == list(range(receipts[0].seq, receipts[0].seq + 50))
+    assert len(synced) <= 2
+
+
 async def test_a_start_tells_that_it_recovered(open_one, settings):
     journal = await open_one()
     await journal.record(EVENT)

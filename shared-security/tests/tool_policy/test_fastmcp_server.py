@@ -147,6 +147,19 @@ def test_a_call_that_cannot_be_recorded_answers_503(server: FastMCP[Any], close_
     assert "secret" not in answer.text
 
 
+def test_a_tool_that_is_at_hand_can_still_be_switched_off(server: FastMCP[Any]) -> None:
+    @server.tool
+    @secure_tool()
+    async def greet() -> str:
+        return "hello"
+
+    secure_server(server)
+    assert call(server, "greet").data == "hello"
+    server.disable(names={"greet"})
+    with pytest.raises(ToolError, match="Unknown tool"):
+        call(server, "greet")
+
+
 def test_the_schema_hook_spares_the_hidden_list(server: FastMCP[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Watches private ground: FastMCP's low-level server, and the SDK's lookup in it."""
 

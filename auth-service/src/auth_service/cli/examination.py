@@ -2,9 +2,8 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
@@ -20,11 +19,10 @@ from auth_service.keys.store import KeyStore
 from auth_service.settings import AuthSettings
 from auth_service.tokens.resources import normalise_resource
 from security_common.errors import SecurityError
-from security_common.service import is_loopback_url, read_secret
+from security_common.service import STRICT_HINT, find_weaknesses, is_loopback_url, read_secret
 
 __all__ = ["CHECKS", "Finding", "examine"]
 
-_STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 _CLOCK_TOLERANCE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
 
@@ -78,14 +76,9 @@ def _is_safe(url: str) -> bool:
 
 async def check_redis(_settings: AuthSettings, redis: Redis) -> list[Finding]:
     """Redis loses nothing, and this user reaches nothing that is the resource service's."""
-    try:
-        found: Mapping[Any, Any] = await redis.config_get(*_STRICT)
-        weak = [f"{name} is {found.get(name)}" for name, wanted in _STRICT.items() if found.get(name) != wanted]
-    except NoPermissionError:
-        weak = ["its settings cannot be read"]
-    strict = "set appendonly yes, appendfsync always, maxmemory-policy noeviction; allow +config|get"
+    weak = await find_weaknesses(redis)
     return [
-        Finding(f"redis: {'; '.join(weak) or 'keeps what it is given'}", ok=not weak, hint=strict),
+        Finding(f"redis: {'; '.join(weak) or 'keeps what it is given'}", ok=not weak, hint=STRICT_HINT),
         Finding("redis: the other service's keys are out of reach", ok=await _is_confined(redis), hint=_ACL_HINT),
     ]
 

@@ -1,5 +1,6 @@
 """Stacked bars over time, as geometry; the template draws them."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,7 +75,8 @@ def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime
         key=key,
         bars=tuple(bars),
         levels=tuple(
-            Mark(round(HEIGHT - BOTTOM - plot_height * level / top, 2), f"{level:,}") for level in _levels(top)
+            Mark(round(HEIGHT - BOTTOM - plot_height * level / top, 2), f"{level:,}")
+            for level in range(0, top + 1, top // 4)
         ),
         times=_time_marks(since, until, plot_width),
         legend=tuple((each.name, tone, sum(each.counts)) for tone, each in enumerate(series)),
@@ -84,23 +86,13 @@ def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime
 
 def _round_up(count: int) -> int:
     """The least of 4, 8, 20, 40, 80, 200 … that is enough: its quarters are whole numbers."""
-    scale = 1
-    while True:
-        for factor in (4, 8, 20):
-            if count <= factor * scale:
-                return factor * scale
-        scale *= 10
-
-
-def _levels(top: int) -> range:
-    return range(0, top + 1, top // 4)
+    tops = (factor * 10**power for power in itertools.count() for factor in (4, 8, 20))
+    return next(top for top in tops if count <= top)
 
 
 def _time_marks(since: datetime, until: datetime, plot_width: int) -> tuple[Mark, ...]:
-    layout = "%m-%d" if (until - since).days > 1 else "%H:%M"
+    layout, step = "%m-%d" if (until - since).days > 1 else "%H:%M", (until - since) / TIME_MARKS
     return tuple(
-        Mark(
-            round(LEFT + plot_width * index / TIME_MARKS, 2), f"{since + (until - since) * index / TIME_MARKS:{layout}}"
-        )
+        Mark(round(LEFT + plot_width * index / TIME_MARKS, 2), f"{since + step * index:{layout}}")
         for index in range(TIME_MARKS + 1)
     )

@@ -1,6 +1,6 @@
 """Events counted into buckets of time, for the charts."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,18 +48,16 @@ def count_figures(
 class _Counts:
     def __init__(self) -> None:
         self._buckets: defaultdict[str, list[int]] = defaultdict(lambda: [0] * BUCKETS)
-        self._totals: Counter[str] = Counter()
 
     def add(self, name: str, bucket: int, count: int = 1) -> None:
         self._buckets[name][bucket] += count
-        self._totals[name] += count
 
     def series(self, name: str) -> Series:
         return Series(name, tuple(self._buckets[name]))
 
     def largest(self) -> tuple[Series, ...]:
         """The largest ones by name, and all others as one."""
-        ranked = [name for name, _ in self._totals.most_common()]
+        ranked = sorted(self._buckets, key=lambda name: -sum(self._buckets[name]))
         shown = tuple(self.series(name) for name in ranked[:LARGEST])
         rest = [self._buckets[name] for name in ranked[LARGEST:]]
         if not rest:

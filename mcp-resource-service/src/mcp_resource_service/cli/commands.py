@@ -18,6 +18,8 @@ from security_common.service import serve as serve_application
 
 __all__ = ["main"]
 
+SETTINGS_HINT = "docs/configuration.md describes every setting"
+
 app = App(
     name="mcp-resource-service",
     help="The MCP resource service. Settings come from MCP_ and SECURITY_ variables: docs/configuration.md.",
@@ -84,24 +86,15 @@ def main() -> None:
         app()
     except SecurityError as failure:
         _fail(failure.description, failure.hint)
-    except (ValidationError, SettingsError) as failure:
-        _fail(_settings_problem(failure), "docs/configuration.md describes every setting")
+    except ValidationError as failure:
+        first = failure.errors(include_input=False, include_url=False)[0]
+        name = "_".join(("MCP", *map(str, first["loc"]))).upper()
+        _fail(f"{name}: {first['msg'].removeprefix('Value error, ')}", SETTINGS_HINT)
+    except SettingsError as failure:
+        _fail(str(failure), SETTINGS_HINT)
     except OSError as failure:
         _fail(f"{failure.strerror}: {failure.filename}" if failure.filename else str(failure), "")
 
 
-def _settings_problem(failure: ValidationError | SettingsError) -> str:
-    if isinstance(failure, SettingsError):
-        return str(failure)
-    return "; ".join(
-        f"{'MCP_' + '_'.join(map(str, error['loc'])).upper() + ': ' if error['loc'] else ''}"
-        f"{error['msg'].removeprefix('Value error, ')}"
-        for error in failure.errors(include_input=False, include_url=False)
-    )
-
-
 def _fail(problem: str, hint: str) -> None:
-    print(f"error: {problem}", file=sys.stderr)
-    if hint:
-        print(f"hint: {hint}", file=sys.stderr)
-    raise SystemExit(1)
+    sys.exit(f"error: {problem}" + (f"\nhint: {hint}" if hint else ""))

@@ -8,11 +8,10 @@ import httpx2
 from redis.exceptions import RedisError
 
 from mcp_resource_service.issuer import own_issuer, read_endpoints
-from mcp_resource_service.rest.health import find_weaknesses
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
-from security_common.service import connect
+from security_common.service import STRICT_HINT, connect, find_weaknesses
 
 __all__ = ["Finding", "examine"]
 
@@ -61,10 +60,9 @@ async def _check_redis(settings: ResourceSettings) -> list[Finding]:
     except (RedisError, OSError) as failure:
         hint = "start Redis, or look at MCP_REDIS_URL and MCP_REDIS_PASSWORD_FILE"
         return [Finding(f"redis: {where}: {type(failure).__name__}", ok=False, hint=hint)]
-    hint = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
     return [
         Finding(f"redis: {where} answers", ok=True),
-        Finding(f"redis: {'; '.join(weaknesses) or 'keeps what it is given'}", ok=not weaknesses, hint=hint),
+        Finding(f"redis: {'; '.join(weaknesses) or 'keeps what it is given'}", ok=not weaknesses, hint=STRICT_HINT),
     ]
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from io import StringIO
 from typing import Any, ClassVar, cast
 
@@ -34,9 +34,7 @@ class Person:
 
     def personal_fields(self) -> dict[str, str]:
         """Field name to value, without the id."""
-        values = asdict(self)
-        del values["person_id"]
-        return values
+        return {name: getattr(self, name) for name in PERSONAL_FIELDS}
 
 
 PERSONAL_FIELDS = tuple(field.name for field in fields(Person) if field.name != "person_id")

@@ -41,9 +41,8 @@ class Directory:
         }
         return Person(person_id=person_id, **clear)
 
-    async def put(self, people: Iterable[Person]) -> int:
-        """Store people, replacing those with the same id; returns how many."""
-        stored = 0
+    async def put(self, people: Iterable[Person]) -> None:
+        """Store people, replacing those with the same id."""
         with asking(NAME):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for person in people:
@@ -52,9 +51,7 @@ class Directory:
                         for field, value in person.personal_fields().items()
                     }
                     pipe.hset(PREFIX + person.person_id, mapping=content)
-                    stored += 1
                 await pipe.execute()
-        return stored
 
     async def ids(self, *, limit: int) -> list[str]:
         """Some ids of the directory, sorted: they are opaque and name nobody."""

@@ -4,15 +4,15 @@ import asyncio
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import RedisError
 
 from security_common.journal import Journal
+from security_common.service import find_weaknesses
 from security_common.tokens import TokenVerifier
 
-__all__ = ["Check", "Health", "find_weaknesses"]
+__all__ = ["Check", "Health"]
 
 REDIS_ANSWER_SECONDS = 1.0
-STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,3 @@ class Health:
         except (RedisError, OSError, TimeoutError):
             return Check(ok=False, required=False, note="does not answer: storing and reading tools say 503")
         return Check(ok=True, required=False, note="; ".join(weaknesses))
-
-
-async def find_weaknesses(redis: Redis) -> list[str]:
-    """What this Redis is set to that could lose or drop data; empty when it is as strict as it should be."""
-    try:
-        found: dict[str | None, str | None] = await redis.config_get(*STRICT)
-    except NoPermissionError:
-        return ["its settings cannot be read: allow +config|get"]
-    return [
-        f"{name} is {found.get(name)}, not {wanted}" for name, wanted in STRICT.items() if found.get(name) != wanted
-    ]

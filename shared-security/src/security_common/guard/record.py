@@ -1,4 +1,4 @@
-"""Refusals on the audit trail, within the bounds of `journal.bounds`; at the end of a minute one event counts the rest."""
+"""Refusals on the audit trail, within the bounds of `journal.bounds`; one event a minute counts the rest."""
 
 import asyncio
 import logging

@@ -22,7 +22,9 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from security_common.journal.errors import JournalUnavailable
@@ -81,6 +83,7 @@ class GroupCommit:
         self._on_commit = on_commit
         self._under_way: tuple[float, Sequence[Pending]] | None = None
         self._next_commit_at = 0.0
+        self._gathered: deque[Pending] = deque()
         self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._descriptor = _open_live(slot)
         self._thread = threading.Thread(target=self._run, name="audit-journal", daemon=True)
@@ -96,7 +99,19 @@ class GroupCommit:
             raise JournalUnavailable(
                 "the audit journal cannot keep up", hint="look at the disk that holds SECURITY_AUDIT_DIR"
             )
-        self._queue.put(pending)
+        if pending.loop is None:
+            self._queue.put(pending)
+            return
+        # What one turn of an event loop records goes over together: handed over one by one, each would wake the writer
+        # at once, and get a sync of its own.
+        self._gathered.append(pending)
+        if len(self._gathered) <= 1:
+            pending.loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._queue.put(self._gathered.popleft())
 
     def refuse_if_stuck(self) -> bool:
         """Refuses everyone who waits, when the commit under way has taken too long, and tells whether it has."""
@@ -112,6 +127,7 @@ class GroupCommit:
 
     def stop(self) -> None:
         """Commits what was handed in before, then ends the thread and closes the file."""
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         os.close(self._descriptor)

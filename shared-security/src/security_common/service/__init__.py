@@ -8,12 +8,13 @@ Needs the extra `service`. It knows no application: a service hands its own in.
 """
 
 from security_common.service.logs import configure_logs
-from security_common.service.redis_client import connect
+from security_common.service.redis_client import STRICT_HINT, connect, find_weaknesses
 from security_common.service.secrets import SecretMissing, read_secret, require_file
 from security_common.service.server import PortTaken, serve
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
 
 __all__ = [
+    "STRICT_HINT",
     "PortTaken",
     "SecretMissing",
     "ServiceSettings",
@@ -21,6 +22,7 @@ __all__ = [
     "check_public_url",
     "configure_logs",
     "connect",
+    "find_weaknesses",
     "is_loopback_url",
     "read_secret",
     "require_file",

@@ -1,16 +1,19 @@
-"""The connection to Redis: the password comes from its file, never from the URL."""
+"""Redis: the connection, its password from a file and never from the URL; and whether Redis keeps what it is given."""
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import NoPermissionError
 
 from security_common.service.secrets import read_secret
 from security_common.service.settings import ServiceSettings
 
-__all__ = ["connect"]
+__all__ = ["STRICT_HINT", "connect", "find_weaknesses"]
 
 _ANSWER_SECONDS = 5.0
 _CONNECT_SECONDS = 2.0
+_STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+STRICT_HINT = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
 
 
 def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
@@ -27,3 +30,14 @@ def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
         # A caller who waits is served better by 503 at once than by an answer after ten seconds of trying.
         retry=Retry(ExponentialBackoff(base=0.05, cap=0.2), retries=2),
     )
+
+
+async def find_weaknesses(redis: Redis) -> list[str]:
+    """What this Redis is set to that could lose or drop data; empty when it is as strict as it should be."""
+    try:
+        found: dict[str | None, str | None] = await redis.config_get(*_STRICT)
+    except NoPermissionError:
+        return ["its settings cannot be read: allow +config|get"]
+    return [
+        f"{name} is {found.get(name)}, not {wanted}" for name, wanted in _STRICT.items() if found.get(name) != wanted
+    ]

@@ -33,6 +33,3 @@ class VerifiedTokens:
             for digest, token in self._tokens.items()
             if token.issuer != issuer or token.key_id not in key_ids
         }
-
-    def __len__(self) -> int:
-        return len(self._tokens)
