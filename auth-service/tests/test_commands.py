@@ -84,7 +84,7 @@ def test_the_doctor_finds_a_well_service_well_but_for_its_redis(own_service: Ser
     assert [finding["what"].partition(":")[0] for finding in wrong] == ["redis", "redis"]
     assert all(finding["hint"] for finding in wrong)
     assert {finding["what"].partition(":")[0] for finding in findings} == {
-        *("declaration", "resource", "redis", "keys", "clock", "issuer")
+        *("declaration", "redirects", "resource", "redis", "keys", "clock", "issuer")
     }
 
 
@@ -98,6 +98,28 @@ def test_the_doctor_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
     assert examined.stdout.count("hint: ") >= 3
 
 
+def test_the_doctor_compares_what_is_stored_with_the_declaration(run: Run, own_redis: Any, tmp_path: Path) -> None:
+    for client_id in ("twice", "outgrown", "bent"):
+        assert run("client", "create", client_id, "--redirect-uri", "https://a.example/b").returncode == 0
+    _url, stored = own_redis
+    for client_id, old, new in (("outgrown", "mcp.access", "mcp.gone"), ("bent", "https://a", "http://a")):
+        (key,) = [key for key in stored.scan_iter("auth:client:*") if client_id in key]
+        stored.set(key, stored.get(key).replace(old, new))
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "auth.yaml").write_text("clients: [{client_id: twice, secret_file: secret}]")
+    examined = run("doctor", "--json", AUTH_CONFIG=str(tmp_path / "auth.yaml"))
+    wrong = {finding["what"]: finding["hint"] for finding in json.loads(examined.stdout) if not finding["ok"]}
+    for what, client_id in (
+        ("declaration: twice is stored too", "twice"),
+        ("declaration: no resource has mcp.gone of outgrown", "outgrown"),
+        ("redirects: one of bent is not acceptable", "bent"),
+    ):
+        assert f"auth-service client delete {client_id}" in wrong[what]
+        assert run("client", "delete", client_id, AUTH_CONFIG=str(tmp_path / "auth.yaml")).returncode == 0
+    examined = run("doctor", "--json", AUTH_CONFIG=str(tmp_path / "auth.yaml"))
+    assert not any(finding["what"] in wrong for finding in json.loads(examined.stdout) if "twice" in finding["what"])
+
+
 def test_a_wrong_setting_is_one_error_and_one_hint(run: Run) -> None:
     refused = run("doctor", AUTH_ISSUER="http://auth.example")
     assert refused.returncode == 1
@@ -106,6 +128,6 @@ def test_a_wrong_setting_is_one_error_and_one_hint(run: Run) -> None:
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in (["serve"], ["client", "create"], ["key", "revoke"], ["token"], ["doctor"]):
+    for command in (["serve"], ["client", "create"], ["key", "rotate"], ["key", "revoke"], ["token"], ["doctor"]):
         app([*command, "--help"])
         assert f"auth-service {' '.join(command)}" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from running_auth import free_port
-from signing_in import CALLBACK, Person, Request, redeem, refresh
+from signing_in import CALLBACK, Person, Request, redeem, refresh, sent_to_client
 
 DECLARATION = f"""
 clients:
@@ -49,6 +49,50 @@ class Replica:
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout=30)
+
+
+def test_what_registered_itself_is_there_after_a_restart(
+    own_redis: Any, secret_files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Without demo mode: an account by command, a client by registration, its grant and its refresh token."""
+    environment = {
+        **os.environ,
+        "AUTH_ISSUER": "http://localhost:8081",
+        "AUTH_REDIS_URL": own_redis[0],
+        "AUTH_LOG_LEVEL": "error",
+        "SECURITY_AUDIT_DIR": str(tmp_path / "audit"),
+        **{f"AUTH_{name.upper()}": str(path) for name, path in secret_files.items()},
+    }
+    command = [str(Path(sys.executable).with_name("auth-service")), "user", "add", "kim", "--password-stdin"]
+    subprocess.run(command, env=environment, input="a long password\n", text=True, check=True, capture_output=True)
+    first = Replica(environment)
+    first.wait()
+    metadata = {
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "none",
+    }
+    client_id = first.http.post("/oauth2/register", json=metadata).json()["client_id"]
+    person = Person(first.address)
+    request = Request(client_id, {"scope": "mcp.access offline_access"})
+    page = person.sign_in(person.open(request.path), "kim", "a long password")
+    tokens = redeem(first.http, request, sent_to_client(person.allow(page))["code"]).json()
+    person.http.close()
+    assert first.end(signal.SIGTERM) in {0, -signal.SIGTERM}
+    first.http.close()
+    second = Replica(environment)
+    second.wait()
+    try:
+        again = refresh(second.http, client_id, tokens["refresh_token"])
+        assert again.status_code == 200, again.text
+        visitor = Person(second.address)
+        page = visitor.sign_in(visitor.open(request.path), "kim", "a long password")
+        # The consent of before the restart still stands: the client gets its code at once.
+        assert redeem(second.http, request, sent_to_client(page)["code"]).status_code == 200
+        visitor.http.close()
+    finally:
+        second.end(signal.SIGTERM)
+        second.http.close()
 
 
 @pytest.fixture

@@ -11,13 +11,17 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
 from auth_service.clients.declared import make_client
+from auth_service.clients.redirects import check_registrable
 from auth_service.clients.secrets import SecretKeeper
+from auth_service.clients.store import ClientStore
 from auth_service.declaration import APPLIED_KEY, Declaration, load_declaration
+from auth_service.errors import InvalidRedirectUri
 from auth_service.keys.record import KeyState
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
 from auth_service.settings import AuthSettings
 from auth_service.tokens.resources import normalise_resource
+from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
 from security_common.errors import SecurityError
 from security_common.service import STRICT_HINT, find_weaknesses, is_loopback_url, read_secret
 
@@ -72,6 +76,36 @@ def _urls(declaration: Declaration) -> list[Finding]:
 
 def _is_safe(url: str) -> bool:
     return normalise_resource(url) == url and (url.startswith("https://") or is_loopback_url(url))
+
+
+async def check_clients(settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """What stored clients may do is declared still, and their redirects are ones that may be registered today."""
+    declaration = load_declaration(settings)
+    declared = {client.client_id for client in declaration.clients}
+    known = {scope for resource in declaration.resources for scope in resource.scopes} | IDENTITY_SCOPES
+    stored = [client async for client in ClientStore(redis).all()]
+    found = [Finding(f"redirects: {len(declared)} declared and {len(stored)} stored clients", ok=True)]
+    for client in stored:
+        delete = f"`auth-service client delete {client.client_id}`"
+        if client.client_id in declared:
+            hint = f"the declared one is used; {delete} is rid of the other"
+            found.append(Finding(f"declaration: {client.client_id} is stored too", ok=False, hint=hint))
+        if not client.scopes <= known:
+            missing = format_scope(client.scopes - known)
+            hint = f"declare them with a resource, or {delete} and make it again"
+            found.append(Finding(f"declaration: no resource has {missing} of {client.client_id}", ok=False, hint=hint))
+        if not all(map(_is_registrable, client.redirect_uris)):
+            hint = f"{delete} and let it register again"
+            found.append(Finding(f"redirects: one of {client.client_id} is not acceptable", ok=False, hint=hint))
+    return found
+
+
+def _is_registrable(uri: str) -> bool:
+    try:
+        check_registrable(uri)
+    except InvalidRedirectUri:
+        return False
+    return True
 
 
 async def check_redis(_settings: AuthSettings, redis: Redis) -> list[Finding]:
@@ -138,6 +172,7 @@ async def check_issuer(settings: AuthSettings, _redis: Redis) -> list[Finding]:
 
 CHECKS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[Finding]]], ...] = (
     check_declaration,
+    check_clients,
     check_redis,
     check_keys,
     check_clock,
