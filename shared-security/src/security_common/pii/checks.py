@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
+
+from security_common.pii.lists import rows
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _RESIDENT_WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
@@ -18,8 +19,7 @@ _CENTURY = {"9": 1800, "0": 1800} | dict.fromkeys("1256", 1900) | dict.fromkeys(
 # Published or printed on sample cards by the Social Security Administration, hence nobody's.
 _SAMPLE_SSNS = {"078051120", "219099999", "123456789"}
 
-_rows = Path(__file__).with_name("data").joinpath("iban_lengths.txt").read_text(encoding="utf-8").splitlines()
-IBAN_LENGTHS = {country: int(length) for country, length in (row.split() for row in _rows if not row.startswith("#"))}
+IBAN_LENGTHS = {country: int(length) for country, length in map(str.split, rows("iban_lengths"))}
 
 
 def _weighted(digits: str, weights: Sequence[int]) -> int:

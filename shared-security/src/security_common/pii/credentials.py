@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.lists import rows
 from security_common.pii.reading import Reading, Rule
 
 __all__ = ["SECRETS"]
@@ -14,8 +14,7 @@ _KEY_NAME = r"(?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _PRIVATE_KEY = re.compile(
     rf"-----BEGIN {_KEY_NAME}(?:[A-Za-z0-9+/=\s\\:,.]|-(?!-)){{0,8192}}+(?:-----END {_KEY_NAME})?"
 )
-_rows = Path(__file__).with_name("data").joinpath("token_shapes.txt").read_text(encoding="utf-8").splitlines()
-_TOKEN = re.compile(rf"{_START}(?:{'|'.join(row for row in _rows if row[0] != '#')}){_END}")
+_TOKEN = re.compile(rf"{_START}(?:{'|'.join(rows('token_shapes'))}){_END}")
 _CALLED = re.compile(
     r"(?:pass(?:word|wd|phrase|code)?|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret"
     r"|api[_ -]?(?:key|secret|token)|access[_ -]?(?:key|token)|auth[_ -]?token|refresh[_ -]?token|private[_ -]?key"

@@ -1,25 +1,22 @@
 """English and romanised names by rule: a title, a label, a greeting, or a common first name before a capital."""
 
 import re
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from unicodedata import normalize
 
 from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.lists import any_of, table
 from security_common.pii.reading import Reading, Rule
 
 __all__ = ["ENGLISH_NAMES"]
 
-with Path(__file__).with_name("data").joinpath("english_names.toml").open("rb") as file:
-    _DATA = tomllib.load(file)
-
-_FIRST, _LAST, _NOT_LAST = (frozenset(_DATA[key].split()) for key in ("first", "last", "not_last"))
+_DATA = table("english_names")
+_FIRST, _LAST, _NOT_LAST = (frozenset(_DATA[key]) for key in ("first", "last", "not_last"))
 _PLACES = _NOT_LAST - _LAST
-_PLACE_HEADS = frozenset(_DATA["place_heads"].split())
-_KOREAN_SURNAMES = frozenset(_DATA["surnames_korean"].split())
-_SYLLABLES = "|".join(sorted({word.strip("-") for word in _DATA["syllables_korean"].split()}, key=len, reverse=True))
-_KOREAN_GIVEN = re.compile(rf"(?:{_SYLLABLES})[- ]?(?:{_SYLLABLES})", re.IGNORECASE)
+_PLACE_HEADS = frozenset(_DATA["place_heads"])
+_KOREAN_SURNAMES = frozenset(_DATA["surnames_korean"])
+_SYLLABLES = any_of(word.strip("-") for word in _DATA["syllables_korean"])
+_KOREAN_GIVEN = re.compile(rf"{_SYLLABLES}[- ]?{_SYLLABLES}", re.IGNORECASE)
 
 _UPPER, _LOWER = r"[A-ZÀ-ÖØ-Þ\u0141\u015a\u017b\u017d\u010c\u0160]", r"[a-zß-öø-ÿ\u0101-\u017f]"
 # The class stands first and the look-behind after it: so the engine skips to capitals at once.
@@ -38,8 +35,8 @@ _TITLES = frozenset({"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "professor",
 _GREETINGS = frozenset({"dear", "hi", "hello", "hey", "attn", "regards", "thanks", "sincerely", "cheers", "signed"})
 _TITLE_BEFORE = ("Mr. ", "Mrs. ", "Ms. ", "Mx. ", "Dr. ", "Prof. ")
 # What a name follows for certain, so that it need not be listed; what it often follows; what it does.
-_STRONG_CUES, _CUES = tuple(_DATA["strong_cues"]), frozenset(_DATA["cues"].split())
-_DOES = re.compile(rf"(?:'s)?[ ](?:{'|'.join(_DATA['does'].split())})(?![A-Za-z])|\s?(?:님|씨|고객|회원)")
+_STRONG_CUES, _CUES = tuple(_DATA["strong_cues"]), frozenset(_DATA["cues"])
+_DOES = re.compile(rf"(?:'s)?[ ]{any_of(_DATA['does'])}(?![A-Za-z])|\s?(?:님|씨|고객|회원)")
 _PART_OF_NAME = re.compile("first|last|given|family|surname")
 _LABELLED = re.compile(
     r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}+[\"']?"

@@ -4,50 +4,40 @@
 """
 
 import re
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import is_label
+from security_common.pii.lists import any_of, table
 from security_common.pii.reading import Reading, Rule
 
 __all__ = ["KOREAN_NAMES"]
 
 
-def _words(value: str | list[str]) -> frozenset[str]:
-    return frozenset(value.split() if isinstance(value, str) else value)
-
-
-def _any_of(words: Iterable[str]) -> str:
-    return "|".join(sorted(words, key=len, reverse=True))
-
-
-with Path(__file__).with_name("data").joinpath("korean_names.toml").open("rb") as file:
-    _DATA = tomllib.load(file)
-
-_SURNAMES, _DOUBLE_SURNAMES = frozenset(_DATA["surnames"]), _words(_DATA["double_surnames"])
-_FIRST, _LAST, _SINGLE = map(frozenset, (_DATA["first_syllables"], _DATA["last_syllables"], _DATA["single_given"]))
-_NAME_ENDINGS = frozenset(_DATA["name_endings"])
-_NOT_NAMES, _FULL_NAMES = _words(_DATA["not_names"]), _words(_DATA["full_names"])
-_GIVEN = _words(_DATA["given_names"]) | {
-    first + last for first in _DATA["common_first"] for last in _DATA["name_endings"]
+_DATA = table("korean_names")
+_CHARS = {name: words[0] for name, words in _DATA.items()}  # lists of syllables are one word
+_SURNAMES, _DOUBLE_SURNAMES = frozenset(_CHARS["surnames"]), frozenset(_DATA["double_surnames"])
+_FIRST, _LAST, _SINGLE = map(frozenset, (_CHARS["first_syllables"], _CHARS["last_syllables"], _CHARS["single_given"]))
+_NAME_ENDINGS = frozenset(_CHARS["name_endings"])
+_NOT_NAMES, _FULL_NAMES = frozenset(_DATA["not_names"]), frozenset(_DATA["full_names"])
+_GIVEN = frozenset(_DATA["given_names"]) | {
+    first + last for first in _CHARS["common_first"] for last in _CHARS["name_endings"]
 }
 
 # Words whose syllables could be a name: the classes drop most others at the speed of the expression.
 _WORD = re.compile(
-    rf"[{_DATA['surnames']}{''.join(name[0] for name in _DOUBLE_SURNAMES)}](?<![가-힣].)"
-    rf"(?:(?<=[{_DATA['surnames']}])(?=[{_DATA['first_syllables']}][{_DATA['last_syllables']}]"
-    rf"|[{_DATA['single_given']}](?:(?![가-힣])|[님씨]))"
+    rf"[{_CHARS['surnames']}{''.join(name[0] for name in _DOUBLE_SURNAMES)}](?<![가-힣].)"
+    rf"(?:(?<=[{_CHARS['surnames']}])(?=[{_CHARS['first_syllables']}][{_CHARS['last_syllables']}]"
+    rf"|[{_CHARS['single_given']}](?:(?![가-힣])|[님씨]))"
     rf"|(?=[{''.join(name[1] for name in _DOUBLE_SURNAMES)}]))[가-힣]{{1,11}}"
 )
 _HANGUL_WORD = re.compile("[가-힣]{2,12}")
-_SPACED = re.compile(rf"[{_DATA['surnames']}][ ][가-힣][ ][가-힣](?![가-힣])")
-_GIVEN_WORD = re.compile(rf"(?<![가-힣])(?:[{_DATA['surnames']}][ ])?([가-힣]{{2}})(?=\s?(?:씨|님)(?![가-힣]{{3}}))")
+_SPACED = re.compile(rf"[{_CHARS['surnames']}][ ][가-힣][ ][가-힣](?![가-힣])")
+_GIVEN_WORD = re.compile(rf"(?<![가-힣])(?:[{_CHARS['surnames']}][ ])?([가-힣]{{2}})(?=\s?(?:씨|님)(?![가-힣]{{3}}))")
 _LABEL_GAP = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|]\s{0,2}[\"']?")
 _CASE = r"(?:께서|께|의|이|가|은|는|을|를|도|과|와|한테|에게|이랑|랑)?(?![가-힣])"
-_HONORIFIC = re.compile(rf"[ \t]?(?:{_any_of(_DATA['honorifics'])}){_CASE}|님")
+_HONORIFIC = re.compile(rf"[ \t]?{any_of(_DATA['honorifics'])}{_CASE}|님")
 _SHORT_HONORIFIC = re.compile(rf"[ \t]?(?:님|씨|귀하|고객님|회원님){_CASE}")
 _LONG_TITLES = tuple(title for title in _DATA["titles"] if len(title) > 1)
 # Particles and the forms of "to be"; a verb's ending is none of them. Their sound is not checked: people type in haste.
@@ -55,7 +45,7 @@ _PARTICLE = re.compile(
     r"(?:이랑|랑|이|가|은|는|을|를|과|와|의|아|야|에게서?|한테서?|께서?|하고|도|만|로부터|이고|이며|이요"
     r"|(?:이?(?:라고|라는|예요|에요|었|였|라)|입니다|인데|인가|이신|이시|이야|이죠|이네|인지|이랑|에게|한테)[가-힣]{0,4})?"
 )
-_TITLE = re.compile(rf"[ \t]?(?:{_any_of(_DATA['titles'])})(?:님|들)?{_PARTICLE.pattern}(?![가-힣])")
+_TITLE = re.compile(rf"[ \t]?{any_of(_DATA['titles'])}(?:님|들)?{_PARTICLE.pattern}(?![가-힣])")
 _PERSONAL = re.compile(r"(?:한테|에게|께서?|이랑|이?라는\s?(?:분|사람))")
 _SAYS_NAME = re.compile(r"(?:이라고|라고|입니다|이에요|예요|이예요|이야|이라|인데)")
 _NEIGHBOUR = re.compile(

@@ -4,11 +4,11 @@ The nearest label decides. A label that belongs to no person ("주문번호", "t
 """
 
 import re
-import tomllib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from security_common.pii.lists import table
 
 __all__ = ["BANK", "OTHER", "Label", "Labels", "is_label"]
 
@@ -38,11 +38,6 @@ class Label(NamedTuple):
 _NONE = Label("")
 _GROUP = 40
 Trie = dict[str, Any]  # a dict of itself, which a type alias of 3.11 cannot say
-
-
-def _read_words() -> dict[str, str]:
-    with Path(__file__).with_name("data").joinpath("labels.toml").open("rb") as file:
-        return {word: name for name, words in tomllib.load(file).items() for word in words}
 
 
 def _pattern_of(words: Iterable[str]) -> str:
@@ -79,7 +74,7 @@ def _expression(node: Trie) -> str:
 
 
 _UNSPACED = str.maketrans("", "", " _-")
-_WORDS = _read_words()
+_WORDS = {word: name for name, words in table("labels").items() for word in words}
 _WORD = re.compile(_pattern_of(_WORDS))
 _NAME_OF = _WORDS | {word.translate(_UNSPACED): name for word, name in _WORDS.items()}
 

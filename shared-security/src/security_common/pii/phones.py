@@ -1,10 +1,10 @@
 """Telephone numbers: Korean ones by area code, others by `+` and country code (ITU-T E.164) or by their label."""
 
 import re
-from pathlib import Path
 
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK, OTHER
+from security_common.pii.lists import rows
 from security_common.pii.runs import Number
 
 __all__ = ["Verdict", "judge_phone"]
@@ -18,9 +18,8 @@ _SERVICE_LINE = re.compile(r"1[568][0-9]{6}")  # 1588-1234: a company's, unless 
 _HANGUL = re.compile("[가-힣]")
 _ACCOUNTS_OR_OTHER = frozenset({"BANK_ACCOUNT", BANK, OTHER})
 
-_rows = Path(__file__).with_name("data").joinpath("calling_codes.txt").read_text(encoding="utf-8").splitlines()
 _NATIONAL_LENGTHS = {
-    code: range(int(least), int(most) + 1) for code, least, most in (row.split() for row in _rows if row[0] != "#")
+    code: range(int(least), int(most) + 1) for code, least, most in map(str.split, rows("calling_codes"))
 }
 
 

@@ -1,25 +1,18 @@
 """Postal addresses: Korean ones from province or road down to the room, English ones from house number to postcode."""
 
 import re
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.lists import any_of, table
 from security_common.pii.reading import Reading, Rule
 
 __all__ = ["ENGLISH_ADDRESSES", "KOREAN_ADDRESSES"]
 
-with Path(__file__).with_name("data").joinpath("regions.toml").open("rb") as file:
-    _REGIONS = tomllib.load(file)
+_REGIONS = table("regions")
 
-
-def _any_of(words: list[str]) -> str:
-    return "|".join(sorted(set(words), key=len, reverse=True))
-
-
-_PROVINCE = rf"(?:{_any_of(_REGIONS['provinces'])})"
-_DISTRICT = rf"(?:{_any_of(_REGIONS['districts'].split())})"
+_PROVINCE = any_of(_REGIONS["provinces"])
+_DISTRICT = any_of(_REGIONS["districts"])
 _S = r"[ \t]{0,2}"
 _HOUSE = r"(?:지하\s?)?[0-9]{1,5}(?:\s?-\s?[0-9]{1,4})?(?:\s?번지)?"
 _NOT_COUNTED = r"(?![0-9]|\s?(?:원|명|개|년|월|시|분|%|만|배|회|점|차|대|호선|번\s?출구))"
@@ -28,7 +21,7 @@ _LOT = (
     rf"(?:[가-힣]{{1,6}}[0-9]?(?:동|가|리)|[가-힣]{{1,5}}[0-9]가|[가-힣]{{1,5}}동[0-9]가)\s{_S}(?:산\s?)?{_HOUSE}{_NOT_COUNTED}"
     r"(?!\s?(?:층|호|동))"
 )
-_BUILDING = f"(?:{_any_of(_REGIONS['buildings'].split())})"
+_BUILDING = any_of(_REGIONS["buildings"])
 _DETAIL = (
     r"(?:[ \t]{0,2},?[ \t]{0,2}(?:\([가-힣0-9A-Za-z,·\s]{1,30}\)"
     r"|(?:지하|B)?\s?[0-9]{1,3}\s?층(?:\s?[0-9]{1,4}호)?"
@@ -49,7 +42,7 @@ _KOREAN = re.compile(
 _GAP = r"(?:은|는|가|이)?[\s:=\-\"'\[(|>]{0,5}+"
 _LABELLED_KOREAN = re.compile(rf"{_GAP}((?:{_ROAD}|{_LOT}|{_AREA}[가-힣0-9 \-,]{{2,30}}[0-9]){_DETAIL}{{0,5}})")
 
-_STREET_TYPE = f"(?:{_any_of(_REGIONS['street_types'].split())})"
+_STREET_TYPE = any_of(_REGIONS["street_types"])
 _KOREAN_ROAD = r"[A-Z][A-Za-z]+(?:-?(?:daero|ro|gil))(?:[ ]?[0-9]{1,3}(?:beon)?-?gil)?"
 _UNIT = (
     r"(?:,?[ ](?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|Bldg|Building|No)\.?[ ]?#?[A-Za-z0-9\-]{1,6}"
@@ -57,12 +50,12 @@ _UNIT = (
 )
 _CITY = r"(?:,[ \n]?[A-Z][A-Za-z.'\-]+(?![A-Za-z0-9])(?:[ ](?:of|(?:[A-Z][A-Za-z.'\-]+))(?![A-Za-z0-9])){0,3})"
 _UPPER, _LOWER = "[A-ZÀ-Þ]", r"[A-Za-zß-ÿ'\-]"
-_WORDS = rf"(?:[ ](?:{_any_of(_REGIONS['street_particles'])})){{0,2}}(?:[ ']?{_UPPER}{_LOWER}+){{1,3}}"
-_FRENCH, _ROMANCE, _GERMANIC = (_any_of(_REGIONS[f"{name}_streets"]) for name in ("french", "romance", "germanic"))
+_WORDS = rf"(?:[ ]{any_of(_REGIONS['street_particles'])}){{0,2}}(?:[ ']?{_UPPER}{_LOWER}+){{1,3}}"
+_FRENCH, _ROMANCE, _GERMANIC = (any_of(_REGIONS[f"{name}_streets"]) for name in ("french", "romance", "germanic"))
 _EUROPEAN = (
-    rf"(?:[0-9]{{1,4}}(?:[ ]?(?:bis|ter|[a-z]))?,?[ ](?:{_FRENCH}){_WORDS}"
-    rf"|(?:{_ROMANCE}){_WORDS},?[ ][0-9]{{1,4}}[a-z]?"
-    rf"|{_UPPER}{_LOWER}{{2,20}}(?:[ -]{_UPPER}{_LOWER}{{1,15}}){{0,2}}[ -]?(?:{_GERMANIC})[ ]"
+    rf"(?:[0-9]{{1,4}}(?:[ ]?(?:bis|ter|[a-z]))?,?[ ]{_FRENCH}{_WORDS}"
+    rf"|{_ROMANCE}{_WORDS},?[ ][0-9]{{1,4}}[a-z]?"
+    rf"|{_UPPER}{_LOWER}{{2,20}}(?:[ -]{_UPPER}{_LOWER}{{1,15}}){{0,2}}[ -]?{_GERMANIC}[ ]"
     r"[0-9]{1,4}[ ]?[a-z]?(?![A-Za-z]))"
 )
 _POSTCODE = (
@@ -82,7 +75,7 @@ _ENGLISH = re.compile(
 _NAME = r"[A-ZÀ-Þ0-9#][A-Za-z0-9À-ž.'#/\-]{0,24}"
 _LABELLED_ABROAD = re.compile(
     rf"{_GAP}(?=[^,\n]{{1,60}},)({_NAME}"
-    rf"(?:,?[ ](?:{_NAME}|{_any_of(_REGIONS['street_particles'])})(?![A-Za-z])){{2,14}})"
+    rf"(?:,?[ ](?:{_NAME}|{any_of(_REGIONS['street_particles'])})(?![A-Za-z])){{2,14}})"
 )
 _HAS_NUMBER = re.compile(r"(?<![0-9.\-])[0-9]{1,6}[A-Za-z]?(?:-[0-9]+)*(?![0-9:])")
 
@@ -117,6 +110,6 @@ def _trimmed(text: str, start: int, end: int) -> int:
 
 KOREAN_ADDRESSES = Rule(r"[0-9]\s?[호층]|[로길동리가면읍][ \t]{0,2}(?:지하\s?|산\s?)?[0-9]", _find_korean_addresses)
 ENGLISH_ADDRESSES = Rule(
-    rf"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]|[0-9],? (?:{_FRENCH}) |(?:{_GERMANIC}) [0-9]|(?:{_ROMANCE}) ",
+    rf"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]|[0-9],? {_FRENCH} |{_GERMANIC} [0-9]|{_ROMANCE} ",
     _find_english_addresses,
 )
