@@ -1,0 +1,78 @@
+"""How long the services take to their first answer, and what they hold in memory after work.
+
+    python benchmarks/start_and_memory.py [CALLS]
+
+Wall time tells what a person waits; CPU time up to the first answer is what a busy machine disturbs less. Memory is the
+resident set after the calls: tokens at auth-service, /hello and tool calls at the resource service.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from local_stack.ports import StackPorts
+from local_stack.stack import AUTH, MCP, REDIS, Stack
+from local_stack.story import World
+from security_common.cli.setup import make_secrets
+
+PAGE_BYTES, CLOCK_TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+
+
+def until_answer(url: str) -> None:
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except urllib.error.URLError:
+            time.sleep(0.005)
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def resident_mib(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE_BYTES / 2**20
+
+
+def main(calls: int) -> None:
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(StackPorts.ephemeral(), Path(folder))
+        make_secrets(stack.secrets)
+        try:
+            stack.start_one(REDIS)
+            for name, url in ((AUTH, stack.auth_url), (MCP, stack.mcp_url)):
+                began = time.perf_counter()
+                stack.start_one(name)
+                until_answer(f"{url}/livez")
+                figures[name] = {
+                    "seconds to the first answer": round(time.perf_counter() - began, 2),
+                    "of which CPU": cpu_seconds(stack.children[name].pid),
+                }
+                stack.wait_until_ready(name)
+            with httpx2.Client(timeout=20) as http:
+                world = World(stack.auth_url, stack.mcp_url, http)
+                call = {"name": "get_user_info", "arguments": {"person_id": "p_hong"}}
+                for _ in range(calls):
+                    token = world.client.token()
+                    world.get("/hello", token).raise_for_status()
+                    world.post_mcp(token, "2026-07-28", "tools/call", call).raise_for_status()
+            for name in (AUTH, MCP):
+                figures[name]["MiB after the calls"] = round(resident_mib(stack.children[name].pid))
+        finally:
+            stack.stop()
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main(int((*sys.argv, "1000")[1]))
