@@ -153,6 +153,6 @@ def test_failing_fills_no_disk(people: Service, person: Person) -> None:
     source = person.http.headers["x-forwarded-for"]
     journal = "".join(path.read_text() for path in people.settings.security.audit_dir.rglob("security_audit.log"))
     mine = [event for line in journal.splitlines() if (event := json.loads(line)).get("source_address") == source]
-    # A minute may have ended in between.
-    assert 120 <= len(mine) <= 240
+    # Minutes may have ended in between, each with 120 of its own.
+    assert 120 <= len(mine) < 300
     assert "rest_of_minute_unrecorded" in {event.get("reason") for event in mine}
