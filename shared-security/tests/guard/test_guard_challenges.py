@@ -146,6 +146,14 @@ async def test_the_metadata_is_where_clients_look_and_open_to_all(guard):
     assert (same.status_code, same.content) == (304, b"")
 
 
+async def test_the_metadata_is_only_read_and_names_no_empty_list(guard):
+    guarded = await guard(scopes=())
+    url = f"{guarded.url}/.well-known/oauth-protected-resource"
+    assert "scopes_supported" not in (await guarded.http.get(url)).json()
+    posted = await guarded.http.post(url)
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+
+
 async def test_open_paths_need_no_token_and_no_other_path_is_open(guard):
     guarded = await guard(policy=GuardPolicy(open_prefixes=("/audit",)))
     statuses = {

@@ -38,6 +38,12 @@ async def test_a_body_over_the_limit_is_refused_as_announced_and_as_counted(guar
     assert [answer.status_code for answer in (announced, counted, fits)] == [413, 413, 200]
 
 
+async def test_an_open_path_has_the_limit_too(guard):
+    guarded = await guard(policy=GuardPolicy(max_body_bytes=10))
+    assert (await guarded.http.post(f"{guarded.url}/livez", content=b"x" * 11)).status_code == 413
+    assert (await guarded.http.post(f"{guarded.url}/livez", content=b"x" * 10)).status_code == 200
+
+
 async def test_spaces_around_a_header_are_no_part_of_it(guard):
     """RFC 9110 section 5.5; not every server that runs the application takes them away."""
 
@@ -133,8 +139,26 @@ async def test_a_page_can_ask_first_and_read_the_challenge(guard):
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == origin["origin"]
     assert "WWW-Authenticate" in refused.headers["access-control-expose-headers"]
+    assert refused.headers["vary"] == "Origin"
     foreign = await guarded.http.options(f"{guarded.url}/mcp", headers=ask | {"origin": "https://evil.example"})
     assert foreign.status_code == 403
+
+
+async def test_two_origins_are_no_origin(guard):
+    guarded = await guard()
+    twice = [("origin", "http://localhost:6274")] * 2 + list(guarded.bearer().items())
+    assert (await guarded.http.get(guarded.url, headers=twice)).status_code == 400
+
+
+async def test_an_application_with_cors_of_its_own_keeps_it(guard):
+    async def app(scope, receive, send):
+        headers = [(b"access-control-allow-origin", b"https://own.example")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    guarded = await guard(app)
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"origin": "http://localhost:6274"})
+    assert answer.headers.get_list("access-control-allow-origin") == ["https://own.example"]
 
 
 async def test_other_well_known_documents_are_absent_and_not_forbidden(guard):

@@ -1,0 +1,111 @@
+"""What the guard owes the server and the application beside its answers: the interface itself, start and stop."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx2
+import pytest
+
+from local_stack.loopback_issuer import LoopbackIssuer
+from security_common.guard import Guard, ProtectedResource, RequestRates
+from security_common.guard.answers import refusal_answer
+from security_common.guard.refusals import InvalidToken
+from security_common.tokens import TokenVerifier, TrustedIssuer, current_caller
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def issuer():
+    async with LoopbackIssuer(now=time.time) as issuer:
+        yield issuer
+
+
+@pytest.fixture
+async def make(issuer):
+    """A maker of guards around an application."""
+    async with httpx2.AsyncClient(verify=False) as http:
+        verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http)
+        resource = ProtectedResource(issuer.audience, [issuer.url], ["mcp.access"])
+        yield lambda app, **options: Guard(app, verifier=verifier, resource=resource, **options)
+        await verifier.stop()
+
+
+def request(issuer: LoopbackIssuer) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": "/mcp",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"authorization", f"Bearer {issuer.token()}".encode())],
+        "client": ("127.0.0.1", 1),
+    }
+
+
+def saying(*messages: dict[str, Any]):
+    left = list(messages)
+
+    async def receive() -> dict[str, Any]:
+        return left.pop(0)
+
+    return receive
+
+
+async def test_a_client_that_goes_away_is_not_answered_and_reaches_nobody(make, issuer):
+    reached = []
+
+    async def app(*_: Any) -> None:
+        reached.append("application")
+
+    async def send(message: Any) -> None:
+        reached.append(message)
+
+    guard = make(app)
+    gone = saying({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"})
+    await guard(request(issuer), gone, send)
+    assert reached == []
+
+
+async def test_nobody_is_calling_once_the_request_is_over(make, issuer):
+    seen = []
+
+    async def app(*_: Any) -> None:
+        seen.append(current_caller.get())
+
+    async def send(_: Any) -> None: ...
+
+    guard = make(app)
+    await guard(request(issuer), saying({"type": "http.request", "body": b""}), send)
+    assert [caller.token.subject for caller in seen] == ["u_tester"]
+    assert current_caller.get() is None
+
+
+async def test_what_runs_in_the_background_starts_and_stops_with_the_application(make, issuer, redis):
+    work = {"TokenVerifier._keep_fresh", "RequestRates._keep_sharing"}
+
+    def running() -> set[str]:
+        return work & {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "lifespan.startup"
+        assert running() == set()
+        await send({"type": "lifespan.startup.complete"})
+        assert running() == work
+        assert (await receive())["type"] == "lifespan.shutdown"
+        assert running() == set()
+        seen.append("everything")
+
+    async def send(_: Any) -> None: ...
+
+    seen: list[str] = []
+    guard = make(app, rates=RequestRates(redis=redis))
+    await guard({"type": "lifespan"}, saying({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}), send)
+    assert seen == ["everything"]
+
+
+def test_a_challenge_is_one_header_line():
+    resource = ProtectedResource("http://localhost:8082/mcp", ["http://localhost:8081"])
+    answer = refusal_answer(InvalidToken('it says "x"\r\nset-cookie: y'), resource)
+    challenge = dict(answer.headers)[b"www-authenticate"]
+    assert b'error_description="it says \\"x\\"set-cookie: y"' in challenge
