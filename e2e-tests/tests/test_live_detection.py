@@ -1,0 +1,154 @@
+"""What an attacker does to the running services turns up in the trail as an alert."""
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+import redis
+from fastmcp.exceptions import ToolError
+
+from local_stack.stack import Stack, start_stack
+from local_stack.story import PERSON, World
+
+PATIENCE_SECONDS = 30
+CALLBACK = "http://127.0.0.1:7777/callback"
+THRESHOLDS = {
+    "SECURITY_DETECT_REFUSAL_BURST": "8/600",
+    "SECURITY_DETECT_SECRET_GUESSING": "3/600",
+    "SECURITY_DETECT_PII_VOLUME": "6/600",
+    "SECURITY_DETECT_PII_VOLUME_CLIENT": "9/600",
+    "SECURITY_DETECT_MANY_SUBJECTS": "2/600",
+    "SECURITY_DETECT_TOOL_ENUMERATION": "3/600",
+    "AUTH_REFRESH_GRACE_SECONDS": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with start_stack(tmp_path_factory.mktemp("watched"), overrides=THRESHOLDS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def trail(stack: Stack) -> Iterator[redis.Redis]:
+    password = stack.redis_password("auth")
+    with redis.Redis(port=stack.ports.redis, username="auth", password=password, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def world(stack: Stack) -> Iterator[World]:
+    with httpx2.Client(timeout=20) as http:
+        yield World(stack.auth_url, stack.mcp_url, http)
+
+
+def guess_secrets(world: World, _trail: redis.Redis) -> None:
+    for _ in range(3):
+        assert world.client.ask(client_secret=secrets.token_urlsafe()).status_code == 401
+
+
+def knock_without_the_scope(world: World, _trail: redis.Redis) -> None:
+    for _ in range(8):
+        asked = {"name": "read_sensitive_data", "arguments": {"record_id": "rec_abcdefgh"}}
+        assert world.post_mcp(world.token, "2026-07-28", "tools/call", asked).status_code == 403
+
+
+def walk_through_the_tools(world: World, _trail: redis.Redis) -> None:
+    for number in range(3):
+        with pytest.raises(ToolError):
+            world.call(f"secret_tool_{number}", {})
+
+
+def handle_much_personal_data(world: World, _trail: redis.Redis) -> None:
+    for _ in range(3):
+        world.call("test_pii_detection", {"text": PERSON})
+
+
+def look_people_up(world: World, _trail: redis.Redis) -> None:
+    for person_id in ("p_hong", "p_kim"):
+        world.call("get_user_info", {"person_id": person_id})
+
+
+def reuse_a_refresh_token(world: World, _trail: redis.Redis) -> None:
+    """A thief comes with the token that its owner has used already."""
+    token = sign_in(world)["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": world.seen["client_id"]}
+    assert world.http.post(f"{world.auth_url}/oauth2/token", data=form).status_code == 200
+    while (answer := world.http.post(f"{world.auth_url}/oauth2/token", data=form)).status_code == 200:
+        time.sleep(0.1)  # within the grace the same answer comes again
+    assert answer.json()["error"] == "invalid_grant"
+
+
+def cut_events_out(_world: World, trail: redis.Redis) -> None:
+    event = json.loads(trail.xrevrange("audit:events", count=1)[0][1]["event"])
+    trail.xadd("audit:events", {"event": json.dumps(event | {"seq": event["seq"] + 5})})
+
+
+@pytest.mark.parametrize(
+    ("attack", "rules"),
+    [
+        (guess_secrets, {"secret_guessing"}),
+        (knock_without_the_scope, {"refusal_burst"}),
+        (walk_through_the_tools, {"tool_enumeration"}),
+        (handle_much_personal_data, {"pii_volume_person", "pii_volume_client"}),
+        (look_people_up, {"many_subjects"}),
+        (reuse_a_refresh_token, {"refresh_token_reuse"}),
+        (cut_events_out, {"journal_gap"}),
+    ],
+    ids=lambda each: each.__name__ if callable(each) else "",
+)
+def test_an_attack_raises_its_alert(
+    world: World, trail: redis.Redis, attack: Callable[[World, redis.Redis], None], rules: set[str]
+) -> None:
+    before = trail.xinfo_stream("audit:events")["last-generated-id"]
+    attack(world, trail)
+    raised: set[str] = set()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not rules <= raised and time.monotonic() < deadline:
+        time.sleep(0.1)
+        events = [json.loads(entry["event"]) for _, entry in trail.xrange("audit:events", f"({before}")]
+        raised = {event["reason"] for event in events if event["event_type"] == "security_alert"}
+    assert rules <= raised
+
+
+def sign_in(world: World) -> dict[str, str]:
+    """A desktop client registers, its user signs in and allows it; the token answer."""
+    metadata = {
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token"],
+    }
+    registered = world.http.post(f"{world.auth_url}/oauth2/register", json=metadata)
+    world.seen["client_id"] = registered.raise_for_status().json()["client_id"]
+    verifier = secrets.token_urlsafe(48)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    parameters = {
+        "client_id": world.seen["client_id"],
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        "scope": "mcp.access offline_access",
+    }
+    answer = world.http.get(f"{world.auth_url}/oauth2/authorize", params=parameters)
+    for filled in ({}, {"username": "demo", "password": "demo", "action": "sign_in"}, {"action": "allow"}):
+        if filled:
+            fields = {
+                name: unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', answer.text)
+            }
+            action = unescape(re.search(r'<form[^>]* action="([^"]+)"', answer.text)[1])
+            answer = world.http.post(f"{world.auth_url}{action}", data=fields | filled)
+        while answer.is_redirect and answer.headers["location"].startswith("/"):
+            answer = world.http.get(f"{world.auth_url}{answer.headers['location']}")
+    code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": verifier}
+    redeemed = world.http.post(f"{world.auth_url}/oauth2/token", data=form | {"client_id": world.seen["client_id"]})
+    return redeemed.raise_for_status().json()
