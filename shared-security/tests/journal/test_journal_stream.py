@@ -130,6 +130,21 @@ async def test_a_segment_goes_only_when_shipped_safe_and_old(redis, open_one, se
         await redis.config_set("appendonly", "yes")
 
 
+async def test_the_living_let_go_of_what_idle_slots_keep_too_long(redis, open_one, settings):
+    small = settings.model_copy(update={"audit_segment_bytes": 4096})
+    living, leaves = await open_one(ships=True), await open_one(ships=True, settings=small)
+    for _ in range(30):
+        await leaves.record(EVENT)
+    idle = settings.audit_dir / "tests" / "1"
+    await living.let_go_of_the_old(now=LATER + timedelta(days=4000))
+    closed = list(idle.glob("security_audit.0*.log"))
+    assert closed, "a slot in use is its owner's"
+    await leaves.stop()
+    await living.let_go_of_the_old(now=LATER + timedelta(days=4000))
+    assert not list(idle.glob("security_audit.0*.log"))
+    assert live_file(settings).read_text().count("journal_segment_removed") == len(closed)
+
+
 async def test_a_removal_tells_what_the_next_segment_links_to(redis, open_one, settings):
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
     journal = await open_one(ships=True, settings=small)

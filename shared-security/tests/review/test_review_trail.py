@@ -9,6 +9,7 @@ from security_common.review import (
     EventFilter,
     KeyInUse,
     PagingTokenInvalid,
+    SecurityReport,
     each_event,
     read_events,
     read_state,
@@ -98,6 +99,13 @@ async def test_the_report_says_whether_the_chain_holds_and_which_keys_are_in_use
     assert "| stored data | k_1 | primary |" in report.as_markdown()
     assert report.as_data()["chain"]["sound"] is True
     assert report.as_data()["chain"]["journals"][0]["shipped_through_seq"] == 11
+
+
+async def test_a_quiet_period_still_tells_of_chain_and_keys(trail):
+    report = SecurityReport(trail=await read_state(trail), keys=[KeyInUse("stored data", "k_1", "primary")])
+    assert "No events" in report.as_markdown()
+    assert "links without a gap" in report.as_markdown()
+    assert "| stored data | k_1 | primary |" in report.as_markdown()
 
 
 @pytest.mark.parametrize("change", ["missing", "broken"])

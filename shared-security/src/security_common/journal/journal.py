@@ -23,7 +23,7 @@ from security_common.journal.keys import chain_key
 from security_common.journal.record import ChainHead, draft_line, uuid7
 from security_common.journal.retention import removable, trim_stream
 from security_common.journal.shipping import Shipper, shipped_through
-from security_common.journal.slot import LIVE_NAME, Recovery, Slot, recover
+from security_common.journal.slot import LIVE_NAME, Recovery, Slot, recover, slots_of
 from security_common.journal.upkeep import Chore, end_tasks, keep_up
 from security_common.settings import SecuritySettings
 
@@ -222,18 +222,32 @@ class Journal:
                 await idle.ship(but=commit.head.journal_id)
 
         async def let_go_of_the_old() -> None:
-            if redis is not None:
-                now = datetime.fromtimestamp(self._clock_ns() / 1e9, UTC)
-                await trim_stream(redis, keep=self._options.keep_in_stream, now=now)
-                for removal in await removable(redis, slot.directory, keep=self._options.keep, now=now):
-                    await self.record(removal.as_event())
-                    removal.path.unlink()
+            await self.let_go_of_the_old(now=datetime.fromtimestamp(self._clock_ns() / 1e9, UTC))
 
         return (
             Chore("signing a checkpoint", every, sign_checkpoint, first_seconds=every),
             Chore("shipping idle journals", 10.0, ship_idle_journals),
             Chore("letting go of the old", 3600.0, let_go_of_the_old, first_seconds=60.0),
         )
+
+    async def let_go_of_the_old(self, *, now: datetime) -> None:
+        """Trims the stream and removes segments past retention, those of idle slots too. Raises redis.RedisError."""
+        if self._redis is None or self._slot is None:
+            return
+        await trim_stream(self._redis, keep=self._options.keep_in_stream, now=now)
+        await self._remove_segments(self._redis, self._slot.directory, now)
+        for directory in slots_of(self._options.directory):
+            # One lock at a time: no two processes tell of one removal, and a start finds the other slots free.
+            if directory != self._slot.directory and (idle := Slot.claim_idle(directory)) is not None:
+                try:
+                    await self._remove_segments(self._redis, directory, now)
+                finally:
+                    idle.release()
+
+    async def _remove_segments(self, redis: Redis, directory: Path, now: datetime) -> None:
+        for removal in await removable(redis, directory, keep=self._options.keep, now=now):
+            await self.record(removal.as_event())
+            removal.path.unlink()
 
     def _checkpoints_in(self, slot: Slot) -> Checkpoints | None:
         if self._options.checkpoint_key is None:

@@ -93,7 +93,7 @@ class SecurityReport:
     def as_markdown(self) -> str:
         """The same for people."""
         if self.since is None or self.until is None:
-            return "# Security report\n\nNo events in this period.\n"
+            return "\n".join(["# Security report\n\nNo events in this period.\n", *self._chain(), *self._keys()])
         period = f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:%Y-%m-%d %H:%M:%S} UTC"
         parts = [
             "# Security report\n",
