@@ -25,6 +25,20 @@ export function visit(url) {
     });
 }
 
+/** The metadata with which an application of this machine registers (RFC 7591). */
+export function describe(client_name, token_endpoint_auth_method, jwks) {
+    return {
+        client_name,
+        application_type: 'native',
+        redirect_uris: [redirectUri],
+        post_logout_redirect_uris: [signedOutUri],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        token_endpoint_auth_method,
+        ...(token_endpoint_auth_method === 'private_key_jwt' && { jwks }),
+    };
+}
+
 /** Says what was found, and stops listening. */
 export function report(result) {
     console.log(JSON.stringify({ result }));

@@ -2,7 +2,7 @@
 // gets: an answer that breaks a specification throws.
 // Usage: node oauth4webapi.mjs JSON, with the members that test_openid_clients.py gives
 import * as oauth from 'oauth4webapi';
-import { given, makeKey, readKey, redirectUri, report, signedOutUri, visit } from './browser.mjs';
+import { describe, given, makeKey, readKey, redirectUri, report, signedOutUri, visit } from './browser.mjs';
 
 const http = { [oauth.allowInsecureRequests]: true };
 const issuer = new URL(given.issuer);
@@ -25,17 +25,8 @@ const prove = {
     private_key_jwt: () => oauth.PrivateKeyJwt(privateKey),
 }[given.method];
 
-async function register(token_endpoint_auth_method) {
-    const metadata = {
-        client_name: 'oauth4webapi',
-        application_type: 'native',
-        redirect_uris: [redirectUri],
-        post_logout_redirect_uris: [signedOutUri],
-        grant_types: ['authorization_code', 'refresh_token'],
-        response_types: ['code'],
-        token_endpoint_auth_method,
-        ...(token_endpoint_auth_method === 'private_key_jwt' && { jwks }),
-    };
+async function register(method) {
+    const metadata = describe('oauth4webapi', method, jwks);
     const options = { ...http, initialAccessToken: given.initial_access_token };
     const response = await oauth.dynamicClientRegistrationRequest(as, metadata, options);
     result.registered = await oauth.processDynamicClientRegistrationResponse(response);

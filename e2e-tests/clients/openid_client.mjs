@@ -2,7 +2,7 @@
 // gets: an answer that breaks a specification throws.
 // Usage: node openid_client.mjs JSON, with the members that test_openid_clients.py gives
 import * as client from 'openid-client';
-import { given, makeKey, readKey, redirectUri, report, signedOutUri, visit } from './browser.mjs';
+import { describe, given, makeKey, readKey, redirectUri, report, signedOutUri, visit } from './browser.mjs';
 
 const issuer = new URL(given.issuer);
 const discover = { execute: [client.allowInsecureRequests] };
@@ -22,17 +22,8 @@ function known({ client_id, client_secret }) {
     return client.discovery(issuer, client_id, client_secret, prove(client_secret), discover);
 }
 
-async function register(token_endpoint_auth_method) {
-    const metadata = {
-        client_name: 'openid-client',
-        application_type: 'native',
-        redirect_uris: [redirectUri],
-        post_logout_redirect_uris: [signedOutUri],
-        grant_types: ['authorization_code', 'refresh_token'],
-        response_types: ['code'],
-        token_endpoint_auth_method,
-        ...(token_endpoint_auth_method === 'private_key_jwt' && { jwks }),
-    };
+async function register(method) {
+    const metadata = describe('openid-client', method, jwks);
     const options = { ...discover, initialAccessToken: given.initial_access_token };
     const configuration = await client.dynamicClientRegistration(issuer, metadata, prove(), options);
     result.registered = configuration.clientMetadata();

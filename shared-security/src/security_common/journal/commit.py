@@ -104,9 +104,9 @@ class GroupCommit:
             return
         # What one turn of an event loop records goes over together: handed over one by one, each would wake the writer
         # at once, and get a sync of its own.
+        # Each sees to it itself, so that none waits for the turn of a loop that has ended.
         self._gathered.append(pending)
-        if len(self._gathered) <= 1:
-            pending.loop.call_soon(self._hand_over)
+        pending.loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         with suppress(IndexError):

@@ -73,7 +73,7 @@ def draft_line(event: AuditEvent, *, service: str, time_ns: int, event_id: str) 
             body[name] = _bounded(value)
     if event.pii_kinds:
         body["pii_kinds"] = dict(event.pii_kinds)
-    # A lone surrogate cannot be UTF-8, but its \uXXXX escape is JSON.
+    # A lone surrogate has no UTF-8, but JSON has an escape for it.
     return _encode(body).encode("utf-8", "backslashreplace")[:-1]
 
 

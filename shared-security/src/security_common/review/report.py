@@ -117,27 +117,27 @@ class SecurityReport:
 
     def _journals(self) -> str:
         """How far each journal goes in this period."""
-        rows = [(name, first, last, last - first + 1) for name, (first, last) in sorted(self.journals.items())]
-        return f"## Journals\n\n{table(('journal', 'first seq', 'last seq', 'lines between'), rows)}"
+        lines = [(name, first, last, last - first + 1) for name, (first, last) in sorted(self.journals.items())]
+        return f"## Journals\n\n{table(('journal', 'first seq', 'last seq', 'lines between'), lines)}"
 
     def _chain(self) -> Iterator[str]:
         if self.trail is not None:
             verdict = "links without a gap" if self.trail.sound else "has gaps or changed lines"
             signed = f"{self.trail.newest_checkpoint:%Y-%m-%d %H:%M:%S} UTC" if self.trail.newest_checkpoint else "none"
-            rows = [
+            lines = [
                 (each.journal_id, each.newest_seq, each.shipped_through_seq, each.missing, each.broken)
                 for each in self.trail.journals
             ]
             columns = ("journal", "newest seq", "shipped through", "lines missing", "links broken")
             yield (
                 f"## Chain\n\nThe newest part of the trail {verdict}; last signed checkpoint: {signed}. "
-                f"Seals and older lines: `security-common audit verify`.\n\n{table(columns, rows)}"
+                f"Seals and older lines: `security-common audit verify`.\n\n{table(columns, lines)}"
             )
 
     def _keys(self) -> Iterator[str]:
         if self.keys:
-            rows = [(key.purpose, key.key_id, key.state) for key in self.keys]
-            yield f"## Keys\n\n{table(('purpose', 'key', 'state'), rows)}"
+            lines = [(key.purpose, key.key_id, key.state) for key in self.keys]
+            yield f"## Keys\n\n{table(('purpose', 'key', 'state'), lines)}"
 
 
 async def security_report(events: AsyncIterator[RecordedEvent]) -> SecurityReport:
