@@ -20,6 +20,9 @@ from auth_service.settings import AuthSettings
 from security_common.encryption import Keyring
 from security_common.settings import SecuritySettings
 
+DATABASES = 128
+"""More than there are tests that want one of their own: which worker runs them all nobody knows."""
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -40,6 +43,8 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "",
         "--bind",
         "127.0.0.1",
+        "--databases",
+        str(DATABASES),
     ]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     client = redis.Redis(port=port)

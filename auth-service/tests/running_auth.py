@@ -1,7 +1,6 @@
 """A real service in a thread, on an ephemeral port."""
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -15,6 +14,7 @@ from starlette.applications import Starlette
 
 from auth_service.app import create_app
 from auth_service.settings import AuthSettings
+from local_stack.ports import free_ports
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,4 @@ def serving(settings: AuthSettings, **parts: Any) -> Generator[Starlette]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]

@@ -219,6 +219,13 @@ def test_the_command_revokes_a_key_and_the_service_follows(
     assert (action, signer in keys) == ("key_revoked", True)
 
 
+def test_a_key_id_may_begin_with_a_hyphen(run: Run) -> None:
+    """One thumbprint in 64 does; it is no option."""
+    refused = run("revoke", "-EA-dzP18iTBOVBn8SVsh3f42")
+    assert refused.returncode == 1
+    assert "there is no key -EA-dzP18iTBOVBn8SVsh3f42" in refused.stderr
+
+
 def test_the_task_ends_although_a_cancellation_gets_lost(secret_files: dict[str, Path], tmp_path: Path) -> None:
     """On Python 3.11 a wait_for, as inside redis-py, can swallow one: a service must stop all the same."""
 

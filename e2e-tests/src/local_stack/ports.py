@@ -1,10 +1,11 @@
 """Which ports the stack listens on, and whether they are free."""
 
 import os
+import random
 import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 from local_stack.errors import StackError
@@ -12,6 +13,8 @@ from local_stack.errors import StackError
 __all__ = ["StackPorts", "free_ports"]
 
 LOOPBACK = "127.0.0.1"
+LISTENING = range(20_000, 32_000)
+"""Below the range from which systems choose the ports of outgoing connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +55,9 @@ class StackPorts:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, all different: they are held together before the first is let go."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that nothing listens on, all different. Never one that an outgoing connection may be given meanwhile."""
+    candidates = iter(random.SystemRandom().sample(LISTENING, len(LISTENING)))
+    return list(islice((port for port in candidates if _is_free(port)), count))
 
 
 def _port(variable: str, environment: Mapping[str, str], default: int) -> int:

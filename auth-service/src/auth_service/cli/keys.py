@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
 from auth_service.cli.connection import Json, Operator, change, print_rows, run
@@ -54,7 +54,7 @@ def list_keys(*, json: Json = False) -> None:
 
 
 @keys.command(name="revoke")
-def revoke_key(key_id: str) -> None:
+def revoke_key(key_id: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:  # a thumbprint may begin with it
     """Take a key out of use: replicas stop signing with it within seconds, the published next key takes over.
 
     Tokens it signed are refused as soon as verifiers have fetched the key set again.
