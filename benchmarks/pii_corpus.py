@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from pii_values import make
 
-__all__ = ["Sample", "by_hand", "corpus"]
+__all__ = ["Sample", "corpus", "written"]
 
 SEED = 20261123
 _TEMPLATES = tomllib.loads(Path(__file__).with_name("pii_templates.toml").read_text(encoding="utf-8"))
@@ -147,23 +147,23 @@ def corpus(seed: int = SEED) -> list[Sample]:
     ]
 
 
-def by_hand() -> list[Sample]:
-    """The texts of pii_by_hand.txt."""
-    path = Path(__file__).with_name("pii_by_hand.txt")
+def written(which: str) -> list[Sample]:
+    """The texts of pii_by_hand.txt or pii_blind.txt, as the group `which`."""
+    path = Path(__file__).with_name(f"pii_{which}.txt")
     lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    return [_marked_up(line) for line in lines]
+    return [_marked_up(line, which) for line in lines]
 
 
-def _marked_up(line: str) -> Sample:
+def _marked_up(line: str, group: str) -> Sample:
     """`@phone [[PHONE:01012345678]]`: the field's name, then text in which what is labelled stands in brackets."""
     field = _FIELD.match(line)
     text = line[field.end() :] if field else line
-    text = text.replace("\\n", "\n").replace("\\u200b", "\u200b")
+    text = text.replace("\\n", "\n").replace("\\u200b", "\u200b").replace("\\-", "")
     spans: list[tuple[str, int, int]] = []
     while mark := _MARK.search(text):
         spans.append((mark.group(1), mark.start(), mark.start() + len(mark.group(2))))
         text = text[: mark.start()] + mark.group(2) + text[mark.end() :]
-    return Sample("by_hand", text, tuple(spans), field.group(1) if field else None)
+    return Sample(group, text, tuple(spans), field.group(1) if field else None)
 
 
 if __name__ == "__main__":
