@@ -6,28 +6,46 @@ import io
 import json
 import re
 import time
+from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
 from redis.asyncio import Redis
 
+from local_stack.stack import start_stack
 from mcp_resource_service.audit_page import Sessions
 
 AUDITOR = "u_auditor"
 
 
-@pytest.fixture
-def session(stack):
-    """The name of a signed-in auditor's session, made where the service looks for it."""
+@pytest.fixture(scope="session")
+def auditor_of():
+    """Makes a signed-in auditor's session where a stack's service looks for it, and tells its name."""
 
-    async def begin():
+    async def begin(stack):
         password, key = stack.redis_password("mcp"), (stack.secrets / "mcp" / "cookie_key").read_bytes().strip()
         async with Redis.from_url(stack.redis_url("mcp"), password=password, decode_responses=True) as redis:
             auditor = {"issuer": stack.issuer, "subject": AUDITOR, "expires_at_seconds": time.time() + 600}
             return await Sessions(redis, key, secure=False).begin({"auditor": auditor}, lifetime_seconds=600)
 
-    return asyncio.run(begin()).name
+    return lambda stack: asyncio.run(begin(stack)).name
+
+
+@pytest.fixture
+def session(stack, auditor_of):
+    return auditor_of(stack)
+
+
+@pytest.fixture(scope="module")
+def page_in_seoul(tmp_path_factory, auditor_of):
+    """The page of another stack, whose only refusals are those of the tests that use it."""
+    zone = {"SECURITY_TIME_ZONE": "Asia/Seoul"}
+    with start_stack(tmp_path_factory.mktemp("seoul"), overrides=zone) as running:
+        cookies = {"mcp_audit": auditor_of(running)}
+        with httpx2.Client(base_url=running.mcp_url, cookies=cookies, timeout=20) as http:
+            yield http
 
 
 @pytest.fixture
@@ -151,8 +169,37 @@ def test_an_event_shows_everything_that_is_recorded_about_it(page, world):
     for name in ("seq", "prev", "hash", "journal_id", "subject_reference", "source_address"):
         assert f"<dt>{name}</dt>" in detail
     assert "p_hong" not in detail
-    assert page.get("/audit/events/1-1").status_code == 404
-    assert page.get("/audit/events/x").status_code == 404
+    for cursor in ("1-1", "x", "0-0", "1-1-1", f"{10**19}-1", "9" * 500):
+        assert page.get(f"/audit/events/{cursor}").status_code == 404
+        assert page.get(f"/audit?after={cursor}").status_code == (200 if cursor == "1-1" else 404)
+
+
+@pytest.mark.parametrize(("language", "words"), [("ko", "읽을 수 없는 토큰"), ("en", "token cannot be read")])
+def test_refusals_are_told_in_words_with_the_code_beside_them(page_in_seoul, language, words):
+    page_in_seoul.get("/hello", headers={"Authorization": "Bearer rubbish"})
+    path = f"/audit?language={language}&event_type=access_refused&outcome=refused&period=1h"
+    link = first_event_link(page_in_seoul, path)
+    listed = page_in_seoul.get(path).text
+    assert f'<span title="malformed">{words}</span></td>' in listed
+    assert f"<title>{words}: " in listed
+    assert f'<span title="malformed">{words}</span> <b>' in listed
+    assert f"{words} <code>malformed</code>" in page_in_seoul.get(link).text
+
+
+def test_times_are_those_of_the_zone_that_is_set(page_in_seoul):
+    page_in_seoul.get("/hello", headers={"Authorization": "Bearer rubbish"})
+    path = "/audit?language=en&event_type=access_refused"
+    link = first_event_link(page_in_seoul, path)
+    listed, detail = page_in_seoul.get(path).text, page_in_seoul.get(link).text
+    told = re.search(rf'href="{re.escape(link.replace("&", "&amp;"))}">([^<]+)</a>', listed).group(1)
+    milliseconds = int(link.removeprefix("/audit/events/").partition("-")[0])
+    moment = datetime.fromtimestamp(milliseconds / 1000, ZoneInfo("Asia/Seoul"))
+    seen = datetime.strptime(f"{moment:%Y}-{told}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZoneInfo("Asia/Seoul"))
+    assert abs((moment - seen).total_seconds()) < 60
+    assert "Time (Asia/Seoul)" in listed
+    assert f"{seen:%Y-%m-%d %H:%M:%S}" in detail
+    assert "+09:00</code>" in detail
+    assert "Times are in the zone Asia/Seoul." in detail
 
 
 def test_a_download_needs_a_reason_and_is_on_the_trail_with_it(page):

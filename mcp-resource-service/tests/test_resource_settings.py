@@ -48,14 +48,23 @@ def test_lists_come_from_the_environment(monkeypatch):
     assert settings.trusted_issuers[0].typ == ("JWT",)
 
 
-def test_the_command_says_which_variable_to_mend():
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("MCP_ISSUER", "http://localhost:8081/", "must not end in a slash"),
+        ("SECURITY_TIME_ZONE", "Asia/Soul", "invalid timezone: Asia/Soul"),
+        ("SECURITY_TIME_ZONE", "Asia", "invalid timezone: Asia"),
+        ("SECURITY_AUDIT_RETENTION_DAYS", "0", "Input should be greater than or equal to 1"),
+    ],
+)
+def test_the_command_says_which_variable_to_mend(variable, value, told):
     done = subprocess.run(
         [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
-        env={"MCP_ISSUER": "http://localhost:8081/"},
+        env={variable: value},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0].startswith("error: MCP_ISSUER: must not end in a slash")
+    assert done.stderr.splitlines()[0].startswith(f"error: {variable}: {told}")
     assert done.stderr.splitlines()[1].startswith("hint: ")

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
 from auth_service.settings import AuthSettings
 from mcp_resource_service.settings import ResourceSettings
-from security_common.settings import SecuritySettings
+from security_common.settings import SecuritySettings, Threshold
 
 __all__ = ["render"]
 
@@ -24,7 +25,15 @@ _SECTIONS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ),
 )
 
-_NAMES = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}
+_NAMES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Path: "path",
+    ZoneInfo: "time zone",
+    Threshold: "count/seconds",
+}
 
 _HEAD = """# Configuration
 
@@ -52,7 +61,9 @@ def _rows(settings: type[BaseSettings]) -> Iterator[str]:
 
 
 def _kind(field: FieldInfo) -> str:
-    separated = any(isinstance(part, type) and issubclass(part, NoDecode) for part in field.metadata)
+    separated = field.annotation is not Threshold and any(
+        isinstance(part, type) and issubclass(part, NoDecode) for part in field.metadata
+    )
     return "list, by commas" if separated else _type(field.annotation)
 
 
@@ -69,6 +80,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
+    if isinstance(value, Threshold):
+        return f"`{value.count}/{value.seconds}`"
     return "none" if value in (None, "", (), [], {}) else f"`{str(value).lower() if value in (True, False) else value}`"
 
 

@@ -194,7 +194,8 @@ def _switch(on: bool) -> str:
 def _inherited() -> dict[str, str]:
     """The environment without settings of another stack: only what the operator set for all of them stays."""
     ours = ("AUTH_", "MCP_", "SECURITY_")
-    kept = ("AUTH_CONFIG", "AUTH_TRUSTED_PROXIES", "MCP_TRUSTED_PROXIES", "AUTH_LOG_LEVEL", "MCP_LOG_LEVEL")
+    levels = ("AUTH_LOG_LEVEL", "MCP_LOG_LEVEL")
+    kept = ("AUTH_CONFIG", "AUTH_TRUSTED_PROXIES", "MCP_TRUSTED_PROXIES", "SECURITY_TIME_ZONE", *levels)
     return {name: value for name, value in os.environ.items() if not name.startswith(ours) or name in kept}
 
 

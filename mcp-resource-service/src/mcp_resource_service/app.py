@@ -168,6 +168,7 @@ def _audit_page_routes(core: Core) -> list[Route]:
         detector=core.parts.detector,
         origin=settings.origin,
         issuer=settings.issuer,
+        time_zone=settings.security.time_zone,
         clock=time.time,
     )
     return page.routes()

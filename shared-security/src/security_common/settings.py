@@ -4,11 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["SecuritySettings", "Threshold"]
+__all__ = ["SecuritySettings", "Threshold", "explain_settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ class SecuritySettings(BaseSettings):
         gt=0,
         description="Minutes between signed checkpoints of the journal, idle or not.",
     )
+    time_zone: ZoneInfo = Field(
+        default=ZoneInfo("UTC"),
+        description="IANA name of the zone in which people read the trail: the audit page and the monthly report.",
+    )
     detect_refusal_burst: _Threshold = Field(
         default=Threshold(30, 60),
         description="Alert at this many refusals from one address; count/seconds.",
@@ -123,3 +128,10 @@ class SecuritySettings(BaseSettings):
         default=None,
         description="File with the key of keyed pseudonyms and subject references: 32 random bytes, base64url.",
     )
+
+
+def explain_settings(failure: ValidationError, prefix: str = "SECURITY") -> str:
+    """The first variable to mend and why: `SECURITY_TIME_ZONE: invalid timezone: KST`. A service gives its prefix."""
+    first = failure.errors(include_input=False, include_url=False)[0]
+    prefix = "SECURITY" if failure.title == SecuritySettings.__name__ else prefix
+    return f"{'_'.join((prefix, *map(str, first['loc']))).upper()}: {first['msg'].removeprefix('Value error, ')}"

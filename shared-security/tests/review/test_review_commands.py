@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-from datetime import datetime
+import sys
+from datetime import UTC, datetime
 
+import anyio
 import pytest
 
 from security_common.cli import app
@@ -63,6 +65,26 @@ async def test_report_counts(run):
 
 
 async def test_the_monthly_review_counts(run):
-    month = f"{datetime.now().astimezone():%Y-%m}"
-    assert "접속기록 점검표" in await run("report", "--month", month, "--utc-offset-hours", "0")
-    assert json.loads(await run("report", "--month", month, "--json", "--utc-offset-hours", "0"))["accesses"] == 3
+    month = f"{datetime.now(UTC):%Y-%m}"
+    assert "접속기록 점검표" in await run("report", "--month", month, "--time-zone", "UTC")
+    assert json.loads(await run("report", "--month", month, "--json", "--time-zone", "UTC"))["accesses"] == 3
+
+
+async def test_the_month_is_that_of_the_zone_that_is_set_or_asked_for(run, monkeypatch):
+    async def since(*zone: str) -> str:
+        return json.loads(await run("report", "--month", "2026-11", "--json", *zone))["since"]
+
+    assert await since() == "2026-11-01T00:00:00+00:00"
+    monkeypatch.setenv("SECURITY_TIME_ZONE", "Asia/Seoul")
+    assert await since() == "2026-10-31T15:00:00+00:00"
+    assert await since("--time-zone", "America/New_York") == "2026-11-01T04:00:00+00:00"
+
+
+async def test_a_zone_that_nobody_knows_is_told_with_the_variable_to_mend():
+    command = [sys.executable, "-c", "from security_common.cli import main; main()", "audit", "report"]
+    done = await anyio.run_process(
+        [*command, "--month", "2026-11", "--redis", "redis://127.0.0.1:1"],
+        env={"SECURITY_TIME_ZONE": "KST"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, b"error: SECURITY_TIME_ZONE: invalid timezone: KST\n")

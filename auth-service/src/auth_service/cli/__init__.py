@@ -18,6 +18,7 @@ from auth_service.cli.serve import serve
 from auth_service.cli.token import token
 from auth_service.cli.users import users
 from security_common.errors import SecurityError
+from security_common.settings import explain_settings
 
 __all__ = ["main"]
 
@@ -45,9 +46,7 @@ def main() -> None:
     except SecurityError as error:
         _fail(error.description, error.hint)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(("AUTH", *map(str, first["loc"]))).upper()
-        _fail(f"{name}: {first['msg']}", "see docs/configuration.md for what each setting takes")
+        _fail(explain_settings(error, "AUTH"), "see docs/configuration.md for what each setting takes")
     except (RedisError, OSError) as error:
         _fail(
             f"Redis cannot be used: {error}", "check AUTH_REDIS_URL and AUTH_REDIS_PASSWORD_FILE, and that Redis runs"

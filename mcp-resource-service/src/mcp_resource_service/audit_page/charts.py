@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 from mcp_resource_service.audit_page.figures import BUCKETS, Series
 
@@ -55,8 +56,8 @@ class Chart:
     total: int
 
 
-def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime) -> Chart:
-    """A chart of the series, stacked in their order from the bottom up."""
+def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime, zone: ZoneInfo) -> Chart:
+    """A chart of the series, stacked in their order from the bottom up; its axis shows the time in `zone`."""
     tallest = max((sum(column) for column in zip(*(each.counts for each in series), strict=True)), default=0)
     top = _round_up(tallest)
     plot_height, plot_width = HEIGHT - TOP - BOTTOM, WIDTH - LEFT - RIGHT
@@ -78,7 +79,7 @@ def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime
             Mark(round(HEIGHT - BOTTOM - plot_height * level / top, 2), f"{level:,}")
             for level in range(0, top + 1, top // 4)
         ),
-        times=_time_marks(since, until, plot_width),
+        times=_time_marks(since, until, plot_width, zone),
         legend=tuple((each.name, tone, sum(each.counts)) for tone, each in enumerate(series)),
         total=sum(sum(each.counts) for each in series),
     )
@@ -90,9 +91,9 @@ def _round_up(count: int) -> int:
     return next(top for top in tops if count <= top)
 
 
-def _time_marks(since: datetime, until: datetime, plot_width: int) -> tuple[Mark, ...]:
+def _time_marks(since: datetime, until: datetime, plot_width: int, zone: ZoneInfo) -> tuple[Mark, ...]:
     layout, step = "%m-%d" if (until - since).days > 1 else "%H:%M", (until - since) / TIME_MARKS
     return tuple(
-        Mark(round(LEFT + plot_width * index / TIME_MARKS, 2), f"{since + step * index:{layout}}")
+        Mark(round(LEFT + plot_width * index / TIME_MARKS, 2), f"{(since + step * index).astimezone(zone):{layout}}")
         for index in range(TIME_MARKS + 1)
     )

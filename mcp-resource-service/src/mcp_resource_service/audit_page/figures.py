@@ -25,13 +25,13 @@ def count_figures(
     events: Iterable[RecordedEvent], *, since: datetime, until: datetime
 ) -> Mapping[str, tuple[Series, ...]]:
     """The four charts' series, the largest first; each bucket is `(until - since) / BUCKETS` long."""
-    outcomes, refusals, kinds, clients = (_Counts() for _ in range(4))
+    outcomes, reasons, kinds, clients = (_Counts() for _ in range(4))
     width = (until - since) / BUCKETS
     for event in events:
         bucket = min(BUCKETS - 1, max(0, int((event.timestamp - since) / width)))
         outcomes.add(str(event.outcome), bucket)
         if event.outcome is Outcome.REFUSED:
-            refusals.add(event.reason or event.event_type, bucket)
+            reasons.add(event.reason or event.event_type, bucket)
         if event.client_id:
             clients.add(event.client_id, bucket)
         for kind, count in event.pii_kinds.items():
@@ -39,7 +39,7 @@ def count_figures(
     return {
         # In a fixed order, so that each outcome keeps its colour.
         "outcomes": tuple(outcomes.series(str(outcome)) for outcome in Outcome),
-        "refusals": refusals.largest(),
+        "reasons": reasons.largest(),
         "kinds": kinds.largest(),
         "clients": clients.largest(),
     }

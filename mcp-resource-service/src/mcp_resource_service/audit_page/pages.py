@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.resources import files
+from zoneinfo import ZoneInfo
 
 import structlog
 from redis.asyncio import Redis
@@ -23,14 +24,15 @@ from mcp_resource_service.store_errors import NotFound, StoreUnavailable
 from security_common.errors import SecurityError
 from security_common.journal import AuditEvent, Journal, Outcome, RecordedEvent
 from security_common.pii import PIIDetector
-from security_common.review import EventFilter, each_event, read_events, read_state
+from security_common.review import each_event, find_event, read_events, read_state
 
 __all__ = ["AuditPage"]
 
 SIGN_IN_SECONDS = 600
 PAGE_EVENTS = 50
 CHARTED_EVENTS = 20_000
-STATUS_OF = {"temporarily_unavailable": 503, "issuer_unreachable": 503, "issuer_mismatch": 503, "not_found": 404}
+AWAY = dict.fromkeys(("temporarily_unavailable", "issuer_unreachable", "issuer_mismatch"), 503)
+STATUS_OF: dict[str, int] = {**AWAY, "not_found": 404, "invalid_paging_token": 404}
 
 log = structlog.get_logger("mcp_resource_service")
 
@@ -50,6 +52,7 @@ class AuditPage:
         detector: PIIDetector,
         origin: str,
         issuer: str,
+        time_zone: ZoneInfo,
         clock: Callable[[], float],
     ) -> None:
         self._sign_in = sign_in
@@ -59,7 +62,8 @@ class AuditPage:
         self._detector = detector
         self._origin = origin
         self._clock = clock
-        self._rendering = Rendering(issuer)
+        self._zone = time_zone
+        self._rendering = Rendering(issuer, time_zone)
 
     def routes(self) -> list[Route]:
         """Its Starlette routes."""
@@ -131,7 +135,7 @@ class AuditPage:
         figures = count_figures(charted.events, since=since, until=now)
         return self._rendering.overview(
             view,
-            charts=[draw(key, series, since=since, until=now) for key, series in figures.items()],
+            charts=[draw(key, series, since=since, until=now, zone=self._zone) for key, series in figures.items()],
             truncated=charted.next_token is not None,
             page=listed,
             state=await read_state(self._redis),
@@ -168,10 +172,9 @@ class AuditPage:
         )
 
     async def _find(self, cursor: str) -> RecordedEvent:
-        page = await read_events(self._redis, EventFilter(), limit=1, after=_before(cursor), order="oldest")
-        if not page.events or page.events[0].cursor != cursor:
+        if (event := await find_event(self._redis, cursor)) is None:
             raise NotFound("there is no such event", hint="the trail may have moved on; go back to the list")
-        return page.events[0]
+        return event
 
     async def _auditor(self, request: Request) -> Auditor | None:
         session = await self._sessions.load(request.cookies.get(self._sessions.cookie_name))
@@ -232,13 +235,3 @@ class AuditPage:
             return self._rendering.problem(parse_view(request), problem, status=STATUS_OF.get(problem.error, 403))
 
         return answer
-
-
-def _before(cursor: str) -> str:
-    """The position right before a stream id, for a page that begins with it."""
-    milliseconds, _, number = cursor.partition("-")
-    if not (cursor.isascii() and milliseconds.isdecimal() and number.isdecimal() and len(cursor) < 42):
-        raise NotFound("there is no such event", hint="the trail may have moved on; go back to the list")
-    if int(number):
-        return f"{milliseconds}-{int(number) - 1}"
-    return f"{int(milliseconds) - 1}-18446744073709551615"

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
@@ -29,7 +30,7 @@ SECURITY_HEADERS = {
 class Rendering:
     """The pages as HTML. Texts are data: a language is one member of texts.json."""
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, zone: ZoneInfo) -> None:
         # Signing out is a form here that ends at the issuer; a browser holds every address on the way to the policy.
         parts = urlsplit(issuer)
         self.headers = SECURITY_HEADERS | {
@@ -37,6 +38,7 @@ class Rendering:
             f"form-action 'self' {parts.scheme}://{parts.netloc}"
         }
         package = "mcp_resource_service.audit_page"
+        self._zone = zone
         self._texts: dict[str, dict[str, str]] = json.loads(
             files(package).joinpath("texts.json").read_text(encoding="utf-8")
         )
@@ -66,7 +68,8 @@ class Rendering:
 
     def event(self, view: View, event: RecordedEvent) -> HTMLResponse:
         """One event with everything that is recorded about it."""
-        return self._render("event.html", view, event=event, members=asdict(event))
+        members = asdict(event) | {"timestamp": event.timestamp.astimezone(self._zone)}
+        return self._render("event.html", view, event=event, members=members)
 
     def message(self, view: View, key: str, *, status: int) -> HTMLResponse:
         """One sentence of the texts."""
@@ -78,6 +81,7 @@ class Rendering:
         message = texts.get(f"error_{problem.error}", problem.description)
         return self._render("message.html", view, status=status, message=message, hint=problem.hint)
 
-    def _render(self, template: str, view: View, *, status: int = 200, **values: Any) -> HTMLResponse:
-        html = self._templates.get_template(template).render(t=self._texts[view.language], view=view, **values)
+    def _render(self, name: str, view: View, *, status: int = 200, **values: Any) -> HTMLResponse:
+        template = self._templates.get_template(name)
+        html = template.render(t=self._texts[view.language], view=view, zone=self._zone, **values)
         return HTMLResponse(html, status_code=status, headers=self.headers | {"Content-Language": view.language})

@@ -15,6 +15,7 @@ from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
 from security_common.service import configure_logs
 from security_common.service import serve as serve_application
+from security_common.settings import explain_settings
 
 __all__ = ["main"]
 
@@ -87,9 +88,7 @@ def main() -> None:
     except SecurityError as failure:
         _fail(failure.description, failure.hint)
     except ValidationError as failure:
-        first = failure.errors(include_input=False, include_url=False)[0]
-        name = "_".join(("MCP", *map(str, first["loc"]))).upper()
-        _fail(f"{name}: {first['msg'].removeprefix('Value error, ')}", SETTINGS_HINT)
+        _fail(explain_settings(failure, "MCP"), SETTINGS_HINT)
     except SettingsError as failure:
         _fail(str(failure), SETTINGS_HINT)
     except OSError as failure:

@@ -3,8 +3,10 @@
 import sys
 
 from cyclopts import App
+from pydantic import ValidationError
 
 from security_common.errors import SecurityError
+from security_common.settings import explain_settings
 
 __all__ = ["app", "main"]
 
@@ -22,4 +24,7 @@ def main() -> None:
     except SecurityError as error:
         hint = f"\nhint: {error.hint}" if error.hint else ""
         print(f"error: {error.description}{hint}", file=sys.stderr)
+        sys.exit(2)
+    except ValidationError as error:
+        print(f"error: {explain_settings(error)}", file=sys.stderr)
         sys.exit(2)

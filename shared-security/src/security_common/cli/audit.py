@@ -5,9 +5,10 @@ import sys
 from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
@@ -180,7 +181,7 @@ def report(
         str | None, Parameter(help="2026-11: the review of access records (접속기록 점검) of that month")
     ] = None,
     language: Literal["ko", "en"] = "ko",
-    utc_offset_hours: float = 9,
+    time_zone: Annotated[ZoneInfo | None, Parameter(help="of the month; SECURITY_TIME_ZONE when not given")] = None,
     filters: Filters | None = None,
     json: Json = False,
     redis: RedisOptions | None = None,
@@ -198,7 +199,7 @@ def report(
                 told.trail, told.keys = await read_state(client), _keys_in_use()
                 print_json(told.as_data()) if json else print(told.as_markdown())
                 return
-            period = _month(month, utc_offset_hours)
+            period = _month(month, time_zone or SecuritySettings().time_zone)
             review = await review_access(
                 each_event(client, EventFilter(since=period.since, until=period.until)), period
             )
@@ -305,9 +306,9 @@ def _keys_in_use() -> list[KeyInUse]:
     return [KeyInUse("stored data", *each) for each in open_encryption_service(settings).key_states().items()]
 
 
-def _month(text: str, utc_offset_hours: float) -> Month:
+def _month(text: str, zone: ZoneInfo) -> Month:
     try:
-        return Month.parse(text, timezone(timedelta(hours=utc_offset_hours)))
+        return Month.parse(text, zone)
     except ValueError as error:
         raise PeriodInvalid(f"{text} is no month", hint="for example --month 2026-11") from error
 

@@ -14,7 +14,7 @@ from security_common.review.detection import Alert, Detector, detection_rules
 from security_common.review.report import KeyInUse, SecurityReport, security_report
 from security_common.review.scenarios import SCENARIOS, Played, ScenarioUnknown, play_scenario
 from security_common.review.state import TrailState, read_state
-from security_common.review.trail import EventFilter, Page, PagingTokenInvalid, each_event, read_events
+from security_common.review.trail import EventFilter, Page, PagingTokenInvalid, each_event, find_event, read_events
 from security_common.review.watch import watching_trail
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "TrailState",
     "detection_rules",
     "each_event",
+    "find_event",
     "play_scenario",
     "read_events",
     "read_state",

@@ -1,5 +1,6 @@
 """Searching the stream: filters, and pages that go on where the last one stopped."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ __all__ = [
     "each_event",
     "entry_line",
     "entry_text",
+    "find_event",
     "follow_events",
     "parse_entry",
     "read_events",
@@ -107,6 +109,12 @@ async def each_event(redis: Redis, criteria: EventFilter | None = None) -> Async
             yield event
 
 
+async def find_event(redis: Redis, cursor: str) -> RecordedEvent | None:
+    """The event at a `cursor`, unless it is not there any more. Raises PagingTokenInvalid and redis.RedisError."""
+    found = cast("StreamEntries", await redis.xrange(STREAM_KEY, _checked(cursor), cursor))
+    return parse_entry(found[0][1], cursor) if found else None
+
+
 async def follow_events(
     redis: Redis, criteria: EventFilter | None = None, *, after: str | None = None
 ) -> AsyncGenerator[RecordedEvent]:
@@ -157,11 +165,9 @@ def entry_line(members: dict[bytes | str, bytes | str]) -> bytes | str:
 
 
 def _checked(token: str) -> str:
-    milliseconds, dash, number = token.partition("-")
-    if not (dash and milliseconds.isdecimal() and number.isdecimal() and token.isascii() and len(token) < 42):
-        raise PagingTokenInvalid(
-            "the paging token is not one of this trail", hint="use the next token of the last page"
-        )
+    if re.fullmatch("[1-9][0-9]{0,18}-[0-9]{1,19}", token) is None:
+        hint = "use the next token of the last page"
+        raise PagingTokenInvalid("the paging token is not one of this trail", hint=hint)
     return token
 
 

@@ -1,0 +1,78 @@
+"""Whatever either service may give as the reason of a refusal, the audit page has words for it in both languages."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import auth_service.app
+import mcp_resource_service.app
+import security_common
+from auth_service.errors import OAuthError
+from security_common.encryption.errors import EncryptionError
+from security_common.fastmcp import UnsecuredComponent
+from security_common.guard.refusals import Refusal
+from security_common.journal.bounds import REST_UNRECORDED
+from security_common.review import detection_rules
+from security_common.settings import SecuritySettings
+from security_common.tool_policy.errors import ToolPolicyError
+
+TEXTS: dict[str, dict[str, str]] = json.loads(
+    files("mcp_resource_service.audit_page").joinpath("texts.json").read_text(encoding="utf-8")
+)
+# Where a code is written down: the error of a token, and the calls that record a refusal.
+TELLING = {"TokenRejected": 0, "_record_refusal": 2, "_revoke": 2}
+
+
+def recorded_literals() -> Iterator[str]:
+    """The codes that stand in the calls themselves."""
+    for package in (security_common, auth_service, mcp_resource_service):
+        for path in Path(str(package.__file__)).parent.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.Call):
+                    continue
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                told = node.args[TELLING[name] :][:1] if name in TELLING else []
+                told += [each.value for each in node.keywords if each.arg == "reason" and name == "AuditEvent"]
+                yield from (each.value for part in told for each in ast.walk(part) if is_code(each))
+
+
+def is_code(node: ast.AST) -> Any:
+    return isinstance(node, ast.Constant) and re.fullmatch("[a-z][a-z_]+", str(node.value))
+
+
+def errors_below(kind: type[Any]) -> Iterator[str]:
+    for each in kind.__subclasses__():
+        if each is not UnsecuredComponent:  # it stops a server from starting
+            yield str(each.error)
+        yield from errors_below(each)
+
+
+def codes() -> set[str]:
+    raised = {code for kind in (OAuthError, EncryptionError, Refusal, ToolPolicyError) for code in errors_below(kind)}
+    alerts = {rule.name for rule in detection_rules(SecuritySettings())}
+    return {*recorded_literals(), *raised, *alerts, REST_UNRECORDED}
+
+
+def test_the_codes_are_found() -> None:
+    assert codes() >= {
+        *("expired", "wrong_audience", "malformed", "insufficient_scope", "too_many_requests", "personal_data_refused"),
+        *("unknown_component", "invalid_arguments", "wrong_password", "too_many_failures", "invalid_client"),
+        *("rotated_before", "invalid_grant", "decryption_failed", "refusal_burst"),
+    }
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_reason_has_words(language: str) -> None:
+    assert {code for code in codes() if f"reasons_{code}" not in TEXTS[language]} == set()
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    kinds = {name for name in TEXTS["ko"] if name.startswith("kinds_")}  # in English they are their own names
+    assert set(TEXTS["ko"]) - kinds == set(TEXTS["en"])
+    assert all(text.strip() for texts in TEXTS.values() for text in texts.values())
