@@ -22,7 +22,7 @@ _CODE = re.compile(
 _REGION = r"(?:서울|부산|대구|인천|광주|대전|울산|경기|강원|충북|충남|전북|전남|경북|경남|제주|세종)"
 _REGION_LICENSE = re.compile(rf"{_REGION}[ -]?[0-9]{{2}}-[0-9]{{6}}-[0-9]{{2}}(?![0-9])")
 _PLATE = re.compile(
-    rf"(?<![0-9A-Za-z가-힣])(?:{_REGION}\s?)?(?<![0-9])([0-9]{{2,3}})(\s?)([가-힣])([\s-]?)([0-9]{{4}})(?![0-9A-Za-z])"
+    rf"(?<![0-9A-Za-z가-힣])({_REGION}\s?)?(?<![0-9])([0-9]{{2,3}})(\s?)([가-힣])([\s-]?)([0-9]{{4}})(?![0-9A-Za-z])"
     r"(?!\s?(?:원|억|만|천|명|개|년|번길|m|kg))"
 )
 _PLATE_LETTERS = frozenset("가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자배허하호국합육해공")
@@ -51,16 +51,16 @@ def _find_codes(reading: Reading) -> Iterator[Finding]:
 
 
 def _find_plates(reading: Reading) -> Iterator[Finding]:
-    """12가3456, 123가 4567, 서울 12가 3456. Letters that are words too need the label or no space."""
+    """12가3456, 123가 4567, 서울 12가 3456. Letters that are words too need the label, the region or no space."""
     for match in _PLATE.finditer(reading.text):
-        digits, before, letter, after, _ = match.groups()
+        region, digits, before, letter, after, _ = match.groups()
         if letter not in _PLATE_LETTERS or (len(digits) == 3 and digits[0] == "0"):
             continue
         name, called = reading.label_of(*match.span())[:2]
         if called == OTHER:
             continue
         labelled = name == "VEHICLE_PLATE"
-        if labelled or letter not in _ALSO_WORDS or not (before or after):
+        if labelled or region or letter not in _ALSO_WORDS or not (before or after):
             yield Finding(PIIKind.VEHICLE_PLATE, match.start(), match.end(), 0.95 if labelled else 0.85, "shape")
 
 

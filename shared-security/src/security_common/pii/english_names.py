@@ -150,7 +150,9 @@ def _is_romanised(words: list[str]) -> bool:
 
 
 ENGLISH_NAMES = Rule(
-    r"[A-Z][A-Za-z'.\-]+,? [A-Z]|[A-Za-z가-힣][\"']?\s{0,2}[:=|]\s{0,2}[\"']?[A-Za-z]"
+    r"[A-ZÀ-ÞŁ-Ž][A-Za-zÀ-ž'.\-]+,? [A-ZÀ-ÞŁ-Ž]"
+    # Of labels only those of people: nearly every argument of a tool has a name and a colon.
+    rf"|(?i:{any_of(table('labels')['PERSON'])})s?(?:은|는)?[\"']?\s{{0,2}}(?:[:=|]|is|-)\s{{0,2}}[\"']?[A-Za-z]"
     r"|(?i:dear|hi|hey|hello|i'm|i am|is|regards|thanks)\W|[a-z]\s?(?:님|씨|고객|회원)",
     _find_english_names,
 )

@@ -10,9 +10,11 @@ from security_common.pii.reading import Reading, Rule
 
 __all__ = ["IP_ADDRESSES"]
 
+_DOT = r"(?:\.|\[\.\])"  # 192[.]0[.]2[.]7, as in reports of attacks
 _IPV4 = re.compile(
-    r"[0-9](?<![0-9A-Za-z_.\-][0-9])(?:(?<=2)(?:5[0-5]|[0-4][0-9])|(?<=1)[0-9]{0,2}|[0-9]?)\."
-    r"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])\.){2}(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
+    rf"[0-9](?<![0-9A-Za-z_.\-][0-9])(?:(?<=2)(?:5[0-5]|[0-4][0-9])|(?<=1)[0-9]{{0,2}}|[0-9]?){_DOT}"
+    rf"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9]){_DOT}){{2}}"
+    r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
 )
 _VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
 _IPV6 = re.compile(
@@ -20,7 +22,7 @@ _IPV6 = re.compile(
 )
 _MAY_BE_IPV6 = re.compile("::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]")
 _VERSION = re.compile(
-    r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware|section|chapter|§|표|항|절)[\s:=]{0,3}$",
+    r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware|section|chapter|§|표|항|절)[\s:=\"']{0,4}$",
     re.IGNORECASE,
 )
 
@@ -31,7 +33,11 @@ def _find_ip_addresses(reading: Reading) -> Iterator[Finding]:
     if text.count(".") >= 3:
         for match in _IPV4.finditer(text):
             network = match.group().endswith(".0") and text.startswith("/", match.end())
-            if not network and _is_somebodys(IPv4Address(match.group())) and not _is_version(reading, match):
+            if (
+                not network
+                and _is_somebodys(IPv4Address(match.group().replace("[.]", ".")))
+                and not _is_version(reading, match)
+            ):
                 yield Finding(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
     if _MAY_BE_IPV6.search(text):
         for match in _IPV6.finditer(text):
@@ -65,4 +71,6 @@ def _is_version(reading: Reading, match: re.Match[str]) -> bool:
     return reading.called(start) == OTHER and all(len(part) < 3 for part in match.group().split("."))
 
 
-IP_ADDRESSES = Rule(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]", _find_ip_addresses)
+IP_ADDRESSES = Rule(
+    r"[0-9]\[?\.\]?[0-9]{1,3}\[?\.\]?[0-9]{1,3}\[?\.\]?[0-9]|::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]", _find_ip_addresses
+)

@@ -23,6 +23,7 @@ _JOINT = re.compile(
 _PLAIN_JOINTS = frozenset({"", " ", ": ", ":", "=", " : ", '": "', '":"'})  # the usual ones, to be quick
 # "order 12 4111…": what belongs to nobody has its number already.
 _ITS_OWN = re.compile(r"\W{0,3}[0-9]{1,6}(?:[,\s]|[건개번호째]{1,2}\W)")
+_BRACKET = re.compile(r"[(\[/]")
 _JOINT_AFTER = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/:,\-]{0,3}")
 
 
@@ -151,4 +152,7 @@ class Labels:
         if index == len(found) or not end <= found[index].start <= end + _REACH_AFTER:
             return _NONE
         name, _, first, last = found[index]
-        return Label(name, name if _JOINT_AFTER.fullmatch(self._text[end:first]) else "", first, last)
+        joint = _JOINT_AFTER.fullmatch(self._text[end:first])
+        # What follows without a bracket is the next field as often: 4111… 유효기간 11/28. It denies nothing.
+        direct = joint is not None and (name != OTHER or _BRACKET.search(joint.group()) is not None)
+        return Label(name, name if direct else "", first, last)
