@@ -11,6 +11,7 @@ import pytest
 from local_stack.loopback_issuer import LoopbackIssuer
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, REDIS, Stack
+from local_stack.story import mcp_request
 from local_stack.token_rows import ROWS, TokenRow
 
 # What another layer than the verifier answers: the HTTP server, and the scope of the route.
@@ -57,6 +58,16 @@ async def test_a_token_gets_its_verdict(door: Door, row: TokenRow) -> None:
     assert answer.status_code == ELSEWHERE.get(row.name, 200 if row.accepted else 401)
     if answer.status_code == 401 and row.name != "empty":
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_out_of_demo_mode_nobody_is_handed_a_token(door: Door) -> None:
+    async def ask(method: str, **parameters: object) -> str:
+        headers, body = mcp_request(door.issuer.token(), "2026-07-28", method, parameters)
+        return (await door.http.post(f"{door.url}/mcp", content=body, headers=headers)).text
+
+    assert "get_server_status" in await ask("tools/list")
+    assert "create_test_token" not in await ask("tools/list")
+    assert "access_token" not in await ask("tools/call", name="create_test_token", arguments={})
 
 
 async def test_a_good_token_without_the_scope_is_told_which(door: Door) -> None:

@@ -219,3 +219,7 @@ def test_an_issuer_that_dies_fails_no_call_that_carries_a_valid_token(own_stack)
         answered += [world.post_mcp(world.token, "2026-07-28", "tools/call", status) for _ in range(20)]
         assert {answer.status_code for answer in answered} == {200}
         assert world.get("/readyz").status_code == 200
+        asked = {"name": "create_test_token", "arguments": {}}
+        result = world.post_mcp(world.token, "2026-07-28", "tools/call", asked).json()["result"]
+        assert result["isError"]
+        assert result["content"][0]["text"].startswith("issuer_unreachable: ")

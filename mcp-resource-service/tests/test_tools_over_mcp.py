@@ -3,11 +3,15 @@
 import asyncio
 import json
 import re
+import shlex
+import subprocess
 import time
 
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
+
+from local_stack.story import GREETING
 
 TOOLS = {
     "get_server_status",
@@ -168,10 +172,28 @@ def test_every_scenario_but_the_quiet_day_is_detected(world):
 
 def test_the_test_token_works_as_its_example_says(world):
     given = world.call("create_test_token", {"scope": "mcp.access mcp.decrypt"})
-    assert given["scope"] == "mcp.access mcp.decrypt"
-    assert world.get("/hello", given["access_token"]).status_code == 200
-    assert given["access_token"] in given["example"]
-    assert "invalid_scope" in refused(world, "create_test_token", {"scope": "everything"})
+    assert (given["scope"], given["token_type"], given["expires_in"]) == ("mcp.access mcp.decrypt", "Bearer", 1800)
+    shown = subprocess.run(shlex.split(given["example"]), capture_output=True, text=True, check=True)
+    assert shown.stdout == GREETING
+    status = {"name": "read_sensitive_data", "arguments": {"record_id": "record_of_nobody"}}
+    assert world.post_mcp(given["access_token"], "2026-07-28", "tools/call", status).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        ("everything", "token_refused: auth-service refused: invalid_scope"),
+        ("mcp.access mcp.audit", "token_refused: auth-service refused: invalid_scope"),
+        ("mcp.access&grant_type=password", "scope"),
+        ("", "scope"),
+    ],
+)
+def test_no_test_token_has_more_than_the_demo_client_may_have(world, scope, told):
+    assert refused(world, "create_test_token", {"scope": scope}).startswith(told)
+
+
+def test_a_test_token_has_the_least_scope_unless_more_is_asked_for(world):
+    assert world.call("create_test_token", {})["scope"] == "mcp.access"
 
 
 @pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])

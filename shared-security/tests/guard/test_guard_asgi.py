@@ -67,6 +67,20 @@ async def test_a_client_that_goes_away_is_not_answered_and_reaches_nobody(make, 
     assert reached == []
 
 
+@pytest.mark.parametrize("lengths", [[b"ten"], [b""], [b"-1"], [b"+1"], [b"1e3"], [b"2", b"2"]])
+async def test_a_length_that_can_be_read_in_two_ways_is_refused(make, issuer, lengths):
+    """HTTP servers refuse these before anybody else sees them; not every one that an application meets does."""
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asked = request(issuer)
+    asked["headers"] += [(b"content-length", length) for length in lengths]
+    await make(app=None)(asked, saying(), send)
+    assert sent[0]["status"] == 400
+
+
 async def test_nobody_is_calling_once_the_request_is_over(make, issuer):
     seen = []
 

@@ -123,6 +123,15 @@ async def test_a_body_that_is_no_json_is_a_json_rpc_error(guard):
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32700)
 
 
+@pytest.mark.parametrize(("depth", "status"), [(64, 200), (65, 400), (10_000, 400)])
+async def test_a_body_may_be_64_levels_deep(guard, depth, status):
+    guarded = await guard(tool_scopes={"read": frozenset({"mcp.decrypt"})})
+    content = b'{"params":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+    answer = await guarded.http.post(f"{guarded.url}/mcp", content=content, headers=guarded.bearer())
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["error"] == {"code": -32700, "message": "the body is not plain JSON in UTF-8"}
+
+
 async def test_keys_away_is_503_and_not_401(guard):
     guarded = await guard()
     headers = guarded.bearer()

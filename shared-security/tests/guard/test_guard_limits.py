@@ -38,6 +38,30 @@ async def test_a_body_over_the_limit_is_refused_as_announced_and_as_counted(guar
     assert [answer.status_code for answer in (announced, counted, fits)] == [413, 413, 200]
 
 
+async def test_an_announced_size_is_judged_before_anything_of_the_body_is_there(guard):
+    guarded = await guard(policy=GuardPolicy(max_body_bytes=1000, body_deadline_seconds=5))
+    for length in ("1001", "9" * 40):
+        head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nAuthorization: Bearer "
+        answer = await raw_exchange(guarded.url, f"{head}{guarded.issuer.token()}\r\n\r\n".encode())
+        # The HTTP server itself has no name for a number of forty digits.
+        assert answer.splitlines()[0].split()[1] == (b"413" if length == "1001" else b"400")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS", "POST"])
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_is_bounded_whatever_the_method(guard, method, announced):
+    async def chunks(count: int):
+        for _ in range(count):
+            yield b"x" * 100
+
+    guarded = await guard(policy=GuardPolicy(max_body_bytes=1000))
+    for count, status in ((10, 200), (11, 413)):
+        content = b"x" * 100 * count if announced else chunks(count)
+        answer = await guarded.http.request(method, guarded.url, content=content, headers=guarded.bearer())
+        assert answer.status_code == status
+        assert status == 413 or answer.content == b"x" * 1000
+
+
 async def test_an_open_path_has_the_limit_too(guard):
     guarded = await guard(policy=GuardPolicy(max_body_bytes=10))
     assert (await guarded.http.post(f"{guarded.url}/livez", content=b"x" * 11)).status_code == 413
@@ -175,6 +199,27 @@ async def test_a_caller_has_a_share_of_the_minute(guard):
     refused = await guarded.http.get(guarded.url, headers=guarded.bearer())
     assert refused.headers["retry-after"] == "45"
     assert (await guarded.http.get(guarded.url, headers=guarded.bearer(sub="u_other"))).status_code == 200
+
+
+async def test_the_next_minute_is_a_new_share():
+    now = [119.5]
+    rates = RequestRates(1, clock=lambda: now[0])
+    assert [rates.take("issuer", "u_one") for _ in range(2)] == [None, 1]
+    now[0] = 120.0
+    assert [rates.take("issuer", "u_one") for _ in range(2)] == [None, 60]
+
+
+async def test_counts_leave_redis_when_their_minute_is_over(redis):
+    rates = RequestRates(5, clock=lambda: 60.0, redis=redis, key_prefix="mcp:rates-that-leave")
+    for _ in range(2):
+        rates.take("issuer", "u_one")
+        await rates.share(redis)
+    (key,) = [name async for name in redis.scan_iter("mcp:rates-that-leave:*")]
+    assert (await redis.get(key), await redis.pttl(key) > 60_000, await redis.pttl(key) <= 120_000) == (
+        b"2",
+        True,
+        True,
+    )
 
 
 async def test_replicas_share_the_count_and_count_alone_without_redis(redis):

@@ -20,7 +20,7 @@ class RefusalBounds:
         self._seen: Counter[str] = Counter()
 
     def admit(self, who: str, reason: str) -> str | None:
-        """The reason to record; the last one of the minute says that the rest is not recorded, the rest is None."""
+        """The reason to record; the last one within a bound says that the rest is not recorded, the rest is None."""
         minute = int(self._clock() // MINUTE_SECONDS)
         if minute != self._minute:
             self._minute, self._total, self._seen = minute, 0, Counter()
@@ -30,4 +30,4 @@ class RefusalBounds:
         if self._seen[who] > PER_CALLER:
             return None
         self._total += 1
-        return REST_UNRECORDED if self._seen[who] == PER_CALLER else reason
+        return REST_UNRECORDED if self._seen[who] == PER_CALLER or self._total == PER_MINUTE else reason
