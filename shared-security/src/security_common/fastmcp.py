@@ -203,12 +203,21 @@ class AnswerUnavailable:
 
     async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
         seen: dict[str, bool] = {}
+        held: list[dict[str, Any]] = []
 
         async def answer(message: dict[str, Any]) -> None:
-            if seen and message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), (b"retry-after", b"5")]
-                message = message | {"status": 503, "headers": headers}
-            await send(message)
+            # A stream begins before its call does: its status waits for the first event, which may be the failure.
+            if message["type"] == "http.response.start" and scope["method"] == "POST":
+                held.append(message)
+                return
+            if held and (message.get("body") or not message.get("more_body")):
+                start = held.pop()
+                if seen:
+                    headers = [*start.get("headers", ()), (b"retry-after", b"5")]
+                    start = start | {"status": 503, "headers": headers}
+                await send(start)
+            if not held:
+                await send(message)
 
         await self._app(scope | {UNAVAILABLE: seen}, receive, answer)
 

@@ -1,0 +1,62 @@
+"""While a service cannot write its journal it begins nothing that would have to stand there, and it mends by itself."""
+
+import resource
+import time
+from pathlib import Path
+
+import httpx2
+import redis
+
+from local_stack.stack import AUTH, MCP, Stack, start_stack
+from local_stack.story import PERSON, World
+
+CALL = {"name": "store_sensitive_data", "arguments": {"data": PERSON}}
+PATIENCE_SECONDS = 30
+NO_LIMIT = resource.RLIM_INFINITY
+
+
+def limit_files(stack: Stack, size_bytes: int) -> None:
+    """As a full disk would: no file of the services grows beyond this."""
+    for name in (AUTH, MCP):
+        resource.prlimit(stack.children[name].pid, resource.RLIMIT_FSIZE, (size_bytes, NO_LIMIT))
+
+
+def stored(stack: Stack) -> set[str]:
+    password = stack.redis_password("mcp")
+    with redis.Redis(port=stack.ports.redis, username="mcp", password=password, decode_responses=True) as client:
+        return {key for key in client.scan_iter("mcp:*") if not key.startswith("mcp:rates:")}
+
+
+def require_unavailable(answer: httpx2.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert int(answer.headers["retry-after"]) > 0
+    assert PERSON not in answer.text
+
+
+def test_nothing_is_begun_that_cannot_be_recorded(tmp_path: Path, http: httpx2.Client) -> None:
+    with start_stack(tmp_path) as stack:
+        world = World(stack.auth_url, stack.mcp_url, http)
+        token = world.token
+        assert world.post_mcp(token, "2026-07-28", "tools/call", CALL).status_code == 200
+        limit_files(stack, 1)
+        # The call that meets the full disk has done its work before it can know; its answer is withheld.
+        require_unavailable(world.post_mcp(token, "2026-07-28", "tools/call", CALL))
+        before = stored(stack)
+        assert before
+
+        for version in ("2026-07-28", "2025-11-25"):
+            require_unavailable(world.post_mcp(token, version, "tools/call", CALL))
+        refused = world.client.ask()
+        require_unavailable(refused)
+        assert refused.json()["error"] == "temporarily_unavailable"
+        assert stored(stack) == before
+
+        limit_files(stack, NO_LIMIT)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (answer := world.post_mcp(token, "2026-07-28", "tools/call", CALL)).status_code != 200:
+            require_unavailable(answer)
+            assert time.monotonic() < deadline
+        while (answer := world.client.ask()).status_code != 200:
+            require_unavailable(answer)
+            assert time.monotonic() < deadline
+        assert len(stored(stack)) == len(before) + 1
