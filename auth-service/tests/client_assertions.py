@@ -18,7 +18,12 @@ CLIENT_KEYS = {
     "ES256": ECKey.generate_key("P-256", {"kid": "ec"}),
     "EdDSA": OKPKey.generate_key("Ed25519", {"kid": "okp"}),
 }
-STRANGERS_KEY = ECKey.generate_key("P-256", {"kid": "ec"})
+OTHER_KEYS = {
+    "RS256": RSAKey.generate_key(2048, {"kid": "rsa"}),
+    "ES256": ECKey.generate_key("P-256", {"kid": "ec"}),
+    "EdDSA": OKPKey.generate_key("Ed25519", {"kid": "okp"}),
+}
+"""A stranger's, who names the client's."""
 
 
 def assertion(
@@ -86,7 +91,10 @@ ASSERTIONS = (
             ("36", "an unknown sub", assertion(sub="nobody", iss="nobody"), None),
             ("37", "alg none", unsigned, None),
             ("37", "HS256 with the public key", signed_with_the_public_key, None),
-            ("37", "another key", assertion(key=STRANGERS_KEY), None),
+            *(
+                ("37", f"another key, {name}", assertion(algorithm=name, key=key), None)
+                for name, key in OTHER_KEYS.items()
+            ),
             ("37", "another type", assertion(form={"client_assertion_type": "x"}), "refuse_other_assertion_types"),
             ("37", "no JWT", assertion(form={"client_assertion": "a.b.c"}), None),
             ("37", "deep JSON", assertion(form={"client_assertion": f"e30.{'W1tb' * 1500}.x"}), None),

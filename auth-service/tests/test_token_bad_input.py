@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 from bad_input import DEMO, Row, basic, demo, raw_basic
-from client_assertions import ASSERTIONS, CLIENT_KEYS, ISSUER, assertion
+from client_assertions import ASSERTIONS, CLIENT_KEYS, ISSUER, OTHER_KEYS, assertion
+from joserfc.jws import JWSRegistry
 from running_auth import Service, StartService
 
 from auth_service.clients import assertions, authentication, credentials
@@ -290,6 +291,23 @@ def test_item_21_an_unknown_client_gets_the_same_bytes_as_a_wrong_secret(declare
     unknown = declared.http.post("/oauth2/token", data=demo(client_id="nobody"))
     assert wrong.content == unknown.content
     assert _without_date(wrong.headers) == _without_date(unknown.headers)
+
+
+@pytest.mark.parametrize("algorithm", CLIENT_KEYS)
+def test_item_21_whoever_has_no_keys_costs_as_many_signatures(
+    declared: Service, monkeypatch: pytest.MonkeyPatch, algorithm: str
+) -> None:
+    scheme, checked = JWSRegistry.algorithms[algorithm], list[str]()
+    verify = scheme.verify
+    monkeypatch.setattr(scheme, "verify", lambda *parts: checked.append(algorithm) or verify(*parts))
+    costs = {}
+    for client_id in ("key-holder", "mcp-client", "nobody"):
+        form = assertion(algorithm=algorithm, key=OTHER_KEYS[algorithm], iss=client_id, sub=client_id)("")
+        headers = {"x-forwarded-for": "192.0.2.3"}
+        assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 401
+        costs[client_id] = len(checked)
+        checked.clear()
+    assert costs["key-holder"] == costs["mcp-client"] == costs["nobody"] > 0
 
 
 def test_item_26_basic_credentials_are_form_encoded(declared: Service) -> None:

@@ -81,7 +81,7 @@ class ClientAuthenticator:
             case AuthMethod.NONE:
                 return True
             case AuthMethod.PRIVATE_KEY_JWT:
-                return client is not None and await self._assertions.verify(client, credentials.proof)
+                return await self._assertions.verify(client, credentials.proof)
             case _:
                 return self._secrets.matches(client, credentials.proof)
 
