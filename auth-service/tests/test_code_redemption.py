@@ -19,6 +19,8 @@ CASES: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "57 no verifier": ({"code_verifier": None}, "invalid_grant", None),
     "58 another verifier": ({"code_verifier": "v" * 43}, "invalid_grant", "check_verifier"),
     "60 short verifier": ({"code_verifier": "v" * 42}, "invalid_grant", None),
+    "60 long verifier": ({"code_verifier": "v" * 129}, "invalid_grant", None),
+    "60 odd characters": ({"code_verifier": "v" * 42 + "+"}, "invalid_grant", None),
     "61 another resource": ({"resource": "https://other.example/mcp"}, "invalid_target", "check_granted_resource"),
 }
 
@@ -52,6 +54,14 @@ def test_item_52_the_return_of_a_used_code_revokes_what_it_gave(people: Service,
     assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert "code_reuse" in recorded(people)
+
+
+def test_item_62_a_scope_at_redemption_changes_nothing(people: Service, person: Person) -> None:
+    request = Request("app", {"scope": "mcp.access"})
+    answer = redeem(
+        people.http, request, person.grant(request)["code"], scope="mcp.access mcp.decrypt mcp.audit"
+    ).json()
+    assert answer["scope"] == "mcp.access"
 
 
 def test_item_53_of_twelve_redemptions_at_once_one_wins(people: Service, person: Person) -> None:

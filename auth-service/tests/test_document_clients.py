@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from running_auth import Service, StartService
-from signing_in import Page, Person, Request
+from signing_in import Page, Person, Request, redeem
 
 DOCUMENTS = Path(__file__).parent / "client_documents"
 
@@ -64,3 +64,18 @@ def test_item_110_no_page_loads_anything_from_elsewhere(person: Person) -> None:
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "img-src" not in policy
+
+
+def test_item_131_a_code_keeps_the_redirect_that_it_was_asked_with(
+    pinned: Service, person: Person, start_service: StartService, tmp_path: Path
+) -> None:
+    """Between authorization and token the document changes: what the code was made with counts."""
+    request = Request(read("vscode")["client_id"], {"redirect_uri": "https://vscode.dev/redirect"})
+    codes = [person.grant(request)["code"] for _ in range(2)]
+    changed = {**read("vscode"), "redirect_uris": ["https://insiders.vscode.dev/redirect"]}
+    (tmp_path / "vscode.json").write_text(json.dumps(changed))
+    (tmp_path / "auth.yaml").write_text(f"registration: {{pinned_directory: {tmp_path}}}\n")
+    later = start_service(config=tmp_path / "auth.yaml", issuer=pinned.issuer)
+    refused = redeem(later.http, request, codes[0], redirect_uri="https://insiders.vscode.dev/redirect")
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert redeem(later.http, request, codes[1]).status_code == 200

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import CALLBACK, Page, Person, Request, redeem, sent_to_client
@@ -121,9 +122,14 @@ def test_the_policy_lets_a_form_lead_to_the_client(uri: str, target: str) -> Non
     assert form_target(uri) == target
 
 
-def test_item_112_an_unknown_name_and_a_wrong_password_look_the_same(person: Person) -> None:
-    page = person.open(Request("app").path)
+def test_item_112_an_unknown_name_and_a_wrong_password_look_and_cost_the_same(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, hashed, verify = person.open(Request("app").path), list[str](), PasswordHasher.verify
+    monkeypatch.setattr(PasswordHasher, "verify", lambda *parts: hashed.append(parts[1]) or verify(*parts))
     answers = [person.sign_in(page, username, "wrong") for username in ("demo", "nope")]
+    parameters = {sealed.split("$")[3] for sealed in hashed}
+    assert (len(hashed), len(parameters)) == (2, 1)
     texts = {re.sub(r'value="(demo|nope)"', "", answer.text) for answer in answers}
     assert ({answer.status_code for answer in answers}, len(texts)) == ({400}, 1)
     assert 'role="alert"' in answers[0].text

@@ -87,7 +87,10 @@ FRAMING = (
     ),
     Row(item="16", case="wrong case", body=b"Grant_Type=client_credentials", status=400, error="invalid_request"),
     Row(item="17", case="empty grant_type", body=demo(grant_type=""), status=400, error="invalid_request"),
-    *(Row(item="18", case=method, method=method, status=405) for method in ("HEAD", "PUT", "DELETE")),
+    *(
+        Row(item="18", case=method, method=method, status=405, answer_headers={"allow": "POST"})
+        for method in ("HEAD", "PUT", "DELETE")
+    ),
 )
 
 AUTHENTICATION = (
@@ -210,7 +213,13 @@ SCOPE_AND_RESOURCE = (
         status=400,
         error="invalid_target",
     ),
-    Row(item="51", case="a slash more", body=demo(resource="http://localhost:8082/mcp/"), status=400),
+    Row(
+        item="51",
+        case="a slash more",
+        body=demo(resource="http://localhost:8082/mcp/"),
+        status=400,
+        error="invalid_target",
+    ),
     Row(item="51", case="other spelling", body=demo(resource="HTTP://LOCALHOST:8082/mcp"), status=200),
 )
 
@@ -259,6 +268,8 @@ def test_the_answer_is_the_right_one(declared: Service, row: Row) -> None:
     if answer.status_code in {400, 401, 413}:
         assert answer.headers["cache-control"] == "no-store"
         assert answer.json()["error_description"].isascii()
+    if answer.status_code == 401:
+        assert answer.headers["www-authenticate"].startswith("Basic realm=")
 
 
 @pytest.mark.parametrize("rule", [rule for module, name in PIPELINES for rule in getattr(module, name)])
