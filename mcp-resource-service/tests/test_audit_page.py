@@ -167,7 +167,8 @@ def test_an_event_shows_everything_that_is_recorded_about_it(page, world):
     world.call("get_user_info", {"person_id": "p_hong"})
     detail = page.get(first_event_link(page, "/audit?tool_name=get_user_info")).text
     for name in ("seq", "prev", "hash", "journal_id", "subject_reference", "source_address"):
-        assert f"<dt>{name}</dt>" in detail
+        assert f'<dt title="{name}">' in detail
+    assert '<span title="EMAIL">e-mail address</span> 1' in detail
     assert "p_hong" not in detail
     for cursor in ("1-1", "x", "0-0", "1-1-1", f"{10**19}-1", "9" * 500):
         assert page.get(f"/audit/events/{cursor}").status_code == 404

@@ -17,6 +17,7 @@ from local_stack.story import World
 pytestmark = pytest.mark.clients
 
 TITLES = {"ko": "감사 기록", "en": "Audit trail"}
+REFUSED = {"ko": "읽을 수 없는 토큰", "en": "token cannot be read"}
 SIGNED_OUT = {"ko": "로그아웃되었습니다.", "en": "You are signed out."}
 
 
@@ -69,11 +70,18 @@ def test_an_auditor_signs_in_looks_filters_and_looks_closer(
     expect(page.locator("figure svg[role=img]")).to_have_count(4)
     picture(page, f"audit-page-{language}")
 
+    page.goto(f"{busy_world.mcp_url}/audit?language={language}&period=1h&outcome=refused")
+    expect(page.locator("tbody").first).to_contain_text(REFUSED[language])
+    picture(page, f"audit-refusals-{language}")
+    page.locator("tbody tr", has_text="high_security_operation").first.locator("a").first.click()
+    expect(page.locator("dl")).to_contain_text("personal_data_refused")
+    picture(page, f"audit-event-{language}")
+    page.get_by_role("heading", level=1).get_by_role("link").click()
+
     page.get_by_role("link", name="get_user_info").first.click()
     expect(page.locator("tbody").first).not_to_contain_text("store_sensitive_data")
     page.locator("tbody a[href^='/audit/events/']").first.click()
     expect(page.locator("dl")).to_contain_text("get_user_info")
-    picture(page, f"audit-event-{language}")
     page.go_back()
 
     page.locator("input[name=reason]").fill("monthly review")

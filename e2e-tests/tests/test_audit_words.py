@@ -1,9 +1,10 @@
-"""Whatever either service may give as the reason of a refusal, the audit page has words for it in both languages."""
+"""The audit page has words in both languages for what a record may say: why it was refused, and what it held."""
 
 import ast
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from auth_service.errors import OAuthError
 from security_common.encryption.errors import EncryptionError
 from security_common.fastmcp import UnsecuredComponent
 from security_common.guard.refusals import Refusal
+from security_common.journal import RecordedEvent
 from security_common.journal.bounds import REST_UNRECORDED
+from security_common.pii import PIIKind
 from security_common.review import detection_rules
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.errors import ToolPolicyError
@@ -72,7 +75,12 @@ def test_every_reason_has_words(language: str) -> None:
     assert {code for code in codes() if f"reasons_{code}" not in TEXTS[language]} == set()
 
 
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_kind_of_personal_data_and_every_part_of_a_record_has_words(language: str) -> None:
+    assert {kind for kind in PIIKind if f"kinds_{kind}" not in TEXTS[language]} == set()
+    assert {part.name for part in fields(RecordedEvent) if part.name not in TEXTS[language]} == set()
+
+
 def test_both_languages_have_the_same_texts() -> None:
-    kinds = {name for name in TEXTS["ko"] if name.startswith("kinds_")}  # in English they are their own names
-    assert set(TEXTS["ko"]) - kinds == set(TEXTS["en"])
+    assert set(TEXTS["ko"]) == set(TEXTS["en"])
     assert all(text.strip() for texts in TEXTS.values() for text in texts.values())
