@@ -214,6 +214,30 @@ async def test_the_stream_knows_of_a_cut_tail(redis, redis_server, settings, cap
     assert "the stream has it through 2" in verdict["findings"][0]["problem"]
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, redis_server, settings, capsys, told):
+    """The removal stands in another slot's journal; a file that goes without one is missed."""
+    small = settings.model_copy(update={"audit_segment_bytes": 4096})
+    living, leaves = (open_journal(service=SERVICE, settings=each, redis=redis) for each in (settings, small))
+    for journal in (living, leaves):
+        await journal.start()
+    for _ in range(30):
+        await leaves.record(AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS))
+    await leaves.stop()
+    closed = sorted((settings.audit_dir / SERVICE / "1").glob("security_audit.0*.log"))
+    assert len(closed) > 1
+    if told:
+        await living.let_go_of_the_old(now=datetime.now(UTC) + timedelta(days=4000))
+    else:
+        for path in closed:
+            path.unlink()
+    await living.stop()
+    assert not any(path.exists() for path in closed)
+    status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
+    assert status == (0 if told else 1), verdict
+    assert told or "removed by nobody" in verdict["findings"][0]["problem"]
+
+
 async def test_what_cannot_be_checked_says_so(settings, capsys):
     assert verify(capsys)[0] == 2
 
