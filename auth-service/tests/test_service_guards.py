@@ -13,7 +13,6 @@ import pytest
 from bad_input import DEMO
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from running_auth import Service, StartService, free_port
 
 from auth_service.app import create_app
@@ -22,6 +21,7 @@ from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
 from security_common.addresses import AddressReader
 from security_common.service import SecretMissing
+from security_common.settings import SettingInvalid
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -153,7 +153,7 @@ def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_pa
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, Any], word: str) -> None:
-    with pytest.raises(ValidationError, match=word):
+    with pytest.raises(SettingInvalid, match=word):
         AuthSettings(**changes)
 
 

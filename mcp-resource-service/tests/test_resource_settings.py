@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import traceback
 
 import pytest
-from pydantic import ValidationError
 
 from mcp_resource_service.settings import ResourceSettings
+from security_common.settings import SettingInvalid
 
 
 @pytest.mark.parametrize(
@@ -23,13 +24,13 @@ from mcp_resource_service.settings import ResourceSettings
     ],
 )
 def test_a_wrong_value_is_refused(variable, value):
-    with pytest.raises(ValidationError) as failure:
+    with pytest.raises(SettingInvalid) as failure:
         ResourceSettings(**{variable: value})
-    assert failure.value.errors()[0]["loc"] == (variable,)
+    assert failure.value.description.startswith(f"MCP_{variable.upper()}: ")
 
 
 def test_demo_mode_stays_at_home():
-    with pytest.raises(ValidationError, match="MCP_DEMO"):
+    with pytest.raises(SettingInvalid, match=r"^MCP_DEMO hands"):
         ResourceSettings(demo=True, issuer="https://auth.example.com")
 
 
@@ -52,6 +53,7 @@ def test_lists_come_from_the_environment(monkeypatch):
     ("variable", "value", "told"),
     [
         ("MCP_ISSUER", "http://localhost:8081/", "must not end in a slash"),
+        ("MCP_TRUSTED_ISSUERS_0_ISSUER", '[{"issuer": "x"}]', "must be an absolute http(s) URL"),
         ("SECURITY_TIME_ZONE", "Asia/Soul", "invalid timezone: Asia/Soul"),
         ("SECURITY_TIME_ZONE", "Asia", "invalid timezone: Asia"),
         ("SECURITY_AUDIT_RETENTION_DAYS", "0", "Input should be greater than or equal to 1"),
@@ -60,11 +62,19 @@ def test_lists_come_from_the_environment(monkeypatch):
 def test_the_command_says_which_variable_to_mend(variable, value, told):
     done = subprocess.run(
         [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
-        env={variable: value},
+        env={variable.removesuffix("_0_ISSUER"): value},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0].startswith(f"error: {variable}: {told}")
-    assert done.stderr.splitlines()[1].startswith("hint: ")
+    assert done.stderr.startswith(f"error: {variable}: {told}")
+    assert done.stderr.endswith("hint: docs/configuration.md describes every setting\n")
+
+
+def test_a_setting_that_is_no_json_is_told_without_its_value():
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MCP_TRUSTED_ISSUERS", '[{"issuer": "hong@example.com')
+        with pytest.raises(SettingInvalid, match="trusted_issuers") as failure:
+            ResourceSettings()
+    assert "hong" not in "".join(traceback.format_exception(failure.value))

@@ -3,13 +3,15 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-__all__ = ["SecuritySettings", "Threshold", "explain_settings"]
+from security_common.errors import SecurityError
+
+__all__ = ["SecuritySettings", "SettingInvalid", "Settings", "Threshold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,29 @@ class Threshold:
 _Threshold = Annotated[Threshold, BeforeValidator(Threshold.parse), NoDecode]
 
 
-class SecuritySettings(BaseSettings):
+class SettingInvalid(SecurityError):
+    """A variable holds what its setting does not take."""
+
+    error: ClassVar[str] = "setting_invalid"
+
+
+class Settings(BaseSettings):
+    """Settings from the environment. A wrong one raises `SettingInvalid`, which names the variable and no value."""
+
+    def __init__(self, **given: Any) -> None:
+        prefix, hint = self.model_config.get("env_prefix", ""), "docs/configuration.md describes every setting"
+        try:
+            super().__init__(**given)
+        except ValidationError as failure:
+            first = failure.errors(include_input=False, include_url=False)[0]
+            variable, problem = "_".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            told = f"{(prefix + variable).upper()}: {problem}" if variable else problem
+            raise SettingInvalid(told, hint=hint) from None
+        except SettingsError as failure:
+            raise SettingInvalid(str(failure), hint=hint) from None
+
+
+class SecuritySettings(Settings):
     """Read from the environment where the library is used without a service around it."""
 
     model_config = SettingsConfigDict(env_prefix="SECURITY_", frozen=True)
@@ -128,10 +152,3 @@ class SecuritySettings(BaseSettings):
         default=None,
         description="File with the key of keyed pseudonyms and subject references: 32 random bytes, base64url.",
     )
-
-
-def explain_settings(failure: ValidationError, prefix: str = "SECURITY") -> str:
-    """The first variable to mend and why: `SECURITY_TIME_ZONE: invalid timezone: KST`. A service gives its prefix."""
-    first = failure.errors(include_input=False, include_url=False)[0]
-    prefix = "SECURITY" if failure.title == SecuritySettings.__name__ else prefix
-    return f"{'_'.join((prefix, *map(str, first['loc']))).upper()}: {first['msg'].removeprefix('Value error, ')}"

@@ -4,12 +4,11 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pydantic import ValidationError
 
 from security_common.journal import AuditEvent, Outcome, RecordedEvent
 from security_common.review import SCENARIOS, Detector, ScenarioUnknown, detection_rules, play_scenario
 from security_common.review.detection import WATCHED_GROUPS
-from security_common.settings import SecuritySettings, Threshold
+from security_common.settings import SecuritySettings, SettingInvalid, Threshold
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -122,7 +121,7 @@ def test_a_flood_of_names_is_forgotten():
 
 @pytest.mark.parametrize("text", ["", "5", "0/60", "5/0", "-5/60", "5/60/1", "five/60"])
 def test_a_threshold_that_makes_no_sense_is_refused(text):
-    with pytest.raises(ValidationError):
+    with pytest.raises(SettingInvalid):
         SecuritySettings(detect_refusal_burst=text)
 
 

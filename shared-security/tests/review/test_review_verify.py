@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from security_common.cli import app
+from security_common.cli import app, main
 from security_common.journal import AuditEvent, Outcome, open_journal
 from security_common.settings import SecuritySettings
 
@@ -238,8 +238,25 @@ async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, 
     assert told or "removed by nobody" in verdict["findings"][0]["problem"]
 
 
-async def test_what_cannot_be_checked_says_so(settings, capsys):
-    assert verify(capsys)[0] == 2
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "There is: none"),
+        (("--public-key", "/nowhere/key.pem"), "/nowhere/key.pem"),
+        (("--checkpoints", "/nowhere/checkpoints.jws"), "/nowhere"),
+    ],
+)
+async def test_what_cannot_be_checked_says_so(journal_files, settings, capsys, monkeypatch, arguments, told):
+    if not arguments:
+        shutil.rmtree(settings.audit_dir)
+    monkeypatch.setattr("sys.argv", ["security-common", "audit", "verify", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == 2
+    error, *hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert told in error
+    assert all(line.startswith("hint: ") for line in hint)
 
 
 def bundle(path) -> None:

@@ -7,7 +7,6 @@ import logging
 import sys
 
 from cyclopts import App
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from auth_service.cli.clients import clients
@@ -18,7 +17,6 @@ from auth_service.cli.serve import serve
 from auth_service.cli.token import token
 from auth_service.cli.users import users
 from security_common.errors import SecurityError
-from security_common.settings import explain_settings
 
 __all__ = ["main"]
 
@@ -45,8 +43,6 @@ def main() -> None:
         app(sys.argv[1:])
     except SecurityError as error:
         _fail(error.description, error.hint)
-    except ValidationError as error:
-        _fail(explain_settings(error, "AUTH"), "see docs/configuration.md for what each setting takes")
     except (RedisError, OSError) as error:
         _fail(
             f"Redis cannot be used: {error}", "check AUTH_REDIS_URL and AUTH_REDIS_PASSWORD_FILE, and that Redis runs"

@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
 from security_common.service import configure_logs
 from security_common.service import serve as serve_application
-from security_common.settings import explain_settings
 
 __all__ = ["main"]
-
-SETTINGS_HINT = "docs/configuration.md describes every setting"
 
 app = App(
     name="mcp-resource-service",
@@ -87,10 +82,6 @@ def main() -> None:
         app()
     except SecurityError as failure:
         _fail(failure.description, failure.hint)
-    except ValidationError as failure:
-        _fail(explain_settings(failure, "MCP"), SETTINGS_HINT)
-    except SettingsError as failure:
-        _fail(str(failure), SETTINGS_HINT)
     except OSError as failure:
         _fail(f"{failure.strerror}: {failure.filename}" if failure.filename else str(failure), "")
 

@@ -3,10 +3,8 @@
 import sys
 
 from cyclopts import App
-from pydantic import ValidationError
 
 from security_common.errors import SecurityError
-from security_common.settings import explain_settings
 
 __all__ = ["app", "main"]
 
@@ -20,11 +18,8 @@ app.command("security_common.cli.audit:app", name="audit")
 def main() -> None:
     """Run a command; an error a person can act on becomes an `error:` and a `hint:` line and exit status 2."""
     try:
-        app()
-    except SecurityError as error:
-        hint = f"\nhint: {error.hint}" if error.hint else ""
-        print(f"error: {error.description}{hint}", file=sys.stderr)
-        sys.exit(2)
-    except ValidationError as error:
-        print(f"error: {explain_settings(error)}", file=sys.stderr)
+        app(sys.argv[1:])
+    except (SecurityError, OSError) as error:
+        hint = f"\nhint: {error.hint}" if isinstance(error, SecurityError) and error.hint else ""
+        print(f"error: {error}{hint}", file=sys.stderr)
         sys.exit(2)

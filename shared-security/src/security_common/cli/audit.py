@@ -36,7 +36,8 @@ from security_common.settings import SecuritySettings
 
 __all__ = ["app"]
 
-INTACT, TAMPERED, UNCHECKED = 0, 1, 2
+# What could not be checked ends as every command's error does, with 2.
+INTACT, TAMPERED = 0, 1
 
 _Result = TypeVar("_Result")
 
@@ -158,16 +159,11 @@ def verify(
     Example: security-common audit verify --service mcp-resource-service --checkpoints /safe/checkpoints.jws
     """
     settings = SecuritySettings()
-    try:
-        directory = service_directory(settings, service)
-        seal_key = chain_key(settings, service=directory.name)
-        anchors, notes = _anchors(settings, directory, public_key, checkpoints, redis or RedisOptions())
-        progress = Progress("verifying", sum(file.stat().st_size for file in directory.glob("*/security_audit*.log")))
-        verdict = verify_service(directory, seal_key, anchors, progress=progress.advance)
-    except (SecurityError, OSError) as error:
-        hint = error.hint if isinstance(error, SecurityError) else ""
-        print(f"error: {error}\n{f'hint: {hint}' if hint else ''}".rstrip(), file=sys.stderr)
-        sys.exit(UNCHECKED)
+    directory = service_directory(settings, service)
+    seal_key = chain_key(settings, service=directory.name)
+    anchors, notes = _anchors(settings, directory, public_key, checkpoints, redis or RedisOptions())
+    progress = Progress("verifying", sum(file.stat().st_size for file in directory.glob("*/security_audit*.log")))
+    verdict = verify_service(directory, seal_key, anchors, progress=progress.advance)
     progress.clear()
     verdict.notes += notes
     _print_verdict(verdict, as_json=json)

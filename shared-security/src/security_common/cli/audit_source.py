@@ -104,7 +104,8 @@ def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -
         for line, text in read_checkpoint_file(path):
             yield path, line, text
     if extra is not None:
-        for line, text in read_checkpoint_file(extra):
+        # A file that was named has to be there: to go on without it would say "intact" of less than was asked.
+        for line, text in read_checkpoint_file(extra.resolve(strict=True)):
             yield extra, line, text
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.addresses import is_loopback_host
-from security_common.settings import SecuritySettings
+from security_common.settings import SecuritySettings, Settings
 
 __all__ = ["ServiceSettings", "check_exact_url", "check_public_url", "is_loopback_url"]
 
@@ -36,7 +36,7 @@ def check_public_url(url: str) -> str:
     return url
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(Settings):
     """Read from the environment at start. `security` holds what the library reads (SECURITY_)."""
 
     model_config = SettingsConfigDict(frozen=True)
