@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
@@ -111,6 +111,7 @@ def test_every_folded_character_has_a_place(text: str) -> None:
 
 
 @given(_TEXTS)
+@example("IS²")
 def test_the_standard_library_opens_the_same_gates(text: str) -> None:
     needs = [*detector_module._TRANSFORMS, *(rule.needs for rule in detector_module._RULES)]
 

@@ -6,6 +6,7 @@ the same answers, only slower.
 
 import re
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 try:
@@ -18,8 +19,9 @@ __all__ = ["open_gates"]
 
 def open_gates(needs: Sequence[str], engine: Any = re2) -> Callable[[str], list[int]]:
     """A function from a text to the indexes of the expressions that occur in it, in order."""
-    # The engines differ in what a space is, so the expressions say it.
-    needs = [need.replace(r"[\s", r"[ \t\r\n").replace(r"\s", r"[ \t\r\n]") for need in needs]
+    # The engines differ in what a space and what a word is, so the expressions say it.
+    said = ((r"[\s", r"[ \t\r\n"), (r"\s", r"[ \t\r\n]"), (r"\W", r"[^0-9A-Za-z_]"))
+    needs = [reduce(lambda need, pair: need.replace(*pair), said, need) for need in needs]
     return _in_one_pass(engine, needs) if engine is not None else _one_by_one(needs)
 
 
