@@ -214,6 +214,17 @@ async def test_the_stream_knows_of_a_cut_tail(redis, redis_server, settings, cap
     assert "the stream has it through 2" in verdict["findings"][0]["problem"]
 
 
+async def fill_segments(journal):
+    for _ in range(30):
+        await journal.record(AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS))
+
+
+def removals_told_in(slot):
+    """The numbers of the lines that tell of a removal."""
+    lines = [json.loads(line) for path in slot.glob("*.log") for line in path.read_text().splitlines()]
+    return {line["seq"] for line in lines if line["event_type"] == "journal_segment_removed"}
+
+
 @pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
 async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, redis_server, settings, capsys, told):
     """The removal stands in another slot's journal; a file that goes without one is missed."""
@@ -221,8 +232,7 @@ async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, 
     living, leaves = (open_journal(service=SERVICE, settings=each, redis=redis) for each in (settings, small))
     for journal in (living, leaves):
         await journal.start()
-    for _ in range(30):
-        await leaves.record(AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS))
+    await fill_segments(leaves)
     await leaves.stop()
     closed = sorted((settings.audit_dir / SERVICE / "1").glob("security_audit.0*.log"))
     assert len(closed) > 1
@@ -236,6 +246,27 @@ async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, 
     status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
     assert status == (0 if told else 1), verdict
     assert told or "removed by nobody" in verdict["findings"][0]["problem"]
+
+
+async def test_a_removal_is_told_again_before_the_segment_that_tells_of_it_goes(redis, redis_server, settings, capsys):
+    """Else a journal that ended long ago would seem to have lost its beginning, one retention period later."""
+    small = settings.model_copy(update={"audit_segment_bytes": 4096})
+    living, leaves = (open_journal(service=SERVICE, settings=small, redis=redis) for _ in range(2))
+    for journal in (living, leaves):
+        await journal.start()
+    await fill_segments(leaves)
+    await leaves.stop()
+    far = datetime.now(UTC) + timedelta(days=4000)
+    await living.let_go_of_the_old(now=far)
+    first_told = removals_told_in(settings.audit_dir / SERVICE / "0")
+    assert first_told
+    await fill_segments(living)
+    async with asyncio.timeout(30):
+        while first_told & removals_told_in(settings.audit_dir / SERVICE / "0"):
+            await living.let_go_of_the_old(now=far)
+    await living.stop()
+    status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
+    assert status == 0, verdict
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from security_common.journal.event import AuditEvent, Outcome
 from security_common.journal.idle import IdleJournals
 from security_common.journal.keys import chain_key
 from security_common.journal.record import ChainHead, draft_line, uuid7
-from security_common.journal.retention import removable, trim_stream
+from security_common.journal.retention import removable, told_of_others, trim_stream
 from security_common.journal.shipping import Shipper, shipped_through
 from security_common.journal.slot import LIVE_NAME, Recovery, Slot, recover, slots_of
 from security_common.journal.upkeep import Chore, end_tasks, keep_up
@@ -246,7 +246,8 @@ class Journal:
 
     async def _remove_segments(self, redis: Redis, directory: Path, now: datetime) -> None:
         for removal in await removable(redis, directory, keep=self._options.keep, now=now):
-            await self.record(removal.as_event())
+            for each in [*await asyncio.to_thread(told_of_others, removal), removal]:
+                await self.record(each.as_event())
             removal.path.unlink()
 
     def _checkpoints_in(self, slot: Slot) -> Checkpoints | None:

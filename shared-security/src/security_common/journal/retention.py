@@ -21,7 +21,7 @@ from security_common.journal.record import line_digest
 from security_common.journal.shipping import STREAM_KEY, shipped_through
 from security_common.journal.slot import Segment, SegmentIndex, last_line_of
 
-__all__ = ["REMOVAL_EVENT_TYPE", "Removal", "removable", "removal_of", "trim_stream"]
+__all__ = ["REMOVAL_EVENT_TYPE", "Removal", "removable", "removal_of", "told_of_others", "trim_stream"]
 
 REMOVAL_EVENT_TYPE = "journal_segment_removed"
 FSYNC_KEY = "audit:fsync"
@@ -53,6 +53,14 @@ def removal_of(event: AuditEvent, path: Path) -> Removal | None:
     """The removal that an event tells of, if it does; `path` is where that event stands."""
     match = _REASON.fullmatch(event.reason or "") if event.event_type == REMOVAL_EVENT_TYPE else None
     return Removal(path, match[1], int(match[2]), match[3]) if match else None
+
+
+def told_of_others(going: Removal) -> list[Removal]:
+    """The last removals of other journals that a segment tells of: nobody else would know once it is gone."""
+    with going.path.open(encoding="utf-8") as lines:
+        told = [_REASON.search(line) for line in lines if f'"{REMOVAL_EVENT_TYPE}"' in line]
+    removals = [Removal(going.path, match[1], int(match[2]), match[3]) for match in told if match]
+    return [*{each.journal_id: each for each in removals if each.journal_id != going.journal_id}.values()]
 
 
 async def removable(redis: Redis, directory: Path, *, keep: timedelta, now: datetime) -> list[Removal]:
