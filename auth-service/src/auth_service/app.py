@@ -138,6 +138,8 @@ def create_app(
     applications = {endpoint.path: EndpointApp(endpoint, edge) for endpoint in endpoints}
     app = Starlette(routes=[Route(*each) for each in applications.items()], lifespan=_lifespan(core))
     app.router.default = not_found
+    # A redirect to the path without its slash would lead wherever the Host header says.
+    app.router.redirect_slashes = False
     app.middleware_stack = Paths(applications, app.router)
     app.state.core = core
     return app
