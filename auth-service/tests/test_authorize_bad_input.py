@@ -184,3 +184,5 @@ def test_pages_speak_the_language_that_was_asked_for(person: Person) -> None:
     assert korean.headers["content-language"] == "ko"
     answer = person.http.get("/oauth2/authorize", headers={"accept-language": "de, ko;q=0.8, en;q=0.3"})
     assert "등록되지 않은 앱입니다" in answer.text
+    answer = person.open(Request("nobody", {"ui_locales": "ko"}).path)
+    assert "등록되지 않은 앱입니다" in answer.text

@@ -111,6 +111,16 @@ def test_item_145_revoking_a_refresh_token_ends_the_family(people: Service, toke
         assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
 
 
+def test_item_145_a_refresh_token_that_was_rotated_since_ends_it_too(people: Service, tokens: dict[str, Any]) -> None:
+    """Whoever lost the answer to a refresh has only the old one to revoke."""
+    following = refresh(people.http, "app", tokens["refresh_token"]).json()
+    form = {"token": tokens["refresh_token"], "client_id": "app"}
+    assert people.http.post("/oauth2/revoke", data={**form, "client_id": "other"}).status_code == 200
+    following = refresh(people.http, "app", following["refresh_token"]).json()
+    people.http.post("/oauth2/revoke", data=form)
+    assert refresh(people.http, "app", following["refresh_token"]).json()["error"] == "invalid_grant"
+
+
 def test_item_69_a_user_who_is_gone_gets_nothing(
     people: Service, tokens: dict[str, Any], start_service: StartService
 ) -> None:
@@ -133,10 +143,30 @@ def test_item_71_no_family_lives_longer_than_it_may(
     assert refresh(service.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_an_idle_family_ends(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
-    key = f"auth:family:{tokens['refresh_token'].partition('.')[0]}"
+def test_an_idle_family_ends_and_a_refresh_lets_it_live_on(
+    people: Service, tokens: dict[str, Any], redis_url: str
+) -> None:
+    key, idle_seconds = f"auth:family:{tokens['refresh_token'].partition('.')[0]}", 14 * 86400
+    assert people.settings.refresh_idle_lifetime_seconds == idle_seconds
     with redis.Redis.from_url(redis_url) as stored:
-        assert 0 < stored.ttl(key) <= people.settings.refresh_idle_lifetime_seconds
+        assert idle_seconds - 60 < stored.ttl(key) <= idle_seconds
+        stored.expire(key, 120)
+        following = refresh(people.http, "app", tokens["refresh_token"]).json()
+        assert idle_seconds - 60 < stored.ttl(key) <= idle_seconds
+        stored.pexpire(key, 1)
+        while stored.exists(key):
+            pass
+    assert refresh(people.http, "app", following["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_no_refresh_lets_a_family_live_beyond_its_end(
+    people: Service, tokens: dict[str, Any], start_service: StartService, redis_url: str
+) -> None:
+    almost = people.settings.refresh_absolute_lifetime_seconds - 3600
+    service = start_service(config=people.settings.config, issuer=people.issuer, clock_ahead_seconds=almost)
+    assert refresh(service.http, "app", tokens["refresh_token"]).status_code == 200
+    with redis.Redis.from_url(redis_url) as stored:
+        assert 3500 < stored.ttl(f"auth:family:{tokens['refresh_token'].partition('.')[0]}") <= 3600
 
 
 def test_item_72_an_access_token_is_no_refresh_token(people: Service, tokens: dict[str, Any]) -> None:

@@ -149,6 +149,14 @@ def test_item_123_a_flood_has_to_wait(open_to_all: Service) -> None:
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
+def test_item_123_who_has_many_addresses_of_one_network_has_to_wait_too(open_to_all: Service) -> None:
+    """A machine on the Internet has 64 bits of IPv6 addresses to itself."""
+    answers = [register(open_to_all, GOOD, **{"x-forwarded-for": f"2001:db8:7:7::{n:x}"}) for n in range(1, 33)]
+    assert (answers[0].status_code, answers[-1].status_code) == (201, 429)
+    elsewhere = {"x-forwarded-for": "2001:db8:7:8::1"}
+    assert register(open_to_all, GOOD, **elsewhere).status_code == 201
+
+
 def test_item_124_the_scope_is_what_a_registered_client_may_have(open_to_all: Service) -> None:
     answer = register(open_to_all, members_of({"scope": "mcp.audit everything"})).json()
     assert set(answer["scope"].split()) == {

@@ -19,7 +19,7 @@ from auth_service.app import create_app
 from auth_service.declaration import DeclarationInvalid, Openness, load_declaration
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
-from security_common.addresses import AddressReader
+from security_common.addresses import AddressReader, network_of
 from security_common.service import SecretMissing
 from security_common.settings import SettingInvalid
 
@@ -44,6 +44,12 @@ def test_the_address_is_what_declared_proxies_say_and_nobody_else() -> None:
 @given(made_up=st.text(alphabet="0123456789abcdef:., x", max_size=40))
 def test_whatever_a_client_makes_up_left_of_the_proxy_changes_nothing(made_up: str) -> None:
     assert address("10.0.0.1", f"{made_up},198.51.100.1") == "198.51.100.1"
+
+
+def test_an_ipv6_network_is_one_machine_and_anything_else_is_itself() -> None:
+    assert network_of("2001:db8:7:7::1") == network_of("2001:db8:7:7:ffff::2") != network_of("2001:db8:7:8::1")
+    for name in ("198.51.100.1", "::ffff:198.51.100.1", "mcp-client", "urn:x:y", "https://a.example/c", "unknown"):
+        assert network_of(name) == name
 
 
 def test_without_declared_proxies_the_header_is_not_read() -> None:

@@ -3,12 +3,13 @@
 import io
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import redis
 from running_auth import Service
-from signing_in import Page, Person, Request, redeem, refresh
+from signing_in import Page, Person, Request, redeem, refresh, sent_to_client
 
 from auth_service.cli import main
 
@@ -49,6 +50,27 @@ def test_a_person_is_added_signs_in_is_disabled_and_goes(people: Service, person
     assert person.sign_in(person.open(Request("app").path), "hong", PASSWORD).status_code == 400
     command("user", "delete", "hong")
     assert "Hong" not in command("user", "list")
+
+
+@pytest.mark.parametrize("words", [("password", "park", "--password-stdin"), ("disable", "park")])
+def test_a_new_password_or_being_kept_out_ends_what_was_signed_in_before(
+    people: Service, person: Person, command, words: tuple[str, ...]
+) -> None:
+    command("user", "add", "park", "--password-stdin", typed=PASSWORD)
+    request = Request("app", {"scope": "offline_access mcp.access"})
+    page = person.allow(person.sign_in(person.open(request.path), "park", PASSWORD))
+    tokens = redeem(people.http, request, sent_to_client(page)["code"]).json()
+    assert "code" in sent_to_client(person.open(request.path))
+    time.sleep(1.0 - time.time() % 1.0)  # the command marks the second
+    command("user", *words, typed=f"{PASSWORD} 둘")
+    if "disable" in words:
+        command("user", "disable", "park", "--undo")
+    assert Page(person.open(request.path).text).action == "/oauth2/sign-in"
+    assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    again = person.sign_in(person.open(request.path), "park", f"{PASSWORD} 둘" if "password" in words else PASSWORD)
+    code = sent_to_client(again)["code"]
+    assert refresh(people.http, "app", redeem(people.http, request, code).json()["refresh_token"]).status_code == 200
+    command("user", "delete", "park")
 
 
 def test_a_name_is_taken_once_however_it_is_written(command, capsys: pytest.CaptureFixture[str]) -> None:

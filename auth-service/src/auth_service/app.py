@@ -271,7 +271,7 @@ def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
         directory=core.directory,
         accounts=people.accounts,
         sessions=sessions,
-        interactions=Interactions(core.redis, clock=core.clock, random_bytes=core.random_bytes),
+        interactions=Interactions(redis=core.redis, clock=core.clock, random_bytes=core.random_bytes),
         consents=people.consents,
         codes=people.codes,
         record=core.record,

@@ -5,10 +5,10 @@ proxy is the last one that somebody we trust has seen. What stands further left 
 """
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-__all__ = ["AddressReader", "is_loopback_host"]
+__all__ = ["AddressReader", "is_loopback_host", "network_of"]
 
 UNKNOWN = "unknown"
 
@@ -45,6 +45,12 @@ def is_loopback_host(host: str) -> bool:
         return True
     address = _parse(host)
     return address is not None and address.is_loopback
+
+
+def network_of(address: str) -> str:
+    """What one machine can have whole: an IPv6 network of 64 bits; any other address, or name, is itself."""
+    parsed = _parse(address) if ":" in address else None
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
 
 
 def _forwarded_for(headers: Sequence[tuple[bytes, bytes]]) -> list[str]:

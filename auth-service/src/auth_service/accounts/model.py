@@ -16,7 +16,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """`subject` is the random `u_...` id that stands in tokens; the other names may change, it never does."""
+    """`subject` is the random `u_...` id that stands in tokens; the other names may change, it never does.
+
+    Sign-ins of before `signed_out_at_seconds` (since the epoch) count no more, nor what came of them.
+    """
 
     subject: str
     username: str
@@ -25,6 +28,7 @@ class Account:
     roles: frozenset[Role] = field(default_factory=frozenset[Role])
     disabled: bool = False
     created_at_seconds: float = 0.0
+    signed_out_at_seconds: int = 0
 
 
 class AccountDirectory(Protocol):

@@ -125,8 +125,11 @@ class Flow:
         return client_answer(request.redirect_uri, error_parameters(error), issuer=self.issuer, state=request.state)
 
     async def account_of(self, session: Session | None) -> Account | None:
-        """Who is signed in; None also when the account has gone or was disabled meanwhile."""
-        return await self.accounts.find(session.subject) if session is not None else None
+        """Who is signed in; None also when the account has gone, was disabled or signed out everywhere meanwhile."""
+        account = await self.accounts.find(session.subject) if session is not None else None
+        if session is None or account is None or session.signed_in_at_seconds < account.signed_out_at_seconds:
+            return None
+        return account
 
     async def needs_sign_in(self, request: AuthorizationRequest, session: Session | None, since_seconds: float) -> bool:
         """Whether somebody has to sign in (again) for this request, which began at `since_seconds`."""

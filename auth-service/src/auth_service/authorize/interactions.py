@@ -27,25 +27,25 @@ class Interaction:
 _DOCUMENT = TypeAdapter(Interaction)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interactions:
     """Raises `redis.exceptions.RedisError` when Redis is away."""
 
-    def __init__(self, redis: Redis, *, clock: Clock, random_bytes: RandomBytes) -> None:
-        self._redis = redis
-        self._clock = clock
-        self._random_bytes = random_bytes
+    redis: Redis
+    clock: Clock
+    random_bytes: RandomBytes
 
     async def start(self, request: AuthorizationRequest, browser_id: str) -> str:
         """Keeps the request and returns its id."""
-        interaction_id = urlsafe_b64encode(self._random_bytes(16)).rstrip(b"=").decode("ascii")
-        interaction = Interaction(request=request, browser_id=browser_id, started_at_seconds=self._clock())
-        await self._redis.set(_PREFIX + interaction_id, _DOCUMENT.dump_json(interaction), ex=_LIFETIME_SECONDS)
+        interaction_id = urlsafe_b64encode(self.random_bytes(16)).rstrip(b"=").decode("ascii")
+        interaction = Interaction(request=request, browser_id=browser_id, started_at_seconds=self.clock())
+        await self.redis.set(_PREFIX + interaction_id, _DOCUMENT.dump_json(interaction), ex=_LIFETIME_SECONDS)
         return interaction_id
 
     async def find(self, interaction_id: str) -> Interaction | None:
-        document = await self._redis.get(_PREFIX + interaction_id)
+        document = await self.redis.get(_PREFIX + interaction_id)
         return _DOCUMENT.validate_json(document) if document else None
 
     async def finish(self, interaction_id: str) -> bool:
         """True for the one caller that ends it: the back button and a second tab answer nothing twice."""
-        return bool(await self._redis.delete(_PREFIX + interaction_id))
+        return bool(await self.redis.delete(_PREFIX + interaction_id))

@@ -27,7 +27,6 @@ from auth_service.vocabulary import GrantType
 
 __all__ = ["REDIRECT_RULES", "RULES", "Inquiry", "find_client", "find_redirect"]
 
-_LONGEST_ID = 2048
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _MAX_AGE = re.compile(r"[0-9]{1,9}")
 
@@ -45,8 +44,6 @@ async def find_client(form: Form, directory: ClientDirectory) -> Client:
     client_id = form.get("client_id")
     if client_id is None or "client_id" in form.repeated:
         raise ClientUnknown("client_id is missing or repeated")
-    if not client_id.isprintable() or len(client_id) > _LONGEST_ID:
-        raise ClientUnknown("client_id is not known to this server")
     try:
         client = await directory.find(client_id)
     except InvalidClient as error:

@@ -91,7 +91,7 @@ def add(
 
 @users.command
 def password(username: str, *, password_stdin: PasswordFromStdin = False) -> None:
-    """Set a new password.
+    """Set a new password; whoever is signed in with the old one, at any client, has to sign in again.
 
     For example: auth-service user password hong
     """
@@ -99,6 +99,7 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
 
     async def set_it(store: AccountStore, account: Account) -> None:
         await store.set_password_hash(account.subject, await PasswordKeeper().seal(new))
+        await store.save(replace(account, signed_out_at_seconds=int(time.time())))
 
     _change(username, "user_password_set", set_it)
 
@@ -121,13 +122,13 @@ def role(
 
 @users.command
 def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help="Enable again.")] = False) -> None:
-    """Keep a person out: sign-in and refresh tokens stop at once, access tokens with their lifetime.
+    """Keep a person out: sessions and refresh tokens end at once, access tokens with their lifetime.
 
     For example: auth-service user disable hong
     """
 
     async def set_it(store: AccountStore, account: Account) -> None:
-        await store.save(replace(account, disabled=not undo))
+        await store.save(replace(account, disabled=not undo, signed_out_at_seconds=int(time.time())))
 
     _change(username, "user_enabled" if undo else "user_disabled", set_it)
 

@@ -40,14 +40,14 @@ class Assertion:
     now: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssertionVerifier:
     """Checks assertions and spends them. `audiences` are the ways this server may be named in `aud`."""
 
-    def __init__(self, *, audiences: frozenset[str], redis: Redis, keys: ClientKeys, clock: Clock) -> None:
-        self._audiences = audiences
-        self._redis = redis
-        self._keys = keys
-        self._clock = clock
+    audiences: frozenset[str]
+    redis: Redis
+    keys: ClientKeys
+    clock: Clock
 
     async def verify(self, client: Client | None, encoded: str) -> bool:
         """Whether it proves that the request is from this client. A right one is right once.
@@ -56,18 +56,18 @@ class AssertionVerifier:
         """
         claims = None
         for renew in (False, True):  # the client may have changed its keys since we looked
-            published = await self._keys.find(client, renew=renew) if client and claims is None else None
+            published = await self.keys.find(client, renew=renew) if client and claims is None else None
             claims = claims or _read_claims(encoded, published)
         if client is None or claims is None:
             return False
-        assertion = Assertion(claims=claims, client_id=client.client_id, audiences=self._audiences, now=self._clock())
+        assertion = Assertion(claims=claims, client_id=client.client_id, audiences=self.audiences, now=self.clock())
         return all(rule(assertion) for rule in ASSERTION_RULES) and await self._spend(assertion)
 
     async def _spend(self, assertion: Assertion) -> bool:
         """True the first time; atomic over all replicas."""
         life_seconds = math.ceil(assertion.claims["exp"] - assertion.now) + _LEEWAY_SECONDS + 1
         key = f"{_PREFIX}{assertion.client_id}:{assertion.claims['jti']}"
-        return bool(await self._redis.set(key, "1", nx=True, ex=life_seconds))
+        return bool(await self.redis.set(key, "1", nx=True, ex=life_seconds))
 
 
 def _read_claims(encoded: str, published: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

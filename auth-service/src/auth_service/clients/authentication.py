@@ -1,6 +1,7 @@
 """How a client proves who it is: credentials are found, the client is looked up, then all rules are judged."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
@@ -16,26 +17,16 @@ from security_common.journal import Outcome
 
 __all__ = ["JUDGEMENTS", "ClientAuthenticator"]
 
-_LONGEST_ID = 2048
 
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAuthenticator:
     """Finds the client that a request is from and checks its proof. Failures are counted and recorded."""
 
-    def __init__(
-        self,
-        *,
-        directory: ClientDirectory,
-        secrets: SecretKeeper,
-        assertions: AssertionVerifier,
-        throttle: Throttle,
-        record: Recorder,
-    ) -> None:
-        self._directory = directory
-        self._secrets = secrets
-        self._assertions = assertions
-        self._throttle = throttle
-        self._record = record
+    directory: ClientDirectory
+    secrets: SecretKeeper
+    assertions: AssertionVerifier
+    throttle: Throttle
+    record: Recorder
 
     async def authenticate(self, request: HttpRequest, form: Form) -> Client:
         """The client. Raises `InvalidClient`, with the same words whatever was wrong, or `InvalidRequest`.
@@ -46,22 +37,22 @@ class ClientAuthenticator:
         try:
             credentials = find_credentials(request, form)
             who = (credentials.client_id[:200], request.source_address)
-            self._throttle.check(*who)
-            client = await self._find(credentials.client_id)
+            self.throttle.check(*who)
+            client = await self.directory.find(credentials.client_id)
         except InvalidClient as error:
             waits = isinstance(error, TooManyFailures)
             await self._record_refusal(request, None, "too_many_failures" if waits else error.error)
             raise
         proven = await self._prove(client, credentials)
         if client is None or not proven or not all(judge(client, credentials) for judge in JUDGEMENTS):
-            await self._throttle.count(*who)
+            await self.throttle.count(*who)
             await self._record_refusal(request, client, InvalidClient.error)
             raise InvalidClient(REFUSAL)
         return client
 
     async def _record_refusal(self, request: HttpRequest, client: Client | None, reason: str) -> None:
         """Without the id that was sent when no client has it: people paste secrets there."""
-        await self._record(
+        await self.record(
             request,
             event_type="client_refused",
             action="refused",
@@ -70,20 +61,15 @@ class ClientAuthenticator:
             outcome=Outcome.REFUSED,
         )
 
-    async def _find(self, client_id: str) -> Client | None:
-        if not client_id.isprintable() or len(client_id) > _LONGEST_ID:
-            return None
-        return await self._directory.find(client_id)
-
     async def _prove(self, client: Client | None, credentials: Credentials) -> bool:
         """The same work for a client that does not exist, so that time does not tell (RFC 6749 section 10.10)."""
         match credentials.method:
             case AuthMethod.NONE:
                 return True
             case AuthMethod.PRIVATE_KEY_JWT:
-                return await self._assertions.verify(client, credentials.proof)
+                return await self.assertions.verify(client, credentials.proof)
             case _:
-                return self._secrets.matches(client, credentials.proof)
+                return self.secrets.matches(client, credentials.proof)
 
 
 def uses_a_registered_method(client: Client, credentials: Credentials) -> bool:

@@ -13,6 +13,7 @@ __all__ = ["Directory"]
 # A deleted client may go on for this long at the other replicas; a token request then costs no Redis read.
 _FRESH_SECONDS = 5.0
 _CACHED_CLIENTS = 1_000
+_LONGEST_ID = 2048
 
 
 class Directory:
@@ -40,6 +41,8 @@ class Directory:
         declared = self._declared.get(client_id)
         if declared is not None:
             return declared
+        if not client_id.isprintable() or len(client_id) > _LONGEST_ID:
+            return None
         if "://" not in client_id:
             return await self._find_stored(client_id)
         return await self._documents.find(client_id) if self._documents is not None else None

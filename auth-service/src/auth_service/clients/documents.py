@@ -11,8 +11,9 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -41,40 +42,36 @@ _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
 _PER_HOST, _OVERALL = RateLimitItemPerMinute(10), RateLimitItemPerMinute(60)
 _PUBLIC_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
 
+# Until when (seconds since the epoch) what is known of a document stands, and what that is.
+_Known: TypeAlias = tuple[float, Client | InvalidClient]
+
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataDocuments:
     """Finds clients by the address of their document. `hosts` None means any host."""
 
-    def __init__(
-        self,
-        *,
-        fetcher: DocumentFetcher,
-        store: ClientStore,
-        clock: Clock,
-        scopes: tuple[str, ...],
-        hosts: frozenset[str] | None,
-        pinned: Mapping[str, Members],
-    ) -> None:
-        self._fetcher = fetcher
-        self._store = store
-        self._clock = clock
-        self._scopes = scopes
-        self._hosts = hosts
-        self._pinned = pinned
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._cached: OrderedDict[str, tuple[float, Client | InvalidClient]] = OrderedDict()
-        self._fetching: dict[str, asyncio.Task[Client]] = {}
+    fetcher: DocumentFetcher
+    store: ClientStore
+    clock: Clock
+    scopes: tuple[str, ...]
+    hosts: frozenset[str] | None
+    pinned: Mapping[str, Members]
+    _limiter: FixedWindowRateLimiter = field(
+        init=False, default_factory=lambda: FixedWindowRateLimiter(MemoryStorage())
+    )
+    _cached: OrderedDict[str, _Known] = field(init=False, default_factory=OrderedDict[str, _Known])
+    _fetching: dict[str, asyncio.Task[Client]] = field(init=False, default_factory=dict[str, asyncio.Task[Client]])
 
     async def find(self, url: str) -> Client:
         """The client. Raises `InvalidClient` with words for whoever runs it; nothing is fetched for a bad address."""
         for check in URL_RULES:
             check(url)
-        if self._hosts is not None and urlsplit(url).hostname not in self._hosts:
+        if self.hosts is not None and urlsplit(url).hostname not in self.hosts:
             raise InvalidClient("this server does not accept clients of this host; ask its operator")
         fresh_until, cached = self._cached.get(url, (0.0, None))
-        if cached is not None and self._clock() < fresh_until:
+        if cached is not None and self.clock() < fresh_until:
             if isinstance(cached, InvalidClient):
                 raise InvalidClient(cached.description)
             return cached
@@ -100,20 +97,20 @@ class MetadataDocuments:
 
     async def _read(self, url: str) -> tuple[Client, float]:
         """The client and for how many seconds it may be taken for unchanged."""
-        pinned = self._pinned.get(url)
+        pinned = self.pinned.get(url)
         if pinned is not None:
             return self._describe(url, pinned), _LONGEST_FRESH_SECONDS
         try:
             await self._spend_fetch(url)
-            fetched = await self._fetcher.fetch(url)
+            fetched = await self.fetcher.fetch(url)
         except FetchFailed as error:
-            kept = await self._store.find(url)
+            kept = await self.store.find(url)
             if kept is None:
                 raise FetchRefused(error.description) from error
             log.warning("metadata document not fetched, the kept copy stands", host=urlsplit(url).hostname)
             return kept, _REFUSED_FOR_SECONDS
         client = self._describe(url, _parse(fetched.body))
-        await self._store.save(client, lifetime_seconds=_KEPT_COPY_SECONDS)
+        await self.store.save(client, lifetime_seconds=_KEPT_COPY_SECONDS)
         age = _SHORTEST_FRESH_SECONDS if fetched.max_age_seconds is None else fetched.max_age_seconds
         return client, min(max(age, _SHORTEST_FRESH_SECONDS), _LONGEST_FRESH_SECONDS)
 
@@ -125,8 +122,8 @@ class MetadataDocuments:
             client_id=url,
             origin=ClientOrigin.METADATA_DOCUMENT,
             auth_methods=_methods(members),
-            scopes=self._scopes,
-            now=self._clock(),
+            scopes=self.scopes,
+            now=self.clock(),
         )
 
     async def _spend_fetch(self, url: str) -> None:
@@ -139,7 +136,7 @@ class MetadataDocuments:
                 raise FetchFailed("too many metadata documents are being fetched; try again in a minute")
 
     def _remember(self, url: str, found: Client | InvalidClient, seconds: float) -> None:
-        self._cached[url] = (self._clock() + seconds, found)
+        self._cached[url] = (self.clock() + seconds, found)
         self._cached.move_to_end(url)
         while len(self._cached) > _CACHED_DOCUMENTS:
             self._cached.popitem(last=False)

@@ -1,6 +1,7 @@
 """A client acts for itself (RFC 6749 section 4.4): no user, no refresh token, nothing stored."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from auth_service.errors import InvalidScope
 from auth_service.grants.contract import TokenAnswer, TokenRequest
@@ -11,23 +12,22 @@ from auth_service.vocabulary import IDENTITY_SCOPES, GrantType
 __all__ = ["SCOPE_RULES", "ClientCredentials"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
     """The grant of services and agents."""
 
-    grant_type = GrantType.CLIENT_CREDENTIALS
+    resources: Resources
+    minter: TokenMinter
+    grant_type: GrantType = GrantType.CLIENT_CREDENTIALS
     parameters: frozenset[str] = frozenset()
-
-    def __init__(self, *, resources: Resources, minter: TokenMinter) -> None:
-        self._resources = resources
-        self._minter = minter
 
     async def exchange(self, request: TokenRequest) -> TokenAnswer:
         client = request.client
-        resource = self._resources.resolve(request.resources, client)
+        resource = self.resources.resolve(request.resources, client)
         scopes = client.default_scopes if request.scopes is None else request.scopes
         for check in SCOPE_RULES:
             check(scopes, client.scopes & resource.scopes.keys())
-        minted = await self._minter.mint(client=client, subject=client.client_id, scopes=scopes, resource=resource)
+        minted = await self.minter.mint(client=client, subject=client.client_id, scopes=scopes, resource=resource)
         return TokenAnswer(
             access_token=minted.token,
             expires_in_seconds=minted.expires_in_seconds,

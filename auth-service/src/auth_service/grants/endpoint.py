@@ -1,6 +1,7 @@
 """POST /oauth2/token: the phases that every grant shares."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from auth_service.clients.authentication import ClientAuthenticator
@@ -20,16 +21,14 @@ from security_common.journal import Outcome
 __all__ = ["CLIENT_RULES", "TokenEndpoint"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenEndpoint:
-    """Holds the grants by name; each request walks the same phases, in the order of `_exchange`."""
+    """Each request walks the same phases, in the order of `_exchange`, whichever of the grants it asks for."""
 
-    def __init__(
-        self, *, authenticator: ClientAuthenticator, grants: Sequence[Grant], record: Recorder, metrics: Metrics
-    ) -> None:
-        self._authenticator = authenticator
-        self._grants = {grant.grant_type: grant for grant in grants}
-        self._record = record
-        self._metrics = metrics
+    authenticator: ClientAuthenticator
+    grants: Sequence[Grant]
+    record: Recorder
+    metrics: Metrics
 
     @property
     def endpoint(self) -> Endpoint:
@@ -47,10 +46,10 @@ class TokenEndpoint:
         try:
             grant, granted = await self._exchange(request, clients)
         except OAuthError as error:
-            self._metrics.tokens_refused.labels(error.error).inc()
+            self.metrics.tokens_refused.labels(error.error).inc()
             # That the client was not who it says is on record already.
             if not isinstance(error, InvalidClient):
-                await self._record(
+                await self.record(
                     request,
                     event_type="token_refused",
                     action="refused",
@@ -59,21 +58,21 @@ class TokenEndpoint:
                     reason=error.error,
                 )
             raise
-        await self._record(
+        await self.record(
             request,
             event_type="token_issued",
             action="issued",
             client_id=clients[0].client_id,
             user_id=granted.subject,
         )
-        self._metrics.tokens_issued.labels(grant.grant_type.value).inc()
+        self.metrics.tokens_issued.labels(grant.grant_type.value).inc()
         return json_answer(_members(granted))
 
     async def _exchange(self, request: HttpRequest, clients: list[Client]) -> tuple[Grant, TokenAnswer]:
         """The phases. The client is put into `clients` as soon as it is known, for the record of a refusal."""
         form = parse_form(request)
         grant = self._find_grant(form)
-        client = await self._authenticator.authenticate(request, form)
+        client = await self.authenticator.authenticate(request, form)
         clients.append(client)
         for check in CLIENT_RULES:
             check(client, grant)
@@ -81,10 +80,11 @@ class TokenEndpoint:
 
     def _find_grant(self, form: Form) -> Grant:
         wanted = form.require("grant_type")
-        for name, grant in self._grants.items():
-            if name == wanted:
+        for grant in self.grants:
+            if grant.grant_type == wanted:
                 return grant
-        raise UnsupportedGrantType(f"grant_type must be one of: {', '.join(self._grants)}")
+        offered = ", ".join(grant.grant_type for grant in self.grants)
+        raise UnsupportedGrantType(f"grant_type must be one of: {offered}")
 
 
 def check_grant_allowed(client: Client, grant: Grant) -> None:

@@ -109,14 +109,12 @@ class Families:
         return Presented(token=token, family=family, generation=generation)
 
     async def look_up(self, token: str) -> RefreshTokenView | None:
-        """The token when it is the one that is good just now. Implements `RefreshTokens`."""
+        """Implements `RefreshTokens`."""
         presented = await self.read(token)
         if presented is None:
             return None
         grant = presented.family.grant
         current = await self._redis.hget(_FAMILY + grant.family, "generation")
-        if current is None or int(current) != presented.generation:
-            return None
         return RefreshTokenView(
             family=grant.family,
             client_id=grant.client_id,
@@ -124,6 +122,7 @@ class Families:
             scopes=grant.scopes,
             resource=grant.resource,
             expires_at_seconds=presented.family.expires_at_seconds,
+            is_current=current == str(presented.generation),
         )
 
     def next_token(self, presented: Presented) -> str:

@@ -62,9 +62,9 @@ class RefreshToken:
         """What the token may say today: no more than was granted, and no more than is allowed still."""
         account = await self.accounts.find(grant.subject)
         allowed = await self.consents.scopes(grant.subject, grant.client_id, grant.resource)
-        if account is None or not allowed:
+        if account is None or not allowed or grant.signed_in_at_seconds < account.signed_out_at_seconds:
             await self.families.revoke(grant.family)
-            raise InvalidGrant("the user is gone, or has taken back the consent")
+            raise InvalidGrant("the user is gone, was signed out, or has taken back the consent")
         if request.scopes is not None and not set(request.scopes) <= set(grant.scopes):
             raise InvalidScope("scope names more than was granted")
         kept = allowed & request.client.scopes

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from auth_service.errors import OAuthError, TooManyFailures
 from auth_service.vocabulary import Clock
+from security_common.addresses import network_of
 
 __all__ = ["Throttle", "redis_counters"]
 
@@ -24,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 
 class Throttle:
-    """Counts events by name. After `free` of them within the window each further one doubles the wait."""
+    """Counts events by name. After `free` of them within the window each further one doubles the wait.
+
+    Whoever has one IPv6 address has a network of them to take turns with, so the network is counted.
+    """
 
     def __init__(
         self,
@@ -48,12 +52,13 @@ class Throttle:
 
     def check(self, *who: str) -> None:
         """Raises the error with `retry_after_seconds` while `who` (a client and an address, say) must wait."""
-        wait_seconds = self._blocked_until.get(who, 0.0) - self._clock()
+        wait_seconds = self._blocked_until.get(tuple(map(network_of, who)), 0.0) - self._clock()
         if wait_seconds > 0:
             raise self._error("too many attempts; wait and try again", retry_after_seconds=math.ceil(wait_seconds))
 
     async def count(self, *who: str) -> int:
         """One more failure, or one more use; returns how many within the window."""
+        who = tuple(map(network_of, who))
         key, window_seconds = self._window.key_for(*who), self._window.get_expiry()
         try:
             seen = await self._storage.incr(key, window_seconds)

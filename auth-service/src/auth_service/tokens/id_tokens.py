@@ -21,26 +21,26 @@ class SignInFacts:
     methods: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdTokens:
     """Mints ID tokens. Names and addresses are not in them: userinfo gives those to who may have them."""
 
-    def __init__(self, *, issuer: str, signer: Signer, clock: Clock, lifetime_seconds: int) -> None:
-        self._issuer = issuer
-        self._signer = signer
-        self._clock = clock
-        self._lifetime_seconds = lifetime_seconds
+    issuer: str
+    signer: Signer
+    clock: Clock
+    lifetime_seconds: int
 
     async def mint(self, facts: SignInFacts, *, client_id: str, nonce: str | None = None) -> str:
-        now = int(self._clock())
+        now = int(self.clock())
         claims: dict[str, Any] = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": facts.subject,
             "aud": client_id,
             "iat": now,
-            "exp": now + self._lifetime_seconds,
+            "exp": now + self.lifetime_seconds,
             "auth_time": facts.signed_in_at_seconds,
             "amr": list(facts.methods),
         }
         if nonce is not None:
             claims["nonce"] = nonce
-        return await self._signer.sign(claims, token_type=ID_TOKEN_TYPE)
+        return await self.signer.sign(claims, token_type=ID_TOKEN_TYPE)

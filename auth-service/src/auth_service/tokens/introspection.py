@@ -59,7 +59,7 @@ class Introspection:
 
     async def _refresh_token(self, token: str, client: Client) -> Mapping[str, Any]:
         found = await self.refresh.look_up(token)
-        if found is None or found.client_id != client.client_id:
+        if found is None or not found.is_current or found.client_id != client.client_id:
             return _INACTIVE
         return {
             "active": True,

@@ -30,17 +30,15 @@ class MintedToken:
     expires_at_seconds: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenMinter:
     """Makes access tokens; nothing is stored, so a token costs one signature and no write."""
 
-    def __init__(
-        self, *, issuer: str, signer: Signer, clock: Clock, random_bytes: RandomBytes, lifetime_seconds: int
-    ) -> None:
-        self._issuer = issuer
-        self._signer = signer
-        self._clock = clock
-        self._random_bytes = random_bytes
-        self._lifetime_seconds = lifetime_seconds
+    issuer: str
+    signer: Signer
+    clock: Clock
+    random_bytes: RandomBytes
+    lifetime_seconds: int
 
     async def mint(
         self,
@@ -56,23 +54,23 @@ class TokenMinter:
         `family` names the user's grant the token came from: it leads the `jti`, so that revoking the family denies
         all its tokens by one entry (`tokens.denials`), without a list of them.
         """
-        now = int(self._clock())
-        random_part = urlsafe_b64encode(self._random_bytes(16)).rstrip(b"=").decode("ascii")
+        now = int(self.clock())
+        random_part = urlsafe_b64encode(self.random_bytes(16)).rstrip(b"=").decode("ascii")
         token_id = f"{family}.{random_part}" if family else random_part
         audience = (resource.url, *client.extra_audiences)
         claims = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": subject,
             "aud": audience[0] if len(audience) == 1 else list(audience),
             "client_id": client.client_id,
             "scope": format_scope(scopes),
             "iat": now,
-            "exp": now + self._lifetime_seconds,
+            "exp": now + self.lifetime_seconds,
             "jti": token_id,
         }
         return MintedToken(
-            token=await self._signer.sign(claims, token_type="at+jwt"),
+            token=await self.signer.sign(claims, token_type="at+jwt"),
             token_id=token_id,
-            expires_in_seconds=self._lifetime_seconds,
-            expires_at_seconds=now + self._lifetime_seconds,
+            expires_in_seconds=self.lifetime_seconds,
+            expires_at_seconds=now + self.lifetime_seconds,
         )

@@ -1,6 +1,7 @@
 """Tokens of our own that come back: at userinfo, introspection, revocation and logout."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from joserfc import jwt
@@ -14,13 +15,13 @@ __all__ = ["TokenReader"]
 _LONGEST_TOKEN = 8 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenReader:
     """Verifies what this server signed. `published` gives the keys of the moment."""
 
-    def __init__(self, *, issuer: str, published: Callable[[], KeySet], clock: Clock) -> None:
-        self._issuer = issuer
-        self._published = published
-        self._clock = clock
+    issuer: str
+    published: Callable[[], KeySet]
+    clock: Clock
 
     def read(self, token: str, *, token_type: str, expired_too: bool = False) -> Mapping[str, Any] | None:
         """The claims, or None when we did not sign it, it is no `token_type` (the `typ` header), or its time is over.
@@ -30,10 +31,10 @@ class TokenReader:
         if len(token) > _LONGEST_TOKEN:
             return None
         try:
-            decoded = jwt.decode(token, self._published(), algorithms=[DEFAULT_SIGNING_ALGORITHM])
+            decoded = jwt.decode(token, self.published(), algorithms=[DEFAULT_SIGNING_ALGORITHM])
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return None
         claims: Mapping[str, Any] = decoded.claims
-        if decoded.header.get("typ") != token_type or claims.get("iss") != self._issuer:
+        if decoded.header.get("typ") != token_type or claims.get("iss") != self.issuer:
             return None
-        return claims if expired_too or claims["exp"] > self._clock() else None
+        return claims if expired_too or claims["exp"] > self.clock() else None

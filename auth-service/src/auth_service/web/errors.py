@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from auth_service.errors import OAuthError, ServerError, TemporarilyUnavailable, TooManyRequests
+from auth_service.http.forms import parse_query
 from auth_service.http.messages import Answer, HttpRequest
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
@@ -29,7 +30,7 @@ def error_pages(pages: Pages) -> Callable[[OAuthError, HttpRequest], Answer]:
     """What `Endpoint.word_error` is where people look."""
 
     def word(error: OAuthError, request: HttpRequest) -> Answer:
-        language = choose_language(None, request.header("accept-language"))
+        language = choose_language(_locales(request), request.header("accept-language"))
         wait = error.retry_after_seconds
         return pages.answer(
             "error",
@@ -42,6 +43,14 @@ def error_pages(pages: Pages) -> Callable[[OAuthError, HttpRequest], Answer]:
         )
 
     return word
+
+
+def _locales(request: HttpRequest) -> str | None:
+    """What the client asked for, where its request can be read."""
+    try:
+        return parse_query(request).get("ui_locales")
+    except OAuthError:
+        return None
 
 
 def _page_of(error: OAuthError) -> str:

@@ -45,27 +45,16 @@ class Browser:
 _DOCUMENT = TypeAdapter(Session)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sessions:
     """Reads, begins and ends sessions. Raises `redis.exceptions.RedisError` when Redis is away."""
 
-    def __init__(
-        self,
-        *,
-        redis: Redis,
-        cookie_key: bytes,
-        secure: bool,
-        lifetime_seconds: int,
-        clock: Clock,
-        random_bytes: RandomBytes,
-    ) -> None:
-        self._redis = redis
-        self._cookie_key = cookie_key
-        self._secure = secure
-        self._lifetime_seconds = lifetime_seconds
-        self._clock = clock
-        self._random_bytes = random_bytes
-        # Ports share cookies: the name keeps the services of one host apart, the prefix keeps other hosts out.
-        self._name = "__Host-auth_session" if secure else "auth_session"
+    redis: Redis
+    cookie_key: bytes = field(repr=False)
+    secure: bool
+    lifetime_seconds: int
+    clock: Clock
+    random_bytes: RandomBytes
 
     async def read(self, request: HttpRequest) -> Browser:
         """The browser that asks; one without a cookie gets a fresh identity, which costs no write."""
@@ -73,7 +62,7 @@ class Sessions:
         if not _SECRET.fullmatch(secret):
             return self._new_browser()
         browser = Browser(browser_id=_hash(secret), secret=secret)
-        document = await self._redis.get(_PREFIX + browser.browser_id)
+        document = await self.redis.get(_PREFIX + browser.browser_id)
         return replace(browser, session=_DOCUMENT.validate_json(document)) if document else browser
 
     async def sign_in(self, browser: Browser, subject: str, methods: tuple[str, ...]) -> Browser:
@@ -81,17 +70,17 @@ class Sessions:
         await self.sign_out(browser)
         session = Session(
             subject=subject,
-            signed_in_at_seconds=self._clock(),
+            signed_in_at_seconds=self.clock(),
             methods=methods,
             former_browser=browser.browser_id,
         )
         signed_in = replace(self._new_browser(), session=session)
         key = _PREFIX + signed_in.browser_id
-        await self._redis.set(key, _DOCUMENT.dump_json(session), ex=self._lifetime_seconds)
+        await self.redis.set(key, _DOCUMENT.dump_json(session), ex=self.lifetime_seconds)
         return signed_in
 
     async def sign_out(self, browser: Browser) -> None:
-        await self._redis.delete(_PREFIX + browser.browser_id)
+        await self.redis.delete(_PREFIX + browser.browser_id)
 
     def cookie(self, browser: Browser) -> tuple[str, str]:
         """The header that gives the browser its cookie; it ends with the browser, and here after the lifetime."""
@@ -103,17 +92,22 @@ class Sessions:
     def form_key(self, browser: Browser, purpose: str) -> str:
         """What a form carries to show that this browser got it from us, and for this purpose."""
         message = f"{browser.secret}:{purpose}".encode()
-        return hmac.digest(self._cookie_key, message, "sha256").hex()
+        return hmac.digest(self.cookie_key, message, "sha256").hex()
 
     def form_key_is_right(self, browser: Browser, purpose: str, sent: str | None) -> bool:
         return hmac.compare_digest(self.form_key(browser, purpose).encode(), (sent or "").encode())
 
     @property
+    def _name(self) -> str:
+        """Ports share cookies: the name keeps the services of one host apart, the prefix keeps other hosts out."""
+        return "__Host-auth_session" if self.secure else "auth_session"
+
+    @property
     def _attributes(self) -> str:
-        return "Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if self._secure else "")
+        return "Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if self.secure else "")
 
     def _new_browser(self) -> Browser:
-        secret = urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode("ascii")
+        secret = urlsafe_b64encode(self.random_bytes(32)).rstrip(b"=").decode("ascii")
         return Browser(browser_id=_hash(secret), secret=secret)
 
 
