@@ -90,10 +90,12 @@ def secret_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def start_service(
     tmp_path_factory: pytest.TempPathFactory, redis_url: str, secret_files: dict[str, Path]
 ) -> Iterator[StartService]:
-    """Starts services: keywords are settings; those left out are the demo's on an ephemeral port."""
+    """Starts services: keywords are settings; those left out are the demo's on an ephemeral port. `parts` are what
+    `create_app` is given.
+    """
     with ExitStack() as running:
 
-        def start(*, clock_ahead_seconds: float = 0, **changes: object) -> Service:
+        def start(*, clock_ahead_seconds: float = 0, parts: Any = None, **changes: object) -> Service:
             port = free_port()
             values: dict[str, object] = {
                 "issuer": f"http://localhost:{port}",
@@ -105,7 +107,8 @@ def start_service(
                 **changes,
             }
             settings = AuthSettings(**values)  # type: ignore[arg-type]
-            app = running.enter_context(serving(settings, clock=lambda: time.time() + clock_ahead_seconds))
+            given = {"clock": lambda: time.time() + clock_ahead_seconds, **(parts or {})}
+            app = running.enter_context(serving(settings, **given))
             address = f"http://127.0.0.1:{settings.port}"
             return Service(settings, running.enter_context(httpx2.Client(base_url=address, timeout=10)), app)
 

@@ -57,26 +57,26 @@ def user(server: Service) -> Iterator[Person]:
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_known_client_gets_its_user_in(server: Service, user: Person, name: str) -> None:
     sent: dict[str, Any] = CLIENTS[name]
-    client_id = introduce(user, sent)
+    client_id, secret = introduce(user, sent)
     request = Request(client_id, {"resource": RESOURCE, **sent["authorize"]})
     page = user.allow(user.sign_in(user.open(request.path), user_name(server), PASSWORD))
     answer = sent_to_client(page)
     assert page.headers["location"].startswith(sent["authorize"]["redirect_uri"])
     assert answer["iss"] == server.issuer
-    tokens = redeem(user.http, request, answer["code"], resource=RESOURCE).json()
+    tokens = redeem(user.http, request, answer["code"], resource=RESOURCE, **secret).json()
     asked = set(sent["authorize"]["scope"].split())
     assert set(tokens["scope"].split()) == asked - {"mcp.audit", "claudeai"}
     assert jwt.decode(tokens["access_token"], options={"verify_signature": False})["aud"] == RESOURCE
     resource = {"resource": RESOURCE} if sent.get("refresh_names_resource", True) else {}
-    fresh = refresh(user.http, client_id, tokens["refresh_token"], **resource)
+    fresh = refresh(user.http, client_id, tokens["refresh_token"], **resource, **secret)
     assert (fresh.status_code, fresh.json()["scope"]) == (200, tokens["scope"])
 
 
-def introduce(user: Person, sent: dict[str, Any]) -> str:
-    """The client's id. One that got a secret sends it from here on."""
+def introduce(user: Person, sent: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """The client's id, and the secret where it sends one in its forms; in the header it is sent from here on."""
     if "document" in sent:
         document = json.loads((HERE / "client_documents" / f"{sent['document']}.json").read_text())
-        return document["client_id"]
+        return document["client_id"], {}
     answer = user.http.post("/oauth2/register", json=sent["registration"])
     assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store"), answer.text
     registered = answer.json()
@@ -85,4 +85,5 @@ def introduce(user: Person, sent: dict[str, Any]) -> str:
     assert registered["client_id"].startswith("c_")
     if registered["token_endpoint_auth_method"] == "client_secret_basic":
         user.http.auth = (registered["client_id"], registered["client_secret"])
-    return registered["client_id"]
+    by_post = registered["token_endpoint_auth_method"] == "client_secret_post"
+    return registered["client_id"], {"client_secret": registered["client_secret"]} if by_post else {}

@@ -36,7 +36,7 @@ class ClientKeys:
             self._cached.clear()
         found = await self._fetch(uri)
         self._cached[uri] = (self._clock(), found or known)
-        return found
+        return found or (None if renew else known)
 
     async def _fetch(self, uri: str) -> Mapping[str, Any] | None:
         try:
