@@ -59,7 +59,9 @@ def test_a_known_client_gets_its_user_in(server: Service, user: Person, name: st
     sent: dict[str, Any] = CLIENTS[name]
     client_id, secret = introduce(user, sent)
     request = Request(client_id, {"resource": RESOURCE, **sent["authorize"]})
-    page = user.allow(user.sign_in(user.open(request.path), user_name(server), PASSWORD))
+    page = user.sign_in(user.open(request.path), user_name(server), PASSWORD)
+    if page.status_code == 200:  # another of the client's addresses may have been allowed before
+        page = user.allow(page)
     answer = sent_to_client(page)
     assert page.headers["location"].startswith(sent["authorize"]["redirect_uri"])
     assert answer["iss"] == server.issuer
