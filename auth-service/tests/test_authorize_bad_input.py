@@ -139,6 +139,7 @@ def test_each_rule_matters(people: Service, monkeypatch: pytest.MonkeyPatch, pip
         {"state": "s" * 10_000},
         {"state": "a\r\nlocation: https://evil.example"},
         {"prompt": "consent"},
+        {"response_mode": "query"},
     ],
     ids=str,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from running_auth import Service, StartService
-from signing_in import CALLBACK, Person, Request, redeem, refresh
+from signing_in import CALLBACK, Person, Request, redeem, refresh, sent_to_client
 
 from auth_service.grants import authorization_code
 
@@ -54,6 +54,13 @@ def test_item_52_the_return_of_a_used_code_revokes_what_it_gave(people: Service,
     assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert "code_reuse" in recorded(people)
+
+
+def test_item_59_no_code_is_given_that_needs_no_verifier(people: Service, person: Person) -> None:
+    """So nobody can redeem one with a verifier that nothing was asked to match."""
+    person.grant(Request("app"))
+    answer = person.open(Request("app", {"code_challenge": None, "code_challenge_method": None}).path)
+    assert sent_to_client(answer).keys() == {"error", "error_description", "state", "iss"}
 
 
 def test_item_62_a_scope_at_redemption_changes_nothing(people: Service, person: Person) -> None:

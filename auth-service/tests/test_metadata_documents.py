@@ -66,33 +66,56 @@ async def test_a_document_is_a_client(host: DocumentHost, store: ClientStore, cl
 
 
 @pytest.mark.parametrize(
-    ("case", "address", "rule"),
+    ("case", "address"),
     [
-        ("http", "http://client.example/c.json", "check_parts"),
-        ("no path", "https://client.example", "check_parts"),
-        ("root", "https://client.example/", "check_parts"),
-        ("bad port", "https://client.example:x/c.json", "check_parts"),
-        ("fragment", "https://client.example/c.json#a", "refuse_ambiguous_parts"),
-        ("empty fragment", "https://client.example/c.json#", "refuse_ambiguous_parts"),
-        ("credentials", "https://a@client.example/c.json", "refuse_ambiguous_parts"),
-        ("dot segment", "https://client.example/a/../c.json", "refuse_ambiguous_parts"),
-        ("encoded dots", "https://client.example/a/%2E%2e/c.json", "refuse_ambiguous_parts"),
-        ("backslash", "https://client.example\\@evil.example/c.json", "check_characters"),
-        ("line end", "https://client.example/c\r\n.json", "check_characters"),
-        ("not ASCII", "https://client.example/ç.json", "check_characters"),
-        ("long", f"https://client.example/{'c' * 2048}", "check_characters"),
+        ("http", "http://client.example/c.json"),
+        ("no path", "https://client.example"),
+        ("root", "https://client.example/"),
+        ("bad port", "https://client.example:x/c.json"),
+        ("fragment", "https://client.example/c.json#a"),
+        ("empty fragment", "https://client.example/c.json#"),
+        ("credentials", "https://a@client.example/c.json"),
+        ("dot segment", "https://client.example/a/../c.json"),
+        ("encoded dots", "https://client.example/a/%2E%2e/c.json"),
+        ("backslash", "https://client.example\\@evil.example/c.json"),
+        ("line end", "https://client.example/c\r\n.json"),
+        ("not ASCII", "https://client.example/ç.json"),
+        ("long", f"https://client.example/{'c' * 2048}"),
     ],
 )
 async def test_item_126_nothing_is_fetched_for_a_bad_address(
-    host: DocumentHost, store: ClientStore, clock: Clock, case: str, address: str, rule: str
+    host: DocumentHost, store: ClientStore, clock: Clock, case: str, address: str
 ) -> None:
     visits = len(host.visits)
     with pytest.raises(InvalidClient):
         await make(host.fetcher(), store, clock).find(address)
     assert len(host.visits) == visits
-    (check,) = [check for check in documents.URL_RULES if check.__name__ == rule]
-    with pytest.raises(InvalidClient):
-        check(address)
+
+
+WITHOUT_RULE = {
+    "check_parts": "http://client.example/c.json",
+    "refuse_ambiguous_parts": "https://client.example/a/../c.json",
+    "check_characters": "https://client.example/a^c.json",
+}
+
+
+@pytest.mark.parametrize("rule", documents.URL_RULES, ids=lambda rule: rule.__name__)
+async def test_item_126_each_rule_matters(
+    host: DocumentHost, store: ClientStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, rule: Any
+) -> None:
+    """Without the rule, the address that only it refuses is looked up."""
+    asked: list[str] = []
+
+    async def resolve(name: str, _port: int) -> list[str]:
+        asked.append(name)
+        return []
+
+    fetcher = DocumentFetcher(resolve=resolve, is_allowed=lambda _: True, tls=host.tls)
+    for rules, lookups in ((documents.URL_RULES, 0), (tuple(r for r in documents.URL_RULES if r is not rule), 1)):
+        monkeypatch.setattr(documents, "URL_RULES", rules)
+        with pytest.raises(InvalidClient):
+            await make(fetcher, store, clock).find(WITHOUT_RULE[rule.__name__])
+        assert len(asked) == lookups
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ def test_item_118_private_use_schemes_are_fine(open_to_all: Service) -> None:
     assert register(open_to_all, members_of({"redirect_uris": ["com.example.app:/callback"]})).status_code == 201
 
 
+@pytest.mark.parametrize("member", ["client_uri", "logo_uri", "policy_uri", "tos_uri"])
+def test_item_96_an_address_that_a_browser_would_run_is_kept_nowhere(open_to_all: Service, member: str) -> None:
+    kept, dropped = "https://a.example/about", ("javascript:alert(1)", "data:text/html,x", "http://a.example/", 7)
+    assert register(open_to_all, members_of({member: kept})).json()[member] == kept
+    for address in dropped:
+        assert member not in register(open_to_all, members_of({member: address})).json()
+
+
 def test_item_119_unknown_members_are_ignored(open_to_all: Service) -> None:
     assert register(open_to_all, members_of({"favourite_colour": "blue"})).status_code == 201
 
@@ -168,6 +176,15 @@ def test_item_124_the_scope_is_what_a_registered_client_may_have(open_to_all: Se
 def test_item_109_a_name_is_one_clean_line(open_to_all: Service) -> None:
     answer = register(open_to_all, members_of({"client_name": "A\u202e B\x07   C" + "x" * 200})).json()
     assert answer["client_name"] == "A B C" + "x" * 95
+
+
+def test_item_125_a_registration_is_not_managed_here(open_to_all: Service) -> None:
+    """RFC 7592 is not offered: no address and no token to change a registration with."""
+    made = register(open_to_all, GOOD).json()
+    assert not {"registration_client_uri", "registration_access_token"} & made.keys()
+    for method in ("GET", "PUT", "DELETE"):
+        assert open_to_all.http.request(method, f"/oauth2/register/{made['client_id']}").status_code == 404
+        assert open_to_all.http.request(method, "/oauth2/register").status_code == 405
 
 
 def test_a_registered_client_may_not_act_for_itself(open_to_all: Service) -> None:

@@ -139,6 +139,8 @@ def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_pa
     assert service.http.post("/oauth2/token", data=DEMO).status_code == 200
     wrong = service.http.post("/oauth2/token", data={**DEMO, "client_secret": "x"})
     assert wrong.status_code == 401, "failures are counted locally"
+    guesses = [service.http.post("/oauth2/token", data={**DEMO, "client_secret": "x"}) for _ in range(12)]
+    assert guesses[-1].status_code == 429, "and make wait all the same"
     unknown = service.http.post("/oauth2/token", data={**DEMO, "client_id": "nobody"})
     assert (unknown.status_code, unknown.json()["error"]) == (503, "temporarily_unavailable")
     ready = service.http.get("/readyz")

@@ -58,6 +58,36 @@ def test_items_105_and_114_pages_are_framed_by_nobody_and_cookies_are_strict(per
     assert "<script" not in page.text
 
 
+def test_item_99_no_browser_sends_a_password_on(person: Person) -> None:
+    """After 307 or 308 it would post the form again, to the client in the end."""
+    page = person.open(Request("app", ASK).path)
+    fields = {**Page(page.text).fields, "username": "demo", "password": "demo", "action": "sign_in"}
+    signed_in = person.http.post("/oauth2/sign-in", data=fields)
+    page = person.open(signed_in.headers["location"])
+    allowed = person.http.post("/oauth2/consent", data={**Page(page.text).fields, "action": "allow"})
+    assert (signed_in.status_code, allowed.status_code) == (303, 303)
+    assert allowed.headers["location"].startswith(CALLBACK)
+
+
+def test_item_111_a_page_leads_to_what_was_begun_here_and_nowhere_else(person: Person) -> None:
+    elsewhere = "https://evil.example/"
+    for path in ("sign-in", "consent", "logout"):
+        for name in ("request", "return_to", "next", "redirect_uri"):
+            answer = person.http.get(f"/oauth2/{path}", params={name: elsewhere})
+            assert answer.status_code in {200, 400}
+            assert "location" not in answer.headers
+            assert elsewhere not in answer.text
+    location = person.http.get(Request("app").path).headers["location"]
+    page = person.http.get(location, params={"request": location.partition("=")[2], "return_to": elsewhere})
+    assert person.sign_in(page).headers.get("location", CALLBACK).startswith(CALLBACK)
+
+
+def test_the_name_that_a_client_hints_at_is_filled_in(person: Person) -> None:
+    page = person.open(Request("app", {"login_hint": 'hong"><script>'}).path)
+    assert Page(page.text).fields["username"] == 'hong"><script>'
+    assert "<script" not in page.text
+
+
 def test_item_114_on_https_the_cookie_belongs_to_this_host_alone(people: Service, start_service: StartService) -> None:
     service = start_service(
         config=people.settings.config, issuer="https://auth.example.com", resource="https://mcp.example.com", demo=False

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+import jwt
 import pytest
 from bad_input import DEMO, Row, basic, demo, raw_basic
 from client_assertions import ASSERTIONS, CLIENT_KEYS, ISSUER, OTHER_KEYS, assertion
@@ -290,11 +291,17 @@ def test_item_19_browsers_may_ask_for_tokens_from_anywhere(declared: Service) ->
     assert "access-control-allow-credentials" not in answer.headers
 
 
-def test_item_19_the_authorization_endpoint_is_no_cross_origin_resource(declared: Service) -> None:
-    headers = {"origin": "https://app.example", "access-control-request-method": "GET"}
-    answers = [declared.http.options("/oauth2/authorize", headers=headers)]
-    answers.append(declared.http.get("/oauth2/authorize", headers=headers))
-    assert not any("access-control-allow-origin" in answer.headers for answer in answers)
+def test_item_19_other_origins_reach_what_applications_in_browsers_need_and_nothing_else(declared: Service) -> None:
+    headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    open_to_all = {
+        *("/oauth2/token", "/oauth2/register", "/oauth2/revoke", "/oauth2/userinfo", "/openapi.json"),
+        *("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/jwks.json"),
+    }
+    for path in {route.path for route in declared.app.routes} | {"/nowhere"}:
+        for method in ("OPTIONS", "GET", "POST"):
+            answer = declared.http.request(method, path, headers=headers)
+            assert answer.headers.get("access-control-allow-origin") == ("*" if path in open_to_all else None), path
+            assert "access-control-allow-credentials" not in answer.headers
 
 
 def test_item_21_an_unknown_client_gets_the_same_bytes_as_a_wrong_secret(declared: Service) -> None:
@@ -348,6 +355,20 @@ def test_item_40_failures_make_wait_and_only_the_one_who_failed(declared: Servic
 def test_item_43_scopes_are_normalised(declared: Service) -> None:
     answer = declared.http.post("/oauth2/token", data=demo(scope=" mcp.access  mcp.access "))
     assert answer.json()["scope"] == "mcp.access"
+
+
+def test_item_50_without_a_resource_the_token_is_for_the_default_one(declared: Service) -> None:
+    """And never for the client itself, unless the operator says so, as in demo mode."""
+    token = declared.http.post("/oauth2/token", data=demo(client_id="greedy")).json()["access_token"]
+    assert jwt.decode(token, options={"verify_signature": False})["aud"] == "http://localhost:8082/mcp"
+    token = declared.http.post("/oauth2/token", data=demo(client_id="narrow")).json()["access_token"]
+    assert jwt.decode(token, options={"verify_signature": False})["aud"] == "http://localhost:8083/other"
+
+
+def test_item_73_a_proof_of_possession_is_neither_offered_nor_taken_for_one(declared: Service) -> None:
+    answer = declared.http.post("/oauth2/token", data=DEMO, headers={"dpop": "e30.e30.e30"})
+    assert (answer.status_code, answer.json()["token_type"]) == (200, "Bearer")
+    assert not any("dpop" in name for name in declared.http.get("/.well-known/openid-configuration").json())
 
 
 def test_item_45_there_is_no_refresh_token(declared: Service) -> None:

@@ -1,6 +1,7 @@
 """What everybody is told who does not get through: RFC 6750, RFC 9728, and items 146 to 156 of our list."""
 
 import json
+import re
 
 import pytest
 
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.anyio
 METADATA = "http://localhost:8082/.well-known/oauth-protected-resource/mcp"
 
 
-async def test_no_token_is_challenged_without_an_error_code(guard):
+async def test_item_146_no_token_is_challenged_without_an_error_code(guard):
     guarded = await guard()
     answer = await guarded.http.get(f"{guarded.url}/hello")
     assert answer.status_code == 401
@@ -34,7 +35,7 @@ async def test_a_good_token_gets_through_and_is_known_below(guard):
     assert answer.headers["x-caller"] == f"u_tester 127.0.0.1 {trace}"
 
 
-async def test_a_bad_token_is_told_what_is_wrong_with_it(guard):
+async def test_item_147_a_bad_token_is_told_what_is_wrong_with_it(guard):
     guarded = await guard()
     answer = await guarded.http.get(guarded.url, headers=guarded.bearer(aud="http://localhost:8082/"))
     assert answer.status_code == 401
@@ -47,16 +48,17 @@ async def test_a_bad_token_is_told_what_is_wrong_with_it(guard):
 @pytest.mark.parametrize(
     ("headers", "query", "status", "error"),
     [
+        ([], "?access_token={token}", 401, "missing_token"),
+        ([("Authorization", "Bearer {token}")], "?access_token={token}", 400, "invalid_request"),
+        ([("Authorization", "Bearer {token}")] * 2, "", 400, "invalid_request"),
         ([("Authorization", "Basic dGVzdDp0ZXN0")], "", 401, "missing_token"),
         ([("Authorization", "Bearer")], "", 401, "invalid_token"),
         ([("Authorization", "Bearer a b")], "", 401, "invalid_token"),
         ([("Authorization", "Bearer " + "a" * 9000)], "", 401, "invalid_token"),
-        ([], "?access_token={token}", 401, "missing_token"),
-        ([("Authorization", "Bearer {token}")], "?access_token={token}", 400, "invalid_request"),
-        ([("Authorization", "Bearer {token}")] * 2, "", 400, "invalid_request"),
     ],
+    ids=["149 query", "149 both", "151 two headers", "152 Basic", "152 no token", "152 two words", "153 too long"],
 )
-async def test_a_token_counts_only_in_one_authorization_header(guard, headers, query, status, error):
+async def test_items_149_to_153_a_token_counts_only_in_one_authorization_header(guard, headers, query, status, error):
     guarded = await guard()
     token = guarded.issuer.token()
     sent = [(name, value.replace("{token}", token)) for name, value in headers]
@@ -64,13 +66,31 @@ async def test_a_token_counts_only_in_one_authorization_header(guard, headers, q
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
-async def test_the_scheme_is_read_without_case(guard):
+async def test_item_150_a_token_in_a_form_is_not_read(guard):
+    guarded = await guard()
+    answer = await guarded.http.post(guarded.url, data={"access_token": guarded.issuer.token()})
+    assert (answer.status_code, answer.json()["error"]) == (401, "missing_token")
+
+
+@pytest.mark.parametrize("claim", ["aud", "iss", "sub", "scope", "client_id", "jti", "exp"])
+async def test_item_156_nothing_of_a_token_breaks_out_of_the_challenge(guard, claim):
+    guarded = await guard()
+    planted = 'x", realm="evil\r\nset-cookie: a=b \\" \ud55c'
+    answer = await guarded.http.get(guarded.url, headers=guarded.bearer(**{claim: planted}))
+    challenge = answer.headers.get("www-authenticate", "")
+    assert answer.status_code in {200, 401, 403}
+    assert re.fullmatch(r'(Bearer( \w+="([^"\\]|\\["\\])*",?)+)?', challenge)
+    assert "evil" not in re.sub(r'"([^"\\]|\\["\\])*"', "", challenge)
+    assert "set-cookie" not in answer.headers
+
+
+async def test_item_152_the_scheme_is_read_without_case(guard):
     guarded = await guard()
     answer = await guarded.http.get(guarded.url, headers={"authorization": f"bearer {guarded.issuer.token()}"})
     assert answer.status_code == 200
 
 
-async def test_a_missing_scope_is_403_and_says_which(guard):
+async def test_item_148_a_missing_scope_is_403_and_says_which(guard):
     guarded = await guard()
     answer = await guarded.http.get(guarded.url, headers=guarded.bearer(scope="openid"))
     assert answer.status_code == 403
@@ -132,7 +152,7 @@ async def test_a_body_may_be_64_levels_deep(guard, depth, status):
     assert status == 200 or answer.json()["error"] == {"code": -32700, "message": "the body is not plain JSON in UTF-8"}
 
 
-async def test_keys_away_is_503_and_not_401(guard):
+async def test_item_154_keys_away_is_503_and_not_401(guard):
     guarded = await guard()
     headers = guarded.bearer()
     await guarded.issuer.stop()

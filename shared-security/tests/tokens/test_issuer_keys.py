@@ -33,7 +33,7 @@ async def test_1_an_issuer_down_at_start_heals_without_a_restart(issuer, verifie
     await verifier.verify(issuer.token())
 
 
-async def test_2_known_keys_outlive_an_outage_of_a_day(issuer, verifier, clock):
+async def test_2_and_item_154_known_keys_outlive_an_outage_of_a_day(issuer, verifier, clock):
     await verifier.verify(issuer.token())
     await issuer.stop()
     await verifier.start()
@@ -53,7 +53,7 @@ async def test_2_known_keys_outlive_an_outage_of_a_day(issuer, verifier, clock):
         await verifier.verify(remembered)
 
 
-async def test_3_a_flood_of_unknown_keys_costs_two_fetches(issuer, verifier):
+async def test_3_and_item_155_a_flood_of_unknown_keys_costs_two_fetches(issuer, verifier):
     await verifier.verify(issuer.token())
     at_once = asyncio.Semaphore(32)
 

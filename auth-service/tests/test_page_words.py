@@ -1,0 +1,36 @@
+"""The words on the pages: each there in both languages, with the same parts, and used."""
+
+import re
+from importlib.resources import files
+
+import pytest
+import yaml
+
+from auth_service.authorize import errors
+from auth_service.vocabulary import IDENTITY_SCOPES
+from auth_service.web.errors import PageError
+from auth_service.web.language import Language
+
+TEXTS: dict[str, dict[str, str]] = yaml.safe_load(files("auth_service.web").joinpath("texts.yaml").read_text("utf-8"))
+HANGUL = re.compile(r"[가-힣]")
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_a_text_says_the_same_in_both_languages(key: str) -> None:
+    texts = TEXTS[key]
+    assert texts.keys() == set(Language)
+    parts = [set(re.findall(r"{(\w+)}", texts[language])) for language in Language]
+    assert parts[0] == parts[1]
+    assert HANGUL.search(texts["ko"])
+    assert not HANGUL.search(texts["en"])
+
+
+def test_every_error_that_is_a_page_has_its_text_and_every_text_its_use() -> None:
+    sources = list(files("auth_service").joinpath("web/templates").iterdir())
+    sources += [files("auth_service").joinpath(f"authorize/{name}.py") for name in ("sign_in", "consent", "logout")]
+    said = set(re.findall(r'say\((?:language, )?"([\w.]+)"[,)]', "".join(path.read_text("utf-8") for path in sources)))
+    pages = {error.page for error in vars(errors).values() if isinstance(error, type) and issubclass(error, PageError)}
+    pages |= {PageError.page, "form_stale", "too_many", "unavailable", "failed"}
+    said |= {f"error.{page}.{part}" for page in pages for part in ("title", "text")}
+    said |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}
+    assert said == TEXTS.keys()
