@@ -176,6 +176,35 @@ def test_private_halves_are_encrypted_and_follow_a_new_kek(
     assert kid_of(get_token(restarted)) == signer
 
 
+def test_a_replica_whose_keyring_is_late_signs_with_what_is_still_good_and_follows(
+    start_service: StartService, own_redis: Any, tmp_path: Path, run: "Run"
+) -> None:
+    """Keys sealed under a KEK that it has not got are published all the same; with a revoked one it never signs."""
+    old = Keyring.generate()
+    added = old.add()
+    (fresh,) = {key.key_id for key in added.keys} - {key.key_id for key in old.keys}
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.write_text(old.dump())
+    elsewhere.write_text(added.promote(fresh).dump())
+    service = start_service(redis_url=own_redis[0], signing_key_kek_file=here)
+    wait_until(lambda: len(published(service)) == 2)
+    there = {"AUTH_SIGNING_KEY_KEK_FILE": str(elsewhere)}
+    signer = kid_of(get_token(service))
+    (following,) = set(published(service)) - {signer}
+    assert run("revoke", signer, **there).returncode == 0
+    wait_until(lambda: kid_of(get_token(service)) == following)
+    (late,) = set(published(service)) - {following}
+    assert run("revoke", following, **there).returncode == 0
+    wait_until(lambda: following not in published(service))
+    assert late in published(service)
+    answer = service.http.post("/oauth2/token", data=DEMO)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    assert service.http.get("/readyz").json()["checks"]["signing_key"] is False
+    here.write_text(elsewhere.read_text())
+    wait_until(lambda: service.http.post("/oauth2/token", data=DEMO).status_code == 200)
+    assert kid_of(get_token(service)) == late
+
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -208,7 +208,7 @@ def _make_people(core: Core) -> People:
             memory_seconds=settings.access_token_lifetime_seconds,
         ),
         families=Families(
-            core.redis,
+            redis=core.redis,
             denials=denials,
             pepper=read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"),
             clock=core.clock,

@@ -61,50 +61,38 @@ class Rotation(StrEnum):
 _DOCUMENT = TypeAdapter(Family)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Families:
     """Begins, rotates and ends families. Times in seconds; raises `RedisError` when Redis is away."""
 
-    def __init__(
-        self,
-        redis: Redis,
-        *,
-        denials: Denials,
-        pepper: bytes,
-        clock: Clock,
-        random_bytes: RandomBytes,
-        idle_seconds: int,
-        absolute_seconds: int,
-        grace_seconds: int,
-    ) -> None:
-        self._redis = redis
-        self._rotate = redis.register_script(_ROTATE)
-        self._denials = denials
-        self._pepper = pepper
-        self._clock = clock
-        self._random_bytes = random_bytes
-        self._idle_seconds = idle_seconds
-        self._absolute_seconds = absolute_seconds
-        self._grace_seconds = grace_seconds
+    redis: Redis
+    denials: Denials
+    pepper: bytes = field(repr=False)
+    clock: Clock
+    random_bytes: RandomBytes
+    idle_seconds: int
+    absolute_seconds: int
+    grace_seconds: int
 
     async def begin(self, grant: UserGrant) -> str:
         """The first refresh token of the grant."""
-        expires = int(self._clock()) + self._absolute_seconds
-        family = Family(grant=grant, seed=self._random_bytes(16).hex(), expires_at_seconds=expires)
+        expires = int(self.clock()) + self.absolute_seconds
+        family = Family(grant=grant, seed=self.random_bytes(16).hex(), expires_at_seconds=expires)
         key = _FAMILY + grant.family
-        await self._redis.hset(key, mapping={"family": _DOCUMENT.dump_json(family), "generation": 1})
-        await self._redis.expire(key, self._idle_for(family))
+        await self.redis.hset(key, mapping={"family": _DOCUMENT.dump_json(family), "generation": 1})
+        await self.redis.expire(key, self._idle_for(family))
         return self._make_token(family, 1)
 
     async def read(self, token: str) -> Presented | None:
         """The token's family, or None: not a token of ours, or its family has ended."""
         parts = _TOKEN.fullmatch(token)
-        document = await self._redis.hget(_FAMILY + parts[1], "family") if parts else None
+        document = await self.redis.hget(_FAMILY + parts[1], "family") if parts else None
         if parts is None or document is None:
             return None
         family = _DOCUMENT.validate_json(document)
         generation = int(parts[2])
         genuine = hmac.compare_digest(self._make_token(family, generation), token)
-        if not genuine or family.expires_at_seconds <= self._clock():
+        if not genuine or family.expires_at_seconds <= self.clock():
             return None
         return Presented(token=token, family=family, generation=generation)
 
@@ -114,7 +102,7 @@ class Families:
         if presented is None:
             return None
         grant = presented.family.grant
-        current = await self._redis.hget(_FAMILY + grant.family, "generation")
+        current = await self.redis.hget(_FAMILY + grant.family, "generation")
         return RefreshTokenView(
             family=grant.family,
             client_id=grant.client_id,
@@ -136,8 +124,8 @@ class Families:
         family, seal = presented.family, self._seal_of(presented.token)
         keys = [_FAMILY + family.grant.family, f"{_ANSWER}{family.grant.family}:{presented.generation}"]
         sealed = seal.encrypt(answer.encode()).decode("ascii")
-        args = [presented.generation, sealed, self._grace_seconds, self._idle_for(family)]
-        outcome, kept = await self._rotate(keys=keys, args=args)
+        args = [presented.generation, sealed, self.grace_seconds, self._idle_for(family)]
+        outcome, kept = await self.redis.register_script(_ROTATE)(keys=keys, args=args)
         rotation = Rotation(str(outcome))
         if rotation is Rotation.REPEATED:
             return rotation, seal.decrypt(str(kept).encode()).decode()
@@ -145,15 +133,15 @@ class Families:
 
     async def revoke(self, family_id: str) -> None:
         """Ends the family: its refresh tokens at once, its access tokens wherever they are asked about."""
-        await self._denials.deny(family_id)
+        await self.denials.deny(family_id)
         await self.end_family(family_id)
 
     async def end_family(self, family: str) -> None:
         """Its refresh tokens only. Implements `RefreshTokens`."""
-        await self._redis.delete(_FAMILY + family)
+        await self.redis.delete(_FAMILY + family)
 
     def _idle_for(self, family: Family) -> int:
-        return max(1, min(self._idle_seconds, family.expires_at_seconds - int(self._clock())))
+        return max(1, min(self.idle_seconds, family.expires_at_seconds - int(self.clock())))
 
     def _make_token(self, family: Family, generation: int) -> str:
         named = f"{family.grant.family}.{generation}"
@@ -164,5 +152,5 @@ class Families:
         return Fernet(self._mac(f"answer:{token}") + "=")
 
     def _mac(self, message: str) -> str:
-        digest = hmac.digest(self._pepper, message.encode(), "sha256")
+        digest = hmac.digest(self.pepper, message.encode(), "sha256")
         return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

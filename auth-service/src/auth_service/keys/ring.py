@@ -20,6 +20,7 @@ from auth_service.keys.signing import SigningKey, make_private_pem, public_jwk_o
 from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.record import Recorder
 from auth_service.vocabulary import Clock
+from security_common.errors import SecurityError
 from security_common.journal import JournalUnavailable
 from security_common.journal.upkeep import end_tasks
 
@@ -135,13 +136,18 @@ class KeyRing:
     async def _adopt(self, snapshot: KeySnapshot) -> None:
         if snapshot.records == self._records:
             return
+        self._published = _publish(snapshot.records)
         active = find(snapshot.records, KeyState.ACTIVE)
         if active is not None and active.sealed_private_key is not None:
             if self._signing is None or self._signing.key_id != active.key_id:
-                pem = self._sealer.open(active.sealed_private_key, key_id=active.key_id)
+                try:
+                    pem = self._sealer.open(active.sealed_private_key, key_id=active.key_id)
+                except SecurityError:
+                    if self._signing and not any(self._signing.key_id == each.key_id for each in snapshot.records):
+                        self._signing = None  # revoked: better no token than one of this key
+                    raise
                 self._signing = await asyncio.to_thread(SigningKey, active.key_id, pem)
             self._active_since_seconds = active.changed_at_seconds
-        self._published = _publish(snapshot.records)
         self._records = snapshot.records
 
     async def _keep_fresh(self) -> None:
@@ -151,8 +157,9 @@ class KeyRing:
             try:
                 await self.refresh()
                 away = False
-            except (RedisError, OSError) as error:
-                # What is in memory goes on signing: an outage of Redis must not become one of the tokens.
+            except (RedisError, OSError, SecurityError) as error:
+                # What is in memory goes on signing: an outage of Redis must not become one of the tokens, nor a
+                # keyring that another replica has and this one has not yet.
                 if not away:
                     log.warning("signing keys cannot be refreshed", cause=type(error).__name__)
                 away = True

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from auth_service.keys.record import KeyRecord
-from security_common.encryption import EncryptionService, KeyringFile
+from security_common.encryption import DecryptionFailed, EncryptionService, KeyringFile
 from security_common.service import require_file
 
 __all__ = ["Sealer"]
@@ -26,14 +26,22 @@ class Sealer:
 
     def open(self, sealed: str, *, key_id: str) -> str:
         """The PEM. Raises `DecryptionFailed`: another KEK, or another key's record."""
-        return self._encryption.decrypt(sealed, context=_context(key_id))
+        try:
+            return self._encryption.decrypt(sealed, context=_context(key_id))
+        except DecryptionFailed as error:
+            hint = f"put back the keyring AUTH_SIGNING_KEY_KEK_FILE had, or `auth-service key revoke {key_id}`"
+            raise DecryptionFailed(f"signing key {key_id}: {error.description}", hint=hint) from error
 
     def renew(self, record: KeyRecord) -> KeyRecord:
-        """The same key under today's primary KEK; the same record when it already is."""
+        """The same key under today's primary KEK; the same record when it is, or when its KEK has not come here yet."""
         sealed = record.sealed_private_key
         if sealed is None or not self._encryption.needs_rotation(sealed):
             return record
-        return replace(record, sealed_private_key=self._encryption.reencrypt(sealed, context=_context(record.key_id)))
+        try:
+            fresh = self._encryption.reencrypt(sealed, context=_context(record.key_id))
+        except DecryptionFailed:
+            return record
+        return replace(record, sealed_private_key=fresh)
 
 
 def _context(key_id: str) -> dict[str, str]:

@@ -1,0 +1,125 @@
+"""The doctor finds a well service well; each thing it looks at is broken in turn: it says so, and how to mend it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+from running_auth import Service, StartService, free_port
+
+from auth_service.cli import examination
+from auth_service.cli.examination import Finding, examine
+from auth_service.settings import AuthSettings
+from local_stack.redis_server import RedisServer
+from security_common.cli.setup import make_secrets
+from security_common.encryption import Keyring
+from security_common.service import connect
+
+
+@pytest.fixture(scope="module")
+def well(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service as compose.yaml has it: a strict Redis with users, secrets by `setup`."""
+    directory = tmp_path_factory.mktemp("well")
+    made = directory / "secrets"
+    make_secrets(made)
+    with RedisServer(directory / "redis", free_port(), made / "redis/users.acl") as server:
+        names = ("signing_key_kek", "secret_pepper", "cookie_key", "redis_password")
+        service = start_service(
+            redis_url=server.url.replace("//", "//auth@"),
+            demo=False,
+            **{f"{name}_file": made / "auth" / name for name in names},
+        )
+        deadline = time.monotonic() + 10
+        while len(service.http.get("/.well-known/jwks.json").json()["keys"]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield service
+
+
+def look(settings: AuthSettings) -> list[Finding]:
+    async def run() -> list[Finding]:
+        async with connect(settings) as connection:
+            return await examine(settings, connection)
+
+    return asyncio.run(run())
+
+
+def wrong(service: Service, **changes: Any) -> dict[str, str]:
+    """What it complains about, with its hints, while the rest of the service is well."""
+    found = look(service.settings.model_copy(update=changes))
+    return {finding.what: finding.hint for finding in found if not finding.ok}
+
+
+def test_a_well_service_is_found_well(well: Service) -> None:
+    names = ("issuer", "redis_url", "redis_password_file", "signing_key_kek_file", "secret_pepper_file")
+    given = {f"AUTH_{name}".upper(): str(getattr(well.settings, name)) for name in names}
+    command = [str(Path(sys.executable).with_name("auth-service")), "doctor", "--json"]
+    examined = subprocess.run(
+        command, env={**os.environ, **given}, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert examined.returncode == 0, examined.stdout + examined.stderr
+    looked_at = {finding["what"].partition(":")[0] for finding in json.loads(examined.stdout)}
+    assert looked_at == {"declaration", "resource", "redirects", "redis", "keys", "clock", "issuer"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "weak"), [("appendonly", "no"), ("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")]
+)
+def test_a_redis_that_may_lose_something(start_service: StartService, tmp_path: Path, setting: str, weak: str) -> None:
+    """It has no users either, so the other service's keys are within reach."""
+    with RedisServer(tmp_path / "redis", free_port()) as server, redis.Redis(port=server.port) as stored:
+        settings = start_service(redis_url=server.url).settings
+        stored.config_set(setting, weak)
+        found = {finding.what: finding.hint for finding in look(settings) if not finding.ok}
+    (complaint,) = [what for what in found if weak in what]
+    assert complaint.startswith(f"redis: {setting} is {weak}")
+    assert setting in found[complaint]
+    assert "ACL" in found["redis: the other service's keys are out of reach"]
+
+
+def test_a_redis_that_is_away(well: Service) -> None:
+    found = wrong(well, redis_url=f"redis://auth@127.0.0.1:{free_port()}/0")
+    assert {what.partition(":")[0] for what in found} == {"redis"}
+    assert all("AUTH_REDIS_URL" in hint for hint in found.values())
+
+
+def test_no_keys_and_keys_that_another_kek_sealed(well: Service, own_redis: Any, tmp_path: Path) -> None:
+    (tmp_path / "kek").write_text(Keyring.generate().dump())
+    (found,) = wrong(well, signing_key_kek_file=tmp_path / "kek").items()
+    assert found[0].startswith("signing key ")
+    assert "AUTH_SIGNING_KEY_KEK_FILE" in found[1]
+    empty = wrong(well, redis_url=own_redis[0], redis_password_file=None)
+    assert "start the service" in empty["keys: none"]
+
+
+def test_a_clock_that_is_wrong(well: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "time", SimpleNamespace(time=lambda: time.time() + 60))
+    (found,) = wrong(well).items()
+    assert found[0].startswith("clock: 60.")
+    assert "NTP" in found[1]
+
+
+def test_metadata_that_names_another_issuer_and_none_at_all(well: Service) -> None:
+    by_address = f"http://127.0.0.1:{well.settings.port}"
+    (found,) = wrong(well, issuer=by_address).items()
+    assert found == (f"issuer: the metadata names {well.issuer}", "set AUTH_ISSUER to that address")
+    (found,) = wrong(well, issuer=f"http://localhost:{free_port()}").items()
+    assert "ConnectError" in found[0]
+    assert "running" in found[1]
+
+
+@pytest.mark.parametrize("url", ["http://mcp.example/mcp", "HTTPS://mcp.example/mcp", "https://mcp.example:443/mcp"])
+def test_a_resource_that_is_named_otherwise_or_travels_in_clear(well: Service, tmp_path: Path, url: str) -> None:
+    config = tmp_path / "auth.yaml"
+    config.write_text(json.dumps({"resources": [{"url": url, "scopes": {"mcp.access": {"ko": "가", "en": "a"}}}]}))
+    found = wrong(well, config=config)
+    assert "https" in found[f"resource: {url}"]
+    assert "restart" in found["declaration: the running service applied this one"]
