@@ -55,7 +55,7 @@ def _load(members: Mapping[str, Any]) -> Client:
     known = dict(members)
     secret = known.pop("secret", None)
     known["origin"] = ClientOrigin(known["origin"])
-    known["auth_methods"] = frozenset(map(AuthMethod, known["auth_methods"]))
+    known["auth_methods"] = frozenset(map(AuthMethod, known.get("auth_methods", ())))
     known["grant_types"] = frozenset(map(GrantType, known.get("grant_types", ())))
     known["scopes"] = frozenset(known.get("scopes", ()))
     for name in ("default_scopes", "redirect_uris", "post_logout_redirect_uris", "resources", "extra_audiences"):

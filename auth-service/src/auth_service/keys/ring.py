@@ -136,19 +136,23 @@ class KeyRing:
     async def _adopt(self, snapshot: KeySnapshot) -> None:
         if snapshot.records == self._records:
             return
-        self._published = _publish(snapshot.records)
-        active = find(snapshot.records, KeyState.ACTIVE)
-        if active is not None and active.sealed_private_key is not None:
-            if self._signing is None or self._signing.key_id != active.key_id:
-                try:
-                    pem = self._sealer.open(active.sealed_private_key, key_id=active.key_id)
-                except SecurityError:
-                    if self._signing and not any(self._signing.key_id == each.key_id for each in snapshot.records):
-                        self._signing = None  # revoked: better no token than one of this key
-                    raise
-                self._signing = await asyncio.to_thread(SigningKey, active.key_id, pem)
-            self._active_since_seconds = active.changed_at_seconds
+        try:
+            await self._take_up(find(snapshot.records, KeyState.ACTIVE))
+        except SecurityError:
+            if self._signing and all(self._signing.key_id != record.key_id for record in snapshot.records):
+                self._signing = None  # revoked: better no token than one of this key
+            raise
+        finally:
+            self._published = _publish(snapshot.records)
         self._records = snapshot.records
+
+    async def _take_up(self, active: KeyRecord | None) -> None:
+        if active is None or active.sealed_private_key is None:
+            return
+        if self._signing is None or self._signing.key_id != active.key_id:
+            pem = self._sealer.open(active.sealed_private_key, key_id=active.key_id)
+            self._signing = await asyncio.to_thread(SigningKey, active.key_id, pem)
+        self._active_since_seconds = active.changed_at_seconds
 
     async def _keep_fresh(self) -> None:
         away = False
