@@ -6,24 +6,32 @@
 import base64
 import hashlib
 import os
+import re
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+import yaml
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
+from auth_service.errors import OAuthError, ServerError, TemporarilyUnavailable, TooManyRequests
+from auth_service.http.messages import HttpRequest
+from auth_service.web.errors import error_pages
+from auth_service.web.pages import Pages
 from local_stack.story import World
 
 pytestmark = pytest.mark.clients
 
 AXE = Path(__file__).resolve().parents[2] / "clients/node_modules/axe-core/axe.min.js"
 SIZES = {"desktop": {"width": 1000, "height": 820}, "phone": {"width": 360, "height": 740}}
+TEXTS = yaml.safe_load(files("auth_service.web").joinpath("texts.yaml").read_text("utf-8"))
 LOOKS = [("ko", "light", "desktop"), ("en", "dark", "desktop"), ("ko", "dark", "phone"), ("en", "light", "phone")]
 
 
@@ -84,16 +92,21 @@ def authorize_url(world: World, client_id: str, verifier: str = "v" * 43, **chan
     return f"{world.auth_url}/oauth2/authorize?{urlencode(parameters)}"
 
 
-def judge(page: Page, name: str) -> None:
-    """No violation of WCAG 2.2 AA that axe-core can see, nothing wider than the screen; a picture when asked for."""
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} scrolls sideways"
+def judge(page: Page, name: str, *, picture: bool = True) -> None:
+    """No violation of WCAG 2.2 AA that axe-core can see, nothing wider than the screen, nor than 320 pixels (1.4.10
+    Reflow); a picture when asked for.
+    """
+    for width in (320, page.viewport_size["width"]):  # type: ignore[index]
+        page.set_viewport_size({"width": width, "height": page.viewport_size["height"]})  # type: ignore[index]
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} scrolls sideways"
+        assert page.locator("button").evaluate_all("all => all.every(each => each.clientHeight < 60)"), "a button wraps"
     result: dict[str, Any] = page.evaluate(
         f"""async () => {{ {AXE.read_text()}; return await axe.run({{ runOnly: {{ type: 'tag',
             values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }} }}) }}"""
     )
     found = [(each["id"], [node["target"] for node in each["nodes"]]) for each in result["violations"]]
     assert not found, (name, found)
-    if "SCREENSHOTS" in os.environ:
+    if picture and "SCREENSHOTS" in os.environ:
         page.screenshot(path=Path(os.environ["SCREENSHOTS"]) / f"{name}.png", full_page=True)
 
 
@@ -127,6 +140,109 @@ def test_every_page_can_be_read_by_everyone(
     page.click("summary")
     judge(page, f"error-{look}")
     context.close()
+
+
+Visit = Callable[[Page, World, str], object]
+
+
+def follow_a_link_of_another_browser(page: Page, world: World, client_id: str) -> None:
+    answer = httpx2.get(authorize_url(world, client_id))
+    page.goto(f"{world.auth_url}{answer.headers['location']}")
+
+
+def send_a_form_of_before(page: Page, world: World, client_id: str) -> None:
+    page.goto(authorize_url(world, client_id))
+    page.evaluate("document.querySelector('[name=form_key]').value = 'of before'")
+    press(page, "button[value=cancel]")
+
+
+def guess_passwords(page: Page, world: World, client_id: str) -> None:
+    """Of nobody, so that nobody has to wait later on."""
+    page.goto(authorize_url(world, client_id))
+    for _ in range(12):
+        if page.locator("#problem", has_text=re.compile("[0-9]")).count():
+            return
+        page.fill("#username", f"nobody {page.viewport_size}")
+        page.fill("#password", "guess")
+        press(page, "button[value=sign_in]")
+
+
+ERROR_VISITS: dict[str, Visit] = {
+    "client_unknown": lambda page, world, _: page.goto(authorize_url(world, "nobody")),
+    "request_wrong": lambda page, world, _: page.goto(f"{world.auth_url}/oauth2/authorize?state=%zz"),
+    "request_gone": lambda page, world, _: page.goto(f"{world.auth_url}/oauth2/sign-in?request=gone"),
+    "logout_refused": lambda page, world, _: page.goto(
+        f"{world.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
+    ),
+    "not_yours": follow_a_link_of_another_browser,
+    "form_stale": send_a_form_of_before,
+}
+
+
+@pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
+def test_every_error_and_every_wait_can_be_read_by_everyone(
+    chromium: Browser, world: World, client_id: str, language: str, scheme: str, size: str
+) -> None:
+    context = chromium.new_context(locale=language, color_scheme=scheme, viewport=SIZES[size])  # type: ignore[arg-type]
+    page = context.new_page()
+    for name, visit in ERROR_VISITS.items():
+        visit(page, world, client_id)
+        assert page.inner_text("h1") == TEXTS[f"error.{name}.title"][language]
+        page.click("summary")
+        judge(page, name, picture=False)
+    # What cannot be provoked here is put in the way: the page as the service would write it, with its own style.
+    for error in (TooManyRequests("x"), TemporarilyUnavailable("x"), ServerError("x")):
+        written = write_error(world.auth_url, error, language)
+        page.route("**/oauth2/authorize", answer_with(written))
+        page.goto(f"{world.auth_url}/oauth2/authorize")
+        page.click("summary")
+        judge(page, error.error, picture=False)
+        page.unroute("**/oauth2/authorize")
+    guess_passwords(page, world, client_id)
+    judge(page, "sign-in-wait", picture=False)
+    context.close()
+
+
+def answer_with(body: bytes) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(body=body, content_type="text/html")
+
+
+def write_error(issuer: str, error: OAuthError, language: str) -> bytes:
+    raw_headers = [(b"accept-language", language.encode())]
+    request = HttpRequest(
+        method="GET",
+        path="/oauth2/authorize",
+        query_string=b"",
+        raw_headers=raw_headers,
+        body=b"",
+        source_address="",
+        trace_id="0" * 32,
+    )
+    return error_pages(Pages(issuer=issuer))(error, request).body
+
+
+@pytest.mark.parametrize("who", ["desktop", "document_url"])
+@pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
+def test_the_consent_page_of_clients_that_somebody_vouches_for(
+    ground: Any, person: Any, who: str, language: str, scheme: str, size: str
+) -> None:
+    redirect_uri = "http://127.0.0.1:33418/callback" if who == "desktop" else "http://localhost:33418/callback"
+    address = authorize_url(ground, getattr(ground, who), redirect_uri=redirect_uri, ui_locales=language)
+
+    def look() -> None:
+        page = person.context.new_page()
+        page.set_viewport_size(SIZES[size])
+        page.emulate_media(color_scheme=scheme)
+        page.goto(address)
+        page.fill("#username", ground.account[0])
+        page.fill("#password", ground.account[1])
+        press(page, "button[value=sign_in]")
+        said = TEXTS["consent.vouched" if who == "desktop" else "consent.from_host"][language]
+        assert said.format(host="editor.example") in page.inner_text("main")
+        judge(page, f"consent-{who}-{language}", picture=False)
+        page.close()
+
+    person.chromium.do(look).result()
 
 
 def test_the_keyboard_is_enough(chromium: Browser, world: World, client_id: str, callback: str) -> None:
