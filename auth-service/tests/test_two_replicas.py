@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from running_auth import free_port
-from signing_in import CALLBACK, Person, Request, redeem, refresh, sent_to_client
+from signing_in import CALLBACK, Page, Person, Request, redeem, refresh, sent_to_client
 
 DECLARATION = f"""
 clients:
@@ -134,6 +134,32 @@ def test_one_replica_dies_in_mid_flow_and_the_other_goes_on(replicas: list[Repli
     lines = [line for log in (tmp_path / "audit").rglob("security_audit.log") for line in log.read_text().splitlines()]
     issued = [event for event in map(json.loads, lines) if event["event_type"] == "token_issued"]
     assert len(issued) == 1
+
+
+def test_of_twelve_redemptions_at_both_at_once_one_wins(replicas: list[Replica]) -> None:
+    request = Request("app")
+    for _ in range(3):
+        person = Person(replicas[0].address)
+        code = person.grant(request)["code"]
+        person.http.close()
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda n, code=code: redeem(replicas[n % 2].http, request, code), range(12)))
+        assert sorted(answer.status_code for answer in answers) == [200] + [400] * 11
+
+
+def test_a_person_goes_on_at_the_other_when_one_dies_between_two_pages(replicas: list[Replica]) -> None:
+    """Signed in at one, which is killed; asked, allowed and redeemed at the other, and refreshed there."""
+    first, second = replicas
+    request = Request("app", {"scope": "mcp.access offline_access"})
+    person = Person(first.address)
+    page = person.sign_in(person.open(request.path))
+    assert Page(page.text).action == "/oauth2/consent"
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    person.http.base_url = second.address
+    tokens = redeem(second.http, request, sent_to_client(person.allow(page))["code"]).json()
+    assert refresh(second.http, "app", tokens["refresh_token"]).status_code == 200
+    assert "code" in sent_to_client(person.open(request.path)), "session and consent are known here too"
+    person.http.close()
 
 
 def test_a_refresh_token_of_one_is_good_at_the_other(replicas: list[Replica]) -> None:
