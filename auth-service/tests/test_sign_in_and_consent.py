@@ -184,6 +184,22 @@ def test_a_self_registered_name_is_said_to_be_unverified(people: Service, person
     assert "mcp.audit" not in text
 
 
+def test_a_korean_reader_is_told_in_korean_what_each_scope_allows(person: Person) -> None:
+    scopes = "openid profile email offline_access mcp.access mcp.decrypt mcp.audit"
+    request = Request("app", {**ASK, "ui_locales": "ko", "scope": scopes})
+    text = Page(person.sign_in(person.open(request.path)).text).text
+    for words in (
+        *("내가 누구인지 확인하기 openid", "내 이름 보기 profile", "내 이메일 주소 보기 email"),
+        *("연결 유지하기 offline_access", "도구 사용하기 mcp.access", "원문으로 읽기 mcp.decrypt"),
+        *(
+            "모든 사용자의 접속기록 열람하기 mcp.audit",
+            "이 서버의 운영자가 등록한 앱",
+            "127.0.0.1:7777 (이 컴퓨터의 프로그램)",
+        ),
+    ):
+        assert words in text
+
+
 def test_only_auditors_can_grant_the_audit_scope(people: Service, person: Person) -> None:
     from auth_service.authorize.request import grantable
     from auth_service.errors import InvalidScope

@@ -1,5 +1,6 @@
 """Items 1 to 51: the token endpoint, as far as client_credentials has them."""
 
+import hmac
 import json
 from collections.abc import Mapping
 from urllib.parse import urlencode
@@ -309,6 +310,18 @@ def test_item_21_an_unknown_client_gets_the_same_bytes_as_a_wrong_secret(declare
     unknown = declared.http.post("/oauth2/token", data=demo(client_id="nobody"))
     assert wrong.content == unknown.content
     assert _without_date(wrong.headers) == _without_date(unknown.headers)
+
+
+def test_item_21_whoever_has_no_secret_costs_as_many_comparisons(
+    declared: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare, compared = hmac.compare_digest, list[tuple[int, int]]()
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compared.append((len(a), len(b))) or compare(a, b))
+    for client_id in ("mcp-client", "public", "key-holder", "nobody"):
+        headers = {"x-forwarded-for": "192.0.2.4"}
+        form = demo(client_id=client_id, client_secret="x")
+        assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 401
+    assert compared == [(64, 64)] * 4
 
 
 @pytest.mark.parametrize("algorithm", CLIENT_KEYS)

@@ -58,3 +58,13 @@ def test_the_python_sdk_calls_every_tool_and_steps_up(world: World) -> None:
 
     asyncio.run(run())
     assert [set(scope.split()) for scope in memory.scopes] == [{"mcp.access"}, {"mcp.access", "mcp.decrypt"}]
+
+
+def test_offline_access_is_offered_by_the_authorization_server_alone(world: World) -> None:
+    """A resource that named it would make every client ask for it, whether it wants to stay connected or not."""
+    server = world.http.get(f"{world.auth_url}/.well-known/oauth-authorization-server").json()
+    resource = world.http.get(f"{world.mcp_url}/.well-known/oauth-protected-resource/mcp").json()
+    challenge = world.http.post(f"{world.mcp_url}/mcp", json={}).headers["www-authenticate"]
+    assert "offline_access" in server["scopes_supported"]
+    assert "offline_access" not in resource["scopes_supported"]
+    assert "offline_access" not in challenge
