@@ -148,7 +148,7 @@ def corpus(seed: int = SEED) -> list[Sample]:
 
 
 def written(which: str) -> list[Sample]:
-    """The texts of pii_by_hand.txt or pii_blind.txt, as the group `which`."""
+    """The texts of pii_by_hand.txt, pii_blind.txt or pii_blind_again.txt, as the group `which`."""
     path = Path(__file__).with_name(f"pii_{which}.txt")
     lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     return [_marked_up(line, which) for line in lines]

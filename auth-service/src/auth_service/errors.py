@@ -9,35 +9,6 @@ from typing import ClassVar
 
 from security_common.errors import SecurityError
 
-__all__ = [
-    "AccessDenied",
-    "ConsentRequired",
-    "InsufficientScope",
-    "InvalidClient",
-    "InvalidClientMetadata",
-    "InvalidGrant",
-    "InvalidRedirectUri",
-    "InvalidRequest",
-    "InvalidScope",
-    "InvalidTarget",
-    "InvalidToken",
-    "LoginRequired",
-    "MethodNotAllowed",
-    "OAuthError",
-    "RegistrationNotSupported",
-    "RequestNotSupported",
-    "RequestTooLarge",
-    "RequestUriNotSupported",
-    "ServerError",
-    "TemporarilyUnavailable",
-    "TooManyFailures",
-    "TooManyRequests",
-    "UnauthorizedClient",
-    "UnsupportedGrantType",
-    "UnsupportedResponseMode",
-    "UnsupportedResponseType",
-]
-
 
 class OAuthError(SecurityError):
     """An error of the protocol. `retry_after_seconds` is set where coming back later helps."""

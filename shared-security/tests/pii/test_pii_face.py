@@ -44,3 +44,14 @@ def test_a_mask_leaves_what_its_owner_recognises(text: str, masked: str) -> None
 def test_text_that_opens_no_gate_holds_nothing(text: str) -> None:
     assert get_pii_detector().scan_text(text) == []
     assert get_pii_detector().mask_text(text) == text
+
+
+def test_a_cell_is_what_its_column_is_called() -> None:
+    """Rows of another width say nothing by their place, and places are those of the text."""
+    text = "성명\t계좌\t생년월일\n편도영\t302-4002-0637-91\t2003-01-23\n2001-02-03\t302-4002-0637-92\n"
+    found = get_pii_detector().scan_text(text)
+    assert [(one.kind, text[one.start : one.end]) for one in found] == [
+        (PIIKind.PERSON, "편도영"),
+        (PIIKind.BANK_ACCOUNT, "302-4002-0637-91"),
+        (PIIKind.DATE_OF_BIRTH, "2003-01-23"),
+    ]

@@ -138,6 +138,7 @@ _HOSTILE: dict[str, Callable[[int], str]] = {
     "colons": lambda n: ":" * n,
     "hex-colon": lambda n: "ab:" * (n // 3),
     "names": lambda n: "김이박" * (n // 3),
+    "table": lambda n: "이름,전화\n" + "김이박,11\n" * (n // 7),
     "roads": lambda n: "가나다로 " * (n // 5),
     "areas": lambda n: "서울시 강남구 " * (n // 8),
     "numbers-of-houses": lambda n: "1동 " * (n // 3),

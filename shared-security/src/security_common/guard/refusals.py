@@ -5,23 +5,6 @@ from typing import ClassVar
 
 from security_common.errors import SecurityError
 
-__all__ = [
-    "BodyTooLarge",
-    "BodyTooSlow",
-    "ForbiddenOrigin",
-    "HeadersTooLarge",
-    "InsufficientScope",
-    "InvalidRequest",
-    "InvalidToken",
-    "MisdirectedRequest",
-    "MissingToken",
-    "NotFound",
-    "Refusal",
-    "TemporarilyUnavailable",
-    "TooManyRequests",
-    "UnreadableCall",
-]
-
 
 class Refusal(SecurityError):
     """A request that does not get through. `challenged` ones carry WWW-Authenticate (RFC 6750 section 3).

@@ -16,6 +16,8 @@ _CODE = re.compile(
     + r"(?:(?P<customs>[Pp][ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}|[Pp][0-9]{12})"
     + r"|(?P<new_passport>[MSROD][0-9]{3}[A-Z][0-9]{4})"
     + r"|(?P<passport>[MSRODGT](?:[ -]?[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4}))"
+    + r"|(?P<british_license>[A-Z9]{5}[0-9]{6}[A-Z0-9]{2}[0-9][A-Z]{2})"
+    + r"|(?P<german_passport>[CFGHJK][0-9]{2}[0-9A-Z]{6})"
     + r"|(?P<other>[A-Za-z]{1,2}[ -]?[0-9]{3}[A-Za-z]?[0-9]{3,6}|[A-Za-z][0-9]{3}(?:-[0-9]{1,4}){2,4}))"
     + _END
 )
@@ -40,7 +42,7 @@ def _find_codes(reading: Reading) -> Iterator[Finding]:
             continue
         if shape == "customs":
             yield Finding(PIIKind.CUSTOMS_CODE, start, end, 0.97 if name == "CUSTOMS_CODE" else 0.9, "shape")
-        elif called == "DRIVER_LICENSE" and shape != "new_passport":
+        elif shape == "british_license" or (called == "DRIVER_LICENSE" and shape != "new_passport"):
             yield Finding(PIIKind.DRIVER_LICENSE, start, end, 0.85, "label")
         elif name == "PASSPORT":
             yield Finding(PIIKind.PASSPORT, start, end, 0.95, "label")
@@ -80,6 +82,6 @@ def _find_ibans(reading: Reading) -> Iterator[Finding]:
             yield Finding(PIIKind.IBAN, match.start(), end, 0.99, "check-digit")
 
 
-CODES = Rule(r"[A-Za-z][ -]?[0-9]{3}|[가-힣][ -]?[0-9]{2}-[0-9]{6}-", _find_codes)
+CODES = Rule(r"[A-Za-z][ -]?[0-9]{3}|[CFGHJK][0-9]{2}[A-Z]|[가-힣][ -]?[0-9]{2}-[0-9]{6}-", _find_codes)
 PLATES = Rule(r"[0-9]\s?[가-힣][\s-]?[0-9]{4}", _find_plates)
 IBANS = Rule(r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}", _find_ibans)

@@ -20,7 +20,7 @@ _CALLED = re.compile(
     r"|api[_ -]?(?:key|secret|token)|access[_ -]?(?:key|token)|auth[_ -]?token|refresh[_ -]?token|private[_ -]?key"
     r"|encryption[_ -]?key|token|credential"
     r"|비밀번호|패스워드|비번|암호|시크릿|인증키|액세스키|비밀키|API\s?키|토큰)"
-    r"(?![A-Za-z])(?:['\"]?\s{0,2}(?:[:=]|\bis\b)|\s?[은는이가]?(?=\s))\s{0,2}['\"]?([!-&*-Z^-z~]{6,256})(?![(\[])",
+    r"(?![A-Za-z])(?:['\"]?\s{0,2}(?:[:=]|\bis\b)|\s?[은는이가]?(?=\s))\s{0,2}['\"]?(?![a-z]+[:=]\s)([!-&*-Z^-z~]{6,256})(?![(\[])",
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"\b(?:Bearer|Basic)\s+([A-Za-z0-9._~+/\-]{16,4096}={0,2})")

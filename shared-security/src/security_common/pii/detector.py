@@ -1,6 +1,6 @@
 """The scan: fold, read with every rule whose gate is open, settle overlaps, point at the original text."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache
@@ -20,6 +20,7 @@ from security_common.pii.masking import mask_finding, replace_until_clean
 from security_common.pii.numbers import HALVES, NUMBERS
 from security_common.pii.places import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.reading import Reading, Rule
+from security_common.pii.tables import cells_in
 from security_common.spelling import (
     NEEDS_DECODING,
     NEEDS_FOLDING,
@@ -74,14 +75,7 @@ class PIIDetector:
         """
         if not field_name:
             return self._with_own_rules(text, self._scan(text))
-        prefix = f"{field_name}: "
-        length = len(prefix)
-        found = [
-            Finding(one.kind, max(0, one.start - length), one.end - length, one.score, one.why)
-            for one in self._scan(prefix + text)
-            if one.end > length
-        ]
-        return self._with_own_rules(text, found)
+        return self._with_own_rules(text, _under(field_name, text, self._scan))
 
     def mask_text(self, text: str, *, field_name: str | None = None) -> str:
         """The text with everything found masked; masking it once more changes nothing."""
@@ -109,7 +103,10 @@ class PIIDetector:
             respelled = with_digits(read)
             if respelled is not read:
                 read, gates = respelled, _open_gates(respelled)
-        found = _settle(self._read(read, gates) + encoded)
+        found = self._read(read, gates) + encoded
+        if "\n" in read:
+            found += list(self._in_cells(read, found))
+        found = _settle(found)
         if folded.starts is None:
             return found
         return [Finding(one.kind, *folded.original(one.start, one.end), one.score, one.why) for one in found]
@@ -118,12 +115,31 @@ class PIIDetector:
         reading = Reading.of(text, self._today())
         return [one for gate in gates if gate > _DECODE for one in _RULES[gate - len(_TRANSFORMS)].find(reading)]
 
+    def _in_cells(self, text: str, found: list[Finding]) -> Iterator[Finding]:
+        """What the cells of a table hold under their columns' names, where nothing has been found without them."""
+        starts, ends = sorted(one.start for one in found), sorted(one.end for one in found)
+        for place, cell, column in cells_in(text):
+            if bisect_left(starts, place + len(cell)) == bisect_right(ends, place):
+                for one in _under(column, cell, lambda named: self._read(named, _open_gates(named))):
+                    yield _moved(one, place)
+
     def _inside_tokens(self, text: str) -> Iterator[Finding]:
         """A finding inside an encoded token points at the token as a whole; one level deep."""
         for start, end, decoded in decoded_tokens(text):
             if inside := self._read(decoded, _open_gates(decoded)):
                 best = max(inside, key=lambda one: (one.score, one.end - one.start))
                 yield Finding(best.kind, start, end, best.score, f"base64-{best.why}")
+
+
+def _under(name: str, text: str, scan: Callable[[str], list[Finding]]) -> list[Finding]:
+    """What is found in a text that is called by a name, as if that stood before it."""
+    prefix = f"{name}: "
+    moved = [_moved(one, -len(prefix)) for one in scan(prefix + text) if one.end > len(prefix)]
+    return [one if one.start >= 0 else one._replace(start=0) for one in moved]
+
+
+def _moved(one: Finding, by: int) -> Finding:
+    return one._replace(start=one.start + by, end=one.end + by)
 
 
 def _settle(found: list[Finding]) -> list[Finding]:

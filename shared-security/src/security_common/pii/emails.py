@@ -15,15 +15,21 @@ _AT_DOMAIN = re.compile(
     r"@[ \t\r\n]{0,2}((?:(?:[A-Za-z0-9][A-Za-z0-9\-]{0,62}|[가-힣]{1,20})\.){0,6}(?:[A-Za-z][A-Za-z0-9\-]{1,62}|한국))"
     r"(?![A-Za-z0-9])"
 )
-_AT = r"\s{0,2}(?:[(\[{<]\s?(?:at|앳|골뱅이|@)\s?[)\]}>]|골뱅이|@|\sat\s)\s{0,2}"
-_DOT = r"\s{0,2}(?:[(\[{<]\s?(?:dot|점|닷|\.)\s?[)\]}>]|\.|\s(?:dot|닷|점)\s|(?<=\w)[점닷](?=[a-z]))\s{0,2}"
+_AT = r"\s{0,2}(?:[(\[{<\-_]\s?(?:at|a|앳|엣|골뱅이|@)\s?[)\]}>\-_]|골뱅이|\s[앳엣]\s|@|\sat\s)\s{0,2}"
+_DOT = (
+    r"\s{0,2}(?:[(\[{<\-_]\s?(?:dot|점|닷|\.)\s?[)\]}>\-_]|\.|\s(?:dot|닷|점|쩜)\s|(?<=\w)[점닷쩜](?=[a-z컴넷]))\s{0,2}"
+)
 _SPELLED = re.compile(
-    rf"(?<![A-Za-z0-9._%+\-])({_LOCAL})({_AT})([A-Za-z0-9\-]{{1,63}}(?:{_DOT}[A-Za-z0-9\-]{{1,63}}){{1,4}})",
+    rf"(?<![A-Za-z0-9._%+\-])({_LOCAL})({_AT})([A-Za-z0-9\-]{{1,63}}(?:{_DOT}(?:[A-Za-z0-9\-]{{1,63}}|[컴넷])){{1,4}})",
     re.IGNORECASE,
 )
-_SPELLINGS = r"골뱅이|앳|(?i:[(\[{<]\s?(?:at|dot|\.|점|닷)|\sdot\s)"
+_SPELLINGS = r"골뱅이|[앳엣]|@\s|(?i:[(\[{<\-_]\s?(?:at|a\)|dot|@|\.|점|닷)|\sdot\s)"
 _MAY_BE_SPELLED = re.compile(_SPELLINGS)
-_TOP_LEVEL = re.compile(r"\.?(?:com|net|org|edu|gov|io|co|kr|jp|cn|uk|de|fr|us|me|info|biz|dev|ai|app)$", re.IGNORECASE)
+# "work @ home. Me too", "look at example.com": an address only when its dot is spelled out or set apart too.
+_UNSURE, _SURE_DOT = frozenset({"at", "@"}), re.compile(r"dot|[점닷쩜)\]}>]| \. ", re.IGNORECASE)
+_TOP_LEVEL = re.compile(
+    r"\.?(?:com|net|org|edu|gov|io|co|kr|jp|cn|uk|de|fr|us|me|info|biz|dev|ai|app|컴|넷)$", re.IGNORECASE
+)
 _FILE_ENDINGS = frozenset("png jpg jpeg gif svg webp pdf js ts py java css html json yaml yml md txt zip sh".split())  # noqa: SIM905 - reads as a list of words
 _USER_INFO = re.compile(r"[a-z][a-z0-9+.\-]{1,15}://[^\s/@]{0,64}$", re.IGNORECASE)
 
@@ -45,7 +51,7 @@ def _find_emails(reading: Reading) -> Iterator[Finding]:
     if _MAY_BE_SPELLED.search(text):
         for match in _SPELLED.finditer(text):
             if _TOP_LEVEL.search(match.group(3)) and (
-                match.group(2).strip().lower() != "at" or "dot" in match.group(3).lower()
+                match.group(2).strip(" -_").lower() not in _UNSURE or _SURE_DOT.search(match.group(3))
             ):
                 yield Finding(PIIKind.EMAIL, match.start(), match.end(), 0.9, "spelled")
 

@@ -29,7 +29,7 @@ _GIVEN = frozenset(_DATA["given_names"]) | {
 _WORD = re.compile(
     rf"[{_CHARS['surnames']}{''.join(name[0] for name in _DOUBLE_SURNAMES)}](?<![가-힣].)"
     rf"(?:(?<=[{_CHARS['surnames']}])(?=[{_CHARS['first_syllables']}][{_CHARS['last_syllables']}]"
-    rf"|[{_CHARS['single_given']}](?:(?![가-힣])|[님씨]))"
+    rf"|[가-힣](?![{_CHARS['role_endings']}])[가-힣][ ]?님|[{_CHARS['single_given']}](?:(?![가-힣])|[님씨]))"
     rf"|(?=[{''.join(name[1] for name in _DOUBLE_SURNAMES)}]))[가-힣]{{1,11}}"
 )
 _HANGUL_WORD = re.compile("[가-힣]{2,12}")
@@ -38,6 +38,7 @@ _GIVEN_WORD = re.compile(rf"(?<![가-힣])(?:[{_CHARS['surnames']}][ ])?([가-�
 _LABEL_GAP = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|]\s{0,2}[\"']?")
 _CASE = r"(?:께서|께|의|이|가|은|는|을|를|도|과|와|한테|에게|이랑|랑)?(?![가-힣])"
 _HONORIFIC = re.compile(rf"[ \t]?{any_of(_DATA['honorifics'])}{_CASE}|님")
+_ESTEEMED = re.compile("[ ]?님")
 _SHORT_HONORIFIC = re.compile(rf"[ \t]?(?:님|씨|귀하|고객님|회원님){_CASE}")
 _LONG_TITLES = tuple(title for title in _DATA["titles"] if len(title) > 1)
 # Particles and the forms of "to be"; a verb's ending is none of them. Their sound is not checked: people type in haste.
@@ -152,7 +153,7 @@ def _label_vouches(name: _Name) -> bool:
 def _judge_full(name: _Name) -> tuple[float, str] | None:
     """A surname with two syllables."""
     if not (name.common or name.plausible):
-        vouched = name.rest[:1] == "님" or (not name.rest and _label_vouches(name))
+        vouched = name.followed_by(_ESTEEMED) or (not name.rest and _label_vouches(name))
         return (0.7, "label") if vouched and not name.begins_a_word else None
     if name.followed_by(_HONORIFIC):
         return 0.9, "honorific"
@@ -191,4 +192,4 @@ def _has_neighbour(name: _Name) -> bool:
     return _NUMBER_BEFORE.search(name.reading.text, max(0, name.start - 12), name.start) is not None
 
 
-KOREAN_NAMES = Rule(r"[가-힣]{2}", _find_korean_names)
+KOREAN_NAMES = Rule(r"[가-힣]{2}|[가-힣] [가-힣] [가-힣]", _find_korean_names)

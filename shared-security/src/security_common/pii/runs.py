@@ -19,6 +19,7 @@ _PLAIN_MARKS = frozenset("-./,_ ()")
 # A comma or slash with a space beside it stands between two numbers, not inside one; so does a bullet on a new line.
 _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
 _RUN = re.compile(rf"[+0-9](?:(?<=[0-9])|(?=[0-9]))[0-9]*(?:{_SEPARATOR}[0-9]+)*")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 _ADJOINING = re.compile(r"[A-Za-z0-9_@]|-[A-Za-z0-9]")
 _UNIT = re.compile(r"(?:원|달러|만\s?원|억|천\s?원|%|명|개|건|점|포인트)")
 _FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 7, 19, 8
@@ -52,7 +53,7 @@ def numbers_in(reading: Reading) -> Iterator[Number]:
     text = reading.text
     for match in _RUN.finditer(text):
         start, end = match.span()
-        if end - start < _FEWEST_DIGITS:
+        if end - start < _FEWEST_DIGITS or _THOUSANDS.fullmatch(match.group()):
             continue
         plus, parts, marks = _split(start, match.group())
         opens, closes = _opens(text, start), _ADJOINING.match(text, end) is None
