@@ -4,18 +4,6 @@ from typing import ClassVar
 
 from security_common.errors import SecurityError
 
-__all__ = [
-    "CiphertextExpired",
-    "CiphertextMalformed",
-    "DecryptionFailed",
-    "EncryptionError",
-    "EncryptionKeyMissing",
-    "EncryptionKeyWeak",
-    "KeyRetired",
-    "KeyringInvalid",
-    "UnknownKey",
-]
-
 
 class EncryptionError(SecurityError):
     """The root of this room's errors."""

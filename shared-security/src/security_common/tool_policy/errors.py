@@ -5,16 +5,6 @@ from typing import ClassVar
 
 from security_common.errors import SecurityError
 
-__all__ = [
-    "InsufficientScope",
-    "PersonalDataRefused",
-    "ResultWithheld",
-    "TooMuchData",
-    "ToolFailed",
-    "ToolPolicyError",
-    "Unguardable",
-]
-
 
 class ToolPolicyError(SecurityError):
     """The root of this room's errors."""
