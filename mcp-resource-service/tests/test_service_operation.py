@@ -14,7 +14,7 @@ import pytest
 
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, MCP, REDIS
-from local_stack.story import World
+from local_stack.story import World, mcp_request
 
 METRICS_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -49,6 +49,20 @@ def test_health_says_what_it_looked_at(world):
 def test_unknown_paths_need_a_token_too(world):
     assert world.get("/nowhere").status_code == 401
     assert world.get("/nowhere", world.token).status_code == 404
+
+
+def test_a_slash_too_many_leads_nowhere_else(world):
+    """Who types /mcp/ is served; nobody is sent on to where a Host header says, out of the proxy's TLS."""
+    headers, body = mcp_request(world.token, "2026-07-28", "tools/list", {})
+    answer = world.http.post(f"{world.mcp_url}/mcp/", headers=headers, content=body)
+    assert answer.status_code == 200
+    assert answer.json()["result"]["tools"]
+    assert world.get("/.well-known/oauth-protected-resource/mcp/").json()["resource"] == f"{world.mcp_url}/mcp"
+    assert world.get("/audit/").content == world.get("/audit").content
+    for path in ("/hello/", "/mcp//", "/audit//", "/audit/events/"):
+        answer = world.get(path, world.token)
+        assert answer.status_code == 404, path
+        assert "location" not in answer.headers
 
 
 def test_without_redis_tokens_are_judged_and_storing_says_503(own_stack):

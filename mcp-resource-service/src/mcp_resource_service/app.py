@@ -71,16 +71,20 @@ def create_app(settings: ResourceSettings) -> Starlette:
     core = _make_core(settings)
     mcp, tool_scopes = build_mcp(core.parts)
     endpoint = McpEndpoint(mcp, path=settings.mcp_path, long_tools=LONG_TOOLS)
+    answering = AnswerUnavailable(endpoint)
     app = Starlette(
         routes=[
             *health_routes(core.parts.health),
             *protected_routes(_information(settings)),
-            Route(settings.mcp_path, AnswerUnavailable(endpoint)),
+            Route(settings.mcp_path, answering),
+            Route(f"{settings.mcp_path}/", answering),  # as many people type it
             *_audit_page_routes(core),
         ],
         middleware=[Middleware(MeasuredRequests, metrics=core.metrics), _guard(core, tool_scopes)],
         lifespan=_lifespan(core, endpoint),
     )
+    # A redirect to the path without its slash would lead to what the Host header says, without the proxy's TLS.
+    app.router.redirect_slashes = False
     app.state.health = core.parts.health
     return app
 

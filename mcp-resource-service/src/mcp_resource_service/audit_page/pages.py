@@ -74,6 +74,7 @@ class AuditPage:
 
         return [
             Route("/audit", self._answering(self._show_overview)),
+            Route("/audit/", self._answering(self._show_overview)),
             Route("/audit/sign-in", self._answering(self._begin_sign_in)),
             Route("/audit/callback", self._answering(self._finish_sign_in)),
             Route("/audit/sign-out", self._answering(self._sign_out), methods=["POST"]),

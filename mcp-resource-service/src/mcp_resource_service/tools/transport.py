@@ -29,6 +29,7 @@ class McpEndpoint:
     def __init__(self, mcp: FastMCP, *, path: str, long_tools: Collection[str]) -> None:
         self._json = mcp.http_app(path=path, stateless_http=True, json_response=True)
         self._stream = mcp.http_app(path=path, stateless_http=True)
+        self._path = path
         self._long_tools = frozenset(name.encode() for name in long_tools)
 
     @asynccontextmanager
@@ -40,6 +41,7 @@ class McpEndpoint:
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path"] = self._path  # it may have been asked for with a slash behind it
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if not _is_modern(headers) or headers.get(NAME_HEADER) in self._long_tools:
             await self._stream(scope, receive, send)

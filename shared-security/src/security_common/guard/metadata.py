@@ -29,10 +29,11 @@ class MetadataDocument:
             members["resource_documentation"] = resource.documentation
         self._body = json.dumps(members).encode()
         self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
-        self._paths = {WELL_KNOWN, f"{WELL_KNOWN}/", resource.metadata_path}
+        self._paths = {WELL_KNOWN, resource.metadata_path.rstrip("/")}
 
     def is_at(self, path: str) -> bool:
-        return path in self._paths
+        # Who types the resource with a slash behind it asks with one here too.
+        return path.removesuffix("/") in self._paths
 
     def answer(self, method: str, headers: RequestHeaders) -> Answer:
         if method == "OPTIONS":
