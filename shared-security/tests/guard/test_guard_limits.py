@@ -288,6 +288,15 @@ async def test_what_is_not_recorded_one_by_one_is_counted_on_record(guard, open_
     assert unrecorded(settings) == 10
 
 
+async def test_an_ipv6_network_has_the_bound_of_one_machine(open_one, settings: SecuritySettings):
+    record = RefusalRecord(await open_one(), clock=lambda: 60.0)
+    for number in range(130):
+        address = f"2001:db8:1:1::{number:x}"
+        await record.write(MissingToken("none"), token=None, source_address=address, trace_id="0" * 32)
+    await record.stop()
+    assert unrecorded(settings) == 10
+
+
 async def test_a_stop_does_not_lose_the_count(open_one, settings: SecuritySettings):
     record = RefusalRecord(await open_one(), clock=lambda: 60.0)
     for _ in range(130):

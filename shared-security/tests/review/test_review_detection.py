@@ -70,6 +70,15 @@ def test_one_less_than_the_threshold_is_quiet():
     assert len(alerts_of([refused(0), refused(1), refused(2)], detect_refusal_burst="3/60")) == 1
 
 
+def test_addresses_of_one_ipv6_network_are_one_machine():
+    burst = [refused(number, user_id=None, source_address=f"2001:db8:1:1::{number}") for number in range(3)]
+    [alert] = alerts_of(burst, detect_refusal_burst="3/60")
+    assert "2001:db8:1:1::/64" in alert.group
+    assert not alerts_of(
+        [replace(one, source_address=f"2001:db8:1:{n}::1") for n, one in enumerate(burst)], detect_refusal_burst="3/60"
+    )
+
+
 def test_what_is_older_than_the_window_does_not_count():
     assert not alerts_of([refused(0), refused(1), refused(60)], detect_refusal_burst="3/60")
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Callable
 
+from security_common.addresses import network_of
+
 __all__ = ["MINUTE_SECONDS", "PER_CALLER", "PER_MINUTE", "REST_UNRECORDED", "RefusalBounds"]
 
 PER_CALLER, PER_MINUTE = 120, 6000
@@ -26,6 +28,7 @@ class RefusalBounds:
             self._minute, self._total, self._seen = minute, 0, Counter()
         if self._total >= PER_MINUTE:
             return None
+        who = network_of(who)  # else an IPv6 network, which is one machine's, would have the bound for all
         self._seen[who] += 1
         if self._seen[who] > PER_CALLER:
             return None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from security_common.addresses import network_of
 from security_common.journal import AuditEvent, Outcome, RecordedEvent
 from security_common.settings import SecuritySettings, Threshold
 
@@ -251,4 +252,4 @@ def _refused_tool(event: RecordedEvent) -> Observation | None:
 
 
 def _place(event: RecordedEvent) -> str:
-    return f"address {event.source_address}" if event.source_address else f"client {event.client_id}"
+    return f"address {network_of(event.source_address)}" if event.source_address else f"client {event.client_id}"
