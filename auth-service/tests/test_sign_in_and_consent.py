@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from argon2 import PasswordHasher
 from redis.asyncio import Redis
@@ -172,6 +173,17 @@ def test_item_113_guessing_makes_wait_and_only_the_one_who_guesses(person: Perso
     last = next(answer for answer in answers if answer.status_code == 429)
     assert int(last.headers["retry-after"]) >= 1
     assert "code" in stranger.grant(Request("app"))
+
+
+def test_one_address_cannot_fill_redis_with_requests_that_nobody_answers(people: Service) -> None:
+    def begin(address: str) -> httpx2.Response:
+        return people.http.get(Request("app").path, headers={"x-forwarded-for": address})
+
+    answers = [begin("192.0.2.80") for _ in range(603)]
+    assert answers[0].headers["location"].startswith("/oauth2/sign-in")
+    sent = sent_to_client(answers[-1])
+    assert (sent["error"], sent["iss"]) == ("temporarily_unavailable", people.issuer)
+    assert begin("192.0.2.81").headers["location"].startswith("/oauth2/sign-in")
 
 
 def test_a_self_registered_name_is_said_to_be_unverified(people: Service, person: Person) -> None:

@@ -75,8 +75,10 @@ from security_common.service import connect, read_secret
 
 __all__ = ["Core", "create_app"]
 
-# What costs no waiting: registrations of an address per hour, wrong secrets of a client per address and quarter of it.
+# What costs no waiting: registrations of an address per hour, requests that wait for a person per address and quarter
+# of it, wrong secrets of a client too.
 _FREE_REGISTRATIONS = 30
+_FREE_REQUESTS = 600
 _FREE_FAILURES = 10
 
 
@@ -274,6 +276,7 @@ def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
         interactions=Interactions(redis=core.redis, clock=core.clock, random_bytes=core.random_bytes),
         consents=people.consents,
         codes=people.codes,
+        begun=_make_throttle(core, "begun", _FREE_REQUESTS),
         record=core.record,
         clock=core.clock,
     )

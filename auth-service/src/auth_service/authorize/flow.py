@@ -15,6 +15,7 @@ from auth_service.authorize.request import AuthorizationRequest, Prompt, grantab
 from auth_service.clients.model import Client, ClientDirectory
 from auth_service.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
 from auth_service.http.messages import Answer, HttpRequest
+from auth_service.http.throttle import Throttle
 from auth_service.record import Recorder
 from auth_service.vocabulary import Clock, format_scope
 from auth_service.web.sessions import Browser, Session, Sessions
@@ -48,13 +49,15 @@ class Flow:
     interactions: Interactions
     consents: Consents
     codes: Codes
+    begun: Throttle
     record: Recorder
     clock: Clock
 
     async def begin(self, request: AuthorizationRequest, client: Client, http: HttpRequest) -> Answer:
         """The first answer to a request that all rules accepted: a page to go to, or the client's answer.
 
-        Raises an `OAuthError` for the client: `prompt=none` with something missing, or no scope left.
+        Raises an `OAuthError` for the client: `prompt=none` with something missing, no scope left, or more requests
+        from this address than Redis should keep.
         """
         browser = await self.sessions.read(http)
         step = await self._missing(request, client, browser.session, self.clock())
@@ -62,6 +65,8 @@ class Flow:
             return await self._answer_with_code(request, browser.session, http)
         if Prompt.NONE in request.prompts:
             _refuse_silently(step)
+        self.begun.check(http.source_address)
+        await self.begun.count(http.source_address)
         interaction_id = await self.interactions.start(request, browser.browser_id)
         return see_other(_page(step or Step.SIGN_IN, interaction_id), self.sessions.cookie(browser))
 

@@ -113,11 +113,8 @@ def role(
 
     For example: auth-service user role hong auditor
     """
-
-    async def set_it(store: AccountStore, account: Account) -> None:
-        await store.save(replace(account, roles=frozenset(roles or ())))
-
-    _change(username, "user_roles_set", set_it)
+    kept = frozenset(roles or ())
+    _change(username, "user_roles_set", lambda store, account: store.save(replace(account, roles=kept)))
 
 
 @users.command
@@ -139,11 +136,7 @@ def delete(username: str) -> None:
 
     For example: auth-service user delete hong
     """
-
-    async def set_it(store: AccountStore, account: Account) -> None:
-        await store.delete(account)
-
-    _change(username, "user_deleted", set_it)
+    _change(username, "user_deleted", AccountStore.delete)
 
 
 async def find_account(settings: AuthSettings, redis: Redis, username: str) -> Account:
