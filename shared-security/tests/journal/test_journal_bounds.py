@@ -23,7 +23,7 @@ def test_a_caller_has_its_bound_and_others_have_theirs(bounds):
 
 
 def test_all_together_have_a_bound_too_however_many_they_are(bounds):
-    told = [bounds.admit(f"2001:db8::{number:x}", "missing_token") for number in range(PER_MINUTE + 2)]
+    told = [bounds.admit(f"2001:db8:{number:x}::1", "missing_token") for number in range(PER_MINUTE + 2)]
     assert told == ["missing_token"] * (PER_MINUTE - 1) + [REST_UNRECORDED, None, None]
 
 
@@ -35,9 +35,9 @@ def test_what_is_over_a_callers_bound_takes_nothing_from_the_others(bounds):
 
 def test_the_next_minute_begins_anew(bounds, clock):
     for number in range(PER_MINUTE + PER_CALLER):
-        bounds.admit(f"2001:db8::{number % 60:x}", "expired")
-    assert bounds.admit("2001:db8::0", "expired") is None
+        bounds.admit(f"2001:db8:{number % 60:x}::1", "expired")
+    assert bounds.admit("2001:db8:0::1", "expired") is None
     clock[0] += 59.9
-    assert bounds.admit("2001:db8::0", "expired") is None
+    assert bounds.admit("2001:db8:0::1", "expired") is None
     clock[0] += 0.1
-    assert bounds.admit("2001:db8::0", "expired") == "expired"
+    assert bounds.admit("2001:db8:0::1", "expired") == "expired"
