@@ -171,6 +171,21 @@ def test_parts_hold_what_the_whole_holds(pieces: list[str], size: int) -> None:
     assert found == [(one.kind, one.start, one.end) for one in scan(text)]
 
 
+def test_columns_keep_their_names_to_the_end_of_a_large_file(tmp_path: Path) -> None:
+    rows = [f"{number},302-4002-{number % 10_000:04}-91\n" for number in range(BLOCK // 20)]
+    table = tmp_path / "table.csv"
+    table.write_text("주문,계좌\n" + "".join(rows), encoding="utf-8")
+    assert table.stat().st_size > BLOCK
+    found = pii("scan", table).stdout.decode().splitlines()
+    assert [line.split("\t")[:2] for line in found] == [
+        [f"{number + 2}:{len(str(number)) + 2}", "BANK_ACCOUNT"] for number in range(len(rows))
+    ]
+    masked = pii("mask", table).stdout.decode().splitlines()
+    assert masked[0] == "주문,계좌"
+    assert len(masked) == len(rows) + 1
+    assert "302" not in masked[-1]
+
+
 def test_no_more_than_a_block_is_held() -> None:
     given_out = 0
 

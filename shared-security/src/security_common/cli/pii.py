@@ -14,6 +14,7 @@ from security_common.cli.blocks import in_parts
 from security_common.cli.progress import Progress
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector, get_pii_detector
+from security_common.pii.tables import header_of
 
 __all__ = ["app"]
 
@@ -46,10 +47,10 @@ def scan(source: Source, *, as_json: AsJson = False) -> int:
     """
     found_any, line, column = 0, 1, 1
     detector, progress = get_pii_detector(), Progress("scanning")
-    for part in _parts(source, detector, progress):
-        position = 0
-        for found in detector.scan_text(part):
-            line, column = _advanced(line, column, part[position : found.start])
+    for header, part in _parts(source, detector, progress):
+        position = len(header)
+        for found in detector.scan_text(header + part):
+            line, column = _advanced(line, column, part[position - len(header) : found.start - len(header)])
             position, found_any = found.start, 1
             progress.clear()
             if as_json:
@@ -57,7 +58,7 @@ def scan(source: Source, *, as_json: AsJson = False) -> int:
                 print(json.dumps(place | {"kind": found.kind, "score": found.score, "why": found.why}))
             else:
                 print(f"{line}:{column}\t{found.kind}\t{found.score:.2f}\t{found.why}")
-        line, column = _advanced(line, column, part[position:])
+        line, column = _advanced(line, column, part[position - len(header) :])
     return found_any
 
 
@@ -68,20 +69,24 @@ def mask(source: Source) -> None:
     Example: kubectl logs my-pod | security-common pii mask - > shareable.log
     """
     detector, progress = get_pii_detector(), Progress("masking")
-    for part in _parts(source, detector, progress):
+    for header, part in _parts(source, detector, progress):
         progress.clear()
-        sys.stdout.write(detector.mask_text(part))
+        sys.stdout.write(detector.mask_text(header + part).removeprefix(header))
         sys.stdout.flush()
 
 
-def _parts(source: str, detector: PIIDetector, progress: Progress) -> Iterator[str]:
+def _parts(source: str, detector: PIIDetector, progress: Progress) -> Iterator[tuple[str, str]]:
+    """The parts, each with the line of the file's start that names the columns, if one does and stands not in it."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as every filter: `| head` ends it without a traceback
     cast("TextIOWrapper", sys.stdout).reconfigure(encoding="utf-8")
     opened = 0 if source == "-" else source
     try:
         with open(opened, encoding="utf-8", newline="") as file:  # noqa: PTH123 - a Path cannot be standard input
             progress.total = os.fstat(file.fileno()).st_size
-            yield from in_parts(_chunks(file, progress), detector.scan_text)
+            header = ""
+            for index, part in enumerate(in_parts(_chunks(file, progress), detector.scan_text)):
+                yield header, part
+                header = header if index else header_of(part)
     except OSError as error:
         raise UnreadableFile(f"{source} cannot be read: {error.strerror}", hint="give a text file, or -") from error
     except UnicodeDecodeError:

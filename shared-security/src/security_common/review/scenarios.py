@@ -38,11 +38,8 @@ def play_scenario(name: str, settings: SecuritySettings, *, now: datetime) -> Pl
     if scenario is None:
         raise ScenarioUnknown(f"no scenario {name!r}", hint=f"one of: {', '.join(SCENARIOS)}")
     detector = Detector(detection_rules(settings))
-    count, alerts = 0, list[Alert]()
-    for event in scenario(settings, now):
-        count += 1
-        alerts += detector.observe(event)
-    return Played(name, count, tuple(alerts))
+    events = list(scenario(settings, now))
+    return Played(name, len(events), tuple(alert for event in events for alert in detector.observe(event)))
 
 
 def _quiet_day(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
@@ -75,12 +72,8 @@ def _refusal_burst(settings: SecuritySettings, now: datetime) -> Iterator[Record
 def _tool_enumeration(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
     """A caller walks through the tools to see which door is open."""
     rule = settings.detect_tool_enumeration
-    yield from _events(
-        now,
-        rule.count,
-        rule.seconds * SPREAD,
-        lambda number: {"outcome": Outcome.REFUSED, "reason": "insufficient_scope", "tool_name": f"tool_{number}"},
-    )
+    refused = {"outcome": Outcome.REFUSED, "reason": "insufficient_scope"}
+    yield from _events(now, rule.count, rule.seconds * SPREAD, lambda number: refused | {"tool_name": f"tool_{number}"})
 
 
 def _bulk_export(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
