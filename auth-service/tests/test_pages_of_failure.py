@@ -96,11 +96,7 @@ def test_the_journal_cannot_be_written(
 
 
 def test_our_own_mistake_is_a_page_with_a_reference(
-    start_service: StartService,
-    own_redis: Any,
-    declaration: Path,
-    visit: Callable[[Service], Person],
-    language: str,
+    start_service: StartService, own_redis: Any, declaration: Path, visit: Callable[[Service], Person], language: str
 ) -> None:
     url, stored = own_redis
     service = start_service(redis_url=url, config=declaration)

@@ -106,8 +106,7 @@ def test_a_stranger_is_sent_to_sign_in_with_pkce_and_the_audit_scope(stranger, s
 
 
 @pytest.mark.parametrize(
-    "query",
-    ["code=x&state=forged", "error=access_denied&state=any", "code=x&state=any&iss=http://evil.example", ""],
+    "query", ["code=x&state=forged", "error=access_denied&state=any", "code=x&state=any&iss=http://evil.example", ""]
 )
 def test_a_callback_nobody_waits_for_signs_nobody_in(stranger, query):
     stranger.get("/audit/sign-in")

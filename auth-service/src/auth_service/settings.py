@@ -71,9 +71,7 @@ class AuthSettings(ServiceSettings):
         description="How long a rotated refresh token, sent again, gets the same answer, in seconds.",
     )
     key_period_seconds: int = Field(
-        default=30 * 86400,
-        ge=1,
-        description="How long a key signs before the next takes over, in seconds.",
+        default=30 * 86400, ge=1, description="How long a key signs before the next takes over, in seconds."
     )
     key_lead_seconds: int = Field(
         default=65 * 60,

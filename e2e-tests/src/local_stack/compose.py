@@ -40,10 +40,5 @@ class Compose:
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._command, *arguments],
-            cwd=_ROOT,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            [*self._command, *arguments], cwd=_ROOT, env=self._environment, capture_output=True, text=True, check=False
         )

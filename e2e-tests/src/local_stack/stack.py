@@ -173,11 +173,7 @@ class Stack:
 
 @contextmanager
 def start_stack(
-    state: Path,
-    *,
-    ports: StackPorts | None = None,
-    overrides: Mapping[str, str] | None = None,
-    demo: bool = True,
+    state: Path, *, ports: StackPorts | None = None, overrides: Mapping[str, str] | None = None, demo: bool = True
 ) -> Generator[Stack]:
     """A whole stack for the length of a `with` block, by default on ports that are free."""
     stack = Stack(ports or StackPorts.ephemeral(), state, overrides or {}, demo)

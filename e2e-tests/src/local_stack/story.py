@@ -104,11 +104,7 @@ def mcp_request(token: str, version: str, method: str, parameters: Mapping[str, 
     }
     if version >= "2026-07-28":
         headers |= {"Mcp-Method": method} | ({"Mcp-Name": parameters["name"]} if "name" in parameters else {})
-        names = {
-            "protocolVersion": version,
-            "clientInfo": {"name": "story", "version": "1"},
-            "clientCapabilities": {},
-        }
+        names = {"protocolVersion": version, "clientInfo": {"name": "story", "version": "1"}, "clientCapabilities": {}}
         parameters = {
             **parameters,
             "_meta": {f"io.modelcontextprotocol/{name}": value for name, value in names.items()},

@@ -67,12 +67,10 @@ class SecuritySettings(Settings):
         description="Folder of the audit journals; each service and process has its own slot below it.",
     )
     audit_chain_key_file: Path | None = Field(
-        default=None,
-        description="File with the key of the journal's HMAC chain: 32 random bytes, base64url.",
+        default=None, description="File with the key of the journal's HMAC chain: 32 random bytes, base64url."
     )
     audit_checkpoint_key_file: Path | None = Field(
-        default=None,
-        description="PEM file with the RSA private key that signs the journal's checkpoints.",
+        default=None, description="PEM file with the RSA private key that signs the journal's checkpoints."
     )
     audit_segment_bytes: int = Field(
         default=64 * 1024 * 1024,
@@ -95,25 +93,21 @@ class SecuritySettings(Settings):
         description="Folder for the signed checkpoints, on another volume than the journals; beside them when unset.",
     )
     audit_checkpoint_minutes: float = Field(
-        default=5.0,
-        gt=0,
-        description="Minutes between signed checkpoints of the journal, idle or not.",
+        default=5.0, gt=0, description="Minutes between signed checkpoints of the journal, idle or not."
     )
     time_zone: ZoneInfo = Field(
         default=ZoneInfo("UTC"),
         description="IANA name of the zone in which people read the trail: the audit page and the monthly report.",
     )
     detect_refusal_burst: _Threshold = Field(
-        default=Threshold(30, 60),
-        description="Alert at this many refusals from one address; count/seconds.",
+        default=Threshold(30, 60), description="Alert at this many refusals from one address; count/seconds."
     )
     detect_secret_guessing: _Threshold = Field(
         default=Threshold(10, 300),
         description="Alert at this many wrong secrets or passwords for one name; count/seconds.",
     )
     detect_refresh_reuse: _Threshold = Field(
-        default=Threshold(1, 60),
-        description="Alert at this many used refresh tokens that come back; count/seconds.",
+        default=Threshold(1, 60), description="Alert at this many used refresh tokens that come back; count/seconds."
     )
     detect_pii_volume: _Threshold = Field(
         default=Threshold(1000, 3600),
@@ -128,8 +122,7 @@ class SecuritySettings(Settings):
         description="Alert at this many different people whose data one person handled; count/seconds.",
     )
     detect_tool_enumeration: _Threshold = Field(
-        default=Threshold(6, 60),
-        description="Alert at this many different tools refused to one caller; count/seconds.",
+        default=Threshold(6, 60), description="Alert at this many different tools refused to one caller; count/seconds."
     )
     detect_journal_gap: _Threshold = Field(
         default=Threshold(1, 60),

@@ -84,10 +84,7 @@ async def test_each_issuer_has_its_own_audience_type_and_keys(http):
     """Two issuers, one as Entra ID and Keycloak write tokens; neither's tokens pass for the other's."""
     async with LoopbackIssuer(now=lambda: NOW) as own, LoopbackIssuer("api://other", now=lambda: NOW) as other:
         verifier = TokenVerifier(
-            [
-                TrustedIssuer(own.url, own.audience),
-                TrustedIssuer(other.url, "api://other", token_types=("JWT",)),
-            ],
+            [TrustedIssuer(own.url, own.audience), TrustedIssuer(other.url, "api://other", token_types=("JWT",))],
             http=http,
             clock=lambda: NOW,
         )

@@ -167,11 +167,7 @@ def test_progress_logs_and_questions_pass_the_policy(
             mode="legacy",
         )
     assert sorted(map(str, heard)) == sorted(
-        [
-            f"at {MASKED}",
-            str({"msg": f"info {MASKED}", "extra": {"phone": "010-****-5678"}}),
-            f"is {MASKED} right?",
-        ]
+        [f"at {MASKED}", str({"msg": f"info {MASKED}", "extra": {"phone": "010-****-5678"}}), f"is {MASKED} right?"]
     )
     assert result.data == "010-****-5432", "the answer of the client came in as an argument"
     assert "1234" not in caplog.text

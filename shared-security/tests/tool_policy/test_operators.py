@@ -13,13 +13,7 @@ from security_common.journal import Journal
 from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind
 from security_common.pii.configuration_file import parse_protection
 from security_common.protection import KeyedPseudonyms
-from security_common.tool_policy import (
-    PersonalDataRefused,
-    ResultWithheld,
-    bind_field,
-    configure,
-    secure_tool,
-)
+from security_common.tool_policy import PersonalDataRefused, ResultWithheld, bind_field, configure, secure_tool
 
 TEXT = "홍길동님 hong@example.com, 010-1234-5678"
 Trail = Callable[[], list[dict[str, Any]]]
@@ -33,10 +27,7 @@ def protect(journal: Journal, encryption: EncryptionService, tmp_path: Path) -> 
     def use(**entries: object) -> None:
         detector = PIIDetector(parse_protection(entries))
         configure(
-            journal=journal,
-            detector=detector,
-            encryption=encryption,
-            pseudonyms=KeyedPseudonyms(tmp_path / "key"),
+            journal=journal, detector=detector, encryption=encryption, pseudonyms=KeyedPseudonyms(tmp_path / "key")
         )
 
     return use

@@ -78,11 +78,7 @@ class SignInPage:
             return self._page(visit, http, username=username, wrong=True)
         browser = await sessions.sign_in(visit.browser, account.subject, _METHODS)
         await self.flow.record(
-            http,
-            event_type="sign_in",
-            action="signed_in",
-            client_id=visit.request.client_id,
-            user_id=account.subject,
+            http, event_type="sign_in", action="signed_in", client_id=visit.request.client_id, user_id=account.subject
         )
         return await self.flow.go_on(replace(visit, browser=browser), http)
 
@@ -98,13 +94,7 @@ class SignInPage:
         )
 
     def _page(
-        self,
-        visit: Visit,
-        http: HttpRequest,
-        *,
-        username: str,
-        wrong: bool = False,
-        wait_seconds: int | None = None,
+        self, visit: Visit, http: HttpRequest, *, username: str, wrong: bool = False, wait_seconds: int | None = None
     ) -> Answer:
         language = choose_language(visit.request.ui_locales, http.header("accept-language"))
         problem: Markup | None = None

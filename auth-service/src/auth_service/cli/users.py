@@ -106,8 +106,7 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
 
 @users.command
 def role(
-    username: str,
-    roles: Annotated[list[Role] | None, Parameter(help="The roles from now on; none: no role.")] = None,
+    username: str, roles: Annotated[list[Role] | None, Parameter(help="The roles from now on; none: no role.")] = None
 ) -> None:
     """Set what a person may do: `auditor` may grant clients everybody's access records.
 
@@ -170,8 +169,7 @@ def _read_password(*, from_stdin: bool) -> str:
             raise UserRefused("the two passwords differ", hint="try again")
     if not _SHORTEST_PASSWORD <= len(read) <= LONGEST_PASSWORD:
         raise UserRefused(
-            f"a password needs {_SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters",
-            hint="some words make a good one",
+            f"a password needs {_SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters", hint="some words make a good one"
         )
     return read
 

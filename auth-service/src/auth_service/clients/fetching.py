@@ -77,11 +77,7 @@ class DocumentFetcher:
     """Fetches small JSON documents. Tests replace `resolve`, `is_allowed` and `tls` to stay on this machine."""
 
     def __init__(
-        self,
-        *,
-        resolve: Resolve,
-        is_allowed: Callable[[Address], bool],
-        tls: ssl.SSLContext | None = None,
+        self, *, resolve: Resolve, is_allowed: Callable[[Address], bool], tls: ssl.SSLContext | None = None
     ) -> None:
         self._backend = _CheckedBackend(resolve, is_allowed)
         self._tls = tls

@@ -53,10 +53,7 @@ def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
         members = {"status": "ready" if well else "not ready", "checks": results}
         return json_answer(members, status=200 if well else 503)
 
-    return (
-        Endpoint(path="/livez", handler=live, methods=READ),
-        Endpoint(path="/readyz", handler=ready, methods=READ),
-    )
+    return (Endpoint(path="/livez", handler=live, methods=READ), Endpoint(path="/readyz", handler=ready, methods=READ))
 
 
 async def _result(check: Check) -> bool:

@@ -59,11 +59,7 @@ class TokenEndpoint:
                 )
             raise
         await self.record(
-            request,
-            event_type="token_issued",
-            action="issued",
-            client_id=clients[0].client_id,
-            user_id=granted.subject,
+            request, event_type="token_issued", action="issued", client_id=clients[0].client_id, user_id=granted.subject
         )
         self.metrics.tokens_issued.labels(grant.grant_type.value).inc()
         return json_answer(_members(granted))

@@ -48,14 +48,7 @@ class KeyRing:
     """Signs with the active key and publishes all of them. Implements `tokens.minter.Signer`."""
 
     def __init__(
-        self,
-        *,
-        store: KeyStore,
-        sealer: Sealer,
-        policy: RotationPolicy,
-        record: Recorder,
-        clock: Clock,
-        replica: str,
+        self, *, store: KeyStore, sealer: Sealer, policy: RotationPolicy, record: Recorder, clock: Clock, replica: str
     ) -> None:
         self._store = store
         self._sealer = sealer

@@ -41,13 +41,7 @@ class TokenMinter:
     lifetime_seconds: int
 
     async def mint(
-        self,
-        *,
-        client: Client,
-        subject: str,
-        scopes: tuple[str, ...],
-        resource: Resource,
-        family: str | None = None,
+        self, *, client: Client, subject: str, scopes: tuple[str, ...], resource: Resource, family: str | None = None
     ) -> MintedToken:
         """A token for `resource` and the client's extra audiences.
 

@@ -69,10 +69,7 @@ class Sessions:
         """The same browser under a new id: one that somebody planted before the sign-in is worth nothing after."""
         await self.sign_out(browser)
         session = Session(
-            subject=subject,
-            signed_in_at_seconds=self.clock(),
-            methods=methods,
-            former_browser=browser.browser_id,
+            subject=subject, signed_in_at_seconds=self.clock(), methods=methods, former_browser=browser.browser_id
         )
         signed_in = replace(self._new_browser(), session=session)
         key = _PREFIX + signed_in.browser_id

@@ -13,12 +13,7 @@ from security_common.review import EventFilter
 __all__ = ["PERIODS", "View", "parse_view"]
 
 Language = Literal["en", "ko"]
-PERIODS = {
-    "1h": timedelta(hours=1),
-    "24h": timedelta(hours=24),
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-}
+PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 DEFAULT_PERIOD = "24h"
 TEXT_LIMIT = 128
 

@@ -51,12 +51,7 @@ class RecordStore:
     """Keeps and opens records. Every method raises `StoreUnavailable` when Redis does not answer."""
 
     def __init__(
-        self,
-        redis: Redis,
-        encryption: EncryptionService,
-        *,
-        clock: Callable[[], float],
-        new_id: Callable[[], str],
+        self, redis: Redis, encryption: EncryptionService, *, clock: Callable[[], float], new_id: Callable[[], str]
     ) -> None:
         """`clock` gives seconds since the epoch, `new_id` an unguessable name made of letters."""
         self._redis = redis
@@ -151,13 +146,7 @@ class RecordStore:
 
 
 def _binding(owner: Owner, record_id: str, field: str) -> dict[str, str]:
-    return {
-        "store": "records",
-        "issuer": owner.issuer,
-        "subject": owner.subject,
-        "record": record_id,
-        "field": field,
-    }
+    return {"store": "records", "issuer": owner.issuer, "subject": owner.subject, "record": record_id, "field": field}
 
 
 def _moment(seconds: float) -> datetime:

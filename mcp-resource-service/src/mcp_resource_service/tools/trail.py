@@ -129,10 +129,7 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
     )
     @secure_tool(pii_policy="mask")
     async def generate_security_report(
-        context: Context,
-        whose: Whose = "mine",
-        since: Since = None,
-        until: Until = None,
+        context: Context, whose: Whose = "mine", since: Since = None, until: Until = None
     ) -> Report:
         """Compute a report from the audit trail: people, clients, tools, refusals, alerts, kinds of personal data.
 

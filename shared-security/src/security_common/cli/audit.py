@@ -12,13 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from security_common.cli.audit_source import (
-    RedisOptions,
-    checkpoint_key,
-    service_directory,
-    signed_by,
-    told_by_redis,
-)
+from security_common.cli.audit_source import RedisOptions, checkpoint_key, service_directory, signed_by, told_by_redis
 from security_common.cli.progress import Progress
 from security_common.cli.terminal import paint, print_event, print_json
 from security_common.encryption import open_encryption_service

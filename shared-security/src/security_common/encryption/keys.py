@@ -24,7 +24,7 @@ FEWEST_DISTINCT_BYTES = 16
 
 EXAMPLE_KEYS = frozenset(
     {
-        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=",  # the Fernet specification's test vector
+        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="  # the Fernet specification's test vector
     }
 )
 

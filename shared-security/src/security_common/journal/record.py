@@ -27,16 +27,7 @@ TEXT_LIMIT = 512
 """Characters kept of any text field: a caller chooses some of them, and a line must stay small."""
 
 _ALWAYS = ("event_type", "tool_name", "user_id", "client_id", "contains_pii", "action_taken")
-_WHEN_KNOWN = (
-    "outcome",
-    "reason",
-    "issuer",
-    "source_address",
-    "subject_reference",
-    "task",
-    "trace_id",
-    "duration_ms",
-)
+_WHEN_KNOWN = ("outcome", "reason", "issuer", "source_address", "subject_reference", "task", "trace_id", "duration_ms")
 _HASH_MEMBER = b',"hash":"'
 _HASH_SUFFIX_LENGTH = len(_HASH_MEMBER) + 64 + len(b'"}')
 

@@ -9,12 +9,4 @@ from security_common.spelling.folding import NEEDS_FOLDING, Folded, fold
 from security_common.spelling.spoken import NEEDS_RESPELLING, with_digits
 from security_common.spelling.views import NEEDS_DECODING, decoded_tokens
 
-__all__ = [
-    "NEEDS_DECODING",
-    "NEEDS_FOLDING",
-    "NEEDS_RESPELLING",
-    "Folded",
-    "decoded_tokens",
-    "fold",
-    "with_digits",
-]
+__all__ = ["NEEDS_DECODING", "NEEDS_FOLDING", "NEEDS_RESPELLING", "Folded", "decoded_tokens", "fold", "with_digits"]

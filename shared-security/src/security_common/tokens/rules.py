@@ -48,9 +48,7 @@ def require_key_id(token: UnverifiedToken, _: TrustedIssuer) -> None:
 def require_audience(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
     if issuer.audience not in _audience(token.claims):
         raise TokenRejected(
-            "wrong_audience",
-            "the token is for another audience",
-            hint=f"ask for it with resource={issuer.audience}",
+            "wrong_audience", "the token is for another audience", hint=f"ask for it with resource={issuer.audience}"
         )
 
 
