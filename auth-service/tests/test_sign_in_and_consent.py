@@ -187,10 +187,18 @@ def test_one_address_cannot_fill_redis_with_requests_that_nobody_answers(people:
 
 
 def test_a_self_registered_name_is_said_to_be_unverified(people: Service, person: Person) -> None:
-    metadata = {"client_name": "My \u202eeditor", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
+    metadata = {
+        "client_name": "My \u202eeditor & <b>",
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "none",
+    }
     client_id = people.http.post("/oauth2/register", json=metadata).json()["client_id"]
-    text = Page(person.sign_in(person.open(Request(client_id).path)).text).text
-    assert "Allow My editor to connect?" in text
+    page = person.sign_in(person.open(Request(client_id).path)).text
+    text = Page(page).text
+    assert (
+        "<title>Allow My editor &amp; &lt;b&gt; to connect? " in page
+    )  # a title is text: no mark-up of ours shows in it
+    assert "Allow My editor & <b> to connect?" in text
     assert "nobody has checked it" in text
     assert "another program there could pretend to be it" in text
     assert "mcp.audit" not in text
