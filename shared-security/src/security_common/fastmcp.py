@@ -76,6 +76,9 @@ _LISTS = frozenset({"tools/list", "resources/list", "resources/templates/list", 
 _TALKATIVE = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.context.to_client", "fastmcp.server.server")
 """FastMCP's loggers that may quote arguments, messages to clients and resource addresses."""
 
+_REPLIES = frozenset({"inputResponses", "input_responses"})
+"""Where a call's next round brings the answers; the SDK reads both spellings."""
+
 UNAVAILABLE = "security_common.unavailable"
 """The member of an ASGI scope that tells AnswerUnavailable what became of the call."""
 
@@ -134,8 +137,9 @@ class PolicyMiddleware(Middleware):
 
     async def _call(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str) -> Any:
         name = context.message.name if method == "tools/call" else None
-        surface = Surface(name, _injected, partial(_failure, _ERRORS[method]))
         request = context.fastmcp_context.request_context if context.fastmcp_context else None
+        failure = partial(_failure, _ERRORS[method])
+        surface = Surface(name, _injected, failure, partial(_take_replies, request), _is_question)
         if request is not None and not isinstance(request.session, GuardedSession):
             request.session = GuardedSession(request.session)
         reset = current_surface.set(surface)
@@ -175,6 +179,17 @@ def _failure(error: type[FastMCPError], failure: Exception) -> Exception:
     if isinstance(failure, SecurityError) and failure.error == JournalUnavailable.error:
         return _Unavailable(_sentence(failure))
     return error(_sentence(failure)) if isinstance(failure, SecurityError) else failure
+
+
+def _take_replies(request: Any, reply: Callable[[Any], Any]) -> None:
+    """In the 2026-07-28 protocol answers come beside the arguments, and the tool reads them from its context."""
+    wire = request._srctx if request is not None else None  # noqa: SLF001 - where `Context.input_responses` looks
+    if wire is not None and wire.params and (names := _REPLIES & wire.params.keys()):
+        wire.params = {**wire.params, **{name: reply(wire.params[name]) for name in names}}
+
+
+def _is_question(result: Any) -> bool:
+    return isinstance(result, types.InputRequiredResult)
 
 
 class GuardedSession(ServerSession):

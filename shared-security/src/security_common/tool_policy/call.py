@@ -103,6 +103,8 @@ class Call:
         seen_named = {name: see(name, value) for name, value in named.items()}
         if walk.leaf.refused:
             raise PersonalDataRefused(walk.leaf.refused)
+        if self.surface:
+            self.surface.take_replies(self.reply)
         return seen, seen_named
 
     def __enter__(self) -> None:
@@ -116,7 +118,8 @@ class Call:
 
     def release(self, result: Any) -> None:
         """Makes of the result what may leave. Raises ResultWithheld, Unguardable or TooMuchData."""
-        walk = self._walk(self.declaration.result_policy)
+        asks = self.surface is not None and self.surface.is_question(result)
+        walk = self._message_walk() if asks else self._walk(self.declaration.result_policy)
         self._released = walk.visit(result)
         if walk.leaf.refused:
             raise ResultWithheld(walk.leaf.refused["result"])

@@ -22,11 +22,17 @@ SERVICE = "security-common"
 
 @dataclass(slots=True)
 class Surface:
-    """The framework a call came through: what it calls the tool, what it injects, how it wants its errors."""
+    """The framework a call came through: what it calls the tool, what it injects, how it wants its errors.
+
+    `take_replies` hands what the client has answered to earlier questions to a treatment, and gives the tool what that
+    makes of it; `is_question` tells a result that asks the client from one that ends the call.
+    """
 
     name: str | None
     injected: Callable[[Callable[..., Any]], frozenset[str]]
     failure: Callable[[Exception], Exception]
+    take_replies: Callable[[Callable[[Any], Any]], None]
+    is_question: Callable[[Any], bool]
     was_reached: bool = False
 
 
