@@ -41,8 +41,8 @@ def session(stack, auditor_of):
 @pytest.fixture(scope="module")
 def page_in_seoul(tmp_path_factory, auditor_of):
     """The page of another stack, whose only refusals are those of the tests that use it."""
-    zone = {"SECURITY_TIME_ZONE": "Asia/Seoul"}
-    with start_stack(tmp_path_factory.mktemp("seoul"), overrides=zone) as running:
+    settings = {"SECURITY_TIME_ZONE": "Asia/Seoul", "MCP_TRUSTED_PROXIES": "127.0.0.0/8"}
+    with start_stack(tmp_path_factory.mktemp("seoul"), overrides=settings) as running:
         cookies = {"mcp_audit": auditor_of(running)}
         with httpx2.Client(base_url=running.mcp_url, cookies=cookies, timeout=20) as http:
             yield http
@@ -235,6 +235,13 @@ def test_signing_out_ends_the_session_on_the_server(page, session, stack):
     assert "signed out" in page.post("/audit/sign-out", headers={"Origin": origin}).text
     with httpx2.Client(base_url=stack.mcp_url, cookies={"mcp_audit": session}) as again:
         assert again.get("/audit").status_code == 303
+
+
+def test_behind_a_declared_proxy_the_record_has_the_auditors_own_address(page_in_seoul):
+    page_in_seoul.get("/audit?period=7d", headers={"X-Forwarded-For": "203.0.113.7"})
+    deadline = time.monotonic() + 10
+    while page_events(page_in_seoul, "listed")[-1]["source_address"] != "203.0.113.7":
+        assert time.monotonic() < deadline
 
 
 def test_looking_is_on_the_trail(page):

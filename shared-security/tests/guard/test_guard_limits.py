@@ -255,6 +255,17 @@ async def test_a_declared_proxy_is_believed_from_the_right(guard, forwarded, sou
     assert answer.headers["x-caller"].split()[1] == source
 
 
+@pytest.mark.parametrize(("trusted", "source"), [([ip_network("127.0.0.0/8")], "203.0.113.7"), ([], "127.0.0.1")])
+async def test_an_application_on_an_open_path_sees_who_asks_too(guard, trusted, source):
+    async def tell(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["client"][0].encode()})
+
+    guarded = await guard(tell, policy=GuardPolicy(trusted_proxies=trusted))
+    answer = await guarded.http.get(f"{guarded.url}/livez", headers={"x-forwarded-for": "203.0.113.7"})
+    assert answer.text == source
+
+
 async def test_nobody_else_is_believed(guard):
     guarded = await guard()
     answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-forwarded-for": "203.0.113.7"})

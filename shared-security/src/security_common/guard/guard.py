@@ -98,12 +98,16 @@ class Guard:
     def _begin(self, scope: Scope, receive: Receive, send: Send) -> _Request:
         headers = RequestHeaders(scope["headers"])
         scope["headers"] = headers.trimmed
+        source_address = self._read_address(scope)
+        if (client := scope.get("client")) and client[0] != source_address:
+            # The application sees who asks as well, on open paths too; the port was the proxy's.
+            scope["client"] = (source_address, 0)
         return _Request(
             scope,
             receive,
             send,
             headers,
-            source_address=self._read_address(scope),
+            source_address=source_address,
             trace_id=read_trace_id(headers, self._randomness),
             path=scope["path"],
             method=scope["method"],
