@@ -15,15 +15,21 @@ import auth_service.app
 import mcp_resource_service.app
 import security_common
 from auth_service.errors import OAuthError
+from mcp_resource_service.audit_page.exports import MEDIA_TYPES
+from mcp_resource_service.audit_page.pages import STATUS_OF
+from mcp_resource_service.audit_page.signin import NoAuditor, SignInFailed
 from security_common.encryption.errors import EncryptionError
 from security_common.fastmcp import UnsecuredComponent
 from security_common.guard.refusals import Refusal
 from security_common.journal import RecordedEvent
 from security_common.journal.bounds import REST_UNRECORDED
+from security_common.journal.retention import REMOVAL_EVENT_TYPE
 from security_common.pii import PIIKind
 from security_common.review import detection_rules
+from security_common.review.detection import ALERT_EVENT_TYPE
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.errors import ToolPolicyError
+from security_common.tool_policy.policy import Treatment, name_action
 
 TEXTS: dict[str, dict[str, str]] = json.loads(
     files("mcp_resource_service.audit_page").joinpath("texts.json").read_text(encoding="utf-8")
@@ -46,7 +52,25 @@ def recorded_literals() -> Iterator[str]:
 
 
 def is_code(node: ast.AST) -> Any:
-    return isinstance(node, ast.Constant) and re.fullmatch("[a-z][a-z_]+", str(node.value))
+    return isinstance(node, ast.Constant) and re.fullmatch("[a-z][a-z_]*[a-z]", str(node.value))
+
+
+def written(*members: str) -> Iterator[str]:
+    """The values of these keywords, and what operators' commands give as the name of their change."""
+    for package in (security_common, auth_service, mcp_resource_service):
+        for path in Path(str(package.__file__)).parent.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.keyword) and node.arg in members:
+                    yield from (each.value for each in ast.walk(node.value) if is_code(each))
+                elif isinstance(node, ast.Call) and "action" in members:
+                    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                    at = {"_change": 1, "_swap": 0, "_record": 2}.get(name, 0 if on_record(node) else None)
+                    told = node.args[at:][:1] if at is not None else []
+                    yield from (each.value for part in told for each in ast.walk(part) if is_code(each))
+
+
+def on_record(node: ast.Call) -> bool:
+    return ast.unparse(node.func) == "operator.record"
 
 
 def errors_below(kind: type[Any]) -> Iterator[str]:
@@ -79,6 +103,44 @@ def test_every_reason_has_words(language: str) -> None:
 def test_every_kind_of_personal_data_and_every_part_of_a_record_has_words(language: str) -> None:
     assert {kind for kind in PIIKind if f"kinds_{kind}" not in TEXTS[language]} == set()
     assert {part.name for part in fields(RecordedEvent) if part.name not in TEXTS[language]} == set()
+
+
+def actions() -> set[str]:
+    """What `action_taken` may be; the treatments and the journal's own stories are no keywords where they are made."""
+    journal = {"opened", "continued", "recovered", "succeeded"}
+    exported = {f"exported_{name}" for name in MEDIA_TYPES}
+    treated = {name_action(treatments) for treatments in (set(), *({each} for each in Treatment))}
+    return {*written("action", "action_taken"), *journal, *exported, *treated}
+
+
+def test_the_events_and_actions_are_found() -> None:
+    assert {*written("event_type")} >= {"tool_call", "access_refused", "operator_change", "audit_page"}
+    assert actions() >= {
+        "executed_with_masking",
+        "user_added",
+        "user_disabled",
+        "key_rotated",
+        "viewed_event",
+        "issued",
+    }
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_event_action_and_task_has_words(language: str) -> None:
+    events = {*written("event_type"), ALERT_EVENT_TYPE, REMOVAL_EVENT_TYPE}
+    named = {"events": events, "actions": actions(), "tasks": {"view", "store", "change", "delete", "download"}}
+    known = TEXTS[language]
+    assert [
+        f"{group}_{each}" for group, names in named.items() for each in names if f"{group}_{each}" not in known
+    ] == []
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_what_went_wrong_on_the_page_is_told_with_what_to_do(language: str) -> None:
+    errors = {*STATUS_OF, SignInFailed.error, NoAuditor.error}
+    assert {
+        error for error in errors for part in ("error", "hint") if f"{part}_{error}" not in TEXTS[language]
+    } == set()
 
 
 def test_both_languages_have_the_same_texts() -> None:

@@ -109,11 +109,29 @@ def test_a_stranger_is_sent_to_sign_in_with_pkce_and_the_audit_scope(stranger, s
     "query", ["code=x&state=forged", "error=access_denied&state=any", "code=x&state=any&iss=http://evil.example", ""]
 )
 def test_a_callback_nobody_waits_for_signs_nobody_in(stranger, query):
-    stranger.get("/audit/sign-in")
-    answer = stranger.get(f"/audit/callback?{query}", headers={"Accept-Language": "ko"})
+    stranger.get("/audit/sign-in?language=ko")
+    answer = stranger.get(f"/audit/callback?{query}", headers={"Accept-Language": "en"})
     assert answer.status_code == 403
     assert "로그인하지 못했습니다" in answer.text
     assert stranger.get("/audit").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "way_on", "words"),
+    [
+        ("/audit/events/1-1", 404, "/audit?language=ko", "목록으로"),
+        ("/audit/callback?state=x", 403, "/audit/sign-in?language=ko", "로그인"),
+    ],
+)
+def test_a_failure_is_told_in_the_readers_language_with_a_way_on(page, path, status, way_on, words):
+    with httpx2.Client(base_url=page.base_url, cookies=page.cookies, timeout=20) as reader:
+        answer = reader.get(
+            path, params={"language": "ko"} if "?" not in path else None, headers={"Accept-Language": "ko"}
+        )
+    assert answer.status_code == status
+    (link,) = re.findall(r'<a class="button" href="([^"]+)">([^<]+)</a>', answer.text)
+    assert (link[0].replace("&amp;", "&").partition("&period")[0], link[1]) == (way_on, words)
+    assert not re.search("[a-z]{3,}", re.sub("<[^>]+>", "", answer.text.partition("<main>")[2]))
 
 
 def test_a_bearer_token_is_no_session(world):
@@ -153,6 +171,10 @@ def test_filters_narrow_and_links_keep_them(page, world):
     table = html.split("<tbody>")[1].split("</tbody>")[0]
     assert "get_user_info" in table
     assert "get_server_status" not in table
+    assert '<option value="tool_call">tool call</option>' in html
+    asked = page.get("/audit?event_type=tool_call&period=1h&language=ko").text
+    assert '<option value="tool_call" selected>도구 호출</option>' in asked
+    assert "<option selected>of_old</option>" in page.get("/audit?event_type=of_old").text
     assert "tool_name=get_user_info&amp;" in html or "tool_name=get_user_info" in html
 
 
@@ -168,6 +190,8 @@ def test_an_event_shows_everything_that_is_recorded_about_it(page, world):
     for name in ("seq", "prev", "hash", "journal_id", "subject_reference", "source_address"):
         assert f'<dt title="{name}">' in detail
     assert '<span title="EMAIL">e-mail address</span> 1' in detail
+    assert "<dd>tool call <code>tool_call</code></dd>" in detail
+    assert "<dd>view <code>view</code></dd>" not in detail
     assert "p_hong" not in detail
     for cursor in ("1-1", "x", "0-0", "1-1-1", f"{10**19}-1", "9" * 500):
         assert page.get(f"/audit/events/{cursor}").status_code == 404

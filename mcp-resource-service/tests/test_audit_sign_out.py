@@ -1,6 +1,11 @@
 """Signing in to the audit page and out of it, through the real auth-service, as a browser would."""
 
+import re
+import subprocess
+import sys
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -32,7 +37,11 @@ def submit(http: httpx2.Client, page: httpx2.Response, **values: str) -> httpx2.
 
 
 def sign_in(http: httpx2.Client, mcp_url: str) -> httpx2.Response:
-    page = submit(http, http.get(f"{mcp_url}/audit"), username="demo", password="demo")
+    return sign_in_here(http, http.get(f"{mcp_url}/audit"), mcp_url)
+
+
+def sign_in_here(http: httpx2.Client, page: httpx2.Response, mcp_url: str) -> httpx2.Response:
+    page = submit(http, page, username="demo", password="demo")
     while not str(page.url).startswith(mcp_url):
         page = submit(http, page)
     return page
@@ -59,6 +68,34 @@ def test_signing_out_ends_the_issuers_session_too(http, stack):
     assert str(back.url).startswith(stack.issuer)
     assert "password" in Form(back.text).values
     assert sign_out(http, stack.mcp_url).status_code == 200
+
+
+def test_what_one_wanted_to_see_outlives_the_sign_in(http, stack):
+    wanted = f"{stack.mcp_url}/audit?language=ko&period=7d&outcome=refused"
+    assert str(sign_in_here(http, http.get(wanted), stack.mcp_url).url) == wanted
+
+
+def test_who_is_no_auditor_may_come_in_as_somebody_else(http, stack):
+    added = subprocess.run(
+        [str(Path(sys.executable).with_name(AUTH)), "user", "add", "clerk", "--password-stdin"],
+        env=stack.environment(AUTH),
+        input="a clerk's long password",
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert added.returncode == 0, added.stderr
+    page = submit(
+        http, http.get(f"{stack.mcp_url}/audit?language=ko"), username="clerk", password="a clerk's long password"
+    )
+    while "action" in vars(Form(page.text)) and Form(page.text).action:
+        page = submit(http, page)
+    assert page.status_code == 403
+    assert "감사자만 볼 수 있습니다" in page.text
+    other = re.search(r'<a class="button" href="(/audit/sign-in[^"]+)">다른 계정으로 로그인</a>', page.text).group(1)
+    again = http.get(stack.mcp_url + unescape(other))
+    assert "password" in Form(again.text).values
+    assert "감사 기록" in sign_in_here(http, again, stack.mcp_url).text
 
 
 def test_with_the_issuer_away_one_is_signed_out_here_and_told_so(http, own_stack):

@@ -85,8 +85,10 @@ class AuditPage:
         ]
 
     async def _begin_sign_in(self, request: Request) -> Response:
-        redirect, state = await self._sign_in.begin(request, language=parse_view(request).language)
-        session = await self._sessions.begin({"state": dict(state)}, lifetime_seconds=SIGN_IN_SECONDS)
+        view, as_another = parse_view(request), request.query_params.get("prompt") == "login"
+        redirect, state = await self._sign_in.begin(request, language=view.language, as_another=as_another)
+        pending = {"state": dict(state), "language": view.language, "query": view.link()}
+        session = await self._sessions.begin(pending, lifetime_seconds=SIGN_IN_SECONDS)
         self._give_cookie(redirect, session)
         return redirect
 
@@ -95,11 +97,12 @@ class AuditPage:
         if pending is None or "state" not in pending.data:
             raise SignInFailed("this sign-in has expired or was not begun here", hint="sign in again")
         await self._sessions.end(pending.name)
+        request.state.language = pending.data["language"]
         auditor = await self._sign_in.finish(request, pending.data["state"])
         lifetime_seconds = int(auditor.expires_at_seconds - self._clock())
         session = await self._sessions.begin({"auditor": asdict(auditor)}, lifetime_seconds=lifetime_seconds)
         await self._record(request, auditor, "signed_in")
-        redirect = RedirectResponse("/audit", status_code=303)
+        redirect = RedirectResponse(f"/audit{pending.data['query']}", status_code=303)
         self._give_cookie(redirect, session)
         return redirect
 
@@ -127,7 +130,7 @@ class AuditPage:
         auditor = await self._auditor(request)
         view, now = parse_view(request), self._now()
         if auditor is None:
-            return RedirectResponse(f"/audit/sign-in?language={view.language}", status_code=303)
+            return RedirectResponse(f"/audit/sign-in{view.link()}", status_code=303)
         criteria = view.criteria(now)
         charted = await read_events(self._redis, criteria, limit=CHARTED_EVENTS)
         listed = await read_events(self._redis, criteria, limit=PAGE_EVENTS, after=view.after or None)
@@ -147,7 +150,7 @@ class AuditPage:
         auditor = await self._auditor(request)
         view = parse_view(request)
         if auditor is None:
-            return RedirectResponse(f"/audit/sign-in?language={view.language}", status_code=303)
+            return RedirectResponse(f"/audit/sign-in{view.link()}", status_code=303)
         event = await self._find(request.path_params["cursor"])
         await self._record(request, auditor, "viewed_event", task="view")
         return self._rendering.event(view, event)

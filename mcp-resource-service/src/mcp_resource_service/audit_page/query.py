@@ -64,8 +64,8 @@ def parse_view(request: Request) -> View:
 
 
 def _language(request: Request) -> Language:
-    """The asked-for language, else the first of the browser's that there is."""
-    asked = request.query_params.get("language", "")
+    """The asked-for language, also before a sign-in, else the first of the browser's that there is."""
+    asked = request.query_params.get("language") or getattr(request.state, "language", "")
     if asked in {"en", "ko"}:
         return cast("Language", asked)
     for preference in request.headers.get("accept-language", "").split(","):

@@ -27,6 +27,10 @@ SECURITY_HEADERS = {
 }
 
 
+# What one who is told of a failure may do next; who failed to sign in, begins again.
+WAYS_ON = {400: "back", 404: "back", 503: "try_again"}
+
+
 class Rendering:
     """The pages as HTML. Texts are data: a language is one member of texts.json."""
 
@@ -41,6 +45,9 @@ class Rendering:
         self._zone = zone
         self._texts: dict[str, dict[str, str]] = json.loads(
             files(package).joinpath("texts.json").read_text(encoding="utf-8")
+        )
+        self._event_types = tuple(
+            name.removeprefix("events_") for name in self._texts["en"] if name.startswith("events_")
         )
         self._templates = Environment(
             loader=PackageLoader(package),
@@ -64,22 +71,29 @@ class Rendering:
             sound=writable and state.sound,
             periods=tuple(PERIODS),
             outcomes=tuple(map(str, Outcome)),
+            event_types=self._event_types,
         )
 
     def event(self, view: View, event: RecordedEvent) -> HTMLResponse:
         """One event with everything that is recorded about it."""
-        members = asdict(event) | {"timestamp": event.timestamp.astimezone(self._zone)}
+        members = {"timestamp": None} | asdict(event) | {"timestamp": event.timestamp.astimezone(self._zone)}
         return self._render("event.html", view, event=event, members=members)
 
     def message(self, view: View, key: str, *, status: int) -> HTMLResponse:
         """One sentence of the texts."""
-        return self._render("message.html", view, status=status, message=self._texts[view.language][key], hint="")
+        return self._message(view, self._texts[view.language][key], "", status=status)
 
     def problem(self, view: View, problem: SecurityError, *, status: int) -> HTMLResponse:
         """An error: its sentence in the reader's language where there is one, with what to do."""
         texts = self._texts[view.language]
         message = texts.get(f"error_{problem.error}", problem.description)
-        return self._render("message.html", view, status=status, message=message, hint=problem.hint)
+        hint = texts.get(f"hint_{problem.error}", problem.hint)
+        way_on = "other_account" if problem.error == "insufficient_scope" else ""
+        return self._message(view, message, hint, status=status, way_on=way_on)
+
+    def _message(self, view: View, message: str, hint: str, *, status: int, way_on: str = "") -> HTMLResponse:
+        way_on = way_on or WAYS_ON.get(status, "sign_in_again")
+        return self._render("message.html", view, status=status, message=message, hint=hint, way_on=way_on)
 
     def _render(self, name: str, view: View, *, status: int = 200, **values: Any) -> HTMLResponse:
         template = self._templates.get_template(name)

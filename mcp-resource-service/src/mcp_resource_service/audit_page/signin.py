@@ -73,12 +73,19 @@ class SignIn:
         self._clock = clock
         self._redirect_uri = f"{settings.origin}/audit/callback"
 
-    async def begin(self, request: Request, *, language: str) -> tuple[Response, Mapping[str, Any]]:
-        """The redirect to the issuer, and what the callback will need to know."""
+    async def begin(self, request: Request, *, language: str, as_another: bool) -> tuple[Response, Mapping[str, Any]]:
+        """The redirect to the issuer, and what the callback will need to know.
+
+        `as_another` asks for the account even where the issuer remembers one.
+        """
         request.scope["session"] = {}
         client = await self._client()
         redirect: Response = await client.authorize_redirect(
-            request, self._redirect_uri, resource=self._settings.resource, ui_locales=language
+            request,
+            self._redirect_uri,
+            resource=self._settings.resource,
+            ui_locales=language,
+            **({"prompt": "login"} if as_another else {}),
         )
         return redirect, request.session
 
