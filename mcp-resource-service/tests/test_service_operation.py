@@ -151,6 +151,7 @@ def test_the_doctor_finds_a_healthy_service_healthy(stack):
     ("variable", "value", "hint"),
     [
         ("MCP_ISSUER", "http://localhost:9", "MCP_ISSUER"),
+        ("MCP_TRUSTED_ISSUERS", '[{"issuer": "http://localhost:9", "audience": "x"}]', "MCP_TRUSTED_ISSUERS"),
         ("MCP_REDIS_URL", "redis://mcp@127.0.0.1:9/0", "MCP_REDIS_URL"),
         ("SECURITY_ENCRYPTION_KEY_FILE", "/nowhere/keyring", "security-common keys generate"),
     ],

@@ -26,6 +26,7 @@ TOOLS = {
     "generate_security_report",
     "simulate_data_breach_detection",
 }
+RESOURCES = {"guide://tools", "policy://tools", "directory://people", "records://mine", "audit://mine"}
 HANGUL = re.compile("[가-힣]")
 
 
@@ -54,13 +55,33 @@ def test_a_model_is_told_what_every_tool_takes_gives_and_does(world):
     tools = listed(world)
     assert {tool.name for tool in tools} == TOOLS
     for tool in tools:
-        assert HANGUL.search(tool.title), tool.name
-        assert HANGUL.search(tool.description), tool.name
-        assert re.search("[a-z]{3}", tool.description), tool.name
-        assert tool.annotations.read_only_hint is not None, tool.name
+        require_both_languages(tool.name, tool.title, tool.description)
+        hints = tool.annotations
+        assert None not in (hints.read_only_hint, hints.idempotent_hint, hints.open_world_hint), tool.name
+        assert hints.read_only_hint or hints.destructive_hint is False, tool.name
         assert tool.output_schema["properties"], tool.name
         for name, schema in tool.input_schema["properties"].items():
-            assert schema.get("description"), f"{tool.name}.{name}"
+            require_both_languages(f"{tool.name}.{name}", schema.get("description", ""))
+
+
+def require_both_languages(where, *texts):
+    for text in texts:
+        assert HANGUL.search(text), where
+        assert re.search("[a-z]{3}", text), where
+
+
+def test_what_can_be_read_and_asked_is_described_in_both_languages(world):
+    async def described():
+        async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
+            return await session.list_resources(), await session.list_prompts()
+
+    resources, prompts = asyncio.run(described())
+    assert {str(each.uri) for each in resources} == RESOURCES
+    for each in (*resources, *prompts):
+        require_both_languages(each.name, each.title, each.description)
+    assert {str(each.mime_type) for each in resources} == {"text/markdown", "application/json"}
+    for argument in (argument for prompt in prompts for argument in prompt.arguments or ()):
+        require_both_languages(argument.name, argument.description or "")
 
 
 def test_status_names_the_endpoints_and_the_caller(world):

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
 from mcp_resource_service.directory import Directory, parse_people
-from mcp_resource_service.issuer import own_issuer
+from mcp_resource_service.issuer import trusted_issuers
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_routes, protected_routes
 from mcp_resource_service.scopes import ACCESS_SCOPE
@@ -38,7 +38,7 @@ from security_common.pii import open_pii_detector
 from security_common.protection import KeyedPseudonyms, letters
 from security_common.review import KeyInUse, watching_trail
 from security_common.service import connect
-from security_common.tokens import TokenVerifier, TrustedIssuer
+from security_common.tokens import TokenVerifier
 
 __all__ = ["SERVICE", "create_app"]
 
@@ -92,7 +92,7 @@ def create_app(settings: ResourceSettings) -> Starlette:
 def _make_core(settings: ResourceSettings) -> Core:
     redis, http = connect(settings), httpx2.AsyncClient(timeout=HTTP_SECONDS)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
-    verifier = TokenVerifier(_trusted(settings), http=http)
+    verifier = TokenVerifier(trusted_issuers(settings), http=http)
     encryption, detector = open_encryption_service(settings.security), open_pii_detector(settings.security)
     key_file = settings.security.pseudonym_key_file
     tool_policy.configure(
@@ -123,14 +123,6 @@ def _make_core(settings: ResourceSettings) -> Core:
     return Core(
         settings=settings, redis=redis, http=http, journal=journal, verifier=verifier, metrics=metrics, parts=parts
     )
-
-
-def _trusted(settings: ResourceSettings) -> list[TrustedIssuer]:
-    others = (
-        TrustedIssuer(each.issuer, each.audience, internal_url=each.internal_url, token_types=each.typ)
-        for each in settings.trusted_issuers
-    )
-    return [own_issuer(settings), *others]
 
 
 def _keys_in_use(encryption: EncryptionService, verifier: TokenVerifier) -> list[KeyInUse]:

@@ -14,7 +14,16 @@ from security_common.tokens import TrustedIssuer
 from security_common.tokens.errors import IssuerUnreachable
 from security_common.tokens.metadata import read_metadata
 
-__all__ = ["IssuerEndpoints", "own_issuer", "read_endpoints"]
+__all__ = ["IssuerEndpoints", "own_issuer", "read_endpoints", "trusted_issuers"]
+
+
+def trusted_issuers(settings: ResourceSettings) -> list[TrustedIssuer]:
+    """Every issuer whose tokens are accepted, our own first."""
+    others = (
+        TrustedIssuer(each.issuer, each.audience, internal_url=each.internal_url, token_types=each.typ)
+        for each in settings.trusted_issuers
+    )
+    return [own_issuer(settings), *others]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

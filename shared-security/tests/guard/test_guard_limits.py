@@ -205,6 +205,7 @@ async def test_the_next_minute_is_a_new_share():
     now = [119.5]
     rates = RequestRates(1, clock=lambda: now[0])
     assert [rates.take("issuer", "u_one") for _ in range(2)] == [None, 1]
+    assert rates.take("another issuer", "u_one") is None
     now[0] = 120.0
     assert [rates.take("issuer", "u_one") for _ in range(2)] == [None, 60]
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import gzip
+import hmac
 import json
 import math
 
 import pytest
 
-from local_stack.loopback_issuer import http_answer, signing_key
+from local_stack.loopback_issuer import compact, http_answer, signing_key
 from local_stack.misbehaviour import RUBBISH, dripping, hanging, reset, saying
 from security_common.tokens import KeysUnavailable, TokenRejected, TrustedIssuer
 
@@ -139,6 +140,32 @@ async def test_7_rubbish_changes_nothing(issuer, make_verifier, clock, name):
     assert verifier.problem == ""
 
 
+@pytest.mark.parametrize("name", [name for name in RUBBISH if name != "drip"])
+async def test_7_rubbish_in_place_of_the_metadata_changes_nothing_either(issuer, verifier, clock, name):
+    await verifier.start()
+    await clock.asleep()
+    issuer.answers |= {KEYS: reset, METADATA: RUBBISH[name]}
+    await clock.advance(300)
+    await clock.advance(30)
+    assert verifier.problem
+    await verifier.verify(issuer.token())
+    issuer.answers.clear()
+    await clock.advance(30)
+    assert verifier.problem == ""
+
+
+@pytest.mark.parametrize("uri", ["http://[", "", 7, None, "//elsewhere", "file:///etc/passwd", "http://\ud800"])
+async def test_7_a_place_for_keys_that_is_none_changes_nothing(issuer, verifier, clock, uri):
+    await verifier.start()
+    await clock.asleep()
+    document = json.dumps(issuer.metadata() | {"jwks_uri": uri}).encode()
+    issuer.answers |= {KEYS: reset, METADATA: saying(http_answer(document))}
+    await clock.advance(300)
+    await clock.advance(30)
+    assert verifier.problem
+    await verifier.verify(issuer.token())
+
+
 async def test_7_a_bomb_is_not_unpacked(issuer, verifier, clock):
     await verifier.start()
     await clock.asleep()
@@ -169,6 +196,15 @@ async def test_8_odd_keys_are_passed_over_one_by_one(issuer, verifier):
     for jwk in odd:
         with pytest.raises(TokenRejected):
             await verifier.verify(issuer.token(header={"kid": jwk.get("kid")}))
+    header = json.dumps({"alg": "HS256", "typ": "at+jwt", "kid": "oct"}).encode()
+    by_its_secret = compact(
+        header,
+        json.dumps(issuer.claims()).encode(),
+        lambda signed: hmac.digest(b"secret-secret-secret-secret", signed, "sha256"),
+    )
+    with pytest.raises(TokenRejected) as rejected:
+        await verifier.verify(by_its_secret)
+    assert rejected.value.reason == "wrong_algorithm"
 
 
 async def test_9_a_cold_herd_makes_one_fetch(issuer, verifier):

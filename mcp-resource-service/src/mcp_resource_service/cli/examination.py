@@ -7,13 +7,21 @@ from typing import Any
 import httpx2
 from redis.exceptions import RedisError
 
-from mcp_resource_service.issuer import own_issuer, read_endpoints
+from mcp_resource_service.issuer import trusted_issuers
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.service import STRICT_HINT, connect, find_weaknesses
+from security_common.tokens import TrustedIssuer
+from security_common.tokens.fetch import fetch
+from security_common.tokens.keys import read_keys
+from security_common.tokens.metadata import read_jwks_uri
 
 __all__ = ["Finding", "examine"]
+
+
+KEYS_HINT = "its jwks_uri must answer here, with an RSA key of 2048 bits or more"
+OTHERS_HINT = "is it up, and its entry in MCP_TRUSTED_ISSUERS right?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +47,21 @@ async def _check_settings(settings: ResourceSettings) -> list[Finding]:
     return [Finding(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True)]
 
 
-async def _check_issuer(settings: ResourceSettings) -> list[Finding]:
+async def _check_issuers(settings: ResourceSettings) -> list[Finding]:
     async with httpx2.AsyncClient(timeout=5.0) as http:
-        try:
-            endpoints = await read_endpoints(http, own_issuer(settings))
-            answer = await http.get(endpoints.jwks_uri)
-        except SecurityError as failure:
-            return [Finding(f"issuer: {failure.description}", ok=False, hint=failure.hint)]
-        except httpx2.HTTPError:
-            return [Finding("issuer: its keys cannot be read", ok=False, hint="is jwks_uri reachable from here?")]
-    return [Finding(f"issuer: {settings.issuer}, keys at {endpoints.jwks_uri}", ok=answer.is_success)]
+        own, *others = trusted_issuers(settings)
+        return [await _check_issuer(http, own), *[await _check_issuer(http, each, OTHERS_HINT) for each in others]]
+
+
+async def _check_issuer(http: httpx2.AsyncClient, issuer: TrustedIssuer, hint: str = "") -> Finding:
+    try:
+        url = await read_jwks_uri(http, issuer)
+        keys = read_keys((await fetch(http, url)).body or b"")
+    except SecurityError as failure:
+        return Finding(f"issuer: {failure.description}", ok=False, hint=hint or failure.hint or KEYS_HINT)
+    except ValueError:
+        return Finding(f"issuer: {issuer.issuer} has no key for RS256", ok=False, hint=KEYS_HINT)
+    return Finding(f"issuer: {issuer.issuer}, {len(keys)} keys at {url}", ok=True)
 
 
 async def _check_redis(settings: ResourceSettings) -> list[Finding]:
@@ -89,7 +102,7 @@ async def _check_audit_folder(settings: ResourceSettings) -> list[Finding]:
 
 CHECKS: tuple[Callable[[ResourceSettings], Awaitable[list[Finding]]], ...] = (
     _check_settings,
-    _check_issuer,
+    _check_issuers,
     _check_redis,
     _check_encryption,
     _check_audit_folder,

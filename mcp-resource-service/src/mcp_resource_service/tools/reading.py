@@ -5,9 +5,10 @@ They wear `secure_tool` as the tools do: masked where needed, and on record.
 
 import json
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
 from fastmcp import FastMCP
+from pydantic import Field
 from redis.asyncio import Redis
 
 from mcp_resource_service.directory import Directory
@@ -77,7 +78,9 @@ def _register_prompts(mcp: FastMCP) -> None:
 
     @mcp.prompt(title="Store it safely · 안전하게 보관")
     @secure_tool(pii_policy="mask", log_access=False)
-    async def store_safely(field: str) -> str:
+    async def store_safely(
+        field: Annotated[str, Field(description="Short name of what it is, such as customer_email. 항목의 이름.")],
+    ) -> str:
         """Ask to keep something encrypted. 민감한 내용을 암호화해 보관해 달라고 요청합니다."""
         return (
             f"I will give you a text. Store it with store_sensitive_data under the field {field}, tell me the "
