@@ -141,7 +141,9 @@ def test_a_bearer_token_is_no_session(world):
 @pytest.mark.parametrize(("language", "word"), [("ko", "감사 기록"), ("en", "Audit trail")])
 def test_it_shows_charts_table_and_state_in_both_languages(page, world, language, word):
     world.call("get_user_info", {"person_id": "p_hong"})
-    html = page.get("/audit", headers={"Accept-Language": f"{language}-KR,fr;q=0.5"}).text
+    path = "/audit?tool_name=get_user_info"
+    first_event_link(page, path)
+    html = page.get(path, headers={"Accept-Language": f"{language}-KR,fr;q=0.5"}).text
     assert f'<html lang="{language}">' in html
     assert word in html
     assert html.count("<figure") == 4

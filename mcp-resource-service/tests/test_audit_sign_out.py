@@ -4,47 +4,17 @@ import re
 import subprocess
 import sys
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from local_stack.forms import Form, sign_in
 from local_stack.stack import AUTH
 
 
-class Form(HTMLParser):
-    """The first form of a page: where it goes, and what it holds."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.action = ""
-        self.values: dict[str, str] = {}
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        if tag == "form" and not self.action:
-            self.action = given["action"]
-        if tag in {"input", "button"} and "name" in given:
-            self.values.setdefault(given["name"], given.get("value", ""))
-
-
-def submit(http: httpx2.Client, page: httpx2.Response, **values: str) -> httpx2.Response:
-    form = Form(page.text)
-    origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
-    return http.post(page.url.join(form.action), data=form.values | values, headers={"Origin": origin})
-
-
-def sign_in(http: httpx2.Client, mcp_url: str) -> httpx2.Response:
-    return sign_in_here(http, http.get(f"{mcp_url}/audit"), mcp_url)
-
-
-def sign_in_here(http: httpx2.Client, page: httpx2.Response, mcp_url: str) -> httpx2.Response:
-    page = submit(http, page, username="demo", password="demo")
-    while not str(page.url).startswith(mcp_url):
-        page = submit(http, page)
-    return page
+def as_demo(http: httpx2.Client, page: httpx2.Response, mcp_url: str) -> httpx2.Response:
+    return sign_in(http, page, until=mcp_url, username="demo", password="demo")
 
 
 @pytest.fixture
@@ -58,7 +28,7 @@ def sign_out(http: httpx2.Client, mcp_url: str) -> httpx2.Response:
 
 
 def test_signing_out_ends_the_issuers_session_too(http, stack):
-    assert "Audit trail" in sign_in(http, stack.mcp_url).text
+    assert "Audit trail" in as_demo(http, http.get(f"{stack.mcp_url}/audit"), stack.mcp_url).text
     assert "Audit trail" in http.get(f"{stack.mcp_url}/audit").text
     left = sign_out(http, stack.mcp_url)
     assert str(left.url) == f"{stack.mcp_url}/audit/signed-out?language=ko"
@@ -72,7 +42,7 @@ def test_signing_out_ends_the_issuers_session_too(http, stack):
 
 def test_what_one_wanted_to_see_outlives_the_sign_in(http, stack):
     wanted = f"{stack.mcp_url}/audit?language=ko&period=7d&outcome=refused"
-    assert str(sign_in_here(http, http.get(wanted), stack.mcp_url).url) == wanted
+    assert str(as_demo(http, http.get(wanted), stack.mcp_url).url) == wanted
 
 
 def test_who_is_no_auditor_may_come_in_as_somebody_else(http, stack):
@@ -85,21 +55,18 @@ def test_who_is_no_auditor_may_come_in_as_somebody_else(http, stack):
         check=False,
     )
     assert added.returncode == 0, added.stderr
-    page = submit(
-        http, http.get(f"{stack.mcp_url}/audit?language=ko"), username="clerk", password="a clerk's long password"
-    )
-    while "action" in vars(Form(page.text)) and Form(page.text).action:
-        page = submit(http, page)
+    page = http.get(f"{stack.mcp_url}/audit?language=ko")
+    page = sign_in(http, page, until=stack.mcp_url, username="clerk", password="a clerk's long password")
     assert page.status_code == 403
     assert "감사자만 볼 수 있습니다" in page.text
     other = re.search(r'<a class="button" href="(/audit/sign-in[^"]+)">다른 계정으로 로그인</a>', page.text).group(1)
     again = http.get(stack.mcp_url + unescape(other))
     assert "password" in Form(again.text).values
-    assert "감사 기록" in sign_in_here(http, again, stack.mcp_url).text
+    assert "감사 기록" in as_demo(http, again, stack.mcp_url).text
 
 
 def test_with_the_issuer_away_one_is_signed_out_here_and_told_so(http, own_stack):
-    sign_in(http, own_stack.mcp_url)
+    as_demo(http, http.get(f"{own_stack.mcp_url}/audit"), own_stack.mcp_url)
     own_stack.kill(AUTH)
     left = sign_out(http, own_stack.mcp_url)
     assert left.status_code == 200

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from local_stack.forms import sign_in
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, REDIS, Stack, StackPorts
 from local_stack.story import World
@@ -115,3 +116,19 @@ def test_two_replicas_are_one_service_and_stopping_one_fails_no_call(replicas):
         call(world, "get_server_status", {})
     for _ in range(4):
         call(world, "get_server_status", {})
+
+
+def test_an_auditor_signed_in_at_one_is_signed_in_at_both_and_out_at_both(replicas):
+    world, ports, _, _ = replicas
+    world.http.follow_redirects = True
+    page = world.http.get(f"{world.mcp_url}/audit?language=en")
+    page = sign_in(world.http, page, until=world.mcp_url, username="demo", password="demo")
+    assert "Audit trail" in page.text
+    world.http.follow_redirects = False
+
+    def seen() -> set[int]:
+        return {world.http.get(f"http://localhost:{port}/audit").status_code for port in ports}
+
+    assert seen() == {200}
+    world.http.post(f"{world.mcp_url}/audit/sign-out", headers={"Origin": world.mcp_url})
+    assert seen() == {303}

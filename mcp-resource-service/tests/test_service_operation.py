@@ -4,9 +4,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -124,6 +126,34 @@ def test_sigterm_ends_it_within_five_seconds(own_stack):
     assert time.monotonic() - began < 5
 
 
+def test_a_request_under_way_is_answered_before_it_ends(own_stack):
+    redis_pid = own_stack.children[REDIS].pid
+    service = own_stack.children[MCP]._process
+    with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(1) as thread:
+        world = World(own_stack.auth_url, own_stack.mcp_url, http)
+        asked = world.token, "2026-07-28", "tools/call", {"name": "generate_security_report"}
+        os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for the trail
+        try:
+            answer = thread.submit(world.post_mcp, *asked)
+            with pytest.raises(TimeoutError):
+                answer.result(timeout=0.3)
+            service.send_signal(signal.SIGTERM)
+            eventually(lambda: is_refused(own_stack.ports.mcp))
+            assert service.poll() is None
+        finally:
+            os.kill(redis_pid, signal.SIGCONT)
+        assert "figures" in answer.result(timeout=10).text
+        service.wait(timeout=5)
+
+
+def is_refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_imported_people_are_found_by_the_id_that_was_printed(stack, world):
     csv = "name,email,phone,department,position\n성춘향,chunhyang@example.com,010-9876-5432,홍보팀,사원\n"
     done = command(stack, "user", "import", "-", "--json", stdin=csv)
@@ -226,15 +256,25 @@ def test_closing_the_stream_cancels_long_work_and_is_on_record(own_stack):
 
 
 def test_an_issuer_that_dies_fails_no_call_that_carries_a_valid_token(own_stack):
-    with httpx2.Client(timeout=20) as http:
+    with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(4) as threads:
         world = World(own_stack.auth_url, own_stack.mcp_url, http)
+        tokens = [world.client.token() for _ in range(4)]
         status = {"name": "get_server_status", "arguments": {}}
-        answered = [world.post_mcp(world.token, "2026-07-28", "tools/call", status)]
+
+        def call_on(*tokens):
+            return [
+                threads.submit(world.post_mcp, token, "2026-07-28", "tools/call", status)
+                for token in tokens
+                for _ in range(40)
+            ]
+
+        calls = call_on(*tokens[:2])
+        calls[20].result()
         own_stack.kill(AUTH)
-        answered += [world.post_mcp(world.token, "2026-07-28", "tools/call", status) for _ in range(20)]
-        assert {answer.status_code for answer in answered} == {200}
+        calls += call_on(*tokens)  # two of which nobody has heard of before
+        assert {call.result().status_code for call in calls} == {200}
         assert world.get("/readyz").status_code == 200
         asked = {"name": "create_test_token", "arguments": {}}
-        result = world.post_mcp(world.token, "2026-07-28", "tools/call", asked).json()["result"]
+        result = world.post_mcp(tokens[0], "2026-07-28", "tools/call", asked).json()["result"]
         assert result["isError"]
         assert result["content"][0]["text"].startswith("issuer_unreachable: ")

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastmcp import Client
@@ -242,6 +243,27 @@ def test_only_a_call_that_streams_answers_as_a_stream(world):
 
     asyncio.run(drill())
     assert [progress for progress, _, _ in heard] == list(range(7))
+
+
+def test_a_long_report_tells_how_far_it_is(world):
+    status = {"name": "get_server_status", "arguments": {}}
+    token, heard = world.token, []
+
+    async def note(progress, total, message):
+        heard.append((progress, total >= progress, message))
+
+    async def report():
+        async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=token)) as session:
+            await session.call_tool("generate_security_report", {}, progress_handler=note)
+
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(world.post_mcp, token, "2026-07-28", "tools/call", status) for _ in range(500)]
+    assert {call.result().status_code for call in calls} == {200}
+    deadline = time.monotonic() + 20
+    while not heard:
+        assert time.monotonic() < deadline
+        asyncio.run(report())
+    assert heard[0] == (500, True, "events read")
 
 
 def read(world, uri):
