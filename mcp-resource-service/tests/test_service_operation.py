@@ -178,6 +178,25 @@ def test_the_doctor_finds_a_healthy_service_healthy(stack):
 
 
 @pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            "name,email\n성춘향,c@example.com\n".encode("cp949"),
+            "error: the file is not UTF-8\nhint: save it as `CSV UTF-8`",
+        ),
+        (b'name,email\n"' + b"x" * 200_000, "error: what follows line 1 is not CSV\nhint: "),
+        (b'{"name": "x"\n', "error: line 1 is not a JSON object"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_in_a_sentence(stack, tmp_path, content, told):
+    (tmp_path / "people").write_bytes(content)
+    done = command(stack, "user", "import", str(tmp_path / "people"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(told)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "hint"),
     [
         ("MCP_ISSUER", "http://localhost:9", "MCP_ISSUER"),

@@ -62,15 +62,15 @@ def doctor(*, as_json: AsJson = False) -> None:
 def import_people(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /, *, as_json: AsJson = False) -> None:
     """Store people in the directory, encrypted; a person imported before is replaced.
 
-    FILE is CSV with a header line (name,email,phone,department,position, optionally person_id) or JSON Lines; `-`
+    FILE is UTF-8: CSV with a header line (name,email,phone,department,position, optionally person_id) or JSON Lines; `-`
     reads standard input. Prints each person's opaque id, never their data.
 
     Example: mcp-resource-service user import people.csv
     """
-    from mcp_resource_service.cli.importing import import_text  # noqa: PLC0415 - as above
+    from mcp_resource_service.cli.importing import import_people_of  # noqa: PLC0415 - as above
 
-    text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    ids = asyncio.run(import_text(ResourceSettings(), text))
+    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    ids = asyncio.run(import_people_of(ResourceSettings(), raw))
     print(json.dumps({"imported": ids}) if as_json else "\n".join(ids))
 
 

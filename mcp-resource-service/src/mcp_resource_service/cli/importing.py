@@ -9,11 +9,16 @@ from security_common.encryption import open_encryption_service
 from security_common.protection import KeyedPseudonyms, letters
 from security_common.service import connect
 
-__all__ = ["import_text"]
+__all__ = ["import_people_of"]
 
 
-async def import_text(settings: ResourceSettings, text: str) -> list[str]:
-    """Stores everybody in `text`, or nobody when a line is wrong; returns their ids in order."""
+async def import_people_of(settings: ResourceSettings, raw: bytes) -> list[str]:
+    """Stores everybody in a file, or nobody when a line is wrong; returns their ids in order."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        # Excel in Korean writes CP949 unless it is asked for UTF-8: names must not be guessed.
+        raise PersonInvalid("the file is not UTF-8", hint="save it as `CSV UTF-8`") from None
     people = list(parse_people(text, make_id=_id_maker(settings)))
     async with connect(settings) as redis:
         await Directory(redis, open_encryption_service(settings.security)).put(people)

@@ -57,8 +57,11 @@ def parse_people(text: str, *, make_id: Callable[[str], str]) -> Iterator[Person
 
 def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(StringIO(text.removeprefix("\ufeff")))
-    for row in reader:
-        yield reader.line_num, dict(row)
+    try:
+        for row in reader:
+            yield reader.line_num, dict(row)
+    except csv.Error:
+        raise PersonInvalid(f"what follows line {reader.line_num} is not CSV", hint="is a quotation mark left open?") from None
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
