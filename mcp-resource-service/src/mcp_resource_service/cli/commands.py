@@ -62,8 +62,8 @@ def doctor(*, as_json: AsJson = False) -> None:
 def import_people(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /, *, as_json: AsJson = False) -> None:
     """Store people in the directory, encrypted; a person imported before is replaced.
 
-    FILE is UTF-8: CSV with a header line (name,email,phone,department,position, optionally person_id) or JSON Lines; `-`
-    reads standard input. Prints each person's opaque id, never their data.
+    FILE is UTF-8: CSV with a header line (name,email,phone,department,position, optionally person_id) or JSON Lines;
+    `-` reads standard input. Prints each person's opaque id, never their data.
 
     Example: mcp-resource-service user import people.csv
     """

@@ -61,7 +61,8 @@ def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         for row in reader:
             yield reader.line_num, dict(row)
     except csv.Error:
-        raise PersonInvalid(f"what follows line {reader.line_num} is not CSV", hint="is a quotation mark left open?") from None
+        problem = f"what follows line {reader.line_num} is not CSV"
+        raise PersonInvalid(problem, hint="is a quotation mark left open?") from None
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
