@@ -301,3 +301,17 @@ def test_prompts_are_listed_and_given(world):
 def test_lists_are_cached_for_their_caller_only(world):
     listed = world.post_mcp(world.token, "2026-07-28", "tools/list", {}).json()["result"]
     assert (listed["ttlMs"], listed["cacheScope"]) == (60_000, "private")
+
+
+@pytest.mark.parametrize("params", [{"name": {"a": "hong@example.com"}}, {"name": 7}, {}])
+def test_a_call_that_is_no_call_gets_an_error_and_no_traceback(world, stack, params):
+    headers = {
+        "authorization": f"Bearer {world.token}",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2025-11-25",
+    }
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = world.http.post(f"{world.mcp_url}/mcp", headers=headers, json=call)
+    (line,) = [line for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert json.loads(line.removeprefix("data: "))["error"]["code"] == -32602
+    assert "Traceback" not in (stack.state / "logs" / "mcp-resource-service.log").read_text()

@@ -136,7 +136,8 @@ class PolicyMiddleware(Middleware):
         return self._visible(cast("Sequence[Any]", result)) if method in _LISTS else result
 
     async def _call(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str) -> Any:
-        name = context.message.name if method == "tools/call" else None
+        # A message that is malformed comes as the dict it was: the SDK refuses it further on.
+        name = getattr(context.message, "name", None) if method == "tools/call" else None
         request = context.fastmcp_context.request_context if context.fastmcp_context else None
         failure = partial(_failure, _ERRORS[method])
         surface = Surface(name, _injected, failure, partial(_take_replies, request), _is_question)

@@ -126,6 +126,8 @@ async def test_one_challenge_names_everything_even_when_the_resources_own_scope_
         ("http://localhost:8082/mcp", "/mcp", 403),
         ("http://localhost:8082/mcp", "/mcp/", 403),
         ("http://localhost:8082/mcp", "/%6Dcp", 403),
+        ("http://localhost:8082/mcp", "/mcp%0A", 403),
+        ("http://localhost:8082/mcp", "/mcp/%0A", 403),
         ("http://localhost:8082/mcp", "/other", 200),
         ("http://localhost:8082", "/", 403),
     ],
@@ -209,6 +211,20 @@ async def test_a_refusal_is_on_record_without_the_token(guard, open_one, setting
     assert (event["event_type"], event["action_taken"]) == ("access_refused", "refused")
     assert (event["reason"], event["user_id"]) == ("insufficient_scope", "u_tester")
     assert token not in "".join(lines)
+
+
+async def test_a_refused_call_is_on_record_by_a_name_of_ours_only(guard, open_one, settings: SecuritySettings):
+    """The client may write anything where the name of a tool stands, personal data too."""
+    guarded = await guard(journal=await open_one(), tool_scopes={"read": frozenset({"mcp.decrypt"})})
+    names = ("hong@example.com", "read")
+    calls = [{"method": "tools/call", "params": {"name": name}} for name in names]
+    for scope, body in (("mcp.access", calls), ("openid", calls[0])):
+        answer = await guarded.http.post(f"{guarded.url}/mcp", json=body, headers=guarded.bearer(scope=scope))
+        assert answer.status_code == 403
+    text = (settings.audit_dir / "tests" / "0" / "security_audit.log").read_text("utf-8")
+    assert "hong@" not in text
+    events = [json.loads(line) for line in text.splitlines()]
+    assert [event["tool_name"] for event in events if event["event_type"] == "access_refused"] == ["read", None]
 
 
 async def test_a_401_stays_one_when_the_journal_is_away(guard, open_one):

@@ -168,7 +168,8 @@ class Guard:
         token = request.token = self._verifier.recall(bearer) or await self._verify(bearer)
         self._require_measure(token)
         body = await self._bound_body(request) if has_body(request.method, request.headers) else b""
-        calls_tools = self._tool_scopes and body and request.path.rstrip("/") == self._mcp_path
+        # A route that ends in `$` takes a line break behind the path as well.
+        calls_tools = self._tool_scopes and body and request.path.rstrip("/\n") == self._mcp_path
         self._require_scopes(token, read_called_tools(body) if calls_tools else ())
         return Caller(token=token, source_address=request.source_address, trace_id=request.trace_id)
 
@@ -187,11 +188,12 @@ class Guard:
         needed = self._scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
         if not needed <= token.scopes:
             scopes = sorted(needed)
+            short = (call.name for call in calls if not call.needed_scopes(self._tool_scopes) <= token.scopes)
             raise InsufficientScope(
                 f"this needs the scopes {' '.join(scopes)}",
                 hint="ask for a token with these scopes",
                 scopes=scopes,
-                tool_name=calls[0].name if calls else None,
+                tool_name=next(short, None),  # a name of our table: any other may hold whatever the client likes
             )
 
     def _require_measure(self, token: AccessToken) -> None:
