@@ -1,8 +1,11 @@
 """Signing in to the audit page and out of it, through the real auth-service, as a browser would."""
 
+import csv
+import io
 import re
 import subprocess
 import sys
+import time
 from html import unescape
 from pathlib import Path
 
@@ -63,6 +66,25 @@ def test_who_is_no_auditor_may_come_in_as_somebody_else(http, stack):
     again = http.get(stack.mcp_url + unescape(other))
     assert "password" in Form(again.text).values
     assert "감사 기록" in as_demo(http, again, stack.mcp_url).text
+    (refused,) = looked(http, stack, "refused")
+    assert (refused["outcome"], refused["reason"]) == ("refused", "insufficient_scope")
+    assert {refused["client_id"], looked(http, stack, "signed_in")[-1]["client_id"]} == {"audit-page"}
+    assert refused["user_id"].startswith("u_")
+
+
+def looked(http, stack, action):
+    """What the trail says of one action on the audit page; waits until it does."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        answer = http.post(
+            f"{stack.mcp_url}/audit/export?event_type=audit_page",
+            headers={"Origin": stack.mcp_url},
+            data={"reason": "test", "format": "csv"},
+        )
+        rows = csv.DictReader(io.StringIO(answer.text))
+        if found := [row for row in rows if row["action_taken"] == action]:
+            return found
+    raise AssertionError(f"{action} is not on the trail")
 
 
 def test_with_the_issuer_away_one_is_signed_out_here_and_told_so(http, own_stack):

@@ -14,10 +14,7 @@ CSV_HEAD = "\ufeff" + ",".join(COLUMNS) + "\r\n"
 
 async def write_lines(form: str, events: AsyncIterator[RecordedEvent]) -> AsyncIterator[str]:
     """A line for each event in one of MEDIA_TYPES; CSV begins with the names of its columns."""
-    end = "\n"
-    if form == "csv":
-        yield CSV_HEAD
-        end = "\r\n"
-    write = FORMATS[form]
+    head, end = (CSV_HEAD, "\r\n") if form == "csv" else ("", "\n")
+    yield head
     async for event in events:
-        yield write(event) + end
+        yield FORMATS[form](event) + end

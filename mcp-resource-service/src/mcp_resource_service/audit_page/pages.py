@@ -19,7 +19,7 @@ from mcp_resource_service.audit_page.figures import count_figures
 from mcp_resource_service.audit_page.query import PERIODS, parse_view
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.sessions import Session, Sessions
-from mcp_resource_service.audit_page.signin import Auditor, SignIn, SignInFailed
+from mcp_resource_service.audit_page.signin import CLIENT_ID, Auditor, NoAuditor, SignIn, SignInFailed
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
 from security_common.errors import SecurityError
 from security_common.journal import AuditEvent, Journal, Outcome, RecordedEvent
@@ -98,7 +98,11 @@ class AuditPage:
             raise SignInFailed("this sign-in has expired or was not begun here", hint="sign in again")
         await self._sessions.end(pending.name)
         request.state.language = pending.data["language"]
-        auditor = await self._sign_in.finish(request, pending.data["state"])
+        try:
+            auditor = await self._sign_in.finish(request, pending.data["state"])
+        except NoAuditor as refusal:
+            await self._record(request, refusal.who, "refused", reason=refusal.error)
+            raise
         lifetime_seconds = int(auditor.expires_at_seconds - self._clock())
         session = await self._sessions.begin({"auditor": asdict(auditor)}, lifetime_seconds=lifetime_seconds)
         await self._record(request, auditor, "signed_in")
@@ -199,9 +203,10 @@ class AuditPage:
             AuditEvent(
                 event_type="audit_page",
                 action_taken=action,
-                outcome=Outcome.SUCCESS,
+                outcome=Outcome.REFUSED if action == "refused" else Outcome.SUCCESS,
                 user_id=auditor.subject,
                 issuer=auditor.issuer,
+                client_id=CLIENT_ID,
                 source_address=request.client.host if request.client else None,
                 task=task,
                 reason=reason,
@@ -210,12 +215,7 @@ class AuditPage:
 
     def _give_cookie(self, response: Response, session: Session) -> None:
         response.set_cookie(
-            self._sessions.cookie_name,
-            session.name,
-            httponly=True,
-            secure=self._sessions.secure,
-            samesite="lax",
-            path="/",
+            self._sessions.cookie_name, session.name, httponly=True, secure=self._sessions.secure, samesite="lax"
         )
 
     def _now(self) -> datetime:

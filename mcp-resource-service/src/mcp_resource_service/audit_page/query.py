@@ -66,10 +66,5 @@ def parse_view(request: Request) -> View:
 def _language(request: Request) -> Language:
     """The asked-for language, also before a sign-in, else the first of the browser's that there is."""
     asked = request.query_params.get("language") or getattr(request.state, "language", "")
-    if asked in {"en", "ko"}:
-        return cast("Language", asked)
-    for preference in request.headers.get("accept-language", "").split(","):
-        tag = preference.split(";")[0].strip().lower()
-        if tag[:2] in {"en", "ko"}:
-            return cast("Language", tag[:2])
-    return "en"
+    browsers = (each.strip()[:2].lower() for each in request.headers.get("accept-language", "").split(","))
+    return cast("Language", next((each for each in (asked, *browsers) if each in {"en", "ko"}), "en"))

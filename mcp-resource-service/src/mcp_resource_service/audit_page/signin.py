@@ -25,7 +25,7 @@ from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
 from security_common.tokens import TokenVerifier
 
-__all__ = ["Auditor", "NoAuditor", "SignIn", "SignInFailed"]
+__all__ = ["CLIENT_ID", "Auditor", "NoAuditor", "SignIn", "SignInFailed"]
 
 CLIENT_ID = "audit-page"
 # Authlib's own hour is more than a careful issuer accepts.
@@ -38,12 +38,6 @@ class SignInFailed(SecurityError):
     error: ClassVar[str] = "sign_in_failed"
 
 
-class NoAuditor(SecurityError):
-    """Signed in, but without the scope for everybody's trail."""
-
-    error: ClassVar[str] = "insufficient_scope"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auditor:
     """Who is looking, and until when their token lets them; the ID token names them to the issuer when they leave."""
@@ -52,6 +46,16 @@ class Auditor:
     subject: str
     expires_at_seconds: float
     id_token: str = field(default="", repr=False)
+
+
+class NoAuditor(SecurityError):
+    """Signed in, but without the scope for everybody's trail; `who` wanted to look."""
+
+    error: ClassVar[str] = "insufficient_scope"
+
+    def __init__(self, who: Auditor) -> None:
+        super().__init__("this account is no auditor", hint="ask for the role `auditor`, then sign in again")
+        self.who = who
 
 
 class SignIn:
@@ -107,16 +111,17 @@ class SignIn:
             token = await self._verifier.verify(str(answer["access_token"]))
         except OAuthError as failure:
             raise SignInFailed(f"the sign-in ended with {failure.error}", hint="sign in again") from failure
-        except (SecurityError, JoseError, httpx2.HTTPError, KeyError) as failure:
+        except (SecurityError, JoseError, httpx2.HTTPError, KeyError, ValueError) as failure:
             raise SignInFailed("the sign-in could not be completed", hint="sign in again") from failure
-        if AUDIT_SCOPE not in token.scopes:
-            raise NoAuditor("this account is no auditor", hint="ask for the role `auditor`, then sign in again")
-        return Auditor(
+        who = Auditor(
             issuer=token.issuer,
             subject=token.subject,
             expires_at_seconds=token.expires_at_seconds,
             id_token=str(answer.get("id_token", "")),
         )
+        if AUDIT_SCOPE not in token.scopes:
+            raise NoAuditor(who)
+        return who
 
     async def logout_url(self, auditor: Auditor, *, language: str) -> str:
         """Where the issuer ends its own session and sends the browser back; empty when it offers no such thing.

@@ -137,13 +137,15 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
         the same figures as data. Reports progress on long trails; closing the stream cancels it. 감사 로그로 보안
         보고서를 만듭니다. 사람이 읽는 Markdown과 수치 데이터를 함께 반환합니다.
         """
-        report = SecurityReport()
+        report, wanted, read = SecurityReport(), _criteria(whose, since=since, until=until), 0
         with asking(TRAIL):
             total = await redis.xlen("audit:events")
-            async for event in each_event(redis, _criteria(whose, since=since, until=until)):
-                report.add(event)
-                if report.events % PROGRESS_EVERY_EVENTS == 0:
-                    await context.report_progress(report.events, max(total, report.events), "events read")
+            async for event in each_event(redis, EventFilter(since=since)):
+                read += 1
+                if wanted.matches(event):
+                    report.add(event)
+                if read % PROGRESS_EVERY_EVENTS == 0:
+                    await context.report_progress(read, max(total, read), "events read")
             report.trail, report.keys = await read_state(redis), keys_in_use()
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
 
