@@ -129,7 +129,7 @@ def freeze_heap() -> None:
     """As the services do: what lives now lives until the end, and is not walked again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)
+    gc.set_threshold(10_000, 20, 1_000)
 
 
 def medians(rounds: list[Measured]) -> Mapping[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from running_auth import Service, StartService
 
-from auth_service.cli import app
+from auth_service.cli.commands import app
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -16,12 +16,12 @@ import redis
 from running_auth import Service, StartService, free_port
 
 from auth_service.cli import examination
-from auth_service.cli.examination import Finding, examine
+from auth_service.cli.examination import examine
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
 from security_common.encryption import Keyring
-from security_common.service import connect
+from security_common.service import Finding, connect
 
 
 @pytest.fixture(scope="module")

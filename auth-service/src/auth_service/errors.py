@@ -174,5 +174,4 @@ class TemporarilyUnavailable(OAuthError):
 class ServerError(OAuthError):
     """RFC 6749 section 4.1.2.1: our fault; the cause is in the log only."""
 
-    error = "server_error"
     status = 500

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from security_common.guard import GuardPolicy, RequestRates
+from security_common.guard.rates import SHARED_AT_ONCE
 from security_common.guard.record import RefusalRecord
 from security_common.guard.refusals import MissingToken
 from security_common.settings import SecuritySettings
@@ -234,6 +235,16 @@ async def test_replicas_share_the_count_and_count_alone_without_redis(redis):
     assert there.take("issuer", "u_one") is None
     assert there.take("issuer", "u_one") == 60
     assert [name async for name in redis.scan_iter("*u_one*")] == []
+
+
+async def test_a_minute_of_many_callers_is_shared_whole(redis):
+    here, there = (RequestRates(2, clock=lambda: 60.0, redis=redis, key_prefix="mcp:rates-of-many") for _ in range(2))
+    callers = [f"u_{number}" for number in range(2 * SHARED_AT_ONCE + 1)]
+    for caller in callers:
+        assert [here.take("issuer", caller), there.take("issuer", caller)] == [None, None]
+    for replica in (here, there):
+        await replica.share(redis)
+    assert {there.take("issuer", caller) for caller in callers} == {60}
 
 
 @pytest.mark.parametrize(

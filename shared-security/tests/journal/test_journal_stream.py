@@ -5,6 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
 
@@ -211,6 +213,28 @@ def test_a_public_key_cannot_sign_checkpoints(settings, tmp_path):
         open_journal(
             service="tests", settings=settings.model_copy(update={"audit_checkpoint_key_file": pem}), redis=None
         )
+
+
+def unlike_halves() -> rsa.RSAPrivateKey:
+    own = rsa.generate_private_key(65537, 2048).private_numbers()
+    strange = rsa.RSAPrivateNumbers(own.p, own.q, own.d + 2, own.dmp1 + 2, own.dmq1, own.iqmp, own.public_numbers)
+    return strange.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "encryption"),
+    [
+        (unlike_halves, NoEncryption()),
+        (lambda: ec.generate_private_key(ec.SECP256R1()), NoEncryption()),
+        (lambda: rsa.generate_private_key(65537, 2048), BestAvailableEncryption(b"password")),
+    ],
+    ids=["unlike halves", "another kind", "encrypted"],
+)
+def test_a_key_that_could_not_sign_stops_the_start(tmp_path, key, encryption):
+    pem = tmp_path / "checkpoint.pem"
+    pem.write_bytes(key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    with pytest.raises(CheckpointKeyInvalid):
+        load_checkpoint_key(pem, signs=True)
 
 
 async def test_a_checkpoint_of_another_key_is_refused(tmp_path):

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
@@ -19,7 +20,7 @@ from auth_service.settings import SERVICE, AuthSettings
 from security_common.journal import open_journal
 from security_common.service import connect
 
-__all__ = ["Json", "Operator", "change", "print_rows", "run"]
+__all__ = ["Json", "Operator", "as_time", "change", "print_rows", "run"]
 
 # Every command that prints a result takes it.
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
@@ -90,6 +91,11 @@ def _account() -> str:
     except (KeyError, OSError):
         # A container may run under a number that has no name.
         return f"uid-{os.getuid()}"
+
+
+def as_time(seconds: float) -> str:
+    """RFC 3339, UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

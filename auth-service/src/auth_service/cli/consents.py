@@ -1,12 +1,10 @@
 """`auth-service consent ...`: what people allowed clients."""
 
-from datetime import UTC, datetime
-
 from cyclopts import App
 from redis.asyncio import Redis
 
 from auth_service.authorize.consents import Consent, Consents
-from auth_service.cli.connection import Json, Operator, change, print_rows, run
+from auth_service.cli.connection import Json, Operator, as_time, change, print_rows, run
 from auth_service.cli.users import UserRefused, find_account
 from auth_service.settings import AuthSettings
 from auth_service.vocabulary import format_scope
@@ -32,7 +30,7 @@ def list_consents(username: str, *, json: Json = False) -> None:
             "client_id": consent.client_id,
             "resource": consent.resource,
             "scopes": format_scope(consent.scopes),
-            "since": datetime.fromtimestamp(consent.granted_at_seconds, UTC).isoformat(timespec="seconds"),
+            "since": as_time(consent.granted_at_seconds),
         }
         for consent in run(work)
     ]

@@ -1,9 +1,7 @@
 """`auth-service doctor`: what an operator would otherwise find out one failure at a time."""
 
-import json as json_text
-from dataclasses import asdict
-
 from auth_service.cli.connection import Json, run
+from security_common.service import tell_findings
 
 __all__ = ["doctor"]
 
@@ -15,12 +13,4 @@ def doctor(*, json: Json = False) -> None:
     """
     from auth_service.cli.examination import examine  # noqa: PLC0415 - `serve` need not hold what only this command uses
 
-    findings = run(examine)
-    if json:
-        print(json_text.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2))
-    for finding in () if json else findings:
-        print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}")
-        if not finding.ok and finding.hint:
-            print(f"     hint: {finding.hint}")
-    if not all(finding.ok for finding in findings):
-        raise SystemExit(1)
+    tell_findings(run(examine), as_json=json)

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import httpx2
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
@@ -23,21 +22,12 @@ from auth_service.settings import AuthSettings
 from auth_service.tokens.resources import normalise_resource
 from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
 from security_common.errors import SecurityError
-from security_common.service import STRICT_HINT, find_weaknesses, is_loopback_url, read_secret
+from security_common.service import STRICT_HINT, Finding, find_weaknesses, is_loopback_url, read_secret
 
-__all__ = ["CHECKS", "Finding", "examine"]
+__all__ = ["CHECKS", "examine"]
 
 _CLOCK_TOLERANCE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; `hint` says how to mend it when it is not `ok`."""
-
-    what: str
-    ok: bool
-    hint: str = ""
 
 
 async def examine(settings: AuthSettings, redis: Redis) -> list[Finding]:

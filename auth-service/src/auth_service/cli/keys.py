@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, TypeAlias
 
 from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
-from auth_service.cli.connection import Json, Operator, change, print_rows, run
+from auth_service.cli.connection import Json, Operator, as_time, change, print_rows, run
 from auth_service.keys.record import KeyRecord, KeyState
 from auth_service.keys.ring import make_record
 from auth_service.keys.rotation import MakeKey, RotationPolicy, advance, find, revoke
@@ -47,7 +46,7 @@ def list_keys(*, json: Json = False) -> None:
         return (await KeyStore(redis).read()).records
 
     rows = [
-        {"key_id": record.key_id, "state": record.state.value, "since": _iso(record.changed_at_seconds)}
+        {"key_id": record.key_id, "state": record.state.value, "since": as_time(record.changed_at_seconds)}
         for record in run(work)
     ]
     print_rows(rows, as_json=json)
@@ -106,7 +105,3 @@ def _swap(action: str, step: Callable[[Records, float, MakeKey], Records]) -> No
         await operator.record(action, reason=" ".join(sorted(gone)))
 
     change(work)
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

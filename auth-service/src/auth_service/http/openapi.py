@@ -3,11 +3,9 @@
 import json
 from collections.abc import Iterable
 from importlib.metadata import version
-from importlib.resources import files
-
-import yaml
 
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
+from auth_service.package_data import read_yaml
 
 __all__ = ["openapi_endpoint"]
 
@@ -16,7 +14,7 @@ _PATH = "/openapi.json"
 
 def openapi_endpoint(endpoints: Iterable[Endpoint], *, issuer: str) -> Endpoint:
     """OpenAPI 3.1 of these endpoints and of itself. Raises KeyError for one that is not described."""
-    document = yaml.safe_load(files("auth_service.http").joinpath("openapi.yaml").read_text(encoding="utf-8"))
+    document = read_yaml("auth_service.http", "openapi.yaml")
     del document["x-parts"]
     document["info"]["version"] = version("mcp-oauth2-auth-service")
     document["servers"] = [{"url": issuer}]

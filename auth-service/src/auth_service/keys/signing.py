@@ -21,11 +21,8 @@ class SigningKey:
     """A private key, parsed once, with its headers encoded ahead: signing is one RSA operation and little else."""
 
     def __init__(self, key_id: str, private_pem: str) -> None:
-        private = load_pem_private_key(private_pem.encode(), password=None)
-        if not isinstance(private, rsa.RSAPrivateKey):
-            raise TypeError("a signing key must be RSA")
         self.key_id = key_id
-        self._private = private
+        self._private = _open(private_pem)
         self._headers: dict[str, bytes] = {}
 
     def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
@@ -51,7 +48,7 @@ def make_private_pem() -> str:
 
 def public_jwk_of(private_pem: str) -> dict[str, Any]:
     """The public half as the key set publishes it, its `kid` the RFC 7638 thumbprint."""
-    key = RSAKey.import_key(private_pem)
+    key = RSAKey.import_key(_open(private_pem))
     public = key.as_dict(private=False)
     return {
         "kty": "RSA",
@@ -61,6 +58,14 @@ def public_jwk_of(private_pem: str) -> dict[str, Any]:
         "n": public["n"],
         "e": public["e"],
     }
+
+
+def _open(private_pem: str) -> rsa.RSAPrivateKey:
+    # We made it, and it was sealed until now: OpenSSL's search for a bad key would hold the event loop for 0.1 s.
+    private = load_pem_private_key(private_pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise TypeError("a signing key must be RSA")
+    return private
 
 
 def _base64url(raw: bytes) -> bytes:

@@ -8,11 +8,11 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
+from auth_service.package_data import read_yaml
 from auth_service.web.language import Language
 
 __all__ = ["STYLE_PATH", "Pages", "form_target", "stranger_name", "strong", "style_endpoint"]
@@ -29,9 +29,7 @@ class Pages:
     """Renders templates. `issuer` is shown, so that people see where they type their password."""
 
     def __init__(self, *, issuer: str) -> None:
-        self._texts: Mapping[str, Mapping[str, str]] = yaml.safe_load(
-            _PACKAGE.joinpath("texts.yaml").read_text(encoding="utf-8")
-        )
+        self._texts: Mapping[str, Mapping[str, str]] = read_yaml("auth_service.web", "texts.yaml")
         self._environment = Environment(
             loader=PackageLoader("auth_service.web"),
             autoescape=True,

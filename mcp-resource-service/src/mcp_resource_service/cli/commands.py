@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
-from security_common.service import configure_logs
+from security_common.service import configure_logs, tell_findings
 from security_common.service import serve as serve_application
 
 __all__ = ["main"]
@@ -49,13 +49,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     """
     from mcp_resource_service.cli.examination import examine  # noqa: PLC0415 - as above
 
-    findings = asyncio.run(examine(ResourceSettings()))
-    if as_json:
-        print(json.dumps([finding.as_dict() for finding in findings], ensure_ascii=False))
-    for finding in () if as_json else findings:
-        print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.what}" + ("" if finding.ok else f"  hint: {finding.hint}"))
-    if not all(finding.ok for finding in findings):
-        raise SystemExit(1)
+    tell_findings(asyncio.run(examine(ResourceSettings())), as_json=as_json)
 
 
 @user.command(name="import")

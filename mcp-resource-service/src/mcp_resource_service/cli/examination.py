@@ -1,8 +1,6 @@
 """`doctor`: what an operator would otherwise find out one failure at a time."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import httpx2
 from redis.exceptions import RedisError
@@ -11,30 +9,16 @@ from mcp_resource_service.issuer import trusted_issuers
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
-from security_common.service import STRICT_HINT, connect, find_weaknesses
+from security_common.service import STRICT_HINT, Finding, connect, find_weaknesses
 from security_common.tokens import TrustedIssuer
 from security_common.tokens.fetch import fetch
 from security_common.tokens.keys import read_keys
 from security_common.tokens.metadata import read_jwks_uri
 
-__all__ = ["Finding", "examine"]
-
+__all__ = ["examine"]
 
 KEYS_HINT = "its jwks_uri must answer here, with an RSA key of 2048 bits or more"
 OTHERS_HINT = "is it up, and its entry in MCP_TRUSTED_ISSUERS right?"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    what: str
-    ok: bool
-    hint: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json."""
-        return asdict(self) | ({"hint": ""} if self.ok else {})
 
 
 async def examine(settings: ResourceSettings) -> list[Finding]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
@@ -96,13 +97,23 @@ class Checkpoints:
 def load_checkpoint_key(path: Path, *, signs: bool = False) -> RSAKey:
     """An RSA key in PEM; a private one when it is to sign. Raises CheckpointKeyInvalid."""
     try:
-        key = RSAKey.import_key(path.read_bytes())
-    except (OSError, ValueError, JoseError) as error:
+        key = _read_key(path.read_bytes())
+    except (OSError, ValueError, TypeError, JoseError) as error:
         raise CheckpointKeyInvalid(f"no RSA key in {path}", hint="`security-common setup` makes one") from error
     if key.raw_value.key_size < 2048:
         raise CheckpointKeyInvalid(f"the RSA key in {path} is shorter than 2048 bits")
     if signs and not key.is_private:
         raise CheckpointKeyInvalid(f"the RSA key in {path} is a public one", hint="checkpoints need the private key")
+    return key
+
+
+def _read_key(pem: bytes) -> RSAKey:
+    if b"PRIVATE" not in pem:
+        return RSAKey.import_key(pem)
+    # Whether both halves belong together shows in one signature; OpenSSL's own check holds every start up for 0.1 s.
+    private: Any = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    key = RSAKey.import_key(private)
+    jws.deserialize_compact(jws.serialize_compact({"alg": "RS256"}, b"", key), key, algorithms=["RS256"])
     return key
 
 

@@ -31,7 +31,7 @@ LOCK_KEY = "audit:watch:lock"
 PLACE_KEY = "audit:watch:place"
 LOCK_SECONDS = 15.0
 LOOK_SECONDS = 1.0
-ENTRIES = 500
+ENTRIES = 100
 
 logger = logging.getLogger(__name__)
 

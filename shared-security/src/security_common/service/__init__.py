@@ -2,11 +2,12 @@
 
     settings   where to listen, Redis, proxies, logs       redis_client   the connection, password from its file
     secrets    what a file named by a setting holds        logs           JSON lines, or a terminal's
-    server     uvicorn: socket, drain, collector
+    server     uvicorn: socket, drain, collector           findings       what a doctor tells
 
 Needs the extra `service`. It knows no application: a service hands its own in.
 """
 
+from security_common.service.findings import Finding, tell_findings
 from security_common.service.logs import configure_logs
 from security_common.service.redis_client import STRICT_HINT, connect, find_weaknesses
 from security_common.service.secrets import SecretMissing, read_secret, require_file
@@ -15,6 +16,7 @@ from security_common.service.settings import ServiceSettings, check_exact_url, c
 
 __all__ = [
     "STRICT_HINT",
+    "Finding",
     "PortTaken",
     "SecretMissing",
     "ServiceSettings",
@@ -27,4 +29,5 @@ __all__ = [
     "read_secret",
     "require_file",
     "serve",
+    "tell_findings",
 ]

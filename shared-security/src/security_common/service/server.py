@@ -42,7 +42,7 @@ class _Server(uvicorn.Server):
         # What lives now lives until the end: frozen, it is never walked again, which takes the peaks off the latency.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 50, 1_000)
+        gc.set_threshold(10_000, 20, 1_000)
         gc.enable()  # a command may have started without it, since imports make garbage but few cycles
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from security_common.encryption import EncryptionService, get_encryption_service
+from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
 from security_common.journal import Journal, open_journal
 from security_common.pii import BadProtection, Operator, PIIDetector, get_pii_detector
 from security_common.protection import KeyedPseudonyms, Writer
@@ -68,6 +68,13 @@ class Runtime:
     def encryption(self) -> EncryptionService:
         """Raises EncryptionKeyMissing where no key is configured."""
         return self._encryption or get_encryption_service()
+
+    def recognizes(self, token: str) -> bool:
+        """Whether this is ciphertext of ours. Where there is no key, there is none."""
+        try:
+            return self.encryption.recognizes(token)
+        except EncryptionError:
+            return False
 
     def writer(self, policy: PIIPolicy, tool: str, tenant: str, *, message: bool) -> Writer:
         """What stands in place of personal data in one call."""
