@@ -263,18 +263,13 @@ def _anchors(
     if redis.redis is None:
         notes.append("without --redis the stream's cursors and checkpoints are not looked at")
     else:
-        in_stream, shipped = _run(_told_by_redis(redis))
+        in_stream, shipped = _run(told_by_redis(redis))
         signed += in_stream
     if public_key is None and settings.audit_checkpoint_key_file is None:
         notes.append("without a checkpoint key a tail that was cut off shows only in the stream's cursors")
         return Anchors(shipped=shipped), notes
     key = checkpoint_key(settings, public_key)
     return read_anchors(signed, key, service=directory.name, shipped=shipped), notes
-
-
-async def _told_by_redis(redis: RedisOptions) -> tuple[list[tuple[Path, int, str]], dict[str, int]]:
-    async with redis.connect() as client:
-        return await told_by_redis(client)
 
 
 def _print_verdict(verdict: Verdict, *, as_json: bool) -> None:

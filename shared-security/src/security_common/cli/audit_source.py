@@ -109,11 +109,11 @@ def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -
             yield extra, line, text
 
 
-async def told_by_redis(redis: Redis) -> tuple[list[tuple[Path, int, str]], dict[str, int]]:
-    """The checkpoints in the stream, and how far the stream has each journal."""
-    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", await redis.xrange(CHECKPOINTS_KEY))
+async def told_by_redis(options: RedisOptions) -> tuple[list[tuple[Path, int, str]], dict[str, int]]:
+    """The checkpoints in the stream, and how far the stream has each journal. Raises RedisUnreachable."""
+    async with options.connect() as redis:
+        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", await redis.xrange(CHECKPOINTS_KEY))
+        answer = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
     texts = (told.get(b"checkpoint", b"").decode() for _, told in entries)
-    answer = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
-    cursors = cast("dict[bytes, bytes]", answer)
     signed = [(Path(CHECKPOINTS_KEY), number, text) for number, text in enumerate(texts, start=1)]
-    return signed, {name.decode(): int(seq) for name, seq in cursors.items()}
+    return signed, {name.decode(): int(seq) for name, seq in cast("dict[bytes, bytes]", answer).items()}
