@@ -84,7 +84,7 @@ UNAVAILABLE = "security_common.unavailable"
 
 
 class UnsecuredComponent(ToolPolicyError):
-    """A tool, resource or prompt does not wear `secure_tool`."""
+    """A tool, resource or prompt does not wear `secure_tool`, or may run where it does not reach."""
 
     error = "unsecured_component"
 
@@ -93,13 +93,16 @@ def secure_server(server: FastMCP[Any], *, attainable_scopes: Collection[str] = 
     """Makes the policy hold for a whole server, once everything is registered; gives the scopes each tool declares.
 
     A component whose scopes the caller neither has nor may ask for (`attainable_scopes`) is left out of its lists.
-    Raises UnsecuredComponent when a function wears no `secure_tool`.
+    Raises UnsecuredComponent when a function wears no `secure_tool`, or may run as a background task.
     """
     with ThreadPoolExecutor(max_workers=1) as thread:  # a loop of its own: the caller may be inside one
         tools, others = thread.submit(asyncio.run, _components(server)).result()
     for component in (*tools, *others):
         if declaration_of(_function(component)) is None:
             raise UnsecuredComponent(f"{component.name} has no policy", hint="decorate its function with secure_tool")
+        if component.task_config.supports_tasks():
+            # A worker runs it later: without the token's scopes and subject, its messages and answers past the policy.
+            raise UnsecuredComponent(f"{component.name} may run in the background", hint="register it with task=False")
     server.add_middleware(PolicyMiddleware(frozenset(attainable_scopes)))
     server.add_transform(_KnownTools(tools))
     # Without it the SDK lists all tools before every call of the 2026-07-28 protocol, to learn one tool's schema.

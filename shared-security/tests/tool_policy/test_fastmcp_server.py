@@ -97,6 +97,16 @@ def test_a_function_without_policy_is_found_at_start(server: FastMCP[Any]) -> No
         secure_server(server)
 
 
+def test_a_tool_that_may_run_in_the_background_stops_the_start(server: FastMCP[Any]) -> None:
+    @server.tool(task=True)
+    @secure_tool()
+    async def later() -> str:
+        return "x"
+
+    with pytest.raises(UnsecuredComponent, match="later may run in the background"):
+        secure_server(server)
+
+
 def test_a_tool_added_later_without_policy_gives_nothing_away(server: FastMCP[Any]) -> None:
     secure_server(server)
 

@@ -11,14 +11,26 @@ from fractions import Fraction
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
-from pydantic import AnyUrl, BaseModel, ConfigDict, PrivateAttr, RootModel, SecretStr, computed_field
+from pydantic import (
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    PrivateAttr,
+    RootModel,
+    SecretStr,
+    computed_field,
+    field_serializer,
+    model_serializer,
+)
 
 from security_common.encryption import EncryptionService
 from security_common.journal import Journal
 from security_common.tool_policy import TooMuchData, Unguardable, secure_tool
+from security_common.tool_policy.walk import _distinct
 
 PHONE, MASKED = "010-1234-5678", "010-****-5678"
 CARD = 4111_1111_1111_1111
@@ -244,3 +256,60 @@ def test_limits_refuse_in_time(journal: Journal) -> None:
 def test_deeply_nested_json_text_is_read_as_text() -> None:
     text = "[" * 100_000 + PHONE
     assert masked(text) == "[" * 100_000 + MASKED
+
+
+class Halves(BaseModel):
+    """No field is an address, what it says of itself is."""
+
+    name: str = "hong"
+    host: str = "example.com"
+
+    @computed_field
+    @property
+    def address(self) -> str:
+        return f"{self.name}@{self.host}"
+
+
+class Serialized(BaseModel):
+    number: int = 7
+
+    @field_serializer("number")
+    def tell(self, value: int) -> str:
+        return f"{PHONE} {value}"
+
+
+class Annotating(BaseModel):
+    number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}", return_type=str)] = 7
+
+
+class Whole(BaseModel):
+    @model_serializer
+    def tell(self) -> str:
+        return PHONE
+
+
+@pytest.mark.parametrize("model", [Halves, Serialized, Annotating, Whole])
+def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[BaseModel]) -> None:
+    def tell() -> list[BaseModel]:
+        return [model()]
+
+    with pytest.raises(Unguardable, match="what a model computes"):
+        secure_tool(pii_policy="mask")(tell)()
+    assert secure_tool(pii_policy="observe")(tell)() == [model()]
+
+
+def test_keys_that_look_the_same_masked_cost_no_more_than_others() -> None:
+    class Key(str):
+        """Counts how many names are made of it."""
+
+        __slots__ = ()
+        made = 0
+
+        def __format__(self, spec: str) -> str:
+            Key.made += 1
+            return str(self)
+
+    distinct = _distinct([(Key(MASKED), number) for number in range(500)])
+    assert list(distinct)[:3] == [MASKED, f"{MASKED} (2)", f"{MASKED} (3)"]
+    assert len(distinct) == 500
+    assert Key.made < 1_000

@@ -1,8 +1,9 @@
 """The routes of the audit page: sign in, look, look closer, take away, sign out."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
@@ -39,31 +40,24 @@ log = structlog.get_logger("mcp_resource_service")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+@dataclass(kw_only=True)
 class AuditPage:
-    """The page and everything below /audit."""
+    """The page and everything below /audit; `clock` gives seconds since the epoch."""
 
-    def __init__(
-        self,
-        *,
-        sign_in: SignIn,
-        sessions: Sessions,
-        redis: Redis,
-        journal: Journal,
-        detector: PIIDetector,
-        origin: str,
-        issuer: str,
-        time_zone: ZoneInfo,
-        clock: Callable[[], float],
-    ) -> None:
-        self._sign_in = sign_in
-        self._sessions = sessions
-        self._redis = redis
-        self._journal = journal
-        self._detector = detector
-        self._origin = origin
-        self._clock = clock
-        self._zone = time_zone
-        self._rendering = Rendering(issuer, time_zone)
+    sign_in: SignIn
+    sessions: Sessions
+    redis: Redis
+    journal: Journal
+    detector: PIIDetector
+    origin: str
+    issuer: str
+    time_zone: ZoneInfo
+    clock: Callable[[], float]
+
+    @cached_property
+    def rendering(self) -> Rendering:
+        """The pages as HTML."""
+        return Rendering(self.issuer, self.time_zone)
 
     def routes(self) -> list[Route]:
         """Its Starlette routes."""
@@ -86,25 +80,25 @@ class AuditPage:
 
     async def _begin_sign_in(self, request: Request) -> Response:
         view, as_another = parse_view(request), request.query_params.get("prompt") == "login"
-        redirect, state = await self._sign_in.begin(request, language=view.language, as_another=as_another)
+        redirect, state = await self.sign_in.begin(request, language=view.language, as_another=as_another)
         pending = {"state": dict(state), "language": view.language, "query": view.link()}
-        session = await self._sessions.begin(pending, lifetime_seconds=SIGN_IN_SECONDS)
+        session = await self.sessions.begin(pending, lifetime_seconds=SIGN_IN_SECONDS)
         self._give_cookie(redirect, session)
         return redirect
 
     async def _finish_sign_in(self, request: Request) -> Response:
-        pending = await self._sessions.load(request.cookies.get(self._sessions.cookie_name))
+        pending = await self.sessions.load(request.cookies.get(self.sessions.cookie_name))
         if pending is None or "state" not in pending.data:
             raise SignInFailed("this sign-in has expired or was not begun here", hint="sign in again")
-        await self._sessions.end(pending.name)
+        await self.sessions.end(pending.name)
         request.state.language = pending.data["language"]
         try:
-            auditor = await self._sign_in.finish(request, pending.data["state"])
+            auditor = await self.sign_in.finish(request, pending.data["state"])
         except NoAuditor as refusal:
             await self._record(request, refusal.who, "refused", reason=refusal.error)
             raise
-        lifetime_seconds = int(auditor.expires_at_seconds - self._clock())
-        session = await self._sessions.begin({"auditor": asdict(auditor)}, lifetime_seconds=lifetime_seconds)
+        lifetime_seconds = int(auditor.expires_at_seconds - self.clock())
+        session = await self.sessions.begin({"auditor": asdict(auditor)}, lifetime_seconds=lifetime_seconds)
         await self._record(request, auditor, "signed_in")
         redirect = RedirectResponse(f"/audit{pending.data['query']}", status_code=303)
         self._give_cookie(redirect, session)
@@ -116,19 +110,19 @@ class AuditPage:
         auditor, view = await self._auditor(request), parse_view(request)
         if auditor is None:
             return await self._show_signed_out(request)
-        await self._sessions.end(request.cookies[self._sessions.cookie_name])
+        await self.sessions.end(request.cookies[self.sessions.cookie_name])
         await self._record(request, auditor, "signed_out")
         try:
-            elsewhere = await self._sign_in.logout_url(auditor, language=view.language)
+            elsewhere = await self.sign_in.logout_url(auditor, language=view.language)
         except SecurityError as failure:
             log.warning("signed_out_here_only", problem=failure.description)
             elsewhere = ""
         if not elsewhere:
-            return self._rendering.message(view, "signed_out_here", status=200)
+            return self.rendering.message(view, "signed_out_here", status=200)
         return RedirectResponse(elsewhere, status_code=303)
 
     async def _show_signed_out(self, request: Request) -> Response:
-        return self._rendering.message(parse_view(request), "signed_out", status=200)
+        return self.rendering.message(parse_view(request), "signed_out", status=200)
 
     async def _show_overview(self, request: Request) -> Response:
         auditor = await self._auditor(request)
@@ -136,18 +130,18 @@ class AuditPage:
         if auditor is None:
             return RedirectResponse(f"/audit/sign-in{view.link()}", status_code=303)
         criteria = view.criteria(now)
-        charted = await read_events(self._redis, criteria, limit=CHARTED_EVENTS)
-        listed = await read_events(self._redis, criteria, limit=PAGE_EVENTS, after=view.after or None)
+        charted = await read_events(self.redis, criteria, limit=CHARTED_EVENTS)
+        listed = await read_events(self.redis, criteria, limit=PAGE_EVENTS, after=view.after or None)
         await self._record(request, auditor, "listed", task="view")
         since = now - PERIODS[view.period]
         figures = count_figures(charted.events, since=since, until=now)
-        return self._rendering.overview(
+        return self.rendering.overview(
             view,
-            charts=[draw(key, series, since=since, until=now, zone=self._zone) for key, series in figures.items()],
+            charts=[draw(key, series, since=since, until=now, zone=self.time_zone) for key, series in figures.items()],
             truncated=charted.next_token is not None,
             page=listed,
-            state=await read_state(self._redis),
-            writable=self._journal.writable,
+            state=await read_state(self.redis),
+            writable=self.journal.writable,
         )
 
     async def _show_event(self, request: Request) -> Response:
@@ -157,7 +151,7 @@ class AuditPage:
             return RedirectResponse(f"/audit/sign-in{view.link()}", status_code=303)
         event = await self._find(request.path_params["cursor"])
         await self._record(request, auditor, "viewed_event", task="view")
-        return self._rendering.event(view, event)
+        return self.rendering.event(view, event)
 
     async def _export(self, request: Request) -> Response:
         """A download needs a reason, and the reason is on record (안전성 확보조치 기준 제8조)."""
@@ -169,37 +163,37 @@ class AuditPage:
             reason, form_name = str(form.get("reason", "")).strip(), str(form.get("format", ""))
         view, now = parse_view(request), self._now()
         if not reason or form_name not in MEDIA_TYPES:
-            return self._rendering.message(view, "reason_missing", status=400)
+            return self.rendering.message(view, "reason_missing", status=400)
         await self._record(
-            request, auditor, f"exported_{form_name}", task="download", reason=self._detector.mask_text(reason)
+            request, auditor, f"exported_{form_name}", task="download", reason=self.detector.mask_text(reason)
         )
         return StreamingResponse(
-            write_lines(form_name, each_event(self._redis, view.criteria(now))),
+            write_lines(form_name, each_event(self.redis, view.criteria(now))),
             media_type=MEDIA_TYPES[form_name],
             headers={"Content-Disposition": f'attachment; filename="audit-{now:%Y%m%dT%H%M%SZ}.{form_name}"'},
         )
 
     async def _find(self, cursor: str) -> RecordedEvent:
-        if (event := await find_event(self._redis, cursor)) is None:
+        if (event := await find_event(self.redis, cursor)) is None:
             raise NotFound("there is no such event", hint="the trail may have moved on; go back to the list")
         return event
 
     async def _auditor(self, request: Request) -> Auditor | None:
-        session = await self._sessions.load(request.cookies.get(self._sessions.cookie_name))
+        session = await self.sessions.load(request.cookies.get(self.sessions.cookie_name))
         if session is None or "auditor" not in session.data:
             return None
         auditor = Auditor(**session.data["auditor"])
-        return auditor if auditor.expires_at_seconds > self._clock() else None
+        return auditor if auditor.expires_at_seconds > self.clock() else None
 
     def _check_origin(self, request: Request) -> None:
         """A form of another site must not act for the auditor; browsers name the origin on every POST."""
-        if request.headers.get("origin") != self._origin:
+        if request.headers.get("origin") != self.origin:
             raise SignInFailed("the form came from another site", hint="open the audit page and try again")
 
     async def _record(
         self, request: Request, auditor: Auditor, action: str, *, task: str | None = None, reason: str | None = None
     ) -> None:
-        await self._journal.record(
+        await self.journal.record(
             AuditEvent(
                 event_type="audit_page",
                 action_taken=action,
@@ -215,11 +209,11 @@ class AuditPage:
 
     def _give_cookie(self, response: Response, session: Session) -> None:
         response.set_cookie(
-            self._sessions.cookie_name, session.name, httponly=True, secure=self._sessions.secure, samesite="lax"
+            self.sessions.cookie_name, session.name, httponly=True, secure=self.sessions.secure, samesite="lax"
         )
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), UTC)
+        return datetime.fromtimestamp(self.clock(), UTC)
 
     def _answering(self, handler: Handler) -> Handler:
         """Errors become pages: what happened, and what to do."""
@@ -234,8 +228,8 @@ class AuditPage:
                 log.info("audit_page_refused", problem=failure.description, cause=type(failure.__cause__).__name__)
                 problem = failure
             else:
-                response.headers.update(self._rendering.headers)
+                response.headers.update(self.rendering.headers)
                 return response
-            return self._rendering.problem(parse_view(request), problem, status=STATUS_OF.get(problem.error, 403))
+            return self.rendering.problem(parse_view(request), problem, status=STATUS_OF.get(problem.error, 403))
 
         return answer

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
@@ -64,18 +64,10 @@ class RecordStore:
         record_id = f"rec_{self._new_id()}"
         stored_at_seconds = self._clock()
         content = self._encryption.encrypt(text, context=_binding(owner, record_id, field))
+        stored: Any = asdict(owner) | {"field": field, "stored_at": repr(stored_at_seconds), "content": content}
         with asking(NAME):
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.hset(
-                    PREFIX + record_id,
-                    mapping={
-                        "issuer": owner.issuer,
-                        "subject": owner.subject,
-                        "field": field,
-                        "stored_at": repr(stored_at_seconds),
-                        "content": content,
-                    },
-                )
+                pipe.hset(PREFIX + record_id, mapping=stored)
                 pipe.zadd(owner.index_key, {record_id: stored_at_seconds})
                 pipe.execute_command("WAITAOF", 1, 0, FSYNC_DEADLINE_MILLISECONDS)
                 *_, (fsynced, _) = await pipe.execute()

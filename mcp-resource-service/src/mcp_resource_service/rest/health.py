@@ -51,10 +51,8 @@ class Health:
         }
 
     def _check_keys(self) -> Check:
-        problem = self._keys.problem
-        if self._keys.ready:
-            return Check(ok=True, required=True, note=problem)
-        return Check(ok=False, required=True, note=problem or "no keys of the issuer yet")
+        ready = self._keys.ready
+        return Check(ready, required=True, note=self._keys.problem or ("" if ready else "no keys of the issuer yet"))
 
     async def _check_redis(self) -> Check:
         try:

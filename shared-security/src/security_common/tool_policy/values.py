@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
 from typing import Any, cast
 
-from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
+from pydantic import AnyUrl, BaseModel, PlainSerializer, SecretBytes, SecretStr, WrapSerializer
 from pydantic_core import Url
 
 from security_common.tool_policy.errors import Unguardable
@@ -101,13 +102,28 @@ def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
     """Fields, and what serialization or the tool could still reach: extra members, cached properties, private ones."""
     places = ("__dict__", "__pydantic_extra__", "__pydantic_private__")
     changes = {place: _changes(walk, getattr(value, place) or {}, field) for place in places}
-    if not any(changes.values()):
-        return value
-    made = copy.copy(value)
+    made = copy.copy(value) if any(changes.values()) else value
     for place, change in changes.items():
         if change:
             getattr(made, place).update(change)
+    if _computes(type(value)):
+        told: Any = made.model_dump(warnings=False)
+        if isinstance(told, dict):  # what the fields hold has been counted
+            members = cast("dict[str, Any]", told).items()
+            told = {name: said for name, said in members if vars(made).get(name) != said}
+        if walk.visit(told) is not told:
+            raise Unguardable("what a model computes holds personal data", hint="make it a field")
     return made
+
+
+@lru_cache(maxsize=1024)
+def _computes(kind: type[BaseModel]) -> bool:
+    """Whether what is serialized may be more than the fields hold."""
+    rules = kind.__pydantic_decorators__
+    noted = (note for each in kind.model_fields.values() for note in each.metadata)
+    return bool(rules.computed_fields or rules.field_serializers or rules.model_serializers) or any(
+        isinstance(note, (PlainSerializer, WrapSerializer)) for note in noted
+    )
 
 
 def _changes(walk: Walk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:

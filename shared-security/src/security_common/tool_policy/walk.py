@@ -171,11 +171,12 @@ def _mapping(walk: Walk, value: Mapping[Any, Any], field: str | None) -> Any:
 def _distinct(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """Two keys may look the same once masked; none may take the other's place."""
     made: dict[Any, Any] = {}
+    numbers: dict[Any, int] = {}  # to count from one each time is quadratic in the keys that look the same
     for key, item in entries:
-        name, number = key, 1
+        name = key
         while name in made:
-            number += 1
-            name = f"{key} ({number})"
+            numbers[key] = numbers.get(key, 1) + 1
+            name = f"{key} ({numbers[key]})"
         made[name] = item
     return made
 
