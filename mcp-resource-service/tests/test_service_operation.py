@@ -1,5 +1,6 @@
 """Running it: health, outages, a wrong issuer, stopping, and the commands."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,11 +10,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from local_stack.loopback_issuer import METADATA_PATH, LoopbackIssuer, http_answer
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, MCP, REDIS
 from local_stack.story import World, mcp_request
@@ -217,6 +221,27 @@ def test_the_doctor_names_what_to_mend(stack, variable, value, hint):
     assert done.returncode == 1
     lines = iter(done.stdout.splitlines())
     assert any(line.startswith("FAIL") and hint in next(lines) for line in lines), done.stdout
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("seconds", "told"), [(0, "ok  "), (-120, "FAIL"), (120, "FAIL")])
+async def test_the_doctor_compares_the_clock_with_the_issuers(stack, seconds, told):
+    async def answer(_, writer):
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+        writer.write(http_answer(json.dumps(issuer.metadata()).encode(), date=date))
+
+    async with LoopbackIssuer(now=time.time) as issuer:
+        issuer.answers[METADATA_PATH] = answer
+        trusted = json.dumps([{"issuer": issuer.url, "audience": "x"}])
+        settings = stack._mcp_settings() | {"MCP_TRUSTED_ISSUERS": trusted}
+        arguments = (sys.executable, "-m", "mcp_resource_service.cli", "doctor")
+        done = await asyncio.create_subprocess_exec(*arguments, env=settings, stdout=asyncio.subprocess.PIPE)
+        lines = (await done.communicate())[0].decode().splitlines()
+    (line,) = [line for line in lines if " clock: " in line and issuer.url in line]
+    way = "behind" if seconds > 0 else "ahead of"
+    assert re.fullmatch(rf"{told} clock: \d+ s (behind|ahead of) {re.escape(issuer.url)}", line)
+    assert way in line or not seconds
+    assert (done.returncode == 1) is (told == "FAIL")
 
 
 def test_metrics_count_requests_on_a_port_of_their_own(stack):

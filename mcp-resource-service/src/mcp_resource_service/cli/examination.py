@@ -1,6 +1,9 @@
 """`doctor`: what an operator would otherwise find out one failure at a time."""
 
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 
 import httpx2
 from redis.exceptions import RedisError
@@ -14,10 +17,12 @@ from security_common.tokens import TrustedIssuer
 from security_common.tokens.fetch import fetch
 from security_common.tokens.keys import read_keys
 from security_common.tokens.metadata import read_jwks_uri
+from security_common.tokens.rules import LEEWAY_SECONDS
 
 __all__ = ["examine"]
 
 KEYS_HINT = "its jwks_uri must answer here, with an RSA key of 2048 bits or more"
+CLOCK_HINT = "good tokens are refused as expired, or as from the future: let both machines follow a time server"
 OTHERS_HINT = "is it up, and its entry in MCP_TRUSTED_ISSUERS right?"
 
 
@@ -32,20 +37,31 @@ async def _check_settings(settings: ResourceSettings) -> list[Finding]:
 
 
 async def _check_issuers(settings: ResourceSettings) -> list[Finding]:
-    async with httpx2.AsyncClient(timeout=5.0) as http:
-        own, *others = trusted_issuers(settings)
-        return [await _check_issuer(http, own), *[await _check_issuer(http, each, OTHERS_HINT) for each in others]]
+    own, *others = trusted_issuers(settings)
+    return [*await _check_issuer(own), *[found for each in others for found in await _check_issuer(each, OTHERS_HINT)]]
 
 
-async def _check_issuer(http: httpx2.AsyncClient, issuer: TrustedIssuer, hint: str = "") -> Finding:
+async def _check_issuer(issuer: TrustedIssuer, hint: str = "") -> list[Finding]:
+    ahead_seconds: list[float] = []
+
+    async def compare_clocks(response: httpx2.Response) -> None:
+        with suppress(KeyError, ValueError):  # an answer may have no Date
+            ahead_seconds.append(time.time() - parsedate_to_datetime(response.headers["date"]).timestamp())
+
     try:
-        url = await read_jwks_uri(http, issuer)
-        keys = read_keys((await fetch(http, url)).body or b"")
+        async with httpx2.AsyncClient(timeout=5.0, event_hooks={"response": [compare_clocks]}) as http:
+            url = await read_jwks_uri(http, issuer)
+            keys = read_keys((await fetch(http, url)).body or b"")
     except SecurityError as failure:
-        return Finding(f"issuer: {failure.description}", ok=False, hint=hint or failure.hint or KEYS_HINT)
+        return [Finding(f"issuer: {failure.description}", ok=False, hint=hint or failure.hint or KEYS_HINT)]
     except ValueError:
-        return Finding(f"issuer: {issuer.issuer} has no key for RS256", ok=False, hint=KEYS_HINT)
-    return Finding(f"issuer: {issuer.issuer}, {len(keys)} keys at {url}", ok=True)
+        return [Finding(f"issuer: {issuer.issuer} has no key for RS256", ok=False, hint=KEYS_HINT)]
+    ahead = round(min(ahead_seconds, key=abs, default=0))
+    apart = f"{abs(ahead)} s {'behind' if ahead < 0 else 'ahead of'} {issuer.issuer}"
+    return [
+        Finding(f"issuer: {issuer.issuer}, {len(keys)} keys at {url}", ok=True),
+        Finding(f"clock: {apart}", ok=abs(ahead) <= LEEWAY_SECONDS, hint=CLOCK_HINT),
+    ]
 
 
 async def _check_redis(settings: ResourceSettings) -> list[Finding]:
