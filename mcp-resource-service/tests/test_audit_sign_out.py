@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -11,9 +12,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from starlette.requests import Request
 
 from local_stack.forms import Form, sign_in
 from local_stack.stack import AUTH
+from mcp_resource_service.audit_page import SignIn
+from mcp_resource_service.settings import ResourceSettings
+from security_common.tokens import TokenVerifier
 
 
 def as_demo(http: httpx2.Client, page: httpx2.Response, mcp_url: str) -> httpx2.Response:
@@ -79,7 +84,7 @@ def looked(http, stack, action):
         answer = http.post(
             f"{stack.mcp_url}/audit/export?event_type=audit_page",
             headers={"Origin": stack.mcp_url},
-            data={"reason": "test", "format": "csv"},
+            data={"reason": "monthly review", "format": "csv"},
         )
         rows = csv.DictReader(io.StringIO(answer.text))
         if found := [row for row in rows if row["action_taken"] == action]:
@@ -95,3 +100,23 @@ def test_with_the_issuer_away_one_is_signed_out_here_and_told_so(http, own_stack
     assert "로그인 서비스에는 세션이 남아 있을 수 있으니" in left.text
     http.follow_redirects = False
     assert http.get(f"{own_stack.mcp_url}/audit").headers["location"].startswith("/audit/sign-in")
+
+
+@pytest.mark.anyio
+async def test_beginning_to_sign_in_reads_no_certificates(stack, monkeypatch):
+    """It takes an event loop's 25 ms, and a stranger may begin as often as they like."""
+    read = []
+    real = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda *given, **named: read.append(1) or real(*given, **named))
+    settings = ResourceSettings(issuer=stack.issuer, resource=stack.resource)
+    async with httpx2.AsyncClient() as client:
+        verifier = TokenVerifier([], http=client)
+        key_file = stack.secrets / "mcp" / "audit_page_private_key.json"
+        signing_in = SignIn(settings, key_file, http=client, verifier=verifier, clock=time.time)
+        before = len(read)
+        for _ in range(3):
+            request = Request({"type": "http", "headers": [], "query_string": b""})
+            redirect, _ = await signing_in.begin(request, language="en", as_another=False)
+            assert redirect.headers["location"].startswith(f"{stack.issuer}/oauth2/authorize?")
+    assert before
+    assert len(read) == before

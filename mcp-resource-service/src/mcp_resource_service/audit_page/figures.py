@@ -60,6 +60,4 @@ class _Counts:
         ranked = sorted(self._buckets, key=lambda name: -sum(self._buckets[name]))
         shown = tuple(self.series(name) for name in ranked[:LARGEST])
         rest = [self._buckets[name] for name in ranked[LARGEST:]]
-        if not rest:
-            return shown
-        return (*shown, Series("…", tuple(map(sum, zip(*rest, strict=True)))))
+        return (*shown, Series("…", tuple(map(sum, zip(*rest, strict=True))))) if rest else shown

@@ -123,12 +123,10 @@ class RecordStore:
                 renewed = self._encryption.reencrypt(stored["content"], context=binding)
             except DecryptionFailed:
                 yield Renewal.UNREADABLE
-                continue
-            if renewed == stored["content"]:
-                yield Renewal.CURRENT
-                continue
-            await self._redis.hset(key, "content", renewed)
-            yield Renewal.RENEWED
+            else:
+                if renewed != stored["content"]:
+                    await self._redis.hset(key, "content", renewed)
+                yield Renewal.CURRENT if renewed == stored["content"] else Renewal.RENEWED
 
     def _keys(self) -> AsyncIterator[str]:
         return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{PREFIX}rec_*", count=200))

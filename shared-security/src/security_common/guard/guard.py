@@ -102,16 +102,8 @@ class Guard:
         if (client := scope.get("client")) and client[0] != source_address:
             # The application sees who asks as well, on open paths too; the port was the proxy's.
             scope["client"] = (source_address, 0)
-        return _Request(
-            scope,
-            receive,
-            send,
-            headers,
-            source_address=source_address,
-            trace_id=read_trace_id(headers, self._randomness),
-            path=scope["path"],
-            method=scope["method"],
-        )
+        trace_id = read_trace_id(headers, self._randomness)
+        return _Request(scope, receive, send, headers, source_address, trace_id, scope["path"], scope["method"])
 
     async def _serve(self, request: _Request) -> None:
         caller: Caller | None = None
