@@ -282,13 +282,21 @@ class Annotating(BaseModel):
     number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}", return_type=str)] = 7
 
 
+class Deep(BaseModel):
+    numbers: list[Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}")] | None] = [7]
+
+
+class InJson(BaseModel):
+    number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}", when_used="json")] = 7
+
+
 class Whole(BaseModel):
     @model_serializer
     def tell(self) -> str:
         return PHONE
 
 
-@pytest.mark.parametrize("model", [Halves, Serialized, Annotating, Whole])
+@pytest.mark.parametrize("model", [Halves, Serialized, Annotating, Deep, InJson, Whole])
 def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[BaseModel]) -> None:
     def tell() -> list[BaseModel]:
         return [model()]
@@ -296,6 +304,25 @@ def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[Bas
     with pytest.raises(Unguardable, match="what a model computes"):
         secure_tool(pii_policy="mask")(tell)()
     assert secure_tool(pii_policy="observe")(tell)() == [model()]
+
+
+class Raw(BaseModel):
+    """Bytes that are no text: it has no JSON."""
+
+    content: bytes = b"\xff"
+
+    @computed_field
+    @property
+    def size(self) -> int:
+        return len(self.content)
+
+
+def test_a_clean_model_passes_as_it_is() -> None:
+    class Clean(BaseModel):
+        words: list[Annotated[str, PlainSerializer(lambda value: str(value).upper())]] = ["nothing"]
+
+    for model in (Clean(), Raw()):
+        assert secure_tool(pii_policy="mask")(lambda: model)() is model  # noqa: B023 - called at once
 
 
 def test_keys_that_look_the_same_masked_cost_no_more_than_others() -> None:

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import PurePath
 from typing import Any, cast
 
-from pydantic import AnyUrl, BaseModel, PlainSerializer, SecretBytes, SecretStr, WrapSerializer
+from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic_core import Url
 
 from security_common.tool_policy.errors import Unguardable
@@ -107,7 +107,10 @@ def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
         if change:
             getattr(made, place).update(change)
     if _computes(type(value)):
-        told: Any = made.model_dump(warnings=False)
+        try:
+            told: Any = made.model_dump(mode="json", warnings=False)
+        except ValueError:  # such as bytes that are no text
+            told = made.model_dump(warnings=False)
         if isinstance(told, dict):  # what the fields hold has been counted
             members = cast("dict[str, Any]", told).items()
             told = {name: said for name, said in members if vars(made).get(name) != said}
@@ -118,12 +121,10 @@ def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
 
 @lru_cache(maxsize=1024)
 def _computes(kind: type[BaseModel]) -> bool:
-    """Whether what is serialized may be more than the fields hold."""
-    rules = kind.__pydantic_decorators__
-    noted = (note for each in kind.model_fields.values() for note in each.metadata)
-    return bool(rules.computed_fields or rules.field_serializers or rules.model_serializers) or any(
-        isinstance(note, (PlainSerializer, WrapSerializer)) for note in noted
-    )
+    """Whether what is serialized may be more than the fields hold; serializers may stand deep in a field's type."""
+    rules, encodes = kind.__pydantic_decorators__, kind.model_config.get("json_encoders")
+    noted = any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.model_fields.values())
+    return noted or bool(encodes or rules.computed_fields or rules.field_serializers or rules.model_serializers)
 
 
 def _changes(walk: Walk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
