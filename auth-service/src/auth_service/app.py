@@ -4,8 +4,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -138,7 +138,7 @@ def create_app(
     )
     # Methods are judged by the endpoint itself, which answers 405 in the words of the protocol.
     applications = {endpoint.path: EndpointApp(endpoint, edge) for endpoint in endpoints}
-    app = Starlette(routes=[Route(*each) for each in applications.items()], lifespan=_lifespan(core))
+    app = Starlette(routes=[Route(*each) for each in applications.items()], lifespan=partial(_run, core))
     app.router.default = not_found
     # A redirect to the path without its slash would lead wherever the Host header says.
     app.router.redirect_slashes = False
@@ -378,20 +378,18 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
     return (registration.endpoint,)
 
 
-def _lifespan(core: Core) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def run(_app: Starlette) -> AsyncGenerator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(core.redis.aclose)
-            stack.push_async_callback(core.trail_redis.aclose)
-            await core.journal.start()
-            stack.push_async_callback(core.journal.stop)
-            await core.keys.start()
-            await note_applied(core.declaration, core.redis, core.record)
-            stack.push_async_callback(core.keys.stop)
-            core.metrics.signing_key_age_seconds.set_function(lambda: core.keys.active_age_seconds)
-            if core.settings.metrics_port:
-                stack.enter_context(core.metrics.serve(core.settings.metrics_host, core.settings.metrics_port))
-            yield
-
-    return run
+@asynccontextmanager
+async def _run(core: Core, _app: Starlette) -> AsyncGenerator[None]:
+    """The lifespan: all that the service has open, closed again in the opposite order."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(core.redis.aclose)
+        stack.push_async_callback(core.trail_redis.aclose)
+        await core.journal.start()
+        stack.push_async_callback(core.journal.stop)
+        await core.keys.start()
+        await note_applied(core.declaration, core.redis, core.record)
+        stack.push_async_callback(core.keys.stop)
+        core.metrics.signing_key_age_seconds.set_function(lambda: core.keys.active_age_seconds)
+        if core.settings.metrics_port:
+            stack.enter_context(core.metrics.serve(core.settings.metrics_host, core.settings.metrics_port))
+        yield

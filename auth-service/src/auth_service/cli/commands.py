@@ -47,7 +47,5 @@ def run() -> None:
 
 
 def _fail(description: str, hint: str) -> None:
-    print(f"error: {description}", file=sys.stderr)
-    if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+    print(f"error: {description}" + (f"\nhint: {hint}" if hint else ""), file=sys.stderr)
     sys.exit(1)

@@ -49,7 +49,9 @@ def find_credentials(request: HttpRequest, form: Form) -> Credentials:
         method = AuthMethod.CLIENT_SECRET_POST if "client_secret" in form else AuthMethod.NONE
         return Credentials(client_id=client_id, method=method, proof=form.get("client_secret") or "")
     if form.get("client_id") not in {None, credentials.client_id}:
-        raise _other_client(credentials.method)
+        if credentials.method is AuthMethod.PRIVATE_KEY_JWT:
+            raise InvalidClient(REFUSAL)
+        raise InvalidRequest("client_id differs from the one in the Authorization header")
     return credentials
 
 
@@ -66,12 +68,6 @@ def refuse_other_assertion_types(_request: HttpRequest, form: Form) -> None:
 
 
 CREDENTIAL_RULES: tuple[Callable[[HttpRequest, Form], None], ...] = (refuse_two_ways, refuse_other_assertion_types)
-
-
-def _other_client(method: AuthMethod) -> InvalidRequest | InvalidClient:
-    if method is AuthMethod.PRIVATE_KEY_JWT:
-        return InvalidClient(REFUSAL)
-    return InvalidRequest("client_id differs from the one in the Authorization header")
 
 
 def _read_basic(header: str) -> Credentials:

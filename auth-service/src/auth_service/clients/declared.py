@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from auth_service.clients.metadata import PRIVATE_MEMBERS
 from auth_service.clients.model import Client, ClientOrigin, StoredSecret
 from auth_service.clients.redirects import check_registrable
 from auth_service.clients.secrets import SecretKeeper
@@ -13,8 +14,6 @@ from auth_service.errors import InvalidRedirectUri
 from auth_service.vocabulary import AuthMethod
 
 __all__ = ["make_client"]
-
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 def make_client(declared: DeclaredClient, secrets: SecretKeeper) -> Client:
@@ -68,7 +67,7 @@ def _read_keys(declared: DeclaredClient) -> Mapping[str, Any] | None:
         keys = cast("list[dict[str, Any]]", found.get("keys", [found]))
     except (ValueError, AttributeError) as error:
         raise DeclarationInvalid(f"client {declared.client_id}: jwks_file is no JWK or JWK Set") from error
-    if any(_PRIVATE_MEMBERS & key.keys() for key in keys):
+    if any(PRIVATE_MEMBERS & key.keys() for key in keys):
         hint = "give the public half only; the private key stays with the client"
         raise DeclarationInvalid(f"client {declared.client_id}: jwks_file holds a private key", hint=hint)
     return {"keys": keys}

@@ -29,10 +29,6 @@ class Directory:
         self._cached: OrderedDict[str, tuple[float, Client]] = OrderedDict()
 
     @property
-    def declared(self) -> tuple[Client, ...]:
-        return tuple(self._declared.values())
-
-    @property
     def finds_documents(self) -> bool:
         """Whether a client id may be the address of a metadata document."""
         return self._documents is not None

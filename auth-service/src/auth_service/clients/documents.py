@@ -24,6 +24,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchRefused
 from auth_service.clients.metadata import Members, make_self_described_client, read_text, read_texts
 from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.redirects import climbs
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import Openness, RegistrationPolicy
 from auth_service.errors import InvalidClient, InvalidClientMetadata, InvalidRedirectUri
@@ -160,8 +161,7 @@ def check_parts(url: str) -> None:
 def refuse_ambiguous_parts(url: str) -> None:
     """What two programs may read as two addresses: fragments, credentials, dot segments however written."""
     parts = urlsplit(url)
-    segments = parts.path.lower().replace("%2e", ".").split("/")
-    if "#" in url or "@" in parts.netloc or "." in segments or ".." in segments:
+    if "#" in url or "@" in parts.netloc or climbs(parts):
         raise InvalidClient("a client id that is an address has no fragment, no credentials and no dot segments")
 
 

@@ -90,14 +90,8 @@ class DocumentFetcher:
                 async with pool.stream("GET", url, headers=list(headers.items())) as response:
                     _check_head(response)
                     return Fetched(await _read(response), _max_age(response))
-        except (
-            TimeoutError,
-            OSError,
-            httpcore2.NetworkError,
-            httpcore2.ProtocolError,
-            httpcore2.TimeoutException,
-        ) as e:
-            raise FetchFailed("the document cannot be fetched") from e
+        except (OSError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException) as error:
+            raise FetchFailed("the document cannot be fetched") from error
 
     def _pool(self) -> httpcore2.AsyncConnectionPool:
         # A pool for each fetch: a kept connection would be one to an address that was checked long ago.

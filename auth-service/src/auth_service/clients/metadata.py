@@ -15,7 +15,7 @@ from auth_service.clients.redirects import check_registrable, is_loopback
 from auth_service.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_service.vocabulary import AuthMethod, GrantType, Scope
 
-__all__ = ["METADATA_RULES", "Members", "make_self_described_client", "read_text", "read_texts"]
+__all__ = ["METADATA_RULES", "PRIVATE_MEMBERS", "Members", "make_self_described_client", "read_text", "read_texts"]
 
 Members = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ _KNOWN_GRANTS = frozenset(
     }
 )
 _KNOWN_RESPONSE_TYPES = frozenset({"code", "token", "id_token", "none"})
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 def make_self_described_client(
@@ -65,7 +65,7 @@ def make_self_described_client(
         name=_clean_name(read_text(members, "client_name")) or urlsplit(client_id).hostname or "Unnamed client",
         origin=origin,
         auth_methods=auth_methods,
-        grant_types=_USER_GRANTS & asked,
+        grant_types=frozenset(grant for grant in _USER_GRANTS if grant in asked),
         scopes=frozenset(scopes),
         default_scopes=tuple(scope for scope in scopes if scope == Scope.MCP_ACCESS),
         redirect_uris=redirect_uris,
@@ -160,7 +160,7 @@ def refuse_unknown_values(members: Members) -> None:
 
 def _is_public_key(key: Any) -> bool:
     members = cast("dict[str, Any]", key) if isinstance(key, dict) else {}
-    return "kty" in members and members["kty"] != "oct" and not _PRIVATE_MEMBERS & members.keys()
+    return "kty" in members and members["kty"] != "oct" and not PRIVATE_MEMBERS & members.keys()
 
 
 def _clean_name(name: str | None) -> str:

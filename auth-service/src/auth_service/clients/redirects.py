@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from auth_service.errors import InvalidRedirectUri
 
-__all__ = ["LOOPBACK_HOSTS", "check_registrable", "is_loopback", "is_registered"]
+__all__ = ["LOOPBACK_HOSTS", "check_registrable", "climbs", "is_loopback", "is_registered"]
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -60,10 +60,11 @@ def _is_well_formed(uri: str) -> bool:
         port_is_valid = parts.port is None or 0 < parts.port < 65536
     except ValueError:
         return False
-    return bool(_SCHEME.fullmatch(parts.scheme)) and "@" not in parts.netloc and port_is_valid and not _climbs(parts)
+    return bool(_SCHEME.fullmatch(parts.scheme)) and "@" not in parts.netloc and port_is_valid and not climbs(parts)
 
 
-def _climbs(parts: SplitResult) -> bool:
+def climbs(parts: SplitResult) -> bool:
+    """Whether the path has dot segments, however written: two programs may read it as two addresses."""
     segments = parts.path.lower().replace("%2e", ".").split("/")
     return "." in segments or ".." in segments
 

@@ -27,13 +27,12 @@ class ClientCredentials:
         scopes = client.default_scopes if request.scopes is None else request.scopes
         for check in SCOPE_RULES:
             check(scopes, client.scopes & resource.scopes.keys())
-        minted = await self.minter.mint(client=client, subject=client.client_id, scopes=scopes, resource=resource)
+        access_token = await self.minter.mint(client=client, subject=client.client_id, scopes=scopes, resource=resource)
         return TokenAnswer(
-            access_token=minted.token,
-            expires_in_seconds=minted.expires_in_seconds,
+            access_token=access_token,
+            expires_in_seconds=self.minter.lifetime_seconds,
             scopes=scopes,
             subject=client.client_id,
-            token_id=minted.token_id,
         )
 
 

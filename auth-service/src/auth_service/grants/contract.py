@@ -35,7 +35,6 @@ class TokenAnswer:
     expires_in_seconds: int
     scopes: tuple[str, ...]
     subject: str
-    token_id: str
     refresh_token: str | None = field(default=None, repr=False)
     id_token: str | None = field(default=None, repr=False)
 

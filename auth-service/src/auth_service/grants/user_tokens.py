@@ -33,15 +33,14 @@ class UserTokens:
     ) -> TokenAnswer:
         """Raises `InvalidTarget` when the resource is no longer declared."""
         resource = self.resources.resolve((grant.resource,), client)
-        minted = await self.minter.mint(
+        access_token = await self.minter.mint(
             client=client, subject=grant.subject, scopes=scopes, resource=resource, family=grant.family
         )
         return TokenAnswer(
-            access_token=minted.token,
-            expires_in_seconds=minted.expires_in_seconds,
+            access_token=access_token,
+            expires_in_seconds=self.minter.lifetime_seconds,
             scopes=scopes,
             subject=grant.subject,
-            token_id=minted.token_id,
             refresh_token=refresh_token,
             id_token=await self._mint_id_token(grant, scopes, nonce),
         )

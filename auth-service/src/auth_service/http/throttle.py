@@ -20,6 +20,7 @@ from security_common.addresses import network_of
 __all__ = ["Throttle", "redis_counters"]
 
 _REMEMBERED = 10_000
+_LONGEST_WAIT_SECONDS = 900
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,6 @@ class Throttle:
         clock: Clock,
         free: int,
         window_seconds: int = 900,
-        longest_wait_seconds: int = 900,
         error: type[OAuthError] = TooManyFailures,
     ) -> None:
         self._storage = storage
@@ -46,7 +46,6 @@ class Throttle:
         self._clock = clock
         self._free = free
         self._window = RateLimitItemPerSecond(free, window_seconds, namespace=name)
-        self._longest_wait_seconds = longest_wait_seconds
         self._error = error
         self._blocked_until: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
@@ -66,7 +65,7 @@ class Throttle:
             log.warning("counting locally", throttle=self._window.namespace, cause=type(error).__name__)
             seen = await self._local.incr(key, window_seconds)
         if seen >= self._free:
-            wait_seconds = min(2.0 ** (seen - self._free), self._longest_wait_seconds)
+            wait_seconds = min(2.0 ** (seen - self._free), _LONGEST_WAIT_SECONDS)
             self._blocked_until[who] = self._clock() + wait_seconds
             self._blocked_until.move_to_end(who)
             while len(self._blocked_until) > _REMEMBERED:

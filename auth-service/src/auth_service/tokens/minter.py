@@ -2,14 +2,14 @@
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from auth_service.clients.model import Client
 from auth_service.tokens.resources import Resource
 from auth_service.vocabulary import Clock, RandomBytes, format_scope
 
-__all__ = ["MintedToken", "Signer", "TokenMinter"]
+__all__ = ["Signer", "TokenMinter"]
 
 
 class Signer(Protocol):
@@ -18,16 +18,6 @@ class Signer(Protocol):
     async def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
         """A compact RS256 JWS with `kid` and this `typ` (`at+jwt`, `JWT`). Raises `TemporarilyUnavailable`."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MintedToken:
-    """An access token; times in seconds, `expires_at_seconds` since the epoch."""
-
-    token: str = field(repr=False)
-    token_id: str
-    expires_in_seconds: int
-    expires_at_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +32,7 @@ class TokenMinter:
 
     async def mint(
         self, *, client: Client, subject: str, scopes: tuple[str, ...], resource: Resource, family: str | None = None
-    ) -> MintedToken:
+    ) -> str:
         """A token for `resource` and the client's extra audiences.
 
         `family` names the user's grant the token came from: it leads the `jti`, so that revoking the family denies
@@ -62,9 +52,4 @@ class TokenMinter:
             "exp": now + self.lifetime_seconds,
             "jti": token_id,
         }
-        return MintedToken(
-            token=await self.signer.sign(claims, token_type="at+jwt"),
-            token_id=token_id,
-            expires_in_seconds=self.lifetime_seconds,
-            expires_at_seconds=now + self.lifetime_seconds,
-        )
+        return await self.signer.sign(claims, token_type="at+jwt")

@@ -1,6 +1,6 @@
 """Resource indicators: which protected resource a token is for (RFC 8707)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -36,9 +36,6 @@ class Resources:
     def __init__(self, declared: Sequence[Resource], default_url: str) -> None:
         self._by_url = {normalise_resource(resource.url): resource for resource in declared}
         self.default = self._by_url[normalise_resource(default_url)]
-
-    def __iter__(self) -> Iterator[Resource]:
-        return iter(self._by_url.values())
 
     def resolve(self, requested: Sequence[str], client: Client) -> Resource:
         """The one resource a token is for. Raises `InvalidTarget`: unknown, malformed, several, not this client's."""
