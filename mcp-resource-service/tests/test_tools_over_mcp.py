@@ -317,3 +317,11 @@ def test_a_call_that_is_no_call_gets_an_error_and_no_traceback(world, stack, par
     (line,) = [line for line in answer.text.splitlines() if line.startswith("data: ")]
     assert json.loads(line.removeprefix("data: "))["error"]["code"] == -32602
     assert "Traceback" not in (stack.state / "logs" / "mcp-resource-service.log").read_text()
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_the_trail_since_the_beginning_of_time_is_all_of_it(world, since):
+    world.call("get_server_status", {})
+    deadline = time.monotonic() + 20
+    while not world.call("get_security_audit_log", {"since": since, "tool_name": "get_server_status"})["events"]:
+        assert time.monotonic() < deadline

@@ -145,7 +145,7 @@ class PolicyMiddleware(Middleware):
         failure = partial(_failure, _ERRORS[method])
         surface = Surface(name, _injected, failure, partial(_take_replies, request), _is_question)
         if request is not None and not isinstance(request.session, GuardedSession):
-            request.session = GuardedSession(request.session)
+            request.session = GuardedSession(request.session, surface)
         reset = current_surface.set(surface)
         try:
             result = await call_next(context)
@@ -154,12 +154,12 @@ class PolicyMiddleware(Middleware):
                 request.request.scope.get(UNAVAILABLE, {})["call"] = True
             raise MCPError(types.INTERNAL_ERROR, str(failure), {"error": JournalUnavailable.error}) from None
         except (NotFoundError, DisabledError, ValidationError) as failure:
-            if not surface.was_reached:
+            if surface.call is None:
                 await _record_refusal(failure)
             raise _told(failure, method) from None
         finally:
             current_surface.reset(reset)
-        if not surface.was_reached:
+        if surface.call is None:
             raise _ERRORS[method]("this component has no policy, its result was withheld")
         return result
 
@@ -199,17 +199,18 @@ def _is_question(result: Any) -> bool:
 class GuardedSession(ServerSession):
     """The session of one request, through which everything goes that a tool says before its result."""
 
-    def __init__(self, session: ServerSession) -> None:
+    def __init__(self, session: ServerSession, surface: Surface) -> None:
         self.__dict__.update(session.__dict__)
+        self._surface = surface  # a thread or task of the tool's may have lost the context that holds the call
 
     async def send_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Questions (elicitation, sampling) pass the policy, and so do their answers."""
-        if (call := current_call.get()) is None:
+        if (call := current_call.get() or self._surface.call) is None:
             return await super().send_request(request, *args, **kwargs)
         return call.reply(await super().send_request(call.message(request), *args, **kwargs))
 
     async def _notify(self, notification: Any, *, request_scoped: bool) -> None:
-        if (call := current_call.get()) is not None:
+        if (call := current_call.get() or self._surface.call) is not None:
             notification = call.message(notification)
         await super()._notify(notification, request_scoped=request_scoped)
 

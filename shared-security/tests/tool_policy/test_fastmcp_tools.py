@@ -307,3 +307,27 @@ def test_encrypted_arguments_belong_to_the_token_holder(server: FastMCP[Any], en
     assert encryption.recognizes(kept)
     context = {"owner": "http://localhost:8081 u_1", "tool": "keep", "field": "data"}
     assert encryption.decrypt(kept, context=context) == "plain"
+
+
+def test_what_a_thread_of_the_tool_says_is_masked_as_well(server: FastMCP[Any]) -> None:
+    """An executor's thread does not have the context in which the tool runs."""
+    heard: list[Any] = []
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def work(ctx: Context) -> str:
+        session, loop = ctx.session, asyncio.get_running_loop()
+
+        def tell() -> None:
+            said = session.send_log_message(level="info", data=CLEAR)
+            asyncio.run_coroutine_threadsafe(said, loop).result()
+
+        await loop.run_in_executor(None, tell)
+        return "done"
+
+    async def hear(message: Any) -> None:
+        heard.append(message.data)
+
+    secure_server(server)
+    assert call(server, "work", log_handler=hear).data == "done"
+    assert heard == [MASKED]

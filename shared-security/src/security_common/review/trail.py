@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, cast
 
 from redis.asyncio import Redis
@@ -34,7 +34,7 @@ PAGE_SCAN_LIMIT = 50_000
 
 FOLLOW_BLOCK_MS = 1000
 
-CLOCK_SKEW = timedelta(minutes=5)
+CLOCK_SKEW_SECONDS = 300
 """An entry's stream id is the time it was shipped at, by Redis's clock; never before the event but for skew."""
 
 
@@ -134,7 +134,7 @@ async def _scan(
     redis: Redis, criteria: EventFilter, *, after: str | None, order: Literal["newest", "oldest"]
 ) -> AsyncIterator[tuple[str, RecordedEvent | None]]:
     """Entry ids in order, with the event where it matches."""
-    oldest = _stream_id(criteria.since - CLOCK_SKEW) if criteria.since else "-"
+    oldest = _stream_id(criteria.since.timestamp() - CLOCK_SKEW_SECONDS) if criteria.since else "-"
     edge = None if after is None else f"({_checked(after)}"
     while True:
         if order == "newest":
@@ -171,8 +171,8 @@ def _checked(token: str) -> str:
     return token
 
 
-def _stream_id(moment: datetime) -> str:
-    return str(max(0, int(moment.timestamp() * 1000)))
+def _stream_id(seconds: float) -> str:
+    return str(max(0, int(seconds * 1000)))
 
 
 def entry_text(value: bytes | str) -> str:

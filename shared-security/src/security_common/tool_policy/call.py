@@ -78,7 +78,7 @@ class Call:
         self._task: str | None = None
         self._started = time.monotonic()
         if self.surface:
-            self.surface.was_reached = True
+            self.surface.call = self
 
     def admit(self, positional: Sequence[Any], named: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as the tool may see them.

@@ -25,7 +25,8 @@ class Surface:
     """The framework a call came through: what it calls the tool, what it injects, how it wants its errors.
 
     `take_replies` hands what the client has answered to earlier questions to a treatment, and gives the tool what that
-    makes of it; `is_question` tells a result that asks the client from one that ends the call.
+    makes of it; `is_question` tells a result that asks the client from one that ends the call. `call` is the one that
+    reached a secured tool, None before that.
     """
 
     name: str | None
@@ -33,7 +34,7 @@ class Surface:
     failure: Callable[[Exception], Exception]
     take_replies: Callable[[Callable[[Any], Any]], None]
     is_question: Callable[[Any], bool]
-    was_reached: bool = False
+    call: Any = None
 
 
 current_surface: ContextVar[Surface | None] = ContextVar("current_surface", default=None)
