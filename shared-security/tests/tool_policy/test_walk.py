@@ -26,6 +26,7 @@ from pydantic import (
     field_serializer,
     model_serializer,
 )
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from security_common.encryption import EncryptionService
 from security_common.journal import Journal
@@ -290,15 +291,30 @@ class InJson(BaseModel):
     number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}", when_used="json")] = 7
 
 
+@pydantic_dataclass
+class Computing:
+    name: str = "hong"
+
+    @computed_field
+    @property
+    def phone(self) -> str:
+        return PHONE
+
+
+@pydantic_dataclass(slots=True)
+class Telling:
+    number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}")] = 7
+
+
 class Whole(BaseModel):
     @model_serializer
     def tell(self) -> str:
         return PHONE
 
 
-@pytest.mark.parametrize("model", [Halves, Serialized, Annotating, Deep, InJson, Whole])
-def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[BaseModel]) -> None:
-    def tell() -> list[BaseModel]:
+@pytest.mark.parametrize("model", [Halves, Serialized, Annotating, Deep, InJson, Computing, Telling, Whole])
+def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[Any]) -> None:
+    def tell() -> list[Any]:
         return [model()]
 
     with pytest.raises(Unguardable, match="what a model computes"):

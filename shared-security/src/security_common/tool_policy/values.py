@@ -89,11 +89,10 @@ def _dataclass(walk: Walk, value: Any, field: str | None) -> Any:
     names = [each.name for each in dataclasses.fields(value)]
     members = {name: getattr(value, name) for name in names if hasattr(value, name)}
     changes = _changes(walk, members | getattr(value, "__dict__", {}), field)
-    if not changes:
-        return value
-    made = copy.copy(value)
+    made = copy.copy(value) if changes else value
     for name, new in changes.items():
         object.__setattr__(made, name, new)
+    _search_told(walk, made)
     return made
 
 
@@ -106,25 +105,36 @@ def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
     for place, change in changes.items():
         if change:
             getattr(made, place).update(change)
-    if _computes(type(value)):
-        try:
-            told: Any = made.model_dump(mode="json", warnings=False)
-        except ValueError:  # such as bytes that are no text
-            told = made.model_dump(warnings=False)
-        if isinstance(told, dict):  # what the fields hold has been counted
-            members = cast("dict[str, Any]", told).items()
-            told = {name: said for name, said in members if vars(made).get(name) != said}
-        if walk.visit(told) is not told:
-            raise Unguardable("what a model computes holds personal data", hint="make it a field")
+    _search_told(walk, made)
     return made
 
 
+def _search_told(walk: Walk, value: Any) -> None:
+    """What pydantic would say of a model or dataclass beyond what its fields hold. Raises Unguardable."""
+    kind = cast("Any", type(value))
+    if not _computes(kind):
+        return
+    try:
+        told = kind.__pydantic_serializer__.to_python(value, mode="json", warnings=False)
+    except ValueError:  # such as bytes that are no text
+        told = kind.__pydantic_serializer__.to_python(value, warnings=False)
+    if isinstance(told, dict):  # what the fields hold has been counted
+        held = {name: getattr(value, name, None) for name in kind.__pydantic_fields__}
+        told = {name: said for name, said in cast("dict[str, Any]", told).items() if held.get(name) != said}
+    if walk.visit(told) is not told:
+        raise Unguardable("what a model computes holds personal data", hint="make it a field")
+
+
 @lru_cache(maxsize=1024)
-def _computes(kind: type[BaseModel]) -> bool:
+def _computes(kind: Any) -> bool:
     """Whether what is serialized may be more than the fields hold; serializers may stand deep in a field's type."""
-    rules, encodes = kind.__pydantic_decorators__, kind.model_config.get("json_encoders")
-    noted = any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.model_fields.values())
-    return noted or bool(encodes or rules.computed_fields or rules.field_serializers or rules.model_serializers)
+    if not hasattr(kind, "__pydantic_serializer__"):
+        return False
+    rules: Any = kind.__pydantic_decorators__
+    encodes: Any = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
+    noted = any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.__pydantic_fields__.values())
+    own = rules.computed_fields or rules.field_serializers or rules.model_serializers
+    return noted or bool(own or encodes.get("json_encoders"))
 
 
 def _changes(walk: Walk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
