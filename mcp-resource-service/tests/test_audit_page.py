@@ -61,10 +61,10 @@ def stranger(stack):
 
 
 def page_events(page, action):
-    """What the trail has of one action on the audit page, oldest first; waits until it has some."""
+    """What the trail has of one action of the auditor's on the page, oldest first; waits until it has some."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        rows = csv_rows(page, "/audit/export?period=1h&event_type=audit_page")
+        rows = csv_rows(page, f"/audit/export?period=1h&event_type=audit_page&user_id={AUDITOR}")
         if found := [row for row in rows if row["action_taken"] == action]:
             return found
     raise AssertionError(f"{action} is not on the trail")
