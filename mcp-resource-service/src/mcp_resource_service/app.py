@@ -3,9 +3,10 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -81,7 +82,7 @@ def create_app(settings: ResourceSettings) -> Starlette:
             *_audit_page_routes(core),
         ],
         middleware=[Middleware(MeasuredRequests, metrics=core.metrics), _guard(core, tool_scopes)],
-        lifespan=_lifespan(core, endpoint),
+        lifespan=partial(_run, core, endpoint),
     )
     # A redirect to the path without its slash would lead to what the Host header says, without the proxy's TLS.
     app.router.redirect_slashes = False
@@ -193,30 +194,28 @@ def _guard(core: Core, tool_scopes: ToolScopes) -> Middleware:
     )
 
 
-def _lifespan(core: Core, endpoint: McpEndpoint) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(core.redis.aclose)
-            await stack.enter_async_context(core.http)
-            await core.journal.start()
-            stack.push_async_callback(core.journal.stop)
-            _link_audit_log(core.settings)
-            await stack.enter_async_context(watching_trail(core.redis, core.journal, core.settings.security))
-            await stack.enter_async_context(endpoint.lifespan())
-            if core.settings.metrics_port:
-                server, thread = start_http_server(
-                    core.settings.metrics_port, core.settings.metrics_host, core.metrics.registry
-                )
-                stack.callback(thread.join)
-                stack.callback(server.shutdown)
-            if core.settings.demo:
-                log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
-                filling = asyncio.create_task(_fill_demo_directory(core.parts.directory))
-                stack.push_async_callback(end_tasks, filling)
-            yield
-
-    return lifespan
+@asynccontextmanager
+async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGenerator[None]:
+    """The lifespan: all that the service has open, closed again in the opposite order."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(core.redis.aclose)
+        await stack.enter_async_context(core.http)
+        await core.journal.start()
+        stack.push_async_callback(core.journal.stop)
+        _link_audit_log(core.settings)
+        await stack.enter_async_context(watching_trail(core.redis, core.journal, core.settings.security))
+        await stack.enter_async_context(endpoint.lifespan())
+        if core.settings.metrics_port:
+            server, thread = start_http_server(
+                core.settings.metrics_port, core.settings.metrics_host, core.metrics.registry
+            )
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+        if core.settings.demo:
+            log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
+            filling = asyncio.create_task(_fill_demo_directory(core.parts.directory))
+            stack.push_async_callback(end_tasks, filling)
+        yield
 
 
 def _link_audit_log(settings: ResourceSettings) -> None:

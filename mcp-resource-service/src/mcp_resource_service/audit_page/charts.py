@@ -47,7 +47,6 @@ class Chart:
     height: ClassVar = HEIGHT
     left: ClassVar = LEFT
     right: ClassVar = WIDTH - RIGHT
-    bottom: ClassVar = HEIGHT - BOTTOM
     key: str
     bars: tuple[Bar, ...]
     levels: tuple[Mark, ...]

@@ -15,6 +15,7 @@ from cyclopts import App, Parameter
 from security_common.cli.progress import Progress
 from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, Renewal
 from security_common.encryption.renewal import EncryptedStore, installed_stores
+from security_common.private_files import write_new
 from security_common.settings import SecuritySettings
 
 __all__ = ["app"]
@@ -47,7 +48,7 @@ def generate(path: Path | None = None) -> None:
         sys.stdout.write(text)
         return
     try:
-        _write_new(path, text)
+        write_new(path, text)
     except OSError as error:
         hint = "to put a new key into a keyring that exists, use `security-common keys add`"
         raise KeyringInvalid(f"{path} cannot be written: {error.strerror}", hint=hint) from error
@@ -146,18 +147,10 @@ def _change(file: Path | None, change: Callable[[Keyring], Keyring]) -> Keyring:
     changed = change(Keyring.load(path))
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        _write_new(fresh, changed.dump())
+        write_new(fresh, changed.dump())
         fresh.chmod(path.stat().st_mode & 0o777)
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise KeyringInvalid(f"{path} cannot be changed: {error.strerror}") from error
     return changed
-
-
-def _write_new(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from cyclopts import App
 from joserfc.jwk import ECKey, import_key
 
 from security_common.encryption import Keyring
+from security_common.private_files import write_once
 
 __all__ = ["app", "make_secrets"]
 
@@ -46,7 +46,7 @@ def make_secrets(directory: Path) -> list[Path]:
     made: list[Path] = []
 
     def make(path: Path, content: Callable[[], str]) -> None:
-        if _write_once(path, content):
+        if write_once(path, content):
             made.append(path)
 
     for folder in (auth, mcp):
@@ -67,25 +67,6 @@ def make_secrets(directory: Path) -> list[Path]:
     for path in (redis / "health_password", redis / "users.acl"):
         path.chmod(0o644)
     return made
-
-
-def _write_once(path: Path, content: Callable[[], str]) -> bool:
-    """Writes the file for its owner alone, unless it is there. Whole or not at all, also when two run at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return False
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(content() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)  # fails where a rename would overwrite
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True
 
 
 def _random_key() -> str:

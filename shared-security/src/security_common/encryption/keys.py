@@ -22,12 +22,8 @@ MATERIAL_BYTES = 32
 FEWEST_DISTINCT_BYTES = 16
 """32 random bytes hold about 30 distinct values; fewer than 16 is a pattern, never chance."""
 
-EXAMPLE_KEYS = frozenset(
-    {
-        "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="  # the Fernet specification's test vector
-    }
-)
-
+EXAMPLE_KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
+"""The test vector of the Fernet specification."""
 _CONTEXT_LABEL = b"mcp-oauth2 security_common context v1\x00"
 _ID_LABEL = b"mcp-oauth2 security_common key id v1"
 _PROOF_LABEL = b"mcp-oauth2 security_common proof v1"
@@ -94,7 +90,7 @@ def parse_material(text: str) -> bytes:
         raise KeyringInvalid("the key is not base64url text", hint=_HINT) from None
     if len(material) != MATERIAL_BYTES:
         raise KeyringInvalid(f"the key has {len(material)} bytes instead of {MATERIAL_BYTES}", hint=_HINT)
-    if text.strip() in EXAMPLE_KEYS:
+    if text.strip() == EXAMPLE_KEY:
         raise EncryptionKeyWeak("the key is a published example", hint=_HINT)
     if all(0x20 <= byte < 0x7F for byte in material):
         raise EncryptionKeyWeak("the key is text, not random bytes", hint=_HINT)

@@ -7,7 +7,7 @@ stores by an entry point of the group `security_common.encrypted_stores`: a func
 asynchronous context manager of stores by name.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from importlib.metadata import entry_points
@@ -38,10 +38,8 @@ class EncryptedStore(Protocol):
         ...
 
 
-class StoreOpener(Protocol):
-    """What an entry point names."""
-
-    def __call__(self) -> AbstractAsyncContextManager[Mapping[str, EncryptedStore]]: ...
+StoreOpener = Callable[[], AbstractAsyncContextManager[Mapping[str, EncryptedStore]]]
+"""What an entry point names."""
 
 
 def installed_stores() -> dict[str, StoreOpener]:

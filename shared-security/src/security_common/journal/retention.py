@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,16 +66,12 @@ def told_of_others(going: Removal) -> list[Removal]:
 
 async def removable(redis: Redis, directory: Path, *, keep: timedelta, now: datetime) -> list[Removal]:
     """The segments of a slot that may go, oldest first. Raises redis.RedisError."""
-    old = [each for each in map(_describe, SegmentIndex(directory).segments()[:-1]) if each.youngest < now - keep]
+    described = map(_describe, SegmentIndex(directory).segments()[:-1])
+    old = [removal for removal, youngest in described if youngest < now - keep]
     if not old or not await _is_on_redis_disk(redis):
         return []
-    cursors = {name: await shipped_through(redis, name) for name in {each.removal.journal_id for each in old}}
-    going: list[Removal] = []
-    for each in old:
-        if each.removal.last_seq > cursors[each.removal.journal_id]:
-            break
-        going.append(each.removal)
-    return going
+    cursors = {name: await shipped_through(redis, name) for name in {each.journal_id for each in old}}
+    return list(takewhile(lambda each: each.last_seq <= cursors[each.journal_id], old))
 
 
 async def trim_stream(redis: Redis, *, keep: timedelta, now: datetime) -> int:
@@ -84,19 +81,12 @@ async def trim_stream(redis: Redis, *, keep: timedelta, now: datetime) -> int:
     return int(await trim(keys=[STREAM_KEY], args=[oldest_ms]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Closed:
-    removal: Removal
-    youngest: datetime
-
-
-def _describe(segment: Segment) -> _Closed:
+def _describe(segment: Segment) -> tuple[Removal, datetime]:
+    """What its removal would say, and when its last line was written."""
     last = last_line_of(segment.path)
     members: dict[str, Any] = json.loads(last)
-    return _Closed(
-        Removal(segment.path, segment.journal_id, members["seq"], line_digest(last)),
-        datetime.fromisoformat(members["timestamp"]),
-    )
+    removal = Removal(segment.path, segment.journal_id, members["seq"], line_digest(last))
+    return removal, datetime.fromisoformat(members["timestamp"])
 
 
 async def _is_on_redis_disk(redis: Redis) -> bool:

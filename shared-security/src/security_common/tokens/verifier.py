@@ -42,14 +42,15 @@ class TokenVerifier:
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
         fetch_deadline_seconds: float = 4.0,
     ) -> None:
-        self._own_http = httpx2.AsyncClient() if http is None else None
+        client = http or httpx2.AsyncClient()
+        self._own_http = client if http is None else None
         self._clock = clock
         self._pause = pause
         self._verified = VerifiedTokens(CACHED_TOKENS)
         self._keys = {
             issuer.issuer: IssuerKeys(
                 issuer,
-                http=http or self._own_http or httpx2.AsyncClient(),
+                http=client,
                 clock=clock,
                 randomness=randomness,
                 deadline_seconds=fetch_deadline_seconds,
