@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from local_stack.stack import start_stack
 from mcp_resource_service.audit_page import Sessions
+from mcp_resource_service.audit_page.pages import SIGN_INS_PER_MINUTE
 
 AUDITOR = "u_auditor"
 
@@ -272,3 +273,17 @@ def test_behind_a_declared_proxy_the_record_has_the_auditors_own_address(page_in
 def test_looking_is_on_the_trail(page):
     page.get("/audit?period=7d")
     assert page_events(page, "listed")[-1]["task"] == "view"
+
+
+def test_one_address_begins_only_so_many_sign_ins(page_in_seoul):
+    """Twice the bound and one: wherever the minute turns, one minute has too many."""
+
+    def begin(address):
+        headers = {"X-Forwarded-For": address, "Accept-Language": "ko"}
+        return httpx2.get(page_in_seoul.base_url.join("/audit/sign-in"), headers=headers)
+
+    answers = [begin("203.0.113.8") for _ in range(2 * SIGN_INS_PER_MINUTE + 1)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert {answer.status_code for answer in answers} == {302, 429}
+    assert "1분 뒤에 다시 로그인하십시오." in refused[0].text
+    assert begin("203.0.113.9").status_code == 302

@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mcp_resource_service.records import Owner, RecordStore
-from mcp_resource_service.store_errors import NotFound, StoreUnavailable
+from mcp_resource_service.store_errors import NotFound, QuotaReached, StoreUnavailable
 from security_common.encryption import DecryptionFailed, EncryptionService, Keyring, Renewal
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +39,17 @@ async def test_to_anyone_else_the_record_does_not_exist(records, stranger):
     with pytest.raises(NotFound) as missing:
         await records.open(stranger, "rec_nothing")
     assert foreign.value.description == missing.value.description
+
+
+async def test_an_owner_may_keep_so_many_and_no_other_is_counted(redis, encryption, new_id):
+    records = RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id, per_owner=2)
+    carol = Owner("http://issuer", "u_carol_who_keeps_much")
+    for _ in range(2):
+        await records.keep(carol, "note", TEXT)
+    with pytest.raises(QuotaReached) as full:
+        await records.keep(carol, "note", TEXT)
+    assert "MCP_RECORDS_PER_OWNER" in full.value.hint
+    assert await records.keep(Owner("http://other-issuer", carol.subject), "note", TEXT)
 
 
 async def test_redis_never_sees_the_text(records, redis):

@@ -112,7 +112,7 @@ def _make_core(settings: ResourceSettings) -> Core:
         version=version("mcp-oauth2-mcp-resource-service"),
         redis=redis,
         http=http,
-        records=RecordStore(redis, encryption, clock=time.time, new_id=_new_id),
+        records=RecordStore(redis, encryption, clock=time.time, new_id=_new_id, per_owner=settings.records_per_owner),
         directory=Directory(redis, encryption),
         detector=detector,
         encryption=encryption,

@@ -69,6 +69,9 @@ class ResourceSettings(ServiceSettings):
     requests_per_minute: int = Field(
         default=6000, ge=1, description="How many requests one caller (issuer and subject) may make in a minute."
     )
+    records_per_owner: int = Field(
+        default=10_000, ge=1, description="How many records of up to 64 KiB one caller (issuer and subject) may keep."
+    )
 
     @field_validator("allowed_origins", "allowed_hosts", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
 
-__all__ = ["NotFound", "StoreUnavailable", "asking"]
+__all__ = ["NotFound", "QuotaReached", "StoreUnavailable", "asking"]
 
 
 class StoreUnavailable(SecurityError):
@@ -21,6 +21,12 @@ class NotFound(SecurityError):
     """There is no such thing, or it belongs to someone else: the answer is the same."""
 
     error: ClassVar[str] = "not_found"
+
+
+class QuotaReached(SecurityError):
+    """The owner keeps as many records as one may."""
+
+    error: ClassVar[str] = "quota_reached"
 
 
 @contextmanager

@@ -20,9 +20,11 @@ from mcp_resource_service.audit_page.figures import count_figures
 from mcp_resource_service.audit_page.query import PERIODS, parse_view
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.sessions import Session, Sessions
-from mcp_resource_service.audit_page.signin import CLIENT_ID, Auditor, NoAuditor, SignIn, SignInFailed
+from mcp_resource_service.audit_page.signin import CLIENT_ID, Auditor, NoAuditor, SignIn, SignInFailed, TooManySignIns
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
+from security_common.addresses import network_of
 from security_common.errors import SecurityError
+from security_common.guard import RequestRates
 from security_common.journal import AuditEvent, Journal, Outcome, RecordedEvent
 from security_common.pii import PIIDetector
 from security_common.review import each_event, find_event, read_events, read_state
@@ -30,10 +32,11 @@ from security_common.review import each_event, find_event, read_events, read_sta
 __all__ = ["AuditPage"]
 
 SIGN_IN_SECONDS = 600
+SIGN_INS_PER_MINUTE = 120
 PAGE_EVENTS = 50
 CHARTED_EVENTS = 20_000
 AWAY = dict.fromkeys(("temporarily_unavailable", "issuer_unreachable", "issuer_mismatch"), 503)
-STATUS_OF: dict[str, int] = {**AWAY, "not_found": 404, "invalid_paging_token": 404}
+STATUS_OF: dict[str, int] = {**AWAY, "not_found": 404, "invalid_paging_token": 404, "too_many_sign_ins": 429}
 
 log = structlog.get_logger("mcp_resource_service")
 
@@ -78,7 +81,14 @@ class AuditPage:
             Route("/audit/style.css", show_style),
         ]
 
+    @cached_property
+    def begun(self) -> RequestRates:
+        """Sign-ins by address: anybody may begin one."""
+        return RequestRates(SIGN_INS_PER_MINUTE, clock=self.clock)
+
     async def _begin_sign_in(self, request: Request) -> Response:
+        if self.begun.take("", network_of(request.client.host if request.client else "")) is not None:
+            raise TooManySignIns("too many sign-ins were begun from here", hint="try again in a minute")
         view, as_another = parse_view(request), request.query_params.get("prompt") == "login"
         redirect, state = await self.sign_in.begin(request, language=view.language, as_another=as_another)
         pending = {"state": dict(state), "language": view.language, "query": view.link()}

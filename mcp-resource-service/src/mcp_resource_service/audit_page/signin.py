@@ -25,7 +25,7 @@ from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
 from security_common.tokens import TokenVerifier
 
-__all__ = ["CLIENT_ID", "Auditor", "NoAuditor", "SignIn", "SignInFailed"]
+__all__ = ["CLIENT_ID", "Auditor", "NoAuditor", "SignIn", "SignInFailed", "TooManySignIns"]
 
 CLIENT_ID = "audit-page"
 # Authlib's own hour is more than a careful issuer accepts.
@@ -56,6 +56,12 @@ class NoAuditor(SecurityError):
     def __init__(self, who: Auditor) -> None:
         super().__init__("this account is no auditor", hint="ask for the role `auditor`, then sign in again")
         self.who = who
+
+
+class TooManySignIns(SecurityError):
+    """One address begins more sign-ins than people do; each is kept for a while."""
+
+    error: ClassVar[str] = "too_many_sign_ins"
 
 
 class SignIn:

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from mcp_resource_service.store_errors import NotFound, StoreUnavailable, asking
+from mcp_resource_service.store_errors import NotFound, QuotaReached, StoreUnavailable, asking
 from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 
 __all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]
@@ -51,21 +52,31 @@ class RecordStore:
     """Keeps and opens records. Every method raises `StoreUnavailable` when Redis does not answer."""
 
     def __init__(
-        self, redis: Redis, encryption: EncryptionService, *, clock: Callable[[], float], new_id: Callable[[], str]
+        self,
+        redis: Redis,
+        encryption: EncryptionService,
+        *,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        per_owner: float = inf,
     ) -> None:
-        """`clock` gives seconds since the epoch, `new_id` an unguessable name made of letters."""
+        """`clock` gives seconds since the epoch, `new_id` an unguessable name of letters; one may keep `per_owner`."""
         self._redis = redis
         self._encryption = encryption
         self._clock = clock
         self._new_id = new_id
+        self._per_owner = per_owner
 
     async def keep(self, owner: Owner, field: str, text: str) -> RecordSummary:
-        """Store `text` encrypted; returns once Redis has it on disk."""
+        """Store `text` encrypted; returns once Redis has it on disk. Raises QuotaReached, too."""
         record_id = f"rec_{self._new_id()}"
         stored_at_seconds = self._clock()
         content = self._encryption.encrypt(text, context=_binding(owner, record_id, field))
         stored: Any = asdict(owner) | {"field": field, "stored_at": repr(stored_at_seconds), "content": content}
         with asking(NAME):
+            if await self._redis.zcard(owner.index_key) >= self._per_owner:
+                hint = "the operator may raise MCP_RECORDS_PER_OWNER"
+                raise QuotaReached(f"you keep {self._per_owner} records, which is the most", hint=hint)
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hset(PREFIX + record_id, mapping=stored)
                 pipe.zadd(owner.index_key, {record_id: stored_at_seconds})

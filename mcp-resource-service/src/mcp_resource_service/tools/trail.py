@@ -1,6 +1,8 @@
 """The audit trail: one's own for everybody, everybody's for auditors, and the report computed from it."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, cast
 
@@ -21,6 +23,7 @@ __all__ = ["ScopeMissing", "read_own_trail", "register", "scopes_of_trail_call"]
 
 TRAIL = "the audit trail"
 PROGRESS_EVERY_EVENTS = 500
+REPORTS_AT_ONCE = 2
 # Stream ids are runs of digits, which look like account numbers to the detector; tokens are the same in letters.
 TO_LETTERS = str.maketrans("0123456789-", "abcdefghijz")
 TO_DIGITS = str.maketrans("abcdefghijz", "0123456789-")
@@ -82,6 +85,7 @@ def scopes_of_trail_call(arguments: Mapping[str, Any]) -> frozenset[str]:
 
 def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[KeyInUse]]) -> None:
     """Adds `get_security_audit_log` and `generate_security_report`."""
+    reports = asyncio.Semaphore(REPORTS_AT_ONCE)  # each reads the whole trail: many at once would slow everybody down
 
     @mcp.tool(
         title="Audit log · 보안 감사 로그",
@@ -138,15 +142,16 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
         보고서를 만듭니다. 사람이 읽는 Markdown과 수치 데이터를 함께 반환합니다.
         """
         report, wanted, read = SecurityReport(), _criteria(whose, since=since, until=until), 0
-        with asking(TRAIL):
-            total = await redis.xlen("audit:events")
-            async for event in each_event(redis, EventFilter(since=since)):
-                read += 1
-                if wanted.matches(event):
-                    report.add(event)
-                if read % PROGRESS_EVERY_EVENTS == 0:
-                    await context.report_progress(read, max(total, read), "events read")
-            report.trail, report.keys = await read_state(redis), keys_in_use()
+        async with reports:
+            with asking(TRAIL):
+                total = await redis.xlen("audit:events")
+                async for event in each_event(redis, replace(wanted, user_id=None, issuer=None)):
+                    read += 1
+                    if wanted.matches(event):
+                        report.add(event)
+                    if read % PROGRESS_EVERY_EVENTS == 0:
+                        await context.report_progress(read, max(total, read), "events read")
+                report.trail, report.keys = await read_state(redis), keys_in_use()
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
 
 

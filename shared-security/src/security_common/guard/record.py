@@ -29,7 +29,7 @@ class RefusalRecord:
 
     async def write(self, refusal: Refusal, *, token: AccessToken | None, source_address: str, trace_id: str) -> None:
         """Returns when the event is on disk. A journal that cannot be written changes nothing for the client."""
-        reason = self._bounds.admit(token.subject if token else source_address, refusal.reason)
+        reason = self._bounds.admit(f"{token.issuer} {token.subject}" if token else source_address, refusal.reason)
         if reason is None:
             self._unrecorded += 1
             if self._counting is None:
