@@ -210,6 +210,7 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGener
                 core.settings.metrics_port, core.settings.metrics_host, core.metrics.registry
             )
             stack.callback(thread.join)
+            stack.callback(server.server_close)
             stack.callback(server.shutdown)
         if core.settings.demo:
             log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")

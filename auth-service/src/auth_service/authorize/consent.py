@@ -17,7 +17,6 @@ from auth_service.vocabulary import IDENTITY_SCOPES
 from auth_service.web.errors import FormStale
 from auth_service.web.language import Language, choose_language
 from auth_service.web.pages import Pages, form_target, stranger_name
-from auth_service.web.sessions import Session
 
 __all__ = ["ConsentPage"]
 
@@ -49,12 +48,7 @@ class ConsentPage:
             return self._page(visit, account, scopes, http)
         if not self.flow.sessions.form_key_is_right(visit.browser, visit.interaction_id, form.get("form_key")):
             raise FormStale("the form was not made for this browser and this request")
-        return await self._decide(visit, session, scopes, form.get("action"), http)
-
-    async def _decide(
-        self, visit: Visit, session: Session, scopes: tuple[str, ...], action: str | None, http: HttpRequest
-    ) -> Answer:
-        if action == "allow":
+        if form.get("action") == "allow":
             return await self.flow.allow(visit, session, scopes, http)
         return await self.flow.deny(visit, http)
 

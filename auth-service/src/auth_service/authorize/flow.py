@@ -93,8 +93,11 @@ class Flow:
                 return see_other(address, self.sessions.cookie(visit.browser))
             await self._finish(visit)
             return await self._answer_with_code(visit.request, session, http, self.sessions.cookie(visit.browser))
+        except RequestGone:
+            raise
         except OAuthError as error:
-            return await self._answer_with_error(visit, error)
+            await self.interactions.finish(visit.interaction_id)
+            return self.error_answer(visit.request, error)
 
     async def allow(self, visit: Visit, session: Session, scopes: tuple[str, ...], http: HttpRequest) -> Answer:
         """The person allowed these scopes: remembered, and answered once."""
@@ -187,12 +190,6 @@ class Flow:
         return client_answer(
             request.redirect_uri, {"code": code}, issuer=self.issuer, state=request.state, headers=headers
         )
-
-    async def _answer_with_error(self, visit: Visit, error: OAuthError) -> Answer:
-        if isinstance(error, RequestGone):
-            raise error
-        await self.interactions.finish(visit.interaction_id)
-        return self.error_answer(visit.request, error)
 
 
 def _refuse_silently(step: Step | None) -> NoReturn:

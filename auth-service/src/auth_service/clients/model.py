@@ -43,7 +43,7 @@ class Client:
     origin: ClientOrigin
     auth_methods: frozenset[AuthMethod]
     grant_types: frozenset[GrantType]
-    scopes: frozenset[str]
+    scopes: frozenset[str] = frozenset()
     default_scopes: tuple[str, ...] = ()
     secret: StoredSecret | None = None
     redirect_uris: tuple[str, ...] = ()
