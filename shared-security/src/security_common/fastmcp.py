@@ -159,6 +159,7 @@ class PolicyMiddleware(Middleware):
             raise _told(failure, method) from None
         finally:
             current_surface.reset(reset)
+            surface.let_go()
         if surface.call is None:
             raise _ERRORS[method]("this component has no policy, its result was withheld")
         return result

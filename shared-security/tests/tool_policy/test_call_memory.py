@@ -4,14 +4,17 @@ import asyncio
 import gc
 from typing import Any
 
+from fastmcp import Client, Context, FastMCP
+
+from security_common.fastmcp import GuardedSession, secure_server
 from security_common.journal import Journal
-from security_common.tool_policy import secure_tool
+from security_common.tool_policy import Surface, secure_tool
 from security_common.tool_policy.call import Call
 from security_common.tool_policy.leaf import Leaves
 
 
 def held() -> list[Any]:
-    return [each for each in gc.get_objects() if type(each) in {Call, Leaves}]
+    return [each for each in gc.get_objects() if type(each) in {Call, Leaves, Surface, GuardedSession}]
 
 
 def test_nothing_of_a_call_waits_for_the_collector(journal: Journal) -> None:
@@ -30,3 +33,28 @@ def test_nothing_of_a_call_waits_for_the_collector(journal: Journal) -> None:
         gc.enable()
     assert journal.writable
     assert after == before
+
+
+def test_nor_does_a_request_of_a_server() -> None:
+    server: FastMCP[Any] = FastMCP("test")
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def echo(text: str, context: Context) -> str:
+        await context.report_progress(1, 1, text)
+        return text
+
+    secure_server(server)
+
+    async def call() -> None:
+        async with Client(server) as client:
+            before = len(held())
+            await client.call_tool("echo", {"text": "010-1234-5678"})
+            await client.list_tools()  # by then the task of the call has ended
+            assert len(held()) == before
+
+    gc.disable()
+    try:
+        asyncio.run(call())
+    finally:
+        gc.enable()

@@ -31,7 +31,7 @@ LOCK_KEY = "audit:watch:lock"
 PLACE_KEY = "audit:watch:place"
 LOCK_SECONDS = 15.0
 LOOK_SECONDS = 1.0
-ENTRIES = 100
+ENTRIES = 100  # judged in one go: many more would hold up whoever is being answered
 
 logger = logging.getLogger(__name__)
 

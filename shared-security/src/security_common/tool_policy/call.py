@@ -114,6 +114,7 @@ class Call:
 
     def __exit__(self, *_: object) -> None:
         call, surface = self._outer
+        del self._outer  # a token holds what was there before: the surface
         current_call.reset(call)
         current_surface.reset(surface)
 

@@ -36,6 +36,12 @@ class Surface:
     is_question: Callable[[Any], bool]
     call: Any = None
 
+    def let_go(self) -> None:
+        """Parts request, session, surface and call, which hold each other: the collector would stall on thousands."""
+        self.take_replies = lambda _: None
+        if self.call is not None:
+            self.call.surface = None
+
 
 current_surface: ContextVar[Surface | None] = ContextVar("current_surface", default=None)
 
