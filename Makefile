@@ -51,7 +51,7 @@ pii-report: $(VENV)/.dev ## precision and recall of the PII rules by kind, into 
 	$(BIN)/python benchmarks/pii_report.py docs/pii-report.md
 
 pii-rivals: requirements/benchmark.lock ## install the engines that pii-report compares with
-	$(PYTHON) -m venv .venv-benchmark && .venv-benchmark/bin/pip install -q --require-hashes -r requirements/benchmark.lock
+	$(PYTHON) -m venv .venv-benchmark && .venv-benchmark/bin/pip install -q --no-deps --require-hashes -r requirements/benchmark.lock
 
 lock: ## renew requirements/*.lock (needs uv)
 	sh requirements/lock.sh --upgrade

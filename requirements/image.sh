@@ -17,9 +17,9 @@ fi
 case $step in
 dependencies)
     python -m venv /venv
-    /venv/bin/pip install --quiet --require-hashes -r "requirements/$service.lock"
+    /venv/bin/pip install --quiet --no-deps --require-hashes -r "requirements/$service.lock"
     python -m venv /build
-    /build/bin/pip install --quiet --require-hashes -r requirements/build.lock
+    /build/bin/pip install --quiet --no-deps --require-hashes -r requirements/build.lock
     ;;
 members)
     /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels ./shared-security "./$service"

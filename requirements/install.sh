@@ -1,6 +1,8 @@
 #!/bin/sh
-# Fills .venv from a hashed lock: install.sh run|dev PYTHON. uv when it is there, else pip. Nothing is
-# installed that the lock does not name; the members of this workspace go in without their dependencies.
+# Fills .venv from a hashed lock: install.sh run|dev|clients PYTHON. Uses uv when it is on the PATH, else pip.
+#
+# Every install has --no-deps and --require-hashes: the lock names the complete set, so nothing is resolved. Without
+# --no-deps, old pip (23.x) looks for the newest release of a dependency before it reads the pin, and fails.
 set -eu
 cd "$(dirname "$0")/.."
 lock=requirements/$1.lock
@@ -29,5 +31,5 @@ if command -v uv >/dev/null 2>&1; then
 else
     pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 fi
-pip install --quiet --require-hashes -r "$lock"
+pip install --quiet --no-deps --require-hashes -r "$lock"
 pip install --quiet --no-deps --no-build-isolation -e shared-security -e auth-service -e mcp-resource-service -e e2e-tests

@@ -105,9 +105,14 @@ def secure_server(server: FastMCP[Any], *, attainable_scopes: Collection[str] = 
             raise UnsecuredComponent(f"{component.name} may run in the background", hint="register it with task=False")
     server.add_middleware(PolicyMiddleware(frozenset(attainable_scopes)))
     server.add_transform(_KnownTools(tools))
-    # Without it the SDK lists all tools before every call of the 2026-07-28 protocol, to learn one tool's schema.
+    # FastMCP does not keep the schemas of a server that has a transform, and the SDK then skips its check of the
+    # Mcp-Param headers. There is no public way to provide them; a test watches this one.
     schemas = {tool.name: tool.parameters for tool in tools}
-    server._mcp_server.get_tool_input_schema = schemas.get  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - there is no public way; a test watches it
+
+    def find_schema(name: str) -> dict[str, Any] | None:
+        return schemas.get(name)
+
+    server._mcp_server.get_tool_input_schema = find_schema  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     for name in _TALKATIVE:
         logging.getLogger(name).addFilter(mask_record)
     return {tool.name: _scopes(tool) for tool in tools if _scopes(tool)}
