@@ -76,7 +76,7 @@ REDIRECT_RULES: tuple[Callable[[Inquiry], None], ...] = (require_one_redirect, r
 
 def refuse_repeated_parameters(inquiry: Inquiry) -> None:
     if inquiry.form.repeated:
-        raise InvalidRequest("a parameter is repeated; each may stand once")
+        raise InvalidRequest("a parameter is repeated; each may occur once")
 
 
 def refuse_request_objects(inquiry: Inquiry) -> None:

@@ -17,21 +17,26 @@ _REPEATABLE = frozenset({"resource"})
 
 
 class Form:
-    """The parameters of one request. A value that is empty counts as left out (RFC 6749 section 3.1)."""
+    """The parameters of one request that have a value.
+
+    "Parameters sent without a value MUST be treated as if they were omitted" (RFC 6749 sections 3.1 and 3.2), so they
+    are dropped here, once for every endpoint: an empty parameter is not in the form, and it is no repetition either.
+    """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._values.setdefault(name, []).append(value)
+            if value:
+                self._values.setdefault(name, []).append(value)
 
     def get(self, name: str) -> str | None:
-        """The first value, or None when it is absent or empty."""
+        """The first value, or None when the parameter is absent."""
         values = self._values.get(name)
-        return (values[0] or None) if values else None
+        return values[0] if values else None
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Every value that is not empty."""
-        return tuple(value for value in self._values.get(name, ()) if value)
+        """Every value of a parameter that may be repeated."""
+        return tuple(self._values.get(name, ()))
 
     def require(self, name: str) -> str:
         """The value. Raises `InvalidRequest` naming the parameter."""
@@ -41,13 +46,13 @@ class Form:
         return value
 
     def subset(self, names: Iterable[str]) -> dict[str, str]:
-        """The named parameters that are there."""
+        """The named parameters that are present."""
         found = ((name, self.get(name)) for name in names)
         return {name: value for name, value in found if value is not None}
 
     @property
     def repeated(self) -> tuple[str, ...]:
-        """Names that stand more than once and must not (RFC 6749 section 3.1); `resource` may (RFC 8707)."""
+        """Names that occur more than once and must not (RFC 6749 section 3.1); `resource` may (RFC 8707)."""
         return tuple(name for name, values in self._values.items() if len(values) > 1 and name not in _REPEATABLE)
 
     def __contains__(self, name: object) -> bool:
@@ -66,7 +71,7 @@ def parse_form(request: HttpRequest) -> Form:
     form = parse_body(request)
     if form.repeated:
         # Which of the two counted would be a guess, and a proxy in front may guess otherwise.
-        raise InvalidRequest("a parameter is repeated; each may stand once")
+        raise InvalidRequest("a parameter is repeated; each may occur once")
     return form
 
 
