@@ -11,12 +11,20 @@ _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """One block: its language (`sh`), its tags (`run`, `docker`, `external`, `output`), its text and first line."""
+    """One block: its language (`sh`), its tags, its text and the line where it begins.
+
+    The tags are `run`, `docker`, `external` (how it is tested), `background`, `output`, and `file:NAME`.
+    """
 
     language: str
     tags: frozenset[str]
     text: str
     line: int
+
+    @property
+    def file_name(self) -> str | None:
+        """The file in which the page asks the reader to save the block, from its `file:` tag."""
+        return next((tag.removeprefix("file:") for tag in self.tags if tag.startswith("file:")), None)
 
 
 def read_fences(page: Path) -> tuple[Fence, ...]:

@@ -1,4 +1,4 @@
-"""The README's examples, run as they stand but for the addresses."""
+"""The README's examples, run as written except for the addresses."""
 
 import socket
 import time
@@ -19,7 +19,13 @@ from security_common.tool_policy import configure
 
 pytestmark = pytest.mark.anyio
 README = Path(__file__).parents[2] / "README.md"
-EXAMPLES = {next(iter(f.tags)): f.text for f in read_fences(README) if f.language == "python" and f.tags}
+EXAMPLES = {
+    tag: fence.text
+    for fence in read_fences(README)
+    if fence.language == "python"
+    for tag in fence.tags
+    if not tag.startswith("file:")
+}
 
 
 class Example:
@@ -71,7 +77,7 @@ async def test_a_fastmcp_server(run, open_one):
     assert 'scope="mcp.access weather.write"' in refused.headers["www-authenticate"]
     allowed = example.issuer.token(scope="mcp.access weather.write")
     async with Client(f"{example.url}/mcp", auth=BearerAuth(allowed)) as client:
-        assert (await client.call_tool("report_storm", {"city": "Jeju"})).data == "Jeju is warned"
+        assert (await client.call_tool("report_storm", {"city": "Jeju"})).data == "Jeju has been warned"
     assert (await example.get("/mcp")).status_code == 401
     configure()
 
