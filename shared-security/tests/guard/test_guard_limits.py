@@ -186,9 +186,11 @@ async def test_an_application_with_cors_of_its_own_keeps_it(guard):
     assert answer.headers.get_list("access-control-allow-origin") == ["https://own.example"]
 
 
-async def test_other_well_known_documents_are_absent_and_not_forbidden(guard):
+@pytest.mark.parametrize("place", ["", "/mcp"])
+@pytest.mark.parametrize("document", ["oauth-authorization-server", "openid-configuration"])
+async def test_other_well_known_documents_are_absent_and_not_forbidden(guard, place, document):
     guarded = await guard()
-    answer = await guarded.http.get(f"{guarded.url}/.well-known/oauth-authorization-server")
+    answer = await guarded.http.get(f"{guarded.url}{place}/.well-known/{document}")
     assert answer.status_code == 404
     assert "oauth-protected-resource" in answer.json()["hint"]
 

@@ -32,6 +32,9 @@ __all__ = ["CALLER", "Guard"]
 
 CALLER = "security_common.caller"
 
+# Where clients look for an authorization server below the resource's own path (OpenID Connect Discovery section 4).
+_ISSUER_METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
 
 @dataclass(slots=True)
 class _Request:
@@ -144,7 +147,7 @@ class Guard:
             request.send = allowing(origin, request.send)
         if is_preflight(request.method, request.headers):
             return preflight_answer(request.headers)
-        if request.path.startswith("/.well-known/"):
+        if request.path.startswith("/.well-known/") or request.path.endswith(_ISSUER_METADATA):
             raise NotFound(
                 "there is nothing here", hint=f"the metadata of this resource: {self._resource.metadata_url}"
             )
