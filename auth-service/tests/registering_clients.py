@@ -1,0 +1,57 @@
+"""A service that MCP clients register with, in demo mode and out of it, and a person who uses them there."""
+
+import asyncio
+import itertools
+from pathlib import Path
+
+import yaml
+from redis.asyncio import Redis
+from running_auth import Service, StartService
+from signing_in import RESOURCE, Person
+
+from auth_service.accounts.model import Account
+from auth_service.accounts.passwords import PasswordKeeper
+from auth_service.accounts.store import AccountStore
+
+__all__ = ["DOCUMENTS", "PASSWORD", "new_person", "start_open_service", "user_name"]
+
+DOCUMENTS = Path(__file__).parent / "client_documents"
+PASSWORD = "pass phrase"
+_REGISTRATION = {"dynamic": "open", "metadata_documents": "listed", "pinned_directory": str(DOCUMENTS)}
+_SCOPES = ("mcp.access", "mcp.decrypt", "mcp.audit")
+_RESOURCES = [
+    {
+        "url": RESOURCE,
+        "name": "Insurance claims",
+        "default": True,
+        "scopes": {scope: {"ko": f"{scope} 사용", "en": f"Use {scope}"} for scope in _SCOPES},
+    },
+    {"url": "https://other.example/mcp", "scopes": {"mcp.access": {"ko": "사용", "en": "Use"}}},
+]
+_sources = itertools.count(1)
+
+
+def start_open_service(start_service: StartService, folder: Path, *, demo: bool) -> Service:
+    """Everybody may register; metadata documents are the pinned ones. Without demo mode the resources are declared."""
+    config = folder / "auth.yaml"
+    declared = {"registration": _REGISTRATION, **({} if demo else {"resources": _RESOURCES})}
+    config.write_text(yaml.safe_dump(declared))
+    service = start_service(config=config, demo=demo, trusted_proxies="127.0.0.1")
+
+    async def add_account() -> None:
+        async with Redis.from_url(service.settings.redis_url) as redis:
+            account = Account(subject=f"u_{service.settings.port}", username=user_name(service), name="User")
+            await AccountStore(redis).add(account, await PasswordKeeper().seal(PASSWORD))
+
+    asyncio.run(add_account())
+    return service
+
+
+def user_name(service: Service) -> str:
+    """Somebody for each service: they share a Redis, which remembers consents."""
+    return f"user-of-{service.settings.port}"
+
+
+def new_person(service: Service) -> Person:
+    """A browser with an address of its own, so that no limit on an address is shared between tests."""
+    return Person(f"http://127.0.0.1:{service.settings.port}", source=f"10.7.{next(_sources)}.1")
