@@ -17,8 +17,10 @@ from auth_service.clients import documents, metadata
 from auth_service.clients.documents import MetadataDocuments, read_pinned
 from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchRefused, is_public_address
 from auth_service.clients.model import Client
+from auth_service.clients.outgoing import Outgoing
 from auth_service.clients.redirects import is_registered
 from auth_service.clients.store import ClientStore
+from auth_service.declaration import RegistrationPolicy
 from auth_service.errors import InvalidClient
 from auth_service.vocabulary import AuthMethod
 
@@ -54,7 +56,8 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
 
 def make(fetcher: DocumentFetcher, store: ClientStore, clock: Clock, **changes: Any) -> MetadataDocuments:
     values: dict[str, Any] = {"scopes": ("mcp.access",), "hosts": None, "pinned": {}, **changes}
-    return MetadataDocuments(fetcher=fetcher, store=store, clock=clock, **values)
+    outgoing = Outgoing.of(RegistrationPolicy(), fetcher)
+    return MetadataDocuments(outgoing=outgoing, store=store, clock=clock, **values)
 
 
 async def test_a_document_is_a_client(host: DocumentHost, store: ClientStore, clock: Clock) -> None:
@@ -310,13 +313,23 @@ async def test_item_130_strangers_cannot_make_us_fetch_without_end(
     assert len(host.visits) - visits <= 10
 
 
-async def test_a_kept_copy_stands_while_the_host_is_away(host: DocumentHost, store: ClientStore, clock: Clock) -> None:
+async def test_the_copy_of_a_client_in_use_serves_while_the_host_is_away(
+    host: DocumentHost, store: ClientStore, clock: Clock
+) -> None:
     url = host.publish("/away.json", GOOD)
     found = make(host.fetcher(), store, clock)
-    await found.find(url)
+    await found.keep(await found.find(url))
     host.pages["/away.json"] = answer(b"", status="503 Service Unavailable")
     clock.now += 400
     assert (await found.find(url)).client_id == url
+
+
+async def test_nothing_is_stored_for_a_client_that_nobody_uses(
+    host: DocumentHost, store: ClientStore, clock: Clock
+) -> None:
+    url = host.publish("/looked-at.json", GOOD)
+    await make(host.fetcher(), store, clock).find(url)
+    assert await store.find(url) is None
 
 
 async def test_a_document_that_is_gone_is_no_client_any_more(

@@ -31,8 +31,9 @@ from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.declared import make_client
 from auth_service.clients.directory import Directory
 from auth_service.clients.documents import declared_documents
-from auth_service.clients.fetching import DocumentFetcher, is_public_address, resolve
+from auth_service.clients.fetching import DocumentFetcher
 from auth_service.clients.keys import ClientKeys
+from auth_service.clients.outgoing import Outgoing
 from auth_service.clients.registration import Registration
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
@@ -91,7 +92,7 @@ class Core:
     redis: Redis
     trail_redis: Redis
     counters: Storage
-    fetcher: DocumentFetcher
+    outgoing: Outgoing
     journal: Journal
     record: Recorder
     keys: KeyRing
@@ -127,8 +128,7 @@ def create_app(
 
     Raises `SecurityError` with a hint when the declaration or a secret is wrong.
     """
-    public_only = DocumentFetcher(resolve=resolve, is_allowed=is_public_address)
-    core = _make_core(settings, clock, random_bytes, fetcher or public_only)
+    core = _make_core(settings, clock, random_bytes, fetcher)
     endpoints = _make_endpoints(core)
     edge = Edge(
         issuer=settings.issuer,
@@ -147,8 +147,11 @@ def create_app(
     return app
 
 
-def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, fetcher: DocumentFetcher) -> Core:
+def _make_core(
+    settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, fetcher: DocumentFetcher | None
+) -> Core:
     declaration = load_declaration(settings)
+    outgoing = Outgoing.of(declaration.registration, fetcher)
     redis, trail_redis = connect(settings), connect(settings, decode=False)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
     record = Recorder(journal, clock=clock)
@@ -172,11 +175,11 @@ def _make_core(settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, 
         record=record,
         keys=keys,
         secret_keeper=keeper,
-        fetcher=fetcher,
+        outgoing=outgoing,
         directory=Directory(
             declared=[make_client(client, keeper) for client in declaration.clients],
             store=store,
-            documents=declared_documents(declaration.registration, fetcher=fetcher, store=store, clock=clock),
+            documents=declared_documents(declaration.registration, outgoing=outgoing, store=store, clock=clock),
             clock=clock,
         ),
         resources=declared_resources(declaration),
@@ -352,7 +355,7 @@ def _make_authenticator(core: Core) -> ClientAuthenticator:
         assertions=AssertionVerifier(
             audiences=frozenset({issuer, f"{issuer}/", f"{issuer}/oauth2/token"}),
             redis=core.redis,
-            keys=ClientKeys(fetcher=core.fetcher, clock=core.clock),
+            keys=ClientKeys(outgoing=core.outgoing, clock=core.clock),
             clock=core.clock,
         ),
         throttle=Throttle(name="client", storage=core.counters, clock=core.clock, free=_FREE_FAILURES),
@@ -382,6 +385,7 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
 async def _run(core: Core, _app: Starlette) -> AsyncGenerator[None]:
     """The lifespan: all that the service has open, closed again in the opposite order."""
     async with AsyncExitStack() as stack:
+        stack.callback(core.outgoing.close)
         stack.push_async_callback(core.redis.aclose)
         stack.push_async_callback(core.trail_redis.aclose)
         await core.journal.start()

@@ -46,6 +46,14 @@ class InvalidClient(OAuthError):
     status = 401
 
 
+class ClientDocumentUnavailable(InvalidClient):
+    """The client's metadata document cannot be fetched; `problem` names the cause (`clients.fetching.FetchProblem`)."""
+
+    def __init__(self, description: str, *, problem: str) -> None:
+        super().__init__(description)
+        self.problem = problem
+
+
 class TooManyFailures(InvalidClient):
     """Too many failed secrets for this client from this address: the 401 with a wait."""
 

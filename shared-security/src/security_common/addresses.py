@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
-__all__ = ["AddressReader", "is_loopback_host", "network_of"]
+__all__ = ["UNKNOWN", "AddressReader", "is_loopback_host", "network_of"]
 
+# The address of a caller that has none, on a Unix socket for example.
 UNKNOWN = "unknown"
 
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -15,25 +18,31 @@ _MEMORY_KIB = 19 * 1024
 _PASSES = 2
 _AT_ONCE = 2
 
+Result = TypeVar("Result")
+
 
 class PasswordKeeper:
-    """Seals and checks passwords off the event loop, two at a time, so that guessing cannot exhaust the memory."""
+    """Seals and checks passwords off the event loop, two at a time, so that guessing cannot exhaust the memory.
+
+    The threads are used for nothing else, so that a password check waits for other password checks only.
+    """
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY_KIB, parallelism=1)
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
         # Names nobody has are checked against this hash, so that they cost what others cost.
         self._nobody = self._hasher.hash("nobody")
 
     async def seal(self, password: str) -> str:
         """The hash with its salt and parameters, in PHC string format."""
-        async with self._turns:
-            return await asyncio.to_thread(self._hasher.hash, _normalise(password))
+        return await self._in_a_thread(lambda: self._hasher.hash(_normalise(password)))
 
     async def matches(self, sealed: str | None, password: str) -> bool:
         """Whether the password is the sealed one; the same work when nothing is sealed."""
-        async with self._turns:
-            return await asyncio.to_thread(self._verify, sealed or self._nobody, password) and sealed is not None
+        return await self._in_a_thread(lambda: self._verify(sealed or self._nobody, password)) and sealed is not None
+
+    async def _in_a_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def is_outdated(self, sealed: str) -> bool:
         """True when it was sealed with weaker parameters than today's."""

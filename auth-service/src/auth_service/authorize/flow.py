@@ -78,7 +78,7 @@ class Flow:
         browser = await self.sessions.read(http)
         if not browser.owns(interaction.browser_id):
             raise NotYours("the request was begun by another browser")
-        client = await self.directory.find(interaction.request.client_id)
+        client = await self.directory.find(interaction.request.client_id, source_address=http.source_address)
         if client is None:
             raise ClientUnknown("the client is gone")
         return Visit(interaction_id=interaction_id, interaction=interaction, browser=browser, client=client)

@@ -39,13 +39,13 @@ class Inquiry:
     client: Client
 
 
-async def find_client(form: Form, directory: ClientDirectory) -> Client:
+async def find_client(form: Form, directory: ClientDirectory, source_address: str) -> Client:
     """The client that the request names. Raises `ClientUnknown`, a page."""
     client_id = form.get("client_id")
     if client_id is None or "client_id" in form.repeated:
         raise ClientUnknown("client_id is missing or repeated")
     try:
-        client = await directory.find(client_id)
+        client = await directory.find(client_id, source_address=source_address)
     except InvalidClient as error:
         raise ClientUnknown(error.description) from error
     if client is None:

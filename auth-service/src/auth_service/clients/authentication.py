@@ -38,7 +38,7 @@ class ClientAuthenticator:
             credentials = find_credentials(request, form)
             who = (credentials.client_id[:200], request.source_address)
             self.throttle.check(*who)
-            client = await self.directory.find(credentials.client_id)
+            client = await self.directory.find(credentials.client_id, source_address=request.source_address)
         except InvalidClient as error:
             waits = isinstance(error, TooManyFailures)
             await self._record_refusal(request, None, "too_many_failures" if waits else error.error)

@@ -1,18 +1,22 @@
 """The directory: every client by its id, whichever way it became known."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 
 from auth_service.clients.documents import MetadataDocuments
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.store import ClientStore
 from auth_service.vocabulary import Clock
+from security_common.addresses import UNKNOWN
+from security_common.bounded_cache import BoundedCache
 
 __all__ = ["Directory"]
 
 # A deleted client may go on for this long at the other replicas; a token request then costs no Redis read.
 _FRESH_SECONDS = 5.0
 _CACHED_CLIENTS = 1_000
+_CACHED_BYTES = 8 * 1024 * 1024
+# What a client takes in memory beside the texts in it.
+_ENTRY_BYTES = 2000
 _LONGEST_ID = 2048
 
 
@@ -25,15 +29,14 @@ class Directory:
         self._declared = {client.client_id: client for client in declared}
         self._store = store
         self._documents = documents
-        self._clock = clock
-        self._cached: OrderedDict[str, tuple[float, Client]] = OrderedDict()
+        self._cached = BoundedCache[str, Client](clock=clock, max_entries=_CACHED_CLIENTS, max_bytes=_CACHED_BYTES)
 
     @property
     def finds_documents(self) -> bool:
         """Whether a client id may be the address of a metadata document."""
         return self._documents is not None
 
-    async def find(self, client_id: str) -> Client | None:
+    async def find(self, client_id: str, *, source_address: str = UNKNOWN) -> Client | None:
         declared = self._declared.get(client_id)
         if declared is not None:
             return declared
@@ -41,21 +44,21 @@ class Directory:
             return None
         if "://" not in client_id:
             return await self._find_stored(client_id)
-        return await self._documents.find(client_id) if self._documents is not None else None
+        return await self._documents.find(client_id, source_address=source_address) if self._documents else None
 
     async def mark_used(self, client: Client) -> None:
         if client.origin is ClientOrigin.REGISTERED:
             await self._store.keep(client.client_id)
+        elif client.origin is ClientOrigin.METADATA_DOCUMENT and self._documents is not None:
+            await self._documents.keep(client)
 
     async def _find_stored(self, client_id: str) -> Client | None:
-        now = self._clock()
-        fresh_until, cached = self._cached.get(client_id, (0.0, None))
-        if cached is not None and now < fresh_until:
+        cached = self._cached.get(client_id)
+        if cached is not None:
             return cached
-        found = await self._store.find(client_id)
-        self._cached.pop(client_id, None)
-        if found is not None:
-            self._cached[client_id] = (now + _FRESH_SECONDS, found)
-            while len(self._cached) > _CACHED_CLIENTS:
-                self._cached.popitem(last=False)
-        return found
+        found = await self._store.read(client_id)
+        if found is None:
+            return None
+        client, size_bytes = found
+        self._cached.put(client_id, client, size_bytes=_ENTRY_BYTES + 2 * size_bytes, lifetime_seconds=_FRESH_SECONDS)
+        return client

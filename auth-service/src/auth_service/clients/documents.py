@@ -9,26 +9,26 @@ list of authentication methods instead of one, images on other hosts, loopback r
 import asyncio
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import structlog
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
 
-from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchRefused
+from auth_service.clients.fetch_budget import FetchBudgetSpent
+from auth_service.clients.fetching import FetchError, FetchFailed, FetchProblem
 from auth_service.clients.metadata import Members, make_self_described_client, read_text, read_texts
 from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.outgoing import Outgoing
 from auth_service.clients.redirects import climbs
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import Openness, RegistrationPolicy
-from auth_service.errors import InvalidClient, InvalidClientMetadata, InvalidRedirectUri
+from auth_service.errors import ClientDocumentUnavailable, InvalidClient, InvalidClientMetadata, InvalidRedirectUri
 from auth_service.vocabulary import AuthMethod, Clock
+from security_common.addresses import UNKNOWN
+from security_common.bounded_cache import BoundedCache
 
 __all__ = ["DOCUMENT_RULES", "URL_RULES", "MetadataDocuments", "declared_documents", "read_pinned"]
 
@@ -36,84 +36,128 @@ _LONGEST_URL = 2048
 _SHORTEST_FRESH_SECONDS, _LONGEST_FRESH_SECONDS = 300, 24 * 3600
 _REFUSED_FOR_SECONDS = 60
 _KEPT_COPY_SECONDS = 7 * 24 * 3600
-_CACHED_DOCUMENTS = 500
+_CACHED_DOCUMENTS = 1000
+_CACHED_BYTES = 4 * 1024 * 1024
+# What a client or a refusal takes in memory beside the texts in it.
+_ENTRY_BYTES = 2000
 _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
 
-# Fetches are made for strangers: these bound what they can make us do to a third party.
-_PER_HOST, _OVERALL = RateLimitItemPerMinute(10), RateLimitItemPerMinute(60)
 _PUBLIC_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
-
-# Until when (seconds since the epoch) what is known of a document stands, and what that is.
-_Known: TypeAlias = tuple[float, Client | InvalidClient]
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why there is no client. Cached in place of the exception, whose traceback would keep a whole connection alive."""
+
+    description: str
+    problem: FetchProblem | None = None
+
+    def as_error(self) -> InvalidClient:
+        if self.problem is None:
+            return InvalidClient(self.description)
+        return ClientDocumentUnavailable(self.description, problem=self.problem.value)
+
+
+_Found: TypeAlias = Client | _Refusal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """A client as its document describes it, how large that is, and for how many seconds it is taken for unchanged."""
+
+    client: Client
+    size_bytes: int
+    fresh_seconds: float
+
+
 class MetadataDocuments:
     """Finds clients by the address of their document. `hosts` None means any host."""
 
-    fetcher: DocumentFetcher
-    store: ClientStore
-    clock: Clock
-    scopes: tuple[str, ...]
-    hosts: frozenset[str] | None
-    pinned: Mapping[str, Members]
-    _limiter: FixedWindowRateLimiter = field(
-        init=False, default_factory=lambda: FixedWindowRateLimiter(MemoryStorage())
-    )
-    _cached: OrderedDict[str, _Known] = field(init=False, default_factory=OrderedDict[str, _Known])
-    _fetching: dict[str, asyncio.Task[Client]] = field(init=False, default_factory=dict[str, asyncio.Task[Client]])
+    def __init__(
+        self,
+        *,
+        outgoing: Outgoing,
+        store: ClientStore,
+        clock: Clock,
+        scopes: tuple[str, ...],
+        hosts: frozenset[str] | None,
+        pinned: Mapping[str, Members],
+    ) -> None:
+        self._outgoing = outgoing
+        self._store = store
+        self._clock = clock
+        self._scopes = scopes
+        self._hosts = hosts
+        self._pinned = pinned
+        self._cached = BoundedCache[str, _Found](clock=clock, max_entries=_CACHED_DOCUMENTS, max_bytes=_CACHED_BYTES)
+        self._fetching: dict[str, asyncio.Task[_Found]] = {}
 
-    async def find(self, url: str) -> Client:
-        """The client. Raises `InvalidClient` with words for whoever runs it; nothing is fetched for a bad address."""
+    async def find(self, url: str, *, source_address: str = UNKNOWN) -> Client:
+        """The client. Raises `InvalidClient` with words for whoever runs it; nothing is fetched for a bad address.
+
+        `source_address` is where the request came from, whose budget a fetch is taken from.
+        """
         for check in URL_RULES:
             check(url)
-        if self.hosts is not None and urlsplit(url).hostname not in self.hosts:
+        if self._hosts is not None and urlsplit(url).hostname not in self._hosts:
             raise InvalidClient("this server does not accept clients of this host; ask its operator")
-        fresh_until, cached = self._cached.get(url, (0.0, None))
-        if cached is not None and self.clock() < fresh_until:
-            if isinstance(cached, InvalidClient):
-                raise InvalidClient(cached.description)
-            return cached
-        return await self._load_once(url)
+        found = self._cached.get(url) or await self._load_once(url, source_address)
+        if isinstance(found, _Refusal):
+            raise found.as_error()
+        return found
 
-    async def _load_once(self, url: str) -> Client:
+    async def keep(self, client: Client) -> None:
+        """A person uses this client: its document is stored as well, for the time when its host is away."""
+        await self._store.save(client, lifetime_seconds=_KEPT_COPY_SECONDS)
+
+    async def _load_once(self, url: str, source_address: str) -> _Found:
         """Many who ask at once share one fetch, which goes on when one of them leaves."""
         task = self._fetching.get(url)
         if task is None:
-            task = self._fetching[url] = asyncio.create_task(self._load(url))
+            task = self._fetching[url] = asyncio.create_task(self._load(url, source_address))
             task.add_done_callback(lambda _done: self._fetching.pop(url, None))
         return await asyncio.shield(task)
 
-    async def _load(self, url: str) -> Client:
+    async def _load(self, url: str, source_address: str) -> _Found:
         try:
-            client, fresh_seconds = await self._read(url)
-        except (FetchRefused, InvalidClientMetadata, InvalidRedirectUri) as error:
-            refusal = InvalidClient(f"the client's metadata document is refused: {error.description}")
-            self._remember(url, refusal, _REFUSED_FOR_SECONDS)
-            raise refusal from error
-        self._remember(url, client, fresh_seconds)
-        return client
+            read = await self._read(url, source_address)
+        except FetchBudgetSpent as error:
+            return _Refusal(error.description, error.problem)  # nothing was learned, so nothing is remembered
+        except FetchError as error:
+            log.info("metadata document not fetched", host=urlsplit(url).hostname, problem=error.problem.value)
+            refusal = _Refusal(f"the client's metadata document cannot be fetched: {error.description}", error.problem)
+        except (InvalidClientMetadata, InvalidRedirectUri) as error:
+            refusal = _Refusal(f"the client's metadata document is refused: {error.description}")
+        else:
+            self._remember(url, read.client, read.size_bytes, read.fresh_seconds)
+            return read.client
+        self._remember(url, refusal, len(refusal.description), _REFUSED_FOR_SECONDS)
+        return refusal
 
-    async def _read(self, url: str) -> tuple[Client, float]:
-        """The client and for how many seconds it may be taken for unchanged."""
-        pinned = self.pinned.get(url)
+    async def _read(self, url: str, source_address: str) -> _Read:
+        pinned = self._pinned.get(url)
         if pinned is not None:
-            return self._describe(url, pinned), _LONGEST_FRESH_SECONDS
+            size_bytes = len(json.dumps(pinned))
+            return _Read(
+                client=self._describe(url, pinned), size_bytes=size_bytes, fresh_seconds=_LONGEST_FRESH_SECONDS
+            )
         try:
-            await self._spend_fetch(url)
-            fetched = await self.fetcher.fetch(url)
+            await self._outgoing.budget.spend(url, asked_by=source_address)
+            fetched = await self._outgoing.fetcher.fetch(url)
         except FetchFailed as error:
-            kept = await self.store.find(url)
+            kept = await self._store.find(url)
             if kept is None:
-                raise FetchRefused(error.description) from error
-            log.warning("metadata document not fetched, the kept copy stands", host=urlsplit(url).hostname)
-            return kept, _REFUSED_FOR_SECONDS
+                raise
+            host = urlsplit(url).hostname
+            log.warning("metadata document not fetched, using the stored copy", problem=error.problem.value, host=host)
+            return _Read(client=kept, size_bytes=_ENTRY_BYTES, fresh_seconds=_REFUSED_FOR_SECONDS)
         client = self._describe(url, _parse(fetched.body))
-        await self.store.save(client, lifetime_seconds=_KEPT_COPY_SECONDS)
+        await self._store.renew(client, lifetime_seconds=_KEPT_COPY_SECONDS)
         age = _SHORTEST_FRESH_SECONDS if fetched.max_age_seconds is None else fetched.max_age_seconds
-        return client, min(max(age, _SHORTEST_FRESH_SECONDS), _LONGEST_FRESH_SECONDS)
+        fresh_seconds = min(max(age, _SHORTEST_FRESH_SECONDS), _LONGEST_FRESH_SECONDS)
+        return _Read(client=client, size_bytes=len(fetched.body), fresh_seconds=fresh_seconds)
 
     def _describe(self, url: str, members: Members) -> Client:
         for check in DOCUMENT_RULES:
@@ -123,24 +167,13 @@ class MetadataDocuments:
             client_id=url,
             origin=ClientOrigin.METADATA_DOCUMENT,
             auth_methods=_methods(members),
-            scopes=self.scopes,
-            now=self.clock(),
+            scopes=self._scopes,
+            now=self._clock(),
         )
 
-    async def _spend_fetch(self, url: str) -> None:
-        limits: tuple[tuple[RateLimitItem, str], ...] = (
-            (_PER_HOST, urlsplit(url).hostname or ""),
-            (_OVERALL, "metadata documents"),
-        )
-        for limit, name in limits:
-            if not await self._limiter.hit(limit, name):
-                raise FetchFailed("too many metadata documents are being fetched; try again in a minute")
-
-    def _remember(self, url: str, found: Client | InvalidClient, seconds: float) -> None:
-        self._cached[url] = (self.clock() + seconds, found)
-        self._cached.move_to_end(url)
-        while len(self._cached) > _CACHED_DOCUMENTS:
-            self._cached.popitem(last=False)
+    def _remember(self, url: str, found: _Found, size_bytes: int, lifetime_seconds: float) -> None:
+        whole_bytes = _ENTRY_BYTES + len(url) + 2 * size_bytes
+        self._cached.put(url, found, size_bytes=whole_bytes, lifetime_seconds=lifetime_seconds)
 
 
 def check_characters(url: str) -> None:
@@ -215,13 +248,13 @@ def read_pinned(directory: Path | None) -> Mapping[str, Members]:
 
 
 def declared_documents(
-    policy: RegistrationPolicy, *, fetcher: DocumentFetcher, store: ClientStore, clock: Clock
+    policy: RegistrationPolicy, *, outgoing: Outgoing, store: ClientStore, clock: Clock
 ) -> MetadataDocuments | None:
     """What the declaration allows of them; None when it allows none."""
     if policy.metadata_documents is Openness.OFF:
         return None
     return MetadataDocuments(
-        fetcher=fetcher,
+        outgoing=outgoing,
         store=store,
         clock=clock,
         scopes=policy.scopes,

@@ -3,15 +3,16 @@
     URL ─▶ resolve ─▶ all addresses public? ─▶ connect to that very address ─▶ TLS for the name ─▶ 200, JSON, small
 
 Names are resolved once, here, and the connection goes to the address that was checked: a name that resolves to
-something else a moment later changes nothing. No redirect is followed, no compression understood, no proxy used.
+something else a moment later changes nothing. No redirect is followed, no compression understood, no proxy used. Every
+wait has a deadline of its own (name, connection, TLS, each read), and all of them together have one.
 """
 
 import asyncio
 import re
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, cast
 
@@ -20,10 +21,20 @@ from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
 
 from security_common.errors import SecurityError
 
-__all__ = ["DocumentFetcher", "FetchFailed", "FetchRefused", "Fetched", "is_public_address", "resolve"]
+__all__ = [
+    "DocumentFetcher",
+    "FetchError",
+    "FetchFailed",
+    "FetchProblem",
+    "FetchRefused",
+    "Fetched",
+    "is_public_address",
+]
 
 _MAX_BYTES = 32 * 1024
 _TIMEOUT_SECONDS = 5.0
+_RESOLVE_TIMEOUT_SECONDS = 2.5
+_STEP_TIMEOUT_SECONDS = 3.0
 _MAX_AGE = re.compile(r"(?:^|,)\s*max-age=(\d{1,9})\s*(?:,|$)", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE)
 
@@ -52,17 +63,38 @@ _NOT_PUBLIC = tuple(
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-
-class FetchRefused(SecurityError):
-    """The address or the answer is not one we accept; trying again will not help."""
-
-    error = "fetch_refused"
+_STEP_TIMEOUTS = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _STEP_TIMEOUT_SECONDS)}
 
 
-class FetchFailed(SecurityError):
-    """The network or the other side failed; an earlier copy may still stand."""
+class FetchProblem(StrEnum):
+    """What kept a document from being fetched. Pages, logs and `auth-service doctor` name it."""
+
+    NAME = "name_not_resolved"
+    ADDRESS = "address_not_public"
+    CONNECTION = "connection_failed"
+    TLS = "tls_failed"
+    TIMEOUT = "timeout"
+    STATUS = "http_status"
+    CONTENT = "not_a_json_document"
+    LIMIT = "too_many_fetches"
+
+
+class FetchError(SecurityError):
+    """There is no document; `problem` says why."""
 
     error = "fetch_failed"
+
+    def __init__(self, description: str, problem: FetchProblem) -> None:
+        super().__init__(description)
+        self.problem = problem
+
+
+class FetchRefused(FetchError):
+    """The address or the answer is not one we accept; trying again will not help."""
+
+
+class FetchFailed(FetchError):
+    """The network or the other side failed; an earlier copy may still be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +119,27 @@ class DocumentFetcher:
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS), self._pool() as pool:
                 headers = {"host": _host_header(url), "accept": "application/json", "accept-encoding": "identity"}
-                async with pool.stream("GET", url, headers=list(headers.items())) as response:
+                async with pool.stream(
+                    "GET", url, headers=list(headers.items()), extensions=_STEP_TIMEOUTS
+                ) as response:
                     _check_head(response)
                     return Fetched(await _read(response), _max_age(response))
-        except (OSError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException) as error:
-            raise FetchFailed("the document cannot be fetched") from error
+        except (TimeoutError, httpcore2.TimeoutException) as error:
+            raise FetchFailed("the document's server did not answer in time", FetchProblem.TIMEOUT) from error
+        except httpcore2.ConnectError as error:
+            # Our own backend connects, and raises errors of its own: what is left is the TLS handshake.
+            raise FetchFailed("the TLS connection to the document's server failed", FetchProblem.TLS) from error
+        except (OSError, httpcore2.NetworkError) as error:
+            raise FetchFailed("the connection to the document's server broke", FetchProblem.CONNECTION) from error
+        except httpcore2.ProtocolError as error:
+            raise FetchFailed("the document's server does not speak HTTP", FetchProblem.CONTENT) from error
 
     def _pool(self) -> httpcore2.AsyncConnectionPool:
-        # A pool for each fetch: a kept connection would be one to an address that was checked long ago.
-        tls = self._tls or ssl.create_default_context()
-        return httpcore2.AsyncConnectionPool(ssl_context=tls, network_backend=self._backend, max_connections=1)
+        # A pool for each fetch: a kept connection would be one to an address that was checked long ago. The TLS context
+        # is shared: it holds all root certificates, almost a megabyte, and takes 25 ms to load.
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return httpcore2.AsyncConnectionPool(ssl_context=self._tls, network_backend=self._backend, max_connections=1)
 
 
 def is_public_address(address: Address) -> bool:
@@ -107,12 +150,6 @@ def is_public_address(address: Address) -> bool:
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
     return not any(address in network for network in _NOT_PUBLIC if network.version == address.version)
-
-
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Every address of the host, as the system resolves it. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class _CheckedBackend(AsyncNetworkBackend):
@@ -131,23 +168,38 @@ class _CheckedBackend(AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> AsyncNetworkStream:
-        addresses = await self._resolve(host.strip("[]"), port)
-        # One bad address among several refuses the host: which one is taken must not be the other side's choice.
-        if not addresses or not all(self._is_allowed(ip_address(address.partition("%")[0])) for address in addresses):
-            raise FetchRefused("the host does not lead to a public address")
-        return await self._inner.connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+        for address in await self._find_addresses(host.strip("[]"), port):
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore2.ConnectError:
+                continue  # a machine without IPv6 cannot reach the first address of many hosts, but the next one
+        raise FetchFailed("the document's server cannot be connected to", FetchProblem.CONNECTION)
+
+    async def _find_addresses(self, host: str, port: int) -> Sequence[str]:
+        """At least one, and all of them acceptable: which one is taken must not be the other side's choice."""
+        try:
+            async with asyncio.timeout(_RESOLVE_TIMEOUT_SECONDS):
+                addresses = await self._resolve(host, port)
+        except (OSError, ValueError) as error:
+            raise FetchFailed("the host name cannot be resolved", FetchProblem.NAME) from error
+        if not addresses:
+            raise FetchFailed("the host name has no address", FetchProblem.NAME)
+        if not all(self._is_allowed(ip_address(address.partition("%")[0])) for address in addresses):
+            raise FetchRefused("the host does not lead to a public address", FetchProblem.ADDRESS)
+        return addresses
 
 
 def _check_head(response: httpcore2.Response) -> None:
     headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+    if response.status >= 500 or response.status == 429:
+        raise FetchFailed(f"the document's server answered {response.status}", FetchProblem.STATUS)
     if response.status != 200:
-        if response.status >= 500 or response.status == 429:
-            raise FetchFailed("the document's server failed")
-        raise FetchRefused("the document is not there: its address must answer 200 without a redirect")
+        description = f"the document's server answered {response.status}; it must answer 200 without a redirect"
+        raise FetchRefused(description, FetchProblem.STATUS)
     if not _JSON.fullmatch(headers.get(b"content-type", "")):
-        raise FetchRefused("the document is no JSON")
+        raise FetchRefused("the Content-Type of the document is not application/json", FetchProblem.CONTENT)
     if headers.get(b"content-encoding", "identity").lower() != "identity":
-        raise FetchRefused("the document came compressed, which was not asked for")
+        raise FetchRefused("the document is compressed, which was not asked for", FetchProblem.CONTENT)
 
 
 async def _read(response: httpcore2.Response) -> bytes:
@@ -155,7 +207,7 @@ async def _read(response: httpcore2.Response) -> bytes:
     async for part in response.aiter_stream():
         body += part
         if len(body) > _MAX_BYTES:
-            raise FetchRefused(f"the document is larger than {_MAX_BYTES} bytes")
+            raise FetchRefused(f"the document is larger than {_MAX_BYTES} bytes", FetchProblem.CONTENT)
     return body
 
 

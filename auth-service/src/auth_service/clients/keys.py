@@ -2,45 +2,78 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
 
-from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchRefused
-from auth_service.clients.model import Client
+from auth_service.clients.fetching import FetchError
+from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.outgoing import Outgoing
 from auth_service.vocabulary import Clock
+from security_common.bounded_cache import BoundedCache
 
 __all__ = ["ClientKeys"]
 
 _FRESH_SECONDS = 300
 _REFETCH_AFTER_SECONDS = 30
 _CACHED_SETS = 500
+_CACHED_BYTES = 2 * 1024 * 1024
+_ENTRY_BYTES = 500
+
+_KeySet: TypeAlias = Mapping[str, Any]
+_OF_THE_OPERATOR = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The newest key set as it was published, None when there never was one; times in seconds since the epoch."""
+
+    fetched_at_seconds: float
+    document: bytes | None
 
 
 class ClientKeys:
     """Finds key sets. An unknown key costs at most one fetch in half a minute for each client."""
 
-    def __init__(self, *, fetcher: DocumentFetcher, clock: Clock) -> None:
-        self._fetcher = fetcher
+    def __init__(self, *, outgoing: Outgoing, clock: Clock) -> None:
+        self._outgoing = outgoing
         self._clock = clock
-        self._cached: dict[str, tuple[float, Mapping[str, Any] | None]] = {}
+        self._cached = BoundedCache[str, _Known](clock=clock, max_entries=_CACHED_SETS, max_bytes=_CACHED_BYTES)
 
-    async def find(self, client: Client, *, renew: bool = False) -> Mapping[str, Any] | None:
+    async def find(self, client: Client, *, renew: bool = False) -> _KeySet | None:
         """The JWK Set, or None; `renew` asks for a newer one than was found before, and gets None without it."""
         uri = client.signing_keys_uri
         if client.signing_keys is not None or uri is None:
             return None if renew else client.signing_keys
-        fetched_at, known = self._cached.get(uri, (-_FRESH_SECONDS, None))
-        age_seconds = self._clock() - fetched_at
-        if age_seconds < (_REFETCH_AFTER_SECONDS if renew else _FRESH_SECONDS):
-            return None if renew else known
-        if len(self._cached) >= _CACHED_SETS:
-            self._cached.clear()
-        found = await self._fetch(uri)
-        self._cached[uri] = (self._clock(), found or known)
-        return found or (None if renew else known)
+        known = self._cached.get(uri)
+        if known is not None:
+            age_seconds = self._clock() - known.fetched_at_seconds
+            if age_seconds < (_REFETCH_AFTER_SECONDS if renew else _FRESH_SECONDS):
+                return None if renew else _parse(known.document)
+        earlier = known.document if known is not None else None
+        fetched = await self._fetch(uri, client)
+        self._remember(uri, fetched or earlier)
+        return _parse(fetched or (None if renew else earlier))
 
-    async def _fetch(self, uri: str) -> Mapping[str, Any] | None:
+    async def _fetch(self, uri: str, client: Client) -> bytes | None:
         try:
-            document = json.loads((await self._fetcher.fetch(uri)).body)
-        except (FetchFailed, FetchRefused, ValueError, RecursionError):
+            if client.origin not in _OF_THE_OPERATOR:
+                await self._outgoing.budget.spend(uri, asked_by=client.client_id)
+            body = (await self._outgoing.fetcher.fetch(uri)).body
+        except FetchError:
             return None
-        return cast("dict[str, Any]", document) if isinstance(document, dict) and "keys" in document else None
+        return body if _parse(body) is not None else None
+
+    def _remember(self, uri: str, document: bytes | None) -> None:
+        size_bytes = _ENTRY_BYTES + len(uri) + len(document or b"")
+        # Kept beyond its freshness: while the client's host is away, the keys that are known are better than none.
+        self._cached.put(uri, _Known(self._clock(), document), size_bytes=size_bytes, lifetime_seconds=24 * 3600)
+
+
+def _parse(document: bytes | None) -> _KeySet | None:
+    if document is None:
+        return None
+    try:
+        members: Any = json.loads(document)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", members) if isinstance(members, dict) and "keys" in members else None

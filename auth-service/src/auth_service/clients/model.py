@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from auth_service.vocabulary import AuthMethod, GrantType
+from security_common.addresses import UNKNOWN
 
 __all__ = ["Client", "ClientDirectory", "ClientOrigin", "StoredSecret"]
 
@@ -73,8 +74,9 @@ class Client:
 class ClientDirectory(Protocol):
     """Where every room looks clients up."""
 
-    async def find(self, client_id: str) -> Client | None:
-        """The client with exactly this id, or None; fetches a metadata document where the id is a URL.
+    async def find(self, client_id: str, *, source_address: str = UNKNOWN) -> Client | None:
+        """The client with exactly this id, or None; fetches a metadata document where the id is a URL, out of the
+        budget of `source_address`, where the request came from.
 
         Raises `InvalidClient` when the document cannot be had or is wrong, with a description for the person who
         set the client up.
@@ -82,5 +84,7 @@ class ClientDirectory(Protocol):
         ...
 
     async def mark_used(self, client: Client) -> None:
-        """A user consented to this client: a self-registered one no longer expires as never used."""
+        """A user consented to this client: a self-registered one no longer expires as never used, and a copy of a
+        metadata document is stored.
+        """
         ...

@@ -21,13 +21,23 @@ class ClientStore:
         self._redis = redis
 
     async def find(self, client_id: str) -> Client | None:
+        found = await self.read(client_id)
+        return found[0] if found is not None else None
+
+    async def read(self, client_id: str) -> tuple[Client, int] | None:
+        """The client and the size of its document in bytes, or None."""
         document = await self._redis.get(_PREFIX + client_id)
-        return _DOCUMENT.validate_json(document) if document else None
+        return (_DOCUMENT.validate_json(document), len(document)) if document else None
 
     async def save(self, client: Client, *, lifetime_seconds: int | None = None) -> None:
         """Keeps the client, for good or for this long."""
         document = _DOCUMENT.dump_json(client, exclude_defaults=True)
         await self._redis.set(_PREFIX + client.client_id, document, ex=lifetime_seconds)
+
+    async def renew(self, client: Client, *, lifetime_seconds: int) -> None:
+        """Replaces the client where it is stored; one that is not is left out."""
+        document = _DOCUMENT.dump_json(client, exclude_defaults=True)
+        await self._redis.set(_PREFIX + client.client_id, document, ex=lifetime_seconds, xx=True)
 
     async def keep(self, client_id: str) -> None:
         """It no longer expires."""

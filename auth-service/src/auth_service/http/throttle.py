@@ -1,25 +1,28 @@
 """Growing delays for those who keep failing, and plain rate limits.
 
 Failures are counted in Redis, so that replicas share the count; whether somebody must wait is remembered in memory, so
-that a request which fails nothing costs no Redis command. While Redis is away each replica counts for itself.
+that a request which fails nothing costs no Redis command. While Redis is away each replica counts for itself. What is
+remembered is bounded, since strangers choose the names.
 """
 
 import math
-from collections import OrderedDict
 
 import structlog
 from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.storage import RedisStorage, Storage
 from limits.errors import StorageError
 from redis.asyncio import Redis
 
 from auth_service.errors import OAuthError, TooManyFailures
 from auth_service.vocabulary import Clock
 from security_common.addresses import network_of
+from security_common.bounded_cache import BoundedCache
 
 __all__ = ["Throttle", "redis_counters"]
 
 _REMEMBERED = 10_000
+_REMEMBERED_BYTES = 4 * 1024 * 1024
+_ENTRY_BYTES = 200
 _LONGEST_WAIT_SECONDS = 900
 
 log = structlog.get_logger(__name__)
@@ -42,16 +45,17 @@ class Throttle:
         error: type[OAuthError] = TooManyFailures,
     ) -> None:
         self._storage = storage
-        self._local = MemoryStorage()
         self._clock = clock
         self._free = free
         self._window = RateLimitItemPerSecond(free, window_seconds, namespace=name)
         self._error = error
-        self._blocked_until: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._blocked_until = _names(clock)
+        # How many events each name had, counted here only while Redis is away.
+        self._counted_locally = _names(clock)
 
     def check(self, *who: str) -> None:
         """Raises the error with `retry_after_seconds` while `who` (a client and an address, say) must wait."""
-        wait_seconds = self._blocked_until.get(tuple(map(network_of, who)), 0.0) - self._clock()
+        wait_seconds = (self._blocked_until.get(tuple(map(network_of, who))) or 0.0) - self._clock()
         if wait_seconds > 0:
             raise self._error("too many attempts; wait and try again", retry_after_seconds=math.ceil(wait_seconds))
 
@@ -63,14 +67,26 @@ class Throttle:
             seen = await self._storage.incr(key, window_seconds)
         except StorageError as error:
             log.warning("counting locally", throttle=self._window.namespace, cause=type(error).__name__)
-            seen = await self._local.incr(key, window_seconds)
+            seen = self._count_locally(who, window_seconds)
         if seen >= self._free:
             wait_seconds = min(2.0 ** (seen - self._free), _LONGEST_WAIT_SECONDS)
-            self._blocked_until[who] = self._clock() + wait_seconds
-            self._blocked_until.move_to_end(who)
-            while len(self._blocked_until) > _REMEMBERED:
-                self._blocked_until.popitem(last=False)
+            self._blocked_until.put(
+                who, self._clock() + wait_seconds, size_bytes=_size_of(who), lifetime_seconds=wait_seconds
+            )
         return seen
+
+    def _count_locally(self, who: tuple[str, ...], window_seconds: float) -> int:
+        seen = int(self._counted_locally.get(who) or 0) + 1
+        self._counted_locally.put(who, seen, size_bytes=_size_of(who), lifetime_seconds=window_seconds)
+        return seen
+
+
+def _names(clock: Clock) -> BoundedCache[tuple[str, ...], float]:
+    return BoundedCache(clock=clock, max_entries=_REMEMBERED, max_bytes=_REMEMBERED_BYTES)
+
+
+def _size_of(who: tuple[str, ...]) -> int:
+    return _ENTRY_BYTES + sum(map(len, who))
 
 
 def redis_counters(redis: Redis, url: str) -> Storage:

@@ -1,0 +1,230 @@
+"""What strangers can make this service fetch and remember: little, and never at the cost of others."""
+
+import asyncio
+import gc
+import json
+import socket
+import threading
+import types
+from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from document_host import HOST, DocumentHost, answer, serve_documents
+from redis.asyncio import Redis
+from running_auth import StartService
+from signing_in import Person, Request
+
+from auth_service.clients.documents import MetadataDocuments
+from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchProblem
+from auth_service.clients.keys import ClientKeys
+from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.outgoing import Outgoing
+from auth_service.clients.store import ClientStore
+from auth_service.declaration import RegistrationPolicy
+from auth_service.errors import ClientDocumentUnavailable, InvalidClient
+from auth_service.vocabulary import AuthMethod
+
+pytestmark = pytest.mark.anyio
+
+GOOD: dict[str, Any] = {"client_name": "Example", "redirect_uris": ["http://localhost/callback"]}
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[DocumentHost]:
+    with serve_documents(tmp_path_factory.mktemp("host")) as running:
+        yield running
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        yield ClientStore(redis)
+
+
+def make(host: DocumentHost, store: ClientStore, **policy: Any) -> MetadataDocuments:
+    outgoing = Outgoing.of(RegistrationPolicy(**policy), host.fetcher())
+    return MetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+
+
+def reachable(root: object) -> list[object]:
+    """Everything that `root` keeps alive as data: what code, modules and types refer to is left out."""
+    seen: dict[int, object] = {}
+    waiting = [root]
+    passed_over = (
+        type,
+        types.ModuleType,
+        types.FunctionType,
+        types.BuiltinFunctionType,
+        types.CodeType,
+        threading.Thread,
+    )
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, passed_over):
+            continue
+        seen[id(each)] = each
+        waiting += gc.get_referents(each)
+    return list(seen.values())
+
+
+async def test_a_refused_document_leaves_nothing_but_a_small_value(host: DocumentHost, store: ClientStore) -> None:
+    found = make(host, store)
+    for number in range(300):
+        url = f"https://host-{number}.example:{host.port}/c.json"
+        with pytest.raises(InvalidClient):
+            await found.find(url, source_address=f"10.0.{number}.1")
+    kept = reachable(found._cached)  # pyright: ignore[reportPrivateUsage] # what is kept in memory is what is tested
+    assert not [each for each in kept if isinstance(each, BaseException | types.TracebackType | types.FrameType)]
+    assert len(kept) < 300 * 10
+
+
+def test_thousands_of_refused_ids_leave_the_service_as_large_as_before(
+    host: DocumentHost, start_service: StartService
+) -> None:
+    """Through the authorization endpoint, each from another address, over real TLS."""
+    service = start_service(parts={"fetcher": host.fetcher()}, trusted_proxies="127.0.0.1")
+
+    def ask(number: int) -> None:
+        url = host.url(f"/refused-{number}.json") if number % 2 else f"https://h{number}.example:{host.port}/c.json"
+        headers = {"x-forwarded-for": f"10.{number >> 8}.{number & 255}.1"}
+        page = service.http.get(f"/oauth2/authorize?client_id={quote(url, safe='')}", headers=headers)
+        assert page.status_code == 400
+
+    def count() -> int:
+        gc.collect()
+        return len(gc.get_objects())
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(ask, range(200)))
+        before = count()
+        list(threads.map(ask, range(200, 2200)))
+        after = count()
+    assert after - before < 10_000
+    kept = reachable(service.app.state.core.directory)
+    assert not [each for each in kept if isinstance(each, BaseException | types.TracebackType)]
+
+
+async def test_the_keys_of_clients_take_a_bounded_number_of_bytes(host: DocumentHost) -> None:
+    """Each client publishes the largest key set that is read."""
+    host.pages["/keys.json"] = answer(json.dumps({"keys": [], "padding": "x" * 30_000}).encode())
+    keys = ClientKeys(outgoing=Outgoing.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
+    for number in range(150):
+        client = Client(
+            client_id=f"client-{number}",
+            name="Example",
+            origin=ClientOrigin.DECLARED,
+            auth_methods=frozenset({AuthMethod.PRIVATE_KEY_JWT}),
+            grant_types=frozenset(),
+            signing_keys_uri=host.url(f"/keys.json?{number}"),
+        )
+        host.pages[f"/keys.json?{number}"] = host.pages["/keys.json"]
+        assert await keys.find(client) is not None
+    assert keys._cached.size_bytes <= 2 * 1024 * 1024  # pyright: ignore[reportPrivateUsage] # see above
+
+
+async def test_one_address_cannot_use_up_the_fetches_of_all(host: DocumentHost, store: ClientStore) -> None:
+    found = make(host, store)
+    for number in range(200):
+        with pytest.raises(InvalidClient):
+            await found.find(f"https://h{number}.example:{host.port}/c.json", source_address="203.0.113.9")
+    url = host.publish("/wanted.json", GOOD)
+    assert (await found.find(url, source_address="198.51.100.1")).client_id == url
+
+
+async def test_listed_hosts_have_fetches_that_others_cannot_use_up(host: DocumentHost, store: ClientStore) -> None:
+    found = make(host, store, hosts=(HOST,))
+    for number in range(200):
+        with pytest.raises(InvalidClient):
+            await found.find(f"https://h{number}.example:{host.port}/c.json", source_address=f"10.1.{number}.1")
+    url = host.publish("/listed.json", GOOD)
+    assert (await found.find(url, source_address="198.51.100.2")).client_id == url
+
+
+async def test_a_spent_budget_is_not_remembered_as_a_refusal(host: DocumentHost, store: ClientStore) -> None:
+    found = make(host, store)
+    url = host.publish("/patient.json", GOOD)
+    for number in range(7):
+        with pytest.raises(InvalidClient):
+            await found.find(host.url(f"/missing-{number}.json"), source_address="203.0.113.7")
+    with pytest.raises(ClientDocumentUnavailable, match="too many"):
+        await found.find(url, source_address="203.0.113.7")
+    assert (await found.find(url, source_address="203.0.113.8")).client_id == url
+
+
+async def test_a_name_that_is_not_resolved_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auth_service.clients.fetching._RESOLVE_TIMEOUT_SECONDS", 0.05)
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    with pytest.raises(FetchFailed) as failure:
+        await DocumentFetcher(resolve=resolve, is_allowed=lambda _: True).fetch("https://slow.example/c.json")
+    assert failure.value.problem is FetchProblem.NAME
+
+
+async def test_a_host_that_cannot_be_a_name_is_a_failed_fetch(host: DocumentHost, store: ClientStore) -> None:
+    """`getaddrinfo` raises UnicodeError for a label of more than 63 characters."""
+    outgoing = Outgoing.of(RegistrationPolicy(), None)
+    found = MetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    with pytest.raises(InvalidClient):
+        await found.find(f"https://{'a' * 64}.example/c.json")
+
+
+async def test_the_next_address_is_tried_when_one_cannot_be_connected_to(host: DocumentHost) -> None:
+    host.publish("/second.json", GOOD)
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return ["::1", "127.0.0.1"]
+
+    fetcher = DocumentFetcher(resolve=resolve, is_allowed=lambda a: a != ip_address("10.0.0.1"), tls=host.tls)
+    assert (await fetcher.fetch(host.url("/second.json"))).body
+
+
+def test_a_sign_in_does_not_wait_for_names_that_nobody_resolves(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """The system's resolver hangs in every thread it has, while somebody types a password."""
+    released, asked = threading.Event(), threading.Semaphore(0)
+    resolve = socket.getaddrinfo
+
+    def hang(host: str, *arguments: Any, **options: Any) -> Any:
+        if not host.endswith(".example"):
+            return resolve(host, *arguments, **options)
+        asked.release()
+        released.wait()
+        raise OSError
+
+    declaration = "clients: [{client_id: app, grant_types: [authorization_code], redirect_uris: [http://localhost/cb]}]"
+    (tmp_path / "auth.yaml").write_text(declaration)
+    service = start_service(config=tmp_path / "auth.yaml", trusted_proxies="127.0.0.1")
+    person = Person(f"http://127.0.0.1:{service.settings.port}")
+    page = person.open(Request("app", {"redirect_uri": "http://localhost/cb", "scope": "mcp.access"}).path)
+    monkeypatch.setattr("socket.getaddrinfo", hang)
+
+    def ask(number: int) -> None:
+        url = f"https://slow-{number}.example/c.json"
+        headers = {"x-forwarded-for": f"10.7.{number}.1"}
+        service.http.get(f"/oauth2/authorize?client_id={quote(url, safe='')}", headers=headers)
+
+    with ThreadPoolExecutor(40) as threads:
+        for number in range(40):
+            threads.submit(ask, number)
+        for _ in range(4):
+            asked.acquire()  # as many lookups hang as there are threads for them
+        try:
+            assert person.sign_in(page).status_code == 200
+        finally:
+            released.set()
+    person.http.close()
