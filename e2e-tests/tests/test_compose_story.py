@@ -62,3 +62,13 @@ def test_what_was_before_down_and_up_lasts(compose: Compose, world: World) -> No
     assert PERSON in world.post_mcp(token, "2025-11-25", "tools/call", call).text
     again = World(world.auth_url, world.mcp_url, world.http, (made["client_id"], made["client_secret"]))
     assert again.get("/hello", again.token).status_code == 200
+
+
+@pytest.mark.parametrize("service", ["auth-service", "mcp-resource-service"])
+def test_the_trail_of_a_service_verifies_in_its_container(compose: Compose, world: World, service: str) -> None:
+    """It has its own journal and keys, and the stream that all services share."""
+    world.client.token("mcp.access")
+    verdict = json.loads(compose("exec", "-T", service, "security-common", "audit", "verify", "--json"))
+    assert verdict["intact"], verdict
+    assert set(verdict["services"]) == {service}
+    assert verdict["lines"] > 1

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from security_common.journal import AuditEvent, Outcome, open_journal
 from security_common.journal.checkpoint import CheckpointKeyInvalid, Checkpoints, load_checkpoint_key, read_checkpoint
 from security_common.journal.idle import IdleJournals
-from security_common.journal.keys import chain_key
+from security_common.journal.keys import chain_key, chain_key_id
 from security_common.journal.record import ChainHead
 from security_common.journal.retention import removable, removal_of, trim_stream
 from security_common.journal.shipping import Shipper
@@ -200,7 +200,12 @@ async def test_checkpoints_are_signed_idle_or_not(redis, settings, open_one, tmp
     signed = (tmp_path / "tests" / "0" / "checkpoints.jws").read_text().splitlines()
     checkpoints = [read_checkpoint(text, load_checkpoint_key(pem)) for text in signed]
     assert checkpoints[-1] == checkpoints[-2].__class__(
-        receipt.journal_id, "tests", receipt.seq, checkpoints[-2].digest, checkpoints[-1].time
+        receipt.journal_id,
+        "tests",
+        receipt.seq,
+        checkpoints[-2].digest,
+        checkpoints[-1].time,
+        chain_key_id(chain_key(settings, service="tests")),
     )
     assert [told[b"checkpoint"].decode() for _, told in await redis.xrange("audit:checkpoints")] == signed
     assert signed[0] in caplog.text
@@ -239,7 +244,12 @@ def test_a_key_that_could_not_sign_stops_the_start(tmp_path, key, encryption):
 
 async def test_a_checkpoint_of_another_key_is_refused(tmp_path):
     checkpoints = Checkpoints(
-        service="tests", key=RSAKey.generate_key(2048), directory=tmp_path / "slot", redis=None, clock_ns=lambda: 0
+        service="tests",
+        key=RSAKey.generate_key(2048),
+        chain_key_id="",
+        directory=tmp_path / "slot",
+        redis=None,
+        clock_ns=lambda: 0,
     )
     await checkpoints.write(ChainHead("j", 1, "d"))
     signed = (tmp_path / "slot" / "checkpoints.jws").read_text().strip()

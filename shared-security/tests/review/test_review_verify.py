@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from security_common.cli import app, main
 from security_common.journal import AuditEvent, Outcome, open_journal
+from security_common.journal.checkpoint import CheckpointKeyInvalid
 from security_common.settings import SecuritySettings
 
 pytestmark = pytest.mark.anyio
@@ -191,12 +192,16 @@ async def test_a_forged_checkpoint_is_found(journal_files, capsys):
     assert "not signed" in verdict["findings"][0]["problem"]
 
 
-async def test_a_line_sealed_with_another_key_is_found(journal_files, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("signed", [True, False], ids=["checkpoint names the key", "no checkpoint"])
+async def test_another_chain_key_is_a_wrong_key(journal_files, tmp_path, monkeypatch, capsys, signed):
     other = tmp_path / "other_key"
     other.write_bytes(base64.urlsafe_b64encode(b"x" * 32))
     monkeypatch.setenv("SECURITY_AUDIT_CHAIN_KEY_FILE", str(other))
+    if not signed:
+        (journal_files[0].parent / "checkpoints.jws").unlink()
     status, verdict = verify(capsys)
-    assert (status, len(verdict["findings"])) == (1, 42)
+    assert (status, verdict["findings"], verdict["lines"]) == (2, [], 41)
+    assert "is not the key that journal" in verdict["unchecked"][0]
 
 
 async def test_the_stream_knows_of_a_cut_tail(redis, redis_server, settings, capsys):
@@ -304,7 +309,7 @@ def check_offline(path, *arguments: str) -> subprocess.CompletedProcess:
         program = archive.extract("verify.py", path.parent)
     command = [sys.executable, "-I", program, str(path), *arguments]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert not checked.stderr
+    assert bool(checked.stderr) == (checked.returncode == 2)
     return checked
 
 
@@ -336,14 +341,27 @@ async def test_a_changed_bundle_does_not(journal_files, tmp_path, change):
     assert check_offline(path).returncode == 1
 
 
-async def test_a_bundle_signed_with_another_key_does_not(journal_files, tmp_path):
+async def test_another_key_is_not_the_one_of_a_bundle(journal_files, tmp_path):
     path, other = tmp_path / "bundle.zip", tmp_path / "other.pem"
     bundle(path)
     public_key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     other.write_bytes(
         public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
-    assert check_offline(path, "--key", str(other)).returncode == 1
+    checked = check_offline(path, "--key", str(other))
+    assert checked.returncode == 2
+    assert "was signed with the key" in checked.stderr
+
+
+async def test_a_bundle_is_not_made_with_the_key_of_another_service(journal_files, tmp_path, monkeypatch):
+    other = tmp_path / "other.pem"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    other.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    monkeypatch.setenv("SECURITY_AUDIT_CHECKPOINT_KEY_FILE", str(other))
+    with pytest.raises(CheckpointKeyInvalid, match="were signed with the key"):
+        bundle(tmp_path / "bundle.zip")
 
 
 async def test_lines_behind_the_last_checkpoint_are_told(journal_files, settings, tmp_path):

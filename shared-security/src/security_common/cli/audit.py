@@ -12,26 +12,34 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
 
-from security_common.cli.audit_source import RedisOptions, checkpoint_key, service_directory, signed_by, told_by_redis
+from security_common.cli.audit_source import (
+    RedisOptions,
+    read_stream_state,
+    service_directories,
+    service_directory,
+    service_keys,
+    signed_by,
+)
 from security_common.cli.progress import Progress
 from security_common.cli.terminal import paint, print_event, print_json
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.journal import Outcome
-from security_common.journal.keys import chain_key
+from security_common.journal.checkpoint import CheckpointKeyInvalid
 from security_common.review.access_records import Month, review_access
+from security_common.review.anchors import StreamState, read_anchors
 from security_common.review.bundle import write_bundle
 from security_common.review.export import COLUMNS, FORMATS
 from security_common.review.report import KeyInUse, security_report
 from security_common.review.state import read_state
 from security_common.review.trail import EventFilter, each_event, follow_events, read_events
-from security_common.review.verify import Anchors, Verdict, read_anchors, verify_service
+from security_common.review.verify import Verdict, verify_service
 from security_common.settings import SecuritySettings
 
 __all__ = ["app"]
 
 # What could not be checked ends as every command's error does, with 2.
-INTACT, TAMPERED = 0, 1
+INTACT, TAMPERED, UNCHECKED = 0, 1, 2
 
 _Result = TypeVar("_Result")
 
@@ -46,7 +54,21 @@ Times are UTC where they name no offset.
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="one JSON object per event, for programs")]
 Service = Annotated[str | None, Parameter(help="auth-service, mcp-resource-service; needed when both are there")]
-PublicKey = Annotated[Path | None, Parameter(help="PEM; without it the service's own checkpoint key is used")]
+PublicKeys = Annotated[
+    list[Path] | None,
+    Parameter(
+        name="--public-key",
+        negative="",
+        help="PEM, to check checkpoints with instead of the service's own key; again for a key of an earlier time",
+    ),
+]
+Keys = Annotated[
+    Path | None,
+    Parameter(
+        env_var="SECURITY_AUDIT_KEYS_DIR",
+        help="the folder that `security-common setup` wrote: each service's part is checked with the keys below it",
+    ),
+]
 
 
 @Parameter(name="*")
@@ -139,29 +161,50 @@ def search(
 @app.command
 def verify(
     *,
-    service: Service = None,
-    public_key: PublicKey = None,
+    service: Annotated[str | None, Parameter(help="only this one; without it all whose journals are here")] = None,
+    keys: Keys = None,
+    public_key: PublicKeys = None,
     checkpoints: Annotated[Path | None, Parameter(help="checkpoints that were kept elsewhere")] = None,
     json: Json = False,
     redis: RedisOptions | None = None,
 ) -> None:
     """Check every line of the journals, their order and links, and what checkpoints and the stream say of them.
 
+    Each service's journals and checkpoints are checked with its own keys. Where several services' journals are below
+    SECURITY_AUDIT_DIR, --keys names the folder that has the keys of each.
+
     Exit status 0: intact. 1: something was changed, is missing or out of order; the first bad line is printed first.
-    2: it could not be checked.
+    2: something could not be checked, for example because a key is not the one that was used.
 
     Example: security-common audit verify --service mcp-resource-service --checkpoints /safe/checkpoints.jws
+    Example: security-common audit verify --keys .run/secrets
     """
     settings = SecuritySettings()
-    directory = service_directory(settings, service)
-    seal_key = chain_key(settings, service=directory.name)
-    anchors, notes = _anchors(settings, directory, public_key, checkpoints, redis or RedisOptions())
-    progress = Progress("verifying", sum(file.stat().st_size for file in directory.glob("*/security_audit*.log")))
-    verdict = verify_service(directory, seal_key, anchors, progress=progress.advance)
+    directories = service_directories(settings, service)
+    total, verdicts = Verdict(), dict[str, Verdict]()
+    stream = StreamState()
+    options = redis or RedisOptions()
+    if options.redis is None:
+        total.notes.append("without --redis the stream's cursors and checkpoints are not looked at")
+    else:
+        stream = _run(read_stream_state(options))
+    progress = Progress("verifying", sum(map(_journal_bytes, directories)))
+    for directory in directories:
+        own = service_keys(settings, directory.name, folder=keys, public_keys=public_key or [])
+        signed = [*signed_by(settings, directory, checkpoints), *stream.checkpoints]
+        anchors = read_anchors(signed, own.checkpoint, service=directory.name, shipped=stream.shipped)
+        for checked in directories:
+            del anchors.others[checked.name]  # each is checked in its turn
+        verdict = verify_service(directory, own.chain, anchors, progress=progress.advance)
+        if not own.checkpoint:
+            verdict.notes.append(
+                f"{directory.name}: without a checkpoint key a tail that was cut off shows only in the stream's cursors"
+            )
+        verdicts[directory.name] = verdict
+        total.add(verdict)
     progress.clear()
-    verdict.notes += notes
-    _print_verdict(verdict, as_json=json)
-    sys.exit(INTACT if verdict.intact else TAMPERED)
+    _print_verdicts(total, verdicts, as_json=json)
+    sys.exit(TAMPERED if total.findings else UNCHECKED if total.unchecked else INTACT)
 
 
 @app.command
@@ -238,6 +281,7 @@ def bundle(
     since: datetime,
     until: datetime,
     service: Service = None,
+    keys: Keys = None,
     checkpoints: Annotated[Path | None, Parameter(help="checkpoints that were kept elsewhere")] = None,
 ) -> None:
     """Write the events of a period, its checkpoints, the public key and a stand-alone verifier into one zip file.
@@ -246,42 +290,42 @@ def bundle(
     """
     settings = SecuritySettings()
     directory = service_directory(settings, service)
-    key = checkpoint_key(settings, None)
-    signed = (text for _, _, text in signed_by(settings, directory, checkpoints))
+    own = service_keys(settings, directory.name, folder=keys, public_keys=[])
+    if not own.checkpoint:
+        raise CheckpointKeyInvalid(
+            "no key to check the checkpoints with", hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE or give --keys"
+        )
+    signed = [each.text for each in signed_by(settings, directory, checkpoints)]
     begins, ends = since.replace(tzinfo=since.tzinfo or UTC), until.replace(tzinfo=until.tzinfo or UTC)
-    for each in write_bundle(target, directory, signed, key, since=begins, until=ends):
+    for each in write_bundle(target, directory, signed, own.checkpoint[0], since=begins, until=ends):
         covered = "sealed by a checkpoint" if each.sealed else "the last lines have no checkpoint yet"
         print(f"journal {each.journal_id}: seq {each.first_seq} to {each.last_seq}, {covered}", file=sys.stderr)
 
 
-def _anchors(
-    settings: SecuritySettings, directory: Path, public_key: Path | None, extra: Path | None, redis: RedisOptions
-) -> tuple[Anchors, list[str]]:
-    """What stands outside the files, as far as it can be had; the notes say what could not."""
-    signed = list(signed_by(settings, directory, extra))
-    notes, shipped = list[str](), dict[str, int]()
-    if redis.redis is None:
-        notes.append("without --redis the stream's cursors and checkpoints are not looked at")
-    else:
-        in_stream, shipped = _run(told_by_redis(redis))
-        signed += in_stream
-    if public_key is None and settings.audit_checkpoint_key_file is None:
-        notes.append("without a checkpoint key a tail that was cut off shows only in the stream's cursors")
-        return Anchors(shipped=shipped), notes
-    key = checkpoint_key(settings, public_key)
-    return read_anchors(signed, key, service=directory.name, shipped=shipped), notes
+def _journal_bytes(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.glob("*/security_audit*.log"))
 
 
-def _print_verdict(verdict: Verdict, *, as_json: bool) -> None:
+def _print_verdicts(total: Verdict, verdicts: dict[str, Verdict], *, as_json: bool) -> None:
     if as_json:
-        print_json({"intact": verdict.intact} | asdict(verdict))
+        each = {name: {"intact": verdict.intact} | asdict(verdict) for name, verdict in verdicts.items()}
+        print_json({"intact": total.intact} | asdict(total) | {"services": each})
         return
-    for finding in verdict.findings:
+    for finding in total.findings:
         print(paint(str(finding), "red"))
-    for note in verdict.notes:
+    for problem in total.unchecked:
+        print(paint(problem, "red"))
+    for note in total.notes:
         print(paint(f"note: {note}", "yellow", sys.stderr), file=sys.stderr)
-    counted = f"{verdict.lines} lines, {len(verdict.journals)} journals, {verdict.checkpoints} checkpoints"
-    print(f"{counted}: {paint('intact', 'green') if verdict.intact else paint('NOT intact', 'red')}")
+    for name, verdict in verdicts.items():
+        counted = f"{verdict.lines} lines, {len(verdict.journals)} journals, {verdict.checkpoints} checkpoints"
+        print(f"{name}: {counted}: {_in_words(verdict)}")
+
+
+def _in_words(verdict: Verdict) -> str:
+    if verdict.findings:
+        return paint("NOT intact", "red")
+    return paint("NOT checked with the right key", "red") if verdict.unchecked else paint("intact", "green")
 
 
 def _keys_in_use() -> list[KeyInUse]:

@@ -1,6 +1,8 @@
 """Where the audit commands read from: journal folders, keys and Redis, by option or by the services' environment."""
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +17,30 @@ from security_common.errors import SecurityError
 from security_common.journal.checkpoint import (
     CHECKPOINTS_KEY,
     CHECKPOINTS_NAME,
-    CheckpointKeyInvalid,
     load_checkpoint_key,
+    parse_unverified,
     read_checkpoint_file,
 )
+from security_common.journal.keys import existing_chain_key, read_chain_key
 from security_common.journal.shipping import CURSORS_KEY
 from security_common.journal.slot import slots_of
+from security_common.review.anchors import SignedCheckpoint, StreamState
 from security_common.settings import SecuritySettings
 
 __all__ = [
     "RedisOptions",
     "RedisUnreachable",
+    "ServiceKeys",
     "ServiceUnknown",
-    "checkpoint_key",
+    "read_stream_state",
+    "service_directories",
     "service_directory",
+    "service_keys",
     "signed_by",
-    "told_by_redis",
 ]
+
+SHIPPING_SECONDS = 5.0
+"""How long lines that a checkpoint already covers may need to reach the stream."""
 
 
 class RedisUnreachable(SecurityError):
@@ -74,46 +83,107 @@ class RedisOptions:
             raise RedisUnreachable(f"Redis: {error}", hint="is it running, and may this user read audit:*?") from error
 
 
-def service_directory(settings: SecuritySettings, service: str | None) -> Path:
-    """The journal folder of a service; without a name, of the only one there is. Raises ServiceUnknown."""
+@dataclass(frozen=True, slots=True)
+class ServiceKeys:
+    """What the part of one service is checked with; `chain` is None where there is no chain key."""
+
+    chain: bytes | None
+    checkpoint: tuple[RSAKey, ...]
+
+
+def service_directories(settings: SecuritySettings, service: str | None) -> list[Path]:
+    """The journal folders of all services, or of the one that is named. Raises ServiceUnknown when there is none."""
     present = [each for each in sorted(settings.audit_dir.glob("*")) if slots_of(each)]
     named = [each for each in present if service in (None, each.name)]
-    if len(named) == 1:
-        return named[0]
+    if named:
+        return named
     names = ", ".join(each.name for each in present) or "none"
     raise ServiceUnknown(
-        f"which journal below {settings.audit_dir}? There is: {names}", hint="choose one with --service"
+        f"which journal below {settings.audit_dir}? There is: {names}",
+        hint="set SECURITY_AUDIT_DIR to the folder of the journals; choose a service with --service",
     )
 
 
-def checkpoint_key(settings: SecuritySettings, public_key: Path | None) -> RSAKey:
-    """What checkpoints are checked with: a public key given, or the service's own key. Raises CheckpointKeyInvalid."""
-    path = public_key or settings.audit_checkpoint_key_file
-    if path is None:
-        raise CheckpointKeyInvalid(
-            "no key to check the checkpoints with", hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE or give --public-key"
+def service_directory(settings: SecuritySettings, service: str | None) -> Path:
+    """The journal folder of a service; without a name, of the only one there is. Raises ServiceUnknown."""
+    found = service_directories(settings, service)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(each.name for each in found)
+    raise ServiceUnknown(f"which of the journals below {settings.audit_dir}: {names}?", hint="choose with --service")
+
+
+def service_keys(
+    settings: SecuritySettings, service: str, *, folder: Path | None, public_keys: Sequence[Path]
+) -> ServiceKeys:
+    """The keys of a service: from its folder below `folder`, as `security-common setup` writes it, else its settings.
+
+    Given public keys replace the checkpoint key. Raises ChainKeyInvalid or CheckpointKeyInvalid.
+    """
+    chain, checkpoint = settings.audit_chain_key_file, settings.audit_checkpoint_key_file
+    if folder is not None:
+        own = _folder_of(folder, service)
+        chain, checkpoint = own / "audit_chain_key", own / "audit_checkpoint_key.pem"
+    return ServiceKeys(
+        chain=existing_chain_key(settings, service=service) if chain is None else read_chain_key(chain),
+        checkpoint=tuple(map(load_checkpoint_key, public_keys or ([] if checkpoint is None else [checkpoint]))),
+    )
+
+
+def _folder_of(folder: Path, service: str) -> Path:
+    """`setup` names a service's folder by the beginning of its name: auth, mcp, gateway."""
+    present = [each for each in (folder / service, folder / service.partition("-")[0]) if each.is_dir()]
+    if not present:
+        raise ServiceUnknown(
+            f"{folder} has no keys of {service}",
+            hint=f"give the folder that `security-common setup` wrote, or check one service with --service; "
+            f"keys are looked for in {folder / service.partition('-')[0]}",
         )
-    return load_checkpoint_key(path)
+    return present[0]
 
 
-def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -> Iterator[tuple[Path, int, str]]:
-    """Every signed checkpoint on disk for a service, and those in a file kept elsewhere, with where each stands."""
+def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -> Iterator[SignedCheckpoint]:
+    """Every signed checkpoint on disk for a service, and those in a file kept elsewhere, with its place."""
     kept_in = settings.audit_checkpoint_dir
     for slot in slots_of(directory if kept_in is None else kept_in / directory.name):
         path = slot / CHECKPOINTS_NAME
         for line, text in read_checkpoint_file(path):
-            yield path, line, text
+            yield SignedCheckpoint(path, line, text)
     if extra is not None:
         # A file that was named has to be there: to go on without it would say "intact" of less than was asked.
         for line, text in read_checkpoint_file(extra.resolve(strict=True)):
-            yield extra, line, text
+            yield SignedCheckpoint(extra, line, text)
 
 
-async def told_by_redis(options: RedisOptions) -> tuple[list[tuple[Path, int, str]], dict[str, int]]:
-    """The checkpoints in the stream, and how far the stream has each journal. Raises RedisUnreachable."""
+async def read_stream_state(options: RedisOptions) -> StreamState:
+    """The checkpoints in the stream, and how far the stream has each journal. Raises RedisUnreachable.
+
+    A checkpoint may be there a moment before the lines it covers: those are waited for.
+    """
     async with options.connect() as redis:
         entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", await redis.xrange(CHECKPOINTS_KEY))
-        answer = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
-    texts = (told.get(b"checkpoint", b"").decode() for _, told in entries)
-    signed = [(Path(CHECKPOINTS_KEY), number, text) for number, text in enumerate(texts, start=1)]
-    return signed, {name.decode(): int(seq) for name, seq in cast("dict[bytes, bytes]", answer).items()}
+        texts = [told.get(b"checkpoint", b"").decode() for _, told in entries]
+        promised = _promised(texts)
+        deadline = time.monotonic() + SHIPPING_SECONDS
+        while True:
+            answer = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]  # sync or async
+            shipped = {name.decode(): int(seq) for name, seq in cast("dict[bytes, bytes]", answer).items()}
+            behind = any(shipped.get(journal_id, 0) < seq for journal_id, seq in promised.items())
+            if not behind or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.2)
+    path = Path(CHECKPOINTS_KEY)
+    signed = [SignedCheckpoint(path, number, text, in_stream=True) for number, text in enumerate(texts, start=1)]
+    return StreamState(signed, shipped)
+
+
+def _promised(texts: Iterable[str]) -> dict[str, int]:
+    """The highest seq that the checkpoints name of each journal; their signatures are checked later."""
+    promised: dict[str, int] = {}
+    for text in texts:
+        try:
+            claimed = parse_unverified(text).claimed
+        except ValueError:
+            continue
+        promised[claimed.journal_id] = max(claimed.seq, promised.get(claimed.journal_id, 0))
+    return promised

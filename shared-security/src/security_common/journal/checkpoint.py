@@ -1,17 +1,19 @@
 """Signed checkpoints: the anchor that a cut tail, and a quiet hour, show against.
 
-    every N minutes, idle or not:  {journal, service, seq, digest of line seq, time}  ──RS256──▶ a JWS (RFC 7515)
+    every N minutes, idle or not:  {journal, service, seq, digest of line seq, time, chain key id}
+                                        ──RS256──▶ a JWS (RFC 7515) whose `kid` names the key
                                         ──▶ checkpoints.jws   ──▶ stream audit:checkpoints   ──▶ the log
 
 The signature covers the digest of one line, that line's `prev` the line before, and so on to the first. Who keeps
-checkpoints elsewhere can prove with the public key alone that nothing before them was changed or cut.
+checkpoints elsewhere can prove with the public key alone that nothing before them was changed or cut. Key ids are
+included so that a check with a wrong key is reported as that, not as a changed journal.
 """
 
 import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,9 @@ __all__ = [
     "Checkpoint",
     "CheckpointKeyInvalid",
     "Checkpoints",
+    "UnverifiedCheckpoint",
     "load_checkpoint_key",
+    "parse_unverified",
     "read_checkpoint",
     "read_checkpoint_file",
 ]
@@ -56,23 +60,46 @@ class CheckpointKeyInvalid(SecurityError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`digest` is the SHA-256 of line `seq`; `time` is RFC 3339, UTC."""
+    """`digest` is the SHA-256 of line `seq`; `time` is RFC 3339, UTC; `chain_key_id` names the key of the seals.
+
+    Checkpoints of older releases have no `chain_key_id`.
+    """
 
     journal_id: str
     service: str
     seq: int
     digest: str
     time: str
+    chain_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedCheckpoint:
+    """What a signed checkpoint claims, before its signature is checked; `key_id` is the key it says it is signed with.
+
+    Only good for choosing the key and for naming what could not be checked.
+    """
+
+    key_id: str
+    claimed: Checkpoint
 
 
 class Checkpoints:
     """Signs where a journal stands and leaves it in three places; `directory` holds the file."""
 
     def __init__(
-        self, *, service: str, key: RSAKey, directory: Path, redis: Redis | None, clock_ns: Callable[[], int]
+        self,
+        *,
+        service: str,
+        key: RSAKey,
+        chain_key_id: str,
+        directory: Path,
+        redis: Redis | None,
+        clock_ns: Callable[[], int],
     ) -> None:
         self._service = service
         self._key = key
+        self._chain_key_id = chain_key_id
         self._path = directory / CHECKPOINTS_NAME
         self._redis = redis
         self._clock_ns = clock_ns
@@ -80,7 +107,9 @@ class Checkpoints:
     async def write(self, head: ChainHead) -> Checkpoint:
         """Raises OSError when the file cannot be written; a Redis that is away costs only its copy."""
         now = datetime.fromtimestamp(self._clock_ns() // 1_000_000_000, UTC)
-        checkpoint = Checkpoint(head.journal_id, self._service, head.seq, head.digest, now.isoformat())
+        checkpoint = Checkpoint(
+            head.journal_id, self._service, head.seq, head.digest, now.isoformat(), self._chain_key_id
+        )
         signed = _sign(checkpoint, self._key)
         _append(self._path, signed)
         logger.info("audit checkpoint %s", signed)
@@ -123,10 +152,21 @@ def read_checkpoint(signed: str, key: RSAKey) -> Checkpoint:
         found = jws.deserialize_compact(signed, key, algorithms=["RS256"])
         if found.headers().get("typ") != _TYPE:
             raise ValueError("not a checkpoint")
-        members: dict[str, Any] = json.loads(found.payload)
-        return Checkpoint(**members)
+        return _from_payload(found.payload)
     except (JoseError, TypeError) as error:
         raise ValueError("not signed by this key, or not a checkpoint") from error
+
+
+def parse_unverified(signed: str) -> UnverifiedCheckpoint:
+    """Reads a checkpoint without checking its signature. Raises ValueError when it is not a checkpoint at all."""
+    try:
+        found = jws.extract_compact(signed.encode())
+        header = found.headers()
+        if header.get("typ") != _TYPE:
+            raise ValueError("not a checkpoint")
+        return UnverifiedCheckpoint(str(header.get("kid")), _from_payload(found.payload))
+    except (JoseError, TypeError) as error:
+        raise ValueError("not a checkpoint") from error
 
 
 def read_checkpoint_file(path: Path) -> Iterator[tuple[int, str]]:
@@ -137,6 +177,15 @@ def read_checkpoint_file(path: Path) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(file, start=1):
             if line.endswith("\n"):
                 yield number, line.strip()
+
+
+def _from_payload(payload: bytes) -> Checkpoint:
+    """Members of a later release are ignored. Raises TypeError or ValueError."""
+    members: dict[str, Any] = json.loads(payload)
+    return Checkpoint(**{name: value for name, value in members.items() if name in _MEMBERS})
+
+
+_MEMBERS = frozenset(each.name for each in fields(Checkpoint))
 
 
 def _sign(checkpoint: Checkpoint, key: RSAKey) -> str:

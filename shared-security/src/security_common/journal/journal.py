@@ -19,7 +19,7 @@ from security_common.journal.commit import GroupCommit, Pending, Receipt
 from security_common.journal.errors import JournalUnavailable
 from security_common.journal.event import AuditEvent, Outcome
 from security_common.journal.idle import IdleJournals
-from security_common.journal.keys import chain_key
+from security_common.journal.keys import chain_key, chain_key_id
 from security_common.journal.record import ChainHead, draft_line, uuid7
 from security_common.journal.retention import removable, told_of_others, trim_stream
 from security_common.journal.shipping import Shipper, shipped_through
@@ -145,6 +145,10 @@ class Journal:
         A journal that ends before what the stream already has (a restored volume, a disk that lied) must not go on:
         its next lines would repeat numbers that the stream takes for known. It gets a successor with an id of its own.
         """
+        if found.other_key:
+            logger.error("audit journal in %s was written with another chain key, a new one begins", slot.directory)
+            slot.close_live_segment()
+            return self._new_head(), "succeeded"
         if found.head is None:
             return self._new_head(), "opened"
         known = await self._known_to_stream(found.head.journal_id)
@@ -258,6 +262,7 @@ class Journal:
         return Checkpoints(
             service=self._options.service,
             key=self._options.checkpoint_key,
+            chain_key_id=chain_key_id(self._options.chain_key),
             directory=slot.directory if kept_in is None else kept_in / self._options.service / slot.directory.name,
             redis=self._redis,
             clock_ns=self._clock_ns,

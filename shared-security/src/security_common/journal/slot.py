@@ -58,11 +58,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a start found: where to go on, how long the live segment is, and how many bytes were set aside."""
+    """What a start found: where to go on, how long the live segment is, and how many bytes were set aside.
+
+    `other_key`: the live segment was written with another chain key. It is left as it is, and has no `head`.
+    """
 
     head: ChainHead | None
     live_bytes: int
     torn_bytes: int
+    other_key: bool = False
 
 
 class Slot:
@@ -185,10 +189,13 @@ def recover(slot: Slot, chain_key: bytes) -> Recovery:
     """Finds the last good line of a slot and moves what a crash left behind it to a `.torn` file.
 
     Only bytes after the last line that carries a valid seal are moved: a damaged line with good ones behind it is no
-    torn tail, stays where it is, and is what `audit verify` is for.
+    torn tail, stays where it is, and is what `audit verify` is for. A segment with whole lines of which not one fits
+    the chain key was written with another key; nothing of it is moved.
     """
     live_bytes = slot.live_path.stat().st_size if slot.live_path.exists() else 0
     head, good_bytes = _last_good_line(slot.live_path, live_bytes, chain_key)
+    if head is None and _describe_file(slot.live_path, _LIVE_INDEX) is not None:
+        return Recovery(None, live_bytes, 0, other_key=True)
     torn_bytes = live_bytes - good_bytes
     if torn_bytes:
         _set_aside(slot, good_bytes, torn_bytes)

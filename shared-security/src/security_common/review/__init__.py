@@ -4,7 +4,7 @@
                         └─▶ watch ──▶ detection (rules over windows) ──▶ alerts, events of their own
                                           ▲
                                       scenarios: the same rules, played
-    journal files ──▶ verify (seals, links, checkpoints)
+    journal files ──▶ verify (seals, links), anchors (checkpoints, cursors)
                   └─▶ bundle + bundle_verifier: the same offline, with the public key alone
 
 What the stream shows is a projection of the journals; the evidence is the journal files with their chain.

@@ -17,7 +17,7 @@ from typing import Any
 from joserfc.jwk import RSAKey
 
 from security_common.errors import SecurityError
-from security_common.journal.checkpoint import Checkpoint, read_checkpoint
+from security_common.journal.checkpoint import Checkpoint, CheckpointKeyInvalid, parse_unverified, read_checkpoint
 from security_common.journal.slot import open_segments, slots_of
 
 __all__ = ["Bundled", "NothingToBundle", "write_bundle"]
@@ -49,11 +49,11 @@ class _Range:
 def write_bundle(
     target: Path, directory: Path, signed: Iterable[str], key: RSAKey, *, since: datetime, until: datetime
 ) -> list[Bundled]:
-    """Writes the events of [since, until) of a service. Raises NothingToBundle, OSError."""
+    """Writes the events of [since, until) of a service. Raises NothingToBundle, CheckpointKeyInvalid, OSError."""
     ranges = _ranges(directory, since, until)
     if not ranges:
         raise NothingToBundle("no events in this period", hint="audit bundle --since 2026-11-01 --until 2026-12-01")
-    known = _signed_by_journal(signed, key)
+    known = _signed_by_journal(signed, key, directory.name)
     bundled: list[Bundled] = []
     checkpoints: list[str] = []
     for journal_id, found in ranges.items():
@@ -127,15 +127,31 @@ def _each_line(directory: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
                         yield line, members
 
 
-def _signed_by_journal(signed: Iterable[str], key: RSAKey) -> dict[str, list[tuple[Checkpoint, str]]]:
-    """Checkpoints of this key, per journal, in the order of seq and time."""
+def _signed_by_journal(signed: Iterable[str], key: RSAKey, service: str) -> dict[str, list[tuple[Checkpoint, str]]]:
+    """The service's checkpoints of this key, per journal, in the order of seq and time.
+
+    Raises CheckpointKeyInvalid when there are checkpoints of this service, and another key signed all of them.
+    """
     known: dict[str, list[tuple[Checkpoint, str]]] = {}
+    other_keys: set[str] = set()
     for text in signed:
         try:
+            unverified = parse_unverified(text)
+            if unverified.claimed.service != service:
+                continue
+            if unverified.key_id != key.thumbprint():
+                other_keys.add(unverified.key_id)
+                continue
             checkpoint = read_checkpoint(text, key)
         except ValueError:
             continue
         known.setdefault(checkpoint.journal_id, []).append((checkpoint, text))
+    if other_keys and not known:
+        raise CheckpointKeyInvalid(
+            f"the checkpoints of {service} were signed with the key {', '.join(sorted(other_keys))}, "
+            f"not with this one ({key.thumbprint()})",
+            hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE to the key of that service, or give --keys",
+        )
     for mine in known.values():
         mine.sort(key=lambda each: (each[0].seq, each[0].time))
     return known

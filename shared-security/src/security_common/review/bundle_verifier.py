@@ -9,7 +9,8 @@ bundle. Give checkpoints that you kept elsewhere (--checkpoints) to see that too
 with the bundle (--key): who could change the bundle could change the key in it.
 
 Exit status: 0 everything is covered and intact; 1 something was changed, is missing or out of order; 2 the bundle
-cannot be read; 3 intact, but some lines have no checkpoint over them yet.
+cannot be read, or this is not the key that its checkpoints were signed with; 3 intact, but some lines have no
+checkpoint over them yet.
 """
 
 import argparse
@@ -47,6 +48,10 @@ class Verdict:
         return 1 if self.problems else 3 if self.uncovered else 0
 
 
+class WrongKey(ValueError):
+    """The key is not the one that the checkpoints name: that says nothing about the lines."""
+
+
 class Bundle:
     """A zip file or the folder it was unpacked to."""
 
@@ -59,17 +64,23 @@ class Bundle:
 
 
 def verify(bundle: Bundle, key: rsa.RSAPublicKey, extra_checkpoints: list[str]) -> Verdict:
-    """Judges the whole bundle. Raises OSError, KeyError or ValueError when it cannot be read."""
+    """Judges the whole bundle. Raises OSError, KeyError or ValueError when it cannot be read, WrongKey."""
     verdict = Verdict()
     manifest = json.loads(bundle.read("manifest.json"))
     signed = [*bundle.read("checkpoints.jws").decode().splitlines(), *extra_checkpoints]
     checkpoints: dict[str, list[Members]] = {}
     for number, text in enumerate(filter(None, signed), start=1):
         try:
-            checkpoint = open_checkpoint(text, key)
-        except (InvalidSignature, ValueError):
-            verdict.problems.append(f"checkpoint {number} is not signed by this key")
+            key_id, service = claims_of(text)
+            if service != manifest["service"]:
+                continue  # kept elsewhere together with those of other services
+            checkpoint = open_checkpoint(text, key) if key_id == thumbprint(key) else None
+        except (InvalidSignature, ValueError, KeyError, TypeError):
+            verdict.problems.append(f"checkpoint {number} was changed or forged: its signature is wrong")
             continue
+        if checkpoint is None:
+            told = f"checkpoint {number} was signed with the key {key_id}, this is the key {thumbprint(key)}"
+            raise WrongKey(told)
         checkpoints.setdefault(checkpoint["journal_id"], []).append(checkpoint)
     for entry in manifest["journals"]:
         name = f"journals/{entry['journal_id']}.jsonl"
@@ -146,6 +157,23 @@ def open_checkpoint(text: str, key: rsa.RSAPublicKey) -> Members:
     return json.loads(decode(payload))
 
 
+def claims_of(text: str) -> tuple[str, str]:
+    """The key and the service that a checkpoint names; nothing is checked yet. Raises ValueError, KeyError."""
+    header, payload, _ = text.strip().split(".")
+    return json.loads(decode(header))["kid"], json.loads(decode(payload))["service"]
+
+
+def thumbprint(key: rsa.RSAPublicKey) -> str:
+    """The key's id: RFC 7638, with SHA-256."""
+    numbers = key.public_numbers()
+    exponent, modulus = (
+        base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode().rstrip("=")
+        for number in (numbers.e, numbers.n)
+    )
+    members = json.dumps({"e": exponent, "kty": "RSA", "n": modulus}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).decode().rstrip("=")
+
+
 def load_key(pem: bytes) -> rsa.RSAPublicKey:
     """Raises ValueError when this is no RSA public key in PEM."""
     match serialization.load_pem_public_key(pem):
@@ -180,6 +208,9 @@ def main() -> int:
         key = load_key(arguments.key.read_bytes() if arguments.key else bundle.read("public_key.pem"))
         extra: list[str] = arguments.checkpoints.read_text().splitlines() if arguments.checkpoints else []
         verdict = verify(bundle, key, extra)
+    except WrongKey as error:
+        print(f"error: not the key of this bundle: {error}", file=sys.stderr)
+        return 2
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         print(f"error: the bundle cannot be read: {error}", file=sys.stderr)
         return 2

@@ -1,34 +1,26 @@
-"""Checking the journal files: every seal, every link, every number, and every checkpoint and cursor against them.
+"""Checking the journal files of a service: every seal, link and number, and every checkpoint and cursor against them.
 
 files of each slot ──line by line──▶ seal (chain key) ▶ seq without gaps ▶ prev = digest of the line before
 checkpoints, stream cursors ───────▶ the line they name is there and is that line: a cut tail shows here
+
+A wrong key is not a changed line. Checkpoints carry the id of the chain key; where there is none, a journal in which
+every link holds and not one seal fits was written with another key, or written anew as a whole. Either way it is
+reported as not checked, never as intact.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from joserfc.jwk import RSAKey
-
 from security_common.journal import RecordedEvent
-from security_common.journal.checkpoint import Checkpoint, read_checkpoint
+from security_common.journal.keys import chain_key_id
 from security_common.journal.record import GENESIS, line_digest, line_is_sealed
 from security_common.journal.retention import removal_of
-from security_common.journal.slot import open_segments, slots_of
+from security_common.journal.slot import Segment, SegmentIndex, open_segments, slots_of
+from security_common.review.anchors import Anchors, Finding
 
-__all__ = ["Anchors", "Finding", "Verdict", "read_anchors", "verify_service"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong. `line` counts from 1 in the file; 0 means the file, or what is not there, as a whole."""
-
-    path: Path
-    line: int
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.problem}" if self.line else f"{self.path}: {self.problem}"
+__all__ = ["Span", "Verdict", "verify_service"]
 
 
 @dataclass(slots=True)
@@ -43,49 +35,38 @@ class Span:
 
 @dataclass(slots=True)
 class Verdict:
-    """What was looked at and what was found; intact when nothing was. Notes are no findings."""
+    """What was looked at and found. Findings are wrong, `unchecked` could not be checked, notes are neither."""
 
     lines: int = 0
     checkpoints: int = 0
     journals: dict[str, Span] = field(default_factory=dict[str, Span])
     findings: list[Finding] = field(default_factory=list[Finding])
+    unchecked: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
     @property
     def intact(self) -> bool:
-        return not self.findings
+        return not self.findings and not self.unchecked
 
-
-@dataclass(slots=True)
-class Anchors:
-    """What stands outside the journals: signed checkpoints, and how far the stream says it is, per journal."""
-
-    checkpoints: dict[tuple[str, int], Checkpoint] = field(default_factory=dict[tuple[str, int], Checkpoint])
-    shipped: Mapping[str, int] = field(default_factory=dict[str, int])
-    findings: list[Finding] = field(default_factory=list[Finding])
-
-
-def read_anchors(
-    signed: Iterable[tuple[Path, int, str]], key: RSAKey, *, service: str, shipped: Mapping[str, int] | None = None
-) -> Anchors:
-    """Checks the signatures. To be called before the files are read: a living journal may only have grown since."""
-    anchors = Anchors(shipped=shipped or {})
-    for path, line, text in signed:
-        try:
-            checkpoint = read_checkpoint(text, key)
-        except ValueError:
-            anchors.findings.append(Finding(path, line, "this checkpoint was not signed with the checkpoint key"))
-            continue
-        if checkpoint.service == service and checkpoint.seq > 0:
-            anchors.checkpoints[checkpoint.journal_id, checkpoint.seq] = checkpoint
-    return anchors
+    def add(self, other: "Verdict") -> None:
+        """Counts the verdict on another service in."""
+        self.lines += other.lines
+        self.checkpoints += other.checkpoints
+        self.journals |= other.journals
+        self.findings += other.findings
+        self.unchecked += other.unchecked
+        self.notes += other.notes
 
 
 def verify_service(
-    directory: Path, chain_key: bytes, anchors: Anchors, *, progress: Callable[[int], None] | None = None
+    directory: Path, chain_key: bytes | None, anchors: Anchors, *, progress: Callable[[int], None] | None = None
 ) -> Verdict:
-    """Verifies all slots of a service. `progress` is told the bytes of each line. Raises OSError."""
-    walk = _Walk(chain_key, anchors, Verdict(findings=list(anchors.findings), checkpoints=len(anchors.checkpoints)))
+    """Verifies all slots of a service; without a chain key only links and checkpoints.
+
+    `progress` is told the bytes of each line. Raises OSError.
+    """
+    other_key = _journals_with_another_key(directory, chain_key, anchors)
+    walk = _Walk(chain_key, anchors, other_key, Verdict(findings=list(anchors.findings)))
     for slot in slots_of(directory):
         chain = _Chain()
         for path, number, line in _numbered_lines(slot):
@@ -93,8 +74,11 @@ def verify_service(
             if progress is not None:
                 progress(len(line))
     verdict = walk.verdict
+    verdict.checkpoints = len(anchors.checkpoints)
     verdict.findings += _missing_beginnings(verdict, walk.removed)
     verdict.findings += _missing_ends(directory, verdict, anchors, walk.removed)
+    verdict.unchecked += _wrong_keys(directory.name, chain_key, other_key, verdict, anchors)
+    verdict.notes += _not_checked_here(directory.name, verdict, anchors)
     return verdict
 
 
@@ -109,21 +93,26 @@ class _Chain:
 
 @dataclass(slots=True)
 class _Walk:
-    """Goes through the lines; `removed` is what the journals say retention took: (journal, last seq) to its digest."""
+    """Goes through the lines; `removed` is what the journals say retention took: (journal, last seq) to its digest.
 
-    chain_key: bytes
+    Of the journals in `other_key` the seals can't be judged, only the links.
+    """
+
+    chain_key: bytes | None
     anchors: Anchors
+    other_key: AbstractSet[str]
     verdict: Verdict
     removed: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
 
     def judge(self, path: Path, number: int, line: bytes, chain: _Chain) -> _Chain:
+        """Judges one line, and returns where the chain stands behind it."""
         if not line.endswith(b"\n"):
             self.verdict.notes.append(f"{path}:{number}: unfinished line; the next start sets it aside")
             return chain
         self.verdict.lines += 1
         sealed = line[:-1]
         event = _parse(sealed)
-        if event is None or not line_is_sealed(sealed, self.chain_key):
+        if event is None or not self._seal_fits(event, sealed):
             self._find(path, number, "the line was changed: its seal does not fit")
             return _Chain(chain.journal_id, None if chain.seq is None else chain.seq + 1)
         if (problem := _broken_link(chain, event, self.verdict)) is not None:
@@ -135,6 +124,11 @@ class _Walk:
         self._remember(path, event)
         return _Chain(event.journal_id, event.seq, digest)
 
+    def _seal_fits(self, event: RecordedEvent, sealed: bytes) -> bool:
+        if self.chain_key is None or event.journal_id in self.other_key:
+            return True
+        return line_is_sealed(sealed, self.chain_key)
+
     def _find(self, path: Path, number: int, problem: str) -> None:
         self.verdict.findings.append(Finding(path, number, problem))
 
@@ -143,6 +137,39 @@ class _Walk:
             self.removed[removal.journal_id, removal.last_seq] = removal.digest
         span = self.verdict.journals.setdefault(event.journal_id, Span(path, event.seq, event.prev, event.seq))
         span.last_seq = max(span.last_seq, event.seq)
+
+
+def _journals_with_another_key(directory: Path, chain_key: bytes | None, anchors: Anchors) -> set[str]:
+    """The journals whose seals were made with another chain key than this one."""
+    if chain_key is None:
+        return set()
+    signed, given = anchors.chain_key_ids(), chain_key_id(chain_key)
+    other = {journal_id for journal_id, key_id in signed.items() if key_id != given}
+    for slot in slots_of(directory):
+        journals: dict[str, list[Segment]] = {}
+        for segment in SegmentIndex(slot).segments():
+            journals.setdefault(segment.journal_id, []).append(segment)
+        unsigned = (each for each in journals if each not in signed)
+        other |= {each for each in unsigned if _is_linked_but_not_sealed(journals[each], chain_key)}
+    return other
+
+
+def _is_linked_but_not_sealed(segments: list[Segment], chain_key: bytes) -> bool:
+    """Whether no seal fits although every link holds. With the right key this reads one line."""
+    before: tuple[int, str] | None = None
+    for segment in segments:
+        with segment.path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # being written, or cut in the middle by a crash
+                sealed = line[:-1]
+                event = _parse(sealed)
+                if event is None or line_is_sealed(sealed, chain_key):
+                    return False
+                if before is not None and (event.seq, event.prev) != before:
+                    return False
+                before = event.seq + 1, line_digest(sealed)
+    return before is not None
 
 
 def _broken_link(chain: _Chain, event: RecordedEvent, verdict: Verdict) -> str | None:
@@ -170,24 +197,65 @@ def _missing_beginnings(verdict: Verdict, removed: Mapping[tuple[str, int], str]
 def _missing_ends(
     directory: Path, verdict: Verdict, anchors: Anchors, removed: Mapping[tuple[str, int], str]
 ) -> Iterator[Finding]:
-    signed: dict[str, Checkpoint] = {}
-    for checkpoint in anchors.checkpoints.values():
-        if checkpoint.journal_id not in signed or signed[checkpoint.journal_id].seq < checkpoint.seq:
-            signed[checkpoint.journal_id] = checkpoint
+    """Journals that end before their newest checkpoint, or before what the stream has.
+
+    A journal that only the shared stream knows may be on the disk of another replica: it has to be in the stream.
+    """
     gone = dict[str, int]()
     for journal_id, seq in removed:
         gone[journal_id] = max(seq, gone.get(journal_id, 0))
-    for journal_id, checkpoint in signed.items():
+    for journal_id, checkpoint in anchors.newest().items():
         span = verdict.journals.get(journal_id)
-        last_seq = span.last_seq if span else gone.get(journal_id, 0)
+        said = f"a checkpoint of {checkpoint.time} was made at seq {checkpoint.seq}"
+        if span is None and journal_id not in anchors.required:
+            last_seq = max(anchors.shipped.get(journal_id, 0), gone.get(journal_id, 0))
+            what = f"journal {journal_id} is not here and its stream ends at seq {last_seq}"
+        else:
+            last_seq = span.last_seq if span else gone.get(journal_id, 0)
+            what = f"journal {journal_id} ends at seq {last_seq}"
         if checkpoint.seq > last_seq:
-            said = f"a checkpoint of {checkpoint.time} stands at seq {checkpoint.seq}"
-            path = span.path if span else directory
-            yield Finding(path, 0, f"journal {journal_id} ends at seq {last_seq}, but {said}")
+            yield Finding(span.path if span else directory, 0, f"{what}, but {said}")
     for journal_id, span in verdict.journals.items():
         if anchors.shipped.get(journal_id, 0) > span.last_seq:
             said = f"the stream has it through {anchors.shipped[journal_id]}"
             yield Finding(span.path, 0, f"journal {journal_id} ends at seq {span.last_seq}, but {said}")
+
+
+def _wrong_keys(
+    service: str, chain_key: bytes | None, other_key: AbstractSet[str], verdict: Verdict, anchors: Anchors
+) -> Iterator[str]:
+    """What could not be checked for want of the right key."""
+    if chain_key is None:
+        yield f"{service}: no chain key is given, so the seals of its lines were not checked"
+    for journal_id in sorted(other_key & verdict.journals.keys()):
+        named = anchors.chain_key_ids().get(journal_id)
+        key = f"the key {named}" if named else "another key (or all of it was written anew)"
+        given = chain_key_id(chain_key or b"")
+        yield (
+            f"{service}: the chain key {given} is not the key that journal {journal_id} was written with: "
+            f"that was {key}. Its links and checkpoints were checked, its seals were not"
+        )
+    for journal_id, key_ids in anchors.wrong_keys.items():
+        if journal_id in verdict.journals or journal_id in anchors.required:
+            for key_id, count in key_ids.items():
+                given = ", ".join(anchors.given_keys)
+                yield (
+                    f"{service}: {count} checkpoints of journal {journal_id} were signed with the key {key_id}, "
+                    f"not with the one given ({given}), and were not checked"
+                )
+
+
+def _not_checked_here(service: str, verdict: Verdict, anchors: Anchors) -> Iterator[str]:
+    """What belongs to somebody else: other services, and replicas with a disk of their own."""
+    for other, count in sorted(anchors.others.items()):
+        yield f"{count} checkpoints of {other} were not checked with the key of {service}"
+    elsewhere = {*anchors.newest(), *anchors.wrong_keys} - verdict.journals.keys() - anchors.required
+    for journal_id in sorted(elsewhere):
+        if journal_id in anchors.newest():
+            known = "its checkpoints agree with the stream"
+        else:
+            known = "its checkpoints were signed with another key"
+        yield f"journal {journal_id} of {service} is not on this disk (another replica's?): {known}"
 
 
 def _numbered_lines(slot: Path) -> Iterator[tuple[Path, int, bytes]]:
