@@ -174,6 +174,22 @@ def test_a_registered_client_may_not_act_for_itself(open_to_all: Service) -> Non
     assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
 
 
+@pytest.mark.parametrize("registered", ["client_secret_basic", "client_secret_post"])
+def test_a_registered_client_may_send_its_secret_in_the_header_or_in_the_body(
+    open_to_all: Service, registered: str
+) -> None:
+    """It gets as far as the check of the grant, whichever of the two it registered for; no secret gets nowhere."""
+    made = register(open_to_all, members_of({"token_endpoint_auth_method": registered})).json()
+    form = {"grant_type": "client_credentials", "client_id": made["client_id"]}
+    header = httpx2.BasicAuth(made["client_id"], made["client_secret"])
+    answers = (
+        open_to_all.http.post("/oauth2/token", data=form, auth=header),
+        open_to_all.http.post("/oauth2/token", data={**form, "client_secret": made["client_secret"]}),
+    )
+    assert [answer.json()["error"] for answer in answers] == ["unauthorized_client"] * 2
+    assert open_to_all.http.post("/oauth2/token", data=form).json()["error"] == "invalid_client"
+
+
 def test_elsewhere_registration_needs_the_initial_token(start_service: StartService, tmp_path: Any) -> None:
     (tmp_path / "token").write_text("the initial token")
     (tmp_path / "auth.yaml").write_text("registration: {initial_access_token_file: token}")

@@ -147,7 +147,7 @@ AUTHENTICATION = (
         body=demo(client_secret=None),
         status=401,
         error="invalid_client",
-        rule="uses_a_registered_method",
+        rule="require_a_registered_method",
     ),
     Row(item="30", case="empty secret", body=demo(client_secret=""), status=401, error="invalid_client"),
     Row(item="30", case="no client at all", body=demo(client_id=None), status=401, error="invalid_client"),
@@ -157,7 +157,7 @@ AUTHENTICATION = (
         body=demo(client_id="basic-only"),
         status=401,
         error="invalid_client",
-        rule="uses_a_registered_method",
+        rule="require_a_registered_method",
     ),
     Row(
         item="32",

@@ -10,6 +10,7 @@ from auth_service.errors import InvalidScope
 __all__ = [
     "DEFAULT_SIGNING_ALGORITHM",
     "IDENTITY_SCOPES",
+    "SECRET_METHODS",
     "AuthMethod",
     "Clock",
     "GrantType",
@@ -46,6 +47,9 @@ class AuthMethod(StrEnum):
     CLIENT_SECRET_BASIC = "client_secret_basic"
     CLIENT_SECRET_POST = "client_secret_post"
     PRIVATE_KEY_JWT = "private_key_jwt"
+
+
+SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
 
 class Scope(StrEnum):

@@ -1,18 +1,18 @@
-"""How a client proves who it is: credentials are found, the client is looked up, then all rules are judged."""
+"""How a client proves who it is: credentials are found, clients are looked up, proofs and rules are checked."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
-from auth_service.clients.model import Client, ClientDirectory
+from auth_service.clients.model import Client, ClientDirectory, ClientOrigin
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.errors import InvalidClient, TooManyFailures
 from auth_service.http.forms import Form
 from auth_service.http.messages import HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.record import Recorder
-from auth_service.vocabulary import AuthMethod
+from auth_service.vocabulary import SECRET_METHODS, AuthMethod
 from security_common.journal import Outcome
 
 __all__ = ["JUDGEMENTS", "ClientAuthenticator"]
@@ -29,26 +29,40 @@ class ClientAuthenticator:
     record: Recorder
 
     async def authenticate(self, request: HttpRequest, form: Form) -> Client:
-        """The client. Raises `InvalidClient`, with the same words whatever was wrong, or `InvalidRequest`.
+        """The client. Raises `InvalidClient`, with the same words whether the client or its secret is unknown, or
+        `InvalidRequest`.
 
         Whoever failed too often waits, known by client and address together: neither a stranger who guesses at
         somebody's client id nor a neighbour behind the same address can lock a client out elsewhere.
         """
         try:
-            credentials = find_credentials(request, form)
-            who = (credentials.client_id[:200], request.source_address)
-            self.throttle.check(*who)
-            client = await self.directory.find(credentials.client_id, source_address=request.source_address)
+            readings = find_credentials(request, form)
+            names = tuple(dict.fromkeys((reading.client_id[:200], request.source_address) for reading in readings))
+            for name in names:
+                self.throttle.check(*name)
+            clients = [await self._find(reading, request) for reading in readings]
         except InvalidClient as error:
             waits = isinstance(error, TooManyFailures)
             await self._record_refusal(request, None, "too_many_failures" if waits else error.error)
             raise
-        proven = await self._prove(client, credentials)
-        if client is None or not proven or not all(judge(client, credentials) for judge in JUDGEMENTS):
-            await self.throttle.count(*who)
-            await self._record_refusal(request, client, InvalidClient.error)
-            raise InvalidClient(REFUSAL)
-        return client
+        refusal = InvalidClient(REFUSAL)
+        for client, credentials in zip(clients, readings, strict=True):
+            if not await self._prove(client, credentials) or client is None:
+                continue
+            try:
+                for judge in JUDGEMENTS:
+                    judge(client, credentials)
+            except InvalidClient as error:
+                refusal = error
+            else:
+                return client
+        for name in names:
+            await self.throttle.count(*name)
+        await self._record_refusal(request, next(filter(None, clients), None), InvalidClient.error)
+        raise refusal
+
+    async def _find(self, credentials: Credentials, request: HttpRequest) -> Client | None:
+        return await self.directory.find(credentials.client_id, source_address=request.source_address)
 
     async def _record_refusal(self, request: HttpRequest, client: Client | None, reason: str) -> None:
         """Without the id that was sent when no client has it: people paste secrets there."""
@@ -72,9 +86,25 @@ class ClientAuthenticator:
                 return self.secrets.matches(client, credentials.proof)
 
 
-def uses_a_registered_method(client: Client, credentials: Credentials) -> bool:
-    """Which also keeps a client with a secret from passing as a public one."""
-    return credentials.method in client.auth_methods
+def require_a_registered_method(client: Client, credentials: Credentials) -> None:
+    """Also keeps a client with a secret from passing as a public one.
+
+    A client that registered itself may send its secret in the header or in the body, whichever it registered for: many
+    mix the two up, and neither is weaker than the other. An operator who declares one of them gets exactly that one.
+    """
+    allowed = client.auth_methods
+    if client.origin is ClientOrigin.REGISTERED and allowed & SECRET_METHODS:
+        allowed |= SECRET_METHODS
+    if credentials.method in allowed:
+        return
+    if credentials.method is AuthMethod.NONE:
+        raise InvalidClient(REFUSAL)
+    # The proof was right, so this tells nobody anything about the client that is not theirs to know.
+    methods = " or ".join(sorted(client.auth_methods))
+    raise InvalidClient(
+        f"the client must authenticate with {methods}, and this was {credentials.method}; "
+        "change the client, or its auth_methods in auth.yaml"
+    )
 
 
-JUDGEMENTS: tuple[Callable[[Client, Credentials], bool], ...] = (uses_a_registered_method,)
+JUDGEMENTS: tuple[Callable[[Client, Credentials], None], ...] = (require_a_registered_method,)

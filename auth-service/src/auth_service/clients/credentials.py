@@ -4,6 +4,7 @@ import binascii
 import json
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
@@ -33,26 +34,38 @@ class Credentials:
     proof: str = field(default="", repr=False)
 
 
-def find_credentials(request: HttpRequest, form: Form) -> Credentials:
-    """The one way the request authenticates. Raises `InvalidRequest` for two ways, `InvalidClient` for none."""
+def find_credentials(request: HttpRequest, form: Form) -> tuple[Credentials, ...]:
+    """What the request authenticates with, in every form that it may be meant in; at least one.
+
+    Only HTTP Basic has two forms: RFC 6749 section 2.3.1 wants both halves form-encoded, and most clients (curl, httpx,
+    requests, Authlib) send them as they are. Raises `InvalidRequest` for two ways at once, `InvalidClient` for none.
+    """
     for check in CREDENTIAL_RULES:
         check(request, form)
     authorization = request.header("authorization")
     if authorization is not None:
-        credentials = _read_basic(authorization)
-    elif "client_assertion" in form:
+        return _refuse_another_id(_read_basic(authorization), form)
+    if "client_assertion" in form:
         credentials = _read_assertion(form)
-    else:
-        client_id = form.get("client_id")
-        if client_id is None:
+        if form.get("client_id") not in {None, credentials.client_id}:
             raise InvalidClient(REFUSAL)
-        method = AuthMethod.CLIENT_SECRET_POST if "client_secret" in form else AuthMethod.NONE
-        return Credentials(client_id=client_id, method=method, proof=form.get("client_secret") or "")
-    if form.get("client_id") not in {None, credentials.client_id}:
-        if credentials.method is AuthMethod.PRIVATE_KEY_JWT:
-            raise InvalidClient(REFUSAL)
+        return (credentials,)
+    client_id = form.get("client_id")
+    if client_id is None:
+        raise InvalidClient(REFUSAL)
+    method = AuthMethod.CLIENT_SECRET_POST if "client_secret" in form else AuthMethod.NONE
+    return (Credentials(client_id=client_id, method=method, proof=form.get("client_secret") or ""),)
+
+
+def _refuse_another_id(readings: tuple[Credentials, ...], form: Form) -> tuple[Credentials, ...]:
+    """Some clients send `client_id` in the body as well: then it must be the same."""
+    client_id = form.get("client_id")
+    if client_id is None:
+        return readings
+    agreeing = tuple(reading for reading in readings if reading.client_id == client_id)
+    if not agreeing:
         raise InvalidRequest("client_id differs from the one in the Authorization header")
-    return credentials
+    return agreeing
 
 
 def refuse_two_ways(request: HttpRequest, form: Form) -> None:
@@ -70,19 +83,25 @@ def refuse_other_assertion_types(_request: HttpRequest, form: Form) -> None:
 CREDENTIAL_RULES: tuple[Callable[[HttpRequest, Form], None], ...] = (refuse_two_ways, refuse_other_assertion_types)
 
 
-def _read_basic(header: str) -> Credentials:
-    """RFC 6749 section 2.3.1: both halves are form-encoded before they are joined and base64-encoded."""
+def _read_basic(header: str) -> tuple[Credentials, ...]:
+    """The form-encoded reading of RFC 6749 section 2.3.1, then the literal one of RFC 7617 where it differs."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         raise InvalidClient(REFUSAL)
     try:
         name, colon, secret = b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-        client_id, proof = unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise InvalidClient(REFUSAL) from error
-    if not colon or not client_id:
+    if not colon or not name:
         raise InvalidClient(REFUSAL)
-    return Credentials(client_id=client_id, method=AuthMethod.CLIENT_SECRET_BASIC, proof=proof)
+    readings = [(name, secret)]
+    # A literal % may happen to be followed by two hexadecimal digits that are no UTF-8.
+    with suppress(UnicodeDecodeError):
+        readings.insert(0, (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")))
+    return tuple(
+        Credentials(client_id=client_id, method=AuthMethod.CLIENT_SECRET_BASIC, proof=proof)
+        for client_id, proof in dict.fromkeys(readings)
+    )
 
 
 def _read_assertion(form: Form) -> Credentials:

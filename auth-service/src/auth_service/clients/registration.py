@@ -19,14 +19,13 @@ from auth_service.http.answers import json_answer
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.record import Recorder
-from auth_service.vocabulary import AuthMethod, Clock, RandomBytes, format_scope
+from auth_service.vocabulary import SECRET_METHODS, AuthMethod, Clock, RandomBytes, format_scope
 from security_common.journal import Outcome
 
 __all__ = ["REGISTRATION_RULES", "Registration"]
 
 _UNUSED_LIFETIME_SECONDS = 24 * 3600
 _MAX_BODY_BYTES = 32 * 1024
-_WITH_SECRET = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,7 @@ class Registration:
             scopes=self.scopes,
             now=self.clock(),
         )
-        if method not in _WITH_SECRET:
+        if method not in SECRET_METHODS:
             return client, None
         secret = self.secrets.generate()
         return replace(client, secret=self.secrets.seal(secret)), secret

@@ -1,0 +1,85 @@
+"""How clients authenticate at the token endpoint: every form that real clients send, and what a mistake is told."""
+
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import pytest
+from bad_input import basic, demo
+from running_auth import Service, StartService
+
+DECLARATION = """
+clients:
+  - {client_id: basic-only, secret_file: secret, auth_methods: [client_secret_basic]}
+  - {client_id: a+b%, secret_file: odd_secret}
+"""
+
+
+@pytest.fixture(scope="module")
+def declared(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    directory = tmp_path_factory.mktemp("declaration")
+    (directory / "secret").write_text("secret\n")
+    (directory / "odd_secret").write_text("p+q %&=:ü\n")
+    (directory / "auth.yaml").write_text(DECLARATION)
+    return start_service(config=directory / "auth.yaml", trusted_proxies="127.0.0.1")
+
+
+@pytest.mark.parametrize("secret", ["p+q %&=:ü", "p+q%20%&=", "%zz+", "%ff"], ids=ascii)
+@pytest.mark.parametrize("client_id", ["plain", "a+b"])
+def test_item_26_basic_credentials_as_most_clients_send_them_are_good_too(
+    start_service: StartService, tmp_path: Path, client_id: str, secret: str
+) -> None:
+    """curl, httpx, requests and Authlib do not form-encode them; a client that does is right as well."""
+    (tmp_path / "secret").write_text(secret)
+    (tmp_path / "auth.yaml").write_text(f"clients: [{{client_id: '{client_id}', secret_file: secret}}]")
+    service = start_service(config=tmp_path / "auth.yaml")
+    for headers in (basic(client_id, secret), basic(quote_plus(client_id), quote_plus(secret))):
+        answer = service.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
+def test_item_26_a_secret_with_two_readings_fails_once(declared: Service) -> None:
+    headers = {"x-forwarded-for": "192.0.2.26", **basic("mcp-client", "a+b%20c")}
+    answers = [
+        declared.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, headers=headers)
+        for _ in range(11)
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+
+
+def test_item_26_the_other_reading_of_a_client_id_gives_no_second_set_of_guesses(declared: Service) -> None:
+    address = {"x-forwarded-for": "192.0.2.27"}
+    statuses = []
+    for number in range(20):
+        headers = {**address, **basic("a%2Bb%25" if number % 2 else "a+b%", f"wrong{number}")}
+        answer = declared.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, headers=headers)
+        statuses.append(answer.status_code)
+    assert statuses.count(401) <= 10
+
+
+def test_item_28_a_client_id_in_the_body_may_agree_with_either_reading(declared: Service) -> None:
+    headers = basic("a%2Bb%25", quote_plus("p+q %&=:ü"))
+    form = {"grant_type": "client_credentials", "client_id": "a+b%"}
+    assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 200
+
+
+def test_item_31_the_right_secret_by_the_wrong_method_is_told_what_to_change(declared: Service) -> None:
+    told = declared.http.post("/oauth2/token", data=demo(client_id="basic-only")).json()["error_description"]
+    assert "client_secret_basic" in told
+    assert "client_secret_post" in told
+    wrong = declared.http.post("/oauth2/token", data=demo(client_id="basic-only", client_secret="x")).json()
+    assert wrong["error_description"] == "client authentication failed"
+
+
+def test_unknown_parameters_are_ignored(declared: Service) -> None:
+    """RFC 6749 section 3.2; n8n and others add some."""
+    answer = declared.http.post("/oauth2/token", data=demo(audience="anything", state="1", display="popup"))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("left_empty", ["client_assertion", "client_assertion_type", "scope", "resource", "code"])
+def test_an_empty_parameter_counts_as_left_out(declared: Service, left_empty: str) -> None:
+    """RFC 6749 section 3.2."""
+    assert declared.http.post("/oauth2/token", data=demo(**{left_empty: ""})).status_code == 200
+    headers = basic("mcp-client", "secret")
+    form = {"grant_type": "client_credentials", "client_id": "", "client_secret": "", left_empty: ""}
+    assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 200
