@@ -46,14 +46,24 @@ def test_lists_come_from_the_environment(monkeypatch):
     )
     settings = ResourceSettings()
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "192.0.2.1/32"]
-    assert settings.trusted_issuers[0].typ == ("JWT",)
+    assert settings.trusted_issuers[0].token_types == ("JWT",)
+
+
+def test_a_trusted_issuer_is_written_as_it_writes_itself(monkeypatch):
+    monkeypatch.setenv("MCP_TRUSTED_ISSUERS", '[{"issuer": "https://tenant.eu.auth0.com/", "audience": "api://mcp"}]')
+    assert ResourceSettings().trusted_issuers[0].issuer == "https://tenant.eu.auth0.com/"
+
+
+def test_the_issuer_of_the_resource_is_not_declared_again():
+    entry = {"issuer": "http://localhost:8081", "audience": "x"}
+    with pytest.raises(SettingInvalid, match="MCP_ISSUER is trusted already"):
+        ResourceSettings(trusted_issuers=[entry])
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "told"),
     [
         ("MCP_ISSUER", "http://localhost:8081/", "must not end in a slash"),
-        ("MCP_TRUSTED_ISSUERS_0_ISSUER", '[{"issuer": "x"}]', "must be an absolute http(s) URL"),
         ("SECURITY_TIME_ZONE", "Asia/Soul", "invalid timezone: Asia/Soul"),
         ("SECURITY_TIME_ZONE", "Asia", "invalid timezone: Asia"),
         ("SECURITY_AUDIT_RETENTION_DAYS", "0", "Input should be greater than or equal to 1"),
@@ -62,7 +72,7 @@ def test_lists_come_from_the_environment(monkeypatch):
 def test_the_command_says_which_variable_to_mend(variable, value, told):
     done = subprocess.run(
         [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
-        env={variable.removesuffix("_0_ISSUER"): value},
+        env={variable: value},
         capture_output=True,
         text=True,
         check=False,
@@ -72,9 +82,23 @@ def test_the_command_says_which_variable_to_mend(variable, value, told):
     assert done.stderr.endswith("hint: docs/configuration.md describes every setting\n")
 
 
+def test_the_command_says_which_member_of_which_issuer_to_mend():
+    done = subprocess.run(
+        [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
+        env={"MCP_TRUSTED_ISSUERS": '[{"issuer": "https://login.example", "audience": "x", "algorithms": "HS256"}]'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    error, hint = done.stderr.splitlines()
+    assert error.startswith("error: MCP_TRUSTED_ISSUERS: entry 1: algorithms: must be a list of RS256, PS256, ES256")
+    assert hint.startswith("hint: docs/trusted-issuers.md")
+
+
 def test_a_setting_that_is_no_json_is_told_without_its_value():
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MCP_TRUSTED_ISSUERS", '[{"issuer": "hong@example.com')
-        with pytest.raises(SettingInvalid, match="trusted_issuers") as failure:
+        with pytest.raises(SettingInvalid, match=r"^MCP_TRUSTED_ISSUERS: .*line 1, column 13") as failure:
             ResourceSettings()
     assert "hong" not in "".join(traceback.format_exception(failure.value))

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode
 from auth_service.settings import AuthSettings
 from mcp_resource_service.settings import ResourceSettings
 from security_common.settings import SecuritySettings, Threshold
+from security_common.tokens import TrustedIssuer
 
 __all__ = ["render"]
 
@@ -61,10 +62,17 @@ def _rows(settings: type[BaseSettings]) -> Iterator[str]:
 
 
 def _kind(field: FieldInfo) -> str:
+    if TrustedIssuer in _parts(field.annotation):
+        return "JSON or path"
     separated = field.annotation is not Threshold and any(
         isinstance(part, type) and issubclass(part, NoDecode) for part in field.metadata
     )
     return "list, by commas" if separated else _type(field.annotation)
+
+
+def _parts(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    return {annotation}.union(*map(_parts, get_args(annotation)))
 
 
 def _type(annotation: Any) -> str:

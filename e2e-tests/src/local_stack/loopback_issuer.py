@@ -12,7 +12,7 @@ from typing import Any, Self, TypeAlias
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 __all__ = [
     "Answerer",
@@ -29,6 +29,7 @@ __all__ = [
 Signer: TypeAlias = Callable[[bytes], bytes]
 Answerer: TypeAlias = Callable[[Mapping[str, str], asyncio.StreamWriter], Awaitable[None]]
 METADATA_PATH, KEYS_PATH = "/.well-known/oauth-authorization-server", "/keys"
+OPENID_PATH = "/.well-known/openid-configuration"
 
 
 @cache
@@ -62,13 +63,20 @@ def base64url(raw: bytes) -> bytes:
 
 
 class LoopbackIssuer:
-    """Publishes `keys` and answers for them; `answers` replaces what a path says. `asked` counts requests by path."""
+    """Publishes `keys` and answers for them; `answers` replaces what a path says. `asked` counts requests by path.
 
-    def __init__(self, audience: str = "http://localhost:8082/mcp", *, now: Callable[[], float]) -> None:
+    `path` is what its name has behind the port: a slash, as Auth0 writes itself, or the path of a tenant or realm. Such
+    an issuer publishes its metadata as OpenID providers do, at the end of its own path.
+    """
+
+    def __init__(
+        self, audience: str = "http://localhost:8082/mcp", *, path: str = "", now: Callable[[], float]
+    ) -> None:
         self.audience = audience
+        self.path = path
         self.now = now
         self.url = ""
-        self.keys: dict[str, RSAKey] = {"first": signing_key("first")}
+        self.keys: dict[str, RSAKey | ECKey | OKPKey] = {"first": signing_key("first")}
         self.answers: dict[str, Answerer] = {}
         self.asked: Counter[str] = Counter()
         self.cache_control = "max-age=300"
@@ -108,10 +116,15 @@ class LoopbackIssuer:
             self._asked.clear()
             await self._asked.wait()
 
+    @property
+    def issuer(self) -> str:
+        """What it calls itself."""
+        return self.url + self.path
+
     def metadata(self) -> dict[str, Any]:
         """What a good issuer says of itself."""
         return {
-            "issuer": self.url,
+            "issuer": self.issuer,
             "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": f"{self.url}{KEYS_PATH}",
@@ -125,7 +138,7 @@ class LoopbackIssuer:
         """Good claims; a change to None leaves a claim out."""
         now = int(self.now())
         claims = {
-            "iss": self.url,
+            "iss": self.issuer,
             "sub": "u_tester",
             "aud": self.audience,
             "client_id": "test-client",
@@ -166,7 +179,8 @@ class LoopbackIssuer:
             writer.close()
 
     async def _answer(self, headers: Mapping[str, str], writer: asyncio.StreamWriter) -> None:
-        document = {METADATA_PATH: self.metadata, KEYS_PATH: self.jwks}.get(headers[":path"])
+        metadata_path = self.path.removesuffix("/") + OPENID_PATH if self.path else METADATA_PATH
+        document = {metadata_path: self.metadata, KEYS_PATH: self.jwks}.get(headers[":path"])
         if document is None:
             writer.write(http_answer(b"", status="404 Not Found"))
             return

@@ -19,11 +19,7 @@ __all__ = ["IssuerEndpoints", "own_issuer", "read_endpoints", "trusted_issuers"]
 
 def trusted_issuers(settings: ResourceSettings) -> list[TrustedIssuer]:
     """Every issuer whose tokens are accepted, our own first."""
-    others = (
-        TrustedIssuer(each.issuer, each.audience, internal_url=each.internal_url, token_types=each.typ)
-        for each in settings.trusted_issuers
-    )
-    return [own_issuer(settings), *others]
+    return [own_issuer(settings), *settings.trusted_issuers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,24 +5,23 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from security_common.service import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
+from security_common.service import (
+    ServiceSettings,
+    check_exact_url,
+    check_public_url,
+    is_loopback_url,
+    read_trusted_issuers,
+)
+from security_common.settings import SettingProblem
+from security_common.tokens import TrustedIssuer
 
-__all__ = ["ResourceSettings", "TrustedIssuerSetting"]
+__all__ = ["ResourceSettings"]
 
 ExactUrl = Annotated[str, AfterValidator(check_exact_url)]
 PublicUrl = Annotated[str, AfterValidator(check_public_url)]
-
-
-class TrustedIssuerSetting(BaseModel, frozen=True):
-    """One more issuer whose tokens are accepted, as an element of MCP_TRUSTED_ISSUERS."""
-
-    issuer: PublicUrl
-    audience: str
-    internal_url: ExactUrl | None = None
-    typ: tuple[str, ...] = ("at+jwt", "application/at+jwt")
 
 
 class ResourceSettings(ServiceSettings):
@@ -42,9 +41,11 @@ class ResourceSettings(ServiceSettings):
         default=None,
         description="Where this process reaches the issuer when that is not its public URL, as in container networks.",
     )
-    trusted_issuers: tuple[TrustedIssuerSetting, ...] = Field(
+    trusted_issuers: Annotated[tuple[InstanceOf[TrustedIssuer], ...], NoDecode] = Field(
         default=(),
-        description="More issuers, as a JSON list of objects with issuer, audience and, if needed, internal_url, typ.",
+        description="More issuers whose tokens are accepted, as JSON or the path of a JSON or YAML file: a list of"
+        " entries with `issuer`, `audience` and, for Entra ID, Auth0, Okta, Keycloak, Cognito or Google, `preset`."
+        " docs/trusted-issuers.md describes every member.",
     )
     cookie_key_file: Path | None = Field(
         default=None, description="File with the key that signs the audit page's cookies."
@@ -80,6 +81,11 @@ class ResourceSettings(ServiceSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("trusted_issuers", mode="before")
+    @classmethod
+    def _read_trusted_issuers(cls, value: object) -> object:
+        return read_trusted_issuers(value, setting="MCP_TRUSTED_ISSUERS")
+
     @field_validator("resource")
     @classmethod
     def _check_path(cls, resource: str) -> str:
@@ -91,6 +97,15 @@ class ResourceSettings(ServiceSettings):
     def _check_demo(self) -> Self:
         if self.demo and not (is_loopback_url(self.issuer) and is_loopback_url(self.resource)):
             raise ValueError("MCP_DEMO hands out tokens: it works only while MCP_ISSUER and MCP_RESOURCE are loopback")
+        return self
+
+    @model_validator(mode="after")
+    def _check_trusted_issuers(self) -> Self:
+        if any(each.issuer == self.issuer for each in self.trusted_issuers):
+            raise SettingProblem(
+                "MCP_TRUSTED_ISSUERS: MCP_ISSUER is trusted already",
+                hint="leave its entry out: tokens of MCP_ISSUER are accepted for MCP_RESOURCE",
+            )
         return self
 
     @cached_property

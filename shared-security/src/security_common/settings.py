@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from security_common.errors import SecurityError
 
-__all__ = ["SecuritySettings", "SettingInvalid", "Settings", "Threshold"]
+__all__ = ["SecuritySettings", "SettingInvalid", "SettingProblem", "Settings", "Threshold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ class SettingInvalid(SecurityError):
     error: ClassVar[str] = "setting_invalid"
 
 
+class SettingProblem(ValueError):
+    """Raised by a validator that knows a better hint than the list of all settings."""
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
 class Settings(BaseSettings):
     """Settings from the environment. A wrong one raises `SettingInvalid`, which names the variable and no value."""
 
@@ -52,7 +60,8 @@ class Settings(BaseSettings):
             first = failure.errors(include_input=False, include_url=False)[0]
             variable, problem = "_".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
             told = f"{(prefix + variable).upper()}: {problem}" if variable else problem
-            raise SettingInvalid(told, hint=hint) from None
+            cause = first.get("ctx", {}).get("error")
+            raise SettingInvalid(told, hint=cause.hint if isinstance(cause, SettingProblem) else hint) from None
         except SettingsError as failure:
             raise SettingInvalid(str(failure), hint=hint) from None
 

@@ -21,7 +21,7 @@ from security_common.tokens.rules import LEEWAY_SECONDS
 
 __all__ = ["examine"]
 
-KEYS_HINT = "its jwks_uri must answer here, with an RSA key of 2048 bits or more"
+KEYS_HINT = "its jwks_uri must answer here, with a key for a declared algorithm; RSA keys need 2048 bits or more"
 CLOCK_HINT = "good tokens are refused as expired, or as from the future: let both machines follow a time server"
 OTHERS_HINT = "is it up, and its entry in MCP_TRUSTED_ISSUERS right?"
 
@@ -51,11 +51,15 @@ async def _check_issuer(issuer: TrustedIssuer, hint: str = "") -> list[Finding]:
     try:
         async with httpx2.AsyncClient(timeout=5.0, event_hooks={"response": [compare_clocks]}) as http:
             url = await read_jwks_uri(http, issuer)
-            keys = read_keys((await fetch(http, url)).body or b"")
+            keys = read_keys((await fetch(http, url)).body or b"", issuer.algorithms)
     except SecurityError as failure:
         return [Finding(f"issuer: {failure.description}", ok=False, hint=hint or failure.hint or KEYS_HINT)]
     except ValueError:
-        return [Finding(f"issuer: {issuer.issuer} has no key for RS256", ok=False, hint=KEYS_HINT)]
+        return [
+            Finding(
+                f"issuer: {issuer.issuer} has no key for {' or '.join(issuer.algorithms)}", ok=False, hint=KEYS_HINT
+            )
+        ]
     ahead = round(min(ahead_seconds, key=abs, default=0))
     apart = f"{abs(ahead)} s {'behind' if ahead < 0 else 'ahead of'} {issuer.issuer}"
     return [

@@ -3,6 +3,7 @@
     settings   where to listen, Redis, proxies, logs       redis_client   the connection, password from its file
     secrets    what a file named by a setting holds        logs           JSON lines, or a terminal's
     server     uvicorn: socket, drain, collector           findings       what a doctor tells
+    trusted_issuers   the issuers a service declares as JSON or in a file
 
 Needs the extra `service`. It knows no application: a service hands its own in.
 """
@@ -13,6 +14,7 @@ from security_common.service.redis_client import STRICT_HINT, connect, find_weak
 from security_common.service.secrets import SecretMissing, read_secret, require_file
 from security_common.service.server import PortTaken, serve
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
+from security_common.service.trusted_issuers import read_trusted_issuers
 
 __all__ = [
     "STRICT_HINT",
@@ -27,6 +29,7 @@ __all__ = [
     "find_weaknesses",
     "is_loopback_url",
     "read_secret",
+    "read_trusted_issuers",
     "require_file",
     "serve",
     "tell_findings",

@@ -11,7 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from security_common.addresses import is_loopback_host
 from security_common.settings import SecuritySettings, Settings
 
-__all__ = ["ServiceSettings", "check_exact_url", "check_public_url", "is_loopback_url"]
+__all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_url", "check_web_url", "is_loopback_url"]
 
 
 def is_loopback_url(url: str) -> bool:
@@ -19,21 +19,31 @@ def is_loopback_url(url: str) -> bool:
     return is_loopback_host(urlsplit(url).hostname or "")
 
 
-def check_exact_url(url: str) -> str:
-    """The URL, when it can be compared byte for byte. Raises ValueError."""
+def check_web_url(url: str) -> str:
+    """The URL, when it is absolute. Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an absolute http(s) URL without query and fragment")
-    if url.endswith("/"):
+    return url
+
+
+def check_https(url: str) -> str:
+    """The URL, when nobody on the way can read what is sent there. Raises ValueError."""
+    if urlsplit(check_web_url(url)).scheme == "http" and not is_loopback_url(url):
+        raise ValueError("must be https unless it is this machine")
+    return url
+
+
+def check_exact_url(url: str) -> str:
+    """The URL, when it can be compared byte for byte. Raises ValueError."""
+    if check_web_url(url).endswith("/"):
         raise ValueError("must not end in a slash: clients compare it byte for byte")
     return url
 
 
 def check_public_url(url: str) -> str:
     """The URL, when clients may be sent there (RFC 8414 section 2). Raises ValueError."""
-    if urlsplit(check_exact_url(url)).scheme == "http" and not is_loopback_url(url):
-        raise ValueError("must be https unless it is this machine")
-    return url
+    return check_https(check_exact_url(url))
 
 
 class ServiceSettings(Settings):

@@ -12,7 +12,8 @@ class AccessToken:
     """A token whose signature, issuer, audience, type and lifetime have been checked.
 
     Times are seconds since the epoch. `subject` is a person's random id, or the client's id when the client acts for
-    itself. `claims` holds the whole payload for the rare rule that needs more; the token string is not kept.
+    itself. `client_id` and `token_id` are empty, and `issued_at_seconds` is None, where the issuer does not write them.
+    `claims` holds the whole payload for the rare rule that needs more; the token string is not kept.
     """
 
     issuer: str
@@ -21,7 +22,7 @@ class AccessToken:
     audience: tuple[str, ...]
     scopes: frozenset[str]
     expires_at_seconds: float
-    issued_at_seconds: float
+    issued_at_seconds: float | None
     token_id: str
     key_id: str
     claims: Mapping[str, Any] = field(repr=False)

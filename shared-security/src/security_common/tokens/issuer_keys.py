@@ -12,14 +12,13 @@ from collections.abc import Callable
 from typing import Final
 
 import httpx2
-from joserfc.jwk import RSAKey
 
 from security_common.errors import SecurityError
 from security_common.tokens.budget import Budget
 from security_common.tokens.errors import IssuerUnreachable, KeysUnavailable, TokenRejected
 from security_common.tokens.fetch import fetch
 from security_common.tokens.issuers import TrustedIssuer
-from security_common.tokens.keys import read_keys
+from security_common.tokens.keys import VerificationKey, read_keys
 from security_common.tokens.metadata import read_jwks_uri
 
 __all__ = ["IssuerKeys"]
@@ -61,7 +60,7 @@ class IssuerKeys:
         self._randomness = randomness
         self._deadline_seconds = deadline_seconds
         self._on_drop = on_drop
-        self._keys: dict[str, RSAKey] = {}
+        self._keys: dict[str, VerificationKey] = {}
         self._jwks_uri: str | None = None
         self._etag: str | None = None
         self._fetched_at = 0.0
@@ -97,7 +96,7 @@ class IssuerKeys:
         if now >= self._due_at and self._keys and not self._under_way:
             self._begin_refresh()
 
-    async def find(self, key_id: str) -> RSAKey:
+    async def find(self, key_id: str) -> VerificationKey:
         """The key.
 
         Raises:
@@ -168,7 +167,7 @@ class IssuerKeys:
         document = await fetch(self._http, self._jwks_uri, etag=self._etag)
         if document.body is not None:
             try:
-                keys = read_keys(document.body)
+                keys = read_keys(document.body, self.issuer.algorithms)
             except (ValueError, RecursionError) as error:
                 raise IssuerUnreachable(f"{self._jwks_uri} has no keys we can use") from error
             self._replace(keys)
@@ -183,11 +182,9 @@ class IssuerKeys:
         # Up to a tenth earlier, so that replicas started together do not ask together.
         self._due_at = self._fetched_at + kept * REFRESH_AHEAD * (1 - self._randomness() / 10)
 
-    def _replace(self, keys: dict[str, RSAKey]) -> None:
+    def _replace(self, keys: dict[str, VerificationKey]) -> None:
         dropped = frozenset(
-            key_id
-            for key_id, known in self._keys.items()
-            if key_id not in keys or keys[key_id].thumbprint() != known.thumbprint()
+            key_id for key_id, known in self._keys.items() if key_id not in keys or not keys[key_id].is_same_as(known)
         )
         self._keys = keys
         for key_id in keys:

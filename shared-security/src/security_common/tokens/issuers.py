@@ -1,33 +1,106 @@
-"""An issuer whose tokens are accepted, and for which audience."""
+"""The issuers whose access tokens are accepted, and how each of them writes its tokens."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-__all__ = ["ACCESS_TOKEN_TYPES", "TrustedIssuer"]
+__all__ = [
+    "ACCESS_TOKEN_TYPE",
+    "DEFAULT_TOKEN_BYTES",
+    "LARGEST_TOKEN_BYTES",
+    "OWN_SETTING",
+    "ClaimValue",
+    "TrustedIssuer",
+    "media_type",
+]
 
-ACCESS_TOKEN_TYPES = ("at+jwt", "application/at+jwt")
+# The setting that declares the issuer of the resource itself.
+OWN_SETTING = "MCP_ISSUER"
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, not a password
+DEFAULT_TOKEN_BYTES = 16 * 1024
+# Leaves 8 KiB for the other headers of a request, which may have 32 KiB in all (GuardPolicy.max_header_bytes).
+LARGEST_TOKEN_BYTES = 24 * 1024
+# What RFC 9068 section 2.2 requires besides `iss`, `sub`, `aud` and `exp`, which are required of every token.
+RFC_9068_CLAIMS = ("client_id", "iat", "jti")
+
+ClaimValue = str | int | bool
+
+
+def media_type(typ: str) -> str:
+    """A `typ` value as it is compared: in lower case, without `application/` (RFC 7515 section 4.1.9)."""
+    return typ.lower().removeprefix("application/")
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """One authorization server.
+    """One authorization server with the profile of its tokens. The defaults fit every issuer that keeps RFC 9068.
 
-    `issuer` is what its tokens say, byte for byte. `audience` is what `aud` must hold. `internal_url` is where this
-    process reaches the issuer when that is not its public URL, as in container networks. `token_types` are the values
-    of the `typ` header that are accepted, compared without case: `("JWT",)` for Entra ID and Keycloak.
+    `issuer` is compared with `iss` byte for byte, a trailing slash included. One of the values in `audience` must be in
+    the token's `audience_claim`. `internal_url` is where this process reaches the issuer when that is not its public
+    URL, as in container networks.
+
+    `token_types` are the accepted values of the `typ` header, compared without case; an empty string accepts tokens
+    without one. `algorithms` are some of RS256, PS256, ES256 and EdDSA.
+
+    Of `client_claims`, `scope_claims` and `token_id_claims` the first claim that a token has counts. The name of a
+    claim may lead into objects: `realm_access.roles`.
+
+    `required_claims` come on top of `iss`, `sub`, `exp` and the audience; each element is a name, or several of which
+    one is enough. None requires what RFC 9068 does if only its token type is accepted, and otherwise nothing.
+    `expected_claims` must have one of the given values. A token with one of `forbidden_claims` is refused: they tell ID
+    tokens and security events from access tokens where the `typ` header does not.
+
+    `scopes`, `roles` and `groups` map what a token says to scopes of this resource. A scope that is not mapped counts
+    as it is; a role or group that is not mapped gives nothing.
+
+    `client_is_subject` refuses tokens whose client is not their subject. `max_token_bytes` is the largest size of the
+    compact JWT. `setting` is the name of the setting that declares the issuer, for messages.
     """
 
     issuer: str
-    audience: str
+    audience: str | tuple[str, ...]
     internal_url: str | None = None
-    token_types: tuple[str, ...] = ACCESS_TOKEN_TYPES
+    token_types: tuple[str, ...] = (ACCESS_TOKEN_TYPE,)
+    algorithms: tuple[str, ...] = ("RS256",)
+    audience_claim: str = "aud"
+    client_claims: tuple[str, ...] = ("client_id", "azp", "appid", "cid")
+    scope_claims: tuple[str, ...] = ("scope", "scp")
+    token_id_claims: tuple[str, ...] = ("jti", "uti")
+    role_claims: tuple[str, ...] = ("roles",)
+    group_claims: tuple[str, ...] = ("groups",)
+    required_claims: tuple[str | tuple[str, ...], ...] | None = None
+    expected_claims: Mapping[str, tuple[ClaimValue, ...]] = field(default_factory=dict[str, tuple[ClaimValue, ...]])
+    forbidden_claims: tuple[str, ...] = ("nonce", "at_hash", "c_hash", "events")
+    scopes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    client_is_subject: bool = False
+    max_token_bytes: int = DEFAULT_TOKEN_BYTES
+    setting: str = OWN_SETTING
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The accepted audiences."""
+        return (self.audience,) if isinstance(self.audience, str) else self.audience
 
     @property
     def base_url(self) -> str:
-        """Where this process reaches the issuer."""
-        return self.internal_url or self.issuer
+        """Where this process reaches the issuer, without a trailing slash."""
+        return (self.internal_url or self.issuer).removesuffix("/")
 
     def back_channel(self, url: str) -> str:
         """A URL from the issuer's metadata as reached from here: a leading issuer becomes the internal URL."""
-        if url == self.issuer or url.startswith(f"{self.issuer}/"):
-            return self.base_url + url.removeprefix(self.issuer)
+        public = self.issuer.removesuffix("/")
+        if url == public or url.startswith(f"{public}/"):
+            return self.base_url + url.removeprefix(public)
         return url
+
+    def accepts_type(self, typ: str) -> bool:
+        """Whether a token may have this `typ` header; an empty string stands for none."""
+        return media_type(typ) in {media_type(each) for each in self.token_types}
+
+    def required(self) -> tuple[str | tuple[str, ...], ...]:
+        """The claims that every token must have, besides `iss`, `sub`, `exp` and the audience."""
+        if self.required_claims is not None:
+            return self.required_claims
+        only_rfc_9068 = all(media_type(each) == ACCESS_TOKEN_TYPE for each in self.token_types)
+        return RFC_9068_CLAIMS if only_rfc_9068 else ()

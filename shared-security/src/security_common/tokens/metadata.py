@@ -7,7 +7,7 @@ import httpx2
 
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable
 from security_common.tokens.fetch import fetch
-from security_common.tokens.issuers import TrustedIssuer
+from security_common.tokens.issuers import OWN_SETTING, TrustedIssuer
 from security_common.tokens.strict_json import parse_json
 
 __all__ = ["metadata_urls", "read_jwks_uri", "read_metadata"]
@@ -17,11 +17,15 @@ AUTHORIZATION_SERVER, OPENID = "/.well-known/oauth-authorization-server", "/.wel
 
 
 def metadata_urls(base_url: str) -> tuple[str, ...]:
-    """The places to look, in the order MCP clients use."""
-    parts = urlsplit(base_url)
+    """The places to look, in the order MCP clients use.
+
+    A trailing slash is dropped, whether the well-known path is inserted (RFC 8414 section 3.1) or appended (OpenID
+    Connect Discovery section 4.1).
+    """
+    parts = urlsplit(base_url.removesuffix("/"))
     origin = f"{parts.scheme}://{parts.netloc}"
     inserted = tuple(f"{origin}{name}{parts.path}" for name in (AUTHORIZATION_SERVER, OPENID))
-    return (*inserted, base_url + OPENID) if parts.path else inserted
+    return (*inserted, f"{origin}{parts.path}{OPENID}") if parts.path else inserted
 
 
 async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict[str, Any]:
@@ -42,13 +46,10 @@ async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict
         if document.get("issuer") != issuer.issuer:
             raise IssuerMismatch(
                 f"the issuer at {issuer.base_url} calls itself {document.get('issuer')!r}, not {issuer.issuer!r}",
-                hint="make both the same URL, to the last byte: AUTH_ISSUER in auth-service, MCP_ISSUER here",
+                hint=_mismatch_hint(issuer),
             )
         return document
-    hint = "MCP_AUTH_INTERNAL_URL" if issuer.internal_url else "MCP_ISSUER"
-    raise IssuerUnreachable(
-        failure.description, hint=f"start the issuer, or set {hint} to where this process reaches it"
-    ) from failure
+    raise IssuerUnreachable(failure.description, hint=_unreachable_hint(issuer)) from failure
 
 
 async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
@@ -60,6 +61,19 @@ async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
     if not url.startswith("https://") and _origin(url) != _origin(issuer.base_url):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} sends us elsewhere without https for its keys")
     return url
+
+
+def _mismatch_hint(issuer: TrustedIssuer) -> str:
+    if issuer.setting == OWN_SETTING:
+        return "make both the same URL, to the last byte: AUTH_ISSUER in auth-service, MCP_ISSUER here"
+    return f"write it in {issuer.setting} exactly as it calls itself, with or without a slash at the end"
+
+
+def _unreachable_hint(issuer: TrustedIssuer) -> str:
+    if issuer.setting != OWN_SETTING:
+        return f"is the issuer up, and its entry in {issuer.setting} right? internal_url says where it is reached"
+    setting = "MCP_AUTH_INTERNAL_URL" if issuer.internal_url else OWN_SETTING
+    return f"start the issuer, or set {setting} to where this process reaches it"
 
 
 def _read_object(raw: bytes, url: str) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Any, cast
 from security_common.tokens.errors import TokenRejected
 from security_common.tokens.strict_json import parse_json
 
-__all__ = ["MAX_TOKEN_CHARACTERS", "UnverifiedToken", "read_structure"]
+__all__ = ["UnverifiedToken", "read_structure"]
 
-MAX_TOKEN_CHARACTERS = 8192
 MAX_DEPTH = 16
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST_CHARACTERS = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
@@ -26,6 +25,7 @@ class UnverifiedToken:
     signature: bytes = field(repr=False)
     header: Mapping[str, Any]
     claims: Mapping[str, Any] = field(repr=False)
+    size_bytes: int
 
 
 def read_structure(token: str) -> UnverifiedToken:
@@ -40,6 +40,7 @@ def read_structure(token: str) -> UnverifiedToken:
             signature=_decode(signature),
             header=_read_object(header, "header"),
             claims=_read_object(payload, "payload"),
+            size_bytes=len(token),
         )
     except ValueError as error:
         raise TokenRejected("malformed", "the token's signature cannot be read") from error

@@ -7,21 +7,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
 import httpx2
-from joserfc import jws
-from joserfc.jwk import RSAKey
 
 from security_common.tokens.claims import AccessToken
 from security_common.tokens.errors import KeysUnavailable, TokenRejected
 from security_common.tokens.issuer_keys import IssuerKeys
 from security_common.tokens.issuers import TrustedIssuer
 from security_common.tokens.rules import CLAIM_RULES, HEADER_RULES, LEEWAY_SECONDS, read_access_token
-from security_common.tokens.structure import MAX_TOKEN_CHARACTERS, UnverifiedToken, read_structure
+from security_common.tokens.signatures import algorithm_of
+from security_common.tokens.structure import UnverifiedToken, read_structure
 from security_common.tokens.verified import VerifiedTokens
 
 __all__ = ["TokenVerifier"]
 
 CACHED_TOKENS = 10_000
-_RS256 = jws.JWSRegistry(algorithms=["RS256"]).get_alg("RS256")
 
 
 class TokenVerifier:
@@ -58,6 +56,8 @@ class TokenVerifier:
             )
             for issuer in issuers
         }
+        # Before a token has been parsed nobody knows whose it is.
+        self._max_token_bytes = max((issuer.max_token_bytes for issuer in issuers), default=0)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -113,17 +113,19 @@ class TokenVerifier:
             raise TokenRejected("malformed", "the token cannot be read") from error
 
     async def _judge(self, token: str) -> AccessToken:
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise TokenRejected("too_long", f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
+        if len(token) > self._max_token_bytes:
+            raise TokenRejected("too_long", f"the token has more than {self._max_token_bytes} bytes")
         unverified = read_structure(token)
         keys = self._keys_of(unverified)
         for check in HEADER_RULES:
             check(unverified, keys.issuer)
-        _check_signature(unverified, await keys.find(unverified.header["kid"]))
+        key = await keys.find(unverified.header["kid"])
+        if not key.verifies(unverified.signed, unverified.signature, algorithm=algorithm_of(unverified.header)):
+            raise TokenRejected("bad_signature", "the token's signature is wrong")
         now = self._clock()
         for check in CLAIM_RULES:
             check(unverified, keys.issuer, now)
-        verified = read_access_token(unverified)
+        verified = read_access_token(unverified, keys.issuer)
         self._verified.put(_digest(token), verified)
         return verified
 
@@ -132,7 +134,7 @@ class TokenVerifier:
 
         `verify` begins with it; on its own it saves callers in a hurry the price of a coroutine.
         """
-        if len(token) > MAX_TOKEN_CHARACTERS:
+        if len(token) > self._max_token_bytes:
             return None
         digest = _digest(token)
         known = self._verified.get(digest)
@@ -161,8 +163,3 @@ class TokenVerifier:
 def _digest(token: str) -> bytes:
     # The cache knows a token by this, so that a dump of the memory holds no token.
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def _check_signature(token: UnverifiedToken, key: RSAKey) -> None:
-    if not _RS256.verify(token.signed, token.signature, key):
-        raise TokenRejected("bad_signature", "the token's signature is wrong")
