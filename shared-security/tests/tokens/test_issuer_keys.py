@@ -268,16 +268,16 @@ async def test_12_stopping_does_not_wait_for_the_issuer(issuer, verifier):
 
 
 async def test_keys_are_fetched_ahead_of_expiry_without_a_request(issuer, verifier, clock):
-    issuer.cache_control = "public, max-age=1000"
+    issuer.cache_control = "public, max-age=200"
     await verifier.start()
     await clock.asleep()
-    await clock.advance(719)
+    await clock.advance(143)
     assert issuer.asked[KEYS] == 1
     await clock.advance(2)
     assert issuer.asked[KEYS] == 2
 
 
-@pytest.mark.parametrize(("max_age", "waits"), [("0", 43), ("999999", 2592), ("x", 216)])
+@pytest.mark.parametrize(("max_age", "waits"), [("0", 7), ("999999", 216), ("x", 216)])
 async def test_what_the_issuer_says_of_keeping_is_kept_within_bounds(issuer, verifier, clock, max_age, waits):
     issuer.cache_control = f"max-age={max_age}"
     await verifier.start()

@@ -56,7 +56,8 @@ def list_keys(*, json: Json = False) -> None:
 def revoke_key(key_id: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:  # a thumbprint may begin with it
     """Take a key out of use: replicas stop signing with it within seconds, the published next key takes over.
 
-    Tokens it signed are refused as soon as verifiers have fetched the key set again.
+    Tokens it signed are refused as soon as verifiers have fetched the key set again: the resource service does so every
+    ten seconds, API Management within an hour.
 
     For example: auth-service key revoke hZ0yL6XOmFzF2hcBQk4W9cQ
     """

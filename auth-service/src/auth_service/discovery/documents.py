@@ -15,8 +15,9 @@ __all__ = ["KEY_SET_PATH", "key_set_endpoint", "metadata", "metadata_endpoints"]
 KEY_SET_PATH = "/.well-known/jwks.json"
 _METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
-# Short enough that a revoked key is forgotten soon, and stale keys are better than none while we are away.
-_KEY_SET_CACHING = "public, max-age=300, stale-while-revalidate=60, stale-if-error=86400"
+# Verifiers trust a revoked key for this long at most; a request with the entity tag of a set that has not changed is
+# answered without a body. Stale keys are better than none while auth-service is away (RFC 5861).
+_KEY_SET_CACHING = "public, max-age=10, stale-if-error=86400"
 _METADATA_CACHING = "public, max-age=3600"
 
 

@@ -24,7 +24,9 @@ from security_common.tokens.metadata import read_jwks_uri
 __all__ = ["IssuerKeys"]
 
 OUTAGE_LIMIT_SECONDS: Final = 24 * 3600.0
-DEFAULT_MAX_AGE_SECONDS, MIN_MAX_AGE_SECONDS, MAX_MAX_AGE_SECONDS = 300.0, 60.0, 3600.0
+# How long a set stays fresh: what its Cache-Control says, within these bounds. A key that its issuer has revoked is
+# trusted for no longer than that, so an issuer that allows a day is asked every five minutes all the same.
+DEFAULT_MAX_AGE_SECONDS, MIN_MAX_AGE_SECONDS, MAX_MAX_AGE_SECONDS = 300.0, 10.0, 300.0
 REFRESH_AHEAD: Final = 0.8
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
 UNKNOWN_KEY_BURST, UNKNOWN_KEY_REFILL_SECONDS = 2, 30.0

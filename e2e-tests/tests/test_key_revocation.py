@@ -1,0 +1,48 @@
+"""A signing key that is revoked in an emergency is refused by running services within seconds, without a restart."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+
+from local_stack.stack import AUTH, Stack, start_stack
+from local_stack.story import World
+
+# One refresh of the resource service, and one look of auth-service at its keys, on a busy machine.
+LONGEST_SECONDS = 20
+
+
+def test_a_revoked_key_ends_its_tokens_within_seconds(tmp_path: Path, http: httpx2.Client) -> None:
+    with start_stack(tmp_path) as stack:
+        world = World(stack.auth_url, stack.mcp_url, http)
+        token = world.client.token("mcp.access")
+        assert world.get("/hello", token).status_code == 200
+        leaked = next(key["key_id"] for key in keys(stack) if key["state"] == "active")
+        key_command(stack, "revoke", leaked)
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while (answer := world.get("/hello", token)).status_code == 200:
+            assert time.monotonic() < deadline, "the revoked key is still trusted"
+            time.sleep(0.1)
+        assert answer.status_code == 401
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+        assert leaked not in {key["kid"] for key in http.get(f"{stack.auth_url}/.well-known/jwks.json").json()["keys"]}
+        assert world.get("/hello", world.client.token("mcp.access")).status_code == 200, "the next key signs"
+
+
+def keys(stack: Stack) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = json.loads(key_command(stack, "list", "--json"))
+    return listed
+
+
+def key_command(stack: Stack, *arguments: str) -> str:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name(AUTH)), "key", *arguments],
+        env=stack.environment(AUTH),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
