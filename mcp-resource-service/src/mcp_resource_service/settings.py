@@ -65,7 +65,8 @@ class ResourceSettings(ServiceSettings):
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Host names that requests may carry, besides the resource's own: what a gateway in front sends.",
+        description="Hosts that requests may name, besides the resource's own, separated by commas: a name for every"
+        " port, or name:port. For a gateway in front, and for clients in containers (host.docker.internal).",
     )
     requests_per_minute: int = Field(
         default=6000, ge=1, description="How many requests one caller (issuer and subject) may make in a minute."

@@ -112,11 +112,14 @@ async def test_headers_are_bounded(guard):
         ("evil.example", 421),
         ("localhost.evil.example", 421),
         ("extra.example:80", 200),
+        ("docker.example:8082", 200),
+        ("docker.example:8083", 421),
+        ("docker.example", 421),
         ("", 421),
     ],
 )
 async def test_the_host_must_be_ours(guard, host, status):
-    guarded = await guard(policy=GuardPolicy(allowed_hosts=("extra.example",)))
+    guarded = await guard(policy=GuardPolicy(allowed_hosts=("extra.example", "Docker.example:8082")))
     assert (await guarded.http.get(guarded.url, headers=guarded.bearer() | {"host": host})).status_code == status
 
 

@@ -43,7 +43,7 @@ class Origins:
 
     def _judge_host(self, value: str) -> bool:
         host = _without_port(value).lower()
-        return host in self._hosts or (self._local and is_loopback_host(host))
+        return not self._hosts.isdisjoint({host, value.lower()}) or (self._local and is_loopback_host(host))
 
     def require_origin(self, headers: RequestHeaders) -> str | None:
         """The allowed origin, None when no browser is asking. Raises `ForbiddenOrigin` or `InvalidRequest`."""

@@ -49,9 +49,9 @@ class GuardPolicy:
     """How strict the guard is.
 
     `open_paths` need no token; `open_prefixes` open a path and everything below it, for parts that have a guard of
-    their own. `allowed_hosts` and `allowed_origins` come on top of the resource's own host and origin; every loopback
-    name is one of them while the resource is on loopback. `trusted_proxies` are the networks whose X-Forwarded-For is
-    believed.
+    their own. `allowed_hosts` (a name, or name:port) and `allowed_origins` come on top of the resource's own host and
+    origin; every loopback name is one of them while the resource is on loopback. `trusted_proxies` are the networks
+    whose X-Forwarded-For is believed.
     """
 
     open_paths: frozenset[str] = frozenset({"/livez", "/readyz"})
