@@ -21,7 +21,10 @@ demo: $(VENV)/.run ## play the story against what runs
 token: $(VENV)/.run ## print an access token of the demo client
 	@$(BIN)/local-stack token
 
-reset: $(VENV)/.run ## drop all state of make run
+admin: $(VENV)/.run ## run a command of the services: make admin ARGS="auth-service user list"
+	@$(BIN)/local-stack admin $(ARGS)
+
+reset: $(VENV)/.run ## delete all state of make run, after asking (YES=1: without)
 	@$(BIN)/local-stack reset
 
 ##@ Develop
@@ -44,8 +47,9 @@ test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples a property
 test-clients: $(VENV)/.clients ## real clients in Chromium and Node, the MCP conformance suite
 	$(BIN)/pytest -q -m clients e2e-tests/tests/clients
 
-docs: $(VENV)/.dev ## write docs/configuration.md from the settings
+docs: $(VENV)/.dev ## write docs/configuration.md and deploy/compose/*.env from the settings
 	$(BIN)/python -m local_stack.configuration_page docs/configuration.md
+	$(BIN)/python -m local_stack.compose_settings deploy/compose
 
 pii-report: $(VENV)/.dev ## precision and recall of the PII rules by kind, into docs/pii-report.md
 	$(BIN)/python benchmarks/pii_report.py docs/pii-report.md
@@ -69,4 +73,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock e2e-tests/clients/packa
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token reset check test test-compose test-deep test-clients docs pii-report pii-rivals lock
+.PHONY: help run demo token admin reset check test test-compose test-deep test-clients docs pii-report pii-rivals lock

@@ -6,6 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
+
+from local_stack.compose_settings import env_files
+from local_stack.given_settings import SETTINGS_CLASSES
+from security_common.setting_names import secret_variable_names, variable_names
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -149,3 +154,34 @@ def test_the_locks_hold_hashes_and_no_address() -> None:
 
 def test_the_authorization_server_is_built_without_fastmcp() -> None:
     assert "fastmcp" not in (ROOT / "requirements/auth-service.lock").read_text(encoding="utf-8")
+
+
+class TestSettingsArePassedOn:
+    """Every setting of a service is in its environment: with a value of compose.yaml's, or when somebody sets it."""
+
+    def names(self, name: str) -> tuple[set[str], set[str]]:
+        """Those that compose.yaml gives a value, and those that come from the shell or .env."""
+        service = SERVICES[name]
+        lines = [line for file in service["env_file"] for line in (ROOT / file).read_text("utf-8").splitlines()]
+        return set(service["environment"]), {line for line in lines if not line.startswith("#")}
+
+    @pytest.mark.parametrize(("name", "settings"), list(zip(OURS, SETTINGS_CLASSES, strict=True)))
+    def test_none_is_missing_and_none_is_unknown(self, name: str, settings: type[BaseSettings]) -> None:
+        fixed, passed_on = self.names(name)
+        every, secret = set(variable_names(settings)), set(secret_variable_names(settings))
+        assert fixed | passed_on == every - secret
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_a_name_without_a_value_hides_no_default(self, name: str) -> None:
+        assert not {entry for entry in self.names(name)[1] if "=" in entry}
+
+    @pytest.mark.parametrize("name", OURS)
+    def test_what_others_depend_on_is_not_changed_from_outside(self, name: str) -> None:
+        prefix = {"auth-service": "AUTH", "mcp-resource-service": "MCP"}[name]
+        fixed = SERVICES[name]["environment"]
+        for variable in (f"{prefix}_HOST", f"{prefix}_PORT", f"{prefix}_REDIS_URL", "SECURITY_AUDIT_DIR"):
+            assert "$" not in fixed[variable]
+
+    def test_the_files_are_up_to_date(self) -> None:
+        for file_name, content in env_files().items():
+            assert (ROOT / "deploy/compose" / file_name).read_text(encoding="utf-8") == content, "run: make docs"

@@ -4,48 +4,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from local_stack.ports import StackPorts
-
-COMMAND = [str(Path(sys.executable).with_name("local-stack"))]
-
-
-def environment(ports: StackPorts) -> dict[str, str]:
-    named = {"AUTH_PORT": ports.auth, "MCP_PORT": ports.mcp, "REDIS_PORT": ports.redis}
-    return {**os.environ, **{name: str(port) for name, port in named.items()}}
-
-
-@contextmanager
-def running(folder: Path, ports: StackPorts) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """A supervisor that has printed its card."""
-    started = subprocess.Popen(
-        [*COMMAND, "run"], cwd=folder, env=environment(ports), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert started.stdout is not None
-    card: list[str] = []
-    try:
-        for line in started.stdout:
-            card.append(line)
-            if "Ctrl-C" in line:
-                break
-        else:
-            pytest.fail(f"it ended: {started.communicate()[1]}")
-        yield started, card
-    finally:
-        if started.poll() is None:
-            started.terminate()
-        started.wait(timeout=15)
-        for stream in (started.stdout, started.stderr):
-            assert stream is not None
-            stream.close()
+from local_stack.running_supervisor import COMMAND, environment, running
 
 
 def await_condition(holds: Callable[[], bool], seconds: float) -> bool:
@@ -127,7 +94,7 @@ def test_state_survives_a_restart_and_reset_drops_it(tmp_path: Path) -> None:
         )
         assert refused.returncode == 1
         assert "error: a stack is running on this state" in refused.stderr
-    subprocess.run([*COMMAND, "reset"], cwd=tmp_path, env=environment(ports), check=True)
+    subprocess.run([*COMMAND, "reset", "--yes"], cwd=tmp_path, env=environment(ports), check=True)
     assert not (tmp_path / ".run").exists()
 
 
@@ -161,7 +128,7 @@ def test_a_port_that_is_none_is_an_error(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "error: AUTH_PORT is no port: eighty")
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "error: AUTH_PORT is not a port: eighty")
 
 
 def install(folder: Path, *, path: str, python: str = "python3") -> subprocess.CompletedProcess[str]:

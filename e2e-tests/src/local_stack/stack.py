@@ -9,16 +9,22 @@ from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from local_stack.addresses import LOOPBACK, base_url
 from local_stack.errors import StackError
-from local_stack.ports import LOOPBACK, StackPorts
+from local_stack.given_settings import without_settings
+from local_stack.ports import StackPorts
 from local_stack.processes import Child
 from local_stack.redis_server import RedisServer
+from security_common.addresses import is_loopback_host
 from security_common.cli.setup import make_secrets
 
-__all__ = ["AUTH", "MCP", "REDIS", "Stack", "start_stack"]
+__all__ = ["AUTH", "MCP", "REDIS", "SECRETS", "Stack", "start_stack"]
 
 REDIS, AUTH, MCP = "redis", "auth-service", "mcp-resource-service"
+SECRETS = "secrets"
+"""Folder of the secrets, below the state folder."""
 
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.05
@@ -28,7 +34,10 @@ _STOP_SECONDS = {MCP: 1.8, AUTH: 1.8, REDIS: 1.0}
 
 @dataclass(slots=True)
 class Stack:
-    """What runs, and where. `overrides` are settings on top of those that the stack derives."""
+    """What runs, and where. `overrides` are settings that win over those that the stack derives.
+
+    `demo` is what AUTH_DEMO is when it is not among the overrides, as long as all addresses are this machine.
+    """
 
     ports: StackPorts
     state: Path
@@ -37,31 +46,59 @@ class Stack:
     children: dict[str, Child] = field(default_factory=dict[str, Child])
 
     @property
-    def issuer(self) -> str:
-        return f"http://localhost:{self.ports.auth}"
+    def auth_host(self) -> str:
+        """The address that auth-service listens on."""
+        return self.overrides.get("AUTH_HOST", LOOPBACK)
+
+    @property
+    def mcp_host(self) -> str:
+        """The address that the resource service listens on."""
+        return self.overrides.get("MCP_HOST", LOOPBACK)
 
     @property
     def auth_url(self) -> str:
-        """Base address of auth-service, without a trailing slash."""
-        return self.issuer
+        """Where this machine reaches auth-service, without a trailing slash."""
+        return base_url(self.auth_host, self.ports.auth)
 
     @property
     def mcp_url(self) -> str:
-        """Base address of the resource service, without a trailing slash."""
-        return f"http://localhost:{self.ports.mcp}"
+        """Where this machine reaches the resource service, without a trailing slash."""
+        return base_url(self.mcp_host, self.ports.mcp)
+
+    @property
+    def issuer(self) -> str:
+        """The public address of auth-service, as it is in tokens."""
+        return self.overrides.get("AUTH_ISSUER", f"http://localhost:{self.ports.auth}")
 
     @property
     def resource(self) -> str:
-        """Address of the MCP endpoint, which is what tokens are for."""
-        return f"{self.mcp_url}/mcp"
+        """The public address of the MCP endpoint, which is what tokens are for."""
+        return self.overrides.get("MCP_RESOURCE", f"http://localhost:{self.ports.mcp}/mcp")
+
+    @property
+    def audit_page(self) -> str:
+        """The public address of the page on which auditors read the trail."""
+        parts = urlsplit(self.resource)
+        return f"{parts.scheme}://{parts.netloc}/audit"
+
+    @property
+    def in_demo_mode(self) -> bool:
+        """Whether auth-service has the demo client and user."""
+        return self.settings(AUTH)["AUTH_DEMO"].lower() in {"true", "1", "yes", "on", "t", "y"}
 
     @property
     def audit_dir(self) -> Path:
-        return self.state / "audit"
+        return Path(self.overrides.get("SECURITY_AUDIT_DIR", self.state / "audit"))
 
     @property
     def secrets(self) -> Path:
-        return self.state / "secrets"
+        return self.state / SECRETS
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """What is started, in this order: the embedded Redis only when a service uses it."""
+        has_other_redis = all(self._uses_other_redis(user) for user in ("auth", "mcp"))
+        return (AUTH, MCP) if has_other_redis else (REDIS, AUTH, MCP)
 
     def redis_url(self, user: str) -> str:
         """Address for one ACL user (`auth`, `mcp`), without the password."""
@@ -75,8 +112,8 @@ class Stack:
 
         Raises `StackError`, with nothing left running.
         """
-        names = names or (REDIS, AUTH, MCP)
-        self.ports.check()
+        names = names or self.servers
+        self.ports.check(self.auth_host, self.mcp_host)
         make_secrets(self.secrets)
         try:
             for name in names:
@@ -102,8 +139,12 @@ class Stack:
 
     def environment(self, name: str) -> dict[str, str]:
         """What a service runs with; its other commands (`auth-service client create`) need the same."""
-        settings = self._auth_settings() if name == AUTH else self._mcp_settings()
-        return {**_inherited(), **settings, **self.overrides}
+        return {**without_settings(os.environ), **self.settings(name)}
+
+    def settings(self, name: str) -> dict[str, str]:
+        """The settings of one service: those that follow from ports and folders, then the overrides."""
+        derived = self._auth_settings() if name == AUTH else self._mcp_settings()
+        return {**derived, **self.overrides}
 
     def wait_until_ready(self, name: str) -> None:
         """Polls /readyz. Raises `StackError` when the service ends or is not ready in time."""
@@ -134,34 +175,56 @@ class Stack:
         return {
             "AUTH_ISSUER": self.issuer,
             "AUTH_RESOURCE": self.resource,
-            "AUTH_HOST": LOOPBACK,
+            "AUTH_HOST": self.auth_host,
             "AUTH_PORT": str(self.ports.auth),
-            "AUTH_REDIS_URL": self.redis_url("auth"),
-            "AUTH_REDIS_PASSWORD_FILE": str(own / "redis_password"),
-            "AUTH_DEMO": _switch(self.demo),
+            "AUTH_DEMO": self._demo_setting(),
             "AUTH_SIGNING_KEY_KEK_FILE": str(own / "signing_key_kek"),
             "AUTH_SECRET_PEPPER_FILE": str(own / "secret_pepper"),
             "AUTH_COOKIE_KEY_FILE": str(own / "cookie_key"),
             "AUTH_AUDIT_PAGE_PUBLIC_KEY_FILE": str(own / "audit_page_public_key.json"),
+            **self._redis_settings("auth"),
             **self._audit_settings(own),
         }
 
     def _mcp_settings(self) -> dict[str, str]:
         own = self.secrets / "mcp"
-        return {
+        settings = {
             "MCP_RESOURCE": self.resource,
-            "MCP_HOST": LOOPBACK,
+            "MCP_HOST": self.mcp_host,
             "MCP_PORT": str(self.ports.mcp),
             "MCP_ISSUER": self.issuer,
-            "MCP_REDIS_URL": self.redis_url("mcp"),
-            "MCP_REDIS_PASSWORD_FILE": str(own / "redis_password"),
-            "MCP_DEMO": _switch(self.demo),
+            "MCP_DEMO": self._demo_setting(),
             "MCP_COOKIE_KEY_FILE": str(own / "cookie_key"),
             "MCP_AUDIT_PAGE_PRIVATE_KEY_FILE": str(own / "audit_page_private_key.json"),
-            "SECURITY_ENCRYPTION_KEY_FILE": str(own / "data_keyring"),
             "SECURITY_PSEUDONYM_KEY_FILE": str(own / "pseudonym_key"),
+            **self._redis_settings("mcp"),
             **self._audit_settings(own),
         }
+        if "SECURITY_ENCRYPTION_KEY" not in self.overrides:  # the file would win over it
+            settings["SECURITY_ENCRYPTION_KEY_FILE"] = str(own / "data_keyring")
+        if "MCP_ISSUER" not in self.overrides and self.issuer != self.auth_url:
+            settings["MCP_AUTH_INTERNAL_URL"] = self.auth_url
+        return settings
+
+    def _demo_setting(self) -> str:
+        """Both services get the same; on an address that is not this machine they would refuse demo mode."""
+        public = (self.issuer, self.resource, self.overrides.get("MCP_ISSUER", self.issuer))
+        is_local = all(is_loopback_host(urlsplit(url).hostname or "") for url in public)
+        return self.overrides.get("AUTH_DEMO", "true" if self.demo and is_local else "false")
+
+    def _redis_settings(self, user: str) -> dict[str, str]:
+        """The embedded Redis; nothing when another one is given, whose password is not ours to know."""
+        if self._uses_other_redis(user):
+            return {}
+        prefix = user.upper()
+        return {
+            f"{prefix}_REDIS_URL": self.redis_url(user),
+            f"{prefix}_REDIS_PASSWORD_FILE": str(self.secrets / user / "redis_password"),
+        }
+
+    def _uses_other_redis(self, user: str) -> bool:
+        own = self.redis_url(user)
+        return self.overrides.get(f"{user.upper()}_REDIS_URL", own) != own
 
     def _audit_settings(self, own: Path) -> dict[str, str]:
         return {
@@ -181,18 +244,6 @@ def start_stack(
         stack.start()
         cleanup.callback(stack.stop)
         yield stack
-
-
-def _switch(on: bool) -> str:
-    return "true" if on else "false"
-
-
-def _inherited() -> dict[str, str]:
-    """The environment without settings of another stack: only what the operator set for all of them stays."""
-    ours = ("AUTH_", "MCP_", "SECURITY_")
-    levels = ("AUTH_LOG_LEVEL", "MCP_LOG_LEVEL")
-    kept = ("AUTH_CONFIG", "AUTH_TRUSTED_PROXIES", "MCP_TRUSTED_PROXIES", "SECURITY_TIME_ZONE", *levels)
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours) or name in kept}
 
 
 def _is_ready(url: str) -> bool:

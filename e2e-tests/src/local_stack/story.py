@@ -144,7 +144,8 @@ def issues_a_token(world: World) -> None:
     for answer in (world.client.ask(), world.http.post(f"{world.auth_url}/oauth2/token", data=form, auth=basic)):
         body = answer.json()
         expect(answer.status_code == 200, answer.text)
-        expect((body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 1800, "mcp.access"), body["scope"])
+        expect((body["token_type"], body["scope"]) == ("Bearer", "mcp.access"), body["scope"])
+        expect(body["expires_in"] > 0, body["expires_in"])
         expect("no-store" in answer.headers["Cache-Control"], answer.headers)
 
 
@@ -189,7 +190,7 @@ def signs_what_discovery_says(world: World) -> None:
     claims = token.claims
     expect(claims["iss"] == world.auth_url and claims["sub"] == claims["client_id"] == CLIENT_ID, claims)
     expect(set(claims["aud"]) == {f"{world.mcp_url}/mcp", CLIENT_ID}, claims["aud"])
-    expect(claims["exp"] - claims["iat"] == 1800 and claims["jti"] and claims["scope"] == "mcp.access", claims)
+    expect(claims["exp"] > claims["iat"] and claims["jti"] and claims["scope"] == "mcp.access", claims)
 
 
 def greets_with_a_token(world: World) -> None:

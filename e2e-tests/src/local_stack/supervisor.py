@@ -4,14 +4,17 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from local_stack.errors import StackError
+from local_stack.given_settings import given_settings
+from local_stack.last_run import remember
+from local_stack.notices import start_notices
 from local_stack.ports import StackPorts
-from local_stack.stack import MCP, Stack
+from local_stack.stack import MCP, SECRETS, Stack
 from security_common.journal import link_audit_log
 from security_common.settings import SecuritySettings
 
@@ -20,15 +23,13 @@ __all__ = ["exclusive", "supervise"]
 # Where the demo had its audit log.
 AUDIT_LOG = Path("logs/security_audit.log")
 
-_NOTICE_OF_THE_DEMOS_KEY = (
-    "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, by keys that auth-service makes"
-)
-
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
-def supervise(state: Path, ports: StackPorts) -> None:
+def supervise(state: Path, environment: Mapping[str, str]) -> None:
     """Starts the stack, prints the card, and stops everything in reverse order when a signal asks for it.
+
+    Ports and settings come from the environment: the services get every setting that is there.
 
     Raises `StackError` when it cannot start, or when a server ends by itself; nothing is left running then either.
     """
@@ -36,15 +37,16 @@ def supervise(state: Path, ports: StackPorts) -> None:
         signal.signal(asked, _leave)
     signal.signal(signal.SIGCHLD, _wake)
     with exclusive(state):
-        stack = Stack(ports, state)
+        stack = Stack(StackPorts.from_environment(environment), state, given_settings(environment, state / SECRETS))
         try:
             stack.start()
             # From here on signals are fetched, not handled: one place where they arrive, none where they interrupt.
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
             link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
+            remember(stack)
+            for notice in start_notices(stack, environment):
+                print(notice, file=sys.stderr, flush=True)
             print(card(stack), flush=True)
-            if "JWT_SECRET_KEY" in os.environ:
-                print(_NOTICE_OF_THE_DEMOS_KEY, file=sys.stderr, flush=True)
             wait_for_the_end(stack)
             print("stopping …", file=sys.stderr, flush=True)
         finally:
@@ -75,24 +77,21 @@ def wait_for_the_end(stack: Stack) -> None:
 
 def card(stack: Stack) -> str:
     """What a newcomer needs next, and nothing else."""
-    ports = "".join(
-        f"{variable}={port} "
-        for variable, port, usual in (
-            ("AUTH_PORT", stack.ports.auth, StackPorts().auth),
-            ("MCP_PORT", stack.ports.mcp, StackPorts().mcp),
-        )
-        if port != usual
-    )
+    sign_in = "demo / demo            (demo mode, this machine only)"
+    if not stack.in_demo_mode:
+        sign_in = 'a user of your own     (make admin ARGS="auth-service user add NAME")'
     return f"""
   MCP OAuth2 is ready.
 
   issuer      {stack.issuer}
   MCP server  {stack.resource}
-  sign in as  demo / demo            (demo mode, this machine only)
+  audit page  {stack.audit_page}
+  sign in as  {sign_in}
 
   Next, in another terminal:
-    {ports}make demo                          play the whole story
-    {ports}make token                         print an access token
+    make demo                                     play the whole story
+    make token                                    print an access token
+    make admin ARGS="auth-service user list"      run a command of the services
     claude mcp add --transport http mcp-oauth2 {stack.resource}
 
   Logs are in {os.path.relpath(stack.state / "logs")}. Ctrl-C stops everything.

@@ -50,7 +50,12 @@ class SettingProblem(ValueError):
 
 
 class Settings(BaseSettings):
-    """Settings from the environment. A wrong one raises `SettingInvalid`, which names the variable and no value."""
+    """Settings from the environment. A wrong one raises `SettingInvalid`, which names the variable and no value.
+
+    An empty variable counts as not set: the default applies.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     def __init__(self, **given: Any) -> None:
         prefix, hint = self.model_config.get("env_prefix", ""), "docs/configuration.md describes every setting"

@@ -7,6 +7,7 @@ from auth_service.app import create_app
 from auth_service.settings import SERVICE, AuthSettings
 from security_common.service import configure_logs
 from security_common.service import serve as serve_application
+from security_common.setting_names import unknown_setting_notices
 
 __all__ = ["serve"]
 
@@ -27,6 +28,8 @@ def serve() -> None:
 def _tell(settings: AuthSettings) -> None:
     """Notices that whoever starts the service should see."""
     log = logging.getLogger("auth_service")
+    for notice in unknown_setting_notices([AuthSettings], os.environ):
+        log.warning(notice)
     if settings.demo:
         log.warning(
             "NOTICE: demo mode: the client mcp-client/secret is open to everyone who reaches %s", settings.issuer

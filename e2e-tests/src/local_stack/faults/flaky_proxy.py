@@ -7,7 +7,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from local_stack.ports import LOOPBACK, free_ports
+from local_stack.addresses import LOOPBACK
+from local_stack.ports import free_ports
 
 __all__ = ["FlakyProxy"]
 

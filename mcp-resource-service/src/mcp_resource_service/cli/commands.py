@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import json
+import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,7 @@ from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
 from security_common.service import configure_logs, tell_findings
 from security_common.service import serve as serve_application
+from security_common.setting_names import unknown_setting_notices
 
 __all__ = ["main"]
 
@@ -37,6 +40,8 @@ def serve() -> None:
     from mcp_resource_service.app import SERVICE, create_app  # noqa: PLC0415 - FastMCP: --help must not wait for it
 
     configure_logs(settings, service=SERVICE)  # after the import: FastMCP brings a handler of its own
+    for notice in unknown_setting_notices([ResourceSettings], os.environ):
+        logging.getLogger("mcp_resource_service").warning(notice)
     application = create_app(settings)
     serve_application(application, settings, on_drain=application.state.health.start_draining)
 

@@ -1,0 +1,23 @@
+"""Where a server is reached that listens on a given address."""
+
+from ipaddress import ip_address
+
+from security_common.addresses import is_loopback_host
+
+__all__ = ["LOOPBACK", "base_url"]
+
+LOOPBACK = "127.0.0.1"
+
+
+def base_url(host: str, port: int) -> str:
+    """The address to call, without a trailing slash: `localhost` where the server listens there, too."""
+    if is_loopback_host(host) or _is_every_address(host):
+        return f"http://localhost:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_every_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False

@@ -1,0 +1,90 @@
+"""Which stack the other commands mean: the one that `make run` started last, or containers on the usual ports."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from local_stack.errors import StackError
+from local_stack.given_settings import SETTINGS_CLASSES, given_settings
+from local_stack.ports import StackPorts
+from local_stack.stack import SECRETS, Stack
+from security_common.private_files import write_new
+from security_common.setting_names import secret_variable_names
+
+__all__ = ["find_running_stack", "last_stack", "remember"]
+
+_FILE = "stack.json"
+_PORT_VARIABLES = {"auth": "AUTH_PORT", "mcp": "MCP_PORT", "redis": "REDIS_PORT"}
+_ANSWER_SECONDS = 5.0
+
+
+def remember(stack: Stack) -> None:
+    """Writes the ports and the given settings into the state folder, for the commands in other terminals.
+
+    A setting that holds a secret itself, not the path of its file, is left out.
+    """
+    secrets = {name for each in SETTINGS_CLASSES for name in secret_variable_names(each)}
+    settings = {name: value for name, value in stack.overrides.items() if name not in secrets}
+    ports = {variable: getattr(stack.ports, name) for name, variable in _PORT_VARIABLES.items()}
+    draft = stack.state / f"{_FILE}.new"
+    draft.unlink(missing_ok=True)
+    write_new(draft, json.dumps({"ports": ports, "settings": settings}, indent=2) + "\n")
+    draft.replace(stack.state / _FILE)
+
+
+def last_stack(state: Path, environment: Mapping[str, str]) -> Stack:
+    """The stack that was started last on this state, or the usual one before the first start.
+
+    What the environment sets wins. When it sets another port, it means another stack: nothing of the last one counts.
+    Raises `StackError`.
+    """
+    given = given_settings(environment, state / SECRETS)
+    kept = _read(state / _FILE)
+    last_ports = StackPorts().changed_by({name: str(port) for name, port in kept["ports"].items()})
+    ports = last_ports.changed_by(environment)
+    if ports != last_ports:
+        return Stack(StackPorts.from_environment(environment), state, given)
+    return Stack(ports, state, {**kept["settings"], **given})
+
+
+def find_running_stack(state: Path, environment: Mapping[str, str]) -> Stack:
+    """The stack to talk to. Raises `StackError` when none answers."""
+    last = last_stack(state, environment)
+    given = given_settings(environment, state / SECRETS)
+    usual = Stack(StackPorts.from_environment(environment), state, given)
+    candidates = [last] if last.ports == usual.ports else [last, usual]
+    problems = [_problem(stack) for stack in candidates]
+    for stack, problem in zip(candidates, problems, strict=True):
+        if problem is None:
+            return stack
+    raise StackError(
+        str(problems[-1]),
+        hint="start it first: make run. A stack on other ports: AUTH_PORT=9081 MCP_PORT=9082 before the command",
+    )
+
+
+def _problem(stack: Stack) -> str | None:
+    """Why this stack cannot be used; None when both services answer."""
+    for url in (stack.auth_url, stack.mcp_url):
+        try:
+            answer = httpx2.get(f"{url}/livez", timeout=_ANSWER_SECONDS)
+        except httpx2.ConnectError:
+            return f"nothing answers at {url}"
+        except httpx2.HTTPError as error:
+            return f"what listens at {url} does not speak HTTP as the services do ({type(error).__name__})"
+        if answer.status_code != 200:
+            return f"what listens at {url} is another program: /livez answers {answer.status_code}"
+    return None
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return {"ports": dict(kept["ports"]), "settings": dict(kept["settings"])}
+    except FileNotFoundError:
+        return {"ports": {}, "settings": {}}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StackError(f"{path} cannot be read", hint="delete it; the next make run writes it again") from error

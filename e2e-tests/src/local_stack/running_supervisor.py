@@ -1,0 +1,50 @@
+"""`local-stack run` as a process of its own, for the length of a `with` block."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_stack.errors import StackError
+from local_stack.given_settings import without_settings
+from local_stack.ports import StackPorts
+
+__all__ = ["COMMAND", "environment", "running"]
+
+COMMAND = [str(Path(sys.executable).with_name("local-stack"))]
+
+
+def environment(ports: StackPorts, **settings: str) -> dict[str, str]:
+    """The ports and these settings, and none of whoever runs the tests."""
+    named = {"AUTH_PORT": ports.auth, "MCP_PORT": ports.mcp, "REDIS_PORT": ports.redis}
+    return {**without_settings(os.environ), **{name: str(port) for name, port in named.items()}, **settings}
+
+
+@contextmanager
+def running(folder: Path, ports: StackPorts, **settings: str) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
+    """A supervisor that has printed its card, and the lines of the card. Raises `StackError` when it ends before."""
+    with subprocess.Popen(
+        [*COMMAND, "run"],
+        cwd=folder,
+        env=environment(ports, **settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        try:
+            yield started, _read_card(started)
+        finally:
+            if started.poll() is None:
+                started.terminate()
+            started.wait(timeout=15)
+
+
+def _read_card(started: subprocess.Popen[str]) -> list[str]:
+    card: list[str] = []
+    for line in started.stdout or ():
+        card.append(line)
+        if "Ctrl-C" in line:
+            return card
+    raise StackError("local-stack run ended", hint=started.communicate()[1])
