@@ -33,13 +33,15 @@ clients:
 
 
 class Page(HTMLParser):
-    """What a test looks at in a page: fields of its form and its text."""
+    """What a test looks at in a page: the fields of its form, its links by their text, and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.fields: dict[str, str] = {}
         self.action = ""
         self.words: list[str] = []
+        self.links: dict[str, str] = {}
+        self._link: str | None = None
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -49,8 +51,13 @@ class Page(HTMLParser):
         if tag == "input":
             self.fields[given["name"]] = given.get("value", "")
 
+        if tag == "a":
+            self._link = given["href"]
+
     def handle_data(self, data: str) -> None:
         self.words.append(data)
+        if self._link is not None:
+            self.links[data], self._link = self._link, None
 
     @property
     def text(self) -> str:

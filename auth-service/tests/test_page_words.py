@@ -28,9 +28,11 @@ def test_a_text_says_the_same_in_both_languages(key: str) -> None:
 def test_every_error_that_is_a_page_has_its_text_and_every_text_its_use() -> None:
     sources = list(files("auth_service").joinpath("web/templates").iterdir())
     sources += [files("auth_service").joinpath(f"authorize/{name}.py") for name in ("sign_in", "consent", "logout")]
+    modules = [path for path in files("auth_service").joinpath("authorize").iterdir() if path.name.endswith(".py")]
     said = set(re.findall(r'say\((?:language, )?"([\w.]+)"[,)]', "".join(path.read_text("utf-8") for path in sources)))
     pages = {error.page for error in vars(errors).values() if isinstance(error, type) and issubclass(error, PageError)}
     pages |= {PageError.page, "form_stale", "too_many", "unavailable", "failed"}
     said |= {f"error.{page}.{part}" for page in pages for part in ("title", "text")}
+    said |= set(re.findall(r'WayOn\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
     said |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}
     assert said == TEXTS.keys()

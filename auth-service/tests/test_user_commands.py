@@ -41,10 +41,10 @@ def test_a_person_is_added_signs_in_is_disabled_and_goes(people: Service, person
     page = person.open(Request("app", {"scope": "mcp.access mcp.audit"}).path)
     page = person.sign_in(page, "ｈｏｎｇ", PASSWORD)
     assert "홍길동" in page.text
-    assert "mcp.audit" not in page.text
+    assert "mcp.audit" not in Page(page.text).text
     command("user", "role", "hong", "auditor")
     page = person.http.get(str(page.url))
-    assert "mcp.audit" in page.text
+    assert "mcp.audit" in Page(page.text).text
     command("user", "disable", "hong")
     assert Page(person.open(Request("app").path).text).action == "/oauth2/sign-in"
     assert person.sign_in(person.open(Request("app").path), "hong", PASSWORD).status_code == 400

@@ -23,7 +23,7 @@ CLIENT = Client(
     grant_types=frozenset({GrantType.AUTHORIZATION_CODE}),
     scopes=frozenset({"mcp.access"}),
 )
-SESSION = Session(subject="u_1", signed_in_at_seconds=100, methods=("pwd",), former_browser="")
+SESSION = Session(subject="u_1", signed_in_at_seconds=100, methods=("pwd",))
 SIGNED_IN = SigningIn(request=REQUEST, session=SESSION, started_at_seconds=200, now=201)
 ALLOWED = Consenting(request=REQUEST, client=CLIENT, scopes=("mcp.access",), allowed=frozenset({"mcp.access"}))
 

@@ -25,7 +25,10 @@ from auth_service.authorize.endpoint import AuthorizationEndpoint
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.interactions import Interactions
 from auth_service.authorize.logout import LogoutEndpoint
+from auth_service.authorize.repeatable_answers import RepeatableAnswers
+from auth_service.authorize.request_cookies import RequestCookies
 from auth_service.authorize.sign_in import FREE_FAILURES, FREE_FAILURES_OF_ADDRESS, SignInPage
+from auth_service.authorize.visits import Visits
 from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.declared import make_client
@@ -67,7 +70,9 @@ from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.resources import Resources, declared_resources
 from auth_service.tokens.revocation import Revocation
 from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
+from auth_service.web.cookies import Cookies
 from auth_service.web.errors import error_pages
+from auth_service.web.form_keys import FormKeys
 from auth_service.web.pages import Pages, style_endpoint
 from auth_service.web.sessions import Sessions
 from security_common.addresses import AddressReader
@@ -263,28 +268,35 @@ def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
     settings = core.settings
     pages = Pages(issuer=settings.issuer)
     word_error = error_pages(pages)
+    cookies = Cookies(settings.issuer.startswith("https:"))
+    form_keys = FormKeys(read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"))
     sessions = Sessions(
         redis=core.redis,
-        cookie_key=read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"),
-        secure=settings.issuer.startswith("https:"),
+        cookies=cookies,
         lifetime_seconds=settings.session_lifetime_seconds,
         clock=core.clock,
         random_bytes=core.random_bytes,
     )
     flow = Flow(
         issuer=settings.issuer,
-        directory=core.directory,
+        visits=Visits(
+            interactions=Interactions(redis=core.redis, clock=core.clock, random_bytes=core.random_bytes),
+            cookies=RequestCookies(cookies=cookies, random_bytes=core.random_bytes),
+            sessions=sessions,
+            directory=core.directory,
+        ),
         accounts=people.accounts,
-        sessions=sessions,
-        interactions=Interactions(redis=core.redis, clock=core.clock, random_bytes=core.random_bytes),
         consents=people.consents,
         codes=people.codes,
+        repeatable=RepeatableAnswers(redis=core.redis, form_keys=form_keys),
         begun=_make_throttle(core, "begun", _FREE_REQUESTS),
         record=core.record,
         clock=core.clock,
     )
     sign_in = SignInPage(
         flow=flow,
+        sessions=sessions,
+        form_keys=form_keys,
         sign_in=people.accounts,
         pages=pages,
         names=_make_throttle(core, "password", FREE_FAILURES),
@@ -297,8 +309,12 @@ def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
             flow=flow, resources=core.resources, tokens=people.reader, word_error=word_error
         ).endpoint,
         sign_in.endpoint,
-        ConsentPage(flow=flow, resources=core.resources, pages=pages, word_error=word_error).endpoint,
-        LogoutEndpoint(flow=flow, tokens=people.reader, pages=pages, word_error=word_error).endpoint,
+        ConsentPage(
+            flow=flow, form_keys=form_keys, resources=core.resources, pages=pages, word_error=word_error
+        ).endpoint,
+        LogoutEndpoint(
+            flow=flow, sessions=sessions, form_keys=form_keys, tokens=people.reader, pages=pages, word_error=word_error
+        ).endpoint,
         style_endpoint(),
     )
 

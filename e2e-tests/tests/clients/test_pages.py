@@ -150,6 +150,15 @@ def follow_a_link_of_another_browser(page: Page, world: World, client_id: str) -
     page.goto(f"{world.auth_url}{answer.headers['location']}")
 
 
+def come_back_after_the_answer(page: Page, world: World, client_id: str) -> None:
+    page.goto(authorize_url(world, client_id))
+    address = page.url
+    page.route("http://127.0.0.1:33418/**", answer_with(b"the application"))
+    press(page, "button[value=cancel]")
+    page.unroute("http://127.0.0.1:33418/**")
+    page.goto(address)
+
+
 def send_a_form_of_before(page: Page, world: World, client_id: str) -> None:
     page.goto(authorize_url(world, client_id))
     page.evaluate("document.querySelector('[name=form_key]').value = 'of before'")
@@ -175,6 +184,7 @@ ERROR_VISITS: dict[str, Visit] = {
         f"{world.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
     ),
     "not_yours": follow_a_link_of_another_browser,
+    "request_finished": come_back_after_the_answer,
     "form_stale": send_a_form_of_before,
 }
 

@@ -5,7 +5,10 @@
         ├─ a consent ──▶ 303 /oauth2/consent ──┘ none to another page
         └─ nothing ────▶ 303 redirect_uri?code&state&iss
 
-The request is kept here under an id that only its own browser may use; forms carry that id and nothing of the request,
-so nothing a person could alter in a page matters. RFC 6749 section 4.1, RFC 7636, RFC 8707, RFC 9207, OpenID Connect
-Core section 3.1, RP-Initiated Logout. Keys: `auth:interaction:*`, `auth:code:*`, `auth:consent:<sub>`.
+The request is kept here under an id, bound by a cookie of its own to the browser that began it. What counts is what is
+kept. Forms carry the id, and `resume`, the query of the request: a page that comes back too late can start the same
+request again with it. A form that is sent twice gets one answer (`repeatable_answers`).
+
+RFC 6749 section 4.1, RFC 7636, RFC 8707, RFC 9207, OpenID Connect Core section 3.1, RP-Initiated Logout. Keys:
+`auth:interaction:{<id>}`, `auth:page-answer:{<id>}:*`, `auth:code:*`, `auth:consent:<sub>`.
 """

@@ -27,18 +27,11 @@ def again_by_get(http: HttpRequest) -> Answer:
     return see_other(f"{http.path}?{quote(http.body, safe='&=+%')}")
 
 
-def client_answer(
-    redirect_uri: str,
-    parameters: Mapping[str, str],
-    *,
-    issuer: str,
-    state: str | None,
-    headers: tuple[tuple[str, str], ...] = (),
-) -> Answer:
+def client_answer(redirect_uri: str, parameters: Mapping[str, str], *, issuer: str, state: str | None) -> Answer:
     """Back to the client, with `iss` on success and error alike (RFC 9207) and `state` as it was sent."""
     answer = {**parameters, "iss": issuer} if state is None else {**parameters, "state": state, "iss": issuer}
     separator = "&" if "?" in redirect_uri else "?"
-    return see_other(f"{redirect_uri}{separator}{urlencode(answer, quote_via=quote)}", *headers)
+    return see_other(f"{redirect_uri}{separator}{urlencode(answer, quote_via=quote)}")
 
 
 def error_parameters(error: OAuthError) -> dict[str, str]:

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from auth_service.accounts.model import Account
-from auth_service.authorize.flow import Flow, Visit
+from auth_service.authorize.flow import Flow
+from auth_service.authorize.missing import Step
 from auth_service.authorize.request import grantable
+from auth_service.authorize.visits import Visit
 from auth_service.clients.model import ClientOrigin
 from auth_service.clients.redirects import is_loopback
 from auth_service.errors import OAuthError
 from auth_service.http.forms import parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.resources import Resource, Resources
-from auth_service.vocabulary import IDENTITY_SCOPES
-from auth_service.web.errors import FormStale
+from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
+from auth_service.web.errors import FormStale, WayOn
+from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import Language, choose_language
 from auth_service.web.pages import Pages, form_target, stranger_name
 
@@ -28,6 +31,7 @@ class ConsentPage:
     """What is allowed is what the stored request asks for: a form says yes or no and nothing else."""
 
     flow: Flow
+    form_keys: FormKeys
     resources: Resources
     pages: Pages
     word_error: Callable[[OAuthError, HttpRequest], Answer]
@@ -38,7 +42,7 @@ class ConsentPage:
 
     async def answer(self, http: HttpRequest) -> Answer:
         form = parse_form(http) if http.method == "POST" else parse_query(http)
-        visit = await self.flow.visit(form.get("request"), http)
+        visit = await self.flow.visit(form, http)
         session, started = visit.browser.session, visit.interaction.started_at_seconds
         account = await self.flow.account_of(session)
         if session is None or account is None or await self.flow.needs_sign_in(visit.request, session, started):
@@ -46,8 +50,13 @@ class ConsentPage:
         scopes = grantable(visit.request.scopes, account)
         if http.method != "POST":
             return self._page(visit, account, scopes, http)
-        if not self.flow.sessions.form_key_is_right(visit.browser, visit.interaction_id, form.get("form_key")):
-            raise FormStale("the form was not made for this browser and this request")
+        if not self.form_keys.is_right(visit.secret, _purpose(visit, account, scopes), form.get("form_key")):
+            reload = WayOn("way_on.load_again", visit.address(Step.CONSENT))
+            raise FormStale(
+                "the form was not made for this browser, account and request",
+                way_on=reload,
+                ui_locales=visit.request.ui_locales,
+            )
         if form.get("action") == "allow":
             return await self.flow.allow(visit, session, scopes, http)
         return await self.flow.deny(visit, http)
@@ -69,8 +78,9 @@ class ConsentPage:
             on_this_device=is_loopback(request.redirect_uri),
             loopback_only=all(map(is_loopback, client.redirect_uris)),
             account_name=account.name,
-            request_id=visit.interaction_id,
-            form_key=self.flow.sessions.form_key(visit.browser, visit.interaction_id),
+            hidden=visit.hidden_fields,
+            switch_address=f"{visit.address(Step.SIGN_IN)}&switch=yes",
+            form_key=self.form_keys.make(visit.secret, _purpose(visit, account, scopes)),
         )
 
     def _describe(self, scope: str, resource: Resource, language: Language) -> Mapping[str, str]:
@@ -78,6 +88,11 @@ class ConsentPage:
             return {"name": scope, "text": self.pages.say(language, f"scope.{scope}")}
         text = resource.scopes[scope]
         return {"name": scope, "text": text.ko if language is Language.KOREAN else text.en}
+
+
+def _purpose(visit: Visit, account: Account, scopes: tuple[str, ...]) -> str:
+    """A form is good for what its page showed: this person granting these scopes for this request."""
+    return f"consent:{visit.interaction_id}:{account.subject}:{format_scope(scopes)}"
 
 
 def _place(redirect_uri: str) -> str:

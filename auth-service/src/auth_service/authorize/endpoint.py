@@ -41,7 +41,7 @@ class AuthorizationEndpoint:
         if http.method == "POST":
             return again_by_get(http)
         form = parse_query(http)
-        client = await find_client(form, self.flow.directory, http.source_address)
+        client = await find_client(form, self.flow.visits.directory, http.source_address)
         inquiry = Inquiry(form, client)
         redirect_uri = find_redirect(inquiry)
         try:

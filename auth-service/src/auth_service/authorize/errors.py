@@ -1,8 +1,8 @@
-"""Errors of this room that are pages, because there is no address they could safely travel to."""
+"""Errors of this package that are pages, because there is no address they could safely be sent to."""
 
 from auth_service.web.errors import PageError
 
-__all__ = ["ClientUnknown", "LogoutRefused", "NotYours", "RedirectRefused", "RequestGone"]
+__all__ = ["ClientUnknown", "LogoutRefused", "NotYours", "RedirectRefused", "RequestFinished", "RequestGone"]
 
 
 class ClientUnknown(PageError):
@@ -19,9 +19,17 @@ class RedirectRefused(PageError):
 
 
 class RequestGone(PageError):
-    """The request behind a page is finished or was left for too long."""
+    """The request behind a page was left for too long."""
 
     page = "request_gone"
+    restarts = True
+
+
+class RequestFinished(PageError):
+    """The request behind a page was answered before."""
+
+    page = "request_finished"
+    restarts = True
 
 
 class NotYours(PageError):
@@ -29,6 +37,7 @@ class NotYours(PageError):
 
     status = 403
     page = "not_yours"
+    restarts = True
 
 
 class LogoutRefused(PageError):

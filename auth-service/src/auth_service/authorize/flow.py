@@ -1,41 +1,30 @@
 """The flow: what a request lacks decides the next page; when it lacks nothing, the client gets its code."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NoReturn
-from urllib.parse import quote
 
 from auth_service.accounts.model import Account, AccountDirectory
 from auth_service.authorize.answers import client_answer, error_parameters, see_other
 from auth_service.authorize.codes import Codes, Granted, UserGrant
 from auth_service.authorize.consents import Consents
-from auth_service.authorize.errors import ClientUnknown, NotYours, RequestGone
-from auth_service.authorize.interactions import Interaction, Interactions
 from auth_service.authorize.missing import Consenting, SigningIn, Step, lacks_consent, lacks_sign_in
+from auth_service.authorize.repeatable_answers import REPEATABLE_SECONDS, RepeatableAnswers
 from auth_service.authorize.request import AuthorizationRequest, Prompt, grantable
-from auth_service.clients.model import Client, ClientDirectory
+from auth_service.authorize.visits import Visit, Visits
+from auth_service.clients.model import Client
 from auth_service.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
+from auth_service.http.forms import Form
 from auth_service.http.messages import Answer, HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.record import Recorder
 from auth_service.vocabulary import Clock, format_scope
-from auth_service.web.sessions import Browser, Session, Sessions
+from auth_service.web.errors import PageError
+from auth_service.web.sessions import Session
 from security_common.journal import Outcome
 
-__all__ = ["Flow", "Visit"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
-    """A browser at one of the pages, with the request it is there for."""
-
-    interaction_id: str
-    interaction: Interaction
-    browser: Browser
-    client: Client
-
-    @property
-    def request(self) -> AuthorizationRequest:
-        return self.interaction.request
+__all__ = ["Flow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +32,11 @@ class Flow:
     """Every page leads back here, none to another page. Raises `RedisError`, `JournalUnavailable`."""
 
     issuer: str
-    directory: ClientDirectory
+    visits: Visits
     accounts: AccountDirectory
-    sessions: Sessions
-    interactions: Interactions
     consents: Consents
     codes: Codes
+    repeatable: RepeatableAnswers
     begun: Throttle
     record: Recorder
     clock: Clock
@@ -59,52 +47,70 @@ class Flow:
         Raises an `OAuthError` for the client: `prompt=none` with something missing, no scope left, or more requests
         from this address than Redis should keep.
         """
-        browser = await self.sessions.read(http)
-        step = await self._missing(request, client, browser.session, self.clock())
-        if step is None and browser.session is not None:
-            return await self._answer_with_code(request, browser.session, http)
+        session = (await self.visits.sessions.read(http)).session
+        step = await self._missing(request, client, session, self.clock())
+        if step is None and session is not None:
+            return await self._answer_with_code(request, session, http)
         if Prompt.NONE in request.prompts:
             _refuse_silently(step)
         self.begun.check(http.source_address)
         await self.begun.count(http.source_address)
-        interaction_id = await self.interactions.start(request, browser.browser_id)
-        return see_other(_page(step or Step.SIGN_IN, interaction_id), self.sessions.cookie(browser))
+        return await self.visits.begin(request, step or Step.SIGN_IN, http)
 
-    async def visit(self, interaction_id: str | None, http: HttpRequest) -> Visit:
-        """The visit of a page. Raises `RequestGone`, `NotYours`, `ClientUnknown`, all pages."""
-        interaction = await self.interactions.find(interaction_id or "")
-        if interaction is None or interaction_id is None:
-            raise RequestGone("the request is finished or was left for too long")
-        browser = await self.sessions.read(http)
-        if not browser.owns(interaction.browser_id):
-            raise NotYours("the request was begun by another browser")
-        client = await self.directory.find(interaction.request.client_id, source_address=http.source_address)
-        if client is None:
-            raise ClientUnknown("the client is gone")
-        return Visit(interaction_id=interaction_id, interaction=interaction, browser=browser, client=client)
+    async def visit(self, form: Form, http: HttpRequest) -> Visit:
+        """The visit of a page. Raises `RequestGone`, `RequestFinished`, `NotYours`, `ClientUnknown`, all pages."""
+        visit = await self.visits.find(form, http)
+        # A form that is sent again gets the answer it had; a page that is only opened again must not, since the
+        # client would be given the same code a second time.
+        if visit.interaction.finished and http.method != "POST":
+            raise visit.finished()
+        return visit
 
-    async def go_on(self, visit: Visit, http: HttpRequest) -> Answer:
-        """What comes after a page: another one, or the client's answer."""
+    async def go_on(self, visit: Visit, http: HttpRequest, *headers: tuple[str, str]) -> Answer:
+        """What comes after a page, with these headers: another page, or the client's answer."""
         session = visit.browser.session
         try:
             step = await self._missing(visit.request, visit.client, session, visit.interaction.started_at_seconds)
-            if step is not None or session is None:
-                address = _page(step or Step.SIGN_IN, visit.interaction_id)
-                return see_other(address, self.sessions.cookie(visit.browser))
-            await self._finish(visit)
-            return await self._answer_with_code(visit.request, session, http, self.sessions.cookie(visit.browser))
-        except RequestGone:
-            raise
         except OAuthError as error:
-            await self.interactions.finish(visit.interaction_id)
-            return self.error_answer(visit.request, error)
+            return await self._settle(visit, partial(self._answer_with_error, visit.request, error), *headers)
+        if step is not None or session is None:
+            return see_other(visit.address(step or Step.SIGN_IN), *headers)
+        return await self._settle(visit, partial(self._answer_with_code, visit.request, session, http), *headers)
 
     async def allow(self, visit: Visit, session: Session, scopes: tuple[str, ...], http: HttpRequest) -> Answer:
         """The person allowed these scopes: remembered, and answered once."""
+        return await self._settle(visit, partial(self._allow, visit, session, scopes, http))
+
+    async def deny(self, visit: Visit, http: HttpRequest) -> Answer:
+        """The person said no, at either page."""
+        return await self._settle(visit, partial(self._deny, visit, http))
+
+    async def _settle(self, visit: Visit, make: Callable[[], Awaitable[Answer]], *headers: tuple[str, str]) -> Answer:
+        """The one answer to this request, however often and however simultaneously a form asks for it.
+
+        Its cookie stays for as long as the answer can be repeated.
+        """
+
+        async def settle() -> Answer:
+            interaction = await self.visits.interactions.find(visit.interaction_id)
+            if interaction is None or interaction.finished:
+                raise visit.finished()
+            try:
+                answer = await make()
+            except PageError:
+                raise
+            except OAuthError as error:
+                answer = await self._answer_with_error(visit.request, error)
+            await self.visits.interactions.finish(visit.interaction_id, interaction)
+            cookie = self.visits.cookies.remove_later(visit.interaction_id, visit.secret, REPEATABLE_SECONDS)
+            return replace(answer, headers=(*answer.headers, cookie, *headers))
+
+        return await self.repeatable.answer_once(visit.interaction_id, "decision", visit.secret, settle)
+
+    async def _allow(self, visit: Visit, session: Session, scopes: tuple[str, ...], http: HttpRequest) -> Answer:
         request = visit.request
-        await self._finish(visit)
         await self.consents.give(session.subject, request.client_id, request.resource, scopes, now=self.clock())
-        await self.directory.mark_used(visit.client)
+        await self.visits.directory.mark_used(visit.client)
         await self.record(
             http,
             event_type="consent_given",
@@ -115,9 +121,7 @@ class Flow:
         )
         return await self._answer_with_code(request, session, http)
 
-    async def deny(self, visit: Visit, http: HttpRequest) -> Answer:
-        """The person said no, at either page."""
-        await self._finish(visit)
+    async def _deny(self, visit: Visit, http: HttpRequest) -> Answer:
         session = visit.browser.session
         await self.record(
             http,
@@ -127,9 +131,9 @@ class Flow:
             user_id=session.subject if session else None,
             outcome=Outcome.REFUSED,
         )
-        return self.error_answer(visit.request, AccessDenied("the user did not allow it"))
+        return await self._answer_with_error(visit.request, AccessDenied("the user did not allow it"))
 
-    def error_answer(self, request: AuthorizationRequest, error: OAuthError) -> Answer:
+    async def _answer_with_error(self, request: AuthorizationRequest, error: OAuthError) -> Answer:
         return client_answer(request.redirect_uri, error_parameters(error), issuer=self.issuer, state=request.state)
 
     async def account_of(self, session: Session | None) -> Account | None:
@@ -159,13 +163,7 @@ class Flow:
         asked = Consenting(request=request, client=client, scopes=scopes, allowed=allowed)
         return Step.CONSENT if lacks_consent(asked) else None
 
-    async def _finish(self, visit: Visit) -> None:
-        if not await self.interactions.finish(visit.interaction_id):
-            raise RequestGone("the request is finished")
-
-    async def _answer_with_code(
-        self, request: AuthorizationRequest, session: Session, http: HttpRequest, *headers: tuple[str, str]
-    ) -> Answer:
+    async def _answer_with_code(self, request: AuthorizationRequest, session: Session, http: HttpRequest) -> Answer:
         account = await self.account_of(session)
         if account is None:
             raise AccessDenied("the account is gone")
@@ -187,16 +185,10 @@ class Flow:
         await self.record(
             http, event_type="code_issued", action="issued", client_id=request.client_id, user_id=session.subject
         )
-        return client_answer(
-            request.redirect_uri, {"code": code}, issuer=self.issuer, state=request.state, headers=headers
-        )
+        return client_answer(request.redirect_uri, {"code": code}, issuer=self.issuer, state=request.state)
 
 
 def _refuse_silently(step: Step | None) -> NoReturn:
     if step is Step.CONSENT:
         raise ConsentRequired("the user has not allowed this yet")
     raise LoginRequired("the user is not signed in, or not recently enough")
-
-
-def _page(step: Step, interaction_id: str) -> str:
-    return f"/oauth2/{step}?request={quote(interaction_id)}"

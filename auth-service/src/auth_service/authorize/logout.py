@@ -16,9 +16,10 @@ from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
 from auth_service.tokens.reader import TokenReader
+from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages, form_target
-from auth_service.web.sessions import Browser
+from auth_service.web.sessions import Browser, Sessions
 
 __all__ = ["LogoutEndpoint"]
 
@@ -31,6 +32,8 @@ class LogoutEndpoint:
     """Without proof that the client knows who is signed in, the person is asked: else any page could sign them out."""
 
     flow: Flow
+    sessions: Sessions
+    form_keys: FormKeys
     tokens: TokenReader
     pages: Pages
     word_error: Callable[[OAuthError, HttpRequest], Answer]
@@ -52,15 +55,14 @@ class LogoutEndpoint:
             return again_by_get(http)
         hint = self.tokens.read(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, expired_too=True)
         address = await self._address(form, hint)
-        sessions = self.flow.sessions
-        browser = await sessions.read(http)
+        browser = await self.sessions.read(http)
         account = await self.flow.account_of(browser.session)
         if account is None:
             return self._done(form, address, http)
-        confirmed = sessions.form_key_is_right(browser, _PURPOSE, form.get("form_key"))
+        confirmed = self.form_keys.is_right(browser.secret, _PURPOSE, form.get("form_key"))
         if not confirmed and (hint is None or hint.get("sub") != account.subject):
             return self._ask(form, browser, account, address, http)
-        await sessions.sign_out(browser)
+        await self.sessions.sign_out(browser)
         client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
         await self.flow.record(
             http, event_type="logout", action="signed_out", client_id=client_id, user_id=account.subject
@@ -83,7 +85,7 @@ class LogoutEndpoint:
         if named is not None and hinted is not None and named != hinted:
             raise LogoutRefused("client_id differs from the one in id_token_hint")
         client_id = named or hinted
-        return await self.flow.directory.find(client_id) if client_id else None
+        return await self.flow.visits.directory.find(client_id) if client_id else None
 
     def _ask(self, form: Form, browser: Browser, account: Account, address: str | None, http: HttpRequest) -> Answer:
         return self.pages.answer(
@@ -92,11 +94,11 @@ class LogoutEndpoint:
             form_targets=(form_target(address),) if address is not None else (),
             account_name=account.name,
             carried=form.subset(_CARRIED),
-            form_key=self.flow.sessions.form_key(browser, _PURPOSE),
+            form_key=self.form_keys.make(browser.secret, _PURPOSE),
         )
 
     def _done(self, form: Form, address: str | None, http: HttpRequest) -> Answer:
-        cookie = self.flow.sessions.expired_cookie()
+        cookie = self.sessions.expired_cookie()
         if address is None:
             language = choose_language(form.get("ui_locales"), http.header("accept-language"))
             return self.pages.answer("signed_out", language, headers=(cookie,))

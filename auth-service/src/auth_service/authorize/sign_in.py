@@ -3,19 +3,24 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from markupsafe import Markup
 
 from auth_service.accounts.local import BuiltIn
 from auth_service.accounts.model import SignIn, fold_username
-from auth_service.authorize.flow import Flow, Visit
+from auth_service.authorize.flow import Flow
+from auth_service.authorize.missing import Step
+from auth_service.authorize.visits import Visit
 from auth_service.errors import OAuthError, TooManyRequests
 from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
-from auth_service.web.errors import FormStale
+from auth_service.web.errors import FormStale, WayOn
+from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages, form_target, stranger_name
+from auth_service.web.sessions import Sessions
 from security_common.journal import Outcome
 
 __all__ = ["FREE_FAILURES", "FREE_FAILURES_OF_ADDRESS", "SignInPage"]
@@ -35,6 +40,8 @@ class SignInPage:
     """Failures are counted for the name from this address, and for this address: growing waits, no locked accounts."""
 
     flow: Flow
+    sessions: Sessions
+    form_keys: FormKeys
     sign_in: SignIn
     pages: Pages
     names: Throttle
@@ -48,7 +55,7 @@ class SignInPage:
 
     async def answer(self, http: HttpRequest) -> Answer:
         form = parse_form(http) if http.method == "POST" else parse_query(http)
-        visit = await self.flow.visit(form.get("request"), http)
+        visit = await self.flow.visit(form, http)
         if http.method == "POST":
             return await self._post(visit, form, http)
         started = visit.interaction.started_at_seconds
@@ -57,11 +64,24 @@ class SignInPage:
         return self._page(visit, http, username=visit.request.login_hint or "")
 
     async def _post(self, visit: Visit, form: Form, http: HttpRequest) -> Answer:
-        sessions = self.flow.sessions
-        if not sessions.form_key_is_right(visit.browser, visit.interaction_id, form.get("form_key")):
-            raise FormStale("the form was not made for this browser and this request")
+        if not self.form_keys.is_right(visit.secret, _purpose(visit), form.get("form_key")):
+            reload = WayOn("way_on.load_again", visit.address(Step.SIGN_IN))
+            raise FormStale(
+                "the form was not made for this browser and this request",
+                way_on=reload,
+                ui_locales=visit.request.ui_locales,
+            )
         if form.get("action") == "cancel":
             return await self.flow.deny(visit, http)
+        # The same form sent twice is one sign-in; with another password it is another one.
+        sent = self.form_keys.make(visit.secret, http.body.decode("latin-1"))
+        return await self.flow.repeatable.answer_once(
+            visit.interaction_id, f"sign-in:{sent}", visit.secret, partial(self._sign_in, visit, form, http)
+        )
+
+    async def _sign_in(self, visit: Visit, form: Form, http: HttpRequest) -> Answer:
+        if visit.interaction.finished:
+            raise visit.finished()
         username = (form.get("username") or "")[:_LONGEST_NAME]
         name = hashlib.sha256(fold_username(username).encode()).hexdigest()[:24]
         try:
@@ -76,11 +96,11 @@ class SignInPage:
             await self.addresses.count(http.source_address)
             await self._record_refusal(visit, http, "wrong_password")
             return self._page(visit, http, username=username, wrong=True)
-        browser = await sessions.sign_in(visit.browser, account.subject, _METHODS)
+        browser = await self.sessions.sign_in(visit.browser, account.subject, _METHODS)
         await self.flow.record(
             http, event_type="sign_in", action="signed_in", client_id=visit.request.client_id, user_id=account.subject
         )
-        return await self.flow.go_on(replace(visit, browser=browser), http)
+        return await self.flow.go_on(replace(visit, browser=browser), http, self.sessions.cookie(browser))
 
     async def _record_refusal(self, visit: Visit, http: HttpRequest, reason: str) -> None:
         """Without the name that was typed: people type passwords there."""
@@ -112,6 +132,10 @@ class SignInPage:
             username=username,
             problem=problem,
             demo=self.demo,
-            request_id=visit.interaction_id,
-            form_key=self.flow.sessions.form_key(visit.browser, visit.interaction_id),
+            hidden=visit.hidden_fields,
+            form_key=self.form_keys.make(visit.secret, _purpose(visit)),
         )
+
+
+def _purpose(visit: Visit) -> str:
+    return f"sign-in:{visit.interaction_id}"

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from typing import TypeAlias
 
 from auth_service.errors import OAuthError
@@ -47,14 +46,13 @@ class HttpRequest:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name; a broken header counts as none."""
-        jar: SimpleCookie = SimpleCookie()
-        try:
-            for line in self.headers("cookie"):
-                jar.load(line)
-        except CookieError:
-            return {}
-        return {name: morsel.value for name, morsel in jar.items()}
+        """The cookies by name, in the order they were sent.
+
+        Split as browsers join them (RFC 6265 section 5.4). A cookie that another application of this host set, with
+        characters outside the grammar, must not hide ours, as it would with `http.cookies`.
+        """
+        pairs = (pair.partition("=") for line in self.headers("cookie") for pair in line.split(";"))
+        return {name.strip(): value.strip() for name, separator, value in pairs if separator}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Errors that people read: each names the text of its page, and says what to do there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from auth_service.errors import OAuthError, ServerError, TemporarilyUnavailable, TooManyRequests
@@ -9,18 +10,37 @@ from auth_service.http.messages import Answer, HttpRequest
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 
-__all__ = ["FormStale", "PageError", "error_pages"]
+__all__ = ["FormStale", "PageError", "WayOn", "error_pages"]
+
+
+@dataclass(frozen=True, slots=True)
+class WayOn:
+    """Where a button of an error page leads. `text` is its key in texts.yaml, `parts` what is filled in there."""
+
+    text: str
+    address: str
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class PageError(OAuthError):
-    """An error shown to whoever sits at the browser. `page` is its key in texts.yaml."""
+    """An error shown to the person at the browser. `page` is its key in texts.yaml, `restarts` says that the sign-in
+    has to be started again.
+
+    `way_on` is set where a button can lead on, `ui_locales` where the request asked for a language.
+    """
 
     error = "invalid_request"
     page: ClassVar[str] = "request_wrong"
+    restarts: ClassVar[bool] = False
+
+    def __init__(self, description: str, *, way_on: WayOn | None = None, ui_locales: str | None = None) -> None:
+        super().__init__(description)
+        self.way_on = way_on
+        self.ui_locales = ui_locales
 
 
 class FormStale(PageError):
-    """A form came without its key: from another site, or from a page of before the last sign-in."""
+    """A form came without its key: from another site, or from a page that was made for another account."""
 
     status = 403
     page = "form_stale"
@@ -30,7 +50,9 @@ def error_pages(pages: Pages) -> Callable[[OAuthError, HttpRequest], Answer]:
     """What `Endpoint.word_error` is where people look."""
 
     def word(error: OAuthError, request: HttpRequest) -> Answer:
-        language = choose_language(_locales(request), request.header("accept-language"))
+        own = error if isinstance(error, PageError) else None
+        locales = own.ui_locales if own is not None else None
+        language = choose_language(locales or _locales(request), request.header("accept-language"))
         wait = error.retry_after_seconds
         return pages.answer(
             "error",
@@ -39,6 +61,8 @@ def error_pages(pages: Pages) -> Callable[[OAuthError, HttpRequest], Answer]:
             headers=(("retry-after", str(wait)),) if wait is not None else (),
             page=_page_of(error),
             error=error,
+            way_on=own.way_on if own is not None else None,
+            restarts=own is not None and own.restarts,
             trace_id=request.trace_id,
         )
 
