@@ -1,4 +1,7 @@
-"""The composition root: the only file that knows every room, and the only one that reads clock, randomness and disk."""
+"""The composition root: it builds every part and connects them, and alone reads the clock, randomness and the disk.
+
+What people open in a browser is composed in `browser_endpoints`.
+"""
 
 import os
 import secrets
@@ -6,11 +9,8 @@ import socket
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
-from limits.aio.storage import Storage
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -19,16 +19,8 @@ from auth_service.accounts.passwords import PasswordKeeper
 from auth_service.accounts.store import AccountStore
 from auth_service.accounts.userinfo import UserinfoEndpoint
 from auth_service.authorize.codes import Codes
-from auth_service.authorize.consent import ConsentPage
 from auth_service.authorize.consents import Consents
-from auth_service.authorize.endpoint import AuthorizationEndpoint
-from auth_service.authorize.flow import Flow
-from auth_service.authorize.interactions import Interactions
-from auth_service.authorize.logout import LogoutEndpoint
-from auth_service.authorize.repeatable_answers import RepeatableAnswers
-from auth_service.authorize.request_cookies import RequestCookies
-from auth_service.authorize.sign_in import FREE_FAILURES, FREE_FAILURES_OF_ADDRESS, SignInPage
-from auth_service.authorize.visits import Visits
+from auth_service.browser_endpoints import browser_endpoints
 from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.declared import make_client
@@ -40,10 +32,10 @@ from auth_service.clients.outgoing import Outgoing
 from auth_service.clients.registration import Registration
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration, Openness, load_declaration, note_applied
+from auth_service.core import Core, People, make_throttle
+from auth_service.declaration import Openness, load_declaration, note_applied
 from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
 from auth_service.discovery.health import can_write, health_endpoints, root_endpoint
-from auth_service.errors import TooManyRequests
 from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCode
 from auth_service.grants.client_credentials import ClientCredentials
 from auth_service.grants.contract import Grant
@@ -67,59 +59,18 @@ from auth_service.tokens.id_tokens import IdTokens
 from auth_service.tokens.introspection import Introspection
 from auth_service.tokens.minter import TokenMinter
 from auth_service.tokens.reader import TokenReader
-from auth_service.tokens.resources import Resources, declared_resources
+from auth_service.tokens.resources import declared_resources
 from auth_service.tokens.revocation import Revocation
 from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
-from auth_service.web.cookies import Cookies
-from auth_service.web.errors import error_pages
-from auth_service.web.form_keys import FormKeys
-from auth_service.web.pages import Pages, style_endpoint
-from auth_service.web.sessions import Sessions
 from security_common.addresses import AddressReader
-from security_common.journal import Journal, open_journal
+from security_common.journal import open_journal
 from security_common.service import connect, read_secret
 
 __all__ = ["Core", "create_app"]
 
-# What costs no waiting: registrations of an address per hour, requests that wait for a person per address and quarter
-# of it, wrong secrets of a client too.
+# What costs no waiting: registrations of an address per hour, wrong secrets of a client per quarter of an hour.
 _FREE_REGISTRATIONS = 30
-_FREE_REQUESTS = 600
 _FREE_FAILURES = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Core:
-    """What most rooms are given: made once, below."""
-
-    settings: AuthSettings
-    declaration: Declaration
-    redis: Redis
-    trail_redis: Redis
-    counters: Storage
-    outgoing: Outgoing
-    journal: Journal
-    record: Recorder
-    keys: KeyRing
-    secret_keeper: SecretKeeper
-    directory: Directory
-    resources: Resources
-    minter: TokenMinter
-    metrics: Metrics
-    clock: Clock
-    random_bytes: RandomBytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class People:
-    """What the rooms share that deal with people and what they granted."""
-
-    accounts: LocalAccounts
-    consents: Consents
-    codes: Codes
-    families: Families
-    reader: TokenReader
-    denials: Denials
 
 
 def create_app(
@@ -243,7 +194,7 @@ def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
             codes=people.codes,
             families=people.families,
             tokens=tokens,
-            guesses=_make_throttle(core, "code", FREE_GUESSES),
+            guesses=make_throttle(core, "code", FREE_GUESSES),
             record=core.record,
         ),
         RefreshToken(
@@ -258,67 +209,6 @@ def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
     )
 
 
-def _make_throttle(core: Core, name: str, free: int, window_seconds: int = 900) -> Throttle:
-    shared = partial(Throttle, storage=core.counters, clock=core.clock, error=TooManyRequests)
-    return shared(name=name, free=free, window_seconds=window_seconds)
-
-
-def _make_browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
-    """What people look at. Their errors are pages."""
-    settings = core.settings
-    pages = Pages(issuer=settings.issuer)
-    word_error = error_pages(pages)
-    cookies = Cookies(settings.issuer.startswith("https:"))
-    form_keys = FormKeys(read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"))
-    sessions = Sessions(
-        redis=core.redis,
-        cookies=cookies,
-        lifetime_seconds=settings.session_lifetime_seconds,
-        clock=core.clock,
-        random_bytes=core.random_bytes,
-    )
-    flow = Flow(
-        issuer=settings.issuer,
-        visits=Visits(
-            interactions=Interactions(redis=core.redis, clock=core.clock, random_bytes=core.random_bytes),
-            cookies=RequestCookies(cookies=cookies, random_bytes=core.random_bytes),
-            sessions=sessions,
-            directory=core.directory,
-        ),
-        accounts=people.accounts,
-        consents=people.consents,
-        codes=people.codes,
-        repeatable=RepeatableAnswers(redis=core.redis, form_keys=form_keys),
-        begun=_make_throttle(core, "begun", _FREE_REQUESTS),
-        record=core.record,
-        clock=core.clock,
-    )
-    sign_in = SignInPage(
-        flow=flow,
-        sessions=sessions,
-        form_keys=form_keys,
-        sign_in=people.accounts,
-        pages=pages,
-        names=_make_throttle(core, "password", FREE_FAILURES),
-        addresses=_make_throttle(core, "passwords", FREE_FAILURES_OF_ADDRESS),
-        demo=DEMO_ACCOUNT if settings.demo else None,
-        word_error=word_error,
-    )
-    return (
-        AuthorizationEndpoint(
-            flow=flow, resources=core.resources, tokens=people.reader, word_error=word_error
-        ).endpoint,
-        sign_in.endpoint,
-        ConsentPage(
-            flow=flow, form_keys=form_keys, resources=core.resources, pages=pages, word_error=word_error
-        ).endpoint,
-        LogoutEndpoint(
-            flow=flow, sessions=sessions, form_keys=form_keys, tokens=people.reader, pages=pages, word_error=word_error
-        ).endpoint,
-        style_endpoint(),
-    )
-
-
 def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     """Every endpoint there is. What a room offers here is routed, documented and advertised, nothing else is."""
     settings, people = core.settings, _make_people(core)
@@ -326,7 +216,7 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     authenticator = _make_authenticator(core)
     reader, denials, families = people.reader, people.denials, people.families
     protocol = (
-        *_make_browser_endpoints(core, people),
+        *browser_endpoints(core, people),
         TokenEndpoint(authenticator=authenticator, grants=grants, record=core.record, metrics=core.metrics).endpoint,
         UserinfoEndpoint(tokens=reader, denials=denials, accounts=people.accounts).endpoint,
         Introspection(
@@ -388,7 +278,7 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
         store=ClientStore(core.redis),
         secrets=core.secret_keeper,
         record=core.record,
-        throttle=_make_throttle(core, "registration", _FREE_REGISTRATIONS, window_seconds=3600),
+        throttle=make_throttle(core, "registration", _FREE_REGISTRATIONS, window_seconds=3600),
         clock=core.clock,
         random_bytes=core.random_bytes,
         scopes=policy.scopes,
