@@ -98,7 +98,7 @@ async def test_item_126_nothing_is_fetched_for_a_bad_address(
 WITHOUT_RULE = {
     "check_parts": "http://client.example/c.json",
     "refuse_ambiguous_parts": "https://client.example/a/../c.json",
-    "check_characters": "https://client.example/a^c.json",
+    "check_length": f"https://client.example/{'c' * 2048}",
 }
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from running_auth import Service, StartService
 
 from auth_service.clients import metadata, registration
@@ -213,3 +215,123 @@ def test_elsewhere_without_a_token_there_is_no_registration(start_service: Start
     metadata_document: Mapping[str, Any] = service.http.get("/.well-known/openid-configuration").json()
     assert "registration_endpoint" not in metadata_document
     assert metadata_document["client_id_metadata_document_supported"] is True
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *("about:blank", "chrome://settings", "ftp://a/b", "ws://a/b", "wss://a/b", "mailto:a@b.example", "tel:+8210"),
+        *(
+            "sms:+8210",
+            "intent://a#Intent;end",
+            "ms-settings:privacy",
+            "edge://settings",
+            "view-source:https://a.example",
+        ),
+        *("chrome-extension://abcdef/a", "moz-extension://a/b", "filesystem:http://a.example/b", "urn:a:b", "geo:0,0"),
+        *("JavaScript:alert(1)", "mocha:x", "livescript:x", "search-ms:x", "redis://a/b", "ssh://a/b"),
+        *("http://[::1].evil.example/cb", "https://host.example;script-src/cb", "https://host.example'/cb"),
+        *("https://host.example./cb", "https://hôst.example/cb", "https://host.example\\@evil.example/cb"),
+        *("https://host .example/cb", "https://[::1]evil/cb", "https://host.example:99999/cb", "http://2130706433/cb"),
+        *("app://user@host/cb", "app://host;x/cb", "app://[::1].a/cb", "ht\ntps://host.example/cb", "app:/cb\0"),
+    ],
+    ids=ascii,
+)
+def test_a_redirect_to_something_else_or_to_an_unclear_host_is_refused(open_to_all: Service, uri: str) -> None:
+    answer = register(open_to_all, members_of({"redirect_uris": [uri]}))
+    assert (answer.status_code, answer.json()["error"]) == (400, REDIRECT), answer.text
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(
+            "vscode://vscode.github-authentication/did-authenticate",
+            "vscode-insiders://a/b",
+            "com.example.app:/callback",
+        ),
+        *("cursor://anysphere.cursor-mcp/oauth/callback", "windsurf://a/b", "zed://oauth", "warp://mcp/oauth2callback"),
+        *("http://localhost:1/cb", "http://127.0.0.1/cb", "http://[::1]:7/cb", "https://host.example:8443/cb?a=1;b=2"),
+    ],
+)
+def test_a_redirect_that_applications_use_is_accepted(open_to_all: Service, uri: str) -> None:
+    answer = register(open_to_all, members_of({"redirect_uris": [uri]}))
+    assert (answer.status_code, answer.json()["redirect_uris"]) == (201, [uri])
+
+
+@pytest.mark.parametrize("member", ["client_uri", "logo_uri", "policy_uri", "tos_uri"])
+def test_what_is_left_out_of_a_registration_is_named_in_the_answer(open_to_all: Service, member: str) -> None:
+    """RFC 7591 section 3.2.1: the answer has what is registered; `warnings` says why a member is missing."""
+    for address in (
+        "javascript:alert(1)",
+        "http://a.example/",
+        "https://[::1].evil.example/",
+        7,
+        ["https://a.example"],
+    ):
+        answer = register(open_to_all, members_of({member: address})).json()
+        assert member not in answer
+        assert answer["warnings"] == [f"{member} was left out: it must be an https URL"]
+    assert "warnings" not in register(open_to_all, members_of({member: "https://a.example/"})).json()
+
+
+@pytest.mark.parametrize("name", ["\u3164", "\u2800 \u2800", "\u200b\u202e", "\u0301", " "], ids=ascii)
+def test_a_name_that_nobody_can_see_is_no_name(open_to_all: Service, name: str) -> None:
+    assert register(open_to_all, members_of({"client_name": name})).json()["client_name"] == "Unnamed client"
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(codec=None))
+    | st.just("https://[::1"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+MEMBERS = (
+    *("redirect_uris", "client_name", "grant_types", "response_types", "scope", "token_endpoint_auth_method", "jwks"),
+    *("jwks_uri", "logo_uri", "client_uri", "policy_uri", "tos_uri", "application_type", "post_logout_redirect_uris"),
+    *("contacts", "software_id", "software_version", "software_statement", "client_secret", "client_id", "\ud800", ""),
+)
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), json_values | st.lists(st.text()), max_size=4))
+def test_any_members_are_registered_or_refused(open_to_all: Service, changes: dict[str, Any]) -> None:
+    """RFC 7591 section 3.2.2, whatever the body holds."""
+    refused_or_registered(register(open_to_all, members_of(changes)))
+
+
+UNUSUAL_BODIES = (
+    *(b"\xff\xfe{\x00}\x00", b"", b"null", b'"x"', b"{}{}", b'{"a":1,"a":2}', b"\xef\xbb\xbf{}", b"{'a':1}"),
+    json.dumps({**GOOD, "client_name": "\ud83d"}).encode(),
+    json.dumps({**GOOD, "\ud83d": 1}).encode(),
+    json.dumps({**GOOD, "client_name": "a\0b"}).encode(),
+    json.dumps({**GOOD, "jwks": {"keys": [{"kty": "EC", "x": "\udfff"}]}}).encode(),
+    json.dumps({**GOOD, "jwks": {"keys": [{"kty": ["oct"], "x": float("nan")}]}}).encode(),
+    json.dumps({**GOOD, "jwks": {"keys": [{"kty": "EC", "x": float("inf")}]}}).encode(),
+    json.dumps({**GOOD, "jwks_uri": "https://[::1"}).encode(),
+    json.dumps({**GOOD, "logo_uri": "https://[::1"}).encode(),
+    json.dumps({**GOOD, "redirect_uris": ["https://[::1"]}).encode(),
+    json.dumps({**GOOD, "post_logout_redirect_uris": ["https://[::1"]}).encode(),
+    json.dumps({**GOOD, "client_name": "x"}).encode()[:-1] + b',"contacts":' + b"9" * 5000 + b"}",
+    json.dumps({**GOOD, "client_name": "x"}).encode()[:-1] + b',"contacts":1e999}',
+    json.dumps({**GOOD}).encode()[:-1] + b',"jwks":{"keys":[{"kty":"EC","x":' + b"[" * 900 + b"]" * 900 + b"}]}}",
+    json.dumps({**GOOD}).encode()[:-1] + b',"jwks":{"keys":[{"kty":"EC","x":' + b"[" * 200 + b"]" * 200 + b"}]}}",
+)
+
+
+@pytest.mark.parametrize("body", UNUSUAL_BODIES, ids=range(len(UNUSUAL_BODIES)))
+def test_an_unusual_body_is_registered_or_refused(open_to_all: Service, body: bytes) -> None:
+    refused_or_registered(register(open_to_all, body))
+
+
+def refused_or_registered(answer: httpx2.Response) -> None:
+    told = answer.json()
+    assert answer.headers["cache-control"] == "no-store"
+    if answer.status_code == 201:
+        assert told["client_id"]
+        return
+    assert (answer.status_code, told["error"] in {METADATA, REDIRECT}) == (400, True), answer.text
+    assert told["error_description"].isascii()

@@ -8,18 +8,18 @@ list of authentication methods instead of one, images on other hosts, loopback r
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
 
 from auth_service.clients.fetch_budget import FetchBudgetSpent
 from auth_service.clients.fetching import FetchError, FetchFailed, FetchProblem
-from auth_service.clients.metadata import Members, make_self_described_client, read_text, read_texts
+from auth_service.clients.json_members import Members, parse_members
+from auth_service.clients.metadata import make_self_described_client, read_text, read_texts
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.outgoing import Outgoing
 from auth_service.clients.redirects import climbs
@@ -29,6 +29,7 @@ from auth_service.errors import ClientDocumentUnavailable, InvalidClient, Invali
 from auth_service.vocabulary import AuthMethod, Clock
 from security_common.addresses import UNKNOWN
 from security_common.bounded_cache import BoundedCache
+from security_common.web_urls import parse_web_url
 
 __all__ = ["DOCUMENT_RULES", "URL_RULES", "MetadataDocuments", "declared_documents", "read_pinned"]
 
@@ -40,7 +41,6 @@ _CACHED_DOCUMENTS = 1000
 _CACHED_BYTES = 4 * 1024 * 1024
 # What a client or a refusal takes in memory beside the texts in it.
 _ENTRY_BYTES = 2000
-_UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
 
 _PUBLIC_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
 
@@ -176,29 +176,28 @@ class MetadataDocuments:
         self._cached.put(url, found, size_bytes=whole_bytes, lifetime_seconds=lifetime_seconds)
 
 
-def check_characters(url: str) -> None:
-    if len(url) > _LONGEST_URL or _UNSAFE.search(url):
-        raise InvalidClient("a client id that is an address must be plain ASCII of reasonable length")
+def check_length(url: str) -> None:
+    if len(url) > _LONGEST_URL:
+        raise InvalidClient(f"a client id that is a URL has at most {_LONGEST_URL} characters")
 
 
 def check_parts(url: str) -> None:
     try:
-        parts = urlsplit(url)
-        valid = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
+        parts = parse_web_url(url)
     except ValueError as error:
-        raise InvalidClient("the client id is no valid https address") from error
-    if not valid or parts.path in {"", "/"}:
-        raise InvalidClient("a client id that is an address must be https and have a path")
+        raise InvalidClient("the client id is not a valid https URL") from error
+    if parts.scheme != "https" or parts.path in {"", "/"}:
+        raise InvalidClient("a client id that is a URL must be https and have a path")
 
 
 def refuse_ambiguous_parts(url: str) -> None:
     """What two programs may read as two addresses: fragments, credentials, dot segments however written."""
     parts = urlsplit(url)
     if "#" in url or "@" in parts.netloc or climbs(parts):
-        raise InvalidClient("a client id that is an address has no fragment, no credentials and no dot segments")
+        raise InvalidClient("a client id that is a URL has no fragment, no credentials and no dot segments")
 
 
-URL_RULES: tuple[Callable[[str], None], ...] = (check_characters, check_parts, refuse_ambiguous_parts)
+URL_RULES: tuple[Callable[[str], None], ...] = (check_length, check_parts, refuse_ambiguous_parts)
 
 
 def check_own_address(url: str, members: Members) -> None:
@@ -233,12 +232,9 @@ def _methods(members: Members) -> frozenset[AuthMethod]:
 
 def _parse(body: bytes) -> Members:
     try:
-        members: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidClientMetadata("the document is no JSON") from error
-    if not isinstance(members, dict):
-        raise InvalidClientMetadata("the document is no JSON object")
-    return cast("dict[str, Any]", members)
+        return parse_members(body)
+    except ValueError as error:
+        raise InvalidClientMetadata("the document must be one JSON object in UTF-8, each member once") from error
 
 
 def read_pinned(directory: Path | None) -> Mapping[str, Members]:

@@ -1,11 +1,11 @@
 """A client's public keys: given with the client, or published at its `jwks_uri` and cached for a while."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from auth_service.clients.fetching import FetchError
+from auth_service.clients.json_members import parse_members
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.outgoing import Outgoing
 from auth_service.vocabulary import Clock
@@ -70,10 +70,8 @@ class ClientKeys:
 
 
 def _parse(document: bytes | None) -> _KeySet | None:
-    if document is None:
-        return None
     try:
-        members: Any = json.loads(document)
-    except (ValueError, RecursionError):
+        members = parse_members(document or b"")
+    except ValueError:
         return None
-    return cast("dict[str, Any]", members) if isinstance(members, dict) and "keys" in members else None
+    return members if "keys" in members else None

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from auth_service.clients.json_members import Members
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.redirects import check_registrable, is_loopback
 from auth_service.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_service.vocabulary import AuthMethod, GrantType, Scope
+from security_common.web_urls import parse_web_url
 
-__all__ = ["METADATA_RULES", "PRIVATE_MEMBERS", "Members", "make_self_described_client", "read_text", "read_texts"]
-
-Members = Mapping[str, Any]
+__all__ = ["METADATA_RULES", "PRIVATE_MEMBERS", "find_dropped", "make_self_described_client", "read_text", "read_texts"]
 
 _MAX_REDIRECTS = 20
 _MAX_NAME_LENGTH = 100
@@ -39,6 +39,9 @@ _KNOWN_GRANTS = frozenset(
     }
 )
 _KNOWN_RESPONSE_TYPES = frozenset({"code", "token", "id_token", "none"})
+# Letters and symbols by their category that show nothing: Hangul fillers and the empty Braille pattern.
+_BLANK: Mapping[int, str] = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800), " ")
+_WEB_MEMBERS = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
@@ -79,6 +82,12 @@ def make_self_described_client(
         tos_uri=_web_address(members, "tos_uri"),
         created_at_seconds=now,
     )
+
+
+def find_dropped(members: Members) -> tuple[str, ...]:
+    """The members that a client of these gave and that it is not registered with, since their value cannot be used."""
+    given = (name for name in _WEB_MEMBERS if members.get(name))
+    return tuple(name for name in given if _web_address(members, name) is None)
 
 
 def read_text(members: Members, name: str) -> str | None:
@@ -129,8 +138,9 @@ def check_keys(members: Members) -> None:
     keys = members.get("jwks")
     if keys is not None and members.get("jwks_uri") is not None:
         raise InvalidClientMetadata("give jwks or jwks_uri, not both")
-    if urlsplit(read_text(members, "jwks_uri") or "https://host").scheme != "https":
-        raise InvalidClientMetadata("jwks_uri must be https")
+    jwks_uri = read_text(members, "jwks_uri")
+    if jwks_uri is not None and not _is_https(jwks_uri):
+        raise InvalidClientMetadata("jwks_uri must be an https URL")
     listed: Any = cast("dict[str, Any]", keys).get("keys") if isinstance(keys, dict) else None
     if keys is not None and not (isinstance(listed, list) and all(map(_is_public_key, cast("list[Any]", listed)))):
         raise InvalidClientMetadata("jwks must be a JWK Set of public keys")
@@ -164,12 +174,22 @@ def _is_public_key(key: Any) -> bool:
 
 
 def _clean_name(name: str | None) -> str:
-    """The name as it may stand on a page: no controls, no direction marks, one line, not too long."""
+    """The name as pages may show it: no controls, no direction marks, one line, not too long. Empty when nothing of it
+    can be seen.
+    """
     kept = "".join(character for character in name or "" if unicodedata.category(character)[0] != "C")
-    return re.sub(r"\s+", " ", kept).strip()[:_MAX_NAME_LENGTH]
+    clean = re.sub(r"\s+", " ", kept.translate(dict(_BLANK))).strip()[:_MAX_NAME_LENGTH]
+    return clean if any(unicodedata.category(character)[0] in "LNPS" for character in clean) else ""
 
 
 def _web_address(members: Members, name: str) -> str | None:
-    """An https address, or None: a page never links to anything else."""
+    """An https URL, or None: a page never links to anything else."""
     value = members.get(name)
-    return value if isinstance(value, str) and urlsplit(value).scheme == "https" else None
+    return value if isinstance(value, str) and _is_https(value) else None
+
+
+def _is_https(url: str) -> bool:
+    try:
+        return parse_web_url(url).scheme == "https"
+    except ValueError:
+        return False

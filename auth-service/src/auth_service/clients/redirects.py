@@ -2,25 +2,31 @@
 
 import re
 from collections.abc import Collection
+from importlib.resources import files
 from urllib.parse import SplitResult, urlsplit
 
 from auth_service.errors import InvalidRedirectUri
+from security_common.web_urls import is_loopback_url, parse_web_url
 
-__all__ = ["LOOPBACK_HOSTS", "check_registrable", "climbs", "is_loopback", "is_registered"]
+__all__ = ["check_registrable", "climbs", "is_loopback", "is_registered"]
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-
-# Browsers run or render these themselves: a redirect to one would be script injection or a local file.
-_DANGEROUS_SCHEMES = frozenset({"javascript", "data", "vbscript", "file", "blob"})
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
-_UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}*]")
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
+_UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}*#]")
+# A private scheme may name anything in the place of the host, but nothing that means something in a header.
+_PRIVATE_AUTHORITY = re.compile(r"[A-Za-z0-9._-]*(?::[0-9]{1,5})?")
 _MAX_LENGTH = 2048
+_REFUSED_SCHEMES = frozenset(
+    scheme
+    for line in files("auth_service.clients").joinpath("refused_schemes.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+    for scheme in line.split()
+)
+_REFUSED_FAMILIES = ("ms-", "chrome-")
 
 
 def is_loopback(uri: str) -> bool:
     """True for http on this machine: the redirect of a native application (RFC 8252 section 7.3)."""
-    parts = urlsplit(uri)
-    return parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+    return uri.startswith("http:") and is_loopback_url(uri)
 
 
 def is_registered(requested: str, registered: Collection[str]) -> bool:
@@ -38,29 +44,37 @@ def is_registered(requested: str, registered: Collection[str]) -> bool:
 
 
 def check_registrable(uri: str) -> None:
-    """Raises `InvalidRedirectUri`: not absolute, a fragment, credentials, a wildcard, plain http to another machine,
-    or a scheme that a browser would run itself. Private-use schemes (`cursor://`) are fine.
+    """Raises `InvalidRedirectUri`: not absolute, a fragment, credentials, a wildcard, an invalid host, plain http to
+    another machine, or a scheme that belongs to something else. Private-use schemes (`cursor://`) are fine.
     """
-    if not _is_well_formed(uri):
-        raise InvalidRedirectUri("a redirect URI must be an absolute URI without fragment, credentials or wildcard")
-    parts = urlsplit(uri)
-    if parts.scheme in _DANGEROUS_SCHEMES:
-        raise InvalidRedirectUri(f"redirect URIs with the scheme {parts.scheme} are refused")
-    if parts.scheme in {"http", "https"} and not parts.hostname:
-        raise InvalidRedirectUri("a redirect URI needs a host")
-    if parts.scheme == "http" and not is_loopback(uri):
+    scheme = _SCHEME.match(uri)
+    if scheme is None or not _is_well_formed(uri):
+        raise InvalidRedirectUri(
+            "a redirect URI must be an absolute URI of plain ASCII, with a valid host and without fragment,"
+            " credentials, wildcard and dot segments"
+        )
+    if scheme[1] in _REFUSED_SCHEMES or scheme[1].startswith(_REFUSED_FAMILIES):
+        raise InvalidRedirectUri(
+            f"redirect URIs with the scheme {scheme[1]} are refused, since it is registered for something else or"
+            " belongs to the browser; use https, http on localhost, or a scheme of the application's own"
+        )
+    if scheme[1] == "http" and not is_loopback(uri):
         raise InvalidRedirectUri("a redirect URI with http must point to localhost, 127.0.0.1 or [::1]; use https")
 
 
 def _is_well_formed(uri: str) -> bool:
-    if len(uri) > _MAX_LENGTH or _UNSAFE.search(uri) or "#" in uri:
+    scheme = _SCHEME.match(uri)
+    if scheme is None or len(uri) > _MAX_LENGTH or _UNSAFE.search(uri):
         return False
     try:
         parts = urlsplit(uri)
-        port_is_valid = parts.port is None or 0 < parts.port < 65536
+        if scheme[1] in {"http", "https"}:
+            parse_web_url(uri)
+        elif not _PRIVATE_AUTHORITY.fullmatch(parts.netloc):
+            return False
     except ValueError:
         return False
-    return bool(_SCHEME.fullmatch(parts.scheme)) and "@" not in parts.netloc and port_is_valid and not climbs(parts)
+    return not climbs(parts)
 
 
 def climbs(parts: SplitResult) -> bool:
@@ -69,6 +83,6 @@ def climbs(parts: SplitResult) -> bool:
     return "." in segments or ".." in segments
 
 
-def _without_port(uri: str) -> tuple[str | None, str, str]:
-    parts = urlsplit(uri)
-    return parts.hostname, parts.path or "/", parts.query
+def _without_port(uri: str) -> tuple[str, str, str]:
+    parts = parse_web_url(uri)
+    return parts.host, parts.path or "/", parts.query

@@ -4,13 +4,13 @@ A registration that no user ever consents to is forgotten after a day: most are 
 """
 
 import hmac
-import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
-from auth_service.clients.metadata import Members, make_self_described_client, read_text, refuse_unknown_values
+from auth_service.clients.json_members import Members, parse_members
+from auth_service.clients.metadata import find_dropped, make_self_described_client, read_text, refuse_unknown_values
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
@@ -73,7 +73,7 @@ class Registration:
         client, secret = self._make(members)
         await self.store.save(client, lifetime_seconds=_UNUSED_LIFETIME_SECONDS)
         await self.record(request, event_type="client_registered", action="registered", client_id=client.client_id)
-        return json_answer(_describe(client, secret), status=201)
+        return json_answer(_describe(client, secret, dropped=find_dropped(members)), status=201)
 
     def _check_initial_token(self, request: HttpRequest) -> None:
         """RFC 7591 section 3: the initial access token is a bearer token."""
@@ -119,15 +119,13 @@ def _read(request: HttpRequest) -> Members:
     if request.media_type != "application/json":
         raise InvalidClientMetadata("Content-Type must be application/json")
     try:
-        members = json.loads(request.body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidClientMetadata("the body is no JSON") from error
-    if not isinstance(members, dict):
-        raise InvalidClientMetadata("the body must be a JSON object")
-    return cast("dict[str, Any]", members)
+        return parse_members(request.body)
+    except ValueError as error:
+        raise InvalidClientMetadata("the body must be one JSON object in UTF-8, each member once") from error
 
 
-def _describe(client: Client, secret: str | None) -> Mapping[str, Any]:
+def _describe(client: Client, secret: str | None, *, dropped: Sequence[str]) -> Mapping[str, Any]:
+    """The client as it is registered, which may be less than was asked for; `warnings` is a member of our own."""
     members: dict[str, Any] = {
         "client_id": client.client_id,
         "client_id_issued_at": int(client.created_at_seconds),
@@ -145,6 +143,7 @@ def _describe(client: Client, secret: str | None) -> Mapping[str, Any]:
         "tos_uri": client.tos_uri,
         "jwks": client.signing_keys,
         "jwks_uri": client.signing_keys_uri,
+        "warnings": [f"{name} was left out: it must be an https URL" for name in dropped] or None,
         "client_secret": secret,
         "client_secret_expires_at": 0 if secret else None,
     }

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
 from auth_service.package_data import read_yaml
 from auth_service.web.language import Language
+from security_common.web_urls import parse_web_url
 
 __all__ = ["STYLE_PATH", "Pages", "form_target", "stranger_name", "strong", "style_endpoint"]
 
@@ -86,10 +87,13 @@ def form_target(uri: str) -> str:
 
     The grammar has no IPv6 addresses and no origin for private schemes: there it is the scheme alone.
     """
-    parts = urlsplit(uri)
-    if parts.scheme in {"http", "https"} and ":" not in (parts.hostname or ":"):
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"{parts.scheme}:"
+    try:
+        url = parse_web_url(uri)
+    except ValueError:
+        return f"{urlsplit(uri).scheme}:"
+    if ":" in url.host:
+        return f"{url.scheme}:"
+    return f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port is not None else "")
 
 
 def style_endpoint() -> Endpoint:

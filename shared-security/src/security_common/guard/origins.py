@@ -15,6 +15,7 @@ from security_common.guard.asgi import Message, Send
 from security_common.guard.headers import RequestHeaders
 from security_common.guard.policy import ProtectedResource
 from security_common.guard.refusals import ForbiddenOrigin, InvalidRequest, MisdirectedRequest
+from security_common.web_urls import is_loopback_url, parse_authority
 
 __all__ = ["Origins", "allowing", "is_preflight", "preflight_answer"]
 
@@ -42,13 +43,16 @@ class Origins:
             raise MisdirectedRequest("this server does not go by that Host")
 
     def _judge_host(self, value: str) -> bool:
-        host = _without_port(value).lower()
+        try:
+            host, _port = parse_authority(value)
+        except ValueError:
+            return False
         return not self._hosts.isdisjoint({host, value.lower()}) or (self._local and is_loopback_host(host))
 
     def require_origin(self, headers: RequestHeaders) -> str | None:
         """The allowed origin, None when no browser is asking. Raises `ForbiddenOrigin` or `InvalidRequest`."""
         origin = headers.one(b"origin")
-        if origin is not None and not (origin in self._origins or (self._local and _is_loopback_origin(origin))):
+        if origin is not None and not (origin in self._origins or (self._local and is_loopback_url(origin))):
             raise ForbiddenOrigin("pages of this origin may not call this server")
         return origin
 
@@ -88,17 +92,3 @@ def allowing(origin: str, send: Send) -> Send:
         await send(message)
 
     return send_allowing
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-def _is_loopback_origin(origin: str) -> bool:
-    try:
-        parts = urlsplit(origin)
-        return parts.scheme in {"http", "https"} and is_loopback_host(parts.hostname or "")
-    except ValueError:
-        return False

@@ -8,15 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from security_common.addresses import is_loopback_host
 from security_common.settings import SecuritySettings, Settings
+from security_common.web_urls import is_loopback_url
 
 __all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_url", "check_web_url", "is_loopback_url"]
-
-
-def is_loopback_url(url: str) -> bool:
-    """True when the URL's host is this machine by name or address."""
-    return is_loopback_host(urlsplit(url).hostname or "")
 
 
 def check_web_url(url: str) -> str:
