@@ -20,6 +20,15 @@ def clock() -> Clock:
     return Clock()
 
 
+def test_entries_are_discarded_by_their_value(clock: Clock) -> None:
+    cache = BoundedCache[str, int](clock=clock, max_entries=10, max_bytes=100)
+    for number in range(6):
+        cache.put(str(number), number, size_bytes=2, lifetime_seconds=60)
+    cache.discard_where(lambda value: value % 2 == 0)
+    assert [cache.get(str(number)) for number in range(6)] == [None, 1, None, 3, None, 5]
+    assert (len(cache), cache.size_bytes) == (3, 6)
+
+
 def test_an_entry_lives_as_long_as_it_was_stored_for(clock: Clock) -> None:
     cache = BoundedCache[str, str](clock=clock, max_entries=10, max_bytes=100)
     cache.put("a", "value", size_bytes=5, lifetime_seconds=60)

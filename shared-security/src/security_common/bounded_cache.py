@@ -73,6 +73,11 @@ class BoundedCache(Generic[Key, Value]):
         if entry is not None:
             self._size_bytes -= entry.size_bytes
 
+    def discard_where(self, holds: Callable[[Value], bool]) -> None:
+        """Removes every entry whose value has a property."""
+        for key in [key for key, entry in self._entries.items() if holds(entry.value)]:
+            self.discard(key)
+
     def _remove_expired(self, now: float) -> None:
         self._next_sweep_at_seconds = now + _SWEEP_INTERVAL_SECONDS
         for key in [key for key, entry in self._entries.items() if entry.expires_at_seconds <= now]:

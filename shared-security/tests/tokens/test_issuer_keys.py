@@ -77,14 +77,6 @@ async def test_3_what_was_not_found_is_not_looked_for_again_for_a_minute(issuer,
         assert issuer.asked[KEYS] == fetches
 
 
-async def test_3_the_memory_of_unknown_keys_is_bounded(issuer, verifier):
-    keys = verifier._keys[issuer.url]
-    for number in range(1100):
-        keys._remember_unknown(f"unknown-{number}")
-    assert len(keys._unknown) == 1000
-    assert "unknown-1099" in keys._unknown
-
-
 async def test_4_a_bad_signature_costs_no_fetch(issuer, verifier):
     await verifier.verify(issuer.token())
     asked = issuer.asked.total()

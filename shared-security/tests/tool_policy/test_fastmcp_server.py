@@ -42,7 +42,6 @@ def caller(*scopes: str) -> Caller:
         issued_at_seconds=0,
         token_id="j",
         key_id="k",
-        claims={},
     )
     return Caller(token=token, source_address="192.0.2.1", trace_id="1" * 32)
 

@@ -164,7 +164,6 @@ def test_a_verified_caller_wins_over_arguments(trail: Trail, encryption: Encrypt
         issued_at_seconds=0,
         token_id="j",
         key_id="k",
-        claims={},
     )
 
     @secure_tool()

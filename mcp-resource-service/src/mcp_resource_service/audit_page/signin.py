@@ -3,6 +3,7 @@
 RFC 6749 section 4.1, RFC 7636, RFC 7523, RFC 9207, OpenID Connect Core 1.0, RP-Initiated Logout 1.0.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ __all__ = ["CLIENT_ID", "Auditor", "NoAuditor", "SignIn", "SignInFailed", "TooMa
 CLIENT_ID = "audit-page"
 # Authlib's own hour is more than a careful issuer accepts.
 ASSERTION_SECONDS = 60
+# For the whole exchange with the issuer, however slowly it answers.
+EXCHANGE_SECONDS = 15.0
 
 
 class SignInFailed(SecurityError):
@@ -113,12 +116,13 @@ class SignIn:
             raise SignInFailed("the answer came from another issuer", hint="sign in again")
         request.scope["session"] = dict(state)
         try:
-            client = await self._client()
-            answer: dict[str, Any] = await client.authorize_access_token(request, resource=self._settings.resource)
-            token = await self._verifier.verify(str(answer["access_token"]))
+            async with asyncio.timeout(EXCHANGE_SECONDS):
+                client = await self._client()
+                answer: dict[str, Any] = await client.authorize_access_token(request, resource=self._settings.resource)
+                token = await self._verifier.verify(str(answer["access_token"]))
         except OAuthError as failure:
             raise SignInFailed(f"the sign-in ended with {failure.error}", hint="sign in again") from failure
-        except (SecurityError, JoseError, httpx2.HTTPError, KeyError, ValueError) as failure:
+        except (SecurityError, JoseError, httpx2.HTTPError, TimeoutError, KeyError, ValueError) as failure:
             raise SignInFailed("the sign-in could not be completed", hint="sign in again") from failure
         who = Auditor(
             issuer=token.issuer,

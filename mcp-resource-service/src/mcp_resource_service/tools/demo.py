@@ -1,5 +1,6 @@
 """The tool that hands out a token, in demo mode only."""
 
+import asyncio
 from typing import Annotated, Any, ClassVar
 
 import httpx2
@@ -17,6 +18,7 @@ __all__ = ["TokenRefused", "register"]
 
 # The client that demo mode declares at auth-service: public by design, and only on loopback addresses.
 DEMO_CLIENT_ID, DEMO_CLIENT_SECRET = "mcp-client", "secret"
+EXCHANGE_SECONDS = 5.0
 
 
 class TokenRefused(SecurityError):
@@ -67,9 +69,10 @@ async def _request_token(http: httpx2.AsyncClient, settings: ResourceSettings, s
     endpoints = await read_endpoints(http, own_issuer(settings))
     form = {"grant_type": "client_credentials", "scope": scope, "resource": settings.resource}
     try:
-        answer = await http.post(endpoints.token_endpoint, data=form, auth=(DEMO_CLIENT_ID, DEMO_CLIENT_SECRET))
+        async with asyncio.timeout(EXCHANGE_SECONDS):
+            answer = await http.post(endpoints.token_endpoint, data=form, auth=(DEMO_CLIENT_ID, DEMO_CLIENT_SECRET))
         document: dict[str, Any] = answer.json()
-    except (httpx2.HTTPError, ValueError) as failure:
+    except (httpx2.HTTPError, TimeoutError, ValueError) as failure:
         raise IssuerUnreachable("auth-service gave no token", hint="is auth-service running?") from failure
     if answer.status_code != 200:
         raise TokenRefused(

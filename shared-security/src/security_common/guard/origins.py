@@ -22,6 +22,7 @@ __all__ = ["Origins", "allowing", "is_preflight", "preflight_answer"]
 METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED = b"WWW-Authenticate, Retry-After, Mcp-Session-Id, MCP-Protocol-Version"
 PREFLIGHT_SECONDS = b"600"
+MAX_HOST_CHARACTERS = 255 + len(":65535")
 
 
 class Origins:
@@ -39,7 +40,8 @@ class Origins:
         host = headers.one(b"host")
         if host is None:
             raise InvalidRequest("the request has no Host header")
-        if not self._is_our_host(host):
+        # Answers are remembered by Host: one that is longer than any name (RFC 1035 section 2.3.4) is not looked up.
+        if len(host) > MAX_HOST_CHARACTERS or not self._is_our_host(host):
             raise MisdirectedRequest("this server does not go by that Host")
 
     def _judge_host(self, value: str) -> bool:

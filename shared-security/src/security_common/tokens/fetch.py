@@ -1,5 +1,6 @@
-"""One document from an issuer, whatever the other side does: bounded in size, no redirect, no compression."""
+"""One document from an issuer, whatever the other side does: bounded in size and time, no redirect, no compression."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from security_common.tokens.errors import IssuerUnreachable
 __all__ = ["MAX_DOCUMENT_BYTES", "Document", "fetch"]
 
 MAX_DOCUMENT_BYTES = 64 * 1024
+DEADLINE_SECONDS = 5.0
 OK, NOT_MODIFIED = 200, 304
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
@@ -24,13 +26,25 @@ class Document:
     max_age_seconds: float | None
 
 
-async def fetch(http: httpx2.AsyncClient, url: str, *, etag: str | None = None) -> Document:
-    """GETs the document. The caller sets the deadline: a server that drips beats a timeout per read.
+async def fetch(
+    http: httpx2.AsyncClient, url: str, *, etag: str | None = None, deadline_seconds: float = DEADLINE_SECONDS
+) -> Document:
+    """GETs the document.
 
     Raises:
-        IssuerUnreachable: no answer, not a 200 (or 304 to our ETag), encoded, or larger than 64 KiB.
+        IssuerUnreachable: no complete answer before the deadline, not a 200 (or 304 to our ETag), encoded, or larger
+            than 64 KiB.
 
     """
+    try:
+        # For the whole exchange: a server that sends a byte now and then never meets a timeout for one read.
+        async with asyncio.timeout(deadline_seconds):
+            return await _exchange(http, url, etag)
+    except TimeoutError as error:
+        raise IssuerUnreachable(f"{url} took over {deadline_seconds:g} s") from error
+
+
+async def _exchange(http: httpx2.AsyncClient, url: str, etag: str | None) -> Document:
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     if etag is not None:
         headers["if-none-match"] = etag

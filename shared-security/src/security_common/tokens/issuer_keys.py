@@ -9,10 +9,12 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable
+from sys import getsizeof
 from typing import Final
 
 import httpx2
 
+from security_common.bounded_cache import BoundedCache
 from security_common.errors import SecurityError
 from security_common.tokens.budget import Budget
 from security_common.tokens.errors import IssuerUnreachable, KeysUnavailable, TokenRejected
@@ -30,7 +32,7 @@ DEFAULT_MAX_AGE_SECONDS, MIN_MAX_AGE_SECONDS, MAX_MAX_AGE_SECONDS = 300.0, 10.0,
 REFRESH_AHEAD: Final = 0.8
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
 UNKNOWN_KEY_BURST, UNKNOWN_KEY_REFILL_SECONDS = 2, 30.0
-UNKNOWN_KEY_SECONDS, UNKNOWN_KEYS_KEPT = 60.0, 1000
+UNKNOWN_KEY_SECONDS, UNKNOWN_KEYS, UNKNOWN_KEYS_BYTES = 60.0, 1000, 256 * 1024
 OUTCOMES: Final = ("fetched", "unchanged", "failed")
 
 logger = logging.getLogger(__name__)
@@ -70,7 +72,9 @@ class IssuerKeys:
         self._failures = 0
         self._flight: asyncio.Task[None] | None = None
         self._budget = Budget(burst=UNKNOWN_KEY_BURST, refill_seconds=UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
-        self._unknown: dict[str, float] = {}
+        self._unknown: BoundedCache[str, bool] = BoundedCache(
+            clock=clock, max_entries=UNKNOWN_KEYS, max_bytes=UNKNOWN_KEYS_BYTES
+        )
 
     def are_usable(self, now: float) -> bool:
         """Whether there are keys, seen good within the outage limit."""
@@ -111,13 +115,13 @@ class IssuerKeys:
             await self._refresh_on_demand()
             if not self.are_usable(self._clock()):
                 raise KeysUnavailable("the issuer's keys are not known yet", hint="try again in a moment")
-        if key_id not in self._keys and not self._is_known_unknown(key_id):
+        if key_id not in self._keys and self._unknown.get(key_id) is None:
             asked = await self._refresh_on_demand()
             if key_id not in self._keys:
                 if self._failures:
                     raise KeysUnavailable("the issuer does not answer, and the token's key is new to us")
                 if asked:
-                    self._remember_unknown(key_id)
+                    self._unknown.put(key_id, True, size_bytes=getsizeof(key_id), lifetime_seconds=UNKNOWN_KEY_SECONDS)
         key = self._keys.get(key_id)
         if key is None:
             raise TokenRejected("unknown_key", "the token is signed with a key its issuer does not publish")
@@ -190,7 +194,7 @@ class IssuerKeys:
         )
         self._keys = keys
         for key_id in keys:
-            self._unknown.pop(key_id, None)
+            self._unknown.discard(key_id)
         if dropped:
             self._on_drop(self.issuer.issuer, dropped)
 
@@ -205,11 +209,3 @@ class IssuerKeys:
         self._due_at = self._clock() + backoff * (0.5 + self._randomness() / 2)
         # The keys may have moved: ask the metadata again.
         self._jwks_uri = self._etag = None
-
-    def _is_known_unknown(self, key_id: str) -> bool:
-        return self._clock() < self._unknown.get(key_id, 0.0)
-
-    def _remember_unknown(self, key_id: str) -> None:
-        while len(self._unknown) >= UNKNOWN_KEYS_KEPT:
-            del self._unknown[next(iter(self._unknown))]
-        self._unknown[key_id] = self._clock() + UNKNOWN_KEY_SECONDS

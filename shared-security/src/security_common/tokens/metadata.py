@@ -13,6 +13,7 @@ from security_common.tokens.strict_json import parse_json
 __all__ = ["metadata_urls", "read_jwks_uri", "read_metadata"]
 
 MAX_DEPTH = 8
+MAX_TOLD_CHARACTERS = 200
 AUTHORIZATION_SERVER, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
 
 
@@ -43,9 +44,10 @@ async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict
         except IssuerUnreachable as error:
             failure = error
             continue
-        if document.get("issuer") != issuer.issuer:
+        named = document.get("issuer")
+        if named != issuer.issuer:
             raise IssuerMismatch(
-                f"the issuer at {issuer.base_url} calls itself {document.get('issuer')!r}, not {issuer.issuer!r}",
+                f"the issuer at {issuer.base_url} calls itself {_excerpt(named)}, not {issuer.issuer!r}",
                 hint=_mismatch_hint(issuer),
             )
         return document
@@ -61,6 +63,12 @@ async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
     if not url.startswith("https://") and _origin(url) != _origin(issuer.base_url):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} sends us elsewhere without https for its keys")
     return url
+
+
+def _excerpt(value: Any) -> str:
+    """What is told of a value that somebody else wrote."""
+    text = repr(value)
+    return text if len(text) <= MAX_TOLD_CHARACTERS else f"{text[:MAX_TOLD_CHARACTERS]}..."
 
 
 def _mismatch_hint(issuer: TrustedIssuer) -> str:

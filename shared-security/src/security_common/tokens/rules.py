@@ -17,7 +17,7 @@ from security_common.tokens.claim_values import (
 )
 from security_common.tokens.claims import AccessToken
 from security_common.tokens.errors import TokenRejected
-from security_common.tokens.issuers import TrustedIssuer
+from security_common.tokens.issuers import OWN_SETTING, TrustedIssuer
 from security_common.tokens.signatures import algorithm_of
 from security_common.tokens.structure import UnverifiedToken
 
@@ -65,11 +65,9 @@ def require_key_id(token: UnverifiedToken, _: TrustedIssuer) -> None:
 def require_audience(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
     if not set(issuer.audiences) & set(_audience(token.claims, issuer)):
         expected = " or ".join(issuer.audiences)
-        raise TokenRejected(
-            "wrong_audience",
-            "the token is for another audience",
-            hint=f"its {issuer.audience_claim} must be {expected}: the resource or audience of the token request",
-        )
+        is_own = issuer.setting == OWN_SETTING  # others have other names for the `resource` of RFC 8707
+        hint = f"ask for it with resource={expected}" if is_own else f"its {issuer.audience_claim} must be {expected}"
+        raise TokenRejected("wrong_audience", "the token is for another audience", hint=hint)
 
 
 def require_lifetime(token: UnverifiedToken, _: TrustedIssuer, now: float) -> None:
@@ -152,7 +150,7 @@ def read_access_token(token: UnverifiedToken, issuer: TrustedIssuer) -> AccessTo
         issued_at_seconds=read_time(claims["iat"], "iat") if "iat" in claims else None,
         token_id=_optional_name(claims, issuer.token_id_claims),
         key_id=token.header["kid"],
-        claims=claims,
+        payload=token.payload,
     )
 
 

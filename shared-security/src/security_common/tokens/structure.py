@@ -25,6 +25,7 @@ class UnverifiedToken:
     signature: bytes = field(repr=False)
     header: Mapping[str, Any]
     claims: Mapping[str, Any] = field(repr=False)
+    payload: bytes = field(repr=False)
     size_bytes: int
 
 
@@ -34,21 +35,20 @@ def read_structure(token: str) -> UnverifiedToken:
     if parts is None:
         raise TokenRejected("malformed", "the token is not a signed JWT")
     header, payload, signature = parts.groups()
-    try:
-        return UnverifiedToken(
-            signed=token[: -len(signature) - 1].encode(),
-            signature=_decode(signature),
-            header=_read_object(header, "header"),
-            claims=_read_object(payload, "payload"),
-            size_bytes=len(token),
-        )
-    except ValueError as error:
-        raise TokenRejected("malformed", "the token's signature cannot be read") from error
+    decoded_payload = _decode(payload, "payload")
+    return UnverifiedToken(
+        signed=token[: -len(signature) - 1].encode(),
+        signature=_decode(signature, "signature"),
+        header=_read_object(_decode(header, "header"), "header"),
+        claims=_read_object(decoded_payload, "payload"),
+        payload=decoded_payload,
+        size_bytes=len(token),
+    )
 
 
-def _read_object(segment: str, name: str) -> Mapping[str, Any]:
+def _read_object(decoded: bytes, name: str) -> Mapping[str, Any]:
     try:
-        value = parse_json(_decode(segment), max_depth=MAX_DEPTH)
+        value = parse_json(decoded, max_depth=MAX_DEPTH)
     except (ValueError, RecursionError) as error:
         raise TokenRejected("malformed", f"the token's {name} cannot be read") from error
     if not isinstance(value, dict):
@@ -56,8 +56,9 @@ def _read_object(segment: str, name: str) -> Mapping[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _decode(segment: str) -> bytes:
-    # What stands at the end of a segment that is no multiple of four; else one token could be written in many ways.
+def _decode(segment: str, name: str) -> bytes:
+    # A segment that is not a multiple of four ends in bits that no byte needs. They must be zero: otherwise one token
+    # could be written in many ways.
     if segment[-1] not in _LAST_CHARACTERS[len(segment) % 4]:
-        raise ValueError("bits that no byte needs are set")
+        raise TokenRejected("malformed", f"the token's {name} cannot be read")
     return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))

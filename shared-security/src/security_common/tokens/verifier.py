@@ -19,8 +19,6 @@ from security_common.tokens.verified import VerifiedTokens
 
 __all__ = ["TokenVerifier"]
 
-CACHED_TOKENS = 10_000
-
 
 class TokenVerifier:
     """Judges access tokens of one or more issuers.
@@ -44,7 +42,7 @@ class TokenVerifier:
         self._own_http = client if http is None else None
         self._clock = clock
         self._pause = pause
-        self._verified = VerifiedTokens(CACHED_TOKENS)
+        self._verified = VerifiedTokens(clock)
         self._keys = {
             issuer.issuer: IssuerKeys(
                 issuer,
@@ -126,7 +124,7 @@ class TokenVerifier:
         for check in CLAIM_RULES:
             check(unverified, keys.issuer, now)
         verified = read_access_token(unverified, keys.issuer)
-        self._verified.put(_digest(token), verified)
+        self._verified.put(_digest(token), verified, until_seconds=verified.expires_at_seconds + LEEWAY_SECONDS)
         return verified
 
     def recall(self, token: str) -> AccessToken | None:
@@ -136,15 +134,11 @@ class TokenVerifier:
         """
         if len(token) > self._max_token_bytes:
             return None
-        digest = _digest(token)
-        known = self._verified.get(digest)
+        known = self._verified.get(_digest(token))
         if known is None:
             return None
         keys, now = self._keys[known.issuer], self._clock()
         keys.begin_refresh_if_due(now)
-        if now >= known.expires_at_seconds + LEEWAY_SECONDS:
-            self._verified.forget(digest)
-            return None
         return known if keys.are_usable(now) else None
 
     def _keys_of(self, token: UnverifiedToken) -> IssuerKeys:

@@ -1,0 +1,120 @@
+"""What the verifier and the guard remember is bounded in entries and bytes, expires, and holds no exceptions."""
+
+import gc
+import tracemalloc
+
+import pytest
+
+from local_stack.loopback_issuer import http_answer
+from local_stack.misbehaviour import dripping, reset, saying
+from security_common.guard import ProtectedResource
+from security_common.guard.headers import RequestHeaders
+from security_common.guard.origins import Origins
+from security_common.guard.refusals import MisdirectedRequest
+from security_common.tokens import AccessToken, TokenRejected
+from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable, KeysUnavailable
+from security_common.tokens.fetch import fetch
+from security_common.tokens.metadata import read_metadata
+from security_common.tokens.verified import MAX_BYTES, MAX_TOKENS, VerifiedTokens
+
+KEYS, METADATA = "/keys", "/.well-known/oauth-authorization-server"
+pytestmark = pytest.mark.anyio
+
+
+def make_token(number: int, *, payload: bytes, scopes: frozenset[str], key_id: str = "first") -> AccessToken:
+    return AccessToken(
+        issuer="https://login.example",
+        subject=f"u_{number}",
+        client_id=f"client-{number}",
+        audience=("https://mcp.example/mcp",),
+        scopes=scopes,
+        expires_at_seconds=2_000_000_000.0,
+        issued_at_seconds=1_800_000_000.0,
+        token_id=f"id-{number}",
+        key_id=key_id,
+        payload=payload,
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "payload_bytes", "scopes"),
+    [(10_500, 600, 2), (1600, 12 * 1024, 2), (60, 12 * 1024, 3000)],
+    ids=["usual tokens", "large tokens", "tokens of many scopes"],
+)
+async def test_verified_tokens_take_no_more_memory_than_they_may(clock, count, payload_bytes, scopes):
+    tokens = VerifiedTokens(clock)
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            token = make_token(
+                number, payload=bytes(payload_bytes), scopes=frozenset(f"{number}:{each}" for each in range(scopes))
+            )
+            tokens.put(number.to_bytes(32), token, until_seconds=clock() + 3600)
+        del token
+        used_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used_bytes < 1.5 * MAX_BYTES
+    kept = [number for number in range(count) if tokens.get(number.to_bytes(32)) is not None]
+    assert 0 < len(kept) <= MAX_TOKENS
+    assert kept[-1] == count - 1
+
+
+async def test_a_verified_token_is_forgotten_when_it_expires(issuer, verifier, clock):
+    for number in range(50):
+        await verifier.verify(issuer.token(exp=int(clock()) + 60, jti=str(number)))
+    clock.now += 91
+    await verifier.verify(issuer.token(jti="later"))
+    assert len(verifier._verified._tokens) == 1
+
+
+async def test_unknown_keys_are_bounded_and_forgotten(issuer, verifier, clock):
+    (keys,) = verifier.keys
+    for number in range(1200):
+        clock.now += 1  # so that one look in thirty is made, and remembered
+        with pytest.raises(TokenRejected):
+            await verifier.verify(issuer.token(header={"kid": f"{number:0512}"}))
+    assert len(keys._unknown) <= 5
+    assert keys._unknown.size_bytes < 5 * 600
+
+
+async def test_no_exception_outlives_its_request(issuer, verifier, clock, http):
+    bad = ["", "a.b.c", issuer.token(aud="x"), issuer.token(header={"kid": "unknown"}), issuer.token(key="evil")]
+    for token in bad:
+        with pytest.raises(TokenRejected):
+            await verifier.verify(token)
+    issuer.answers[KEYS] = reset
+    await verifier.start()
+    await clock.asleep()
+    await clock.advance(30)
+    assert verifier.problem
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(issuer.token(header={"kid": "new"}))
+    gc.collect()
+    kept = [each for each in gc.get_objects() if isinstance(each, TokenRejected | KeysUnavailable | IssuerUnreachable)]
+    assert kept == []
+
+
+async def test_what_an_issuer_calls_itself_is_told_in_part(issuer, verifier, http):
+    issuer.answers[METADATA] = saying(http_answer(b'{"issuer": "' + b"x" * 60_000 + b'"}'))
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(issuer.token())
+    assert len(verifier.problem) < 1000
+    assert "xxx..." in verifier.problem
+    (keys,) = verifier.keys
+    with pytest.raises(IssuerMismatch):
+        await read_metadata(http, keys.issuer)
+
+
+async def test_a_fetch_ends_at_its_deadline_whatever_arrives(issuer, http):
+    issuer.answers[KEYS] = dripping
+    with pytest.raises(IssuerUnreachable, match="took over"):
+        await fetch(http, f"{issuer.url}{KEYS}", deadline_seconds=0.2)
+
+
+def test_a_host_that_is_no_name_is_not_remembered():
+    origins = Origins(ProtectedResource("https://mcp.example/mcp", ()), hosts=(), origins=())
+    for number in range(300):
+        with pytest.raises(MisdirectedRequest):
+            origins.require_host(RequestHeaders([(b"host", b"%d" % number + b"x" * 30_000)]))
+    assert origins._is_our_host.cache_info().currsize == 0
