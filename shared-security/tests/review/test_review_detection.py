@@ -128,6 +128,15 @@ def test_a_flood_of_names_is_forgotten():
     assert max(map(len, detector._windows.values())) == WATCHED_GROUPS
 
 
+def test_a_group_is_forgotten_when_its_window_has_passed():
+    seconds = SecuritySettings().detect_refusal_burst.seconds
+    detector = Detector(detection_rules(SecuritySettings()))
+    for number in range(100):
+        detector.observe(refused(0, source_address=f"192.0.2.{number}"))
+    detector.observe(refused(seconds, source_address="198.51.100.1"))
+    assert len(detector._windows["refusal_burst"]) == 1
+
+
 @pytest.mark.parametrize("text", ["", "5", "0/60", "5/0", "-5/60", "5/60/1", "five/60"])
 def test_a_threshold_that_makes_no_sense_is_refused(text):
     with pytest.raises(SettingInvalid):

@@ -6,7 +6,7 @@
 The rules are pure functions of the events, so the live trail and a played scenario go through the same code.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +20,8 @@ __all__ = ["ALERT_EVENT_TYPE", "Alert", "Detector", "Rule", "detection_rules"]
 ALERT_EVENT_TYPE = "security_alert"
 
 WATCHED_GROUPS = 10_000
-"""Groups a rule remembers; the one that was quiet longest is forgotten first, so a flood of names costs no memory."""
+"""Groups that a rule remembers within its window: more are dropped, the quietest first, so that a flood of names is
+bounded in memory."""
 
 WATCHED_OBSERVATIONS = 10_000
 """Observations one window remembers, for the same reason."""
@@ -81,26 +82,56 @@ class Alert:
 
 @dataclass(slots=True)
 class _Window:
-    """The observations of one group that are still young enough, and their total."""
+    """The observations of one group that are still young enough: their total weight, or how often each name occurs.
 
-    seen: deque[tuple[datetime, Observation]] = field(default_factory=deque[tuple[datetime, Observation]])
+    Most groups are seen once, so a window is small while it is new: a list, not a deque, which begins with 64 places.
+    """
+
+    distinct: bool
+    seen: list[tuple[datetime, Observation]] = field(default_factory=list[tuple[datetime, Observation]])
     total: int = 0
     names: dict[str, int] = field(default_factory=dict[str, int])
 
+    @property
+    def value(self) -> int:
+        """What the rule's threshold is compared with."""
+        return len(self.names) if self.distinct else self.total
+
     def add(self, moment: datetime, observation: Observation) -> None:
         self.seen.append((moment, observation))
-        self.total += observation.weight
-        self.names[observation.name] = self.names.get(observation.name, 0) + 1
+        if self.distinct:
+            self.names[observation.name] = self.names.get(observation.name, 0) + 1
+        else:
+            self.total += observation.weight
 
     def forget_before(self, moment: datetime, seconds: float) -> None:
-        while self.seen and (
-            (moment - self.seen[0][0]).total_seconds() >= seconds or len(self.seen) > WATCHED_OBSERVATIONS
-        ):
-            _, oldest = self.seen.popleft()
-            self.total -= oldest.weight
-            self.names[oldest.name] -= 1
-            if self.names[oldest.name] == 0:
-                del self.names[oldest.name]
+        """Drops what is `seconds` older than `moment`, and what is more than a window may hold."""
+        young = (index for index, (seen_at, _) in enumerate(self.seen) if not _is_over(seen_at, moment, seconds))
+        dropped = max(next(young, len(self.seen)), len(self.seen) - WATCHED_OBSERVATIONS)
+        for _, observation in self.seen[:dropped]:
+            self._subtract(observation)
+        del self.seen[:dropped]
+
+    def _subtract(self, observation: Observation) -> None:
+        if not self.distinct:
+            self.total -= observation.weight
+            return
+        self.names[observation.name] -= 1
+        if self.names[observation.name] == 0:
+            del self.names[observation.name]
+
+
+def _is_over(seen_at: datetime, moment: datetime, seconds: float) -> bool:
+    return (moment - seen_at).total_seconds() >= seconds
+
+
+def _forget_quiet_groups(windows: OrderedDict[str, _Window], moment: datetime, seconds: float) -> None:
+    """Drops windows in which nothing counts any more, and more of them than are watched: the quietest come first."""
+    while windows:
+        quietest = next(iter(windows.values()))
+        if len(windows) <= WATCHED_GROUPS and not _is_over(quietest.seen[-1][0], moment, seconds):
+            return
+        windows.popitem(last=False)
 
 
 class Detector:
@@ -120,13 +151,12 @@ class Detector:
         if observation is None:
             return None
         windows = self._windows[rule.name]
-        window = windows.pop(observation.group, None) or _Window()
+        window = windows.pop(observation.group, None) or _Window(rule.distinct)
         windows[observation.group] = window
-        if len(windows) > WATCHED_GROUPS:
-            windows.popitem(last=False)
         window.add(event.timestamp, observation)
         window.forget_before(event.timestamp, rule.threshold.seconds)
-        value = len(window.names) if rule.distinct else window.total
+        _forget_quiet_groups(windows, event.timestamp, rule.threshold.seconds)
+        value = window.value
         if value < rule.threshold.count:
             return None
         del windows[observation.group]
