@@ -32,6 +32,8 @@ from local_stack.stack import AUTH, MCP, Stack, start_stack
 from local_stack.story import CLIENT_ID, CLIENT_SECRET
 
 APPLICATIONS = Path(__file__).resolve().parents[2] / "clients"
+# Copies of the metadata documents of real clients.
+CLIENT_DOCUMENTS = Path(__file__).resolve().parents[3] / "auth-service/tests/client_documents"
 DOCUMENT_URL = "https://editor.example/oauth/client.json"
 PATIENCE_SECONDS = 20
 # Clients' pages may show pictures from the Internet; here there is none.
@@ -106,6 +108,7 @@ def services(folder: Path, mode: str) -> Iterator[Ground]:
 def declare(folder: Path, given: dict[str, str], key: ECKey, *, is_demo: bool) -> Path:
     """Puts auth.yaml there, and the files it names."""
     shutil.copytree(Path(__file__).with_name("declaration"), folder, dirs_exist_ok=True)
+    shutil.copytree(CLIENT_DOCUMENTS, folder / "documents", dirs_exist_ok=True)
     declaration = folder / "auth.yaml"
     text = declaration.read_text(encoding="utf-8")
     declaration.write_text(Template(text).substitute(dynamic="open" if is_demo else "listed"), encoding="utf-8")
