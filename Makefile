@@ -39,7 +39,10 @@ test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
 test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
-	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "compose or story" e2e-tests/tests
+	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or story) and not deep" e2e-tests/tests
+
+test-compose-deep: $(VENV)/.dev ## two million audit events through the containers (needs Docker and 15 minutes)
+	$(BIN)/pytest -q --compose -m "compose and deep" -o log_cli=true --log-cli-level=info e2e-tests/tests
 
 test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples a property
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q --ignore e2e-tests/tests/clients -m "not compose"
@@ -73,4 +76,4 @@ $(VENV)/.clients: $(VENV)/.dev requirements/clients.lock e2e-tests/clients/packa
 	@sh e2e-tests/clients/install.sh
 	@touch $@
 
-.PHONY: help run demo token admin reset check test test-compose test-deep test-clients docs pii-report pii-rivals lock
+.PHONY: help run demo token admin reset check test test-compose test-compose-deep test-deep test-clients docs pii-report pii-rivals lock

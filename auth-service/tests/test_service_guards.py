@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import redis
 from bad_input import DEMO
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,6 +147,26 @@ def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_pa
     ready = service.http.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["redis_write"]) == (503, False)
     assert service.http.get("/livez").status_code == 200
+
+
+def test_a_full_redis_is_named_and_nothing_has_to_be_restarted(start_service: StartService, tmp_path: Path) -> None:
+    """What needs a write answers 503 and says why, readiness too; what needs none goes on."""
+    server = RedisServer(tmp_path / "redis", free_port())
+    server.start()
+    service = start_service(redis_url=server.url)
+    application = {"redirect_uris": ["http://127.0.0.1/callback"]}
+    with redis.Redis.from_url(server.url) as operator:
+        operator.config_set("maxmemory", 1)
+        full = service.http.post("/oauth2/register", json=application)
+        assert (full.status_code, full.json()["error"]) == (503, "temporarily_unavailable")
+        assert "store is full" in full.json()["error_description"]
+        assert "retry-after" in full.headers
+        assert service.http.post("/oauth2/token", data=DEMO).status_code == 200
+        assert service.http.get("/readyz").json()["checks"]["redis_write"] is False
+        operator.config_set("maxmemory", 0)
+    assert service.http.post("/oauth2/register", json=application).status_code == 201
+    assert service.http.get("/readyz").status_code == 200
+    server.kill()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 from local_stack.compose_settings import env_files
 from local_stack.given_settings import SETTINGS_CLASSES
 from security_common.setting_names import secret_variable_names, variable_names
+from security_common.settings import SecuritySettings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -107,6 +108,17 @@ def test_redis_keeps_what_it_answered() -> None:
     command = " ".join(SERVICES["redis"]["command"])
     for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction", "--aclfile"):
         assert option in command
+
+
+def test_redis_refuses_writes_before_its_container_is_out_of_memory() -> None:
+    """With room for the audit stream, and for the copies of pages while the append-only file is rewritten."""
+    command = " ".join(SERVICES["redis"]["command"])
+    match = re.search(r"--maxmemory (\d+)mb", command)
+    assert match
+    maxmemory_mib, container_mib = int(match[1]), int(SERVICES["redis"]["mem_limit"].removesuffix("m"))
+    stream_mib = SecuritySettings().audit_stream_max_bytes / 1024 / 1024
+    assert stream_mib <= maxmemory_mib / 2
+    assert maxmemory_mib <= container_mib * 0.7
 
 
 def test_setup_runs_once_and_alone() -> None:

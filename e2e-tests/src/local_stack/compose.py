@@ -11,7 +11,8 @@ from local_stack.errors import StackError
 __all__ = ["Compose"]
 
 _ROOT = Path(__file__).resolve().parents[3]
-_PROJECT = "mcp-oauth2-test"
+# Compose's own variable: several checkouts on one machine need a name each.
+_PROJECT = os.environ.get("COMPOSE_PROJECT_NAME", "mcp-oauth2-test")
 
 
 class Compose:
@@ -31,6 +32,12 @@ class Compose:
             logs = self._run("logs", "--tail", "20").stdout
             raise StackError(f"docker compose {' '.join(arguments)} failed", hint=f"{done.stderr[-4000:]}\n{logs}")
         return done.stdout
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Runs it in the background, with its output as a pipe."""
+        return subprocess.Popen(
+            [*self._command, *arguments], cwd=_ROOT, env=self._environment, stdout=subprocess.PIPE, text=True
+        )
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine says of a service's container."""

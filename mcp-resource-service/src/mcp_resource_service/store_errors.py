@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from security_common.errors import SecurityError
 
@@ -31,8 +31,10 @@ class QuotaReached(SecurityError):
 
 @contextmanager
 def asking(what: str) -> Generator[None]:
-    """Around what asks Redis: its errors become `StoreUnavailable`, saying that `what` does not answer."""
+    """Around what asks Redis: its errors become `StoreUnavailable`, saying that `what` is full or does not answer."""
     try:
         yield
+    except OutOfMemoryError as failure:
+        raise StoreUnavailable(f"{what} is full and takes no writes just now", hint="try again later") from failure
     except RedisError as failure:
         raise StoreUnavailable(f"{what} does not answer", hint="try again in a moment") from failure

@@ -92,15 +92,22 @@ class SecuritySettings(Settings):
         description="Size in bytes at which a journal file is closed and a new one begun.",
     )
     audit_retention_days: int = Field(
-        default=365,
+        default=730,
         ge=1,
-        description="Days that journal files and stream entries stay; the law asks for one year of access records, "
-        "two years where many people's or sensitive data is handled.",
+        description="Days that journal files stay. Korean law asks for one year of access records, and for two years "
+        "where the data of many people or sensitive data is handled.",
     )
     audit_stream_days: int | None = Field(
         default=None,
         ge=1,
         description="Days that entries stay in the Redis stream, when that is to be less than the retention period.",
+    )
+    audit_stream_max_bytes: int = Field(
+        default=128 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Memory in bytes that the Redis stream of audit events may take; the oldest entries are trimmed "
+        "and stay in the journal files. The default holds about 150,000 events and needs a Redis with at least "
+        "256 MB `maxmemory`.",
     )
     audit_checkpoint_dir: Path | None = Field(
         default=None,

@@ -89,3 +89,29 @@ async def test_a_zone_that_nobody_knows_is_told_with_the_variable_to_mend():
     )
     assert done.returncode == 2
     assert done.stderr.startswith(b"error: SECURITY_TIME_ZONE: invalid timezone: KST\nhint: ")
+
+
+async def test_report_and_export_read_the_journals_where_the_stream_was_trimmed(
+    run, redis, settings, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(settings.audit_dir))
+    await redis.xtrim("audit:events", maxlen=1, approximate=False)
+    path = tmp_path / "events"
+    await run("export", str(path))
+    assert len(path.read_text().splitlines()) == 1
+    assert json.loads(await run("report", "--json"))["chain"]["stream_trimmed"] is True
+    await run("export", str(path), "--journals")
+    assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+    assert json.loads(await run("report", "--json", "--journals"))["events"] == 4
+    month = f"{datetime.now(UTC):%Y-%m}"
+    review = json.loads(await run("report", "--month", month, "--time-zone", "UTC", "--json", "--journals"))
+    assert review["accesses"] == 3
+
+
+async def test_a_trimmed_stream_is_told(redis, run, redis_server, capsys):
+    await redis.xtrim("audit:events", maxlen=1, approximate=False)
+    await asyncio.to_thread(app, ["audit", "report", "--redis", redis_server.url], result_action="return_value")
+    told = capsys.readouterr()
+    assert "note: the stream begins at" in told.err
+    assert "--journals" in told.err
+    assert "The stream begins at" in told.out

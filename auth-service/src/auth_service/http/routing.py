@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -94,9 +94,7 @@ class EndpointApp:
             failure = error
         except (RedisError, JournalUnavailable, TimeoutError) as error:
             log.warning("unavailable", path=request.path, cause=type(error).__name__, trace_id=request.trace_id)
-            failure = TemporarilyUnavailable(
-                "the server cannot answer just now; try again", retry_after_seconds=_RETRY_SECONDS
-            )
+            failure = TemporarilyUnavailable(_cause(error), retry_after_seconds=_RETRY_SECONDS)
         except Exception:
             # The last line: whatever went wrong is logged whole and answered as one sentence.
             log.exception("failed", path=request.path, trace_id=request.trace_id)
@@ -198,6 +196,13 @@ async def _send(answer: Answer, scope: Scope, send: Send, *, cross_origin: bool)
         headers = headers[1:]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+
+def _cause(error: Exception) -> str:
+    """What the client is told of a failure that is not its own."""
+    if isinstance(error, OutOfMemoryError):
+        return "the server's store is full and takes no writes just now; try again later"
+    return "the server cannot answer just now; try again"
 
 
 def _preflight(endpoint: Endpoint) -> Answer:

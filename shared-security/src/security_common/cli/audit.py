@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
+from redis.asyncio import Redis
 
 from security_common.cli.audit_source import (
     RedisOptions,
@@ -24,14 +25,15 @@ from security_common.cli.progress import Progress
 from security_common.cli.terminal import paint, print_event, print_json
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
-from security_common.journal import Outcome
+from security_common.journal import Outcome, RecordedEvent
 from security_common.journal.checkpoint import CheckpointKeyInvalid
 from security_common.review.access_records import Month, review_access
 from security_common.review.anchors import StreamState, read_anchors
 from security_common.review.bundle import write_bundle
 from security_common.review.export import COLUMNS, FORMATS
+from security_common.review.journal_events import each_journal_event
 from security_common.review.report import KeyInUse, security_report
-from security_common.review.state import read_state
+from security_common.review.state import oldest_event, read_state
 from security_common.review.trail import EventFilter, each_event, follow_events, read_events
 from security_common.review.verify import Verdict, verify_service
 from security_common.settings import SecuritySettings
@@ -54,6 +56,14 @@ Times are UTC where they name no offset.
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="one JSON object per event, for programs")]
 Service = Annotated[str | None, Parameter(help="auth-service, mcp-resource-service; needed when both are there")]
+FromJournals = Annotated[
+    bool,
+    Parameter(
+        name="--journals",
+        negative="",
+        help="read the journal files below SECURITY_AUDIT_DIR, which reach further back than the stream in Redis",
+    ),
+]
 PublicKeys = Annotated[
     list[Path] | None,
     Parameter(
@@ -216,6 +226,7 @@ def report(
     language: Literal["ko", "en"] = "ko",
     time_zone: Annotated[ZoneInfo | None, Parameter(help="of the month; SECURITY_TIME_ZONE when not given")] = None,
     filters: Filters | None = None,
+    journals: FromJournals = False,
     json: Json = False,
     redis: RedisOptions | None = None,
 ) -> None:
@@ -224,19 +235,18 @@ def report(
     Example: security-common audit report --since 2026-11-01
     Example: security-common audit report --month 2026-11 --language ko > review.md
     """
+    period = _month(month, time_zone or SecuritySettings().time_zone) if month is not None else None
+    criteria = (filters or Filters()).criteria() if period is None else _within(period)
 
     async def run() -> None:
-        async with (redis or RedisOptions()).connect() as client:
-            if month is None:
-                told = await security_report(each_event(client, (filters or Filters()).criteria()))
-                told.trail, told.keys = await read_state(client), _keys_in_use()
-                print_json(told.as_data()) if json else print(told.as_markdown())
+        async with _events(redis, criteria, journals=journals) as (events, client):
+            if period is not None:
+                review = await review_access(events, period)
+                print_json(review.as_data()) if json else print(review.as_markdown(language))
                 return
-            period = _month(month, time_zone or SecuritySettings().time_zone)
-            review = await review_access(
-                each_event(client, EventFilter(since=period.since, until=period.until)), period
-            )
-            print_json(review.as_data()) if json else print(review.as_markdown(language))
+            told = await security_report(events)
+            told.trail, told.keys = await read_state(client) if client else None, _keys_in_use()
+            print_json(told.as_data()) if json else print(told.as_markdown())
 
     _run(run())
 
@@ -247,6 +257,7 @@ def export(
     *,
     format: Literal["jsonl", "csv", "cloudevents", "ocsf"] = "jsonl",  # noqa: A002  # the name of the option
     filters: Filters | None = None,
+    journals: FromJournals = False,
     redis: RedisOptions | None = None,
 ) -> None:
     """Write events, oldest first, to TARGET or stdout, in one of four formats.
@@ -260,8 +271,8 @@ def export(
         try:
             if format == "csv":
                 out.write(",".join(COLUMNS) + "\n")
-            async with (redis or RedisOptions()).connect() as client:
-                async for event in each_event(client, (filters or Filters()).criteria()):
+            async with _events(redis, (filters or Filters()).criteria(), journals=journals) as (events, _):
+                async for event in events:
                     out.write(FORMATS[format](event) + "\n")
                     count += 1
         finally:
@@ -300,6 +311,30 @@ def bundle(
     for each in write_bundle(target, directory, signed, own.checkpoint[0], since=begins, until=ends):
         covered = "sealed by a checkpoint" if each.sealed else "the last lines have no checkpoint yet"
         print(f"journal {each.journal_id}: seq {each.first_seq} to {each.last_seq}, {covered}", file=sys.stderr)
+
+
+@asynccontextmanager
+async def _events(
+    options: RedisOptions | None, criteria: EventFilter, *, journals: bool
+) -> AsyncGenerator[tuple[AsyncIterator[RecordedEvent], Redis | None]]:
+    """The events that match, from the stream or from the journals, and the Redis they came from.
+
+    Where the stream begins later than what was asked for, that is said on stderr.
+    """
+    if journals:
+        yield each_journal_event(service_directories(SecuritySettings(), None), criteria), None
+        return
+    async with (options or RedisOptions()).connect() as client:
+        oldest = await oldest_event(client)
+        asked_from = criteria.since
+        if oldest is not None and oldest.seq > 1 and (asked_from is None or oldest.timestamp > asked_from):
+            told = f"note: the stream begins at {oldest.timestamp:%Y-%m-%d %H:%M:%S} UTC; older events: --journals"
+            print(paint(told, "yellow", sys.stderr), file=sys.stderr)
+        yield each_event(client, criteria), client
+
+
+def _within(period: Month) -> EventFilter:
+    return EventFilter(since=period.since, until=period.until)
 
 
 def _journal_bytes(directory: Path) -> int:

@@ -44,8 +44,8 @@ __all__ = [
 
 CHECKPOINTS_KEY = "audit:checkpoints"
 CHECKPOINTS_NAME = "checkpoints.jws"
-STREAM_CHECKPOINTS = 100_000
-"""Kept in the stream: a year of one every five minutes. The file keeps all."""
+STREAM_CHECKPOINTS = 10_000
+"""Kept in the stream, about 11 MB: a month of one journal's with one every five minutes. The file keeps all."""
 
 _TYPE = "audit-checkpoint+jwt"
 

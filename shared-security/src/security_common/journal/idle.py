@@ -5,6 +5,7 @@ A living process ships them to their end. Two that ship the same journal do no h
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -18,8 +19,17 @@ __all__ = ["IdleJournals"]
 class IdleJournals:
     """Looks into every slot of a service but for the journal that this process writes."""
 
-    def __init__(self, redis: Redis, service_directory: Path, chain_key: bytes, own_slot: Path) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        service_directory: Path,
+        chain_key: bytes,
+        own_slot: Path,
+        *,
+        on_shipped: Callable[[int], Awaitable[object]] | None = None,
+    ) -> None:
         self._redis = redis
+        self._on_shipped = on_shipped
         self._service_directory = service_directory
         self._chain_key = chain_key
         self._own_slot = own_slot
@@ -29,7 +39,9 @@ class IdleJournals:
         """Ships what idle journals still have, all `but` the one of this id; returns how many it looked at."""
         idle = await asyncio.to_thread(self._ends, but)
         for (directory, journal_id), last_seq in idle.items():
-            shipper = Shipper(self._redis, directory, journal_id, lambda last_seq=last_seq: last_seq)
+            shipper = Shipper(
+                self._redis, directory, journal_id, lambda last_seq=last_seq: last_seq, on_shipped=self._on_shipped
+            )
             try:
                 await shipper.ship()
             finally:

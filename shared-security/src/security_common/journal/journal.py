@@ -12,7 +12,7 @@ from pathlib import Path
 
 from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from security_common.journal.checkpoint import Checkpoints, load_checkpoint_key
 from security_common.journal.commit import GroupCommit, Pending, Receipt
@@ -24,6 +24,7 @@ from security_common.journal.record import ChainHead, draft_line, uuid7
 from security_common.journal.retention import removable, told_of_others, trim_stream
 from security_common.journal.shipping import Shipper, shipped_through
 from security_common.journal.slot import LIVE_NAME, Recovery, Slot, recover, slots_of
+from security_common.journal.stream_size import StreamLimit
 from security_common.journal.upkeep import Chore, end_tasks, keep_up
 from security_common.settings import SecuritySettings
 
@@ -39,7 +40,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalOptions:
-    """What a journal is told: `directory` is the service's folder, `keep` how long segments and stream must stay."""
+    """What a journal is told: `directory` is the service's folder, `keep` how long segments and stream must stay.
+
+    `stream_max_bytes` bounds the stream whatever its age.
+    """
 
     service: str
     directory: Path
@@ -47,6 +51,7 @@ class JournalOptions:
     segment_bytes: int
     keep: timedelta
     keep_in_stream: timedelta
+    stream_max_bytes: int
     checkpoint_key: RSAKey | None = None
     checkpoint_directory: Path | None = None
     checkpoint_seconds: float = 300.0
@@ -65,6 +70,7 @@ class Journal:
     ) -> None:
         self._options = options
         self._redis = redis
+        self._limit = StreamLimit(redis, options.stream_max_bytes) if redis is not None else None
         self._clock_ns = clock_ns
         self._randomness = randomness
         self._slot: Slot | None = None
@@ -99,7 +105,7 @@ class Journal:
         for chores in ((watch,), self._chores(slot, self._commit)):
             self._tasks.append(asyncio.create_task(keep_up(chores), name="audit-upkeep"))
         if self._redis is not None:
-            shipper = Shipper(self._redis, slot.directory, head.journal_id, self._last_on_disk)
+            shipper = self._shipper(self._redis, slot, head.journal_id, self._last_on_disk)
             self._tasks.append(asyncio.create_task(self._keep_shipping(shipper), name="audit-shipping"))
 
     async def record(self, event: AuditEvent) -> Receipt:
@@ -172,6 +178,17 @@ class Journal:
         except (RedisError, OSError, TimeoutError):
             return None
 
+    def _shipper(self, redis: Redis, slot: Slot, journal_id: str, through: Callable[[], int]) -> Shipper:
+        limit = self._limit
+        return Shipper(
+            redis,
+            slot.directory,
+            journal_id,
+            through,
+            on_shipped=limit.count if limit else None,
+            on_full=limit.trim if limit else None,
+        )
+
     def _last_on_disk(self) -> int:
         return self._commit.head.seq if self._commit is not None else 0
 
@@ -203,19 +220,23 @@ class Journal:
             await shipper.ship()
         except (RedisError, OSError) as error:
             if not was_away:
-                logger.warning("audit stream is away (%s), the journal keeps its events", type(error).__name__)
+                problem = "full" if isinstance(error, OutOfMemoryError) else f"away ({type(error).__name__})"
+                logger.warning("Redis is %s: the audit journal keeps its events and ships them later", problem)
             return False
         except Exception:  # whatever it is, the events are on disk and shipping must go on
             logger.exception("audit journal: shipping failed, trying again")
             return False
         if was_away:
-            logger.info("audit stream is back, journal shipped through %d", shipper.cursor)
+            logger.info("audit stream is back, the journal is shipped through %d", shipper.cursor)
         return True
 
     def _chores(self, slot: Slot, commit: GroupCommit) -> tuple[Chore, ...]:
         redis, every = self._redis, self._options.checkpoint_seconds
         folder, key = self._options.directory, self._options.chain_key
-        idle = IdleJournals(redis, folder, key, slot.directory) if redis is not None else None
+        limit = self._limit
+        idle = None
+        if redis is not None and limit is not None:
+            idle = IdleJournals(redis, folder, key, slot.directory, on_shipped=limit.count)
 
         async def sign_checkpoint() -> None:
             if self._checkpoints is not None:
@@ -225,12 +246,17 @@ class Journal:
             if idle is not None:
                 await idle.ship(but=commit.head.journal_id)
 
+        async def limit_stream() -> None:
+            if limit is not None:
+                await limit.trim()
+
         async def let_go_of_the_old() -> None:
             await self.let_go_of_the_old(now=datetime.fromtimestamp(self._clock_ns() / 1e9, UTC))
 
         return (
             Chore("signing a checkpoint", every, sign_checkpoint, first_seconds=every),
             Chore("shipping idle journals", 10.0, ship_idle_journals),
+            Chore("limiting the stream", 60.0, limit_stream),
             Chore("letting go of the old", 3600.0, let_go_of_the_old, first_seconds=60.0),
         )
 
@@ -274,7 +300,7 @@ class Journal:
                 if self._checkpoints is not None:
                     await self._checkpoints.write(head)
                 if self._redis is not None:
-                    shipper = Shipper(self._redis, slot.directory, head.journal_id, lambda: head.seq)
+                    shipper = self._shipper(self._redis, slot, head.journal_id, lambda: head.seq)
                     await shipper.ship()
                     shipper.close()
         except (RedisError, OSError, TimeoutError):
@@ -292,6 +318,7 @@ def open_journal(*, service: str, settings: SecuritySettings, redis: Redis | Non
         segment_bytes=settings.audit_segment_bytes,
         keep=timedelta(days=keep_days),
         keep_in_stream=timedelta(days=settings.audit_stream_days or keep_days),
+        stream_max_bytes=settings.audit_stream_max_bytes,
         checkpoint_key=load_checkpoint_key(signing_key, signs=True) if signing_key else None,
         checkpoint_directory=settings.audit_checkpoint_dir,
         checkpoint_seconds=settings.audit_checkpoint_minutes * 60,

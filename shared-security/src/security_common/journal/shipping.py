@@ -7,11 +7,12 @@ The stream is a projection. Only Redis knows how far it is, and every batch is a
 restored backup, a promoted replica and FLUSHALL all show as a cursor that went back, and the journal feeds again.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from security_common.journal.feed import JournalFeed
 
@@ -31,10 +32,25 @@ async def shipped_through(redis: Redis, journal_id: str) -> int:
 
 
 class Shipper:
-    """Ships one journal. `through` tells the last seq that is on disk: nothing behind it may leave."""
+    """Ships one journal. `through` returns the last seq that is on disk: nothing behind it may leave.
 
-    def __init__(self, redis: Redis, directory: Path, journal_id: str, through: Callable[[], int]) -> None:
+    `on_shipped` is awaited with the number of lines after each batch, `on_full` when Redis refuses a batch for want of
+    memory; when it has made space, the batch is sent once more.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        directory: Path,
+        journal_id: str,
+        through: Callable[[], int],
+        *,
+        on_shipped: Callable[[int], Awaitable[object]] | None = None,
+        on_full: Callable[[], Awaitable[int]] | None = None,
+    ) -> None:
         self.cursor = 0
+        self._on_shipped = on_shipped
+        self._on_full = on_full
         self._unasked = True
         self._feed = JournalFeed(directory, journal_id)
         self.through = through
@@ -53,12 +69,22 @@ class Shipper:
             first_seq, lines = 1, list[bytes]()
             if before < through:
                 first_seq, lines = self._feed.lines_after(before, through=through, limit=BATCH_LINES)
-            self.cursor = await self._send(first_seq, lines)
+            self.cursor = await self._send_or_make_space(first_seq, lines)
+            if self._on_shipped is not None and lines:
+                await self._on_shipped(len(lines))
             if self.cursor >= through or (not lines and self.cursor == before):
                 return self.cursor
 
     def close(self) -> None:
         self._feed.close()
+
+    async def _send_or_make_space(self, first_seq: int, lines: list[bytes]) -> int:
+        try:
+            return await self._send(first_seq, lines)
+        except OutOfMemoryError:
+            if self._on_full is None or not await self._on_full():
+                raise
+            return await self._send(first_seq, lines)
 
     async def _send(self, first_seq: int, lines: list[bytes]) -> int:
         return int(

@@ -131,8 +131,16 @@ class SecurityReport:
             columns = ("journal", "newest seq", "shipped through", "lines missing", "links broken")
             yield (
                 f"## Chain\n\nThe newest part of the trail {verdict}; last signed checkpoint: {signed}. "
-                f"Seals and older lines: `security-common audit verify`.\n\n{table(columns, lines)}"
+                f"Seals and older lines: `security-common audit verify`.{self._beginning()}\n\n{table(columns, lines)}"
             )
+
+    def _beginning(self) -> str:
+        if self.trail is None or not self.trail.trimmed or self.trail.begins is None:
+            return ""
+        return (
+            f" The stream begins at {self.trail.begins:%Y-%m-%d %H:%M:%S} UTC: older events are in the journals only "
+            "(`security-common audit report --journals`)."
+        )
 
     def _keys(self) -> Iterator[str]:
         if self.keys:

@@ -13,7 +13,7 @@ from security_common.journal.record import line_digest
 from security_common.journal.shipping import CURSORS_KEY, STREAM_KEY
 from security_common.review.trail import StreamEntries, entry_line, entry_text, parse_entry
 
-__all__ = ["JournalState", "TrailState", "read_state"]
+__all__ = ["JournalState", "TrailState", "oldest_event", "read_state"]
 
 NEWEST_LINES = 2_000
 
@@ -32,9 +32,14 @@ class JournalState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailState:
-    """The journals behind the newest lines."""
+    """The journals behind the newest lines. `begins` is the oldest event that the stream holds.
+
+    `trimmed`: there were older ones, which are in the journals only.
+    """
 
     newest_checkpoint: datetime | None
+    begins: datetime | None = None
+    trimmed: bool = False
     journals: tuple[JournalState, ...]
 
     @property
@@ -45,12 +50,19 @@ class TrailState:
     def as_data(self) -> dict[str, object]:
         """JSON-ready members."""
         signed = self.newest_checkpoint.isoformat() if self.newest_checkpoint else None
-        return {"sound": self.sound, "newest_checkpoint": signed, "journals": [asdict(each) for each in self.journals]}
+        return {
+            "sound": self.sound,
+            "newest_checkpoint": signed,
+            "stream_begins": self.begins.isoformat() if self.begins else None,
+            "stream_trimmed": self.trimmed,
+            "journals": [asdict(each) for each in self.journals],
+        }
 
 
 async def read_state(redis: Redis) -> TrailState:
     """Looks at the newest 2,000 lines of the stream. The seals need the chain key: `security-common audit verify`."""
     entries = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=NEWEST_LINES))
+    oldest = await oldest_event(redis)
     cursors = {entry_text(name): int(seq) for name, seq in (await redis.hgetall(CURSORS_KEY)).items()}
     checkpoints = cast("StreamEntries", await redis.xrevrange(CHECKPOINTS_KEY, count=1))
     journals: dict[str, dict[int, tuple[RecordedEvent, str]]] = {}
@@ -60,8 +72,19 @@ async def read_state(redis: Redis) -> TrailState:
             journals.setdefault(event.journal_id, {})[event.seq] = event, digest
     return TrailState(
         newest_checkpoint=_moment(entry_text(checkpoints[0][0])) if checkpoints else None,
+        begins=oldest.timestamp if oldest else None,
+        trimmed=oldest is not None and oldest.seq > 1,
         journals=tuple(_look(lines, cursors.get(journal_id, 0)) for journal_id, lines in journals.items()),
     )
+
+
+async def oldest_event(redis: Redis) -> RecordedEvent | None:
+    """The first event of the stream. The first line of a journal has seq 1: a higher one means that some were trimmed.
+
+    Raises redis.RedisError.
+    """
+    found = cast("StreamEntries", await redis.xrange(STREAM_KEY, count=1))
+    return parse_entry(found[0][1], entry_text(found[0][0])) if found else None
 
 
 def _look(lines: Mapping[int, tuple[RecordedEvent, str]], shipped_through_seq: int) -> JournalState:

@@ -1,0 +1,24 @@
+"""What the stores say when Redis can't do what it is asked."""
+
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from local_stack.ports import free_ports
+from local_stack.redis_server import RedisServer
+from mcp_resource_service.store_errors import StoreUnavailable, asking
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_full_redis_is_named(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with RedisServer(tmp_path, port) as server:
+        async with Redis.from_url(server.url) as redis:
+            await redis.config_set("maxmemory", 1)
+            with pytest.raises(StoreUnavailable, match="is full"), asking("the record store"):
+                await redis.set("mcp:x", "1")
+            await redis.config_set("maxmemory", 0)
+            with asking("the record store"):
+                await redis.set("mcp:x", "1")
