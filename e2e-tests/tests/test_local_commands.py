@@ -98,7 +98,7 @@ def test_what_an_admin_command_changes_is_recorded_with_the_key_of_its_service(r
     assert run.command("admin", "auth-service", "client", "create", "made-by-admin").returncode == 0
     lines = f'eval "$({COMMAND[0]} env)"; {BIN}/auth-service client create made-by-export'
     subprocess.run(["bash", "-euc", lines], cwd=run.folder, env=without_settings(os.environ), check=True)
-    verified = run.command("admin", "security-common", "audit", "verify", "--keys", ".run/secrets")
+    verified = run.command("admin", "security-common", "audit", "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "intact" in verified.stdout
 

@@ -49,7 +49,11 @@ def _prepared(stack: Stack, service: str | None) -> dict[str, str]:
     _link_chain_keys(stack)
     of_one = _OF_ONE_SERVICE - set(stack.overrides)
     both = {**stack.settings(AUTH), **stack.settings(MCP)}
-    return {name: value for name, value in both.items() if name not in of_one}
+    shared = {name: value for name, value in both.items() if name not in of_one}
+    if of_one == _OF_ONE_SERVICE:
+        # For commands that check what all services wrote: each service's part with the keys below this folder.
+        shared["SECURITY_AUDIT_KEYS_DIR"] = str(stack.secrets)
+    return shared
 
 
 def _link_chain_keys(stack: Stack) -> None:
