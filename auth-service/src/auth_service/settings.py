@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from security_common.secret_files import SecretFile
 from security_common.service import ServiceSettings, check_public_url, is_loopback_url
 
 __all__ = ["SERVICE", "AuthSettings"]
@@ -37,13 +38,13 @@ class AuthSettings(ServiceSettings):
     config: Path | None = Field(
         default=None, description="The declaration (auth.yaml): resources, clients and the registration policy."
     )
-    signing_key_kek_file: Path | None = Field(
+    signing_key_kek_file: SecretFile = Field(
         default=None, description="Keyring file whose key encrypts the private signing keys in Redis."
     )
-    secret_pepper_file: Path | None = Field(
+    secret_pepper_file: SecretFile = Field(
         default=None, description="File with the key of the HMAC that client secrets and tokens are kept as."
     )
-    cookie_key_file: Path | None = Field(default=None, description="File with the key that binds forms to a session.")
+    cookie_key_file: SecretFile = Field(default=None, description="File with the key that binds forms to a session.")
     audit_page_public_key_file: Path | None = Field(
         default=None, description="Public JWK of the audit page, which signs in with private_key_jwt."
     )

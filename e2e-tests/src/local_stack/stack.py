@@ -19,6 +19,7 @@ from local_stack.processes import Child
 from local_stack.redis_server import RedisServer
 from security_common.addresses import is_loopback_host
 from security_common.cli.setup import make_secrets
+from security_common.secret_files import read_secret_file
 
 __all__ = ["AUTH", "MCP", "REDIS", "SECRETS", "Stack", "start_stack"]
 
@@ -105,7 +106,7 @@ class Stack:
         return f"redis://{user}@{LOOPBACK}:{self.ports.redis}/0"
 
     def redis_password(self, user: str) -> str:
-        return (self.secrets / user / "redis_password").read_text(encoding="utf-8").strip()
+        return read_secret_file(self.secrets / user / "redis_password")
 
     def start(self, *names: str) -> None:
         """Starts those named, by default all, and returns when they are ready.

@@ -1,13 +1,13 @@
 """Settings of the resource service, prefix MCP_. Every secret comes from a file; none has a default."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from security_common.secret_files import SecretFile
 from security_common.service import (
     ServiceSettings,
     check_exact_url,
@@ -47,10 +47,10 @@ class ResourceSettings(ServiceSettings):
         " entries with `issuer`, `audience` and, for Entra ID, Auth0, Okta, Keycloak, Cognito or Google, `preset`."
         " docs/trusted-issuers.md describes every member.",
     )
-    cookie_key_file: Path | None = Field(
+    cookie_key_file: SecretFile = Field(
         default=None, description="File with the key that signs the audit page's cookies."
     )
-    audit_page_private_key_file: Path | None = Field(
+    audit_page_private_key_file: SecretFile = Field(
         default=None,
         description="Private JWK the audit page signs in with (private_key_jwt). Without it there is no audit page.",
     )

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from security_common.errors import SecurityError
+from security_common.secret_files import SecretFile
 
 __all__ = ["SecuritySettings", "SettingInvalid", "SettingProblem", "Settings", "Threshold"]
 
@@ -80,10 +81,10 @@ class SecuritySettings(Settings):
         default=Path("logs/audit"),
         description="Folder of the audit journals; each service and process has its own slot below it.",
     )
-    audit_chain_key_file: Path | None = Field(
+    audit_chain_key_file: SecretFile = Field(
         default=None, description="File with the key of the journal's HMAC chain: 32 random bytes, base64url."
     )
-    audit_checkpoint_key_file: Path | None = Field(
+    audit_checkpoint_key_file: SecretFile = Field(
         default=None, description="PEM file with the RSA private key that signs the journal's checkpoints."
     )
     audit_segment_bytes: int = Field(
@@ -149,7 +150,7 @@ class SecuritySettings(Settings):
         default=Threshold(1, 60),
         description="Alert at this many missing events in a journal's numbering; count/seconds.",
     )
-    encryption_key_file: Path | None = Field(
+    encryption_key_file: SecretFile = Field(
         default=None,
         description="Keyring file for field encryption (`security-common keys generate`). One Fernet key works too.",
     )
@@ -162,7 +163,7 @@ class SecuritySettings(Settings):
         description="TOML file that says what becomes of personal data by kind and tool, with allowed values and own "
         "patterns (docs/pii.md). Without one, everything found is masked where a tool masks.",
     )
-    pseudonym_key_file: Path | None = Field(
+    pseudonym_key_file: SecretFile = Field(
         default=None,
         description="File with the key of keyed pseudonyms and subject references: 32 random bytes, base64url.",
     )

@@ -11,10 +11,12 @@ from cyclopts import Parameter
 from auth_service.cli.connection import Json
 from auth_service.settings import AuthSettings
 from security_common.errors import SecurityError
+from security_common.secret_files import read_secret_file
 
 __all__ = ["token"]
 
 _TIMEOUT_SECONDS = 10.0
+_SECRET_HINT = "name the file with the secret that `auth-service client create` printed"
 
 
 class TokenRefused(SecurityError):
@@ -38,7 +40,7 @@ def token(
     For example: auth-service token --client-id batch --secret-file batch.secret --scope mcp.access
     """
     settings = AuthSettings()
-    secret = secret_file.read_text(encoding="utf-8").strip() if secret_file else _DEMO_SECRET
+    secret = read_secret_file(secret_file, setting="--secret-file", hint=_SECRET_HINT) if secret_file else _DEMO_SECRET
     form = {"grant_type": "client_credentials", "scope": scope or "", "resource": resource or ""}
     url = f"{os.environ.get('AUTH_INTERNAL_URL') or settings.issuer}/oauth2/token"
     try:

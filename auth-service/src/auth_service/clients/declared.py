@@ -12,6 +12,7 @@ from auth_service.clients.secrets import SecretKeeper
 from auth_service.declaration import DeclarationInvalid, DeclaredClient
 from auth_service.errors import InvalidRedirectUri
 from auth_service.vocabulary import AuthMethod
+from security_common.secret_files import read_secret_file
 
 __all__ = ["make_client"]
 
@@ -53,28 +54,29 @@ def _methods_of(declared: DeclaredClient) -> frozenset[AuthMethod]:
 def _read_secret(declared: DeclaredClient, secrets: SecretKeeper) -> StoredSecret | None:
     if declared.secret_file is None:
         return None
-    secret = _read(declared, declared.secret_file).strip()
-    if not secret:
-        raise DeclarationInvalid(f"client {declared.client_id}: secret_file is empty")
-    return secrets.seal(secret)
+    return secrets.seal(_read(declared, declared.secret_file, "secret_file"))
 
 
 def _read_keys(declared: DeclaredClient) -> Mapping[str, Any] | None:
     if declared.jwks_file is None:
         return None
+    text = _read(declared, declared.jwks_file, "jwks_file")
     try:
-        found = json.loads(_read(declared, declared.jwks_file))
+        found = json.loads(text)
         keys = cast("list[dict[str, Any]]", found.get("keys", [found]))
-    except (ValueError, AttributeError) as error:
-        raise DeclarationInvalid(f"client {declared.client_id}: jwks_file is no JWK or JWK Set") from error
-    if any(PRIVATE_MEMBERS & key.keys() for key in keys):
+        holds_private_key = any(PRIVATE_MEMBERS & key.keys() for key in keys)
+    except (ValueError, AttributeError, TypeError) as error:
+        hint = "it holds a public JWK (RFC 7517), or a JWK Set with the member `keys`"
+        raise DeclarationInvalid(
+            f"client {declared.client_id}: jwks_file is not a JWK or JWK Set", hint=hint
+        ) from error
+    if holds_private_key:
         hint = "give the public half only; the private key stays with the client"
         raise DeclarationInvalid(f"client {declared.client_id}: jwks_file holds a private key", hint=hint)
     return {"keys": keys}
 
 
-def _read(declared: DeclaredClient, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationInvalid(f"client {declared.client_id}: {path} cannot be read") from error
+def _read(declared: DeclaredClient, path: Path, member: str) -> str:
+    setting = f"client {declared.client_id}: {member}"
+    hint = "correct the path in AUTH_CONFIG, or the file: UTF-8 text, readable by the service"
+    return read_secret_file(path, setting=setting, error=DeclarationInvalid, hint=hint)

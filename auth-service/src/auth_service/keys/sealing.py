@@ -9,6 +9,8 @@ from security_common.service import require_file
 
 __all__ = ["Sealer"]
 
+_SETTING = "AUTH_SIGNING_KEY_KEK_FILE"
+
 
 class Sealer:
     """Seals with the primary key of the keyring file, opens with any; the file may change while we run."""
@@ -19,7 +21,7 @@ class Sealer:
     @classmethod
     def load(cls, keyring_file: Path | None) -> "Sealer":
         """Raises `SecretMissing`, or what `Keyring.load` raises."""
-        return cls(EncryptionService(KeyringFile(require_file(keyring_file, "AUTH_SIGNING_KEY_KEK_FILE"))))
+        return cls(EncryptionService(KeyringFile(require_file(keyring_file, _SETTING), setting=_SETTING)))
 
     def seal(self, private_pem: str, *, key_id: str) -> str:
         return self._encryption.encrypt(private_pem, context=_context(key_id))

@@ -24,6 +24,7 @@ from mcp_resource_service.issuer import own_issuer, read_endpoints
 from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
+from security_common.secret_files import read_secret_file
 from security_common.tokens import TokenVerifier
 
 __all__ = ["CLIENT_ID", "Auditor", "NoAuditor", "SignIn", "SignInFailed", "TooManySignIns"]
@@ -67,6 +68,12 @@ class TooManySignIns(SecurityError):
     error: ClassVar[str] = "too_many_sign_ins"
 
 
+class PrivateKeyInvalid(SecurityError):
+    """The file with the audit page's private key does not hold one."""
+
+    error: ClassVar[str] = "private_key_invalid"
+
+
 class SignIn:
     """The audit page as an OAuth client."""
 
@@ -80,7 +87,7 @@ class SignIn:
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
-        self._key = jwk.import_key(json.loads(key_file.read_text(encoding="utf-8")))
+        self._key = _read_private_key(key_file)
         self._http = http
         self._verifier = verifier
         self._clock = clock
@@ -175,3 +182,16 @@ class SignIn:
                 "verify": self._tls,
             },
         )
+
+
+def _read_private_key(path: Path) -> jwk.Key:
+    """The private JWK in the file. Raises `PrivateKeyInvalid`."""
+    setting, hint = "MCP_AUDIT_PAGE_PRIVATE_KEY_FILE", "it holds a private JWK; `security-common setup` makes one"
+    text = read_secret_file(path, setting=setting, error=PrivateKeyInvalid, hint=hint)
+    try:
+        key = jwk.import_key(json.loads(text))
+    except (ValueError, TypeError, AttributeError, JoseError):  # no `from`: the cause can quote the key
+        raise PrivateKeyInvalid(f"{setting}: {path} is not a JWK", hint=hint) from None
+    if not key.is_private:
+        raise PrivateKeyInvalid(f"{setting}: {path} holds a public key", hint=hint)
+    return key

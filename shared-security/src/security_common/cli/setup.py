@@ -13,6 +13,7 @@ from joserfc.jwk import ECKey, import_key
 
 from security_common.encryption import Keyring
 from security_common.private_files import write_once
+from security_common.secret_files import read_secret_file
 
 __all__ = ["app", "make_secrets"]
 
@@ -89,13 +90,13 @@ def _private_jwk() -> str:
 
 
 def _public_jwk(private: Path) -> str:
-    return json.dumps(import_key(json.loads(private.read_text(encoding="utf-8"))).as_dict(private=False))
+    return json.dumps(import_key(json.loads(read_secret_file(private))).as_dict(private=False))
 
 
 def _write_acl(path: Path, directory: Path) -> None:
     """Users of Redis by the hash of their password: each service its own keys, the audit trail both, no default."""
     hashes = {
-        user: hashlib.sha256((directory / folder / name).read_text(encoding="utf-8").strip().encode()).hexdigest()
+        user: hashlib.sha256(read_secret_file(directory / folder / name).encode()).hexdigest()
         for user, folder, name in (
             ("auth", "auth", "redis_password"),
             ("mcp", "mcp", "redis_password"),

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from security_common.encryption.errors import EncryptionKeyMissing, KeyringInvalid
 from security_common.encryption.keys import MATERIAL_BYTES, Key, KeyState, key_id_of, parse_material
+from security_common.secret_files import read_secret_file
 
 __all__ = ["Keyring"]
 
@@ -41,18 +42,18 @@ class Keyring:
         return cls((_new_key(KeyState.PRIMARY),))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Reads a keyring file. Raises EncryptionKeyMissing, KeyringInvalid or EncryptionKeyWeak."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+    def load(cls, path: Path, *, setting: str = "") -> Self:
+        """Reads a keyring file, which `setting` names. Raises EncryptionKeyMissing, KeyringInvalid, EncryptionKeyWeak.
+
+        The file is JSON as `dump` writes it, or one Fernet key (44 characters of base64url).
+        """
+        if not path.exists():
+            named = f"{setting}: " if setting else ""
             raise EncryptionKeyMissing(
-                f"the encryption key file {path} is not there",
+                f"{named}the encryption key file {path} does not exist",
                 hint=f"make it with `security-common keys generate {path}`",
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise KeyringInvalid(f"the encryption key file {path} cannot be read", hint=_HINT) from error
-        return cls.parse(text)
+            )
+        return cls.parse(read_secret_file(path, setting=setting, error=KeyringInvalid, hint=_HINT))
 
     @classmethod
     def parse(cls, text: str) -> Self:

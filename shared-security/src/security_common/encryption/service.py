@@ -35,10 +35,12 @@ class KeyringFile:
     operator's slip while rotating must not stop a service.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, setting: str = "") -> None:
+        """`setting` is the variable that names the file. Raises as `Keyring.load` does."""
         self._path = path
+        self._setting = setting
         self._seen = self._look()
-        self._keyring = Keyring.load(path)
+        self._keyring = Keyring.load(path, setting=setting)
 
     def __call__(self) -> Keyring:
         """The keyring as of now."""
@@ -46,7 +48,7 @@ class KeyringFile:
         if seen != self._seen:
             self._seen = seen
             try:
-                self._keyring = Keyring.load(self._path)
+                self._keyring = Keyring.load(self._path, setting=self._setting)
             except EncryptionError as error:
                 logger.error("keyring not reloaded, going on with the one in use: %s", error.description)  # noqa: TRY400 - a traceback could show key text
             else:
@@ -146,7 +148,8 @@ class EncryptionService:
 def open_encryption_service(settings: SecuritySettings) -> EncryptionService:
     """The service for these settings. Raises EncryptionKeyMissing, EncryptionKeyWeak or KeyringInvalid."""
     if settings.encryption_key_file is not None:
-        return EncryptionService(KeyringFile(settings.encryption_key_file))
+        keyring_file = KeyringFile(settings.encryption_key_file, setting="SECURITY_ENCRYPTION_KEY_FILE")
+        return EncryptionService(keyring_file)
     if settings.encryption_key is not None:
         keyring = Keyring.parse(settings.encryption_key.get_secret_value())
         return EncryptionService(lambda: keyring)

@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 from security_common.errors import SecurityError
 from security_common.journal.record import ChainHead
 from security_common.journal.slot import make_private_directory
+from security_common.secret_files import read_secret_file
 
 __all__ = [
     "CHECKPOINTS_KEY",
@@ -125,10 +126,12 @@ class Checkpoints:
 
 def load_checkpoint_key(path: Path, *, signs: bool = False) -> RSAKey:
     """An RSA key in PEM; a private one when it is to sign. Raises CheckpointKeyInvalid."""
+    hint = "it holds an RSA key in PEM; `security-common setup` makes one"
+    pem = read_secret_file(path, setting="SECURITY_AUDIT_CHECKPOINT_KEY_FILE", error=CheckpointKeyInvalid, hint=hint)
     try:
-        key = _read_key(path.read_bytes())
-    except (OSError, ValueError, TypeError, JoseError) as error:
-        raise CheckpointKeyInvalid(f"no RSA key in {path}", hint="`security-common setup` makes one") from error
+        key = _read_key(pem.encode())
+    except (ValueError, TypeError, JoseError) as error:
+        raise CheckpointKeyInvalid(f"no RSA key in {path}", hint=hint) from error
     if key.raw_value.key_size < 2048:
         raise CheckpointKeyInvalid(f"the RSA key in {path} is shorter than 2048 bits")
     if signs and not key.is_private:

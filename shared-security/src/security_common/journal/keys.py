@@ -8,6 +8,7 @@ from pathlib import Path
 from security_common.errors import SecurityError
 from security_common.journal.slot import make_private_directory, sync_directory
 from security_common.private_files import write_once
+from security_common.secret_files import read_secret_file
 from security_common.settings import SecuritySettings
 
 __all__ = ["ChainKeyInvalid", "chain_key", "chain_key_id", "existing_chain_key", "read_chain_key"]
@@ -51,11 +52,12 @@ def chain_key_id(key: bytes) -> str:
 
 def read_chain_key(path: Path) -> bytes:
     """Reads a chain key file. Raises ChainKeyInvalid."""
+    setting = "SECURITY_AUDIT_CHAIN_KEY_FILE"
+    text = read_secret_file(path, setting=setting, error=ChainKeyInvalid, hint=_HINT)
     try:
-        text = path.read_text(encoding="ascii").strip()
         key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (OSError, ValueError) as error:
-        raise ChainKeyInvalid(f"the audit chain key {path} cannot be read", hint=_HINT) from error
+    except ValueError:  # no `from`: the cause can quote the key
+        raise ChainKeyInvalid(f"the audit chain key {path} is not base64url", hint=_HINT) from None
     if len(key) < 32:
         raise ChainKeyInvalid(f"the audit chain key {path} is shorter than 32 bytes", hint=_HINT)
     return key

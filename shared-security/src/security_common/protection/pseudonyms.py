@@ -7,6 +7,7 @@ import hmac
 from pathlib import Path
 
 from security_common.errors import SecurityError
+from security_common.secret_files import read_secret_file
 
 __all__ = ["KeyedPseudonyms", "PseudonymKeyInvalid", "letters"]
 
@@ -31,10 +32,8 @@ class KeyedPseudonyms:
 
     def __init__(self, key_file: Path) -> None:
         hint = "it holds 32 random bytes as one line of base64url; `security-common setup` makes one"
-        try:
-            self._key = key_file.read_bytes().strip()
-        except OSError as error:
-            raise PseudonymKeyInvalid(f"the pseudonym key {key_file} cannot be read", hint=hint) from error
+        setting = "SECURITY_PSEUDONYM_KEY_FILE"
+        self._key = read_secret_file(key_file, setting=setting, error=PseudonymKeyInvalid, hint=hint).encode()
         if len(self._key) < FEWEST_KEY_BYTES or len(set(self._key)) < FEWEST_DIFFERENT_BYTES:
             raise PseudonymKeyInvalid(f"the pseudonym key {key_file} is too weak", hint=hint)
         self.key_id = letters(self.digest("key-id", "")[:KEY_ID_BYTES])

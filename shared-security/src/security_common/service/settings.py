@@ -1,13 +1,13 @@
 """The settings that every service has; each adds its own and the prefix."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from security_common.secret_files import SecretFile
 from security_common.settings import SecuritySettings, Settings
 from security_common.web_urls import is_loopback_url
 
@@ -54,7 +54,7 @@ class ServiceSettings(Settings):
         default="redis://127.0.0.1:6379/0",
         description="Redis with the user's name but never the password, for example redis://auth@redis:6379/0.",
     )
-    redis_password_file: Path | None = Field(default=None, description="File with the password of the Redis user.")
+    redis_password_file: SecretFile = Field(default=None, description="File with the password of the Redis user.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
         description="Addresses or networks of the proxies whose X-Forwarded-For is believed, separated by commas.",
