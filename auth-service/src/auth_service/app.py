@@ -64,7 +64,7 @@ from auth_service.tokens.revocation import Revocation
 from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
 from security_common.addresses import AddressReader
 from security_common.journal import open_journal
-from security_common.service import connect, read_secret
+from security_common.service import connect, read_secret, serving_metrics
 
 __all__ = ["Core", "create_app"]
 
@@ -300,6 +300,5 @@ async def _run(core: Core, _app: Starlette) -> AsyncGenerator[None]:
         await note_applied(core.declaration, core.redis, core.record)
         stack.push_async_callback(core.keys.stop)
         core.metrics.signing_key_age_seconds.set_function(lambda: core.keys.active_age_seconds)
-        if core.settings.metrics_port:
-            stack.enter_context(core.metrics.serve(core.settings.metrics_host, core.settings.metrics_port))
+        stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         yield

@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx2
 import structlog
-from prometheus_client import start_http_server
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -38,7 +37,7 @@ from security_common.journal.upkeep import end_tasks
 from security_common.pii import open_pii_detector
 from security_common.protection import KeyedPseudonyms, letters
 from security_common.review import KeyInUse, watching_trail
-from security_common.service import connect
+from security_common.service import connect, read_secret, serving_metrics
 from security_common.tokens import TokenVerifier
 
 __all__ = ["SERVICE", "create_app"]
@@ -154,7 +153,7 @@ def _audit_page_routes(core: Core) -> list[Route]:
     if settings.audit_page_private_key_file is None or settings.cookie_key_file is None:
         log.info("no_audit_page", hint="set MCP_AUDIT_PAGE_PRIVATE_KEY_FILE and MCP_COOKIE_KEY_FILE to have one")
         return []
-    cookie_key = settings.cookie_key_file.read_bytes().strip()
+    cookie_key = read_secret(settings.cookie_key_file, "MCP_COOKIE_KEY_FILE")
     page = AuditPage(
         sign_in=SignIn(
             settings, settings.audit_page_private_key_file, http=core.http, verifier=core.verifier, clock=time.time
@@ -205,13 +204,7 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGener
         _link_audit_log(core.settings)
         await stack.enter_async_context(watching_trail(core.redis, core.journal, core.settings.security))
         await stack.enter_async_context(endpoint.lifespan())
-        if core.settings.metrics_port:
-            server, thread = start_http_server(
-                core.settings.metrics_port, core.settings.metrics_host, core.metrics.registry
-            )
-            stack.callback(thread.join)
-            stack.callback(server.server_close)
-            stack.callback(server.shutdown)
+        stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         if core.settings.demo:
             log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
             filling = asyncio.create_task(_fill_demo_directory(core.parts.directory))

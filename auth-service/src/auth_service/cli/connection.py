@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from auth_service.record import Recorder
 from auth_service.settings import SERVICE, AuthSettings
 from security_common.journal import open_journal
-from security_common.service import connect
+from security_common.service import connect, connected
 
 __all__ = ["Json", "Operator", "as_time", "change", "print_rows", "run"]
 
@@ -29,17 +29,17 @@ _Result = TypeVar("_Result")
 
 
 def run(work: Callable[[AuthSettings, Redis], Awaitable[_Result]]) -> _Result:
-    """Does the work with the service's own settings and Redis, and closes the connection."""
+    """Does the work with the service's own settings and Redis, and closes the connection.
 
-    async def connected() -> _Result:
+    Raises `SecretMissing` or `RedisUnavailable` with a hint, and what the work raises.
+    """
+
+    async def do() -> _Result:
         settings = AuthSettings()
-        redis = connect(settings)
-        try:
+        async with connected(settings) as redis:
             return await work(settings, redis)
-        finally:
-            await redis.aclose()
 
-    return asyncio.run(connected())
+    return asyncio.run(do())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """`auth-service user ...`: the local accounts."""
 
 import getpass
+import os
 import secrets
 import sys
 import time
@@ -162,8 +163,9 @@ def _change(username: str, action: str, set_it: Callable[[AccountStore, Account]
 def _read_password(*, from_stdin: bool) -> str:
     """Never from the command line, which other users of the machine can read."""
     if from_stdin:
-        read = sys.stdin.readline().rstrip("\n")
+        read = sys.stdin.readline().rstrip("\r\n")
     else:
+        _require_terminal()
         read = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != read:
             raise UserRefused("the two passwords differ", hint="try again")
@@ -172,6 +174,15 @@ def _read_password(*, from_stdin: bool) -> str:
             f"a password needs {_SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters", hint="some words make a good one"
         )
     return read
+
+
+def _require_terminal() -> None:
+    """`getpass` would otherwise read the password from standard input, or fail. Raises `UserRefused`."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        hint = "pipe it in, for example: auth-service user add hong --password-stdin < password.txt"
+        raise UserRefused("there is no terminal to ask for the password on", hint=hint) from None
 
 
 def _row(account: Account) -> dict[str, Any]:

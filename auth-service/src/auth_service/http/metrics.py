@@ -1,9 +1,6 @@
 """Prometheus metrics, on a port of their own: what an operator watches, without any name of a person or client."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 __all__ = ["Metrics"]
 
@@ -31,13 +28,3 @@ class Metrics:
         self.signing_key_age_seconds = Gauge(
             "auth_signing_key_age_seconds", "How long the active key has been signing.", registry=self.registry
         )
-
-    @contextmanager
-    def serve(self, host: str, port: int) -> Generator[None]:
-        """Serves the metrics on an address of their own while the block runs."""
-        server, _thread = start_http_server(port, host, self.registry)
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()

@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from mcp_resource_service.settings import ResourceSettings
-from security_common.errors import SecurityError
+from security_common.cli import run_command_line
 from security_common.service import configure_logs, tell_findings
 from security_common.service import serve as serve_application
 from security_common.setting_names import unknown_setting_notices
@@ -74,16 +74,7 @@ def import_people(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /
 
 
 def main() -> None:
-    """Run the command line; every foreseeable failure becomes `error:` and `hint:`."""
+    """Runs the command line; exits 1 with `error:` and `hint:` on stderr when something is wrong."""
     # Imports make much garbage and few cycles: without the collector a start is a third faster. Serving turns it on.
     gc.disable()
-    try:
-        app()
-    except SecurityError as failure:
-        _fail(failure.description, failure.hint)
-    except OSError as failure:
-        _fail(f"{failure.strerror}: {failure.filename}" if failure.filename else str(failure), "")
-
-
-def _fail(problem: str, hint: str) -> None:
-    sys.exit(f"error: {problem}" + (f"\nhint: {hint}" if hint else ""))
+    run_command_line(lambda: app)

@@ -1,12 +1,13 @@
-"""The `security-common` command. Each group lives in a module of its own and is imported when it is called."""
-
-import sys
+"""The `security-common` command. Each group is a module of its own, imported when one of its commands is called."""
 
 from cyclopts import App
 
-from security_common.errors import SecurityError
+from security_common.cli.command_line import run_command_line
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run_command_line"]
+
+# `audit verify` and `pii scan` answer with 0 or 1; what could not be looked at is told apart, as grep and diff do.
+_COULD_NOT_BE_DONE = 2
 
 app = App(name="security-common", help="Personal data, keys and the audit trail of MCP servers.", version_flags=[])
 app.command("security_common.cli.pii:app", name="pii")
@@ -16,10 +17,5 @@ app.command("security_common.cli.audit:app", name="audit")
 
 
 def main() -> None:
-    """Run a command; an error a person can act on becomes an `error:` and a `hint:` line and exit status 2."""
-    try:
-        app(sys.argv[1:])
-    except (SecurityError, OSError) as error:
-        hint = f"\nhint: {error.hint}" if isinstance(error, SecurityError) and error.hint else ""
-        print(f"error: {error}{hint}", file=sys.stderr)
-        sys.exit(2)
+    """Runs the command that the arguments name; exit status 2 when it fails."""
+    run_command_line(lambda: app, failure_status=_COULD_NOT_BE_DONE)

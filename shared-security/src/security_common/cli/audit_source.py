@@ -11,6 +11,8 @@ from typing import Annotated, cast
 from cyclopts import Parameter
 from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
@@ -24,12 +26,13 @@ from security_common.journal.checkpoint import (
 from security_common.journal.keys import existing_chain_key, read_chain_key
 from security_common.journal.shipping import CURSORS_KEY
 from security_common.journal.slot import slots_of
+from security_common.redis_errors import RedisUnavailable, explain_redis_failure
 from security_common.review.anchors import SignedCheckpoint, StreamState
+from security_common.secret_files import read_secret_file
 from security_common.settings import SecuritySettings
 
 __all__ = [
     "RedisOptions",
-    "RedisUnreachable",
     "ServiceKeys",
     "ServiceUnknown",
     "read_stream_state",
@@ -42,11 +45,9 @@ __all__ = [
 SHIPPING_SECONDS = 5.0
 """How long lines that a checkpoint already covers may need to reach the stream."""
 
-
-class RedisUnreachable(SecurityError):
-    """No Redis was named, or it does not answer."""
-
-    error = "redis_unreachable"
+_CONNECT_SECONDS = 3.0
+# Longer than `audit tail --follow` lets Redis wait for new events (1 s).
+_ANSWER_SECONDS = 5.0
 
 
 class ServiceUnknown(SecurityError):
@@ -71,16 +72,29 @@ class RedisOptions:
 
     @asynccontextmanager
     async def connect(self) -> AsyncGenerator[Redis]:
-        """Raises RedisUnreachable."""
+        """Raises `RedisUnavailable`."""
         if self.redis is None:
-            raise RedisUnreachable("no Redis is named", hint="give --redis redis://mcp@127.0.0.1:6379/0")
+            raise RedisUnavailable("no Redis is named", hint="give --redis redis://mcp@127.0.0.1:6379/0")
         file = self.redis_password_file
-        password = file.read_text(encoding="utf-8").strip() if file else None
+        password = read_secret_file(file, setting="--redis-password-file") if file else None
         try:
-            async with Redis.from_url(self.redis, password=password, socket_connect_timeout=3) as client:
+            client = Redis.from_url(
+                self.redis,
+                password=password,
+                socket_connect_timeout=_CONNECT_SECONDS,
+                socket_timeout=_ANSWER_SECONDS,
+                retry=Retry(NoBackoff(), retries=0),
+            )
+        except ValueError as error:
+            hint = "a URL such as redis://mcp@127.0.0.1:6379/0, rediss://… or unix://…"
+            raise RedisUnavailable(f"{self.redis.rpartition('@')[2]} is not the URL of a Redis", hint=hint) from error
+        try:
+            async with client:
                 yield client
-        except RedisError as error:
-            raise RedisUnreachable(f"Redis: {error}", hint="is it running, and may this user read audit:*?") from error
+        except (RedisError, TimeoutError, ConnectionError) as error:
+            raise explain_redis_failure(
+                error, url=self.redis, url_setting="--redis", file_setting="--redis-password-file"
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +170,7 @@ def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -
 
 
 async def read_stream_state(options: RedisOptions) -> StreamState:
-    """The checkpoints in the stream, and how far the stream has each journal. Raises RedisUnreachable.
+    """The checkpoints in the stream, and how far the stream has each journal. Raises `RedisUnavailable`.
 
     A checkpoint may be there a moment before the lines it covers: those are waited for.
     """

@@ -8,10 +8,13 @@
 Needs the extra `service`. It knows no application: a service hands its own in.
 """
 
+from security_common.secret_files import SecretMissing
 from security_common.service.findings import Finding, tell_findings
 from security_common.service.logs import configure_logs
+from security_common.service.metrics_server import serving_metrics
 from security_common.service.redis_client import STRICT_HINT, connect, find_weaknesses
-from security_common.service.secrets import SecretMissing, read_secret, require_file
+from security_common.service.redis_for_commands import connected, explain_for
+from security_common.service.secrets import read_secret, require_file
 from security_common.service.server import PortTaken, serve
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
 from security_common.service.trusted_issuers import read_trusted_issuers
@@ -26,11 +29,14 @@ __all__ = [
     "check_public_url",
     "configure_logs",
     "connect",
+    "connected",
+    "explain_for",
     "find_weaknesses",
     "is_loopback_url",
     "read_secret",
     "read_trusted_issuers",
     "require_file",
     "serve",
+    "serving_metrics",
     "tell_findings",
 ]

@@ -7,6 +7,7 @@ from redis.exceptions import NoPermissionError
 
 from security_common.service.secrets import read_secret
 from security_common.service.settings import ServiceSettings
+from security_common.settings import SettingInvalid
 
 __all__ = ["STRICT_HINT", "connect", "find_weaknesses"]
 
@@ -17,19 +18,27 @@ STRICT_HINT = "set appendonly yes, appendfsync always, maxmemory-policy noevicti
 
 
 def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
-    """A pool that connects when first used; with `decode` it gives str, else bytes. Raises `SecretMissing`."""
+    """A pool that connects when first used; with `decode` it gives str, else bytes.
+
+    Raises `SecretMissing` or `SettingInvalid`.
+    """
     prefix = settings.model_config.get("env_prefix", "")
     file = settings.redis_password_file
-    return Redis.from_url(
-        settings.redis_url,
-        password=read_secret(file, f"{prefix}REDIS_PASSWORD_FILE").decode() if file else None,
-        decode_responses=decode,
-        socket_timeout=_ANSWER_SECONDS,
-        socket_connect_timeout=_CONNECT_SECONDS,
-        health_check_interval=15,
-        # A caller who waits is served better by 503 at once than by an answer after ten seconds of trying.
-        retry=Retry(ExponentialBackoff(base=0.05, cap=0.2), retries=2),
-    )
+    password = read_secret(file, f"{prefix}REDIS_PASSWORD_FILE").decode() if file else None
+    try:
+        return Redis.from_url(
+            settings.redis_url,
+            password=password,
+            decode_responses=decode,
+            socket_timeout=_ANSWER_SECONDS,
+            socket_connect_timeout=_CONNECT_SECONDS,
+            health_check_interval=15,
+            # A caller who waits is served better by 503 at once than by an answer after ten seconds of trying.
+            retry=Retry(ExponentialBackoff(base=0.05, cap=0.2), retries=2),
+        )
+    except ValueError as failure:
+        hint = "write it like redis://user@host:6379/0, rediss://… or unix://…, without a password"
+        raise SettingInvalid(f"{prefix}REDIS_URL is not the URL of a Redis", hint=hint) from failure
 
 
 async def find_weaknesses(redis: Redis) -> list[str]:

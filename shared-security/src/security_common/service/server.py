@@ -2,15 +2,17 @@
 
 import asyncio
 import gc
+import logging
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from security_common.errors import SecurityError
+from security_common.secret_files import find_exposed_secrets
 from security_common.service.settings import ServiceSettings
 
 __all__ = ["PortTaken", "serve"]
@@ -20,10 +22,19 @@ HEAD_SECONDS, HEAD_BYTES = 10.0, 64 * 1024
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+logger = logging.getLogger(__name__)
+
+
 class PortTaken(SecurityError):
     """The address cannot be bound."""
 
     error: ClassVar[str] = "port_taken"
+
+    @classmethod
+    def at(cls, settings: ServiceSettings, host: str, port: int, name: str) -> Self:
+        """The error for this address; `name` is the setting of its port, without the prefix."""
+        variable = f"{settings.model_config.get('env_prefix', '')}{name}"
+        return cls(f"cannot listen on {host}:{port}", hint=f"stop what listens there, or set {variable}")
 
 
 class _Server(uvicorn.Server):
@@ -104,15 +115,46 @@ class _BoundedHead(HttpToolsProtocol):
             self._head_deadline = None
 
 
+class _Starting:
+    """The application, with the exception that its lifespan failed to start with: uvicorn would log a traceback."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Any) -> None:
+            nonlocal started
+            started = started or message["type"] == "lifespan.startup.complete"
+            if message["type"] == "lifespan.startup.failed":
+                message = {**message, "message": ""}  # holds a traceback
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as failure:
+            if started:
+                raise
+            self.failure = failure
+
+
 def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] = lambda: None) -> None:
     """Serves an ASGI application until SIGTERM or SIGINT; requests under way get ten seconds to end.
 
     `on_drain` is called when the first signal arrives, `drain_seconds` before the listener closes: the moment to
-    answer 503 at /readyz. Raises `PortTaken`; exits with status 3 when the application does not start.
+    answer 503 at /readyz. Raises `PortTaken`, and whatever keeps the application's lifespan from starting.
     """
+    for exposed in find_exposed_secrets(settings):
+        logger.warning("%s; hint: `chmod 600`, unless only this service's container has the file", exposed)
     listener = _listen(settings)
+    starting = _Starting(app)
     config = uvicorn.Config(
-        app,
+        starting,
         loop="uvloop",
         http=_BoundedHead,
         ws="none",
@@ -124,9 +166,12 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
         timeout_graceful_shutdown=_GRACEFUL_STOP_SECONDS,
     )
     server = _Server(config, drain_seconds=settings.drain_seconds, on_drain=on_drain)
-    server.run(sockets=[listener])
-    if not server.started:
-        raise SystemExit(3)
+    try:
+        server.run(sockets=[listener])
+    except SystemExit:
+        if starting.failure is not None:
+            raise starting.failure from None
+        raise
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:
@@ -136,8 +181,5 @@ def _listen(settings: ServiceSettings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except OSError as failure:
         listener.close()
-        variable = f"{settings.model_config.get('env_prefix', '')}PORT"
-        raise PortTaken(
-            f"cannot listen on {settings.host}:{settings.port}", hint=f"stop what listens there, or set {variable}"
-        ) from failure
+        raise PortTaken.at(settings, settings.host, settings.port, "PORT") from failure
     return listener

@@ -1,0 +1,82 @@
+"""What a failure of Redis means to an operator: the cause in one sentence, and the setting or the step that helps."""
+
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from security_common.errors import SecurityError
+
+__all__ = ["RedisUnavailable", "explain_redis_failure"]
+
+_LONGEST_ANSWER = 200
+
+
+class RedisUnavailable(SecurityError):
+    """Redis cannot be used; the description says why."""
+
+    error: ClassVar[str] = "redis_unavailable"
+
+
+def explain_redis_failure(
+    failure: Exception, *, url: str, url_setting: str = "", file_setting: str = ""
+) -> RedisUnavailable:
+    """Turns an exception of redis-py, or an `OSError`, into an error with a hint.
+
+    `url` is shown without a password. The settings are the names of the variables or options that name the URL and the
+    file with the password.
+    """
+    problem, hint = _explain(failure, url_setting or "the address of Redis", file_setting or "its password file")
+    return RedisUnavailable(f"Redis at {_address(url)} {problem}", hint=hint)
+
+
+def _explain(failure: Exception, url_setting: str, password_setting: str) -> tuple[str, str]:
+    acl_hint = "use the ACL file that `security-common setup` writes, with the user it has for this service"
+    match failure:
+        case AuthenticationError():
+            return (
+                "refuses the user or the password",
+                f"check the user name in {url_setting} and the password in {password_setting}",
+            )
+        case NoPermissionError():
+            return f"does not permit this: {_answer(failure)}", acl_hint
+        case BusyLoadingError():
+            return "is loading its data", "try again when it has finished"
+        case ReadOnlyError():
+            return "is a read-only replica", f"name the primary in {url_setting}"
+        case OutOfMemoryError():
+            return "is full: it refuses writes", "raise maxmemory, or delete what is not needed"
+        case RedisTimeoutError() | TimeoutError():
+            return "does not answer in time", f"is it overloaded or suspended, and is {url_setting} right?"
+        case ResponseError() if "NOAUTH" in str(failure) or "WRONGPASS" in str(failure):
+            return (
+                "asks for a user and a password",
+                f"name the user in {url_setting} and the password file in {password_setting}",
+            )
+        case ResponseError():
+            return f"refuses a command: {_answer(failure)}", "`doctor` checks the server's version and its settings"
+        case RedisError() | OSError():
+            return "cannot be reached", f"start Redis, or correct {url_setting}"
+        case _:
+            return "cannot be used", f"check {url_setting}"
+
+
+def _answer(failure: Exception) -> str:
+    """The server's own words, which name commands and keys but no values."""
+    return str(failure)[:_LONGEST_ANSWER]
+
+
+def _address(url: str) -> str:
+    """The URL without user and password."""
+    parts = urlsplit(url)
+    netloc = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=netloc, query="").geturl() if parts.scheme else "an address without a scheme"
