@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from running_auth import Service, StartService
+from signing_in import Person, Request
 
 from auth_service.clients import metadata, registration
 
@@ -124,27 +125,59 @@ def test_item_121_a_public_client_gets_no_secret_and_a_confidential_one_does(ope
     confidential = register(open_to_all, members_of({"token_endpoint_auth_method": None})).json()
     assert confidential["token_endpoint_auth_method"] == "client_secret_basic"
     assert len(confidential["client_secret"]) == 43
-    assert confidential["client_secret_expires_at"] == 0
+    assert confidential["client_secret_expires_at"] == confidential["client_id_expires_at"]
 
 
 def test_item_122_a_large_body_is_refused(open_to_all: Service) -> None:
     assert register(open_to_all, {**GOOD, "client_uri": "x" * 33_000}).status_code == 413
 
 
-def test_item_123_a_flood_has_to_wait(open_to_all: Service) -> None:
+def test_item_123_a_flood_has_to_wait_and_is_told_how_long_and_what_to_change(start_service: StartService) -> None:
+    service = start_service(trusted_proxies="127.0.0.1", registrations_per_hour=5)
     one_address = {"x-forwarded-for": "198.51.100.7"}
-    answers = [register(open_to_all, GOOD, **one_address) for _ in range(32)]
-    assert answers[0].status_code == 201
+    answers = [register(service, GOOD, **one_address) for _ in range(7)]
+    assert [answer.status_code for answer in answers[:5]] == [201] * 5
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) >= 1
+    assert "AUTH_REGISTRATIONS_PER_HOUR" in answers[-1].json()["error_description"]
+    assert register(service, GOOD, **{"x-forwarded-for": "198.51.100.8"}).status_code == 201
 
 
-def test_item_123_who_has_many_addresses_of_one_network_has_to_wait_too(open_to_all: Service) -> None:
+def test_item_123_who_has_many_addresses_of_one_network_has_to_wait_too(start_service: StartService) -> None:
     """A machine on the Internet has 64 bits of IPv6 addresses to itself."""
-    answers = [register(open_to_all, GOOD, **{"x-forwarded-for": f"2001:db8:7:7::{n:x}"}) for n in range(1, 33)]
+    service = start_service(trusted_proxies="127.0.0.1", registrations_per_hour=5)
+    answers = [register(service, GOOD, **{"x-forwarded-for": f"2001:db8:7:7::{n:x}"}) for n in range(1, 8)]
     assert (answers[0].status_code, answers[-1].status_code) == (201, 429)
     elsewhere = {"x-forwarded-for": "2001:db8:7:8::1"}
-    assert register(open_to_all, GOOD, **elsewhere).status_code == 201
+    assert register(service, GOOD, **elsewhere).status_code == 201
+
+
+def test_clients_that_register_at_every_start_have_room_on_a_loopback_issuer(open_to_all: Service) -> None:
+    one_address = {"x-forwarded-for": "198.51.100.9"}
+    assert {register(open_to_all, GOOD, **one_address).status_code for _ in range(70)} == {201}
+
+
+@pytest.mark.parametrize("method", ["none", "client_secret_basic"])
+def test_an_unused_registration_says_when_it_expires_and_a_visit_keeps_it(
+    own_redis: tuple[str, Any], start_service: StartService, method: str
+) -> None:
+    url, stored = own_redis
+    service = start_service(redis_url=url)
+    made = register(service, members_of({"token_endpoint_auth_method": method})).json()
+    key, days = f"auth:client:{made['client_id']}", 24 * 3600
+    assert made["client_id_expires_at"] - made["client_id_issued_at"] == 30 * days
+    assert made.get("client_secret_expires_at") == (None if method == "none" else made["client_id_expires_at"])
+    assert 30 * days - 60 < stored.ttl(key) <= 30 * days
+    stored.expire(key, 10 * days)
+    person = Person(f"http://127.0.0.1:{service.settings.port}")
+    request = Request(made["client_id"], {"redirect_uri": GOOD["redirect_uris"][0]})
+    page = person.open(request.path)
+    assert 30 * days - 60 < stored.ttl(key) <= 30 * days
+    person.allow(person.sign_in(page))
+    assert stored.ttl(key) == -1, "a client that somebody allowed stays"
+    person.open(request.path)
+    assert stored.ttl(key) == -1
+    person.http.close()
 
 
 def test_item_124_the_scope_is_what_a_registered_client_may_have(open_to_all: Service) -> None:

@@ -29,7 +29,7 @@ from auth_service.clients.documents import declared_documents
 from auth_service.clients.fetching import DocumentFetcher
 from auth_service.clients.keys import ClientKeys
 from auth_service.clients.outgoing import Outgoing
-from auth_service.clients.registration import Registration
+from auth_service.clients.registration import Registration, registration_throttle
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
 from auth_service.core import Core, People, make_throttle
@@ -68,8 +68,7 @@ from security_common.service import connect, read_secret, serving_metrics
 
 __all__ = ["Core", "create_app"]
 
-# What costs no waiting: registrations of an address per hour, wrong secrets of a client per quarter of an hour.
-_FREE_REGISTRATIONS = 30
+# How many wrong secrets of a client from one address cost no waiting, within a quarter of an hour.
 _FREE_FAILURES = 10
 
 
@@ -278,7 +277,7 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
         store=ClientStore(core.redis),
         secrets=core.secret_keeper,
         record=core.record,
-        throttle=make_throttle(core, "registration", _FREE_REGISTRATIONS, window_seconds=3600),
+        throttle=registration_throttle(core.settings.registration_limit, storage=core.counters, clock=core.clock),
         clock=core.clock,
         random_bytes=core.random_bytes,
         scopes=policy.scopes,

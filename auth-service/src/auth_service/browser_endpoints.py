@@ -8,7 +8,7 @@ from auth_service.authorize.interactions import Interactions
 from auth_service.authorize.logout import LogoutEndpoint
 from auth_service.authorize.repeatable_answers import RepeatableAnswers
 from auth_service.authorize.request_cookies import RequestCookies
-from auth_service.authorize.sign_in import FREE_FAILURES, FREE_FAILURES_OF_ADDRESS, SignInPage
+from auth_service.authorize.sign_in import SignInPage
 from auth_service.authorize.visits import Visits
 from auth_service.core import Core, People, make_throttle
 from auth_service.http.messages import Endpoint
@@ -20,9 +20,6 @@ from auth_service.web.sessions import Sessions
 from security_common.service import read_secret
 
 __all__ = ["browser_endpoints"]
-
-# Requests that wait for a person and cost no waiting, per address and quarter of an hour.
-_FREE_REQUESTS = 600
 
 
 def browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
@@ -51,7 +48,7 @@ def browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
         consents=people.consents,
         codes=people.codes,
         repeatable=RepeatableAnswers(redis=core.redis, form_keys=form_keys),
-        begun=make_throttle(core, "begun", _FREE_REQUESTS),
+        begun=make_throttle(core, "begun", settings.authorizations_per_address),
         record=core.record,
         clock=core.clock,
     )
@@ -61,8 +58,8 @@ def browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
         form_keys=form_keys,
         sign_in=people.accounts,
         pages=pages,
-        names=make_throttle(core, "password", FREE_FAILURES),
-        addresses=make_throttle(core, "passwords", FREE_FAILURES_OF_ADDRESS),
+        names=make_throttle(core, "password", settings.sign_in_failures_per_name),
+        addresses=make_throttle(core, "passwords", settings.sign_in_failures_per_address),
         demo=DEMO_ACCOUNT if settings.demo else None,
         word_error=word_error,
     )

@@ -63,12 +63,5 @@ class People:
     denials: Denials
 
 
-def make_throttle(core: Core, name: str, free: int, window_seconds: int = 900) -> Throttle:
-    return Throttle(
-        name=name,
-        storage=core.counters,
-        clock=core.clock,
-        free=free,
-        window_seconds=window_seconds,
-        error=TooManyRequests,
-    )
+def make_throttle(core: Core, name: str, free: int) -> Throttle:
+    return Throttle(name=name, storage=core.counters, clock=core.clock, free=free, error=TooManyRequests)

@@ -71,6 +71,28 @@ class AuthSettings(ServiceSettings):
         le=300,
         description="How long a rotated refresh token, sent again, gets the same answer, in seconds.",
     )
+    registrations_per_hour: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many clients may register from one address (RFC 7591) in an hour before it has to wait. Some"
+        " clients register at every start. Left out: 1000 on a loopback issuer, else 60.",
+    )
+    authorizations_per_address: int = Field(
+        default=600,
+        ge=1,
+        description="How many authorization requests from one address may wait for a person within 15 minutes.",
+    )
+    sign_in_failures_per_name: int = Field(
+        default=5,
+        ge=1,
+        description="How many wrong passwords for one name from one address cost no waiting, within 15 minutes.",
+    )
+    sign_in_failures_per_address: int = Field(
+        default=50,
+        ge=1,
+        description="How many wrong passwords from one address cost no waiting, within 15 minutes. Raise it where many"
+        " people share an address.",
+    )
     key_period_seconds: int = Field(
         default=30 * 86400, ge=1, description="How long a key signs before the next takes over, in seconds."
     )
@@ -86,6 +108,11 @@ class AuthSettings(ServiceSettings):
         if urlsplit(check_public_url(issuer)).path:
             raise ValueError("must have no path: some clients look for the metadata at the root only")
         return issuer
+
+    @property
+    def registration_limit(self) -> int:
+        """How many clients may register from one address in an hour."""
+        return self.registrations_per_hour or (1000 if is_loopback_url(self.issuer) else 60)
 
     @model_validator(mode="after")
     def _check_demo(self) -> Self:

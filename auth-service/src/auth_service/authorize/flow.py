@@ -55,6 +55,7 @@ class Flow:
             _refuse_silently(step)
         self.begun.check(http.source_address)
         await self.begun.count(http.source_address)
+        await self.visits.directory.mark_visited(client)
         return await self.visits.begin(request, step or Step.SIGN_IN, http)
 
     async def visit(self, form: Form, http: HttpRequest) -> Visit:

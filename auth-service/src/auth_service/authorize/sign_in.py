@@ -23,11 +23,7 @@ from auth_service.web.pages import Pages, form_target, stranger_name
 from auth_service.web.sessions import Sessions
 from security_common.journal import Outcome
 
-__all__ = ["FREE_FAILURES", "FREE_FAILURES_OF_ADDRESS", "SignInPage"]
-
-# Wrong passwords that cost no waiting, per quarter of an hour: for one name from one address, for one address in all.
-FREE_FAILURES = 5
-FREE_FAILURES_OF_ADDRESS = 50
+__all__ = ["SignInPage"]
 
 _LONGEST_NAME = 256
 

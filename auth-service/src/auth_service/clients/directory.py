@@ -46,6 +46,10 @@ class Directory:
             return await self._find_stored(client_id)
         return await self._documents.find(client_id, source_address=source_address) if self._documents else None
 
+    async def mark_visited(self, client: Client) -> None:
+        if client.origin is ClientOrigin.REGISTERED:
+            await self._store.extend_unused(client.client_id)
+
     async def mark_used(self, client: Client) -> None:
         if client.origin is ClientOrigin.REGISTERED:
             await self._store.keep(client.client_id)

@@ -83,6 +83,10 @@ class ClientDirectory(Protocol):
         """
         ...
 
+    async def mark_visited(self, client: Client) -> None:
+        """A browser came for this client: the lifetime of a registration that nobody has used yet begins again."""
+        ...
+
     async def mark_used(self, client: Client) -> None:
         """A user consented to this client: a self-registered one no longer expires as never used, and a copy of a
         metadata document is stored.

@@ -1,6 +1,6 @@
 """POST /oauth2/register: dynamic client registration (RFC 7591), for clients that have no metadata document.
 
-A registration that no user ever consents to is forgotten after a day: most are made by somebody who looked around.
+A registration that no user ever consents to is deleted after 30 days, counted from the last visit of its sign-in page.
 """
 
 import hmac
@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from limits.aio.storage import Storage
+
 from auth_service.clients.json_members import Members, parse_members
 from auth_service.clients.metadata import find_dropped, make_self_described_client, read_text, refuse_unknown_values
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.secrets import SecretKeeper
-from auth_service.clients.store import ClientStore
-from auth_service.errors import InvalidClientMetadata, InvalidToken, OAuthError
+from auth_service.clients.store import UNUSED_LIFETIME_SECONDS, ClientStore
+from auth_service.errors import InvalidClientMetadata, InvalidToken, OAuthError, TooManyRequests
 from auth_service.http.answers import json_answer
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
@@ -22,9 +24,8 @@ from auth_service.record import Recorder
 from auth_service.vocabulary import SECRET_METHODS, AuthMethod, Clock, RandomBytes, format_scope
 from security_common.journal import Outcome
 
-__all__ = ["REGISTRATION_RULES", "Registration"]
+__all__ = ["REGISTRATION_RULES", "Registration", "registration_throttle"]
 
-_UNUSED_LIFETIME_SECONDS = 24 * 3600
 _MAX_BODY_BYTES = 32 * 1024
 
 
@@ -71,7 +72,7 @@ class Registration:
         for check in REGISTRATION_RULES:
             check(members)
         client, secret = self._make(members)
-        await self.store.save(client, lifetime_seconds=_UNUSED_LIFETIME_SECONDS)
+        await self.store.save(client, lifetime_seconds=UNUSED_LIFETIME_SECONDS)
         await self.record(request, event_type="client_registered", action="registered", client_id=client.client_id)
         return json_answer(_describe(client, secret, dropped=find_dropped(members)), status=201)
 
@@ -97,6 +98,20 @@ class Registration:
             return client, None
         secret = self.secrets.generate()
         return replace(client, secret=self.secrets.seal(secret)), secret
+
+
+def registration_throttle(limit: int, *, storage: Storage, clock: Clock) -> Throttle:
+    """Lets one address register `limit` clients in an hour, then makes it wait longer with each further one."""
+    return Throttle(
+        name="registration",
+        storage=storage,
+        clock=clock,
+        free=limit,
+        window_seconds=3600,
+        error=TooManyRequests,
+        description=f"{limit} clients have registered from this address within an hour; wait for the seconds in"
+        " Retry-After, or ask the operator to raise AUTH_REGISTRATIONS_PER_HOUR",
+    )
 
 
 def refuse_secret(members: Members) -> None:
@@ -125,10 +140,17 @@ def _read(request: HttpRequest) -> Members:
 
 
 def _describe(client: Client, secret: str | None, *, dropped: Sequence[str]) -> Mapping[str, Any]:
-    """The client as it is registered, which may be less than was asked for; `warnings` is a member of our own."""
+    """The client as it is registered, which may be less than was asked for.
+
+    Two members are not from RFC 7591: `warnings`, and `client_id_expires_at`, the earliest time at which the client may
+    be deleted. That never happens once a person has allowed the client. RFC 7591 can say so of a secret only.
+    """
+    issued_at_seconds = int(client.created_at_seconds)
+    expires_at_seconds = issued_at_seconds + UNUSED_LIFETIME_SECONDS
     members: dict[str, Any] = {
         "client_id": client.client_id,
-        "client_id_issued_at": int(client.created_at_seconds),
+        "client_id_issued_at": issued_at_seconds,
+        "client_id_expires_at": expires_at_seconds,
         "client_name": client.name,
         "redirect_uris": client.redirect_uris,
         "grant_types": sorted(client.grant_types),
@@ -145,6 +167,6 @@ def _describe(client: Client, secret: str | None, *, dropped: Sequence[str]) -> 
         "jwks_uri": client.signing_keys_uri,
         "warnings": [f"{name} was left out: it must be an https URL" for name in dropped] or None,
         "client_secret": secret,
-        "client_secret_expires_at": 0 if secret else None,
+        "client_secret_expires_at": expires_at_seconds if secret else None,
     }
     return {name: value for name, value in members.items() if value is not None}

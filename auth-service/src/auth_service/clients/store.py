@@ -8,7 +8,11 @@ from redis.asyncio import Redis
 
 from auth_service.clients.model import Client
 
-__all__ = ["ClientStore"]
+__all__ = ["UNUSED_LIFETIME_SECONDS", "ClientStore"]
+
+# A registration that nobody uses is deleted after this long. Clients keep their id for ever, so people who come back to
+# a connection that they never finished find it for a month.
+UNUSED_LIFETIME_SECONDS = 30 * 24 * 3600
 
 _PREFIX = "auth:client:"
 _DOCUMENT = TypeAdapter(Client)
@@ -38,6 +42,10 @@ class ClientStore:
         """Replaces the client where it is stored; one that is not is left out."""
         document = _DOCUMENT.dump_json(client, exclude_defaults=True)
         await self._redis.set(_PREFIX + client.client_id, document, ex=lifetime_seconds, xx=True)
+
+    async def extend_unused(self, client_id: str) -> None:
+        """A registration that nobody has used yet is kept for its whole lifetime again; one in use does not change."""
+        await self._redis.expire(_PREFIX + client_id, UNUSED_LIFETIME_SECONDS, gt=True)
 
     async def keep(self, client_id: str) -> None:
         """It no longer expires."""

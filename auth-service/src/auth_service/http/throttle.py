@@ -43,12 +43,14 @@ class Throttle:
         free: int,
         window_seconds: int = 900,
         error: type[OAuthError] = TooManyFailures,
+        description: str = "too many attempts; wait and try again",
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._free = free
         self._window = RateLimitItemPerSecond(free, window_seconds, namespace=name)
         self._error = error
+        self._description = description
         self._blocked_until = _names(clock)
         # How many events each name had, counted here only while Redis is away.
         self._counted_locally = _names(clock)
@@ -57,7 +59,7 @@ class Throttle:
         """Raises the error with `retry_after_seconds` while `who` (a client and an address, say) must wait."""
         wait_seconds = (self._blocked_until.get(tuple(map(network_of, who))) or 0.0) - self._clock()
         if wait_seconds > 0:
-            raise self._error("too many attempts; wait and try again", retry_after_seconds=math.ceil(wait_seconds))
+            raise self._error(self._description, retry_after_seconds=math.ceil(wait_seconds))
 
     async def count(self, *who: str) -> int:
         """One more failure, or one more use; returns how many within the window."""
