@@ -116,7 +116,7 @@ async def test_beginning_to_sign_in_reads_no_certificates(stack, monkeypatch):
         before = len(read)
         for _ in range(3):
             request = Request({"type": "http", "headers": [], "query_string": b""})
-            redirect, _ = await signing_in.begin(request, language="en", as_another=False)
+            redirect, _ = await signing_in.begin(request, state="s", language="en", as_another=False)
             assert redirect.headers["location"].startswith(f"{stack.issuer}/oauth2/authorize?")
     assert before
     assert len(read) == before

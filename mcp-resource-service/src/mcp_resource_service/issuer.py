@@ -24,12 +24,16 @@ def trusted_issuers(settings: ResourceSettings) -> list[TrustedIssuer]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerEndpoints:
-    """Two URLs for browsers (the second is empty where there is none), the others as reached from here."""
+    """Two URLs for browsers (the second is empty where there is none), the others as reached from here.
+
+    `names_itself_in_answers`: it announces that its authorization responses have `iss` (RFC 9207 section 3).
+    """
 
     authorization_endpoint: str
     end_session_endpoint: str
     token_endpoint: str
     jwks_uri: str
+    names_itself_in_answers: bool
 
 
 def own_issuer(settings: ResourceSettings) -> TrustedIssuer:
@@ -58,4 +62,5 @@ async def read_endpoints(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> Iss
         end_session_endpoint=endpoint("end_session_endpoint") if "end_session_endpoint" in metadata else "",
         token_endpoint=issuer.back_channel(endpoint("token_endpoint")),
         jwks_uri=issuer.back_channel(endpoint("jwks_uri")),
+        names_itself_in_answers=metadata.get("authorization_response_iss_parameter_supported") is True,
     )

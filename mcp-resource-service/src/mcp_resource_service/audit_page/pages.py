@@ -1,5 +1,6 @@
 """The routes of the audit page: sign in, look, look closer, take away, sign out."""
 
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from starlette.routing import Route
 from mcp_resource_service.audit_page.charts import draw
 from mcp_resource_service.audit_page.exports import MEDIA_TYPES, write_lines
 from mcp_resource_service.audit_page.figures import count_figures
-from mcp_resource_service.audit_page.query import PERIODS, parse_view
+from mcp_resource_service.audit_page.query import PERIODS, Language, parse_view
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.sessions import Session, Sessions
 from mcp_resource_service.audit_page.signin import CLIENT_ID, Auditor, NoAuditor, SignIn, SignInFailed, TooManySignIns
@@ -32,6 +33,8 @@ from security_common.review import each_event, find_event, read_events, read_sta
 __all__ = ["AuditPage"]
 
 SIGN_IN_SECONDS = 600
+SIGN_OUT_SECONDS = 30
+STATE_BYTES = 24
 SIGN_INS_PER_MINUTE = 120
 PAGE_EVENTS = 50
 CHARTED_EVENTS = 20_000
@@ -90,15 +93,22 @@ class AuditPage:
         if self.begun.take("", network_of(request.client.host if request.client else "")) is not None:
             raise TooManySignIns("too many sign-ins were begun from here", hint="try again in a minute")
         view, as_another = parse_view(request), request.query_params.get("prompt") == "login"
-        redirect, state = await self.sign_in.begin(request, language=view.language, as_another=as_another)
-        pending = {"state": dict(state), "language": view.language, "query": view.link()}
+        state = secrets.token_urlsafe(STATE_BYTES)
+        redirect, kept = await self.sign_in.begin(request, state=state, language=view.language, as_another=as_another)
+        pending = {"state": dict(kept), "language": view.language, "query": view.link()}
         session = await self.sessions.begin(pending, lifetime_seconds=SIGN_IN_SECONDS)
-        self._give_cookie(redirect, session)
+        self._give_cookie(redirect, self.sessions.sign_in_cookie(state), session, max_age_seconds=SIGN_IN_SECONDS)
+        for name in self.sessions.surplus_sign_ins(request.cookies):
+            self._remove_cookie(redirect, name)
         return redirect
 
     async def _finish_sign_in(self, request: Request) -> Response:
-        pending = await self.sessions.load(request.cookies.get(self.sessions.cookie_name))
+        cookie = self.sessions.sign_in_cookie(request.query_params.get("state", ""))
+        pending = await self.sessions.load(request.cookies.get(cookie))
         if pending is None or "state" not in pending.data:
+            if await self._auditor(request) is not None:
+                # The address was opened again after the sign-in: a reload, or the back button.
+                return RedirectResponse(f"/audit{parse_view(request).link()}", status_code=303)
             raise SignInFailed("this sign-in has expired or was not begun here", hint="sign in again")
         await self.sessions.end(pending.name)
         request.state.language = pending.data["language"]
@@ -111,25 +121,39 @@ class AuditPage:
         session = await self.sessions.begin({"auditor": asdict(auditor)}, lifetime_seconds=lifetime_seconds)
         await self._record(request, auditor, "signed_in")
         redirect = RedirectResponse(f"/audit{pending.data['query']}", status_code=303)
-        self._give_cookie(redirect, session)
+        self._give_cookie(redirect, self.sessions.cookie_name, session)
+        self._remove_cookie(redirect, cookie)
         return redirect
 
     async def _sign_out(self, request: Request) -> Response:
-        """Ends the session here, and sends the browser on to end the issuer's: else the next person is signed in."""
+        """Ends the session here, and sends the browser on to end the issuer's: else the next person is signed in.
+
+        A second click within SIGN_OUT_SECONDS is sent on as the first one was: a browser shows only the last answer.
+        """
         self._check_origin(request)
-        auditor, view = await self._auditor(request), parse_view(request)
-        if auditor is None:
+        view, name = parse_view(request), request.cookies.get(self.sessions.cookie_name)
+        session = await self.sessions.load(name)
+        if session is None:
             return await self._show_signed_out(request)
-        await self.sessions.end(request.cookies[self.sessions.cookie_name])
-        await self._record(request, auditor, "signed_out")
+        auditor = self._auditor_of(session)
+        if auditor is not None:
+            signed_out = {"signed_out_to": await self._logout_url(auditor, view.language)}
+            before = await self.sessions.replace(session.name, signed_out, lifetime_seconds=SIGN_OUT_SECONDS)
+            session.data = signed_out if before is None or "auditor" in before else before
+            if before is not None and "auditor" in before:
+                await self._record(request, auditor, "signed_out")
+        if "signed_out_to" not in session.data:
+            return await self._show_signed_out(request)
+        if not session.data["signed_out_to"]:
+            return self.rendering.message(view, "signed_out_here", status=200)
+        return RedirectResponse(session.data["signed_out_to"], status_code=303)
+
+    async def _logout_url(self, auditor: Auditor, language: Language) -> str:
         try:
-            elsewhere = await self.sign_in.logout_url(auditor, language=view.language)
+            return await self.sign_in.logout_url(auditor, language=language)
         except SecurityError as failure:
             log.warning("signed_out_here_only", problem=failure.description)
-            elsewhere = ""
-        if not elsewhere:
-            return self.rendering.message(view, "signed_out_here", status=200)
-        return RedirectResponse(elsewhere, status_code=303)
+            return ""
 
     async def _show_signed_out(self, request: Request) -> Response:
         return self.rendering.message(parse_view(request), "signed_out", status=200)
@@ -189,7 +213,9 @@ class AuditPage:
         return event
 
     async def _auditor(self, request: Request) -> Auditor | None:
-        session = await self.sessions.load(request.cookies.get(self.sessions.cookie_name))
+        return self._auditor_of(await self.sessions.load(request.cookies.get(self.sessions.cookie_name)))
+
+    def _auditor_of(self, session: Session | None) -> Auditor | None:
         if session is None or "auditor" not in session.data:
             return None
         auditor = Auditor(**session.data["auditor"])
@@ -217,10 +243,14 @@ class AuditPage:
             )
         )
 
-    def _give_cookie(self, response: Response, session: Session) -> None:
-        response.set_cookie(
-            self.sessions.cookie_name, session.name, httponly=True, secure=self.sessions.secure, samesite="lax"
-        )
+    def _give_cookie(
+        self, response: Response, name: str, session: Session, *, max_age_seconds: int | None = None
+    ) -> None:
+        secure = self.sessions.secure
+        response.set_cookie(name, session.name, max_age_seconds, httponly=True, secure=secure, samesite="lax")
+
+    def _remove_cookie(self, response: Response, name: str) -> None:
+        response.delete_cookie(name, httponly=True, secure=self.sessions.secure, samesite="lax")
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)

@@ -20,7 +20,7 @@ from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcp_resource_service.issuer import own_issuer, read_endpoints
+from mcp_resource_service.issuer import IssuerEndpoints, own_issuer, read_endpoints
 from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
@@ -94,16 +94,19 @@ class SignIn:
         self._redirect_uri = f"{settings.origin}/audit/callback"
         self._tls = httpx2.create_ssl_context()
 
-    async def begin(self, request: Request, *, language: str, as_another: bool) -> tuple[Response, Mapping[str, Any]]:
-        """The redirect to the issuer, and what the callback will need to know.
+    async def begin(
+        self, request: Request, *, state: str, language: str, as_another: bool
+    ) -> tuple[Response, Mapping[str, Any]]:
+        """The redirect to the issuer with this `state`, and what the callback will need to know.
 
         `as_another` asks for the account even where the issuer remembers one.
         """
         request.scope["session"] = {}
-        client = await self._client()
+        client = self._client(await read_endpoints(self._http, own_issuer(self._settings)))
         redirect: Response = await client.authorize_redirect(
             request,
             self._redirect_uri,
+            state=state,
             resource=self._settings.resource,
             ui_locales=language,
             **({"prompt": "login"} if as_another else {}),
@@ -118,15 +121,16 @@ class SignIn:
             NoAuditor: a token without mcp.audit.
 
         """
-        named = request.query_params.get("iss")
-        if named is not None and named != self._settings.issuer:
-            raise SignInFailed("the answer came from another issuer", hint="sign in again")
         request.scope["session"] = dict(state)
         try:
             async with asyncio.timeout(EXCHANGE_SECONDS):
-                client = await self._client()
+                endpoints = await read_endpoints(self._http, own_issuer(self._settings))
+                self._check_issuer(request.query_params.get("iss", ""), announced=endpoints.names_itself_in_answers)
+                client = self._client(endpoints)
                 answer: dict[str, Any] = await client.authorize_access_token(request, resource=self._settings.resource)
                 token = await self._verifier.verify(str(answer["access_token"]))
+        except SignInFailed:
+            raise
         except OAuthError as failure:
             raise SignInFailed(f"the sign-in ended with {failure.error}", hint="sign in again") from failure
         except (SecurityError, JoseError, httpx2.HTTPError, TimeoutError, KeyError, ValueError) as failure:
@@ -141,6 +145,11 @@ class SignIn:
             raise NoAuditor(who)
         return who
 
+    def _check_issuer(self, named: str, *, announced: bool) -> None:
+        """RFC 9207 section 2.4: the answer names our issuer; it may leave that out only where it was not announced."""
+        if named != self._settings.issuer and (named or announced):
+            raise SignInFailed("the answer does not name the issuer it comes from", hint="sign in again")
+
     async def logout_url(self, auditor: Auditor, *, language: str) -> str:
         """Where the issuer ends its own session and sends the browser back; empty when it offers no such thing.
 
@@ -153,9 +162,8 @@ class SignIn:
         asked = {"id_token_hint": auditor.id_token, "post_logout_redirect_uri": back, "ui_locales": language}
         return f"{endpoints.end_session_endpoint}?{urlencode(asked)}"
 
-    async def _client(self) -> Any:
+    def _client(self, endpoints: IssuerEndpoints) -> Any:
         """Authlib's client, from today's metadata: sign-ins are rare, and the issuer may have moved."""
-        endpoints = await read_endpoints(self._http, own_issuer(self._settings))
         algorithm = "ES256" if self._key.key_type == "EC" else "RS256"
         # The assertion names the issuer as its audience, as both MCP SDKs do (draft-ietf-oauth-rfc7523bis).
         assertion = PrivateKeyJWT(
