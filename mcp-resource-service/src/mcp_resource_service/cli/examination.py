@@ -23,7 +23,6 @@ __all__ = ["examine"]
 
 KEYS_HINT = "its jwks_uri must answer here, with a key for a declared algorithm; RSA keys need 2048 bits or more"
 CLOCK_HINT = "good tokens are refused as expired, or as from the future: let both machines follow a time server"
-OTHERS_HINT = "is it up, and its entry in MCP_TRUSTED_ISSUERS right?"
 
 
 async def examine(settings: ResourceSettings) -> list[Finding]:
@@ -37,11 +36,10 @@ async def _check_settings(settings: ResourceSettings) -> list[Finding]:
 
 
 async def _check_issuers(settings: ResourceSettings) -> list[Finding]:
-    own, *others = trusted_issuers(settings)
-    return [*await _check_issuer(own), *[found for each in others for found in await _check_issuer(each, OTHERS_HINT)]]
+    return [finding for issuer in trusted_issuers(settings) for finding in await _check_issuer(issuer)]
 
 
-async def _check_issuer(issuer: TrustedIssuer, hint: str = "") -> list[Finding]:
+async def _check_issuer(issuer: TrustedIssuer) -> list[Finding]:
     ahead_seconds: list[float] = []
 
     async def compare_clocks(response: httpx2.Response) -> None:
@@ -53,7 +51,7 @@ async def _check_issuer(issuer: TrustedIssuer, hint: str = "") -> list[Finding]:
             url = await read_jwks_uri(http, issuer)
             keys = read_keys((await fetch(http, url)).body or b"", issuer.algorithms)
     except SecurityError as failure:
-        return [Finding(f"issuer: {failure.description}", ok=False, hint=hint or failure.hint or KEYS_HINT)]
+        return [Finding(f"issuer: {failure.description}", ok=False, hint=failure.hint or KEYS_HINT)]
     except ValueError:
         return [
             Finding(
