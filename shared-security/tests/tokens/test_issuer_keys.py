@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from local_stack.loopback_issuer import compact, http_answer, signing_key
+from local_stack.loopback_issuer import LoopbackIssuer, compact, http_answer, signing_key
 from local_stack.misbehaviour import RUBBISH, dripping, hanging, reset, saying
 from security_common.tokens import KeysUnavailable, TokenRejected, TrustedIssuer
 
@@ -336,6 +336,48 @@ async def test_an_issuer_with_a_path_is_found_where_keycloak_answers(issuer, mak
     issuer.answers["/realms/one/.well-known/openid-configuration"] = saying(http_answer(json.dumps(document).encode()))
     verifier = make_verifier(TrustedIssuer(realm, issuer.audience, token_types=("JWT",)))
     await verifier.verify(issuer.token(iss=realm, header={"typ": "JWT"}))
+
+
+async def test_a_place_that_answers_for_another_issuer_is_passed_over(issuer, make_verifier):
+    realm = f"{issuer.url}/realms/one"
+    document = issuer.metadata() | {"issuer": realm}
+    other = saying(http_answer(json.dumps(issuer.metadata()).encode()))
+    issuer.answers |= {f"{METADATA}/realms/one": other, "/.well-known/openid-configuration/realms/one": other}
+    verifier = make_verifier(TrustedIssuer(realm, issuer.audience))
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(issuer.token(iss=realm))
+    assert f"calls itself '{issuer.url}', not '{realm}'" in verifier.problem
+    issuer.answers["/realms/one/.well-known/openid-configuration"] = saying(http_answer(json.dumps(document).encode()))
+    await verifier.verify(issuer.token(iss=realm))
+
+
+@pytest.mark.parametrize("path", ["/", "/tenant/", "/tenant/v2.0"])
+async def test_the_slash_at_the_end_of_an_issuer_is_not_doubled_in_its_metadata_url(clock, http, make_verifier, path):
+    async with LoopbackIssuer(path=path, now=clock) as issuer:
+        verifier = make_verifier(TrustedIssuer(issuer.issuer, issuer.audience))
+        await verifier.verify(issuer.token())
+        assert all("//" not in asked for asked in issuer.asked)
+        for other in (issuer.issuer.removesuffix("/"), f"{issuer.issuer}/"):
+            if other != issuer.issuer:
+                with pytest.raises(TokenRejected) as rejected:
+                    await verifier.verify(issuer.token(iss=other))
+                assert rejected.value.reason == "unknown_issuer"
+
+
+async def test_an_issuer_that_differs_by_a_slash_is_told_so(issuer, verifier):
+    with pytest.raises(TokenRejected) as rejected:
+        await verifier.verify(issuer.token(iss=f"{issuer.url}/"))
+    assert "slash" in rejected.value.hint
+
+
+@pytest.mark.parametrize("internal_path", ["", "/"])
+async def test_the_back_channel_of_an_issuer_with_a_slash(issuer, make_verifier, internal_path):
+    public = "https://tenant.eu.auth0.example/"
+    document = {"issuer": public, "jwks_uri": f"{public}keys"}
+    issuer.answers[METADATA] = saying(http_answer(json.dumps(document).encode()))
+    trusted = TrustedIssuer(public, issuer.audience, internal_url=issuer.url + internal_path)
+    await make_verifier(trusted).verify(issuer.token(iss=public))
+    assert issuer.asked[KEYS] == 1
 
 
 async def test_a_clock_set_back_does_not_wait_for_yesterday(issuer, verifier, clock):

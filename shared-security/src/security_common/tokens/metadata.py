@@ -32,12 +32,14 @@ def metadata_urls(base_url: str) -> tuple[str, ...]:
 async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict[str, Any]:
     """The issuer's metadata, fetched at its internal URL and checked to be its own.
 
+    A server with several issuers may answer at one place for another of them, so every place is tried.
+
     Raises:
         IssuerUnreachable: no place has a metadata document.
-        IssuerMismatch: the document names another issuer.
+        IssuerMismatch: there is one, and it names another issuer.
 
     """
-    failure = IssuerUnreachable("no metadata")
+    failure, mismatch = IssuerUnreachable("no metadata"), None
     for url in metadata_urls(issuer.base_url):
         try:
             document = _read_object((await fetch(http, url)).body or b"", url)
@@ -45,12 +47,14 @@ async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict
             failure = error
             continue
         named = document.get("issuer")
-        if named != issuer.issuer:
-            raise IssuerMismatch(
-                f"the issuer at {issuer.base_url} calls itself {_excerpt(named)}, not {issuer.issuer!r}",
-                hint=_mismatch_hint(issuer),
-            )
-        return document
+        if named == issuer.issuer:
+            return document
+        mismatch = IssuerMismatch(
+            f"the issuer at {issuer.base_url} calls itself {_excerpt(named)}, not {issuer.issuer!r}",
+            hint=_mismatch_hint(issuer),
+        )
+    if mismatch is not None:
+        raise mismatch
     raise IssuerUnreachable(failure.description, hint=_unreachable_hint(issuer)) from failure
 
 

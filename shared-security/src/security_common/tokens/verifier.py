@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
+from typing import Any
 
 import httpx2
 
@@ -145,8 +146,16 @@ class TokenVerifier:
         issuer = token.claims.get("iss")
         keys = self._keys.get(issuer) if isinstance(issuer, str) else None
         if keys is None:
-            raise TokenRejected("unknown_issuer", "the token comes from an issuer this server does not trust")
+            differs = "its `iss` differs from a trusted issuer by the slash at the end"
+            hint = differs if self._differs_by_slash(issuer) else ""
+            raise TokenRejected(
+                "unknown_issuer", "the token comes from an issuer this server does not trust", hint=hint
+            )
         return keys
+
+    def _differs_by_slash(self, issuer: Any) -> bool:
+        """Whether an issuer of this name is trusted but for the slash at its end."""
+        return isinstance(issuer, str) and (f"{issuer}/" in self._keys or issuer.removesuffix("/") in self._keys)
 
     async def _keep_fresh(self, keys: IssuerKeys) -> None:
         while True:
