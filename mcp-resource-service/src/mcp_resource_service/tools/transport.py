@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastmcp import FastMCP
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from sse_starlette.sse import AppStatus
 from starlette.types import Receive, Scope, Send
 
 from security_common.guard.body import replaying
@@ -27,6 +28,9 @@ class McpEndpoint:
     """The ASGI application at the MCP path."""
 
     def __init__(self, mcp: FastMCP, *, path: str, long_tools: Collection[str]) -> None:
+        # Every stream here belongs to a call. At SIGTERM, sse-starlette would end them all, calls under way included;
+        # the server waits for them, and bounds that time.
+        AppStatus.disable_automatic_graceful_drain()
         self._json = mcp.http_app(path=path, stateless_http=True, json_response=True)
         self._stream = mcp.http_app(path=path, stateless_http=True)
         self._path = path
