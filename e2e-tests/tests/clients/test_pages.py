@@ -159,6 +159,13 @@ def come_back_after_the_answer(page: Page, world: World, client_id: str) -> None
     page.goto(address)
 
 
+def ask_for_too_much_as_an_unknown_site(page: Page, world: World, _client_id: str) -> None:
+    site = "https://a-site-with-a-rather-long-name.of-somebody-nobody-knows.example/callback"
+    metadata = {"client_name": "Site", "redirect_uris": [site], "token_endpoint_auth_method": "none"}
+    registered = httpx2.post(f"{world.auth_url}/oauth2/register", json=metadata).json()["client_id"]
+    page.goto(authorize_url(world, registered, redirect_uri=site, scope="unknown"))
+
+
 def send_a_form_of_before(page: Page, world: World, client_id: str) -> None:
     page.goto(authorize_url(world, client_id))
     page.evaluate("document.querySelector('[name=form_key]').value = 'of before'")
@@ -184,6 +191,7 @@ ERROR_VISITS: dict[str, Visit] = {
         f"{world.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
     ),
     "not_yours": follow_a_link_of_another_browser,
+    "answer_held": ask_for_too_much_as_an_unknown_site,
     "request_finished": come_back_after_the_answer,
     "form_stale": send_a_form_of_before,
 }

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from auth_service.accounts.model import Account
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.missing import Step
+from auth_service.authorize.redirect_trust import VOUCHED_ORIGINS, target_name
 from auth_service.authorize.request import grantable
 from auth_service.authorize.visits import Visit
-from auth_service.clients.model import ClientOrigin
 from auth_service.clients.redirects import is_loopback
 from auth_service.errors import OAuthError
 from auth_service.http.forms import parse_form, parse_query
@@ -22,8 +21,6 @@ from auth_service.web.language import Language, choose_language
 from auth_service.web.pages import Pages, form_target, stranger_name
 
 __all__ = ["ConsentPage"]
-
-_VOUCHED = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +68,10 @@ class ConsentPage:
             form_targets=(form_target(request.redirect_uri),),
             client_name=stranger_name(client.name),
             host=client.host,
-            vouched=client.origin in _VOUCHED,
+            vouched=client.origin in VOUCHED_ORIGINS,
             scopes=[self._describe(scope, resource, language) for scope in scopes],
             resource=resource,
-            redirect_host=_place(request.redirect_uri),
+            redirect_host=target_name(request.redirect_uri),
             on_this_device=is_loopback(request.redirect_uri),
             loopback_only=all(map(is_loopback, client.redirect_uris)),
             account_name=account.name,
@@ -93,9 +90,3 @@ class ConsentPage:
 def _purpose(visit: Visit, account: Account, scopes: tuple[str, ...]) -> str:
     """A form is good for what its page showed: this person granting these scopes for this request."""
     return f"consent:{visit.interaction_id}:{account.subject}:{format_scope(scopes)}"
-
-
-def _place(redirect_uri: str) -> str:
-    """The host the browser goes to; for a private scheme, the scheme, which names an application of this device."""
-    parts = urlsplit(redirect_uri)
-    return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"

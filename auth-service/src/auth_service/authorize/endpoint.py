@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth_service.authorize.answers import again_by_get, client_answer, error_parameters
+from auth_service.authorize.errors import AnswerHeld
 from auth_service.authorize.flow import Flow
+from auth_service.authorize.redirect_trust import button_to, is_trusted_target
 from auth_service.authorize.request import read_request
 from auth_service.authorize.rules import RULES, Inquiry, find_client, find_redirect
 from auth_service.errors import OAuthError
@@ -37,7 +39,7 @@ class AuthorizationEndpoint:
         )
 
     async def answer(self, http: HttpRequest) -> Answer:
-        """A redirect. Raises a `PageError` while it is not known where an error could safely go."""
+        """A redirect. Raises a `PageError` where it is not known that an error could safely be sent to the client."""
         if http.method == "POST":
             return again_by_get(http)
         form = parse_query(http)
@@ -53,4 +55,8 @@ class AuthorizationEndpoint:
         except OAuthError as error:
             # Which of two states is the client's own, nobody knows: then none is sent back.
             state = None if "state" in form.repeated else form.get("state")
-            return client_answer(redirect_uri, error_parameters(error), issuer=self.flow.issuer, state=state)
+            answer = client_answer(redirect_uri, error_parameters(error), issuer=self.flow.issuer, state=state)
+            if is_trusted_target(client, redirect_uri) or await self.flow.has_allowed(client, http):
+                return answer
+            way_on = button_to(dict(answer.headers)["location"])
+            raise AnswerHeld(error, way_on=way_on, ui_locales=form.get("ui_locales")) from error

@@ -1,8 +1,17 @@
 """Errors of this package that are pages, because there is no address they could safely be sent to."""
 
-from auth_service.web.errors import PageError
+from auth_service.errors import OAuthError
+from auth_service.web.errors import PageError, WayOn
 
-__all__ = ["ClientUnknown", "LogoutRefused", "NotYours", "RedirectRefused", "RequestFinished", "RequestGone"]
+__all__ = [
+    "AnswerHeld",
+    "ClientUnknown",
+    "LogoutRefused",
+    "NotYours",
+    "RedirectRefused",
+    "RequestFinished",
+    "RequestGone",
+]
 
 
 class ClientUnknown(PageError):
@@ -16,6 +25,18 @@ class RedirectRefused(PageError):
     """The redirect URI is missing or not the client's."""
 
     page = "redirect_refused"
+
+
+class AnswerHeld(PageError):
+    """An error for a client whose address nobody vouches for: whether the browser goes there, the person decides."""
+
+    page = "answer_held"
+
+    def __init__(self, error: OAuthError, *, way_on: WayOn, ui_locales: str | None) -> None:
+        super().__init__(
+            error.description, way_on=way_on, ui_locales=ui_locales, retry_after_seconds=error.retry_after_seconds
+        )
+        self.code = error.error
 
 
 class RequestGone(PageError):

@@ -137,6 +137,13 @@ class Flow:
     async def _answer_with_error(self, request: AuthorizationRequest, error: OAuthError) -> Answer:
         return client_answer(request.redirect_uri, error_parameters(error), issuer=self.issuer, state=request.state)
 
+    async def has_allowed(self, client: Client, http: HttpRequest) -> bool:
+        """Whether the person who is signed in at this browser has ever allowed this client anything."""
+        account = await self.account_of((await self.visits.sessions.read(http)).session)
+        if account is None:
+            return False
+        return any(consent.client_id == client.client_id for consent in await self.consents.all(account.subject))
+
     async def account_of(self, session: Session | None) -> Account | None:
         """Who is signed in; None also when the account has gone, was disabled or signed out everywhere meanwhile."""
         account = await self.accounts.find(session.subject) if session is not None else None

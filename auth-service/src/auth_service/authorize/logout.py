@@ -1,7 +1,7 @@
 """/oauth2/logout: RP-Initiated Logout 1.0. Ends the session here; what apps were allowed stays allowed."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -9,9 +9,9 @@ from auth_service.accounts.model import Account
 from auth_service.authorize.answers import again_by_get, see_other
 from auth_service.authorize.errors import LogoutRefused
 from auth_service.authorize.flow import Flow
-from auth_service.clients.model import Client
+from auth_service.authorize.redirect_trust import button_to, is_trusted_target
 from auth_service.clients.redirects import is_registered
-from auth_service.errors import OAuthError
+from auth_service.errors import InvalidClient, OAuthError
 from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
@@ -25,6 +25,14 @@ __all__ = ["LogoutEndpoint"]
 
 _CARRIED = ("client_id", "post_logout_redirect_uri", "state", "ui_locales")
 _PURPOSE = "logout"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to go after the logout; without asking only when `is_trusted`."""
+
+    address: str
+    is_trusted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,55 +62,71 @@ class LogoutEndpoint:
         if http.method == "POST" and "form_key" not in form:
             return again_by_get(http)
         hint = self.tokens.read(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, expired_too=True)
-        address = await self._address(form, hint)
+        target = await self._target(form, hint, http)
         browser = await self.sessions.read(http)
         account = await self.flow.account_of(browser.session)
         if account is None:
-            return self._done(form, address, http)
+            return self._done(form, target, http)
+        # Only a client that this person allowed has an ID token about them.
+        is_known = hint is not None and hint.get("sub") == account.subject
+        if target is not None and is_known:
+            target = replace(target, is_trusted=True)
         confirmed = self.form_keys.is_right(browser.secret, _PURPOSE, form.get("form_key"))
-        if not confirmed and (hint is None or hint.get("sub") != account.subject):
-            return self._ask(form, browser, account, address, http)
+        if not confirmed and not is_known:
+            return self._ask(form, browser, account, target, http)
         await self.sessions.sign_out(browser)
         client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
         await self.flow.record(
             http, event_type="logout", action="signed_out", client_id=client_id, user_id=account.subject
         )
-        return self._done(form, address, http)
+        return self._done(form, target, http)
 
-    async def _address(self, form: Form, hint: Mapping[str, Any] | None) -> str | None:
+    async def _target(self, form: Form, hint: Mapping[str, Any] | None, http: HttpRequest) -> Target | None:
         """Where to go afterwards: only where the client said that it would want people to go."""
+        client_id = _client_id(form, hint)
         wanted = form.get("post_logout_redirect_uri")
         if wanted is None:
             return None
-        client = await self._client(form, hint)
+        try:
+            directory = self.flow.visits.directory
+            client = await directory.find(client_id, source_address=http.source_address) if client_id else None
+        except InvalidClient as error:
+            raise LogoutRefused(error.description) from error
         if client is None or not is_registered(wanted, client.post_logout_redirect_uris):
             raise LogoutRefused("post_logout_redirect_uri is not one that the client registered")
-        return wanted
+        return Target(_with_state(wanted, form.get("state")), is_trusted=is_trusted_target(client, wanted))
 
-    async def _client(self, form: Form, hint: Mapping[str, Any] | None) -> Client | None:
-        named = form.get("client_id")
-        hinted = str(hint["aud"]) if hint is not None else None
-        if named is not None and hinted is not None and named != hinted:
-            raise LogoutRefused("client_id differs from the one in id_token_hint")
-        client_id = named or hinted
-        return await self.flow.visits.directory.find(client_id) if client_id else None
-
-    def _ask(self, form: Form, browser: Browser, account: Account, address: str | None, http: HttpRequest) -> Answer:
+    def _ask(self, form: Form, browser: Browser, account: Account, target: Target | None, http: HttpRequest) -> Answer:
         return self.pages.answer(
             "sign_out",
             choose_language(form.get("ui_locales"), http.header("accept-language")),
-            form_targets=(form_target(address),) if address is not None else (),
+            form_targets=(form_target(target.address),) if target is not None and target.is_trusted else (),
             account_name=account.name,
             carried=form.subset(_CARRIED),
             form_key=self.form_keys.make(browser.secret, _PURPOSE),
         )
 
-    def _done(self, form: Form, address: str | None, http: HttpRequest) -> Answer:
+    def _done(self, form: Form, target: Target | None, http: HttpRequest) -> Answer:
         cookie = self.sessions.expired_cookie()
-        if address is None:
-            language = choose_language(form.get("ui_locales"), http.header("accept-language"))
-            return self.pages.answer("signed_out", language, headers=(cookie,))
-        state = form.get("state")
-        if state is not None:
-            address += f"{'&' if '?' in address else '?'}state={quote(state, safe='')}"
-        return see_other(address, cookie)
+        if target is not None and target.is_trusted:
+            return see_other(target.address, cookie)
+        language = choose_language(form.get("ui_locales"), http.header("accept-language"))
+        way_on = button_to(target.address) if target is not None else None
+        return self.pages.answer("signed_out", language, headers=(cookie,), way_on=way_on)
+
+
+def _client_id(form: Form, hint: Mapping[str, Any] | None) -> str | None:
+    """The client that asks. Raises `LogoutRefused` when the two ways of saying it differ (RP-Initiated Logout 1.0
+    section 2: the provider MUST verify that they match).
+    """
+    named = form.get("client_id")
+    hinted = str(hint["aud"]) if hint is not None else None
+    if named is not None and hinted is not None and named != hinted:
+        raise LogoutRefused("client_id differs from the one in id_token_hint")
+    return named or hinted
+
+
+def _with_state(address: str, state: str | None) -> str:
+    if state is None:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}state={quote(state, safe='')}"

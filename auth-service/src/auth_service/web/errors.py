@@ -26,17 +26,26 @@ class PageError(OAuthError):
     """An error shown to the person at the browser. `page` is its key in texts.yaml, `restarts` says that the sign-in
     has to be started again.
 
-    `way_on` is set where a button can lead on, `ui_locales` where the request asked for a language.
+    `way_on` is set where a button can lead on, `ui_locales` where the request asked for a language. `code` is the OAuth
+    code among the details.
     """
 
     error = "invalid_request"
     page: ClassVar[str] = "request_wrong"
     restarts: ClassVar[bool] = False
 
-    def __init__(self, description: str, *, way_on: WayOn | None = None, ui_locales: str | None = None) -> None:
-        super().__init__(description)
+    def __init__(
+        self,
+        description: str,
+        *,
+        way_on: WayOn | None = None,
+        ui_locales: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(description, retry_after_seconds=retry_after_seconds)
         self.way_on = way_on
         self.ui_locales = ui_locales
+        self.code = self.error
 
 
 class FormStale(PageError):
@@ -60,7 +69,8 @@ def error_pages(pages: Pages) -> Callable[[OAuthError, HttpRequest], Answer]:
             status=error.status,
             headers=(("retry-after", str(wait)),) if wait is not None else (),
             page=_page_of(error),
-            error=error,
+            code=own.code if own is not None else error.error,
+            description=error.description,
             way_on=own.way_on if own is not None else None,
             restarts=own is not None and own.restarts,
             trace_id=request.trace_id,

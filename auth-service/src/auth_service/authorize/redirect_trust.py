@@ -1,0 +1,33 @@
+"""When a browser may be sent to a client's address without asking (RFC 9700 section 4.11.2).
+
+Anybody can register a client with an address of their own. If errors were redirected there, a link to this server would
+lead to any site of the world: an open redirector that lends the site our good name. So an address that nobody vouches
+for is only reached by somebody who allowed the client, or by a button that names it.
+"""
+
+from urllib.parse import urlsplit
+
+from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.redirects import is_loopback
+from auth_service.web.errors import WayOn
+
+__all__ = ["VOUCHED_ORIGINS", "button_to", "is_trusted_target", "target_name"]
+
+# The operator of this server declared these clients, and their addresses with them.
+VOUCHED_ORIGINS = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
+
+
+def is_trusted_target(client: Client, address: str) -> bool:
+    """Whether the operator vouches for the address, or it is on the person's own machine."""
+    return client.origin in VOUCHED_ORIGINS or is_loopback(address)
+
+
+def target_name(address: str) -> str:
+    """The host that the browser goes to; for a private scheme the scheme, which names an application of the device."""
+    parts = urlsplit(address)
+    return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+
+
+def button_to(address: str) -> WayOn:
+    """A button that names the host it leads to."""
+    return WayOn("way_on.to_host", address, {"host": target_name(address)})
