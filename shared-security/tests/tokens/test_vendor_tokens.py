@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, OKPKey
 from local_stack.loopback_issuer import LoopbackIssuer, compact, signing_key
 from local_stack.vendor_tokens import VENDOR_TOKENS, VendorToken
 from security_common.service import read_trusted_issuers
-from security_common.tokens import AccessToken, TokenRejected, TokenVerifier
+from security_common.tokens import AccessToken, TokenRejected, TokenVerifier, TrustedIssuer
 
 NOW = 1_800_000_000.0
 ACCEPTED = [token for token in VENDOR_TOKENS if not token.refused_as]
@@ -158,6 +158,12 @@ async def test_another_algorithm_is_accepted_where_it_is_declared(declared: str,
                 assert (await verifier.verify(signed_with(issuer, algorithm, kid))).subject == "u_tester"
                 assert await reason_for(verifier.verify, issuer.token()) == "wrong_algorithm"
             await verifier.stop()
+
+
+@pytest.mark.parametrize("algorithms", [(), ("HS256",), ("none",), ("RS256", "HS512"), ("RS512",)])
+def test_an_algorithm_that_is_not_offered_cannot_be_declared(algorithms: tuple[str, ...]):
+    with pytest.raises(ValueError, match="RS256, PS256, ES256, EdDSA"):
+        TrustedIssuer("https://login.example", "x", algorithms=algorithms)
 
 
 async def test_a_key_serves_no_algorithm_but_its_own(http):

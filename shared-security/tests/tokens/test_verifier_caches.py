@@ -10,6 +10,7 @@ from local_stack.misbehaviour import dripping, reset, saying
 from security_common.guard import ProtectedResource
 from security_common.guard.headers import RequestHeaders
 from security_common.guard.origins import Origins
+from security_common.guard.rates import MAX_CALLERS, RequestRates
 from security_common.guard.refusals import MisdirectedRequest
 from security_common.tokens import AccessToken, TokenRejected
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable, KeysUnavailable
@@ -118,3 +119,13 @@ def test_a_host_that_is_no_name_is_not_remembered():
         with pytest.raises(MisdirectedRequest):
             origins.require_host(RequestHeaders([(b"host", b"%d" % number + b"x" * 30_000)]))
     assert origins._is_our_host.cache_info().currsize == 0
+
+
+def test_the_callers_of_a_minute_are_bounded():
+    rates = RequestRates(2, clock=lambda: 60.0)
+    for number in range(MAX_CALLERS + 100):
+        assert rates.take("https://login.example", f"u_{number}") is None
+    assert len(rates._counts) == MAX_CALLERS
+    last = f"u_{MAX_CALLERS + 99}"
+    assert rates.take("https://login.example", last) is None
+    assert rates.take("https://login.example", last) == 60

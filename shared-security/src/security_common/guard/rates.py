@@ -25,6 +25,8 @@ MINUTE_SECONDS = 60
 SHARE_SECONDS = 1.0
 KEPT_SECONDS = 2 * MINUTE_SECONDS
 SHARED_AT_ONCE = 100
+# A subject has up to 512 characters, so that this many callers take some 25 MB at most.
+MAX_CALLERS = 20_000
 
 _RATES = files("security_common.guard").joinpath("rates.lua").read_text(encoding="ascii")
 
@@ -66,6 +68,9 @@ class RequestRates:
             self._minute, self._counts = minute, {}
         count = self._counts.get((issuer, subject))
         if count is None:
+            if len(self._counts) >= MAX_CALLERS:
+                # The caller that came first in this minute starts anew: with so many of them it cannot gain much.
+                del self._counts[next(iter(self._counts))]
             count = self._counts[issuer, subject] = _Count()
         if count.known >= self._per_minute:
             return MINUTE_SECONDS - int(now % MINUTE_SECONDS)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from security_common.tokens.signatures import ALGORITHMS
+
 __all__ = [
     "ACCESS_TOKEN_TYPE",
     "DEFAULT_TOKEN_BYTES",
@@ -54,6 +56,8 @@ class TrustedIssuer:
 
     `client_is_subject` refuses tokens whose client is not their subject. `max_token_bytes` is the largest size of the
     compact JWT. `setting` is the name of the setting that declares the issuer, for messages.
+
+    Raises ValueError for any other algorithm, those with a shared secret and `none` included.
     """
 
     issuer: str
@@ -76,6 +80,11 @@ class TrustedIssuer:
     client_is_subject: bool = False
     max_token_bytes: int = DEFAULT_TOKEN_BYTES
     setting: str = OWN_SETTING
+
+    def __post_init__(self) -> None:
+        """Checks the algorithms."""
+        if not self.algorithms or not ALGORITHMS.keys() >= set(self.algorithms):
+            raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
 
     @property
     def audiences(self) -> tuple[str, ...]:
