@@ -119,7 +119,9 @@ def check_registration(sent: Mapping[str, Any], registered: Mapping[str, Any]) -
     assert set(sent["scope"].split()) <= set(registered["scope"].split()) | {"mcp.audit"}
     is_confidential = registered["token_endpoint_auth_method"] != "none"
     assert ("client_secret" in registered) == is_confidential
-    assert registered.get("client_secret_expires_at") == (0 if is_confidential else None)
+    assert ("client_secret_expires_at" in registered) == is_confidential
+    if is_confidential:
+        assert registered["client_secret_expires_at"] > registered["client_id_issued_at"]
 
 
 @pytest.mark.parametrize("name", CLIENTS)
