@@ -217,11 +217,13 @@ SCOPE_AND_RESOURCE = (
     ),
     Row(
         item="51",
-        case="a slash more",
-        body=demo(resource="http://localhost:8082/mcp/"),
+        case="two slashes more",
+        body=demo(resource="http://localhost:8082/mcp//"),
         status=400,
         error="invalid_target",
     ),
+    Row(item="51", case="the origin alone", body=demo(resource="http://localhost:8082"), status=400),
+    Row(item="51", case="a slash more", body=demo(resource="http://localhost:8082/mcp/"), status=200),
     Row(item="51", case="other spelling", body=demo(resource="HTTP://LOCALHOST:8082/mcp"), status=200),
 )
 

@@ -19,7 +19,7 @@ from auth_service.keys.record import KeyState
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
 from auth_service.settings import AuthSettings
-from auth_service.tokens.resources import normalise_resource
+from auth_service.tokens.resource_identifiers import comparison_key
 from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
 from security_common.errors import SecurityError
 from security_common.service import STRICT_HINT, Finding, find_weaknesses, is_loopback_url, read_secret
@@ -65,7 +65,7 @@ def _urls(declaration: Declaration) -> list[Finding]:
 
 
 def _is_safe(url: str) -> bool:
-    return normalise_resource(url) == url and (url.startswith("https://") or is_loopback_url(url))
+    return comparison_key(url) == url.removesuffix("/") and (url.startswith("https://") or is_loopback_url(url))
 
 
 async def check_clients(settings: AuthSettings, redis: Redis) -> list[Finding]:

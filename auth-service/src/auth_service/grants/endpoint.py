@@ -14,7 +14,7 @@ from auth_service.http.forms import Form, parse_form
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.metrics import Metrics
 from auth_service.record import Recorder
-from auth_service.tokens.resources import normalise_resource
+from auth_service.tokens.resource_identifiers import normalize_identifier
 from auth_service.vocabulary import format_scope, parse_scope
 from security_common.journal import Outcome
 
@@ -95,7 +95,7 @@ def _read_request(request: HttpRequest, form: Form, client: Client, grant: Grant
     scope = form.get("scope")
     resources = form.all("resource")
     for resource in resources:
-        normalise_resource(resource)
+        normalize_identifier(resource)
     return TokenRequest(
         client=client,
         scopes=parse_scope(scope) if scope is not None else None,

@@ -8,7 +8,7 @@ from auth_service.errors import InvalidTarget
 from auth_service.grants.contract import TokenAnswer, TokenRequest
 from auth_service.tokens.id_tokens import IdTokens, SignInFacts
 from auth_service.tokens.minter import TokenMinter
-from auth_service.tokens.resources import Resources, normalise_resource
+from auth_service.tokens.resources import Resources, is_same_resource
 from auth_service.vocabulary import Scope
 
 __all__ = ["UserTokens", "check_resource"]
@@ -56,5 +56,5 @@ class UserTokens:
 
 def check_resource(grant: UserGrant, request: TokenRequest) -> None:
     """A token request may repeat the resource of the grant, and name no other (RFC 8707 section 2.2)."""
-    if not {normalise_resource(each) for each in request.resources} <= {normalise_resource(grant.resource)}:
-        raise InvalidTarget("the resource is not the one that was granted")
+    if not all(is_same_resource(each, grant.resource) for each in request.resources):
+        raise InvalidTarget(f"the resource is not the one that was granted; send {grant.resource}")

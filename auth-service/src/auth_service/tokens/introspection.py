@@ -13,6 +13,7 @@ from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.denials import Denials
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.refresh import RefreshTokens
+from auth_service.tokens.resources import is_same_resource
 from auth_service.vocabulary import format_scope
 
 __all__ = ["Introspection"]
@@ -78,5 +79,5 @@ def _may_see(client: Client, claims: Mapping[str, Any]) -> bool:
     if client.origin not in {ClientOrigin.DECLARED, ClientOrigin.OPERATOR}:
         return False
     audience: str | list[str] = claims["aud"]
-    named = {audience} if isinstance(audience, str) else set(audience)
-    return not client.resources or not named.isdisjoint(client.resources)
+    named = [audience] if isinstance(audience, str) else audience
+    return not client.resources or any(is_same_resource(own, each) for own in client.resources for each in named)

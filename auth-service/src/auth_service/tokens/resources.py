@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from auth_service.clients.model import Client
-from auth_service.declaration import Declaration
+from auth_service.declaration import Declaration, DeclarationInvalid
 from auth_service.errors import InvalidTarget
+from auth_service.tokens.resource_identifiers import comparison_key
 
-__all__ = ["Resource", "Resources", "ScopeText", "declared_resources", "normalise_resource"]
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+__all__ = ["Resource", "Resources", "ScopeText", "declared_resources", "is_same_resource"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,28 +30,47 @@ class Resource:
 
 
 class Resources:
-    """The declared resources. The first one declared as default is meant when a request names none."""
+    """The declared resources. `default_url` is the one that is meant when a request names none."""
 
     def __init__(self, declared: Sequence[Resource], default_url: str) -> None:
-        self._by_url = {normalise_resource(resource.url): resource for resource in declared}
-        self.default = self._by_url[normalise_resource(default_url)]
+        self._by_key = {comparison_key(resource.url): resource for resource in declared}
+        self.default = self._by_key[comparison_key(default_url)]
 
     def resolve(self, requested: Sequence[str], client: Client) -> Resource:
         """The one resource a token is for. Raises `InvalidTarget`: unknown, malformed, several, not this client's."""
-        if len(set(requested)) > 1:
-            raise InvalidTarget("a token is for one resource: send one resource parameter")
-        allowed = tuple(map(normalise_resource, client.resources))
+        allowed = [comparison_key(url) for url in client.resources]
+        default = self._by_key[allowed[0]] if allowed else self.default
         if not requested:
-            return self._by_url[allowed[0]] if allowed else self.default
-        wanted = normalise_resource(requested[0])
-        resource = self._by_url.get(wanted)
-        if resource is None or (allowed and wanted not in allowed):
-            raise InvalidTarget("the resource is not known to this server, or not the client's to ask for")
-        return resource
+            return default
+        wanted = {comparison_key(uri) for uri in requested}
+        if len(wanted) > 1:
+            raise InvalidTarget("a token is for one resource: send one resource parameter")
+        key = wanted.pop()
+        if key not in self._by_key or (allowed and key not in allowed):
+            near = self._nearest(key, allowed) or default
+            raise InvalidTarget(f"the resource is not known here, or not the client's to ask for; send {near.url}")
+        return self._by_key[key]
+
+    def _nearest(self, key: str, allowed: Sequence[str]) -> Resource | None:
+        """A resource that the client may ask for at the same origin: many clients send the origin alone."""
+        origin = urlsplit(key)[:2]
+        same = (each for each in allowed or self._by_key if urlsplit(each)[:2] == origin)
+        return next((self._by_key[each] for each in same), None)
+
+
+def is_same_resource(one: str, other: str) -> bool:
+    """Whether two identifiers mean one resource; False where one of them is no URI."""
+    try:
+        return comparison_key(one) == comparison_key(other)
+    except InvalidTarget:
+        return one == other
 
 
 def declared_resources(declaration: Declaration) -> Resources:
-    """The resources of auth.yaml; without a marked default the first one is it."""
+    """The resources of auth.yaml; without a marked default the first one is it.
+
+    Raises `DeclarationInvalid`: a resource is no URI, two mean the same, or a client names one that is not declared.
+    """
     declared = declaration.resources
     made = [
         Resource(
@@ -62,25 +80,34 @@ def declared_resources(declaration: Declaration) -> Resources:
         )
         for resource in declared
     ]
+    _check_identifiers(declaration)
     default = next((resource for resource in declared if resource.default), declared[0])
     return Resources(made, default_url=default.url)
 
 
-def normalise_resource(uri: str) -> str:
-    """Scheme and host in lower case, no default port; the rest, a trailing slash too, counts as written.
+def _check_identifiers(declaration: Declaration) -> None:
+    known: dict[str, str] = {}
+    for resource in declaration.resources:
+        key = _declared_key(resource.url)
+        if key in known:
+            raise DeclarationInvalid(
+                f"the resources {known[key]} and {resource.url} mean the same",
+                hint="a token for one would be valid at the other; case, default port and a final slash do not count",
+            )
+        known[key] = resource.url
+    for client in declaration.clients:
+        for url in client.resources:
+            if _declared_key(url) not in known:
+                raise DeclarationInvalid(
+                    f"client {client.client_id}: the resource {url} is not declared",
+                    hint=f"declare it below `resources:`, or name one of: {', '.join(known.values())}",
+                )
 
-    Raises `InvalidTarget` for what RFC 8707 section 2 forbids: relative, or with a fragment.
-    """
+
+def _declared_key(url: str) -> str:
     try:
-        parts = urlsplit(uri)
-        port = parts.port
-    except ValueError as error:
-        raise InvalidTarget("resource must be an absolute URI") from error
-    if not parts.scheme or not parts.hostname or not uri.isascii() or "#" in uri:
-        raise InvalidTarget("resource must be an absolute URI without a fragment")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    if port is not None and port != _DEFAULT_PORTS.get(parts.scheme):
-        host = f"{host}:{port}"
-    userinfo = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme}://{userinfo}{host}{parts.path}{query}"
+        return comparison_key(url)
+    except InvalidTarget as error:
+        raise DeclarationInvalid(
+            f"the resource {url} is not an absolute URI without a fragment", hint="write it as https://host/path"
+        ) from error
