@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,27 @@ from mcp_resource_service.audit_page.signin import NoAuditor, SignInFailed
 from security_common.encryption.errors import EncryptionError
 from security_common.fastmcp import UnsecuredComponent
 from security_common.guard.refusals import Refusal
-from security_common.journal import RecordedEvent
+from security_common.journal import Outcome, RecordedEvent
 from security_common.journal.bounds import REST_UNRECORDED
 from security_common.journal.retention import REMOVAL_EVENT_TYPE
 from security_common.pii import PIIKind
 from security_common.review import detection_rules
-from security_common.review.detection import ALERT_EVENT_TYPE
-from security_common.settings import SecuritySettings
+from security_common.review.alerts import ALERT_EVENT_TYPE, RULE_TITLES, Alert, Language, describe_alert
+from security_common.settings import SecuritySettings, Threshold
 from security_common.tool_policy.errors import ToolPolicyError
 from security_common.tool_policy.policy import Treatment, name_action
 
 TEXTS: dict[str, dict[str, str]] = json.loads(
     files("mcp_resource_service.audit_page").joinpath("texts.json").read_text(encoding="utf-8")
+)
+NOW = datetime(2026, 11, 30, 9, tzinfo=UTC)
+EVENT = RecordedEvent(
+    event_type="tool_call",
+    action_taken="executed",
+    outcome=Outcome.SUCCESS,
+    timestamp=NOW,
+    seq=1,
+    **dict.fromkeys(("event_id", "journal_id", "prev", "hash", "service"), ""),
 )
 # Where a code is written down: the error of a token, and the calls that record a refusal.
 TELLING = {"TokenRejected": 0, "_record_refusal": 2, "_revoke": 2}
@@ -82,21 +92,38 @@ def errors_below(kind: type[Any]) -> Iterator[str]:
 
 def codes() -> set[str]:
     raised = {code for kind in (OAuthError, EncryptionError, Refusal, ToolPolicyError) for code in errors_below(kind)}
-    alerts = {rule.name for rule in detection_rules(SecuritySettings())}
-    return {*recorded_literals(), *raised, *alerts, REST_UNRECORDED}
+    return {*recorded_literals(), *raised, REST_UNRECORDED}
 
 
 def test_the_codes_are_found() -> None:
     assert codes() >= {
         *("expired", "wrong_audience", "malformed", "insufficient_scope", "too_many_requests", "personal_data_refused"),
         *("unknown_component", "invalid_arguments", "wrong_password", "too_many_failures", "invalid_client"),
-        *("rotated_before", "invalid_grant", "decryption_failed", "refusal_burst"),
+        *("rotated_before", "invalid_grant", "decryption_failed"),
     }
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_every_reason_has_words(language: str) -> None:
     assert {code for code in codes() if f"reasons_{code}" not in TEXTS[language]} == set()
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_alert_has_a_title_and_a_sentence(language: Language) -> None:
+    rules = {rule.name for rule in detection_rules(SecuritySettings())}
+    assert set(RULE_TITLES) == rules
+    for rule in rules:
+        event = Alert(rule, "user u_1", 1001, Threshold(1000, 3600), NOW, EVENT).as_event()
+        assert RULE_TITLES[rule][language]
+        sentence = describe_alert(event, language)
+        assert "u_1" in sentence
+        assert "1,001" in sentence
+        assert ("1시간" in sentence) == (language == "ko")
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_outcome_has_words(language: str) -> None:
+    assert {each for each in Outcome if f"outcomes_{each}" not in TEXTS[language]} == set()
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

@@ -202,7 +202,9 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGener
         await core.journal.start()
         stack.push_async_callback(core.journal.stop)
         _link_audit_log(core.settings)
-        await stack.enter_async_context(watching_trail(core.redis, core.journal, core.settings.security))
+        await stack.enter_async_context(
+            watching_trail(core.redis, core.journal, core.settings.security, on_alert=core.metrics.count_alert)
+        )
         await stack.enter_async_context(endpoint.lifespan())
         stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         if core.settings.demo:

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 from security_common.journal.retention import REMOVAL_EVENT_TYPE
-from security_common.review.detection import ALERT_EVENT_TYPE
+from security_common.review.alerts import ALERT_EVENT_TYPE
 
 ROOT = Path(__file__).parents[3]
 WRITTEN_BY = ("auth-service/src", "mcp-resource-service/src", "shared-security/src")

@@ -1,13 +1,17 @@
 """The monthly review counts accesses to personal data the way a reviewer reads them, in both languages."""
 
 import json
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from security_common.journal import Outcome, RecordedEvent
 from security_common.review.access_records import AccessReview, Month
+from security_common.review.alerts import RULE_TITLES, Alert
 from security_common.review.export import COLUMNS, FORMATS
+from security_common.review.report import SecurityReport
+from security_common.settings import Threshold
 
 SEOUL = timezone(timedelta(hours=9))
 NOVEMBER = Month.parse("2026-11", SEOUL)
@@ -22,10 +26,10 @@ def access(moment: datetime, **members) -> RecordedEvent:
         "contains_pii": True,
         "event_type": "tool_call",
         "outcome": Outcome.SUCCESS,
+        "action_taken": "executed",
     }
     return RecordedEvent(
         **(told | members),
-        action_taken="executed",
         timestamp=moment.astimezone(UTC),
         event_id="e",
         journal_id="j",
@@ -34,6 +38,15 @@ def access(moment: datetime, **members) -> RecordedEvent:
         hash="",
         service="tests",
     )
+
+
+TRIGGER = access(datetime(2026, 11, 23, 10, tzinfo=SEOUL))
+
+
+def event_members(alert: Alert) -> dict[str, object]:
+    """What the alert's own event would hold."""
+    event = alert.as_event()
+    return {each.name: getattr(event, each.name) for each in fields(event)}
 
 
 def review(*events: RecordedEvent) -> AccessReview:
@@ -94,7 +107,7 @@ def test_the_sheet_lists_people_downloads_and_alerts(language, word):
     assert word in sheet
     assert "| u_1 | 1 | 1 | 0 | 0 | 192.0.2.1 |" in sheet
     assert "| 11-23 10:00 | u_1 | export\\|all | &lt;b> |" in sheet
-    assert "| many_subjects | 1 |" in sheet
+    assert f"| {RULE_TITLES['many_subjects'][language]} | 1 |" in sheet
     assert "$" not in sheet
 
 
@@ -110,3 +123,32 @@ def test_other_formats_keep_who_when_and_what():
     assert (cloud["specversion"], cloud["id"], cloud["source"]) == ("1.0", "e", "urn:mcp-oauth2:journal:j")
     assert (ocsf["class_uid"], ocsf["type_uid"], ocsf["status_id"]) == (6003, 600399, 2)
     assert ocsf["actor"]["user"]["uid"] == cloud["subject"] == "u_1"
+
+
+def test_an_alert_is_a_detection_finding_and_the_same_one_while_it_goes_on():
+    alert = Alert(
+        "pii_volume_person", "user u_1", 1001, Threshold(1000, 3600), datetime(2026, 11, 23, 9, tzinfo=UTC), TRIGGER
+    )
+    first, second = (
+        json.loads(FORMATS["ocsf"](access(datetime(2026, 11, 23, 10, tzinfo=UTC), **event_members(each))))
+        for each in (alert, replace(alert, continues=True, value=2000))
+    )
+    assert (first["class_uid"], first["type_uid"], first["severity_id"]) == (2004, 200401, 4)
+    assert (second["type_uid"], second["count"]) == (200402, 2000)
+    assert first["finding_info"] == second["finding_info"]
+    assert first["message"] == "user u_1: 1,001 pieces of personal data within 1 hour (threshold: 1,000)"
+    row = FORMATS["csv"](access(datetime(2026, 11, 23, 10, tzinfo=UTC), **event_members(alert)))
+    assert "1,001 pieces of personal data" in row
+
+
+def test_a_burst_counts_once_in_reports():
+    day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
+    alert = Alert("many_subjects", "user u_1", 50, Threshold(50, 3600), day, TRIGGER)
+    events = [access(day, **event_members(each)) for each in (alert, replace(alert, continues=True))]
+    assert review(*events).as_data()["alerts"] == {"many_subjects": 1}
+    report = SecurityReport()
+    for event in events:
+        report.add(event)
+    assert report.as_data()["alerts"] == {"many_subjects": 1}
+    assert report.as_data()["by_outcome"] == {"alert": 2}
+    assert "| One account looks at many people's data | 1 |" in report.as_markdown()

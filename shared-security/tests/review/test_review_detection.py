@@ -7,6 +7,7 @@ import pytest
 
 from security_common.journal import AuditEvent, Outcome, RecordedEvent
 from security_common.review import SCENARIOS, Detector, ScenarioUnknown, detection_rules, play_scenario
+from security_common.review.alerts import describe_alert
 from security_common.review.detection import WATCHED_GROUPS
 from security_common.settings import SecuritySettings, SettingInvalid, Threshold
 
@@ -84,8 +85,53 @@ def test_what_is_older_than_the_window_does_not_count():
 
 
 def test_one_burst_is_one_alert():
-    burst = [refused(number / 100) for number in range(10)]
-    assert len(alerts_of(burst, detect_refusal_burst="5/60")) == 2
+    burst = [refused(number / 100) for number in range(1_000)]
+    (alert,) = alerts_of(burst, detect_refusal_burst="5/60")
+    assert (alert.value, alert.continues) == (5, False)
+
+
+def test_a_burst_that_goes_on_is_reported_once_in_each_window_with_its_count():
+    burst = [refused(number) for number in range(200)]
+    alerts = alerts_of(burst, detect_refusal_burst="5/60")
+    assert [(alert.value, alert.continues) for alert in alerts] == [(5, False), (65, True), (125, True), (185, True)]
+    assert {alert.since for alert in alerts} == {NOW}
+
+
+def test_a_burst_after_a_quiet_window_is_another_one():
+    bursts = [refused(number) for number in (*range(5), *range(100, 105))]
+    alerts = alerts_of(bursts, detect_refusal_burst="5/60")
+    assert [(alert.value, alert.continues) for alert in alerts] == [(5, False), (5, False)]
+
+
+def test_a_client_that_acts_for_itself_is_not_called_a_user():
+    pieces = [
+        replace(refused(n), outcome=Outcome.SUCCESS, user_id="batch", client_id="batch", pii_kinds={"EMAIL": 1})
+        for n in range(3)
+    ]
+    (alert,) = alerts_of(pieces, detect_pii_volume="3/60")
+    assert alert.group == "client batch"
+
+
+def test_an_alert_is_neither_a_success_nor_a_task():
+    (alert,) = alerts_of([refused(0), refused(1)], detect_refusal_burst="2/120")
+    event = alert.as_event()
+    assert (event.outcome, event.action_taken, event.reason, event.task) == (
+        *(Outcome.ALERT, "alerted", "refusal_burst"),
+        None,
+    )
+    assert describe_alert(event) == "address 192.0.2.7: 2 refusals within 2 minutes (threshold: 2)"
+    assert describe_alert(event, "ko") == "접속 주소 192.0.2.7: 2분 동안 거부 2건 (기준: 2)"
+    continued = replace(alert, continues=True, value=40).as_event()
+    assert describe_alert(continued, "ko", since="11-23 09:00:00") == (
+        "접속 주소 192.0.2.7: 11-23 09:00:00부터 거부 40건, 계속 발생 중 (기준: 2분 동안 2)"
+    )
+
+
+def test_an_alert_of_an_older_release_keeps_its_text():
+    old = AuditEvent(
+        event_type="security_alert", action_taken="alerted", outcome=Outcome.SUCCESS, task="user u_1: 9 within 60 s"
+    )
+    assert describe_alert(old, "ko") == "user u_1: 9 within 60 s"
 
 
 def test_groups_do_not_add_up():

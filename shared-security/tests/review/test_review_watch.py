@@ -6,7 +6,7 @@ import pytest
 
 from security_common.journal import AuditEvent, Outcome
 from security_common.review import EventFilter, each_event, watching_trail
-from security_common.review.detection import ALERT_EVENT_TYPE
+from security_common.review.alerts import ALERT_EVENT_TYPE, describe_alert
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,8 @@ async def test_a_guessed_secret_raises_one_alert_event(redis, open_one, strict):
         await until(lambda: alerts(redis))
         (event,) = [event async for event in each_event(redis, EventFilter(event_type=ALERT_EVENT_TYPE))]
     assert (event.reason, event.client_id, event.source_address) == ("secret_guessing", "mcp-client", "192.0.2.1")
-    assert event.task == "client mcp-client: 3 within 300 s"
+    assert event.outcome == Outcome.ALERT
+    assert describe_alert(event) == "client mcp-client: 3 failed attempts within 5 minutes (threshold: 3)"
     assert await alerts(redis) == ["secret_guessing"]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from security_common.journal import Outcome, RecordedEvent
+from security_common.review.alerts import is_alert
 
 __all__ = ["Series", "count_figures"]
 
@@ -29,7 +30,7 @@ def count_figures(
     width = (until - since) / BUCKETS
     for event in events:
         bucket = min(BUCKETS - 1, max(0, int((event.timestamp - since) / width)))
-        outcomes.add(str(event.outcome), bucket)
+        outcomes.add(str(Outcome.ALERT if is_alert(event) else event.outcome), bucket)
         if event.outcome is Outcome.REFUSED:
             reasons.add(event.reason or event.event_type, bucket)
         if event.client_id:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from security_common.journal import Outcome
 from security_common.review import EventFilter
 
-__all__ = ["PERIODS", "View", "parse_view"]
+__all__ = ["PERIODS", "Language", "View", "parse_view"]
 
 Language = Literal["en", "ko"]
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}

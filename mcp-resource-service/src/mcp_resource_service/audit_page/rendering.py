@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from mcp_resource_service.audit_page.charts import Chart
-from mcp_resource_service.audit_page.query import PERIODS, View
+from mcp_resource_service.audit_page.query import PERIODS, Language, View
 from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
 from security_common.review import Page, TrailState
+from security_common.review.alerts import RULE_TITLES, describe_alert, is_alert
 
 __all__ = ["Rendering"]
 
@@ -46,6 +48,8 @@ class Rendering:
         self._texts: dict[str, dict[str, str]] = json.loads(
             files(package).joinpath("texts.json").read_text(encoding="utf-8")
         )
+        for language, texts in self._texts.items():
+            texts |= {f"reasons_{rule}": titles[cast("Language", language)] for rule, titles in RULE_TITLES.items()}
         self._event_types = tuple(
             name.removeprefix("events_") for name in self._texts["en"] if name.startswith("events_")
         )
@@ -79,6 +83,12 @@ class Rendering:
         members = {"timestamp": None} | asdict(event) | {"timestamp": event.timestamp.astimezone(self._zone)}
         return self._render("event.html", view, event=event, members=members)
 
+    def _alert_text(self, event: RecordedEvent, language: Language) -> str:
+        """What set an alert off, in the reader's language and time zone."""
+        since = event.alert.get("since")
+        shown = f"{datetime.fromisoformat(str(since)).astimezone(self._zone):%m-%d %H:%M:%S}" if since else None
+        return describe_alert(event, language, since=shown)
+
     def message(self, view: View, key: str, *, status: int) -> HTMLResponse:
         """One sentence of the texts."""
         return self._message(view, self._texts[view.language][key], "", status=status)
@@ -97,5 +107,17 @@ class Rendering:
 
     def _render(self, name: str, view: View, *, status: int = 200, **values: Any) -> HTMLResponse:
         template = self._templates.get_template(name)
-        html = template.render(t=self._texts[view.language], view=view, zone=self._zone, **values)
+        html = template.render(
+            t=self._texts[view.language],
+            view=view,
+            zone=self._zone,
+            outcome_of=_outcome_of,
+            alert_text=self._alert_text,
+            **values,
+        )
         return HTMLResponse(html, status_code=status, headers=self.headers | {"Content-Language": view.language})
+
+
+def _outcome_of(event: RecordedEvent) -> Outcome:
+    """An alert is shown as one, also where an older release recorded it as a success."""
+    return Outcome.ALERT if is_alert(event) else event.outcome

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Collection, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from security_common.review.alerts import RULE_TITLES, Alert
 from security_common.tokens.issuer_keys import IssuerKeys
 
 __all__ = ["MeasuredRequests", "Metrics"]
@@ -29,8 +30,18 @@ class Metrics:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self._alerts = Counter(
+            "mcp_security_alerts", "Security alerts raised, by rule.", ["rule"], registry=self.registry
+        )
+        for rule in RULE_TITLES:
+            self._alerts.labels(rule)  # there from the start, so that the first alert is an increase
         self.keys_usable = Gauge("mcp_issuer_keys_usable", "1 while tokens can be judged.", registry=self.registry)
         self.journal_writable = Gauge("mcp_journal_writable", "1 while events can be recorded.", registry=self.registry)
+
+    def count_alert(self, alert: Alert) -> None:
+        """Counts an alert that this process recorded; a burst that goes on is not a new one."""
+        if not alert.continues:
+            self._alerts.labels(alert.rule).inc()
 
     def watch_keys(self, keys: Sequence[IssuerKeys]) -> None:
         """Shows how each issuer's keys do, read when somebody asks."""

@@ -60,6 +60,7 @@ class EventInfo(TypedDict):
     reason: str | None
     source_address: str | None
     task: str | None
+    alert: dict[str, str | int]
     duration_ms: float | None
     event_id: str
 
@@ -173,4 +174,4 @@ def _criteria(whose: Literal["mine", "everyone"], **wanted: Any) -> EventFilter:
 
 def _info(event: RecordedEvent) -> EventInfo:
     members = {name: getattr(event, name) for name in EventInfo.__annotations__}
-    return cast("EventInfo", members | {"pii_kinds": dict(event.pii_kinds)})
+    return cast("EventInfo", members | {"pii_kinds": dict(event.pii_kinds), "alert": dict(event.alert)})

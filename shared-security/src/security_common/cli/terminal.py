@@ -6,12 +6,13 @@ import sys
 from typing import Any, TextIO
 
 from security_common.journal import Outcome, RecordedEvent
+from security_common.review.alerts import describe_alert, is_alert
 from security_common.review.export import as_json_line
 
 __all__ = ["paint", "print_event", "print_json"]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "grey": "90"}
-_OUTCOME_COLOURS = {Outcome.SUCCESS: "green", Outcome.REFUSED: "yellow", Outcome.FAILURE: "red"}
+_OUTCOME_COLOURS = {Outcome.SUCCESS: "green", Outcome.REFUSED: "yellow", Outcome.FAILURE: "red", Outcome.ALERT: "red"}
 
 
 def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
@@ -32,8 +33,10 @@ def print_event(event: RecordedEvent, *, as_json: bool) -> None:
         return
     who = "/".join(filter(None, (event.user_id, event.client_id))) or "-"
     found = " ".join(f"{kind}:{count}" for kind, count in event.pii_kinds.items())
-    details = (event.tool_name, event.action_taken, event.reason, event.source_address, found)
+    told_of_alert = describe_alert(event) if is_alert(event) else ""
+    details = (event.tool_name, event.action_taken, event.reason, told_of_alert, event.source_address, found)
     told = " ".join(filter(None, (event.event_type, who, *details)))
     moment = paint(f"{event.timestamp:%Y-%m-%d %H:%M:%S}", "grey")
-    outcome = paint(f"{event.outcome:8}", _OUTCOME_COLOURS[event.outcome])
+    kind = Outcome.ALERT if is_alert(event) else event.outcome
+    outcome = paint(f"{kind:8}", _OUTCOME_COLOURS[kind])
     print(moment, outcome, "".join(c if c.isprintable() else "?" for c in told), flush=True)

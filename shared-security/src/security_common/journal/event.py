@@ -8,11 +8,12 @@ __all__ = ["AuditEvent", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """How an audited operation ended."""
+    """How an audited operation ended; a security alert is none, and has a value of its own."""
 
     SUCCESS = "success"
     REFUSED = "refused"
     FAILURE = "failure"
+    ALERT = "alert"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class AuditEvent:
     No field ever holds a payload value, a token or a secret. `user_id` is the token's `sub`; `pii_kinds` counts
     findings per kind; `subject_reference` is a keyed reference to the person whose data was touched; `task` is what
     was done with it (`view`, `store`, `change`, `delete`, `download`); `duration_ms` is wall time in milliseconds.
+    `alert` is what a detection rule counted, about whom (security_common.review.alerts).
     """
 
     event_type: str
@@ -39,3 +41,4 @@ class AuditEvent:
     task: str | None = None
     trace_id: str | None = None
     duration_ms: float | None = None
+    alert: Mapping[str, str | int] = field(default_factory=dict[str, str | int])

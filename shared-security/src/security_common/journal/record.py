@@ -64,6 +64,8 @@ def draft_line(event: AuditEvent, *, service: str, time_ns: int, event_id: str) 
             body[name] = _bounded(value)
     if event.pii_kinds:
         body["pii_kinds"] = dict(event.pii_kinds)
+    if event.alert:
+        body["alert"] = dict(event.alert)
     # A lone surrogate has no UTF-8, but JSON has an escape for it.
     return _encode(body).encode("utf-8", "backslashreplace")[:-1]
 

@@ -10,7 +10,8 @@
 What the stream shows is a projection of the journals; the evidence is the journal files with their chain.
 """
 
-from security_common.review.detection import Alert, Detector, detection_rules
+from security_common.review.alerts import Alert
+from security_common.review.detection import Detector, detection_rules
 from security_common.review.report import KeyInUse, SecurityReport, security_report
 from security_common.review.scenarios import SCENARIOS, Played, ScenarioUnknown, play_scenario
 from security_common.review.state import TrailState, read_state

@@ -13,7 +13,7 @@ from string import Template
 from typing import Literal
 
 from security_common.journal import Outcome, RecordedEvent
-from security_common.review.detection import ALERT_EVENT_TYPE
+from security_common.review.alerts import RULE_TITLES, is_alert, is_new_alert
 from security_common.review.report import rows
 
 __all__ = ["AccessReview", "Month", "review_access"]
@@ -74,8 +74,8 @@ class AccessReview:
 
     def add(self, event: RecordedEvent) -> None:
         """Counts one event of the month in."""
-        if event.event_type == ALERT_EVENT_TYPE:
-            self.alerts[event.reason or ""] += 1
+        if is_alert(event):
+            self.alerts[event.reason or ""] += is_new_alert(event)
             return
         if event.user_id is None or not (event.contains_pii or event.subject_reference):
             return
@@ -143,7 +143,7 @@ class AccessReview:
             people=rows(people),
             tasks=rows(self.tasks.most_common()),
             downloads=rows(downloads),
-            alerts=rows(self.alerts.most_common()),
+            alerts=rows((_title(rule, language), count) for rule, count in self.alerts.most_common()),
         )
 
     def _by_accesses(self) -> list[tuple[str, _Person]]:
@@ -152,6 +152,10 @@ class AccessReview:
     def _is_unusual(self, moment: datetime) -> bool:
         local = moment.astimezone(self.month.zone)
         return local.weekday() >= 5 or not DAY_BEGINS <= local.time() < DAY_ENDS
+
+
+def _title(rule: str, language: Language) -> str:
+    return RULE_TITLES[rule][language] if rule in RULE_TITLES else rule
 
 
 async def review_access(events: AsyncIterator[RecordedEvent], month: Month) -> AccessReview:

@@ -1,7 +1,7 @@
 """Detection rules: each looks at one kind of event, groups by who did it, and speaks when a window holds too much.
 
     event ──▶ rule.match: (who, what) ──▶ window of the last N seconds per who ──▶ sum or number of different whats
-                                                                                     over the threshold: Alert
+                                                                                     reaches the threshold: Alert
 
 The rules are pure functions of the events, so the live trail and a played scenario go through the same code.
 """
@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from security_common.addresses import network_of
-from security_common.journal import AuditEvent, Outcome, RecordedEvent
+from security_common.journal import Outcome, RecordedEvent
+from security_common.review.alerts import Alert
 from security_common.settings import SecuritySettings, Threshold
 
-__all__ = ["ALERT_EVENT_TYPE", "Alert", "Detector", "Rule", "detection_rules"]
-
-ALERT_EVENT_TYPE = "security_alert"
+__all__ = ["Detector", "Rule", "detection_rules"]
 
 WATCHED_GROUPS = 10_000
 """Groups that a rule remembers within its window: more are dropped, the quietest first, so that a flood of names is
@@ -38,46 +37,24 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`distinct` rules count different names within the window, the others add up weights."""
+    """`distinct` rules count different names within the window, the others add up weights.
+
+    Each has a title and words for what it counts in `alerts`.
+    """
 
     name: str
-    title: str
     threshold: Threshold
     look: Callable[[RecordedEvent], Observation | None]
     distinct: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One rule's verdict on one group. `value` reached the threshold between `since` and `until`."""
+@dataclass(slots=True)
+class _Burst:
+    """What goes on above a rule's threshold: since when, how much so far, and when it was last reported."""
 
-    rule: str
-    title: str
-    group: str
-    value: int
-    threshold: Threshold
     since: datetime
-    until: datetime
-    trigger: RecordedEvent
-
-    def as_event(self) -> AuditEvent:
-        """The alert as an event of its own; who and where come from the event that tipped it.
-
-        It is a success without personal data, so that no rule sees anything in it but the one for gaps in numbering.
-        """
-        return AuditEvent(
-            event_type=ALERT_EVENT_TYPE,
-            action_taken="alerted",
-            outcome=Outcome.SUCCESS,
-            reason=self.rule,
-            task=f"{self.group}: {self.value} within {self.threshold.seconds} s",
-            tool_name=self.trigger.tool_name,
-            user_id=self.trigger.user_id,
-            issuer=self.trigger.issuer,
-            client_id=self.trigger.client_id,
-            source_address=self.trigger.source_address,
-            trace_id=self.trigger.trace_id,
-        )
+    count: int
+    reported_at: datetime
 
 
 @dataclass(slots=True)
@@ -91,6 +68,7 @@ class _Window:
     seen: list[tuple[datetime, Observation]] = field(default_factory=list[tuple[datetime, Observation]])
     total: int = 0
     names: dict[str, int] = field(default_factory=dict[str, int])
+    burst: _Burst | None = None
 
     @property
     def value(self) -> int:
@@ -142,7 +120,7 @@ class Detector:
         self._windows: dict[str, OrderedDict[str, _Window]] = {rule.name: OrderedDict() for rule in self._rules}
 
     def observe(self, event: RecordedEvent) -> list[Alert]:
-        """The alerts this event sets off. After an alert the group's window starts empty: one burst, one alert."""
+        """The alerts this event sets off: one when a burst begins, and one for each window of it while it goes on."""
         judged = (self._judge(rule, event) for rule in self._rules)
         return [alert for alert in judged if alert is not None]
 
@@ -156,14 +134,33 @@ class Detector:
         window.add(event.timestamp, observation)
         window.forget_before(event.timestamp, rule.threshold.seconds)
         _forget_quiet_groups(windows, event.timestamp, rule.threshold.seconds)
-        value = window.value
-        if value < rule.threshold.count:
+        if window.value < rule.threshold.count:
+            window.burst = None
             return None
-        del windows[observation.group]
+        return _report(rule, window, observation, event)
+
+
+def _report(rule: Rule, window: _Window, observation: Observation, event: RecordedEvent) -> Alert | None:
+    """The alert about a burst that begins, or that goes on and was not reported for the length of a window."""
+    burst, begins = window.burst, window.burst is None
+    if burst is None:
         since = window.seen[0][0] if window.seen else event.timestamp
-        return Alert(
-            rule.name, rule.title, observation.group, value, rule.threshold, since, event.timestamp, trigger=event
-        )
+        burst = window.burst = _Burst(since, window.value, event.timestamp)
+    else:
+        # How many different names a whole burst had is not remembered, only those of the window.
+        burst.count = window.value if rule.distinct else burst.count + observation.weight
+        if not _is_over(burst.reported_at, event.timestamp, rule.threshold.seconds):
+            return None
+        burst.reported_at = event.timestamp
+    return Alert(
+        rule=rule.name,
+        group=observation.group,
+        value=burst.count,
+        threshold=rule.threshold,
+        since=burst.since,
+        trigger=event,
+        continues=not begins,
+    )
 
 
 class _GapLooker:
@@ -187,51 +184,14 @@ class _GapLooker:
 def detection_rules(settings: SecuritySettings) -> tuple[Rule, ...]:
     """The rules with the thresholds of the settings. Make them anew for each Detector: one of them remembers."""
     return (
-        Rule(
-            "refusal_burst",
-            "Many refusals from one place · 한 곳에서 반복된 거부",
-            settings.detect_refusal_burst,
-            _refusal,
-        ),
-        Rule(
-            "secret_guessing",
-            "Guessing a secret or password · 비밀번호 추측",
-            settings.detect_secret_guessing,
-            _failed_proof,
-        ),
-        Rule(
-            "refresh_token_reuse",
-            "A used refresh token came back · 사용된 갱신 토큰의 재사용",
-            settings.detect_refresh_reuse,
-            _refresh_reuse,
-        ),
-        Rule(
-            "pii_volume_person",
-            "Unusual volume of personal data by one person · 한 사용자의 과다한 개인정보 처리",
-            settings.detect_pii_volume,
-            _pii_by_person,
-        ),
-        Rule(
-            "pii_volume_client",
-            "Unusual volume of personal data by one client · 한 클라이언트의 과다한 개인정보 처리",
-            settings.detect_pii_volume_client,
-            _pii_by_client,
-        ),
-        Rule(
-            "many_subjects",
-            "One person looks at many people's data · 한 사용자의 다수 정보주체 조회",
-            settings.detect_many_subjects,
-            _subject_seen,
-            distinct=True,
-        ),
-        Rule(
-            "tool_enumeration",
-            "Trying tools one after another · 도구 탐색",
-            settings.detect_tool_enumeration,
-            _refused_tool,
-            distinct=True,
-        ),
-        Rule("journal_gap", "The record has a gap · 감사 기록의 공백", settings.detect_journal_gap, _GapLooker().look),
+        Rule("refusal_burst", settings.detect_refusal_burst, _refusal),
+        Rule("secret_guessing", settings.detect_secret_guessing, _failed_proof),
+        Rule("refresh_token_reuse", settings.detect_refresh_reuse, _refresh_reuse),
+        Rule("pii_volume_person", settings.detect_pii_volume, _pii_by_person),
+        Rule("pii_volume_client", settings.detect_pii_volume_client, _pii_by_client),
+        Rule("many_subjects", settings.detect_many_subjects, _subject_seen, distinct=True),
+        Rule("tool_enumeration", settings.detect_tool_enumeration, _refused_tool, distinct=True),
+        Rule("journal_gap", settings.detect_journal_gap, _GapLooker().look),
     )
 
 
@@ -259,7 +219,7 @@ def _refresh_reuse(event: RecordedEvent) -> Observation | None:
 
 def _pii_by_person(event: RecordedEvent) -> Observation | None:
     found = sum(event.pii_kinds.values())
-    return Observation(f"user {event.user_id}", weight=found) if found and event.user_id else None
+    return Observation(_caller(event), weight=found) if found and event.user_id else None
 
 
 def _pii_by_client(event: RecordedEvent) -> Observation | None:
@@ -270,15 +230,20 @@ def _pii_by_client(event: RecordedEvent) -> Observation | None:
 def _subject_seen(event: RecordedEvent) -> Observation | None:
     if not (event.subject_reference and event.user_id) or event.outcome is not Outcome.SUCCESS:
         return None
-    return Observation(f"user {event.user_id}", name=event.subject_reference)
+    return Observation(_caller(event), name=event.subject_reference)
 
 
 def _refused_tool(event: RecordedEvent) -> Observation | None:
     """A refused tool counts once; one that does not exist has no name on record, and counts each time."""
     if event.outcome is not Outcome.REFUSED or not (event.tool_name or event.reason == "unknown_component"):
         return None
-    who = f"user {event.user_id}" if event.user_id else _place(event)
+    who = _caller(event) if event.user_id else _place(event)
     return Observation(who, name=event.tool_name or event.event_id)
+
+
+def _caller(event: RecordedEvent) -> str:
+    """A person, or a client that acts for itself: its token names the client as its subject (RFC 9068 section 3)."""
+    return f"client {event.client_id}" if event.user_id == event.client_id else f"user {event.user_id}"
 
 
 def _place(event: RecordedEvent) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from security_common.journal import Outcome, RecordedEvent
+from security_common.review.alerts import RULE_TITLES, is_new_alert
 from security_common.review.state import TrailState
 
 __all__ = ["KeyInUse", "SecurityReport", "rows", "security_report"]
@@ -66,7 +67,7 @@ class SecurityReport:
                 counter[name] += 1
         if event.outcome is Outcome.REFUSED:
             self.refusals[event.reason or event.event_type] += 1
-        if event.event_type == "security_alert":
+        if is_new_alert(event):
             self.alerts[event.reason or "unnamed"] += 1
         first, last = self.journals.get(event.journal_id, (event.seq, event.seq))
         self.journals[event.journal_id] = (min(first, event.seq), max(last, event.seq))
@@ -102,7 +103,7 @@ class SecurityReport:
                 _ranking(title, counts)
                 for title, counts in (
                     ("Outcomes", self.by_outcome),
-                    ("Alerts", self.alerts),
+                    ("Alerts", Counter({_title(rule): count for rule, count in self.alerts.items()})),
                     ("Refusals by reason", self.refusals),
                     ("People", self.by_user),
                     ("Clients", self.by_client),
@@ -169,6 +170,10 @@ def rows(lines: Iterable[Sequence[object]]) -> str:
 def _ranking(title: str, counts: Counter[str]) -> str:
     more = f"\n{len(counts) - LISTED} more.\n" if len(counts) > LISTED else ""
     return f"## {title}\n\n{table(('what', 'events'), counts.most_common(LISTED))}{more}"
+
+
+def _title(rule: str) -> str:
+    return RULE_TITLES[rule]["en"] if rule in RULE_TITLES else rule
 
 
 def _cell(value: object) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from security_common.errors import SecurityError
 from security_common.journal import Outcome, RecordedEvent
 from security_common.journal.record import GENESIS
-from security_common.review.detection import Alert, Detector, detection_rules
+from security_common.review.alerts import Alert
+from security_common.review.detection import Detector, detection_rules
 from security_common.settings import SecuritySettings
 
 __all__ = ["SCENARIOS", "Played", "ScenarioUnknown", "play_scenario"]

@@ -10,7 +10,7 @@ before that place moves on: after a crash it may be told twice, never not at all
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -21,6 +21,7 @@ from redis.exceptions import LockError, RedisError
 from security_common.journal import Journal, JournalUnavailable
 from security_common.journal.shipping import STREAM_KEY
 from security_common.journal.upkeep import end_tasks
+from security_common.review.alerts import Alert
 from security_common.review.detection import Detector, detection_rules
 from security_common.review.trail import StreamEntries, entry_text, parse_entry
 from security_common.settings import SecuritySettings
@@ -38,24 +39,44 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def watching_trail(
-    redis: Redis, journal: Journal, settings: SecuritySettings, *, clock: Callable[[], float] = time.time
+    redis: Redis,
+    journal: Journal,
+    settings: SecuritySettings,
+    *,
+    on_alert: Callable[[Alert], None] | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[None]:
-    """Watches, or waits to take over, inside the block. `clock` tells seconds since the epoch."""
-    task = asyncio.create_task(_keep_watching(redis, journal, settings, clock), name="audit-watch")
+    """Watches, or waits to take over, inside the block.
+
+    `on_alert` is called with each alert that was recorded; `clock` returns seconds since the epoch.
+    """
+    record = _recorder(journal, on_alert)
+    task = asyncio.create_task(_keep_watching(redis, record, settings, clock), name="audit-watch")
     try:
         yield
     finally:
         await end_tasks(task)
 
 
-async def _keep_watching(
-    redis: Redis, journal: Journal, settings: SecuritySettings, clock: Callable[[], float]
-) -> None:
+Record = Callable[[Alert], Awaitable[None]]
+
+
+def _recorder(journal: Journal, on_alert: Callable[[Alert], None] | None) -> Record:
+    async def record(alert: Alert) -> None:
+        logger.warning("audit alert: %s, %d", alert.rule, alert.value)
+        await journal.record(alert.as_event())
+        if on_alert is not None:
+            on_alert(alert)
+
+    return record
+
+
+async def _keep_watching(redis: Redis, record: Record, settings: SecuritySettings, clock: Callable[[], float]) -> None:
     while True:
         try:
             lock = Lock(redis, LOCK_KEY, timeout=LOCK_SECONDS, blocking=False, thread_local=False)
             if await lock.acquire():
-                await _watch(redis, journal, settings, lock, clock)
+                await _watch(redis, record, settings, lock, clock)
         except (RedisError, OSError, JournalUnavailable) as error:
             # LockError, too: somebody else watches by now.
             logger.info("audit watch pauses (%s)", type(error).__name__)
@@ -63,7 +84,7 @@ async def _keep_watching(
 
 
 async def _watch(
-    redis: Redis, journal: Journal, settings: SecuritySettings, lock: Lock, clock: Callable[[], float]
+    redis: Redis, record: Record, settings: SecuritySettings, lock: Lock, clock: Callable[[], float]
 ) -> None:
     detector = Detector(detection_rules(settings))
     place = await _place(redis)
@@ -77,8 +98,7 @@ async def _watch(
                 position = entry_text(entry_id)
                 event = parse_entry(members, position)
                 for alert in detector.observe(event) if event is not None else ():
-                    logger.warning("audit alert: %s, %d", alert.rule, alert.value)
-                    await journal.record(alert.as_event())
+                    await record(alert)
             if entries:
                 await redis.set(PLACE_KEY, position)
             else:
