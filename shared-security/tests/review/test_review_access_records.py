@@ -69,13 +69,52 @@ def test_what_is_no_month_is_refused(text):
 
 def test_only_accesses_to_personal_data_count():
     day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
+    nothing = {"contains_pii": False, "subject_reference": None, "task": None}
     found = review(
         access(day),
-        access(day, user_id=None),
-        access(day, contains_pii=False, subject_reference=None),
-        access(day, contains_pii=False),
+        access(day, **nothing | {"subject_reference": "s-1"}),
+        access(day, **nothing | {"contains_pii": True}),
+        access(day, **nothing | {"task": "delete"}),
+        access(day, **nothing),
     )
-    assert found.accesses == 2
+    assert found.accesses == 4
+
+
+@pytest.mark.parametrize("event_type", ["audit_page", "tool_call"])
+def test_a_download_is_listed_though_it_names_no_person(event_type):
+    """As the audit page records it: no findings, no data subject, but a reason."""
+    day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
+    found = review(
+        access(
+            day,
+            event_type=event_type,
+            action_taken="exported_csv",
+            task="download",
+            reason="내부 감사",
+            contains_pii=False,
+            subject_reference=None,
+        )
+    )
+    (download,) = found.as_data()["downloads"]
+    assert (download["user_id"], download["reason"], download["source_address"]) == ("u_1", "내부 감사", "192.0.2.1")
+    assert (found.accesses, found.incomplete) == (1, 0)
+    assert "| 내부 감사 |" in found.as_markdown("ko")
+    assert "| 다운로드 | 1 |" in found.as_markdown("ko")
+
+
+def test_an_access_by_nobody_is_counted_as_incomplete():
+    day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
+    found = review(access(day, user_id=None), access(day, user_id=None, client_id="batch"))
+    assert (found.accesses, found.incomplete) == (2, 1)
+    assert set(found.people) == {"-", "batch"}
+
+
+@pytest.mark.parametrize(("language", "word"), [("ko", "한 달 전체가 아닙니다"), ("en", "Not the whole month")])
+def test_a_record_that_begins_within_the_month_says_so(language, word):
+    found = AccessReview(NOVEMBER, begins=datetime(2026, 11, 20, tzinfo=SEOUL))
+    assert word in found.as_markdown(language)
+    assert "2026-11-20 00:00" in found.as_markdown(language)
+    assert word not in AccessReview(NOVEMBER).as_markdown(language)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +145,7 @@ def test_the_sheet_lists_people_downloads_and_alerts(language, word):
     ).as_markdown(language)
     assert word in sheet
     assert "| u_1 | 1 | 1 | 0 | 0 | 192.0.2.1 |" in sheet
-    assert "| 11-23 10:00 | u_1 | export\\|all | &lt;b> |" in sheet
+    assert "| 11-23 10:00 | u_1 | export\\|all | 192.0.2.1 | &lt;b> |" in sheet
     assert f"| {RULE_TITLES['many_subjects'][language]} | 1 |" in sheet
     assert "$" not in sheet
 

@@ -239,9 +239,9 @@ def report(
     criteria = (filters or Filters()).criteria() if period is None else _within(period)
 
     async def run() -> None:
-        async with _events(redis, criteria, journals=journals) as (events, client):
+        async with _events(redis, criteria, journals=journals) as (events, client, begins):
             if period is not None:
-                review = await review_access(events, period)
+                review = await review_access(events, period, begins=begins)
                 print_json(review.as_data()) if json else print(review.as_markdown(language))
                 return
             told = await security_report(events)
@@ -271,7 +271,7 @@ def export(
         try:
             if format == "csv":
                 out.write(",".join(COLUMNS) + "\n")
-            async with _events(redis, (filters or Filters()).criteria(), journals=journals) as (events, _):
+            async with _events(redis, (filters or Filters()).criteria(), journals=journals) as (events, _, _):
                 async for event in events:
                     out.write(FORMATS[format](event) + "\n")
                     count += 1
@@ -316,21 +316,22 @@ def bundle(
 @asynccontextmanager
 async def _events(
     options: RedisOptions | None, criteria: EventFilter, *, journals: bool
-) -> AsyncGenerator[tuple[AsyncIterator[RecordedEvent], Redis | None]]:
-    """The events that match, from the stream or from the journals, and the Redis they came from.
+) -> AsyncGenerator[tuple[AsyncIterator[RecordedEvent], Redis | None, datetime | None]]:
+    """The events that match, from the stream or from the journals; the Redis they came from; and when they begin.
 
-    Where the stream begins later than what was asked for, that is said on stderr.
+    The last is only known where the stream begins later than what was asked for, which is also said on stderr.
     """
     if journals:
-        yield each_journal_event(service_directories(SecuritySettings(), None), criteria), None
+        yield each_journal_event(service_directories(SecuritySettings(), None), criteria), None, None
         return
     async with (options or RedisOptions()).connect() as client:
         oldest = await oldest_event(client)
-        asked_from = criteria.since
+        asked_from, begins = criteria.since, None
         if oldest is not None and oldest.seq > 1 and (asked_from is None or oldest.timestamp > asked_from):
+            begins = oldest.timestamp
             told = f"note: the stream begins at {oldest.timestamp:%Y-%m-%d %H:%M:%S} UTC; older events: --journals"
             print(paint(told, "yellow", sys.stderr), file=sys.stderr)
-        yield each_event(client, criteria), client
+        yield each_event(client, criteria), client, begins
 
 
 def _within(period: Month) -> EventFilter:

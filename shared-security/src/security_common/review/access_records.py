@@ -5,7 +5,7 @@ stands out. The judgement and the signature are the reviewer's; the template lea
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from importlib.resources import files
@@ -22,6 +22,24 @@ Language = Literal["ko", "en"]
 
 DAY_BEGINS, DAY_ENDS = time(7), time(21)
 """Working hours; what is outside, and on weekends, is listed as unusual."""
+
+
+DOWNLOAD, AUDIT_PAGE, NOBODY = "download", "audit_page", "-"
+
+TASKS: Mapping[str, Mapping[Language, str]] = {
+    "view": {"en": "view", "ko": "조회"},
+    "store": {"en": "store", "ko": "저장"},
+    "change": {"en": "change", "ko": "변경"},
+    "delete": {"en": "delete", "ko": "삭제"},
+    DOWNLOAD: {"en": "download", "ko": "다운로드"},
+}
+
+COVERAGE: Mapping[Language, str] = {
+    "en": "\n**Not the whole month: the record that was read begins at {}.** Earlier accesses are in the journals: "
+    "`security-common audit report --month … --journals`.\n",
+    "ko": "\n**한 달 전체가 아닙니다. 조회한 기록은 {}부터입니다.** 그 이전의 접속기록은 저널 파일에 있습니다: "
+    "`security-common audit report --month … --journals`\n",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +80,14 @@ class _Person:
 
 @dataclass(slots=True)
 class AccessReview:
-    """Figures of one month. An access is an event with an actor that touched personal data or named a data subject."""
+    """Figures of one month. An access is an event that held personal data, named a data subject, or has a task.
+
+    Downloads are always listed, with their reasons: a download of many people's data names none of them. `begins` is
+    when the record that was read begins, if that is later than the month.
+    """
 
     month: Month
+    begins: datetime | None = None
     accesses: int = 0
     incomplete: int = 0
     people: dict[str, _Person] = field(default_factory=dict[str, _Person])
@@ -77,21 +100,28 @@ class AccessReview:
         if is_alert(event):
             self.alerts[event.reason or ""] += is_new_alert(event)
             return
-        if event.user_id is None or not (event.contains_pii or event.subject_reference):
+        if not (event.contains_pii or event.subject_reference or event.task):
             return
+        who = event.user_id or event.client_id or NOBODY
         task = event.task or event.tool_name or event.event_type
         self.accesses += 1
-        self.incomplete += event.source_address is None or event.subject_reference is None
+        self.incomplete += self._is_incomplete(event)
         self.tasks[task] += 1
-        person = self.people.setdefault(event.user_id, _Person())
+        person = self.people.setdefault(who, _Person())
         person.accesses += 1
         person.refused += event.outcome is Outcome.REFUSED
         person.unusual_hours += self._is_unusual(event.timestamp)
         person.tasks[task] += 1
         person.subjects.update(filter(None, [event.subject_reference]))
         person.addresses.update(filter(None, [event.source_address]))
-        if event.task == "download":
+        if event.task == DOWNLOAD:
             self.downloads.append(event)
+
+    def _is_incomplete(self, event: RecordedEvent) -> bool:
+        """Whether the record lacks who, from where, or whose data; lists and downloads have no single data subject."""
+        of_many = event.task == DOWNLOAD or event.event_type == AUDIT_PAGE
+        no_actor = event.user_id is None and event.client_id is None
+        return no_actor or event.source_address is None or (event.subject_reference is None and not of_many)
 
     def as_data(self) -> dict[str, object]:
         """JSON-ready figures."""
@@ -99,10 +129,23 @@ class AccessReview:
             "since": self.month.since.isoformat(),
             "until": self.month.until.isoformat(),
             "accesses": self.accesses,
-            "without_address_or_subject": self.incomplete,
+            "record_begins": self.begins.isoformat() if self.begins else None,
+            "incomplete": self.incomplete,
             "tasks": dict(self.tasks.most_common()),
             "alerts": dict(self.alerts.most_common()),
-            "downloads": [event.event_id for event in self.downloads],
+            "downloads": [
+                {
+                    "timestamp": event.timestamp.isoformat(),
+                    "event_id": event.event_id,
+                    "user_id": event.user_id,
+                    "client_id": event.client_id,
+                    "source_address": event.source_address,
+                    "what": _what(event, "en"),
+                    "outcome": event.outcome,
+                    "reason": event.reason,
+                }
+                for event in self.downloads
+            ],
             "people": {
                 name: {
                     "accesses": person.accesses,
@@ -131,9 +174,16 @@ class AccessReview:
             for name, each in self._by_accesses()
         )
         downloads = (
-            (f"{each.timestamp.astimezone(self.month.zone):%m-%d %H:%M}", each.user_id, each.tool_name, each.reason)
+            (
+                f"{each.timestamp.astimezone(self.month.zone):%m-%d %H:%M}",
+                each.user_id or each.client_id or NOBODY,
+                _what(each, language),
+                each.source_address,
+                each.reason,
+            )
             for each in self.downloads
         )
+        tasks = ((TASKS[task][language] if task in TASKS else task, count) for task, count in self.tasks.most_common())
         return Template(sheet).substitute(
             month=f"{self.month.year}-{self.month.month:02d}",
             accesses=self.accesses,
@@ -141,10 +191,17 @@ class AccessReview:
             incomplete=self.incomplete,
             unusual=sum(person.unusual_hours for person in self.people.values()),
             people=rows(people),
-            tasks=rows(self.tasks.most_common()),
+            tasks=rows(tasks),
+            coverage=self._coverage(language),
             downloads=rows(downloads),
             alerts=rows((_title(rule, language), count) for rule, count in self.alerts.most_common()),
         )
+
+    def _coverage(self, language: Language) -> str:
+        """A warning when the record that was read does not reach back to the beginning of the month."""
+        if self.begins is None or self.begins <= self.month.since:
+            return ""
+        return COVERAGE[language].format(f"{self.begins.astimezone(self.month.zone):%Y-%m-%d %H:%M}")
 
     def _by_accesses(self) -> list[tuple[str, _Person]]:
         return sorted(self.people.items(), key=lambda item: (-item[1].accesses, item[0]))
@@ -158,9 +215,19 @@ def _title(rule: str, language: Language) -> str:
     return RULE_TITLES[rule][language] if rule in RULE_TITLES else rule
 
 
-async def review_access(events: AsyncIterator[RecordedEvent], month: Month) -> AccessReview:
-    """Reads the events once; those outside the month are left out."""
-    review = AccessReview(month)
+def _what(event: RecordedEvent, language: Language) -> str:
+    """What was downloaded: through which tool, or the audit trail itself in which format."""
+    if event.event_type != AUDIT_PAGE:
+        return event.tool_name or event.event_type
+    trail = {"en": "audit trail", "ko": "감사 기록"}[language]
+    return f"{trail} ({event.action_taken.removeprefix('exported_')})"
+
+
+async def review_access(
+    events: AsyncIterator[RecordedEvent], month: Month, *, begins: datetime | None = None
+) -> AccessReview:
+    """Reads the events once; those outside the month are left out. `begins`: when the record that is read begins."""
+    review = AccessReview(month, begins)
     async for event in events:
         if month.since <= event.timestamp < month.until:
             review.add(event)
