@@ -183,7 +183,7 @@ def test_an_unused_registration_says_when_it_expires_and_a_visit_keeps_it(
 def test_item_124_the_scope_is_what_a_registered_client_may_have(open_to_all: Service) -> None:
     answer = register(open_to_all, members_of({"scope": "mcp.audit everything"})).json()
     assert set(answer["scope"].split()) == {
-        *("mcp.access", "mcp.decrypt"),
+        *("mcp.access", "mcp.decrypt", "mcp.audit"),
         *("openid", "profile", "email", "offline_access"),
     }
 

@@ -136,6 +136,7 @@ def _make_core(
             store=store,
             documents=declared_documents(declaration.registration, outgoing=outgoing, store=store, clock=clock),
             clock=clock,
+            self_described_scopes=declaration.registration.scopes,
         ),
         resources=declared_resources(declaration),
         minter=TokenMinter(

@@ -140,8 +140,8 @@ class RegistrationPolicy(_Declared):
         default=None, description="Folder with copies of metadata documents, for networks that cannot fetch them."
     )
     scopes: tuple[str, ...] = Field(
-        default=(*sorted(IDENTITY_SCOPES), Scope.MCP_ACCESS, Scope.MCP_DECRYPT),
-        description="The most a client that registered itself may ask a user for.",
+        default=(*sorted(IDENTITY_SCOPES), Scope.MCP_ACCESS, Scope.MCP_DECRYPT, Scope.MCP_AUDIT),
+        description="The most a client that registered itself may ask a user for; mcp.audit is an auditor's to grant.",
     )
 
     @property

@@ -20,7 +20,10 @@ _TAKE = files("auth_service.authorize").joinpath("take.lua").read_text(encoding=
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserGrant:
-    """What a person allowed a client, and the sign-in behind it. `family` names all tokens that come of it."""
+    """What a person allowed a client, and the sign-in behind it. `family` names all tokens that come of it.
+
+    `dropped` are the scopes that the client asked for as well and did not get.
+    """
 
     family: str
     client_id: str
@@ -29,6 +32,7 @@ class UserGrant:
     scopes: tuple[str, ...]
     signed_in_at_seconds: int
     methods: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -175,15 +175,17 @@ class Flow:
         account = await self.account_of(session)
         if account is None:
             raise AccessDenied("the account is gone")
+        scopes = grantable(request.scopes, account)
         granted = Granted(
             grant=UserGrant(
                 family=self.codes.new_family(),
                 client_id=request.client_id,
                 subject=session.subject,
                 resource=request.resource,
-                scopes=grantable(request.scopes, account),
+                scopes=scopes,
                 signed_in_at_seconds=int(session.signed_in_at_seconds),
                 methods=session.methods,
+                dropped=(*request.dropped, *(scope for scope in request.scopes if scope not in scopes)),
             ),
             redirect_uri=request.redirect_uri,
             code_challenge=request.code_challenge,

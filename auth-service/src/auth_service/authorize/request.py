@@ -27,7 +27,8 @@ class Prompt(StrEnum):
 class AuthorizationRequest:
     """A request that every rule accepted. `resource` is the URL of a declared resource, `redirect_uri` as sent.
 
-    `scopes` are those asked for that this client may have; what this person may grant of them is `grantable`'s to say.
+    `scopes` are those asked for that this client may have; `grantable` says which of them this person may grant.
+    `dropped` are the others that were asked for.
     `subject` is the person whom it must be about, when the client knows them already.
     """
 
@@ -36,6 +37,7 @@ class AuthorizationRequest:
     scopes: tuple[str, ...]
     resource: str
     code_challenge: str
+    dropped: tuple[str, ...] = ()
     state: str | None = None
     nonce: str | None = None
     prompts: frozenset[Prompt] = frozenset()
@@ -50,11 +52,13 @@ def read_request(
 ) -> AuthorizationRequest:
     """The request as a value. Raises `InvalidTarget` or `InvalidScope`; all else was judged by the rules."""
     resource = resources.resolve(form.all("resource"), client)
+    wanted, scopes = _narrow(form.get("scope"), client, resource)
     max_age = form.get("max_age")
     return AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=redirect_uri,
-        scopes=_narrow(form.get("scope"), client, resource),
+        scopes=scopes,
+        dropped=tuple(scope for scope in wanted if scope not in scopes),
         resource=resource.url,
         code_challenge=form.require("code_challenge"),
         state=form.get("state"),
@@ -83,11 +87,13 @@ def grantable(scopes: Sequence[str], account: Account) -> tuple[str, ...]:
     return allowed
 
 
-def _narrow(text: str | None, client: Client, resource: Resource) -> tuple[str, ...]:
-    """Drops what is unknown or not the client's: the answer says what was granted (RFC 6749 section 3.3)."""
+def _narrow(text: str | None, client: Client, resource: Resource) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What was asked for, and what is left of it without the scopes that are unknown or not the client's: the token
+    answer says what was granted (RFC 6749 section 3.3).
+    """
     wanted = client.default_scopes if text is None else parse_scope(text)
     offered = client.scopes & (resource.scopes.keys() | IDENTITY_SCOPES)
     scopes = tuple(scope for scope in wanted if scope in offered)
     if not scopes:
         raise InvalidScope("none of the scopes is known here and the client's to ask for")
-    return scopes
+    return wanted, scopes

@@ -1,6 +1,7 @@
 """The directory: every client by its id, whichever way it became known."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from auth_service.clients.documents import MetadataDocuments
 from auth_service.clients.model import Client, ClientOrigin
@@ -24,8 +25,16 @@ class Directory:
     """Declared clients win over stored ones with the same id. Implements `ClientDirectory`."""
 
     def __init__(
-        self, *, declared: Iterable[Client], store: ClientStore, documents: MetadataDocuments | None, clock: Clock
+        self,
+        *,
+        declared: Iterable[Client],
+        store: ClientStore,
+        documents: MetadataDocuments | None,
+        clock: Clock,
+        self_described_scopes: Iterable[str],
     ) -> None:
+        """`self_described_scopes` are what a client may ask for that registered itself or has a metadata document."""
+        self._self_described_scopes = frozenset(self_described_scopes)
         self._declared = {client.client_id: client for client in declared}
         self._store = store
         self._documents = documents
@@ -44,7 +53,9 @@ class Directory:
             return None
         if "://" not in client_id:
             return await self._find_stored(client_id)
-        return await self._documents.find(client_id, source_address=source_address) if self._documents else None
+        if self._documents is None:
+            return None
+        return self._with_current_scopes(await self._documents.find(client_id, source_address=source_address))
 
     async def mark_visited(self, client: Client) -> None:
         if client.origin is ClientOrigin.REGISTERED:
@@ -63,6 +74,13 @@ class Directory:
         found = await self._store.read(client_id)
         if found is None:
             return None
-        client, size_bytes = found
+        client, size_bytes = self._with_current_scopes(found[0]), found[1]
         self._cached.put(client_id, client, size_bytes=_ENTRY_BYTES + 2 * size_bytes, lifetime_seconds=_FRESH_SECONDS)
         return client
+
+    def _with_current_scopes(self, client: Client) -> Client:
+        """What such a client may ask for is today's declaration to say, not that of the day on which it was stored."""
+        is_self_described = client.origin in {ClientOrigin.REGISTERED, ClientOrigin.METADATA_DOCUMENT}
+        if not is_self_described or client.scopes == self._self_described_scopes:
+            return client
+        return replace(client, scopes=self._self_described_scopes)

@@ -65,9 +65,11 @@ class RefreshToken:
         if account is None or not allowed or grant.signed_in_at_seconds < account.signed_out_at_seconds:
             await self.families.revoke(grant.family)
             raise InvalidGrant("the user is gone, was signed out, or has taken back the consent")
-        if request.scopes is not None and not set(request.scopes) <= set(grant.scopes):
-            raise InvalidScope("scope names more than was granted")
-        kept = allowed & request.client.scopes
+        # Clients repeat what they asked for at first: what was dropped then is dropped again. Anything else must not be
+        # asked for (RFC 6749 section 6).
+        if request.scopes is not None and not set(request.scopes) <= {*grant.scopes, *grant.dropped}:
+            raise InvalidScope("scope names more than was asked for at the authorization endpoint")
+        kept = allowed & request.client.scopes & set(grant.scopes)
         return grantable([scope for scope in request.scopes or grant.scopes if scope in kept], account)
 
     async def _revoke(self, grant: UserGrant, request: TokenRequest, reason: str) -> None:
