@@ -24,12 +24,12 @@ command -v "$python" >/dev/null 2>&1 || fail "$python is not on the PATH" "insta
     printf 'Installing into .venv. The first time this takes a minute.\n' >&2
     "$python" -m venv --clear .venv
 }
+VIRTUAL_ENV=$(cd .venv && pwd -P) # installed commands name this path, which is lasting also when .venv is a link
 if command -v uv >/dev/null 2>&1; then
     pip() { uv pip "$@"; }
-    VIRTUAL_ENV=$(cd .venv && pwd -P) # commands start with this path, also when .venv is reached by a link
     export VIRTUAL_ENV UV_COMPILE_BYTECODE=1
 else
-    pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+    pip() { "$VIRTUAL_ENV/bin/python" -m pip --disable-pip-version-check "$@"; }
 fi
 pip install --quiet --no-deps --require-hashes -r "$lock"
 pip install --quiet --no-deps --no-build-isolation -e shared-security -e auth-service -e mcp-resource-service -e e2e-tests
