@@ -142,31 +142,30 @@ def test_every_page_can_be_read_by_everyone(
     context.close()
 
 
-Visit = Callable[[Page, World, str], object]
+# Of a page, with the id of the client and its redirect URI, where somebody listens.
+Visit = Callable[[Page, World, str, str], object]
 
 
-def follow_a_link_of_another_browser(page: Page, world: World, client_id: str) -> None:
+def follow_a_link_of_another_browser(page: Page, world: World, client_id: str, _callback: str) -> None:
     answer = httpx2.get(authorize_url(world, client_id))
     page.goto(f"{world.auth_url}{answer.headers['location']}")
 
 
-def come_back_after_the_answer(page: Page, world: World, client_id: str) -> None:
-    page.goto(authorize_url(world, client_id))
+def come_back_after_the_answer(page: Page, world: World, client_id: str, callback: str) -> None:
+    page.goto(authorize_url(world, client_id, redirect_uri=callback))
     address = page.url
-    page.route("http://127.0.0.1:33418/**", answer_with(b"the application"))
     press(page, "button[value=cancel]")
-    page.unroute("http://127.0.0.1:33418/**")
     page.goto(address)
 
 
-def ask_for_too_much_as_an_unknown_site(page: Page, world: World, _client_id: str) -> None:
+def ask_for_too_much_as_an_unknown_site(page: Page, world: World, _client_id: str, _callback: str) -> None:
     site = "https://a-site-with-a-rather-long-name.of-somebody-nobody-knows.example/callback"
     metadata = {"client_name": "Site", "redirect_uris": [site], "token_endpoint_auth_method": "none"}
     registered = httpx2.post(f"{world.auth_url}/oauth2/register", json=metadata).json()["client_id"]
     page.goto(authorize_url(world, registered, redirect_uri=site, scope="unknown"))
 
 
-def send_a_form_of_before(page: Page, world: World, client_id: str) -> None:
+def send_a_form_of_before(page: Page, world: World, client_id: str, _callback: str) -> None:
     page.goto(authorize_url(world, client_id))
     page.evaluate("document.querySelector('[name=form_key]').value = 'of before'")
     press(page, "button[value=cancel]")
@@ -184,10 +183,10 @@ def guess_passwords(page: Page, world: World, client_id: str) -> None:
 
 
 ERROR_VISITS: dict[str, Visit] = {
-    "client_unknown": lambda page, world, _: page.goto(authorize_url(world, "nobody")),
-    "request_wrong": lambda page, world, _: page.goto(f"{world.auth_url}/oauth2/authorize?state=%zz"),
-    "request_gone": lambda page, world, _: page.goto(f"{world.auth_url}/oauth2/sign-in?request=gone"),
-    "logout_refused": lambda page, world, _: page.goto(
+    "client_unknown": lambda page, world, *_: page.goto(authorize_url(world, "nobody")),
+    "request_wrong": lambda page, world, *_: page.goto(f"{world.auth_url}/oauth2/authorize?state=%zz"),
+    "request_gone": lambda page, world, *_: page.goto(f"{world.auth_url}/oauth2/sign-in?request=gone"),
+    "logout_refused": lambda page, world, *_: page.goto(
         f"{world.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
     ),
     "not_yours": follow_a_link_of_another_browser,
@@ -199,12 +198,12 @@ ERROR_VISITS: dict[str, Visit] = {
 
 @pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
 def test_every_error_and_every_wait_can_be_read_by_everyone(
-    chromium: Browser, world: World, client_id: str, language: str, scheme: str, size: str
+    chromium: Browser, world: World, client_id: str, callback: str, language: str, scheme: str, size: str
 ) -> None:
     context = chromium.new_context(locale=language, color_scheme=scheme, viewport=SIZES[size])  # type: ignore[arg-type]
     page = context.new_page()
     for name, visit in ERROR_VISITS.items():
-        visit(page, world, client_id)
+        visit(page, world, client_id, callback)
         assert page.inner_text("h1") == TEXTS[f"error.{name}.title"][language]
         page.click("summary")
         judge(page, name, picture=False)
