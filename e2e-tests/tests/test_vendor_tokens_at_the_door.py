@@ -5,15 +5,18 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
+import anyio
 import anyio.to_thread
 import httpx2
 import pytest
+from fastmcp import Client
+from fastmcp.client.transports import StreamableHttpTransport
 
 from local_stack.loopback_issuer import LoopbackIssuer
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, REDIS, Stack
-from local_stack.story import mcp_request
 from local_stack.vendor_tokens import VENDOR_TOKENS, VendorToken
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +29,11 @@ class Door:
     stack: Stack
     issuers: dict[str, LoopbackIssuer]
     http: httpx2.AsyncClient
+
+    async def call(self, token: str, tool: str, **arguments: object) -> dict[str, Any]:
+        """The structured result of a tool."""
+        async with Client(StreamableHttpTransport(f"{self.stack.mcp_url}/mcp", auth=token)) as session:
+            return (await session.call_tool(tool, arguments)).structured_content or {}
 
     async def hello(self, token: str) -> httpx2.Response:
         return await self.http.get(f"{self.stack.mcp_url}/hello", headers={"Authorization": f"Bearer {token}"})
@@ -82,15 +90,17 @@ async def test_a_large_token_is_accepted(door: Door) -> None:
 async def test_a_tool_call_without_a_client_is_on_record_with_an_empty_client(door: Door) -> None:
     token = next(each for each in VENDOR_TOKENS if each.name == "no client")
     signed = token.sign(door.issuers[token.vendor], sub="auth0|without-client")
-    called = {"name": "store_sensitive_data", "arguments": {"data": "hello"}}
-    headers, body = mcp_request(signed, "2026-07-28", "tools/call", called)
-    answer = await door.http.post(f"{door.stack.mcp_url}/mcp", content=body, headers=headers)
-    assert answer.status_code == 200
+    await door.call(signed, "store_sensitive_data", data="hello")
     journals = door.stack.audit_dir.rglob("security_audit.log")
     events = [json.loads(line) for journal in journals for line in journal.read_text(encoding="utf-8").splitlines()]
     (event,) = [event for event in events if event.get("user_id") == "auth0|without-client"]
     assert (event["tool_name"], event["client_id"]) == ("store_sensitive_data", "")
     assert event["issuer"] == door.issuers[token.vendor].issuer
+    with anyio.fail_after(20):
+        while not (report := (await door.call(signed, "generate_security_report"))["figures"])["events"]:  # noqa: ASYNC110
+            await anyio.sleep(0.1)  # the event is on its way into the stream
+    assert report["by_user"].keys() == {"auth0|without-client"}
+    assert report["by_client"] == {}
 
 
 async def test_the_metadata_names_each_issuer_as_it_writes_itself(door: Door) -> None:

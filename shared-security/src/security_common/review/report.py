@@ -63,7 +63,7 @@ class SecurityReport:
             (self.by_client, event.client_id),
             (self.by_tool, event.tool_name),
         ):
-            if name is not None:
+            if name:  # the client is empty where the issuer does not write one
                 counter[name] += 1
         if event.outcome is Outcome.REFUSED:
             self.refusals[event.reason or event.event_type] += 1
