@@ -111,9 +111,16 @@ def test_metadata_that_names_another_issuer_and_none_at_all(well: Service) -> No
     by_address = f"http://127.0.0.1:{well.settings.port}"
     (found,) = wrong(well, issuer=by_address).items()
     assert found == (f"issuer: the metadata names {well.issuer}", "set AUTH_ISSUER to that address")
-    (found,) = wrong(well, issuer=f"http://localhost:{free_port()}").items()
+    nowhere = free_port()
+    (found,) = wrong(well, issuer=f"http://localhost:{nowhere}", port=nowhere).items()
     assert "ConnectError" in found[0]
     assert "running" in found[1]
+
+
+def test_a_loopback_issuer_out_of_reach_is_asked_where_it_listens(well: Service) -> None:
+    """In a container, the published port of the machine around it leads nowhere."""
+    (found,) = wrong(well, issuer=f"http://localhost:{free_port()}").items()
+    assert found == (f"issuer: the metadata names {well.issuer}", "set AUTH_ISSUER to that address")
 
 
 @pytest.mark.parametrize("url", ["http://mcp.example/mcp", "HTTPS://mcp.example/mcp", "https://mcp.example:443/mcp"])

@@ -28,6 +28,7 @@ __all__ = ["CHECKS", "examine"]
 
 _CLOCK_TOLERANCE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
+_METADATA_PATH = "/.well-known/oauth-authorization-server"
 
 
 async def examine(settings: AuthSettings, redis: Redis) -> list[Finding]:
@@ -140,17 +141,23 @@ async def check_clock(_settings: AuthSettings, redis: Redis) -> list[Finding]:
 
 
 async def check_issuer(settings: AuthSettings, _redis: Redis) -> list[Finding]:
-    """The metadata is served at the public address, names this issuer and satisfies RFC 8414."""
-    address = f"{settings.issuer}/.well-known/oauth-authorization-server"
+    """The metadata is served at the public address, names this issuer and satisfies RFC 8414.
+
+    A loopback issuer is the machine around a container, which the container does not reach: there the service is asked
+    where it listens.
+    """
+    base = settings.issuer
     hint = "is the service running, and does AUTH_ISSUER lead to it from here?"
     try:
         async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS) as http:
-            metadata = (await http.get(address)).json()
-            keys = await http.get(metadata["jwks_uri"])
+            if is_loopback_url(settings.issuer) and not await _is_reachable(http, settings.issuer):
+                base = f"http://127.0.0.1:{settings.port}"
+            metadata = (await http.get(f"{base}{_METADATA_PATH}")).json()
+            keys = await http.get(metadata["jwks_uri"].replace(settings.issuer, base, 1))
         if not is_loopback_url(settings.issuer):
             AuthorizationServerMetadata(metadata).validate()
     except (httpx2.HTTPError, ValueError, KeyError, TypeError) as failure:
-        return [Finding(f"issuer: {address}: {type(failure).__name__}", ok=False, hint=hint)]
+        return [Finding(f"issuer: {settings.issuer}{_METADATA_PATH}: {type(failure).__name__}", ok=False, hint=hint)]
     named = metadata.get("issuer") == settings.issuer
     return [
         Finding(
@@ -158,6 +165,14 @@ async def check_issuer(settings: AuthSettings, _redis: Redis) -> list[Finding]:
         ),
         Finding("issuer: its keys can be read", ok=keys.is_success, hint=hint),
     ]
+
+
+async def _is_reachable(http: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        await http.get(f"{url}/livez")
+    except httpx2.ConnectError:
+        return False
+    return True
 
 
 CHECKS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[Finding]]], ...] = (
