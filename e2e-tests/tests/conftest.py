@@ -22,6 +22,9 @@ EMPLOYEES = {
     "auditor": ["mcp.access", "mcp.audit"],
 }
 
+# Settings that compose.yaml does not name itself: it passes them on.
+GIVEN_TO_COMPOSE = {"MCP_ALLOWED_HOSTS": "host.docker.internal", "AUTH_DOCUMENTATION_URL": "https://docs.example.com/"}
+
 
 @dataclass(frozen=True)
 class Addresses:
@@ -61,7 +64,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
 @pytest.fixture(scope="session")
 def compose(company: Company) -> Iterator[Compose]:
     """The containers, with the company's declaration."""
-    composed = Compose(*free_ports(2), declaration=company.folder)
+    composed = Compose(*free_ports(2), declaration=company.folder, settings=GIVEN_TO_COMPOSE)
     try:
         composed("up", "--build", "--wait")
         yield composed

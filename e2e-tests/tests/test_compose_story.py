@@ -40,6 +40,29 @@ def test_every_module_in_the_image_is_compiled(compose: Compose, service: str) -
     assert compose("exec", "-T", service, "python", "-c", code).strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("service", "command", "shown"),
+    [
+        ("auth-service", "auth-service user list", "demo"),
+        ("auth-service", "auth-service doctor", "ok   redis"),
+        ("mcp-resource-service", "mcp-resource-service doctor", "ok   redis"),
+        ("mcp-resource-service", "security-common audit tail", ""),
+    ],
+)
+def test_the_commands_need_no_variable(compose: Compose, service: str, command: str, shown: str) -> None:
+    assert shown in compose("exec", "-T", service, *command.split())
+
+
+def test_a_setting_of_the_shell_reaches_its_service(compose: Compose, world: World) -> None:
+    metadata = world.http.get(f"{world.auth_url}/.well-known/oauth-authorization-server").json()
+    assert metadata["service_documentation"] == "https://docs.example.com/"
+    statuses = {
+        host: world.http.get(f"{world.mcp_url}/hello", headers={"Host": host}).status_code
+        for host in ("host.docker.internal:8082", "elsewhere.example")
+    }
+    assert statuses == {"host.docker.internal:8082": 401, "elsewhere.example": 421}
+
+
 def test_each_service_reads_its_own_secrets_only(compose: Compose) -> None:
     listing = {
         name: set(compose("exec", "-T", name, "ls", "/run/secrets").split()) for name in ("redis", "auth-service")
@@ -68,6 +91,7 @@ def test_what_was_before_down_and_up_lasts(compose: Compose, world: World) -> No
 def test_the_trail_of_a_service_verifies_in_its_container(compose: Compose, world: World, service: str) -> None:
     """It has its own journal and keys, and the stream that all services share."""
     world.client.token("mcp.access")
+    assert world.get("/hello", "not.a.token").status_code == 401  # an event of the resource service
     verdict = json.loads(compose("exec", "-T", service, "security-common", "audit", "verify", "--json"))
     assert verdict["intact"], verdict
     assert set(verdict["services"]) == {service}

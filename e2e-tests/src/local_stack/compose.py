@@ -3,34 +3,43 @@
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from local_stack.errors import StackError
+from local_stack.given_settings import without_settings
 
 __all__ = ["Compose"]
 
 _ROOT = Path(__file__).resolve().parents[3]
-# Compose's own variable: several checkouts on one machine need a name each.
-_PROJECT = os.environ.get("COMPOSE_PROJECT_NAME", "mcp-oauth2-test")
 
 
 class Compose:
-    """`docker compose` for tests: call it with the arguments. `declaration` is a folder that holds auth.yaml."""
+    """`docker compose` for tests: call it with the arguments. `declaration` is a folder that holds auth.yaml.
 
-    def __init__(self, auth_port: int, mcp_port: int, declaration: Path) -> None:
+    `settings` are those of the services, as somebody would set them in the shell.
+    """
+
+    def __init__(
+        self, auth_port: int, mcp_port: int, declaration: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.auth_url, self.mcp_url = f"http://localhost:{auth_port}", f"http://localhost:{mcp_port}"
         files = ["--file", "compose.yaml", "--file", "deploy/compose.declared.yaml"]
-        self._command = ["docker", "compose", "--project-name", _PROJECT, *files]
-        settings = {"AUTH_PORT": str(auth_port), "MCP_PORT": str(mcp_port), "AUTH_CONFIG_DIR": str(declaration)}
-        self._environment = {**os.environ, **settings}
+        project = f"mcp-oauth2-test-{auth_port}"  # several checkouts may test on one engine
+        self._command = ["docker", "compose", "--project-name", project, *files]
+        addresses = {"AUTH_PORT": str(auth_port), "MCP_PORT": str(mcp_port), "AUTH_CONFIG_DIR": str(declaration)}
+        self._environment = {**without_settings(os.environ), **addresses, **(settings or {})}
 
     def __call__(self, *arguments: str) -> str:
         """Runs it and returns its output. Raises `StackError` with the end of the containers' logs."""
         done = self._run(*arguments)
         if done.returncode:
             logs = self._run("logs", "--tail", "20").stdout
-            raise StackError(f"docker compose {' '.join(arguments)} failed", hint=f"{done.stderr[-4000:]}\n{logs}")
+            raise StackError(
+                f"docker compose {' '.join(arguments)} failed",
+                hint=f"{done.stdout[-2000:]}{done.stderr[-4000:]}\n{logs}",
+            )
         return done.stdout
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
