@@ -1,10 +1,10 @@
 #!/bin/sh
-# The two steps of an image's build stage: image.sh dependencies SERVICE, then image.sh members SERVICE.
-# /venv is what the final stage copies; the build backend stays behind in /build.
+# The two steps of an image's build stage: image.sh dependencies LOCK, then image.sh members FOLDER..., which adds the
+# library by itself. /venv is what the final stage copies; the build backend stays behind in /build.
 set -eu
 cd "$(dirname "$0")/.."
 step=$1
-service=$2
+shift
 
 # A company's certificate authority comes as a build argument, in PEM.
 if [ -n "${CA_CERTIFICATES:-}" ]; then
@@ -17,12 +17,14 @@ fi
 case $step in
 dependencies)
     python -m venv /venv
-    /venv/bin/pip install --quiet --no-deps --require-hashes -r "requirements/$service.lock"
+    /venv/bin/pip install --quiet --no-deps --require-hashes -r "requirements/$1.lock"
     python -m venv /build
     /build/bin/pip install --quiet --no-deps --require-hashes -r requirements/build.lock
     ;;
 members)
-    /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels ./shared-security "./$service"
+    for folder in shared-security "$@"; do
+        /build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels "./$folder"
+    done
     /venv/bin/pip install --quiet --no-deps --no-index /wheels/*.whl
     /venv/bin/pip uninstall --quiet --yes pip
     # Without byte code a start costs three times as much, and the final file system is read-only.

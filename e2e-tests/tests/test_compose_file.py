@@ -155,6 +155,27 @@ class TestEveryImage:
         assert f'ENTRYPOINT ["{name}"]' in self.lines(name)
 
 
+class TestTheOneContainerImage:
+    TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+    def test_is_built_as_the_others_are(self) -> None:
+        stages = re.findall(r"^FROM (.*)$", self.TEXT, re.MULTILINE)
+        assert stages == ["${PYTHON_IMAGE} AS build", "${PYTHON_IMAGE}"]
+        assert "ARG PYTHON_IMAGE=python:3.13-slim-trixie\n" in self.TEXT
+        assert "ARG PIP_INDEX_URL=\nARG CA_CERTIFICATES=\n" in self.TEXT
+        assert re.findall(r"COPY --from=(\S+)", self.TEXT) == ["build"]
+        assert not re.search(r"# syntax=|<<|@sha256|start-interval", self.TEXT)
+
+    def test_does_not_run_as_root(self) -> None:
+        assert "USER 65532:65532\n" in self.TEXT
+
+    def test_everything_it_copies_is_in_the_build_context(self) -> None:
+        kept = [line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")]
+        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", self.TEXT, re.MULTILINE):
+            for source in line.split():
+                assert any(source.startswith(path) or path.startswith(f"{source}/") for path in kept), source
+
+
 def test_the_locks_hold_hashes_and_no_address() -> None:
     locks = list((ROOT / "requirements").glob("*.lock"))
     assert len(locks) >= 5

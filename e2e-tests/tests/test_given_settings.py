@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.errors import StackError
 from local_stack.given_settings import SETTINGS_CLASSES, given_settings, without_settings
-from local_stack.notices import start_notices
+from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import AUTH, MCP, REDIS, Stack
 from security_common.setting_names import unknown_setting_notices, variable_names
@@ -124,6 +125,13 @@ class TestUnknownSettings:
             "MCP_PORT_8082_TCP": "tcp://x",
         }
         assert unknown_setting_notices(SETTINGS_CLASSES, {**known, **links, "PATH": "/bin"}) == []
+
+    @pytest.mark.parametrize("variable", ["CONTAINER_APP_NAME", "WEBSITE_HOSTNAME"])
+    def test_demo_mode_is_refused_on_the_internet(self, variable: str) -> None:
+        with pytest.raises(StackError) as refused:
+            check_exposure(stack(), {variable: "x"})
+        assert "AUTH_DEMO=false" in refused.value.hint
+        check_exposure(stack(AUTH_DEMO="false"), {variable: "x"})
 
     def test_demo_mode_on_every_address_is_announced(self) -> None:
         [notice] = start_notices(stack(MCP_HOST="0.0.0.0"), {})

@@ -13,6 +13,7 @@ from local_stack.administration import export_lines, run_command
 from local_stack.errors import StackError
 from local_stack.last_run import find_running_stack, last_stack
 from local_stack.stack import AUTH, MCP
+from local_stack.start_card import DEMONSTRATION_ONLY, container_card, start_card
 from local_stack.supervisor import exclusive, supervise
 from security_common.errors import SecurityError
 
@@ -25,14 +26,22 @@ LOGS = Path("logs")
 
 
 @app.command
-def run() -> None:
+def run(*, in_container: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Start everything and stay in the foreground until Ctrl-C.
 
     Every AUTH_, MCP_ and SECURITY_ variable is passed to the services; docs/configuration.md lists them.
 
     Example: AUTH_ACCESS_TOKEN_LIFETIME_SECONDS=300 local-stack run
+
+    Parameters
+    ----------
+    in_container
+        Print what to do next outside of the container; the image of the repository's root is started so.
+
     """
-    supervise(STATE.absolute(), os.environ)
+    if in_container:
+        print(DEMONSTRATION_ONLY, file=sys.stderr, flush=True)
+    supervise(STATE.absolute(), os.environ, container_card if in_container else start_card)
 
 
 @app.command

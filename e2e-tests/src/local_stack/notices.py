@@ -2,15 +2,28 @@
 
 from collections.abc import Iterator, Mapping
 
+from local_stack.errors import StackError
 from local_stack.given_settings import SETTINGS_CLASSES
 from local_stack.stack import Stack
 from security_common.addresses import is_loopback_host
 from security_common.setting_names import unknown_setting_notices
 
-__all__ = ["start_notices"]
+__all__ = ["check_exposure", "start_notices"]
 
+# Set by Azure Container Apps and by Azure App Service in every container.
+_PUBLIC_PLATFORMS = frozenset({"CONTAINER_APP_NAME", "WEBSITE_HOSTNAME"})
 # Read by deploy/compose.declared.yaml.
 _COMPOSE_VARIABLES = ("AUTH_CONFIG_DIR",)
+
+
+def check_exposure(stack: Stack, environment: Mapping[str, str]) -> None:
+    """Raises `StackError` in demo mode on a platform that puts a container on the Internet."""
+    if stack.in_demo_mode and not _PUBLIC_PLATFORMS.isdisjoint(environment):
+        raise StackError(
+            "demo mode has a published client secret and password, and this container is on the Internet",
+            hint="set AUTH_DEMO=false, and AUTH_ISSUER and MCP_RESOURCE to the public https addresses; "
+            "docs/one-container.md describes it",
+        )
 
 
 def start_notices(stack: Stack, environment: Mapping[str, str]) -> Iterator[str]:

@@ -1,10 +1,9 @@
 """`make run`: everything in the foreground until Ctrl-C, SIGTERM, or the end of one of the servers."""
 
 import fcntl
-import os
 import signal
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,9 +11,10 @@ from types import FrameType
 from local_stack.errors import StackError
 from local_stack.given_settings import given_settings
 from local_stack.last_run import remember
-from local_stack.notices import start_notices
+from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, SECRETS, Stack
+from local_stack.start_card import start_card
 from security_common.journal import link_audit_log
 from security_common.settings import SecuritySettings
 
@@ -26,7 +26,7 @@ AUDIT_LOG = Path("logs/security_audit.log")
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
-def supervise(state: Path, environment: Mapping[str, str]) -> None:
+def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack], str] = start_card) -> None:
     """Starts the stack, prints the card, and stops everything in reverse order when a signal asks for it.
 
     Ports and settings come from the environment: the services get every setting that is there.
@@ -38,6 +38,7 @@ def supervise(state: Path, environment: Mapping[str, str]) -> None:
     signal.signal(signal.SIGCHLD, _wake)
     with exclusive(state):
         stack = Stack(StackPorts.from_environment(environment), state, given_settings(environment, state / SECRETS))
+        check_exposure(stack, environment)
         try:
             stack.start()
             # From here on signals are fetched, not handled: one place where they arrive, none where they interrupt.
@@ -73,29 +74,6 @@ def wait_for_the_end(stack: Stack) -> None:
                 raise StackError(f"{child.name} ended by itself", hint=f"see {child.log}:\n{child.last_words()}")
         if signal.sigwait(_STOPPING | {signal.SIGCHLD}) in _STOPPING:
             return
-
-
-def card(stack: Stack) -> str:
-    """What a newcomer needs next, and nothing else."""
-    sign_in = "demo / demo            (demo mode, this machine only)"
-    if not stack.in_demo_mode:
-        sign_in = 'a user of your own     (make admin ARGS="auth-service user add NAME")'
-    return f"""
-  MCP OAuth2 is ready.
-
-  issuer      {stack.issuer}
-  MCP server  {stack.resource}
-  audit page  {stack.audit_page}
-  sign in as  {sign_in}
-
-  Next, in another terminal:
-    make demo                                     play the whole story
-    make token                                    print an access token
-    make admin ARGS="auth-service user list"      run a command of the services
-    claude mcp add --transport http mcp-oauth2 {stack.resource}
-
-  Logs are in {os.path.relpath(stack.state / "logs")}. Ctrl-C stops everything.
-"""
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

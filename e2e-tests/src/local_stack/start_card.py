@@ -1,0 +1,57 @@
+"""What is printed once everything is ready: the addresses, and what to type next."""
+
+import os
+
+from local_stack.stack import Stack
+
+__all__ = ["DEMONSTRATION_ONLY", "container_card", "start_card"]
+
+DEMONSTRATION_ONLY = (
+    "NOTICE: this image is for demonstration only: both services, their store and their secrets share one container. "
+    "compose.yaml separates them."
+)
+
+
+def start_card(stack: Stack) -> str:
+    """What a newcomer needs next, and nothing else."""
+    return f"""
+  MCP OAuth2 is ready.
+
+{_addresses(stack, 'make admin ARGS="auth-service user add NAME"')}
+
+  Next, in another terminal:
+    make demo                                     play the whole story
+    make token                                    print an access token
+    make admin ARGS="auth-service user list"      run a command of the services
+    claude mcp add --transport http mcp-oauth2 {stack.resource}
+
+  Logs are in {os.path.relpath(stack.state / "logs")}. Ctrl-C stops everything.
+"""
+
+
+def container_card(stack: Stack) -> str:
+    """The same for the one-container image, where there is no make."""
+    admin = "docker exec -it CONTAINER local-stack admin auth-service"
+    next_command = f"{admin} client create NAME"
+    if stack.in_demo_mode:
+        form = "grant_type=client_credentials&client_id=mcp-client&client_secret=secret&scope=mcp.access"
+        next_command = f'curl -X POST {stack.issuer}/oauth2/token -d "{form}"'
+    return f"""
+  MCP OAuth2 is ready.
+
+{_addresses(stack, f"{admin} user add NAME")}
+
+  Next, in another terminal:
+    {next_command}
+    claude mcp add --transport http mcp-oauth2 {stack.resource}
+
+  Clients, keys, records and logs are in {stack.state}: mount a volume on {stack.state.parent} to keep them.
+"""
+
+
+def _addresses(stack: Stack, add_user: str) -> str:
+    sign_in = "demo / demo            (demo mode)" if stack.in_demo_mode else f"a user of your own: {add_user}"
+    return f"""  issuer      {stack.issuer}
+  MCP server  {stack.resource}
+  audit page  {stack.audit_page}
+  sign in as  {sign_in}"""
