@@ -1,14 +1,21 @@
 #!/bin/sh
-# Writes every *.lock from the pyproject files: `make lock`. Needs uv. dev.lock is the superset;
+# Writes every *.lock from the pyproject files: `make lock`. Needs uv, on the PATH or in .venv. dev.lock is the superset;
 # the others are constrained by it, so one version of a package is installed everywhere. Extras are kept
 # (--no-strip-extras): a line without them names a different set of dependencies than the one that was resolved.
 set -eu
 cd "$(dirname "$0")/.."
 
+uv=$(command -v uv || true)
+[ -n "$uv" ] || uv=.venv/bin/uv # `.venv/bin/pip install uv` is enough
+[ -x "$uv" ] || {
+    printf 'error: uv is neither on the PATH nor in .venv\nhint: .venv/bin/python -m pip install uv\n' >&2
+    exit 1
+}
+
 compile() { # compile LOCK SOURCE...
     lock=$1
     shift
-    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-header \
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-header \
         --no-emit-package mcp-oauth2-security-common --no-emit-package mcp-oauth2-auth-service \
         --no-emit-package mcp-oauth2-mcp-resource-service --no-emit-package mcp-oauth2-local-stack \
         "$@" --output-file "requirements/$lock.lock"
