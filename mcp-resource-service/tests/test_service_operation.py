@@ -71,6 +71,39 @@ def test_a_slash_too_many_leads_nowhere_else(world):
         assert "location" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/favicon.ico",
+        "/apple-touch-icon.png",
+        "/apple-touch-icon-120x120-precomposed.png",
+        "/robots.txt",
+        "/sitemap.xml",
+        "/.well-known/appspecific/com.chrome.devtools.json",
+    ],
+)
+def test_what_browsers_ask_for_by_themselves_is_no_security_event(world, stack, path):
+    before = refusals_of(stack)
+    answer = world.http.get(f"{world.mcp_url}{path}")
+    assert answer.status_code == (200 if path == "/favicon.ico" else 404)
+    assert "www-authenticate" not in answer.headers
+    assert world.http.get(f"{world.mcp_url}/no-such-page").status_code == 401
+    assert refusals_of(stack) == before + 1
+
+
+def test_both_services_have_an_icon(world):
+    for url in (world.mcp_url, world.auth_url):
+        icon = world.http.get(f"{url}/favicon.ico")
+        assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
+        assert icon.text.startswith("<svg")
+        assert "max-age" in icon.headers["cache-control"]
+
+
+def refusals_of(stack) -> int:
+    log = stack.audit_dir / "mcp-resource-service" / "0" / "security_audit.log"
+    return sum('"access_refused"' in line for line in log.read_text().splitlines())
+
+
 def test_without_redis_tokens_are_judged_and_storing_says_503(own_stack):
     with httpx2.Client(timeout=20) as http:
         world = World(own_stack.auth_url, own_stack.mcp_url, http)

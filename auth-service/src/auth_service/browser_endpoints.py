@@ -15,7 +15,7 @@ from auth_service.http.messages import Endpoint
 from auth_service.web.cookies import Cookies
 from auth_service.web.errors import error_pages
 from auth_service.web.form_keys import FormKeys
-from auth_service.web.pages import Pages, style_endpoint
+from auth_service.web.pages import Pages, icon_endpoint, style_endpoint
 from auth_service.web.sessions import Sessions
 from security_common.service import read_secret
 
@@ -75,4 +75,5 @@ def browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
             flow=flow, sessions=sessions, form_keys=form_keys, tokens=people.reader, pages=pages, word_error=word_error
         ).endpoint,
         style_endpoint(),
+        icon_endpoint(),
     )

@@ -22,12 +22,13 @@ from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
 from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.issuer import trusted_issuers
 from mcp_resource_service.records import RecordStore
-from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_routes, protected_routes
+from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_routes, icon_route, protected_routes
 from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.settings import ResourceSettings
 from mcp_resource_service.store_errors import StoreUnavailable
 from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolParts, build_mcp
 from security_common import tool_policy
+from security_common.browser_requests import ICON_PATH
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import AnswerUnavailable
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
@@ -75,6 +76,7 @@ def create_app(settings: ResourceSettings) -> Starlette:
     app = Starlette(
         routes=[
             *health_routes(core.parts.health),
+            icon_route(),
             *protected_routes(_information(settings)),
             Route(settings.mcp_path, answering),
             Route(f"{settings.mcp_path}/", answering),  # as many people type it
@@ -184,6 +186,7 @@ def _guard(core: Core, tool_scopes: ToolScopes) -> Middleware:
         journal=core.journal,
         tool_scopes=tool_scopes,
         policy=GuardPolicy(
+            open_paths=GuardPolicy().open_paths | {ICON_PATH},
             open_prefixes=("/audit",),
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,

@@ -14,9 +14,10 @@ from markupsafe import Markup
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
 from auth_service.package_data import read_yaml
 from auth_service.web.language import Language
+from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
 from security_common.web_urls import parse_web_url
 
-__all__ = ["STYLE_PATH", "Pages", "form_target", "stranger_name", "strong", "style_endpoint"]
+__all__ = ["STYLE_PATH", "Pages", "form_target", "icon_endpoint", "stranger_name", "strong", "style_endpoint"]
 
 STYLE_PATH = "/oauth2/pages.css"
 _LONGEST_NAME = 100
@@ -106,11 +107,21 @@ def style_endpoint() -> Endpoint:
     return Endpoint(path=STYLE_PATH, handler=answer, methods=READ)
 
 
+def icon_endpoint() -> Endpoint:
+    """The icon, which browsers ask for by themselves."""
+
+    async def answer(_request: HttpRequest) -> Answer:
+        return Answer(body=ICON, media_type=ICON_MEDIA_TYPE, headers=(("cache-control", "public, max-age=86400"),))
+
+    return Endpoint(path=ICON_PATH, handler=answer, methods=READ)
+
+
 def _headers(form_targets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     policy = (
         "default-src 'none'",
         "style-src 'self'",
         " ".join(("form-action 'self'", *form_targets)),
+        "img-src 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
     )

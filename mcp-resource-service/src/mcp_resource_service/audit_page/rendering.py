@@ -40,7 +40,8 @@ class Rendering:
         # Signing out is a form here that ends at the issuer; a browser holds every address on the way to the policy.
         parts = urlsplit(issuer)
         self.headers = SECURITY_HEADERS | {
-            "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+            "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
+            "base-uri 'none'; frame-ancestors 'none'; "
             f"form-action 'self' {parts.scheme}://{parts.netloc}"
         }
         package = "mcp_resource_service.audit_page"

@@ -1,4 +1,4 @@
-"""The routes: two protected ones, two open ones."""
+"""The routes: two protected ones, three open ones."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from mcp_resource_service.rest.health import Health
+from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
 
-__all__ = ["health_routes", "protected_routes"]
+__all__ = ["health_routes", "icon_route", "protected_routes"]
 
 GREETING = "MCP OAuth2 데모에서 안녕하세요!"
 
@@ -44,3 +45,13 @@ def health_routes(health: Health) -> list[Route]:
         return JSONResponse(body, status_code=200 if ready else 503, headers=headers)
 
     return [Route("/livez", show_life), Route("/readyz", show_readiness)]
+
+
+def icon_route() -> Route:
+    """The icon, which browsers ask for by themselves."""
+    icon = Response(ICON, media_type=ICON_MEDIA_TYPE, headers={"Cache-Control": "public, max-age=86400"})
+
+    async def show_icon(_: Request) -> Response:
+        return icon
+
+    return Route(ICON_PATH, show_icon)

@@ -8,7 +8,7 @@ from security_common.guard.asgi import Send
 from security_common.guard.policy import ProtectedResource
 from security_common.guard.refusals import MissingToken, Refusal, UnreadableCall
 
-__all__ = ["Answer", "refusal_answer"]
+__all__ = ["NOTHING_HERE", "Answer", "refusal_answer"]
 
 PARSE_ERROR = -32700
 
@@ -27,6 +27,10 @@ class Answer:
             headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+NOTHING_HERE = Answer(404, b"Not found\n", ((b"content-type", b"text/plain"), (b"cache-control", b"max-age=86400")))
+"""To a browser that asks for a file by itself: no challenge, and no need to ask again today."""
 
 
 def refusal_answer(refusal: Refusal, resource: ProtectedResource) -> Answer:

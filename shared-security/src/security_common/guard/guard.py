@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from security_common.addresses import AddressReader
-from security_common.guard.answers import Answer, refusal_answer
+from security_common.browser_requests import is_asked_by_browsers
+from security_common.guard.answers import NOTHING_HERE, Answer, refusal_answer
 from security_common.guard.asgi import Application, Message, Receive, Scope, Send
 from security_common.guard.body import Disconnected, has_body, read_body, replaying
 from security_common.guard.calls import CalledTool, ToolScopes, read_called_tools
@@ -34,6 +35,8 @@ CALLER = "security_common.caller"
 
 # Where clients look for an authorization server below the resource's own path (OpenID Connect Discovery section 4).
 _ISSUER_METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+_READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(slots=True)
@@ -136,6 +139,8 @@ class Guard:
         if request.path in self._policy.open_paths:
             request.is_open = True
             return None
+        if request.method in _READING and is_asked_by_browsers(request.path):
+            return NOTHING_HERE
         self._origins.require_host(request.headers)
         if self._metadata.is_at(request.path):
             return self._metadata.answer(request.method, request.headers)
