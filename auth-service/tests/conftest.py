@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 import redis
+from document_host import offline_fetcher
 from registering_clients import new_person, start_open_service
 from running_auth import Service, StartService, free_port, serving
 from signing_in import DECLARATION, Person
@@ -108,7 +109,7 @@ def start_service(
                 **changes,
             }
             settings = AuthSettings(**values)  # type: ignore[arg-type]
-            given = {"clock": lambda: time.time() + clock_ahead_seconds, **(parts or {})}
+            given = {"clock": lambda: time.time() + clock_ahead_seconds, "fetcher": offline_fetcher(), **(parts or {})}
             app = running.enter_context(serving(settings, **given))
             address = f"http://127.0.0.1:{settings.port}"
             return Service(settings, running.enter_context(httpx2.Client(base_url=address, timeout=10)), app)

@@ -67,7 +67,9 @@ def test_a_well_service_is_found_well(well: Service) -> None:
     )
     assert examined.returncode == 0, examined.stdout + examined.stderr
     looked_at = {finding["what"].partition(":")[0] for finding in json.loads(examined.stdout)}
-    assert looked_at == {"declaration", "resource", "redirects", "redis", "keys", "clock", "issuer"}
+    assert looked_at == {
+        *("declaration", "resource", "redirects", "redis", "keys", "clock", "issuer", "metadata documents")
+    }
 
 
 @pytest.mark.parametrize(

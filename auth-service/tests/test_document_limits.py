@@ -207,8 +207,8 @@ def test_a_sign_in_does_not_wait_for_names_that_nobody_resolves(
         raise OSError
 
     declaration = "clients: [{client_id: app, grant_types: [authorization_code], redirect_uris: [http://localhost/cb]}]"
-    (tmp_path / "auth.yaml").write_text(declaration)
-    service = start_service(config=tmp_path / "auth.yaml", trusted_proxies="127.0.0.1")
+    (tmp_path / "auth.yaml").write_text(f"{declaration}\nregistration: {{metadata_documents: open}}")
+    service = start_service(config=tmp_path / "auth.yaml", trusted_proxies="127.0.0.1", parts={"fetcher": None})
     person = Person(f"http://127.0.0.1:{service.settings.port}")
     page = person.open(Request("app", {"redirect_uri": "http://localhost/cb", "scope": "mcp.access"}).path)
     monkeypatch.setattr("socket.getaddrinfo", hang)
@@ -222,7 +222,7 @@ def test_a_sign_in_does_not_wait_for_names_that_nobody_resolves(
         for number in range(40):
             threads.submit(ask, number)
         for _ in range(4):
-            asked.acquire()  # as many lookups hang as there are threads for them
+            assert asked.acquire(timeout=30)  # as many lookups hang as there are threads for them
         try:
             assert person.sign_in(page).status_code == 200
         finally:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from auth_service.authorize import errors
+from auth_service.clients.fetching import FetchProblem
 from auth_service.vocabulary import IDENTITY_SCOPES
 from auth_service.web.errors import PageError
 from auth_service.web.language import Language
@@ -35,4 +36,6 @@ def test_every_error_that_is_a_page_has_its_text_and_every_text_its_use() -> Non
     said |= {f"error.{page}.{part}" for page in pages for part in ("title", "text")}
     said |= set(re.findall(r'WayOn\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
     said |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}
+    said |= {f"document.{problem}" for problem in FetchProblem if problem is not FetchProblem.ADDRESS}
+    said.add(errors.ClientDocumentUnreachable.for_operator)
     assert said == TEXTS.keys()

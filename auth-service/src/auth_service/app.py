@@ -240,7 +240,7 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
             issuer=settings.issuer, resource=core.resources.default.url, documentation_url=settings.documentation_url
         ),
         *protocol,
-        *metadata_endpoints(described),
+        *metadata_endpoints(described, advertises_documents=partial(_advertises_documents, core)),
         key_set_endpoint(lambda: core.keys.published),
         *health_endpoints(
             {
@@ -251,6 +251,12 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
         ),
     )
     return (*endpoints, openapi_endpoint(endpoints, issuer=settings.issuer))
+
+
+def _advertises_documents(core: Core) -> bool:
+    if not core.directory.finds_documents:
+        return False
+    return core.outgoing.reach.proven or not core.declaration.registration.advertised_once_reachable
 
 
 def _make_authenticator(core: Core) -> ClientAuthenticator:
@@ -291,7 +297,9 @@ def _make_registration(core: Core) -> tuple[Endpoint, ...]:
 async def _run(core: Core, _app: Starlette) -> AsyncGenerator[None]:
     """The lifespan: all that the service has open, closed again in the opposite order."""
     async with AsyncExitStack() as stack:
-        stack.callback(core.outgoing.close)
+        stack.push_async_callback(core.outgoing.close)
+        if core.declaration.registration.advertised_once_reachable and core.directory.finds_documents:
+            core.outgoing.reach.start()
         stack.push_async_callback(core.redis.aclose)
         stack.push_async_callback(core.trail_redis.aclose)
         await core.journal.start()

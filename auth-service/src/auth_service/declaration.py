@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import structlog
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -131,7 +131,9 @@ class RegistrationPolicy(_Declared):
         default=None, description="File with the token that dynamic registration asks for."
     )
     metadata_documents: Openness = Field(
-        default=Openness.AUTO, description="Client ID Metadata Documents: open, listed (hosts), off, or auto."
+        default=Openness.AUTO,
+        description="Client ID Metadata Documents: open, listed (hosts), off, or auto. With auto, where clients can"
+        " register as well, they are advertised once a published document could be fetched from this machine.",
     )
     hosts: tuple[str, ...] = Field(
         default=_KNOWN_CLIENT_HOSTS, description="Hosts whose metadata documents are accepted."
@@ -143,6 +145,26 @@ class RegistrationPolicy(_Declared):
         default=(*sorted(IDENTITY_SCOPES), Scope.MCP_ACCESS, Scope.MCP_DECRYPT, Scope.MCP_AUDIT),
         description="The most a client that registered itself may ask a user for; mcp.audit is an auditor's to grant.",
     )
+
+    # Set when the declaration is loaded: documents are a way that clients need not take.
+    _advertised_once_reachable: bool = PrivateAttr(default=False)
+
+    def settle(self, issuer: str) -> Self:
+        """The policy with each `auto` replaced by what it means for this issuer."""
+        automatic = Openness.OPEN if is_loopback_url(issuer) else Openness.LISTED
+        left_open = [name for name in ("dynamic", "metadata_documents") if getattr(self, name) is Openness.AUTO]
+        settled = self.model_copy(update=dict.fromkeys(left_open, automatic))
+        chosen_by_us = "metadata_documents" in left_open and self.pinned_directory is None
+        settled._advertised_once_reachable = chosen_by_us and settled.dynamic is Openness.OPEN  # noqa: SLF001 - our own
+        return settled
+
+    @property
+    def advertised_once_reachable(self) -> bool:
+        """Whether the metadata advertises documents only after one could be fetched.
+
+        So it is where the operator left the choice to us (auto), nothing is pinned, and clients can register instead.
+        """
+        return self._advertised_once_reachable
 
     @property
     def registers(self) -> bool:
@@ -198,7 +220,7 @@ def load_declaration(settings: AuthSettings) -> Declaration:
         place = ".".join(map(str, first["loc"])) or "the file"
         raise DeclarationInvalid(f"{place}: {first['msg']}", hint=f"mend {settings.config} and start again") from None
     clients = (*declaration.clients, *_audit_page(settings.audit_page_public_key_file, declaration))
-    registration = _settle(declaration.registration, settings.issuer)
+    registration = declaration.registration.settle(settings.issuer)
     return declaration.model_copy(update={"clients": clients, "registration": registration})
 
 
@@ -257,10 +279,3 @@ def _anchor(node: Any, folder: Path) -> Any:
 
 def _names_a_file(key: str, value: Any) -> bool:
     return isinstance(value, str) and key.endswith(("_file", "_directory"))
-
-
-def _settle(policy: RegistrationPolicy, issuer: str) -> RegistrationPolicy:
-    automatic = Openness.OPEN if is_loopback_url(issuer) else Openness.LISTED
-    return policy.model_copy(
-        update={name: automatic for name in ("dynamic", "metadata_documents") if getattr(policy, name) is Openness.AUTO}
-    )

@@ -5,6 +5,8 @@ from auth_service.web.errors import PageError, WayOn
 
 __all__ = [
     "AnswerHeld",
+    "ClientDocumentUnreachable",
+    "ClientRefused",
     "ClientUnknown",
     "LogoutRefused",
     "NotYours",
@@ -15,10 +17,25 @@ __all__ = [
 
 
 class ClientUnknown(PageError):
-    """No client has this id, or its metadata document cannot be had."""
+    """No client has this id: it has to register again."""
 
     error = "invalid_client"
     page = "client_unknown"
+
+
+class ClientDocumentUnreachable(PageError):
+    """The client's metadata document cannot be fetched by this server; nothing can be done in the app."""
+
+    error = "invalid_client"
+    page = "document_unreachable"
+    for_operator = "document.operator"
+
+
+class ClientRefused(PageError):
+    """The id of the client, its host or its metadata document is not accepted."""
+
+    error = "invalid_client"
+    page = "client_refused"
 
 
 class RedirectRefused(PageError):

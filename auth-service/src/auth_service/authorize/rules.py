@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from auth_service.authorize.client_lookup import look_up_client
 from auth_service.authorize.errors import ClientUnknown, RedirectRefused
 from auth_service.authorize.request import Prompt, parse_prompts
 from auth_service.clients.model import Client, ClientDirectory
 from auth_service.clients.redirects import is_registered
 from auth_service.errors import (
-    InvalidClient,
     InvalidRequest,
     RegistrationNotSupported,
     RequestNotSupported,
@@ -40,17 +40,11 @@ class Inquiry:
 
 
 async def find_client(form: Form, directory: ClientDirectory, source_address: str) -> Client:
-    """The client that the request names. Raises `ClientUnknown`, a page."""
+    """The client that the request names. Raises what `look_up_client` raises, pages."""
     client_id = form.get("client_id")
     if client_id is None or "client_id" in form.repeated:
         raise ClientUnknown("client_id is missing or repeated")
-    try:
-        client = await directory.find(client_id, source_address=source_address)
-    except InvalidClient as error:
-        raise ClientUnknown(error.description) from error
-    if client is None:
-        raise ClientUnknown("client_id is not known to this server")
-    return client
+    return await look_up_client(client_id, directory, source_address=source_address, ui_locales=form.get("ui_locales"))
 
 
 def find_redirect(inquiry: Inquiry) -> str:

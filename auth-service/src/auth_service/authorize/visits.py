@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, urlencode
 
 from auth_service.authorize.answers import see_other
-from auth_service.authorize.errors import ClientUnknown, NotYours, RequestFinished, RequestGone
+from auth_service.authorize.client_lookup import look_up_client
+from auth_service.authorize.errors import NotYours, RequestFinished, RequestGone
 from auth_service.authorize.interactions import Interaction, Interactions
 from auth_service.authorize.missing import Step
 from auth_service.authorize.request import AuthorizationRequest
@@ -75,7 +76,7 @@ class Visits:
     async def find(self, form: Form, http: HttpRequest) -> Visit:
         """The visit that a page's form or address names.
 
-        Raises `RequestGone`, `NotYours` or `ClientUnknown`: pages that lead on as far as the request is known.
+        Raises `RequestGone`, `NotYours` and what `look_up_client` raises: pages that lead on where a request is known.
         """
         interaction_id, query = form.get("request") or "", form.get(RESUME) or ""
         way_on, ui_locales = restart(query), _locales(query)
@@ -85,9 +86,12 @@ class Visits:
         secret = self.cookies.read(interaction_id, http)
         if secret is None or not is_bound(secret, interaction.binding):
             raise NotYours("the request was begun by another browser", way_on=way_on, ui_locales=ui_locales)
-        client = await self.directory.find(interaction.request.client_id, source_address=http.source_address)
-        if client is None:
-            raise ClientUnknown("the client is gone", ui_locales=interaction.request.ui_locales)
+        client = await look_up_client(
+            interaction.request.client_id,
+            self.directory,
+            source_address=http.source_address,
+            ui_locales=interaction.request.ui_locales,
+        )
         return Visit(
             interaction_id=interaction_id,
             interaction=interaction,

@@ -9,6 +9,7 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
+from auth_service.cli.document_check import check_documents
 from auth_service.clients.declared import make_client
 from auth_service.clients.redirects import check_registrable
 from auth_service.clients.secrets import SecretKeeper
@@ -182,4 +183,5 @@ CHECKS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[Finding]]], ...] = 
     check_keys,
     check_clock,
     check_issuer,
+    check_documents,
 )

@@ -60,6 +60,14 @@ class _Refusal:
         return ClientDocumentUnavailable(self.description, problem=self.problem.value)
 
 
+def _publish(error: FetchError) -> _Refusal:
+    """What strangers may know of the cause: not which names exist in this server's own network."""
+    problem, cause = error.problem, error.description
+    if problem in {FetchProblem.NAME, FetchProblem.ADDRESS}:
+        problem, cause = FetchProblem.NAME, "the host name does not resolve to a public address"
+    return _Refusal(f"the client's metadata document cannot be fetched: {cause}", problem)
+
+
 _Found: TypeAlias = Client | _Refusal
 
 
@@ -126,8 +134,13 @@ class MetadataDocuments:
         except FetchBudgetSpent as error:
             return _Refusal(error.description, error.problem)  # nothing was learned, so nothing is remembered
         except FetchError as error:
-            log.info("metadata document not fetched", host=urlsplit(url).hostname, problem=error.problem.value)
-            refusal = _Refusal(f"the client's metadata document cannot be fetched: {error.description}", error.problem)
+            log.warning(
+                "metadata document not fetched",
+                host=urlsplit(url).hostname,
+                problem=error.problem.value,
+                cause=error.description,
+            )
+            refusal = _publish(error)
         except (InvalidClientMetadata, InvalidRedirectUri) as error:
             refusal = _Refusal(f"the client's metadata document is refused: {error.description}")
         else:
@@ -153,6 +166,7 @@ class MetadataDocuments:
             host = urlsplit(url).hostname
             log.warning("metadata document not fetched, using the stored copy", problem=error.problem.value, host=host)
             return _Read(client=kept, size_bytes=_ENTRY_BYTES, fresh_seconds=_REFUSED_FOR_SECONDS)
+        self._outgoing.reach.note_fetched()
         client = self._describe(url, _parse(fetched.body))
         await self._store.renew(client, lifetime_seconds=_KEPT_COPY_SECONDS)
         age = _SHORTEST_FRESH_SECONDS if fetched.max_age_seconds is None else fetched.max_age_seconds

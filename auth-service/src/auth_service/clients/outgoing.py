@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from auth_service.clients.document_reach import KNOWN_DOCUMENTS, DocumentReach
 from auth_service.clients.fetch_budget import FetchBudget
 from auth_service.clients.fetching import DocumentFetcher, is_public_address
 from auth_service.clients.resolving import SystemResolver
@@ -17,16 +18,16 @@ class Outgoing:
     fetcher: DocumentFetcher
     budget: FetchBudget
     resolver: SystemResolver
+    reach: DocumentReach
 
     @classmethod
     def of(cls, policy: RegistrationPolicy, fetcher: DocumentFetcher | None) -> "Outgoing":
         """As the declaration wants it; with a `fetcher` of the caller's, if there is one."""
         resolver = SystemResolver(reserved_hosts=policy.hosts)
-        return cls(
-            fetcher=fetcher or DocumentFetcher(resolve=resolver, is_allowed=is_public_address),
-            budget=FetchBudget(listed_hosts=policy.hosts),
-            resolver=resolver,
-        )
+        fetcher = fetcher or DocumentFetcher(resolve=resolver, is_allowed=is_public_address)
+        budget = FetchBudget(listed_hosts=policy.hosts)
+        return cls(fetcher=fetcher, budget=budget, resolver=resolver, reach=DocumentReach(fetcher, KNOWN_DOCUMENTS))
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        await self.reach.stop()
         self.resolver.close()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from auth_service.clients.assertions import ASSERTION_ALGORITHMS
@@ -19,6 +20,7 @@ _METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/open
 # answered without a body. Stale keys are better than none while auth-service is away (RFC 5861).
 _KEY_SET_CACHING = "public, max-age=10, stale-if-error=86400"
 _METADATA_CACHING = "public, max-age=3600"
+_REDUCED_METADATA_CACHING = "public, max-age=60"
 
 
 def metadata(
@@ -59,30 +61,48 @@ def metadata(
     }
 
 
-def metadata_endpoints(document: Mapping[str, Any]) -> tuple[Endpoint, ...]:
-    """Both well-known paths with the same bytes: clients try one or the other first."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    handler = _serve(lambda: (body, etag), media_type="application/json", caching=_METADATA_CACHING)
+def metadata_endpoints(
+    document: Mapping[str, Any], *, advertises_documents: Callable[[], bool] = lambda: True
+) -> tuple[Endpoint, ...]:
+    """Both well-known paths with the same bytes: clients try one or the other first.
+
+    While `advertises_documents` is false, metadata documents of clients are not advertised, and for a short time only.
+    """
+    whole = _Served.of(document, _METADATA_CACHING)
+    reduced = _Served.of({**document, "client_id_metadata_document_supported": False}, _REDUCED_METADATA_CACHING)
+    handler = _serve(lambda: whole if advertises_documents() else reduced, media_type="application/json")
     return tuple(Endpoint(path=path, handler=handler, methods=READ, cross_origin=True) for path in _METADATA_PATHS)
 
 
 def key_set_endpoint(published: Callable[[], PublishedKeys]) -> Endpoint:
-    handler = _serve(
-        lambda: (published().document, published().etag),
-        media_type="application/jwk-set+json",
-        caching=_KEY_SET_CACHING,
-    )
+    def current() -> _Served:
+        return _Served(published().document, published().etag, _KEY_SET_CACHING)
+
+    handler = _serve(current, media_type="application/jwk-set+json")
     return Endpoint(path=KEY_SET_PATH, handler=handler, methods=READ, cross_origin=True)
 
 
-def _serve(current: Callable[[], tuple[bytes, str]], *, media_type: str, caching: str) -> Callable[[HttpRequest], Any]:
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A document with its entity tag and what Cache-Control says of it."""
+
+    body: bytes
+    etag: str
+    caching: str
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], caching: str) -> "_Served":
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        return cls(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', caching)
+
+
+def _serve(current: Callable[[], _Served], *, media_type: str) -> Callable[[HttpRequest], Any]:
     async def answer(request: HttpRequest) -> Answer:
-        body, etag = current()
-        headers = (("etag", etag), ("cache-control", caching))
-        if etag in _entity_tags(request):
+        served = current()
+        headers = (("etag", served.etag), ("cache-control", served.caching))
+        if served.etag in _entity_tags(request):
             return Answer(status=304, headers=headers)
-        return Answer(body=body, media_type=media_type, headers=headers)
+        return Answer(body=served.body, media_type=media_type, headers=headers)
 
     return answer
 

@@ -27,12 +27,14 @@ class PageError(OAuthError):
     has to be started again.
 
     `way_on` is set where a button can lead on, `ui_locales` where the request asked for a language. `code` is the OAuth
-    code among the details.
+    code among the details. `detail` is the key of a sentence about this very case, `for_operator` that of advice for
+    the operator of this server.
     """
 
     error = "invalid_request"
     page: ClassVar[str] = "request_wrong"
     restarts: ClassVar[bool] = False
+    for_operator: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -41,8 +43,10 @@ class PageError(OAuthError):
         way_on: WayOn | None = None,
         ui_locales: str | None = None,
         retry_after_seconds: int | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(description, retry_after_seconds=retry_after_seconds)
+        self.detail = detail
         self.way_on = way_on
         self.ui_locales = ui_locales
         self.code = self.error
@@ -73,6 +77,8 @@ def error_pages(pages: Pages) -> Callable[[OAuthError, HttpRequest], Answer]:
             description=error.description,
             way_on=own.way_on if own is not None else None,
             restarts=own is not None and own.restarts,
+            detail=own.detail if own is not None else None,
+            for_operator=own.for_operator if own is not None else None,
             trace_id=request.trace_id,
         )
 
