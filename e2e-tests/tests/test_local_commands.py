@@ -16,7 +16,7 @@ from joserfc import jws
 
 from local_stack.given_settings import without_settings
 from local_stack.ports import StackPorts, free_ports
-from local_stack.running_supervisor import COMMAND, running
+from local_stack.running_supervisor import COMMAND, environment, running
 
 BIN = Path(sys.executable).parent
 GIVEN = {"AUTH_ACCESS_TOKEN_LIFETIME_SECONDS": "60", "MCP_ALLOWED_HOSTS": "host.docker.internal", "AUTH_ISUER": "x"}
@@ -200,6 +200,19 @@ class TestReset:
             assert started.wait(timeout=30) == (0 if is_deleted else 1)
             os.close(theirs)
         assert (tmp_path / ".run").exists() is not is_deleted
+
+
+def test_a_setting_that_a_service_refuses_is_named_as_the_service_does(tmp_path: Path) -> None:
+    earlier = tmp_path / ".run/logs/auth-service.log"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("error: of an earlier start\nhint: of long ago\n")
+    given = environment(StackPorts.ephemeral(), AUTH_CODE_LIFETIME_SECONDS="soon", AUTH_CODE_LIFETIME="60")
+    refused = command(tmp_path, "run", **given)
+    assert refused.returncode == 1
+    notice, error, hint = refused.stderr.splitlines()
+    assert notice.endswith("did you mean AUTH_CODE_LIFETIME_SECONDS?")
+    assert error.startswith("error: auth-service: AUTH_CODE_LIFETIME_SECONDS: Input should be a valid integer")
+    assert hint == "hint: docs/configuration.md describes every setting"
 
 
 def test_a_damaged_state_file_is_an_error_with_a_hint(tmp_path: Path) -> None:

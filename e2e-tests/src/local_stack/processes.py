@@ -28,6 +28,7 @@ class Child:
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
+        self._log_begin = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -62,8 +63,10 @@ class Child:
         self._process.wait()
 
     def last_words(self, lines: int = 15) -> str:
-        """The end of its output, for whoever asks why it ended."""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        """The end of its own output, without that of earlier processes in the same file."""
+        with self.log.open("rb") as output:
+            output.seek(self._log_begin)
+            return "\n".join(output.read().decode(errors="replace").splitlines()[-lines:])
 
 
 def _follow_parent(parent: int) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """Redis and both services on this machine: secrets, addresses, start in order, readiness, stop in reverse order."""
 
 import os
+import re
 import sys
 import time
 import urllib.error
@@ -156,7 +157,7 @@ class Stack:
         deadline = time.monotonic() + _READY_SECONDS
         while not _is_ready(url):
             if child.exit_status() is not None:
-                raise StackError(f"{name} ended at start", hint=f"its last words ({child.log}):\n{child.last_words()}")
+                raise _start_failure(child)
             if time.monotonic() > deadline:
                 raise StackError(f"{name} is not ready after {_READY_SECONDS:.0f} s", hint=f"see {child.log}")
             time.sleep(_POLL_SECONDS)
@@ -245,6 +246,15 @@ def start_stack(
         stack.start()
         cleanup.callback(stack.stop)
         yield stack
+
+
+def _start_failure(child: Child) -> StackError:
+    """What the service itself says is wrong, or else the end of its log."""
+    output = child.last_words()
+    named = re.search(r"^error: (.+)(?:\nhint: (.+))?", output, re.MULTILINE)
+    if named is not None:
+        return StackError(f"{child.name}: {named[1]}", hint=named[2] or f"see {child.log}")
+    return StackError(f"{child.name} ended at start", hint=f"the end of {child.log}:\n{output}")
 
 
 def _is_ready(url: str) -> bool:

@@ -39,14 +39,14 @@ def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack
     with exclusive(state):
         stack = Stack(StackPorts.from_environment(environment), state, given_settings(environment, state / SECRETS))
         check_exposure(stack, environment)
+        for notice in start_notices(stack, environment):
+            print(notice, file=sys.stderr, flush=True)
         try:
             stack.start()
             # From here on signals are fetched, not handled: one place where they arrive, none where they interrupt.
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
             link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
             remember(stack)
-            for notice in start_notices(stack, environment):
-                print(notice, file=sys.stderr, flush=True)
             print(card(stack), flush=True)
             wait_for_the_end(stack)
             print("stopping …", file=sys.stderr, flush=True)
