@@ -9,11 +9,11 @@ from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import RESOURCE, Person
 
-from auth_service.accounts.model import Account
+from auth_service.accounts.model import Account, Role
 from auth_service.accounts.passwords import PasswordKeeper
 from auth_service.accounts.store import AccountStore
 
-__all__ = ["DOCUMENTS", "PASSWORD", "new_person", "start_open_service", "user_name"]
+__all__ = ["DOCUMENTS", "PASSWORD", "auditor_name", "new_person", "start_open_service", "user_name"]
 
 DOCUMENTS = Path(__file__).parent / "client_documents"
 PASSWORD = "pass phrase"
@@ -38,18 +38,24 @@ def start_open_service(start_service: StartService, folder: Path, *, demo: bool)
     config.write_text(yaml.safe_dump(declared))
     service = start_service(config=config, demo=demo, trusted_proxies="127.0.0.1")
 
-    async def add_account() -> None:
+    async def add_accounts() -> None:
         async with Redis.from_url(service.settings.redis_url) as redis:
-            account = Account(subject=f"u_{service.settings.port}", username=user_name(service), name="User")
-            await AccountStore(redis).add(account, await PasswordKeeper().seal(PASSWORD))
+            for name, roles in ((user_name(service), ()), (auditor_name(service), (Role.AUDITOR,))):
+                account = Account(subject=f"u_{name}", username=name, name="User", roles=frozenset(roles))
+                await AccountStore(redis).add(account, await PasswordKeeper().seal(PASSWORD))
 
-    asyncio.run(add_account())
+    asyncio.run(add_accounts())
     return service
 
 
 def user_name(service: Service) -> str:
     """Somebody for each service: they share a Redis, which remembers consents."""
     return f"user-of-{service.settings.port}"
+
+
+def auditor_name(service: Service) -> str:
+    """A user who is an auditor as well."""
+    return f"auditor-of-{service.settings.port}"
 
 
 def new_person(service: Service) -> Person:

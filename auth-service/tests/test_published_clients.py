@@ -15,7 +15,7 @@ import httpx2
 import jwt
 import pytest
 import yaml
-from registering_clients import DOCUMENTS, PASSWORD, user_name
+from registering_clients import DOCUMENTS, PASSWORD, auditor_name, user_name
 from running_auth import Service
 from signing_in import RESOURCE, Page, Person, sent_to_client
 
@@ -124,25 +124,36 @@ def check_registration(sent: Mapping[str, Any], registered: Mapping[str, Any]) -
         assert registered["client_secret_expires_at"] > registered["client_id_issued_at"]
 
 
+def get_in(client: PublishedClient, user: Person, scope: str, account: str, issuer: str) -> set[str]:
+    """Takes the user through sign-in and consent; returns the scopes of the tokens that the client gets."""
+    page = user.open(client.begin(scope))
+    if Page(page.text).action == "/oauth2/sign-in":
+        page = user.sign_in(page, account, PASSWORD)
+    assert Page(page.text).action == "/oauth2/consent", "each of these asks for more than was allowed before"
+    sent = user.allow(page)
+    assert sent.headers["location"].startswith(f"{client.sent['redirect_uri']}?")
+    answer = sent_to_client(sent)
+    assert answer["iss"] == issuer
+    return set(client.finish(answer)["scope"].split())
+
+
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_published_client_gets_its_user_in_and_stays_connected(open_server: Service, user: Person, name: str) -> None:
     client = PublishedClient(CLIENTS[name], user.http)
     client.introduce()
-    scopes = [client.sent["scope"], *([client.sent["step_up"]] if "step_up" in client.sent else [])]
-    for scope in scopes:
-        page = user.open(client.begin(scope))
-        if Page(page.text).action == "/oauth2/sign-in":
-            page = user.sign_in(page, user_name(open_server), PASSWORD)
-        assert Page(page.text).action == "/oauth2/consent", "each of these asks for more than was allowed before"
-        sent = user.allow(page)
-        assert sent.headers["location"].startswith(f"{client.sent['redirect_uri']}?")
-        answer = sent_to_client(sent)
-        assert answer["iss"] == open_server.issuer
-        tokens = client.finish(answer)
-        assert set(tokens["scope"].split()) == set(scope.split()) - {"mcp.audit"}, "this user is no auditor"
+    granted: set[str] = set()
+    for scope in (client.sent[step] for step in ("scope", "step_up") if step in client.sent):
+        granted = get_in(client, user, scope, user_name(open_server), open_server.issuer)
+        assert granted == set(scope.split()) - {"mcp.audit"}, "this user is no auditor"
     if "refresh" in client.sent:
-        fresh = client.refresh()
-        assert set(fresh["scope"].split()) == set(scopes[-1].split()) - {"mcp.audit"}
+        assert set(client.refresh()["scope"].split()) == granted
+
+
+def test_a_client_that_asks_for_every_scope_gets_an_auditors_too(open_server: Service, user: Person) -> None:
+    client = PublishedClient(CLIENTS["Gemini CLI 0.61.0"], user.http)
+    client.introduce()
+    scope = client.sent["scope"]
+    assert get_in(client, user, scope, auditor_name(open_server), open_server.issuer) == set(scope.split())
 
 
 def test_gemini_with_a_stored_token_is_refused_a_registration_without_redirects(
