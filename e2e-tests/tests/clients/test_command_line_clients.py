@@ -32,6 +32,7 @@ QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
     "NO_UPDATE_NOTIFIER": "1",
@@ -153,7 +154,8 @@ def tool_names(*, demo: bool) -> set[str]:
     ("ground", "registration"), [("demo", "dcr"), ("demo", "cimd"), ("declared", "cimd")], indirect=["ground"]
 )
 def test_codex(desktop: Desktop, ground: Any, url: str, registration: str) -> None:
-    desktop.write(".codex/config.toml", f'check_for_update_on_startup = false\n[mcp_servers.ours]\nurl = "{url}"\n')
+    settings = "check_for_update_on_startup = false\n[analytics]\nenabled = false\n"
+    desktop.write(".codex/config.toml", f'{settings}[mcp_servers.ours]\nurl = "{url}"\n')
     codex = PACKAGES / ".bin/codex"
     printed = desktop.run(codex, "mcp", "login", "ours", "--oauth-client-registration", registration)
     assert "Successfully logged in" in printed
