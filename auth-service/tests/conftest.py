@@ -128,7 +128,7 @@ def people(start_service: StartService, tmp_path_factory: pytest.TempPathFactory
     """A service with public clients that people sign in to."""
     config = tmp_path_factory.mktemp("declaration") / "auth.yaml"
     config.write_text(DECLARATION)
-    return start_service(config=config, trusted_proxies="127.0.0.1")
+    return start_service(config=config, trusted_proxies="127.0.0.1", registrations_per_hour=30)
 
 
 @pytest.fixture
