@@ -43,12 +43,14 @@ def run(own_service: Service, secret_files: dict[str, Path]) -> Run:
 
 
 def test_a_client_is_made_listed_used_and_deleted(own_service: Service, run: Run) -> None:
-    (made,) = json.loads(run("client", "create", "batch", "--json").stdout)
+    (made,) = json.loads(run("client", "create", "batch", "--name", "Nightly batch", "--json").stdout)
     listed = json.loads(run("client", "list", "--json").stdout)
     assert {client["client_id"]: client["origin"] for client in listed} == {
         "mcp-client": "declared",
         "batch": "operator",
     }
+    assert {client["client_id"]: client["name"] for client in listed}["batch"] == "Nightly batch"
+    assert "Nightly batch" in run("client", "list").stdout
     form = {"grant_type": "client_credentials"}
     answer = own_service.http.post("/oauth2/token", data=form, auth=("batch", made["client_secret"]))
     assert answer.status_code == 200

@@ -92,7 +92,8 @@ def test_a_consent_is_remembered_listed_and_revoked(people: Service, person: Per
     tokens = redeem(people.http, request, person.grant(request)["code"]).json()
     answer = person.http.get(request.path)
     assert answer.headers["location"].startswith("http://127.0.0.1:7777")
-    assert "app" in {row["client_id"] for row in json.loads(command("consent", "list", "demo", "--json"))}
+    listed = {row["client_id"]: row["name"] for row in json.loads(command("consent", "list", "demo", "--json"))}
+    assert listed["app"] == "Example application"
     command("consent", "revoke", "demo", "app")
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert Page(person.open(request.path).text).action == "/oauth2/consent"

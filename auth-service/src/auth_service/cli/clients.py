@@ -131,6 +131,7 @@ def _keeper(settings: AuthSettings) -> SecretKeeper:
 def _row(client: Client) -> dict[str, Any]:
     return {
         "client_id": client.client_id,
+        "name": client.name,
         "origin": client.origin.value,
         "authentication": " ".join(sorted(client.auth_methods)),
         "grants": " ".join(sorted(client.grant_types)),

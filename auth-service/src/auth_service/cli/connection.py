@@ -106,7 +106,12 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if not rows:
         return
     names = list(rows[0])
-    table = [names, *([str(row[name]) for name in names] for row in rows)]
+    table = [names, *([_printable(str(row[name])) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(names))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey: apps choose their own names."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -6,6 +6,8 @@ from redis.asyncio import Redis
 from auth_service.authorize.consents import Consent, Consents
 from auth_service.cli.connection import Json, Operator, as_time, change, print_rows, run
 from auth_service.cli.users import UserRefused, find_account
+from auth_service.clients.store import ClientStore
+from auth_service.declaration import load_declaration
 from auth_service.settings import AuthSettings
 from auth_service.vocabulary import format_scope
 
@@ -21,18 +23,26 @@ def list_consents(username: str, *, json: Json = False) -> None:
     For example: auth-service consent list hong
     """
 
-    async def work(settings: AuthSettings, redis: Redis) -> list[Consent]:
+    async def work(settings: AuthSettings, redis: Redis) -> list[tuple[Consent, str]]:
         account = await find_account(settings, redis, username)
-        return await Consents(redis).all(account.subject)
+        declared = {client.client_id: client.name for client in load_declaration(settings).clients}
+        store = ClientStore(redis)
+        named: list[tuple[Consent, str]] = []
+        for consent in await Consents(redis).all(account.subject):
+            stored = None if consent.client_id in declared else await store.find(consent.client_id)
+            name = stored.name if stored is not None else declared.get(consent.client_id)
+            named.append((consent, name or consent.client_id))
+        return named
 
     rows = [
         {
             "client_id": consent.client_id,
+            "name": name,
             "resource": consent.resource,
             "scopes": format_scope(consent.scopes),
             "since": as_time(consent.granted_at_seconds),
         }
-        for consent in run(work)
+        for consent, name in run(work)
     ]
     print_rows(rows, as_json=json)
 
