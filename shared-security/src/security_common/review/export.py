@@ -13,6 +13,7 @@ from typing import Any
 
 from security_common.journal import Outcome, RecordedEvent
 from security_common.review.alerts import RULE_TITLES, describe_alert, is_alert, is_new_alert
+from security_common.review.csv_cells import safe_cell
 
 __all__ = ["COLUMNS", "FORMATS", "as_members"]
 
@@ -31,8 +32,6 @@ _OCSF_STATUS = {
     Outcome.ALERT: (99, _OCSF_HIGH),
 }
 """status_id (1 success, 2 failure, 99 other) and severity_id (1 informational, 2 low, 3 medium, 4 high)."""
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_members(event: RecordedEvent) -> dict[str, Any]:
@@ -53,9 +52,7 @@ def as_csv_row(event: RecordedEvent) -> str:
     members["alert"] = describe_alert(event) if is_alert(event) else ""
     row = [str(members.get(name, "")) for name in COLUMNS]
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(
-        [f"'{text}" if text.startswith(_FORMULA_STARTS) else text for text in row]
-    )
+    csv.writer(out, lineterminator="").writerow(map(safe_cell, row))
     return out.getvalue()
 
 
