@@ -14,7 +14,8 @@ from signing_in import CALLBACK, Page, Person, Request, redeem, sent_to_client
 from auth_service.accounts.model import Account
 from auth_service.accounts.passwords import PasswordKeeper
 from auth_service.accounts.store import AccountStore
-from auth_service.web.pages import form_target, stranger_name
+from auth_service.web.content_security import form_target, page_policy
+from auth_service.web.visible_names import stranger_name, visible_name
 
 ASK = {"prompt": "consent"}  # what the demo user allowed in one test is remembered in the next
 
@@ -131,7 +132,7 @@ def test_item_97_saying_no_is_an_answer_at_both_pages(people: Service, person: P
 
 
 def test_item_109_a_name_cannot_pretend() -> None:
-    shown = stranger_name("<script>x</script>\u202egpj.exe\u200b \n" + "a" * 200)
+    shown = str(stranger_name("<script>x</script>\u202egpj.exe\u200b \n" + "a" * 200))
     assert shown.startswith("<bdi>&lt;script&gt;x&lt;/script&gt;gpj.exe aaa")
     assert len(shown) < 140
 
@@ -143,10 +144,71 @@ def test_item_109_a_name_cannot_pretend() -> None:
         ("http://localhost:3/cb", "http://localhost:3"),
         ("http://[::1]:3/cb", "http:"),
         ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+        ("https://app.example;script-src.evil.example/cb", "'self'"),
+        ("https://app.example'unsafe-inline'/cb", "'self'"),
+        ("https://app.example *.evil.example/cb", "'self'"),
+        ("https://*/cb", "'self'"),
+        ("https://user@app.example/cb", "'self'"),
+        ("https://app.example:99999999/cb", "'self'"),
+        ("https://[::1/cb", "'self'"),
+        ("a;b://x/cb", "'self'"),
     ],
 )
 def test_the_policy_lets_a_form_lead_to_the_client(uri: str, target: str) -> None:
     assert form_target(uri) == target
+
+
+@pytest.mark.parametrize("source", ["https://a.example;script-src *", "'unsafe-inline'", "*", "https:\r\nx: y", ""])
+def test_the_policy_is_made_of_sources_only(source: str) -> None:
+    with pytest.raises(ValueError, match="source"):
+        page_policy((source,))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "\u3164",
+        "\u115f\u1160",
+        "\uffa0",
+        "\u200b\u200d\ufeff",
+        "\u202e\u2066",
+        "\u2800",
+        "\u00ad",
+        "\u034f",
+        "...",
+        "\u0301",
+    ],
+    ids=ascii,
+)
+def test_a_name_that_shows_nothing_is_no_name(name: str) -> None:
+    assert visible_name(name) is None
+    assert stranger_name(f"{name} \u3164") is None
+
+
+def test_names_of_every_script_are_names() -> None:
+    for name in ("Claude", "클로드 데스크톱", "中文", "שלום", "e\u0301diteur", "7", "🦊"):
+        assert visible_name(name) == name
+
+
+@pytest.mark.parametrize(("language", "nameless"), [("en", "an app without a name"), ("ko", "이름 없는 앱")])
+def test_an_app_whose_name_shows_nothing_is_named_by_its_host(
+    people: Service, person: Person, language: str, nameless: str
+) -> None:
+    for redirect_uri, shown in (("https://site.example/cb", "site.example"), (CALLBACK, nameless)):
+        metadata = {
+            "client_name": "\u3164 \u2800",
+            "redirect_uris": [redirect_uri],
+            "token_endpoint_auth_method": "none",
+        }
+        headers = {"x-forwarded-for": "10.4.0.1"}
+        client_id = people.http.post("/oauth2/register", json=metadata, headers=headers).json()["client_id"]
+        request = Request(client_id, {"redirect_uri": redirect_uri, "ui_locales": language})
+        page = person.open(request.path)
+        page = person.sign_in(page) if Page(page.text).action == "/oauth2/sign-in" else page
+        assert shown in page.text.partition("<h1>")[2].partition("</h1>")[0]
+        assert shown in page.text.partition("<title>")[2].partition("</title>")[0]
 
 
 def test_item_112_an_unknown_name_and_a_wrong_password_look_and_cost_the_same(

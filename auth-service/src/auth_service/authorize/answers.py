@@ -9,12 +9,16 @@ from auth_service.http.messages import Answer, HttpRequest
 
 __all__ = ["client_answer", "error_parameters", "see_other"]
 
+# RFC 3986 section 2; everything else is percent-encoded before it gets into the header.
+_URI_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
+
 
 def see_other(address: str, *headers: tuple[str, str]) -> Answer:
     """303 always: after 307 a browser would send the password on (RFC 9700 section 4.12)."""
+    location = quote(address, safe=_URI_CHARACTERS)
     return Answer(
         status=303,
-        headers=(("location", address), ("cache-control", "no-store"), ("referrer-policy", "no-referrer"), *headers),
+        headers=(("location", location), ("cache-control", "no-store"), ("referrer-policy", "no-referrer"), *headers),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from auth_service.accounts.model import Account
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.missing import Step
-from auth_service.authorize.redirect_trust import VOUCHED_ORIGINS, target_name
+from auth_service.authorize.redirect_trust import VOUCHED_ORIGINS, client_title, target_name
 from auth_service.authorize.request import grantable
 from auth_service.authorize.visits import Visit
 from auth_service.clients.redirects import is_loopback
@@ -15,10 +15,11 @@ from auth_service.http.forms import parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.resources import Resource, Resources
 from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
+from auth_service.web.content_security import form_target
 from auth_service.web.errors import FormStale, WayOn
 from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import Language, choose_language
-from auth_service.web.pages import Pages, form_target, stranger_name
+from auth_service.web.pages import Pages
 
 __all__ = ["ConsentPage"]
 
@@ -66,7 +67,7 @@ class ConsentPage:
             "consent",
             language,
             form_targets=(form_target(request.redirect_uri),),
-            client_name=stranger_name(client.name),
+            client_name=client_title(client, request.redirect_uri) or self.pages.say(language, "client.nameless"),
             host=client.host,
             vouched=client.origin in VOUCHED_ORIGINS,
             scopes=[self._describe(scope, resource, language) for scope in scopes],

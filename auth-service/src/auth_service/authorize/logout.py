@@ -16,9 +16,10 @@ from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
 from auth_service.tokens.reader import TokenReader
+from auth_service.web.content_security import form_target
 from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
-from auth_service.web.pages import Pages, form_target
+from auth_service.web.pages import Pages
 from auth_service.web.sessions import Browser, Sessions
 
 __all__ = ["LogoutEndpoint"]

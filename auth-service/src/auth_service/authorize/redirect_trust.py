@@ -7,11 +7,14 @@ for is only reached by somebody who allowed the client, or by a button that name
 
 from urllib.parse import urlsplit
 
-from auth_service.clients.model import Client, ClientOrigin
+from markupsafe import Markup
+
+from auth_service.clients.model import UNNAMED_CLIENT, Client, ClientOrigin
 from auth_service.clients.redirects import is_loopback
 from auth_service.web.errors import WayOn
+from auth_service.web.visible_names import stranger_name
 
-__all__ = ["VOUCHED_ORIGINS", "button_to", "is_trusted_target", "target_name"]
+__all__ = ["VOUCHED_ORIGINS", "button_to", "client_title", "is_trusted_target", "target_name"]
 
 # The operator of this server declared these clients, and their addresses with them.
 VOUCHED_ORIGINS = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
@@ -26,6 +29,16 @@ def target_name(address: str) -> str:
     """The host that the browser goes to; for a private scheme the scheme, which names an application of the device."""
     parts = urlsplit(address)
     return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+
+
+def client_title(client: Client, redirect_uri: str) -> Markup | None:
+    """What a page calls the client: the name it gave itself, or the host that stands for it. None when there is nothing
+    to see in either.
+    """
+    named = stranger_name(client.name) if client.name != UNNAMED_CLIENT else None
+    if named is not None or is_loopback(redirect_uri):
+        return named
+    return stranger_name(client.host or target_name(redirect_uri))
 
 
 def button_to(address: str) -> WayOn:

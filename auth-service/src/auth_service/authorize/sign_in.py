@@ -11,15 +11,17 @@ from auth_service.accounts.local import BuiltIn
 from auth_service.accounts.model import SignIn, fold_username
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.missing import Step
+from auth_service.authorize.redirect_trust import client_title
 from auth_service.authorize.visits import Visit
 from auth_service.errors import OAuthError, TooManyRequests
 from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
+from auth_service.web.content_security import form_target
 from auth_service.web.errors import FormStale, WayOn
 from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
-from auth_service.web.pages import Pages, form_target, stranger_name
+from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
 from security_common.journal import Outcome
 
@@ -113,6 +115,7 @@ class SignInPage:
         self, visit: Visit, http: HttpRequest, *, username: str, wrong: bool = False, wait_seconds: int | None = None
     ) -> Answer:
         language = choose_language(visit.request.ui_locales, http.header("accept-language"))
+        title = client_title(visit.client, visit.request.redirect_uri)
         problem: Markup | None = None
         if wait_seconds is not None:
             problem = self.pages.say(language, "sign_in.wait", seconds=wait_seconds)
@@ -124,7 +127,7 @@ class SignInPage:
             status=429 if wait_seconds is not None else 400 if wrong else 200,
             form_targets=(form_target(visit.request.redirect_uri),),
             headers=(("retry-after", str(wait_seconds)),) if wait_seconds is not None else (),
-            client_name=stranger_name(visit.client.name),
+            client_name=title or self.pages.say(language, "client.nameless"),
             username=username,
             problem=problem,
             demo=self.demo,

@@ -4,23 +4,21 @@ Members this server does not know are ignored, as the RFC wants; values it does 
 can live with that (grants, scopes) and refused where it cannot (redirects, authentication).
 """
 
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from auth_service.clients.json_members import Members
-from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.model import UNNAMED_CLIENT, Client, ClientOrigin
 from auth_service.clients.redirects import check_registrable, is_loopback
 from auth_service.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_service.vocabulary import AuthMethod, GrantType, Scope
+from auth_service.web.visible_names import visible_name
 from security_common.web_urls import parse_web_url
 
 __all__ = ["METADATA_RULES", "PRIVATE_MEMBERS", "find_dropped", "make_self_described_client", "read_text", "read_texts"]
 
 _MAX_REDIRECTS = 20
-_MAX_NAME_LENGTH = 100
 _USER_GRANTS = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 
 # Registered with IANA: asking for one that is not offered here is no mistake, inventing one is.
@@ -39,8 +37,6 @@ _KNOWN_GRANTS = frozenset(
     }
 )
 _KNOWN_RESPONSE_TYPES = frozenset({"code", "token", "id_token", "none"})
-# Letters and symbols by their category that show nothing: Hangul fillers and the empty Braille pattern.
-_BLANK: Mapping[int, str] = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800), " ")
 _WEB_MEMBERS = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
@@ -65,7 +61,7 @@ def make_self_described_client(
     native = read_text(members, "application_type") == "native" or all(map(is_loopback, redirect_uris))
     return Client(
         client_id=client_id,
-        name=_clean_name(read_text(members, "client_name")) or urlsplit(client_id).hostname or "Unnamed client",
+        name=visible_name(read_text(members, "client_name") or "") or urlsplit(client_id).hostname or UNNAMED_CLIENT,
         origin=origin,
         auth_methods=auth_methods,
         grant_types=frozenset(grant for grant in _USER_GRANTS if grant in asked),
@@ -171,15 +167,6 @@ def refuse_unknown_values(members: Members) -> None:
 def _is_public_key(key: Any) -> bool:
     members = cast("dict[str, Any]", key) if isinstance(key, dict) else {}
     return "kty" in members and members["kty"] != "oct" and not PRIVATE_MEMBERS & members.keys()
-
-
-def _clean_name(name: str | None) -> str:
-    """The name as pages may show it: no controls, no direction marks, one line, not too long. Empty when nothing of it
-    can be seen.
-    """
-    kept = "".join(character for character in name or "" if unicodedata.category(character)[0] != "C")
-    clean = re.sub(r"\s+", " ", kept.translate(dict(_BLANK))).strip()[:_MAX_NAME_LENGTH]
-    return clean if any(unicodedata.category(character)[0] in "LNPS" for character in clean) else ""
 
 
 def _web_address(members: Members, name: str) -> str | None:

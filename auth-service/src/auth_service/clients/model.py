@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 from auth_service.vocabulary import AuthMethod, GrantType
 from security_common.addresses import UNKNOWN
 
-__all__ = ["Client", "ClientDirectory", "ClientOrigin", "StoredSecret"]
+__all__ = ["UNNAMED_CLIENT", "Client", "ClientDirectory", "ClientOrigin", "StoredSecret"]
+
+# The name of a client that registered without one; pages say it in their own language.
+UNNAMED_CLIENT = "Unnamed client"
 
 
 class ClientOrigin(StrEnum):

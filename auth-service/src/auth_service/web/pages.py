@@ -1,7 +1,6 @@
 """Pages: a template, its words, and the headers that let a browser do nothing but show it."""
 
 import hashlib
-import unicodedata
 from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
@@ -13,14 +12,13 @@ from markupsafe import Markup
 
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
 from auth_service.package_data import read_yaml
+from auth_service.web.content_security import page_policy
 from auth_service.web.language import Language
 from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
-from security_common.web_urls import parse_web_url
 
-__all__ = ["STYLE_PATH", "Pages", "form_target", "icon_endpoint", "stranger_name", "strong", "style_endpoint"]
+__all__ = ["STYLE_PATH", "Pages", "icon_endpoint", "strong", "style_endpoint"]
 
 STYLE_PATH = "/oauth2/pages.css"
-_LONGEST_NAME = 100
 
 _PACKAGE = files("auth_service.web")
 _STYLE = _PACKAGE.joinpath("pages.css").read_bytes()
@@ -54,7 +52,8 @@ class Pages:
     ) -> Answer:
         """The page `template`; `values` are its variables, escaped unless they are Markup.
 
-        `form_targets` are the origins, beside this one, that a form on it may lead to by redirects.
+        `form_targets` are the origins, beside this one, that a form on it may lead to by redirects: sources that
+        `form_target` made.
         """
         shown = {**self._everywhere, "say": partial(self.say, language), "language": language.value, **values}
         body = self._environment.get_template(f"{template}.html").render(shown)
@@ -70,31 +69,8 @@ class Pages:
         return Markup(self._texts[key][language]).format(**parts)  # noqa: S704 - the text is ours, format escapes the rest
 
 
-def stranger_name(name: str) -> Markup:
-    """A name that a stranger chose, so that it can only look like itself: no controls or direction marks, one line,
-    not too long, and its direction does not spread to the text around it.
-    """
-    printed = "".join(" " if character.isspace() else character for character in name)
-    kept = "".join(character for character in printed if unicodedata.category(character)[0] != "C")
-    return Markup("<bdi>{}</bdi>").format(" ".join(kept.split())[:_LONGEST_NAME])
-
-
 def strong(text: str) -> Markup:
     return Markup("<strong>{}</strong>").format(text)
-
-
-def form_target(uri: str) -> str:
-    """What stands for this address in the policy's `form-action` (CSP level 3, section 2.3.1): its origin.
-
-    The grammar has no IPv6 addresses and no origin for private schemes: there it is the scheme alone.
-    """
-    try:
-        url = parse_web_url(uri)
-    except ValueError:
-        return f"{urlsplit(uri).scheme}:"
-    if ":" in url.host:
-        return f"{url.scheme}:"
-    return f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port is not None else "")
 
 
 def style_endpoint() -> Endpoint:
@@ -117,17 +93,9 @@ def icon_endpoint() -> Endpoint:
 
 
 def _headers(form_targets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    policy = (
-        "default-src 'none'",
-        "style-src 'self'",
-        " ".join(("form-action 'self'", *form_targets)),
-        "img-src 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-    )
     return (
         ("cache-control", "no-store"),
-        ("content-security-policy", "; ".join(policy)),
+        ("content-security-policy", page_policy(form_targets)),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
     )
