@@ -1,6 +1,7 @@
 """One stack for the whole session: real processes on ports that were free, or with `--compose` real containers."""
 
 import secrets
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from local_stack.compose import Compose
 from local_stack.ports import free_ports
 from local_stack.stack import start_stack
 from local_stack.story import World
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Who works at the company whose day a test plays, and what they may ask for.
 EMPLOYEES = {
@@ -48,6 +51,19 @@ class Company:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--compose", action="store_true", help="play the story against `docker compose up`")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a fresh clone that is already installed: the repository's files, and no state."""
+    # `make run` in this folder would install into the environment that runs this test.
+    up_to_date = subprocess.run(["make", "--question", ".venv/.run"], cwd=ROOT, check=False)
+    assert up_to_date.returncode == 0, "the installation is older than requirements/: run `make .venv/.dev` first"
+    folder = tmp_path_factory.mktemp("clone")
+    for entry in ROOT.iterdir():
+        if entry.name not in {".run", "logs", ".git"}:
+            (folder / entry.name).symlink_to(entry)
+    return folder
 
 
 @pytest.fixture(scope="session")

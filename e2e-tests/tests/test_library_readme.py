@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
-
 from local_stack.fences import Fence, read_fences
 from local_stack.ports import free_ports
 
@@ -18,15 +16,6 @@ README = ROOT / "shared-security/README.md"
 START_SECONDS = 60
 # What a program that stays in the foreground prints when it is ready.
 READY = {"make run": "MCP OAuth2 is ready", ".venv/bin/uvicorn": "Uvicorn running on"}
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A folder like a fresh clone that is already installed: the repository's files, and no state."""
-    for entry in ROOT.iterdir():
-        if entry.name not in {".run", "logs", ".git"}:
-            (tmp_path / entry.name).symlink_to(entry)
-    return tmp_path
 
 
 def test_the_page_leads_to_a_protected_server(checkout: Path) -> None:

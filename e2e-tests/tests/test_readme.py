@@ -1,6 +1,7 @@
 """The README is true: its commands run in the order in which a reader meets them, and say what it says they say."""
 
 import ast
+import itertools
 import re
 import subprocess
 from pathlib import Path
@@ -35,10 +36,28 @@ def test_external_commands_are_valid_shell() -> None:
             subprocess.run(["bash", "-n"], input=fence.text, text=True, check=True)
 
 
+def test_the_docker_commands_are_those_that_the_compose_tests_run() -> None:
+    """test_compose_story and test_one_container run these, under names and on ports of their own."""
+    commands = [line for fence in read_fences(ENGLISH) if "docker" in fence.tags for line in fence.text.splitlines()]
+    assert commands == [
+        "docker compose up --build --wait",
+        "docker build -t mcp-oauth2-demo .",
+        "docker run -p 8081:8081 -p 8082:8082 mcp-oauth2-demo",
+    ]
+
+
 def test_python_blocks_parse() -> None:
     for fence in read_fences(ENGLISH):
         if fence.language == "python":
             ast.parse(fence.text)
+
+
+def test_every_python_block_is_saved_and_run_by_a_command() -> None:
+    """The page says which interpreter runs a block: the next command names the file."""
+    fences = [fence for fence in read_fences(ENGLISH) if "output" not in fence.tags]
+    for block, command in itertools.pairwise(fences):
+        if block.language == "python":
+            assert f".venv/bin/python {block.file_name}\n" in command.text
 
 
 def test_the_opening_commands_start_and_test() -> None:
