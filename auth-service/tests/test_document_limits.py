@@ -193,7 +193,7 @@ async def test_the_next_address_is_tried_when_one_cannot_be_connected_to(host: D
 
 
 def test_a_sign_in_does_not_wait_for_names_that_nobody_resolves(
-    start_service: StartService, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    start_service: StartService, own_redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     """The system's resolver hangs in every thread it has, while somebody types a password."""
     released, asked = threading.Event(), threading.Semaphore(0)
@@ -208,7 +208,9 @@ def test_a_sign_in_does_not_wait_for_names_that_nobody_resolves(
 
     declaration = "clients: [{client_id: app, grant_types: [authorization_code], redirect_uris: [http://localhost/cb]}]"
     (tmp_path / "auth.yaml").write_text(f"{declaration}\nregistration: {{metadata_documents: open}}")
-    service = start_service(config=tmp_path / "auth.yaml", trusted_proxies="127.0.0.1", parts={"fetcher": None})
+    service = start_service(
+        config=tmp_path / "auth.yaml", redis_url=own_redis[0], trusted_proxies="127.0.0.1", parts={"fetcher": None}
+    )
     person = Person(f"http://127.0.0.1:{service.settings.port}")
     page = person.open(Request("app", {"redirect_uri": "http://localhost/cb", "scope": "mcp.access"}).path)
     monkeypatch.setattr("socket.getaddrinfo", hang)
