@@ -31,6 +31,7 @@ from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.record import Recorder
 from security_common.encryption import Keyring
 from security_common.journal import open_journal
+from security_common.service import RedisIdentity
 from security_common.settings import SecuritySettings
 
 POLICY = RotationPolicy(period_seconds=1000, lead_seconds=100, drain_seconds=300)
@@ -255,7 +256,9 @@ def test_a_key_id_may_begin_with_a_hyphen(run: Run) -> None:
     assert "there is no key -EA-dzP18iTBOVBn8SVsh3f42" in refused.stderr
 
 
-def test_the_task_ends_although_a_cancellation_gets_lost(secret_files: dict[str, Path], tmp_path: Path) -> None:
+def test_the_task_ends_although_a_cancellation_gets_lost(
+    secret_files: dict[str, Path], own_redis: Any, tmp_path: Path
+) -> None:
     """On Python 3.11 a wait_for, as inside redis-py, can swallow one: a service must stop all the same."""
 
     class LosingStore(KeyStore):
@@ -273,13 +276,22 @@ def test_the_task_ends_although_a_cancellation_gets_lost(secret_files: dict[str,
             raise RedisError
 
     async def run() -> None:
-        async with Redis() as unused:
+        async with Redis() as unused, Redis.from_url(own_redis[0], decode_responses=True) as used:
+            identity = RedisIdentity(used, space="auth", memory=tmp_path / "redis_identity", accept_command="accept")
             store = LosingStore(unused)
             policy = RotationPolicy(period_seconds=1, lead_seconds=0, drain_seconds=0)
             sealer = Sealer.load(secret_files["signing_key_kek_file"])
             journal = open_journal(service="auth-service", settings=SecuritySettings(audit_dir=tmp_path), redis=None)
             record = Recorder(journal, clock=time.time)
-            ring = KeyRing(store=store, sealer=sealer, policy=policy, record=record, clock=time.time, replica="one")
+            ring = KeyRing(
+                store=store,
+                identity=identity,
+                sealer=sealer,
+                policy=policy,
+                record=record,
+                clock=time.time,
+                replica="one",
+            )
             await ring.start()
             await store.reading.wait()
             await asyncio.wait_for(ring.stop(), timeout=10)

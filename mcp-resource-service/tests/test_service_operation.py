@@ -48,7 +48,7 @@ def test_health_says_what_it_looked_at(world):
     assert world.get("/livez").json() == {"status": "alive"}
     ready = world.get("/readyz").json()
     assert ready["status"] == "ready"
-    assert set(ready["checks"]) == {"process", "keys", "journal", "redis"}
+    assert set(ready["checks"]) == {"process", "keys", "journal", "redis", "redis_identity"}
     assert all(check == {"ok": True, "note": ""} for check in ready["checks"].values())
 
 

@@ -53,6 +53,7 @@ from auth_service.keys.rotation import RotationPolicy
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
 from auth_service.record import Recorder
+from auth_service.redis_identity import redis_identity
 from auth_service.settings import SERVICE, AuthSettings
 from auth_service.tokens.denials import Denials
 from auth_service.tokens.id_tokens import IdTokens
@@ -64,7 +65,7 @@ from auth_service.tokens.revocation import Revocation
 from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
 from security_common.addresses import AddressReader
 from security_common.journal import open_journal
-from security_common.service import connect, read_secret, serving_metrics
+from security_common.service import RedisMonitor, connect, read_secret, serving_metrics
 
 __all__ = ["Core", "create_app"]
 
@@ -112,8 +113,10 @@ def _make_core(
     record = Recorder(journal, clock=clock)
     keeper = SecretKeeper(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), random_bytes)
     store = ClientStore(redis)
+    identity = redis_identity(settings, redis)
     keys = KeyRing(
         store=KeyStore(redis),
+        identity=identity,
         sealer=Sealer.load(settings.signing_key_kek_file),
         policy=RotationPolicy.of(settings),
         record=record,
@@ -128,6 +131,8 @@ def _make_core(
         counters=redis_counters(redis, settings.redis_url),
         journal=journal,
         record=record,
+        redis_identity=identity,
+        redis_monitor=RedisMonitor(redis, durability=settings.redis_durability, prefix="AUTH_"),
         keys=keys,
         secret_keeper=keeper,
         outgoing=outgoing,
@@ -246,8 +251,10 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
             {
                 "signing_key": lambda: core.keys.ready,
                 "redis_write": partial(can_write, core.redis),
+                "redis_identity": lambda: core.redis_identity.problem is None,
                 "journal": lambda: core.journal.writable,
-            }
+            },
+            notes=partial(_notes, core),
         ),
     )
     return (*endpoints, openapi_endpoint(endpoints, issuer=settings.issuer))
@@ -257,6 +264,13 @@ def _advertises_documents(core: Core) -> bool:
     if not core.directory.finds_documents:
         return False
     return core.outgoing.reach.proven or not core.declaration.registration.advertised_once_reachable
+
+
+async def _notes(core: Core) -> dict[str, str]:
+    """What an operator should know about Redis, with readiness or without."""
+    replaced, health = core.redis_identity.problem, await core.redis_monitor.health()
+    notes = {"redis": "; ".join(health.notes)} if health.notes else {}
+    return notes | ({"redis_identity": f"{replaced.description}; {replaced.hint}"} if replaced else {})
 
 
 def _make_authenticator(core: Core) -> ClientAuthenticator:

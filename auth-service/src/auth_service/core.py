@@ -25,6 +25,7 @@ from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.resources import Resources
 from auth_service.vocabulary import Clock, RandomBytes
 from security_common.journal import Journal
+from security_common.service import RedisIdentity, RedisMonitor
 
 __all__ = ["Core", "People", "make_throttle"]
 
@@ -41,6 +42,8 @@ class Core:
     outgoing: Outgoing
     journal: Journal
     record: Recorder
+    redis_identity: RedisIdentity
+    redis_monitor: RedisMonitor
     keys: KeyRing
     secret_keeper: SecretKeeper
     directory: Directory

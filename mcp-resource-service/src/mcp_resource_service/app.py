@@ -22,9 +22,10 @@ from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
 from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.issuer import trusted_issuers
 from mcp_resource_service.records import RecordStore
+from mcp_resource_service.redis_identity import redis_identity
 from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_routes, icon_route, protected_routes
 from mcp_resource_service.scopes import ACCESS_SCOPE
-from mcp_resource_service.settings import ResourceSettings
+from mcp_resource_service.settings import SERVICE, ResourceSettings
 from mcp_resource_service.store_errors import StoreUnavailable
 from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolParts, build_mcp
 from security_common import tool_policy
@@ -38,13 +39,10 @@ from security_common.journal.upkeep import end_tasks
 from security_common.pii import open_pii_detector
 from security_common.protection import KeyedPseudonyms, letters
 from security_common.review import KeyInUse, watching_trail
-from security_common.service import connect, read_secret, serving_metrics
+from security_common.service import RedisIdentity, RedisMonitor, connect, read_secret, serving_metrics
 from security_common.tokens import TokenVerifier
 
 __all__ = ["SERVICE", "create_app"]
-
-# The service's name in the audit trail.
-SERVICE = "mcp-resource-service"
 
 HTTP_SECONDS = 5.0
 DEMO_RETRY_SECONDS = 2.0
@@ -57,6 +55,7 @@ class Core:
 
     settings: ResourceSettings
     redis: Redis
+    identity: RedisIdentity
     http: httpx2.AsyncClient
     journal: Journal
     verifier: TokenVerifier
@@ -108,22 +107,42 @@ def _make_core(settings: ResourceSettings) -> Core:
     metrics.watch_keys(verifier.keys)
     metrics.journal_writable.set_function(lambda: journal.writable)
     began = time.monotonic()
+    identity = redis_identity(settings, redis)
     parts = ToolParts(
         settings=settings,
         version=version("mcp-oauth2-mcp-resource-service"),
         redis=redis,
         http=http,
-        records=RecordStore(redis, encryption, clock=time.time, new_id=_new_id, per_owner=settings.records_per_owner),
+        records=RecordStore(
+            redis,
+            encryption,
+            clock=time.time,
+            new_id=_new_id,
+            per_owner=settings.records_per_owner,
+            waits_for_disk=settings.redis_durability == "disk",
+        ),
         directory=Directory(redis, encryption),
         detector=detector,
         encryption=encryption,
-        health=Health(keys=verifier, record=journal, redis=redis),
+        health=Health(
+            keys=verifier,
+            record=journal,
+            redis=RedisMonitor(redis, durability=settings.redis_durability, prefix="MCP_"),
+            identity=identity,
+        ),
         clock=time.time,
         uptime_seconds=lambda: time.monotonic() - began,
         keys_in_use=lambda: _keys_in_use(encryption, verifier),
     )
     return Core(
-        settings=settings, redis=redis, http=http, journal=journal, verifier=verifier, metrics=metrics, parts=parts
+        settings=settings,
+        redis=redis,
+        identity=identity,
+        http=http,
+        journal=journal,
+        verifier=verifier,
+        metrics=metrics,
+        parts=parts,
     )
 
 
@@ -205,6 +224,7 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGener
         await core.journal.start()
         stack.push_async_callback(core.journal.stop)
         _link_audit_log(core.settings)
+        await stack.enter_async_context(core.identity.watching())
         await stack.enter_async_context(
             watching_trail(core.redis, core.journal, core.settings.security, on_alert=core.metrics.count_alert)
         )

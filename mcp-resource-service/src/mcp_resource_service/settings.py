@@ -18,7 +18,10 @@ from security_common.service import (
 from security_common.settings import SettingProblem
 from security_common.tokens import TrustedIssuer
 
-__all__ = ["ResourceSettings"]
+__all__ = ["SERVICE", "ResourceSettings"]
+
+# The service's name in the audit trail.
+SERVICE = "mcp-resource-service"
 
 ExactUrl = Annotated[str, AfterValidator(check_exact_url)]
 PublicUrl = Annotated[str, AfterValidator(check_public_url)]

@@ -8,6 +8,7 @@ from auth_service.cli.clients import clients
 from auth_service.cli.consents import consents
 from auth_service.cli.doctor import doctor
 from auth_service.cli.keys import keys
+from auth_service.cli.redis import redis_commands
 from auth_service.cli.serve import serve
 from auth_service.cli.token import token
 from auth_service.cli.users import users
@@ -25,6 +26,7 @@ app.command(clients)
 app.command(users)
 app.command(consents)
 app.command(keys)
+app.command(redis_commands)
 app.command(token)
 app.command(doctor)
 

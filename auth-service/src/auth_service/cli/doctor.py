@@ -1,7 +1,10 @@
 """`auth-service doctor`: what an operator would otherwise find out one failure at a time."""
 
-from auth_service.cli.connection import Json, run
-from security_common.service import tell_findings
+import asyncio
+
+from auth_service.cli.connection import Json
+from auth_service.settings import AuthSettings
+from security_common.service import Finding, connect, tell_findings
 
 __all__ = ["doctor"]
 
@@ -11,6 +14,11 @@ def doctor(*, json: Json = False) -> None:
 
     For example: auth-service doctor --json
     """
+    tell_findings(asyncio.run(_examine(AuthSettings())), as_json=json)
+
+
+async def _examine(settings: AuthSettings) -> list[Finding]:
     from auth_service.cli.examination import examine  # noqa: PLC0415 - `serve` need not hold what only this command uses
 
-    tell_findings(run(examine), as_json=json)
+    async with connect(settings) as redis:
+        return await examine(settings, redis)

@@ -2,8 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
-
 from auth_service.clients.document_reach import KNOWN_DOCUMENTS, FetchAttempt, try_documents
 from auth_service.clients.outgoing import Outgoing
 from auth_service.declaration import Openness, RegistrationPolicy, load_declaration
@@ -18,7 +16,7 @@ _HINT = (
 )
 
 
-async def check_documents(settings: AuthSettings, _redis: Redis) -> list[Finding]:
+async def check_documents(settings: AuthSettings) -> list[Finding]:
     """A warning for each published document that cannot be fetched: a machine may be offline on purpose."""
     policy = load_declaration(settings).registration
     outgoing = Outgoing.of(policy, None)

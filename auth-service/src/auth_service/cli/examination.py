@@ -19,13 +19,22 @@ from auth_service.errors import InvalidRedirectUri
 from auth_service.keys.record import KeyState
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeyStore
+from auth_service.redis_identity import redis_identity
 from auth_service.settings import AuthSettings
 from auth_service.tokens.resource_identifiers import comparison_key
 from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
 from security_common.errors import SecurityError
-from security_common.service import STRICT_HINT, Finding, find_weaknesses, is_loopback_url, read_secret
+from security_common.secret_files import ExposedSecret, find_exposed_secrets, who_can_read
+from security_common.service import (
+    Finding,
+    find_redis_failure,
+    find_redis_weaknesses,
+    is_loopback_url,
+    judge_secret_files,
+    read_secret,
+)
 
-__all__ = ["CHECKS", "examine"]
+__all__ = ["CHECKS", "CHECKS_IN_REDIS", "examine"]
 
 _CLOCK_TOLERANCE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 5.0
@@ -33,29 +42,59 @@ _METADATA_PATH = "/.well-known/oauth-authorization-server"
 
 
 async def examine(settings: AuthSettings, redis: Redis) -> list[Finding]:
-    """Every check in order; one that fails does not keep the next from running."""
+    """Every check in order; one that fails does not keep the next from running.
+
+    A Redis that cannot be used is reported once, and what is kept in it is not looked at.
+    """
     found: list[Finding] = []
     for check in CHECKS:
-        try:
-            found += await check(settings, redis)
-        except SecurityError as failure:
-            found.append(Finding(failure.description, ok=False, hint=failure.hint))
-        except (RedisError, OSError) as failure:
-            hint = "start Redis, or look at AUTH_REDIS_URL and AUTH_REDIS_PASSWORD_FILE"
-            found.append(Finding(f"redis: {type(failure).__name__}", ok=False, hint=hint))
+        found += await _attempt(check(settings))
+    away = await find_redis_failure(settings, redis)
+    if away is not None:
+        return [*found, away]
+    for check in CHECKS_IN_REDIS:
+        found += await _attempt(check(settings, redis))
     return found
 
 
-async def check_declaration(settings: AuthSettings, redis: Redis) -> list[Finding]:
-    """The declaration and its secrets can be read, and the running service has applied this one."""
+async def _attempt(check: Awaitable[list[Finding]]) -> list[Finding]:
+    try:
+        return await check
+    except SecurityError as failure:
+        return [Finding(failure.description, ok=False, hint=failure.hint)]
+    except NoPermissionError as failure:
+        return [Finding(f"redis: does not permit this: {failure}", ok=False, hint=_ACL_HINT)]
+    except (RedisError, OSError) as failure:
+        hint = "is it overloaded? run `auth-service doctor` again"
+        return [Finding(f"redis: {type(failure).__name__}", ok=False, hint=hint)]
+
+
+async def check_declaration(settings: AuthSettings) -> list[Finding]:
+    """The declaration and its secrets can be read."""
     declaration = load_declaration(settings)
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     clients = [make_client(client, SecretKeeper(pepper, os.urandom)) for client in declaration.clients]
     read = Finding(f"declaration: {len(declaration.resources)} resources, {len(clients)} clients", ok=True)
+    return [read, *_urls(declaration)]
+
+
+async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """The running service has applied the declaration that is read here."""
     applied = await redis.get(APPLIED_KEY)
-    same = applied in {None, declaration.fingerprint}
+    same = applied in {None, load_declaration(settings).fingerprint}
     hint = "restart the replicas that started with another auth.yaml"
-    return [read, Finding("declaration: the running service applied this one", ok=same, hint=hint), *_urls(declaration)]
+    return [Finding("declaration: the running service applied this one", ok=same, hint=hint)]
+
+
+async def check_secret_files(settings: AuthSettings) -> list[Finding]:
+    """Who can read the files with secrets, those of declared clients included."""
+    declared = load_declaration(settings).clients
+    clients = [
+        ExposedSecret(f"client {client.client_id}: secret_file", client.secret_file, who)
+        for client in declared
+        if client.secret_file and (who := who_can_read(client.secret_file))
+    ]
+    return judge_secret_files([*find_exposed_secrets(settings), *clients])
 
 
 def _urls(declaration: Declaration) -> list[Finding]:
@@ -100,11 +139,10 @@ def _is_registrable(uri: str) -> bool:
     return True
 
 
-async def check_redis(_settings: AuthSettings, redis: Redis) -> list[Finding]:
-    """Redis loses nothing, and this user reaches nothing that is the resource service's."""
-    weak = await find_weaknesses(redis)
+async def check_redis(settings: AuthSettings, redis: Redis) -> list[Finding]:
+    """Redis is the one that was used before, loses nothing, and keeps this user from the resource service's keys."""
     return [
-        Finding(f"redis: {'; '.join(weak) or 'keeps what it is given'}", ok=not weak, hint=STRICT_HINT),
+        *await find_redis_weaknesses(redis, redis_identity(settings, redis), settings),
         Finding("redis: the other service's keys are out of reach", ok=await _is_confined(redis), hint=_ACL_HINT),
     ]
 
@@ -141,7 +179,7 @@ async def check_clock(_settings: AuthSettings, redis: Redis) -> list[Finding]:
     return [Finding(f"clock: {apart:.1f} s from that of Redis", ok=apart < _CLOCK_TOLERANCE_SECONDS, hint=hint)]
 
 
-async def check_issuer(settings: AuthSettings, _redis: Redis) -> list[Finding]:
+async def check_issuer(settings: AuthSettings) -> list[Finding]:
     """The metadata is served at the public address, names this issuer and satisfies RFC 8414.
 
     A loopback issuer is the machine around a container, which the container does not reach: there the service is asked
@@ -176,12 +214,16 @@ async def _is_reachable(http: httpx2.AsyncClient, url: str) -> bool:
     return True
 
 
-CHECKS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[Finding]]], ...] = (
+CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[Finding]]], ...] = (
     check_declaration,
+    check_secret_files,
+    check_issuer,
+    check_documents,
+)
+CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[Finding]]], ...] = (
+    check_applied_declaration,
     check_clients,
     check_redis,
     check_keys,
     check_clock,
-    check_issuer,
-    check_documents,
 )

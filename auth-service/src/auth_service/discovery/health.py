@@ -1,5 +1,6 @@
 """`/`, `/livez` and `/readyz`: what people and machines ask first."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from redis.asyncio import Redis
@@ -10,6 +11,8 @@ from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
 
 __all__ = ["Check", "can_write", "health_endpoints", "root_endpoint"]
 
+_ANSWER_SECONDS = 1.0
+
 # Whether one thing the service needs is there.
 Check = Callable[[], bool | Awaitable[bool]]
 
@@ -17,8 +20,9 @@ Check = Callable[[], bool | Awaitable[bool]]
 async def can_write(redis: Redis) -> bool:
     """Whether Redis takes a write: a full one, or a read-only replica, is of no use."""
     try:
-        return bool(await redis.set("auth:ready", "1", ex=60))
-    except (RedisError, OSError):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return bool(await redis.set("auth:ready", "1", ex=60))
+    except (RedisError, OSError, TimeoutError):
         return False
 
 
@@ -41,8 +45,13 @@ def root_endpoint(*, issuer: str, resource: str, documentation_url: str) -> Endp
     return Endpoint(path="/", handler=answer, methods=READ)
 
 
-def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
-    """`/livez` says that the process answers; `/readyz` runs the checks, 503 naming those that fail."""
+def health_endpoints(
+    checks: Mapping[str, Check], *, notes: Callable[[], Awaitable[Mapping[str, str]]]
+) -> tuple[Endpoint, ...]:
+    """`/livez` says that the process answers; `/readyz` runs the checks, 503 naming those that fail.
+
+    `notes` says what is wrong in words, also what does not keep the service from its work.
+    """
 
     async def live(_request: HttpRequest) -> Answer:
         return json_answer({"status": "alive"})
@@ -50,7 +59,7 @@ def health_endpoints(checks: Mapping[str, Check]) -> tuple[Endpoint, ...]:
     async def ready(_request: HttpRequest) -> Answer:
         results = {name: await _result(check) for name, check in checks.items()}
         well = all(results.values())
-        members = {"status": "ready" if well else "not ready", "checks": results}
+        members = {"status": "ready" if well else "not ready", "checks": results, "notes": dict(await notes())}
         return json_answer(members, status=200 if well else 503)
 
     return (Endpoint(path="/livez", handler=live, methods=READ), Endpoint(path="/readyz", handler=ready, methods=READ))

@@ -23,6 +23,7 @@ from auth_service.vocabulary import Clock
 from security_common.errors import SecurityError
 from security_common.journal import JournalUnavailable
 from security_common.journal.upkeep import end_tasks
+from security_common.service import RedisIdentity, RedisReplaced
 
 __all__ = ["KeyRing", "PublishedKeys", "make_record"]
 
@@ -48,9 +49,19 @@ class KeyRing:
     """Signs with the active key and publishes all of them. Implements `tokens.minter.Signer`."""
 
     def __init__(
-        self, *, store: KeyStore, sealer: Sealer, policy: RotationPolicy, record: Recorder, clock: Clock, replica: str
+        self,
+        *,
+        store: KeyStore,
+        identity: RedisIdentity,
+        sealer: Sealer,
+        policy: RotationPolicy,
+        record: Recorder,
+        clock: Clock,
+        replica: str,
     ) -> None:
         self._store = store
+        self._identity = identity
+        self._was_replaced = False
         self._sealer = sealer
         self._policy = policy
         self._record = record
@@ -85,7 +96,7 @@ class KeyRing:
         """Loads the keys, making the first one if there is none, and goes on looking after them."""
         try:
             await self.refresh()
-        except RedisError as error:
+        except (RedisError, RedisReplaced) as error:
             log.warning("keys not loaded yet", cause=type(error).__name__)
         self._task = asyncio.create_task(self._keep_fresh(), name="signing-keys")
 
@@ -94,8 +105,16 @@ class KeyRing:
             await end_tasks(self._task)
 
     async def refresh(self) -> None:
-        """Reads the records, and moves them on when this replica leads or nobody has made a key yet."""
-        snapshot = await self._store.read()
+        """Reads the records, and moves them on when this replica leads or nobody has made a key yet.
+
+        Raises `RedisReplaced`: then nothing is made or changed, and the keys in memory stay in use. When an operator
+        accepts the Redis that took the place of another, it is given the keys that are in use.
+        """
+        snapshot = await self._read()
+        if self._was_replaced and not snapshot.records and self._records:
+            await self._store.swap(snapshot.version, self._records)
+            snapshot = await self._read()
+        self._was_replaced = False
         if find(snapshot.records, KeyState.ACTIVE) is None or await self._store.lead(self._replica, _LEASE_SECONDS):
             snapshot = await self._advance(snapshot)
         await self._adopt(snapshot)
@@ -108,7 +127,17 @@ class KeyRing:
             if await self._store.swap(snapshot.version, moved):
                 await self._put_on_record(moved)
                 return KeySnapshot(snapshot.version + 1, moved)
-            snapshot = await self._store.read()
+            snapshot = await self._read()
+        return snapshot
+
+    async def _read(self) -> KeySnapshot:
+        """The records, when they come from the Redis that was used before. Raises `RedisReplaced`."""
+        snapshot = await self._store.read()
+        try:
+            await self._identity.check()
+        except RedisReplaced:
+            self._was_replaced = True
+            raise
         return snapshot
 
     async def _put_on_record(self, records: tuple[KeyRecord, ...]) -> None:

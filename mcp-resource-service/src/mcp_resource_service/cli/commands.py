@@ -25,7 +25,9 @@ app = App(
     version_flags=["--version"],
 )
 user = App(name="user", help="The directory that get_user_info reads.")
+redis = App(name="redis", help="The Redis of this service: accept.")
 app.command(user)
+app.command(redis)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
 
@@ -55,6 +57,21 @@ def doctor(*, as_json: AsJson = False) -> None:
     from mcp_resource_service.cli.examination import examine  # noqa: PLC0415 - as above
 
     tell_findings(asyncio.run(examine(ResourceSettings())), as_json=as_json)
+
+
+@redis.command
+def accept() -> None:
+    """Take the present Redis for good, after it came back empty or was replaced by another one.
+
+    Until then the service is not ready. Records and people that are gone stay gone: where that is possible, restore the
+    old Redis from its files or a backup instead.
+
+    Example: mcp-resource-service redis accept
+    """
+    from mcp_resource_service.cli.redis import accept_redis  # noqa: PLC0415 - as above
+
+    accepted = asyncio.run(accept_redis(ResourceSettings()))
+    print("accepted" if accepted else "this Redis is the one that was used before: nothing to accept")
 
 
 @user.command(name="import")

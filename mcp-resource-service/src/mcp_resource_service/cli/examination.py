@@ -9,10 +9,12 @@ import httpx2
 from redis.exceptions import RedisError
 
 from mcp_resource_service.issuer import trusted_issuers
+from mcp_resource_service.redis_identity import redis_identity
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
-from security_common.service import STRICT_HINT, Finding, connect, find_weaknesses
+from security_common.secret_files import find_exposed_secrets
+from security_common.service import Finding, connect, find_redis_failure, find_redis_weaknesses, judge_secret_files
 from security_common.tokens import TrustedIssuer
 from security_common.tokens.fetch import fetch
 from security_common.tokens.keys import read_keys
@@ -27,7 +29,14 @@ CLOCK_HINT = "good tokens are refused as expired, or as from the future: let bot
 
 async def examine(settings: ResourceSettings) -> list[Finding]:
     """Every check in order; one that fails does not keep the next from running."""
-    return [finding for check in CHECKS for finding in await check(settings)]
+    return [finding for check in CHECKS for finding in await _attempt(check(settings))]
+
+
+async def _attempt(check: Awaitable[list[Finding]]) -> list[Finding]:
+    try:
+        return await check
+    except SecurityError as failure:
+        return [Finding(failure.description, ok=False, hint=failure.hint)]
 
 
 async def _check_settings(settings: ResourceSettings) -> list[Finding]:
@@ -67,18 +76,19 @@ async def _check_issuer(issuer: TrustedIssuer) -> list[Finding]:
 
 
 async def _check_redis(settings: ResourceSettings) -> list[Finding]:
-    where = settings.redis_url
-    try:
-        async with connect(settings) as redis:
-            await redis.ping()
-            weaknesses = await find_weaknesses(redis)
-    except (RedisError, OSError) as failure:
-        hint = "start Redis, or look at MCP_REDIS_URL and MCP_REDIS_PASSWORD_FILE"
-        return [Finding(f"redis: {where}: {type(failure).__name__}", ok=False, hint=hint)]
-    return [
-        Finding(f"redis: {where} answers", ok=True),
-        Finding(f"redis: {'; '.join(weaknesses) or 'keeps what it is given'}", ok=not weaknesses, hint=STRICT_HINT),
-    ]
+    async with connect(settings) as redis:
+        away = await find_redis_failure(settings, redis)
+        if away is not None:
+            return [away]
+        try:
+            return await find_redis_weaknesses(redis, redis_identity(settings, redis), settings)
+        except (RedisError, OSError) as failure:
+            hint = "use the ACL file that `security-common setup` writes, and its user `mcp`"
+            return [Finding(f"redis: {failure}", ok=False, hint=hint)]
+
+
+async def _check_secret_files(settings: ResourceSettings) -> list[Finding]:
+    return judge_secret_files(find_exposed_secrets(settings))
 
 
 async def _check_encryption(settings: ResourceSettings) -> list[Finding]:
@@ -106,6 +116,7 @@ CHECKS: tuple[Callable[[ResourceSettings], Awaitable[list[Finding]]], ...] = (
     _check_settings,
     _check_issuers,
     _check_redis,
+    _check_secret_files,
     _check_encryption,
     _check_audit_folder,
 )

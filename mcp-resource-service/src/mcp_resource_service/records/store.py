@@ -59,16 +59,21 @@ class RecordStore:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         per_owner: float = inf,
+        waits_for_disk: bool = True,
     ) -> None:
-        """`clock` gives seconds since the epoch, `new_id` an unguessable name of letters; one may keep `per_owner`."""
+        """`clock` gives seconds since the epoch, `new_id` an unguessable name of letters; one may keep `per_owner`.
+
+        `waits_for_disk` is False for a Redis that cannot say when a write is on its disk: see MCP_REDIS_DURABILITY.
+        """
         self._redis = redis
         self._encryption = encryption
         self._clock = clock
         self._new_id = new_id
         self._per_owner = per_owner
+        self._waits_for_disk = waits_for_disk
 
     async def keep(self, owner: Owner, field: str, text: str) -> RecordSummary:
-        """Store `text` encrypted; returns once Redis has it on disk. Raises QuotaReached, too."""
+        """Store `text` encrypted; returns once Redis has it, on disk if it waits for that. Raises QuotaReached, too."""
         record_id = f"rec_{self._new_id()}"
         stored_at_seconds = self._clock()
         content = self._encryption.encrypt(text, context=_binding(owner, record_id, field))
@@ -80,9 +85,10 @@ class RecordStore:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hset(PREFIX + record_id, mapping=stored)
                 pipe.zadd(owner.index_key, {record_id: stored_at_seconds})
-                pipe.execute_command("WAITAOF", 1, 0, FSYNC_DEADLINE_MILLISECONDS)
-                *_, (fsynced, _) = await pipe.execute()
-        if not fsynced:
+                if self._waits_for_disk:
+                    pipe.execute_command("WAITAOF", 1, 0, FSYNC_DEADLINE_MILLISECONDS)
+                *_, last = await pipe.execute()
+        if self._waits_for_disk and not last[0]:
             raise StoreUnavailable("the record is not confirmed to be on disk", hint="store it again in a moment")
         return RecordSummary(record_id=record_id, field=field, stored_at=_moment(stored_at_seconds))
 

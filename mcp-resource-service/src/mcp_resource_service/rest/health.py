@@ -1,18 +1,12 @@
 """Whether this process can do its work, for load balancers, people and the status tool."""
 
-import asyncio
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from security_common.journal import Journal
-from security_common.service import find_weaknesses
+from security_common.service import RedisIdentity, RedisMonitor
 from security_common.tokens import TokenVerifier
 
 __all__ = ["Check", "Health"]
-
-REDIS_ANSWER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +19,13 @@ class Check:
 
 
 class Health:
-    """What readiness depends on. Redis does not: tokens are judged and `/hello` answers without it."""
+    """What readiness depends on. A Redis that is away does not: tokens are judged and `/hello` answers without it."""
 
-    def __init__(self, *, keys: TokenVerifier, record: Journal, redis: Redis) -> None:
+    def __init__(self, *, keys: TokenVerifier, record: Journal, redis: RedisMonitor, identity: RedisIdentity) -> None:
         self._keys = keys
         self._record = record
         self._redis = redis
+        self._identity = identity
         self._draining = False
 
     def start_draining(self) -> None:
@@ -48,16 +43,21 @@ class Health:
                 note="" if self._record.writable else "the audit journal cannot be written: look at its disk",
             ),
             "redis": await self._check_redis(),
+            "redis_identity": self._check_identity(),
         }
 
     def _check_keys(self) -> Check:
         ready = self._keys.ready
         return Check(ready, required=True, note=self._keys.problem or ("" if ready else "no keys of the issuer yet"))
 
+    def _check_identity(self) -> Check:
+        replaced = self._identity.problem
+        note = f"{replaced.description}; {replaced.hint}" if replaced else ""
+        # Required: what is written to the wrong Redis is lost when the right one comes back.
+        return Check(replaced is None, required=True, note=note)
+
     async def _check_redis(self) -> Check:
-        try:
-            async with asyncio.timeout(REDIS_ANSWER_SECONDS):
-                weaknesses = await find_weaknesses(self._redis)
-        except (RedisError, OSError, TimeoutError):
+        health = await self._redis.health()
+        if not health.answers:
             return Check(ok=False, required=False, note="does not answer: storing and reading tools say 503")
-        return Check(ok=True, required=False, note="; ".join(weaknesses))
+        return Check(ok=True, required=False, note="; ".join(health.notes))

@@ -12,17 +12,23 @@ from security_common.secret_files import SecretMissing
 from security_common.service.findings import Finding, tell_findings
 from security_common.service.logs import configure_logs
 from security_common.service.metrics_server import serving_metrics
-from security_common.service.redis_client import STRICT_HINT, connect, find_weaknesses
-from security_common.service.redis_for_commands import connected, explain_for
+from security_common.service.redis_client import connect
+from security_common.service.redis_examination import RedisMonitor
+from security_common.service.redis_findings import find_redis_failure, find_redis_weaknesses
+from security_common.service.redis_for_commands import connected
+from security_common.service.redis_identity import RedisIdentity, RedisReplaced
+from security_common.service.secret_findings import judge_secret_files
 from security_common.service.secrets import read_secret, require_file
 from security_common.service.server import PortTaken, serve
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
 from security_common.service.trusted_issuers import read_trusted_issuers
 
 __all__ = [
-    "STRICT_HINT",
     "Finding",
     "PortTaken",
+    "RedisIdentity",
+    "RedisMonitor",
+    "RedisReplaced",
     "SecretMissing",
     "ServiceSettings",
     "check_exact_url",
@@ -30,9 +36,10 @@ __all__ = [
     "configure_logs",
     "connect",
     "connected",
-    "explain_for",
-    "find_weaknesses",
+    "find_redis_failure",
+    "find_redis_weaknesses",
     "is_loopback_url",
+    "judge_secret_files",
     "read_secret",
     "read_trusted_issuers",
     "require_file",

@@ -22,7 +22,7 @@ class Finding:
 
 
 def tell_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
-    """Prints them. Raises SystemExit with status 1 when anything is wrong."""
+    """Prints them. Raises SystemExit with status 1 when anything is wrong; a warning is nothing wrong."""
     if as_json:
         told = [asdict(finding) | ({} if finding.has_hint else {"hint": ""}) for finding in findings]
         print(json.dumps(told, ensure_ascii=False, indent=2))

@@ -1,20 +1,17 @@
-"""Redis: the connection, its password from a file and never from the URL; and whether Redis keeps what it is given."""
+"""The connection to Redis: its password from a file and never from the URL."""
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import NoPermissionError
 
 from security_common.service.secrets import read_secret
 from security_common.service.settings import ServiceSettings
 from security_common.settings import SettingInvalid
 
-__all__ = ["STRICT_HINT", "connect", "find_weaknesses"]
+__all__ = ["connect"]
 
 _ANSWER_SECONDS = 5.0
 _CONNECT_SECONDS = 2.0
-_STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
-STRICT_HINT = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
 
 
 def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
@@ -39,14 +36,3 @@ def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
     except ValueError as failure:
         hint = "write it like redis://user@host:6379/0, rediss://… or unix://…, without a password"
         raise SettingInvalid(f"{prefix}REDIS_URL is not the URL of a Redis", hint=hint) from failure
-
-
-async def find_weaknesses(redis: Redis) -> list[str]:
-    """What this Redis is set to that could lose or drop data; empty when it is as strict as it should be."""
-    try:
-        found: dict[str | None, str | None] = await redis.config_get(*_STRICT)
-    except NoPermissionError:
-        return ["its settings cannot be read: allow +config|get"]
-    return [
-        f"{name} is {found.get(name)}, not {wanted}" for name, wanted in _STRICT.items() if found.get(name) != wanted
-    ]

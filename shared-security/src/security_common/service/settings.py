@@ -55,6 +55,12 @@ class ServiceSettings(Settings):
         description="Redis with the user's name but never the password, for example redis://auth@redis:6379/0.",
     )
     redis_password_file: SecretFile = Field(default=None, description="File with the password of the Redis user.")
+    redis_durability: Literal["disk", "memory"] = Field(
+        default="disk",
+        description="What Redis has to guarantee. disk: every write is on its disk before it counts (appendonly yes,"
+        " appendfsync always, WAITAOF). memory: for a managed Redis that cannot; a crash of it can lose the newest"
+        " writes, see docs/reliability.md.",
+    )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
         description="Addresses or networks of the proxies whose X-Forwarded-For is believed, separated by commas.",

@@ -1,0 +1,112 @@
+"""Redis comes back without its data: nothing is made anew behind the operator's back, and everybody is told."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis
+
+from local_stack.ports import LOOPBACK
+from local_stack.stack import AUTH, MCP, REDIS, Stack, start_stack
+from local_stack.story import World
+
+REPLACED = "this Redis is not the one that was used before"
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    with start_stack(tmp_path / "stack") as running:
+        yield running
+
+
+def lose_the_data(stack: Stack) -> None:
+    stack.kill(REDIS)
+    shutil.rmtree(stack.state / REDIS)
+    stack.start_one(REDIS)
+
+
+def command(stack: Stack, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name(program)), *words],
+        env=stack.environment(program),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def keys_in_redis(stack: Stack) -> int:
+    with redis.Redis(LOOPBACK, stack.ports.redis, username="auth", password=stack.redis_password("auth")) as client:
+        return client.exists("auth:keys")
+
+
+def readiness(http: httpx2.Client, url: str) -> httpx2.Response:
+    return http.get(f"{url}/readyz")
+
+
+def test_a_redis_that_lost_its_data_is_not_taken_for_the_old_one(own_stack: Stack) -> None:
+    with httpx2.Client(timeout=20) as http:
+        world = World(own_stack.auth_url, own_stack.mcp_url, http)
+        token, published = world.token, world_keys(http, own_stack)
+        lose_the_data(own_stack)
+        for url in (own_stack.auth_url, own_stack.mcp_url):
+            eventually(lambda url=url: readiness(http, url).status_code == 503)
+            assert REPLACED in readiness(http, url).text
+            assert "redis accept" in readiness(http, url).text
+        # Tokens stay good, and no key was made in place of those that are gone.
+        assert world_keys(http, own_stack) == published
+        assert world.get("/hello", token).status_code == 200
+        assert not keys_in_redis(own_stack)
+        for program in (AUTH, MCP):
+            examined = command(own_stack, program, "doctor", "--json")
+            assert examined.returncode == 1
+            (finding,) = [each for each in json.loads(examined.stdout) if REPLACED in each["what"]]
+            assert f"`{program} redis accept`" in finding["hint"]
+            log = own_stack.children[program].log.read_text()
+            assert log.count(REPLACED) == 1, "said once"
+        for program, url in ((AUTH, own_stack.auth_url), (MCP, own_stack.mcp_url)):
+            assert command(own_stack, program, "redis", "accept").stdout == "accepted\n"
+            eventually(lambda url=url: readiness(http, url).status_code == 200)
+        assert world_keys(http, own_stack) == published
+        assert keys_in_redis(own_stack)
+        assert world.get("/hello", token).status_code == 200
+        assert "nothing to accept" in command(own_stack, AUTH, "redis", "accept").stdout
+
+
+def test_a_service_that_starts_on_an_empty_redis_makes_no_keys_until_it_is_accepted(own_stack: Stack) -> None:
+    own_stack.kill(AUTH)
+    lose_the_data(own_stack)
+    own_stack.start_one(AUTH)
+    with httpx2.Client(timeout=20) as http:
+
+        def refuses() -> bool:
+            try:
+                return REPLACED in readiness(http, own_stack.auth_url).text
+            except httpx2.ConnectError:
+                return False
+
+        eventually(refuses)
+        assert readiness(http, own_stack.auth_url).json()["checks"]["redis_identity"] is False
+        assert world_keys(http, own_stack) == []
+        assert not keys_in_redis(own_stack)
+        assert command(own_stack, AUTH, "redis", "accept").returncode == 0
+        eventually(lambda: readiness(http, own_stack.auth_url).status_code == 200)
+        assert world_keys(http, own_stack)
+
+
+def world_keys(http: httpx2.Client, stack: Stack) -> list[str]:
+    return sorted(key["kid"] for key in http.get(f"{stack.auth_url}/.well-known/jwks.json").json()["keys"])
