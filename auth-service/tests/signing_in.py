@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
+import jwt
 
 CALLBACK = "http://127.0.0.1:7777/callback"
 RESOURCE = "http://localhost:8082/mcp"
@@ -149,3 +150,9 @@ def redeem(http: httpx2.Client, request: Request, code: str, **changes: Any) -> 
 def refresh(http: httpx2.Client, client_id: str, token: str, **changes: str) -> httpx2.Response:
     form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": client_id, **changes}
     return http.post("/oauth2/token", data=form)
+
+
+def audiences_of(token: str) -> list[str]:
+    """The `aud` of an access token as a list: one with the scope `openid` names userinfo after the resource."""
+    audience: str | list[str] = jwt.decode(token, options={"verify_signature": False})["aud"]
+    return [audience] if isinstance(audience, str) else audience

@@ -12,12 +12,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import httpx2
-import jwt
 import pytest
 import yaml
 from registering_clients import DOCUMENTS, PASSWORD, auditor_name, user_name
 from running_auth import Service
-from signing_in import RESOURCE, Page, Person, sent_to_client
+from signing_in import RESOURCE, Page, Person, audiences_of, sent_to_client
 
 CLIENTS: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
     Path(__file__).with_name("published_clients.yaml").read_text(encoding="utf-8")
@@ -85,7 +84,7 @@ class PublishedClient:
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store"), answer.text
         tokens = answer.json()
         assert tokens["token_type"] == "Bearer"
-        assert jwt.decode(tokens["access_token"], options={"verify_signature": False})["aud"] == RESOURCE
+        assert audiences_of(tokens["access_token"])[0] == RESOURCE
         self.values |= {"refresh_token": tokens["refresh_token"], "granted": tokens["scope"]}
         return tokens
 

@@ -58,7 +58,7 @@ from auth_service.settings import SERVICE, AuthSettings
 from auth_service.tokens.denials import Denials
 from auth_service.tokens.id_tokens import IdTokens
 from auth_service.tokens.introspection import Introspection
-from auth_service.tokens.minter import TokenMinter
+from auth_service.tokens.minter import TokenMinter, userinfo_audience
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.resources import declared_resources
 from auth_service.tokens.revocation import Revocation
@@ -223,7 +223,9 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     protocol = (
         *browser_endpoints(core, people),
         TokenEndpoint(authenticator=authenticator, grants=grants, record=core.record, metrics=core.metrics).endpoint,
-        UserinfoEndpoint(tokens=reader, denials=denials, accounts=people.accounts).endpoint,
+        UserinfoEndpoint(
+            audience=userinfo_audience(settings.issuer), tokens=reader, denials=denials, accounts=people.accounts
+        ).endpoint,
         Introspection(
             authenticator=authenticator, reader=reader, denials=denials, refresh=families, issuer=settings.issuer
         ).endpoint,

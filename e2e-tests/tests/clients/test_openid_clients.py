@@ -52,7 +52,7 @@ def test_an_application_from_discovery_to_logout(run_application, ground, person
     assert found["userinfo"]["preferred_username"] == ground.account[0]
     assert found["rotated"]
     assert found["claims"]["sub"] == found["userinfo"]["sub"]
-    assert found["claims"]["aud"] == f"{ground.mcp_url}/mcp"
+    assert found["claims"]["aud"] == [f"{ground.mcp_url}/mcp", f"{ground.auth_url}/oauth2/userinfo"]
     granted = {client_id: answer["scope"] for client_id, answer in found["machines"].items()}
     assert granted == {ground.machine[0]: "mcp.access", ground.signer[0]: "mcp.access"}
     assert found["active"] == [True, False]

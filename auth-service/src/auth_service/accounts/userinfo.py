@@ -17,8 +17,12 @@ __all__ = ["UserinfoEndpoint"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserinfoEndpoint:
-    """Answers to an access token with the scope `openid`, whichever resource it is for."""
+    """Answers to an access token that is for this endpoint: RFC 9068 section 4 lets a resource accept no other.
 
+    A token with the scope `openid` names the endpoint in `aud`, beside the resource that the client asked for.
+    """
+
+    audience: str
     tokens: TokenReader
     denials: Denials
     accounts: AccountDirectory
@@ -41,6 +45,9 @@ class UserinfoEndpoint:
         scopes = claims["scope"].split(" ")
         if Scope.OPENID not in scopes:
             raise InsufficientScope("the access token lacks the scope openid")
+        audience: str | list[str] = claims["aud"]
+        if self.audience not in ([audience] if isinstance(audience, str) else audience):
+            raise InvalidToken("the access token is for another resource")
         account = await self.accounts.find(claims["sub"])
         if account is None:
             raise InvalidToken("the account is gone")

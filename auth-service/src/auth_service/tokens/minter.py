@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from auth_service.clients.model import Client
 from auth_service.tokens.resources import Resource
-from auth_service.vocabulary import Clock, RandomBytes, format_scope
+from auth_service.vocabulary import Clock, RandomBytes, Scope, format_scope
 
-__all__ = ["Signer", "TokenMinter"]
+__all__ = ["Signer", "TokenMinter", "userinfo_audience"]
 
 
 class Signer(Protocol):
@@ -18,6 +18,11 @@ class Signer(Protocol):
     async def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
         """A compact RS256 JWS with `kid` and this `typ` (`at+jwt`, `JWT`). Raises `TemporarilyUnavailable`."""
         ...
+
+
+def userinfo_audience(issuer: str) -> str:
+    """The name of the userinfo endpoint as a resource: it accepts tokens for itself only (RFC 9068 section 4)."""
+    return f"{issuer}/oauth2/userinfo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +38,7 @@ class TokenMinter:
     async def mint(
         self, *, client: Client, subject: str, scopes: tuple[str, ...], resource: Resource, family: str | None = None
     ) -> str:
-        """A token for `resource` and the client's extra audiences.
+        """A token for `resource` and the client's extra audiences; one with the scope `openid` is for userinfo too.
 
         `family` names the user's grant the token came from: it leads the `jti`, so that revoking the family denies
         all its tokens by one entry (`tokens.denials`), without a list of them.
@@ -41,7 +46,8 @@ class TokenMinter:
         now = int(self.clock())
         random_part = urlsafe_b64encode(self.random_bytes(16)).rstrip(b"=").decode("ascii")
         token_id = f"{family}.{random_part}" if family else random_part
-        audience = (resource.url, *client.extra_audiences)
+        userinfo = (userinfo_audience(self.issuer),) if Scope.OPENID in scopes else ()
+        audience = (resource.url, *client.extra_audiences, *userinfo)
         claims = {
             "iss": self.issuer,
             "sub": subject,
