@@ -150,6 +150,12 @@ class SecuritySettings(Settings):
         default=Threshold(1, 60),
         description="Alert at this many missing events in a journal's numbering; count/seconds.",
     )
+    detect_journal_quiet_seconds: int = Field(
+        default=300,
+        ge=10,
+        description="Alert when a journal that was not closed has not reported for so many seconds: its process may be "
+        "gone together with its disk and with events that were not shipped.",
+    )
     encryption_key_file: SecretFile = Field(
         default=None,
         description="Keyring file for field encryption (`security-common keys generate`). One Fernet key works too.",

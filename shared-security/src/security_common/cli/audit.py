@@ -203,6 +203,7 @@ def verify(
         own = service_keys(settings, directory.name, folder=keys, public_keys=public_key or [])
         signed = [*signed_by(settings, directory, checkpoints), *stream.checkpoints]
         anchors = read_anchors(signed, own.checkpoint, service=directory.name, shipped=stream.shipped)
+        anchors.journals = [each for each in stream.journals if each.service == directory.name]
         for checked in directories:
             del anchors.others[checked.name]  # each is checked in its turn
         verdict = verify_service(directory, own.chain, anchors, progress=progress.advance)
@@ -361,7 +362,7 @@ def _print_verdicts(total: Verdict, verdicts: dict[str, Verdict], *, as_json: bo
 def _in_words(verdict: Verdict) -> str:
     if verdict.findings:
         return paint("NOT intact", "red")
-    return paint("NOT checked with the right key", "red") if verdict.unchecked else paint("intact", "green")
+    return paint("NOT fully checked", "red") if verdict.unchecked else paint("intact", "green")
 
 
 def _keys_in_use() -> list[KeyInUse]:

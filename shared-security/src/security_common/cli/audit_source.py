@@ -24,6 +24,7 @@ from security_common.journal.checkpoint import (
     read_checkpoint_file,
 )
 from security_common.journal.keys import existing_chain_key, read_chain_key
+from security_common.journal.presence import read_presence
 from security_common.journal.shipping import CURSORS_KEY
 from security_common.journal.slot import slots_of
 from security_common.redis_errors import RedisUnavailable, explain_redis_failure
@@ -186,9 +187,10 @@ async def read_stream_state(options: RedisOptions) -> StreamState:
             if not behind or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.2)
+        journals = await read_presence(redis)
     path = Path(CHECKPOINTS_KEY)
     signed = [SignedCheckpoint(path, number, text, in_stream=True) for number, text in enumerate(texts, start=1)]
-    return StreamState(signed, shipped)
+    return StreamState(signed, shipped, journals)
 
 
 def _promised(texts: Iterable[str]) -> dict[str, int]:

@@ -5,11 +5,13 @@ A living process ships them to their end. Two that ship the same journal do no h
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from redis.asyncio import Redis
 
+from security_common.journal.presence import read_presence, report
 from security_common.journal.shipping import Shipper
 from security_common.journal.slot import SegmentIndex, Slot, last_line_of, recover, slots_of
 
@@ -46,7 +48,14 @@ class IdleJournals:
                 await shipper.ship()
             finally:
                 shipper.close()
+        await self._close_presence({journal_id: last_seq for (_, journal_id), last_seq in idle.items()})
         return len(idle)
+
+    async def _close_presence(self, ends: Mapping[str, int]) -> None:
+        """Whoever wrote these is gone, but their lines are here and in the stream: none of them is missing."""
+        for known in await read_presence(self._redis):
+            if known.journal_id in ends and known.state == "open":
+                await report(self._redis, replace(known, seq=ends[known.journal_id], state="closed"))
 
     def _ends(self, but: str) -> dict[tuple[Path, str], int]:
         ends: dict[tuple[Path, str], int] = {}

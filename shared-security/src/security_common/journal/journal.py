@@ -6,8 +6,9 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from joserfc.jwk import RSAKey
@@ -20,6 +21,7 @@ from security_common.journal.errors import JournalUnavailable
 from security_common.journal.event import AuditEvent, Outcome
 from security_common.journal.idle import IdleJournals
 from security_common.journal.keys import chain_key, chain_key_id
+from security_common.journal.presence import PRESENCE_SECONDS, Presence, report
 from security_common.journal.record import ChainHead, draft_line, uuid7
 from security_common.journal.retention import removable, told_of_others, trim_stream
 from security_common.journal.shipping import Shipper, shipped_through
@@ -189,6 +191,13 @@ class Journal:
             on_full=limit.trim if limit else None,
         )
 
+    async def _report_presence(self, commit: GroupCommit) -> None:
+        if self._redis is not None:
+            await report(self._redis, self._presence(commit.head))
+
+    def _presence(self, head: ChainHead) -> Presence:
+        return Presence(head.journal_id, self._options.service, head.seq, self._clock_ns() // 1_000_000)
+
     def _last_on_disk(self) -> int:
         return self._commit.head.seq if self._commit is not None else 0
 
@@ -256,6 +265,7 @@ class Journal:
         return (
             Chore("signing a checkpoint", every, sign_checkpoint, first_seconds=every),
             Chore("shipping idle journals", 10.0, ship_idle_journals),
+            Chore("reporting that it is there", PRESENCE_SECONDS, partial(self._report_presence, commit)),
             Chore("limiting the stream", 60.0, limit_stream),
             Chore("letting go of the old", 3600.0, let_go_of_the_old, first_seconds=60.0),
         )
@@ -303,6 +313,7 @@ class Journal:
                     shipper = self._shipper(self._redis, slot, head.journal_id, lambda: head.seq)
                     await shipper.ship()
                     shipper.close()
+                    await report(self._redis, replace(self._presence(head), state="closed"))
         except (RedisError, OSError, TimeoutError):
             logger.warning("audit journal: events wait on disk for the next start")
 

@@ -5,17 +5,27 @@ says `alert_continues` with the count so far. Reports count bursts, that is, the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from security_common.journal import AuditEvent, Outcome, RecordedEvent
 from security_common.settings import Threshold
 
-__all__ = ["ALERT_CONTINUES", "ALERT_EVENT_TYPE", "RULE_TITLES", "Alert", "describe_alert", "is_alert", "is_new_alert"]
+__all__ = [
+    "ALERT_CONTINUES",
+    "ALERT_EVENT_TYPE",
+    "QUIET_RULE",
+    "RULE_TITLES",
+    "Alert",
+    "describe_alert",
+    "is_alert",
+    "is_new_alert",
+]
 
 ALERT_EVENT_TYPE = "security_alert"
 ALERT_CONTINUES = "alert_continues"
+QUIET_RULE = "journal_quiet"
 
 Language = Literal["en", "ko"]
 
@@ -31,6 +41,7 @@ RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
     "many_subjects": {"en": "One account looks at many people's data", "ko": "한 계정의 다수 정보주체 조회"},
     "tool_enumeration": {"en": "Trying tools one after another", "ko": "도구 탐색 시도"},
     "journal_gap": {"en": "The record has a gap", "ko": "감사 기록 누락"},
+    "journal_quiet": {"en": "A journal went quiet without being closed", "ko": "정상 종료 없이 중단된 저널"},
 }
 """Every rule's title in both languages."""
 
@@ -43,6 +54,7 @@ _COUNTED: Mapping[str, Mapping[Language, str]] = {
     "many_subjects": {"en": "data of {} people", "ko": "정보주체 {}명"},
     "tool_enumeration": {"en": "{} tools refused", "ko": "거부된 도구 {}개"},
     "journal_gap": {"en": "{} lines missing", "ko": "기록 {}건 누락"},
+    "journal_quiet": {"en": "{} lines known to be missing", "ko": "누락 확인된 기록 {}건"},
 }
 
 _ABOUT: Mapping[str, Mapping[Language, str]] = {
@@ -50,6 +62,11 @@ _ABOUT: Mapping[str, Mapping[Language, str]] = {
     "client": {"en": "client", "ko": "클라이언트"},
     "address": {"en": "address", "ko": "접속 주소"},
     "journal": {"en": "journal", "ko": "저널"},
+}
+
+_QUIET: Mapping[Language, str] = {
+    "en": "{about} {name}: not heard of since {since} and not closed, {counted}",
+    "ko": "{about} {name}: {since} 이후 응답이 없고 정상 종료되지 않음, {counted}",
 }
 
 _SENTENCES: Mapping[bool, Mapping[Language, str]] = {
@@ -68,8 +85,8 @@ _SENTENCES: Mapping[bool, Mapping[Language, str]] = {
 class Alert:
     """One rule's verdict on one group (`user u_4f2c`, `address 192.0.2.7`).
 
-    `value` is the count since the burst began at `since`; `trigger` is the event that set the alert off. `continues`:
-    the burst was reported before and goes on.
+    `value` is the count since the burst began at `since`; `trigger` is the event that set the alert off, None where
+    it was that none came. `continues`: the burst was reported before and goes on.
     """
 
     rule: str
@@ -77,7 +94,7 @@ class Alert:
     value: int
     threshold: Threshold
     since: datetime
-    trigger: RecordedEvent
+    trigger: RecordedEvent | None
     continues: bool = False
 
     @property
@@ -89,7 +106,7 @@ class Alert:
     def as_event(self) -> AuditEvent:
         """The alert as an event of its own; who and where come from the event that set it off."""
         about, _, name = self.group.partition(" ")
-        return AuditEvent(
+        event = AuditEvent(
             event_type=ALERT_EVENT_TYPE,
             action_taken=ALERT_CONTINUES if self.continues else "alerted",
             outcome=Outcome.ALERT,
@@ -102,6 +119,11 @@ class Alert:
                 "window_seconds": self.threshold.seconds,
                 "since": self.since.isoformat(timespec="seconds"),
             },
+        )
+        if self.trigger is None:
+            return event
+        return replace(
+            event,
             tool_name=self.trigger.tool_name,
             user_id=self.trigger.user_id,
             issuer=self.trigger.issuer,
@@ -132,7 +154,8 @@ def describe_alert(event: AuditEvent, language: Language = "en", *, since: str |
     counted = _COUNTED.get(event.reason or "")
     if about is None or counted is None:
         return event.task or ""
-    return _SENTENCES[event.action_taken == ALERT_CONTINUES][language].format(
+    sentences = _QUIET if event.reason == QUIET_RULE else _SENTENCES[event.action_taken == ALERT_CONTINUES]
+    return sentences[language].format(
         about=about[language],
         name=told.get("name", ""),
         counted=counted[language].format(f"{int(told.get('count', 0)):,}"),

@@ -17,6 +17,7 @@ from pathlib import Path
 from joserfc.jwk import RSAKey
 
 from security_common.journal.checkpoint import Checkpoint, UnverifiedCheckpoint, parse_unverified, read_checkpoint
+from security_common.journal.presence import Presence
 
 __all__ = ["Anchors", "Finding", "SignedCheckpoint", "StreamState", "read_anchors"]
 
@@ -45,10 +46,13 @@ class SignedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What Redis says: the checkpoints of all services, and the last seq of each journal that the stream has."""
+    """What Redis says: the checkpoints of all services, the last seq of each journal that the stream has, and the
+    journals that reported there.
+    """
 
     checkpoints: Sequence[SignedCheckpoint] = ()
     shipped: Mapping[str, int] = field(default_factory=dict[str, int])
+    journals: Sequence[Presence] = ()
 
 
 @dataclass(slots=True)
@@ -56,7 +60,8 @@ class Anchors:
     """The checkpoints of one service that were checked, and what could not be checked.
 
     `required` are the journals that a checkpoint in a file names: their lines must be here. `wrong_keys` counts
-    checkpoints by the id of a key that is not given, per journal. `others` counts those of other services.
+    checkpoints by the id of a key that is not given, per journal. `others` counts those of other services. `journals`
+    are those of this service that reported to Redis.
     """
 
     checkpoints: dict[tuple[str, int], Checkpoint] = field(default_factory=dict[tuple[str, int], Checkpoint])
@@ -64,6 +69,7 @@ class Anchors:
     shipped: Mapping[str, int] = field(default_factory=dict[str, int])
     wrong_keys: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     given_keys: tuple[str, ...] = ()
+    journals: Sequence[Presence] = ()
     others: Counter[str] = field(default_factory=Counter[str])
     findings: list[Finding] = field(default_factory=list[Finding])
 

@@ -8,19 +8,25 @@ every link holds and not one seal fits was written with another key, or written 
 reported as not checked, never as intact.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from security_common.journal import RecordedEvent
 from security_common.journal.keys import chain_key_id
+from security_common.journal.presence import PRESENCE_SECONDS
 from security_common.journal.record import GENESIS, line_digest, line_is_sealed
 from security_common.journal.retention import removal_of
 from security_common.journal.slot import Segment, SegmentIndex, open_segments, slots_of
 from security_common.review.anchors import Anchors, Finding
 
 __all__ = ["Span", "Verdict", "verify_service"]
+
+QUIET_SECONDS = 12 * PRESENCE_SECONDS
+"""A journal that is written reports every few seconds; after so long its process is gone, or cut off from Redis."""
 
 
 @dataclass(slots=True)
@@ -65,6 +71,7 @@ def verify_service(
 
     `progress` is told the bytes of each line. Raises OSError.
     """
+    now_ms = int(time.time() * 1000)
     other_key = _journals_with_another_key(directory, chain_key, anchors)
     walk = _Walk(chain_key, anchors, other_key, Verdict(findings=list(anchors.findings)))
     for slot in slots_of(directory):
@@ -77,6 +84,8 @@ def verify_service(
     verdict.checkpoints = len(anchors.checkpoints)
     verdict.findings += _missing_beginnings(verdict, walk.removed)
     verdict.findings += _missing_ends(directory, verdict, anchors, walk.removed)
+    verdict.findings += _missing_journals(directory, verdict, anchors, now_ms)
+    verdict.unchecked += _quiet_journals(directory.name, verdict, anchors, now_ms)
     verdict.unchecked += _wrong_keys(directory.name, chain_key, other_key, verdict, anchors)
     verdict.notes += _not_checked_here(directory.name, verdict, anchors)
     return verdict
@@ -219,6 +228,25 @@ def _missing_ends(
         if anchors.shipped.get(journal_id, 0) > span.last_seq:
             said = f"the stream has it through {anchors.shipped[journal_id]}"
             yield Finding(span.path, 0, f"journal {journal_id} ends at seq {span.last_seq}, but {said}")
+
+
+def _missing_journals(directory: Path, verdict: Verdict, anchors: Anchors, now_ms: int) -> Iterator[Finding]:
+    """Journals that are neither here nor whole in the stream, and whose process is gone."""
+    for each in anchors.journals:
+        if each.journal_id not in verdict.journals and each.is_missing(now_ms, QUIET_SECONDS) and each.lines_missing:
+            what = f"journal {each.journal_id} is not here and its stream ends at seq {each.shipped}"
+            yield Finding(directory, 0, f"{what}, but it had reached seq {each.seq} when it was last heard of")
+
+
+def _quiet_journals(service: str, verdict: Verdict, anchors: Anchors, now_ms: int) -> Iterator[str]:
+    """The same where the stream has all that was reported: there may have been more."""
+    for each in anchors.journals:
+        if each.journal_id not in verdict.journals and each.is_missing(now_ms, QUIET_SECONDS):
+            seen = f"{datetime.fromtimestamp(each.seen_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+            yield (
+                f"{service}: journal {each.journal_id} is not here, was last heard of at {seen} "
+                f"and was not closed: whether it had lines after seq {max(each.seq, each.shipped)} is not known"
+            )
 
 
 def _wrong_keys(

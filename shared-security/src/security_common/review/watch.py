@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import cast
 
 from redis.asyncio import Redis
@@ -19,12 +20,13 @@ from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, RedisError
 
 from security_common.journal import Journal, JournalUnavailable
+from security_common.journal.presence import PRESENCE_SECONDS, mark_alerted, missing_journals
 from security_common.journal.shipping import STREAM_KEY
 from security_common.journal.upkeep import end_tasks
-from security_common.review.alerts import Alert
+from security_common.review.alerts import QUIET_RULE, Alert
 from security_common.review.detection import Detector, detection_rules
 from security_common.review.trail import StreamEntries, entry_text, parse_entry
-from security_common.settings import SecuritySettings
+from security_common.settings import SecuritySettings, Threshold
 
 __all__ = ["watching_trail"]
 
@@ -90,9 +92,14 @@ async def _watch(
     place = await _place(redis)
     await redis.set(PLACE_KEY, place)
     position = await _look_back(redis, detector, settings, place, clock)
+    # After a restart of everything, other processes get as long as the rule allows before they are missed.
+    next_roll_call = clock() + settings.detect_journal_quiet_seconds
     try:
         while True:
             await lock.extend(LOCK_SECONDS, replace_ttl=True)
+            if clock() >= next_roll_call:
+                await _miss_journals(redis, record, settings, clock)
+                next_roll_call = clock() + PRESENCE_SECONDS
             entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, f"({position}", count=ENTRIES))
             for entry_id, members in entries:
                 position = entry_text(entry_id)
@@ -105,6 +112,23 @@ async def _watch(
                 await asyncio.sleep(LOOK_SECONDS)
     finally:
         await _let_go(lock)
+
+
+async def _miss_journals(redis: Redis, record: Record, settings: SecuritySettings, clock: Callable[[], float]) -> None:
+    """Records an alert for each journal that went quiet without being closed, once."""
+    quiet_seconds = settings.detect_journal_quiet_seconds
+    for missing in await missing_journals(redis, now_ms=int(clock() * 1000), quiet_seconds=quiet_seconds):
+        await record(
+            Alert(
+                rule=QUIET_RULE,
+                group=f"journal {missing.journal_id}",
+                value=missing.lines_missing,
+                threshold=Threshold(1, quiet_seconds),
+                since=datetime.fromtimestamp(missing.seen_ms / 1000, UTC),
+                trigger=None,
+            )
+        )
+        await mark_alerted(redis, missing)
 
 
 async def _place(redis: Redis) -> str:
