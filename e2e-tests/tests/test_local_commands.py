@@ -148,6 +148,7 @@ def test_the_library_has_its_keys_before_the_first_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "고객 이메일: customer@company.com" in done.stdout
     assert "enc:v1:" in done.stdout
+    assert (folder / ".run").stat().st_mode & 0o777 == 0o700
 
 
 def test_nothing_listens(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def run_command(stack: Stack, command: Sequence[str]) -> int:
 
 
 def _prepared(stack: Stack, service: str | None) -> dict[str, str]:
+    stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_secrets(stack.secrets)
     if service is not None:
         return stack.settings(service)

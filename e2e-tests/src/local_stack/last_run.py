@@ -55,13 +55,14 @@ def find_running_stack(state: Path, environment: Mapping[str, str]) -> Stack:
     last = last_stack(state, environment)
     given = given_settings(environment, state / SECRETS)
     usual = Stack(StackPorts.from_environment(environment), state, given)
-    candidates = [last] if last.ports == usual.ports else [last, usual]
-    problems = [_problem(stack) for stack in candidates]
-    for stack, problem in zip(candidates, problems, strict=True):
+    problems: list[str] = []
+    for stack in [last] if last.ports == usual.ports else [last, usual]:
+        problem = _problem(stack)
         if problem is None:
             return stack
+        problems.append(problem)
     raise StackError(
-        str(problems[-1]),
+        problems[0],
         hint="start it first: make run. A stack on other ports: AUTH_PORT=9081 MCP_PORT=9082 before the command",
     )
 
