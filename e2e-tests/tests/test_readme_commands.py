@@ -58,6 +58,7 @@ def play(checkout: Path, environment: dict[str, str]) -> dict[int, str]:
         timeout=240,
     )
     assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
+    assert [line for line in played.stderr.splitlines() if "Warning: " in line] == []
     parts = re.split(rf"^{MARK} (\d+)$", played.stdout, flags=re.MULTILINE)
     return {int(line): text for line, text in zip(parts[1::2], parts[2::2], strict=True)}
 
