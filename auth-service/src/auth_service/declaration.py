@@ -21,7 +21,7 @@ from auth_service.record import Recorder
 from auth_service.settings import AuthSettings
 from auth_service.vocabulary import IDENTITY_SCOPES, AuthMethod, GrantType, Scope
 from security_common.errors import SecurityError
-from security_common.service import is_loopback_url
+from security_common.service import is_loopback_url, parse_yaml
 
 __all__ = [
     "APPLIED_KEY",
@@ -259,7 +259,7 @@ async def note_applied(declaration: Declaration, redis: Redis, record: Recorder)
 def _read(path: Path) -> dict[str, Any]:
     """The file as a mapping; file names in it count from its own folder. Raises `DeclarationInvalid`."""
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content: Any = parse_yaml(path.read_text(encoding="utf-8-sig")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         hint = "check AUTH_CONFIG and that the file is readable YAML"
         raise DeclarationInvalid(f"{path} cannot be read: {type(error).__name__}", hint=hint) from error

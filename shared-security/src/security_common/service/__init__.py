@@ -22,6 +22,7 @@ from security_common.service.secrets import read_secret, require_file
 from security_common.service.server import PortTaken, serve
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
 from security_common.service.trusted_issuers import read_trusted_issuers
+from security_common.service.yaml_files import parse_yaml
 
 __all__ = [
     "Finding",
@@ -40,6 +41,7 @@ __all__ = [
     "find_redis_weaknesses",
     "is_loopback_url",
     "judge_secret_files",
+    "parse_yaml",
     "read_secret",
     "read_trusted_issuers",
     "require_file",

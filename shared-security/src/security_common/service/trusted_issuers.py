@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from security_common.service.settings import check_https, check_web_url
+from security_common.service.yaml_files import parse_yaml
 from security_common.settings import SettingProblem
 from security_common.tokens.issuers import DEFAULT_TOKEN_BYTES, LARGEST_TOKEN_BYTES, TrustedIssuer
 from security_common.tokens.presets import PRESETS, PresetMismatch
@@ -155,7 +156,7 @@ def _parse(text: str) -> object:
     if path.suffix == ".json":
         return _parse_json(content, "the file is not valid JSON")
     try:
-        return yaml.safe_load(content)
+        return parse_yaml(content)
     except yaml.YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark is not None else ""

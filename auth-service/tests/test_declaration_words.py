@@ -1,0 +1,40 @@
+"""Words of auth.yaml that YAML 1.1 takes for booleans are the words they are, with quotes or without."""
+
+from pathlib import Path
+
+import pytest
+
+from auth_service.declaration import Openness, load_declaration
+from auth_service.settings import AuthSettings
+
+SCOPES = "scopes: {mcp.access: {ko: 접근, en: access}}"
+
+
+def load(folder: Path, text: str):
+    path = folder / "auth.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_declaration(AuthSettings(config=path, issuer="https://auth.example.com"))
+
+
+@pytest.mark.parametrize("word", Openness)
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("setting", ["dynamic", "metadata_documents"])
+def test_how_far_registration_is_open(tmp_path: Path, setting: str, word: Openness, quoted: bool) -> None:
+    declared = load(tmp_path, f"registration: {{{setting}: {repr(word.value) if quoted else word.value}}}")
+    expected = Openness.LISTED if word is Openness.AUTO else word
+    assert getattr(declared.registration, setting) is expected
+
+
+@pytest.mark.parametrize(
+    ("word", "is_default"), [("true", True), ("yes", True), ("on", True), ("False", False), ("no", False)]
+)
+def test_a_real_boolean_takes_all_of_these_words(tmp_path: Path, word: str, is_default: bool) -> None:
+    declared = load(tmp_path, f"resources: [{{url: 'https://mcp.example.com/mcp', default: {word}, {SCOPES}}}]")
+    assert declared.resources[0].default is is_default
+
+
+@pytest.mark.parametrize("word", ["off", "no", "yes", "on", "y"])
+def test_an_id_or_a_name_may_be_such_a_word(tmp_path: Path, word: str) -> None:
+    (tmp_path / "secret").write_text("a secret of this client")
+    declared = load(tmp_path, f"clients: [{{client_id: {word}, name: {word}, secret_file: secret}}]")
+    assert [(client.client_id, client.name) for client in declared.clients] == [(word, word)]
