@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +328,26 @@ def test_a_password_needs_a_terminal_or_a_pipe(environment: Environment) -> None
     assert done.stderr.startswith("error: there is no terminal")
     assert "\nhint: " in done.stderr
     assert "--password-stdin" in done.stderr
+
+
+@pytest.mark.parametrize("program", MAINS)
+def test_the_version_is_that_of_the_installed_distribution(program: str, monkeypatch, capsys) -> None:
+    status, out, _ = run_here((program,), ["--version"], monkeypatch, capsys)
+    assert (status, out.strip()) == (0, version(f"mcp-oauth2-{program}"))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: tuple[str, ...], monkeypatch, capsys) -> None:
+    status, out, _ = run_here(command, ["--help"], monkeypatch, capsys)
+    assert status == 0
+    assert " ".join(command) in " ".join(out.partition("xample:")[2].split())
+
+
+@pytest.mark.parametrize("group", sorted({command[:end] for command in COMMANDS for end in range(1, len(command))}))
+def test_a_group_without_a_command_prints_its_help(group: tuple[str, ...], monkeypatch, capsys) -> None:
+    status, out, err = run_here(group, [], monkeypatch, capsys)
+    assert (status, err) == (0, "")
+    assert f"Usage: {' '.join(group)}" in out
 
 
 @pytest.mark.parametrize("words", [("nothing",), ("--nothing",)])

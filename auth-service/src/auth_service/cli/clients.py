@@ -23,7 +23,7 @@ from security_common.service import read_secret
 
 __all__ = ["clients"]
 
-clients = App(name="client", help="Clients: list, create, delete.", result_action="return_value")
+clients = App(name="client", help="Clients: list, create, delete.", result_action="return_value", version_flags=[])
 
 
 class ClientRefused(SecurityError):

@@ -1,6 +1,7 @@
 """The commands, each from its own module."""
 
 import logging
+from importlib.metadata import version
 
 from cyclopts import App
 
@@ -18,7 +19,7 @@ __all__ = ["app"]
 app = App(
     name="auth-service",
     help="OAuth 2.1 and OpenID Connect for MCP servers.",
-    version_flags=["--version"],
+    version=lambda: version("mcp-oauth2-auth-service"),
     result_action="return_value",
 )
 app.command(serve)

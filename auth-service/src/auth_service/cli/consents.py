@@ -13,7 +13,9 @@ from auth_service.vocabulary import format_scope
 
 __all__ = ["consents"]
 
-consents = App(name="consent", help="What people allowed clients: list, revoke.", result_action="return_value")
+consents = App(
+    name="consent", help="What people allowed clients: list, revoke.", result_action="return_value", version_flags=[]
+)
 
 
 @consents.command(name="list")

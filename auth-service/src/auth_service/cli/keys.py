@@ -26,6 +26,7 @@ keys = App(
     name="key",
     help="Signing keys: list, rotate, revoke. They are made and rotated without you.",
     result_action="return_value",
+    version_flags=[],
 )
 
 

@@ -7,7 +7,9 @@ from auth_service.redis_identity import redis_identity
 
 __all__ = ["redis_commands"]
 
-redis_commands = App(name="redis", help="The Redis of this service: accept.", result_action="return_value")
+redis_commands = App(
+    name="redis", help="The Redis of this service: accept.", result_action="return_value", version_flags=[]
+)
 
 
 @redis_commands.command

@@ -24,7 +24,10 @@ from security_common.errors import SecurityError
 __all__ = ["UserRefused", "find_account", "users"]
 
 users = App(
-    name="user", help="People who sign in: list, add, password, role, disable, delete.", result_action="return_value"
+    name="user",
+    help="People who sign in: list, add, password, role, disable, delete.",
+    result_action="return_value",
+    version_flags=[],
 )
 
 # NIST SP 800-63B section 5.1.1.2.

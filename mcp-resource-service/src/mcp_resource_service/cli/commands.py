@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +23,10 @@ __all__ = ["main"]
 app = App(
     name="mcp-resource-service",
     help="The MCP resource service. Settings come from MCP_ and SECURITY_ variables: docs/configuration.md.",
-    version_flags=["--version"],
+    version=lambda: version("mcp-oauth2-mcp-resource-service"),
 )
-user = App(name="user", help="The directory that get_user_info reads.")
-redis = App(name="redis", help="The Redis of this service: accept.")
+user = App(name="user", version_flags=[], help="The directory that get_user_info reads.")
+redis = App(name="redis", version_flags=[], help="The Redis of this service: accept.")
 app.command(user)
 app.command(redis)
 

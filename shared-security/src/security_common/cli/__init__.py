@@ -1,5 +1,7 @@
 """The `security-common` command. Each group is a module of its own, imported when one of its commands is called."""
 
+from importlib.metadata import version
+
 from cyclopts import App
 
 from security_common.cli.command_line import run_command_line
@@ -9,7 +11,13 @@ __all__ = ["app", "main", "run_command_line"]
 # `audit verify` and `pii scan` answer with 0 or 1; what could not be looked at is told apart, as grep and diff do.
 _COULD_NOT_BE_DONE = 2
 
-app = App(name="security-common", help="Personal data, keys and the audit trail of MCP servers.", version_flags=[])
+
+def _version() -> str:
+    return version("mcp-oauth2-security-common")
+
+
+app = App(name="security-common", help="Personal data, keys and the audit trail of MCP servers.", version=_version)
+
 app.command("security_common.cli.pii:app", name="pii")
 app.command("security_common.cli.keys:app", name="keys")
 app.command("security_common.cli.setup:app", name="setup")

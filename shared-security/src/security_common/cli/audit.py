@@ -46,6 +46,7 @@ INTACT, TAMPERED, UNCHECKED = 0, 1, 2
 _Result = TypeVar("_Result")
 
 app = App(
+    version_flags=[],
     name="audit",
     help="""The audit trail: who did what, when, from where, with which outcome.
 

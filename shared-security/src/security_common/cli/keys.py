@@ -21,6 +21,7 @@ from security_common.settings import SecuritySettings
 __all__ = ["app"]
 
 app = App(
+    version_flags=[],
     name="keys",
     help="""The keyring of field encryption.
 
@@ -57,14 +58,20 @@ def generate(path: Path | None = None) -> None:
 
 @app.command
 def add(*, file: KeyFile = None) -> None:
-    """Add a key that only decrypts yet. Promote it once every replica has read it."""
+    """Add a key that only decrypts yet. Promote it once every replica has read it.
+
+    Example: security-common keys add --file keyring.json
+    """
     changed = _change(file, lambda keyring: keyring.add())
     print(changed.keys[-1].key_id)
 
 
 @app.command
 def promote(key_id: str, *, file: KeyFile = None) -> None:
-    """Let a key encrypt from now on; the one before goes on decrypting."""
+    """Let a key encrypt from now on; the one before goes on decrypting.
+
+    Example: security-common keys promote 1f0c9a2b --file keyring.json
+    """
     _change(file, lambda keyring: keyring.promote(key_id))
     print(f"{key_id} is the primary key", file=sys.stderr)
 
@@ -76,14 +83,20 @@ def retire(
     destroy: Annotated[bool, Parameter(negative="", help="forget the key itself: what it encrypted is lost")] = False,
     file: KeyFile = None,
 ) -> None:
-    """Take a key out of use. What it encrypted can be read again only after `promote`."""
+    """Take a key out of use. What it encrypted can be read again only after `promote`.
+
+    Example: security-common keys retire 1f0c9a2b --file keyring.json
+    """
     _change(file, lambda keyring: keyring.retire(key_id, destroy=destroy))
     print(f"{key_id} is {'destroyed' if destroy else 'retired'}", file=sys.stderr)
 
 
 @app.command
 def status(*, file: KeyFile = None, as_json: AsJson = False) -> None:
-    """List the keys, never a key itself, and say whether a new one is due. Fails where the keyring cannot be used."""
+    """List the keys, never a key itself, and say whether a new one is due. Fails where the keyring cannot be used.
+
+    Example: security-common keys status --file keyring.json
+    """
     keyring = Keyring.load(_path(file))
     made_at = keyring.primary.created_at
     due = made_at is None or (datetime.now(UTC) - made_at).days >= ROTATION_DUE_DAYS
@@ -104,6 +117,7 @@ def reencrypt(*, as_json: AsJson = False) -> None:
     Works on the stores of every service installed here, with the settings of those services. It may be stopped and run
     again: what is done stays done. Exit status 1 when something could not be read.
 
+    Example: security-common keys reencrypt
     Example: docker compose exec mcp-resource-service security-common keys reencrypt
     """
     done = asyncio.run(_renew_all())

@@ -21,6 +21,7 @@ __all__ = ["app"]
 CHUNK = 2**16
 
 app = App(
+    version_flags=[],
     name="pii",
     help="""Find or mask personal data in a file of any size, or in a pipe with `-`.
 

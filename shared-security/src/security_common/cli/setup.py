@@ -17,7 +17,13 @@ from security_common.secret_files import read_secret_file
 
 __all__ = ["app", "make_secrets"]
 
-app = App(help="Make every secret that nobody gave. Files that exist are left as they are.")
+app = App(
+    version_flags=[],
+    help="""Make every secret that nobody gave. Files that exist are left as they are.
+
+Example: security-common setup /var/lib/mcp-oauth2/secrets
+""",
+)
 
 _RSA_BITS = 3072
 
