@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import httpx2
@@ -150,8 +149,7 @@ def test_the_doctor_warns_and_does_not_fail(
 ) -> None:
     make = Outgoing.of
     monkeypatch.setattr(Outgoing, "of", lambda policy, _fetcher: make(policy, offline_fetcher()))
-    unused: Any = None
-    found: list[Finding] = asyncio.run(document_check.check_documents(service.settings, unused))
+    found: list[Finding] = asyncio.run(document_check.check_documents(service.settings))
     assert len(found) == 3
     tell_findings(found, as_json=False)
     printed = capsys.readouterr().out
