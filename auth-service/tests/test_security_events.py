@@ -3,13 +3,19 @@
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import redis
 from bad_input import demo
-from running_auth import Service, StartService
+from document_host import offline_fetcher
+from running_auth import Service, StartService, free_port, serving
 from signing_in import CALLBACK, Person, Request, redeem, refresh
+
+from auth_service.settings import AuthSettings
+from security_common.settings import SecuritySettings
 
 WANTED = {"scope": "openid offline_access mcp.access"}
 
@@ -151,8 +157,45 @@ def test_failing_fills_no_disk(people: Service, person: Person) -> None:
     """After 120 refusals in a minute the rest is left out, and the record says so."""
     wrong_secret(person, 300)
     source = person.http.headers["x-forwarded-for"]
-    journal = "".join(path.read_text() for path in people.settings.security.audit_dir.rglob("security_audit.log"))
-    mine = [event for line in journal.splitlines() if (event := json.loads(line)).get("source_address") == source]
+    mine = [event for event in journal_of(people.settings) if event.get("source_address") == source]
     # Minutes may have ended in between, each with 120 of its own.
     assert 120 <= len(mine) < 300
     assert "rest_of_minute_unrecorded" in {event.get("reason") for event in mine}
+
+
+def journal_of(settings: AuthSettings) -> list[dict[str, Any]]:
+    paths = settings.security.audit_dir.rglob("security_audit.log")
+    return [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
+
+
+def test_noise_does_not_keep_wrong_secrets_from_being_recorded(people: Service, person: Person) -> None:
+    for _ in range(300):
+        person.http.post("/oauth2/token", data={"grant_type": "password"})
+    wrong_secret(person, 3)
+    source = person.http.headers["x-forwarded-for"]
+    mine = [event for event in journal_of(people.settings) if event.get("source_address") == source]
+    wrong = [event["reason"] for event in mine if event["event_type"] == "client_refused"]
+    assert wrong == ["invalid_client"] * 3
+    noise = sum(event["event_type"] == "token_refused" for event in mine)
+    assert 120 <= noise < 300
+
+
+def test_what_is_not_recorded_is_counted_when_the_service_stops(
+    tmp_path: Path, own_redis: Any, secret_files: dict[str, Path]
+) -> None:
+    url, _client = own_redis
+    port = free_port()
+    settings = AuthSettings(
+        issuer=f"http://localhost:{port}",
+        port=port,
+        redis_url=url,
+        demo=True,
+        security=SecuritySettings(audit_dir=tmp_path),
+        **secret_files,  # type: ignore[arg-type]
+    )
+    # The minute of this clock does not end, so that the bounds are those of one minute.
+    with serving(settings, clock=lambda: 60.0, fetcher=offline_fetcher()):
+        for _ in range(130):
+            httpx2.post(f"http://127.0.0.1:{port}/oauth2/token", data={"grant_type": "password"})
+    told = [event for event in journal_of(settings) if event["action_taken"] == "refused_unrecorded"]
+    assert [(event["event_type"], event["reason"]) for event in told] == [("token_refused", "10_more")]

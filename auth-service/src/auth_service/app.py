@@ -320,6 +320,7 @@ async def _run(core: Core, _app: Starlette) -> AsyncGenerator[None]:
         stack.push_async_callback(core.trail_redis.aclose)
         await core.journal.start()
         stack.push_async_callback(core.journal.stop)
+        stack.push_async_callback(core.record.stop)
         await core.keys.start()
         await note_applied(core.declaration, core.redis, core.record)
         stack.push_async_callback(core.keys.stop)

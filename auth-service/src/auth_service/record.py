@@ -4,7 +4,7 @@ from typing import Protocol
 
 from auth_service.vocabulary import Clock
 from security_common.journal import AuditEvent, Journal, Outcome
-from security_common.journal.bounds import RefusalBounds
+from security_common.journal.bounded_refusals import BoundedRefusals
 
 __all__ = ["Origin", "Recorder"]
 
@@ -22,12 +22,13 @@ class Origin(Protocol):
 class Recorder:
     """Returns when the event is on disk. Raises `JournalUnavailable`: then nothing may be answered but 503.
 
-    Without an origin it was the service itself. Refusals are bounded for each address: failing fills no disk.
+    Without an origin it was the service itself. Refusals are bounded for each address, so that nobody can fill the disk
+    with them; what is over the bounds is counted. `stop` records the count, while the journal is still open.
     """
 
     def __init__(self, journal: Journal, *, clock: Clock) -> None:
         self._journal = journal
-        self._bounds = RefusalBounds(clock)
+        self._refusals = BoundedRefusals(journal, clock=clock)
 
     async def __call__(
         self,
@@ -40,19 +41,20 @@ class Recorder:
         reason: str | None = None,
         outcome: Outcome = Outcome.SUCCESS,
     ) -> None:
-        if origin is not None and outcome is Outcome.REFUSED:
-            reason = self._bounds.admit(origin.source_address, reason or action)
-            if reason is None:
-                return
-        await self._journal.record(
-            AuditEvent(
-                event_type=event_type,
-                action_taken=action,
-                outcome=outcome,
-                client_id=client_id,
-                user_id=user_id,
-                reason=reason,
-                source_address=origin.source_address if origin else None,
-                trace_id=origin.trace_id if origin else None,
-            )
+        event = AuditEvent(
+            event_type=event_type,
+            action_taken=action,
+            outcome=outcome,
+            client_id=client_id,
+            user_id=user_id,
+            reason=reason,
+            source_address=origin.source_address if origin else None,
+            trace_id=origin.trace_id if origin else None,
         )
+        if origin is not None and outcome is Outcome.REFUSED:
+            await self._refusals.record(event, who=origin.source_address)
+        else:
+            await self._journal.record(event)
+
+    async def stop(self) -> None:
+        await self._refusals.stop()
