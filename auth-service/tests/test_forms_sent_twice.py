@@ -252,3 +252,13 @@ def forget_interactions(service: Service) -> None:
     with redis.Redis.from_url(service.settings.redis_url) as store:
         for key in store.scan_iter("auth:interaction:*"):
             store.delete(key)
+
+
+def test_a_cookie_of_another_name_does_not_replace_the_session(people: Service, person: Person) -> None:
+    """A sibling host can set a cookie whose name begins with U+00A0, and so get around the prefix `__Host-`."""
+    person.grant(Request("app"))
+    own = "; ".join(f"{each.name}={each.value}" for each in person.http.cookies.jar).encode()
+    for space in (b"\x85", b"\xa0"):
+        planted = own + b"; " + space + b"auth_session=" + b"A" * 43
+        answer = people.http.get("/oauth2/logout", headers={b"cookie": planted})
+        assert "form_key" in answer.text, "the person is no longer signed in"

@@ -100,3 +100,12 @@ def test_a_browser_keeps_a_bounded_number_of_sign_ins(http, stack):
     for _ in range(MAX_SIGN_INS + 3):
         assert http.get(f"{stack.mcp_url}/audit/sign-in").status_code == 302
     assert len([name for name in http.cookies if "sign_in" in name]) == MAX_SIGN_INS
+
+
+def test_a_cookie_of_another_name_does_not_replace_the_session(http, stack):
+    """A sibling host can set a cookie whose name begins with U+00A0, and so get around the prefix `__Host-`."""
+    callback = f"{stack.mcp_url}/audit/callback"
+    http.get(sign_in_to_callback(http, f"{stack.mcp_url}/audit", callback))
+    own = "; ".join(f"{each.name}={each.value}" for each in http.cookies.jar).encode()
+    answer = httpx2.get(f"{stack.mcp_url}/audit", headers={b"cookie": own + b"; \xa0mcp_audit=planted"})
+    assert answer.status_code == 200

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from auth_service.errors import OAuthError
+from security_common.cookies import parse_cookies
 
 __all__ = ["PAGE", "READ", "WRITE", "Answer", "Endpoint", "Handler", "HttpRequest"]
 
@@ -46,13 +47,8 @@ class HttpRequest:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies by name, in the order they were sent.
-
-        Split as browsers join them (RFC 6265 section 5.4). A cookie that another application of this host set, with
-        characters outside the grammar, must not hide ours, as it would with `http.cookies`.
-        """
-        pairs = (pair.partition("=") for line in self.headers("cookie") for pair in line.split(";"))
-        return {name.strip(): value.strip() for name, separator, value in pairs if separator}
+        """The cookies by name, in the order they were sent."""
+        return parse_cookies(self.headers("cookie"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from mcp_resource_service.audit_page.exports import MEDIA_TYPES, write_lines
 from mcp_resource_service.audit_page.figures import count_figures
 from mcp_resource_service.audit_page.query import PERIODS, Language, parse_view
 from mcp_resource_service.audit_page.rendering import Rendering
-from mcp_resource_service.audit_page.sessions import Session, Sessions
+from mcp_resource_service.audit_page.sessions import Session, Sessions, read_cookies
 from mcp_resource_service.audit_page.signin import CLIENT_ID, Auditor, NoAuditor, SignIn, SignInFailed, TooManySignIns
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
 from security_common.addresses import network_of
@@ -98,13 +98,13 @@ class AuditPage:
         pending = {"state": dict(kept), "language": view.language, "query": view.link()}
         session = await self.sessions.begin(pending, lifetime_seconds=SIGN_IN_SECONDS)
         self._give_cookie(redirect, self.sessions.sign_in_cookie(state), session, max_age_seconds=SIGN_IN_SECONDS)
-        for name in self.sessions.surplus_sign_ins(request.cookies):
+        for name in self.sessions.surplus_sign_ins(read_cookies(request)):
             self._remove_cookie(redirect, name)
         return redirect
 
     async def _finish_sign_in(self, request: Request) -> Response:
         cookie = self.sessions.sign_in_cookie(request.query_params.get("state", ""))
-        pending = await self.sessions.load(request.cookies.get(cookie))
+        pending = await self.sessions.load(read_cookies(request).get(cookie))
         if pending is None or "state" not in pending.data:
             if await self._auditor(request) is not None:
                 # The address was opened again after the sign-in: a reload, or the back button.
@@ -131,7 +131,7 @@ class AuditPage:
         A second click within SIGN_OUT_SECONDS is sent on as the first one was: a browser shows only the last answer.
         """
         self._check_origin(request)
-        view, name = parse_view(request), request.cookies.get(self.sessions.cookie_name)
+        view, name = parse_view(request), read_cookies(request).get(self.sessions.cookie_name)
         session = await self.sessions.load(name)
         if session is None:
             return await self._show_signed_out(request)
@@ -213,7 +213,7 @@ class AuditPage:
         return event
 
     async def _auditor(self, request: Request) -> Auditor | None:
-        return self._auditor_of(await self.sessions.load(request.cookies.get(self.sessions.cookie_name)))
+        return self._auditor_of(await self.sessions.load(read_cookies(request).get(self.sessions.cookie_name)))
 
     def _auditor_of(self, session: Session | None) -> Auditor | None:
         if session is None or "auditor" not in session.data:

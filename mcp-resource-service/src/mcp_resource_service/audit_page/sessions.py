@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from starlette.requests import Request
 
-__all__ = ["Session", "Sessions"]
+from security_common.cookies import parse_cookies
+
+__all__ = ["Session", "Sessions", "read_cookies"]
 
 PREFIX = "mcp:audit_page:"
 NAME_BYTES = 32
@@ -74,3 +77,8 @@ class Sessions:
 
     def _redis_key(self, name: str) -> str:
         return PREFIX + hmac.digest(self._key, name.encode(), "sha256").hex()
+
+
+def read_cookies(request: Request) -> dict[str, str]:
+    """The cookies by name; `Request.cookies` takes more names for ours than browsers protect."""
+    return parse_cookies(request.headers.getlist("cookie"))
