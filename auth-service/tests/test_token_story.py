@@ -89,6 +89,13 @@ def test_the_root_is_401_and_points_on(service: Service) -> None:
     assert answer.json()["token_endpoint"] == f"{service.issuer}/oauth2/token"
 
 
+@pytest.mark.parametrize("path", ["/hello", "/mcp"])
+def test_what_is_at_the_resource_service_is_404_and_says_where_it_is(service: Service, path: str) -> None:
+    answer = service.http.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["resource"] == RESOURCE
+
+
 def test_it_is_alive_and_ready(service: Service) -> None:
     assert service.http.get("/livez").json() == {"status": "alive"}
     ready = service.http.get("/readyz")
@@ -111,7 +118,7 @@ def test_item_137_an_issuer_without_a_path_has_no_metadata_below_one(service: Se
     for path in ("/tenant", "/tenant/", "/.."):
         answer = service.http.get(f"/.well-known/{document}{path}")
         assert answer.status_code == 404
-        assert answer.json().keys() == {"error", "error_description"}
+        assert answer.json().keys() == {"error", "error_description", "resource"}
 
 
 def test_the_openapi_document_lists_every_route(service: Service) -> None:

@@ -46,7 +46,7 @@ from auth_service.grants.user_tokens import UserTokens
 from auth_service.http.messages import Endpoint
 from auth_service.http.metrics import Metrics
 from auth_service.http.openapi import openapi_endpoint
-from auth_service.http.routing import Edge, EndpointApp, Paths, not_found
+from auth_service.http.routing import Edge, EndpointApp, Paths, make_not_found
 from auth_service.http.throttle import Throttle, redis_counters
 from auth_service.keys.ring import KeyRing
 from auth_service.keys.rotation import RotationPolicy
@@ -95,7 +95,7 @@ def create_app(
     # Methods are judged by the endpoint itself, which answers 405 in the words of the protocol.
     applications = {endpoint.path: EndpointApp(endpoint, edge) for endpoint in endpoints}
     app = Starlette(routes=[Route(*each) for each in applications.items()], lifespan=partial(_run, core))
-    app.router.default = not_found
+    app.router.default = make_not_found(core.resources.default.url)
     # A redirect to the path without its slash would lead wherever the Host header says.
     app.router.redirect_slashes = False
     app.middleware_stack = Paths(applications, app.router)

@@ -30,7 +30,7 @@ from auth_service.http.metrics import Metrics
 from auth_service.vocabulary import RandomBytes
 from security_common.journal import JournalUnavailable
 
-__all__ = ["Edge", "EndpointApp", "Paths", "not_found"]
+__all__ = ["Edge", "EndpointApp", "Paths", "make_not_found"]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _PREFLIGHT_HEADERS = "authorization, content-type, mcp-protocol-version"
@@ -172,13 +172,24 @@ class Paths:
         await (endpoint or self._otherwise)(scope, receive, send)
 
 
-async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:
-    """No such endpoint: JSON like every other answer; a WebSocket is closed."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close"})
-    else:
-        members = {"error": "not_found", "error_description": "no such endpoint; /openapi.json lists them"}
-        await _send(json_answer(members, status=404), scope, send, cross_origin=False)
+def make_not_found(resource: str) -> ASGIApp:
+    """The application for every other path: JSON that says where `/hello` and the tools are; a WebSocket is closed.
+
+    `resource` is the address of the default resource.
+    """
+    members = {
+        "error": "not_found",
+        "error_description": "no such endpoint; /openapi.json lists them. /hello and the MCP tools are at resource.",
+        "resource": resource,
+    }
+
+    async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+        else:
+            await _send(json_answer(members, status=404), scope, send, cross_origin=False)
+
+    return not_found
 
 
 async def _send(answer: Answer, scope: Scope, send: Send, *, cross_origin: bool) -> None:
