@@ -1,5 +1,7 @@
 """How clients authenticate at the token endpoint: every form that real clients send, and what a mistake is told."""
 
+import base64
+import json
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -83,3 +85,32 @@ def test_an_empty_parameter_counts_as_left_out(declared: Service, left_empty: st
     headers = basic("mcp-client", "secret")
     form = {"grant_type": "client_credentials", "client_id": "", "client_secret": "", left_empty: ""}
     assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 200
+
+
+def encoded(members: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(members).encode()).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(
+    "claims", [{"sub": "\ud800"}, {"sub": "app\udfff"}, {"sub": 1}, {}, [], "app", None], ids=ascii
+)
+@pytest.mark.parametrize("endpoint", ["token", "introspect", "revoke"])
+def test_a_malformed_assertion_is_refused_and_no_failure_of_the_server(
+    declared: Service, endpoint: str, claims: object
+) -> None:
+    assertion = f"{encoded({'alg': 'RS256'})}.{encoded(claims)}.AA"
+    form = {"grant_type": "client_credentials", "token": "x", "client_assertion": assertion}
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    answer = declared.http.post(f"/oauth2/{endpoint}", data={**form, "client_assertion_type": kind})
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    "credentials", [b"\xff", "é".encode(), b"YQ==\x85", b"a", b"%%%", b"Og==", b"7aCAOng="], ids=ascii
+)
+def test_malformed_basic_credentials_are_refused_and_no_failure_of_the_server(
+    declared: Service, credentials: bytes
+) -> None:
+    headers = {b"authorization": b"Basic " + credentials}
+    answer = declared.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from document_host import DocumentHost, answer, serve_documents
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey
 from running_auth import Service, StartService
 from signing_in import CALLBACK, Person, Request, redeem
@@ -59,10 +59,11 @@ class Application:
         self.host.pages[self.keys_path] = answer(json.dumps(keys).encode(), media_type="application/jwk-set+json")
         return self.key
 
-    def proof(self, key: ECKey | None = None) -> dict[str, str]:
+    def proof(self, key: ECKey | None = None, *, token_id: str | None = None) -> dict[str, str]:
         now, signer = int(self.clock.now), key or self.key
         claims = {"iss": self.client_id, "sub": self.client_id, "aud": self.service.issuer, "iat": now, "exp": now + 60}
-        signed = jwt.encode({"alg": "ES256", "kid": signer.kid}, claims | {"jti": secrets.token_hex(8)}, signer)
+        payload = json.dumps(claims | {"jti": token_id or secrets.token_hex(8)})
+        signed = jws.serialize_compact({"alg": "ES256", "kid": signer.kid}, payload, signer)
         return {"client_assertion": signed, "client_assertion_type": ASSERTION_TYPE}
 
     def revoke(self, key: ECKey | None = None) -> int:
@@ -141,3 +142,9 @@ def test_known_keys_stand_while_their_host_is_away(application: Application, clo
 def test_rubbish_in_place_of_keys_proves_nothing(application: Application, body: bytes) -> None:
     application.host.pages[application.keys_path] = answer(body)
     assert application.revoke() == 401
+
+
+def test_an_id_that_is_no_text_proves_nothing(application: Application) -> None:
+    form = {"token": "x", **application.proof(token_id="\ud800")}
+    answer = application.service.http.post("/oauth2/revoke", data=form)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")

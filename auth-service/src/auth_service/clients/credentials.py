@@ -1,7 +1,5 @@
 """What a request offers as proof of its client, found before anything is judged (RFC 6749 section 2.3, RFC 7521)."""
 
-import binascii
-import json
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
 
+from auth_service.clients.json_members import parse_members
 from auth_service.errors import InvalidClient, InvalidRequest
 from auth_service.http.forms import Form
 from auth_service.http.messages import HttpRequest
@@ -90,7 +89,7 @@ def _read_basic(header: str) -> tuple[Credentials, ...]:
         raise InvalidClient(REFUSAL)
     try:
         name, colon, secret = b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # not ASCII, not Base64, or not UTF-8
         raise InvalidClient(REFUSAL) from error
     if not colon or not name:
         raise InvalidClient(REFUSAL)
@@ -111,10 +110,10 @@ def _read_assertion(form: Form) -> Credentials:
         raise InvalidClient(REFUSAL)
     try:
         payload = assertion.split(".")[1]
-        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        subject: Any = claims["sub"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        claims = parse_members(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError as error:
         raise InvalidClient(REFUSAL) from error
+    subject: Any = claims.get("sub")
     if not isinstance(subject, str):
         raise InvalidClient(REFUSAL)
     return Credentials(client_id=subject, method=AuthMethod.PRIVATE_KEY_JWT, proof=assertion)
