@@ -18,7 +18,6 @@ on; what it sees of a list is what its scopes, or those it may still ask for, al
 
 import asyncio
 import base64
-import binascii
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -155,12 +154,13 @@ class PolicyMiddleware(Middleware):
         try:
             result = await call_next(context)
         except _Unavailable as failure:
-            if request is not None and request.request is not None:
-                request.request.scope.get(UNAVAILABLE, {})["call"] = True
-            raise MCPError(types.INTERNAL_ERROR, str(failure), {"error": JournalUnavailable.error}) from None
+            raise _unavailable(request, str(failure)) from None
         except (NotFoundError, DisabledError, ValidationError) as failure:
             if surface.call is None:
-                await _record_refusal(failure)
+                try:
+                    await _record_refusal(failure)
+                except JournalUnavailable as unrecorded:
+                    raise _unavailable(request, _sentence(unrecorded)) from None
             raise _told(failure, method) from None
         finally:
             current_surface.reset(reset)
@@ -189,6 +189,13 @@ def _failure(error: type[FastMCPError], failure: Exception) -> Exception:
     if isinstance(failure, SecurityError) and failure.error == JournalUnavailable.error:
         return _Unavailable(_sentence(failure))
     return error(_sentence(failure)) if isinstance(failure, SecurityError) else failure
+
+
+def _unavailable(request: Any, sentence: str) -> MCPError:
+    """The error of a call that cannot be answered now; the request is marked, so that `AnswerUnavailable` says 503."""
+    if request is not None and request.request is not None:
+        request.request.scope.get(UNAVAILABLE, {})["call"] = True
+    return MCPError(types.INTERNAL_ERROR, sentence, {"error": JournalUnavailable.error})
 
 
 def _take_replies(request: Any, reply: Callable[[Any], Any]) -> None:
@@ -323,7 +330,7 @@ def _binary(walk: Walk, value: Any, field: str | None) -> Any:
     name = "blob" if isinstance(value, types.BlobResourceContents) else "data"
     try:
         content = base64.b64decode(getattr(value, name), validate=True)
-    except binascii.Error:
+    except ValueError:  # neither Base64 nor, perhaps, ASCII
         content = getattr(value, name)
     treated = walk.visit(content, field)
     around = value.model_copy(update={name: ""})

@@ -156,6 +156,22 @@ def test_a_call_that_cannot_be_recorded_answers_503(server: FastMCP[Any], close_
     assert "secret" not in answer.text
 
 
+@pytest.mark.parametrize(("name", "arguments"), [("unknown", {}), ("work", {"surplus": 1})])
+def test_a_call_that_reaches_no_tool_and_cannot_be_recorded_answers_503(
+    server: FastMCP[Any], close_journal: Callable[[], None], name: str, arguments: dict[str, Any]
+) -> None:
+    @server.tool
+    @secure_tool()
+    async def work() -> str:
+        return "done"
+
+    secure_server(server)
+    close_journal()
+    answer = post(server.http_app(stateless_http=True), "tools/call", {"name": name, "arguments": arguments})
+    assert answer.status_code == 503
+    assert answer.json()["error"]["data"] == {"error": "temporarily_unavailable"}
+
+
 def test_a_tool_that_is_at_hand_can_still_be_switched_off(server: FastMCP[Any]) -> None:
     @server.tool
     @secure_tool()
