@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import jwt
 import pytest
@@ -67,7 +68,11 @@ def test_both_well_known_documents_say_the_same_and_only_what_works(service: Ser
             assert service.http.get(path).status_code != 404, f"{name} is advertised but not there"
 
 
-def test_items_133_134_and_135_the_key_set_holds_public_keys_only_and_is_cached_by_its_tag(service: Service) -> None:
+def test_items_133_134_and_135_the_key_set_holds_public_keys_only_and_is_cached_by_its_tag(
+    start_service: StartService, own_redis: tuple[str, Any]
+) -> None:
+    # In the shared database, a service whose clock is weeks ahead may have rotated the keys.
+    service = start_service(redis_url=own_redis[0])
     answer = service.http.get("/.well-known/jwks.json")
     keys = answer.json()["keys"]
     assert all(key.keys() == {"kty", "use", "alg", "kid", "n", "e"} for key in keys)
