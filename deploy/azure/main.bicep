@@ -139,7 +139,8 @@ resource redis 'Microsoft.App/containerApps@2025-01-01' = {
           command: ['redis-server']
           args: [
             '--aclfile', '${secretsPath}/users.acl', '--dir', '/data', '--appendonly', 'yes', '--appendfsync', 'always'
-            '--save', '', '--maxmemory-policy', 'noeviction'
+            // Below the container's memory, so that Redis refuses writes before it is ended for want of memory.
+            '--save', '', '--maxmemory', '640mb', '--maxmemory-policy', 'noeviction'
           ]
           resources: { cpu: json('0.5'), memory: '1Gi' }
           volumeMounts: [

@@ -121,6 +121,13 @@ def test_redis_refuses_writes_before_its_container_is_out_of_memory() -> None:
     assert maxmemory_mib <= container_mib * 0.7
 
 
+def test_the_redis_of_azure_is_bounded_in_the_same_way() -> None:
+    text = (ROOT / "deploy/azure/main.bicep").read_text(encoding="utf-8")
+    match = re.search(r"'--maxmemory', '(\d+)mb', '--maxmemory-policy', 'noeviction'\s+\]\s+resources: .*'1Gi'", text)
+    assert match is not None
+    assert int(match[1]) <= 1024 * 0.7
+
+
 def test_setup_runs_once_and_alone() -> None:
     assert SERVICES["setup"]["restart"] == "no"
     assert SERVICES["setup"]["network_mode"] == "none"
