@@ -115,19 +115,23 @@ def test_thousands_of_refused_ids_leave_the_service_as_large_as_before(
     assert not [each for each in kept if isinstance(each, BaseException | types.TracebackType)]
 
 
+def with_keys_at(uri: str, origin: ClientOrigin) -> Client:
+    return Client(
+        client_id=f"client of {uri}",
+        name="Example",
+        origin=origin,
+        auth_methods=frozenset({AuthMethod.PRIVATE_KEY_JWT}),
+        grant_types=frozenset(),
+        signing_keys_uri=uri,
+    )
+
+
 async def test_the_keys_of_clients_take_a_bounded_number_of_bytes(host: DocumentHost) -> None:
     """Each client publishes the largest key set that is read."""
     host.pages["/keys.json"] = answer(json.dumps({"keys": [], "padding": "x" * 30_000}).encode())
     keys = ClientKeys(outgoing=Outgoing.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
     for number in range(150):
-        client = Client(
-            client_id=f"client-{number}",
-            name="Example",
-            origin=ClientOrigin.DECLARED,
-            auth_methods=frozenset({AuthMethod.PRIVATE_KEY_JWT}),
-            grant_types=frozenset(),
-            signing_keys_uri=host.url(f"/keys.json?{number}"),
-        )
+        client = with_keys_at(host.url(f"/keys.json?{number}"), ClientOrigin.DECLARED)
         host.pages[f"/keys.json?{number}"] = host.pages["/keys.json"]
         assert await keys.find(client) is not None
     assert keys._cached.size_bytes <= 2 * 1024 * 1024  # pyright: ignore[reportPrivateUsage] # see above
@@ -140,6 +144,29 @@ async def test_one_address_cannot_use_up_the_fetches_of_all(host: DocumentHost, 
             await found.find(f"https://h{number}.example:{host.port}/c.json", source_address="203.0.113.9")
     url = host.publish("/wanted.json", GOOD)
     assert (await found.find(url, source_address="198.51.100.1")).client_id == url
+
+
+async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_all(
+    host: DocumentHost, store: ClientStore
+) -> None:
+    """Clients that registered themselves name where their keys are published."""
+    outgoing = Outgoing.of(RegistrationPolicy(), host.fetcher())
+    keys = ClientKeys(outgoing=outgoing, clock=Clock())
+    for number in range(100):
+        client = with_keys_at(f"https://k{number}.example:{host.port}/keys.json", ClientOrigin.REGISTERED)
+        assert await keys.find(client, source_address="203.0.113.10") is None
+    documents = MetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    url = host.publish("/wanted-too.json", GOOD)
+    assert (await documents.find(url, source_address="198.51.100.3")).client_id == url
+
+
+async def test_requests_of_the_same_moment_share_one_fetch_of_the_keys(host: DocumentHost) -> None:
+    host.pages["/shared-keys.json"] = answer(json.dumps({"keys": []}).encode())
+    keys = ClientKeys(outgoing=Outgoing.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
+    client = with_keys_at(host.url("/shared-keys.json"), ClientOrigin.DECLARED)
+    found = await asyncio.gather(*(keys.find(client) for _ in range(50)))
+    assert found == [{"keys": []}] * 50
+    assert host.visits.count("/shared-keys.json") == 1
 
 
 async def test_listed_hosts_have_fetches_that_others_cannot_use_up(host: DocumentHost, store: ClientStore) -> None:

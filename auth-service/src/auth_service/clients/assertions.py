@@ -49,14 +49,18 @@ class AssertionVerifier:
     keys: ClientKeys
     clock: Clock
 
-    async def verify(self, client: Client | None, encoded: str) -> bool:
+    async def verify(self, client: Client | None, encoded: str, *, source_address: str) -> bool:
         """Whether it proves that the request is from this client. A right one is right once.
+
+        Keys are fetched out of the budget of `source_address`, where the request came from.
 
         Whoever has no keys, or does not exist, costs as many signatures: time does not tell (RFC 6749 section 10.10).
         """
         claims = None
         for renew in (False, True):  # the client may have changed its keys since we looked
-            published = await self.keys.find(client, renew=renew) if client and claims is None else None
+            published = None
+            if client is not None and claims is None:
+                published = await self.keys.find(client, source_address=source_address, renew=renew)
             claims = claims or _read_claims(encoded, published)
         if client is None or claims is None:
             return False

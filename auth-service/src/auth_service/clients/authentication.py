@@ -47,7 +47,7 @@ class ClientAuthenticator:
             raise
         refusal = InvalidClient(REFUSAL)
         for client, credentials in zip(clients, readings, strict=True):
-            if not await self._prove(client, credentials) or client is None:
+            if not await self._prove(client, credentials, request) or client is None:
                 continue
             try:
                 for judge in JUDGEMENTS:
@@ -75,13 +75,13 @@ class ClientAuthenticator:
             outcome=Outcome.REFUSED,
         )
 
-    async def _prove(self, client: Client | None, credentials: Credentials) -> bool:
+    async def _prove(self, client: Client | None, credentials: Credentials, request: HttpRequest) -> bool:
         """The same work for a client that does not exist, so that time does not tell (RFC 6749 section 10.10)."""
         match credentials.method:
             case AuthMethod.NONE:
                 return True
             case AuthMethod.PRIVATE_KEY_JWT:
-                return await self.assertions.verify(client, credentials.proof)
+                return await self.assertions.verify(client, credentials.proof, source_address=request.source_address)
             case _:
                 return self.secrets.matches(client, credentials.proof)
 

@@ -38,7 +38,7 @@ class FetchBudget:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def spend(self, url: str, *, asked_by: str) -> None:
-        """One fetch of this URL for `asked_by`: an address, or a client. Raises `FetchBudgetSpent`.
+        """One fetch of this URL for the address `asked_by`. Raises `FetchBudgetSpent`.
 
         A refused fetch is not counted anywhere, so what is remembered is bounded by the fetches that were made.
         """

@@ -1,5 +1,6 @@
 """A client's public keys: given with the client, or published at its `jwks_uri` and cached for a while."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ from auth_service.clients.json_members import parse_members
 from auth_service.clients.model import Client, ClientOrigin
 from auth_service.clients.outgoing import Outgoing
 from auth_service.vocabulary import Clock
+from security_common.addresses import UNKNOWN
 from security_common.bounded_cache import BoundedCache
 
 __all__ = ["ClientKeys"]
@@ -38,9 +40,14 @@ class ClientKeys:
         self._outgoing = outgoing
         self._clock = clock
         self._cached = BoundedCache[str, _Known](clock=clock, max_entries=_CACHED_SETS, max_bytes=_CACHED_BYTES)
+        self._fetching: dict[str, asyncio.Task[bytes | None]] = {}
 
-    async def find(self, client: Client, *, renew: bool = False) -> _KeySet | None:
-        """The JWK Set, or None; `renew` asks for a newer one than was found before, and gets None without it."""
+    async def find(self, client: Client, *, source_address: str = UNKNOWN, renew: bool = False) -> _KeySet | None:
+        """The JWK Set, or None; `renew` asks for a newer one than was found before, and gets None without it.
+
+        A fetch is taken from the budget of `source_address`, where the request came from. It is not the client's:
+        anybody can register so many clients that they use up what all may fetch.
+        """
         uri = client.signing_keys_uri
         if client.signing_keys is not None or uri is None:
             return None if renew else client.signing_keys
@@ -50,14 +57,22 @@ class ClientKeys:
             if age_seconds < (_REFETCH_AFTER_SECONDS if renew else _FRESH_SECONDS):
                 return None if renew else _parse(known.document)
         earlier = known.document if known is not None else None
-        fetched = await self._fetch(uri, client)
+        fetched = await self._fetch_once(uri, client, source_address)
         self._remember(uri, fetched or earlier)
         return _parse(fetched or (None if renew else earlier))
 
-    async def _fetch(self, uri: str, client: Client) -> bytes | None:
+    async def _fetch_once(self, uri: str, client: Client, source_address: str) -> bytes | None:
+        """Requests of the same moment share one fetch, which goes on when one of them leaves."""
+        task = self._fetching.get(uri)
+        if task is None:
+            task = self._fetching[uri] = asyncio.create_task(self._fetch(uri, client, source_address))
+            task.add_done_callback(lambda _done: self._fetching.pop(uri, None))
+        return await asyncio.shield(task)
+
+    async def _fetch(self, uri: str, client: Client, source_address: str) -> bytes | None:
         try:
             if client.origin not in _OF_THE_OPERATOR:
-                await self._outgoing.budget.spend(uri, asked_by=client.client_id)
+                await self._outgoing.budget.spend(uri, asked_by=source_address)
             body = (await self._outgoing.fetcher.fetch(uri)).body
         except FetchError:
             return None
