@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from base64 import urlsafe_b64encode
 
 import pytest
 from redis.asyncio import Redis
@@ -10,6 +11,7 @@ from redis.asyncio import Redis
 from security_common.cli import app
 from security_common.cli.setup import make_secrets
 from security_common.journal import AuditEvent, Outcome, open_journal
+from security_common.journal.checkpoint import CHECKPOINTS_KEY
 from security_common.journal.shipping import CURSORS_KEY
 from security_common.settings import SecuritySettings
 
@@ -194,6 +196,31 @@ async def test_the_key_of_another_service_is_named_wrong(write, verify):
     assert (status, verdict["findings"]) == (2, [])
     assert verdict["services"][AUTH]["intact"]
     assert all(problem.startswith(f"{MCP}: ") for problem in verdict["unchecked"])
+
+
+@pytest.mark.parametrize("claimed", [[], None, "x", {"service": []}, {"journal_id": []}, {"seq": "x"}], ids=str)
+async def test_a_checkpoint_that_is_none_is_a_finding(write, verify, redis, claimed):
+    """The stream is open to each service's Redis user, and the verification must not end in an exception."""
+    settings = await write(MCP)
+    usual = {"journal_id": "j", "service": MCP, "seq": 1, "digest": "d", "time": "t"}
+    members = usual | claimed if isinstance(claimed, dict) else claimed
+    header = {"alg": "RS256", "typ": "audit-checkpoint+jwt", "kid": "k"}
+    forged = ".".join(urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, members))
+    await redis.xadd(CHECKPOINTS_KEY, {"checkpoint": f"{forged}.AA"})
+    status, verdict = await verify(settings)
+    assert status != 0
+    assert "this is not a checkpoint" in str(verdict["findings"])
+
+
+@pytest.mark.parametrize("members", [{"seq": "x"}, {"journal_id": []}], ids=str)
+async def test_a_first_line_with_other_types_is_a_finding(write, verify, members):
+    settings = await write(MCP)
+    (journal,) = settings.audit_dir.rglob("security_audit.log")
+    first, rest = journal.read_text().split("\n", 1)
+    journal.write_text(json.dumps(json.loads(first) | members) + "\n" + rest)
+    status, verdict = await verify(settings)
+    assert status != 0
+    assert "the line was changed" in str(verdict["findings"])
 
 
 async def test_verify_makes_no_key(write, verify, monkeypatch):

@@ -1,10 +1,12 @@
 """The live watch records each alert as an event, one process at a time, and a successor goes on where it stopped."""
 
 import asyncio
+import json
 
 import pytest
 
 from security_common.journal import AuditEvent, Outcome
+from security_common.journal.presence import read_presence
 from security_common.review import EventFilter, each_event, watching_trail
 from security_common.review.alerts import ALERT_EVENT_TYPE, describe_alert
 
@@ -69,3 +71,36 @@ async def passed(redis, entries: int) -> bool:
     """Whether the watch is done with the first so many entries."""
     present = await redis.xrange("audit:events", count=entries)
     return len(present) == entries and await redis.get("audit:watch:place") == present[-1][0]
+
+
+POISON = (
+    {"timestamp": "2026-01-01T00:00:00"},
+    {"seq": "seven"},
+    {"seq": None},
+    {"journal_id": []},
+    {"pii_kinds": ["PHONE"]},
+    {"pii_kinds": {"PHONE": "many"}},
+    {"source_address": 1},
+    {"client_id": {}},
+    {"reason": []},
+)
+
+
+async def test_entries_that_are_no_events_do_not_end_the_watch(redis, open_one, strict):
+    """The stream is open to each service's Redis user; one that was taken over must not stop the detection."""
+    journal = await open_one(ships=True)
+    async with watching_trail(redis, journal, strict):
+        await until(lambda: redis.exists("audit:watch:place"))
+        await journal.record(WRONG_SECRET)
+        await until(lambda: passed(redis, 2))
+        good = json.loads((await redis.xrange("audit:events"))[-1][1][b"event"])
+        for members in POISON:
+            await redis.xadd("audit:events", {"event": json.dumps(good | {"journal_id": "made up"} | members)})
+        await redis.hset("audit:journals", "made up", json.dumps({"service": "x", "seq": "x", "seen_ms": 0}))
+        await redis.hset("audit:journals", "no object", "[]")
+        await redis.hset("audit:cursors", "made up", "x")
+        for _ in range(2):
+            await journal.record(WRONG_SECRET)
+        await until(lambda: alerts(redis))
+    assert await alerts(redis) == ["secret_guessing"]
+    assert await read_presence(redis) != []

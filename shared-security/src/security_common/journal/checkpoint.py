@@ -13,7 +13,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -183,12 +184,11 @@ def read_checkpoint_file(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _from_payload(payload: bytes) -> Checkpoint:
-    """Members of a later release are ignored. Raises TypeError or ValueError."""
-    members: dict[str, Any] = json.loads(payload)
-    return Checkpoint(**{name: value for name, value in members.items() if name in _MEMBERS})
+    """Members of a later release are ignored. Raises ValueError."""
+    return _CHECKPOINT.validate_json(payload, strict=True)
 
 
-_MEMBERS = frozenset(each.name for each in fields(Checkpoint))
+_CHECKPOINT = TypeAdapter(Checkpoint)
 
 
 def _sign(checkpoint: Checkpoint, key: RSAKey) -> str:

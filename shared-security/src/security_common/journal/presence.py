@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
 from security_common.journal.shipping import CURSORS_KEY
@@ -61,6 +62,9 @@ class Presence:
         return not self.is_complete and now_ms - self.seen_ms >= quiet_seconds * 1000
 
 
+_PRESENCE = TypeAdapter(Presence)
+
+
 async def report(redis: Redis, presence: Presence) -> None:
     """Writes what a journal says of itself. Raises redis.RedisError."""
     members = {name: value for name, value in asdict(presence).items() if name not in {"journal_id", "shipped"}}
@@ -72,14 +76,16 @@ async def read_presence(redis: Redis) -> list[Presence]:
     """All journals that are known, with what the stream has of them. Raises redis.RedisError."""
     known: Mapping[Any, Any] = await redis.hgetall(JOURNALS_KEY)  # pyright: ignore[reportGeneralTypeIssues]
     cursors: Mapping[Any, Any] = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]
-    shipped = {_text(name): int(seq) for name, seq in cursors.items()}
     found: list[Presence] = []
     for name, members in known.items():
         try:
-            told = json.loads(members)
-            found.append(Presence(_text(name), **told, shipped=shipped.get(_text(name), 0)))
-        except (ValueError, TypeError):
+            shipped = int(cursors.get(name, 0))
+            told = json.loads(members) | {"journal_id": _text(name), "shipped": shipped}
+            presence = _PRESENCE.validate_python(told)
+        except (ValueError, TypeError, RecursionError):
             continue  # open to whoever may write audit:*
+        if presence.seen_ms >= 0:
+            found.append(presence)
     return found
 
 

@@ -14,7 +14,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from security_common.journal.event import AuditEvent, Outcome
 
@@ -116,18 +118,25 @@ class RecordedEvent(AuditEvent):
     cursor: str | None = field(default=None, compare=False)
 
     @classmethod
-    def from_line(cls, line: bytes | str, *, cursor: str | None = None) -> Self:
-        """Parses one line. Raises ValueError when it is no audit line; members it does not know are left out."""
+    def from_line(cls, line: bytes | str, *, cursor: str | None = None) -> "RecordedEvent":
+        """Parses one line. Raises ValueError when it is no audit line; members it does not know are left out.
+
+        Types are checked: whoever may write to the stream, or to the files, chooses what readers are given.
+        """
         try:
             members: Mapping[str, Any] = json.loads(line)
             known: dict[str, Any] = {name: members[name] for name in _NAMES if name in members}
             known["timestamp"] = datetime.fromisoformat(known["timestamp"])
             known["outcome"] = Outcome(known["outcome"])
-            return cls(**known, cursor=cursor)
+            found = _RECORDED.validate_python(known | {"cursor": cursor})
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError("not an audit line") from error
+        if found.timestamp.tzinfo is None:
+            raise ValueError("not an audit line: its timestamp names no time zone")
+        return found
 
 
+_RECORDED = TypeAdapter(RecordedEvent)
 _NAMES = tuple(each.name for each in fields(RecordedEvent) if each.name != "cursor")
 
 

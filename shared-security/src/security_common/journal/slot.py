@@ -171,9 +171,10 @@ def describe_segment(file: BinaryIO, path: Path, index: int) -> Segment | None:
         return None
     try:
         first = json.loads(line)
-        return Segment(path, index, first["journal_id"], first["seq"])
-    except (ValueError, KeyError, TypeError):
+        journal_id, seq = first["journal_id"], first["seq"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+    return Segment(path, index, journal_id, seq) if isinstance(journal_id, str) and isinstance(seq, int) else None
 
 
 def last_line_of(path: Path) -> bytes:

@@ -82,6 +82,8 @@ async def _keep_watching(redis: Redis, record: Record, settings: SecuritySetting
         except (RedisError, OSError, JournalUnavailable) as error:
             # LockError, too: somebody else watches by now.
             logger.info("audit watch pauses (%s)", type(error).__name__)
+        except Exception:  # a failure that nobody thought of must not end the detection
+            logger.exception("audit watch failed, trying again")
         await asyncio.sleep(LOOK_SECONDS)
 
 
