@@ -133,3 +133,8 @@ def test_a_resource_that_is_named_otherwise_or_travels_in_clear(well: Service, t
     found = wrong(well, config=config)
     assert "https" in found[f"resource: {url}"]
     assert "restart" in found["declaration: the running service applied this one"]
+
+
+def test_the_published_secret_of_the_demo_client_is_not_reported(service: Service) -> None:
+    found = asyncio.run(examination.check_secret_files(service.settings))
+    assert [finding.what for finding in found if "mcp-client" in finding.what] == []

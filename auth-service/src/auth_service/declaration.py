@@ -25,6 +25,7 @@ from security_common.service import is_loopback_url, parse_yaml
 
 __all__ = [
     "APPLIED_KEY",
+    "BUILT_IN_FILES",
     "Declaration",
     "DeclarationInvalid",
     "DeclaredClient",
@@ -39,6 +40,8 @@ __all__ = [
 _AUDIT_PAGE = "audit-page"
 # Where a replica that starts leaves the fingerprint of what it applied.
 APPLIED_KEY = "auth:declaration"
+# The folder of the default resource, and of the demo client with its published secret.
+BUILT_IN_FILES = Path(__file__).parent
 
 log = structlog.get_logger(__name__)
 
@@ -205,13 +208,12 @@ def load_declaration(settings: AuthSettings) -> Declaration:
     Raises `DeclarationInvalid`.
     """
     declared = _read(settings.config) if settings.config else {}
-    builtin = Path(__file__).parent
     if not declared.get("resources"):
-        default = _read(builtin / "declaration_default.yaml")["resources"]
+        default = _read(BUILT_IN_FILES / "declaration_default.yaml")["resources"]
         declared["resources"] = [{"url": settings.resource, **resource} for resource in default]
     if settings.demo:
         own = {client["client_id"] for client in declared.get("clients", ())}
-        demo = _read(builtin / "declaration_demo.yaml")["clients"]
+        demo = _read(BUILT_IN_FILES / "declaration_demo.yaml")["clients"]
         declared["clients"] = [*declared.get("clients", ()), *(c for c in demo if c["client_id"] not in own)]
     try:
         declaration = Declaration.model_validate(declared)

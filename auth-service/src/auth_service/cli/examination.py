@@ -14,7 +14,7 @@ from auth_service.clients.declared import make_client
 from auth_service.clients.redirects import check_registrable
 from auth_service.clients.secrets import SecretKeeper
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import APPLIED_KEY, Declaration, load_declaration
+from auth_service.declaration import APPLIED_KEY, BUILT_IN_FILES, Declaration, load_declaration
 from auth_service.errors import InvalidRedirectUri
 from auth_service.keys.record import KeyState
 from auth_service.keys.sealing import Sealer
@@ -74,7 +74,7 @@ async def check_declaration(settings: AuthSettings) -> list[Finding]:
     declaration = load_declaration(settings)
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     clients = [make_client(client, SecretKeeper(pepper, os.urandom)) for client in declaration.clients]
-    read = Finding(f"declaration: {len(declaration.resources)} resources, {len(clients)} clients", ok=True)
+    read = Finding(f"declaration: resources: {len(declaration.resources)}, clients: {len(clients)}", ok=True)
     return [read, *_urls(declaration)]
 
 
@@ -87,13 +87,17 @@ async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> lis
 
 
 async def check_secret_files(settings: AuthSettings) -> list[Finding]:
-    """Who can read the files with secrets, those of declared clients included."""
-    declared = load_declaration(settings).clients
-    clients = [
-        ExposedSecret(f"client {client.client_id}: secret_file", client.secret_file, who)
-        for client in declared
-        if client.secret_file and (who := who_can_read(client.secret_file))
-    ]
+    """Who can read the files with secrets, those of declared clients included.
+
+    The secret of the demo client is published, so its file is left out.
+    """
+    clients: list[ExposedSecret] = []
+    for client in load_declaration(settings).clients:
+        if client.secret_file is None or client.secret_file.parent == BUILT_IN_FILES:
+            continue
+        readers = who_can_read(client.secret_file)
+        if readers:
+            clients.append(ExposedSecret(f"client {client.client_id}: secret_file", client.secret_file, readers))
     return judge_secret_files([*find_exposed_secrets(settings), *clients])
 
 

@@ -356,8 +356,8 @@ def _print_verdicts(total: Verdict, verdicts: dict[str, Verdict], *, as_json: bo
     for note in total.notes:
         print(paint(f"note: {note}", "yellow", sys.stderr), file=sys.stderr)
     for name, verdict in verdicts.items():
-        counted = f"{verdict.lines} lines, {len(verdict.journals)} journals, {verdict.checkpoints} checkpoints"
-        print(f"{name}: {counted}: {_in_words(verdict)}")
+        counted = f"lines: {verdict.lines}, journals: {len(verdict.journals)}, checkpoints: {verdict.checkpoints}"
+        print(f"{name}: {_in_words(verdict)} ({counted})")
 
 
 def _in_words(verdict: Verdict) -> str:
