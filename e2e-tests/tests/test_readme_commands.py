@@ -95,6 +95,16 @@ def test_the_output_is_as_promised(line: int, promised: str, transcript: dict[in
     assert promised in transcript[line]
 
 
+def test_the_audit_trail_of_the_page_is_intact(
+    checkout: Path, environment: dict[str, str], transcript: dict[int, str]
+) -> None:
+    """Also what `protect.py` recorded, which is no service and has no keys below `.run/secrets`."""
+    command = ["make", "-s", "admin", "ARGS=security-common audit verify"]
+    verified = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert {line.partition(":")[0] for line in verified.stdout.splitlines()} >= {"auth-service", "security-common"}
+
+
 def test_every_command_ran(transcript: dict[int, str]) -> None:
     assert sorted(transcript) == [fence.line for fence in commands()]
 

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from security_common.cli import app
+from security_common.cli.audit_source import ServiceUnknown, service_keys
 from security_common.cli.setup import make_secrets
 from security_common.journal import AuditEvent, Outcome, open_journal
 from security_common.journal.checkpoint import CHECKPOINTS_KEY
@@ -93,6 +94,27 @@ async def test_all_services_together_are_intact_with_the_keys_of_each(write, ver
     status, verdict = await verify(settings, "--keys", str(keys))
     assert (status, verdict["findings"], verdict["unchecked"], verdict["notes"]) == (0, [], [], [])
     assert {name: each["checkpoints"] for name, each in verdict["services"].items()} == {AUTH: 1, MCP: 1}
+
+
+async def test_a_program_that_uses_the_library_alone_is_checked_with_the_key_beside_its_journal(write, verify, keys):
+    """As `secure_tool` in a script records, with the settings of `local-stack env`."""
+    settings = await write(AUTH)
+    alone = SecuritySettings(audit_dir=settings.audit_dir)
+    journal = open_journal(service="security-common", settings=alone, redis=None)
+    await journal.start()
+    await journal.record(AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS))
+    await journal.stop()
+    status, verdict = await verify(settings, "--keys", str(keys))
+    assert (status, verdict["findings"], verdict["unchecked"]) == (0, [], [])
+    assert set(verdict["services"]) == {AUTH, "security-common"}
+    assert "security-common: without a checkpoint key" in verdict["notes"][0]
+
+
+async def test_a_service_without_any_key_is_an_error(write, keys):
+    settings = await write(AUTH)
+    (settings.audit_dir / AUTH).rename(settings.audit_dir / "billing-service")
+    with pytest.raises(ServiceUnknown, match="has no keys of billing-service"):
+        service_keys(settings, "billing-service", folder=keys, public_keys=[])
 
 
 async def test_a_service_that_shares_the_stream_is_intact_with_its_own_keys(write, verify):
