@@ -103,6 +103,21 @@ def test_what_an_admin_command_changes_is_recorded_with_the_key_of_its_service(r
     assert "intact" in verified.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (("--help",), "Usage: local-stack admin"),
+        (("auth-service", "--help"), "Usage: auth-service COMMAND"),
+        (("auth-service", "key", "revoke", "--help"), "Usage: auth-service key revoke"),
+        (("security-common", "audit", "verify", "-h"), "Usage: security-common audit verify"),
+    ],
+)
+def test_help_after_a_command_is_that_of_the_command(run: Run, arguments: tuple[str, ...], usage: str) -> None:
+    shown = run.command("admin", *arguments)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith(usage)
+
+
 def test_an_unknown_admin_command_is_an_error_with_a_hint(run: Run) -> None:
     refused = run.command("admin", "user", "list")
     assert refused.returncode == 1

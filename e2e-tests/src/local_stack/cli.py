@@ -89,13 +89,23 @@ def env(service: Literal["auth", "mcp"] | None = None, /) -> None:
     print(export_lines(last_stack(STATE.absolute(), os.environ), names[service]))
 
 
-@app.command
+@app.command(help_flags=[])  # `admin auth-service --help` is for auth-service
 def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
     """Run a command of the services with the settings of the stack that was started last.
 
     Example: local-stack admin auth-service user list
-    Example: local-stack admin security-common audit tail
+
+    Example: local-stack admin security-common audit verify --help
+
+    Parameters
+    ----------
+    command
+        A command of auth-service, mcp-resource-service or security-common, with its arguments.
+
     """
+    if command in {("--help",), ("-h",)}:
+        app.help_print(["admin"])
+        return
     sys.exit(run_command(last_stack(STATE.absolute(), os.environ), command))
 
 
