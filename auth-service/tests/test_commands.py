@@ -90,6 +90,14 @@ def test_the_doctor_finds_a_well_service_well_but_for_its_redis(own_service: Ser
     }
 
 
+def test_a_client_gets_declared_scopes_only(run: Run) -> None:
+    refused = run("client", "create", "mistyped", "--scope", "mcp.acess")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: no resource has the scope mcp.acess\nhint: there are ")
+    assert "mcp.access" in refused.stderr
+    assert "mistyped" not in run("client", "list").stdout
+
+
 def test_the_doctor_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
     (tmp_path / "auth.yaml").write_text("resources: [{url: 'http://mcp.example/mcp', scopes: {a: {ko: a, en: a}}}]")
     examined = run(

@@ -190,11 +190,16 @@ class Declaration(_Declared):
             raise ValueError("a client_id stands twice")
         if sum(resource.default for resource in self.resources) > 1:
             raise ValueError("only one resource can be the default")
-        known = {scope for resource in self.resources for scope in resource.scopes} | IDENTITY_SCOPES
+        known = self.known_scopes
         for client in self.clients:
             if self.resources and not set(client.scopes) <= known:
                 raise ValueError(f"client {client.client_id}: a scope that no resource declares")
         return self
+
+    @property
+    def known_scopes(self) -> frozenset[str]:
+        """The scopes that a client may have: those of the resources and those of OpenID Connect."""
+        return IDENTITY_SCOPES.union(*(resource.scopes for resource in self.resources))
 
     @property
     def fingerprint(self) -> str:
@@ -220,7 +225,9 @@ def load_declaration(settings: AuthSettings) -> Declaration:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
-        raise DeclarationInvalid(f"{place}: {first['msg']}", hint=f"mend {settings.config} and start again") from None
+        raise DeclarationInvalid(
+            f"{place}: {first['msg']}", hint=f"correct {settings.config} and start again"
+        ) from None
     clients = (*declaration.clients, *_audit_page(settings.audit_page_public_key_file, declaration))
     registration = declaration.registration.settle(settings.issuer)
     return declaration.model_copy(update={"clients": clients, "registration": registration})

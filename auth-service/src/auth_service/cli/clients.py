@@ -68,6 +68,7 @@ def create(
     _check(client_id, redirects)
 
     async def work(operator: Operator) -> str:
+        _check_scopes(scopes, operator.settings)
         store, keeper = ClientStore(operator.redis), _keeper(operator.settings)
         if client_id in _declared_ids(operator.settings) or await store.find(client_id) is not None:
             raise ClientRefused(f"the client {client_id} is there already", hint="choose another id or delete it first")
@@ -103,6 +104,15 @@ def _check(client_id: str, redirect_uris: Iterable[str]) -> None:
         raise ClientRefused("this client id cannot be used", hint="use letters, digits, - and _, not beginning with u_")
     for uri in redirect_uris:
         check_registrable(uri)
+
+
+def _check_scopes(scopes: Iterable[str], settings: AuthSettings) -> None:
+    known = load_declaration(settings).known_scopes
+    unknown = sorted(set(scopes) - known)
+    if unknown:
+        raise ClientRefused(
+            f"no resource has the scope {unknown[0]}", hint=f"there are {', '.join(sorted(known))}; choose with --scope"
+        )
 
 
 def _new_client(client_id: str, scopes: tuple[str, ...], redirects: tuple[str, ...]) -> Client:

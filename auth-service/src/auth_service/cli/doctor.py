@@ -10,7 +10,7 @@ __all__ = ["doctor"]
 
 
 def doctor(*, json: Json = False) -> None:
-    """Look at declaration, Redis, keys, clock and issuer, and say what to mend; exit 1 if anything is wrong.
+    """Look at declaration, Redis, keys, clock and issuer, and say how to fix what is wrong; exit 1 in that case.
 
     For example: auth-service doctor --json
     """

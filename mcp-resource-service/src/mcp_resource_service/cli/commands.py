@@ -51,7 +51,7 @@ def serve() -> None:
 
 @app.command
 def doctor(*, as_json: AsJson = False) -> None:
-    """Look at settings, issuer, Redis, keys and the audit folder, and say what to mend. Exit code 1 if anything fails.
+    """Look at settings, issuer, Redis, keys and the audit folder, and say how to fix what is wrong. Exit code 1 then.
 
     Example: mcp-resource-service doctor --json
     """
