@@ -138,8 +138,10 @@ def test_the_commands_lead_a_key_through_its_life(tmp_path: Path) -> None:
     first = Keyring.load(path).primary.key_id
     again = keys("generate", path)
     assert again.returncode == 2
-    assert again.stderr.startswith("error: ")
-    assert "\nhint: " in again.stderr
+    assert again.stderr.startswith(f"error: {path} exists already\nhint: ")
+    nowhere = keys("generate", tmp_path / "missing" / "keyring.json")
+    assert nowhere.returncode == 2
+    assert "\nhint: check that the folder exists" in nowhere.stderr
     place = {"SECURITY_ENCRYPTION_KEY_FILE": str(path)}
     second = keys("add", **place).stdout.strip()
     assert Keyring.load(path).primary.key_id == first

@@ -16,7 +16,18 @@ def _version() -> str:
     return version("mcp-oauth2-security-common")
 
 
-app = App(name="security-common", help="Personal data, keys and the audit trail of MCP servers.", version=_version)
+# The groups are described here: cyclopts does not import them for the list of commands.
+app = App(
+    name="security-common",
+    help="""Personal data, keys and the audit trail of MCP servers.
+
+`audit` reads and verifies the audit trail, `keys` manages the keyring of field encryption, `pii` finds and masks
+personal data in a text file, and `setup` makes every secret that nobody gave. Each has `--help`.
+
+Example: security-common audit tail --help
+""",
+    version=_version,
+)
 
 app.command("security_common.cli.pii:app", name="pii")
 app.command("security_common.cli.keys:app", name="keys")

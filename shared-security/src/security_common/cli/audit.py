@@ -188,6 +188,7 @@ def verify(
     2: something could not be checked, for example because a key is not the one that was used.
 
     Example: security-common audit verify --service mcp-resource-service --checkpoints /safe/checkpoints.jws
+
     Example: security-common audit verify --keys .run/secrets
     """
     settings = SecuritySettings()
@@ -235,6 +236,7 @@ def report(
     """Sum up a period as Markdown or --json; with --month, write the monthly review of access records.
 
     Example: security-common audit report --since 2026-11-01
+
     Example: security-common audit report --month 2026-11 --language ko > review.md
     """
     period = _month(month, time_zone or SecuritySettings().time_zone) if month is not None else None

@@ -50,8 +50,11 @@ def generate(path: Path | None = None) -> None:
         return
     try:
         write_new(path, text)
+    except FileExistsError as error:
+        hint = "to put a new key into it, use `security-common keys add`; a keyring that is replaced cannot be restored"
+        raise KeyringInvalid(f"{path} exists already", hint=hint) from error
     except OSError as error:
-        hint = "to put a new key into a keyring that exists, use `security-common keys add`"
+        hint = "check that the folder exists and that you may write there"
         raise KeyringInvalid(f"{path} cannot be written: {error.strerror}", hint=hint) from error
     print(f"made {path}; set SECURITY_ENCRYPTION_KEY_FILE={path}", file=sys.stderr)
 
@@ -118,6 +121,7 @@ def reencrypt(*, as_json: AsJson = False) -> None:
     again: what is done stays done. Exit status 1 when something could not be read.
 
     Example: security-common keys reencrypt
+
     Example: docker compose exec mcp-resource-service security-common keys reencrypt
     """
     done = asyncio.run(_renew_all())
