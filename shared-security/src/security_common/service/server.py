@@ -9,18 +9,15 @@ from types import FrameType
 from typing import Any, ClassVar, Self
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from security_common.errors import SecurityError
 from security_common.secret_files import find_exposed_secrets
+from security_common.service.bounded_connections import bounded_connections
 from security_common.service.settings import ServiceSettings
 
 __all__ = ["PortTaken", "serve"]
 
 _GRACEFUL_STOP_SECONDS = 10
-HEAD_SECONDS, HEAD_BYTES = 10.0, 64 * 1024
-_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-
 
 logger = logging.getLogger(__name__)
 
@@ -66,55 +63,6 @@ class _Server(uvicorn.Server):
         self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_seconds, stop, sig, frame)
 
 
-class _BoundedHead(HttpToolsProtocol):
-    """A request line with its headers has ten seconds and 64 KiB; uvicorn bounds neither, and no application sees it.
-
-    What is larger but comes within one read is for the application to refuse.
-    """
-
-    _in_head, _head_bytes, _refused = True, 0, False
-    _head_deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._head_deadline = self.loop.call_later(HEAD_SECONDS, transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_the_clock()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return
-        was_idle, cycle = self.timeout_keep_alive_task is not None, self.cycle
-        super().data_received(data)
-        # Empty lines before a request begin none, but they end uvicorn's wait for one.
-        self._in_head |= was_idle and self.cycle is cycle
-        if not self._in_head or self.transport.is_closing():
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > HEAD_BYTES:
-            self._refused = True  # what still comes is dropped: closing on it would take the answer away
-            self.transport.write(_HEAD_TOO_LARGE)
-            self.transport.write_eof()
-        if self._head_deadline is None:  # nearly every head comes whole and costs no timer
-            self._head_deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._stop_the_clock()
-        super().on_headers_complete()
-
-    def _stop_the_clock(self) -> None:
-        if self._head_deadline is not None:
-            self._head_deadline.cancel()
-            self._head_deadline = None
-
-
 class _Starting:
     """The application, with the exception that its lifespan failed to start with: uvicorn would log a traceback."""
 
@@ -156,7 +104,9 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
     config = uvicorn.Config(
         starting,
         loop="uvloop",
-        http=_BoundedHead,
+        http=bounded_connections(
+            per_address=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
+        ),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -65,6 +65,12 @@ class ServiceSettings(Settings):
         default=(),
         description="Addresses or networks of the proxies whose X-Forwarded-For is believed, separated by commas.",
     )
+    connections_per_address: int = Field(
+        default=500,
+        ge=0,
+        description="How many connections one client address (an IPv6 network of 64 bits) may have at once; 0 is no"
+        " limit. Those of trusted proxies are not limited.",
+    )
     documentation_url: str = Field(
         default="https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",
         description="Where `/` and the metadata send people for documentation.",
