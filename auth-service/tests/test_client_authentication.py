@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -114,3 +115,17 @@ def test_malformed_basic_credentials_are_refused_and_no_failure_of_the_server(
     headers = {b"authorization": b"Basic " + credentials}
     answer = declared.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_client_ids_that_nobody_has_take_no_place_in_redis(start_service: StartService, own_redis: Any) -> None:
+    """Else one address fills it, since each made-up id would be counted under a key of its own."""
+    url, stored = own_redis
+    service = start_service(redis_url=url)
+    form = {"grant_type": "client_credentials", "client_secret": "x"}
+    before = stored.dbsize()
+    for number in range(50):
+        assert service.http.post("/oauth2/token", data={**form, "client_id": f"made-up-{number}"}).status_code == 401
+    assert len(stored.keys("auth:limits*")) == 0
+    assert stored.dbsize() <= before + 1  # the audit stream
+    statuses = [service.http.post("/oauth2/token", data={**form, "client_id": "nobody"}).status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429], "whoever guesses waits, whether the client exists or not"

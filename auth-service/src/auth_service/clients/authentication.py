@@ -37,9 +37,8 @@ class ClientAuthenticator:
         """
         try:
             readings = find_credentials(request, form)
-            names = tuple(dict.fromkeys((reading.client_id[:200], request.source_address) for reading in readings))
-            for name in names:
-                self.throttle.check(*name)
+            for reading in readings:
+                self.throttle.check(_counted_name(reading), request.source_address)
             clients = [await self._find(reading, request) for reading in readings]
         except InvalidClient as error:
             waits = isinstance(error, TooManyFailures)
@@ -56,8 +55,10 @@ class ClientAuthenticator:
                 refusal = error
             else:
                 return client
-        for name in names:
-            await self.throttle.count(*name)
+        # Both readings may name one client, which then failed once.
+        known = {_counted_name(each): client is not None for client, each in zip(clients, readings, strict=True)}
+        for name, is_known in known.items():
+            await self.throttle.count(name, request.source_address, shared=is_known)
         await self._record_refusal(request, next(filter(None, clients), None), InvalidClient.error)
         raise refusal
 
@@ -84,6 +85,10 @@ class ClientAuthenticator:
                 return await self.assertions.verify(client, credentials.proof, source_address=request.source_address)
             case _:
                 return self.secrets.matches(client, credentials.proof)
+
+
+def _counted_name(credentials: Credentials) -> str:
+    return credentials.client_id[:200]
 
 
 def require_a_registered_method(client: Client, credentials: Credentials) -> None:

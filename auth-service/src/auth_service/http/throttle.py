@@ -52,7 +52,7 @@ class Throttle:
         self._error = error
         self._description = description
         self._blocked_until = _names(clock)
-        # How many events each name had, counted here only while Redis is away.
+        # How many events each name had, of those that are counted in this process only.
         self._counted_locally = _names(clock)
 
     def check(self, *who: str) -> None:
@@ -61,21 +61,30 @@ class Throttle:
         if wait_seconds > 0:
             raise self._error(self._description, retry_after_seconds=math.ceil(wait_seconds))
 
-    async def count(self, *who: str) -> int:
-        """One more failure, or one more use; returns how many within the window."""
+    async def count(self, *who: str, shared: bool = True) -> int:
+        """One more failure, or one more use; returns how many within the window.
+
+        `shared` counts are in Redis. Names that strangers make up are counted with `shared=False`, in this process:
+        each would be another key in Redis, and one address could fill it.
+        """
         who = tuple(map(network_of, who))
-        key, window_seconds = self._window.key_for(*who), self._window.get_expiry()
-        try:
-            seen = await self._storage.incr(key, window_seconds)
-        except StorageError as error:
-            log.warning("counting locally", throttle=self._window.namespace, cause=type(error).__name__)
-            seen = self._count_locally(who, window_seconds)
+        seen = await self._count_in_redis(who) if shared else None
+        if seen is None:
+            seen = self._count_locally(who, self._window.get_expiry())
         if seen >= self._free:
             wait_seconds = min(2.0 ** (seen - self._free), _LONGEST_WAIT_SECONDS)
             self._blocked_until.put(
                 who, self._clock() + wait_seconds, size_bytes=_size_of(who), lifetime_seconds=wait_seconds
             )
         return seen
+
+    async def _count_in_redis(self, who: tuple[str, ...]) -> int | None:
+        """None while Redis is away."""
+        try:
+            return await self._storage.incr(self._window.key_for(*who), self._window.get_expiry())
+        except StorageError as error:
+            log.warning("counting locally", throttle=self._window.namespace, cause=type(error).__name__)
+            return None
 
     def _count_locally(self, who: tuple[str, ...], window_seconds: float) -> int:
         seen = int(self._counted_locally.get(who) or 0) + 1
