@@ -53,7 +53,8 @@ def check_registrable(uri: str) -> None:
             "a redirect URI must be an absolute URI of plain ASCII, with a valid host and without fragment,"
             " credentials, wildcard and dot segments"
         )
-    if scheme[1] in _REFUSED_SCHEMES or scheme[1].startswith(_REFUSED_FAMILIES):
+    # One letter is a drive of Windows, and the rest the path of a file.
+    if scheme[1] in _REFUSED_SCHEMES or scheme[1].startswith(_REFUSED_FAMILIES) or len(scheme[1]) == 1:
         raise InvalidRedirectUri(
             f"redirect URIs with the scheme {scheme[1]} are refused, since it is registered for something else or"
             " belongs to the browser; use https, http on localhost, or a scheme of the application's own"
