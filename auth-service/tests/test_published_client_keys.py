@@ -15,6 +15,8 @@ from joserfc.jwk import ECKey
 from running_auth import Service, StartService
 from signing_in import CALLBACK, Person, Request, redeem
 
+from auth_service.clients.metadata import MAX_KEYS
+
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -148,3 +150,13 @@ def test_an_id_that_is_no_text_proves_nothing(application: Application) -> None:
     form = {"token": "x", **application.proof(token_id="\ud800")}
     answer = application.service.http.post("/oauth2/revoke", data=form)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_only_the_first_keys_of_a_large_set_are_read(application: Application) -> None:
+    """The event loop waits for each key that is read."""
+    many = [ECKey.generate_key("P-256").as_dict(private=False) for _ in range(MAX_KEYS)]
+    own = application.key.as_dict(private=False)
+    for keys, status in (([*many[1:], own], 200), ([*many, own], 401)):
+        application.host.pages[application.keys_path] = answer(json.dumps({"keys": keys}).encode())
+        application.clock.now += 3600
+        assert application.revoke() == status

@@ -67,6 +67,7 @@ WRONG: tuple[tuple[str, Any, str, str | None], ...] = (
     ("119 both keys", {"jwks": {"keys": []}, "jwks_uri": "https://a.example/k"}, METADATA, "check_keys"),
     ("119 keys over http", {"jwks_uri": "http://a.example/k"}, METADATA, "check_keys"),
     ("119 private key", {"jwks": {"keys": [{"kty": "EC", "d": "x"}]}}, METADATA, "check_keys"),
+    ("119 too many keys", {"jwks": {"keys": [{"kty": "EC"}] * 17}}, METADATA, "check_keys"),
     ("119 a secret", {"client_secret": "x"}, METADATA, "refuse_secret"),
     ("122 21 redirects", {"redirect_uris": ["https://a.example/b"] * 21}, REDIRECT, "check_redirects"),
 )
@@ -262,6 +263,13 @@ def test_elsewhere_without_a_token_there_is_no_registration(start_service: Start
             "view-source:https://a.example",
         ),
         *("chrome-extension://abcdef/a", "moz-extension://a/b", "filesystem:http://a.example/b", "urn:a:b", "geo:0,0"),
+        *("microsoft-edge:https://evil.example", "googlechrome://evil.example", "x-safari-https://evil.example"),
+        *(
+            "itms-services://?action=download-manifest",
+            "search:query=x&crumb=location",
+            "shortcuts://run-shortcut",
+            "c:/x",
+        ),
         *("JavaScript:alert(1)", "mocha:x", "livescript:x", "search-ms:x", "redis://a/b", "ssh://a/b"),
         *("http://[::1].evil.example/cb", "https://host.example;script-src/cb", "https://host.example'/cb"),
         *("https://host.example./cb", "https://hôst.example/cb", "https://host.example\\@evil.example/cb"),

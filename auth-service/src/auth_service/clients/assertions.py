@@ -15,6 +15,7 @@ from joserfc.jwk import GuestProtocol, Key, KeySet
 from redis.asyncio import Redis
 
 from auth_service.clients.keys import ClientKeys
+from auth_service.clients.metadata import MAX_KEYS
 from auth_service.clients.model import Client
 from auth_service.vocabulary import Clock
 
@@ -77,7 +78,7 @@ class AssertionVerifier:
 def _read_claims(encoded: str, published: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The claims when one of the published keys signed them; without any, as much work and None."""
     try:
-        keys = KeySet.import_key_set({"keys": list((published or _STRANGER_KEYS)["keys"])})
+        keys = KeySet.import_key_set({"keys": list((published or _STRANGER_KEYS)["keys"])[:MAX_KEYS]})
         key = keys if published else partial(_pick_by_algorithm, keys)
         with warnings.catch_warnings():
             # RFC 9864 renames EdDSA to Ed25519; clients go on saying EdDSA.

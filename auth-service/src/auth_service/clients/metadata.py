@@ -16,9 +16,19 @@ from auth_service.vocabulary import AuthMethod, GrantType, Scope
 from auth_service.web.visible_names import visible_name
 from security_common.web_urls import parse_web_url
 
-__all__ = ["METADATA_RULES", "PRIVATE_MEMBERS", "find_dropped", "make_self_described_client", "read_text", "read_texts"]
+__all__ = [
+    "MAX_KEYS",
+    "METADATA_RULES",
+    "PRIVATE_MEMBERS",
+    "find_dropped",
+    "make_self_described_client",
+    "read_text",
+    "read_texts",
+]
 
 _MAX_REDIRECTS = 20
+# All keys of a set are read for each assertion: dozens of them would hold the event loop for as long as a page takes.
+MAX_KEYS = 16
 _USER_GRANTS = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 
 # Registered with IANA: asking for one that is not offered here is no mistake, inventing one is.
@@ -140,6 +150,8 @@ def check_keys(members: Members) -> None:
     listed: Any = cast("dict[str, Any]", keys).get("keys") if isinstance(keys, dict) else None
     if keys is not None and not (isinstance(listed, list) and all(map(_is_public_key, cast("list[Any]", listed)))):
         raise InvalidClientMetadata("jwks must be a JWK Set of public keys")
+    if keys is not None and len(cast("list[Any]", listed)) > MAX_KEYS:
+        raise InvalidClientMetadata(f"jwks has more than {MAX_KEYS} keys")
 
 
 METADATA_RULES: tuple[Callable[[Members], None], ...] = (
