@@ -52,6 +52,13 @@ async def test_search_filters(run):
     assert (json.loads(line)["user_id"], json.loads(line)["seq"]) == ("u_1", 3)
 
 
+@pytest.mark.parametrize("command", ["search", "tail"])
+async def test_a_match_further_back_than_one_page_looks_is_found(run, monkeypatch, command):
+    monkeypatch.setattr("security_common.review.trail.PAGE_SCAN_LIMIT", 1)
+    (line,) = (await run(command, "--user", "u_0", "--json")).splitlines()
+    assert json.loads(line)["user_id"] == "u_0"
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv", "cloudevents", "ocsf"])
 async def test_export_writes_every_event(run, tmp_path, form):
     path = tmp_path / "events"

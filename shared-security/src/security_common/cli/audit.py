@@ -34,7 +34,7 @@ from security_common.review.export import COLUMNS, FORMATS
 from security_common.review.journal_events import each_journal_event
 from security_common.review.report import KeyInUse, security_report
 from security_common.review.state import oldest_event, read_state
-from security_common.review.trail import EventFilter, each_event, follow_events, read_events
+from security_common.review.trail import EventFilter, each_event, find_newest_events, follow_events
 from security_common.review.verify import Verdict, verify_service
 from security_common.settings import SecuritySettings
 
@@ -132,11 +132,11 @@ def tail(
     async def run() -> None:
         criteria = (filters or Filters()).criteria()
         async with (redis or RedisOptions()).connect() as client:
-            page = await read_events(client, criteria, limit=lines)
-            for event in reversed(page.events):
+            events, _ = await find_newest_events(client, criteria, limit=lines)
+            for event in reversed(events):
                 print_event(event, as_json=json)
             if follow:
-                seen = page.events[0].cursor if page.events else None
+                seen = events[0].cursor if events else None
                 async with aclosing(follow_events(client, criteria, after=seen)) as events:
                     async for event in events:
                         print_event(event, as_json=json)
@@ -160,11 +160,12 @@ def search(
 
     async def run() -> None:
         async with (redis or RedisOptions()).connect() as client:
-            found = await read_events(client, (filters or Filters()).criteria(), limit=limit, after=page)
-        for event in found.events:
+            criteria = (filters or Filters()).criteria()
+            events, next_page = await find_newest_events(client, criteria, limit=limit, after=page)
+        for event in events:
             print_event(event, as_json=json)
-        if found.next_token:
-            print(paint(f"more: --page {found.next_token}", "grey", sys.stderr), file=sys.stderr)
+        if next_page:
+            print(paint(f"more: --page {next_page}", "grey", sys.stderr), file=sys.stderr)
 
     _run(run())
 

@@ -21,6 +21,7 @@ __all__ = [
     "entry_line",
     "entry_text",
     "find_event",
+    "find_newest_events",
     "follow_events",
     "parse_entry",
     "read_events",
@@ -100,6 +101,22 @@ async def read_events(
         if len(kept) == limit or looked_at == PAGE_SCAN_LIMIT:
             return Page(tuple(kept), position)
     return Page(tuple(kept), None)
+
+
+async def find_newest_events(
+    redis: Redis, criteria: EventFilter, *, limit: int, after: str | None = None
+) -> tuple[list[RecordedEvent], str | None]:
+    """The newest matching events, `limit` of them if there are so many, however far back they are, and the next token.
+
+    Raises as `read_events` does.
+    """
+    events: list[RecordedEvent] = []
+    while True:
+        page = await read_events(redis, criteria, limit=limit - len(events), after=after)
+        events += page.events
+        after = page.next_token
+        if after is None or len(events) == limit:
+            return events, after
 
 
 async def each_event(redis: Redis, criteria: EventFilter | None = None) -> AsyncIterator[RecordedEvent]:
