@@ -13,6 +13,7 @@ from security_common.cli.audit_source import ServiceUnknown, service_keys
 from security_common.cli.setup import make_secrets
 from security_common.journal import AuditEvent, Outcome, open_journal
 from security_common.journal.checkpoint import CHECKPOINTS_KEY
+from security_common.journal.keys import chain_key
 from security_common.journal.shipping import CURSORS_KEY
 from security_common.settings import SecuritySettings
 
@@ -110,11 +111,13 @@ async def test_a_program_that_uses_the_library_alone_is_checked_with_the_key_bes
     assert "security-common: without a checkpoint key" in verdict["notes"][0]
 
 
-async def test_a_service_without_any_key_is_an_error(write, keys):
-    settings = await write(AUTH)
-    (settings.audit_dir / AUTH).rename(settings.audit_dir / "billing-service")
-    with pytest.raises(ServiceUnknown, match="has no keys of billing-service"):
-        service_keys(settings, "billing-service", folder=keys, public_keys=[])
+@pytest.mark.parametrize(("service", "folder"), [("billing-service", ""), ("security-common", "missing")])
+async def test_a_folder_without_the_keys_is_an_error(keys, tmp_path, service, folder):
+    """Also where a key lies beside the journal: to go on with that would check less than was asked for."""
+    settings = SecuritySettings(audit_dir=tmp_path)
+    chain_key(settings, service=service)
+    with pytest.raises(ServiceUnknown, match=f"has no keys of {service}"):
+        service_keys(settings, service, folder=keys / folder, public_keys=[])
 
 
 async def test_a_service_that_shares_the_stream_is_intact_with_its_own_keys(write, verify):

@@ -23,7 +23,7 @@ from security_common.journal.checkpoint import (
     parse_unverified,
     read_checkpoint_file,
 )
-from security_common.journal.keys import existing_chain_key, read_chain_key
+from security_common.journal.keys import LIBRARY_SERVICE, existing_chain_key, read_chain_key
 from security_common.journal.presence import read_presence
 from security_common.journal.shipping import CURSORS_KEY
 from security_common.journal.slot import slots_of
@@ -133,40 +133,36 @@ def service_keys(
 ) -> ServiceKeys:
     """The keys of a service: from its folder below `folder`, as `security-common setup` writes it, else its settings.
 
-    A program that uses the library alone has no such folder, but a chain key beside its journal (see `chain_key`): that
-    key is used, and there is no checkpoint key. Given public keys replace the checkpoint key.
+    What `secure_tool` records in a program that is no service is sealed with a key beside the journal (see
+    `chain_key`): that key is used for it, and there is no checkpoint key. Given public keys replace the checkpoint key.
 
-    Raises ServiceUnknown when `folder` has no keys of the service and there is none beside its journal, and
-    ChainKeyInvalid and CheckpointKeyInvalid.
+    Raises ServiceUnknown when `folder` has no keys of the service, ChainKeyInvalid and CheckpointKeyInvalid.
     """
     if folder is None:
         chain, checkpoint = existing_chain_key(settings, service=service), settings.audit_checkpoint_key_file
-    elif own := _folder_of(folder, service):
-        chain, checkpoint = read_chain_key(own / "audit_chain_key"), own / "audit_checkpoint_key.pem"
+    elif service == LIBRARY_SERVICE and folder.is_dir():
+        # SECURITY_AUDIT_CHAIN_KEY_FILE, if it is set, is the key of another service.
+        beside = settings.model_copy(update={"audit_chain_key_file": None})
+        chain, checkpoint = existing_chain_key(beside, service=service), None
     else:
-        chain, checkpoint = _key_beside_journal(settings, service, folder), None
+        own = _folder_of(folder, service)
+        chain, checkpoint = read_chain_key(own / "audit_chain_key"), own / "audit_checkpoint_key.pem"
     return ServiceKeys(
         chain=chain,
         checkpoint=tuple(map(load_checkpoint_key, public_keys or ([] if checkpoint is None else [checkpoint]))),
     )
 
 
-def _folder_of(folder: Path, service: str) -> Path | None:
+def _folder_of(folder: Path, service: str) -> Path:
     """`setup` names a service's folder by the beginning of its name: auth, mcp, gateway."""
-    candidates = (folder / service, folder / service.partition("-")[0])
-    return next((each for each in candidates if each.is_dir()), None)
-
-
-def _key_beside_journal(settings: SecuritySettings, service: str, folder: Path) -> bytes:
-    # SECURITY_AUDIT_CHAIN_KEY_FILE, if it is set, is the key of another service.
-    key = existing_chain_key(settings.model_copy(update={"audit_chain_key_file": None}), service=service)
-    if key is None:
+    present = [each for each in (folder / service, folder / service.partition("-")[0]) if each.is_dir()]
+    if not present:
         raise ServiceUnknown(
             f"{folder} has no keys of {service}",
             hint=f"give the folder that `security-common setup` wrote, or check one service with --service; "
             f"keys are looked for in {folder / service.partition('-')[0]}",
         )
-    return key
+    return present[0]
 
 
 def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -> Iterator[SignedCheckpoint]:

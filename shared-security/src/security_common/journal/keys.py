@@ -11,7 +11,11 @@ from security_common.private_files import write_once
 from security_common.secret_files import read_secret_file
 from security_common.settings import SecuritySettings
 
-__all__ = ["ChainKeyInvalid", "chain_key", "chain_key_id", "existing_chain_key", "read_chain_key"]
+__all__ = ["LIBRARY_SERVICE", "ChainKeyInvalid", "chain_key", "chain_key_id", "existing_chain_key", "read_chain_key"]
+
+
+LIBRARY_SERVICE = "security-common"
+"""The journal's service name in a program that uses the library and is no service; its chain key is made beside it."""
 
 
 class ChainKeyInvalid(SecurityError):

@@ -9,15 +9,13 @@ from typing import Any
 
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
 from security_common.journal import Journal, open_journal
+from security_common.journal.keys import LIBRARY_SERVICE
 from security_common.pii import BadProtection, Operator, PIIDetector, get_pii_detector
 from security_common.protection import KeyedPseudonyms, Writer
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.policy import PIIPolicy, operator_of
 
 __all__ = ["Runtime", "Surface", "configure", "current_surface", "runtime"]
-
-SERVICE = "security-common"
-"""The journal's service name where no service has given one."""
 
 
 @dataclass(slots=True)
@@ -129,7 +127,7 @@ def _open_own_journal() -> Journal:
     The journal lives on an event loop. The caller may have none, or one that ends before the next call: this one runs
     in a thread of its own. It is not stopped in the end; every event that was answered for is on disk by then.
     """
-    journal = open_journal(service=SERVICE, settings=SecuritySettings(), redis=None)
+    journal = open_journal(service=LIBRARY_SERVICE, settings=SecuritySettings(), redis=None)
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="own-audit-journal", daemon=True).start()
     asyncio.run_coroutine_threadsafe(journal.start(), loop).result()
