@@ -10,6 +10,7 @@ from local_stack.given_settings import SETTINGS_CLASSES, given_settings, without
 from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import AUTH, MCP, REDIS, Stack
+from local_stack.start_card import start_card
 from security_common.setting_names import unknown_setting_notices, variable_names
 
 PORTS = StackPorts()
@@ -137,3 +138,12 @@ class TestUnknownSettings:
         [notice] = start_notices(stack(MCP_HOST="0.0.0.0"), {})
         assert notice.startswith("NOTICE: demo mode")
         assert list(start_notices(stack(MCP_HOST="0.0.0.0", AUTH_DEMO="false"), {})) == []
+
+
+@pytest.mark.parametrize(("demo", "named"), [("true", True), ("false", False)])
+def test_the_start_card_names_the_demo_where_there_is_one(demo: str, named: bool) -> None:
+    card = start_card(stack(AUTH_DEMO=demo))
+    assert ("make demo" in card, "make token" in card, "auth-service client create NAME" in card) == (
+        *(named, named),
+        not named,
+    )

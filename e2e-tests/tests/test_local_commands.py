@@ -173,6 +173,14 @@ def test_nothing_listens(tmp_path: Path) -> None:
     assert refused.stderr.startswith(f"error: nothing answers at http://localhost:{auth}\nhint: start it first")
 
 
+def test_a_command_that_fails_while_nothing_runs_says_how_to_start_it(tmp_path: Path) -> None:
+    auth, mcp, redis = map(str, free_ports(3))
+    refused = command(tmp_path, "admin", "auth-service", "user", "list", AUTH_PORT=auth, MCP_PORT=mcp, REDIS_PORT=redis)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: Redis at redis://127.0.0.1:{redis}/0 cannot be reached\nhint: ")
+    assert refused.stderr.endswith(f"\nhint: nothing answers at http://localhost:{auth}; start it first: make run\n")
+
+
 def test_what_listens_does_not_speak_http(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_greet_once, args=(server,), daemon=True).start()

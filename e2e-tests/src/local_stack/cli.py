@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from local_stack.administration import export_lines, run_command
 from local_stack.errors import StackError
-from local_stack.last_run import find_running_stack, last_stack
+from local_stack.last_run import find_problem, find_running_stack, last_stack
 from local_stack.stack import AUTH, MCP
 from local_stack.start_card import DEMONSTRATION_ONLY, container_card, start_card
 from local_stack.supervisor import exclusive, supervise
@@ -106,7 +106,11 @@ def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> Non
     if command in {("--help",), ("-h",)}:
         app.help_print(["admin"])
         return
-    sys.exit(run_command(last_stack(STATE.absolute(), os.environ), command))
+    stack = last_stack(STATE.absolute(), os.environ)
+    status = run_command(stack, command)
+    if status and (problem := find_problem(stack)) is not None:
+        print(f"hint: {problem}; start it first: make run", file=sys.stderr)
+    sys.exit(status)
 
 
 @app.command

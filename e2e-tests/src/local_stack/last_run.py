@@ -14,7 +14,7 @@ from local_stack.stack import SECRETS, Stack
 from security_common.private_files import write_new
 from security_common.setting_names import secret_variable_names
 
-__all__ = ["find_running_stack", "last_stack", "remember"]
+__all__ = ["find_problem", "find_running_stack", "last_stack", "remember"]
 
 _FILE = "stack.json"
 _PORT_VARIABLES = {"auth": "AUTH_PORT", "mcp": "MCP_PORT", "redis": "REDIS_PORT"}
@@ -57,7 +57,7 @@ def find_running_stack(state: Path, environment: Mapping[str, str]) -> Stack:
     usual = Stack(StackPorts.from_environment(environment), state, given)
     problems: list[str] = []
     for stack in [last] if last.ports == usual.ports else [last, usual]:
-        problem = _problem(stack)
+        problem = find_problem(stack)
         if problem is None:
             return stack
         problems.append(problem)
@@ -67,7 +67,7 @@ def find_running_stack(state: Path, environment: Mapping[str, str]) -> Stack:
     )
 
 
-def _problem(stack: Stack) -> str | None:
+def find_problem(stack: Stack) -> str | None:
     """Why this stack cannot be used; None when both services answer."""
     for url in (stack.auth_url, stack.mcp_url):
         try:

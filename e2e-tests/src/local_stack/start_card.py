@@ -14,15 +14,19 @@ DEMONSTRATION_ONLY = (
 
 def start_card(stack: Stack) -> str:
     """What a newcomer needs next, and nothing else."""
+    next_commands = """make admin ARGS="auth-service client create NAME"
+    make admin ARGS="auth-service user list"      run a command of the services"""
+    if stack.in_demo_mode:
+        next_commands = """make demo                                     play the whole story
+    make token                                    print an access token
+    make admin ARGS="auth-service user list"      run a command of the services"""
     return f"""
   MCP OAuth2 is ready.
 
 {_addresses(stack, 'make admin ARGS="auth-service user add NAME"')}
 
   Next, in another terminal:
-    make demo                                     play the whole story
-    make token                                    print an access token
-    make admin ARGS="auth-service user list"      run a command of the services
+    {next_commands}
     claude mcp add --transport http mcp-oauth2 {stack.resource}
 
   Logs are in {os.path.relpath(stack.state / "logs")}. Ctrl-C stops everything.

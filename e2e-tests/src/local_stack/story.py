@@ -47,7 +47,9 @@ class MachineClient:
         return self._http.post(self._endpoint, data={**form, "scope": "mcp.access", **changes})
 
     def token(self, scope: str = "mcp.access") -> str:
-        return str(self.ask(scope=scope).raise_for_status().json()["access_token"])
+        answer = self.ask(scope=scope)
+        expect(answer.is_success, f"no token: {answer.status_code} {answer.text}")
+        return str(answer.json()["access_token"])
 
 
 @dataclass
