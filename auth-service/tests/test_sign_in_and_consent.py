@@ -233,6 +233,23 @@ def test_item_113_guessing_makes_wait_and_only_the_one_who_guesses(person: Perso
     assert "code" in stranger.grant(Request("app"))
 
 
+def test_guesses_that_are_sent_at_once_are_counted_like_others(person: Person) -> None:
+    """Five are free; each of the others has to see the failures before it, however many are on their way."""
+    form = Page(person.open(Request("app").path).text)
+    cookie = "; ".join(f"{each.name}={each.value}" for each in person.http.cookies.jar)
+    headers = {**person.http.headers, "cookie": cookie}
+
+    async def guess_at_once() -> list[int]:
+        async with httpx2.AsyncClient(base_url=person.http.base_url, headers=headers, timeout=30) as http:
+            forms = ({**form.fields, "username": "demo", "password": f"guess {number}"} for number in range(40))
+            answers = await asyncio.gather(*(http.post(form.action, data=each) for each in forms))
+        return [answer.status_code for answer in answers]
+
+    statuses = asyncio.run(guess_at_once())
+    assert set(statuses) == {400, 429}
+    assert statuses.count(400) <= 8, "more were checked than the waits allow"
+
+
 def test_one_address_cannot_fill_redis_with_requests_that_nobody_answers(people: Service) -> None:
     def begin(address: str) -> httpx2.Response:
         return people.http.get(Request("app").path, headers={"x-forwarded-for": address})

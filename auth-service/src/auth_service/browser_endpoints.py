@@ -12,6 +12,7 @@ from auth_service.authorize.sign_in import SignInPage
 from auth_service.authorize.visits import Visits
 from auth_service.core import Core, People, make_throttle
 from auth_service.http.messages import Endpoint
+from auth_service.http.turns import Turns
 from auth_service.web.cookies import Cookies
 from auth_service.web.errors import error_pages
 from auth_service.web.form_keys import FormKeys
@@ -60,6 +61,7 @@ def browser_endpoints(core: Core, people: People) -> tuple[Endpoint, ...]:
         pages=pages,
         names=make_throttle(core, "password", settings.sign_in_failures_per_name),
         addresses=make_throttle(core, "passwords", settings.sign_in_failures_per_address),
+        turns=Turns(),
         demo=DEMO_ACCOUNT if settings.demo else None,
         word_error=word_error,
     )

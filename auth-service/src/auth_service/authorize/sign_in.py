@@ -8,7 +8,7 @@ from functools import partial
 from markupsafe import Markup
 
 from auth_service.accounts.local import BuiltIn
-from auth_service.accounts.model import SignIn, fold_username
+from auth_service.accounts.model import Account, SignIn, fold_username
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.missing import Step
 from auth_service.authorize.redirect_trust import client_title
@@ -17,12 +17,14 @@ from auth_service.errors import OAuthError, TooManyRequests
 from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
+from auth_service.http.turns import Turns
 from auth_service.web.content_security import form_target
 from auth_service.web.errors import FormStale, WayOn
 from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
+from security_common.addresses import network_of
 from security_common.journal import Outcome
 
 __all__ = ["SignInPage"]
@@ -35,7 +37,10 @@ _METHODS = ("pwd",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPage:
-    """Failures are counted for the name from this address, and for this address: growing waits, no locked accounts."""
+    """Failures are counted for the name from this address, and for this address: growing waits, no locked accounts.
+
+    Passwords from one address are checked one after the other, so that each sees the failures before it.
+    """
 
     flow: Flow
     sessions: Sessions
@@ -44,6 +49,7 @@ class SignInPage:
     pages: Pages
     names: Throttle
     addresses: Throttle
+    turns: Turns
     demo: BuiltIn | None
     word_error: Callable[[OAuthError, HttpRequest], Answer]
 
@@ -81,6 +87,18 @@ class SignInPage:
         if visit.interaction.finished:
             raise visit.finished()
         username = (form.get("username") or "")[:_LONGEST_NAME]
+        async with self.turns.wait_for(network_of(http.source_address)):
+            account = await self._check_password(visit, username, form.get("password") or "", http)
+        if not isinstance(account, Account):
+            return account
+        browser = await self.sessions.sign_in(visit.browser, account.subject, _METHODS)
+        await self.flow.record(
+            http, event_type="sign_in", action="signed_in", client_id=visit.request.client_id, user_id=account.subject
+        )
+        return await self.flow.go_on(replace(visit, browser=browser), http, self.sessions.cookie(browser))
+
+    async def _check_password(self, visit: Visit, username: str, password: str, http: HttpRequest) -> Account | Answer:
+        """Whose password it is, or the page that says that it is wrong or that it is too early to try again."""
         name = hashlib.sha256(fold_username(username).encode()).hexdigest()[:24]
         try:
             self.addresses.check(http.source_address)
@@ -88,17 +106,13 @@ class SignInPage:
         except TooManyRequests as error:
             await self._record_refusal(visit, http, "too_many_failures")
             return self._page(visit, http, username=username, wait_seconds=error.retry_after_seconds)
-        account = await self.sign_in.sign_in(username, form.get("password") or "")
+        account = await self.sign_in.sign_in(username, password)
         if account is None:
             await self.names.count(name, http.source_address)
             await self.addresses.count(http.source_address)
             await self._record_refusal(visit, http, "wrong_password")
             return self._page(visit, http, username=username, wrong=True)
-        browser = await self.sessions.sign_in(visit.browser, account.subject, _METHODS)
-        await self.flow.record(
-            http, event_type="sign_in", action="signed_in", client_id=visit.request.client_id, user_id=account.subject
-        )
-        return await self.flow.go_on(replace(visit, browser=browser), http, self.sessions.cookie(browser))
+        return account
 
     async def _record_refusal(self, visit: Visit, http: HttpRequest, reason: str) -> None:
         """Without the name that was typed: people type passwords there."""
