@@ -1,6 +1,6 @@
 """The connection to Redis: its password from a file and never from the URL."""
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
@@ -12,6 +12,10 @@ __all__ = ["connect"]
 
 _ANSWER_SECONDS = 5.0
 _CONNECT_SECONDS = 2.0
+# Commands that run at once. Others wait: redis-py's usual pool would refuse them at once, so that a burst of requests
+# of one client made those of all others fail.
+_CONNECTIONS = 100
+_FREE_CONNECTION_SECONDS = 2.0
 
 
 def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
@@ -23,8 +27,10 @@ def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
     file = settings.redis_password_file
     password = read_secret(file, f"{prefix}REDIS_PASSWORD_FILE").decode() if file else None
     try:
-        return Redis.from_url(
+        pool = BlockingConnectionPool.from_url(
             settings.redis_url,
+            max_connections=_CONNECTIONS,
+            timeout=_FREE_CONNECTION_SECONDS,
             password=password,
             decode_responses=decode,
             socket_timeout=_ANSWER_SECONDS,
@@ -36,3 +42,4 @@ def connect(settings: ServiceSettings, *, decode: bool = True) -> Redis:
     except ValueError as failure:
         hint = "write it like redis://user@host:6379/0, rediss://… or unix://…, without a password"
         raise SettingInvalid(f"{prefix}REDIS_URL is not the URL of a Redis", hint=hint) from failure
+    return Redis.from_pool(pool)
