@@ -1,6 +1,7 @@
 """`make run`'s supervisor: it starts whole or not at all, stops everything in time, and leaves nothing behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.ports import StackPorts
+from local_stack.readiness import ask_readiness
 from local_stack.running_supervisor import COMMAND, environment, running
 
 
@@ -58,6 +60,31 @@ def test_a_signal_stops_everything_in_time(tmp_path: Path, asked: signal.Signals
         supervisor.send_signal(asked)
         assert supervisor.wait(timeout=8) == 0, "five seconds are promised; the rest is room for a busy machine"
         assert all_gone(ports)
+
+
+def test_a_stack_that_waits_for_a_person_says_so_in_time(tmp_path: Path) -> None:
+    """Redis has lost its data: the commands that the message names can be typed while the stack waits."""
+    ports = StackPorts.ephemeral()
+    with running(tmp_path, ports):
+        pass
+    shutil.rmtree(tmp_path / ".run/redis")
+    with subprocess.Popen(
+        [*COMMAND, "run"], cwd=tmp_path, env=environment(ports), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as again:
+        try:
+            assert again.stderr is not None
+            waiting = next(line.decode() for line in again.stderr if line.startswith(b"waiting for auth-service"))
+            assert "`auth-service redis accept` takes the present one" in waiting
+            for service in ("auth-service", "mcp-resource-service"):
+                accept = [*COMMAND, "admin", service, "redis", "accept"]
+                subprocess.run(accept, cwd=tmp_path, env=environment(ports), check=True, capture_output=True)
+            assert await_condition(lambda: is_ready(ports), seconds=20)
+        finally:
+            again.send_signal(signal.SIGTERM)
+
+
+def is_ready(ports: StackPorts) -> bool:
+    return ask_readiness(f"http://localhost:{ports.mcp}/readyz").is_ready
 
 
 def test_a_server_that_ends_ends_the_rest_and_is_named(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ import os
 import re
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from local_stack.errors import StackError
 from local_stack.given_settings import without_settings
 from local_stack.ports import StackPorts
 from local_stack.processes import Child
+from local_stack.readiness import ask_readiness
 from local_stack.redis_server import RedisServer
 from security_common.addresses import is_loopback_host
 from security_common.cli.setup import make_secrets
@@ -29,6 +28,8 @@ SECRETS = "secrets"
 """Folder of the secrets, below the state folder."""
 
 _READY_SECONDS = 30.0
+# A service that has something to say after this time is waiting for a person.
+_PATIENT_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 # Everything is gone within five seconds: the services get most of it, Redis what it needs to close its file.
 _STOP_SECONDS = {MCP: 1.8, AUTH: 1.8, REDIS: 1.0}
@@ -149,17 +150,26 @@ class Stack:
         return {**derived, **self.overrides}
 
     def wait_until_ready(self, name: str) -> None:
-        """Polls /readyz. Raises `StackError` when the service ends or is not ready in time."""
+        """Polls /readyz. Raises `StackError` when the service ends or is not ready in time.
+
+        What keeps it from being ready is printed while there is still time to correct it.
+        """
         if name == REDIS:
             return  # it answered before `start_one` did
         child = self.children[name]
         url = f"{self.auth_url if name == AUTH else self.mcp_url}/readyz"
-        deadline = time.monotonic() + _READY_SECONDS
-        while not _is_ready(url):
+        started = time.monotonic()
+        printed = ""
+        while not (readiness := ask_readiness(url)).is_ready:
+            waited_seconds = time.monotonic() - started
             if child.exit_status() is not None:
                 raise _start_failure(child)
-            if time.monotonic() > deadline:
-                raise StackError(f"{name} is not ready after {_READY_SECONDS:.0f} s", hint=f"see {child.log}")
+            if waited_seconds > _READY_SECONDS:
+                problem = f"{name} is not ready after {_READY_SECONDS:.0f} s"
+                raise StackError(f"{problem}: {readiness.notes}".rstrip(": "), hint=f"see {child.log}")
+            if waited_seconds > _PATIENT_SECONDS and readiness.notes != printed:
+                printed = readiness.notes
+                print(f"waiting for {name}: {printed}", file=sys.stderr, flush=True)
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
@@ -255,11 +265,3 @@ def _start_failure(child: Child) -> StackError:
     if named is not None:
         return StackError(f"{child.name}: {named[1]}", hint=named[2] or f"see {child.log}")
     return StackError(f"{child.name} ended at start", hint=f"the end of {child.log}:\n{output}")
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback address
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
