@@ -12,7 +12,7 @@ from security_common.cli import app
 from security_common.cli.audit_source import ServiceUnknown, service_keys
 from security_common.cli.setup import make_secrets
 from security_common.journal import AuditEvent, Outcome, open_journal
-from security_common.journal.checkpoint import CHECKPOINTS_KEY
+from security_common.journal.checkpoint import CHECKPOINTS_KEY, CHECKPOINTS_NAME
 from security_common.journal.keys import chain_key
 from security_common.journal.shipping import CURSORS_KEY
 from security_common.settings import SecuritySettings
@@ -235,6 +235,25 @@ async def test_a_checkpoint_that_is_none_is_a_finding(write, verify, redis, clai
     status, verdict = await verify(settings)
     assert status != 0
     assert "this is not a checkpoint" in str(verdict["findings"])
+
+
+async def test_entries_that_cannot_be_read_are_no_reason_to_fail(write, verify, redis):
+    settings = await write(MCP)
+    await redis.xadd(CHECKPOINTS_KEY, {b"checkpoint": b"\xff\xfe"})
+    await redis.hset(CURSORS_KEY, b"\xff", "x")
+    status, verdict = await verify(settings)
+    assert status != 0
+    assert "this is not a checkpoint" in str(verdict["findings"])
+
+
+async def test_the_checkpoints_of_another_service_in_place_of_its_own_are_a_finding(write, verify, keys):
+    settings = await write(AUTH)
+    await write(MCP)
+    own, other = (settings.audit_dir / service / "0" / CHECKPOINTS_NAME for service in (AUTH, MCP))
+    own.write_bytes(other.read_bytes())
+    status, verdict = await verify(settings, "--keys", str(keys))
+    assert status != 0
+    assert f"this checkpoint is one of {MCP}" in str(verdict["findings"])
 
 
 @pytest.mark.parametrize("members", [{"seq": "x"}, {"journal_id": []}], ids=str)

@@ -7,7 +7,7 @@ import pytest
 
 from security_common.journal import AuditEvent, Outcome
 from security_common.journal.presence import read_presence
-from security_common.review import EventFilter, each_event, watching_trail
+from security_common.review import EventFilter, each_event, read_state, watching_trail
 from security_common.review.alerts import ALERT_EVENT_TYPE, describe_alert
 
 pytestmark = pytest.mark.anyio
@@ -99,8 +99,10 @@ async def test_entries_that_are_no_events_do_not_end_the_watch(redis, open_one, 
         await redis.hset("audit:journals", "made up", json.dumps({"service": "x", "seq": "x", "seen_ms": 0}))
         await redis.hset("audit:journals", "no object", "[]")
         await redis.hset("audit:cursors", "made up", "x")
+        await redis.hset("audit:cursors", b"\xff", "1")
         for _ in range(2):
             await journal.record(WRONG_SECRET)
         await until(lambda: alerts(redis))
     assert await alerts(redis) == ["secret_guessing"]
     assert await read_presence(redis) != []
+    assert {each.journal_id for each in (await read_state(redis)).journals} >= {good["journal_id"]}

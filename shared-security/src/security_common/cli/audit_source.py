@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,7 +171,7 @@ def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -
     for slot in slots_of(directory if kept_in is None else kept_in / directory.name):
         path = slot / CHECKPOINTS_NAME
         for line, text in read_checkpoint_file(path):
-            yield SignedCheckpoint(path, line, text)
+            yield SignedCheckpoint(path, line, text, of_service_only=True)
     if extra is not None:
         # A file that was named has to be there: to go on without it would say "intact" of less than was asked.
         for line, text in read_checkpoint_file(extra.resolve(strict=True)):
@@ -185,12 +185,12 @@ async def read_stream_state(options: RedisOptions) -> StreamState:
     """
     async with options.connect() as redis:
         entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", await redis.xrange(CHECKPOINTS_KEY))
-        texts = [told.get(b"checkpoint", b"").decode() for _, told in entries]
+        texts = [told.get(b"checkpoint", b"").decode("utf-8", "replace") for _, told in entries]
         promised = _promised(texts)
         deadline = time.monotonic() + SHIPPING_SECONDS
         while True:
             answer = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]  # sync or async
-            shipped = {name.decode(): int(seq) for name, seq in cast("dict[bytes, bytes]", answer).items()}
+            shipped = _read_cursors(cast("dict[bytes, bytes]", answer))
             behind = any(shipped.get(journal_id, 0) < seq for journal_id, seq in promised.items())
             if not behind or time.monotonic() > deadline:
                 break
@@ -199,6 +199,11 @@ async def read_stream_state(options: RedisOptions) -> StreamState:
     path = Path(CHECKPOINTS_KEY)
     signed = [SignedCheckpoint(path, number, text, in_stream=True) for number, text in enumerate(texts, start=1)]
     return StreamState(signed, shipped, journals)
+
+
+def _read_cursors(answer: Mapping[bytes, bytes]) -> dict[str, int]:
+    """How far the stream has each journal. Whoever may write to the stream may have written anything here as well."""
+    return {name.decode("utf-8", "replace"): int(seq) for name, seq in answer.items() if seq.isdigit()}
 
 
 def _promised(texts: Iterable[str]) -> dict[str, int]:

@@ -104,4 +104,4 @@ async def mark_alerted(redis: Redis, presence: Presence) -> None:
 
 
 def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

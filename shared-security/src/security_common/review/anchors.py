@@ -36,12 +36,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint as it was found: in line `line` of a file, or (`in_stream`) as an entry of the shared stream."""
+    """A checkpoint as it was found: in line `line` of a file, or (`in_stream`) as an entry of the shared stream.
+
+    `of_service_only`: the file is written by one service, and no other has checkpoints in it.
+    """
 
     path: Path
     line: int
     text: str
     in_stream: bool = False
+    of_service_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,10 @@ def read_anchors(
         except ValueError:
             anchors.findings.append(Finding(found.path, found.line, "this is not a checkpoint"))
             continue
-        if claim.claimed.service != service:
+        if claim.claimed.service != service and found.of_service_only:
+            problem = f"this checkpoint is one of {claim.claimed.service}: the file was replaced or changed"
+            anchors.findings.append(Finding(found.path, found.line, problem))
+        elif claim.claimed.service != service:
             anchors.others[claim.claimed.service] += 1
         else:
             _judge(anchors, found, claim, by_id)

@@ -63,7 +63,8 @@ async def read_state(redis: Redis) -> TrailState:
     """Looks at the newest 2,000 lines of the stream. The seals need the chain key: `security-common audit verify`."""
     entries = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=NEWEST_LINES))
     oldest = await oldest_event(redis)
-    cursors = {entry_text(name): int(seq) for name, seq in (await redis.hgetall(CURSORS_KEY)).items()}
+    shipped = (await redis.hgetall(CURSORS_KEY)).items()
+    cursors = {entry_text(name): int(seq) for name, seq in shipped if entry_text(seq).isdecimal()}
     checkpoints = cast("StreamEntries", await redis.xrevrange(CHECKPOINTS_KEY, count=1))
     journals: dict[str, dict[int, tuple[RecordedEvent, str]]] = {}
     for entry_id, members in entries:

@@ -193,4 +193,4 @@ def _stream_id(seconds: float) -> str:
 
 
 def entry_text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
