@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -137,6 +138,31 @@ def test_a_wrong_issuer_is_named_with_the_variable_to_mend(stack):
             eventually(lambda: "MCP_ISSUER" in keys_note(http, port))
             assert http.get(f"http://localhost:{port}/readyz").status_code == 503
             assert http.get(f"http://localhost:{port}/livez").status_code == 200
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_a_trusted_issuer_that_is_away_is_named_and_shuts_nobody_else_out(stack, world):
+    (port,) = free_ports(1)
+    away = {"preset": "auth0", "issuer": "http://localhost:1/", "audience": "api://mcp"}
+    settings = stack._mcp_settings() | {
+        "MCP_PORT": str(port),
+        "MCP_TRUSTED_ISSUERS": json.dumps([away]),
+        "SECURITY_AUDIT_DIR": str(stack.state / "trusted-issuer-audit"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mcp_resource_service.cli", "serve"], env=settings, stderr=subprocess.DEVNULL
+    )
+    try:
+        with httpx2.Client() as http:
+            eventually(lambda: "http://localhost:1/" in keys_note(http, port))
+            eventually(lambda: answers(http, f"http://localhost:{port}/readyz"))
+            authorization = {"Authorization": f"Bearer {world.token}"}
+            answered = http.get(
+                f"http://localhost:{port}/hello", headers={"Host": urlsplit(stack.mcp_url).netloc, **authorization}
+            )
+            assert answered.status_code == 200
     finally:
         process.terminate()
         process.wait()

@@ -126,6 +126,7 @@ def _make_core(settings: ResourceSettings) -> Core:
         encryption=encryption,
         health=Health(
             keys=verifier,
+            issuer=settings.issuer,
             record=journal,
             redis=RedisMonitor(redis, durability=settings.redis_durability, prefix="MCP_"),
             identity=identity,

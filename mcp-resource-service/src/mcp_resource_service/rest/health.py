@@ -19,10 +19,17 @@ class Check:
 
 
 class Health:
-    """What readiness depends on. A Redis that is away does not: tokens are judged and `/hello` answers without it."""
+    """What readiness depends on. A Redis that is away does not: tokens are judged and `/hello` answers without it.
 
-    def __init__(self, *, keys: TokenVerifier, record: Journal, redis: RedisMonitor, identity: RedisIdentity) -> None:
+    Of the issuers only the service's own, `issuer`, counts. Otherwise a trusted issuer that does not answer while the
+    service starts would keep out the callers of all issuers.
+    """
+
+    def __init__(
+        self, *, keys: TokenVerifier, issuer: str, record: Journal, redis: RedisMonitor, identity: RedisIdentity
+    ) -> None:
         self._keys = keys
+        self._issuer = issuer
         self._record = record
         self._redis = redis
         self._identity = identity
@@ -47,7 +54,7 @@ class Health:
         }
 
     def _check_keys(self) -> Check:
-        ready = self._keys.ready
+        ready = self._keys.has_keys_of(self._issuer)
         return Check(ready, required=True, note=self._keys.problem or ("" if ready else "no keys of the issuer yet"))
 
     def _check_identity(self) -> Check:

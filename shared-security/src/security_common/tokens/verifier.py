@@ -70,6 +70,10 @@ class TokenVerifier:
         now = self._clock()
         return all(keys.are_usable(now) for keys in self._keys.values())
 
+    def has_keys_of(self, issuer: str) -> bool:
+        """Whether the keys of this trusted issuer are known and were seen good within the outage limit."""
+        return self._keys[issuer].are_usable(self._clock())
+
     def key_ids(self) -> dict[str, tuple[str, ...]]:
         """The ids of the keys that verify now, by issuer."""
         return {issuer: keys.key_ids for issuer, keys in self._keys.items()}
