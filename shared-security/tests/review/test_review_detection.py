@@ -134,6 +134,19 @@ def test_an_alert_of_an_older_release_keeps_its_text():
     assert describe_alert(old, "ko") == "user u_1: 9 within 60 s"
 
 
+def test_an_alert_that_no_rule_wrote_can_be_shown():
+    """The stream is open to each service's Redis user."""
+    made_up = {"about": "user", "name": "u_1", "count": "many", "threshold": "x", "window_seconds": ""}
+    event = AuditEvent(
+        event_type="security_alert",
+        action_taken="alerted",
+        outcome=Outcome.ALERT,
+        reason="refusal_burst",
+        alert=made_up,
+    )
+    assert describe_alert(event).startswith("user u_1: 0 refusals")
+
+
 def test_groups_do_not_add_up():
     events = [refused(number, source_address=f"192.0.2.{number}") for number in range(5)]
     assert not alerts_of(events, detect_refusal_burst="2/60")

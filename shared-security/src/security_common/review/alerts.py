@@ -158,11 +158,17 @@ def describe_alert(event: AuditEvent, language: Language = "en", *, since: str |
     return sentences[language].format(
         about=about[language],
         name=told.get("name", ""),
-        counted=counted[language].format(f"{int(told.get('count', 0)):,}"),
-        threshold=f"{int(told.get('threshold', 0)):,}",
-        window=_window(int(told.get("window_seconds", 0)), language),
+        counted=counted[language].format(f"{_number(told, 'count'):,}"),
+        threshold=f"{_number(told, 'threshold'):,}",
+        window=_window(_number(told, "window_seconds"), language),
         since=since or str(told.get("since", "")),
     )
+
+
+def _number(told: Mapping[str, str | int], name: str) -> int:
+    """0 where there is none, which only an entry has that no rule wrote."""
+    value = told.get(name)
+    return value if isinstance(value, int) else 0
 
 
 def _window(seconds: int, language: Language) -> str:
