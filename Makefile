@@ -35,8 +35,7 @@ check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/sizes.py
 
-# The fault tests start and kill many processes. They run in a pytest of their own, since workers that had run many other
-# tests before ended without a trace in them.
+# The fault tests start and kill many processes, so they run in a pytest of their own.
 test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients --ignore e2e-tests/tests/faults -m "not compose and not deep"
 	$(BIN)/pytest -q --randomly-seed $(SEED) -m "not compose and not deep" e2e-tests/tests/faults
