@@ -35,10 +35,8 @@ check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/sizes.py
 
-# The fault tests start and kill many processes, so they run in a pytest of their own.
 test: $(VENV)/.dev ## the test suite: Python only
-	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients --ignore e2e-tests/tests/faults -m "not compose and not deep"
-	$(BIN)/pytest -q --randomly-seed $(SEED) -m "not compose and not deep" e2e-tests/tests/faults
+	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
 test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
 	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or story) and not deep" e2e-tests/tests

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from io import TextIOWrapper
@@ -26,7 +25,7 @@ app = App(
     help="""Find or mask personal data in a file of any size, or in a pipe with `-`.
 
 Exit status 0: done, and `scan` found nothing. 1: `scan` found something. 2: the file cannot be read, or is no UTF-8
-text. A reader that goes away ends the command without a word.
+text. 141: the reader of the output went away (`| head`).
 """,
 )
 
@@ -78,7 +77,6 @@ def mask(source: Source) -> None:
 
 def _parts(source: str, detector: PIIDetector, progress: Progress) -> Iterator[tuple[str, str]]:
     """The parts, each with the line of the file's start that names the columns, if one does and stands not in it."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as every filter: `| head` ends it without a traceback
     cast("TextIOWrapper", sys.stdout).reconfigure(encoding="utf-8")
     opened = 0 if source == "-" else source
     try:
