@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
-from security_common.journal import AuditEvent, Journal, Outcome, open_journal
+from security_common.audit import AuditEvent, Journal, Outcome, open_journal
 from security_common.settings import SecuritySettings
 
 WAITERS = 256

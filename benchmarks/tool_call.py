@@ -37,9 +37,9 @@ from local_stack.redis_server import RedisServer
 from mcp_resource_service.rest import MeasuredRequests, Metrics
 from mcp_resource_service.tools import McpEndpoint
 from security_common import secure_tool, tool_policy
+from security_common.audit import open_journal
 from security_common.fastmcp import AnswerUnavailable, secure_server
 from security_common.guard import Guard, ProtectedResource, RequestRates
-from security_common.journal import open_journal
 from security_common.settings import SecuritySettings
 from security_common.tokens import TokenVerifier, TrustedIssuer
 

@@ -21,7 +21,7 @@ compile() { # compile LOCK SOURCE...
         "$@" --output-file "requirements/$lock.lock"
 }
 
-members="shared-security/pyproject.toml auth-service/pyproject.toml mcp-resource-service/pyproject.toml e2e-tests/pyproject.toml"
+members="shared-security/pyproject.toml auth-service/pyproject.toml mcp-resource-service/pyproject.toml local-stack/pyproject.toml"
 # shellcheck disable=SC2086 # the list is meant to split
 compile dev $members --all-extras --group pyproject.toml:dev "$@"
 # shellcheck disable=SC2086

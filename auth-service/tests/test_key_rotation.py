@@ -29,8 +29,8 @@ from auth_service.keys.rotation import RotationPolicy, advance, find, revoke
 from auth_service.keys.sealing import Sealer
 from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.record import Recorder
+from security_common.audit import open_journal
 from security_common.encryption import Keyring
-from security_common.journal import open_journal
 from security_common.service import RedisIdentity
 from security_common.settings import SecuritySettings
 

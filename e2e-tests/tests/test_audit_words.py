@@ -19,15 +19,22 @@ from auth_service.errors import OAuthError
 from mcp_resource_service.audit_page.exports import MEDIA_TYPES
 from mcp_resource_service.audit_page.pages import STATUS_OF
 from mcp_resource_service.audit_page.signin import NoAuditor, SignInFailed
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.bounds import REST_UNRECORDED
+from security_common.audit.reading import detection_rules
+from security_common.audit.reading.alerts import (
+    ALERT_EVENT_TYPE,
+    QUIET_RULE,
+    RULE_TITLES,
+    Alert,
+    Language,
+    describe_alert,
+)
+from security_common.audit.retention import REMOVAL_EVENT_TYPE
 from security_common.encryption.errors import EncryptionError
 from security_common.fastmcp import UnsecuredComponent
 from security_common.guard.refusals import Refusal
-from security_common.journal import Outcome, RecordedEvent
-from security_common.journal.bounds import REST_UNRECORDED
-from security_common.journal.retention import REMOVAL_EVENT_TYPE
 from security_common.pii import PIIKind
-from security_common.review import detection_rules
-from security_common.review.alerts import ALERT_EVENT_TYPE, QUIET_RULE, RULE_TITLES, Alert, Language, describe_alert
 from security_common.settings import SecuritySettings, Threshold
 from security_common.tool_policy.errors import ToolPolicyError
 from security_common.tool_policy.policy import Treatment, name_action

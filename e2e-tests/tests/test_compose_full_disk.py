@@ -9,7 +9,7 @@ pytestmark = pytest.mark.compose
 FILL_AND_FREE = """
 import asyncio, errno, shutil
 from pathlib import Path
-from security_common.journal import AuditEvent, JournalUnavailable, Outcome, open_journal
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome, open_journal
 from security_common.settings import SecuritySettings
 
 EVENT = AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from security_common.protection import KeyedPseudonyms
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from security_common.audit.checkpoint import load_checkpoint_key
+from security_common.audit.keys import chain_key
 from security_common.cli.setup import make_secrets
 from security_common.encryption import EncryptionKeyMissing, EncryptionService, KeyringFile
 from security_common.errors import SecurityError
-from security_common.journal.checkpoint import load_checkpoint_key
-from security_common.journal.keys import chain_key
-from security_common.protection import KeyedPseudonyms
 from security_common.secret_files import SecretMissing, find_exposed_secrets, read_secret_file
 from security_common.service import ServiceSettings, connect
 from security_common.settings import SecuritySettings
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 Rewrite = Callable[[bytes], bytes]
 

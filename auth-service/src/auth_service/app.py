@@ -64,7 +64,7 @@ from auth_service.tokens.resources import declared_resources
 from auth_service.tokens.revocation import Revocation
 from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
 from security_common.addresses import AddressReader
-from security_common.journal import open_journal
+from security_common.audit import open_journal
 from security_common.service import RedisMonitor, connect, read_secret, serving_metrics
 
 __all__ = ["Core", "create_app"]

@@ -24,7 +24,7 @@ from auth_service.tokens.minter import TokenMinter
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.resources import Resources
 from auth_service.vocabulary import Clock, RandomBytes
-from security_common.journal import Journal
+from security_common.audit import Journal
 from security_common.service import RedisIdentity, RedisMonitor
 
 __all__ = ["Core", "People", "make_throttle"]

@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from auth_service.vocabulary import Clock
-from security_common.journal import AuditEvent, Journal, Outcome
-from security_common.journal.bounded_refusals import BoundedRefusals
+from security_common.audit import AuditEvent, Journal, Outcome
+from security_common.audit.bounded_refusals import BoundedRefusals
 
 __all__ = ["Origin", "Recorder"]
 

@@ -46,7 +46,7 @@ FULL_BYTES = 100_000
 HEALING = """
 import asyncio, resource, sys
 from pathlib import Path
-from security_common.journal import AuditEvent, JournalUnavailable, Outcome, open_journal
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome, open_journal
 from security_common.settings import SecuritySettings
 
 EVENT = AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS)

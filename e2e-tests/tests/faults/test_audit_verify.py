@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from local_stack.stack import AUTH, MCP, Stack, start_stack
-from security_common.journal import AuditEvent, Outcome, open_journal
+from security_common.audit import AuditEvent, Outcome, open_journal
 from security_common.settings import SecuritySettings
 
 EVENTS = [pytest.param(1_000, id="1000-events"), pytest.param(50_000, id="50000-events", marks=pytest.mark.deep)]

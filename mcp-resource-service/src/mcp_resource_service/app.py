@@ -29,18 +29,18 @@ from mcp_resource_service.settings import SERVICE, ResourceSettings
 from mcp_resource_service.store_errors import StoreUnavailable
 from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolParts, build_mcp
 from security_common import tool_policy
+from security_common.audit import Journal, link_audit_log, open_journal
+from security_common.audit.reading import KeyInUse, watching_trail
+from security_common.audit.upkeep import end_tasks
 from security_common.browser_requests import ICON_PATH
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import AnswerUnavailable
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
 from security_common.guard.rates import RequestRates
-from security_common.journal import Journal, link_audit_log, open_journal
-from security_common.journal.upkeep import end_tasks
 from security_common.pii import open_pii_detector
-from security_common.protection import KeyedPseudonyms, letters
-from security_common.review import KeyInUse, watching_trail
 from security_common.service import RedisIdentity, RedisMonitor, connect, read_secret, serving_metrics
 from security_common.tokens import TokenVerifier
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
 
 __all__ = ["SERVICE", "create_app"]
 

@@ -49,8 +49,8 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticValidationError
 
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome
 from security_common.errors import SecurityError
-from security_common.journal import AuditEvent, JournalUnavailable, Outcome
 from security_common.tokens.context import current_caller
 from security_common.tool_policy import (
     Surface,

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from security_common.cli.blocks import BLOCK, in_parts
 from security_common.pii import get_pii_detector
+from security_common.pii.text_blocks import BLOCK, in_parts
 
 COMMAND = [sys.executable, "-c", "from security_common.cli import main; main()", "pii"]
 PRIVATE_KEY = "\n".join(

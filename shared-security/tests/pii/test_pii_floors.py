@@ -13,7 +13,8 @@ from pii_score import CONTEXT, STRUCT, Score, Span, score
 from security_common.pii import detector as detector_module
 from security_common.pii import get_pii_detector
 from security_common.pii.english_names import ENGLISH_NAMES
-from security_common.spelling import fold, with_digits
+from security_common.pii.folding import fold
+from security_common.pii.spoken_digits import with_digits
 
 FLOORS = tomllib.loads((Path(__file__).parents[3] / "benchmarks/pii_floors.toml").read_text(encoding="utf-8"))
 CLEAN_TEXTS_HIT = FLOORS.pop("clean_texts_hit")

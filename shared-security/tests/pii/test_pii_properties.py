@@ -16,8 +16,8 @@ from pii_values import KINDS, make
 
 from security_common.pii import PIIDetector, PIIKind, get_pii_detector
 from security_common.pii import detector as detector_module
+from security_common.pii.folding import fold
 from security_common.pii.gates import open_gates
-from security_common.spelling import fold
 
 detector = get_pii_detector()
 _PIECES = st.one_of(

@@ -7,8 +7,8 @@ import pytest
 
 from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind, open_pii_detector
 from security_common.pii.configuration_file import load_protection, parse_protection
-from security_common.protection import KeyedPseudonyms, PseudonymKeyInvalid
 from security_common.settings import SecuritySettings
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms, PseudonymKeyInvalid
 
 DOCS = Path(__file__).parents[3] / "docs" / "pii.md"
 REFERENCE = "lrrbgdmrsbbbclsqhhqksqcf"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from security_common.audit import Journal, open_journal
 from security_common.encryption import EncryptionService, Keyring
-from security_common.journal import Journal, open_journal
 from security_common.settings import SecuritySettings
 from security_common.tool_policy import configure
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastmcp import Client, Context, FastMCP
 
+from security_common.audit import Journal
 from security_common.fastmcp import GuardedSession, secure_server
-from security_common.journal import Journal
 from security_common.tool_policy import Surface, secure_tool
 from security_common.tool_policy.call import Call
 from security_common.tool_policy.leaf import Leaves

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from security_common.audit import Journal
 from security_common.encryption import EncryptionService
-from security_common.journal import Journal
 from security_common.tool_policy import PersonalDataRefused, bind_field, configure, secure_tool
 
 CLEAR = "연락처 010-1234-5678 hong@example.com"

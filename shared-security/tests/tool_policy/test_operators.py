@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from security_common.audit import Journal
 from security_common.encryption import EncryptionService
-from security_common.journal import Journal
 from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind
 from security_common.pii.configuration_file import parse_protection
-from security_common.protection import KeyedPseudonyms
 from security_common.tool_policy import PersonalDataRefused, ResultWithheld, bind_field, configure, secure_tool
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 TEXT = "홍길동님 hong@example.com, 010-1234-5678"
 Trail = Callable[[], list[dict[str, Any]]]

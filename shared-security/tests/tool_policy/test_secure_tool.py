@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
+from security_common.audit import AuditEvent, Journal, JournalUnavailable, Outcome
 from security_common.encryption import EncryptionKeyMissing, EncryptionService
-from security_common.journal import AuditEvent, Journal, JournalUnavailable, Outcome
-from security_common.protection import KeyedPseudonyms
 from security_common.tokens.claims import AccessToken
 from security_common.tokens.context import Caller, current_caller
 from security_common.tool_policy import (
@@ -27,6 +26,7 @@ from security_common.tool_policy import (
     owner_of,
     secure_tool,
 )
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 Trail = Callable[[], list[dict[str, Any]]]
 CLEAR = "연락처 010-1234-5678 hong@example.com"

@@ -28,8 +28,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from security_common.audit import Journal
 from security_common.encryption import EncryptionService
-from security_common.journal import Journal
 from security_common.tool_policy import TooMuchData, Unguardable, secure_tool
 from security_common.tool_policy.walk import _distinct
 

@@ -22,7 +22,7 @@ from auth_service.record import Recorder
 from auth_service.vocabulary import Clock, format_scope
 from auth_service.web.errors import PageError
 from auth_service.web.sessions import Session
-from security_common.journal import Outcome
+from security_common.audit import Outcome
 
 __all__ = ["Flow"]
 

@@ -25,7 +25,7 @@ from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
 from security_common.addresses import network_of
-from security_common.journal import Outcome
+from security_common.audit import Outcome
 
 __all__ = ["SignInPage"]
 

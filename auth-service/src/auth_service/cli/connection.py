@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from auth_service.record import Recorder
 from auth_service.settings import SERVICE, AuthSettings
-from security_common.journal import open_journal
+from security_common.audit import open_journal
 from security_common.service import connect, connected
 
 __all__ = ["Json", "Operator", "as_time", "change", "print_rows", "run"]

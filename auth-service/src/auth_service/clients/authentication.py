@@ -13,7 +13,7 @@ from auth_service.http.messages import HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.record import Recorder
 from auth_service.vocabulary import SECRET_METHODS, AuthMethod
-from security_common.journal import Outcome
+from security_common.audit import Outcome
 
 __all__ = ["JUDGEMENTS", "ClientAuthenticator"]
 

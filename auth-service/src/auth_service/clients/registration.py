@@ -22,7 +22,7 @@ from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.record import Recorder
 from auth_service.vocabulary import SECRET_METHODS, AuthMethod, Clock, RandomBytes, format_scope
-from security_common.journal import Outcome
+from security_common.audit import Outcome
 
 __all__ = ["REGISTRATION_RULES", "Registration", "registration_throttle"]
 

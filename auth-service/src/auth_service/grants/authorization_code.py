@@ -15,7 +15,7 @@ from auth_service.grants.user_tokens import UserTokens, check_resource
 from auth_service.http.throttle import Throttle
 from auth_service.record import Recorder
 from auth_service.vocabulary import GrantType, Scope
-from security_common.journal import Outcome
+from security_common.audit import Outcome
 
 __all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCode"]
 

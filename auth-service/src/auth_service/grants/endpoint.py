@@ -16,7 +16,7 @@ from auth_service.http.metrics import Metrics
 from auth_service.record import Recorder
 from auth_service.tokens.resource_identifiers import normalize_identifier
 from auth_service.vocabulary import format_scope, parse_scope
-from security_common.journal import Outcome
+from security_common.audit import Outcome
 
 __all__ = ["CLIENT_RULES", "TokenEndpoint"]
 

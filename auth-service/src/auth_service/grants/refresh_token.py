@@ -14,7 +14,7 @@ from auth_service.grants.families import Families, Rotation
 from auth_service.grants.user_tokens import UserTokens, check_resource
 from auth_service.record import Recorder
 from auth_service.vocabulary import Clock, GrantType
-from security_common.journal import Outcome
+from security_common.audit import Outcome
 
 __all__ = ["RefreshToken"]
 

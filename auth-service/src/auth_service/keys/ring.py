@@ -20,9 +20,9 @@ from auth_service.keys.signing import SigningKey, make_private_pem, public_jwk_o
 from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.record import Recorder
 from auth_service.vocabulary import Clock
+from security_common.audit import JournalUnavailable
+from security_common.audit.upkeep import end_tasks
 from security_common.errors import SecurityError
-from security_common.journal import JournalUnavailable
-from security_common.journal.upkeep import end_tasks
 from security_common.service import RedisIdentity, RedisReplaced
 
 __all__ = ["KeyRing", "PublishedKeys", "make_record"]

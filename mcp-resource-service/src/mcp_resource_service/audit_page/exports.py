@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator, Mapping
 
-from security_common.journal import RecordedEvent
-from security_common.review.export import COLUMNS, FORMATS
+from security_common.audit import RecordedEvent
+from security_common.audit.reading.export import COLUMNS, FORMATS
 
 __all__ = ["MEDIA_TYPES", "write_lines"]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from security_common.journal import Outcome, RecordedEvent
-from security_common.review.alerts import is_alert
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.reading.alerts import is_alert
 
 __all__ = ["Series", "count_figures"]
 

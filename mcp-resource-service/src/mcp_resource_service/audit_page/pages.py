@@ -24,11 +24,11 @@ from mcp_resource_service.audit_page.sessions import Session, Sessions, read_coo
 from mcp_resource_service.audit_page.signin import CLIENT_ID, Auditor, NoAuditor, SignIn, SignInFailed, TooManySignIns
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
 from security_common.addresses import network_of
+from security_common.audit import AuditEvent, Journal, Outcome, RecordedEvent
+from security_common.audit.reading import each_event, find_event, read_events, read_state
 from security_common.errors import SecurityError
 from security_common.guard import RequestRates
-from security_common.journal import AuditEvent, Journal, Outcome, RecordedEvent
 from security_common.pii import PIIDetector
-from security_common.review import each_event, find_event, read_events, read_state
 
 __all__ = ["AuditPage"]
 

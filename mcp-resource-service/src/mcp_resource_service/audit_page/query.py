@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from security_common.journal import Outcome
-from security_common.review import EventFilter
+from security_common.audit import Outcome
+from security_common.audit.reading import EventFilter
 
 __all__ = ["PERIODS", "Language", "View", "parse_view"]
 

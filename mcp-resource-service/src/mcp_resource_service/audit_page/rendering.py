@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse
 
 from mcp_resource_service.audit_page.charts import Chart
 from mcp_resource_service.audit_page.query import PERIODS, Language, View
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.reading import Page, TrailState
+from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert
 from security_common.errors import SecurityError
-from security_common.journal import Outcome, RecordedEvent
-from security_common.review import Page, TrailState
-from security_common.review.alerts import RULE_TITLES, describe_alert, is_alert
 
 __all__ = ["Rendering"]
 

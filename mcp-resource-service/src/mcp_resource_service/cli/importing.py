@@ -6,8 +6,8 @@ from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.directory.person import PersonInvalid
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
-from security_common.protection import KeyedPseudonyms, letters
 from security_common.service import connected
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
 
 __all__ = ["import_people_of"]
 

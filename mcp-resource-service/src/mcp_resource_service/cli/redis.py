@@ -6,7 +6,7 @@ import socket
 
 from mcp_resource_service.redis_identity import redis_identity
 from mcp_resource_service.settings import SERVICE, ResourceSettings
-from security_common.journal import AuditEvent, Outcome, open_journal
+from security_common.audit import AuditEvent, Outcome, open_journal
 from security_common.service import connected
 
 __all__ = ["accept_redis"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from security_common.journal import Journal
+from security_common.audit import Journal
 from security_common.service import RedisIdentity, RedisMonitor
 from security_common.tokens import TokenVerifier
 

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from security_common.review.alerts import RULE_TITLES, Alert
+from security_common.audit.reading.alerts import RULE_TITLES, Alert
 from security_common.tokens.issuer_keys import IssuerKeys
 
 __all__ = ["MeasuredRequests", "Metrics"]

@@ -8,7 +8,7 @@ from fastmcp import Context, FastMCP
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from security_common.review import SCENARIOS, play_scenario
+from security_common.audit.reading import SCENARIOS, play_scenario
 from security_common.settings import SecuritySettings
 from security_common.tool_policy import secure_tool
 

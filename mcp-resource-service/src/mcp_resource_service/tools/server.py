@@ -14,11 +14,11 @@ from mcp_resource_service.rest import Health
 from mcp_resource_service.scopes import ACCESS_SCOPE, DECRYPT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
 from mcp_resource_service.tools import demo, drill, people, reading, sensitive, status, trail, trials
+from security_common.audit.reading import KeyInUse
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
 from security_common.guard import ToolScopes
 from security_common.pii import PIIDetector
-from security_common.review import KeyInUse
 
 __all__ = ["LONG_TOOLS", "ToolParts", "build_mcp"]
 

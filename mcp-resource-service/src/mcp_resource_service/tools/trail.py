@@ -14,9 +14,9 @@ from typing_extensions import TypedDict
 from mcp_resource_service.scopes import AUDIT_SCOPE
 from mcp_resource_service.store_errors import asking
 from mcp_resource_service.tools.caller import calling
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.reading import EventFilter, KeyInUse, SecurityReport, each_event, read_events, read_state
 from security_common.errors import SecurityError
-from security_common.journal import Outcome, RecordedEvent
-from security_common.review import EventFilter, KeyInUse, SecurityReport, each_event, read_events, read_state
 from security_common.tool_policy import Identifier, secure_tool
 
 __all__ = ["ScopeMissing", "read_own_trail", "register", "scopes_of_trail_call"]

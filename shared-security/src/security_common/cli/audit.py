@@ -13,6 +13,17 @@ from zoneinfo import ZoneInfo
 from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.checkpoint import CheckpointKeyInvalid
+from security_common.audit.reading.access_records import Month, review_access
+from security_common.audit.reading.anchors import StreamState, read_anchors
+from security_common.audit.reading.bundle import write_bundle
+from security_common.audit.reading.export import COLUMNS, FORMATS
+from security_common.audit.reading.journal_events import each_journal_event
+from security_common.audit.reading.report import KeyInUse, security_report
+from security_common.audit.reading.state import oldest_event, read_state
+from security_common.audit.reading.trail import EventFilter, each_event, find_newest_events, follow_events
+from security_common.audit.reading.verify import Verdict, verify_service
 from security_common.cli.audit_source import (
     RedisOptions,
     read_stream_state,
@@ -25,17 +36,6 @@ from security_common.cli.progress import Progress
 from security_common.cli.terminal import paint, print_event, print_json
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
-from security_common.journal import Outcome, RecordedEvent
-from security_common.journal.checkpoint import CheckpointKeyInvalid
-from security_common.review.access_records import Month, review_access
-from security_common.review.anchors import StreamState, read_anchors
-from security_common.review.bundle import write_bundle
-from security_common.review.export import COLUMNS, FORMATS
-from security_common.review.journal_events import each_journal_event
-from security_common.review.report import KeyInUse, security_report
-from security_common.review.state import oldest_event, read_state
-from security_common.review.trail import EventFilter, each_event, find_newest_events, follow_events
-from security_common.review.verify import Verdict, verify_service
 from security_common.settings import SecuritySettings
 
 __all__ = ["app"]

@@ -15,20 +15,20 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from security_common.errors import SecurityError
-from security_common.journal.checkpoint import (
+from security_common.audit.checkpoint import (
     CHECKPOINTS_KEY,
     CHECKPOINTS_NAME,
     load_checkpoint_key,
     parse_unverified,
     read_checkpoint_file,
 )
-from security_common.journal.keys import LIBRARY_SERVICE, existing_chain_key, read_chain_key
-from security_common.journal.presence import read_presence
-from security_common.journal.shipping import CURSORS_KEY
-from security_common.journal.slot import slots_of
+from security_common.audit.keys import LIBRARY_SERVICE, existing_chain_key, read_chain_key
+from security_common.audit.presence import read_presence
+from security_common.audit.reading.anchors import SignedCheckpoint, StreamState
+from security_common.audit.shipping import CURSORS_KEY
+from security_common.audit.slot import slots_of
+from security_common.errors import SecurityError
 from security_common.redis_errors import RedisUnavailable, explain_redis_failure
-from security_common.review.anchors import SignedCheckpoint, StreamState
 from security_common.secret_files import read_secret_file
 from security_common.settings import SecuritySettings
 

@@ -9,11 +9,11 @@ from typing import Annotated, TextIO, cast
 
 from cyclopts import App, Parameter
 
-from security_common.cli.blocks import in_parts
 from security_common.cli.progress import Progress
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector, get_pii_detector
 from security_common.pii.tables import header_of
+from security_common.pii.text_blocks import in_parts
 
 __all__ = ["app"]
 

@@ -5,9 +5,9 @@ import os
 import sys
 from typing import Any, TextIO
 
-from security_common.journal import Outcome, RecordedEvent
-from security_common.review.alerts import describe_alert, is_alert
-from security_common.review.export import as_json_line
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.reading.alerts import describe_alert, is_alert
+from security_common.audit.reading.export import as_json_line
 
 __all__ = ["paint", "print_event", "print_json"]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from security_common.addresses import AddressReader
+from security_common.audit import Journal
 from security_common.browser_requests import is_asked_by_browsers
 from security_common.guard.answers import NOTHING_HERE, Answer, refusal_answer
 from security_common.guard.asgi import Application, Message, Receive, Scope, Send
@@ -26,7 +27,6 @@ from security_common.guard.refusals import (
     TemporarilyUnavailable,
     TooManyRequests,
 )
-from security_common.journal import Journal
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
 
 __all__ = ["CALLER", "Guard"]

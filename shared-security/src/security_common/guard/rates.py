@@ -16,7 +16,7 @@ from importlib.resources import files
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from security_common.journal.upkeep import end_tasks
+from security_common.audit.upkeep import end_tasks
 
 __all__ = ["RequestRates"]
 

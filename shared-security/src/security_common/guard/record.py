@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 
+from security_common.audit import AuditEvent, Journal, JournalUnavailable, Outcome
+from security_common.audit.bounded_refusals import BoundedRefusals
 from security_common.guard.refusals import Refusal
-from security_common.journal import AuditEvent, Journal, JournalUnavailable, Outcome
-from security_common.journal.bounded_refusals import BoundedRefusals
 from security_common.tokens import AccessToken
 
 __all__ = ["RefusalRecord"]

@@ -18,7 +18,7 @@ from typing import Any
 
 from security_common.errors import SecurityError
 from security_common.pii.finding import Finding, PIIKind
-from security_common.spelling import fold
+from security_common.pii.folding import fold
 
 __all__ = ["BadProtection", "Operator", "OwnPattern", "Protection"]
 

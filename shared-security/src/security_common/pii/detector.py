@@ -11,8 +11,10 @@ from security_common.pii.configuration import Protection
 from security_common.pii.credentials import SECRETS
 from security_common.pii.dates import DATES_OF_BIRTH
 from security_common.pii.emails import EMAILS
+from security_common.pii.encoded_text import NEEDS_DECODING, decoded_tokens
 from security_common.pii.english_names import ENGLISH_NAMES
 from security_common.pii.finding import Finding
+from security_common.pii.folding import NEEDS_FOLDING, Folded, fold
 from security_common.pii.gates import open_gates
 from security_common.pii.hosts import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
@@ -20,16 +22,8 @@ from security_common.pii.masking import mask_finding, replace_until_clean
 from security_common.pii.numbers import HALVES, NUMBERS
 from security_common.pii.places import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.reading import Reading, Rule
+from security_common.pii.spoken_digits import NEEDS_RESPELLING, with_digits
 from security_common.pii.tables import cells_in
-from security_common.spelling import (
-    NEEDS_DECODING,
-    NEEDS_FOLDING,
-    NEEDS_RESPELLING,
-    Folded,
-    decoded_tokens,
-    fold,
-    with_digits,
-)
 
 if TYPE_CHECKING:
     from security_common.settings import SecuritySettings

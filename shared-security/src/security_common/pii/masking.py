@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.spelling import fold
+from security_common.pii.folding import fold
 
 __all__ = ["mask_finding", "replace_until_clean"]
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome
 from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
-from security_common.journal import AuditEvent, JournalUnavailable, Outcome
 from security_common.tokens.context import current_caller
 from security_common.tool_policy.errors import (
     InsufficientScope,

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
-from security_common.journal import AuditEvent, Journal
+from security_common.audit import AuditEvent, Journal
 from security_common.tool_policy.call import Call, Declaration, current_call
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.runtime import runtime

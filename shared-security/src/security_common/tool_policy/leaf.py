@@ -11,8 +11,8 @@ from typing import Any
 
 from security_common.encryption import ciphertext_spans
 from security_common.pii import Finding, Operator, PIIDetector, replace_until_clean
-from security_common.protection import Writer
 from security_common.tool_policy.errors import Unguardable
+from security_common.tool_policy.operators import Writer
 from security_common.tool_policy.policy import Treatment, treat_leaf
 
 __all__ = ["Leaves"]

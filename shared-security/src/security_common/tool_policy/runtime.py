@@ -7,13 +7,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from security_common.audit import Journal, open_journal
+from security_common.audit.keys import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
-from security_common.journal import Journal, open_journal
-from security_common.journal.keys import LIBRARY_SERVICE
 from security_common.pii import BadProtection, Operator, PIIDetector, get_pii_detector
-from security_common.protection import KeyedPseudonyms, Writer
 from security_common.settings import SecuritySettings
+from security_common.tool_policy.operators import Writer
 from security_common.tool_policy.policy import PIIPolicy, operator_of
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 __all__ = ["Runtime", "Surface", "configure", "current_surface", "runtime"]
 

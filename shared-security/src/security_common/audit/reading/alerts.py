@@ -1,0 +1,178 @@
+"""Alerts: what a detection rule says about somebody, as an event of its own and in words.
+
+A burst is one alert: the first event says `alerted`, and while the burst goes on, one event for each window of the rule
+says `alert_continues` with the count so far. Reports count bursts, that is, the first ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from security_common.audit import AuditEvent, Outcome, RecordedEvent
+from security_common.settings import Threshold
+
+__all__ = [
+    "ALERT_CONTINUES",
+    "ALERT_EVENT_TYPE",
+    "QUIET_RULE",
+    "RULE_TITLES",
+    "Alert",
+    "describe_alert",
+    "is_alert",
+    "is_new_alert",
+]
+
+ALERT_EVENT_TYPE = "security_alert"
+ALERT_CONTINUES = "alert_continues"
+QUIET_RULE = "journal_quiet"
+
+Language = Literal["en", "ko"]
+
+RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
+    "refusal_burst": {"en": "Many refusals from one source", "ko": "동일 출처의 반복된 거부"},
+    "secret_guessing": {"en": "Guessing a secret or password", "ko": "비밀번호·시크릿 대입 시도"},
+    "refresh_token_reuse": {"en": "A used refresh token came back", "ko": "사용된 갱신 토큰의 재사용"},
+    "pii_volume_person": {"en": "Unusual volume of personal data by one account", "ko": "한 계정의 개인정보 대량 처리"},
+    "pii_volume_client": {
+        "en": "Unusual volume of personal data by one client",
+        "ko": "한 클라이언트의 개인정보 대량 처리",
+    },
+    "many_subjects": {"en": "One account looks at many people's data", "ko": "한 계정의 다수 정보주체 조회"},
+    "tool_enumeration": {"en": "Trying tools one after another", "ko": "도구 탐색 시도"},
+    "journal_gap": {"en": "The record has a gap", "ko": "감사 기록 누락"},
+    "journal_quiet": {"en": "A journal went quiet without being closed", "ko": "정상 종료 없이 중단된 저널"},
+}
+"""Every rule's title in both languages."""
+
+_COUNTED: Mapping[str, Mapping[Language, str]] = {
+    "refusal_burst": {"en": "{} refusals", "ko": "거부 {}건"},
+    "secret_guessing": {"en": "{} failed attempts", "ko": "인증 실패 {}회"},
+    "refresh_token_reuse": {"en": "{} reused refresh tokens", "ko": "갱신 토큰 재사용 {}회"},
+    "pii_volume_person": {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
+    "pii_volume_client": {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
+    "many_subjects": {"en": "data of {} people", "ko": "정보주체 {}명"},
+    "tool_enumeration": {"en": "{} tools refused", "ko": "거부된 도구 {}개"},
+    "journal_gap": {"en": "{} lines missing", "ko": "기록 {}건 누락"},
+    "journal_quiet": {"en": "{} lines known to be missing", "ko": "누락 확인된 기록 {}건"},
+}
+
+_ABOUT: Mapping[str, Mapping[Language, str]] = {
+    "user": {"en": "user", "ko": "사용자"},
+    "client": {"en": "client", "ko": "클라이언트"},
+    "address": {"en": "address", "ko": "접속 주소"},
+    "journal": {"en": "journal", "ko": "저널"},
+}
+
+_QUIET: Mapping[Language, str] = {
+    "en": "{about} {name}: not heard of since {since} and not closed, {counted}",
+    "ko": "{about} {name}: {since} 이후 응답이 없고 정상 종료되지 않음, {counted}",
+}
+
+_SENTENCES: Mapping[bool, Mapping[Language, str]] = {
+    False: {
+        "en": "{about} {name}: {counted} within {window} (threshold: {threshold})",
+        "ko": "{about} {name}: {window} 동안 {counted} (기준: {threshold})",
+    },
+    True: {
+        "en": "{about} {name}: {counted} since {since}, still going on (threshold: {threshold} within {window})",
+        "ko": "{about} {name}: {since}부터 {counted}, 계속 발생 중 (기준: {window} 동안 {threshold})",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One rule's verdict on one group (`user u_4f2c`, `address 192.0.2.7`).
+
+    `value` is the count since the burst began at `since`; `trigger` is the event that set the alert off, None where
+    it was that none came. `continues`: the burst was reported before and goes on.
+    """
+
+    rule: str
+    group: str
+    value: int
+    threshold: Threshold
+    since: datetime
+    trigger: RecordedEvent | None
+    continues: bool = False
+
+    @property
+    def title(self) -> str:
+        """In both languages."""
+        titles = RULE_TITLES[self.rule]
+        return f"{titles['en']} · {titles['ko']}"
+
+    def as_event(self) -> AuditEvent:
+        """The alert as an event of its own; who and where come from the event that set it off."""
+        about, _, name = self.group.partition(" ")
+        event = AuditEvent(
+            event_type=ALERT_EVENT_TYPE,
+            action_taken=ALERT_CONTINUES if self.continues else "alerted",
+            outcome=Outcome.ALERT,
+            reason=self.rule,
+            alert={
+                "about": about,
+                "name": name[:128],
+                "count": self.value,
+                "threshold": self.threshold.count,
+                "window_seconds": self.threshold.seconds,
+                "since": self.since.isoformat(timespec="seconds"),
+            },
+        )
+        if self.trigger is None:
+            return event
+        return replace(
+            event,
+            tool_name=self.trigger.tool_name,
+            user_id=self.trigger.user_id,
+            issuer=self.trigger.issuer,
+            client_id=self.trigger.client_id,
+            source_address=self.trigger.source_address,
+            trace_id=self.trigger.trace_id,
+        )
+
+
+def is_alert(event: AuditEvent) -> bool:
+    """Also those of older releases, whose outcome says success."""
+    return event.event_type == ALERT_EVENT_TYPE
+
+
+def is_new_alert(event: AuditEvent) -> bool:
+    """Whether this is the first event of a burst."""
+    return is_alert(event) and event.action_taken != ALERT_CONTINUES
+
+
+def describe_alert(event: AuditEvent, language: Language = "en", *, since: str | None = None) -> str:
+    """What set the alert off, in one sentence; empty when it is not known.
+
+    `since` is the beginning of the burst as the reader should see it; without one it is shown as recorded, in UTC.
+    Alerts of older releases have their text in `task`.
+    """
+    told = event.alert
+    about = _ABOUT.get(str(told.get("about")))
+    counted = _COUNTED.get(event.reason or "")
+    if about is None or counted is None:
+        return event.task or ""
+    sentences = _QUIET if event.reason == QUIET_RULE else _SENTENCES[event.action_taken == ALERT_CONTINUES]
+    return sentences[language].format(
+        about=about[language],
+        name=told.get("name", ""),
+        counted=counted[language].format(f"{_number(told, 'count'):,}"),
+        threshold=f"{_number(told, 'threshold'):,}",
+        window=_window(_number(told, "window_seconds"), language),
+        since=since or str(told.get("since", "")),
+    )
+
+
+def _number(told: Mapping[str, str | int], name: str) -> int:
+    """0 where there is none, which only an entry has that no rule wrote."""
+    value = told.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _window(seconds: int, language: Language) -> str:
+    units: tuple[tuple[int, str, str], ...] = ((3600, "hour", "시간"), (60, "minute", "분"), (1, "second", "초"))
+    size, english, korean = next(unit for unit in units if seconds % unit[0] == 0)
+    number = seconds // size
+    return f"{number}{korean}" if language == "ko" else f"{number} {english}{'' if number == 1 else 's'}"

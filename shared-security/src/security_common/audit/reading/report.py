@@ -1,0 +1,181 @@
+"""The security report: what happened in a period, computed from the trail, as data and as Markdown."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.reading.alerts import RULE_TITLES, is_new_alert
+from security_common.audit.reading.state import TrailState
+
+__all__ = ["KeyInUse", "SecurityReport", "rows", "security_report"]
+
+LISTED = 10
+"""Rows of a ranking."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInUse:
+    """A key by its public name: what it is for, its id, and where in its life it is."""
+
+    purpose: str
+    key_id: str
+    state: str
+
+
+@dataclass(slots=True)
+class SecurityReport:
+    """Counts over one period. Rankings are complete here; the Markdown shows the first ten rows.
+
+    `trail` and `keys` are how things stand now, for whoever makes the report to fill in.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    events: int = 0
+    with_personal_data: int = 0
+    by_type: Counter[str] = field(default_factory=Counter[str])
+    by_outcome: Counter[str] = field(default_factory=Counter[str])
+    by_user: Counter[str] = field(default_factory=Counter[str])
+    by_client: Counter[str] = field(default_factory=Counter[str])
+    by_tool: Counter[str] = field(default_factory=Counter[str])
+    by_action: Counter[str] = field(default_factory=Counter[str])
+    by_pii_kind: Counter[str] = field(default_factory=Counter[str])
+    refusals: Counter[str] = field(default_factory=Counter[str])
+    alerts: Counter[str] = field(default_factory=Counter[str])
+    journals: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    trail: TrailState | None = None
+    keys: Sequence[KeyInUse] = ()
+
+    def add(self, event: RecordedEvent) -> None:
+        """Counts one event in."""
+        self.since = min(self.since or event.timestamp, event.timestamp)
+        self.until = max(self.until or event.timestamp, event.timestamp)
+        self.events += 1
+        self.with_personal_data += event.contains_pii
+        self.by_type[event.event_type] += 1
+        self.by_outcome[event.outcome] += 1
+        self.by_action[event.action_taken] += 1
+        self.by_pii_kind.update(event.pii_kinds)
+        for counter, name in (
+            (self.by_user, event.user_id),
+            (self.by_client, event.client_id),
+            (self.by_tool, event.tool_name),
+        ):
+            if name:  # the client is empty where the issuer does not write one
+                counter[name] += 1
+        if event.outcome is Outcome.REFUSED:
+            self.refusals[event.reason or event.event_type] += 1
+        if is_new_alert(event):
+            self.alerts[event.reason or "unnamed"] += 1
+        first, last = self.journals.get(event.journal_id, (event.seq, event.seq))
+        self.journals[event.journal_id] = (min(first, event.seq), max(last, event.seq))
+
+    def as_data(self) -> dict[str, object]:
+        """JSON-ready members, rankings ordered by count."""
+        rankings = {
+            name: dict(getattr(self, name).most_common())
+            for name in ("by_type", "by_outcome", "by_user", "by_client", "by_tool", "by_action", "by_pii_kind")
+        }
+        return {
+            "since": self.since.isoformat() if self.since else None,
+            "until": self.until.isoformat() if self.until else None,
+            "events": self.events,
+            "with_personal_data": self.with_personal_data,
+            **rankings,
+            "refusals": dict(self.refusals.most_common()),
+            "alerts": dict(self.alerts.most_common()),
+            "journals": {name: {"first_seq": span[0], "last_seq": span[1]} for name, span in self.journals.items()},
+            "chain": self.trail.as_data() if self.trail else None,
+            "keys": [asdict(key) for key in self.keys],
+        }
+
+    def as_markdown(self) -> str:
+        """The same for people."""
+        if self.since is None or self.until is None:
+            return "\n".join(["# Security report\n\nNo events in this period.\n", *self._chain(), *self._keys()])
+        period = f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:%Y-%m-%d %H:%M:%S} UTC"
+        parts = [
+            "# Security report\n",
+            f"{period}: {self.events} events, {self.with_personal_data} with personal data.\n",
+            *(
+                _ranking(title, counts)
+                for title, counts in (
+                    ("Outcomes", self.by_outcome),
+                    ("Alerts", Counter({_title(rule): count for rule, count in self.alerts.items()})),
+                    ("Refusals by reason", self.refusals),
+                    ("People", self.by_user),
+                    ("Clients", self.by_client),
+                    ("Tools", self.by_tool),
+                    ("Actions", self.by_action),
+                    ("Kinds of personal data", self.by_pii_kind),
+                )
+                if counts
+            ),
+        ]
+        return "\n".join([*parts, self._journals(), *self._chain(), *self._keys()])
+
+    def _journals(self) -> str:
+        """How far each journal goes in this period."""
+        lines = [(name, first, last, last - first + 1) for name, (first, last) in sorted(self.journals.items())]
+        return f"## Journals\n\n{table(('journal', 'first seq', 'last seq', 'lines between'), lines)}"
+
+    def _chain(self) -> Iterator[str]:
+        if self.trail is not None:
+            verdict = "links without a gap" if self.trail.sound else "has gaps or changed lines"
+            signed = f"{self.trail.newest_checkpoint:%Y-%m-%d %H:%M:%S} UTC" if self.trail.newest_checkpoint else "none"
+            lines = [
+                (each.journal_id, each.newest_seq, each.shipped_through_seq, each.missing, each.broken)
+                for each in self.trail.journals
+            ]
+            columns = ("journal", "newest seq", "shipped through", "lines missing", "links broken")
+            yield (
+                f"## Chain\n\nThe newest part of the trail {verdict}; last signed checkpoint: {signed}. "
+                f"Seals and older lines: `security-common audit verify`.{self._beginning()}\n\n{table(columns, lines)}"
+            )
+
+    def _beginning(self) -> str:
+        if self.trail is None or not self.trail.trimmed or self.trail.begins is None:
+            return ""
+        return (
+            f" The stream begins at {self.trail.begins:%Y-%m-%d %H:%M:%S} UTC: older events are in the journals only "
+            "(`security-common audit report --journals`)."
+        )
+
+    def _keys(self) -> Iterator[str]:
+        if self.keys:
+            lines = [(key.purpose, key.key_id, key.state) for key in self.keys]
+            yield f"## Keys\n\n{table(('purpose', 'key', 'state'), lines)}"
+
+
+async def security_report(events: AsyncIterator[RecordedEvent]) -> SecurityReport:
+    """Reads the events once, in any order."""
+    report = SecurityReport()
+    async for event in events:
+        report.add(event)
+    return report
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n{rows(lines)}\n"
+
+
+def rows(lines: Iterable[Sequence[object]]) -> str:
+    """The rows of a Markdown table. A client chose some of these texts: none may end a cell or start markup."""
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) or "| - |"
+
+
+def _ranking(title: str, counts: Counter[str]) -> str:
+    more = f"\n{len(counts) - LISTED} more.\n" if len(counts) > LISTED else ""
+    return f"## {title}\n\n{table(('what', 'events'), counts.most_common(LISTED))}{more}"
+
+
+def _title(rule: str) -> str:
+    return RULE_TITLES[rule]["en"] if rule in RULE_TITLES else rule
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

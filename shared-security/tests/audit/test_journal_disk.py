@@ -1,0 +1,187 @@
+"""What a crash or a failing disk leaves behind, and what the journal makes of it."""
+
+import asyncio
+import errno
+import json
+import os
+import stat
+import threading
+
+import pytest
+
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome, commit, open_journal
+from security_common.audit.keys import ChainKeyInvalid, chain_key
+from security_common.audit.slot import Slot, recover
+
+pytestmark = pytest.mark.anyio
+
+EVENT = AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS)
+
+
+def live_file(settings):
+    return settings.audit_dir / "tests" / "0" / "security_audit.log"
+
+
+def stories(settings) -> list[tuple[str, str]]:
+    """Journal id and story of each start on record."""
+    files = sorted(live_file(settings).parent.glob("security_audit.*log"))
+    lines = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+    return [(line["journal_id"], line["action_taken"]) for line in lines if line["event_type"] == "journal_opened"]
+
+
+async def test_a_tail_torn_at_any_byte_is_set_aside(open_one, settings):
+    journal = await open_one()
+    receipts = [await journal.record(EVENT) for _ in range(3)]
+    await journal.stop()
+    whole = live_file(settings).read_bytes()
+    last_line = whole.splitlines(keepends=True)[-1]
+    key = chain_key(settings, service="tests")
+    slot = Slot.claim(settings.audit_dir / "tests")
+    for kept in range(len(last_line)):
+        live_file(settings).write_bytes(whole[: len(whole) - len(last_line) + kept])
+        found = recover(slot, key)
+        assert found.head is not None
+        assert (found.head.seq, found.torn_bytes) == (receipts[-2].seq, kept)
+        assert live_file(settings).read_bytes() == whole[: -len(last_line)]
+        for torn in slot.directory.glob("*.torn"):
+            assert torn.read_bytes() == last_line[:kept]
+            torn.unlink()
+    slot.release()
+
+
+async def test_what_one_turn_of_the_loop_records_shares_a_sync(open_one, settings, monkeypatch):
+    journal = await open_one()
+    synced, sync = [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (synced.append(descriptor), sync(descriptor)))
+    receipts = await asyncio.gather(*(journal.record(EVENT) for _ in range(50)))
+    assert [receipt.seq for receipt in receipts] == list(range(receipts[0].seq, receipts[0].seq + 50))
+    assert len(synced) <= 2
+
+
+async def test_a_start_tells_that_it_recovered(open_one, settings):
+    journal = await open_one()
+    await journal.record(EVENT)
+    await journal.stop()
+    with live_file(settings).open("ab") as file:
+        file.write(b'{"action_taken":"exec')
+    journal = await open_one()
+    assert (await journal.record(EVENT)).seq == 4
+    assert [story for _, story in stories(settings)] == ["opened", "recovered"]
+
+
+@pytest.mark.parametrize("rubbish", [b"\0" * 5000, b"{}\n" * 3, b"\xff\n\n\n", b'{"seq":9}\n{"se'])
+async def test_rubbish_behind_the_last_line_is_set_aside(open_one, settings, rubbish):
+    journal = await open_one()
+    await journal.stop()
+    with live_file(settings).open("ab") as file:
+        file.write(rubbish)
+    journal = await open_one()
+    assert (await journal.record(EVENT)).seq == 3
+    assert [path.read_bytes() for path in live_file(settings).parent.glob("*.torn")] == [rubbish]
+
+
+async def test_a_changed_line_with_good_ones_behind_it_is_left_as_evidence(open_one, settings):
+    journal = await open_one()
+    for _ in range(3):
+        await journal.record(EVENT)
+    await journal.stop()
+    lines = live_file(settings).read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b"executed", b"rejected")
+    live_file(settings).write_bytes(b"".join(lines))
+    journal = await open_one()
+    assert (await journal.record(EVENT)).seq == 6
+    assert live_file(settings).read_bytes().startswith(b"".join(lines))
+
+
+async def test_segments_follow_each_other(open_one, settings):
+    small = settings.model_copy(update={"audit_segment_bytes": 4096})
+    journal = await open_one(settings=small)
+    for _ in range(30):
+        await journal.record(EVENT)
+    await journal.stop()
+    again = await open_one(settings=small)
+    assert (await again.record(EVENT)).seq == 33
+    files = [*sorted(live_file(settings).parent.glob("security_audit.0*.log")), live_file(settings)]
+    assert len(files) > 3
+    assert [json.loads(line)["seq"] for file in files for line in file.read_bytes().splitlines()] == list(range(1, 34))
+
+
+async def test_a_start_between_two_segments_goes_on(open_one, settings):
+    journal = await open_one()
+    await journal.stop()
+    live_file(settings).rename(live_file(settings).with_name("security_audit.00000001.log"))
+    journal = await open_one()
+    assert (await journal.record(EVENT)).seq == 3
+
+
+async def test_a_failed_sync_is_final_for_this_process(open_one, monkeypatch):
+    journal = await open_one()
+    synced = []
+
+    def fail(descriptor: int) -> None:
+        synced.append(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    for _ in range(3):
+        with pytest.raises(JournalUnavailable):
+            await journal.record(EVENT)
+    assert not journal.writable
+    assert len(synced) == 1
+
+
+async def test_a_disk_that_hangs_refuses_in_time(open_one, monkeypatch):
+    journal = await open_one()
+    goes_on = threading.Event()
+    sync = os.fdatasync
+    monkeypatch.setattr(commit, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (goes_on.wait(), sync(descriptor)))
+    results = await asyncio.gather(*(journal.record(EVENT) for _ in range(1000)), return_exceptions=True)
+    assert {type(result) for result in results} == {JournalUnavailable}
+    assert not journal.writable
+    goes_on.set()
+    while not journal.writable:  # noqa: ASYNC110  # the journal looks at its disk by itself
+        await asyncio.sleep(0.01)
+    assert (await journal.record(EVENT)).seq > 1
+
+
+async def test_a_short_write_leaves_no_half_line(open_one, settings, monkeypatch):
+    journal = await open_one()
+    before = live_file(settings).read_bytes()
+    write, calls = os.write, []
+
+    def write_half_then_fail(descriptor: int, data) -> int:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            return write(descriptor, bytes(data)[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", write_half_then_fail)
+    with pytest.raises(JournalUnavailable):
+        await journal.record(EVENT)
+    assert live_file(settings).read_bytes() == before
+    monkeypatch.setattr(os, "write", write)
+    assert (await journal.record(EVENT)).seq >= 2
+
+
+async def test_nobody_else_may_read_the_journal(open_one, settings):
+    await open_one()
+    assert stat.S_IMODE(live_file(settings).stat().st_mode) == 0o600
+    assert stat.S_IMODE(live_file(settings).parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE((settings.audit_dir / "tests" / "chain_key").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", ["", "short", "not base64 !" * 9, "\xff"])
+def test_a_chain_key_that_is_none_is_refused(settings, tmp_path, content):
+    path = tmp_path / "key"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(ChainKeyInvalid):
+        open_journal(service="tests", settings=settings.model_copy(update={"audit_chain_key_file": path}), redis=None)
+
+
+def test_the_symlink_leads_to_slot_0(settings, tmp_path):
+    from security_common.audit import link_audit_log
+
+    for _ in range(2):
+        link_audit_log(settings, service="tests", link=tmp_path / "logs" / "security_audit.log")
+    assert (tmp_path / "logs" / "security_audit.log").readlink() == live_file(settings).absolute()
