@@ -1,6 +1,7 @@
 """One stack for the whole session: real processes on ports that were free, or with `--compose` real containers."""
 
 import secrets
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -115,3 +116,11 @@ def world(addresses: Addresses, http: httpx2.Client) -> World:
 def employee(company: Company, world: World) -> Callable[[str], World]:
     """Somebody of the company, by the name of their client."""
     return lambda name: World(world.auth_url, world.mcp_url, world.http, (name, company.secrets[name]))
+
+
+@pytest.fixture
+def sigint_not_ignored() -> Iterator[None]:
+    """A shell starts background jobs with SIGINT ignored, and child processes inherit that."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)

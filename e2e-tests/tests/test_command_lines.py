@@ -377,6 +377,7 @@ def test_a_reader_that_goes_away_ends_a_command_quietly(environment: Environment
     assert done.stderr == ""
 
 
+@pytest.mark.usefixtures("sigint_not_ignored")
 @pytest.mark.parametrize("words", [("auth-service", "user", "list"), ("security-common", "audit", "search")])
 def test_ctrl_c_ends_a_command_quietly(environment: Environment, words: tuple[str, ...]) -> None:
     program = str(Path(sys.executable).with_name(words[0]))
