@@ -16,9 +16,9 @@ import auth_service.app
 import mcp_resource_service.app
 import security_common
 from auth_service.errors import OAuthError
-from mcp_resource_service.audit_page.exports import MEDIA_TYPES
-from mcp_resource_service.audit_page.pages import STATUS_OF
-from mcp_resource_service.audit_page.signin import NoAuditor, SignInFailed
+from mcp_resource_service.audit_page.oauth_sign_in import NoAuditor, SignInFailed
+from mcp_resource_service.audit_page.routes import STATUS_OF
+from mcp_resource_service.audit_page.trail_export import MEDIA_TYPES
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.bounds import REST_UNRECORDED
 from security_common.audit.reading import detection_rules

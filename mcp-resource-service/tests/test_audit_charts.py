@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mcp_resource_service.audit_page.charts import draw
-from mcp_resource_service.audit_page.figures import BUCKETS, Series
+from mcp_resource_service.audit_page.event_counts import BUCKETS, Series
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 

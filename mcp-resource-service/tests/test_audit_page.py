@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from local_stack.stack import start_stack
 from mcp_resource_service.audit_page import Sessions
-from mcp_resource_service.audit_page.pages import SIGN_INS_PER_MINUTE
+from mcp_resource_service.audit_page.routes import SIGN_INS_PER_MINUTE
 
 AUDITOR = "u_auditor"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mcp_resource_service.directory import Directory, Person, parse_people
-from mcp_resource_service.directory.person import PersonInvalid
+from mcp_resource_service.directory.people import PersonInvalid
 from mcp_resource_service.store_errors import NotFound
 from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 

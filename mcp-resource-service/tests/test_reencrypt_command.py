@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from mcp_resource_service.directory import Directory
-from mcp_resource_service.directory.person import Person
+from mcp_resource_service.directory.people import Person
 from mcp_resource_service.records import Owner, RecordStore
 from security_common.encryption import EncryptionService, Keyring, KeyringFile
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
 from mcp_resource_service.directory import Directory, parse_people
-from mcp_resource_service.issuer import trusted_issuers
+from mcp_resource_service.issuer_endpoints import trusted_issuers
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.redis_identity import redis_identity
 from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_routes, icon_route, protected_routes

@@ -14,8 +14,8 @@ Looking at the trail is itself on the trail, and a download with its reason.
 Owns the keys `mcp:audit_page:*` in Redis.
 """
 
-from mcp_resource_service.audit_page.pages import AuditPage
+from mcp_resource_service.audit_page.oauth_sign_in import SignIn
+from mcp_resource_service.audit_page.routes import AuditPage
 from mcp_resource_service.audit_page.sessions import Sessions
-from mcp_resource_service.audit_page.signin import SignIn
 
 __all__ = ["AuditPage", "Sessions", "SignIn"]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from mcp_resource_service.audit_page.figures import BUCKETS, Series
+from mcp_resource_service.audit_page.event_counts import BUCKETS, Series
 
 __all__ = ["Bar", "Chart", "Mark", "draw"]
 

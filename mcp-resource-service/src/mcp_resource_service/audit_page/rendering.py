@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from mcp_resource_service.audit_page.charts import Chart
-from mcp_resource_service.audit_page.query import PERIODS, Language, View
+from mcp_resource_service.audit_page.trail_query import PERIODS, Language, View
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.reading import Page, TrailState
 from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert

@@ -55,7 +55,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     Example: mcp-resource-service doctor --json
     """
-    from mcp_resource_service.cli.examination import examine  # noqa: PLC0415 - as above
+    from mcp_resource_service.cli.doctor import examine  # noqa: PLC0415 - as above
 
     tell_findings(asyncio.run(examine(ResourceSettings())), as_json=as_json)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mcp_resource_service.directory import Directory, parse_people
-from mcp_resource_service.directory.person import PersonInvalid
+from mcp_resource_service.directory.people import PersonInvalid
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.service import connected

@@ -6,7 +6,7 @@
 Owns the keys `mcp:users:*` in Redis. Ids are opaque so that they may stand in logs and audit events.
 """
 
-from mcp_resource_service.directory.person import Person, parse_people
-from mcp_resource_service.directory.store import Directory
+from mcp_resource_service.directory.directory_store import Directory
+from mcp_resource_service.directory.people import Person, parse_people
 
 __all__ = ["Directory", "Person", "parse_people"]

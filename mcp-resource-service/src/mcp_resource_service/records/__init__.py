@@ -7,6 +7,6 @@ Owns the keys `mcp:records:*` in Redis. The owner is the token's (iss, sub), nev
 client. A ciphertext moved to another record, field or owner no longer opens.
 """
 
-from mcp_resource_service.records.store import Owner, Record, RecordStore, RecordSummary
+from mcp_resource_service.records.record_store import Owner, Record, RecordStore, RecordSummary
 
 __all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]

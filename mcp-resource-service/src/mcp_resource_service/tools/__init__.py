@@ -11,7 +11,7 @@ A tool is written where its subject is and registered in `server`. Its `secure_t
 and the lists read them from there.
 """
 
-from mcp_resource_service.tools.server import LONG_TOOLS, ToolParts, build_mcp
-from mcp_resource_service.tools.transport import McpEndpoint
+from mcp_resource_service.tools.mcp_endpoint import McpEndpoint
+from mcp_resource_service.tools.mcp_server import LONG_TOOLS, ToolParts, build_mcp
 
 __all__ = ["LONG_TOOLS", "McpEndpoint", "ToolParts", "build_mcp"]

@@ -8,7 +8,7 @@ from fastmcp import FastMCP
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from mcp_resource_service.issuer import own_issuer, read_endpoints
+from mcp_resource_service.issuer_endpoints import own_issuer, read_endpoints
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError
 from security_common.tokens.errors import IssuerUnreachable

@@ -16,12 +16,19 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from mcp_resource_service.audit_page.charts import draw
-from mcp_resource_service.audit_page.exports import MEDIA_TYPES, write_lines
-from mcp_resource_service.audit_page.figures import count_figures
-from mcp_resource_service.audit_page.query import PERIODS, Language, parse_view
+from mcp_resource_service.audit_page.event_counts import count_figures
+from mcp_resource_service.audit_page.oauth_sign_in import (
+    CLIENT_ID,
+    Auditor,
+    NoAuditor,
+    SignIn,
+    SignInFailed,
+    TooManySignIns,
+)
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.sessions import Session, Sessions, read_cookies
-from mcp_resource_service.audit_page.signin import CLIENT_ID, Auditor, NoAuditor, SignIn, SignInFailed, TooManySignIns
+from mcp_resource_service.audit_page.trail_export import MEDIA_TYPES, write_lines
+from mcp_resource_service.audit_page.trail_query import PERIODS, Language, parse_view
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
 from security_common.addresses import network_of
 from security_common.audit import AuditEvent, Journal, Outcome, RecordedEvent

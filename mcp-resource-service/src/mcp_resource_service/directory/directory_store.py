@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.typing import EncodableT, FieldT
 
-from mcp_resource_service.directory.person import Person
+from mcp_resource_service.directory.people import Person
 from mcp_resource_service.store_errors import NotFound, asking
 from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 

@@ -20,7 +20,7 @@ from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcp_resource_service.issuer import IssuerEndpoints, own_issuer, read_endpoints
+from mcp_resource_service.issuer_endpoints import IssuerEndpoints, own_issuer, read_endpoints
 from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
 from security_common.errors import SecurityError

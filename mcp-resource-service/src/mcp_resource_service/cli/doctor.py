@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx2
 from redis.exceptions import RedisError
 
-from mcp_resource_service.issuer import trusted_issuers
+from mcp_resource_service.issuer_endpoints import trusted_issuers
 from mcp_resource_service.redis_identity import redis_identity
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service

@@ -13,7 +13,16 @@ from mcp_resource_service.records import RecordStore
 from mcp_resource_service.rest import Health
 from mcp_resource_service.scopes import ACCESS_SCOPE, DECRYPT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
-from mcp_resource_service.tools import demo, drill, people, reading, sensitive, status, trail, trials
+from mcp_resource_service.tools import (
+    audit_tools,
+    breach_simulation,
+    demo_token,
+    mcp_resources,
+    pii_tools,
+    sensitive_data,
+    server_status,
+    user_info,
+)
 from security_common.audit.reading import KeyInUse
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
@@ -72,16 +81,20 @@ def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
         "information": f"{parts.settings.origin}/",
         "authorization_server": parts.settings.issuer,
     }
-    status.register(mcp, parts.health, version=parts.version, endpoints=endpoints, uptime_seconds=parts.uptime_seconds)
-    people.register(mcp, parts.directory)
-    sensitive.register(mcp, parts.records, parts.encryption)
-    trials.register(mcp, parts.detector, parts.encryption)
-    trail.register(mcp, parts.redis, keys_in_use=parts.keys_in_use)
-    drill.register(mcp, parts.settings.security, parts.clock)
-    reading.register(mcp, parts.redis, parts.records, parts.directory)
+    server_status.register(
+        mcp, parts.health, version=parts.version, endpoints=endpoints, uptime_seconds=parts.uptime_seconds
+    )
+    user_info.register(mcp, parts.directory)
+    sensitive_data.register(mcp, parts.records, parts.encryption)
+    pii_tools.register(mcp, parts.detector, parts.encryption)
+    audit_tools.register(mcp, parts.redis, keys_in_use=parts.keys_in_use)
+    breach_simulation.register(mcp, parts.settings.security, parts.clock)
+    mcp_resources.register(mcp, parts.redis, parts.records, parts.directory)
     if parts.settings.demo:
-        demo.register(mcp, parts.http, parts.settings)
+        demo_token.register(mcp, parts.http, parts.settings)
     # A tool that a caller may still ask the scope for stays in the lists: calling it is how the asking begins.
     declared = secure_server(mcp, attainable_scopes={ACCESS_SCOPE, DECRYPT_SCOPE})
-    by_arguments = dict.fromkeys(("get_security_audit_log", "generate_security_report"), trail.scopes_of_trail_call)
+    by_arguments = dict.fromkeys(
+        ("get_security_audit_log", "generate_security_report"), audit_tools.scopes_of_trail_call
+    )
     return mcp, {**declared, **by_arguments}

@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
+from mcp_resource_service.tools.audit_tools import read_own_trail
 from mcp_resource_service.tools.caller import owner
-from mcp_resource_service.tools.trail import read_own_trail
 from security_common.tool_policy import declaration_of, secure_tool
 
 __all__ = ["register"]
@@ -34,14 +34,14 @@ def _register_resources(mcp: FastMCP, redis: Redis, records: RecordStore, direct
     @secure_tool(pii_policy="observe", log_access=False)
     async def tool_guide() -> str:
         """Which tool does what. Read it first. 어떤 도구를 쓸지 안내합니다."""
-        return _text("guide.md")
+        return _text("tool_guide.md")
 
     @mcp.resource("policy://tools", title="Security policy · 보안 정책", mime_type="text/markdown")
     @secure_tool(pii_policy="observe", log_access=False)
     async def security_policy() -> str:
         """What each tool does about personal data, and its scopes. 도구별 개인정보 정책과 필요한 권한입니다."""
         rows = [_policy_row(tool) for tool in await mcp.list_tools(run_middleware=False)]
-        return _text("policy.md") + "".join(rows)
+        return _text("tool_policies.md") + "".join(rows)
 
     @mcp.resource("directory://people", title="Ids of the directory · 디렉터리 식별자", mime_type="application/json")
     @secure_tool(pii_policy="mask")
