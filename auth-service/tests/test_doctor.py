@@ -21,7 +21,7 @@ from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
 from security_common.encryption import Keyring
-from security_common.service import Finding, connect
+from security_common.service import CheckResult, connect_redis
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def well(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) 
         yield service
 
 
-def look(settings: AuthSettings) -> list[Finding]:
-    async def run() -> list[Finding]:
-        async with connect(settings) as connection:
+def look(settings: AuthSettings) -> list[CheckResult]:
+    async def run() -> list[CheckResult]:
+        async with connect_redis(settings) as connection:
             return await examine(settings, connection)
 
     return asyncio.run(run())

@@ -16,7 +16,7 @@ from auth_service.cli import document_check
 from auth_service.clients.document_reach import DocumentReach
 from auth_service.clients.fetching import DocumentFetcher, is_public_address
 from auth_service.clients.outgoing import Outgoing
-from security_common.service import Finding, tell_findings
+from security_common.service import CheckResult, print_check_results
 
 METADATA = "/.well-known/oauth-authorization-server"
 
@@ -149,9 +149,9 @@ def test_the_doctor_warns_and_does_not_fail(
 ) -> None:
     make = Outgoing.of
     monkeypatch.setattr(Outgoing, "of", lambda policy, _fetcher: make(policy, offline_fetcher()))
-    found: list[Finding] = asyncio.run(document_check.check_documents(service.settings))
+    found: list[CheckResult] = asyncio.run(document_check.check_documents(service.settings))
     assert len(found) == 3
-    tell_findings(found, as_json=False)
+    print_check_results(found, as_json=False)
     printed = capsys.readouterr().out
     assert printed.count("warn metadata documents: ") == 3
     assert "registration.metadata_documents" in printed

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mcp_resource_service.settings import ResourceSettings
-from security_common.service.trusted_issuers import read_trusted_issuers
+from security_common.service.trusted_issuer_settings import read_trusted_issuers
 from security_common.tokens.presets import PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs/trusted-issuers.md").read_text(encoding="utf-8")

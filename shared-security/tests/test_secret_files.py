@@ -13,7 +13,7 @@ from security_common.cli.setup import make_secrets
 from security_common.encryption import EncryptionKeyMissing, EncryptionService, KeyringFile
 from security_common.errors import SecurityError
 from security_common.secret_files import SecretMissing, find_exposed_secrets, read_secret_file
-from security_common.service import ServiceSettings, connect
+from security_common.service import ServiceSettings, connect_redis
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
@@ -34,7 +34,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "mcp/audit_checkpoint_key.pem": lambda path: load_checkpoint_key(path).thumbprint(),
     "mcp/pseudonym_key": lambda path: KeyedPseudonyms(path).key_id,
     "mcp/cookie_key": read_secret_file,
-    "mcp/redis_password": lambda path: connect(
+    "mcp/redis_password": lambda path: connect_redis(
         ServiceSettings(redis_password_file=path)
     ).connection_pool.connection_kwargs["password"],
 }

@@ -65,7 +65,7 @@ from auth_service.tokens.revocation import Revocation
 from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
 from security_common.addresses import AddressReader
 from security_common.audit import open_journal
-from security_common.service import RedisMonitor, connect, read_secret, serving_metrics
+from security_common.service import RedisMonitor, connect_redis, read_secret, serving_metrics
 
 __all__ = ["Core", "create_app"]
 
@@ -108,7 +108,7 @@ def _make_core(
 ) -> Core:
     declaration = load_declaration(settings)
     outgoing = Outgoing.of(declaration.registration, fetcher)
-    redis, trail_redis = connect(settings), connect(settings, decode=False)
+    redis, trail_redis = connect_redis(settings), connect_redis(settings, decode=False)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
     record = Recorder(journal, clock=clock)
     keeper = SecretKeeper(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), random_bytes)

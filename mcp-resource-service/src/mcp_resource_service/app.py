@@ -38,7 +38,7 @@ from security_common.fastmcp import AnswerUnavailable
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
 from security_common.guard.rates import RequestRates
 from security_common.pii import open_pii_detector
-from security_common.service import RedisIdentity, RedisMonitor, connect, read_secret, serving_metrics
+from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret, serving_metrics
 from security_common.tokens import TokenVerifier
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
 
@@ -91,7 +91,7 @@ def create_app(settings: ResourceSettings) -> Starlette:
 
 
 def _make_core(settings: ResourceSettings) -> Core:
-    redis, http = connect(settings), httpx2.AsyncClient(timeout=HTTP_SECONDS)
+    redis, http = connect_redis(settings), httpx2.AsyncClient(timeout=HTTP_SECONDS)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
     verifier = TokenVerifier(trusted_issuers(settings), http=http)
     encryption, detector = open_encryption_service(settings.security), open_pii_detector(settings.security)

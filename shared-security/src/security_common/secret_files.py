@@ -16,7 +16,16 @@ from pydantic import BaseModel
 
 from security_common.errors import SecurityError
 
-__all__ = ["ExposedSecret", "SecretFile", "SecretMissing", "find_exposed_secrets", "read_secret_file", "who_can_read"]
+__all__ = [
+    "ExposedSecret",
+    "SecretFile",
+    "SecretMissing",
+    "find_exposed_secrets",
+    "read_secret",
+    "read_secret_file",
+    "require_secret_file",
+    "who_can_read",
+]
 
 LARGEST_BYTES = 256 * 1024
 _WHITE_SPACE = " \t\r\n\v\f"
@@ -76,6 +85,18 @@ def read_secret_file(
     if not secret:
         raise error(_sentence(setting, path, "is empty"), hint=hint)
     return secret
+
+
+def require_secret_file(path: Path | None, setting: str) -> Path:
+    """The path that `setting` names. Raises `SecretMissing` when the setting is not set."""
+    if path is None:
+        raise SecretMissing(f"{setting} is not set", hint=_HINT)
+    return path
+
+
+def read_secret(path: Path | None, setting: str) -> bytes:
+    """The secret in the file that `setting` names, as UTF-8. Raises `SecretMissing`."""
+    return read_secret_file(require_secret_file(path, setting), setting=setting).encode()
 
 
 def who_can_read(path: Path) -> str:

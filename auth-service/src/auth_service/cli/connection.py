@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from auth_service.record import Recorder
 from auth_service.settings import SERVICE, AuthSettings
 from security_common.audit import open_journal
-from security_common.service import connect, connected
+from security_common.service import connect_redis, redis_for_command
 
 __all__ = ["Json", "Operator", "as_time", "change", "print_rows", "run"]
 
@@ -36,7 +36,7 @@ def run(work: Callable[[AuthSettings, Redis], Awaitable[_Result]]) -> _Result:
 
     async def do() -> _Result:
         settings = AuthSettings()
-        async with connected(settings) as redis:
+        async with redis_for_command(settings) as redis:
             return await work(settings, redis)
 
     return asyncio.run(do())
@@ -65,7 +65,7 @@ def change(work: Callable[[Operator], Awaitable[_Result]]) -> _Result:
     """As `run`, with the journal open before anything is done: what cannot go on record is not changed."""
 
     async def recorded(settings: AuthSettings, redis: Redis) -> _Result:
-        trail_redis = connect(settings, decode=False)
+        trail_redis = connect_redis(settings, decode=False)
         journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
         try:
             await journal.start()

@@ -4,7 +4,7 @@ import asyncio
 
 from auth_service.cli.connection import Json
 from auth_service.settings import AuthSettings
-from security_common.service import Finding, connect, tell_findings
+from security_common.service import CheckResult, connect_redis, print_check_results
 
 __all__ = ["doctor"]
 
@@ -14,11 +14,11 @@ def doctor(*, json: Json = False) -> None:
 
     For example: auth-service doctor --json
     """
-    tell_findings(asyncio.run(_examine(AuthSettings())), as_json=json)
+    print_check_results(asyncio.run(_examine(AuthSettings())), as_json=json)
 
 
-async def _examine(settings: AuthSettings) -> list[Finding]:
+async def _examine(settings: AuthSettings) -> list[CheckResult]:
     from auth_service.cli.examination import examine  # noqa: PLC0415 - `serve` need not hold what only this command uses
 
-    async with connect(settings) as redis:
+    async with connect_redis(settings) as redis:
         return await examine(settings, redis)

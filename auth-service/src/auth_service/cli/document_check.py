@@ -6,7 +6,7 @@ from auth_service.clients.document_reach import KNOWN_DOCUMENTS, FetchAttempt, t
 from auth_service.clients.outgoing import Outgoing
 from auth_service.declaration import Openness, RegistrationPolicy, load_declaration
 from auth_service.settings import AuthSettings
-from security_common.service import Finding
+from security_common.service import CheckResult
 
 __all__ = ["check_documents"]
 
@@ -16,7 +16,7 @@ _HINT = (
 )
 
 
-async def check_documents(settings: AuthSettings) -> list[Finding]:
+async def check_documents(settings: AuthSettings) -> list[CheckResult]:
     """A warning for each published document that cannot be fetched: a machine may be offline on purpose."""
     policy = load_declaration(settings).registration
     outgoing = Outgoing.of(policy, None)
@@ -34,8 +34,8 @@ def _documents_of(policy: RegistrationPolicy) -> list[str]:
     return [url for url in KNOWN_DOCUMENTS if not listed or urlsplit(url).hostname in policy.hosts]
 
 
-def _describe(attempt: FetchAttempt) -> Finding:
+def _describe(attempt: FetchAttempt) -> CheckResult:
     if attempt.problem is None:
-        return Finding(f"metadata documents: {attempt.host} can be reached", ok=True)
+        return CheckResult(f"metadata documents: {attempt.host} can be reached", ok=True)
     told = f"metadata documents: {attempt.host}: {attempt.problem}: {attempt.description}"
-    return Finding(told, ok=True, hint=_HINT, warning=True)
+    return CheckResult(told, ok=True, hint=_HINT, warning=True)

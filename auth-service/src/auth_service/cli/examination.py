@@ -26,11 +26,11 @@ from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
 from security_common.errors import SecurityError
 from security_common.secret_files import ExposedSecret, find_exposed_secrets, who_can_read
 from security_common.service import (
-    Finding,
-    find_redis_failure,
-    find_redis_weaknesses,
+    CheckResult,
+    check_exposed_secrets,
+    check_redis_connection,
+    check_redis_server,
     is_loopback_url,
-    judge_secret_files,
     read_secret,
 )
 
@@ -41,15 +41,15 @@ _TIMEOUT_SECONDS = 5.0
 _METADATA_PATH = "/.well-known/oauth-authorization-server"
 
 
-async def examine(settings: AuthSettings, redis: Redis) -> list[Finding]:
+async def examine(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """Every check in order; one that fails does not keep the next from running.
 
     A Redis that cannot be used is reported once, and what is kept in it is not looked at.
     """
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     for check in CHECKS:
         found += await _attempt(check(settings))
-    away = await find_redis_failure(settings, redis)
+    away = await check_redis_connection(settings, redis)
     if away is not None:
         return [*found, away]
     for check in CHECKS_IN_REDIS:
@@ -57,36 +57,36 @@ async def examine(settings: AuthSettings, redis: Redis) -> list[Finding]:
     return found
 
 
-async def _attempt(check: Awaitable[list[Finding]]) -> list[Finding]:
+async def _attempt(check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
     try:
         return await check
     except SecurityError as failure:
-        return [Finding(failure.description, ok=False, hint=failure.hint)]
+        return [CheckResult(failure.description, ok=False, hint=failure.hint)]
     except NoPermissionError as failure:
-        return [Finding(f"redis: does not permit this: {failure}", ok=False, hint=_ACL_HINT)]
+        return [CheckResult(f"redis: does not permit this: {failure}", ok=False, hint=_ACL_HINT)]
     except (RedisError, OSError) as failure:
         hint = "is it overloaded? run `auth-service doctor` again"
-        return [Finding(f"redis: {type(failure).__name__}", ok=False, hint=hint)]
+        return [CheckResult(f"redis: {type(failure).__name__}", ok=False, hint=hint)]
 
 
-async def check_declaration(settings: AuthSettings) -> list[Finding]:
+async def check_declaration(settings: AuthSettings) -> list[CheckResult]:
     """The declaration and its secrets can be read."""
     declaration = load_declaration(settings)
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     clients = [make_client(client, SecretKeeper(pepper, os.urandom)) for client in declaration.clients]
-    read = Finding(f"declaration: resources: {len(declaration.resources)}, clients: {len(clients)}", ok=True)
+    read = CheckResult(f"declaration: resources: {len(declaration.resources)}, clients: {len(clients)}", ok=True)
     return [read, *_urls(declaration)]
 
 
-async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> list[Finding]:
+async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """The running service has applied the declaration that is read here."""
     applied = await redis.get(APPLIED_KEY)
     same = applied in {None, load_declaration(settings).fingerprint}
     hint = "restart the replicas that started with another auth.yaml"
-    return [Finding("declaration: the running service applied this one", ok=same, hint=hint)]
+    return [CheckResult("declaration: the running service applied this one", ok=same, hint=hint)]
 
 
-async def check_secret_files(settings: AuthSettings) -> list[Finding]:
+async def check_secret_files(settings: AuthSettings) -> list[CheckResult]:
     """Who can read the files with secrets, those of declared clients included.
 
     The secret of the demo client is published, so its file is left out.
@@ -98,13 +98,15 @@ async def check_secret_files(settings: AuthSettings) -> list[Finding]:
         readers = who_can_read(client.secret_file)
         if readers:
             clients.append(ExposedSecret(f"client {client.client_id}: secret_file", client.secret_file, readers))
-    return judge_secret_files([*find_exposed_secrets(settings), *clients])
+    return check_exposed_secrets([*find_exposed_secrets(settings), *clients])
 
 
-def _urls(declaration: Declaration) -> list[Finding]:
+def _urls(declaration: Declaration) -> list[CheckResult]:
     """Resources must be what their own metadata says, and travel encrypted."""
     return [
-        Finding(f"resource: {resource.url}", ok=_is_safe(resource.url), hint="declare it with https and as it is named")
+        CheckResult(
+            f"resource: {resource.url}", ok=_is_safe(resource.url), hint="declare it with https and as it is named"
+        )
         for resource in declaration.resources
     ]
 
@@ -113,25 +115,27 @@ def _is_safe(url: str) -> bool:
     return comparison_key(url) == url.removesuffix("/") and (url.startswith("https://") or is_loopback_url(url))
 
 
-async def check_clients(settings: AuthSettings, redis: Redis) -> list[Finding]:
+async def check_clients(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """What stored clients may do is declared still, and their redirects are ones that may be registered today."""
     declaration = load_declaration(settings)
     declared = {client.client_id for client in declaration.clients}
     known = {scope for resource in declaration.resources for scope in resource.scopes} | IDENTITY_SCOPES
     stored = [client async for client in ClientStore(redis).all()]
-    found = [Finding(f"redirects: {len(declared)} declared and {len(stored)} stored clients", ok=True)]
+    found = [CheckResult(f"redirects: {len(declared)} declared and {len(stored)} stored clients", ok=True)]
     for client in stored:
         delete = f"`auth-service client delete {client.client_id}`"
         if client.client_id in declared:
             hint = f"the declared one is used; {delete} is rid of the other"
-            found.append(Finding(f"declaration: {client.client_id} is stored too", ok=False, hint=hint))
+            found.append(CheckResult(f"declaration: {client.client_id} is stored too", ok=False, hint=hint))
         if not client.scopes <= known:
             missing = format_scope(client.scopes - known)
             hint = f"declare them with a resource, or {delete} and make it again"
-            found.append(Finding(f"declaration: no resource has {missing} of {client.client_id}", ok=False, hint=hint))
+            found.append(
+                CheckResult(f"declaration: no resource has {missing} of {client.client_id}", ok=False, hint=hint)
+            )
         if not all(map(_is_registrable, client.redirect_uris)):
             hint = f"{delete} and let it register again"
-            found.append(Finding(f"redirects: one of {client.client_id} is not acceptable", ok=False, hint=hint))
+            found.append(CheckResult(f"redirects: one of {client.client_id} is not acceptable", ok=False, hint=hint))
     return found
 
 
@@ -143,11 +147,11 @@ def _is_registrable(uri: str) -> bool:
     return True
 
 
-async def check_redis(settings: AuthSettings, redis: Redis) -> list[Finding]:
+async def check_redis(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """Redis is the one that was used before, loses nothing, and keeps this user from the resource service's keys."""
     return [
-        *await find_redis_weaknesses(redis, redis_identity(settings, redis), settings),
-        Finding("redis: the other service's keys are out of reach", ok=await _is_confined(redis), hint=_ACL_HINT),
+        *await check_redis_server(redis, redis_identity(settings, redis), settings),
+        CheckResult("redis: the other service's keys are out of reach", ok=await _is_confined(redis), hint=_ACL_HINT),
     ]
 
 
@@ -162,7 +166,7 @@ async def _is_confined(redis: Redis) -> bool:
     return False
 
 
-async def check_keys(settings: AuthSettings, redis: Redis) -> list[Finding]:
+async def check_keys(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """One key signs, the next is published, and both can be opened with this KEK."""
     records = (await KeyStore(redis).read()).records
     sealer = Sealer.load(settings.signing_key_kek_file)
@@ -172,18 +176,18 @@ async def check_keys(settings: AuthSettings, redis: Redis) -> list[Finding]:
     states = [record.state for record in records]
     good = states.count(KeyState.ACTIVE) == states.count(KeyState.NEXT) == 1
     hint = "start the service once; it makes its keys"
-    return [Finding(f"keys: {', '.join(states) or 'none'}", ok=good, hint=hint)]
+    return [CheckResult(f"keys: {', '.join(states) or 'none'}", ok=good, hint=hint)]
 
 
-async def check_clock(_settings: AuthSettings, redis: Redis) -> list[Finding]:
+async def check_clock(_settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """Tokens carry this clock's time to machines that go by their own."""
     seconds, microseconds = await redis.time()
     apart = abs(time.time() - (seconds + microseconds / 1e6))
     hint = "synchronise the clocks of both machines (NTP)"
-    return [Finding(f"clock: {apart:.1f} s from that of Redis", ok=apart < _CLOCK_TOLERANCE_SECONDS, hint=hint)]
+    return [CheckResult(f"clock: {apart:.1f} s from that of Redis", ok=apart < _CLOCK_TOLERANCE_SECONDS, hint=hint)]
 
 
-async def check_issuer(settings: AuthSettings) -> list[Finding]:
+async def check_issuer(settings: AuthSettings) -> list[CheckResult]:
     """The metadata is served at the public address, names this issuer and satisfies RFC 8414.
 
     A loopback issuer is the machine around a container, which the container does not reach: there the service is asked
@@ -200,13 +204,15 @@ async def check_issuer(settings: AuthSettings) -> list[Finding]:
         if not is_loopback_url(settings.issuer):
             AuthorizationServerMetadata(metadata).validate()
     except (httpx2.HTTPError, ValueError, KeyError, TypeError) as failure:
-        return [Finding(f"issuer: {settings.issuer}{_METADATA_PATH}: {type(failure).__name__}", ok=False, hint=hint)]
+        return [
+            CheckResult(f"issuer: {settings.issuer}{_METADATA_PATH}: {type(failure).__name__}", ok=False, hint=hint)
+        ]
     named = metadata.get("issuer") == settings.issuer
     return [
-        Finding(
+        CheckResult(
             f"issuer: the metadata names {metadata.get('issuer')}", ok=named, hint="set AUTH_ISSUER to that address"
         ),
-        Finding("issuer: its keys can be read", ok=keys.is_success, hint=hint),
+        CheckResult("issuer: its keys can be read", ok=keys.is_success, hint=hint),
     ]
 
 
@@ -218,13 +224,13 @@ async def _is_reachable(http: httpx2.AsyncClient, url: str) -> bool:
     return True
 
 
-CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[Finding]]], ...] = (
+CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[CheckResult]]], ...] = (
     check_declaration,
     check_secret_files,
     check_issuer,
     check_documents,
 )
-CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[Finding]]], ...] = (
+CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[CheckResult]]], ...] = (
     check_applied_declaration,
     check_clients,
     check_redis,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from auth_service.keys.record import KeyRecord
 from security_common.encryption import DecryptionFailed, EncryptionService, KeyringFile
-from security_common.service import require_file
+from security_common.service import require_secret_file
 
 __all__ = ["Sealer"]
 
@@ -21,7 +21,7 @@ class Sealer:
     @classmethod
     def load(cls, keyring_file: Path | None) -> "Sealer":
         """Raises `SecretMissing`, or what `Keyring.load` raises."""
-        return cls(EncryptionService(KeyringFile(require_file(keyring_file, _SETTING), setting=_SETTING)))
+        return cls(EncryptionService(KeyringFile(require_secret_file(keyring_file, _SETTING), setting=_SETTING)))
 
     def seal(self, private_pem: str, *, key_id: str) -> str:
         return self._encryption.encrypt(private_pem, context=_context(key_id))

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 
 from mcp_resource_service.settings import ResourceSettings
 from security_common.cli import run_command_line
-from security_common.service import configure_logs, tell_findings
+from security_common.service import configure_logs, print_check_results
 from security_common.service import serve as serve_application
 from security_common.setting_names import unknown_setting_notices
 
@@ -57,7 +57,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     """
     from mcp_resource_service.cli.doctor import examine  # noqa: PLC0415 - as above
 
-    tell_findings(asyncio.run(examine(ResourceSettings())), as_json=as_json)
+    print_check_results(asyncio.run(examine(ResourceSettings())), as_json=as_json)
 
 
 @redis.command

@@ -6,7 +6,7 @@ from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.directory.people import PersonInvalid
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
-from security_common.service import connected
+from security_common.service import redis_for_command
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
 
 __all__ = ["import_people_of"]
@@ -20,7 +20,7 @@ async def import_people_of(settings: ResourceSettings, raw: bytes) -> list[str]:
         # Excel in Korean writes CP949 unless it is asked for UTF-8: names must not be guessed.
         raise PersonInvalid("the file is not UTF-8", hint="save it as `CSV UTF-8`") from None
     people = list(parse_people(text, make_id=_id_maker(settings)))
-    async with connected(settings) as redis:
+    async with redis_for_command(settings) as redis:
         await Directory(redis, open_encryption_service(settings.security)).put(people)
     return [person.person_id for person in people]
 

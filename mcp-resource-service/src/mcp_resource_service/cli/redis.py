@@ -7,14 +7,14 @@ import socket
 from mcp_resource_service.redis_identity import redis_identity
 from mcp_resource_service.settings import SERVICE, ResourceSettings
 from security_common.audit import AuditEvent, Outcome, open_journal
-from security_common.service import connected
+from security_common.service import redis_for_command
 
 __all__ = ["accept_redis"]
 
 
 async def accept_redis(settings: ResourceSettings) -> bool:
     """Takes the present Redis for good, on record; False when there was nothing to accept."""
-    async with connected(settings) as redis:
+    async with redis_for_command(settings) as redis:
         journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
         try:
             await journal.start()

@@ -1,31 +1,31 @@
-"""What a service around this library needs to run, so that both have it once.
+"""What a service needs to run, shared by all services.
 
-    settings   where to listen, Redis, proxies, logs       redis_client   the connection, password from its file
-    secrets    what a file named by a setting holds        logs           JSON lines, or a terminal's
-    server     uvicorn: socket, drain, collector           findings       what a doctor tells
-    trusted_issuers   the issuers a service declares as JSON or in a file
+    settings                  listening address, Redis, proxies, logs
+    redis_connection          the connection pool, with the password from its file
+    redis_checks              the version, durability and memory of Redis, for doctor and readiness
+    redis_identity            whether this Redis is the one that was used before
+    logs                      JSON lines, or readable lines on a terminal
+    server                    uvicorn: socket, drain, garbage collector
+    doctor                    results of checks and their output
+    trusted_issuer_settings   the trusted issuers that a service declares as JSON or in a file
 
-Needs the extra `service`. It knows no application: a service hands its own in.
+It needs the extra `service` of the distribution.
 """
 
-from security_common.secret_files import SecretMissing
-from security_common.service.findings import Finding, tell_findings
+from security_common.secret_files import SecretMissing, read_secret, require_secret_file
+from security_common.service.doctor import CheckResult, check_exposed_secrets, print_check_results
 from security_common.service.logs import configure_logs
 from security_common.service.metrics_server import serving_metrics
-from security_common.service.redis_client import connect
-from security_common.service.redis_examination import RedisMonitor
-from security_common.service.redis_findings import find_redis_failure, find_redis_weaknesses
-from security_common.service.redis_for_commands import connected
+from security_common.service.redis_checks import RedisMonitor, check_redis_connection, check_redis_server
+from security_common.service.redis_connection import connect_redis, redis_for_command
 from security_common.service.redis_identity import RedisIdentity, RedisReplaced
-from security_common.service.secret_findings import judge_secret_files
-from security_common.service.secrets import read_secret, require_file
 from security_common.service.server import PortTaken, serve
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
-from security_common.service.trusted_issuers import read_trusted_issuers
+from security_common.service.trusted_issuer_settings import read_trusted_issuers
 from security_common.service.yaml_files import parse_yaml
 
 __all__ = [
-    "Finding",
+    "CheckResult",
     "PortTaken",
     "RedisIdentity",
     "RedisMonitor",
@@ -33,19 +33,19 @@ __all__ = [
     "SecretMissing",
     "ServiceSettings",
     "check_exact_url",
+    "check_exposed_secrets",
     "check_public_url",
+    "check_redis_connection",
+    "check_redis_server",
     "configure_logs",
-    "connect",
-    "connected",
-    "find_redis_failure",
-    "find_redis_weaknesses",
+    "connect_redis",
     "is_loopback_url",
-    "judge_secret_files",
     "parse_yaml",
+    "print_check_results",
     "read_secret",
     "read_trusted_issuers",
-    "require_file",
+    "redis_for_command",
+    "require_secret_file",
     "serve",
     "serving_metrics",
-    "tell_findings",
 ]

