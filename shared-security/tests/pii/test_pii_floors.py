@@ -13,7 +13,7 @@ from pii_score import CONTEXT, STRUCT, Score, Span, score
 from security_common.pii import detector as detector_module
 from security_common.pii import get_pii_detector
 from security_common.pii.english_names import ENGLISH_NAMES
-from security_common.pii.folding import fold
+from security_common.pii.normalization import normalize
 from security_common.pii.spoken_digits import with_digits
 
 FLOORS = tomllib.loads((Path(__file__).parents[3] / "benchmarks/pii_floors.toml").read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def test_no_gate_hides_what_its_rule_would_find() -> None:
     always = [gate for gate, rule in rules if rule is not ENGLISH_NAMES]
     read = get_pii_detector()._read
     for sample in [*corpus(), *written("by_hand"), *written("blind"), *written("blind_again")]:
-        text = with_digits(fold(sample.text).text)
+        text = with_digits(normalize(sample.text).text)
         opened = [gate for gate in detector_module._open_gates(text) if gate in always]
         assert read(text, opened) == read(text, always), text
 

@@ -16,8 +16,8 @@ from pii_values import KINDS, make
 
 from security_common.pii import PIIDetector, PIIKind, get_pii_detector
 from security_common.pii import detector as detector_module
-from security_common.pii.folding import fold
-from security_common.pii.gates import open_gates
+from security_common.pii.normalization import normalize
+from security_common.pii.rules import open_gates
 
 detector = get_pii_detector()
 _PIECES = st.one_of(
@@ -103,10 +103,10 @@ def test_strange_spellings_map_back_to_the_whole_value(spelling: str, seed: int)
 
 @given(st.text())
 def test_every_folded_character_has_a_place(text: str) -> None:
-    folded = fold(text)
+    normalized = normalize(text)
 
-    for index in range(len(folded.text)):
-        start, end = folded.original(index, index + 1)
+    for index in range(len(normalized.text)):
+        start, end = normalized.original(index, index + 1)
         assert 0 <= start < end <= len(text)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from security_common.audit import Journal
 from security_common.encryption import EncryptionService
-from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind
-from security_common.pii.configuration_file import parse_protection
+from security_common.pii import Operator, PIIConfigurationError, PIIDetector, PIIKind
+from security_common.pii.configuration_file import parse_configuration
 from security_common.tool_policy import PersonalDataRefused, ResultWithheld, bind_field, configure, secure_tool
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
@@ -25,7 +25,7 @@ def protect(journal: Journal, encryption: EncryptionService, tmp_path: Path) -> 
     (tmp_path / "key").write_text("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
 
     def use(**entries: object) -> None:
-        detector = PIIDetector(parse_protection(entries))
+        detector = PIIDetector(parse_configuration(entries))
         configure(
             journal=journal, detector=detector, encryption=encryption, pseudonyms=KeyedPseudonyms(tmp_path / "key")
         )
@@ -87,8 +87,8 @@ def test_own_patterns_and_allowed_values_hold_in_tools(protect: Protect) -> None
 
 def test_pseudonyms_without_a_key_refuse_the_start(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECURITY_PSEUDONYM_KEY_FILE", raising=False)
-    with pytest.raises(BadProtection):
-        configure(journal=journal, detector=PIIDetector(parse_protection({"default": "pseudonym"})))
+    with pytest.raises(PIIConfigurationError):
+        configure(journal=journal, detector=PIIDetector(parse_configuration({"default": "pseudonym"})))
 
 
 FILE = {

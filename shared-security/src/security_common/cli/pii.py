@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from security_common.cli.progress import Progress
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector, get_pii_detector
-from security_common.pii.tables import header_of
+from security_common.pii.field_names import header_of
 from security_common.pii.text_blocks import in_parts
 
 __all__ = ["app"]

@@ -18,14 +18,14 @@ from typing import Any
 
 from security_common.errors import SecurityError
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.folding import fold
+from security_common.pii.normalization import normalize
 
-__all__ = ["BadProtection", "Operator", "OwnPattern", "Protection"]
+__all__ = ["CustomPattern", "Operator", "PIIConfiguration", "PIIConfigurationError"]
 
 OWN_SCORE = 0.8
 
 
-class BadProtection(SecurityError):
+class PIIConfigurationError(SecurityError):
     """The configuration says something that cannot be done."""
 
     error = "bad_protection"
@@ -43,7 +43,7 @@ class Operator(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPattern:
+class CustomPattern:
     """An expression of the team's own. RE2 runs it in linear time whatever it says; its findings are of kind CUSTOM."""
 
     name: str
@@ -51,14 +51,14 @@ class OwnPattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Protection:
+class PIIConfiguration:
     """Operators by kind, for every tool and for single ones; values that are nobody's secret; own patterns."""
 
     default: Operator | None = Operator.MASK
     kinds: Mapping[PIIKind, Operator] = field(default_factory=dict[PIIKind, Operator])
-    tools: Mapping[str, "Protection"] = field(default_factory=dict[str, "Protection"])
+    tools: Mapping[str, "PIIConfiguration"] = field(default_factory=dict[str, "PIIConfiguration"])
     allowed_values: frozenset[str] = frozenset()
-    patterns: tuple[OwnPattern, ...] = ()
+    patterns: tuple[CustomPattern, ...] = ()
 
     def operator(self, kind: PIIKind, tool: str = "", *, masks: bool = True) -> Operator | None:
         """The tool's word on the kind, else everybody's word on the kind, else the tool's default, else the default.
@@ -66,7 +66,7 @@ class Protection:
         How a value is written down is everybody's word for tools that mask only: another tool takes `keep` and
         `reject` from it, and None says that its policy decides.
         """
-        own = self.tools.get(tool, Protection(default=None))
+        own = self.tools.get(tool, PIIConfiguration(default=None))
         shared = self.kinds.get(kind)
         if not masks and shared not in {Operator.KEEP, Operator.REJECT}:
             shared = None
@@ -76,7 +76,7 @@ class Protection:
         """Every operator that may be asked for."""
         return {self.default, *self.kinds.values()}.union(*(tool.operators() for tool in self.tools.values()))
 
-    def find_own(self, text: str) -> Iterator[Finding]:
+    def find_custom(self, text: str) -> Iterator[Finding]:
         """What the own patterns find."""
         for pattern in self.patterns:
             for match in pattern.expression.finditer(text):
@@ -85,4 +85,4 @@ class Protection:
 
     def allows(self, written: str) -> bool:
         """True for a value that is nobody's secret, however it is spelled."""
-        return fold(written).text.casefold() in self.allowed_values
+        return normalize(written).text.casefold() in self.allowed_values

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from security_common.pii.configuration import BadProtection, Operator, OwnPattern, Protection
+from security_common.pii.configuration import CustomPattern, Operator, PIIConfiguration, PIIConfigurationError
 from security_common.pii.finding import PIIKind
 
 try:
@@ -15,7 +15,7 @@ try:
 except ImportError:  # the `patterns` extra is not installed; only own patterns need it
     re2 = None
 
-__all__ = ["load_protection", "parse_protection"]
+__all__ = ["load_configuration", "parse_configuration"]
 
 MOST_PATTERNS, LONGEST_PATTERN = 20, 500
 
@@ -44,42 +44,42 @@ class _File(_Tool):
     patterns: Annotated[dict[str, _Pattern], Field(max_length=MOST_PATTERNS)] = {}
 
 
-def load_protection(path: Path) -> Protection:
-    """Reads a TOML file. Raises `BadProtection`, which names the entry and never a value."""
+def load_configuration(path: Path) -> PIIConfiguration:
+    """Reads a TOML file. Raises `PIIConfigurationError`, which names the entry and never a value."""
     try:
         with path.open("rb") as file:
-            return parse_protection(tomllib.load(file))
+            return parse_configuration(tomllib.load(file))
     except (OSError, ValueError) as error:
-        raise BadProtection(f"{path} is no readable TOML file", hint="docs/pii.md shows one") from error
+        raise PIIConfigurationError(f"{path} is no readable TOML file", hint="docs/pii.md shows one") from error
 
 
-def parse_protection(entries: Mapping[str, Any]) -> Protection:
+def parse_configuration(entries: Mapping[str, Any]) -> PIIConfiguration:
     """The same from data that is already parsed."""
     try:
         file = _File.model_validate(entries)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in wrong["loc"] if part != "[key]")
-        raise BadProtection(f"{place}: {wrong['msg']}", hint="docs/pii.md shows what may stand there") from None
-    return Protection(
+        raise PIIConfigurationError(f"{place}: {wrong['msg']}", hint="docs/pii.md shows what may stand there") from None
+    return PIIConfiguration(
         default=file.default,
         kinds=file.kinds,
-        tools={name: Protection(default=tool.default, kinds=tool.kinds) for name, tool in file.tools.items()},
+        tools={name: PIIConfiguration(default=tool.default, kinds=tool.kinds) for name, tool in file.tools.items()},
         allowed_values=frozenset(value.casefold() for value in file.allow.values),
         patterns=tuple(_compiled(name, pattern.expression) for name, pattern in file.patterns.items()),
     )
 
 
-def _compiled(name: str, expression: str) -> OwnPattern:
+def _compiled(name: str, expression: str) -> CustomPattern:
     engine: Any = re2
     if engine is None:
-        raise BadProtection("own patterns need RE2", hint='install "mcp-oauth2-security-common[patterns]"')
+        raise PIIConfigurationError("own patterns need RE2", hint='install "mcp-oauth2-security-common[patterns]"')
     options = engine.Options()
     options.log_errors = False
     try:
         compiled = engine.compile(expression, options)
     except engine.error:
-        raise BadProtection(f"patterns.{name} is no RE2 expression", hint="RE2 has no look-around") from None
+        raise PIIConfigurationError(f"patterns.{name} is no RE2 expression", hint="RE2 has no look-around") from None
     if compiled.search("") is not None:
-        raise BadProtection(f"patterns.{name} matches nothing at all", hint="ask for at least one character")
-    return OwnPattern(name, compiled)
+        raise PIIConfigurationError(f"patterns.{name} matches nothing at all", hint="ask for at least one character")
+    return CustomPattern(name, compiled)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.lists import rows
 from security_common.pii.reading import Reading, Rule
+from security_common.pii.word_lists import rows
 
 __all__ = ["SECRETS"]
 

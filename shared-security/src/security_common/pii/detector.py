@@ -1,4 +1,4 @@
-"""The scan: fold, read with every rule whose gate is open, settle overlaps, point at the original text."""
+"""The scan: normalize, read with every rule whose gate is open, settle overlaps, point at the original text."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
@@ -6,31 +6,31 @@ from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING
 
-from security_common.pii.codes import CODES, IBANS, PLATES
-from security_common.pii.configuration import Protection
+from security_common.pii.alphanumeric_codes import CODES, IBANS, PLATES
+from security_common.pii.birth_dates import DATES_OF_BIRTH
+from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import SECRETS
-from security_common.pii.dates import DATES_OF_BIRTH
-from security_common.pii.emails import EMAILS
+from security_common.pii.email_addresses import EMAILS
 from security_common.pii.encoded_text import NEEDS_DECODING, decoded_tokens
 from security_common.pii.english_names import ENGLISH_NAMES
+from security_common.pii.field_names import cells_in
 from security_common.pii.finding import Finding
-from security_common.pii.folding import NEEDS_FOLDING, Folded, fold
-from security_common.pii.gates import open_gates
-from security_common.pii.hosts import IP_ADDRESSES
+from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.masking import mask_finding, replace_until_clean
-from security_common.pii.numbers import HALVES, NUMBERS
-from security_common.pii.places import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
+from security_common.pii.normalization import NORMALIZATION_GATE, NormalizedText, normalize
+from security_common.pii.number_rules import HALVES, NUMBERS
+from security_common.pii.postal_addresses import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.reading import Reading, Rule
+from security_common.pii.rules import open_gates
 from security_common.pii.spoken_digits import NEEDS_RESPELLING, with_digits
-from security_common.pii.tables import cells_in
 
 if TYPE_CHECKING:
     from security_common.settings import SecuritySettings
 
 __all__ = ["PIIDetector", "get_pii_detector", "open_pii_detector"]
 
-_TRANSFORMS = (NEEDS_FOLDING, NEEDS_RESPELLING, NEEDS_DECODING)
+_TRANSFORMS = (NORMALIZATION_GATE, NEEDS_RESPELLING, NEEDS_DECODING)
 _FOLD, _RESPELL, _DECODE = range(3)
 _RULES: tuple[Rule, ...] = (
     SECRETS,
@@ -53,12 +53,14 @@ _open_gates = open_gates([*_TRANSFORMS, *(rule.needs for rule in _RULES)])
 class PIIDetector:
     """Finds and masks personal data. Holds no state of a text, so one instance serves every thread.
 
-    `protection` adds the team's own patterns and takes away the values it allows. Its operators are for
+    `configuration` adds the team's own patterns and takes away the values it allows. Its operators are for
     `secure_tool`: `mask_text` masks.
     """
 
-    def __init__(self, protection: Protection | None = None, *, today: Callable[[], date] = date.today) -> None:
-        self.protection = protection or Protection()
+    def __init__(
+        self, configuration: PIIConfiguration | None = None, *, today: Callable[[], date] = date.today
+    ) -> None:
+        self.configuration = configuration or PIIConfiguration()
         self._today = today
 
     def scan_text(self, text: str, *, field_name: str | None = None) -> list[Finding]:
@@ -78,18 +80,18 @@ class PIIDetector:
     mask_pii = mask_text
 
     def _with_own_rules(self, text: str, found: list[Finding]) -> list[Finding]:
-        if self.protection.patterns:
-            found = _settle([*found, *self.protection.find_own(text)])
-        if self.protection.allowed_values:
-            return [one for one in found if not self.protection.allows(text[one.start : one.end])]
+        if self.configuration.patterns:
+            found = _settle([*found, *self.configuration.find_custom(text)])
+        if self.configuration.allowed_values:
+            return [one for one in found if not self.configuration.allows(text[one.start : one.end])]
         return found
 
     def _scan(self, text: str) -> list[Finding]:
         gates = _open_gates(text)
         if not gates:
             return []
-        folded = fold(text) if gates[0] == _FOLD else Folded(text)
-        read = folded.text
+        normalized = normalize(text) if gates[0] == _FOLD else NormalizedText(text)
+        read = normalized.text
         if read is not text:
             gates = _open_gates(read)
         encoded = list(self._inside_tokens(read)) if _DECODE in gates else []
@@ -101,9 +103,9 @@ class PIIDetector:
         if "\n" in read:
             found += list(self._in_cells(read, found))
         found = _settle(found)
-        if folded.starts is None:
+        if normalized.starts is None:
             return found
-        return [Finding(one.kind, *folded.original(one.start, one.end), one.score, one.why) for one in found]
+        return [Finding(one.kind, *normalized.original(one.start, one.end), one.score, one.why) for one in found]
 
     def _read(self, text: str, gates: list[int]) -> list[Finding]:
         reading = Reading.of(text, self._today())
@@ -153,17 +155,17 @@ def _settle(found: list[Finding]) -> list[Finding]:
 
 
 def open_pii_detector(settings: "SecuritySettings") -> PIIDetector:
-    """The detector for these settings. Raises `BadProtection`."""
+    """The detector for these settings. Raises `PIIConfigurationError`."""
     if settings.pii_config_file is None:
         return PIIDetector()
-    from security_common.pii.configuration_file import load_protection  # noqa: PLC0415 - it takes long to import
+    from security_common.pii.configuration_file import load_configuration  # noqa: PLC0415 - it takes long to import
 
-    return PIIDetector(load_protection(settings.pii_config_file))
+    return PIIDetector(load_configuration(settings.pii_config_file))
 
 
 @cache
 def get_pii_detector() -> PIIDetector:
-    """The detector of this process, from the environment. Raises `BadProtection`."""
+    """The detector of this process, from the environment. Raises `PIIConfigurationError`."""
     from security_common.settings import SecuritySettings  # noqa: PLC0415 - half the time this room takes to import
 
     return open_pii_detector(SecuritySettings())

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from unicodedata import normalize
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.lists import any_of, table
 from security_common.pii.reading import Reading, Rule
+from security_common.pii.word_lists import any_of, table
 
 __all__ = ["ENGLISH_NAMES"]
 

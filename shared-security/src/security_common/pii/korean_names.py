@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import is_label
-from security_common.pii.lists import any_of, table
 from security_common.pii.reading import Reading, Rule
+from security_common.pii.word_lists import any_of, table
 
 __all__ = ["KOREAN_NAMES"]
 

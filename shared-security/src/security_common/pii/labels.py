@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from security_common.pii.lists import table
+from security_common.pii.word_lists import table
 
 __all__ = ["BANK", "OTHER", "Label", "Labels", "is_label"]
 

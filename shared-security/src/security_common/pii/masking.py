@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.folding import fold
+from security_common.pii.normalization import normalize
 
 __all__ = ["mask_finding", "replace_until_clean"]
 
@@ -89,7 +89,7 @@ def replace_until_clean(
 
 def mask_finding(finding: Finding, written: str) -> str:
     """How one stretch of text reads masked: an encoded one shows nothing, a strangely written one its plain form."""
-    return HIDDEN if finding.why.startswith("base64") else mask_value(finding.kind, fold(written).text)
+    return HIDDEN if finding.why.startswith("base64") else mask_value(finding.kind, normalize(written).text)
 
 
 def _replace(text: str, findings: Iterable[Finding], replace: Callable[[Finding, str], str]) -> str:

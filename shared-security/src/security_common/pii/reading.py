@@ -1,4 +1,4 @@
-"""What every rule reads: the folded text and its labels."""
+"""What every rule reads: the normalized text and its labels."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Reading:
 
     @classmethod
     def of(cls, text: str, today: date) -> "Reading":
-        """Reads a folded text."""
+        """Reads a normalized text."""
         lowered = text.lower()
         if len(lowered) != len(text):  # a few capitals grow when lowered; places must stay
             lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from security_common.pii import Finding, Operator, PIIKind, Protection, mask_finding
-from security_common.pii.folding import fold
+from security_common.pii import Finding, Operator, PIIConfiguration, PIIKind, mask_finding
+from security_common.pii.normalization import normalize
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 __all__ = ["Writer"]
@@ -20,7 +20,7 @@ class Writer:
     outside arguments and result: a ciphertext there helps nobody and a refusal comes too late, so both become masks.
     """
 
-    protection: Protection
+    protection: PIIConfiguration
     tool: str
     tenant: str
     pseudonyms: KeyedPseudonyms | None
@@ -49,5 +49,5 @@ class Writer:
 
 def _canonical(finding: Finding, written: str) -> str:
     """010-1234-5678 and 01012345678 are one value, and so are two spellings of an e-mail address."""
-    plain = fold(written).text.casefold()
+    plain = normalize(written).text.casefold()
     return "".join(filter(str.isdigit, plain)) if finding.kind in _NUMBERS else plain

@@ -10,7 +10,7 @@ from typing import Any
 from security_common.audit import Journal, open_journal
 from security_common.audit.keys import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
-from security_common.pii import BadProtection, Operator, PIIDetector, get_pii_detector
+from security_common.pii import Operator, PIIConfigurationError, PIIDetector, get_pii_detector
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.operators import Writer
 from security_common.tool_policy.policy import PIIPolicy, operator_of
@@ -49,7 +49,7 @@ class Runtime:
     """The parts in use. What `configure` was not given is made from SecuritySettings, journal and keyring on first use.
 
     Without `pseudonyms` and without their key in the settings no reference is recorded. Raises PseudonymKeyInvalid,
-    and BadProtection where an operator needs that key.
+    and PIIConfigurationError where an operator needs that key.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class Runtime:
         self.detector = detector or get_pii_detector()
         if pseudonyms is None and (key_file := SecuritySettings().pseudonym_key_file):
             pseudonyms = KeyedPseudonyms(key_file)
-        if pseudonyms is None and Operator.PSEUDONYM in self.detector.protection.operators():
-            raise BadProtection("pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask")
+        if pseudonyms is None and Operator.PSEUDONYM in self.detector.configuration.operators():
+            raise PIIConfigurationError("pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask")
         self.pseudonyms = pseudonyms
         self.clean: set[tuple[str, str | None]] = set()
 
@@ -84,7 +84,7 @@ class Runtime:
 
     def writer(self, policy: PIIPolicy, tool: str, tenant: str, *, message: bool) -> Writer:
         """What stands in place of personal data in one call."""
-        return Writer(self.detector.protection, tool, tenant, self.pseudonyms, operator_of(policy), message)
+        return Writer(self.detector.configuration, tool, tenant, self.pseudonyms, operator_of(policy), message)
 
     @property
     def journal(self) -> Journal:

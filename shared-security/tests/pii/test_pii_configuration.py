@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from security_common.pii import BadProtection, Operator, PIIDetector, PIIKind, open_pii_detector
-from security_common.pii.configuration_file import load_protection, parse_protection
+from security_common.pii import Operator, PIIConfigurationError, PIIDetector, PIIKind, open_pii_detector
+from security_common.pii.configuration_file import load_configuration, parse_configuration
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, PseudonymKeyInvalid
 
@@ -16,7 +16,7 @@ DIRECTORY_DIGEST = "5e6f9ace579db44e75e3da78"
 
 
 def detector(**entries: object) -> PIIDetector:
-    return PIIDetector(parse_protection(entries))
+    return PIIDetector(parse_configuration(entries))
 
 
 def test_allowed_values_pass_and_own_patterns_are_found() -> None:
@@ -55,15 +55,15 @@ def test_own_patterns_that_overlap_are_found_once() -> None:
 def test_a_configuration_that_cannot_be_done_is_refused_and_the_entry_named(
     entries: dict[str, object], named: str
 ) -> None:
-    with pytest.raises(BadProtection) as caught:
-        parse_protection(entries)
+    with pytest.raises(PIIConfigurationError) as caught:
+        parse_configuration(entries)
     assert caught.value.description.split(":")[0].split(" ")[0] == named
     assert "support@" not in f"{caught.value} {caught.value.__cause__}"
 
 
 def test_a_file_that_is_no_toml_is_refused_by_its_setting(tmp_path: Path) -> None:
     (tmp_path / "pii.toml").write_text("default: mask")
-    with pytest.raises(BadProtection):
+    with pytest.raises(PIIConfigurationError):
         open_pii_detector(SecuritySettings(pii_config_file=tmp_path / "pii.toml"))
 
 
@@ -71,7 +71,7 @@ def test_the_example_of_the_documentation_says_what_stands_beside_it(tmp_path: P
     [example] = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "pii.toml").write_text(example, encoding="utf-8")
 
-    protection = load_protection(tmp_path / "pii.toml")
+    protection = load_configuration(tmp_path / "pii.toml")
 
     assert protection.operator(PIIKind.PHONE) is Operator.MASK
     assert protection.operator(PIIKind.US_SSN) is Operator.REJECT

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from security_common.pii import checks
+from security_common.pii import check_digits
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import BANK, OTHER
-from security_common.pii.phones import Verdict, judge_phone
+from security_common.pii.number_candidates import Number, numbers_in
+from security_common.pii.phone_numbers import Verdict, judge_phone
 from security_common.pii.reading import Reading, Rule
-from security_common.pii.runs import Number, numbers_in
 
 __all__ = ["HALVES", "NUMBERS"]
 
@@ -20,13 +20,13 @@ _HALVES = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9]{7})(
 
 def _judge_resident_number(number: Number) -> Verdict:
     """A day of birth that has been, and check digit, hyphen or label: numbers since 2020 end at random."""
-    birth = checks.birth_date_of_resident_number(number.digits)
+    birth = check_digits.birth_date_of_resident_number(number.digits)
     if birth is None or birth > number.reading.today or number.called == "CORP_NUMBER":
         return None
     labelled = number.labelled == "KR_RRN"
     if number.digits[6] in "90" and not labelled:
         return None
-    if checks.is_resident_number(number.digits):
+    if check_digits.has_valid_check_digit(number.digits):
         if number.parts == (13,) and number.labelled == OTHER:
             return None
         return PIIKind.KR_RRN, 0.99 if labelled or number.parts == (6, 7) else 0.9, "check-digit"
@@ -45,12 +45,12 @@ def _judge_corporate_number(number: Number) -> Verdict:
     if number.parts != (6, 7) or number.joints != "-" or number.labelled in _ACCOUNTS_OR_OTHER | {"KR_RRN"}:
         return None
     plausible = digits[0] in "12" and digits[4:6] in {"11", "12", "13", "14", "15", "21", "22", "71", "81"}
-    return (PIIKind.CORP_NUMBER, 0.7, "check-digit") if plausible and checks.is_corporate_number(digits) else None
+    return (PIIKind.CORP_NUMBER, 0.7, "check-digit") if plausible and check_digits.is_corporate_number(digits) else None
 
 
 def _judge_business_number(number: Number) -> Verdict:
     """123-45-67890 by its check digit; digits alone also need the label."""
-    if not checks.is_business_number(number.digits) or number.called == OTHER:
+    if not check_digits.is_business_number(number.digits) or number.called == OTHER:
         return None
     labelled = number.labelled == "BUSINESS_NUMBER"
     if number.parts == (3, 2, 5):
@@ -62,10 +62,10 @@ def _judge_business_number(number: Number) -> Verdict:
 
 def _judge_card_number(number: Number) -> Verdict:
     """Luhn, and the first digits of a card scheme unless the label says card."""
-    if not checks.is_card_number(number.digits):
+    if not check_digits.is_card_number(number.digits):
         return None
     labelled = number.labelled == "CREDIT_CARD"
-    if not labelled and (not checks.has_issuer(number.digits) or number.called == OTHER):
+    if not labelled and (not check_digits.has_issuer(number.digits) or number.called == OTHER):
         return None
     if number.parts == (len(number.digits),) and number.called in _ACCOUNTS_OR_OTHER:
         return None
@@ -83,7 +83,7 @@ def _judge_driver_license(number: Number) -> Verdict:
 
 def _judge_social_security_number(number: Number) -> Verdict:
     """123-45-6789 by the ranges that are given out; digits alone also need the label."""
-    if not checks.is_social_security_number(number.digits) or number.called in _ACCOUNTS_OR_OTHER:
+    if not check_digits.is_social_security_number(number.digits) or number.called in _ACCOUNTS_OR_OTHER:
         return None
     if number.labelled == "US_SSN":
         return PIIKind.US_SSN, 0.95, "label"
@@ -135,7 +135,7 @@ def _find_halves(reading: Reading) -> Iterator[Finding]:
     """A resident number told in two halves: 앞자리 900101, 뒷자리 1234567."""
     for match in _HALVES.finditer(reading.text):
         label = reading.labels.before(match.start())
-        if label.name == "KR_RRN" and checks.birth_date_of_resident_number(match[1] + match[2]):
+        if label.name == "KR_RRN" and check_digits.birth_date_of_resident_number(match[1] + match[2]):
             yield Finding(PIIKind.KR_RRN, match.start(), match.end(), 0.97, "label")
 
 

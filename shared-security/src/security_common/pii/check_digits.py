@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import date
 
-from security_common.pii.lists import rows
+from security_common.pii.word_lists import rows
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _RESIDENT_WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
@@ -50,7 +50,7 @@ def birth_date_of_resident_number(digits: str) -> date | None:
     return date(year, month, day) if is_date(year, month, day) else None
 
 
-def is_resident_number(digits: str) -> bool:
+def has_valid_check_digit(digits: str) -> bool:
     """The check digit of resident and foreigner numbers issued before October 2020; later ones end in random digits."""
     expected = 11 - _weighted(digits, _RESIDENT_WEIGHTS) % 11
     if digits[6] in "5678":

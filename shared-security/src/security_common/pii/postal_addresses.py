@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.lists import any_of, table
 from security_common.pii.reading import Reading, Rule
+from security_common.pii.word_lists import any_of, table
 
 __all__ = ["ENGLISH_ADDRESSES", "KOREAN_ADDRESSES"]
 
-_REGIONS = table("regions")
+_REGIONS = table("address_words")
 
 _PROVINCE = any_of(_REGIONS["provinces"])
 _DISTRICT = any_of(_REGIONS["districts"])

@@ -1,7 +1,7 @@
 r"""Folding: the text as a reader means it, with the way back to the text as it was written.
 
 Full-width and styled characters, odd dashes and spaces, zero-width characters, split Hangul and per-character escapes
-(percent, HTML entity, `\u`) become plain characters. Every folded character remembers the stretch it came from.
+(percent, HTML entity, `\u`) become plain characters. Every normalized character remembers the stretch it came from.
 """
 
 import html
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["NEEDS_FOLDING", "Folded", "fold"]
+__all__ = ["NORMALIZATION_GATE", "NormalizedText", "normalize"]
 
 _ESCAPE = (
     r"(?:%[0-9A-Fa-f]{2})+"
@@ -20,7 +20,7 @@ _ESCAPE = (
 _ESCAPED = re.compile(_ESCAPE)
 # All but ASCII, composed Hangul and the Hangul letters people type on their own: Han and kana only cost a look-up.
 _STRANGE = r"[^\x00-\x7fㄱ-ㅢ가-힣]"
-NEEDS_FOLDING = rf"{_STRANGE}|%[0-9A-Fa-f]{{2}}|&[#A-Za-z]|\\[ux\"nrt/]"
+NORMALIZATION_GATE = rf"{_STRANGE}|%[0-9A-Fa-f]{{2}}|&[#A-Za-z]|\\[ux\"nrt/]"
 _SPLIT_HANGUL = r"[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?"
 _PIECE = re.compile(rf"{_ESCAPE}|{_SPLIT_HANGUL}|{_STRANGE}")
 
@@ -42,25 +42,25 @@ _LOOKALIKES = str.maketrans(
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
-    """Folded text. `starts` and `ends` give each character's stretch of the original; None where nothing changed."""
+class NormalizedText:
+    """Normalized text. `starts` and `ends` give each character's stretch of the original; None if unchanged."""
 
     text: str
     starts: list[int] | None = None
     ends: list[int] | None = None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """The stretch of the original text that folded to `text[start:end]`, which is not empty."""
+        """The stretch of the original text that normalized to `text[start:end]`, which is not empty."""
         if self.starts is None or self.ends is None:
             return start, end
         return self.starts[start], self.ends[end - 1]
 
 
-def fold(text: str) -> Folded:
+def normalize(text: str) -> NormalizedText:
     """Text in which nothing is written strangely comes back as it is."""
     pieces = list(_PIECE.finditer(text))
     if not pieces:
-        return Folded(text)
+        return NormalizedText(text)
     chars: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -78,7 +78,7 @@ def fold(text: str) -> Folded:
     chars += text[position:]
     starts += range(position, len(text))
     ends += range(position + 1, len(text) + 1)
-    return Folded("".join(chars), starts, ends)
+    return NormalizedText("".join(chars), starts, ends)
 
 
 def _unfold(piece: str, start: int) -> Iterator[tuple[str, int, int]]:
@@ -106,8 +106,8 @@ def _simplify(piece: str) -> str:
         return " "
     if category == "Pd":
         return "-"
-    folded = unicodedata.normalize("NFKC", piece)
-    return folded.translate(_LOOKALIKES)
+    normalized = unicodedata.normalize("NFKC", piece)
+    return normalized.translate(_LOOKALIKES)
 
 
 def _unescape(piece: str) -> Iterator[tuple[str, int, int]]:

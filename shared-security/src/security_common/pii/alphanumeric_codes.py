@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from security_common.pii.checks import IBAN_LENGTHS, is_iban
+from security_common.pii.check_digits import IBAN_LENGTHS, is_iban
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import OTHER
 from security_common.pii.reading import Reading, Rule

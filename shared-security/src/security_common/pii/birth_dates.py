@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from security_common.pii.checks import is_date
+from security_common.pii.check_digits import is_date
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.reading import Reading, Rule
 

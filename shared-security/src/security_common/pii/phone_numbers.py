@@ -4,8 +4,8 @@ import re
 
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK, OTHER
-from security_common.pii.lists import rows
-from security_common.pii.runs import Number
+from security_common.pii.number_candidates import Number
+from security_common.pii.word_lists import rows
 
 __all__ = ["Verdict", "judge_phone"]
 
