@@ -38,7 +38,7 @@ from mcp_resource_service.rest import MeasuredRequests, Metrics
 from mcp_resource_service.tools import McpEndpoint
 from security_common import secure_tool, tool_policy
 from security_common.audit import open_journal
-from security_common.fastmcp import AnswerUnavailable, secure_server
+from security_common.fastmcp import ServiceUnavailableMiddleware, secure_server
 from security_common.guard import Guard, ProtectedResource, RequestRates
 from security_common.settings import SecuritySettings
 from security_common.tokens import TokenVerifier, TrustedIssuer
@@ -101,7 +101,7 @@ def secured_app(tools: int, issuer: str, audience: str, redis_url: str) -> Any:
         rates=RequestRates(10**9, redis=redis),
     )
     return Starlette(
-        routes=[Route("/mcp", AnswerUnavailable(endpoint))],
+        routes=[Route("/mcp", ServiceUnavailableMiddleware(endpoint))],
         middleware=[Middleware(MeasuredRequests, metrics=Metrics(paths=["/mcp"])), guard],
         lifespan=lifespan,
     )

@@ -34,13 +34,13 @@ from security_common.audit.reading import KeyInUse, watching_trail
 from security_common.audit.upkeep import end_tasks
 from security_common.browser_requests import ICON_PATH
 from security_common.encryption import EncryptionService, open_encryption_service
-from security_common.fastmcp import AnswerUnavailable
+from security_common.fastmcp import ServiceUnavailableMiddleware
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
 from security_common.guard.rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret, serving_metrics
 from security_common.tokens import TokenVerifier
-from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants
 
 __all__ = ["SERVICE", "create_app"]
 
@@ -71,7 +71,7 @@ def create_app(settings: ResourceSettings) -> Starlette:
     core = _make_core(settings)
     mcp, tool_scopes = build_mcp(core.parts)
     endpoint = McpEndpoint(mcp, path=settings.mcp_path, long_tools=LONG_TOOLS)
-    answering = AnswerUnavailable(endpoint)
+    answering = ServiceUnavailableMiddleware(endpoint)
     app = Starlette(
         routes=[
             *health_routes(core.parts.health),
@@ -156,7 +156,7 @@ def _keys_in_use(encryption: EncryptionService, verifier: TokenVerifier) -> list
 
 
 def _new_id() -> str:
-    return letters(secrets.token_bytes(12))
+    return to_consonants(secrets.token_bytes(12))
 
 
 def _information(settings: ResourceSettings) -> dict[str, Any]:

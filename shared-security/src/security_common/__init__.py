@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from security_common.encryption import EncryptionService, get_encryption_service
     from security_common.pii import PIIDetector, get_pii_detector
-    from security_common.tool_policy import Identifier, note_access, secure_tool
+    from security_common.tool_policy import Identifier, annotate_audit_event, secure_tool
 
 __all__ = [
     "EncryptionService",
     "Identifier",
     "PIIDetector",
+    "annotate_audit_event",
     "get_encryption_service",
     "get_pii_detector",
-    "note_access",
     "secure_tool",
 ]
 
@@ -28,7 +28,7 @@ _ROOMS = {
     "PIIDetector": "pii",
     "get_encryption_service": "encryption",
     "get_pii_detector": "pii",
-    "note_access": "tool_policy",
+    "annotate_audit_event": "tool_policy",
     "secure_tool": "tool_policy",
 }
 

@@ -53,17 +53,17 @@ from security_common.audit import AuditEvent, JournalUnavailable, Outcome
 from security_common.errors import SecurityError
 from security_common.tokens.context import current_caller
 from security_common.tool_policy import (
-    Surface,
+    DataWalk,
+    FrameworkAdapter,
     ToolPolicyError,
-    Walk,
+    current_adapter,
     current_call,
-    current_surface,
-    declaration_of,
-    read_as,
-    runtime,
+    policy_dependencies,
+    register_reader,
+    secured_tool_of,
 )
 
-__all__ = ["AnswerUnavailable", "PolicyMiddleware", "UnsecuredComponent", "secure_server"]
+__all__ = ["PolicyMiddleware", "ServiceUnavailableMiddleware", "UnsecuredComponent", "secure_server"]
 
 _ERRORS: Mapping[str, type[FastMCPError]] = {
     "tools/call": ToolError,
@@ -79,7 +79,7 @@ _REPLIES = frozenset({"inputResponses", "input_responses"})
 """Where a call's next round brings the answers; the SDK reads both spellings."""
 
 UNAVAILABLE = "security_common.unavailable"
-"""The member of an ASGI scope that tells AnswerUnavailable what became of the call."""
+"""The member of an ASGI scope that tells ServiceUnavailableMiddleware what became of the call."""
 
 
 class UnsecuredComponent(ToolPolicyError):
@@ -97,7 +97,7 @@ def secure_server(server: FastMCP[Any], *, attainable_scopes: Collection[str] = 
     with ThreadPoolExecutor(max_workers=1) as thread:  # a loop of its own: the caller may be inside one
         tools, others = thread.submit(asyncio.run, _components(server)).result()
     for component in (*tools, *others):
-        if declaration_of(_function(component)) is None:
+        if secured_tool_of(_function(component)) is None:
             raise UnsecuredComponent(f"{component.name} has no policy", hint="decorate its function with secure_tool")
         if component.task_config.supports_tasks():
             # A worker runs it later: without the token's scopes and subject, its messages and answers past the policy.
@@ -147,25 +147,25 @@ class PolicyMiddleware(Middleware):
         name = getattr(context.message, "name", None) if method == "tools/call" else None
         request = context.fastmcp_context.request_context if context.fastmcp_context else None
         failure = partial(_failure, _ERRORS[method])
-        surface = Surface(name, _injected, failure, partial(_take_replies, request), _is_question)
+        adapter = FrameworkAdapter(name, _injected, failure, partial(_take_replies, request), _is_question)
         if request is not None and not isinstance(request.session, GuardedSession):
-            request.session = GuardedSession(request.session, surface)
-        reset = current_surface.set(surface)
+            request.session = GuardedSession(request.session, adapter)
+        reset = current_adapter.set(adapter)
         try:
             result = await call_next(context)
         except _Unavailable as failure:
             raise _unavailable(request, str(failure)) from None
         except (NotFoundError, DisabledError, ValidationError) as failure:
-            if surface.call is None:
+            if adapter.call is None:
                 try:
                     await _record_refusal(failure)
                 except JournalUnavailable as unrecorded:
                     raise _unavailable(request, _sentence(unrecorded)) from None
             raise _told(failure, method) from None
         finally:
-            current_surface.reset(reset)
-            surface.let_go()
-        if surface.call is None:
+            current_adapter.reset(reset)
+            adapter.let_go()
+        if adapter.call is None:
             raise _ERRORS[method]("this component has no policy, its result was withheld")
         return result
 
@@ -192,7 +192,7 @@ def _failure(error: type[FastMCPError], failure: Exception) -> Exception:
 
 
 def _unavailable(request: Any, sentence: str) -> MCPError:
-    """The error of a call that cannot be answered now; the request is marked, so that `AnswerUnavailable` says 503."""
+    """The error of a call that cannot be answered now; the request is marked, for `ServiceUnavailableMiddleware`."""
     if request is not None and request.request is not None:
         request.request.scope.get(UNAVAILABLE, {})["call"] = True
     return MCPError(types.INTERNAL_ERROR, sentence, {"error": JournalUnavailable.error})
@@ -212,23 +212,23 @@ def _is_question(result: Any) -> bool:
 class GuardedSession(ServerSession):
     """The session of one request, through which everything goes that a tool says before its result."""
 
-    def __init__(self, session: ServerSession, surface: Surface) -> None:
+    def __init__(self, session: ServerSession, adapter: FrameworkAdapter) -> None:
         self.__dict__.update(session.__dict__)
-        self._surface = surface  # a thread or task of the tool's may have lost the context that holds the call
+        self._adapter = adapter  # a thread or task of the tool's may have lost the context that holds the call
 
     async def send_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Questions (elicitation, sampling) pass the policy, and so do their answers."""
-        if (call := current_call.get() or self._surface.call) is None:
+        if (call := current_call.get() or self._adapter.call) is None:
             return await super().send_request(request, *args, **kwargs)
         return call.reply(await super().send_request(call.message(request), *args, **kwargs))
 
     async def _notify(self, notification: Any, *, request_scoped: bool) -> None:
-        if (call := current_call.get() or self._surface.call) is not None:
+        if (call := current_call.get() or self._adapter.call) is not None:
             notification = call.message(notification)
         await super()._notify(notification, request_scoped=request_scoped)
 
 
-class AnswerUnavailable:
+class ServiceUnavailableMiddleware:
     """Pure ASGI layer: answers 503 when a call could not be recorded or served, where JSON-RPC alone would say 200."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
@@ -258,7 +258,7 @@ class AnswerUnavailable:
 def mask_record(record: logging.LogRecord) -> bool:
     """A logging filter that lets every record pass, without the personal data in its text."""
     text = record.getMessage()
-    masked = runtime().detector.mask_text(text)
+    masked = policy_dependencies().detector.mask_text(text)
     if masked is not text:
         record.msg, record.args = masked, ()
     return True
@@ -283,7 +283,7 @@ def _function(component: Any) -> Callable[..., Any]:
 
 
 def _scopes(component: Any) -> frozenset[str]:
-    declaration = declaration_of(_function(component))
+    declaration = secured_tool_of(_function(component))
     return declaration.scopes if declaration else frozenset()
 
 
@@ -300,7 +300,7 @@ def _told(failure: Exception, method: str) -> Exception:
     if isinstance(cause := failure.__cause__, PydanticValidationError):
         found = cause.errors(include_input=False, include_url=False, include_context=False)
         text = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in found)
-    told = runtime().detector.mask_text(text)
+    told = policy_dependencies().detector.mask_text(text)
     if told == text or isinstance(failure, ValidationError):
         return type(failure)(told)
     return ToolError(told) if method == "tools/call" else MCPError(types.INVALID_PARAMS, told)
@@ -309,7 +309,7 @@ def _told(failure: Exception, method: str) -> Exception:
 async def _record_refusal(failure: Exception) -> None:
     """A call that reached no tool is on record too; the name it gave is the client's text and is not."""
     caller = current_caller.get()
-    await runtime().journal.record(
+    await policy_dependencies().journal.record(
         AuditEvent(
             event_type="tool_call",
             action_taken="rejected",
@@ -324,8 +324,8 @@ async def _record_refusal(failure: Exception) -> None:
     )
 
 
-@read_as(types.ImageContent, types.AudioContent, types.BlobResourceContents)
-def _binary(walk: Walk, value: Any, field: str | None) -> Any:
+@register_reader(types.ImageContent, types.AudioContent, types.BlobResourceContents)
+def _binary(walk: DataWalk, value: Any, field: str | None) -> Any:
     """Base64 is walked as the bytes it stands for."""
     name = "blob" if isinstance(value, types.BlobResourceContents) else "data"
     try:
@@ -341,8 +341,8 @@ def _binary(walk: Walk, value: Any, field: str | None) -> Any:
     return rest.model_copy(update={name: encoded})
 
 
-@read_as(Image, Audio, File)
-def _media(walk: Walk, value: Image | Audio | File, field: str | None) -> Any:
+@register_reader(Image, Audio, File)
+def _media(walk: DataWalk, value: Image | Audio | File, field: str | None) -> Any:
     if isinstance(value, File):
         return walk.visit(value.to_resource_content(), field)
     return walk.visit(value.to_image_content() if isinstance(value, Image) else value.to_audio_content(), field)

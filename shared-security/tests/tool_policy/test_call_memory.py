@@ -8,13 +8,17 @@ from fastmcp import Client, Context, FastMCP
 
 from security_common.audit import Journal
 from security_common.fastmcp import GuardedSession, secure_server
-from security_common.tool_policy import Surface, secure_tool
-from security_common.tool_policy.call import Call
-from security_common.tool_policy.leaf import Leaves
+from security_common.tool_policy import FrameworkAdapter, secure_tool
+from security_common.tool_policy.leaf_protection import LeafProtector
+from security_common.tool_policy.secured_call import SecuredCall
 
 
 def held() -> list[Any]:
-    return [each for each in gc.get_objects() if type(each) in {Call, Leaves, Surface, GuardedSession}]
+    return [
+        each
+        for each in gc.get_objects()
+        if type(each) in {SecuredCall, LeafProtector, FrameworkAdapter, GuardedSession}
+    ]
 
 
 def test_nothing_of_a_call_waits_for_the_collector(journal: Journal) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
-from security_common.fastmcp import AnswerUnavailable, UnsecuredComponent, secure_server
+from security_common.fastmcp import ServiceUnavailableMiddleware, UnsecuredComponent, secure_server
 from security_common.tokens.claims import AccessToken
 from security_common.tokens.context import Caller, current_caller
 from security_common.tool_policy import secure_tool
@@ -134,7 +134,7 @@ def post(app: Any, method: str, params: dict[str, Any]) -> httpx2.Response:
     }
 
     async def send() -> httpx2.Response:
-        transport = httpx2.ASGITransport(app=AnswerUnavailable(app))
+        transport = httpx2.ASGITransport(app=ServiceUnavailableMiddleware(app))
         async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
             return await http.post("/mcp", json=body, headers=headers)
 

@@ -19,10 +19,10 @@ from security_common.tool_policy import (
     PersonalDataRefused,
     ResultWithheld,
     ToolFailed,
-    Unguardable,
+    UnsupportedValue,
+    annotate_audit_event,
     bind_field,
     configure,
-    note_access,
     owner_of,
     secure_tool,
 )
@@ -255,9 +255,9 @@ def test_a_clean_error_passes_as_it_is(trail: Trail) -> None:
 
 @pytest.mark.parametrize("value", [object(), lambda: 1, open, asyncio, (each for each in "ab"), Exception("x")])
 def test_unknown_objects_are_refused(value: Any, trail: Trail) -> None:
-    with pytest.raises(Unguardable):
+    with pytest.raises(UnsupportedValue):
         run("observe", value)
-    with pytest.raises(Unguardable):
+    with pytest.raises(UnsupportedValue):
         run("observe", [{"deep": value}])
     assert {event["action_taken"] for event in trail()} == {"rejected"}
 
@@ -332,7 +332,7 @@ def test_a_tool_tells_whose_data_it_touched(journal: Journal, trail: Trail, tmp_
 
     @secure_tool()
     def view() -> None:
-        note_access(subject="p_1", task="view")
+        annotate_audit_event(data_subject="p_1", task="view")
 
     view()
     assert (trail()[0]["subject_reference"], trail()[0]["task"]) == (pseudonyms.reference("p_1"), "view")
@@ -347,7 +347,7 @@ def test_the_key_file_of_references_is_found_by_its_setting(
 
     @secure_tool()
     def view(who: str) -> None:
-        note_access(subject=who, task="view")
+        annotate_audit_event(data_subject=who, task="view")
 
     for who in ("p_1", "p_1", "p_2"):
         view(who)

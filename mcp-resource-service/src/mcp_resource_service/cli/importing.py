@@ -7,7 +7,7 @@ from mcp_resource_service.directory.people import PersonInvalid
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.service import redis_for_command
-from security_common.tool_policy.pseudonyms import KeyedPseudonyms, letters
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants
 
 __all__ = ["import_people_of"]
 
@@ -33,4 +33,4 @@ def _id_maker(settings: ResourceSettings) -> Callable[[str], str]:
             hint="set SECURITY_PSEUDONYM_KEY_FILE, or give every person a person_id",
         )
     pseudonyms = KeyedPseudonyms(key_file)
-    return lambda email: f"p_{letters(pseudonyms.digest('directory', email))}"
+    return lambda email: f"p_{to_consonants(pseudonyms.digest('directory', email))}"

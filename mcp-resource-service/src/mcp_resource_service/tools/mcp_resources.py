@@ -15,7 +15,7 @@ from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.tools.audit_tools import read_own_trail
 from mcp_resource_service.tools.caller import owner
-from security_common.tool_policy import declaration_of, secure_tool
+from security_common.tool_policy import secure_tool, secured_tool_of
 
 __all__ = ["register"]
 
@@ -93,7 +93,7 @@ def _text(name: str) -> str:
 
 
 def _policy_row(tool: Any) -> str:
-    declared = declaration_of(tool.fn)
+    declared = secured_tool_of(tool.fn)
     if declared is None:
         return ""
     scopes = " ".join(sorted({"mcp.access", *declared.scopes}))

@@ -11,7 +11,7 @@ from mcp_resource_service.records import RecordStore
 from mcp_resource_service.scopes import DECRYPT_SCOPE
 from mcp_resource_service.tools.caller import owner
 from security_common.encryption import EncryptionService
-from security_common.tool_policy import Identifier, bind_field, note_access, owner_of, secure_tool
+from security_common.tool_policy import Identifier, annotate_audit_event, bind_field, owner_of, secure_tool
 
 __all__ = ["register"]
 
@@ -80,7 +80,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
         # The policy hands over ciphertext bound to this argument; the store binds the text anew, to its record.
         arrived_as = bind_field(owner=owner_of(mine.issuer, mine.subject), tool="store_sensitive_data", name="data")
         kept = await records.keep(mine, field, encryption.decrypt(data, context=arrived_as))
-        note_access(subject=mine.subject, task="store")
+        annotate_audit_event(data_subject=mine.subject, task="store")
         return {"record_id": kept.record_id, "field": kept.field, "stored_at": kept.stored_at, "encrypted": True}
 
     @mcp.tool(
@@ -104,7 +104,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
         """
         mine = owner()
         record = await records.open(mine, record_id)
-        note_access(subject=mine.subject, task="view")
+        annotate_audit_event(data_subject=mine.subject, task="view")
         return {
             "record_id": record.record_id,
             "field": record.field,

@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mcp_resource_service.directory import Directory
-from security_common.tool_policy import Identifier, note_access, secure_tool
+from security_common.tool_policy import Identifier, annotate_audit_event, secure_tool
 
 __all__ = ["register"]
 
@@ -50,5 +50,5 @@ def register(mcp: FastMCP, directory: Directory) -> None:
         디렉터리에서 식별자로 한 사람을 조회합니다. 개인정보는 마스킹되어 반환됩니다.
         """
         person = await directory.find(person_id)
-        note_access(subject=person_id, task="view")
+        annotate_audit_event(data_subject=person_id, task="view")
         return {"person_id": person.person_id, **person.personal_fields()}  # pyright: ignore[reportReturnType] - same keys by construction

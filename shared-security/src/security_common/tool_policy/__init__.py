@@ -9,9 +9,9 @@ walk       containers, JSON, limits          failure    exceptions without perso
 values     numbers, bytes, models            runtime    journal, detector and keys in use
 """
 
-from security_common.tool_policy import values as values  # it declares how types are read
-from security_common.tool_policy.call import Declaration, bind_field, current_call, owner_of
-from security_common.tool_policy.decorator import declaration_of, note_access, secure_tool
+from security_common.tool_policy import typed_values as typed_values  # registers the readers of these types
+from security_common.tool_policy.data_walk import DataWalk, register_reader
+from security_common.tool_policy.decorator import annotate_audit_event, secure_tool, secured_tool_of
 from security_common.tool_policy.errors import (
     InsufficientScope,
     PersonalDataRefused,
@@ -19,32 +19,37 @@ from security_common.tool_policy.errors import (
     ToolFailed,
     ToolPolicyError,
     TooMuchData,
-    Unguardable,
+    UnsupportedValue,
 )
-from security_common.tool_policy.runtime import Surface, configure, current_surface, runtime
-from security_common.tool_policy.signature import Identifier
-from security_common.tool_policy.walk import Walk, read_as
+from security_common.tool_policy.policy_dependencies import (
+    FrameworkAdapter,
+    configure,
+    current_adapter,
+    policy_dependencies,
+)
+from security_common.tool_policy.secured_call import SecuredTool, bind_field, current_call, owner_of
+from security_common.tool_policy.secured_tool import Identifier
 
 __all__ = [
-    "Declaration",
+    "DataWalk",
+    "FrameworkAdapter",
     "Identifier",
     "InsufficientScope",
     "PersonalDataRefused",
     "ResultWithheld",
-    "Surface",
+    "SecuredTool",
     "TooMuchData",
     "ToolFailed",
     "ToolPolicyError",
-    "Unguardable",
-    "Walk",
+    "UnsupportedValue",
+    "annotate_audit_event",
     "bind_field",
     "configure",
+    "current_adapter",
     "current_call",
-    "current_surface",
-    "declaration_of",
-    "note_access",
     "owner_of",
-    "read_as",
-    "runtime",
+    "policy_dependencies",
+    "register_reader",
     "secure_tool",
+    "secured_tool_of",
 ]

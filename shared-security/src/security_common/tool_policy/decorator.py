@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from security_common.audit import AuditEvent, Journal
-from security_common.tool_policy.call import Call, Declaration, current_call
 from security_common.tool_policy.policy import PIIPolicy
-from security_common.tool_policy.runtime import runtime
-from security_common.tool_policy.signature import Signature
+from security_common.tool_policy.policy_dependencies import policy_dependencies
+from security_common.tool_policy.secured_call import SecuredCall, SecuredTool, current_call
+from security_common.tool_policy.secured_tool import ToolSignature
 
-__all__ = ["declaration_of", "note_access", "secure_tool"]
+__all__ = ["annotate_audit_event", "secure_tool", "secured_tool_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,14 +52,14 @@ def secure_tool(
             )
         policy = PIIPolicy(pii_policy)
         secured = _secure_async(function) if inspect.iscoroutinefunction(function) else _secure_sync(function)
-        declaration = Declaration(
+        declaration = SecuredTool(
             name=function.__name__,
             policy=policy,
             result_policy=policy if result_policy is None else PIIPolicy(result_policy),
             requires_encryption=requires_encryption,
             log_access=log_access,
             scopes=frozenset(scopes),
-            signature=Signature(secured),
+            signature=ToolSignature(secured),
         )
         setattr(secured, _DECLARATION, declaration)
         return cast("Callable[P, R]", secured)
@@ -67,25 +67,25 @@ def secure_tool(
     return decorate
 
 
-def declaration_of(function: Callable[..., Any]) -> Declaration | None:
+def secured_tool_of(function: Callable[..., Any]) -> SecuredTool | None:
     """What `secure_tool` was told about this function, or None when it is not decorated."""
     return getattr(function, _DECLARATION, None)
 
 
-def note_access(*, subject: str | None = None, task: str | None = None) -> None:
+def annotate_audit_event(*, data_subject: str | None = None, task: str | None = None) -> None:
     """Called inside a tool: whose data this call touches, as an opaque id, and what is done with it.
 
     `task` is one of `view`, `store`, `change`, `delete`, `download`. The record holds a keyed reference to the subject.
     """
     if (call := current_call.get()) is not None:
-        call.note(subject, task)
+        call.note(data_subject, task)
 
 
 def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def secured(*args: Any, **kwargs: Any) -> Any:
-        parts = runtime()
-        call = Call(getattr(secured, _DECLARATION), parts)
+        parts = policy_dependencies()
+        call = SecuredCall(getattr(secured, _DECLARATION), parts)
         try:
             with call.watched():
                 seen, seen_named = call.admit(args, kwargs)
@@ -107,8 +107,8 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
 def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def secured(*args: Any, **kwargs: Any) -> Any:
-        parts = runtime()
-        call = Call(getattr(secured, _DECLARATION), parts)
+        parts = policy_dependencies()
+        call = SecuredCall(getattr(secured, _DECLARATION), parts)
         with call.watched():
             seen, seen_named = call.admit(args, kwargs)
             with call:

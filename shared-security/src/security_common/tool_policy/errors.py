@@ -38,7 +38,7 @@ class ResultWithheld(ToolPolicyError):
         )
 
 
-class Unguardable(ToolPolicyError):
+class UnsupportedValue(ToolPolicyError):
     """A value of a kind that cannot be searched or changed. It is refused, never passed on unseen."""
 
     error: ClassVar[str] = "unguardable_value"

@@ -7,13 +7,13 @@ from security_common.pii import Finding, Operator, PIIConfiguration, PIIKind, ma
 from security_common.pii.normalization import normalize
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
-__all__ = ["Writer"]
+__all__ = ["ReplacementWriter"]
 
 _NUMBERS = {PIIKind.PHONE, PIIKind.KR_RRN, PIIKind.CREDIT_CARD}
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class ReplacementWriter:
     """One tool's operators for one tenant, whose pseudonyms differ from every other tenant's.
 
     `usual` is what the tool's policy does where the configuration says nothing. `message` is true for what is said

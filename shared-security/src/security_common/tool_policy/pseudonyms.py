@@ -9,7 +9,7 @@ from pathlib import Path
 from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
 
-__all__ = ["KeyedPseudonyms", "PseudonymKeyInvalid", "letters"]
+__all__ = ["KeyedPseudonyms", "PseudonymKeyInvalid", "to_consonants"]
 
 REFERENCE_BYTES = 12  # 96 bits: no two values meet by chance
 KEY_ID_BYTES = 4
@@ -36,15 +36,15 @@ class KeyedPseudonyms:
         self._key = read_secret_file(key_file, setting=setting, error=PseudonymKeyInvalid, hint=hint).encode()
         if len(self._key) < FEWEST_KEY_BYTES or len(set(self._key)) < FEWEST_DIFFERENT_BYTES:
             raise PseudonymKeyInvalid(f"the pseudonym key {key_file} is too weak", hint=hint)
-        self.key_id = letters(self.digest("key-id", "")[:KEY_ID_BYTES])
+        self.key_id = to_consonants(self.digest("key-id", "")[:KEY_ID_BYTES])
 
     def reference(self, value: str) -> str:
         """The reference for one person's id, for the record (접속기록의 정보주체)."""
-        return letters(self.digest("subject", value))
+        return to_consonants(self.digest("subject", value))
 
     def pseudonym(self, kind: str, value: str, *, tenant: str = "") -> str:
         """`EMAIL_bcdfghjk_…`: stable for a tenant, different between tenants, kinds and keys."""
-        name = letters(self.digest("pseudonym", f"{tenant}\0{kind}\0{value}"))
+        name = to_consonants(self.digest("pseudonym", f"{tenant}\0{kind}\0{value}"))
         return f"{kind}_{self.key_id}_{name}"
 
     def digest(self, purpose: str, value: str) -> bytes:
@@ -53,6 +53,6 @@ class KeyedPseudonyms:
         return hmac.digest(self._key, message, "sha256")[:REFERENCE_BYTES]
 
 
-def letters(data: bytes) -> str:
+def to_consonants(data: bytes) -> str:
     """`data` in consonants, two a byte: a run of digits could look like a number that belongs to someone."""
     return data.hex().translate(HEX_TO_CONSONANTS)

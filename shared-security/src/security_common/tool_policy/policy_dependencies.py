@@ -12,15 +12,15 @@ from security_common.audit.keys import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
 from security_common.pii import Operator, PIIConfigurationError, PIIDetector, get_pii_detector
 from security_common.settings import SecuritySettings
-from security_common.tool_policy.operators import Writer
+from security_common.tool_policy.operators import ReplacementWriter
 from security_common.tool_policy.policy import PIIPolicy, operator_of
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
-__all__ = ["Runtime", "Surface", "configure", "current_surface", "runtime"]
+__all__ = ["FrameworkAdapter", "PolicyDependencies", "configure", "current_adapter", "policy_dependencies"]
 
 
 @dataclass(slots=True)
-class Surface:
+class FrameworkAdapter:
     """The framework a call came through: what it calls the tool, what it injects, how it wants its errors.
 
     `take_replies` hands what the client has answered to earlier questions to a treatment, and gives the tool what that
@@ -36,16 +36,16 @@ class Surface:
     call: Any = None
 
     def let_go(self) -> None:
-        """Parts request, session, surface and call, which hold each other: the collector would stall on thousands."""
+        """Parts request, session, adapter and call, which hold each other: the collector would stall on thousands."""
         self.take_replies = lambda _: None
         if self.call is not None:
-            self.call.surface = None
+            self.call.adapter = None
 
 
-current_surface: ContextVar[Surface | None] = ContextVar("current_surface", default=None)
+current_adapter: ContextVar[FrameworkAdapter | None] = ContextVar("current_adapter", default=None)
 
 
-class Runtime:
+class PolicyDependencies:
     """The parts in use. What `configure` was not given is made from SecuritySettings, journal and keyring on first use.
 
     Without `pseudonyms` and without their key in the settings no reference is recorded. Raises PseudonymKeyInvalid,
@@ -82,9 +82,11 @@ class Runtime:
         except EncryptionError:
             return False
 
-    def writer(self, policy: PIIPolicy, tool: str, tenant: str, *, message: bool) -> Writer:
+    def writer(self, policy: PIIPolicy, tool: str, tenant: str, *, message: bool) -> ReplacementWriter:
         """What stands in place of personal data in one call."""
-        return Writer(self.detector.configuration, tool, tenant, self.pseudonyms, operator_of(policy), message)
+        return ReplacementWriter(
+            self.detector.configuration, tool, tenant, self.pseudonyms, operator_of(policy), message
+        )
 
     @property
     def journal(self) -> Journal:
@@ -96,14 +98,14 @@ class Runtime:
         return self._journal
 
 
-_in_use: Runtime | None = None
+_in_use: PolicyDependencies | None = None
 
 
-def runtime() -> Runtime:
+def policy_dependencies() -> PolicyDependencies:
     """The runtime of this process."""
     global _in_use  # noqa: PLW0603 - a decorator has no other place to learn what the process uses
     if _in_use is None:
-        _in_use = Runtime()
+        _in_use = PolicyDependencies()
     return _in_use
 
 
@@ -118,8 +120,8 @@ def configure(
 
     A service calls it once, when it starts. A part left out is made on first use, from SecuritySettings.
     """
-    global _in_use  # noqa: PLW0603 - see `runtime`
-    _in_use = Runtime(journal, detector, encryption, pseudonyms)
+    global _in_use  # noqa: PLW0603 - see `policy_dependencies`
+    _in_use = PolicyDependencies(journal, detector, encryption, pseudonyms)
 
 
 def _open_own_journal() -> Journal:

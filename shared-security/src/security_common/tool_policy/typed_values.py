@@ -17,8 +17,8 @@ from typing import Any, cast
 from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic_core import Url
 
-from security_common.tool_policy.errors import Unguardable
-from security_common.tool_policy.walk import Walk, read_as, rebuilt
+from security_common.tool_policy.data_walk import DataWalk, rebuilt, register_reader
+from security_common.tool_policy.errors import UnsupportedValue
 
 LONGEST_WHOLE_PART = 10**40
 
@@ -26,18 +26,18 @@ _READABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
 """Ten printable bytes in a row are text, zeros between them or not; fewer come about by chance in every image."""
 
 
-@read_as(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
-def _scalar(walk: Walk, value: Any, field: str | None) -> Any:
+@register_reader(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
+def _scalar(walk: DataWalk, value: Any, field: str | None) -> Any:
     try:
         text = str(value)
     except ValueError:
-        raise Unguardable("a number is too long to be searched", hint="send it as text") from None
+        raise UnsupportedValue("a number is too long to be searched", hint="send it as text") from None
     walk.spend(len(text))
     return walk.leaf.scalar(value, text, field)
 
 
-@read_as(float, Decimal, Fraction)
-def _fractional(walk: Walk, value: Any, field: str | None) -> Any:
+@register_reader(float, Decimal, Fraction)
+def _fractional(walk: DataWalk, value: Any, field: str | None) -> Any:
     """Nobody's number has a fraction, and the digits of one look like every number there is: they are not read."""
     try:
         whole = int(value) if math.isfinite(value) and abs(value) < LONGEST_WHOLE_PART else 0
@@ -46,15 +46,15 @@ def _fractional(walk: Walk, value: Any, field: str | None) -> Any:
     return walk.leaf.scalar(value, str(whole), field)
 
 
-@read_as(PurePath, AnyUrl, Url, IPv4Network, IPv6Network, SecretStr, SecretBytes)
-def _spelled(walk: Walk, value: Any, field: str | None) -> Any:
+@register_reader(PurePath, AnyUrl, Url, IPv4Network, IPv6Network, SecretStr, SecretBytes)
+def _spelled(walk: DataWalk, value: Any, field: str | None) -> Any:
     content = value.get_secret_value() if isinstance(value, (SecretStr, SecretBytes)) else str(value)
     treated = walk.visit(content, field)
     return value if treated is content else rebuilt(value.__class__, treated)
 
 
-@read_as(bytes, bytearray, memoryview)
-def _bytes(walk: Walk, value: bytes | bytearray | memoryview, field: str | None) -> Any:
+@register_reader(bytes, bytearray, memoryview)
+def _bytes(walk: DataWalk, value: bytes | bytearray | memoryview, field: str | None) -> Any:
     content = bytes(value)
     for encoding in ("utf-8", "cp949"):
         try:
@@ -84,8 +84,8 @@ class _Dataclass(metaclass=_AnyDataclass):
     """Stands for every dataclass, as they have no base in common."""
 
 
-@read_as(_Dataclass)
-def _dataclass(walk: Walk, value: Any, field: str | None) -> Any:
+@register_reader(_Dataclass)
+def _dataclass(walk: DataWalk, value: Any, field: str | None) -> Any:
     names = [each.name for each in dataclasses.fields(value)]
     members = {name: getattr(value, name) for name in names if hasattr(value, name)}
     changes = _changes(walk, members | getattr(value, "__dict__", {}), field)
@@ -96,8 +96,8 @@ def _dataclass(walk: Walk, value: Any, field: str | None) -> Any:
     return made
 
 
-@read_as(BaseModel)
-def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
+@register_reader(BaseModel)
+def _model(walk: DataWalk, value: BaseModel, field: str | None) -> Any:
     """Fields, and what serialization or the tool could still reach: extra members, cached properties, private ones."""
     places = ("__dict__", "__pydantic_extra__", "__pydantic_private__")
     changes = {place: _changes(walk, getattr(value, place) or {}, field) for place in places}
@@ -109,8 +109,8 @@ def _model(walk: Walk, value: BaseModel, field: str | None) -> Any:
     return made
 
 
-def _search_told(walk: Walk, value: Any) -> None:
-    """What pydantic would say of a model or dataclass beyond what its fields hold. Raises Unguardable."""
+def _search_told(walk: DataWalk, value: Any) -> None:
+    """What pydantic would say of a model or dataclass beyond what its fields hold. Raises UnsupportedValue."""
     kind = cast("Any", type(value))
     if not _computes(kind):
         return
@@ -122,7 +122,7 @@ def _search_told(walk: Walk, value: Any) -> None:
         held = {name: getattr(value, name, None) for name in kind.__pydantic_fields__}
         told = {name: said for name, said in cast("dict[str, Any]", told).items() if held.get(name) != said}
     if walk.visit(told) is not told:
-        raise Unguardable("what a model computes holds personal data", hint="make it a field")
+        raise UnsupportedValue("what a model computes holds personal data", hint="make it a field")
 
 
 @lru_cache(maxsize=1024)
@@ -137,16 +137,16 @@ def _computes(kind: Any) -> bool:
     return noted or bool(own or encodes.get("json_encoders"))
 
 
-def _changes(walk: Walk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
+def _changes(walk: DataWalk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name, old in members.items():
         if not (name.isascii() and name.isidentifier()) and walk.leaf.name(name) is not name:
-            raise Unguardable("a member's name holds personal data", hint="use a dict in its place")
+            raise UnsupportedValue("a member's name holds personal data", hint="use a dict in its place")
         new = walk.visit(old, name)
         if new is old:
             continue
         if isinstance(new, str) and not isinstance(old, str):
-            raise Unguardable(
+            raise UnsupportedValue(
                 f"{name or field} is a {type(cast('object', old)).__name__} and cannot hold ciphertext",
                 hint="declare it as text, or use the policy mask",
             )

@@ -11,11 +11,11 @@ from typing import Any
 
 from security_common.encryption import ciphertext_spans
 from security_common.pii import Finding, Operator, PIIDetector, replace_until_clean
-from security_common.tool_policy.errors import Unguardable
-from security_common.tool_policy.operators import Writer
+from security_common.tool_policy.errors import UnsupportedValue
+from security_common.tool_policy.operators import ReplacementWriter
 from security_common.tool_policy.policy import Treatment, treat_leaf
 
-__all__ = ["Leaves"]
+__all__ = ["LeafProtector"]
 
 CLEAN_KEPT, LONGEST_KEPT = 4096, 64
 
@@ -25,7 +25,7 @@ _ZEROS: dict[type, Any] = {
 } | {IPv4Address: IPv4Address(0), IPv6Address: IPv6Address(0)}
 
 
-class Leaves:
+class LeafProtector:
     """The treatment of every leaf on one side of a call; counts what it finds and remembers what it did.
 
     `part` is the argument being walked, or `result`: findings are counted by it and ciphertext is bound to it.
@@ -35,7 +35,7 @@ class Leaves:
     def __init__(
         self,
         detector: PIIDetector,
-        writer: Writer,
+        writer: ReplacementWriter,
         encrypt: Callable[[str, str], str],
         recognizes: Callable[[str], bool],
         *,
@@ -76,7 +76,7 @@ class Leaves:
         """Text inside a value that cannot be changed, such as an image: clean it passes, otherwise it is refused."""
         treatment = self._judge(text, field, encrypt_all=False)[0]
         if treatment in {Treatment.MASK, Treatment.ENCRYPT}:
-            raise Unguardable("binary content holds personal data", hint="send it as text")
+            raise UnsupportedValue("binary content holds personal data", hint="send it as text")
 
     def _treat(self, text: str, field: str | None, *, encrypt_all: bool) -> str:
         treatment, findings = self._judge(text, field, encrypt_all=encrypt_all)
@@ -135,4 +135,4 @@ def zero_of(value: Any) -> Any:
     for kind in type(value).__mro__:
         if kind in _ZEROS:
             return _ZEROS[kind]
-    raise Unguardable(f"a {type(value).__name__} holds personal data and cannot be masked", hint="send it as text")
+    raise UnsupportedValue(f"a {type(value).__name__} holds personal data and cannot be masked", hint="send it as text")

@@ -30,8 +30,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from security_common.audit import Journal
 from security_common.encryption import EncryptionService
-from security_common.tool_policy import TooMuchData, Unguardable, secure_tool
-from security_common.tool_policy.walk import _distinct
+from security_common.tool_policy import TooMuchData, UnsupportedValue, secure_tool
+from security_common.tool_policy.data_walk import _distinct
 
 PHONE, MASKED = "010-1234-5678", "010-****-5678"
 CARD = 4111_1111_1111_1111
@@ -223,7 +223,7 @@ def test_clean_values_are_the_same_objects(value: Any) -> None:
 )
 def test_what_cannot_be_read_or_changed_is_refused(value: Any) -> None:
     for tool in (masked, encrypted):
-        with pytest.raises(Unguardable) as caught:
+        with pytest.raises(UnsupportedValue) as caught:
             tool(value)
         assert "1234" not in str(caught.value) + caught.value.hint
 
@@ -232,7 +232,7 @@ def test_encrypted_numbers_become_text_but_not_in_a_typed_field(encryption: Encr
     assert encryption.recognizes(encrypted([CARD])[0])
     assert encryption.recognizes(encrypted({"n": PHONE})["n"])
     for holder in (Frozen("x", CARD), Model(phone="x", number=CARD)):
-        with pytest.raises(Unguardable, match="number is a int and cannot hold ciphertext"):
+        with pytest.raises(UnsupportedValue, match="number is a int and cannot hold ciphertext"):
             encrypted(holder)
 
 
@@ -317,7 +317,7 @@ def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[Any
     def tell() -> list[Any]:
         return [model()]
 
-    with pytest.raises(Unguardable, match="what a model computes"):
+    with pytest.raises(UnsupportedValue, match="what a model computes"):
         secure_tool(pii_policy="mask")(tell)()
     assert secure_tool(pii_policy="observe")(tell)() == [model()]
 

@@ -13,26 +13,26 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, cast
 
-from security_common.tool_policy.errors import TooMuchData, Unguardable
-from security_common.tool_policy.leaf import Leaves
+from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
+from security_common.tool_policy.leaf_protection import LeafProtector
 
-__all__ = ["Reader", "Walk", "read_as"]
+__all__ = ["DataWalk", "Reader", "register_reader"]
 
 
 MOST_LEVELS, MOST_VALUES, MOST_CHARACTERS = 64, 200_000, 2_000_000
 
 
-class Walk:
+class DataWalk:
     """One pass over some data; what is deeper, has more parts or is longer than the limits is refused."""
 
     __slots__ = ("_characters", "_depth", "_nodes", "leaf")
 
-    def __init__(self, leaf: Leaves) -> None:
+    def __init__(self, leaf: LeafProtector) -> None:
         self.leaf = leaf
         self._depth, self._nodes, self._characters = MOST_LEVELS, MOST_VALUES, MOST_CHARACTERS
 
     def visit(self, value: Any, field: str | None = None) -> Any:
-        """The value with its leaves treated. `field` is the name it goes by. Raises TooMuchData or Unguardable."""
+        """The value with its leaves treated. `field` is the name it goes by. Raises TooMuchData or UnsupportedValue."""
         self._nodes -= 1
         if self._nodes < 0 or self._depth <= 0:
             raise TooMuchData(
@@ -71,7 +71,7 @@ class Walk:
         return text if treated is document else json.dumps(treated, ensure_ascii=False)
 
 
-Reader = Callable[[Walk, Any, str | None], Any]
+Reader = Callable[[DataWalk, Any, str | None], Any]
 
 _JSON_OPENS = ("{", "[")
 
@@ -95,7 +95,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _readers: dict[type, Reader] = {}
 
 
-def read_as(*kinds: type) -> Callable[[Reader], Reader]:
+def register_reader(*kinds: type) -> Callable[[Reader], Reader]:
     """Declares how values of these types, and of types derived from them, are read; later declarations win."""
 
     def declare(reader: Reader) -> Reader:
@@ -114,37 +114,37 @@ def _reader_of(kind: type) -> Reader:
     return next((_readers[base] for base in bases), _refuse)
 
 
-def _refuse(walk: Walk, value: Any, field: str | None) -> Any:
+def _refuse(walk: DataWalk, value: Any, field: str | None) -> Any:
     del walk
     where = f" in {field}" if field else ""
-    raise Unguardable(
+    raise UnsupportedValue(
         f"a value of type {type(value).__name__}{where} cannot be searched for personal data",
         hint="use plain data: text, numbers, lists, dicts, dataclasses or pydantic models",
     )
 
 
-@read_as(type(None), bool)
-def _as_it_is(walk: Walk, value: Any, field: str | None) -> Any:
+@register_reader(type(None), bool)
+def _as_it_is(walk: DataWalk, value: Any, field: str | None) -> Any:
     del walk, field
     return value
 
 
-@read_as(str)
-def _text(walk: Walk, value: str, field: str | None) -> Any:
+@register_reader(str)
+def _text(walk: DataWalk, value: str, field: str | None) -> Any:
     treated = walk.text(value, field)
     return value if treated is value else rebuilt(value.__class__, treated)
 
 
-@read_as(Enum)
-def _enum(walk: Walk, value: Enum, field: str | None) -> Any:
+@register_reader(Enum)
+def _enum(walk: DataWalk, value: Enum, field: str | None) -> Any:
     """A member is the program's own word; were it personal data, no other member could stand for it."""
     if walk.visit(value.value, field) is not value.value:
-        raise Unguardable(f"a member of {type(value).__name__} holds personal data", hint="use text in its place")
+        raise UnsupportedValue(f"a member of {type(value).__name__} holds personal data", hint="use text in its place")
     return value
 
 
-@read_as(list, tuple, set, frozenset, deque)
-def _sequence(walk: Walk, value: Iterable[Any], field: str | None) -> Any:
+@register_reader(list, tuple, set, frozenset, deque)
+def _sequence(walk: DataWalk, value: Iterable[Any], field: str | None) -> Any:
     treated = [walk.visit(item, field) for item in value]
     if all(new is old for new, old in zip(treated, value, strict=True)):
         return value
@@ -154,8 +154,8 @@ def _sequence(walk: Walk, value: Iterable[Any], field: str | None) -> Any:
     return rebuilt(make, treated)
 
 
-@read_as(dict, Mapping)
-def _mapping(walk: Walk, value: Mapping[Any, Any], field: str | None) -> Any:
+@register_reader(dict, Mapping)
+def _mapping(walk: DataWalk, value: Mapping[Any, Any], field: str | None) -> Any:
     changed = False
     entries: list[tuple[Any, Any]] = []
     for key, item in value.items():
@@ -195,5 +195,7 @@ def rebuilt(make: Callable[[Any], Any], content: Any) -> Any:
     try:
         return make(content)
     except Exception:  # noqa: BLE001 - whatever a foreign constructor objects to, its text may quote the content
-        failed = Unguardable("a value holds personal data and its type takes no other content", hint="send it as text")
+        failed = UnsupportedValue(
+            "a value holds personal data and its type takes no other content", hint="send it as text"
+        )
     raise failed

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-__all__ = ["IDENTIFIERS", "Identifier", "Signature"]
+__all__ = ["IDENTIFIERS", "Identifier", "ToolSignature"]
 
 IDENTIFIERS = frozenset({"client_id", "user_id"})
 """Arguments that name the caller of a plain function."""
@@ -19,7 +19,7 @@ class Identifier:
     """
 
 
-class Signature:
+class ToolSignature:
     """The parameters of one tool, read once and late: frameworks may still add to a function after decorating it."""
 
     def __init__(self, function: Callable[..., Any]) -> None:

@@ -17,6 +17,7 @@ from security_common.audit import AuditEvent, JournalUnavailable, Outcome
 from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
 from security_common.tokens.context import current_caller
+from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import (
     InsufficientScope,
     PersonalDataRefused,
@@ -24,18 +25,17 @@ from security_common.tool_policy.errors import (
     ToolFailed,
     ToolPolicyError,
 )
-from security_common.tool_policy.failure import clean_failure
-from security_common.tool_policy.leaf import Leaves
+from security_common.tool_policy.exception_masking import mask_exception
+from security_common.tool_policy.leaf_protection import LeafProtector
 from security_common.tool_policy.policy import PIIPolicy, Treatment, name_action, policy_for_messages
-from security_common.tool_policy.runtime import Runtime, current_surface
-from security_common.tool_policy.signature import Signature
-from security_common.tool_policy.walk import Walk
+from security_common.tool_policy.policy_dependencies import PolicyDependencies, current_adapter
+from security_common.tool_policy.secured_tool import ToolSignature
 
-__all__ = ["Call", "Declaration", "bind_field", "current_call", "owner_of"]
+__all__ = ["SecuredCall", "SecuredTool", "bind_field", "current_call", "owner_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declaration:
+class SecuredTool:
     """What `secure_tool` was told about a tool."""
 
     name: str
@@ -44,7 +44,7 @@ class Declaration:
     requires_encryption: bool
     log_access: bool
     scopes: frozenset[str]
-    signature: Signature = field(repr=False)
+    signature: ToolSignature = field(repr=False)
 
 
 def owner_of(issuer: str, subject: str) -> str:
@@ -57,19 +57,19 @@ def bind_field(*, owner: str, tool: str, name: str) -> Mapping[str, str]:
     return {"owner": owner, "tool": tool, "field": name}
 
 
-class Call:
+class SecuredCall:
     """The state of one call; `event` tells at any moment what has happened so far."""
 
-    def __init__(self, declaration: Declaration, runtime: Runtime) -> None:
+    def __init__(self, declaration: SecuredTool, runtime: PolicyDependencies) -> None:
         self.declaration = declaration
-        self.surface = current_surface.get()
+        self.adapter = current_adapter.get()
         self._runtime = runtime
         self._token = caller.token if (caller := current_caller.get()) else None
         self._caller = caller
         self._user_id = self._token.subject if self._token else None
         self._client_id = self._token.client_id if self._token else None
-        self._tool = (self.surface.name if self.surface else None) or declaration.name
-        self._sides: list[Leaves] = []
+        self._tool = (self.adapter.name if self.adapter else None) or declaration.name
+        self._sides: list[LeafProtector] = []
         self._outcome = Outcome.SUCCESS
         self._reason: str | None = None
         self._released: Any = None
@@ -77,13 +77,14 @@ class Call:
         self._subject: str | None = None
         self._task: str | None = None
         self._started = time.monotonic()
-        if self.surface:
-            self.surface.call = self
+        if self.adapter:
+            self.adapter.call = self
 
     def admit(self, positional: Sequence[Any], named: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as the tool may see them.
 
-        Raises JournalUnavailable, InsufficientScope, EncryptionError, PersonalDataRefused, Unguardable, TooMuchData.
+        Raises JournalUnavailable, InsufficientScope, EncryptionError, PersonalDataRefused, UnsupportedValue or
+        TooMuchData.
         """
         rules = self.declaration
         if not self._runtime.journal.writable:
@@ -104,23 +105,23 @@ class Call:
         seen_named = {name: see(name, value) for name, value in named.items()}
         if walk.leaf.refused:
             raise PersonalDataRefused(walk.leaf.refused)
-        if self.surface:
-            self.surface.take_replies(self.reply)
+        if self.adapter:
+            self.adapter.take_replies(self.reply)
         return seen, seen_named
 
     def __enter__(self) -> None:
         """While the tool runs, its messages find this call, and tools that it calls are calls of their own."""
-        self._outer = current_call.set(self), current_surface.set(None)
+        self._outer = current_call.set(self), current_adapter.set(None)
 
     def __exit__(self, *_: object) -> None:
-        call, surface = self._outer
-        del self._outer  # a token holds what was there before: the surface
+        call, adapter = self._outer
+        del self._outer  # a token holds what was there before: the adapter
         current_call.reset(call)
-        current_surface.reset(surface)
+        current_adapter.reset(adapter)
 
     def release(self, result: Any) -> None:
-        """Makes of the result what may leave. Raises ResultWithheld, Unguardable or TooMuchData."""
-        asks = self.surface is not None and self.surface.is_question(result)
+        """Makes of the result what may leave. Raises ResultWithheld, UnsupportedValue or TooMuchData."""
+        asks = self.adapter is not None and self.adapter.is_question(result)
         walk = self._message_walk() if asks else self._walk(self.declaration.result_policy)
         self._released = walk.visit(result)
         if walk.leaf.refused:
@@ -144,8 +145,8 @@ class Call:
         refused = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
         self._outcome = Outcome.REFUSED if refused else Outcome.FAILURE
         self._reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
-        cleaned = clean_failure(failure, self._message_walk(), self._message_walk(counts=False))
-        return self.surface.failure(cleaned) if self.surface else cleaned
+        cleaned = mask_exception(failure, self._message_walk(), self._message_walk(counts=False))
+        return self.adapter.failure(cleaned) if self.adapter else cleaned
 
     @contextmanager
     def watched(self) -> Generator[None]:
@@ -202,7 +203,7 @@ class Call:
     def _passed_by(self, arguments: Sequence[tuple[str, Any]]) -> frozenset[str]:
         """The arguments that are not transformed: the program's own objects, and ids, once found clean."""
         signature = self.declaration.signature
-        own = self.surface.injected(signature.function) if self.surface else frozenset[str]()
+        own = self.adapter.injected(signature.function) if self.adapter else frozenset[str]()
         if signature.receiver:
             own |= {signature.receiver}
         ids = [(name, value) for name, value in arguments if name in signature.identifiers and name not in own]
@@ -222,15 +223,15 @@ class Call:
             texts = {name: value for name, value in ids.items() if isinstance(value, str)}
             self._user_id, self._client_id = texts.get("user_id"), texts.get("client_id")
 
-    def _message_walk(self, *, counts: bool = True) -> Walk:
+    def _message_walk(self, *, counts: bool = True) -> DataWalk:
         return self._walk(policy_for_messages(self.declaration.result_policy), counts=counts, message=True)
 
     def _walk(
         self, policy: PIIPolicy, *, encrypt_all: bool = False, counts: bool = True, message: bool = False
-    ) -> Walk:
+    ) -> DataWalk:
         owner = owner_of(self._token.issuer, self._token.subject) if self._token else self._user_id or ""
         # Nothing in it leads back to this call: else a whole request would wait for the collector, many of them 30 ms.
-        leaves = Leaves(
+        leaves = LeafProtector(
             self._runtime.detector,
             self._runtime.writer(policy, self._tool, self._token.issuer if self._token else "", message=message),
             partial(_encrypt, self._runtime, owner, self.declaration.name),
@@ -240,11 +241,11 @@ class Call:
         )
         if counts:
             self._sides.append(leaves)
-        return Walk(leaves)
+        return DataWalk(leaves)
 
 
-def _encrypt(runtime: Runtime, owner: str, tool: str, part: str, text: str) -> str:
+def _encrypt(runtime: PolicyDependencies, owner: str, tool: str, part: str, text: str) -> str:
     return runtime.encryption.encrypt(text, context=bind_field(owner=owner, tool=tool, name=part))
 
 
-current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+current_call: ContextVar[SecuredCall | None] = ContextVar("current_call", default=None)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
+from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import ToolFailed, ToolPolicyError
-from security_common.tool_policy.walk import Walk
 
-__all__ = ["clean_failure"]
+__all__ = ["mask_exception"]
 
 
-def clean_failure(failure: Exception, walk: Walk, again: Walk) -> Exception:
+def mask_exception(failure: Exception, walk: DataWalk, again: DataWalk) -> Exception:
     """The failure itself when neither it nor anything it carries tells personal data, otherwise a copy without.
 
     A copy drops the traceback and the chain of causes: both lead to frames that hold the data. `walk` counts what is
@@ -21,7 +21,7 @@ def clean_failure(failure: Exception, walk: Walk, again: Walk) -> Exception:
         return ToolFailed(f"{type(failure).__name__}: what it says cannot be read")
 
 
-def _clean(failure: Exception, walk: Walk, again: Walk) -> Exception:
+def _clean(failure: Exception, walk: DataWalk, again: DataWalk) -> Exception:
     if not [text for each in _chain(failure) for text in _texts(each) if walk.leaf.text(text, None) is not text]:
         return failure
     copied = _copy(failure, again)
@@ -51,7 +51,7 @@ def _texts(failure: BaseException) -> set[str]:
     return {str(failure), *(part if isinstance(part, str) else repr(part) for part in parts)}
 
 
-def _copy(failure: Exception, walk: Walk) -> Exception | None:
+def _copy(failure: Exception, walk: DataWalk) -> Exception | None:
     """A new exception of the same type with guarded arguments, when the type allows it."""
     kind = type(failure)
     try:
