@@ -15,7 +15,14 @@ from mcp_resource_service.scopes import AUDIT_SCOPE
 from mcp_resource_service.store_errors import asking
 from mcp_resource_service.tools.caller import calling
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.reading import EventFilter, KeyInUse, SecurityReport, each_event, read_events, read_state
+from security_common.audit.reading import (
+    EventFilter,
+    KeyInUse,
+    SecurityReport,
+    each_event,
+    read_events,
+    read_trail_state,
+)
 from security_common.errors import SecurityError
 from security_common.tool_policy import Identifier, secure_tool
 
@@ -152,7 +159,7 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
                         report.add(event)
                     if read % PROGRESS_EVERY_EVENTS == 0:
                         await context.report_progress(read, max(total, read), "events read")
-                report.trail, report.keys = await read_state(redis), keys_in_use()
+                report.trail, report.keys = await read_trail_state(redis), keys_in_use()
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
 
 

@@ -8,7 +8,7 @@ from fastmcp import Context, FastMCP
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from security_common.audit.reading import SCENARIOS, play_scenario
+from security_common.audit.reading import SCENARIOS, run_scenario
 from security_common.settings import SecuritySettings
 from security_common.tool_policy import secure_tool
 
@@ -81,7 +81,7 @@ def register(mcp: FastMCP, settings: SecuritySettings, clock: Callable[[], float
 
 
 def _play(name: str, settings: SecuritySettings, now: datetime) -> PlayedScenario:
-    outcome = play_scenario(name, settings, now=now)
+    outcome = run_scenario(name, settings, now=now)
     return {
         "scenario": name,
         "what_happens": SCENARIOS[name].__doc__ or "",
