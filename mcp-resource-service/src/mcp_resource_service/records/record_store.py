@@ -10,7 +10,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from mcp_resource_service.store_errors import NotFound, QuotaReached, StoreUnavailable, asking
-from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
+from security_common.encryption import DecryptionFailed, EncryptionService, ReencryptionResult
 
 __all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]
 
@@ -126,7 +126,7 @@ class RecordStore:
         """How many records there are, of all owners."""
         return sum([1 async for _ in self._keys()])
 
-    async def reencrypt(self) -> AsyncIterator[Renewal]:
+    async def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
         """Encrypt every record again under the primary key.
 
         Safe to stop and repeat, and safe beside a running service, which never changes a record's content.
@@ -139,11 +139,11 @@ class RecordStore:
             try:
                 renewed = self._encryption.reencrypt(stored["content"], context=binding)
             except DecryptionFailed:
-                yield Renewal.UNREADABLE
+                yield ReencryptionResult.UNREADABLE
             else:
                 if renewed != stored["content"]:
                     await self._redis.hset(key, "content", renewed)
-                yield Renewal.CURRENT if renewed == stored["content"] else Renewal.RENEWED
+                yield ReencryptionResult.CURRENT if renewed == stored["content"] else ReencryptionResult.RENEWED
 
     def _keys(self) -> AsyncIterator[str]:
         return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{PREFIX}rec_*", count=200))
