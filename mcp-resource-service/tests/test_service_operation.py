@@ -247,7 +247,7 @@ def test_the_doctor_finds_a_healthy_service_healthy(stack):
             "name,email\n성춘향,c@example.com\n".encode("cp949"),
             "error: the file is not UTF-8\nhint: save it as `CSV UTF-8`",
         ),
-        (b'name,email\n"' + b"x" * 200_000, "error: what follows line 1 is not CSV\nhint: "),
+        (b'name,email\n"' + b"x" * 200_000, "error: the text after line 1 is not valid CSV\nhint: "),
         (b'{"name": "x"\n', "error: line 1 is not a JSON object"),
     ],
 )

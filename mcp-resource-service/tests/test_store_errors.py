@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
-from mcp_resource_service.store_errors import StoreUnavailable, asking
+from mcp_resource_service.store_errors import StoreUnavailable, redis_errors_as_unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -17,8 +17,8 @@ async def test_a_full_redis_is_named(tmp_path: Path) -> None:
     with RedisServer(tmp_path, port) as server:
         async with Redis.from_url(server.url) as redis:
             await redis.config_set("maxmemory", 1)
-            with pytest.raises(StoreUnavailable, match="is full"), asking("the record store"):
+            with pytest.raises(StoreUnavailable, match="is full"), redis_errors_as_unavailable("the record store"):
                 await redis.set("mcp:x", "1")
             await redis.config_set("maxmemory", 0)
-            with asking("the record store"):
+            with redis_errors_as_unavailable("the record store"):
                 await redis.set("mcp:x", "1")

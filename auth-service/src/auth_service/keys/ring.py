@@ -21,9 +21,9 @@ from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.record import Recorder
 from auth_service.vocabulary import Clock
 from security_common.audit import JournalUnavailable
+from security_common.audit.upkeep import end_tasks
 from security_common.errors import SecurityError
 from security_common.service import RedisIdentity, RedisReplaced
-from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["KeyRing", "PublishedKeys", "make_record"]
 
@@ -102,7 +102,7 @@ class KeyRing:
 
     async def stop(self) -> None:
         if self._task is not None:
-            await cancel_tasks(self._task)
+            await end_tasks(self._task)
 
     async def refresh(self) -> None:
         """Reads the records, and moves them on when this replica leads or nobody has made a key yet.

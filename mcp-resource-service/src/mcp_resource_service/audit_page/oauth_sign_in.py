@@ -125,7 +125,7 @@ class SignIn:
         try:
             async with asyncio.timeout(EXCHANGE_SECONDS):
                 endpoints = await read_endpoints(self._http, own_issuer(self._settings))
-                self._check_issuer(request.query_params.get("iss", ""), announced=endpoints.names_itself_in_answers)
+                self._check_issuer(request.query_params.get("iss", ""), announced=endpoints.sends_iss)
                 client = self._client(endpoints)
                 answer: dict[str, Any] = await client.authorize_access_token(request, resource=self._settings.resource)
                 token = await self._verifier.verify(str(answer["access_token"]))

@@ -1,9 +1,9 @@
-"""The service's own directory of people: who is who, by an opaque id. Not the accounts that sign in.
+"""The directory of people that get_user_info reads, by opaque id. It does not contain the accounts that sign in.
 
-    mcp-resource-service user import people.csv ──▶ encrypt field by field, bound to (person, field) ──▶ mcp:users:<id>
-    get_user_info ── person_id ──▶ decrypt ──▶ masked by the tool's policy
+    mcp-resource-service user import people.csv ──▶ encrypt each field, bound to (person, field) ──▶ mcp:users:<id>
+    get_user_info ── person_id ──▶ decrypt ──▶ masked by the policy of the tool
 
-Owns the keys `mcp:users:*` in Redis. Ids are opaque so that they may stand in logs and audit events.
+This package owns the Redis keys `mcp:users:*`. Ids are opaque, so that logs and audit events may contain them.
 """
 
 from mcp_resource_service.directory.directory_store import Directory

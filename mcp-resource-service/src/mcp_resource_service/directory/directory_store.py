@@ -8,82 +8,85 @@ from redis.asyncio.client import Pipeline
 from redis.typing import EncodableT, FieldT
 
 from mcp_resource_service.directory.people import Person
-from mcp_resource_service.store_errors import NotFound, asking
-from security_common.encryption import DecryptionFailed, EncryptionService, ReencryptionResult
+from mcp_resource_service.store_errors import NotFound, redis_errors_as_unavailable
+from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
 
 __all__ = ["Directory"]
 
-NAME, PREFIX = "the directory", "mcp:users:"
+STORE_NAME = "the directory"
+KEY_PREFIX = "mcp:users:"
 
 
 class Directory:
-    """Finds and stores people. Every method raises `StoreUnavailable` when Redis does not answer."""
+    """Finds and stores people. Every method raises StoreUnavailable when Redis does not answer."""
 
     def __init__(self, redis: Redis, encryption: EncryptionService) -> None:
         self._redis = redis
         self._encryption = encryption
 
     async def find(self, person_id: str) -> Person:
-        """The person with this id.
+        """Returns the person with this id.
 
         Raises:
-            NotFound: there is none.
-            DecryptionFailed: a stored field is not what was stored.
+            NotFound: the directory has no such person.
+            DecryptionFailed: a stored ciphertext was changed, or belongs to another person or field.
 
         """
-        with asking(NAME):
-            stored = cast("dict[str, str]", await self._redis.hgetall(PREFIX + person_id))
+        with redis_errors_as_unavailable(STORE_NAME):
+            stored = cast("dict[str, str]", await self._redis.hgetall(KEY_PREFIX + person_id))
         if not stored:
-            raise NotFound("nobody in the directory has this id", hint="the ids are in the resource directory://people")
-        clear = {
+            raise NotFound("the directory has no person with this id", hint="the resource directory://people lists ids")
+        values = {
             field: self._encryption.decrypt(content, context=_binding(person_id, field))
             for field, content in stored.items()
         }
-        return Person(person_id=person_id, **clear)
+        return Person(person_id=person_id, **values)
 
     async def put(self, people: Iterable[Person]) -> None:
-        """Store people, replacing those with the same id."""
-        with asking(NAME):
+        """Stores people; a person with the same id is replaced."""
+        with redis_errors_as_unavailable(STORE_NAME):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for person in people:
                     content: dict[FieldT, EncodableT] = {
                         field: self._encryption.encrypt(value, context=_binding(person.person_id, field))
                         for field, value in person.personal_fields().items()
                     }
-                    pipe.hset(PREFIX + person.person_id, mapping=content)
+                    pipe.hset(KEY_PREFIX + person.person_id, mapping=content)
                 await pipe.execute()
 
     async def ids(self, *, limit: int) -> list[str]:
-        """Some ids of the directory, sorted: they are opaque and name nobody."""
+        """Returns at most `limit` ids, sorted. They are opaque and contain no personal data."""
         found: list[str] = []
-        with asking(NAME):
+        with redis_errors_as_unavailable(STORE_NAME):
             async for key in self._keys():
-                found.append(key.removeprefix(PREFIX))
+                found.append(key.removeprefix(KEY_PREFIX))
                 if len(found) == limit:
                     break
         return sorted(found)
 
     async def count(self) -> int:
-        """How many people there are."""
-        return sum([1 async for _ in self._keys()])
+        """Returns the number of people."""
+        count = 0
+        async for _ in self._keys():
+            count += 1
+        return count
 
-    async def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
-        """Encrypt every person again under the primary key.
+    async def reencrypt(self) -> AsyncIterator[Renewal]:
+        """Encrypts every person again under the primary key.
 
-        Safe to stop and repeat, and safe beside an import: a person who changes meanwhile is taken up again.
+        It can be stopped and repeated, and it can run beside an import: the transaction is repeated for a person who
+        changes at the same time.
         """
         async for key in self._keys():
-            yield cast(
-                "ReencryptionResult", await self._redis.transaction(self._renew(key), key, value_from_callable=True)
-            )
+            yield cast("Renewal", await self._redis.transaction(self._renew(key), key, value_from_callable=True))
 
     def _keys(self) -> AsyncIterator[str]:
-        return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{PREFIX}*", count=200))
+        return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{KEY_PREFIX}*", count=200))
 
-    def _renew(self, key: str) -> Callable[[Pipeline], Awaitable[ReencryptionResult]]:
-        person_id = key.removeprefix(PREFIX)
+    def _renew(self, key: str) -> Callable[[Pipeline], Awaitable[Renewal]]:
+        person_id = key.removeprefix(KEY_PREFIX)
 
-        async def renew(pipe: Pipeline) -> ReencryptionResult:
+        async def renew(pipe: Pipeline) -> Renewal:
             stored = cast("dict[str, str]", await pipe.hgetall(key))
             pipe.multi()
             try:
@@ -92,11 +95,11 @@ class Directory:
                     for field, content in stored.items()
                 }
             except DecryptionFailed:
-                return ReencryptionResult.UNREADABLE
+                return Renewal.UNREADABLE
             if renewed == stored:
-                return ReencryptionResult.CURRENT
+                return Renewal.CURRENT
             pipe.hset(key, mapping=renewed)
-            return ReencryptionResult.RENEWED
+            return Renewal.RENEWED
 
         return renew
 

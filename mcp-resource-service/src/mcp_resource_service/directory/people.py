@@ -1,4 +1,4 @@
-"""A person of the directory, and how one is read from a file."""
+"""A person of the directory, and the parser of import files."""
 
 import csv
 import json
@@ -16,14 +16,14 @@ PERSON_ID = re.compile(r"[a-z][a-z_-]{2,63}\Z")
 
 
 class PersonInvalid(SecurityError):
-    """A line of an import that is no person. The description names line and column, never a value."""
+    """An import file has a line without a valid person. The description names line and column, never a value."""
 
     error: ClassVar[str] = "invalid_person"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """One person. Everything but the id is personal data."""
+    """One person. Every field but the id is personal data."""
 
     person_id: str
     name: str
@@ -33,7 +33,7 @@ class Person:
     position: str = ""
 
     def personal_fields(self) -> dict[str, str]:
-        """Field name to value, without the id."""
+        """Returns the values by field name, without the id."""
         return {name: getattr(self, name) for name in PERSONAL_FIELDS}
 
 
@@ -41,10 +41,10 @@ PERSONAL_FIELDS = tuple(field.name for field in fields(Person) if field.name != 
 
 
 def parse_people(text: str, *, make_id: Callable[[str], str]) -> Iterator[Person]:
-    """People from CSV with a header line, or from JSON Lines (recognised by a leading brace).
+    """Parses CSV with a header line, or JSON Lines (recognized by a leading brace).
 
-    `make_id` gives the id of a person without one, from the e-mail address: the same address, the same id, so that an
-    import can be repeated.
+    `make_id` returns the id of a person without one, from the e-mail address. The same address must always result in
+    the same id, so that an import can be repeated.
 
     Raises:
         PersonInvalid: with the number of the line.
@@ -61,8 +61,9 @@ def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         for row in reader:
             yield reader.line_num, dict(row)
     except csv.Error:
-        problem = f"what follows line {reader.line_num} is not CSV"
-        raise PersonInvalid(problem, hint="is a quotation mark left open?") from None
+        raise PersonInvalid(
+            f"the text after line {reader.line_num} is not valid CSV", hint="check for a missing quotation mark"
+        ) from None
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -74,7 +75,9 @@ def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         except ValueError:
             row = None
         if not isinstance(row, dict):
-            raise PersonInvalid(f"line {number} is not a JSON object", hint='one {"name": ..., "email": ...} a line')
+            raise PersonInvalid(
+                f"line {number} is not a JSON object", hint='write one {"name": ..., "email": ...} per line'
+            )
         yield number, cast("dict[str, Any]", row)
 
 
@@ -94,6 +97,6 @@ def _person(line: int, row: dict[str, Any], make_id: Callable[[str], str]) -> Pe
     if not PERSON_ID.match(values["person_id"]):
         raise PersonInvalid(
             f"line {line}: person_id is not opaque",
-            hint="use lower-case letters, - and _, or leave it out and one is made from the e-mail address",
+            hint="use lower-case letters, - and _, or omit it: then it is made from the e-mail address",
         )
     return Person(**values)

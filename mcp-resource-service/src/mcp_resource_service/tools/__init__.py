@@ -1,17 +1,22 @@
-"""The MCP tools: what each does, which scopes it needs, and how its errors read.
+"""The MCP tools, resources and prompts.
 
-    guard (token, scopes per tool) ─▶ McpEndpoint (JSON or stream) ─▶ FastMCP ─▶ secure_tool (policy, audit) ─▶ the tool
+    guard (token, scopes of the tool) ─▶ McpEndpoint (JSON or stream) ─▶ FastMCP ─▶ secure_tool (policy, audit) ─▶ tool
 
-    status      get_server_status                          sensitive   store, read, high_security_operation
-    demo        create_test_token                          trials      test_pii_detection, test_encryption
-    people      get_user_info                              trail       audit log and report
-    drill       simulate_data_breach_detection              reading     resources and prompts
+    server_status      get_server_status
+    user_info          get_user_info
+    sensitive_data     store_sensitive_data, read_sensitive_data, high_security_operation
+    pii_tools          test_pii_detection, test_encryption
+    audit_tools        get_security_audit_log, generate_security_report
+    breach_simulation  simulate_data_breach_detection
+    demo_token         create_test_token, in demo mode only
+    mcp_resources      resources and prompts
 
-A tool is written where its subject is and registered in `server`. Its `secure_tool` says policy and scopes; the guard
-and the lists read them from there.
+The decorators of a tool declare its policy and its scopes: `secure_tool(pii_policy=..., scopes=[...])`, and
+`argument_scopes.require(...)` where a scope depends on an argument. `mcp_server` collects these declarations into the
+table that the guard checks. No other place decides about them.
 """
 
 from mcp_resource_service.tools.mcp_endpoint import McpEndpoint
-from mcp_resource_service.tools.mcp_server import LONG_TOOLS, ToolParts, build_mcp
+from mcp_resource_service.tools.mcp_server import LONG_TOOLS, ToolDependencies, build_mcp
 
-__all__ = ["LONG_TOOLS", "McpEndpoint", "ToolParts", "build_mcp"]
+__all__ = ["LONG_TOOLS", "McpEndpoint", "ToolDependencies", "build_mcp"]

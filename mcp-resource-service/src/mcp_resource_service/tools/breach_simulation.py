@@ -1,4 +1,4 @@
-"""Playing an attack through the rules that watch the live trail."""
+"""The tool that runs attack scenarios through the detection rules of the audit trail."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,8 @@ from fastmcp import Context, FastMCP
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from security_common.audit.reading import SCENARIOS, run_scenario
+from mcp_resource_service.scopes import ACCESS_SCOPE
+from security_common.audit.reading import SCENARIOS, play_scenario
 from security_common.settings import SecuritySettings
 from security_common.tool_policy import secure_tool
 
@@ -26,7 +27,7 @@ Scenario = Literal[
 
 
 class AlertInfo(TypedDict):
-    """What a rule said: `value` reached `threshold` within `window_seconds`."""
+    """An alert of one rule: `value` events reached `threshold` within `window_seconds`."""
 
     rule: str
     title: str
@@ -35,8 +36,8 @@ class AlertInfo(TypedDict):
     window_seconds: float
 
 
-class PlayedScenario(TypedDict):
-    """One scenario and the rules' verdict on it."""
+class ScenarioResult(TypedDict):
+    """One scenario and the alerts that the rules raised."""
 
     scenario: str
     what_happens: str
@@ -45,43 +46,43 @@ class PlayedScenario(TypedDict):
     detected: bool
 
 
-class Drill(TypedDict):
-    """Every scenario played."""
+class BreachSimulation(TypedDict):
+    """The results of all scenarios that were run."""
 
-    played: list[PlayedScenario]
+    played: list[ScenarioResult]
 
 
 def register(mcp: FastMCP, settings: SecuritySettings, clock: Callable[[], float]) -> None:
-    """Adds `simulate_data_breach_detection`; `clock` gives seconds since the epoch."""
+    """Adds `simulate_data_breach_detection`; `clock` returns seconds since the epoch."""
 
     @mcp.tool(
-        title="Breach drill · 유출 탐지 모의 훈련",
+        title="Breach simulation · 유출 탐지 모의 훈련",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="mask")
+    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
     async def simulate_data_breach_detection(
         context: Context,
         scenario: Annotated[
             Scenario | Literal["all"],
-            Field(description="Which attack to play; `quiet_day` is ordinary work. 재현할 시나리오."),
+            Field(description="Scenario to run; `quiet_day` is normal work without an attack. 재현할 시나리오."),
         ] = "bulk_export",
-    ) -> Drill:
-        """Play an attack as made-up events through the detection rules, with the thresholds in force.
+    ) -> BreachSimulation:
+        """Run an attack scenario with invented events through the detection rules and the configured thresholds.
 
-        Nothing is recorded and nobody is alarmed: it shows what would be.
+        Nothing is recorded and no alert is sent. Returns the alerts that the rules would raise.
         공격 시나리오를 실제 탐지 규칙에 적용해 봅니다. 기록이나 경보는 남지 않습니다.
         """
         names = list(SCENARIOS) if scenario == "all" else [scenario]
         now = datetime.fromtimestamp(clock(), UTC)
-        played: list[PlayedScenario] = []
-        for done, name in enumerate(names):
-            await context.report_progress(done, len(names), name)
-            played.append(_play(name, settings, now))
-        return {"played": played}
+        results: list[ScenarioResult] = []
+        for finished, name in enumerate(names):
+            await context.report_progress(finished, len(names), name)
+            results.append(_run_scenario(name, settings, now))
+        return {"played": results}
 
 
-def _play(name: str, settings: SecuritySettings, now: datetime) -> PlayedScenario:
-    outcome = run_scenario(name, settings, now=now)
+def _run_scenario(name: str, settings: SecuritySettings, now: datetime) -> ScenarioResult:
+    outcome = play_scenario(name, settings, now=now)
     return {
         "scenario": name,
         "what_happens": SCENARIOS[name].__doc__ or "",

@@ -1,20 +1,20 @@
-"""Whose call this is, for tools: the guard has verified the token before any of them runs."""
+"""The caller of the current request, for tools. The guard has verified the token before any tool runs."""
 
 from mcp_resource_service.records import Owner
 from security_common.tokens.context import Caller, current_caller
 
-__all__ = ["calling", "owner"]
+__all__ = ["record_owner", "verified_caller"]
 
 
-def calling() -> Caller:
-    """The verified caller of this request."""
+def verified_caller() -> Caller:
+    """Returns the caller of this request with the verified token."""
     caller = current_caller.get()
     if caller is None:
-        raise RuntimeError("a tool ran without the guard before it")
+        raise RuntimeError("a tool ran without the guard in front of it")
     return caller
 
 
-def owner() -> Owner:
-    """Whom the caller's records belong to: issuer and subject, never the client that many people share."""
-    token = calling().token
+def record_owner() -> Owner:
+    """Returns the owner of the caller's records: issuer and subject, never the client that many users share."""
+    token = verified_caller().token
     return Owner(token.issuer, token.subject)

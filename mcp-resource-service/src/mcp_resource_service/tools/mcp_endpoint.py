@@ -1,12 +1,13 @@
-"""How a call travels: one JSON document, or a stream where the call has something to stream.
+"""The ASGI application at the MCP path. It answers a call with one JSON document, or with an event stream.
 
-    2025-11-25 and older ─────────────────────────────▶ stream (their only form)
-    2026-07-28, asks for progress or logs, or long work ▶ stream: progress arrives, closing it cancels the work
-    2026-07-28, everything else ───────────────────────▶ JSON: two thirds of the work for the server
+    2025-11-25 and older ─────────────────────────────────▶ stream, the only form of these versions
+    2026-07-28, with a progress token or log level, or a long tool ▶ stream: carries progress; closing it cancels
+    2026-07-28, everything else ──────────────────────────▶ JSON: two thirds of the CPU time
 
-Both forms are FastMCP's own; this only picks one per request.
+FastMCP implements both forms. This module selects one for each request.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -20,17 +21,19 @@ from security_common.guard.body import replaying
 __all__ = ["McpEndpoint"]
 
 VERSION_HEADER, NAME_HEADER = b"mcp-protocol-version", b"mcp-name"
-# Searched for as bytes: a false hit only costs the stream form.
+# The body is searched for these bytes without parsing it. A match inside a text only selects the stream form.
 STREAM_MARKS = (b"progressToken", b"io.modelcontextprotocol/logLevel")
 
 
 class McpEndpoint:
-    """The ASGI application at the MCP path."""
+    """Serves the MCP path, with or without a trailing slash."""
 
     def __init__(self, mcp: FastMCP, *, path: str, long_tools: Collection[str]) -> None:
-        # Every stream here belongs to a call. At SIGTERM, sse-starlette would end them all, calls under way included;
-        # the server waits for them, and bounds that time.
+        # At SIGTERM sse-starlette would end every stream, including those of calls in progress. Here each stream
+        # belongs to one call, and the server waits for calls for a bounded time.
         AppStatus.disable_automatic_graceful_drain()
+        # It logs "Terminating session: None" after every stateless request; its other messages are about sessions too.
+        logging.getLogger("mcp.server.streamable_http").setLevel(logging.WARNING)
         self._json = mcp.http_app(path=path, stateless_http=True, json_response=True)
         self._stream = mcp.http_app(path=path, stateless_http=True)
         self._path = path
@@ -38,19 +41,20 @@ class McpEndpoint:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncGenerator[None]:
-        """Runs both forms' session managers."""
+        """Runs the session managers of both forms."""
         async with AsyncExitStack() as stack:
             for form in (self._json, self._stream):
                 await stack.enter_async_context(form.lifespan(form))
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["path"] = self._path  # it may have been asked for with a slash behind it
+        """The ASGI entry point."""
+        scope["path"] = self._path  # without the trailing slash that the request may have
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if not _is_modern(headers) or headers.get(NAME_HEADER) in self._long_tools:
             await self._stream(scope, receive, send)
             return
-        # The guard has read the body and hands it on as one message.
+        # The guard has read the body and passes it on as one message.
         body = (await receive()).get("body", b"")
         form = self._stream if any(mark in body for mark in STREAM_MARKS) else self._json
         await form(scope, replaying(body, receive), send)

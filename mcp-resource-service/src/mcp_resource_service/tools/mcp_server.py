@@ -1,4 +1,4 @@
-"""The MCP server: every tool registered, and what FastMCP does not do by itself."""
+"""The MCP server with all tools, resources and prompts, and the table of scopes for the guard."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.rest import Health
-from mcp_resource_service.scopes import ACCESS_SCOPE, DECRYPT_SCOPE
+from mcp_resource_service.scopes import REQUESTABLE_SCOPES
 from mcp_resource_service.settings import ResourceSettings
 from mcp_resource_service.tools import (
     audit_tools,
@@ -23,28 +23,30 @@ from mcp_resource_service.tools import (
     server_status,
     user_info,
 )
+from mcp_resource_service.tools.argument_scopes import ArgumentScopes
+from mcp_resource_service.tools.error_log import log_tool_errors
 from security_common.audit.reading import KeyInUse
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
 from security_common.guard import ToolScopes
 from security_common.pii import PIIDetector
 
-__all__ = ["LONG_TOOLS", "ToolParts", "build_mcp"]
+__all__ = ["LONG_TOOLS", "ToolDependencies", "build_mcp"]
 
 LIST_LIFETIME_SECONDS = 60
-# These may work for seconds: they report progress, and closing their stream cancels them.
+# These may run for seconds: they report progress on a stream, and closing the stream cancels them.
 LONG_TOOLS = frozenset({"generate_security_report", "simulate_data_breach_detection"})
 
 INSTRUCTIONS = """\
-An MCP server that guards personal data. Every call is on an audit trail. What you see depends on the tool's policy:
-directory entries come back masked, stored data comes back to its owner only, and some tools refuse personal data.
-A refusal says what to change. Start with get_server_status.
-개인정보를 보호하는 MCP 서버입니다. 모든 호출은 감사 로그에 남습니다. get_server_status부터 시작하십시오."""
+An MCP server that protects personal data. Every call is recorded in an audit trail. Each tool has a policy: directory
+entries are masked, only the owner can read stored data, and some tools reject personal data. An error says what to
+change. Call get_server_status first.
+개인정보를 보호하는 MCP 서버입니다. 모든 호출은 감사 기록에 남습니다. 먼저 get_server_status를 호출하세요."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolParts:
-    """What the tools work with."""
+class ToolDependencies:
+    """The parts of the service that the tools use."""
 
     settings: ResourceSettings
     version: str
@@ -60,10 +62,10 @@ class ToolParts:
     keys_in_use: Callable[[], Sequence[KeyInUse]]
 
 
-def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
-    """The server with every tool that this installation offers, and the scopes that tools need on top."""
+def build_mcp(parts: ToolDependencies) -> tuple[FastMCP, ToolScopes]:
+    """Returns the server with every tool that this installation offers, and the scopes that each tool needs."""
     if "telemetry_mode" not in fastmcp.settings.model_fields_set:
-        # Spans that nobody collects are a tenth of a call's work. A caller's trace context is passed on all the same.
+        # Spans that no exporter collects cost a tenth of a call. The caller's trace context is still propagated.
         fastmcp.settings.telemetry_mode = "propagation_only"
     mcp: FastMCP = FastMCP(
         "mcp-resource-service",
@@ -71,7 +73,7 @@ def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
         version=parts.version,
         mask_error_details=True,
         on_duplicate="error",
-        # What a list holds depends on the caller's scopes: nobody else may be shown a cached one.
+        # Lists depend on the scopes of the caller, so a cached list must not be shown to another caller.
         cache_ttl=LIST_LIFETIME_SECONDS,
         cache_scope="private",
     )
@@ -81,20 +83,18 @@ def build_mcp(parts: ToolParts) -> tuple[FastMCP, ToolScopes]:
         "information": f"{parts.settings.origin}/",
         "authorization_server": parts.settings.issuer,
     }
+    argument_scopes = ArgumentScopes()
     server_status.register(
         mcp, parts.health, version=parts.version, endpoints=endpoints, uptime_seconds=parts.uptime_seconds
     )
     user_info.register(mcp, parts.directory)
     sensitive_data.register(mcp, parts.records, parts.encryption)
     pii_tools.register(mcp, parts.detector, parts.encryption)
-    audit_tools.register(mcp, parts.redis, keys_in_use=parts.keys_in_use)
+    audit_tools.register(mcp, parts.redis, argument_scopes, keys_in_use=parts.keys_in_use)
     breach_simulation.register(mcp, parts.settings.security, parts.clock)
-    mcp_resources.register(mcp, parts.redis, parts.records, parts.directory)
+    mcp_resources.register(mcp, parts.redis, parts.records, parts.directory, argument_scopes)
     if parts.settings.demo:
         demo_token.register(mcp, parts.http, parts.settings)
-    # A tool that a caller may still ask the scope for stays in the lists: calling it is how the asking begins.
-    declared = secure_server(mcp, attainable_scopes={ACCESS_SCOPE, DECRYPT_SCOPE})
-    by_arguments = dict.fromkeys(
-        ("get_security_audit_log", "generate_security_report"), audit_tools.scopes_of_trail_call
-    )
-    return mcp, {**declared, **by_arguments}
+    scopes_by_tool = secure_server(mcp, attainable_scopes=REQUESTABLE_SCOPES)
+    log_tool_errors()
+    return mcp, argument_scopes.extend(scopes_by_tool)

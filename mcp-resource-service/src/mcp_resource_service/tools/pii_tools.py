@@ -1,4 +1,4 @@
-"""Trying out the protections: what is found in a text and how it is masked; an encryption round trip."""
+"""The tools that show what the detector finds in a text, and that encryption works."""
 
 from collections import Counter
 from typing import Annotated
@@ -7,7 +7,8 @@ from fastmcp import FastMCP
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from mcp_resource_service.tools.caller import calling
+from mcp_resource_service.scopes import ACCESS_SCOPE
+from mcp_resource_service.tools.caller import verified_caller
 from security_common.encryption import DecryptionFailed, EncryptionService
 from security_common.pii import PIIDetector
 from security_common.tool_policy import secure_tool
@@ -16,7 +17,7 @@ __all__ = ["register"]
 
 
 class FindingInfo(TypedDict):
-    """One finding; start and end are offsets in characters."""
+    """One finding; `start` and `end` are offsets in characters."""
 
     kind: str
     start: int
@@ -25,7 +26,7 @@ class FindingInfo(TypedDict):
 
 
 class DetectionReport(TypedDict):
-    """What a scan found."""
+    """The findings in a text, and the masked text."""
 
     contains_pii: bool
     counts: dict[str, int]
@@ -34,7 +35,10 @@ class DetectionReport(TypedDict):
 
 
 class EncryptionReport(TypedDict):
-    """How an encryption round trip went."""
+    """The result of encrypting and decrypting a text.
+
+    `round_trip`: decryption returned the original text. `bound_to_you`: another subject's binding cannot decrypt it.
+    """
 
     ciphertext: str
     round_trip: bool
@@ -45,17 +49,17 @@ def register(mcp: FastMCP, detector: PIIDetector, encryption: EncryptionService)
     """Adds `test_pii_detection` and `test_encryption`."""
 
     @mcp.tool(
-        title="Try PII detection · 개인정보 탐지 시험",
+        title="Test PII detection · 개인정보 탐지 테스트",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="observe")
+    @secure_tool(pii_policy="observe", scopes=[ACCESS_SCOPE])
     async def test_pii_detection(
         text: Annotated[
             str,
             Field(description="Text to scan, in Korean or English. 검사할 텍스트.", min_length=1, max_length=50_000),
         ],
     ) -> DetectionReport:
-        """Scan a text for personal data: kinds, positions, and the text as it looks masked.
+        """Scan a text for personal data. Returns the kinds, their positions, and the masked text.
 
         Nothing is stored. 텍스트에서 개인정보를 찾아 종류, 위치, 마스킹 결과를 보여 줍니다. 저장하지 않습니다.
         """
@@ -64,35 +68,36 @@ def register(mcp: FastMCP, detector: PIIDetector, encryption: EncryptionService)
             "contains_pii": bool(findings),
             "counts": dict(Counter(str(finding.kind) for finding in findings)),
             "findings": [
-                {"kind": str(found.kind), "start": found.start, "end": found.end, "score": found.score}
-                for found in findings
+                {"kind": str(finding.kind), "start": finding.start, "end": finding.end, "score": finding.score}
+                for finding in findings
             ],
             "masked_text": detector.mask_text(text),
         }
 
     @mcp.tool(
-        title="Try encryption · 암호화 시험",
+        title="Test encryption · 암호화 테스트",
         annotations={"readOnlyHint": True, "idempotentHint": False, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="observe")
+    @secure_tool(pii_policy="observe", scopes=[ACCESS_SCOPE])
     async def test_encryption(
         text: Annotated[str, Field(description="Text to encrypt. 암호화할 텍스트.", min_length=1, max_length=65_536)],
     ) -> EncryptionReport:
-        """Encrypt a text, decrypt it again, and show that nobody else's context opens it.
+        """Encrypt a text, decrypt it again, and check that another user's binding cannot decrypt it.
 
-        Nothing is stored. 텍스트를 암호화하고 다시 복호화하여 확인하며, 다른 맥락에서는 열리지 않음을 보여 줍니다.
+        Nothing is stored. 텍스트를 암호화하고 다시 복호화하며, 다른 사용자의 맥락에서는 복호화되지 않음을 확인합니다.
         """
-        token = calling().token
-        mine = {"trial": "test_encryption", "issuer": token.issuer, "subject": token.subject}
-        ciphertext = encryption.encrypt(text, context=mine)
+        token = verified_caller().token
+        own_binding = {"tool": "test_encryption", "issuer": token.issuer, "subject": token.subject}
+        other_binding = own_binding | {"subject": f"not {token.subject}"}
+        ciphertext = encryption.encrypt(text, context=own_binding)
         try:
-            encryption.decrypt(ciphertext, context=mine | {"subject": f"not {token.subject}"})
+            encryption.decrypt(ciphertext, context=other_binding)
         except DecryptionFailed:
             bound = True
         else:
             bound = False
         return {
             "ciphertext": ciphertext,
-            "round_trip": encryption.decrypt(ciphertext, context=mine) == text,
+            "round_trip": encryption.decrypt(ciphertext, context=own_binding) == text,
             "bound_to_you": bound,
         }

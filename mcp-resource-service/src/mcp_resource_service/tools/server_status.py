@@ -1,4 +1,4 @@
-"""What this server is and how it does."""
+"""The tool that reports the state of this service."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,14 +7,15 @@ from fastmcp import FastMCP
 from typing_extensions import TypedDict
 
 from mcp_resource_service.rest import Health
-from mcp_resource_service.tools.caller import calling
+from mcp_resource_service.scopes import ACCESS_SCOPE
+from mcp_resource_service.tools.caller import verified_caller
 from security_common.tool_policy import secure_tool
 
 __all__ = ["register"]
 
 
 class ServerStatus(TypedDict):
-    """The server, its checks, and who you are to it."""
+    """The service, its health checks, and the caller's client and scopes."""
 
     service: str
     version: str
@@ -34,14 +35,14 @@ def register(
         title="Server status · 서버 상태",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="mask")
+    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
     async def get_server_status() -> ServerStatus:
-        """State of this service, the addresses of its endpoints, and the client and scopes you call with.
+        """Return the state of this service, its endpoint URLs, and the client and scopes of your token.
 
-        A good first call. 서비스 상태, 엔드포인트 주소, 현재 호출자의 클라이언트와 권한을 보여 줍니다.
+        Call it first. 서비스 상태, 엔드포인트 주소, 현재 호출자의 클라이언트와 권한(scope)을 보여 줍니다.
         """
         checks = await health.checks()
-        token = calling().token
+        token = verified_caller().token
         return {
             "service": "mcp-resource-service",
             "version": version,

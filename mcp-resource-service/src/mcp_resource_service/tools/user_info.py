@@ -1,4 +1,4 @@
-"""Looking someone up in the directory."""
+"""The tool that looks up a person in the directory."""
 
 from typing import Annotated
 
@@ -7,13 +7,14 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mcp_resource_service.directory import Directory
+from mcp_resource_service.scopes import ACCESS_SCOPE
 from security_common.tool_policy import Identifier, annotate_audit_event, secure_tool
 
 __all__ = ["register"]
 
 
 class UserInfo(TypedDict):
-    """A person as the caller may see them."""
+    """A person of the directory; the policy masks the personal data."""
 
     person_id: str
     name: str
@@ -27,28 +28,28 @@ def register(mcp: FastMCP, directory: Directory) -> None:
     """Adds `get_user_info`."""
 
     @mcp.tool(
-        title="Look up a person · 인물 조회",
+        title="Look up a user · 사용자 정보 조회",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="mask")
+    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
     async def get_user_info(
         person_id: Annotated[
             str,
             Identifier,
             Field(
-                description="Opaque id of the person, for example `p_hong`. The ids are in directory://people. "
-                "사람의 불투명 식별자.",
+                description="Opaque id of the person, for example `p_hong`. The resource directory://people lists the "
+                "ids. 사람을 가리키는 식별자.",
                 min_length=3,
                 max_length=64,
             ),
         ],
     ) -> UserInfo:
-        """Look up one person of the service's directory by opaque id.
+        """Look up one person in the directory by opaque id.
 
-        Name, e-mail address and phone number come back masked; that is the policy, not an error, and asking again does
-        not change it. There is no search by name.
+        Name, e-mail address and phone number are always masked; a second call returns the same masked values. There is
+        no search by name.
         디렉터리에서 식별자로 한 사람을 조회합니다. 개인정보는 마스킹되어 반환됩니다.
         """
         person = await directory.find(person_id)
         annotate_audit_event(data_subject=person_id, task="view")
-        return {"person_id": person.person_id, **person.personal_fields()}  # pyright: ignore[reportReturnType] - same keys by construction
+        return {"person_id": person.person_id, **person.personal_fields()}  # pyright: ignore[reportReturnType] - the field names of Person
