@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from local_stack.stack import Stack, start_stack
-from local_stack.story import CLIENT_SECRET, PERSON, tell_story
+from local_stack.story import CLIENT_SECRET, PERSON, run_scenario
 
 SEED_FIELDS = {"timestamp", "event_type", "tool_name", "user_id", "client_id", "contains_pii", "action_taken"}
 SHIPPED_WITHIN_SECONDS = 20
@@ -40,7 +40,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def trail(stack: Stack) -> Trail:
     """The record of one whole story, once it has all been shipped."""
-    assert all(step.held for step in tell_story(stack.auth_url, stack.mcp_url))
+    assert all(step.passed for step in run_scenario(stack.auth_url, stack.mcp_url))
     raw = "".join(file.read_text(encoding="utf-8") for file in journal_files(stack))
     journal = [json.loads(line) for line in raw.splitlines()]
     client = redis.Redis(

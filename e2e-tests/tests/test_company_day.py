@@ -41,7 +41,7 @@ def test_a_day_at_the_company(employee: Callable[[str], World], world: World) ->
         colleague.call("read_sensitive_data", reading, scope="mcp.access mcp.decrypt")
 
     # The batch job may not decrypt at all, and its orders must not name people.
-    assert batch.client.ask(scope="mcp.decrypt").json()["error"] == "invalid_scope"
+    assert batch.client.request_token(scope="mcp.decrypt").json()["error"] == "invalid_scope"
     refused = batch.post_mcp(
         batch.token, "2026-07-28", "tools/call", {"name": "read_sensitive_data", "arguments": reading}
     )
@@ -52,7 +52,7 @@ def test_a_day_at_the_company(employee: Callable[[str], World], world: World) ->
 
     # Strangers stay outside, and an agent reads nobody else's trail.
     assert world.get("/hello").status_code == 401
-    assert batch.client.ask(client_secret="guessed").status_code == 401
+    assert batch.client.request_token(client_secret="guessed").status_code == 401
     everyone = {"name": "get_security_audit_log", "arguments": {"whose": "everyone"}}
     refused = agent.post_mcp(agent.token, "2026-07-28", "tools/call", everyone)
     assert refused.status_code == 403

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from local_stack.loopback_issuer import LoopbackIssuer, http_answer, signing_key
-from local_stack.misbehaviour import RUBBISH, hanging, saying
+from local_stack.misbehaviour import WRONG_ANSWERS, always, hanging
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, REDIS, Stack
 from local_stack.story import mcp_request
@@ -26,12 +26,12 @@ pytestmark = pytest.mark.anyio
 KEYS, METADATA = "/keys", "/.well-known/oauth-authorization-server"
 IMPOSTOR = json.dumps({"issuer": "http://127.0.0.1:1", "jwks_uri": "http://127.0.0.1:1/keys"}).encode()
 CONFUSIONS = {
-    name: {KEYS: RUBBISH[name]}
+    name: {KEYS: WRONG_ANSWERS[name]}
     for name in ("HTML", "500", "redirect", "empty set", "30 MB", "half a body", "drip", "reset", "50,000 deep")
 } | {
     "silence": {KEYS: hanging},
     # The keys have to fail first: only then is the metadata read again.
-    "another issuer's name": {KEYS: RUBBISH["500"], METADATA: saying(http_answer(IMPOSTOR))},
+    "another issuer's name": {KEYS: WRONG_ANSWERS["500"], METADATA: always(http_answer(IMPOSTOR))},
 }
 
 
@@ -140,7 +140,7 @@ async def confuse_and_heal(service: Service) -> None:
     strangers = [service.call(issuer.token(header={"kid": "unknown"})) for issuer in service.issuers.values()]
     async with asyncio.timeout(15):
         assert set(await asyncio.gather(*strangers)) <= {401, 503}
-    await service.issuers["another issuer's name"].asked_for(METADATA, 2)
+    await service.issuers["another issuer's name"].wait_for_requests(METADATA, 2)
     await service.answers_more(4)
     status, note = await service.readiness()
     assert status == 200

@@ -46,7 +46,7 @@ def test_nothing_is_begun_that_cannot_be_recorded(tmp_path: Path, http: httpx2.C
 
         for version in ("2026-07-28", "2025-11-25"):
             require_unavailable(world.post_mcp(token, version, "tools/call", CALL))
-        refused = world.client.ask()
+        refused = world.client.request_token()
         require_unavailable(refused)
         assert refused.json()["error"] == "temporarily_unavailable"
         assert stored(stack) == before
@@ -56,7 +56,7 @@ def test_nothing_is_begun_that_cannot_be_recorded(tmp_path: Path, http: httpx2.C
         while (answer := world.post_mcp(token, "2026-07-28", "tools/call", CALL)).status_code != 200:
             require_unavailable(answer)
             assert time.monotonic() < deadline
-        while (answer := world.client.ask()).status_code != 200:
+        while (answer := world.client.request_token()).status_code != 200:
             require_unavailable(answer)
             assert time.monotonic() < deadline
         assert len(stored(stack)) == len(before) + 1

@@ -52,7 +52,7 @@ def world(stack: Stack) -> Iterator[World]:
 
 def guess_secrets(world: World, _trail: redis.Redis) -> None:
     for _ in range(3):
-        assert world.client.ask(client_secret=secrets.token_urlsafe()).status_code == 401
+        assert world.client.request_token(client_secret=secrets.token_urlsafe()).status_code == 401
 
 
 def knock_without_the_scope(world: World, _trail: redis.Redis) -> None:
@@ -80,7 +80,7 @@ def look_people_up(world: World, _trail: redis.Redis) -> None:
 def reuse_a_refresh_token(world: World, _trail: redis.Redis) -> None:
     """A thief comes with the token that its owner has used already."""
     token = sign_in(world)["refresh_token"]
-    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": world.seen["client_id"]}
+    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": world.results["client_id"]}
     assert world.http.post(f"{world.auth_url}/oauth2/token", data=form).status_code == 200
     while (answer := world.http.post(f"{world.auth_url}/oauth2/token", data=form)).status_code == 200:
         time.sleep(0.1)  # within the grace the same answer comes again
@@ -127,11 +127,11 @@ def sign_in(world: World) -> dict[str, str]:
         "grant_types": ["authorization_code", "refresh_token"],
     }
     registered = world.http.post(f"{world.auth_url}/oauth2/register", json=metadata)
-    world.seen["client_id"] = registered.raise_for_status().json()["client_id"]
+    world.results["client_id"] = registered.raise_for_status().json()["client_id"]
     verifier = secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     parameters = {
-        "client_id": world.seen["client_id"],
+        "client_id": world.results["client_id"],
         "redirect_uri": CALLBACK,
         "response_type": "code",
         "code_challenge": challenge,
@@ -150,5 +150,5 @@ def sign_in(world: World) -> dict[str, str]:
             answer = world.http.get(f"{world.auth_url}{answer.headers['location']}")
     code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": verifier}
-    redeemed = world.http.post(f"{world.auth_url}/oauth2/token", data=form | {"client_id": world.seen["client_id"]})
+    redeemed = world.http.post(f"{world.auth_url}/oauth2/token", data=form | {"client_id": world.results["client_id"]})
     return redeemed.raise_for_status().json()

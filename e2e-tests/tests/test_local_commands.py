@@ -121,14 +121,14 @@ def test_help_after_a_command_is_that_of_the_command(run: Run, arguments: tuple[
 def test_an_unknown_admin_command_is_an_error_with_a_hint(run: Run) -> None:
     refused = run.command("admin", "user", "list")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: there is no such command\nhint: it begins with auth-service, ")
+    assert refused.stderr.startswith("error: there is no such command\nhint: the first word is one of auth-service, ")
 
 
 def test_a_running_stack_is_not_reset(run: Run) -> None:
     refused = run.command("reset", YES="1")
     assert (refused.returncode, refused.stderr.splitlines()[0]) == (
         1,
-        "error: a stack is running on this state already",
+        "error: another stack already uses this state folder",
     )
 
 
@@ -187,7 +187,7 @@ def test_what_listens_does_not_speak_http(tmp_path: Path) -> None:
         port = server.getsockname()[1]
         refused = command(tmp_path, "demo", AUTH_PORT=str(port), MCP_PORT=str(port))
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"error: what listens at http://localhost:{port} does not speak HTTP")
+    assert refused.stderr.startswith(f"error: the program at http://localhost:{port} does not answer HTTP")
     assert "\nhint: " in refused.stderr
     assert "Traceback" not in refused.stderr
 

@@ -9,7 +9,7 @@ from mcp.client.client import Client as SdkClient
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
-from local_stack.every_tool import every_call, play_every_tool
+from local_stack.every_tool import call_every_tool, every_call
 from local_stack.story import CLIENT_ID, CLIENT_SECRET, World
 
 
@@ -40,7 +40,7 @@ def test_the_fastmcp_client_calls_every_tool_and_steps_up(world: World) -> None:
             client_id=CLIENT_ID, client_secret=CLIENT_SECRET, issuer=world.auth_url
         )
         async with Client(f"{world.mcp_url}/mcp", auth=provider) as session:
-            return await play_every_tool(session, every_call())
+            return await call_every_tool(session, every_call())
 
     results = asyncio.run(run())
     assert results["get_server_status"]["you"]["scopes"] == ["mcp.access"]
@@ -54,7 +54,7 @@ def test_the_python_sdk_calls_every_tool_and_steps_up(world: World) -> None:
         async with create_mcp_http_client(auth=provider) as http:
             transport = streamable_http_client(f"{world.mcp_url}/mcp", http_client=http)
             async with SdkClient(transport) as session:
-                return await play_every_tool(session, every_call())
+                return await call_every_tool(session, every_call())
 
     asyncio.run(run())
     assert [set(scope.split()) for scope in memory.scopes] == [{"mcp.access"}, {"mcp.access", "mcp.decrypt"}]

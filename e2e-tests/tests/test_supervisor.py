@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.ports import StackPorts
-from local_stack.readiness import ask_readiness
+from local_stack.readiness import fetch_readiness
 from local_stack.running_supervisor import COMMAND, environment, running
 
 
@@ -84,7 +84,7 @@ def test_a_stack_that_waits_for_a_person_says_so_in_time(tmp_path: Path) -> None
 
 
 def is_ready(ports: StackPorts) -> bool:
-    return ask_readiness(f"http://localhost:{ports.mcp}/readyz").is_ready
+    return fetch_readiness(f"http://localhost:{ports.mcp}/readyz").is_ready
 
 
 def test_a_server_that_ends_ends_the_rest_and_is_named(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_server_that_ends_ends_the_rest_and_is_named(tmp_path: Path) -> None:
         os.kill(int(victim), signal.SIGKILL)
         assert supervisor.wait(timeout=15) == 1
         assert supervisor.stderr is not None
-        assert "error: auth-service ended by itself\nhint: see " in supervisor.stderr.read()
+        assert "error: auth-service ended unexpectedly\nhint: see " in supervisor.stderr.read()
         assert all_gone(ports)
 
 
@@ -120,7 +120,7 @@ def test_state_survives_a_restart_and_reset_drops_it(tmp_path: Path) -> None:
             [*COMMAND, "reset"], cwd=tmp_path, env=environment(ports), capture_output=True, text=True, check=False
         )
         assert refused.returncode == 1
-        assert "error: a stack is running on this state" in refused.stderr
+        assert "error: another stack already uses this state" in refused.stderr
     subprocess.run([*COMMAND, "reset", "--yes"], cwd=tmp_path, env=environment(ports), check=True)
     assert not (tmp_path / ".run").exists()
 

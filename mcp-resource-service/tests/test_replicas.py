@@ -92,7 +92,7 @@ def wait_until_ready(port: int) -> None:
 
 
 def call(world: World, tool: str, arguments: dict, scope: str = "mcp.access mcp.decrypt") -> dict:
-    token = world.seen.setdefault(scope, world.client.token(scope))
+    token = world.results.setdefault(scope, world.client.token(scope))
     answer = world.post_mcp(token, "2026-07-28", "tools/call", {"name": tool, "arguments": arguments})
     assert answer.status_code == 200, answer.text
     return answer.json()["result"]["structuredContent"]

@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 
-from local_stack.every_tool import SECRET_TEXT, every_call, play_every_tool
+from local_stack.every_tool import SECRET_TEXT, call_every_tool, every_call
 
 pytestmark = pytest.mark.clients
 
@@ -40,7 +40,7 @@ AS_A_MACHINE = pytest.mark.parametrize("proof", ["secret", "key"])
 def play_fastmcp(ground, provider) -> None:
     async def run() -> None:
         async with Client(f"{ground.mcp_url}/mcp", auth=provider) as session:
-            await play_every_tool(session, every_call(demo=ground.is_demo))
+            await call_every_tool(session, every_call(demo=ground.is_demo))
 
     asyncio.run(run())
 
@@ -113,7 +113,7 @@ def play_python_sdk(ground, provider: OAuthClientProvider) -> None:
         async with create_mcp_http_client(auth=provider) as http:
             transport = streamable_http_client(f"{ground.mcp_url}/mcp", http_client=http)
             async with SdkClient(transport) as session:
-                await play_every_tool(session, every_call(demo=ground.is_demo))
+                await call_every_tool(session, every_call(demo=ground.is_demo))
 
     asyncio.run(run())
 

@@ -1,4 +1,4 @@
-"""Where a server is reached that listens on a given address."""
+"""The URL of a server that listens on a given address."""
 
 from ipaddress import ip_address
 
@@ -10,13 +10,13 @@ LOOPBACK = "127.0.0.1"
 
 
 def base_url(host: str, port: int) -> str:
-    """The address to call, without a trailing slash: `localhost` where the server listens there, too."""
-    if is_loopback_host(host) or _is_every_address(host):
+    """The URL to call, without a trailing slash. It names `localhost` if the server also listens there."""
+    if is_loopback_host(host) or _is_unspecified(host):
         return f"http://localhost:{port}"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _is_every_address(host: str) -> bool:
+def _is_unspecified(host: str) -> bool:
     try:
         return ip_address(host).is_unspecified
     except ValueError:

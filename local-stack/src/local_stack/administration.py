@@ -1,4 +1,4 @@
-"""The services' own commands next to `make run`, with the settings of the stack that was started last."""
+"""Runs the services' commands with the settings of the stack that was started last (`make admin`)."""
 
 import os
 import shlex
@@ -15,14 +15,14 @@ from security_common.cli.setup import make_secrets
 __all__ = ["COMMANDS", "export_lines", "run_command"]
 
 COMMANDS = (AUTH, MCP, "security-common")
-# Each service has its own. Without them a command finds the key of the service that it works on beside the journal.
-_OF_ONE_SERVICE = frozenset({"SECURITY_AUDIT_CHAIN_KEY_FILE", "SECURITY_AUDIT_CHECKPOINT_KEY_FILE"})
+# Each service has its own value. Without them, a command finds the key of a service beside that service's journal.
+_PER_SERVICE = frozenset({"SECURITY_AUDIT_CHAIN_KEY_FILE", "SECURITY_AUDIT_CHECKPOINT_KEY_FILE"})
 
 
 def export_lines(stack: Stack, service: str | None) -> str:
-    """`export` lines for a shell: the settings of one service, or those that serve all commands and the library.
+    """Returns `export` lines for a shell: the settings of one service, or those that all commands share.
 
-    Secrets that nobody gave are made, so that the lines are of use before the first start as well.
+    Missing secrets are created, so that the lines are also valid before the first start.
     """
     settings = {**_prepared(stack, service), "REDIS_PORT": str(stack.ports.redis)}
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(settings.items()))
@@ -33,7 +33,7 @@ def run_command(stack: Stack, command: Sequence[str]) -> int:
     if not command or command[0] not in COMMANDS:
         raise StackError(
             "there is no such command" if command else "no command is given",
-            hint=f'it begins with {", ".join(COMMANDS)}, for example: make admin ARGS="{AUTH} user list"',
+            hint=f'the first word is one of {", ".join(COMMANDS)}, for example: make admin ARGS="{AUTH} user list"',
         )
     name = command[0]
     settings = _prepared(stack, name if name in (AUTH, MCP) else None)
@@ -48,17 +48,17 @@ def _prepared(stack: Stack, service: str | None) -> dict[str, str]:
     if service is not None:
         return stack.settings(service)
     _link_chain_keys(stack)
-    of_one = _OF_ONE_SERVICE - set(stack.overrides)
+    per_service = _PER_SERVICE - set(stack.overrides)
     both = {**stack.settings(AUTH), **stack.settings(MCP)}
-    shared = {name: value for name, value in both.items() if name not in of_one}
-    if of_one == _OF_ONE_SERVICE:
-        # For commands that check what all services wrote: each service's part with the keys below this folder.
+    shared = {name: value for name, value in both.items() if name not in per_service}
+    if per_service == _PER_SERVICE:
+        # For commands that check the journals of all services: the keys of each service are below this folder.
         shared["SECURITY_AUDIT_KEYS_DIR"] = str(stack.secrets)
     return shared
 
 
 def _link_chain_keys(stack: Stack) -> None:
-    """Puts each service's chain key where the library looks for it when no variable names one."""
+    """Links each service's chain key to the path that the library uses when no variable names one."""
     for service, folder in ((AUTH, "auth"), (MCP, "mcp")):
         link = stack.audit_dir / service / "chain_key"
         link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from security_common.errors import SecurityError
 
 __all__ = ["app", "main"]
 
-app = App(name="local-stack", help="Redis and both services on this machine.", version_flags=[])
+app = App(name="local-stack", help="Run Redis and both services on this machine.", version_flags=[])
 
 STATE = Path(".run")
 LOGS = Path("logs")
@@ -36,7 +36,7 @@ def run(*, in_container: Annotated[bool, Parameter(negative="")] = False) -> Non
     Parameters
     ----------
     in_container
-        Print what to do next outside of the container; the image of the repository's root is started so.
+        Print the next commands for a user outside of the container. The Dockerfile in the repository root uses this.
 
     """
     if in_container:
@@ -46,14 +46,14 @@ def run(*, in_container: Annotated[bool, Parameter(negative="")] = False) -> Non
 
 @app.command
 def demo() -> None:
-    """Play the story against the running stack, with a line for each step; exit status 1 when a step fails."""
+    """Run the demo scenario against the running stack, one line for each step. Exit status 1 if a step fails."""
     stack = find_running_stack(STATE.absolute(), os.environ)
-    from local_stack.story import tell_story  # noqa: PLC0415 - FastMCP's client: `run` must not wait for it
+    from local_stack.story import run_scenario  # noqa: PLC0415 - imports FastMCP's client, which `run` does not need
 
     failed = 0
-    for step in tell_story(stack.auth_url, stack.mcp_url):
-        print(f"{'✓' if step.held else '✗'} {step.text}{'' if step.held else f' ({step.detail})'}", flush=True)
-        failed += not step.held
+    for step in run_scenario(stack.auth_url, stack.mcp_url):
+        print(f"{'✓' if step.passed else '✗'} {step.text}{'' if step.passed else f' ({step.detail})'}", flush=True)
+        failed += not step.passed
     sys.exit(failed > 0)
 
 
@@ -64,10 +64,10 @@ def token(*, scope: str = "mcp.access") -> None:
     Example: local-stack token --scope "mcp.access mcp.decrypt"
     """
     stack = find_running_stack(STATE.absolute(), os.environ)
-    from local_stack.story import MachineClient  # noqa: PLC0415 - as above
+    from local_stack.story import MachineClient  # noqa: PLC0415 - see `demo`
 
     with httpx2.Client(timeout=10) as http:
-        answer = MachineClient(stack.auth_url, http).ask(scope=scope)
+        answer = MachineClient(stack.auth_url, http).request_token(scope=scope)
     if not answer.is_success:
         raise StackError(
             f"auth-service answers {answer.status_code}: {answer.text[:300]}",
@@ -80,8 +80,8 @@ def token(*, scope: str = "mcp.access") -> None:
 def env(service: Literal["auth", "mcp"] | None = None, /) -> None:
     """Print the settings of the stack that was started last, as `export` lines.
 
-    Without SERVICE they serve every command of the services and the library. With it they are what that service
-    itself runs with. Secrets are made when there are none yet.
+    Without SERVICE they are the settings for all commands of the services and the library. With it they are the
+    settings of that service. Missing secrets are created.
 
     Example: eval "$(.venv/bin/local-stack env)"
     """
@@ -115,12 +115,12 @@ def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> Non
 
 @app.command
 def reset(*, yes: Annotated[bool, Parameter(negative="", env_var="YES")] = False) -> None:
-    """Delete all state of `local-stack run`, after asking.
+    """Delete all state of `local-stack run`, after a confirmation.
 
     Parameters
     ----------
     yes
-        Do not ask.
+        Do not ask for confirmation.
 
     """
     with exclusive(STATE.absolute()):
@@ -130,7 +130,7 @@ def reset(*, yes: Annotated[bool, Parameter(negative="", env_var="YES")] = False
 
 
 def _confirm(yes: bool) -> None:
-    """Raises `StackError` unless the person agrees."""
+    """Raises `StackError` unless the user confirms."""
     folders = " and ".join(str(folder.absolute()) for folder in (STATE, LOGS) if folder.exists())
     print(
         f"This deletes {folders}: clients, accounts, consents, signing and encryption keys, stored records,"
@@ -140,13 +140,13 @@ def _confirm(yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise StackError("nothing was deleted: there is no terminal to ask on", hint="YES=1 make reset")
+        raise StackError("nothing was deleted: a confirmation needs a terminal", hint="YES=1 make reset")
     if input("Delete it? [y/N] ").strip().lower() not in {"y", "yes"}:
         raise StackError("nothing was deleted", hint="answer y to delete")
 
 
 def main() -> None:
-    """Run a command; an error a person can act on becomes an `error:` and a `hint:` line and exit status 1."""
+    """Run a command. A known error is printed as an `error:` line and a `hint:` line; the exit status is 1."""
     try:
         app()
     except SecurityError as error:

@@ -1,4 +1,4 @@
-"""The project's own compose.yaml on a Docker engine, under a project name and on ports of its own."""
+"""Runs the project's compose.yaml on a Docker engine, with a separate project name and separate ports."""
 
 import json
 import os
@@ -16,9 +16,9 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 class Compose:
-    """`docker compose` for tests: call it with the arguments. `declaration` is a folder that holds auth.yaml.
+    """`docker compose` for tests: call it with the arguments. `declaration` is a folder that contains auth.yaml.
 
-    `settings` are those of the services, as somebody would set them in the shell.
+    `settings` are settings of the services, as a user would set them in the shell.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Compose:
         self._environment = {**without_settings(os.environ), **addresses, **(settings or {})}
 
     def __call__(self, *arguments: str) -> str:
-        """Runs it and returns its output. Raises `StackError` with the end of the containers' logs."""
+        """Runs the command and returns its output. Raises `StackError` with the last log lines of the containers."""
         done = self._run(*arguments)
         if done.returncode:
             logs = self._run("logs", "--tail", "20").stdout
@@ -43,13 +43,13 @@ class Compose:
         return done.stdout
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Runs it in the background, with its output as a pipe."""
+        """Starts the command in the background; its output is a pipe."""
         return subprocess.Popen(
             [*self._command, *arguments], cwd=_ROOT, env=self._environment, stdout=subprocess.PIPE, text=True
         )
 
     def inspect(self, service: str) -> dict[str, Any]:
-        """What the engine says of a service's container."""
+        """Returns the description of a service's container (`docker inspect`)."""
         container = self("ps", "--all", "--quiet", service).strip()
         shown = subprocess.run(["docker", "inspect", container], capture_output=True, text=True, check=True)
         return json.loads(shown.stdout)[0]

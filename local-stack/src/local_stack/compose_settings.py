@@ -1,4 +1,4 @@
-"""Writes the names of all settings into the env files of compose.yaml, which passes them on when set (`make docs`)."""
+"""Writes the names of all settings into the env files that compose.yaml passes to the services (`make docs`)."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ _HEAD = """\
 
 
 def env_files() -> dict[str, str]:
-    """File name and content for each service. Settings that hold a secret themselves are left out: it comes by file."""
+    """File name and content for each service. Settings whose value is a secret are left out."""
     return {f"{service}.env": _content(settings) for service, settings in _SETTINGS.items()}
 
 

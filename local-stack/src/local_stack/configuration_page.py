@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the settings themselves, so that the page cannot be wrong (`make docs`)."""
+"""Generates docs/configuration.md from the settings classes (`make docs`)."""
 
 import sys
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def _section(title: str, lead: str, settings: type[BaseSettings]) -> str:
 def _rows(settings: type[BaseSettings]) -> Iterator[str]:
     prefix = settings.model_config.get("env_prefix", "")
     for name, field in settings.model_fields.items():
-        if field.annotation is not SecuritySettings:  # it has a section of its own
+        if field.annotation is not SecuritySettings:  # it has its own section
             description = (field.description or "").replace("|", "\\|").replace("\n", " ")
             yield f"| `{(prefix + name).upper()}` | {_kind(field)} | {_default(field)} | {description} |"
 
@@ -67,7 +67,7 @@ def _kind(field: FieldInfo) -> str:
 
 
 def _parts(annotation: Any) -> set[Any]:
-    """The types that an annotation is made of."""
+    """The annotation and all types inside it."""
     return {annotation}.union(*map(_parts, get_args(annotation)))
 
 

@@ -1,4 +1,4 @@
-"""What can stop the stack from starting, and how to mend it."""
+"""The error that every command of the stack raises."""
 
 from security_common.errors import SecurityError
 
@@ -6,6 +6,6 @@ __all__ = ["StackError"]
 
 
 class StackError(SecurityError):
-    """The stack could not start; nothing of it is left running."""
+    """The stack cannot be started or used. After a failed start no process is left running."""
 
     error = "stack_failed"

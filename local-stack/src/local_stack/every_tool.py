@@ -1,20 +1,20 @@
-"""One call of every tool, in an order that any client can play: what the client tests compare clients by."""
+"""One call of every tool, in an order that works for any MCP client. The client tests compare clients with it."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from local_stack.story import expect
 
-__all__ = ["RECORD", "SECRET_TEXT", "Calls", "every_call", "play_every_tool"]
+__all__ = ["RECORD", "SECRET_TEXT", "Calls", "call_every_tool", "every_call"]
 
 SECRET_TEXT = "고객 이메일: customer@company.com"  # noqa: S105 - a record's content, not a secret of ours
-# Stands for the id that store_sensitive_data answers with.
+# A placeholder for the record id that store_sensitive_data returns.
 RECORD = "$record"
 Calls = Sequence[tuple[str, dict[str, Any]]]
 
 
 def every_call(record_id: str = RECORD, *, demo: bool = True) -> Calls:
-    """Tool and arguments. The last one needs mcp.decrypt: a client that began with less has to step up."""
+    """Tools and arguments. The last call needs mcp.decrypt: a client with fewer scopes has to step up."""
     calls: Calls = [
         ("get_server_status", {}),
         ("create_test_token", {}),
@@ -31,19 +31,22 @@ def every_call(record_id: str = RECORD, *, demo: bool = True) -> Calls:
     return [call for call in calls if demo or call[0] != "create_test_token"]
 
 
-async def play_every_tool(session: Any, calls: Calls) -> dict[str, Any]:
-    """Lists, then calls everything listed, in FastMCP's client or the Python SDK's. Gives the structured results."""
+async def call_every_tool(session: Any, calls: Calls) -> dict[str, Any]:
+    """Lists the tools and calls each of them. `session` is FastMCP's client or the Python SDK's.
+
+    Returns the structured result of each tool.
+    """
     listed = await session.list_tools()
     listed_names = {tool.name for tool in getattr(listed, "tools", listed)}
     results: dict[str, Any] = {}
     for name, arguments in calls:
-        asked = {
+        values = {
             key: results["store_sensitive_data"]["record_id"] if value == RECORD else value
             for key, value in arguments.items()
         }
-        result = await session.call_tool(name, asked)
+        result = await session.call_tool(name, values)
         expect(not result.is_error, (name, result.content))
         results[name] = result.structured_content
     expect(listed_names == set(results), listed_names ^ set(results))
-    expect(results["read_sensitive_data"]["data"] == SECRET_TEXT, "the stored text did not come back")
+    expect(results["read_sensitive_data"]["data"] == SECRET_TEXT, "the stored text was not returned")
     return results

@@ -1,4 +1,4 @@
-"""The fenced blocks of a Markdown page: what the tests of the documentation run."""
+"""Reads the fenced code blocks of a Markdown page. The documentation tests run them."""
 
 import re
 from dataclasses import dataclass

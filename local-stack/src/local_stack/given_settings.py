@@ -1,4 +1,4 @@
-"""The services' settings in the environment of whoever starts the stack: `make run` hands all of them on."""
+"""Finds the services' settings in the environment. `make run` passes all of them to the services."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,15 +12,15 @@ SETTINGS_CLASSES = (AuthSettings, ResourceSettings)
 """The settings of the services; those of the library (SECURITY_) are nested in both."""
 
 _PREFIXES = ("AUTH_", "MCP_", "SECURITY_", "GATEWAY_")
-# `StackPorts` reads them, since every address follows from them.
+# `StackPorts` reads these, because all addresses are derived from them.
 _PORTS = frozenset({"AUTH_PORT", "MCP_PORT"})
 
 
 def given_settings(environment: Mapping[str, str], own_secrets: Path) -> dict[str, str]:
-    """Every setting that has a value, except for the ports. An empty variable counts as not set.
+    """Returns every setting that has a value, except for the ports. An empty variable counts as not set.
 
-    A value that names a file below `own_secrets` came from `local-stack env`, and the stack derives it anyway: as a
-    given setting it would reach the other service as well, which has a secret of its own.
+    A value that names a file below `own_secrets` was printed by `local-stack env`. It is left out: the stack derives it
+    anyway, and as a given setting it would also be passed to the other service, which has a different secret.
     """
     return {
         name: value
@@ -30,5 +30,5 @@ def given_settings(environment: Mapping[str, str], own_secrets: Path) -> dict[st
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The rest of the environment: a stack gets no setting by accident, only those that it is given."""
+    """Returns the environment without the settings of the services, so that a stack gets only what it is given."""
     return {name: value for name, value in environment.items() if not name.startswith(_PREFIXES)}

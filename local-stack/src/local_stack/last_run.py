@@ -1,4 +1,4 @@
-"""Which stack the other commands mean: the one that `make run` started last, or containers on the usual ports."""
+"""Finds the stack that a command refers to: the one that `make run` started last, or one on the default ports."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 5.0
 def remember(stack: Stack) -> None:
     """Writes the ports and the given settings into the state folder, for the commands in other terminals.
 
-    A setting that holds a secret itself, not the path of its file, is left out.
+    A setting whose value is a secret, not the path of a file, is left out.
     """
     secrets = {name for each in SETTINGS_CLASSES for name in secret_variable_names(each)}
     settings = {name: value for name, value in stack.overrides.items() if name not in secrets}
@@ -36,10 +36,10 @@ def remember(stack: Stack) -> None:
 
 
 def last_stack(state: Path, environment: Mapping[str, str]) -> Stack:
-    """The stack that was started last on this state, or the usual one before the first start.
+    """The stack that was started last with this state folder; before the first start, the default stack.
 
-    What the environment sets wins. When it sets another port, it means another stack: nothing of the last one counts.
-    Raises `StackError`.
+    Settings from the environment take precedence. A different port in the environment refers to a different stack, so
+    nothing of the last one is used then. Raises `StackError`.
     """
     given = given_settings(environment, state / SECRETS)
     kept = _read(state / _FILE)
@@ -51,12 +51,12 @@ def last_stack(state: Path, environment: Mapping[str, str]) -> Stack:
 
 
 def find_running_stack(state: Path, environment: Mapping[str, str]) -> Stack:
-    """The stack to talk to. Raises `StackError` when none answers."""
+    """The stack that answers. Raises `StackError` if none does."""
     last = last_stack(state, environment)
     given = given_settings(environment, state / SECRETS)
-    usual = Stack(StackPorts.from_environment(environment), state, given)
+    default = Stack(StackPorts.from_environment(environment), state, given)
     problems: list[str] = []
-    for stack in [last] if last.ports == usual.ports else [last, usual]:
+    for stack in [last] if last.ports == default.ports else [last, default]:
         problem = find_problem(stack)
         if problem is None:
             return stack
@@ -75,9 +75,9 @@ def find_problem(stack: Stack) -> str | None:
         except httpx2.ConnectError:
             return f"nothing answers at {url}"
         except httpx2.HTTPError as error:
-            return f"what listens at {url} does not speak HTTP as the services do ({type(error).__name__})"
+            return f"the program at {url} does not answer HTTP requests correctly ({type(error).__name__})"
         if answer.status_code != 200:
-            return f"what listens at {url} is another program: /livez answers {answer.status_code}"
+            return f"the program at {url} is a different one: /livez answers {answer.status_code}"
     return None
 
 

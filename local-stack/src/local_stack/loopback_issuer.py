@@ -1,4 +1,4 @@
-"""An issuer on loopback that signs whatever a test asks for, and misbehaves on demand. Real sockets, no framework."""
+"""An issuer on loopback that signs any token and can give wrong answers. It uses sockets and no web framework."""
 
 import asyncio
 import json
@@ -34,12 +34,12 @@ OPENID_PATH = "/.well-known/openid-configuration"
 
 @cache
 def signing_key(name: str) -> RSAKey:
-    """An RSA key by name, made once a process: making one takes longer than most tests."""
+    """An RSA key by name, generated once per process because generating a key is slow."""
     return RSAKey.generate_key(2048, parameters={"kid": name})
 
 
 def rs256(key: str) -> Signer:
-    """Signs as an honest issuer does, with a key by name."""
+    """Signs as a correct issuer does, with the key of that name."""
     return lambda signed: private_key(key).sign(signed, PKCS1v15(), SHA256())
 
 
@@ -52,21 +52,21 @@ def private_key(name: str) -> RSAPrivateKey:
 
 
 def compact(header: bytes, payload: bytes, sign: Signer) -> str:
-    """A compact JWS of any bytes at all: a library would refuse to make most of what the tests need."""
+    """A compact JWS of any bytes. Libraries refuse to create most of the tokens that the tests need."""
     signed = b".".join(map(base64url, (header, payload)))
     return b".".join((signed, base64url(sign(signed)))).decode()
 
 
 def base64url(raw: bytes) -> bytes:
-    """Without padding (RFC 7515 section 2)."""
+    """Base64url without padding (RFC 7515 section 2)."""
     return urlsafe_b64encode(raw).rstrip(b"=")
 
 
 class LoopbackIssuer:
-    """Publishes `keys` and answers for them; `answers` replaces what a path says. `asked` counts requests by path.
+    """Publishes metadata and `keys`. `answers` replaces the response of a path; `requests` counts requests by path.
 
-    `path` is what its name has behind the port: a slash, as Auth0 writes itself, or the path of a tenant or realm. Such
-    an issuer publishes its metadata as OpenID providers do, at the end of its own path.
+    `path` is the part of the issuer identifier after the port: a slash, as Auth0 uses, or a tenant or realm.
+    Such an issuer publishes its metadata below its own path, as OpenID providers do.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class LoopbackIssuer:
         self.url = ""
         self.keys: dict[str, RSAKey | ECKey | OKPKey] = {"first": signing_key("first")}
         self.answers: dict[str, Answerer] = {}
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.cache_control = "max-age=300"
         self._port: int = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
-        self._asked = asyncio.Event()
+        self._request_arrived = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Starts on a free port."""
@@ -93,36 +93,36 @@ class LoopbackIssuer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stops, whatever is under way."""
+        """Stops the server."""
         await self.stop()
 
     async def start(self) -> None:
-        """Listens; a second start comes back at the same address."""
+        """Listens on a free port; a second start uses the same port again."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def stop(self) -> None:
-        """Refuses connections from now on and drops those it has."""
+        """Stops listening and closes all connections."""
         if self._server is not None:
             self._server.close()
         for task in tuple(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def asked_for(self, path: str, times: int = 1) -> None:
-        """Until the path has been asked for so many times in all."""
-        while self.asked[path] < times:
-            self._asked.clear()
-            await self._asked.wait()
+    async def wait_for_requests(self, path: str, times: int = 1) -> None:
+        """Waits until the path has been requested that many times in total."""
+        while self.requests[path] < times:
+            self._request_arrived.clear()
+            await self._request_arrived.wait()
 
     @property
     def issuer(self) -> str:
-        """What it calls itself."""
+        """The issuer identifier."""
         return self.url + self.path
 
     def metadata(self) -> dict[str, Any]:
-        """What a good issuer says of itself."""
+        """Valid authorization server metadata."""
         return {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.url}/authorize",
@@ -131,11 +131,11 @@ class LoopbackIssuer:
         }
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys, as `keys` has them now."""
+        """The key set with the public half of each of `keys`."""
         return {"keys": [key.as_dict(private=False, kid=kid, use="sig") for kid, key in self.keys.items()]}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Good claims; a change to None leaves a claim out."""
+        """Valid claims with these changes; a change to None removes a claim."""
         now = int(self.now())
         claims = {
             "iss": self.issuer,
@@ -150,11 +150,11 @@ class LoopbackIssuer:
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, *, key: str = "first", header: Mapping[str, Any] | None = None, **changes: Any) -> str:
-        """A signed token, good but for the changes."""
+        """A signed token that is valid except for the changes."""
         return self.sign(json.dumps(self.claims(**changes)).encode(), key=key, header=header)
 
     def sign(self, payload: bytes, *, key: str = "first", header: Mapping[str, Any] | None = None) -> str:
-        """A token with any payload, signed with a key by name, published or not."""
+        """A token with any payload, signed with the key of that name, which need not be published."""
         members = {"alg": "RS256", "typ": "at+jwt", "kid": key} | dict(header or {})
         members = {name: value for name, value in members.items() if value is not None}
         return compact(json.dumps(members).encode(), payload, rs256(key))
@@ -168,12 +168,12 @@ class LoopbackIssuer:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             path = head[0].split(" ")[1]
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-            self.asked[path] += 1
-            self._asked.set()
+            self.requests[path] += 1
+            self._request_arrived.set()
             await self.answers.get(path, self._answer)({**headers, ":path": path}, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            # A client that leaves and a test that ends are both as they should be.
+            # The client disconnected, or the test has ended: both are expected.
             return
         finally:
             writer.close()
@@ -189,7 +189,7 @@ class LoopbackIssuer:
 
 
 def http_answer(body: bytes, *, status: str = "200 OK", **headers: str) -> bytes:
-    """A whole HTTP/1.1 answer; `cache_control` becomes Cache-Control."""
+    """A complete HTTP/1.1 response; the argument `cache_control` becomes the header Cache-Control."""
     lines = [f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body

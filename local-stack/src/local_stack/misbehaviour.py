@@ -1,4 +1,4 @@
-"""What a document's place may answer instead of the document. Give one of these to `LoopbackIssuer.answers`."""
+"""Wrong answers to a request for a document, for `LoopbackIssuer.answers`."""
 
 import asyncio
 import json
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from local_stack.loopback_issuer import Answerer, http_answer, signing_key
 
-__all__ = ["RUBBISH", "dripping", "hanging", "reset", "saying"]
+__all__ = ["WRONG_ANSWERS", "always", "dripping", "hanging", "reset"]
 
 
-def saying(answer: bytes) -> Answerer:
-    """These bytes, whatever is asked."""
+def always(answer: bytes) -> Answerer:
+    """Answers every request with these bytes."""
 
     async def answerer(_: Mapping[str, str], writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
@@ -19,12 +19,12 @@ def saying(answer: bytes) -> Answerer:
 
 
 async def hanging(_headers: Mapping[str, str], _writer: asyncio.StreamWriter) -> None:
-    """Takes the question and says nothing."""
+    """Accepts the request and never answers."""
     await asyncio.Event().wait()
 
 
 async def dripping(_headers: Mapping[str, str], writer: asyncio.StreamWriter) -> None:
-    """A byte now and then: a timeout for each read never ends it."""
+    """Sends one byte at a time, so that a timeout per read is never reached."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
     while True:
         writer.write(b" ")
@@ -33,29 +33,29 @@ async def dripping(_headers: Mapping[str, str], writer: asyncio.StreamWriter) ->
 
 
 async def reset(_headers: Mapping[str, str], writer: asyncio.StreamWriter) -> None:
-    """Breaks the connection."""
+    """Resets the connection."""
     writer.transport.abort()
 
 
-GOOD = json.dumps({"keys": [signing_key("first").as_dict(private=False, kid="first")]}).encode()
-RUBBISH: Mapping[str, Answerer] = {
-    "HTML": saying(http_answer(b"<html>Sign in to the hotel network</html>")),
-    "404": saying(http_answer(b"", status="404 Not Found")),
-    "500": saying(http_answer(b"{}", status="500 Internal Server Error")),
-    "a list": saying(http_answer(b"[]")),
-    "keys a string": saying(http_answer(b'{"keys": "x"}')),
-    "null entries": saying(http_answer(b'{"keys": [null, 1, []]}')),
-    "empty set": saying(http_answer(b'{"keys": []}')),
-    "members twice": saying(http_answer(b'{"keys": [], ' + GOOD[1:])),
-    "50,000 deep": saying(http_answer(b"[" * 50_000)),
-    "bad UTF-8": saying(http_answer(b'{"keys": "\xff"}')),
-    "a lone surrogate": saying(http_answer(b'{"keys": ["\\ud800"]}')),
-    "one byte too many": saying(http_answer(GOOD + b" " * (64 * 1024 + 1 - len(GOOD)))),
-    "30 MB": saying(http_answer(b" " * 30_000_000 + GOOD)),
-    "redirect": saying(http_answer(b"", status="302 Found", location="http://127.0.0.1:1/")),
-    "304 to no question": saying(http_answer(b"", status="304 Not Modified")),
-    "half a body": saying(http_answer(GOOD)[:-100]),
-    "no HTTP": saying(b"SSH-2.0-OpenSSH\r\n\r\n"),
+VALID = json.dumps({"keys": [signing_key("first").as_dict(private=False, kid="first")]}).encode()
+WRONG_ANSWERS: Mapping[str, Answerer] = {
+    "HTML": always(http_answer(b"<html>Sign in to the hotel network</html>")),
+    "404": always(http_answer(b"", status="404 Not Found")),
+    "500": always(http_answer(b"{}", status="500 Internal Server Error")),
+    "a list": always(http_answer(b"[]")),
+    "keys a string": always(http_answer(b'{"keys": "x"}')),
+    "null entries": always(http_answer(b'{"keys": [null, 1, []]}')),
+    "empty set": always(http_answer(b'{"keys": []}')),
+    "duplicate members": always(http_answer(b'{"keys": [], ' + VALID[1:])),
+    "50,000 deep": always(http_answer(b"[" * 50_000)),
+    "bad UTF-8": always(http_answer(b'{"keys": "\xff"}')),
+    "a lone surrogate": always(http_answer(b'{"keys": ["\\ud800"]}')),
+    "one byte too many": always(http_answer(VALID + b" " * (64 * 1024 + 1 - len(VALID)))),
+    "30 MB": always(http_answer(b" " * 30_000_000 + VALID)),
+    "redirect": always(http_answer(b"", status="302 Found", location="http://127.0.0.1:1/")),
+    "304 to an unconditional request": always(http_answer(b"", status="304 Not Modified")),
+    "half a body": always(http_answer(VALID)[:-100]),
+    "not HTTP": always(b"SSH-2.0-OpenSSH\r\n\r\n"),
     "reset": reset,
     "drip": dripping,
 }

@@ -1,4 +1,4 @@
-"""What whoever starts the stack should know about the environment it was started with."""
+"""Checks the environment when the stack starts, and prints notices about it."""
 
 from collections.abc import Iterator, Mapping
 
@@ -17,23 +17,23 @@ _COMPOSE_VARIABLES = ("AUTH_CONFIG_DIR",)
 
 
 def check_exposure(stack: Stack, environment: Mapping[str, str]) -> None:
-    """Raises `StackError` in demo mode on a platform that puts a container on the Internet."""
+    """Raises `StackError` in demo mode on a platform that exposes containers to the Internet."""
     if stack.in_demo_mode and not _PUBLIC_PLATFORMS.isdisjoint(environment):
         raise StackError(
-            "demo mode has a published client secret and password, and this container is on the Internet",
+            "demo mode has a published client secret and password, and this container is reachable from the Internet",
             hint="set AUTH_DEMO=false, and AUTH_ISSUER and MCP_RESOURCE to the public https addresses; "
             "docs/one-container.md describes it",
         )
 
 
 def start_notices(stack: Stack, environment: Mapping[str, str]) -> Iterator[str]:
-    """One line each, beginning with NOTICE."""
+    """Yields the notices, one line each, beginning with NOTICE."""
     if "JWT_SECRET_KEY" in environment:
-        yield "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, by keys that auth-service makes"
+        yield "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, with keys that auth-service creates"
     exposed = [host for host in (stack.auth_host, stack.mcp_host) if not is_loopback_host(host)]
     if stack.in_demo_mode and exposed:
         yield (
-            f"NOTICE: demo mode, with its published client secret and password, is open to every machine that reaches "
-            f"{exposed[0]}; AUTH_DEMO=false and AUTH_CONFIG declare clients of your own"
+            f"NOTICE: demo mode, with its published client secret and password, is open to machines that can reach "
+            f"{exposed[0]}; set AUTH_DEMO=false and declare your own clients with AUTH_CONFIG"
         )
     yield from unknown_setting_notices(SETTINGS_CLASSES, environment, allowed=_COMPOSE_VARIABLES)

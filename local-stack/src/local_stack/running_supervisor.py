@@ -1,4 +1,4 @@
-"""`local-stack run` as a process of its own, for the length of a `with` block."""
+"""Runs `local-stack run` as a separate process during a `with` block."""
 
 import os
 import subprocess
@@ -17,14 +17,14 @@ COMMAND = [str(Path(sys.executable).with_name("local-stack"))]
 
 
 def environment(ports: StackPorts, **settings: str) -> dict[str, str]:
-    """The ports and these settings, and none of whoever runs the tests."""
+    """The environment with these ports and settings, and without any setting from the caller's environment."""
     named = {"AUTH_PORT": ports.auth, "MCP_PORT": ports.mcp, "REDIS_PORT": ports.redis}
     return {**without_settings(os.environ), **{name: str(port) for name, port in named.items()}, **settings}
 
 
 @contextmanager
 def running(folder: Path, ports: StackPorts, **settings: str) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
-    """A supervisor that has printed its card, and the lines of the card. Raises `StackError` when it ends before."""
+    """Yields the process and the lines of its start card. Raises `StackError` if it ends before it prints them."""
     with subprocess.Popen(
         [*COMMAND, "run"],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Redis and both services on this machine: secrets, addresses, start in order, readiness, stop in reverse order."""
+"""Starts Redis and both services on this machine: secrets, addresses, readiness, start order and stop order."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from local_stack.errors import StackError
 from local_stack.given_settings import without_settings
 from local_stack.ports import StackPorts
 from local_stack.processes import Child
-from local_stack.readiness import ask_readiness
+from local_stack.readiness import fetch_readiness
 from local_stack.redis_server import RedisServer
 from security_common.addresses import is_loopback_host
 from security_common.cli.setup import make_secrets
@@ -28,18 +28,18 @@ SECRETS = "secrets"
 """Folder of the secrets, below the state folder."""
 
 _READY_SECONDS = 30.0
-# A service that has something to say after this time is waiting for a person.
-_PATIENT_SECONDS = 5.0
+# After this time the reasons why a service is not ready are printed, so that the user can correct them.
+_QUIET_SECONDS = 5.0
 _POLL_SECONDS = 0.05
-# Everything is gone within five seconds: the services get most of it, Redis what it needs to close its file.
+# Together less than five seconds: most of it for the services, and what Redis needs to close its file.
 _STOP_SECONDS = {MCP: 1.8, AUTH: 1.8, REDIS: 1.0}
 
 
 @dataclass(slots=True)
 class Stack:
-    """What runs, and where. `overrides` are settings that win over those that the stack derives.
+    """The servers of one stack. `overrides` are settings that take precedence over those that the stack derives.
 
-    `demo` is what AUTH_DEMO is when it is not among the overrides, as long as all addresses are this machine.
+    `demo` is the value of AUTH_DEMO if the overrides do not contain it and all addresses are on this machine.
     """
 
     ports: StackPorts
@@ -60,27 +60,27 @@ class Stack:
 
     @property
     def auth_url(self) -> str:
-        """Where this machine reaches auth-service, without a trailing slash."""
+        """The URL of auth-service on this machine, without a trailing slash."""
         return base_url(self.auth_host, self.ports.auth)
 
     @property
     def mcp_url(self) -> str:
-        """Where this machine reaches the resource service, without a trailing slash."""
+        """The URL of the resource service on this machine, without a trailing slash."""
         return base_url(self.mcp_host, self.ports.mcp)
 
     @property
     def issuer(self) -> str:
-        """The public address of auth-service, as it is in tokens."""
+        """The public URL of auth-service, as it appears in tokens."""
         return self.overrides.get("AUTH_ISSUER", f"http://localhost:{self.ports.auth}")
 
     @property
     def resource(self) -> str:
-        """The public address of the MCP endpoint, which is what tokens are for."""
+        """The public URL of the MCP endpoint, which is the audience of tokens."""
         return self.overrides.get("MCP_RESOURCE", f"http://localhost:{self.ports.mcp}/mcp")
 
     @property
     def audit_page(self) -> str:
-        """The public address of the page on which auditors read the trail."""
+        """The public URL of the audit page."""
         parts = urlsplit(self.resource)
         return f"{parts.scheme}://{parts.netloc}/audit"
 
@@ -99,21 +99,21 @@ class Stack:
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """What is started, in this order: the embedded Redis only when a service uses it."""
+        """The servers in the order in which they start. The embedded Redis is included only if a service uses it."""
         has_other_redis = all(self._uses_other_redis(user) for user in ("auth", "mcp"))
         return (AUTH, MCP) if has_other_redis else (REDIS, AUTH, MCP)
 
     def redis_url(self, user: str) -> str:
-        """Address for one ACL user (`auth`, `mcp`), without the password."""
+        """The URL for one ACL user (`auth`, `mcp`), without the password."""
         return f"redis://{user}@{LOOPBACK}:{self.ports.redis}/0"
 
     def redis_password(self, user: str) -> str:
         return read_secret_file(self.secrets / user / "redis_password")
 
     def start(self, *names: str) -> None:
-        """Starts those named, by default all, and returns when they are ready.
+        """Starts the named servers, by default all, and returns when they are ready.
 
-        Raises `StackError`, with nothing left running.
+        Raises `StackError`; no server is left running then.
         """
         names = names or self.servers
         self.ports.check(self.auth_host, self.mcp_host)
@@ -128,7 +128,7 @@ class Stack:
             raise
 
     def start_one(self, name: str) -> None:
-        """Starts one server, also again after `kill`. Redis is ready when this returns."""
+        """Starts one server; also starts it again after `kill`. Redis is ready when this returns."""
         if name == REDIS:
             server = RedisServer(self.state / REDIS, self.ports.redis, self.secrets / REDIS / "users.acl")
             self.children[name] = server.start()
@@ -141,45 +141,45 @@ class Stack:
         )
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a service runs with; its other commands (`auth-service client create`) need the same."""
+        """The environment of a service. Its other commands (`auth-service client create`) need the same."""
         return {**without_settings(os.environ), **self.settings(name)}
 
     def settings(self, name: str) -> dict[str, str]:
-        """The settings of one service: those that follow from ports and folders, then the overrides."""
+        """The settings of one service: those derived from ports and folders, replaced by the overrides."""
         derived = self._auth_settings() if name == AUTH else self._mcp_settings()
         return {**derived, **self.overrides}
 
     def wait_until_ready(self, name: str) -> None:
-        """Polls /readyz. Raises `StackError` when the service ends or is not ready in time.
+        """Polls /readyz. Raises `StackError` if the service ends or is not ready in time.
 
-        What keeps it from being ready is printed while there is still time to correct it.
+        The reasons why it is not ready are printed while there is still time to correct them.
         """
         if name == REDIS:
-            return  # it answered before `start_one` did
+            return  # `start_one` returns only after Redis has answered
         child = self.children[name]
         url = f"{self.auth_url if name == AUTH else self.mcp_url}/readyz"
         started = time.monotonic()
         printed = ""
-        while not (readiness := ask_readiness(url)).is_ready:
+        while not (readiness := fetch_readiness(url)).is_ready:
             waited_seconds = time.monotonic() - started
             if child.exit_status() is not None:
                 raise _start_failure(child)
             if waited_seconds > _READY_SECONDS:
                 problem = f"{name} is not ready after {_READY_SECONDS:.0f} s"
                 raise StackError(f"{problem}: {readiness.notes}".rstrip(": "), hint=f"see {child.log}")
-            if waited_seconds > _PATIENT_SECONDS and readiness.notes != printed:
+            if waited_seconds > _QUIET_SECONDS and readiness.notes != printed:
                 printed = readiness.notes
                 print(f"waiting for {name}: {printed}", file=sys.stderr, flush=True)
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stops what runs, in reverse order."""
+        """Stops all running servers in reverse order."""
         for name in (MCP, AUTH, REDIS):
             if name in self.children:
                 self.children.pop(name).stop(_STOP_SECONDS[name])
 
     def kill(self, name: str) -> None:
-        """SIGKILL to one server, as a crash would be."""
+        """Sends SIGKILL to one server, which simulates a crash."""
         self.children.pop(name).kill()
 
     def _auth_settings(self) -> dict[str, str]:
@@ -212,20 +212,20 @@ class Stack:
             **self._redis_settings("mcp"),
             **self._audit_settings(own),
         }
-        if "SECURITY_ENCRYPTION_KEY" not in self.overrides:  # the file would win over it
+        if "SECURITY_ENCRYPTION_KEY" not in self.overrides:  # the file would take precedence
             settings["SECURITY_ENCRYPTION_KEY_FILE"] = str(own / "data_keyring")
         if "MCP_ISSUER" not in self.overrides and self.issuer != self.auth_url:
             settings["MCP_AUTH_INTERNAL_URL"] = self.auth_url
         return settings
 
     def _demo_setting(self) -> str:
-        """Both services get the same; on an address that is not this machine they would refuse demo mode."""
+        """The value for both services. They refuse demo mode on an address that is not on this machine."""
         public = (self.issuer, self.resource, self.overrides.get("MCP_ISSUER", self.issuer))
         is_local = all(is_loopback_host(urlsplit(url).hostname or "") for url in public)
         return self.overrides.get("AUTH_DEMO", "true" if self.demo and is_local else "false")
 
     def _redis_settings(self, user: str) -> dict[str, str]:
-        """The embedded Redis; nothing when another one is given, whose password is not ours to know."""
+        """The settings for the embedded Redis; none if another Redis is given, whose password is not known here."""
         if self._uses_other_redis(user):
             return {}
         prefix = user.upper()
@@ -250,7 +250,7 @@ class Stack:
 def start_stack(
     state: Path, *, ports: StackPorts | None = None, overrides: Mapping[str, str] | None = None, demo: bool = True
 ) -> Generator[Stack]:
-    """A whole stack for the length of a `with` block, by default on ports that are free."""
+    """Runs a complete stack during a `with` block, by default on free ports."""
     stack = Stack(ports or StackPorts.ephemeral(), state, overrides or {}, demo)
     with ExitStack() as cleanup:
         stack.start()
@@ -259,9 +259,9 @@ def start_stack(
 
 
 def _start_failure(child: Child) -> StackError:
-    """What the service itself says is wrong, or else the end of its log."""
-    output = child.last_words()
+    """An error with the message that the service printed, or else with the last lines of its log."""
+    output = child.last_output()
     named = re.search(r"^error: (.+)(?:\nhint: (.+))?", output, re.MULTILINE)
     if named is not None:
         return StackError(f"{child.name}: {named[1]}", hint=named[2] or f"see {child.log}")
-    return StackError(f"{child.name} ended at start", hint=f"the end of {child.log}:\n{output}")
+    return StackError(f"{child.name} ended while it started", hint=f"the end of {child.log}:\n{output}")

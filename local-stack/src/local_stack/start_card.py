@@ -1,4 +1,4 @@
-"""What is printed once everything is ready: the addresses, and what to type next."""
+"""The text that is printed once everything is ready: the addresses, and the next commands."""
 
 import os
 
@@ -13,11 +13,11 @@ DEMONSTRATION_ONLY = (
 
 
 def start_card(stack: Stack) -> str:
-    """What a newcomer needs next, and nothing else."""
+    """The card that `make run` prints."""
     next_commands = """make admin ARGS="auth-service client create NAME"
     make admin ARGS="auth-service user list"      run a command of the services"""
     if stack.in_demo_mode:
-        next_commands = """make demo                                     play the whole story
+        next_commands = """make demo                                     run the demo scenario step by step
     make token                                    print an access token
     make admin ARGS="auth-service user list"      run a command of the services"""
     return f"""
@@ -34,7 +34,7 @@ def start_card(stack: Stack) -> str:
 
 
 def container_card(stack: Stack) -> str:
-    """The same for the one-container image, where there is no make."""
+    """The card of the one-container image, which has no make."""
     admin = "docker exec -it CONTAINER local-stack admin auth-service"
     next_command = f"{admin} client create NAME"
     if stack.in_demo_mode:
@@ -54,7 +54,7 @@ def container_card(stack: Stack) -> str:
 
 
 def _addresses(stack: Stack, add_user: str) -> str:
-    sign_in = "demo / demo            (demo mode)" if stack.in_demo_mode else f"a user of your own: {add_user}"
+    sign_in = "demo / demo            (demo mode)" if stack.in_demo_mode else f"your own user: {add_user}"
     return f"""  issuer      {stack.issuer}
   MCP server  {stack.resource}
   audit page  {stack.audit_page}

@@ -1,4 +1,4 @@
-"""The story: what someone who has just started the stack can see hold. `make demo` plays it, and so do the tests."""
+"""The demo scenario: one step for each promise of the product. `make demo` runs it, and so do the tests."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-__all__ = ["PERSON", "STEPS", "MachineClient", "StepResult", "World", "expect", "tell_story"]
+__all__ = ["PERSON", "STEPS", "MachineClient", "StepResult", "World", "expect", "run_scenario"]
 
 CLIENT_ID, CLIENT_SECRET = "mcp-client", "secret"  # the demo client, which exists on loopback only
 GREETING = "MCP OAuth2 데모에서 안녕하세요!"
@@ -23,15 +23,15 @@ PERSON = "홍길동님 (hong@example.com, 010-1234-5678)"
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One line of the demo: what should hold, whether it does, and if not, why."""
+    """One line of the demo: the promise, whether it was kept, and if not, why."""
 
     text: str
-    held: bool
+    passed: bool
     detail: str = ""
 
 
 class MachineClient:
-    """A client that acts for itself, at the token endpoint; by default the demo's."""
+    """A client that uses the client_credentials grant; by default the demo client."""
 
     def __init__(
         self, auth_url: str, http: httpx2.Client, credentials: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET)
@@ -40,27 +40,27 @@ class MachineClient:
         self._http = http
         self._credentials = credentials
 
-    def ask(self, **changes: str) -> httpx2.Response:
-        """A token request as the README has it, with changes."""
+    def request_token(self, **changes: str) -> httpx2.Response:
+        """Sends the token request of the README, with changed parameters."""
         client_id, secret = self._credentials
         form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
         return self._http.post(self._endpoint, data={**form, "scope": "mcp.access", **changes})
 
     def token(self, scope: str = "mcp.access") -> str:
-        answer = self.ask(scope=scope)
+        answer = self.request_token(scope=scope)
         expect(answer.is_success, f"no token: {answer.status_code} {answer.text}")
         return str(answer.json()["access_token"])
 
 
 @dataclass
 class World:
-    """The addresses, a connection, who is calling, and what earlier steps have got."""
+    """What the steps share: addresses, HTTP connection, client credentials, and results of earlier steps."""
 
     auth_url: str
     mcp_url: str
     http: httpx2.Client
     credentials: tuple[str, str] = (CLIENT_ID, CLIENT_SECRET)
-    seen: dict[str, str] = field(default_factory=dict[str, str])
+    results: dict[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
     def client(self) -> MachineClient:
@@ -71,7 +71,7 @@ class World:
         return self.client.token()
 
     def get(self, path: str, token: str | None = None) -> httpx2.Response:
-        """GET at the resource service."""
+        """Sends a GET request to the resource service."""
         return self.http.get(f"{self.mcp_url}{path}", headers={"Authorization": f"Bearer {token}"} if token else {})
 
     def call(self, tool: str, arguments: dict[str, Any], *, scope: str = "mcp.access") -> dict[str, Any]:
@@ -91,13 +91,13 @@ class World:
         return asyncio.run(names())
 
     def post_mcp(self, token: str, version: str, method: str, parameters: dict[str, Any]) -> httpx2.Response:
-        """One JSON-RPC request without any MCP library, in either protocol era."""
+        """Sends one JSON-RPC request without an MCP library, in the given protocol version."""
         headers, body = mcp_request(token, version, method, parameters)
         return self.http.post(f"{self.mcp_url}/mcp", content=body, headers=headers)
 
 
 def mcp_request(token: str, version: str, method: str, parameters: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
-    """Headers and body of a JSON-RPC request in either protocol era."""
+    """Headers and body of a JSON-RPC request in the given protocol version."""
     headers = {
         "Authorization": f"Bearer {token}",
         "Accept": "application/json, text/event-stream",
@@ -114,14 +114,14 @@ def mcp_request(token: str, version: str, method: str, parameters: Mapping[str, 
     return headers, json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
 
 
-def expect(holds: object, detail: object = "") -> None:
-    """Raises AssertionError with the detail, also where Python runs without assertions."""
-    if not holds:
+def expect(condition: object, detail: object = "") -> None:
+    """Raises AssertionError with the detail, also if Python runs with assertions disabled."""
+    if not condition:
         raise AssertionError(str(detail))
 
 
 def challenges_without_a_token(world: World) -> None:
-    """Without a token, / and /hello answer 401 and say where to get one"""
+    """Without a token, / and /hello answer 401 and name where to get one"""
     for path in ("/", "/hello"):
         answer = world.get(path)
         challenge = answer.headers.get("WWW-Authenticate", "")
@@ -132,8 +132,8 @@ def challenges_without_a_token(world: World) -> None:
         expect("ask one of its authorization servers for a token" in answer.json()["hint"], answer.text)
 
 
-def points_on_from_the_issuer(world: World) -> None:
-    """The root of auth-service answers 401 as in the demo, and points to the MCP server"""
+def points_from_issuer_to_resource(world: World) -> None:
+    """The root of auth-service answers 401 and points to the MCP server"""
     answer = world.http.get(f"{world.auth_url}/")
     expect(answer.status_code == 401, answer.status_code)
     expect(f"{world.mcp_url}/mcp" in answer.text, answer.text)
@@ -143,7 +143,10 @@ def issues_a_token(world: World) -> None:
     """The demo client gets a token, by form and by HTTP Basic"""
     basic = (CLIENT_ID, CLIENT_SECRET)
     form = {"grant_type": "client_credentials", "scope": "mcp.access"}
-    for answer in (world.client.ask(), world.http.post(f"{world.auth_url}/oauth2/token", data=form, auth=basic)):
+    for answer in (
+        world.client.request_token(),
+        world.http.post(f"{world.auth_url}/oauth2/token", data=form, auth=basic),
+    ):
         body = answer.json()
         expect(answer.status_code == 200, answer.text)
         expect((body["token_type"], body["scope"]) == ("Bearer", "mcp.access"), body["scope"])
@@ -151,20 +154,23 @@ def issues_a_token(world: World) -> None:
         expect("no-store" in answer.headers["Cache-Control"], answer.headers)
 
 
-def tells_wrong_secrets_nothing(world: World) -> None:
-    """A wrong secret and an unknown client get the same 401, byte for byte"""
-    wrong, unknown = world.client.ask(client_secret=CLIENT_SECRET[::-1]), world.client.ask(client_id="nobody")
+def hides_which_credential_was_wrong(world: World) -> None:
+    """A wrong secret and an unknown client get exactly the same 401"""
+    wrong, unknown = (
+        world.client.request_token(client_secret=CLIENT_SECRET[::-1]),
+        world.client.request_token(client_id="nobody"),
+    )
     expect(wrong.status_code == unknown.status_code == 401, (wrong.status_code, unknown.status_code))
     expect(wrong.content == unknown.content and wrong.json()["error"] == "invalid_client", wrong.text)
 
 
 def explains_bad_requests(world: World) -> None:
-    """A bad token request gets 400, the right code and a description that helps"""
+    """A bad token request gets 400, the right error code and a helpful description"""
     endpoint = f"{world.auth_url}/oauth2/token"
     cases = {
-        "unsupported_grant_type": world.client.ask(grant_type="password"),
-        "invalid_scope": world.client.ask(scope="everything"),
-        "invalid_target": world.client.ask(resource="https://elsewhere.example/mcp"),
+        "unsupported_grant_type": world.client.request_token(grant_type="password"),
+        "invalid_scope": world.client.request_token(scope="everything"),
+        "invalid_target": world.client.request_token(resource="https://elsewhere.example/mcp"),
         "invalid_request": world.http.post(endpoint, json={"grant_type": "client_credentials"}),
     }
     for code, answer in cases.items():
@@ -173,7 +179,7 @@ def explains_bad_requests(world: World) -> None:
 
 
 def publishes_its_metadata(world: World) -> None:
-    """Discovery says the same at both addresses, and the key set holds no private member"""
+    """Both discovery documents are equal, and the key set contains no private member"""
     openid = world.http.get(f"{world.auth_url}/.well-known/openid-configuration").json()
     oauth = world.http.get(f"{world.auth_url}/.well-known/oauth-authorization-server").json()
     expect(openid == oauth and openid["issuer"] == world.auth_url, openid.get("issuer"))
@@ -184,8 +190,8 @@ def publishes_its_metadata(world: World) -> None:
         expect(not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(key) and key["alg"] == "RS256", set(key))
 
 
-def signs_what_discovery_says(world: World) -> None:
-    """The token verifies from discovery alone and carries the claims of RFC 9068"""
+def issues_verifiable_tokens(world: World) -> None:
+    """The token can be verified with the published keys and has the claims of RFC 9068"""
     jwks_uri = world.http.get(f"{world.auth_url}/.well-known/openid-configuration").json()["jwks_uri"]
     token = jwt.decode(world.token, KeySet.import_key_set(world.http.get(jwks_uri).json()), algorithms=["RS256"])
     expect((token.header["typ"], token.header["alg"]) == ("at+jwt", "RS256"), token.header)
@@ -203,7 +209,7 @@ def greets_with_a_token(world: World) -> None:
 
 
 def refuses_a_damaged_token(world: World) -> None:
-    """A damaged token, and one that says alg none, get 401 invalid_token"""
+    """A damaged token and one with alg none get 401 invalid_token"""
     header, payload, signature = world.token.split(".")
     none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "at+jwt"}).encode()).decode().rstrip("=")
     for token in (f"{header}.{payload}.{signature[::-1]}", f"{none}.{payload}."):
@@ -220,8 +226,8 @@ def lists_its_tools(world: World) -> None:
     expect(not missing, missing)
 
 
-def speaks_both_protocols(world: World) -> None:
-    """The MCP endpoint answers plain HTTP in 2026-07-28 and in 2025-11-25"""
+def supports_both_protocol_versions(world: World) -> None:
+    """The MCP endpoint supports the protocol versions 2026-07-28 and 2025-11-25"""
     for version in ("2026-07-28", "2025-11-25"):
         arguments = {"name": "test_pii_detection", "arguments": {"text": PERSON}}
         answer = world.post_mcp(world.token, version, "tools/call", arguments)
@@ -229,21 +235,21 @@ def speaks_both_protocols(world: World) -> None:
 
 
 def masks_personal_data(world: World) -> None:
-    """Personal data is found and masked, in Korean and English"""
+    """Korean and English personal data is found and masked"""
     masked = world.call("test_pii_detection", {"text": PERSON})["masked_text"]
     expect("h***@example.com" in masked and "010-****-5678" in masked and "홍길동" not in masked, masked)
 
 
 def stores_encrypted(world: World) -> None:
-    """A stored value comes back by its record id only, and is encrypted on the way"""
+    """A value is stored encrypted; the answer contains only its record id"""
     record = world.call("store_sensitive_data", {"data": PERSON, "field": "customer"})
-    world.seen["record"] = record["record_id"]
+    world.results["record"] = record["record_id"]
     expect(PERSON not in json.dumps(record, ensure_ascii=False), record)
 
 
-def asks_for_more_scope(world: World) -> None:
-    """Reading it in clear needs mcp.decrypt: 403 names the scope, and with it the value is there"""
-    arguments = {"record_id": world.seen["record"]}
+def requires_step_up(world: World) -> None:
+    """Reading it in clear needs mcp.decrypt: 403 names the scope, and a token with it gets the value"""
+    arguments = {"record_id": world.results["record"]}
     call = {"name": "read_sensitive_data", "arguments": arguments}
     refused = world.post_mcp(world.token, "2026-07-28", "tools/call", call)
     challenge = refused.headers.get("WWW-Authenticate", "")
@@ -254,61 +260,64 @@ def asks_for_more_scope(world: World) -> None:
 
 
 def rejects_personal_data(world: World) -> None:
-    """A high-security operation refuses personal data and names its kind, never its value"""
+    """A high-security operation refuses personal data and names its kind, but not its value"""
     call = {"name": "high_security_operation", "arguments": {"operation_data": f"delete the account of {PERSON}"}}
     answer = world.post_mcp(world.token, "2026-07-28", "tools/call", call)
     expect("EMAIL" in answer.text and "hong@example.com" not in answer.text, answer.text)
 
 
-def keeps_the_record(world: World) -> None:
-    """Every call and refusal is in the audit trail, without the values"""
+def records_every_call(world: World) -> None:
+    """Every call and refusal is in the audit trail, without personal data"""
     expected = ("store_sensitive_data", "executed_with_encryption", "rejected", "insufficient_scope")
     trail = ""
-    for _ in range(30):  # an event is on disk before the answer leaves, and in the trail a moment later
+    for _ in range(30):  # an event is on disk before the response is sent, and in the stream shortly after
         trail = json.dumps(world.call("get_security_audit_log", {"limit": 100}), ensure_ascii=False)
         if all(word in trail for word in expected):
             break
     for word in expected:
-        expect(word in trail, f"{word} is not in the trail")
-    expect("hong@example.com" not in trail and "010-1234-5678" not in trail and "eyJ" not in trail, "a value is in it")
+        expect(word in trail, f"{word} is not in the audit trail")
+    expect(
+        "hong@example.com" not in trail and "010-1234-5678" not in trail and "eyJ" not in trail,
+        "the audit trail contains a value",
+    )
 
 
-def reports_on_it(world: World) -> None:
-    """The security report is computed from that trail"""
+def reports_on_the_audit_trail(world: World) -> None:
+    """The security report is computed from the audit trail"""
     report = world.call("generate_security_report", {})
     expect("store_sensitive_data" in report["markdown"], report["markdown"])
 
 
 STEPS: tuple[Callable[[World], None], ...] = (
     challenges_without_a_token,
-    points_on_from_the_issuer,
+    points_from_issuer_to_resource,
     issues_a_token,
-    tells_wrong_secrets_nothing,
+    hides_which_credential_was_wrong,
     explains_bad_requests,
     publishes_its_metadata,
-    signs_what_discovery_says,
+    issues_verifiable_tokens,
     greets_with_a_token,
     refuses_a_damaged_token,
     lists_its_tools,
-    speaks_both_protocols,
+    supports_both_protocol_versions,
     masks_personal_data,
     stores_encrypted,
-    asks_for_more_scope,
+    requires_step_up,
     rejects_personal_data,
-    keeps_the_record,
-    reports_on_it,
+    records_every_call,
+    reports_on_the_audit_trail,
 )
 
 
-def tell_story(auth_url: str, mcp_url: str) -> Iterator[StepResult]:
-    """Plays every step in order, also after one that failed. A step's docstring is its line."""
+def run_scenario(auth_url: str, mcp_url: str) -> Iterator[StepResult]:
+    """Runs every step in order, also after a failure. The docstring of a step is its description."""
     with httpx2.Client(timeout=20) as http:
         world = World(auth_url, mcp_url, http)
         for step in STEPS:
             text = (step.__doc__ or step.__name__).strip()
             try:
                 step(world)
-            except Exception as error:  # noqa: BLE001 - whatever stops a step is that step's ✗
-                yield StepResult(text, held=False, detail=f"{type(error).__name__}: {error}"[:300])
+            except Exception as error:  # noqa: BLE001 - any exception is a failure of that step
+                yield StepResult(text, passed=False, detail=f"{type(error).__name__}: {error}"[:300])
             else:
-                yield StepResult(text, held=True)
+                yield StepResult(text, passed=True)

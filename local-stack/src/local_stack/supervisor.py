@@ -1,4 +1,4 @@
-"""`make run`: everything in the foreground until Ctrl-C, SIGTERM, or the end of one of the servers."""
+"""`make run`: runs everything in the foreground until Ctrl-C, SIGTERM, or until one of the servers ends."""
 
 import fcntl
 import signal
@@ -20,22 +20,22 @@ from security_common.settings import SecuritySettings
 
 __all__ = ["exclusive", "supervise"]
 
-# Where the demo had its audit log.
+# The path that the original demo used for its audit log.
 AUDIT_LOG = Path("logs/security_audit.log")
 
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack], str] = start_card) -> None:
-    """Starts the stack, prints the card, and stops everything in reverse order when a signal asks for it.
+    """Starts the stack, prints the card, and stops everything in reverse order on SIGINT, SIGTERM or SIGHUP.
 
-    Ports and settings come from the environment: the services get every setting that is there.
+    Ports and settings are read from the environment; every setting is passed to the services.
 
-    Raises `StackError` when it cannot start, or when a server ends by itself; nothing is left running then either.
+    Raises `StackError` if it cannot start or a server ends unexpectedly. No server is left running then.
     """
-    for asked in _STOPPING:
-        signal.signal(asked, _leave)
-    signal.signal(signal.SIGCHLD, _wake)
+    for stop_signal in _STOPPING:
+        signal.signal(stop_signal, _exit_on_signal)
+    signal.signal(signal.SIGCHLD, _ignore_signal)
     with exclusive(state):
         stack = Stack(StackPorts.from_environment(environment), state, given_settings(environment, state / SECRETS))
         check_exposure(stack, environment)
@@ -43,12 +43,12 @@ def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack
             print(notice, file=sys.stderr, flush=True)
         try:
             stack.start()
-            # From here on signals are fetched, not handled: one place where they arrive, none where they interrupt.
+            # From here on signals are blocked and received with sigwait, so that they do not interrupt other code.
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
             link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
             remember(stack)
             print(card(stack), flush=True)
-            wait_for_the_end(stack)
+            wait_until_stopped(stack)
             print("stopping …", file=sys.stderr, flush=True)
         finally:
             stack.stop()
@@ -56,30 +56,30 @@ def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack
 
 @contextmanager
 def exclusive(state: Path) -> Generator[None]:
-    """Holds the state folder for one stack. Raises `StackError` when another stack has it."""
+    """Locks the state folder. Raises `StackError` if another stack has locked it."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (state / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StackError("a stack is running on this state already", hint="stop it first (Ctrl-C)") from error
+            raise StackError("another stack already uses this state folder", hint="stop it first (Ctrl-C)") from error
         yield
 
 
-def wait_for_the_end(stack: Stack) -> None:
-    """Returns on a signal that asks to stop. Raises `StackError` when a server has ended by itself."""
+def wait_until_stopped(stack: Stack) -> None:
+    """Returns on SIGINT, SIGTERM or SIGHUP. Raises `StackError` if a server has ended unexpectedly."""
     while True:
         for child in stack.children.values():
             if child.exit_status() is not None:
-                raise StackError(f"{child.name} ended by itself", hint=f"see {child.log}:\n{child.last_words()}")
+                raise StackError(f"{child.name} ended unexpectedly", hint=f"see {child.log}:\n{child.last_output()}")
         if signal.sigwait(_STOPPING | {signal.SIGCHLD}) in _STOPPING:
             return
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    """Ends a start that is under way; what has started is stopped on the way out."""
+def _exit_on_signal(_signal: int, _frame: FrameType | None) -> None:
+    """Aborts the start. The `finally` block of `supervise` stops the servers that have started."""
     sys.exit(0)
 
 
-def _wake(_signal: int, _frame: FrameType | None) -> None:
-    """A handler, so that SIGCHLD is delivered at all; `sigwait` fetches it."""
+def _ignore_signal(_signal: int, _frame: FrameType | None) -> None:
+    """SIGCHLD needs a handler, otherwise the kernel discards it and `sigwait` does not receive it."""

@@ -1,7 +1,7 @@
-"""72 tokens a resource server must judge, each one property away from a token it accepts.
+"""72 tokens that a resource server must accept or refuse. Each differs in one property from a valid token.
 
-Their issuer signs with its own key unless the row says otherwise: what a signature is worth is not the question, what
-the rest of the token says is. The verifier's tests read the table, and so does the test of the running service.
+They are signed with the issuer's key unless the row says otherwise, so that the rest of the token decides the result.
+The tests of the verifier and the test of the running service use this table.
 """
 
 import hmac
@@ -22,14 +22,14 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """A token and the verdict on it."""
+    """A token and whether it must be accepted."""
 
     name: str
     make: Callable[[LoopbackIssuer], str]
     accepted: bool = False
 
 
-def _good(**changes: Any) -> Callable[[LoopbackIssuer], str]:
+def _valid(**changes: Any) -> Callable[[LoopbackIssuer], str]:
     return lambda issuer: issuer.token(**changes)
 
 
@@ -50,7 +50,7 @@ def _payload(payload: bytes) -> Callable[[LoopbackIssuer], str]:
 
 
 def _edited(edit: Callable[[str], str]) -> Callable[[LoopbackIssuer], str]:
-    """A good token's payload, edited as text before it is signed: for what a JSON library would not write."""
+    """The payload of a valid token, edited as text before signing, for JSON that a library would not write."""
     return lambda issuer: issuer.sign(edit(json.dumps(issuer.claims())).encode())
 
 
@@ -79,9 +79,9 @@ def _hmac_with_public_key(signed: bytes) -> bytes:
     return hmac.digest(signing_key("first").as_pem(private=False), signed, "sha256")
 
 
-def _evil(**members: Any) -> Callable[[LoopbackIssuer], str]:
-    """Signed with a key nobody published, under the id of one that is."""
-    return lambda issuer: issuer.token(key="evil", header={"kid": "first"} | members)
+def _signed_with_unpublished_key(**members: Any) -> Callable[[LoopbackIssuer], str]:
+    """Signed with an unpublished key, with the key id of a published one."""
+    return lambda issuer: issuer.token(key="unpublished", header={"kid": "first"} | members)
 
 
 def _deep(depth: int) -> bytes:
@@ -99,7 +99,7 @@ def _json_serialised(token: str) -> str:
 
 
 def _public_jwk() -> dict[str, Any]:
-    return dict(signing_key("evil").as_dict(private=False))
+    return dict(signing_key("unpublished").as_dict(private=False))
 
 
 def _rs512(signed: bytes) -> bytes:
@@ -111,7 +111,7 @@ def _ps256(signed: bytes) -> bytes:
 
 
 ROWS = (
-    TokenRow("valid", _good(), accepted=True),
+    TokenRow("valid", _valid(), accepted=True),
     TokenRow("alg none, empty signature", _resigned("none", lambda _: b"")),
     TokenRow("alg NoNe", _resigned("NoNe", lambda _: b"")),
     TokenRow("HS256 with the public key as secret", _resigned("HS256", _hmac_with_public_key)),
@@ -121,8 +121,8 @@ ROWS = (
     TokenRow("typ missing", _header(typ=None)),
     TokenRow("typ application/at+jwt", _header(typ="application/at+jwt"), accepted=True),
     TokenRow("typ AT+JWT", _header(typ="AT+JWT"), accepted=True),
-    TokenRow("evil key, embedded jwk", _evil(jwk=_public_jwk())),
-    TokenRow("evil key, jku", _evil(jku="http://127.0.0.1:1/keys")),
+    TokenRow("evil key, embedded jwk", _signed_with_unpublished_key(jwk=_public_jwk())),
+    TokenRow("evil key, jku", _signed_with_unpublished_key(jku="http://127.0.0.1:1/keys")),
     TokenRow("good signature, jku ignored", _header(jku="http://127.0.0.1:1/keys"), accepted=True),
     TokenRow("kid is a path", _header(kid="../../etc/passwd")),
     TokenRow("kid is SQL", _header(kid="' OR '1'='1")),
@@ -132,34 +132,34 @@ ROWS = (
     TokenRow("crit unknown", _header(crit=["exotic"], exotic=True)),
     TokenRow("b64 false", _header(b64=False, crit=["b64"])),
     TokenRow("zip ignored", _header(zip="DEF"), accepted=True),
-    TokenRow("aud other", _good(aud="http://localhost:9999/mcp")),
-    TokenRow("aud missing", _good(aud=None)),
+    TokenRow("aud other", _valid(aud="http://localhost:9999/mcp")),
+    TokenRow("aud missing", _valid(aud=None)),
     TokenRow("aud a list with ours", lambda issuer: issuer.token(aud=["x", issuer.audience]), accepted=True),
     TokenRow("aud with a trailing slash", lambda issuer: issuer.token(aud=f"{issuer.audience}/")),
-    TokenRow("aud a number", _good(aud=1)),
-    TokenRow("iss other", _good(iss="http://127.0.0.1:1")),
+    TokenRow("aud a number", _valid(aud=1)),
+    TokenRow("iss other", _valid(iss="http://127.0.0.1:1")),
     TokenRow("iss with a trailing slash", lambda issuer: issuer.token(iss=f"{issuer.url}/")),
-    TokenRow("iss missing", _good(iss=None)),
+    TokenRow("iss missing", _valid(iss=None)),
     TokenRow("expired an hour ago", _later(exp=-HOUR)),
-    TokenRow("exp missing", _good(exp=None)),
+    TokenRow("exp missing", _valid(exp=None)),
     TokenRow("exp a string", lambda issuer: issuer.token(exp=str(int(issuer.now() + HOUR)))),
     TokenRow("exp a float", lambda issuer: issuer.token(exp=issuer.now() + HOUR + 0.5), accepted=True),
     TokenRow("exp null", _exp("null")),
-    TokenRow("exp negative", _good(exp=-1)),
+    TokenRow("exp negative", _valid(exp=-1)),
     TokenRow("exp 1e400", _exp("1e400")),
     TokenRow("exp NaN", _exp("NaN")),
     TokenRow("nbf in an hour", _later(nbf=HOUR)),
     TokenRow("iat in an hour", _later(iat=HOUR, exp=2 * HOUR)),
-    TokenRow("nbf a string", _good(nbf="0")),
-    TokenRow("sub missing", _good(sub=None)),
-    TokenRow("sub a number", _good(sub=1)),
-    TokenRow("client_id missing", _good(client_id=None)),
-    TokenRow("jti missing", _good(jti=None)),
-    TokenRow("scope missing", _good(scope=None), accepted=True),
-    TokenRow("scope a number", _good(scope=1)),
+    TokenRow("nbf a string", _valid(nbf="0")),
+    TokenRow("sub missing", _valid(sub=None)),
+    TokenRow("sub a number", _valid(sub=1)),
+    TokenRow("client_id missing", _valid(client_id=None)),
+    TokenRow("jti missing", _valid(jti=None)),
+    TokenRow("scope missing", _valid(scope=None), accepted=True),
+    TokenRow("scope a number", _valid(scope=1)),
     TokenRow("aud twice", _edited(lambda text: text.replace("{", '{"aud":"http://evil.example",', 1))),
     TokenRow("payload an array", _payload(b"[1]")),
-    TokenRow("payload no JSON", _payload(b"not json")),
+    TokenRow("payload not JSON", _payload(b"not json")),
     TokenRow("payload bad UTF-8", _payload(b'{"iss":"\xff"}')),
     TokenRow("signature truncated", _reshaped(lambda token: token[:-8])),
     TokenRow("signature in standard base64 with padding", _reshaped(_with_standard_alphabet)),

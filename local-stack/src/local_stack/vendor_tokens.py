@@ -1,4 +1,4 @@
-"""The tokens of known vendors (vendor_tokens.yaml), ready to be signed by an issuer on loopback."""
+"""Tokens as known vendors issue them (vendor_tokens.yaml), to be signed by an issuer on loopback."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ __all__ = ["VENDOR_TOKENS", "VendorToken"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorToken:
-    """One token, and either what is read from it or the reason why it is refused.
+    """One token, with either the values that the verifier reads from it or the reason why it is refused.
 
-    `changes` gives every claim that is not as `LoopbackIssuer.claims` has it; None leaves a claim out.
+    `changes` are the claims that differ from `LoopbackIssuer.claims`; None removes a claim.
     """
 
     vendor: str
@@ -47,8 +47,8 @@ class VendorToken:
         )
 
 
-# Claims that a loopback issuer writes and not every vendor does.
-_UNUSUAL = dict.fromkeys(("aud", "sub", "client_id", "scope", "jti"))
+# Claims that a loopback issuer adds, but not every vendor.
+_OPTIONAL_CLAIMS = dict.fromkeys(("aud", "sub", "client_id", "scope", "jti"))
 
 
 def _tokens(vendor: Mapping[str, Any]) -> list[VendorToken]:
@@ -59,7 +59,7 @@ def _tokens(vendor: Mapping[str, Any]) -> list[VendorToken]:
             path=vendor["path"],
             entry=vendor["entry"],
             header=vendor["header"] | row.get("header", {}),
-            changes=_UNUSUAL | vendor["claims"] | row.get("changes", {}),
+            changes=_OPTIONAL_CLAIMS | vendor["claims"] | row.get("changes", {}),
             audience_claim=vendor.get("audience_claim", "aud"),
             **expected,
         )

@@ -23,7 +23,7 @@ async def test_item_146_no_token_is_challenged_without_an_error_code(guard):
     assert body["resource_metadata"] == METADATA
     assert body["documentation"] == "https://docs.example"
     assert "hint" in body
-    assert guarded.issuer.asked.total() == 0
+    assert guarded.issuer.requests.total() == 0
 
 
 async def test_a_good_token_gets_through_and_is_known_below(guard):

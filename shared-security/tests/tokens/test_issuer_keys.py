@@ -9,7 +9,7 @@ import math
 import pytest
 
 from local_stack.loopback_issuer import LoopbackIssuer, compact, http_answer, signing_key
-from local_stack.misbehaviour import RUBBISH, dripping, hanging, reset, saying
+from local_stack.misbehaviour import WRONG_ANSWERS, always, dripping, hanging, reset
 from security_common.tokens import KeysUnavailable, TokenRejected, TrustedIssuer
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def test_3_and_item_155_a_flood_of_unknown_keys_costs_two_fetches(issuer, 
             return rejected.value.reason
 
     assert set(await asyncio.gather(*map(judge, range(400)))) == {"unknown_key"}
-    assert issuer.asked[KEYS] <= 1 + 2
+    assert issuer.requests[KEYS] <= 1 + 2
     await verifier.verify(issuer.token(jti="another"))
 
 
@@ -74,16 +74,16 @@ async def test_3_what_was_not_found_is_not_looked_for_again_for_a_minute(issuer,
         clock.now += seconds
         with pytest.raises(TokenRejected):
             await verifier.verify(issuer.token(header={"kid": "unknown"}))
-        assert issuer.asked[KEYS] == fetches
+        assert issuer.requests[KEYS] == fetches
 
 
 async def test_4_a_bad_signature_costs_no_fetch(issuer, verifier):
     await verifier.verify(issuer.token())
-    asked = issuer.asked.total()
+    asked = issuer.requests.total()
     with pytest.raises(TokenRejected) as rejected:
         await verifier.verify(issuer.token(key="evil", header={"kid": "first"}))
     assert rejected.value.reason == "bad_signature"
-    assert issuer.asked.total() == asked
+    assert issuer.requests.total() == asked
 
 
 async def test_5_a_new_key_is_accepted_at_first_sight(issuer, verifier):
@@ -109,7 +109,7 @@ async def test_6_a_slow_issuer_slows_nobody_with_a_known_key(issuer, make_verifi
     await verifier.verify(issuer.token())
     issuer.answers[KEYS] = misbehaving
     stranger = asyncio.create_task(verifier.verify(issuer.token(header={"kid": "unknown"})))
-    await issuer.asked_for(KEYS, 2)
+    await issuer.wait_for_requests(KEYS, 2)
     await verifier.verify(issuer.token(jti="meanwhile"))
     assert not stranger.done()
     with pytest.raises(KeysUnavailable):
@@ -117,12 +117,12 @@ async def test_6_a_slow_issuer_slows_nobody_with_a_known_key(issuer, make_verifi
             await stranger
 
 
-@pytest.mark.parametrize("name", RUBBISH)
+@pytest.mark.parametrize("name", WRONG_ANSWERS)
 async def test_7_rubbish_changes_nothing(issuer, make_verifier, clock, name):
     verifier = make_verifier(fetch_deadline_seconds=0.3)
     await verifier.start()
     await clock.asleep()
-    issuer.answers[KEYS] = RUBBISH[name]
+    issuer.answers[KEYS] = WRONG_ANSWERS[name]
     await clock.advance(300)
     assert verifier.problem
     assert verifier.ready
@@ -132,11 +132,11 @@ async def test_7_rubbish_changes_nothing(issuer, make_verifier, clock, name):
     assert verifier.problem == ""
 
 
-@pytest.mark.parametrize("name", [name for name in RUBBISH if name != "drip"])
+@pytest.mark.parametrize("name", [name for name in WRONG_ANSWERS if name != "drip"])
 async def test_7_rubbish_in_place_of_the_metadata_changes_nothing_either(issuer, verifier, clock, name):
     await verifier.start()
     await clock.asleep()
-    issuer.answers |= {KEYS: reset, METADATA: RUBBISH[name]}
+    issuer.answers |= {KEYS: reset, METADATA: WRONG_ANSWERS[name]}
     await clock.advance(300)
     await clock.advance(30)
     assert verifier.problem
@@ -151,7 +151,7 @@ async def test_7_a_place_for_keys_that_is_none_changes_nothing(issuer, verifier,
     await verifier.start()
     await clock.asleep()
     document = json.dumps(issuer.metadata() | {"jwks_uri": uri}).encode()
-    issuer.answers |= {KEYS: reset, METADATA: saying(http_answer(document))}
+    issuer.answers |= {KEYS: reset, METADATA: always(http_answer(document))}
     await clock.advance(300)
     await clock.advance(30)
     assert verifier.problem
@@ -162,7 +162,7 @@ async def test_7_a_bomb_is_not_unpacked(issuer, verifier, clock):
     await verifier.start()
     await clock.asleep()
     bomb = gzip.compress(b" " * 200_000_000, compresslevel=1)
-    issuer.answers[KEYS] = saying(http_answer(bomb[:60_000], content_encoding="gzip"))
+    issuer.answers[KEYS] = always(http_answer(bomb[:60_000], content_encoding="gzip"))
     await clock.advance(300)
     assert "encoding" in verifier.problem
     await verifier.verify(issuer.token())
@@ -183,7 +183,7 @@ async def test_8_odd_keys_are_passed_over_one_by_one(issuer, verifier):
         {},
     ]
     body = json.dumps({"keys": [*odd, good]}).encode()
-    issuer.answers[KEYS] = saying(http_answer(body))
+    issuer.answers[KEYS] = always(http_answer(body))
     await verifier.verify(issuer.token())
     for jwk in odd:
         with pytest.raises(TokenRejected):
@@ -208,10 +208,10 @@ async def test_9_a_cold_herd_makes_one_fetch(issuer, verifier):
 
     issuer.answers[KEYS] = held
     herd = [asyncio.create_task(verifier.verify(issuer.token(jti=str(number)))) for number in range(60)]
-    await issuer.asked_for(KEYS)
+    await issuer.wait_for_requests(KEYS)
     released.set()
     assert len(await asyncio.gather(*herd)) == 60
-    assert issuer.asked[KEYS] == 1
+    assert issuer.requests[KEYS] == 1
 
 
 @pytest.mark.parametrize(("ahead", "verdict"), [(5, None), (600, "not_yet_valid")])
@@ -254,7 +254,7 @@ async def test_11_a_key_replaced_under_its_id_counts_as_removed(issuer, verifier
 async def test_12_stopping_does_not_wait_for_the_issuer(issuer, verifier):
     issuer.answers[METADATA] = hanging
     await verifier.start()
-    await issuer.asked_for(METADATA)
+    await issuer.wait_for_requests(METADATA)
     async with asyncio.timeout(2):
         await verifier.stop()
 
@@ -264,9 +264,9 @@ async def test_keys_are_fetched_ahead_of_expiry_without_a_request(issuer, verifi
     await verifier.start()
     await clock.asleep()
     await clock.advance(143)
-    assert issuer.asked[KEYS] == 1
+    assert issuer.requests[KEYS] == 1
     await clock.advance(2)
-    assert issuer.asked[KEYS] == 2
+    assert issuer.requests[KEYS] == 2
 
 
 @pytest.mark.parametrize(("max_age", "waits"), [("0", 7), ("999999", 216), ("x", 216)])
@@ -275,9 +275,9 @@ async def test_what_the_issuer_says_of_keeping_is_kept_within_bounds(issuer, ver
     await verifier.start()
     await clock.asleep()
     await clock.advance(waits - 1)
-    assert issuer.asked[KEYS] == 1
+    assert issuer.requests[KEYS] == 1
     await clock.advance(2)
-    assert issuer.asked[KEYS] == 2
+    assert issuer.requests[KEYS] == 2
 
 
 async def test_an_unchanged_set_costs_no_body(issuer, verifier, clock):
@@ -315,7 +315,7 @@ async def test_what_happens_to_the_keys_is_counted(issuer, verifier, clock):
 
 async def test_the_back_channel_replaces_the_public_name(issuer, make_verifier):
     public = "http://localhost:1"
-    issuer.answers[METADATA] = saying(
+    issuer.answers[METADATA] = always(
         http_answer(json.dumps({"issuer": public, "jwks_uri": f"{public}{KEYS}"}).encode())
     )
     verifier = make_verifier(TrustedIssuer(public, issuer.audience, internal_url=issuer.url))
@@ -324,7 +324,7 @@ async def test_the_back_channel_replaces_the_public_name(issuer, make_verifier):
 
 async def test_keys_elsewhere_without_https_are_not_fetched(issuer, verifier):
     elsewhere = issuer.metadata() | {"jwks_uri": "http://localhost:1/keys"}
-    issuer.answers[METADATA] = saying(http_answer(json.dumps(elsewhere).encode()))
+    issuer.answers[METADATA] = always(http_answer(json.dumps(elsewhere).encode()))
     with pytest.raises(KeysUnavailable):
         await verifier.verify(issuer.token())
     assert "https" in verifier.problem
@@ -333,7 +333,7 @@ async def test_keys_elsewhere_without_https_are_not_fetched(issuer, verifier):
 async def test_an_issuer_with_a_path_is_found_where_keycloak_answers(issuer, make_verifier):
     realm = f"{issuer.url}/realms/one"
     document = issuer.metadata() | {"issuer": realm}
-    issuer.answers["/realms/one/.well-known/openid-configuration"] = saying(http_answer(json.dumps(document).encode()))
+    issuer.answers["/realms/one/.well-known/openid-configuration"] = always(http_answer(json.dumps(document).encode()))
     verifier = make_verifier(TrustedIssuer(realm, issuer.audience, token_types=("JWT",)))
     await verifier.verify(issuer.token(iss=realm, header={"typ": "JWT"}))
 
@@ -341,13 +341,13 @@ async def test_an_issuer_with_a_path_is_found_where_keycloak_answers(issuer, mak
 async def test_a_place_that_answers_for_another_issuer_is_passed_over(issuer, make_verifier):
     realm = f"{issuer.url}/realms/one"
     document = issuer.metadata() | {"issuer": realm}
-    other = saying(http_answer(json.dumps(issuer.metadata()).encode()))
+    other = always(http_answer(json.dumps(issuer.metadata()).encode()))
     issuer.answers |= {f"{METADATA}/realms/one": other, "/.well-known/openid-configuration/realms/one": other}
     verifier = make_verifier(TrustedIssuer(realm, issuer.audience))
     with pytest.raises(KeysUnavailable):
         await verifier.verify(issuer.token(iss=realm))
     assert f"calls itself '{issuer.url}', not '{realm}'" in verifier.problem
-    issuer.answers["/realms/one/.well-known/openid-configuration"] = saying(http_answer(json.dumps(document).encode()))
+    issuer.answers["/realms/one/.well-known/openid-configuration"] = always(http_answer(json.dumps(document).encode()))
     await verifier.verify(issuer.token(iss=realm))
 
 
@@ -356,7 +356,7 @@ async def test_the_slash_at_the_end_of_an_issuer_is_not_doubled_in_its_metadata_
     async with LoopbackIssuer(path=path, now=clock) as issuer:
         verifier = make_verifier(TrustedIssuer(issuer.issuer, issuer.audience))
         await verifier.verify(issuer.token())
-        assert all("//" not in asked for asked in issuer.asked)
+        assert all("//" not in asked for asked in issuer.requests)
         for other in (issuer.issuer.removesuffix("/"), f"{issuer.issuer}/"):
             if other != issuer.issuer:
                 with pytest.raises(TokenRejected) as rejected:
@@ -374,10 +374,10 @@ async def test_an_issuer_that_differs_by_a_slash_is_told_so(issuer, verifier):
 async def test_the_back_channel_of_an_issuer_with_a_slash(issuer, make_verifier, internal_path):
     public = "https://tenant.eu.auth0.example/"
     document = {"issuer": public, "jwks_uri": f"{public}keys"}
-    issuer.answers[METADATA] = saying(http_answer(json.dumps(document).encode()))
+    issuer.answers[METADATA] = always(http_answer(json.dumps(document).encode()))
     trusted = TrustedIssuer(public, issuer.audience, internal_url=issuer.url + internal_path)
     await make_verifier(trusted).verify(issuer.token(iss=public))
-    assert issuer.asked[KEYS] == 1
+    assert issuer.requests[KEYS] == 1
 
 
 async def test_a_clock_set_back_does_not_wait_for_yesterday(issuer, verifier, clock):
@@ -392,4 +392,4 @@ async def test_without_start_keys_are_renewed_as_requests_come(issuer, verifier,
     await verifier.verify(token)
     clock.now += 300
     await verifier.verify(token)
-    await issuer.asked_for(KEYS, 2)
+    await issuer.wait_for_requests(KEYS, 2)

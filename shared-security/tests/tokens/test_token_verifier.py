@@ -20,7 +20,7 @@ async def test_a_good_token_is_read_once_and_remembered(http):
         assert verified.audience == ("other", issuer.audience)
         assert verified.key_id == "first"
         assert await verifier.verify(token) is verified
-        assert issuer.asked["/keys"] == 1
+        assert issuer.requests["/keys"] == 1
         await verifier.stop()
 
 
