@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from auth_service.clients.fetching import DocumentFetcher
+from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 
 HOST = "client.example"
 Serve = Callable[[asyncio.StreamWriter], Any]
@@ -42,20 +42,20 @@ class DocumentHost:
         self.pages[path] = answer(json.dumps({"client_id": url, **members}).encode(), *headers)
         return url
 
-    def fetcher(self, *, resolves_to: tuple[str, ...] = ("127.0.0.1",), allowed: str = "127.0.0.1") -> DocumentFetcher:
+    def fetcher(self, *, resolves_to: tuple[str, ...] = ("127.0.0.1",), allowed: str = "127.0.0.1") -> SsrfSafeFetcher:
         async def resolve(_host: str, _port: int) -> tuple[str, ...]:
             return resolves_to
 
-        return DocumentFetcher(resolve=resolve, is_allowed=lambda a: a == ip_address(allowed), tls=self.tls)
+        return SsrfSafeFetcher(resolve=resolve, is_allowed=lambda a: a == ip_address(allowed), tls=self.tls)
 
 
-def offline_fetcher() -> DocumentFetcher:
+def offline_fetcher() -> SsrfSafeFetcher:
     """A fetcher on a machine without a network: no name is resolved."""
 
     async def resolve(_host: str, _port: int) -> tuple[str, ...]:
         raise OSError(socket.EAI_AGAIN, "there is no network")
 
-    return DocumentFetcher(resolve=resolve, is_allowed=lambda _: True)
+    return SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True)
 
 
 def answer(body: bytes, *headers: str, status: str = "200 OK", media_type: str = "application/json") -> bytes:

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import RESOURCE, Person
 
-from auth_service.accounts.model import Account, Role
-from auth_service.accounts.passwords import PasswordKeeper
+from auth_service.accounts.account import Account, Role
+from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
 
 __all__ = ["DOCUMENTS", "PASSWORD", "auditor_name", "new_person", "start_open_service", "user_name"]
@@ -42,7 +42,7 @@ def start_open_service(start_service: StartService, folder: Path, *, demo: bool)
         async with Redis.from_url(service.settings.redis_url) as redis:
             for name, roles in ((user_name(service), ()), (auditor_name(service), (Role.AUDITOR,))):
                 account = Account(subject=f"u_{name}", username=name, name="User", roles=frozenset(roles))
-                await AccountStore(redis).add(account, await PasswordKeeper().seal(PASSWORD))
+                await AccountStore(redis).add(account, await Passwords().seal(PASSWORD))
 
     asyncio.run(add_accounts())
     return service

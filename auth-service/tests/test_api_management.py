@@ -13,8 +13,8 @@ import pytest
 from bad_input import DEMO
 from running_auth import Service, StartService
 
-from auth_service.clients.declared import make_client
-from auth_service.clients.secrets import SecretKeeper
+from auth_service.clients.client_secrets import ClientSecrets
+from auth_service.clients.declared_clients import make_client
 from auth_service.declaration import load_declaration
 from auth_service.settings import AuthSettings
 
@@ -129,5 +129,5 @@ def test_the_example_declaration_is_a_good_one(tmp_path: Path) -> None:
     for name in ("mcp-client", "example-app", "initial-access-token"):
         (secrets / name).write_text("x")
     declaration = load_declaration(AuthSettings(config=tmp_path / "auth.yaml", issuer="https://auth.example"))
-    keeper = SecretKeeper(b"pepper", os.urandom)
+    keeper = ClientSecrets(b"pepper", os.urandom)
     assert [make_client(client, keeper).client_id for client in declaration.clients] == ["mcp-client", "example-app"]

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from running_auth import Service
 from signing_in import CALLBACK, Page, Person, Request, redeem, refresh, sent_to_client
 
-from auth_service.accounts.model import Account, Role
-from auth_service.accounts.passwords import PasswordKeeper
+from auth_service.accounts.account import Account, Role
+from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
 
 PASSWORD = "a pass phrase of some length"
@@ -39,7 +39,7 @@ async def clerk(people: Service) -> Any:
 
         async def save(*roles: Role) -> None:
             changed = Account(subject=account.subject, username=account.username, name="Clerk", roles=frozenset(roles))
-            if not await store.add(changed, await PasswordKeeper().seal(PASSWORD)):
+            if not await store.add(changed, await Passwords().seal(PASSWORD)):
                 await store.save(changed)
 
         yield save

@@ -15,8 +15,8 @@ import pytest
 import redis
 from running_auth import Service, StartService, free_port
 
-from auth_service.cli import examination
-from auth_service.cli.examination import examine
+from auth_service.cli import doctor
+from auth_service.cli.doctor import examine
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
@@ -104,7 +104,7 @@ def test_no_keys_and_keys_that_another_kek_sealed(well: Service, own_redis: Any,
 
 
 def test_a_clock_that_is_wrong(well: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examination, "time", SimpleNamespace(time=lambda: time.time() + 60))
+    monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: time.time() + 60))
     (found,) = wrong(well).items()
     assert found[0].startswith("clock: 60.")
     assert "NTP" in found[1]
@@ -136,5 +136,5 @@ def test_a_resource_that_is_named_otherwise_or_travels_in_clear(well: Service, t
 
 
 def test_the_published_secret_of_the_demo_client_is_not_reported(service: Service) -> None:
-    found = asyncio.run(examination.check_secret_files(service.settings))
+    found = asyncio.run(doctor.check_secret_files(service.settings))
     assert [finding.what for finding in found if "mcp-client" in finding.what] == []

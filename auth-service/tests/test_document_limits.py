@@ -18,15 +18,15 @@ from redis.asyncio import Redis
 from running_auth import StartService
 from signing_in import Person, Request
 
-from auth_service.clients.documents import MetadataDocuments
-from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchProblem
-from auth_service.clients.keys import ClientKeys
-from auth_service.clients.model import Client, ClientOrigin
-from auth_service.clients.outgoing import Outgoing
+from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.client_id_metadata import ClientIdMetadataDocuments
+from auth_service.clients.client_keys import ClientKeys
+from auth_service.clients.outgoing_fetches import OutgoingFetches
+from auth_service.clients.ssrf_safe_fetch import FetchFailed, FetchProblem, SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import RegistrationPolicy
 from auth_service.errors import ClientDocumentUnavailable, InvalidClient
-from auth_service.vocabulary import AuthMethod
+from auth_service.protocol import AuthMethod
 
 pytestmark = pytest.mark.anyio
 
@@ -52,9 +52,9 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
         yield ClientStore(redis)
 
 
-def make(host: DocumentHost, store: ClientStore, **policy: Any) -> MetadataDocuments:
-    outgoing = Outgoing.of(RegistrationPolicy(**policy), host.fetcher())
-    return MetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+def make(host: DocumentHost, store: ClientStore, **policy: Any) -> ClientIdMetadataDocuments:
+    outgoing = OutgoingFetches.of(RegistrationPolicy(**policy), host.fetcher())
+    return ClientIdMetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
 
 
 def reachable(root: object) -> list[object]:
@@ -129,7 +129,7 @@ def with_keys_at(uri: str, origin: ClientOrigin) -> Client:
 async def test_the_keys_of_clients_take_a_bounded_number_of_bytes(host: DocumentHost) -> None:
     """Each client publishes the largest key set that is read."""
     host.pages["/keys.json"] = answer(json.dumps({"keys": [], "padding": "x" * 30_000}).encode())
-    keys = ClientKeys(outgoing=Outgoing.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
+    keys = ClientKeys(outgoing=OutgoingFetches.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
     for number in range(150):
         client = with_keys_at(host.url(f"/keys.json?{number}"), ClientOrigin.DECLARED)
         host.pages[f"/keys.json?{number}"] = host.pages["/keys.json"]
@@ -150,19 +150,21 @@ async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_all(
     host: DocumentHost, store: ClientStore
 ) -> None:
     """Clients that registered themselves name where their keys are published."""
-    outgoing = Outgoing.of(RegistrationPolicy(), host.fetcher())
+    outgoing = OutgoingFetches.of(RegistrationPolicy(), host.fetcher())
     keys = ClientKeys(outgoing=outgoing, clock=Clock())
     for number in range(100):
         client = with_keys_at(f"https://k{number}.example:{host.port}/keys.json", ClientOrigin.REGISTERED)
         assert await keys.find(client, source_address="203.0.113.10") is None
-    documents = MetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    documents = ClientIdMetadataDocuments(
+        outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={}
+    )
     url = host.publish("/wanted-too.json", GOOD)
     assert (await documents.find(url, source_address="198.51.100.3")).client_id == url
 
 
 async def test_requests_of_the_same_moment_share_one_fetch_of_the_keys(host: DocumentHost) -> None:
     host.pages["/shared-keys.json"] = answer(json.dumps({"keys": []}).encode())
-    keys = ClientKeys(outgoing=Outgoing.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
+    keys = ClientKeys(outgoing=OutgoingFetches.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
     client = with_keys_at(host.url("/shared-keys.json"), ClientOrigin.DECLARED)
     found = await asyncio.gather(*(keys.find(client) for _ in range(50)))
     assert found == [{"keys": []}] * 50
@@ -190,21 +192,21 @@ async def test_a_spent_budget_is_not_remembered_as_a_refusal(host: DocumentHost,
 
 
 async def test_a_name_that_is_not_resolved_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth_service.clients.fetching._RESOLVE_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("auth_service.clients.ssrf_safe_fetch._RESOLVE_TIMEOUT_SECONDS", 0.05)
 
     async def resolve(_host: str, _port: int) -> list[str]:
         await asyncio.Event().wait()
         return []
 
     with pytest.raises(FetchFailed) as failure:
-        await DocumentFetcher(resolve=resolve, is_allowed=lambda _: True).fetch("https://slow.example/c.json")
+        await SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True).fetch("https://slow.example/c.json")
     assert failure.value.problem is FetchProblem.NAME
 
 
 async def test_a_host_that_cannot_be_a_name_is_a_failed_fetch(host: DocumentHost, store: ClientStore) -> None:
     """`getaddrinfo` raises UnicodeError for a label of more than 63 characters."""
-    outgoing = Outgoing.of(RegistrationPolicy(), None)
-    found = MetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    outgoing = OutgoingFetches.of(RegistrationPolicy(), None)
+    found = ClientIdMetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
     with pytest.raises(InvalidClient):
         await found.find(f"https://{'a' * 64}.example/c.json")
 
@@ -215,7 +217,7 @@ async def test_the_next_address_is_tried_when_one_cannot_be_connected_to(host: D
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["::1", "127.0.0.1"]
 
-    fetcher = DocumentFetcher(resolve=resolve, is_allowed=lambda a: a != ip_address("10.0.0.1"), tls=host.tls)
+    fetcher = SsrfSafeFetcher(resolve=resolve, is_allowed=lambda a: a != ip_address("10.0.0.1"), tls=host.tls)
     assert (await fetcher.fetch(host.url("/second.json"))).body
 
 

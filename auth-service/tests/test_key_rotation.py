@@ -23,12 +23,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from running_auth import Service, StartService
 
-from auth_service.keys.record import KeyRecord, KeyState
-from auth_service.keys.ring import KeyRing
-from auth_service.keys.rotation import RotationPolicy, advance, find, revoke
-from auth_service.keys.sealing import Sealer
+from auth_service.audit_recorder import AuditRecorder
+from auth_service.keys.rotation import RotationPolicy, SigningKeyRecord, SigningKeyState, advance, find, revoke
+from auth_service.keys.signing_key import PrivateKeyEncryption
+from auth_service.keys.signing_key_set import SigningKeySet
 from auth_service.keys.store import KeySnapshot, KeyStore
-from auth_service.record import Recorder
 from security_common.audit import open_journal
 from security_common.encryption import Keyring
 from security_common.service import RedisIdentity
@@ -44,9 +43,9 @@ class Keys:
         self.made = 0
         self.now = 0.0
 
-    def __call__(self, state: KeyState) -> KeyRecord:
+    def __call__(self, state: SigningKeyState) -> SigningKeyRecord:
         self.made += 1
-        return KeyRecord(
+        return SigningKeyRecord(
             key_id=f"key-{self.made}",
             state=state,
             public_jwk={},
@@ -69,17 +68,17 @@ def test_a_key_signs_only_after_its_lead_and_stays_until_its_tokens_are_gone(ste
     published_at = {record.key_id: 0.0 for record in records}
     last_signed_at: dict[str, float] = {}
     for step in steps:
-        active = find(records, KeyState.ACTIVE)
+        active = find(records, SigningKeyState.ACTIVE)
         assert active is not None
         keys.now += step
         last_signed_at[active.key_id] = keys.now
         records = advance(records, keys.now, POLICY, keys)
         states = [record.state for record in records]
-        assert states.count(KeyState.ACTIVE) == states.count(KeyState.NEXT) == 1
+        assert states.count(SigningKeyState.ACTIVE) == states.count(SigningKeyState.NEXT) == 1
         for record in records:
             published_at.setdefault(record.key_id, keys.now)
-            assert (record.sealed_private_key is None) == (record.state is KeyState.RETIRING)
-            if record.state is KeyState.ACTIVE and record.key_id != first:
+            assert (record.sealed_private_key is None) == (record.state is SigningKeyState.RETIRING)
+            if record.state is SigningKeyState.ACTIVE and record.key_id != first:
                 assert record.changed_at_seconds - published_at[record.key_id] >= POLICY.lead_seconds
         ids = {record.key_id for record in records}
         still_needed = {key for key, at in last_signed_at.items() if keys.now - at < POLICY.drain_seconds}
@@ -280,10 +279,10 @@ def test_the_task_ends_although_a_cancellation_gets_lost(
             identity = RedisIdentity(used, space="auth", memory=tmp_path / "redis_identity", accept_command="accept")
             store = LosingStore(unused)
             policy = RotationPolicy(period_seconds=1, lead_seconds=0, drain_seconds=0)
-            sealer = Sealer.load(secret_files["signing_key_kek_file"])
+            sealer = PrivateKeyEncryption.load(secret_files["signing_key_kek_file"])
             journal = open_journal(service="auth-service", settings=SecuritySettings(audit_dir=tmp_path), redis=None)
-            record = Recorder(journal, clock=time.time)
-            ring = KeyRing(
+            record = AuditRecorder(journal, clock=time.time)
+            ring = SigningKeySet(
                 store=store,
                 identity=identity,
                 sealer=sealer,

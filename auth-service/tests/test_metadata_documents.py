@@ -13,16 +13,16 @@ import pytest
 from document_host import HOST, DocumentHost, answer, serve_documents
 from redis.asyncio import Redis
 
-from auth_service.clients import documents, metadata
-from auth_service.clients.documents import MetadataDocuments, read_pinned
-from auth_service.clients.fetching import DocumentFetcher, FetchFailed, FetchRefused, is_public_address
-from auth_service.clients.model import Client
-from auth_service.clients.outgoing import Outgoing
-from auth_service.clients.redirects import is_registered
+from auth_service.clients import client_id_metadata, client_metadata
+from auth_service.clients.client import Client
+from auth_service.clients.client_id_metadata import ClientIdMetadataDocuments, read_pinned
+from auth_service.clients.loopback_redirects import matches_registered
+from auth_service.clients.outgoing_fetches import OutgoingFetches
+from auth_service.clients.ssrf_safe_fetch import FetchFailed, FetchRefused, SsrfSafeFetcher, is_public_address
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import RegistrationPolicy
 from auth_service.errors import InvalidClient
-from auth_service.vocabulary import AuthMethod
+from auth_service.protocol import AuthMethod
 
 pytestmark = pytest.mark.anyio
 
@@ -54,10 +54,10 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
         yield ClientStore(redis)
 
 
-def make(fetcher: DocumentFetcher, store: ClientStore, clock: Clock, **changes: Any) -> MetadataDocuments:
+def make(fetcher: SsrfSafeFetcher, store: ClientStore, clock: Clock, **changes: Any) -> ClientIdMetadataDocuments:
     values: dict[str, Any] = {"scopes": ("mcp.access",), "hosts": None, "pinned": {}, **changes}
-    outgoing = Outgoing.of(RegistrationPolicy(), fetcher)
-    return MetadataDocuments(outgoing=outgoing, store=store, clock=clock, **values)
+    outgoing = OutgoingFetches.of(RegistrationPolicy(), fetcher)
+    return ClientIdMetadataDocuments(outgoing=outgoing, store=store, clock=clock, **values)
 
 
 async def test_a_document_is_a_client(host: DocumentHost, store: ClientStore, clock: Clock) -> None:
@@ -65,7 +65,7 @@ async def test_a_document_is_a_client(host: DocumentHost, store: ClientStore, cl
     client = await make(host.fetcher(), store, clock).find(url)
     assert (client.client_id, client.name, client.host) == (url, "Example", HOST)
     assert client.is_public
-    assert is_registered("http://localhost:3118/callback", client.redirect_uris), "any port of a loopback redirect"
+    assert matches_registered("http://localhost:3118/callback", client.redirect_uris), "any port of a loopback redirect"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ WITHOUT_RULE = {
 }
 
 
-@pytest.mark.parametrize("rule", documents.URL_RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", client_id_metadata.URL_RULES, ids=lambda rule: rule.__name__)
 async def test_item_126_each_rule_matters(
     host: DocumentHost, store: ClientStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, rule: Any
 ) -> None:
@@ -113,9 +113,12 @@ async def test_item_126_each_rule_matters(
         asked.append(name)
         return []
 
-    fetcher = DocumentFetcher(resolve=resolve, is_allowed=lambda _: True, tls=host.tls)
-    for rules, lookups in ((documents.URL_RULES, 0), (tuple(r for r in documents.URL_RULES if r is not rule), 1)):
-        monkeypatch.setattr(documents, "URL_RULES", rules)
+    fetcher = SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True, tls=host.tls)
+    for rules, lookups in (
+        (client_id_metadata.URL_RULES, 0),
+        (tuple(r for r in client_id_metadata.URL_RULES if r is not rule), 1),
+    ):
+        monkeypatch.setattr(client_id_metadata, "URL_RULES", rules)
         with pytest.raises(InvalidClient):
             await make(fetcher, store, clock).find(WITHOUT_RULE[rule.__name__])
         assert len(asked) == lookups
@@ -163,7 +166,7 @@ async def test_item_127_a_name_that_changes_between_check_and_connect_gains_noth
         asked.append(name)
         return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
-    fetcher = DocumentFetcher(resolve=resolve, is_allowed=lambda _: True, tls=host.tls)
+    fetcher = SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True, tls=host.tls)
     await fetcher.fetch(host.url("/rebinding.json"))
     assert asked == [HOST]
 
@@ -172,7 +175,7 @@ async def test_item_127_a_literal_address_is_checked_too(host: DocumentHost) -> 
     async def resolve(name: str, _port: int) -> list[str]:
         return [name]
 
-    fetcher = DocumentFetcher(resolve=resolve, is_allowed=is_public_address, tls=host.tls)
+    fetcher = SsrfSafeFetcher(resolve=resolve, is_allowed=is_public_address, tls=host.tls)
     for literal in ("127.0.0.1", "[::1]", "169.254.169.254"):
         with pytest.raises(FetchRefused):
             await fetcher.fetch(f"https://{literal}:{host.port}/good.json")
@@ -214,7 +217,7 @@ async def test_item_128_a_hostile_answer_is_refused(host: DocumentHost, page: An
 
 
 async def test_item_128_a_slow_drip_ends(host: DocumentHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth_service.clients.fetching._TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("auth_service.clients.ssrf_safe_fetch._TIMEOUT_SECONDS", 0.3)
     host.pages["/slow.json"] = drip
     with pytest.raises(FetchFailed):
         await host.fetcher().fetch(host.url("/slow.json"))
@@ -224,7 +227,7 @@ async def test_item_128_a_certificate_of_nobody_is_refused(host: DocumentHost) -
     async def resolve(_name: str, _port: int) -> list[str]:
         return ["127.0.0.1"]
 
-    fetcher = DocumentFetcher(resolve=resolve, is_allowed=lambda _: True)
+    fetcher = SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True)
     with pytest.raises(FetchFailed):
         await fetcher.fetch(host.url("/good.json"))
 
@@ -255,7 +258,7 @@ async def test_item_129_a_wrong_document_is_refused_and_each_rule_matters(
     url = host.publish("/wrong.json", {**GOOD, **changes})
     with pytest.raises(InvalidClient):
         await make(host.fetcher(), store, clock).find(url)
-    for module, name in ((documents, "DOCUMENT_RULES"), (metadata, "METADATA_RULES")):
+    for module, name in ((client_id_metadata, "DOCUMENT_RULES"), (client_metadata, "METADATA_RULES")):
         kept = tuple(check for check in getattr(module, name) if check.__name__ != rule)
         monkeypatch.setattr(module, name, kept)
     assert isinstance(await make(host.fetcher(), store, clock).find(url), Client)
@@ -369,7 +372,7 @@ async def test_item_132_the_quirks_of_published_documents_are_accepted_from_pinn
     url = json.loads((folder / f"{name}.json").read_text())["client_id"]
     visits = len(host.visits)
     client = await make(host.fetcher(), store, clock, pinned=read_pinned(folder)).find(url)
-    assert is_registered(redirect, client.redirect_uris)
+    assert matches_registered(redirect, client.redirect_uris)
     assert client.auth_methods == methods
     assert client.grant_types <= {"authorization_code", "refresh_token"}
     assert len(host.visits) == visits, "a pinned copy is not fetched"

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from auth_service.authorize import errors
-from auth_service.clients.fetching import FetchProblem
-from auth_service.vocabulary import IDENTITY_SCOPES
+from auth_service.clients.ssrf_safe_fetch import FetchProblem
+from auth_service.scopes import IDENTITY_SCOPES
 from auth_service.web.errors import PageError
 from auth_service.web.language import Language
 

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 from running_auth import Service, StartService
 from signing_in import CALLBACK, Person, Request, redeem
 
-from auth_service.clients.metadata import MAX_KEYS
+from auth_service.clients.client_metadata import MAX_KEYS
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 

@@ -9,7 +9,7 @@ import redis
 from running_auth import Service, StartService
 from signing_in import Person, Request, redeem, refresh
 
-from auth_service.accounts.local import DEMO_ACCOUNT
+from auth_service.accounts.local_accounts import DEMO_ACCOUNT
 
 SCOPE = "openid offline_access mcp.access mcp.decrypt"
 

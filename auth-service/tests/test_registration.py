@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from running_auth import Service, StartService
 from signing_in import Person, Request
 
-from auth_service.clients import metadata, registration
+from auth_service.clients import client_metadata, registration
 
 METADATA, REDIRECT = "invalid_client_metadata", "invalid_redirect_uri"
 
@@ -83,7 +83,7 @@ def test_a_wrong_registration_is_refused(open_to_all: Service, case: str, change
     assert (answer.status_code, answer.json()["error"]) == (400, error), case
 
 
-PIPELINES = ((metadata, "METADATA_RULES"), (registration, "REGISTRATION_RULES"))
+PIPELINES = ((client_metadata, "METADATA_RULES"), (registration, "REGISTRATION_RULES"))
 
 
 @pytest.mark.parametrize("rule", [rule.__name__ for module, name in PIPELINES for rule in getattr(module, name)])

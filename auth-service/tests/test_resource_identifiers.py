@@ -10,7 +10,7 @@ from signing_in import RESOURCE, Person, Request, redeem, refresh, sent_to_clien
 
 from auth_service.declaration import DeclarationInvalid
 from auth_service.errors import InvalidTarget
-from auth_service.tokens.resource_identifiers import comparison_key
+from auth_service.tokens.resources import comparison_key
 
 SAME = (
     RESOURCE,

@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import CALLBACK, Page, Person, Request, redeem, sent_to_client
 
-from auth_service.accounts.model import Account
-from auth_service.accounts.passwords import PasswordKeeper
+from auth_service.accounts.account import Account
+from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.web.content_security import form_target, page_policy
 from auth_service.web.visible_names import stranger_name, visible_name
@@ -296,20 +296,20 @@ def test_a_korean_reader_is_told_in_korean_what_each_scope_allows(person: Person
 
 
 def test_only_auditors_can_grant_the_audit_scope(people: Service, person: Person) -> None:
-    from auth_service.authorize.request import grantable
+    from auth_service.accounts.consents import grantable_scopes
     from auth_service.errors import InvalidScope
 
     anyone = Account(subject="u_x", username="x", name="X")
-    assert grantable(("mcp.access", "mcp.audit"), anyone) == ("mcp.access",)
+    assert grantable_scopes(("mcp.access", "mcp.audit"), anyone) == ("mcp.access",)
     with pytest.raises(InvalidScope):
-        grantable(("mcp.audit",), anyone)
+        grantable_scopes(("mcp.audit",), anyone)
 
 
 def test_a_hint_at_one_person_is_never_answered_for_another(people: Service, person: Person, stranger: Person) -> None:
     async def add_other() -> None:
         async with Redis.from_url(people.settings.redis_url) as redis:
             other = Account(subject="u_other", username="not-hinted", name="Other")
-            await AccountStore(redis).add(other, await PasswordKeeper().seal("pass phrase"))
+            await AccountStore(redis).add(other, await Passwords().seal("pass phrase"))
 
     asyncio.run(add_other())
     asked = {"scope": "openid"}

@@ -12,7 +12,7 @@ from client_assertions import ASSERTIONS, CLIENT_KEYS, ISSUER, OTHER_KEYS, asser
 from joserfc.jws import JWSRegistry
 from running_auth import Service, StartService
 
-from auth_service.clients import assertions, authentication, credentials
+from auth_service.clients import authentication, client_assertions, credentials
 from auth_service.grants import client_credentials, endpoint
 from auth_service.http import forms
 
@@ -234,7 +234,7 @@ PIPELINES = (
     (forms, "FIELD_RULES"),
     (credentials, "CREDENTIAL_RULES"),
     (authentication, "JUDGEMENTS"),
-    (assertions, "ASSERTION_RULES"),
+    (client_assertions, "ASSERTION_RULES"),
     (endpoint, "CLIENT_RULES"),
     (client_credentials, "SCOPE_RULES"),
 )

@@ -12,10 +12,9 @@ from document_host import HOST, DocumentHost, answer, offline_fetcher, serve_doc
 from running_auth import Service, StartService
 from signing_in import Page
 
-from auth_service.cli import document_check
-from auth_service.clients.document_reach import DocumentReach
-from auth_service.clients.fetching import DocumentFetcher, is_public_address
-from auth_service.clients.outgoing import Outgoing
+from auth_service.cli import doctor
+from auth_service.clients.outgoing_fetches import MetadataReachability, OutgoingFetches
+from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher, is_public_address
 from security_common.service import CheckResult, print_check_results
 
 METADATA = "/.well-known/oauth-authorization-server"
@@ -59,7 +58,7 @@ def test_a_machine_that_can_fetch_a_published_document_advertises_soon(
 ) -> None:
     host.pages["/published.json"] = answer(b"{}")
     urls = (host.url("/nowhere.json"), host.url("/published.json"))
-    monkeypatch.setattr("auth_service.clients.outgoing.KNOWN_DOCUMENTS", urls)
+    monkeypatch.setattr("auth_service.clients.outgoing_fetches.KNOWN_DOCUMENTS", urls)
     service = start_service(parts={"fetcher": host.fetcher()})
     deadline = time.monotonic() + 10
     while not is_advertised(service):
@@ -90,7 +89,7 @@ CAUSES = {
 }
 
 
-def failing(host: DocumentHost, cause: str) -> tuple[DocumentFetcher, str]:
+def failing(host: DocumentHost, cause: str) -> tuple[SsrfSafeFetcher, str]:
     """A fetcher and the address of a document that it cannot fetch for this cause."""
 
     async def resolve(_host: str, _port: int) -> list[str]:
@@ -100,8 +99,8 @@ def failing(host: DocumentHost, cause: str) -> tuple[DocumentFetcher, str]:
     host.pages["/content.json"] = answer(b"<html>", media_type="text/html")
     fetchers = {
         "name": offline_fetcher(),
-        "private": DocumentFetcher(resolve=resolve, is_allowed=is_public_address),
-        "tls": DocumentFetcher(resolve=resolve, is_allowed=lambda _: True),
+        "private": SsrfSafeFetcher(resolve=resolve, is_allowed=is_public_address),
+        "tls": SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True),
     }
     url = f"https://{HOST}:1/c.json" if cause == "connection" else host.url(f"/{cause}.json")
     return fetchers.get(cause, host.fetcher()), url
@@ -147,9 +146,9 @@ def test_a_document_that_is_wrong_is_said_to_be_wrong(start_service: StartServic
 def test_the_doctor_warns_and_does_not_fail(
     monkeypatch: pytest.MonkeyPatch, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make = Outgoing.of
-    monkeypatch.setattr(Outgoing, "of", lambda policy, _fetcher: make(policy, offline_fetcher()))
-    found: list[CheckResult] = asyncio.run(document_check.check_documents(service.settings))
+    make = OutgoingFetches.of
+    monkeypatch.setattr(OutgoingFetches, "of", lambda policy, _fetcher: make(policy, offline_fetcher()))
+    found: list[CheckResult] = asyncio.run(doctor.check_documents(service.settings))
     assert len(found) == 3
     print_check_results(found, as_json=False)
     printed = capsys.readouterr().out
@@ -158,7 +157,7 @@ def test_the_doctor_warns_and_does_not_fail(
 
 
 async def _reach(host: DocumentHost) -> bool:
-    reach = DocumentReach(host.fetcher(), [host.url("/nowhere.json")])
+    reach = MetadataReachability(host.fetcher(), [host.url("/nowhere.json")])
     reach.start()
     await asyncio.sleep(0)
     await reach.stop()

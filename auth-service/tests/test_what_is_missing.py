@@ -8,8 +8,8 @@ from signing_in import CALLBACK, RESOURCE
 from auth_service.authorize import missing
 from auth_service.authorize.missing import Consenting, SigningIn
 from auth_service.authorize.request import AuthorizationRequest, Prompt
-from auth_service.clients.model import Client, ClientOrigin
-from auth_service.vocabulary import AuthMethod, GrantType
+from auth_service.clients.client import Client, ClientOrigin
+from auth_service.protocol import AuthMethod, GrantType
 from auth_service.web.sessions import Session
 
 REQUEST = AuthorizationRequest(

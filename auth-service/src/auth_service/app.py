@@ -14,55 +14,54 @@ from functools import partial
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from auth_service.accounts.local import DEMO_ACCOUNT, LocalAccounts
-from auth_service.accounts.passwords import PasswordKeeper
+from auth_service.accounts.consents import Consents
+from auth_service.accounts.local_accounts import DEMO_ACCOUNT, LocalAccounts
+from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.accounts.userinfo import UserinfoEndpoint
-from auth_service.authorize.codes import Codes
-from auth_service.authorize.consents import Consents
+from auth_service.audit_recorder import AuditRecorder
 from auth_service.browser_endpoints import browser_endpoints
-from auth_service.clients.assertions import AssertionVerifier
 from auth_service.clients.authentication import ClientAuthenticator
-from auth_service.clients.declared import make_client
-from auth_service.clients.directory import Directory
-from auth_service.clients.documents import declared_documents
-from auth_service.clients.fetching import DocumentFetcher
-from auth_service.clients.keys import ClientKeys
-from auth_service.clients.outgoing import Outgoing
+from auth_service.clients.client_assertions import AssertionVerifier
+from auth_service.clients.client_directory import ClientDirectory
+from auth_service.clients.client_id_metadata import declared_documents
+from auth_service.clients.client_keys import ClientKeys
+from auth_service.clients.client_secrets import ClientSecrets
+from auth_service.clients.declared_clients import make_client
+from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.registration import Registration, registration_throttle
-from auth_service.clients.secrets import SecretKeeper
+from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
 from auth_service.core import Core, People, make_throttle
 from auth_service.declaration import Openness, load_declaration, note_applied
 from auth_service.discovery.documents import key_set_endpoint, metadata, metadata_endpoints
 from auth_service.discovery.health import can_write, health_endpoints, root_endpoint
-from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCode
-from auth_service.grants.client_credentials import ClientCredentials
-from auth_service.grants.contract import Grant
+from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCodeGrant
+from auth_service.grants.client_credentials import ClientCredentialsGrant
 from auth_service.grants.endpoint import TokenEndpoint
-from auth_service.grants.families import Families
-from auth_service.grants.refresh_token import RefreshToken
-from auth_service.grants.user_tokens import UserTokens
+from auth_service.grants.grant_handler import GrantHandler
+from auth_service.grants.refresh_token import RefreshTokenGrant
+from auth_service.grants.user_tokens import UserTokenMinter
 from auth_service.http.messages import Endpoint
 from auth_service.http.metrics import Metrics
 from auth_service.http.openapi import openapi_endpoint
 from auth_service.http.routing import Edge, EndpointApp, Paths, make_not_found
 from auth_service.http.throttle import Throttle, redis_counters
-from auth_service.keys.ring import KeyRing
 from auth_service.keys.rotation import RotationPolicy
-from auth_service.keys.sealing import Sealer
+from auth_service.keys.signing_key import PrivateKeyEncryption
+from auth_service.keys.signing_key_set import SigningKeySet
 from auth_service.keys.store import KeyStore
-from auth_service.record import Recorder
+from auth_service.protocol import Clock, RandomBytes
 from auth_service.redis_identity import redis_identity
+from auth_service.scopes import IDENTITY_SCOPES
 from auth_service.settings import SERVICE, AuthSettings
-from auth_service.tokens.denials import Denials
-from auth_service.tokens.id_tokens import IdTokens
+from auth_service.tokens.authorization_codes import AuthorizationCodes
 from auth_service.tokens.introspection import Introspection
-from auth_service.tokens.minter import TokenMinter, userinfo_audience
-from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.issued_tokens import AccessTokenMinter, IdTokenMinter, IssuedTokenVerifier, userinfo_audience
+from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import declared_resources
 from auth_service.tokens.revocation import Revocation
-from auth_service.vocabulary import IDENTITY_SCOPES, Clock, RandomBytes
+from auth_service.tokens.revoked_tokens import RevokedTokens
 from security_common.addresses import AddressReader
 from security_common.audit import open_journal
 from security_common.service import RedisMonitor, connect_redis, read_secret, serving_metrics
@@ -78,7 +77,7 @@ def create_app(
     *,
     clock: Clock = time.time,
     random_bytes: RandomBytes = secrets.token_bytes,
-    fetcher: DocumentFetcher | None = None,
+    fetcher: SsrfSafeFetcher | None = None,
 ) -> Starlette:
     """The service. Nothing is connected or written before its lifespan starts.
 
@@ -104,20 +103,20 @@ def create_app(
 
 
 def _make_core(
-    settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, fetcher: DocumentFetcher | None
+    settings: AuthSettings, clock: Clock, random_bytes: RandomBytes, fetcher: SsrfSafeFetcher | None
 ) -> Core:
     declaration = load_declaration(settings)
-    outgoing = Outgoing.of(declaration.registration, fetcher)
+    outgoing = OutgoingFetches.of(declaration.registration, fetcher)
     redis, trail_redis = connect_redis(settings), connect_redis(settings, decode=False)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
-    record = Recorder(journal, clock=clock)
-    keeper = SecretKeeper(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), random_bytes)
+    record = AuditRecorder(journal, clock=clock)
+    keeper = ClientSecrets(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), random_bytes)
     store = ClientStore(redis)
     identity = redis_identity(settings, redis)
-    keys = KeyRing(
+    keys = SigningKeySet(
         store=KeyStore(redis),
         identity=identity,
-        sealer=Sealer.load(settings.signing_key_kek_file),
+        sealer=PrivateKeyEncryption.load(settings.signing_key_kek_file),
         policy=RotationPolicy.of(settings),
         record=record,
         clock=clock,
@@ -136,7 +135,7 @@ def _make_core(
         keys=keys,
         secret_keeper=keeper,
         outgoing=outgoing,
-        directory=Directory(
+        directory=ClientDirectory(
             declared=[make_client(client, keeper) for client in declaration.clients],
             store=store,
             documents=declared_documents(declaration.registration, outgoing=outgoing, store=store, clock=clock),
@@ -144,7 +143,7 @@ def _make_core(
             self_described_scopes=declaration.registration.scopes,
         ),
         resources=declared_resources(declaration),
-        minter=TokenMinter(
+        minter=AccessTokenMinter(
             issuer=settings.issuer,
             signer=keys,
             clock=clock,
@@ -159,23 +158,21 @@ def _make_core(
 
 def _make_people(core: Core) -> People:
     settings = core.settings
-    denials = Denials(core.redis, lifetime_seconds=settings.access_token_lifetime_seconds)
+    revoked = RevokedTokens(core.redis, lifetime_seconds=settings.access_token_lifetime_seconds)
     return People(
         accounts=LocalAccounts(
-            store=AccountStore(core.redis),
-            passwords=PasswordKeeper(),
-            built_in=(DEMO_ACCOUNT,) if settings.demo else (),
+            store=AccountStore(core.redis), passwords=Passwords(), built_in=(DEMO_ACCOUNT,) if settings.demo else ()
         ),
         consents=Consents(core.redis),
-        codes=Codes(
+        codes=AuthorizationCodes(
             core.redis,
             random_bytes=core.random_bytes,
             lifetime_seconds=settings.code_lifetime_seconds,
             memory_seconds=settings.access_token_lifetime_seconds,
         ),
-        families=Families(
+        families=RefreshTokens(
             redis=core.redis,
-            denials=denials,
+            revoked=revoked,
             pepper=read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"),
             clock=core.clock,
             random_bytes=core.random_bytes,
@@ -183,26 +180,28 @@ def _make_people(core: Core) -> People:
             absolute_seconds=settings.refresh_absolute_lifetime_seconds,
             grace_seconds=settings.refresh_grace_seconds,
         ),
-        reader=TokenReader(issuer=settings.issuer, published=lambda: core.keys.published.key_set, clock=core.clock),
-        denials=denials,
+        reader=IssuedTokenVerifier(
+            issuer=settings.issuer, published=lambda: core.keys.published.key_set, clock=core.clock
+        ),
+        revoked=revoked,
     )
 
 
-def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
+def _make_grants(core: Core, people: People) -> tuple[GrantHandler, ...]:
     lifetime_seconds = core.settings.access_token_lifetime_seconds
-    id_tokens = IdTokens(
+    id_tokens = IdTokenMinter(
         issuer=core.settings.issuer, signer=core.keys, clock=core.clock, lifetime_seconds=lifetime_seconds
     )
-    tokens = UserTokens(resources=core.resources, minter=core.minter, id_tokens=id_tokens)
+    tokens = UserTokenMinter(resources=core.resources, minter=core.minter, id_tokens=id_tokens)
     return (
-        AuthorizationCode(
+        AuthorizationCodeGrant(
             codes=people.codes,
             families=people.families,
             tokens=tokens,
             guesses=make_throttle(core, "code", FREE_GUESSES),
             record=core.record,
         ),
-        RefreshToken(
+        RefreshTokenGrant(
             families=people.families,
             accounts=people.accounts,
             consents=people.consents,
@@ -210,7 +209,7 @@ def _make_grants(core: Core, people: People) -> tuple[Grant, ...]:
             record=core.record,
             clock=core.clock,
         ),
-        ClientCredentials(resources=core.resources, minter=core.minter),
+        ClientCredentialsGrant(resources=core.resources, minter=core.minter),
     )
 
 
@@ -219,18 +218,18 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
     settings, people = core.settings, _make_people(core)
     grants = _make_grants(core, people)
     authenticator = _make_authenticator(core)
-    reader, denials, families = people.reader, people.denials, people.families
+    reader, revoked, families = people.reader, people.revoked, people.families
     protocol = (
         *browser_endpoints(core, people),
         TokenEndpoint(authenticator=authenticator, grants=grants, record=core.record, metrics=core.metrics).endpoint,
         UserinfoEndpoint(
-            audience=userinfo_audience(settings.issuer), tokens=reader, denials=denials, accounts=people.accounts
+            audience=userinfo_audience(settings.issuer), tokens=reader, revoked=revoked, accounts=people.accounts
         ).endpoint,
         Introspection(
-            authenticator=authenticator, reader=reader, denials=denials, refresh=families, issuer=settings.issuer
+            authenticator=authenticator, reader=reader, revoked=revoked, refresh=families, issuer=settings.issuer
         ).endpoint,
         Revocation(
-            authenticator=authenticator, reader=reader, denials=denials, refresh=families, record=core.record
+            authenticator=authenticator, reader=reader, revoked=revoked, refresh=families, record=core.record
         ).endpoint,
         *_make_registration(core),
     )

@@ -1,6 +1,6 @@
 """The composition of what people open in a browser: sign-in, consent, logout and their style sheet."""
 
-from auth_service.accounts.local import DEMO_ACCOUNT
+from auth_service.accounts.local_accounts import DEMO_ACCOUNT
 from auth_service.authorize.consent import ConsentPage
 from auth_service.authorize.endpoint import AuthorizationEndpoint
 from auth_service.authorize.flow import Flow

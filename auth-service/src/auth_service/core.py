@@ -5,25 +5,24 @@ from dataclasses import dataclass
 from limits.aio.storage import Storage
 from redis.asyncio import Redis
 
-from auth_service.accounts.local import LocalAccounts
-from auth_service.authorize.codes import Codes
-from auth_service.authorize.consents import Consents
-from auth_service.clients.directory import Directory
-from auth_service.clients.outgoing import Outgoing
-from auth_service.clients.secrets import SecretKeeper
+from auth_service.accounts.consents import Consents
+from auth_service.accounts.local_accounts import LocalAccounts
+from auth_service.audit_recorder import AuditRecorder
+from auth_service.clients.client_directory import ClientDirectory
+from auth_service.clients.client_secrets import ClientSecrets
+from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.declaration import Declaration
 from auth_service.errors import TooManyRequests
-from auth_service.grants.families import Families
 from auth_service.http.metrics import Metrics
 from auth_service.http.throttle import Throttle
-from auth_service.keys.ring import KeyRing
-from auth_service.record import Recorder
+from auth_service.keys.signing_key_set import SigningKeySet
+from auth_service.protocol import Clock, RandomBytes
 from auth_service.settings import AuthSettings
-from auth_service.tokens.denials import Denials
-from auth_service.tokens.minter import TokenMinter
-from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.authorization_codes import AuthorizationCodes
+from auth_service.tokens.issued_tokens import AccessTokenMinter, IssuedTokenVerifier
+from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import Resources
-from auth_service.vocabulary import Clock, RandomBytes
+from auth_service.tokens.revoked_tokens import RevokedTokens
 from security_common.audit import Journal
 from security_common.service import RedisIdentity, RedisMonitor
 
@@ -39,16 +38,16 @@ class Core:
     redis: Redis
     trail_redis: Redis
     counters: Storage
-    outgoing: Outgoing
+    outgoing: OutgoingFetches
     journal: Journal
-    record: Recorder
+    record: AuditRecorder
     redis_identity: RedisIdentity
     redis_monitor: RedisMonitor
-    keys: KeyRing
-    secret_keeper: SecretKeeper
-    directory: Directory
+    keys: SigningKeySet
+    secret_keeper: ClientSecrets
+    directory: ClientDirectory
     resources: Resources
-    minter: TokenMinter
+    minter: AccessTokenMinter
     metrics: Metrics
     clock: Clock
     random_bytes: RandomBytes
@@ -60,10 +59,10 @@ class People:
 
     accounts: LocalAccounts
     consents: Consents
-    codes: Codes
-    families: Families
-    reader: TokenReader
-    denials: Denials
+    codes: AuthorizationCodes
+    families: RefreshTokens
+    reader: IssuedTokenVerifier
+    revoked: RevokedTokens
 
 
 def make_throttle(core: Core, name: str, free: int) -> Throttle:

@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from auth_service.record import Recorder
+from auth_service.audit_recorder import AuditRecorder
+from auth_service.protocol import AuthMethod, GrantType
+from auth_service.scopes import IDENTITY_SCOPES, Scope
 from auth_service.settings import AuthSettings
-from auth_service.vocabulary import IDENTITY_SCOPES, AuthMethod, GrantType, Scope
 from security_common.errors import SecurityError
 from security_common.service import is_loopback_url, parse_yaml
 
@@ -253,7 +254,7 @@ def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[Declar
     return (page,)
 
 
-async def note_applied(declaration: Declaration, redis: Redis, record: Recorder) -> None:
+async def note_applied(declaration: Declaration, redis: Redis, record: AuditRecorder) -> None:
     """Leaves word of the declaration that this replica started with, for `auth-service doctor` and the record."""
     fingerprint = declaration.fingerprint
     try:

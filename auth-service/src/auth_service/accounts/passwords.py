@@ -9,7 +9,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-__all__ = ["LONGEST_PASSWORD", "PasswordKeeper"]
+__all__ = ["LONGEST_PASSWORD", "Passwords"]
 
 LONGEST_PASSWORD = 256
 
@@ -21,7 +21,7 @@ _AT_ONCE = 2
 Result = TypeVar("Result")
 
 
-class PasswordKeeper:
+class Passwords:
     """Seals and checks passwords off the event loop, two at a time, so that guessing cannot exhaust the memory.
 
     The threads are used for nothing else, so that a password check waits for other password checks only.

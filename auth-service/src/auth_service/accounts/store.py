@@ -6,7 +6,7 @@ from typing import cast
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
-from auth_service.accounts.model import Account, fold_username
+from auth_service.accounts.account import Account, fold_username
 
 __all__ = ["AccountStore"]
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auth_service.accounts.model import Account, AccountDirectory
+from auth_service.accounts.account import Account, AccountDirectory
 from auth_service.errors import InsufficientScope, InvalidToken
 from auth_service.http.answers import json_answer
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
-from auth_service.tokens.denials import Denials
-from auth_service.tokens.reader import TokenReader
-from auth_service.vocabulary import Scope
+from auth_service.scopes import Scope
+from auth_service.tokens.issued_tokens import IssuedTokenVerifier
+from auth_service.tokens.revoked_tokens import RevokedTokens
 
 __all__ = ["UserinfoEndpoint"]
 
@@ -23,8 +23,8 @@ class UserinfoEndpoint:
     """
 
     audience: str
-    tokens: TokenReader
-    denials: Denials
+    tokens: IssuedTokenVerifier
+    revoked: RevokedTokens
     accounts: AccountDirectory
 
     @property
@@ -40,7 +40,7 @@ class UserinfoEndpoint:
     async def answer(self, http: HttpRequest) -> Answer:
         """The claims. Raises `InvalidToken`, `InsufficientScope`."""
         claims = self.tokens.read(_bearer_token(http), token_type="at+jwt")
-        if claims is None or await self.denials.is_denied(claims["jti"]):
+        if claims is None or await self.revoked.is_revoked(claims["jti"]):
             raise InvalidToken("the access token is not valid here")
         scopes = claims["scope"].split(" ")
         if Scope.OPENID not in scopes:

@@ -1,7 +1,8 @@
 """Looks up the client of a request for a person at a browser: every failure is a page that gives the right advice."""
 
 from auth_service.authorize.errors import ClientDocumentUnreachable, ClientRefused, ClientUnknown
-from auth_service.clients.model import Client, ClientDirectory
+from auth_service.clients.client import Client
+from auth_service.clients.client_directory import ClientDirectory
 from auth_service.errors import ClientDocumentUnavailable, InvalidClient
 
 __all__ = ["look_up_client"]

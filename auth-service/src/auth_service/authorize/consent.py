@@ -3,18 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from auth_service.accounts.model import Account
+from auth_service.accounts.account import Account
+from auth_service.accounts.consents import grantable_scopes
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.missing import Step
 from auth_service.authorize.redirect_trust import VOUCHED_ORIGINS, client_title, target_name
-from auth_service.authorize.request import grantable
 from auth_service.authorize.visits import Visit
-from auth_service.clients.redirects import is_loopback
+from auth_service.clients.loopback_redirects import is_loopback_redirect
 from auth_service.errors import OAuthError
 from auth_service.http.forms import parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
+from auth_service.scopes import IDENTITY_SCOPES, format_scope
 from auth_service.tokens.resources import Resource, Resources
-from auth_service.vocabulary import IDENTITY_SCOPES, format_scope
 from auth_service.web.content_security import form_target
 from auth_service.web.errors import FormStale, WayOn
 from auth_service.web.form_keys import FormKeys
@@ -45,7 +45,7 @@ class ConsentPage:
         account = await self.flow.account_of(session)
         if session is None or account is None or await self.flow.needs_sign_in(visit.request, session, started):
             return await self.flow.go_on(visit, http)
-        scopes = grantable(visit.request.scopes, account)
+        scopes = grantable_scopes(visit.request.scopes, account)
         if http.method != "POST":
             return self._page(visit, account, scopes, http)
         if not self.form_keys.is_right(visit.secret, _purpose(visit, account, scopes), form.get("form_key")):
@@ -73,8 +73,8 @@ class ConsentPage:
             scopes=[self._describe(scope, resource, language) for scope in scopes],
             resource=resource,
             redirect_host=target_name(request.redirect_uri),
-            on_this_device=is_loopback(request.redirect_uri),
-            loopback_only=all(map(is_loopback, client.redirect_uris)),
+            on_this_device=is_loopback_redirect(request.redirect_uri),
+            loopback_only=all(map(is_loopback_redirect, client.redirect_uris)),
             account_name=account.name,
             hidden=visit.hidden_fields,
             switch_address=f"{visit.address(Step.SIGN_IN)}&switch=yes",

@@ -12,8 +12,7 @@ from auth_service.authorize.rules import RULES, Inquiry, find_client, find_redir
 from auth_service.errors import OAuthError
 from auth_service.http.forms import parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
-from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
-from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.issued_tokens import ID_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.tokens.resources import Resources
 
 __all__ = ["AuthorizationEndpoint"]
@@ -25,7 +24,7 @@ class AuthorizationEndpoint:
 
     flow: Flow
     resources: Resources
-    tokens: TokenReader
+    tokens: IssuedTokenVerifier
     word_error: Callable[[OAuthError, HttpRequest], Answer]
 
     @property

@@ -5,21 +5,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
 
-from auth_service.accounts.model import Account, AccountDirectory
+from auth_service.accounts.account import Account, AccountDirectory
+from auth_service.accounts.consents import Consents, grantable_scopes
+from auth_service.audit_recorder import AuditRecorder
 from auth_service.authorize.answers import client_answer, error_parameters, see_other
-from auth_service.authorize.codes import Codes, Granted, UserGrant
-from auth_service.authorize.consents import Consents
 from auth_service.authorize.missing import Consenting, SigningIn, Step, lacks_consent, lacks_sign_in
 from auth_service.authorize.repeatable_answers import REPEATABLE_SECONDS, RepeatableAnswers
-from auth_service.authorize.request import AuthorizationRequest, Prompt, grantable
+from auth_service.authorize.request import AuthorizationRequest, Prompt
 from auth_service.authorize.visits import Visit, Visits
-from auth_service.clients.model import Client
+from auth_service.clients.client import Client
 from auth_service.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
 from auth_service.http.forms import Form
 from auth_service.http.messages import Answer, HttpRequest
 from auth_service.http.throttle import Throttle
-from auth_service.record import Recorder
-from auth_service.vocabulary import Clock, format_scope
+from auth_service.protocol import Clock
+from auth_service.scopes import format_scope
+from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode
+from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.web.errors import PageError
 from auth_service.web.sessions import Session
 from security_common.audit import Outcome
@@ -35,10 +37,10 @@ class Flow:
     visits: Visits
     accounts: AccountDirectory
     consents: Consents
-    codes: Codes
+    codes: AuthorizationCodes
     repeatable: RepeatableAnswers
     begun: Throttle
-    record: Recorder
+    record: AuditRecorder
     clock: Clock
 
     async def begin(self, request: AuthorizationRequest, client: Client, http: HttpRequest) -> Answer:
@@ -166,7 +168,7 @@ class Flow:
             return Step.SIGN_IN
         if request.subject not in {None, account.subject}:
             raise LoginRequired("somebody else signed in than id_token_hint names")
-        scopes = grantable(request.scopes, account)
+        scopes = grantable_scopes(request.scopes, account)
         allowed = await self.consents.scopes(account.subject, request.client_id, request.resource)
         asked = Consenting(request=request, client=client, scopes=scopes, allowed=allowed)
         return Step.CONSENT if lacks_consent(asked) else None
@@ -175,9 +177,9 @@ class Flow:
         account = await self.account_of(session)
         if account is None:
             raise AccessDenied("the account is gone")
-        scopes = grantable(request.scopes, account)
-        granted = Granted(
-            grant=UserGrant(
+        scopes = grantable_scopes(request.scopes, account)
+        granted = IssuedCode(
+            grant=AuthorizationGrant(
                 family=self.codes.new_family(),
                 client_id=request.client_id,
                 subject=session.subject,

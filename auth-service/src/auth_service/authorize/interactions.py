@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
 from auth_service.authorize.request import AuthorizationRequest
-from auth_service.vocabulary import Clock, RandomBytes
+from auth_service.protocol import Clock, RandomBytes
 
 __all__ = ["LIFETIME_SECONDS", "Interaction", "Interactions"]
 

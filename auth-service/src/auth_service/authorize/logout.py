@@ -5,17 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from auth_service.accounts.model import Account
+from auth_service.accounts.account import Account
 from auth_service.authorize.answers import again_by_get, see_other
 from auth_service.authorize.errors import LogoutRefused
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.redirect_trust import button_to, is_trusted_target
-from auth_service.clients.redirects import is_registered
+from auth_service.clients.loopback_redirects import matches_registered
 from auth_service.errors import InvalidClient, OAuthError
 from auth_service.http.forms import Form, parse_form, parse_query
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
-from auth_service.tokens.id_tokens import ID_TOKEN_TYPE
-from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.issued_tokens import ID_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.web.content_security import form_target
 from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
@@ -43,7 +42,7 @@ class LogoutEndpoint:
     flow: Flow
     sessions: Sessions
     form_keys: FormKeys
-    tokens: TokenReader
+    tokens: IssuedTokenVerifier
     pages: Pages
     word_error: Callable[[OAuthError, HttpRequest], Answer]
 
@@ -93,7 +92,7 @@ class LogoutEndpoint:
             client = await directory.find(client_id, source_address=http.source_address) if client_id else None
         except InvalidClient as error:
             raise LogoutRefused(error.description) from error
-        if client is None or not is_registered(wanted, client.post_logout_redirect_uris):
+        if client is None or not matches_registered(wanted, client.post_logout_redirect_uris):
             raise LogoutRefused("post_logout_redirect_uri is not one that the client registered")
         return Target(_with_state(wanted, form.get("state")), is_trusted=is_trusted_target(client, wanted))
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from auth_service.authorize.request import AuthorizationRequest, Prompt
-from auth_service.clients.model import Client, ClientOrigin
-from auth_service.clients.redirects import is_loopback
+from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.loopback_redirects import is_loopback_redirect
 from auth_service.web.sessions import Session
 
 __all__ = ["CONSENT_RULES", "SIGN_IN_RULES", "Consenting", "SigningIn", "Step", "lacks_consent", "lacks_sign_in"]
@@ -76,7 +76,7 @@ def could_be_anyone(state: Consenting) -> bool:
     a port, so for a loopback redirect a person is always asked (RFC 8252 section 8.6).
     """
     published = state.client.origin is ClientOrigin.METADATA_DOCUMENT
-    return published and state.client.is_public and is_loopback(state.request.redirect_uri)
+    return published and state.client.is_public and is_loopback_redirect(state.request.redirect_uri)
 
 
 CONSENT_RULES: tuple[Callable[[Consenting], bool], ...] = (wants_a_consent, asks_for_more, could_be_anyone)

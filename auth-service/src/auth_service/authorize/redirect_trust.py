@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from auth_service.clients.model import UNNAMED_CLIENT, Client, ClientOrigin
-from auth_service.clients.redirects import is_loopback
+from auth_service.clients.client import UNNAMED_CLIENT, Client, ClientOrigin
+from auth_service.clients.loopback_redirects import is_loopback_redirect
 from auth_service.web.errors import WayOn
 from auth_service.web.visible_names import stranger_name
 
@@ -22,7 +22,7 @@ VOUCHED_ORIGINS = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
 
 def is_trusted_target(client: Client, address: str) -> bool:
     """Whether the operator vouches for the address, or it is on the person's own machine."""
-    return client.origin in VOUCHED_ORIGINS or is_loopback(address)
+    return client.origin in VOUCHED_ORIGINS or is_loopback_redirect(address)
 
 
 def target_name(address: str) -> str:
@@ -36,7 +36,7 @@ def client_title(client: Client, redirect_uri: str) -> Markup | None:
     to see in either.
     """
     named = stranger_name(client.name) if client.name != UNNAMED_CLIENT else None
-    if named is not None or is_loopback(redirect_uri):
+    if named is not None or is_loopback_redirect(redirect_uri):
         return named
     return stranger_name(client.host or target_name(redirect_uri))
 

@@ -1,17 +1,15 @@
 """An authorization request, read once: what it says is settled here, who is asked about it comes later."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from auth_service.accounts.model import Account, Role
-from auth_service.clients.model import Client
+from auth_service.clients.client import Client
 from auth_service.errors import InvalidRequest, InvalidScope
 from auth_service.http.forms import Form
+from auth_service.scopes import IDENTITY_SCOPES, parse_scope
 from auth_service.tokens.resources import Resource, Resources
-from auth_service.vocabulary import IDENTITY_SCOPES, Scope, parse_scope
 
-__all__ = ["AuthorizationRequest", "Prompt", "grantable", "parse_prompts", "read_request"]
+__all__ = ["AuthorizationRequest", "Prompt", "parse_prompts", "read_request"]
 
 
 class Prompt(StrEnum):
@@ -27,7 +25,7 @@ class Prompt(StrEnum):
 class AuthorizationRequest:
     """A request that every rule accepted. `resource` is the URL of a declared resource, `redirect_uri` as sent.
 
-    `scopes` are those asked for that this client may have; `grantable` says which of them this person may grant.
+    `scopes` are those asked for that this client may have; `grantable_scopes` says which of them this person may grant.
     `dropped` are the others that were asked for.
     `subject` is the person whom it must be about, when the client knows them already.
     """
@@ -77,14 +75,6 @@ def parse_prompts(text: str | None) -> frozenset[Prompt]:
         return frozenset(Prompt(part) for part in (text or "").split())
     except ValueError as error:
         raise InvalidRequest("prompt holds a value that is not known") from error
-
-
-def grantable(scopes: Sequence[str], account: Account) -> tuple[str, ...]:
-    """What this person may grant. Raises `InvalidScope` when nothing is left."""
-    allowed = tuple(scope for scope in scopes if scope != Scope.MCP_AUDIT or Role.AUDITOR in account.roles)
-    if not allowed:
-        raise InvalidScope("none of the scopes can be granted by this user")
-    return allowed
 
 
 def _narrow(text: str | None, client: Client, resource: Resource) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from auth_service.authorize.interactions import LIFETIME_SECONDS
 from auth_service.http.messages import HttpRequest
-from auth_service.vocabulary import RandomBytes
+from auth_service.protocol import RandomBytes
 from auth_service.web.cookies import Cookies, Header
 
 __all__ = ["MAX_REQUESTS", "RequestCookies", "hash_binding"]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from auth_service.authorize.client_lookup import look_up_client
 from auth_service.authorize.errors import ClientUnknown, RedirectRefused
 from auth_service.authorize.request import Prompt, parse_prompts
-from auth_service.clients.model import Client, ClientDirectory
-from auth_service.clients.redirects import is_registered
+from auth_service.clients.client import Client
+from auth_service.clients.client_directory import ClientDirectory
+from auth_service.clients.loopback_redirects import matches_registered
 from auth_service.errors import (
     InvalidRequest,
     RegistrationNotSupported,
@@ -23,7 +24,7 @@ from auth_service.errors import (
     UnsupportedResponseType,
 )
 from auth_service.http.forms import Form
-from auth_service.vocabulary import GrantType
+from auth_service.protocol import GrantType
 
 __all__ = ["REDIRECT_RULES", "RULES", "Inquiry", "find_client", "find_redirect"]
 
@@ -61,7 +62,7 @@ def require_one_redirect(inquiry: Inquiry) -> None:
 
 
 def require_registered_redirect(inquiry: Inquiry) -> None:
-    if not is_registered(inquiry.form.get("redirect_uri") or "", inquiry.client.redirect_uris):
+    if not matches_registered(inquiry.form.get("redirect_uri") or "", inquiry.client.redirect_uris):
         raise RedirectRefused("redirect_uri is not one that the client registered")
 
 

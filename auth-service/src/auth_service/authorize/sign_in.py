@@ -7,8 +7,8 @@ from functools import partial
 
 from markupsafe import Markup
 
-from auth_service.accounts.local import BuiltIn
-from auth_service.accounts.model import Account, SignIn, fold_username
+from auth_service.accounts.account import Account, SignIn, fold_username
+from auth_service.accounts.local_accounts import BuiltIn
 from auth_service.authorize.flow import Flow
 from auth_service.authorize.missing import Step
 from auth_service.authorize.redirect_trust import client_title

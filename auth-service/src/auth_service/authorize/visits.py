@@ -10,7 +10,8 @@ from auth_service.authorize.interactions import Interaction, Interactions
 from auth_service.authorize.missing import Step
 from auth_service.authorize.request import AuthorizationRequest
 from auth_service.authorize.request_cookies import RequestCookies, hash_binding, is_bound
-from auth_service.clients.model import Client, ClientDirectory
+from auth_service.clients.client import Client
+from auth_service.clients.client_directory import ClientDirectory
 from auth_service.http.forms import Form
 from auth_service.http.messages import Answer, HttpRequest
 from auth_service.web.errors import WayOn

@@ -1,27 +1,9 @@
-"""The `auth-service` command: serve, and what an operator asks and changes.
+"""The `auth-service` command: the server, and the commands of an operator.
 
-stdout is the result (`--json` for programs), stderr is for messages. A failure is one `error:` line and one `hint:`
-line.
+Results go to stdout (`--json` for programs), messages to stderr. A failure is one `error:` line and one `hint:` line,
+and the exit status is 1.
 """
 
-import gc
-
-from cyclopts import App
-
-from security_common.cli import run_command_line
+from auth_service.cli.commands import main
 
 __all__ = ["main"]
-
-
-def main() -> None:
-    """Runs the command line; exits 1 with `error:` and `hint:` on stderr when something is wrong."""
-    # Imports make much garbage and few cycles: without the collector a start takes a tenth less.
-    gc.disable()
-    run_command_line(_load)
-
-
-def _load() -> App:
-    from auth_service.cli.commands import app  # noqa: PLC0415 - with the collector off, see `main`
-
-    gc.enable()
-    return app

@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from auth_service.clients.assertions import AssertionVerifier
+from auth_service.audit_recorder import AuditRecorder
+from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.client_assertions import AssertionVerifier
+from auth_service.clients.client_directory import ClientDirectory
+from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
-from auth_service.clients.model import Client, ClientDirectory, ClientOrigin
-from auth_service.clients.secrets import SecretKeeper
 from auth_service.errors import InvalidClient, TooManyFailures
 from auth_service.http.forms import Form
 from auth_service.http.messages import HttpRequest
 from auth_service.http.throttle import Throttle
-from auth_service.record import Recorder
-from auth_service.vocabulary import SECRET_METHODS, AuthMethod
+from auth_service.protocol import SECRET_METHODS, AuthMethod
 from security_common.audit import Outcome
 
 __all__ = ["JUDGEMENTS", "ClientAuthenticator"]
@@ -23,10 +24,10 @@ class ClientAuthenticator:
     """Finds the client that a request is from and checks its proof. Failures are counted and recorded."""
 
     directory: ClientDirectory
-    secrets: SecretKeeper
+    secrets: ClientSecrets
     assertions: AssertionVerifier
     throttle: Throttle
-    record: Recorder
+    record: AuditRecorder
 
     async def authenticate(self, request: HttpRequest, form: Form) -> Client:
         """The client. Raises `InvalidClient`, with the same words whether the client or its secret is unknown, or

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
 
-from auth_service.clients.json_members import parse_members
+from auth_service.clients.client_metadata import parse_members
 from auth_service.errors import InvalidClient, InvalidRequest
 from auth_service.http.forms import Form
 from auth_service.http.messages import HttpRequest
-from auth_service.vocabulary import AuthMethod
+from auth_service.protocol import AuthMethod
 
 __all__ = ["CLIENT_PARAMETERS", "CREDENTIAL_RULES", "REFUSAL", "Credentials", "find_credentials"]
 

@@ -11,17 +11,24 @@ from typing import Any
 
 from limits.aio.storage import Storage
 
-from auth_service.clients.json_members import Members, parse_members
-from auth_service.clients.metadata import find_dropped, make_self_described_client, read_text, refuse_unknown_values
-from auth_service.clients.model import Client, ClientOrigin
-from auth_service.clients.secrets import SecretKeeper
+from auth_service.audit_recorder import AuditRecorder
+from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.client_metadata import (
+    Members,
+    find_dropped,
+    make_self_described_client,
+    parse_members,
+    read_text,
+    refuse_unknown_values,
+)
+from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.store import UNUSED_LIFETIME_SECONDS, ClientStore
 from auth_service.errors import InvalidClientMetadata, InvalidToken, OAuthError, TooManyRequests
 from auth_service.http.answers import json_answer
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
-from auth_service.record import Recorder
-from auth_service.vocabulary import SECRET_METHODS, AuthMethod, Clock, RandomBytes, format_scope
+from auth_service.protocol import SECRET_METHODS, AuthMethod, Clock, RandomBytes
+from auth_service.scopes import format_scope
 from security_common.audit import Outcome
 
 __all__ = ["REGISTRATION_RULES", "Registration", "registration_throttle"]
@@ -34,8 +41,8 @@ class Registration:
     """The endpoint. With `initial_access_token` only who has it may register; without, everyone, within limits."""
 
     store: ClientStore
-    secrets: SecretKeeper
-    record: Recorder
+    secrets: ClientSecrets
+    record: AuditRecorder
     throttle: Throttle
     clock: Clock
     random_bytes: RandomBytes

@@ -6,7 +6,7 @@ from typing import cast
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
-from auth_service.clients.model import Client
+from auth_service.clients.client import Client
 
 __all__ = ["UNUSED_LIFETIME_SECONDS", "ClientStore"]
 

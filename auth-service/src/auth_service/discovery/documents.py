@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auth_service.clients.assertions import ASSERTION_ALGORITHMS
+from auth_service.clients.client_assertions import ASSERTION_ALGORITHMS
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
-from auth_service.keys.ring import PublishedKeys
-from auth_service.vocabulary import DEFAULT_SIGNING_ALGORITHM, AuthMethod
+from auth_service.keys.signing_key_set import PublishedKeys
+from auth_service.protocol import DEFAULT_SIGNING_ALGORITHM, AuthMethod
 
 __all__ = ["KEY_SET_PATH", "key_set_endpoint", "metadata", "metadata_endpoints"]
 

@@ -7,17 +7,18 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from auth_service.authorize.codes import Codes, Granted, Redemption, Taken
+from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import InvalidGrant, InvalidRequest
-from auth_service.grants.contract import TokenAnswer, TokenRequest
-from auth_service.grants.families import Families
-from auth_service.grants.user_tokens import UserTokens, check_resource
+from auth_service.grants.grant_handler import TokenRequest, TokenResponse
+from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.throttle import Throttle
-from auth_service.record import Recorder
-from auth_service.vocabulary import GrantType, Scope
+from auth_service.protocol import GrantType
+from auth_service.scopes import Scope
+from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode, RedeemedCode, Redemption
+from auth_service.tokens.refresh_tokens import RefreshTokens
 from security_common.audit import Outcome
 
-__all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCode"]
+__all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCodeGrant"]
 
 # Unknown codes that cost no waiting, from one client and address: more than any honest client ever sends.
 FREE_GUESSES = 20
@@ -26,18 +27,18 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationCode:
+class AuthorizationCodeGrant:
     """The grant behind a sign-in. Guessed codes are counted for the client from its address."""
 
-    codes: Codes
-    families: Families
-    tokens: UserTokens
+    codes: AuthorizationCodes
+    families: RefreshTokens
+    tokens: UserTokenMinter
     guesses: Throttle
-    record: Recorder
+    record: AuditRecorder
     grant_type: GrantType = GrantType.AUTHORIZATION_CODE
     parameters: frozenset[str] = frozenset({"code", "redirect_uri", "code_verifier"})
 
-    async def exchange(self, request: TokenRequest) -> TokenAnswer:
+    async def exchange(self, request: TokenRequest) -> TokenResponse:
         code = request.parameters.get("code")
         if code is None:
             raise InvalidRequest("code is missing")
@@ -53,7 +54,7 @@ class AuthorizationCode:
         await self.codes.close(code, taken.granted.grant.family)
         return answer
 
-    async def _answer(self, granted: Granted, request: TokenRequest) -> TokenAnswer:
+    async def _answer(self, granted: IssuedCode, request: TokenRequest) -> TokenResponse:
         grant, client = granted.grant, request.client
         # OpenID Connect asks for offline_access (section 11); plain OAuth leaves it to us, and clients count on it.
         wants_refresh = Scope.OFFLINE_ACCESS in grant.scopes or Scope.OPENID not in grant.scopes
@@ -63,7 +64,7 @@ class AuthorizationCode:
             grant, client, scopes=grant.scopes, refresh_token=refresh_token, nonce=granted.nonce
         )
 
-    async def _refuse(self, taken: Taken, request: TokenRequest, who: tuple[str, str]) -> None:
+    async def _refuse(self, taken: RedeemedCode, request: TokenRequest, who: tuple[str, str]) -> None:
         """A used code that comes back was copied: what it gave is revoked (RFC 6749 section 4.1.2)."""
         if taken.redemption is Redemption.UNKNOWN:
             await self.guesses.count(*who)
@@ -78,17 +79,17 @@ class AuthorizationCode:
             )
 
 
-def check_client(granted: Granted, request: TokenRequest) -> None:
+def check_client(granted: IssuedCode, request: TokenRequest) -> None:
     if granted.grant.client_id != request.client.client_id:
         raise InvalidGrant("the code was issued to another client")
 
 
-def check_redirect(granted: Granted, request: TokenRequest) -> None:
+def check_redirect(granted: IssuedCode, request: TokenRequest) -> None:
     if request.parameters.get("redirect_uri") != granted.redirect_uri:
         raise InvalidGrant("redirect_uri is not the one of the authorization request")
 
 
-def check_verifier(granted: Granted, request: TokenRequest) -> None:
+def check_verifier(granted: IssuedCode, request: TokenRequest) -> None:
     verifier = request.parameters.get("code_verifier") or ""
     digest = hashlib.sha256(verifier.encode()).digest()
     challenge = urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
@@ -96,11 +97,11 @@ def check_verifier(granted: Granted, request: TokenRequest) -> None:
         raise InvalidGrant("code_verifier does not match the code_challenge")
 
 
-def check_granted_resource(granted: Granted, request: TokenRequest) -> None:
+def check_granted_resource(granted: IssuedCode, request: TokenRequest) -> None:
     check_resource(granted.grant, request)
 
 
-CODE_RULES: tuple[Callable[[Granted, TokenRequest], None], ...] = (
+CODE_RULES: tuple[Callable[[IssuedCode, TokenRequest], None], ...] = (
     check_client,
     check_redirect,
     check_verifier,

@@ -4,31 +4,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth_service.errors import InvalidScope
-from auth_service.grants.contract import TokenAnswer, TokenRequest
-from auth_service.tokens.minter import TokenMinter
+from auth_service.grants.grant_handler import TokenRequest, TokenResponse
+from auth_service.protocol import GrantType
+from auth_service.scopes import IDENTITY_SCOPES
+from auth_service.tokens.issued_tokens import AccessTokenMinter
 from auth_service.tokens.resources import Resources
-from auth_service.vocabulary import IDENTITY_SCOPES, GrantType
 
-__all__ = ["SCOPE_RULES", "ClientCredentials"]
+__all__ = ["SCOPE_RULES", "ClientCredentialsGrant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientCredentials:
+class ClientCredentialsGrant:
     """The grant of services and agents."""
 
     resources: Resources
-    minter: TokenMinter
+    minter: AccessTokenMinter
     grant_type: GrantType = GrantType.CLIENT_CREDENTIALS
     parameters: frozenset[str] = frozenset()
 
-    async def exchange(self, request: TokenRequest) -> TokenAnswer:
+    async def exchange(self, request: TokenRequest) -> TokenResponse:
         client = request.client
         resource = self.resources.resolve(request.resources, client)
         scopes = client.default_scopes if request.scopes is None else request.scopes
         for check in SCOPE_RULES:
             check(scopes, client.scopes & resource.scopes.keys())
         access_token = await self.minter.mint(client=client, subject=client.client_id, scopes=scopes, resource=resource)
-        return TokenAnswer(
+        return TokenResponse(
             access_token=access_token,
             expires_in_seconds=self.minter.lifetime_seconds,
             scopes=scopes,

@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auth_service.audit_recorder import AuditRecorder
 from auth_service.clients.authentication import ClientAuthenticator
+from auth_service.clients.client import Client
 from auth_service.clients.credentials import CLIENT_PARAMETERS
-from auth_service.clients.model import Client
 from auth_service.errors import InvalidClient, OAuthError, UnauthorizedClient, UnsupportedGrantType
-from auth_service.grants.contract import Grant, TokenAnswer, TokenRequest
+from auth_service.grants.grant_handler import GrantHandler, TokenRequest, TokenResponse
 from auth_service.http.answers import json_answer
 from auth_service.http.forms import Form, parse_form
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.metrics import Metrics
-from auth_service.record import Recorder
-from auth_service.tokens.resource_identifiers import normalize_identifier
-from auth_service.vocabulary import format_scope, parse_scope
+from auth_service.scopes import format_scope, parse_scope
+from auth_service.tokens.resources import normalize_identifier
 from security_common.audit import Outcome
 
 __all__ = ["CLIENT_RULES", "TokenEndpoint"]
@@ -26,8 +26,8 @@ class TokenEndpoint:
     """Each request walks the same phases, in the order of `_exchange`, whichever of the grants it asks for."""
 
     authenticator: ClientAuthenticator
-    grants: Sequence[Grant]
-    record: Recorder
+    grants: Sequence[GrantHandler]
+    record: AuditRecorder
     metrics: Metrics
 
     @property
@@ -64,7 +64,7 @@ class TokenEndpoint:
         self.metrics.tokens_issued.labels(grant.grant_type.value).inc()
         return json_answer(_members(granted))
 
-    async def _exchange(self, request: HttpRequest, clients: list[Client]) -> tuple[Grant, TokenAnswer]:
+    async def _exchange(self, request: HttpRequest, clients: list[Client]) -> tuple[GrantHandler, TokenResponse]:
         """The phases. The client is put into `clients` as soon as it is known, for the record of a refusal."""
         form = parse_form(request)
         grant = self._find_grant(form)
@@ -74,7 +74,7 @@ class TokenEndpoint:
             check(client, grant)
         return grant, await grant.exchange(_read_request(request, form, client, grant))
 
-    def _find_grant(self, form: Form) -> Grant:
+    def _find_grant(self, form: Form) -> GrantHandler:
         wanted = form.require("grant_type")
         for grant in self.grants:
             if grant.grant_type == wanted:
@@ -83,15 +83,15 @@ class TokenEndpoint:
         raise UnsupportedGrantType(f"grant_type must be one of: {offered}")
 
 
-def check_grant_allowed(client: Client, grant: Grant) -> None:
+def check_grant_allowed(client: Client, grant: GrantHandler) -> None:
     if grant.grant_type not in client.grant_types:
         raise UnauthorizedClient(f"the client may not use {grant.grant_type}")
 
 
-CLIENT_RULES: tuple[Callable[[Client, Grant], None], ...] = (check_grant_allowed,)
+CLIENT_RULES: tuple[Callable[[Client, GrantHandler], None], ...] = (check_grant_allowed,)
 
 
-def _read_request(request: HttpRequest, form: Form, client: Client, grant: Grant) -> TokenRequest:
+def _read_request(request: HttpRequest, form: Form, client: Client, grant: GrantHandler) -> TokenRequest:
     scope = form.get("scope")
     resources = form.all("resource")
     for resource in resources:
@@ -106,7 +106,7 @@ def _read_request(request: HttpRequest, form: Form, client: Client, grant: Grant
     )
 
 
-def _members(granted: TokenAnswer) -> Mapping[str, Any]:
+def _members(granted: TokenResponse) -> Mapping[str, Any]:
     members: dict[str, Any] = {
         "access_token": granted.access_token,
         "token_type": "Bearer",

@@ -4,38 +4,37 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from auth_service.accounts.model import AccountDirectory
-from auth_service.authorize.codes import UserGrant
-from auth_service.authorize.consents import Consents
-from auth_service.authorize.request import grantable
+from auth_service.accounts.account import AccountDirectory
+from auth_service.accounts.consents import Consents, grantable_scopes
+from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import InvalidGrant, InvalidRequest, InvalidScope
-from auth_service.grants.contract import TokenAnswer, TokenRequest
-from auth_service.grants.families import Families, Rotation
-from auth_service.grants.user_tokens import UserTokens, check_resource
-from auth_service.record import Recorder
-from auth_service.vocabulary import Clock, GrantType
+from auth_service.grants.grant_handler import TokenRequest, TokenResponse
+from auth_service.grants.user_tokens import UserTokenMinter, check_resource
+from auth_service.protocol import Clock, GrantType
+from auth_service.tokens.authorization_grant import AuthorizationGrant
+from auth_service.tokens.refresh_tokens import RefreshTokens, Rotation
 from security_common.audit import Outcome
 
-__all__ = ["RefreshToken"]
+__all__ = ["RefreshTokenGrant"]
 
-_DOCUMENT = TypeAdapter(TokenAnswer)
+_DOCUMENT = TypeAdapter(TokenResponse)
 _REFUSAL = "the refresh token is not known, was used, or has expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshToken:
+class RefreshTokenGrant:
     """The grant of those who stay connected. Each token is good once, and for its own client, user and resource."""
 
-    families: Families
+    families: RefreshTokens
     accounts: AccountDirectory
     consents: Consents
-    tokens: UserTokens
-    record: Recorder
+    tokens: UserTokenMinter
+    record: AuditRecorder
     clock: Clock
     grant_type: GrantType = GrantType.REFRESH_TOKEN
     parameters: frozenset[str] = frozenset({"refresh_token"})
 
-    async def exchange(self, request: TokenRequest) -> TokenAnswer:
+    async def exchange(self, request: TokenRequest) -> TokenResponse:
         token = request.parameters.get("refresh_token")
         if token is None:
             raise InvalidRequest("refresh_token is missing")
@@ -58,7 +57,7 @@ class RefreshToken:
             raise InvalidGrant(_REFUSAL)
         return self._load(kept) if rotation is Rotation.REPEATED else answer
 
-    async def _scopes(self, grant: UserGrant, request: TokenRequest) -> tuple[str, ...]:
+    async def _scopes(self, grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
         """What the token may say today: no more than was granted, and no more than is allowed still."""
         account = await self.accounts.find(grant.subject)
         allowed = await self.consents.scopes(grant.subject, grant.client_id, grant.resource)
@@ -70,9 +69,9 @@ class RefreshToken:
         if request.scopes is not None and not set(request.scopes) <= {*grant.scopes, *grant.dropped}:
             raise InvalidScope("scope names more than was asked for at the authorization endpoint")
         kept = allowed & request.client.scopes & set(grant.scopes)
-        return grantable([scope for scope in request.scopes or grant.scopes if scope in kept], account)
+        return grantable_scopes([scope for scope in request.scopes or grant.scopes if scope in kept], account)
 
-    async def _revoke(self, grant: UserGrant, request: TokenRequest, reason: str) -> None:
+    async def _revoke(self, grant: AuthorizationGrant, request: TokenRequest, reason: str) -> None:
         """Who of two holders is the honest one nobody can tell: both have to sign in again."""
         await self.families.revoke(grant.family)
         await self.record(
@@ -85,11 +84,11 @@ class RefreshToken:
             outcome=Outcome.REFUSED,
         )
 
-    def _dump(self, answer: TokenAnswer) -> str:
+    def _dump(self, answer: TokenResponse) -> str:
         """As it is kept: with the time at which it expires in place of how long it lasts."""
         expires_at_seconds = int(self.clock()) + answer.expires_in_seconds
         return _DOCUMENT.dump_json(replace(answer, expires_in_seconds=expires_at_seconds)).decode()
 
-    def _load(self, kept: str) -> TokenAnswer:
+    def _load(self, kept: str) -> TokenResponse:
         answer = _DOCUMENT.validate_json(kept)
         return replace(answer, expires_in_seconds=max(0, answer.expires_in_seconds - int(self.clock())))

@@ -2,41 +2,40 @@
 
 from dataclasses import dataclass
 
-from auth_service.authorize.codes import UserGrant
-from auth_service.clients.model import Client
+from auth_service.clients.client import Client
 from auth_service.errors import InvalidTarget
-from auth_service.grants.contract import TokenAnswer, TokenRequest
-from auth_service.tokens.id_tokens import IdTokens, SignInFacts
-from auth_service.tokens.minter import TokenMinter
+from auth_service.grants.grant_handler import TokenRequest, TokenResponse
+from auth_service.scopes import Scope
+from auth_service.tokens.authorization_grant import AuthorizationGrant
+from auth_service.tokens.issued_tokens import AccessTokenMinter, IdTokenMinter, SignInFacts
 from auth_service.tokens.resources import Resources, is_same_resource
-from auth_service.vocabulary import Scope
 
-__all__ = ["UserTokens", "check_resource"]
+__all__ = ["UserTokenMinter", "check_resource"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UserTokens:
+class UserTokenMinter:
     """Mints the answer for a grant; which refresh token goes with it, the caller knows."""
 
     resources: Resources
-    minter: TokenMinter
-    id_tokens: IdTokens
+    minter: AccessTokenMinter
+    id_tokens: IdTokenMinter
 
     async def mint(
         self,
-        grant: UserGrant,
+        grant: AuthorizationGrant,
         client: Client,
         *,
         scopes: tuple[str, ...],
         refresh_token: str | None,
         nonce: str | None = None,
-    ) -> TokenAnswer:
+    ) -> TokenResponse:
         """Raises `InvalidTarget` when the resource is no longer declared."""
         resource = self.resources.resolve((grant.resource,), client)
         access_token = await self.minter.mint(
             client=client, subject=grant.subject, scopes=scopes, resource=resource, family=grant.family
         )
-        return TokenAnswer(
+        return TokenResponse(
             access_token=access_token,
             expires_in_seconds=self.minter.lifetime_seconds,
             scopes=scopes,
@@ -45,7 +44,7 @@ class UserTokens:
             id_token=await self._mint_id_token(grant, scopes, nonce),
         )
 
-    async def _mint_id_token(self, grant: UserGrant, scopes: tuple[str, ...], nonce: str | None) -> str | None:
+    async def _mint_id_token(self, grant: AuthorizationGrant, scopes: tuple[str, ...], nonce: str | None) -> str | None:
         if Scope.OPENID not in scopes:
             return None
         facts = SignInFacts(
@@ -54,7 +53,7 @@ class UserTokens:
         return await self.id_tokens.mint(facts, client_id=grant.client_id, nonce=nonce)
 
 
-def check_resource(grant: UserGrant, request: TokenRequest) -> None:
+def check_resource(grant: AuthorizationGrant, request: TokenRequest) -> None:
     """A token request may repeat the resource of the grant, and name no other (RFC 8707 section 2.2)."""
     if not all(is_same_resource(each, grant.resource) for each in request.resources):
         raise InvalidTarget(f"the resource is not the one that was granted; send {grant.resource}")

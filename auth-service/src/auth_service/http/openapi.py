@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable
 from importlib.metadata import version
+from importlib.resources import files
 
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
-from auth_service.package_data import read_yaml
+from security_common.service import parse_yaml
 
 __all__ = ["openapi_endpoint"]
 
@@ -14,7 +15,7 @@ _PATH = "/openapi.json"
 
 def openapi_endpoint(endpoints: Iterable[Endpoint], *, issuer: str) -> Endpoint:
     """OpenAPI 3.1 of these endpoints and of itself. Raises KeyError for one that is not described."""
-    document = read_yaml("auth_service.http", "openapi.yaml")
+    document = parse_yaml(files("auth_service.http").joinpath("openapi.yaml").read_text(encoding="utf-8"))
     del document["x-parts"]
     document["info"]["version"] = version("mcp-oauth2-auth-service")
     document["servers"] = [{"url": issuer}]

@@ -27,7 +27,7 @@ from auth_service.errors import (
 from auth_service.http.answers import error_answer, json_answer
 from auth_service.http.messages import Answer, Endpoint, HttpRequest
 from auth_service.http.metrics import Metrics
-from auth_service.vocabulary import RandomBytes
+from auth_service.protocol import RandomBytes
 from security_common.audit import JournalUnavailable
 
 __all__ = ["Edge", "EndpointApp", "Paths", "make_not_found"]

@@ -14,7 +14,7 @@ from limits.errors import StorageError
 from redis.asyncio import Redis
 
 from auth_service.errors import OAuthError, TooManyFailures
-from auth_service.vocabulary import Clock
+from auth_service.protocol import Clock
 from security_common.addresses import network_of
 from security_common.bounded_cache import BoundedCache
 

@@ -3,18 +3,20 @@
 All records stand in one value, so that a reader never sees half a rotation; there are never more than a handful.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from importlib.resources import files
+from typing import Any
 
 from redis.asyncio import Redis
 
-from auth_service.keys.record import KeyRecord, dump_records, load_records
+from auth_service.keys.rotation import SigningKeyRecord, SigningKeyState
 
 __all__ = ["KeySnapshot", "KeyStore"]
 
 _KEY = "auth:keys"
 _LEASE = "auth:keys:rotator"
-_SWAP = files("auth_service.keys").joinpath("swap.lua").read_text(encoding="utf-8")
+_SWAP = files("auth_service.keys").joinpath("compare_and_swap.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class KeySnapshot:
     """The records as they were at `version`."""
 
     version: int
-    records: tuple[KeyRecord, ...]
+    records: tuple[SigningKeyRecord, ...]
 
 
 class KeyStore:
@@ -34,11 +36,11 @@ class KeyStore:
 
     async def read(self) -> KeySnapshot:
         version, document = await self._redis.hmget(_KEY, ["version", "records"])
-        return KeySnapshot(int(version or 0), load_records(str(document)) if document else ())
+        return KeySnapshot(int(version or 0), _load(str(document)) if document else ())
 
-    async def swap(self, expected_version: int, records: tuple[KeyRecord, ...]) -> bool:
+    async def swap(self, expected_version: int, records: tuple[SigningKeyRecord, ...]) -> bool:
         """Writes the records unless somebody else did since `expected_version`; True when they were written."""
-        return bool(await self._swap(keys=[_KEY], args=[expected_version, dump_records(records)]))
+        return bool(await self._swap(keys=[_KEY], args=[expected_version, _dump(records)]))
 
     async def lead(self, replica: str, lease_seconds: int) -> bool:
         """Takes or renews the rotator's lease; True while this replica holds it."""
@@ -48,3 +50,12 @@ class KeyStore:
             return False
         await self._redis.expire(_LEASE, lease_seconds)
         return True
+
+
+def _dump(records: tuple[SigningKeyRecord, ...]) -> str:
+    return json.dumps([asdict(record) for record in records], separators=(",", ":"))
+
+
+def _load(document: str) -> tuple[SigningKeyRecord, ...]:
+    found: list[dict[str, Any]] = json.loads(document)
+    return tuple(SigningKeyRecord(state=SigningKeyState(members.pop("state")), **members) for members in found)

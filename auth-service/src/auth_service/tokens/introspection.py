@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from auth_service.clients.authentication import ClientAuthenticator
-from auth_service.clients.model import Client, ClientOrigin
+from auth_service.clients.client import Client, ClientOrigin
 from auth_service.errors import InvalidClient
 from auth_service.http.answers import json_answer
 from auth_service.http.forms import parse_form
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
-from auth_service.tokens.denials import Denials
-from auth_service.tokens.reader import TokenReader
-from auth_service.tokens.refresh import RefreshTokens
+from auth_service.scopes import format_scope
+from auth_service.tokens.issued_tokens import IssuedTokenVerifier
+from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import is_same_resource
-from auth_service.vocabulary import format_scope
+from auth_service.tokens.revoked_tokens import RevokedTokens
 
 __all__ = ["Introspection"]
 
@@ -29,8 +29,8 @@ class Introspection:
     """
 
     authenticator: ClientAuthenticator
-    reader: TokenReader
-    denials: Denials
+    reader: IssuedTokenVerifier
+    revoked: RevokedTokens
     refresh: RefreshTokens
     issuer: str
 
@@ -54,7 +54,7 @@ class Introspection:
     async def _access_token(self, token: str, client: Client) -> Mapping[str, Any] | None:
         """RFC 9068 section 5: the claims, and that it is active; None when it is no access token for this client."""
         claims = self.reader.read(token, token_type="at+jwt")
-        if claims is None or not _may_see(client, claims) or await self.denials.is_denied(claims["jti"]):
+        if claims is None or not _may_see(client, claims) or await self.revoked.is_revoked(claims["jti"]):
             return None
         return {"active": True, "token_type": "Bearer", **claims}
 

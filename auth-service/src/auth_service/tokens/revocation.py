@@ -6,15 +6,15 @@ another client's, is answered 200 as well: there is nothing left to do, or nothi
 
 from dataclasses import dataclass
 
+from auth_service.audit_recorder import AuditRecorder
 from auth_service.clients.authentication import ClientAuthenticator
-from auth_service.clients.model import Client
+from auth_service.clients.client import Client
 from auth_service.http.answers import NO_STORE
 from auth_service.http.forms import parse_form
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
-from auth_service.record import Recorder
-from auth_service.tokens.denials import Denials, family_of
-from auth_service.tokens.reader import TokenReader
-from auth_service.tokens.refresh import RefreshTokens
+from auth_service.tokens.issued_tokens import IssuedTokenVerifier
+from auth_service.tokens.refresh_tokens import RefreshTokens
+from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
 
 __all__ = ["Revocation"]
 
@@ -24,10 +24,10 @@ class Revocation:
     """The endpoint. `token_type_hint` is not needed: the two kinds of token cannot be mistaken for each other."""
 
     authenticator: ClientAuthenticator
-    reader: TokenReader
-    denials: Denials
+    reader: IssuedTokenVerifier
+    revoked: RevokedTokens
     refresh: RefreshTokens
-    record: Recorder
+    record: AuditRecorder
 
     @property
     def endpoint(self) -> Endpoint:
@@ -65,6 +65,6 @@ class Revocation:
 
     async def _deny(self, token_id: str) -> None:
         family, of_a_user = family_of(token_id), "." in token_id
-        await self.denials.deny(family if of_a_user else token_id)
+        await self.revoked.revoke(family if of_a_user else token_id)
         if of_a_user:
             await self.refresh.end_family(family)

@@ -11,10 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
-from auth_service.package_data import read_yaml
 from auth_service.web.content_security import page_policy
 from auth_service.web.language import Language
 from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
+from security_common.service import parse_yaml
 
 __all__ = ["STYLE_PATH", "Pages", "icon_endpoint", "strong", "style_endpoint"]
 
@@ -29,7 +29,9 @@ class Pages:
     """Renders templates. `issuer` is shown, so that people see where they type their password."""
 
     def __init__(self, *, issuer: str) -> None:
-        self._texts: Mapping[str, Mapping[str, str]] = read_yaml("auth_service.web", "texts.yaml")
+        self._texts: Mapping[str, Mapping[str, str]] = parse_yaml(
+            _PACKAGE.joinpath("texts.yaml").read_text(encoding="utf-8")
+        )
         self._environment = Environment(
             loader=PackageLoader("auth_service.web"),
             autoescape=True,

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
 from auth_service.http.messages import HttpRequest
-from auth_service.vocabulary import Clock, RandomBytes
+from auth_service.protocol import Clock, RandomBytes
 from auth_service.web.cookies import Cookies, Header
 
 __all__ = ["Browser", "Session", "Sessions"]

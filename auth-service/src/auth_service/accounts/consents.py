@@ -1,0 +1,79 @@
+"""What people have allowed, remembered: `auth:consent:<sub>`, a hash with one field for each client and resource."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from auth_service.accounts.account import Account, Role
+from auth_service.errors import InvalidScope
+from auth_service.scopes import Scope
+
+__all__ = ["Consent", "Consents", "grantable_scopes"]
+
+_PREFIX = "auth:consent:"
+# Stands in no client id and no URL, so a field splits in one way only.
+_SEPARATOR = " "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """`granted_at_seconds` (since the epoch) is when it was last given."""
+
+    subject: str
+    client_id: str
+    resource: str
+    scopes: frozenset[str]
+    granted_at_seconds: float
+
+
+class Consents:
+    """Raises `redis.exceptions.RedisError` when Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def scopes(self, subject: str, client_id: str, resource: str) -> frozenset[str]:
+        """What this person allows this client at this resource; empty when nothing, or nothing any more."""
+        document = await self._redis.hget(_PREFIX + subject, _field(client_id, resource))
+        return frozenset(json.loads(document)["scopes"]) if document else frozenset()
+
+    async def give(self, subject: str, client_id: str, resource: str, scopes: Iterable[str], *, now: float) -> None:
+        """Allows these scopes too. Two consents at the same moment could lose one: it is asked for again then."""
+        allowed = await self.scopes(subject, client_id, resource) | frozenset(scopes)
+        document = json.dumps({"scopes": sorted(allowed), "granted_at_seconds": now})
+        await self._redis.hset(_PREFIX + subject, _field(client_id, resource), document)
+
+    async def all(self, subject: str) -> list[Consent]:
+        stored = await self._redis.hgetall(_PREFIX + subject)
+        return [_load(subject, str(field), str(document)) for field, document in sorted(stored.items())]
+
+    async def revoke(self, subject: str, client_id: str) -> int:
+        """Takes back everything this client was allowed; returns for how many resources. Its refresh tokens end."""
+        fields = [_field(client_id, each.resource) for each in await self.all(subject) if each.client_id == client_id]
+        return await self._redis.hdel(_PREFIX + subject, *fields) if fields else 0
+
+
+def grantable_scopes(scopes: Sequence[str], account: Account) -> tuple[str, ...]:
+    """What this person may grant. Raises `InvalidScope` when nothing is left."""
+    allowed = tuple(scope for scope in scopes if scope != Scope.MCP_AUDIT or Role.AUDITOR in account.roles)
+    if not allowed:
+        raise InvalidScope("none of the scopes can be granted by this user")
+    return allowed
+
+
+def _field(client_id: str, resource: str) -> str:
+    return f"{resource}{_SEPARATOR}{client_id}"
+
+
+def _load(subject: str, field: str, document: str) -> Consent:
+    resource, _, client_id = field.partition(_SEPARATOR)
+    members = json.loads(document)
+    return Consent(
+        subject=subject,
+        client_id=client_id,
+        resource=resource,
+        scopes=frozenset(members["scopes"]),
+        granted_at_seconds=members["granted_at_seconds"],
+    )

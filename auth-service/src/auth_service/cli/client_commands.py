@@ -1,0 +1,150 @@
+"""`auth-service client ...`: clients, declared and stored."""
+
+import secrets as randomness
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from redis.asyncio import Redis
+
+from auth_service.cli.operator import Json, Operator, change, print_rows, run
+from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.client_secrets import ClientSecrets
+from auth_service.clients.declared_clients import make_client
+from auth_service.clients.redirect_uris import check_redirect_uri
+from auth_service.clients.store import ClientStore
+from auth_service.declaration import load_declaration
+from auth_service.protocol import AuthMethod, GrantType
+from auth_service.scopes import Scope, format_scope
+from auth_service.settings import AuthSettings
+from security_common.errors import SecurityError
+from security_common.service import read_secret
+
+__all__ = ["clients"]
+
+clients = App(name="client", help="Clients: list, create, delete.", result_action="return_value", version_flags=[])
+
+
+class ClientRefused(SecurityError):
+    """The command cannot do this to this client."""
+
+    error = "client_refused"
+
+
+@clients.command(name="list")
+def list_clients(*, json: Json = False) -> None:
+    """Every client: declared, made by command, self-registered.
+
+    For example: auth-service client list --json
+    """
+
+    async def work(settings: AuthSettings, redis: Redis) -> list[Client]:
+        keeper = _keeper(settings)
+        declared = [make_client(client, keeper) for client in load_declaration(settings).clients]
+        return [*declared, *sorted([client async for client in ClientStore(redis).all()], key=lambda c: c.client_id)]
+
+    print_rows([_row(client) for client in run(work)], as_json=json)
+
+
+@clients.command
+def create(
+    client_id: str,
+    *,
+    name: Annotated[str | None, Parameter(help="What people call it.")] = None,
+    scope: Annotated[list[str] | None, Parameter(negative="", help="A scope it may have; repeatable.")] = None,
+    redirect_uri: Annotated[
+        list[str] | None, Parameter(negative="", help="Where a browser may be sent back to; repeatable.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a confidential client and print its secret, which is shown this once.
+
+    With a redirect URI it signs people in, without one it acts for itself.
+
+    For example: auth-service client create batch --scope mcp.access
+    """
+    scopes, redirects = tuple(scope or (Scope.MCP_ACCESS,)), tuple(redirect_uri or ())
+    _check(client_id, redirects)
+
+    async def work(operator: Operator) -> str:
+        _check_scopes(scopes, operator.settings)
+        store, keeper = ClientStore(operator.redis), _keeper(operator.settings)
+        if client_id in _declared_ids(operator.settings) or await store.find(client_id) is not None:
+            raise ClientRefused(f"the client {client_id} is there already", hint="choose another id or delete it first")
+        secret = keeper.generate()
+        client = _new_client(client_id, scopes, redirects)
+        await store.save(replace(client, name=name or client_id, secret=keeper.seal(secret)))
+        await operator.record("client_created", client_id=client_id)
+        return secret
+
+    print_rows([{"client_id": client_id, "client_secret": change(work)}], as_json=json)
+
+
+@clients.command
+def delete(client_id: str) -> None:
+    """Delete a stored client; its tokens end with their lifetime, its refresh tokens at once.
+
+    For example: auth-service client delete batch
+    """
+
+    async def work(operator: Operator) -> None:
+        if not await ClientStore(operator.redis).delete(client_id):
+            if client_id in _declared_ids(operator.settings):
+                hint = f"take it out of {operator.settings.config} and restart"
+                raise ClientRefused(f"{client_id} is declared", hint=hint)
+            raise ClientRefused(f"there is no client {client_id}", hint="`auth-service client list` shows the ids")
+        await operator.record("client_deleted", client_id=client_id)
+
+    change(work)
+
+
+def _check(client_id: str, redirect_uris: Iterable[str]) -> None:
+    if client_id.startswith("u_") or "://" in client_id or not client_id.isprintable() or " " in client_id:
+        raise ClientRefused("this client id cannot be used", hint="use letters, digits, - and _, not beginning with u_")
+    for uri in redirect_uris:
+        check_redirect_uri(uri)
+
+
+def _check_scopes(scopes: Iterable[str], settings: AuthSettings) -> None:
+    known = load_declaration(settings).known_scopes
+    unknown = sorted(set(scopes) - known)
+    if unknown:
+        raise ClientRefused(
+            f"no resource has the scope {unknown[0]}", hint=f"there are {', '.join(sorted(known))}; choose with --scope"
+        )
+
+
+def _new_client(client_id: str, scopes: tuple[str, ...], redirects: tuple[str, ...]) -> Client:
+    with_users = {GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN}
+    return Client(
+        client_id=client_id,
+        name=client_id,
+        origin=ClientOrigin.OPERATOR,
+        auth_methods=frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}),
+        grant_types=frozenset(with_users if redirects else {GrantType.CLIENT_CREDENTIALS}),
+        scopes=frozenset(scopes),
+        default_scopes=scopes[:1],
+        redirect_uris=redirects,
+        created_at_seconds=time.time(),
+    )
+
+
+def _declared_ids(settings: AuthSettings) -> set[str]:
+    return {client.client_id for client in load_declaration(settings).clients}
+
+
+def _keeper(settings: AuthSettings) -> ClientSecrets:
+    return ClientSecrets(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), randomness.token_bytes)
+
+
+def _row(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.client_id,
+        "name": client.name,
+        "origin": client.origin.value,
+        "authentication": " ".join(sorted(client.auth_methods)),
+        "grants": " ".join(sorted(client.grant_types)),
+        "scopes": format_scope(client.scopes),
+    }

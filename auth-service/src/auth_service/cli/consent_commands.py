@@ -1,0 +1,65 @@
+"""`auth-service consent ...`: what people allowed clients."""
+
+from cyclopts import App
+from redis.asyncio import Redis
+
+from auth_service.accounts.consents import Consent, Consents
+from auth_service.cli.operator import Json, Operator, as_time, change, print_rows, run
+from auth_service.cli.user_commands import UserRefused, find_account
+from auth_service.clients.store import ClientStore
+from auth_service.declaration import load_declaration
+from auth_service.scopes import format_scope
+from auth_service.settings import AuthSettings
+
+__all__ = ["consents"]
+
+consents = App(
+    name="consent", help="What people allowed clients: list, revoke.", result_action="return_value", version_flags=[]
+)
+
+
+@consents.command(name="list")
+def list_consents(username: str, *, json: Json = False) -> None:
+    """What this person allowed.
+
+    For example: auth-service consent list hong
+    """
+
+    async def work(settings: AuthSettings, redis: Redis) -> list[tuple[Consent, str]]:
+        account = await find_account(settings, redis, username)
+        declared = {client.client_id: client.name for client in load_declaration(settings).clients}
+        store = ClientStore(redis)
+        named: list[tuple[Consent, str]] = []
+        for consent in await Consents(redis).all(account.subject):
+            stored = None if consent.client_id in declared else await store.find(consent.client_id)
+            name = stored.name if stored is not None else declared.get(consent.client_id)
+            named.append((consent, name or consent.client_id))
+        return named
+
+    rows = [
+        {
+            "client_id": consent.client_id,
+            "name": name,
+            "resource": consent.resource,
+            "scopes": format_scope(consent.scopes),
+            "since": as_time(consent.granted_at_seconds),
+        }
+        for consent, name in run(work)
+    ]
+    print_rows(rows, as_json=json)
+
+
+@consents.command
+def revoke(username: str, client_id: str) -> None:
+    """Take back what this person allowed a client: its refresh tokens end, and it has to ask again.
+
+    For example: auth-service consent revoke hong https://claude.ai/oauth/claude-code-client-metadata
+    """
+
+    async def work(operator: Operator) -> None:
+        account = await find_account(operator.settings, operator.redis, username)
+        if not await Consents(operator.redis).revoke(account.subject, client_id):
+            raise UserRefused(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")
+        await operator.record("consent_revoked", client_id=client_id, user_id=account.subject)
+
+    change(work)

@@ -1,0 +1,57 @@
+"""`auth-service token`: a token from a running service, for scripts and for trying things out."""
+
+import json as json_text
+import os
+from pathlib import Path
+from typing import Annotated
+
+import httpx2
+from cyclopts import Parameter
+
+from auth_service.cli.operator import Json
+from auth_service.settings import AuthSettings
+from security_common.errors import SecurityError
+from security_common.secret_files import read_secret_file
+
+__all__ = ["token"]
+
+_TIMEOUT_SECONDS = 10.0
+_SECRET_HINT = "name the file with the secret that `auth-service client create` printed"
+
+
+class TokenRefused(SecurityError):
+    """The service gave no token."""
+
+    error = "token_refused"
+
+
+def token(
+    *,
+    client_id: str = "mcp-client",
+    secret_file: Annotated[Path | None, Parameter(help="File with the client's secret.")] = None,
+    scope: str | None = None,
+    resource: str | None = None,
+    json: Json = False,
+) -> None:
+    """Print an access token, got with client_credentials from the running service.
+
+    Without a secret file it is the demo client's.
+
+    For example: auth-service token --client-id batch --secret-file batch.secret --scope mcp.access
+    """
+    settings = AuthSettings()
+    secret = read_secret_file(secret_file, setting="--secret-file", hint=_SECRET_HINT) if secret_file else _DEMO_SECRET
+    form = {"grant_type": "client_credentials", "scope": scope or "", "resource": resource or ""}
+    url = f"{os.environ.get('AUTH_INTERNAL_URL') or settings.issuer}/oauth2/token"
+    try:
+        answer = httpx2.post(url, data=form, auth=(client_id, secret), timeout=_TIMEOUT_SECONDS)
+        members = answer.json()
+    except (httpx2.HTTPError, ValueError) as error:
+        raise TokenRefused(f"{url} does not answer", hint="is the service running? try `auth-service serve`") from error
+    if answer.status_code != 200:
+        raise TokenRefused(f"{members.get('error')}: {members.get('error_description')}", hint="check client and scope")
+    print(json_text.dumps(members, indent=2) if json else members["access_token"])
+
+
+# The demo's secret is no secret; see declaration_demo.yaml.
+_DEMO_SECRET = "secret"

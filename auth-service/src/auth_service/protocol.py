@@ -1,0 +1,35 @@
+"""Names that the protocol fixes, and the types of the clock and the random source that tests replace."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeAlias
+
+__all__ = ["DEFAULT_SIGNING_ALGORITHM", "SECRET_METHODS", "AuthMethod", "Clock", "GrantType", "RandomBytes"]
+
+# Seconds since the epoch, as `time.time` gives them.
+Clock: TypeAlias = Callable[[], float]
+
+# `secrets.token_bytes` in production: a count of bytes in, that many random bytes out.
+RandomBytes: TypeAlias = Callable[[int], bytes]
+
+DEFAULT_SIGNING_ALGORITHM = "RS256"
+
+
+class GrantType(StrEnum):
+    """RFC 6749 sections 4.1.3, 4.4.2 and 6."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    REFRESH_TOKEN = "refresh_token"
+    CLIENT_CREDENTIALS = "client_credentials"
+
+
+class AuthMethod(StrEnum):
+    """How a client proves who it is (RFC 7591 section 2, OpenID Connect Core section 9)."""
+
+    NONE = "none"
+    CLIENT_SECRET_BASIC = "client_secret_basic"
+    CLIENT_SECRET_POST = "client_secret_post"
+    PRIVATE_KEY_JWT = "private_key_jwt"
+
+
+SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
