@@ -7,7 +7,7 @@ import pytest
 
 from mcp_resource_service.settings import ResourceSettings
 from security_common.service.trusted_issuer_settings import read_trusted_issuers
-from security_common.tokens.presets import PRESETS
+from security_common.tokens.vendor_presets import PRESETS
 
 PAGE = (Path(__file__).parents[2] / "docs/trusted-issuers.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```(json|yaml) entry\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

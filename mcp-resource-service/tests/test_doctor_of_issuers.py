@@ -41,10 +41,10 @@ async def test_every_issuer_is_examined_as_it_is_declared(tmp_path):
     ok, hint = found[f"issuer: {other.issuer} has no key for ES256"]
     assert not ok
     assert "a declared algorithm" in hint
-    (mismatch,) = [name for name in found if f"calls itself '{unlike.issuer}', not '{unlike.url}'" in name]
+    (mismatch,) = [name for name in found if f"names the issuer '{unlike.issuer}', not '{unlike.url}'" in name]
     ok, hint = found[mismatch]
     assert not ok
-    assert "exactly as it calls itself" in hint
+    assert "exactly as its metadata does" in hint
 
 
 async def findings(**settings: str) -> dict[str, tuple[bool, str]]:

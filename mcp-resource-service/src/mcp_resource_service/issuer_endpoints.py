@@ -12,7 +12,7 @@ import httpx2
 from mcp_resource_service.settings import ResourceSettings
 from security_common.tokens import TrustedIssuer
 from security_common.tokens.errors import IssuerUnreachable
-from security_common.tokens.metadata import read_metadata
+from security_common.tokens.issuer_metadata import read_metadata
 
 __all__ = ["IssuerEndpoints", "own_issuer", "read_endpoints", "trusted_issuers"]
 

@@ -51,7 +51,7 @@ from pydantic import ValidationError as PydanticValidationError
 
 from security_common.audit import AuditEvent, JournalUnavailable, Outcome
 from security_common.errors import SecurityError
-from security_common.tokens.context import current_caller
+from security_common.tokens.access_token import current_caller
 from security_common.tool_policy import (
     DataWalk,
     FrameworkAdapter,

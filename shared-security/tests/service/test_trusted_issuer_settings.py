@@ -7,8 +7,8 @@ import pytest
 from security_common.guard import GuardPolicy
 from security_common.service import read_trusted_issuers
 from security_common.settings import SettingProblem
-from security_common.tokens.issuers import DEFAULT_TOKEN_BYTES, LARGEST_TOKEN_BYTES
-from security_common.tokens.presets import PRESETS
+from security_common.tokens.trusted_issuer import DEFAULT_TOKEN_BYTES, LARGEST_TOKEN_BYTES
+from security_common.tokens.vendor_presets import PRESETS
 
 TENANT = "3f2c0e9a-51d7-4d64-9c0b-7a1f0c5d8e21"
 ENTRY = {"issuer": "https://login.example/", "audience": "api://mcp"}

@@ -164,7 +164,7 @@ async def test_7_a_bomb_is_not_unpacked(issuer, verifier, clock):
     bomb = gzip.compress(b" " * 200_000_000, compresslevel=1)
     issuer.answers[KEYS] = always(http_answer(bomb[:60_000], content_encoding="gzip"))
     await clock.advance(300)
-    assert "encoding" in verifier.problem
+    assert "compressed" in verifier.problem
     await verifier.verify(issuer.token())
 
 
@@ -346,7 +346,7 @@ async def test_a_place_that_answers_for_another_issuer_is_passed_over(issuer, ma
     verifier = make_verifier(TrustedIssuer(realm, issuer.audience))
     with pytest.raises(KeysUnavailable):
         await verifier.verify(issuer.token(iss=realm))
-    assert f"calls itself '{issuer.url}', not '{realm}'" in verifier.problem
+    assert f"names the issuer '{issuer.url}', not '{realm}'" in verifier.problem
     issuer.answers["/realms/one/.well-known/openid-configuration"] = always(http_answer(json.dumps(document).encode()))
     await verifier.verify(issuer.token(iss=realm))
 

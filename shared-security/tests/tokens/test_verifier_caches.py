@@ -13,10 +13,10 @@ from security_common.guard.origins import Origins
 from security_common.guard.rates import MAX_CALLERS, RequestRates
 from security_common.guard.refusals import MisdirectedRequest
 from security_common.tokens import AccessToken, TokenRejected
+from security_common.tokens.bounded_fetch import fetch_document
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable, KeysUnavailable
-from security_common.tokens.fetch import fetch
-from security_common.tokens.metadata import read_metadata
-from security_common.tokens.verified import MAX_BYTES, MAX_TOKENS, VerifiedTokens
+from security_common.tokens.issuer_metadata import read_metadata
+from security_common.tokens.verifier import MAX_CACHED_BYTES, MAX_CACHED_TOKENS, VerifiedTokenCache
 
 KEYS, METADATA = "/keys", "/.well-known/oauth-authorization-server"
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ def make_token(number: int, *, payload: bytes, scopes: frozenset[str], key_id: s
     ids=["usual tokens", "large tokens", "tokens of many scopes"],
 )
 async def test_verified_tokens_take_no_more_memory_than_they_may(clock, count, payload_bytes, scopes):
-    tokens = VerifiedTokens(clock)
+    tokens = VerifiedTokenCache(clock)
     tracemalloc.start()
     try:
         for number in range(count):
@@ -55,9 +55,9 @@ async def test_verified_tokens_take_no_more_memory_than_they_may(clock, count, p
         used_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert used_bytes < 1.5 * MAX_BYTES
+    assert used_bytes < 1.5 * MAX_CACHED_BYTES
     kept = [number for number in range(count) if tokens.get(number.to_bytes(32)) is not None]
-    assert 0 < len(kept) <= MAX_TOKENS
+    assert 0 < len(kept) <= MAX_CACHED_TOKENS
     assert kept[-1] == count - 1
 
 
@@ -66,7 +66,7 @@ async def test_a_verified_token_is_forgotten_when_it_expires(issuer, verifier, c
         await verifier.verify(issuer.token(exp=int(clock()) + 60, jti=str(number)))
     clock.now += 91
     await verifier.verify(issuer.token(jti="later"))
-    assert len(verifier._verified._tokens) == 1
+    assert len(verifier._cache._tokens) == 1
 
 
 async def test_unknown_keys_are_bounded_and_forgotten(issuer, verifier, clock):
@@ -110,7 +110,7 @@ async def test_what_an_issuer_calls_itself_is_told_in_part(issuer, verifier, htt
 async def test_a_fetch_ends_at_its_deadline_whatever_arrives(issuer, http):
     issuer.answers[KEYS] = dripping
     with pytest.raises(IssuerUnreachable, match="took over"):
-        await fetch(http, f"{issuer.url}{KEYS}", deadline_seconds=0.2)
+        await fetch_document(http, f"{issuer.url}{KEYS}", deadline_seconds=0.2)
 
 
 def test_a_host_that_is_no_name_is_not_remembered():

@@ -11,8 +11,7 @@ from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
 from security_common.fastmcp import ServiceUnavailableMiddleware, UnsecuredComponent, secure_server
-from security_common.tokens.claims import AccessToken
-from security_common.tokens.context import Caller, current_caller
+from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tool_policy import secure_tool
 
 CLEAR = "hong@example.com 010-1234-5678"

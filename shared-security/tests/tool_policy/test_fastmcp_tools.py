@@ -18,8 +18,7 @@ from pydantic import BaseModel, Field
 
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
-from security_common.tokens.claims import AccessToken
-from security_common.tokens.context import Caller, current_caller
+from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tool_policy import Identifier, secure_tool
 
 Trail = Callable[[], list[dict[str, Any]]]

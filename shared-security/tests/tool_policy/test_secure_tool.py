@@ -11,8 +11,7 @@ import pytest
 
 from security_common.audit import AuditEvent, Journal, JournalUnavailable, Outcome
 from security_common.encryption import EncryptionKeyMissing, EncryptionService
-from security_common.tokens.claims import AccessToken
-from security_common.tokens.context import Caller, current_caller
+from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tool_policy import (
     Identifier,
     InsufficientScope,

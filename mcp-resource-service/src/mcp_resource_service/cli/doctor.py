@@ -22,10 +22,10 @@ from security_common.service import (
     connect_redis,
 )
 from security_common.tokens import TrustedIssuer
-from security_common.tokens.fetch import fetch
-from security_common.tokens.keys import read_keys
-from security_common.tokens.metadata import read_jwks_uri
-from security_common.tokens.rules import LEEWAY_SECONDS
+from security_common.tokens.bounded_fetch import fetch_document
+from security_common.tokens.issuer_metadata import read_jwks_uri
+from security_common.tokens.validation_rules import LEEWAY_SECONDS
+from security_common.tokens.verification_keys import read_key_set
 
 __all__ = ["examine"]
 
@@ -64,7 +64,7 @@ async def _check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
     try:
         async with httpx2.AsyncClient(timeout=5.0, event_hooks={"response": [compare_clocks]}) as http:
             url = await read_jwks_uri(http, issuer)
-            keys = read_keys((await fetch(http, url)).body or b"", issuer.algorithms)
+            keys = read_key_set((await fetch_document(http, url)).body or b"", issuer.algorithms)
     except SecurityError as failure:
         return [CheckResult(f"issuer: {failure.description}", ok=False, hint=failure.hint or KEYS_HINT)]
     except ValueError:

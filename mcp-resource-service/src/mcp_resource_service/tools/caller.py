@@ -1,7 +1,7 @@
 """The caller of the current request, for tools. The guard has verified the token before any tool runs."""
 
 from mcp_resource_service.records import Owner
-from security_common.tokens.context import Caller, current_caller
+from security_common.tokens.access_token import Caller, current_caller
 
 __all__ = ["record_owner", "verified_caller"]
 

@@ -6,7 +6,7 @@ import sys
 import structlog
 from fastmcp.exceptions import PromptError, ResourceError, ToolError
 
-from security_common.tokens.context import current_caller
+from security_common.tokens.access_token import current_caller
 
 __all__ = ["log_tool_errors"]
 

@@ -27,8 +27,8 @@ from pydantic import (
 from security_common.service.settings import check_https, check_web_url
 from security_common.service.yaml_files import parse_yaml
 from security_common.settings import SettingProblem
-from security_common.tokens.issuers import DEFAULT_TOKEN_BYTES, LARGEST_TOKEN_BYTES, TrustedIssuer
-from security_common.tokens.presets import PRESETS, PresetMismatch
+from security_common.tokens.trusted_issuer import DEFAULT_TOKEN_BYTES, LARGEST_TOKEN_BYTES, TrustedIssuer
+from security_common.tokens.vendor_presets import PRESETS, PresetMismatch
 
 __all__ = ["read_trusted_issuers"]
 

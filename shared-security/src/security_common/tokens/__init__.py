@@ -1,24 +1,28 @@
-"""Verification of access tokens: the trusted issuers, their keys, and the rules that a token must keep.
+"""Verification of access tokens: the trusted issuers, their keys, and the rules for the token.
 
-    token ─▶ structure ─▶ issuer ─▶ header rules ─▶ key by (issuer, kid) ─▶ signature ─▶ claim rules ─▶ AccessToken
-                                                       ▲
-     issuer's metadata ─▶ jwks_uri ─▶ bounded fetch ─▶ IssuerKeys: refreshed ahead, kept through outages
+    token ─▶ parse ─▶ issuer ─▶ header rules ─▶ key by (issuer, kid) ─▶ signature ─▶ claim rules ─▶ AccessToken
+                                                  ▲
+    issuer's metadata ─▶ jwks_uri ─▶ fetch ─▶ IssuerKeys: refreshed before they expire, kept during outages
 
-issuers       an issuer and how its tokens look   metadata      where an issuer keeps its keys (RFC 8414)
-presets       how the tokens of vendors look      fetch         one document, bounded in size and time
-structure     bytes to parts, strictly            keys          a JWK set, usable keys only (RFC 7517)
-rules         header and claims, one rule each    signatures    algorithms, and the keys that fit them
-claim_values  single claims, typed                issuer_keys   when to fetch, what to keep
-verifier      the pipeline and its cache          context       who is calling, for code below
+    verifier            the steps above, and the cache of verified tokens
+    compact_jws         splits and decodes a token strictly (RFC 7515)
+    validation_rules    the rules for header and claims, among them the accepted algorithms
+    claims              reads claims into typed values
+    access_token        the result: AccessToken, and the Caller of the present request
+    trusted_issuer      an issuer with the profile of its tokens: RS256 only, unless declared otherwise
+    vendor_presets      profiles of Entra ID, Auth0, Okta, Keycloak, Cognito and Google
+    verification_keys   JWK sets and signature algorithms (RFC 7517, RFC 7518)
+    issuer_keys         when the keys of an issuer are fetched, and how long they are used
+    issuer_metadata     where an issuer publishes its keys (RFC 8414)
+    bounded_fetch       one document, limited in size and time
 
-Access tokens are RFC 9068 JWTs, or what an issuer's profile declares, verified as RFC 8725 advises: declared asymmetric
-algorithms, types and audiences only, and typed claims.
+Access tokens are JWTs as in RFC 9068, or as the issuer's profile declares, and are verified as RFC 8725 recommends:
+only declared asymmetric algorithms, token types and audiences are accepted.
 """
 
-from security_common.tokens.claims import AccessToken
-from security_common.tokens.context import Caller, current_caller
+from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tokens.errors import KeysUnavailable, TokenRejected
-from security_common.tokens.issuers import TrustedIssuer
+from security_common.tokens.trusted_issuer import TrustedIssuer
 from security_common.tokens.verifier import TokenVerifier
 
 __all__ = [

@@ -1,43 +1,135 @@
-"""What a verified access token says, parsed once into typed values (RFC 9068 section 2.2)."""
+"""Reads the claims of a token into typed values; raises `TokenRejected` for a claim that is malformed."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from sys import getsizeof
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
-__all__ = ["AccessToken"]
+from security_common.tokens.access_token import AccessToken
+from security_common.tokens.compact_jws import UnverifiedToken
+from security_common.tokens.errors import TokenRejected
+from security_common.tokens.trusted_issuer import TrustedIssuer
+
+__all__ = [
+    "MAX_NAME_CHARACTERS",
+    "find_claim",
+    "find_first_claim",
+    "read_access_token",
+    "read_audience",
+    "read_name",
+    "read_names",
+    "read_time",
+]
+
+MAX_NAME_CHARACTERS = 512
+LATEST_SECONDS = 2**53
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessToken:
-    """A token whose signature, issuer, audience, type and lifetime have been checked.
+def read_access_token(token: UnverifiedToken, issuer: TrustedIssuer) -> AccessToken:
+    """The typed claims of a token (RFC 9068 section 2.2) that the caller has verified. Raises `TokenRejected`."""
+    claims = token.claims
+    return AccessToken(
+        issuer=read_name(claims.get("iss"), "iss"),
+        subject=read_name(claims.get("sub"), "sub"),
+        client_id=_read_optional_name(claims, issuer.client_claims),
+        audience=read_audience(claims, issuer),
+        scopes=_read_scopes(claims, issuer),
+        expires_at_seconds=read_time(claims.get("exp"), "exp"),
+        issued_at_seconds=read_time(claims["iat"], "iat") if "iat" in claims else None,
+        token_id=_read_optional_name(claims, issuer.token_id_claims),
+        key_id=token.header["kid"],
+        payload=token.payload,
+    )
 
-    Times are seconds since the epoch. `subject` is a person's random id, or the client's id when the client acts for
-    itself. `client_id` and `token_id` are empty, and `issued_at_seconds` is None, where the issuer does not write them.
-    The token string is not kept. `payload` is its second part as JSON: objects made of it would take many times the
-    memory in a cache of thousands of tokens.
+
+def find_claim(claims: Mapping[str, Any], path: str) -> Any:
+    """The claim with this name, or the member at a path such as `realm_access.roles`; None if there is none.
+
+    A claim whose own name contains dots, such as `https://example.com/roles`, is found first. Paths come from settings.
     """
+    if path in claims:
+        return claims[path]
+    name, dot, rest = path.partition(".")
+    while dot:
+        member = claims.get(name)
+        if isinstance(member, dict):
+            found = find_claim(cast("dict[str, Any]", member), rest)
+            if found is not None:
+                return found
+        more, dot, rest = rest.partition(".")
+        name = f"{name}.{more}"
+    return None
 
-    issuer: str
-    subject: str
-    client_id: str
-    audience: tuple[str, ...]
-    scopes: frozenset[str]
-    expires_at_seconds: float
-    issued_at_seconds: float | None
-    token_id: str
-    key_id: str
-    payload: bytes = field(default=b"{}", repr=False)
 
-    @property
-    def claims(self) -> Mapping[str, Any]:
-        """The whole payload, parsed at each access: for the rare rule that needs more than the fields above."""
-        claims: Mapping[str, Any] = json.loads(self.payload)
-        return claims
+def find_first_claim(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[str, Any]:
+    """The name and the value of the first of these claims that is present; an empty name and None if none is."""
+    for path in paths:
+        value = find_claim(claims, path)
+        if value is not None:
+            return path, value
+    return "", None
 
-    @property
-    def size_bytes(self) -> int:
-        """About how much memory the token takes."""
-        texts = (self.issuer, self.subject, self.client_id, self.token_id, self.key_id, *self.audience, *self.scopes)
-        return sum(map(getsizeof, (self, self.payload, self.audience, self.scopes, *texts)))
+
+def read_name(value: Any, claim: str) -> str:
+    """A printable string of 1 to 512 characters."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARACTERS or not value.isprintable():
+        raise _malformed(claim)
+    return value
+
+
+def read_names(value: Any, claim: str, *, separator: str | None = None) -> tuple[str, ...]:
+    """Several strings: from a list of strings, or from one string, which is split at `separator` if that is given."""
+    if isinstance(value, str):
+        if separator is None:
+            return (value,)
+        return tuple(part for part in value.split(separator) if part)
+    members = cast("list[Any]", value) if isinstance(value, list) else None
+    if members is None or not all(isinstance(member, str) for member in members):
+        raise _malformed(claim)
+    return tuple(members)
+
+
+def read_time(value: Any, claim: str) -> float:
+    """A NumericDate in seconds since the epoch (RFC 7519 section 2)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST_SECONDS:
+        raise _malformed(claim)
+    return float(value)
+
+
+def read_audience(claims: Mapping[str, Any], issuer: TrustedIssuer) -> tuple[str, ...]:
+    """The audiences of the token, from the claim that the issuer's profile names."""
+    return read_names(find_claim(claims, issuer.audience_claim), issuer.audience_claim)
+
+
+def _read_optional_name(claims: Mapping[str, Any], paths: Iterable[str]) -> str:
+    name, value = find_first_claim(claims, paths)
+    return read_name(value, name) if name else ""
+
+
+def _read_scopes(claims: Mapping[str, Any], issuer: TrustedIssuer) -> frozenset[str]:
+    """The scopes of the token, and those that its roles and groups are mapped to."""
+    name, value = find_first_claim(claims, issuer.scope_claims)
+    token_scopes = read_names(value, name, separator=" ") if name else ()
+    scopes: set[str] = set()
+    for scope in token_scopes:
+        scopes.update(issuer.scopes.get(scope, (scope,)))
+    scopes |= _read_mapped_scopes(claims, issuer.role_claims, issuer.roles)
+    scopes |= _read_mapped_scopes(claims, issuer.group_claims, issuer.groups)
+    scopes.discard("")
+    return frozenset(scopes)
+
+
+def _read_mapped_scopes(
+    claims: Mapping[str, Any], paths: Iterable[str], mapping: Mapping[str, tuple[str, ...]]
+) -> set[str]:
+    scopes: set[str] = set()
+    if not mapping:
+        return scopes  # a claim that is not needed must not be able to reject the token
+    for path in paths:
+        value = find_claim(claims, path)
+        if value is not None:
+            for name in read_names(value, path):
+                scopes.update(mapping.get(name, ()))
+    return scopes
+
+
+def _malformed(claim: str) -> TokenRejected:
+    return TokenRejected("bad_claim", f"the token's {claim} is missing or malformed")

@@ -1,4 +1,4 @@
-"""Why a token was not accepted, and why its keys could not be had."""
+"""Why a token was rejected, and why the keys of its issuer are not available."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ __all__ = ["IssuerMismatch", "IssuerUnreachable", "KeysUnavailable", "TokenRejec
 
 
 class TokenRejected(SecurityError):
-    """The token is not good: 401 invalid_token (RFC 6750 section 3.1). `reason` is the code for logs and audit."""
+    """The token is not valid: 401 invalid_token (RFC 6750 section 3.1). `reason` is the code for logs and audit."""
 
     error: ClassVar[str] = "invalid_token"
 
@@ -18,7 +18,7 @@ class TokenRejected(SecurityError):
 
 
 class KeysUnavailable(SecurityError):
-    """The token may be good, but the issuer's keys cannot be had now: 503, never 401."""
+    """The token may be valid, but the keys of its issuer are not available now: 503, never 401."""
 
     error: ClassVar[str] = "temporarily_unavailable"
 
@@ -28,12 +28,12 @@ class KeysUnavailable(SecurityError):
 
 
 class IssuerUnreachable(SecurityError):
-    """The issuer gave no usable document; it may later. What is already known stays in use."""
+    """The issuer returned no usable document. Known keys stay in use, and the fetch is repeated later."""
 
     error: ClassVar[str] = "issuer_unreachable"
 
 
 class IssuerMismatch(SecurityError):
-    """Something answers in the issuer's place but names itself differently (RFC 8414 section 3.3)."""
+    """The metadata at the issuer's URL names another issuer (RFC 8414 section 3.3)."""
 
     error: ClassVar[str] = "issuer_mismatch"

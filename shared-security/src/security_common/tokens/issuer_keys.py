@@ -1,7 +1,8 @@
-"""The keys of one issuer through its whole life: cold, fresh, stale during an outage, rotated.
+"""The verification keys of one issuer: fetched, refreshed before they expire, and kept while the issuer is unreachable.
 
-A due refresh runs ahead of expiry in the background, so that no request waits for it. Whatever the endpoint answers,
-the keys stay unless it is a good set. Strangers who invent key ids spend a budget, not our issuer's patience.
+Refreshes run in the background before the keys expire, so that no request waits for one. A response that is not a
+usable key set does not replace the known keys. Unauthenticated clients can cause fetches by sending unknown key ids;
+`_FetchBudget` limits these fetches.
 """
 
 import asyncio
@@ -16,18 +17,17 @@ import httpx2
 
 from security_common.bounded_cache import BoundedCache
 from security_common.errors import SecurityError
-from security_common.tokens.budget import Budget
+from security_common.tokens.bounded_fetch import fetch_document
 from security_common.tokens.errors import IssuerUnreachable, KeysUnavailable, TokenRejected
-from security_common.tokens.fetch import fetch
-from security_common.tokens.issuers import TrustedIssuer
-from security_common.tokens.keys import VerificationKey, read_keys
-from security_common.tokens.metadata import read_jwks_uri
+from security_common.tokens.issuer_metadata import read_jwks_uri
+from security_common.tokens.trusted_issuer import TrustedIssuer
+from security_common.tokens.verification_keys import VerificationKey, read_key_set
 
 __all__ = ["IssuerKeys"]
 
 OUTAGE_LIMIT_SECONDS: Final = 24 * 3600.0
-# How long a set stays fresh: what its Cache-Control says, within these bounds. A key that its issuer has revoked is
-# trusted for no longer than that, so an issuer that allows a day is asked every five minutes all the same.
+# A key set is fresh for as long as its Cache-Control header allows, within these bounds. The maximum limits how long a
+# key is trusted after its issuer has revoked it, even if the issuer allows its keys to be cached for a day.
 DEFAULT_MAX_AGE_SECONDS, MIN_MAX_AGE_SECONDS, MAX_MAX_AGE_SECONDS = 300.0, 10.0, 300.0
 REFRESH_AHEAD: Final = 0.8
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
@@ -39,10 +39,11 @@ logger = logging.getLogger(__name__)
 
 
 class IssuerKeys:
-    """Finds keys by id. `on_drop` is told of ids whose key has vanished or changed, with a fresh set in hand.
+    """Finds the keys of an issuer by key id.
 
-    For who watches: `problem` is what is wrong now, `refreshes` counts by outcome, `throttled` the requests that would
-    have caused a fetch and were not let.
+    `on_drop` is called with the issuer and the ids of keys that a new set no longer contains, or contains with another
+    value. `problem` describes the present problem with the issuer; it is empty if there is none. For metrics,
+    `refreshes` counts refreshes by outcome, and `throttled` counts requests whose fetch the budget did not allow.
     """
 
     def __init__(
@@ -70,89 +71,91 @@ class IssuerKeys:
         self._fetched_at = 0.0
         self._due_at = 0.0
         self._failures = 0
-        self._flight: asyncio.Task[None] | None = None
-        self._budget = Budget(burst=UNKNOWN_KEY_BURST, refill_seconds=UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
+        self._running_fetch: asyncio.Task[None] | None = None
+        self._budget = _FetchBudget(burst=UNKNOWN_KEY_BURST, refill_seconds=UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
         self._unknown: BoundedCache[str, bool] = BoundedCache(
             clock=clock, max_entries=UNKNOWN_KEYS, max_bytes=UNKNOWN_KEYS_BYTES
         )
 
     def are_usable(self, now: float) -> bool:
-        """Whether there are keys, seen good within the outage limit."""
+        """Whether there are keys, and the issuer confirmed them within the outage limit."""
         return bool(self._keys) and now - self._fetched_at < OUTAGE_LIMIT_SECONDS
 
     @property
     def age_seconds(self) -> float:
-        """How long ago the issuer last answered with a good set, or that ours still is; NaN before the first time."""
+        """The time since the issuer last returned or confirmed the keys; NaN if it never did."""
         return self._clock() - self._fetched_at if self._keys else math.nan
 
     @property
     def key_ids(self) -> tuple[str, ...]:
-        """The ids of the keys known now."""
+        """The ids of the known keys."""
         return tuple(self._keys)
 
     @property
     def wait_seconds(self) -> float:
-        """How long to wait before the next refresh: ahead of expiry, or growing while the issuer fails."""
+        """The time until the next refresh is due: before the keys expire, or after a growing delay on failures."""
         wait = self._due_at - self._clock()
-        # A clock that was set back must not put the next look off until it has caught up.
+        # A longer wait means that the clock was set back. Then the refresh is due now.
         return max(0.0, wait) if wait <= MAX_MAX_AGE_SECONDS else 0.0
 
     def begin_refresh_if_due(self, now: float) -> None:
-        """For those who never call `TokenVerifier.start`; the request that finds the keys due does not wait."""
-        if now >= self._due_at and self._keys and not self._under_way:
-            self._begin_refresh()
+        """Begins a refresh in the background, for programs that never call `TokenVerifier.start`."""
+        if now >= self._due_at and self._keys and not self._is_fetching:
+            self._begin_fetch()
 
     async def find(self, key_id: str) -> VerificationKey:
-        """The key.
+        """The key with this id.
 
         Raises:
             TokenRejected: the issuer has no such key.
-            KeysUnavailable: there are no keys, or they cannot be asked about this one.
+            KeysUnavailable: there are no keys, or the issuer does not answer and the key id is unknown.
 
         """
         self.begin_refresh_if_due(self._clock())
         if not self.are_usable(self._clock()):
-            await self._refresh_on_demand()
+            await self._refresh_within_budget()
             if not self.are_usable(self._clock()):
                 raise KeysUnavailable("the issuer's keys are not known yet", hint="try again in a moment")
         if key_id not in self._keys and self._unknown.get(key_id) is None:
-            asked = await self._refresh_on_demand()
+            refreshed = await self._refresh_within_budget()
             if key_id not in self._keys:
                 if self._failures:
-                    raise KeysUnavailable("the issuer does not answer, and the token's key is new to us")
-                if asked:
+                    raise KeysUnavailable("the issuer does not answer, and the token's key is not known")
+                if refreshed:
                     self._unknown.put(key_id, True, size_bytes=getsizeof(key_id), lifetime_seconds=UNKNOWN_KEY_SECONDS)
         key = self._keys.get(key_id)
         if key is None:
-            raise TokenRejected("unknown_key", "the token is signed with a key its issuer does not publish")
+            raise TokenRejected("unknown_key", "the token is signed with a key that its issuer does not publish")
         return key
 
     async def refresh(self) -> None:
-        """Fetches the keys, or joins the fetch under way. Never raises: `problem` tells how it went."""
-        flight = self._flight if self._flight is not None and self._under_way else self._begin_refresh()
-        await asyncio.shield(flight)
+        """Fetches the keys, or waits for the running fetch. Never raises: `problem` describes a failure."""
+        fetch = self._running_fetch
+        if fetch is None or fetch.done():
+            fetch = self._begin_fetch()
+        await asyncio.shield(fetch)
 
     async def close(self) -> None:
-        """Ends a fetch under way."""
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.gather(self._flight, return_exceptions=True)
+        """Cancels a running fetch."""
+        if self._running_fetch is not None:
+            self._running_fetch.cancel()
+            await asyncio.gather(self._running_fetch, return_exceptions=True)
 
-    async def _refresh_on_demand(self) -> bool:
-        """Whether a fetch was made or joined: what strangers can cause is bounded."""
-        if not self._under_way and not self._budget.take():
+    async def _refresh_within_budget(self) -> bool:
+        """Refreshes if a fetch is running or the budget allows another one; returns whether it did."""
+        if not self._is_fetching and not self._budget.take():
             self.throttled += 1
             return False
         await self.refresh()
         return True
 
     @property
-    def _under_way(self) -> bool:
-        return self._flight is not None and not self._flight.done()
+    def _is_fetching(self) -> bool:
+        return self._running_fetch is not None and not self._running_fetch.done()
 
-    def _begin_refresh(self) -> asyncio.Task[None]:
-        self._flight = asyncio.create_task(self._fetch(), name="issuer-keys")
-        return self._flight
+    def _begin_fetch(self) -> asyncio.Task[None]:
+        self._running_fetch = asyncio.create_task(self._fetch(), name="issuer-keys")
+        return self._running_fetch
 
     async def _fetch(self) -> None:
         try:
@@ -163,30 +166,31 @@ class IssuerKeys:
         except SecurityError as error:
             self._note_failure(error)
         except Exception as error:
-            # A library's surprise must not end the refreshing: the keys we have stay good meanwhile.
-            logger.exception("keys of %s: unexpected %s", self.issuer.issuer, type(error).__name__)
-            self._note_failure(IssuerUnreachable(f"the keys of {self.issuer.issuer} cannot be read"))
+            # An unexpected error of a library must not end the refreshes. The known keys stay in use.
+            logger.exception("issuer_keys_unexpected_error issuer=%s", self.issuer.issuer)
+            problem = f"the keys of {self.issuer.issuer} cannot be read ({type(error).__name__})"
+            self._note_failure(IssuerUnreachable(problem))
 
     async def _fetch_keys(self) -> None:
         if self._jwks_uri is None:
             self._jwks_uri = await read_jwks_uri(self._http, self.issuer)
-        document = await fetch(self._http, self._jwks_uri, etag=self._etag)
+        document = await fetch_document(self._http, self._jwks_uri, etag=self._etag)
         if document.body is not None:
             try:
-                keys = read_keys(document.body, self.issuer.algorithms)
+                keys = read_key_set(document.body, self.issuer.algorithms)
             except (ValueError, RecursionError) as error:
-                raise IssuerUnreachable(f"{self._jwks_uri} has no keys we can use") from error
+                raise IssuerUnreachable(f"{self._jwks_uri} has no keys that can be used") from error
             self._replace(keys)
             self._etag = document.etag
         if self._failures:
-            logger.info("keys of %s are back", self.issuer.issuer)
+            logger.info("issuer_keys_recovered issuer=%s", self.issuer.issuer)
         self.refreshes["unchanged" if document.body is None else "fetched"] += 1
         self._failures, self.problem = 0, ""
         self._fetched_at = self._clock()
         max_age = DEFAULT_MAX_AGE_SECONDS if document.max_age_seconds is None else document.max_age_seconds
-        kept = min(max(max_age, MIN_MAX_AGE_SECONDS), MAX_MAX_AGE_SECONDS)
-        # Up to a tenth earlier, so that replicas started together do not ask together.
-        self._due_at = self._fetched_at + kept * REFRESH_AHEAD * (1 - self._randomness() / 10)
+        fresh_seconds = min(max(max_age, MIN_MAX_AGE_SECONDS), MAX_MAX_AGE_SECONDS)
+        # Up to a tenth earlier at random, so that replicas that were started together do not refresh together.
+        self._due_at = self._fetched_at + fresh_seconds * REFRESH_AHEAD * (1 - self._randomness() / 10)
 
     def _replace(self, keys: dict[str, VerificationKey]) -> None:
         dropped = frozenset(
@@ -201,11 +205,36 @@ class IssuerKeys:
     def _note_failure(self, error: SecurityError) -> None:
         problem = f"{error.description}: {error.hint}" if error.hint else error.description
         if problem != self.problem:
-            logger.warning("%s: %s", error.error, problem)
+            logger.warning("%s issuer=%s cause=%s", error.error, self.issuer.issuer, problem)
         self.problem = problem
         self.refreshes["failed"] += 1
         self._failures += 1
         backoff = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
         self._due_at = self._clock() + backoff * (0.5 + self._randomness() / 2)
-        # The keys may have moved: ask the metadata again.
+        # The keys may have moved: the next fetch reads the metadata again.
         self._jwks_uri = self._etag = None
+
+
+class _FetchBudget:
+    """A token bucket: allows `burst` fetches at once, then one for every `refill_seconds`.
+
+    When the clock is set back, the bucket is full again.
+    """
+
+    def __init__(self, *, burst: int, refill_seconds: float, clock: Callable[[], float]) -> None:
+        self._burst = float(burst)
+        self._refill_seconds = refill_seconds
+        self._clock = clock
+        self._available = self._burst
+        self._updated_at = clock()
+
+    def take(self) -> bool:
+        """Takes one fetch from the budget; returns whether there was one."""
+        now = self._clock()
+        gained = (now - self._updated_at) / self._refill_seconds
+        self._available = self._burst if gained < 0 else min(self._burst, self._available + gained)
+        self._updated_at = now
+        if self._available < 1:
+            return False
+        self._available -= 1
+        return True

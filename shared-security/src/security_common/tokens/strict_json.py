@@ -1,4 +1,4 @@
-"""JSON that two parsers cannot read differently: UTF-8, no member twice, no NaN, bounded depth."""
+"""Parses JSON that every parser reads in the same way: UTF-8, no duplicate members, no NaN, limited depth."""
 
 import json
 import math
@@ -7,44 +7,45 @@ from typing import Any, NoReturn
 
 __all__ = ["parse_json"]
 
-# A string that never ends is taken whole as well: else each quote in it would start a search of its own.
+# The closing quote is optional: otherwise each quote in an unterminated string would start a search to the end.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def parse_json(raw: bytes, *, max_depth: int) -> Any:
-    """The value. Raises ValueError for anything that is not plain, finite, unambiguous JSON."""
+    """The parsed value. Raises ValueError for anything else than strict JSON, and for a depth over `max_depth`."""
     text = raw.decode("utf-8")
-    _bound_depth(text, max_depth)
+    _check_depth(text, max_depth)
     value = _DECODER.decode(text)
     if "\\u" in text:
-        # A lone surrogate parses, and then breaks whoever writes it to a log or a journal.
+        # json accepts a lone surrogate, which could later not be written to a log or a journal. Encoding raises
+        # UnicodeEncodeError, a ValueError.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
 
 
-def _bound_depth(text: str, max_depth: int) -> None:
-    # Before parsing: the parser itself recurses. Most texts have too few brackets to be deep.
+def _check_depth(text: str, max_depth: int) -> None:
+    # Before parsing, because the parser itself recurses.
     if text.count("[") + text.count("{") <= max_depth:
         return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
-        found = match[0]
-        if found in "[{":
+        part = match[0]
+        if part in "[{":
             depth += 1
             if depth > max_depth:
                 raise ValueError(f"nested deeper than {max_depth}")
-        elif found in "]}":
+        elif part in "]}":
             depth -= 1
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands twice")
+        raise ValueError("a member appears twice")
     return members
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -55,4 +56,4 @@ def _finite(text: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant, parse_float=_finite)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_reject_constant, parse_float=_finite)

@@ -1,32 +1,36 @@
-"""The judge of access tokens: a pipeline of rules, with a memory."""
+"""The verifier of access tokens, with a cache of the tokens that it has verified."""
 
 import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
-from security_common.tokens.claims import AccessToken
+from security_common.bounded_cache import BoundedCache
+from security_common.tokens.access_token import AccessToken
+from security_common.tokens.claims import read_access_token
+from security_common.tokens.compact_jws import UnverifiedToken, parse_compact_jws
 from security_common.tokens.errors import KeysUnavailable, TokenRejected
 from security_common.tokens.issuer_keys import IssuerKeys
-from security_common.tokens.issuers import TrustedIssuer
-from security_common.tokens.rules import CLAIM_RULES, HEADER_RULES, LEEWAY_SECONDS, read_access_token
-from security_common.tokens.signatures import algorithm_of
-from security_common.tokens.structure import UnverifiedToken, read_structure
-from security_common.tokens.verified import VerifiedTokens
+from security_common.tokens.trusted_issuer import TrustedIssuer
+from security_common.tokens.validation_rules import CLAIM_RULES, HEADER_RULES, LEEWAY_SECONDS
+from security_common.tokens.verification_keys import algorithm_of
 
 __all__ = ["TokenVerifier"]
 
+MAX_CACHED_TOKENS: Final = 10_000
+MAX_CACHED_BYTES: Final = 16 * 1024 * 1024
+
 
 class TokenVerifier:
-    """Judges access tokens of one or more issuers.
+    """Verifies access tokens of one or more issuers.
 
-    `start` keeps the keys fresh in the background; without it they are fetched when first needed. `clock` gives seconds
-    since the epoch; `randomness` gives 0 to 1; `pause` waits so many seconds. `fetch_deadline_seconds` bounds a whole
-    fetch, whatever the issuer does meanwhile; no request waits longer than that for keys.
+    `start` keeps the keys fresh in the background; without it they are fetched when they are first needed. `clock`
+    returns seconds since the epoch; `randomness` returns 0 to 1; `pause` waits for the given seconds.
+    `fetch_deadline_seconds` limits a whole fetch of keys; no request waits longer than that for keys.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class TokenVerifier:
         self._own_http = client if http is None else None
         self._clock = clock
         self._pause = pause
-        self._verified = VerifiedTokens(clock)
+        self._cache = VerifiedTokenCache(clock)
         self._keys = {
             issuer.issuer: IssuerKeys(
                 issuer,
@@ -51,11 +55,11 @@ class TokenVerifier:
                 clock=clock,
                 randomness=randomness,
                 deadline_seconds=fetch_deadline_seconds,
-                on_drop=self._verified.drop,
+                on_drop=self._cache.drop,
             )
             for issuer in issuers
         }
-        # Before a token has been parsed nobody knows whose it is.
+        # The issuer of a token, and thereby its limit, is only known after the token has been parsed.
         self._max_token_bytes = max((issuer.max_token_bytes for issuer in issuers), default=0)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -66,30 +70,33 @@ class TokenVerifier:
 
     @property
     def ready(self) -> bool:
-        """Whether every issuer's keys are known and were seen good within the outage limit."""
+        """Whether the keys of every issuer are known and were confirmed within the outage limit."""
         now = self._clock()
         return all(keys.are_usable(now) for keys in self._keys.values())
 
     def has_keys_of(self, issuer: str) -> bool:
-        """Whether the keys of this trusted issuer are known and were seen good within the outage limit."""
+        """Whether the keys of this trusted issuer are known and were confirmed within the outage limit."""
         return self._keys[issuer].are_usable(self._clock())
 
     def key_ids(self) -> dict[str, tuple[str, ...]]:
-        """The ids of the keys that verify now, by issuer."""
+        """The ids of the known keys, by issuer."""
         return {issuer: keys.key_ids for issuer, keys in self._keys.items()}
 
     @property
     def problem(self) -> str:
-        """What is wrong with the issuers now and how to mend it; empty when nothing is."""
+        """The present problems with the issuers and how to fix them; empty if there are none."""
         return "; ".join(keys.problem for keys in self._keys.values() if keys.problem)
 
     async def start(self) -> None:
-        """Begins to fetch keys and returns at once: a service comes up before its issuer does. Twice is once."""
+        """Begins to keep the keys fresh. Returns at once, so that a service can start before its issuer does.
+
+        A second call has no effect.
+        """
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._keep_fresh(keys)) for keys in self._keys.values()]
 
     async def stop(self) -> None:
-        """Ends the background work. Twice is once."""
+        """Ends the background tasks. A second call has no effect."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -100,65 +107,63 @@ class TokenVerifier:
             await self._own_http.aclose()
 
     async def verify(self, token: str) -> AccessToken:
-        """The token's typed claims.
+        """The typed claims of the token.
 
         Raises:
-            TokenRejected: it is not a good token for this server; answer 401 invalid_token.
-            KeysUnavailable: it cannot be judged now; answer 503.
+            TokenRejected: the token is not valid for this server: 401 invalid_token.
+            KeysUnavailable: the token cannot be verified now: 503.
 
         """
         try:
-            return self.recall(token) or await self._judge(token)
+            return self.recall(token) or await self._verify(token)
         except (TokenRejected, KeysUnavailable):
             raise
         except Exception as error:
-            # A token is a stranger's input: whatever it breaks on the way, the answer is that it is not good.
+            # A token is untrusted input: an unexpected error while it is read must not become a 500.
             raise TokenRejected("malformed", "the token cannot be read") from error
 
-    async def _judge(self, token: str) -> AccessToken:
+    async def _verify(self, token: str) -> AccessToken:
         if len(token) > self._max_token_bytes:
             raise TokenRejected("too_long", f"the token has more than {self._max_token_bytes} bytes")
-        unverified = read_structure(token)
-        keys = self._keys_of(unverified)
+        unverified = parse_compact_jws(token)
+        keys = self._keys_for(unverified)
         for check in HEADER_RULES:
             check(unverified, keys.issuer)
         key = await keys.find(unverified.header["kid"])
         if not key.verifies(unverified.signed, unverified.signature, algorithm=algorithm_of(unverified.header)):
-            raise TokenRejected("bad_signature", "the token's signature is wrong")
+            raise TokenRejected("bad_signature", "the token's signature is not valid")
         now = self._clock()
         for check in CLAIM_RULES:
             check(unverified, keys.issuer, now)
         verified = read_access_token(unverified, keys.issuer)
-        self._verified.put(_digest(token), verified, until_seconds=verified.expires_at_seconds + LEEWAY_SECONDS)
+        self._cache.put(_digest(token), verified, until_seconds=verified.expires_at_seconds + LEEWAY_SECONDS)
         return verified
 
     def recall(self, token: str) -> AccessToken | None:
-        """A token judged before that still is what it was: not expired, its issuer's keys still trusted. Never raises.
+        """The token from the cache, if it is there, has not expired, and the keys of its issuer are usable.
 
-        `verify` begins with it; on its own it saves callers in a hurry the price of a coroutine.
+        Never raises. `verify` begins with it; callers on a hot path call it first, which saves a coroutine.
         """
         if len(token) > self._max_token_bytes:
             return None
-        known = self._verified.get(_digest(token))
+        known = self._cache.get(_digest(token))
         if known is None:
             return None
         keys, now = self._keys[known.issuer], self._clock()
         keys.begin_refresh_if_due(now)
         return known if keys.are_usable(now) else None
 
-    def _keys_of(self, token: UnverifiedToken) -> IssuerKeys:
+    def _keys_for(self, token: UnverifiedToken) -> IssuerKeys:
         issuer = token.claims.get("iss")
         keys = self._keys.get(issuer) if isinstance(issuer, str) else None
         if keys is None:
-            differs = "its `iss` differs from a trusted issuer by the slash at the end"
+            differs = "its `iss` differs from a trusted issuer only by the slash at the end"
             hint = differs if self._differs_by_slash(issuer) else ""
-            raise TokenRejected(
-                "unknown_issuer", "the token comes from an issuer this server does not trust", hint=hint
-            )
+            raise TokenRejected("unknown_issuer", "the token's issuer is not one that this server trusts", hint=hint)
         return keys
 
     def _differs_by_slash(self, issuer: Any) -> bool:
-        """Whether an issuer of this name is trusted but for the slash at its end."""
+        """Whether a trusted issuer has the same name except for the slash at the end."""
         return isinstance(issuer, str) and (f"{issuer}/" in self._keys or issuer.removesuffix("/") in self._keys)
 
     async def _keep_fresh(self, keys: IssuerKeys) -> None:
@@ -167,6 +172,31 @@ class TokenVerifier:
             await self._pause(keys.wait_seconds)
 
 
+class VerifiedTokenCache:
+    """Verified tokens by the SHA-256 of the token. Limited in entries and bytes.
+
+    A cached token costs a hash instead of the verification of a signature. The tokens themselves are not stored, so
+    that a memory dump contains none.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._tokens: BoundedCache[bytes, AccessToken] = BoundedCache(
+            clock=clock, max_entries=MAX_CACHED_TOKENS, max_bytes=MAX_CACHED_BYTES
+        )
+
+    def get(self, digest: bytes) -> AccessToken | None:
+        return self._tokens.get(digest)
+
+    def put(self, digest: bytes, token: AccessToken, *, until_seconds: float) -> None:
+        """Stores the token until `until_seconds`, in seconds since the epoch."""
+        lifetime_seconds = until_seconds - self._clock()
+        self._tokens.put(digest, token, size_bytes=token.size_bytes, lifetime_seconds=lifetime_seconds)
+
+    def drop(self, issuer: str, key_ids: frozenset[str]) -> None:
+        """Removes all tokens that were signed with these keys of this issuer."""
+        self._tokens.discard_where(lambda token: token.issuer == issuer and token.key_id in key_ids)
+
+
 def _digest(token: str) -> bytes:
-    # The cache knows a token by this, so that a dump of the memory holds no token.
     return sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -16,7 +16,7 @@ from typing import Any
 from security_common.audit import AuditEvent, JournalUnavailable, Outcome
 from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
-from security_common.tokens.context import current_caller
+from security_common.tokens.access_token import current_caller
 from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import (
     InsufficientScope,

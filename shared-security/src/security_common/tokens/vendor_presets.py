@@ -1,6 +1,6 @@
-"""How the tokens of known vendors look: defaults for a `TrustedIssuer`, each of which a declaration may replace.
+"""Token profiles of known vendors: default values for a `TrustedIssuer`, each of which a declaration may replace.
 
-The facts are those of the vendors' own documentation; docs/trusted-issuers.md says what an operator has to do there.
+They follow the documentation of the vendors. docs/trusted-issuers.md describes what to configure at each vendor.
 """
 
 import re
@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 __all__ = ["PRESETS", "Preset", "PresetMismatch"]
 
-# Makes the defaults for an issuer with these audiences. Raises PresetMismatch.
+# Returns the default values for an issuer with these audiences. Raises PresetMismatch.
 Preset = Callable[[str, tuple[str, ...]], Mapping[str, Any]]
 
 
 class PresetMismatch(ValueError):
-    """The vendor has no such issuer, or writes no such audience; `member` is the one of the declaration to change."""
+    """The vendor has no such issuer or no such audience; `member` is the member of the declaration to change."""
 
     def __init__(self, member: str, problem: str) -> None:
         super().__init__(problem)
@@ -62,7 +62,7 @@ def _okta(_: str, __: tuple[str, ...]) -> Mapping[str, Any]:
 
 
 def _keycloak(_: str, __: tuple[str, ...]) -> Mapping[str, Any]:
-    """Keycloak; the payload's `typ` tells access tokens (Bearer) from ID and refresh tokens.
+    """Keycloak. The `typ` claim distinguishes access tokens (Bearer) from ID and refresh tokens.
 
     Before version 24 access tokens had a `nonce` as well.
     """
@@ -77,7 +77,7 @@ def _keycloak(_: str, __: tuple[str, ...]) -> Mapping[str, Any]:
 
 
 def _cognito(_: str, __: tuple[str, ...]) -> Mapping[str, Any]:
-    """Amazon Cognito: access tokens have no `aud`; the audience is the app client's id."""
+    """Amazon Cognito. Access tokens have no `aud`; the audience is the id of the app client."""
     return {
         "token_types": ("", "JWT"),
         "audience_claim": "client_id",
@@ -89,10 +89,10 @@ def _cognito(_: str, __: tuple[str, ...]) -> Mapping[str, Any]:
 
 
 def _google(_: str, audiences: tuple[str, ...]) -> Mapping[str, Any]:
-    """Google: identity tokens of service accounts for an audience of one's own.
+    """Google, identity tokens that service accounts request for an audience of their choice.
 
-    Access tokens of Google are opaque, and ID tokens of people, whose audience is always an OAuth client, say who
-    signed in and not what an application may do. A service account's token has no scopes; `roles` maps its unique id.
+    Google's access tokens are opaque. ID tokens of people, whose audience is always an OAuth client, identify the
+    person and grant nothing to an application. A service account's token has no scopes; `roles` maps its unique id.
     """
     if any(each.endswith(".apps.googleusercontent.com") for each in audiences):
         problem = "is an OAuth client id, whose tokens are ID tokens of people: use a URL of your own"

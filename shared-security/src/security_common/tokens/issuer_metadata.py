@@ -1,24 +1,24 @@
-"""Where an issuer keeps its keys: its own metadata, which must name it (RFC 8414, OpenID Connect Discovery 1.0)."""
+"""The metadata of an issuer and the URL of its keys (RFC 8414, OpenID Connect Discovery 1.0)."""
 
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
 
+from security_common.tokens.bounded_fetch import fetch_document
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable
-from security_common.tokens.fetch import fetch
-from security_common.tokens.issuers import OWN_SETTING, TrustedIssuer
 from security_common.tokens.strict_json import parse_json
+from security_common.tokens.trusted_issuer import OWN_SETTING, TrustedIssuer
 
 __all__ = ["metadata_urls", "read_jwks_uri", "read_metadata"]
 
-MAX_DEPTH = 8
-MAX_TOLD_CHARACTERS = 200
+MAX_JSON_DEPTH = 8
+MAX_EXCERPT_CHARACTERS = 200
 AUTHORIZATION_SERVER, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
 
 
 def metadata_urls(base_url: str) -> tuple[str, ...]:
-    """The places to look, in the order MCP clients use.
+    """The URLs where the metadata may be, in the order in which MCP clients try them.
 
     A trailing slash is dropped, whether the well-known path is inserted (RFC 8414 section 3.1) or appended (OpenID
     Connect Discovery section 4.1).
@@ -30,19 +30,19 @@ def metadata_urls(base_url: str) -> tuple[str, ...]:
 
 
 async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict[str, Any]:
-    """The issuer's metadata, fetched at its internal URL and checked to be its own.
+    """The issuer's metadata, fetched at its internal URL. Its `issuer` must be the expected one.
 
-    A server with several issuers may answer at one place for another of them, so every place is tried.
+    All URLs are tried, since a server with several issuers may serve the metadata of another one at the first.
 
     Raises:
-        IssuerUnreachable: no place has a metadata document.
-        IssuerMismatch: there is one, and it names another issuer.
+        IssuerUnreachable: there is no metadata document at any of the URLs.
+        IssuerMismatch: there is one, but it names another issuer.
 
     """
     failure, mismatch = IssuerUnreachable("no metadata"), None
     for url in metadata_urls(issuer.base_url):
         try:
-            document = _read_object((await fetch(http, url)).body or b"", url)
+            document = _read_object((await fetch_document(http, url)).body or b"", url)
         except IssuerUnreachable as error:
             failure = error
             continue
@@ -50,7 +50,7 @@ async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict
         if named == issuer.issuer:
             return document
         mismatch = IssuerMismatch(
-            f"the issuer at {issuer.base_url} calls itself {_excerpt(named)}, not {issuer.issuer!r}",
+            f"the metadata at {issuer.base_url} names the issuer {_excerpt(named)}, not {issuer.issuer!r}",
             hint=_mismatch_hint(issuer),
         )
     if mismatch is not None:
@@ -59,38 +59,38 @@ async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict
 
 
 async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
-    """Where the keys are, as reached from here. Raises as `read_metadata` does."""
+    """The URL of the issuer's key set, as this process reaches it. Raises the same errors as `read_metadata`."""
     uri: Any = (await read_metadata(http, issuer)).get("jwks_uri")
     if not isinstance(uri, str):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} has no jwks_uri")
     url = issuer.back_channel(uri)
     if not url.startswith("https://") and _origin(url) != _origin(issuer.base_url):
-        raise IssuerUnreachable(f"the metadata of {issuer.issuer} sends us elsewhere without https for its keys")
+        raise IssuerUnreachable(f"the metadata of {issuer.issuer} names a jwks_uri on another host without https")
     return url
 
 
 def _excerpt(value: Any) -> str:
-    """What is told of a value that somebody else wrote."""
+    """A value from another server, shortened for an error message."""
     text = repr(value)
-    return text if len(text) <= MAX_TOLD_CHARACTERS else f"{text[:MAX_TOLD_CHARACTERS]}..."
+    return text if len(text) <= MAX_EXCERPT_CHARACTERS else f"{text[:MAX_EXCERPT_CHARACTERS]}..."
 
 
 def _mismatch_hint(issuer: TrustedIssuer) -> str:
     if issuer.setting == OWN_SETTING:
-        return "make both the same URL, to the last byte: AUTH_ISSUER in auth-service, MCP_ISSUER here"
-    return f"write it in {issuer.setting} exactly as it calls itself, with or without a slash at the end"
+        return "set AUTH_ISSUER in auth-service and MCP_ISSUER here to exactly the same URL"
+    return f"write it in {issuer.setting} exactly as its metadata does, with or without a slash at the end"
 
 
 def _unreachable_hint(issuer: TrustedIssuer) -> str:
     if issuer.setting != OWN_SETTING:
-        return f"is the issuer up, and its entry in {issuer.setting} right? internal_url says where it is reached"
+        return f"start the issuer, or correct its entry in {issuer.setting}: internal_url is where it is reached"
     setting = "MCP_AUTH_INTERNAL_URL" if issuer.internal_url else OWN_SETTING
-    return f"start the issuer, or set {setting} to where this process reaches it"
+    return f"start the issuer, or set {setting} to the URL at which this process reaches it"
 
 
 def _read_object(raw: bytes, url: str) -> dict[str, Any]:
     try:
-        document: Any = parse_json(raw, max_depth=MAX_DEPTH)
+        document: Any = parse_json(raw, max_depth=MAX_JSON_DEPTH)
     except ValueError as error:
         raise IssuerUnreachable(f"{url} did not answer with JSON") from error
     if not isinstance(document, dict):

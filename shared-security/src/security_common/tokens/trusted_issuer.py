@@ -1,9 +1,9 @@
-"""The issuers whose access tokens are accepted, and how each of them writes its tokens."""
+"""An issuer whose access tokens are accepted, with the profile of its tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from security_common.tokens.signatures import ALGORITHMS
+from security_common.tokens.verification_keys import ALGORITHMS
 
 __all__ = [
     "ACCESS_TOKEN_TYPE",
@@ -19,7 +19,7 @@ __all__ = [
 OWN_SETTING = "MCP_ISSUER"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, not a password
 DEFAULT_TOKEN_BYTES = 16 * 1024
-# Leaves 8 KiB for the other headers of a request, which may have 32 KiB in all (GuardPolicy.max_header_bytes).
+# Leaves 8 KiB for the other headers of a request: all together may have 32 KiB (GuardPolicy.max_header_bytes).
 LARGEST_TOKEN_BYTES = 24 * 1024
 # What RFC 9068 section 2.2 requires besides `iss`, `sub`, `aud` and `exp`, which are required of every token.
 RFC_9068_CLAIMS = ("client_id", "iat", "jti")
@@ -28,36 +28,37 @@ ClaimValue = str | int | bool
 
 
 def media_type(typ: str) -> str:
-    """A `typ` value as it is compared: in lower case, without `application/` (RFC 7515 section 4.1.9)."""
+    """A `typ` value for comparison: in lower case, without `application/` (RFC 7515 section 4.1.9)."""
     return typ.lower().removeprefix("application/")
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """One authorization server with the profile of its tokens. The defaults fit every issuer that keeps RFC 9068.
+    """One authorization server with the profile of its tokens. The defaults fit every issuer that follows RFC 9068.
 
-    `issuer` is compared with `iss` byte for byte, a trailing slash included. One of the values in `audience` must be in
-    the token's `audience_claim`. `internal_url` is where this process reaches the issuer when that is not its public
-    URL, as in container networks.
+    `issuer` is compared with `iss` byte for byte, including a slash at the end. One of the values in `audience` must
+    be in the token's `audience_claim`. `internal_url` is the URL at which this process reaches the issuer, if that is
+    not its public URL, as in container networks.
 
     `token_types` are the accepted values of the `typ` header, compared without case; an empty string accepts tokens
-    without one. `algorithms` are some of RS256, PS256, ES256 and EdDSA.
+    without one. `algorithms` are the accepted signature algorithms, of RS256, PS256, ES256 and EdDSA: RS256 only,
+    unless the issuer is declared with others.
 
-    Of `client_claims`, `scope_claims` and `token_id_claims` the first claim that a token has counts. The name of a
-    claim may lead into objects: `realm_access.roles`.
+    Of `client_claims`, `scope_claims` and `token_id_claims` the first claim that a token has is used. The name of a
+    claim may be a path into objects: `realm_access.roles`.
 
-    `required_claims` come on top of `iss`, `sub`, `exp` and the audience; each element is a name, or several of which
-    one is enough. None requires what RFC 9068 does if only its token type is accepted, and otherwise nothing.
-    `expected_claims` must have one of the given values. A token with one of `forbidden_claims` is refused: they tell ID
-    tokens and security events from access tokens where the `typ` header does not.
+    `required_claims` are required besides `iss`, `sub`, `exp` and the audience; each element is a name, or several
+    names of which one is enough. None requires the claims of RFC 9068 if its token type is the only accepted one, and
+    no claims otherwise. `expected_claims` must have one of the given values. A token with one of `forbidden_claims` is
+    rejected: they distinguish ID tokens and security events from access tokens where the `typ` header does not.
 
-    `scopes`, `roles` and `groups` map what a token says to scopes of this resource. A scope that is not mapped counts
-    as it is; a role or group that is not mapped gives nothing.
+    `scopes`, `roles` and `groups` map names in the token to scopes of this resource. A scope that is not mapped is used
+    unchanged; a role or group that is not mapped gives no scope.
 
-    `client_is_subject` refuses tokens whose client is not their subject. `max_token_bytes` is the largest size of the
+    `client_is_subject` rejects tokens whose client is not their subject. `max_token_bytes` is the largest size of the
     compact JWT. `setting` is the name of the setting that declares the issuer, for messages.
 
-    Raises ValueError for any other algorithm, those with a shared secret and `none` included.
+    Raises ValueError for any other algorithm, including `none` and those with a shared secret.
     """
 
     issuer: str
@@ -82,7 +83,7 @@ class TrustedIssuer:
     setting: str = OWN_SETTING
 
     def __post_init__(self) -> None:
-        """Checks the algorithms."""
+        """Validates the algorithms."""
         if not self.algorithms or not ALGORITHMS.keys() >= set(self.algorithms):
             raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
 
@@ -93,18 +94,18 @@ class TrustedIssuer:
 
     @property
     def base_url(self) -> str:
-        """Where this process reaches the issuer, without a trailing slash."""
+        """The URL at which this process reaches the issuer, without a slash at the end."""
         return (self.internal_url or self.issuer).removesuffix("/")
 
     def back_channel(self, url: str) -> str:
-        """A URL from the issuer's metadata as reached from here: a leading issuer becomes the internal URL."""
+        """A URL from the issuer's metadata, with the issuer at its beginning replaced by the internal URL."""
         public = self.issuer.removesuffix("/")
         if url == public or url.startswith(f"{public}/"):
             return self.base_url + url.removeprefix(public)
         return url
 
     def accepts_type(self, typ: str) -> bool:
-        """Whether a token may have this `typ` header; an empty string stands for none."""
+        """Whether a token may have this `typ` header; an empty string means that it has none."""
         return media_type(typ) in {media_type(each) for each in self.token_types}
 
     def required(self) -> tuple[str | tuple[str, ...], ...]:

@@ -1,4 +1,4 @@
-"""One document from an issuer, whatever the other side does: bounded in size and time, no redirect, no compression."""
+"""Fetches one document of an issuer: limited in size and time, without redirects and without compression."""
 
 import asyncio
 import re
@@ -8,7 +8,7 @@ import httpx2
 
 from security_common.tokens.errors import IssuerUnreachable
 
-__all__ = ["MAX_DOCUMENT_BYTES", "Document", "fetch"]
+__all__ = ["MAX_DOCUMENT_BYTES", "Document", "fetch_document"]
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 DEADLINE_SECONDS = 5.0
@@ -19,25 +19,25 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A body with what its sender says about keeping it. `body` is None when ours is still current (304)."""
+    """A response body with its caching headers. `body` is None if the copy of the caller is still current (304)."""
 
     body: bytes | None
     etag: str | None
     max_age_seconds: float | None
 
 
-async def fetch(
+async def fetch_document(
     http: httpx2.AsyncClient, url: str, *, etag: str | None = None, deadline_seconds: float = DEADLINE_SECONDS
 ) -> Document:
-    """GETs the document.
+    """Sends a GET request for the document; `etag` is the one of the caller's copy.
 
     Raises:
-        IssuerUnreachable: no complete answer before the deadline, not a 200 (or 304 to our ETag), encoded, or larger
-            than 64 KiB.
+        IssuerUnreachable: no complete response before the deadline, not a 200 (or a 304 to the entity tag), compressed,
+            or larger than 64 KiB.
 
     """
     try:
-        # For the whole exchange: a server that sends a byte now and then never meets a timeout for one read.
+        # For the whole exchange: a server that sends a byte now and then never exceeds a timeout for one read.
         async with asyncio.timeout(deadline_seconds):
             return await _exchange(http, url, etag)
     except TimeoutError as error:
@@ -50,19 +50,19 @@ async def _exchange(http: httpx2.AsyncClient, url: str, etag: str | None) -> Doc
         headers["if-none-match"] = etag
     try:
         async with http.stream("GET", url, headers=headers, follow_redirects=False) as response:
-            kept = _kept_for(response)
+            max_age_seconds = _read_max_age(response)
             if response.status_code == NOT_MODIFIED and etag is not None:
-                return Document(None, etag, kept)
+                return Document(None, etag, max_age_seconds)
             if response.status_code != OK:
                 raise IssuerUnreachable(f"{url} answered {response.status_code}")
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise IssuerUnreachable(f"{url} answered with an encoding that was not asked for")
-            return Document(await _read_bounded(response, url), _etag_of(response), kept)
+                raise IssuerUnreachable(f"{url} answered with a compressed document, which was not requested")
+            return Document(await _read_body(response, url), _read_etag(response), max_age_seconds)
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise IssuerUnreachable(f"{url} does not answer ({type(error).__name__})") from error
 
 
-async def _read_bounded(response: httpx2.Response, url: str) -> bytes:
+async def _read_body(response: httpx2.Response, url: str) -> bytes:
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -71,11 +71,11 @@ async def _read_bounded(response: httpx2.Response, url: str) -> bytes:
     return bytes(body)
 
 
-def _etag_of(response: httpx2.Response) -> str | None:
+def _read_etag(response: httpx2.Response) -> str | None:
     etag = response.headers.get("etag", "")
     return etag if _ETAG.fullmatch(etag) else None
 
 
-def _kept_for(response: httpx2.Response) -> float | None:
+def _read_max_age(response: httpx2.Response) -> float | None:
     found = _MAX_AGE.search(response.headers.get("cache-control", ""))
     return float(found[1]) if found else None
