@@ -20,7 +20,6 @@ from mcp_resource_service.audit_page.oauth_sign_in import NoAuditor, SignInFaile
 from mcp_resource_service.audit_page.routes import STATUS_OF
 from mcp_resource_service.audit_page.trail_export import MEDIA_TYPES
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.bounds import REST_UNRECORDED
 from security_common.audit.reading import detection_rules
 from security_common.audit.reading.alerts import (
     ALERT_EVENT_TYPE,
@@ -30,7 +29,8 @@ from security_common.audit.reading.alerts import (
     Language,
     describe_alert,
 )
-from security_common.audit.retention import REMOVAL_EVENT_TYPE
+from security_common.audit.refusal_limits import REST_UNRECORDED
+from security_common.audit.segment_retention import REMOVAL_EVENT_TYPE
 from security_common.encryption.errors import EncryptionError
 from security_common.fastmcp import UnsecuredComponent
 from security_common.guard.refusals import Refusal

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from security_common.audit.checkpoint import load_checkpoint_key
-from security_common.audit.keys import chain_key
+from security_common.audit.chain_key import chain_key
+from security_common.audit.checkpoints import load_checkpoint_key
 from security_common.cli.setup import make_secrets
 from security_common.encryption import EncryptionKeyMissing, EncryptionService, KeyringFile
 from security_common.errors import SecurityError

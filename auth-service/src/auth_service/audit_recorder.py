@@ -4,7 +4,7 @@ from typing import Protocol
 
 from auth_service.protocol import Clock
 from security_common.audit import AuditEvent, Journal, Outcome
-from security_common.audit.bounded_refusals import BoundedRefusals
+from security_common.audit.refusal_limits import RefusalRecorder
 
 __all__ = ["AuditRecorder", "Origin"]
 
@@ -28,7 +28,7 @@ class AuditRecorder:
 
     def __init__(self, journal: Journal, *, clock: Clock) -> None:
         self._journal = journal
-        self._refusals = BoundedRefusals(journal, clock=clock)
+        self._refusals = RefusalRecorder(journal, clock=clock)
 
     async def __call__(
         self,
@@ -52,7 +52,7 @@ class AuditRecorder:
             trace_id=origin.trace_id if origin else None,
         )
         if origin is not None and outcome is Outcome.REFUSED:
-            await self._refusals.record(event, who=origin.source_address)
+            await self._refusals.record(event, caller=origin.source_address)
         else:
             await self._journal.record(event)
 

@@ -30,8 +30,7 @@ from mcp_resource_service.store_errors import StoreUnavailable
 from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolDependencies, build_mcp
 from security_common import tool_policy
 from security_common.audit import Journal, link_audit_log, open_journal
-from security_common.audit.reading import KeyInUse, watching_trail
-from security_common.audit.upkeep import end_tasks
+from security_common.audit.reading import KeyInUse, live_detection
 from security_common.browser_requests import ICON_PATH
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import ServiceUnavailableMiddleware
@@ -39,6 +38,7 @@ from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolSco
 from security_common.guard.rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret, serving_metrics
+from security_common.task_cancellation import cancel_tasks
 from security_common.tokens import TokenVerifier
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants
 
@@ -227,14 +227,14 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGener
         _link_audit_log(core.settings)
         await stack.enter_async_context(core.identity.watching())
         await stack.enter_async_context(
-            watching_trail(core.redis, core.journal, core.settings.security, on_alert=core.metrics.count_alert)
+            live_detection(core.redis, core.journal, core.settings.security, on_alert=core.metrics.count_alert)
         )
         await stack.enter_async_context(endpoint.lifespan())
         stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         if core.settings.demo:
             log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
             filling = asyncio.create_task(_fill_demo_directory(core.parts.directory))
-            stack.push_async_callback(end_tasks, filling)
+            stack.push_async_callback(cancel_tasks, filling)
         yield
 
 

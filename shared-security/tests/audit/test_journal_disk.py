@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from security_common.audit import AuditEvent, JournalUnavailable, Outcome, commit, open_journal
-from security_common.audit.keys import ChainKeyInvalid, chain_key
-from security_common.audit.slot import Slot, recover
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome, group_commit, open_journal
+from security_common.audit.chain_key import ChainKeyInvalid, chain_key
+from security_common.audit.journal_slot import Slot, recover
 
 pytestmark = pytest.mark.anyio
 
@@ -134,7 +134,7 @@ async def test_a_disk_that_hangs_refuses_in_time(open_one, monkeypatch):
     journal = await open_one()
     goes_on = threading.Event()
     sync = os.fdatasync
-    monkeypatch.setattr(commit, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(group_commit, "PATIENCE_SECONDS", 0.1)
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: (goes_on.wait(), sync(descriptor)))
     results = await asyncio.gather(*(journal.record(EVENT) for _ in range(1000)), return_exceptions=True)
     assert {type(result) for result in results} == {JournalUnavailable}

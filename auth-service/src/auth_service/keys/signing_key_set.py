@@ -19,9 +19,9 @@ from auth_service.keys.signing_key import PrivateKeyEncryption, SigningKey, make
 from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.protocol import Clock
 from security_common.audit import JournalUnavailable
-from security_common.audit.upkeep import end_tasks
 from security_common.errors import SecurityError
 from security_common.service import RedisIdentity, RedisReplaced
+from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["PublishedKeys", "SigningKeySet", "make_record"]
 
@@ -100,7 +100,7 @@ class SigningKeySet:
 
     async def stop(self) -> None:
         if self._task is not None:
-            await end_tasks(self._task)
+            await cancel_tasks(self._task)
 
     async def refresh(self) -> None:
         """Reads the records, and moves them on when this replica leads or nobody has made a key yet.

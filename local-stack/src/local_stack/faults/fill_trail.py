@@ -16,7 +16,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from security_common.audit import AuditEvent, Outcome, Receipt, open_journal
-from security_common.audit.shipping import shipped_through
+from security_common.audit.stream_shipping import shipped_through
 from security_common.settings import SecuritySettings
 
 AT_ONCE = 500

@@ -32,7 +32,7 @@ from mcp_resource_service.audit_page.trail_query import PERIODS, Language, parse
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
 from security_common.addresses import network_of
 from security_common.audit import AuditEvent, Journal, Outcome, RecordedEvent
-from security_common.audit.reading import each_event, find_event, read_events, read_state
+from security_common.audit.reading import each_event, find_event, read_events, read_trail_state
 from security_common.errors import SecurityError
 from security_common.guard import RequestRates
 from security_common.pii import PIIDetector
@@ -181,7 +181,7 @@ class AuditPage:
             charts=[draw(key, series, since=since, until=now, zone=self.time_zone) for key, series in figures.items()],
             truncated=charted.next_token is not None,
             page=listed,
-            state=await read_state(self.redis),
+            state=await read_trail_state(self.redis),
             writable=self.journal.writable,
         )
 

@@ -16,7 +16,14 @@ from mcp_resource_service.store_errors import redis_errors_as_unavailable
 from mcp_resource_service.tools.argument_scopes import ArgumentScopes
 from mcp_resource_service.tools.caller import verified_caller
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.reading import EventFilter, KeyInUse, SecurityReport, each_event, read_events, read_state
+from security_common.audit.reading import (
+    EventFilter,
+    KeyInUse,
+    SecurityReport,
+    each_event,
+    read_events,
+    read_trail_state,
+)
 from security_common.tool_policy import Identifier, secure_tool
 
 __all__ = ["read_own_events", "register"]
@@ -151,7 +158,7 @@ def register(
                         report.add(event)
                     if events_read % PROGRESS_EVERY_EVENTS == 0:
                         await context.report_progress(events_read, max(total, events_read), "events read")
-                report.trail = await read_state(redis)
+                report.trail = await read_trail_state(redis)
                 report.keys = keys_in_use()
         return {"markdown": report.as_markdown(), "figures": report.as_data()}
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mcp_resource_service.scopes import ACCESS_SCOPE
-from security_common.audit.reading import SCENARIOS, play_scenario
+from security_common.audit.reading import SCENARIOS, run_scenario
 from security_common.settings import SecuritySettings
 from security_common.tool_policy import secure_tool
 
@@ -82,7 +82,7 @@ def register(mcp: FastMCP, settings: SecuritySettings, clock: Callable[[], float
 
 
 def _run_scenario(name: str, settings: SecuritySettings, now: datetime) -> ScenarioResult:
-    outcome = play_scenario(name, settings, now=now)
+    outcome = run_scenario(name, settings, now=now)
     return {
         "scenario": name,
         "what_happens": SCENARIOS[name].__doc__ or "",

@@ -13,11 +13,10 @@ keys        the chain key                    journal    the face of it all
 What is promised, and what is not, stands in docs/audit.md.
 """
 
-from security_common.audit.commit import Receipt
-from security_common.audit.errors import JournalUnavailable
 from security_common.audit.event import AuditEvent, Outcome
+from security_common.audit.group_commit import JournalUnavailable, Receipt
 from security_common.audit.journal import Journal, link_audit_log, open_journal
-from security_common.audit.record import RecordedEvent
+from security_common.audit.journal_line import RecordedEvent
 
 __all__ = [
     "AuditEvent",

@@ -15,20 +15,20 @@ from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from security_common.audit.checkpoint import Checkpoints, load_checkpoint_key
-from security_common.audit.commit import GroupCommit, Pending, Receipt
-from security_common.audit.errors import JournalUnavailable
+from security_common.audit.background_tasks import Chore, keep_up
+from security_common.audit.chain_key import chain_key, chain_key_id
+from security_common.audit.checkpoints import Checkpoints, load_checkpoint_key
 from security_common.audit.event import AuditEvent, Outcome
-from security_common.audit.idle import IdleJournals
-from security_common.audit.keys import chain_key, chain_key_id
-from security_common.audit.presence import PRESENCE_SECONDS, Presence, report
-from security_common.audit.record import ChainHead, draft_line, uuid7
-from security_common.audit.retention import removable, told_of_others, trim_stream
-from security_common.audit.shipping import Shipper, shipped_through
-from security_common.audit.slot import LIVE_NAME, Recovery, Slot, recover, slots_of
-from security_common.audit.stream_size import StreamLimit
-from security_common.audit.upkeep import Chore, end_tasks, keep_up
+from security_common.audit.group_commit import GroupCommit, JournalUnavailable, PendingEvent, Receipt
+from security_common.audit.heartbeats import HEARTBEAT_SECONDS, Heartbeat, write_heartbeat
+from security_common.audit.idle_journals import IdleJournals
+from security_common.audit.journal_line import ChainHead, draft_line, uuid7
+from security_common.audit.journal_slot import LIVE_NAME, Recovery, Slot, recover, slots_of
+from security_common.audit.segment_retention import removable, removals_recorded_in
+from security_common.audit.stream_shipping import Shipper, shipped_through
+from security_common.audit.stream_trimming import StreamLimit, trim_stream
 from security_common.settings import SecuritySettings
+from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["Journal", "link_audit_log", "open_journal"]
 
@@ -129,7 +129,7 @@ class Journal:
         if commit is None or self._slot is None:
             return
         await asyncio.to_thread(commit.stop)
-        await end_tasks(*self._tasks)
+        await cancel_tasks(*self._tasks)
         self._tasks.clear()
         await self._leave_in_order(self._slot, commit.head)
         self._slot.release()
@@ -145,7 +145,7 @@ class Journal:
         time_ns = self._clock_ns()
         event_id = uuid7(time_ns // 1_000_000, self._randomness(10))
         draft = draft_line(event, service=self._options.service, time_ns=time_ns, event_id=event_id)
-        self._commit.submit(Pending(draft, event_id, future, loop))
+        self._commit.submit(PendingEvent(draft, event_id, future, loop))
 
     async def _head_to_go_on_from(self, slot: Slot, found: Recovery) -> tuple[ChainHead, str]:
         """Where the chain goes on, and why.
@@ -193,10 +193,10 @@ class Journal:
 
     async def _report_presence(self, commit: GroupCommit) -> None:
         if self._redis is not None:
-            await report(self._redis, self._presence(commit.head))
+            await write_heartbeat(self._redis, self._presence(commit.head))
 
-    def _presence(self, head: ChainHead) -> Presence:
-        return Presence(head.journal_id, self._options.service, head.seq, self._clock_ns() // 1_000_000)
+    def _presence(self, head: ChainHead) -> Heartbeat:
+        return Heartbeat(head.journal_id, self._options.service, head.seq, self._clock_ns() // 1_000_000)
 
     def _last_on_disk(self) -> int:
         return self._commit.head.seq if self._commit is not None else 0
@@ -259,18 +259,18 @@ class Journal:
             if limit is not None:
                 await limit.trim()
 
-        async def let_go_of_the_old() -> None:
-            await self.let_go_of_the_old(now=datetime.fromtimestamp(self._clock_ns() / 1e9, UTC))
+        async def apply_retention() -> None:
+            await self.apply_retention(now=datetime.fromtimestamp(self._clock_ns() / 1e9, UTC))
 
         return (
             Chore("signing a checkpoint", every, sign_checkpoint, first_seconds=every),
             Chore("shipping idle journals", 10.0, ship_idle_journals),
-            Chore("reporting that it is there", PRESENCE_SECONDS, partial(self._report_presence, commit)),
+            Chore("reporting that it is there", HEARTBEAT_SECONDS, partial(self._report_presence, commit)),
             Chore("limiting the stream", 60.0, limit_stream),
-            Chore("letting go of the old", 3600.0, let_go_of_the_old, first_seconds=60.0),
+            Chore("letting go of the old", 3600.0, apply_retention, first_seconds=60.0),
         )
 
-    async def let_go_of_the_old(self, *, now: datetime) -> None:
+    async def apply_retention(self, *, now: datetime) -> None:
         """Trims the stream and removes segments past retention, those of idle slots too. Raises redis.RedisError."""
         if self._redis is None or self._slot is None:
             return
@@ -286,7 +286,7 @@ class Journal:
 
     async def _remove_segments(self, redis: Redis, directory: Path, now: datetime) -> None:
         for removal in await removable(redis, directory, keep=self._options.keep, now=now):
-            for each in [*await asyncio.to_thread(told_of_others, removal), removal]:
+            for each in [*await asyncio.to_thread(removals_recorded_in, removal), removal]:
                 await self.record(each.as_event())
             removal.path.unlink()
 
@@ -313,7 +313,7 @@ class Journal:
                     shipper = self._shipper(self._redis, slot, head.journal_id, lambda: head.seq)
                     await shipper.ship()
                     shipper.close()
-                    await report(self._redis, replace(self._presence(head), state="closed"))
+                    await write_heartbeat(self._redis, replace(self._presence(head), state="closed"))
         except (RedisError, OSError, TimeoutError):
             logger.warning("audit journal: events wait on disk for the next start")
 

@@ -14,15 +14,20 @@ from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.checkpoint import CheckpointKeyInvalid
-from security_common.audit.reading.access_records import Month, review_access
-from security_common.audit.reading.anchors import StreamState, read_anchors
+from security_common.audit.checkpoints import CheckpointKeyInvalid
+from security_common.audit.reading.access_review import Month, review_access
 from security_common.audit.reading.bundle import write_bundle
+from security_common.audit.reading.expected_state import StreamState, read_expected_state
 from security_common.audit.reading.export import COLUMNS, FORMATS
-from security_common.audit.reading.journal_events import each_journal_event
 from security_common.audit.reading.report import KeyInUse, security_report
-from security_common.audit.reading.state import oldest_event, read_state
-from security_common.audit.reading.trail import EventFilter, each_event, find_newest_events, follow_events
+from security_common.audit.reading.search import (
+    EventFilter,
+    each_event,
+    each_journal_event,
+    find_newest_events,
+    follow_events,
+)
+from security_common.audit.reading.trail_state import oldest_event, read_trail_state
 from security_common.audit.reading.verify import Verdict, verify_service
 from security_common.cli.audit_source import (
     RedisOptions,
@@ -205,7 +210,7 @@ def verify(
     for directory in directories:
         own = service_keys(settings, directory.name, folder=keys, public_keys=public_key or [])
         signed = [*signed_by(settings, directory, checkpoints), *stream.checkpoints]
-        anchors = read_anchors(signed, own.checkpoint, service=directory.name, shipped=stream.shipped)
+        anchors = read_expected_state(signed, own.checkpoint, service=directory.name, shipped=stream.shipped)
         anchors.journals = [each for each in stream.journals if each.service == directory.name]
         for checked in directories:
             del anchors.others[checked.name]  # each is checked in its turn
@@ -250,7 +255,7 @@ def report(
                 print_json(review.as_data()) if json else print(review.as_markdown(language))
                 return
             told = await security_report(events)
-            told.trail, told.keys = await read_state(client) if client else None, _keys_in_use()
+            told.trail, told.keys = await read_trail_state(client) if client else None, _keys_in_use()
             print_json(told.as_data()) if json else print(told.as_markdown())
 
     _run(run())

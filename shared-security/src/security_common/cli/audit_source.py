@@ -15,18 +15,18 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from security_common.audit.checkpoint import (
+from security_common.audit.chain_key import LIBRARY_SERVICE, load_chain_key, read_chain_key_file
+from security_common.audit.checkpoints import (
     CHECKPOINTS_KEY,
     CHECKPOINTS_NAME,
     load_checkpoint_key,
     parse_unverified,
     read_checkpoint_file,
 )
-from security_common.audit.keys import LIBRARY_SERVICE, existing_chain_key, read_chain_key
-from security_common.audit.presence import read_presence
-from security_common.audit.reading.anchors import SignedCheckpoint, StreamState
-from security_common.audit.shipping import CURSORS_KEY
-from security_common.audit.slot import slots_of
+from security_common.audit.heartbeats import read_heartbeats
+from security_common.audit.journal_slot import slots_of
+from security_common.audit.reading.expected_state import SignedCheckpoint, StreamState
+from security_common.audit.stream_shipping import CURSORS_KEY
 from security_common.errors import SecurityError
 from security_common.redis_errors import RedisUnavailable, explain_redis_failure
 from security_common.secret_files import read_secret_file
@@ -139,14 +139,14 @@ def service_keys(
     Raises ServiceUnknown when `folder` has no keys of the service, ChainKeyInvalid and CheckpointKeyInvalid.
     """
     if folder is None:
-        chain, checkpoint = existing_chain_key(settings, service=service), settings.audit_checkpoint_key_file
+        chain, checkpoint = load_chain_key(settings, service=service), settings.audit_checkpoint_key_file
     elif service == LIBRARY_SERVICE and folder.is_dir():
         # SECURITY_AUDIT_CHAIN_KEY_FILE, if it is set, is the key of another service.
         beside = settings.model_copy(update={"audit_chain_key_file": None})
-        chain, checkpoint = existing_chain_key(beside, service=service), None
+        chain, checkpoint = load_chain_key(beside, service=service), None
     else:
         own = _folder_of(folder, service)
-        chain, checkpoint = read_chain_key(own / "audit_chain_key"), own / "audit_checkpoint_key.pem"
+        chain, checkpoint = read_chain_key_file(own / "audit_chain_key"), own / "audit_checkpoint_key.pem"
     return ServiceKeys(
         chain=chain,
         checkpoint=tuple(map(load_checkpoint_key, public_keys or ([] if checkpoint is None else [checkpoint]))),
@@ -195,7 +195,7 @@ async def read_stream_state(options: RedisOptions) -> StreamState:
             if not behind or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.2)
-        journals = await read_presence(redis)
+        journals = await read_heartbeats(redis)
     path = Path(CHECKPOINTS_KEY)
     signed = [SignedCheckpoint(path, number, text, in_stream=True) for number, text in enumerate(texts, start=1)]
     return StreamState(signed, shipped, journals)

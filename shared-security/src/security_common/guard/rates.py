@@ -16,7 +16,7 @@ from importlib.resources import files
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from security_common.audit.upkeep import end_tasks
+from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["RequestRates"]
 
@@ -87,7 +87,7 @@ class RequestRates:
         """Ends the sharing. Twice is once."""
         sharing, self._sharing = self._sharing, None
         if sharing is not None:
-            await end_tasks(sharing)
+            await cancel_tasks(sharing)
 
     async def share(self, redis: Redis) -> None:
         """Tells the others what came here and learns what came there. Raises RedisError."""

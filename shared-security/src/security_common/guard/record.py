@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from security_common.audit import AuditEvent, Journal, JournalUnavailable, Outcome
-from security_common.audit.bounded_refusals import BoundedRefusals
+from security_common.audit.refusal_limits import RefusalRecorder
 from security_common.guard.refusals import Refusal
 from security_common.tokens import AccessToken
 
@@ -17,7 +17,7 @@ class RefusalRecord:
     """Writes refusals to the journal, if there is one."""
 
     def __init__(self, journal: Journal | None, *, clock: Callable[[], float]) -> None:
-        self._refusals = BoundedRefusals(journal, clock=clock) if journal is not None else None
+        self._refusals = RefusalRecorder(journal, clock=clock) if journal is not None else None
 
     async def write(self, refusal: Refusal, *, token: AccessToken | None, source_address: str, trace_id: str) -> None:
         """Returns when the event is on disk or counted. A journal that cannot be written changes nothing for the
@@ -38,7 +38,7 @@ class RefusalRecord:
             trace_id=trace_id,
         )
         try:
-            await self._refusals.record(event, who=f"{token.issuer} {token.subject}" if token else source_address)
+            await self._refusals.record(event, caller=f"{token.issuer} {token.subject}" if token else source_address)
         except JournalUnavailable as error:
             logger.warning("a refusal (%s) is not on record: %s", refusal.reason, error.description)
 

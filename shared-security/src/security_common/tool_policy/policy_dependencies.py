@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from security_common.audit import Journal, open_journal
-from security_common.audit.keys import LIBRARY_SERVICE
+from security_common.audit.chain_key import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
 from security_common.pii import Operator, PIIConfigurationError, PIIDetector, get_pii_detector
 from security_common.settings import SecuritySettings

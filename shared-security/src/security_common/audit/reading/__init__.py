@@ -11,11 +11,11 @@ What the stream shows is a projection of the journals; the evidence is the journ
 """
 
 from security_common.audit.reading.alerts import Alert
+from security_common.audit.reading.attack_scenarios import SCENARIOS, ScenarioResult, ScenarioUnknown, run_scenario
 from security_common.audit.reading.detection import Detector, detection_rules
+from security_common.audit.reading.live_detection import live_detection
 from security_common.audit.reading.report import KeyInUse, SecurityReport, security_report
-from security_common.audit.reading.scenarios import SCENARIOS, Played, ScenarioUnknown, play_scenario
-from security_common.audit.reading.state import TrailState, read_state
-from security_common.audit.reading.trail import (
+from security_common.audit.reading.search import (
     EventFilter,
     Page,
     PagingTokenInvalid,
@@ -23,7 +23,7 @@ from security_common.audit.reading.trail import (
     find_event,
     read_events,
 )
-from security_common.audit.reading.watch import watching_trail
+from security_common.audit.reading.trail_state import TrailState, read_trail_state
 
 __all__ = [
     "SCENARIOS",
@@ -33,16 +33,16 @@ __all__ = [
     "KeyInUse",
     "Page",
     "PagingTokenInvalid",
-    "Played",
+    "ScenarioResult",
     "ScenarioUnknown",
     "SecurityReport",
     "TrailState",
     "detection_rules",
     "each_event",
     "find_event",
-    "play_scenario",
+    "live_detection",
     "read_events",
-    "read_state",
+    "read_trail_state",
+    "run_scenario",
     "security_report",
-    "watching_trail",
 ]

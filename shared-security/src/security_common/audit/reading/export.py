@@ -7,15 +7,15 @@ alerts as Detection Finding (class 2004).
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert, is_new_alert
-from security_common.audit.reading.csv_cells import safe_cell
 
-__all__ = ["COLUMNS", "FORMATS", "as_members"]
+__all__ = ["COLUMNS", "FORMATS", "as_members", "safe_cell"]
 
 COLUMNS = (
     *("timestamp", "event_type", "outcome", "reason", "service", "tool_name", "user_id", "issuer", "client_id"),
@@ -141,3 +141,24 @@ FORMATS: Mapping[str, Callable[[RecordedEvent], str]] = {
 
 def _dump(members: Mapping[str, Any]) -> str:
     return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+
+
+_FORMULA_STARTS = frozenset("=+-@\N{MINUS SIGN}")
+_CONTROL_STARTS = ("\t", "\r", "\n")
+
+
+def safe_cell(text: str) -> str:
+    """The text with an apostrophe in front when a spreadsheet could take it for a formula.
+
+    East Asian versions of spreadsheets read full-width signs as the usual ones; some skip spaces and invisible
+    characters before a formula.
+    """
+    is_formula = text.startswith(_CONTROL_STARTS) or _first_visible(text) in _FORMULA_STARTS
+    return f"'{text}" if is_formula else text
+
+
+def _first_visible(text: str) -> str:
+    for character in text:
+        if not character.isspace() and unicodedata.category(character)[0] != "C":
+            return unicodedata.normalize("NFKC", character)[0]
+    return ""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.reading.alerts import RULE_TITLES, is_new_alert
-from security_common.audit.reading.state import TrailState
+from security_common.audit.reading.trail_state import TrailState
 
 __all__ = ["KeyInUse", "SecurityReport", "rows", "security_report"]
 

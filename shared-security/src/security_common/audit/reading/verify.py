@@ -16,16 +16,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from security_common.audit import RecordedEvent
-from security_common.audit.keys import chain_key_id
-from security_common.audit.presence import PRESENCE_SECONDS
-from security_common.audit.reading.anchors import Anchors, Finding
-from security_common.audit.record import GENESIS, line_digest, line_is_sealed
-from security_common.audit.retention import removal_of
-from security_common.audit.slot import Segment, SegmentIndex, open_segments, slots_of
+from security_common.audit.chain_key import chain_key_id
+from security_common.audit.heartbeats import HEARTBEAT_SECONDS
+from security_common.audit.journal_line import GENESIS, line_digest, line_is_sealed
+from security_common.audit.journal_slot import Segment, SegmentIndex, open_segments, slots_of
+from security_common.audit.reading.expected_state import ExpectedState, TrailProblem
+from security_common.audit.segment_retention import removal_of
 
 __all__ = ["Span", "Verdict", "verify_service"]
 
-QUIET_SECONDS = 12 * PRESENCE_SECONDS
+QUIET_SECONDS = 12 * HEARTBEAT_SECONDS
 """A journal that is written reports every few seconds; after so long its process is gone, or cut off from Redis."""
 
 
@@ -46,7 +46,7 @@ class Verdict:
     lines: int = 0
     checkpoints: int = 0
     journals: dict[str, Span] = field(default_factory=dict[str, Span])
-    findings: list[Finding] = field(default_factory=list[Finding])
+    findings: list[TrailProblem] = field(default_factory=list[TrailProblem])
     unchecked: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
@@ -65,7 +65,7 @@ class Verdict:
 
 
 def verify_service(
-    directory: Path, chain_key: bytes | None, anchors: Anchors, *, progress: Callable[[int], None] | None = None
+    directory: Path, chain_key: bytes | None, anchors: ExpectedState, *, progress: Callable[[int], None] | None = None
 ) -> Verdict:
     """Verifies all slots of a service; without a chain key only links and checkpoints.
 
@@ -108,7 +108,7 @@ class _Walk:
     """
 
     chain_key: bytes | None
-    anchors: Anchors
+    anchors: ExpectedState
     other_key: AbstractSet[str]
     verdict: Verdict
     removed: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
@@ -139,7 +139,7 @@ class _Walk:
         return line_is_sealed(sealed, self.chain_key)
 
     def _find(self, path: Path, number: int, problem: str) -> None:
-        self.verdict.findings.append(Finding(path, number, problem))
+        self.verdict.findings.append(TrailProblem(path, number, problem))
 
     def _remember(self, path: Path, event: RecordedEvent) -> None:
         if (removal := removal_of(event, path)) is not None:
@@ -148,7 +148,7 @@ class _Walk:
         span.last_seq = max(span.last_seq, event.seq)
 
 
-def _journals_with_another_key(directory: Path, chain_key: bytes | None, anchors: Anchors) -> set[str]:
+def _journals_with_another_key(directory: Path, chain_key: bytes | None, anchors: ExpectedState) -> set[str]:
     """The journals whose seals were made with another chain key than this one."""
     if chain_key is None:
         return set()
@@ -196,16 +196,18 @@ def _broken_link(chain: _Chain, event: RecordedEvent, verdict: Verdict) -> str |
     return None
 
 
-def _missing_beginnings(verdict: Verdict, removed: Mapping[tuple[str, int], str]) -> Iterator[Finding]:
+def _missing_beginnings(verdict: Verdict, removed: Mapping[tuple[str, int], str]) -> Iterator[TrailProblem]:
     """The first line of a journal may have a number above 1 only when retention took what was before, and said so."""
     for journal_id, span in verdict.journals.items():
         if span.first_seq > 1 and removed.get((journal_id, span.first_seq - 1)) != span.first_prev:
-            yield Finding(span.path, 1, f"journal {journal_id} begins with seq {span.first_seq}, removed by nobody")
+            yield TrailProblem(
+                span.path, 1, f"journal {journal_id} begins with seq {span.first_seq}, removed by nobody"
+            )
 
 
 def _missing_ends(
-    directory: Path, verdict: Verdict, anchors: Anchors, removed: Mapping[tuple[str, int], str]
-) -> Iterator[Finding]:
+    directory: Path, verdict: Verdict, anchors: ExpectedState, removed: Mapping[tuple[str, int], str]
+) -> Iterator[TrailProblem]:
     """Journals that end before their newest checkpoint, or before what the stream has.
 
     A journal that only the shared stream knows may be on the disk of another replica: it has to be in the stream.
@@ -223,22 +225,22 @@ def _missing_ends(
             last_seq = span.last_seq if span else gone.get(journal_id, 0)
             what = f"journal {journal_id} ends at seq {last_seq}"
         if checkpoint.seq > last_seq:
-            yield Finding(span.path if span else directory, 0, f"{what}, but {said}")
+            yield TrailProblem(span.path if span else directory, 0, f"{what}, but {said}")
     for journal_id, span in verdict.journals.items():
         if anchors.shipped.get(journal_id, 0) > span.last_seq:
             said = f"the stream has it through {anchors.shipped[journal_id]}"
-            yield Finding(span.path, 0, f"journal {journal_id} ends at seq {span.last_seq}, but {said}")
+            yield TrailProblem(span.path, 0, f"journal {journal_id} ends at seq {span.last_seq}, but {said}")
 
 
-def _missing_journals(directory: Path, verdict: Verdict, anchors: Anchors, now_ms: int) -> Iterator[Finding]:
+def _missing_journals(directory: Path, verdict: Verdict, anchors: ExpectedState, now_ms: int) -> Iterator[TrailProblem]:
     """Journals that are neither here nor whole in the stream, and whose process is gone."""
     for each in anchors.journals:
         if each.journal_id not in verdict.journals and each.is_missing(now_ms, QUIET_SECONDS) and each.lines_missing:
             what = f"journal {each.journal_id} is not here and its stream ends at seq {each.shipped}"
-            yield Finding(directory, 0, f"{what}, but it had reached seq {each.seq} when it was last heard of")
+            yield TrailProblem(directory, 0, f"{what}, but it had reached seq {each.seq} when it was last heard of")
 
 
-def _quiet_journals(service: str, verdict: Verdict, anchors: Anchors, now_ms: int) -> Iterator[str]:
+def _quiet_journals(service: str, verdict: Verdict, anchors: ExpectedState, now_ms: int) -> Iterator[str]:
     """The same where the stream has all that was reported: there may have been more."""
     for each in anchors.journals:
         if each.journal_id not in verdict.journals and each.is_missing(now_ms, QUIET_SECONDS):
@@ -250,7 +252,7 @@ def _quiet_journals(service: str, verdict: Verdict, anchors: Anchors, now_ms: in
 
 
 def _wrong_keys(
-    service: str, chain_key: bytes | None, other_key: AbstractSet[str], verdict: Verdict, anchors: Anchors
+    service: str, chain_key: bytes | None, other_key: AbstractSet[str], verdict: Verdict, anchors: ExpectedState
 ) -> Iterator[str]:
     """What could not be checked for want of the right key."""
     if chain_key is None:
@@ -273,7 +275,7 @@ def _wrong_keys(
                 )
 
 
-def _not_checked_here(service: str, verdict: Verdict, anchors: Anchors) -> Iterator[str]:
+def _not_checked_here(service: str, verdict: Verdict, anchors: ExpectedState) -> Iterator[str]:
     """What belongs to somebody else: other services, and replicas with a disk of their own."""
     for other, count in sorted(anchors.others.items()):
         yield f"{count} checkpoints of {other} were not checked with the key of {service}"

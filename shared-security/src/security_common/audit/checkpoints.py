@@ -1,0 +1,207 @@
+"""Signed checkpoints: the anchor that a cut tail, and a quiet hour, show against.
+
+    every N minutes, idle or not:  {journal, service, seq, digest of line seq, time, chain key id}
+                                        ──RS256──▶ a JWS (RFC 7515) whose `kid` names the key
+                                        ──▶ checkpoints.jws   ──▶ stream audit:checkpoints   ──▶ the log
+
+The signature covers the digest of one line, that line's `prev` the line before, and so on to the first. Who keeps
+checkpoints elsewhere can prove with the public key alone that nothing before them was changed or cut. Key ids are
+included so that a check with a wrong key is reported as that, not as a changed journal.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+from pydantic import TypeAdapter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from security_common.audit.journal_line import ChainHead
+from security_common.audit.journal_slot import make_private_directory
+from security_common.errors import SecurityError
+from security_common.secret_files import read_secret_file
+
+__all__ = [
+    "CHECKPOINTS_KEY",
+    "CHECKPOINTS_NAME",
+    "Checkpoint",
+    "CheckpointKeyInvalid",
+    "Checkpoints",
+    "UnverifiedCheckpoint",
+    "load_checkpoint_key",
+    "parse_unverified",
+    "read_checkpoint",
+    "read_checkpoint_file",
+]
+
+CHECKPOINTS_KEY = "audit:checkpoints"
+CHECKPOINTS_NAME = "checkpoints.jws"
+STREAM_CHECKPOINTS = 10_000
+"""Kept in the stream, about 11 MB: a month of one journal's with one every five minutes. The file keeps all."""
+
+_TYPE = "audit-checkpoint+jwt"
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointKeyInvalid(SecurityError):
+    """The file named by SECURITY_AUDIT_CHECKPOINT_KEY_FILE holds no RSA key of at least 2048 bits."""
+
+    error = "checkpoint_key_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`digest` is the SHA-256 of line `seq`; `time` is RFC 3339, UTC; `chain_key_id` names the key of the seals.
+
+    Checkpoints of older releases have no `chain_key_id`.
+    """
+
+    journal_id: str
+    service: str
+    seq: int
+    digest: str
+    time: str
+    chain_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedCheckpoint:
+    """What a signed checkpoint claims, before its signature is checked; `key_id` is the key it says it is signed with.
+
+    Only good for choosing the key and for naming what could not be checked.
+    """
+
+    key_id: str
+    claimed: Checkpoint
+
+
+class Checkpoints:
+    """Signs where a journal stands and leaves it in three places; `directory` holds the file."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        key: RSAKey,
+        chain_key_id: str,
+        directory: Path,
+        redis: Redis | None,
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self._service = service
+        self._key = key
+        self._chain_key_id = chain_key_id
+        self._path = directory / CHECKPOINTS_NAME
+        self._redis = redis
+        self._clock_ns = clock_ns
+
+    async def write(self, head: ChainHead) -> Checkpoint:
+        """Raises OSError when the file cannot be written; a Redis that is away costs only its copy."""
+        now = datetime.fromtimestamp(self._clock_ns() // 1_000_000_000, UTC)
+        checkpoint = Checkpoint(
+            head.journal_id, self._service, head.seq, head.digest, now.isoformat(), self._chain_key_id
+        )
+        signed = _sign(checkpoint, self._key)
+        _append(self._path, signed)
+        logger.info("audit checkpoint %s", signed)
+        if self._redis is not None:
+            try:
+                await self._redis.xadd(
+                    CHECKPOINTS_KEY, {"checkpoint": signed}, maxlen=STREAM_CHECKPOINTS, approximate=True
+                )
+            except (RedisError, OSError) as error:
+                logger.warning("audit checkpoint not in the stream (%s)", type(error).__name__)
+        return checkpoint
+
+
+def load_checkpoint_key(path: Path, *, signs: bool = False) -> RSAKey:
+    """An RSA key in PEM; a private one when it is to sign. Raises CheckpointKeyInvalid."""
+    hint = "it holds an RSA key in PEM; `security-common setup` makes one"
+    pem = read_secret_file(path, setting="SECURITY_AUDIT_CHECKPOINT_KEY_FILE", error=CheckpointKeyInvalid, hint=hint)
+    try:
+        key = _read_key(pem.encode())
+    except (ValueError, TypeError, JoseError) as error:
+        raise CheckpointKeyInvalid(f"no RSA key in {path}", hint=hint) from error
+    if key.raw_value.key_size < 2048:
+        raise CheckpointKeyInvalid(f"the RSA key in {path} is shorter than 2048 bits")
+    if signs and not key.is_private:
+        raise CheckpointKeyInvalid(f"the RSA key in {path} is a public one", hint="checkpoints need the private key")
+    return key
+
+
+def _read_key(pem: bytes) -> RSAKey:
+    if b"PRIVATE" not in pem:
+        return RSAKey.import_key(pem)
+    # Whether both halves belong together shows in one signature; OpenSSL's own check holds every start up for 0.1 s.
+    private: Any = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
+    key = RSAKey.import_key(private)
+    jws.deserialize_compact(jws.serialize_compact({"alg": "RS256"}, b"", key), key, algorithms=["RS256"])
+    return key
+
+
+def read_checkpoint(signed: str, key: RSAKey) -> Checkpoint:
+    """The checkpoint that this key signed. Raises ValueError for anything else."""
+    try:
+        found = jws.deserialize_compact(signed, key, algorithms=["RS256"])
+        if found.headers().get("typ") != _TYPE:
+            raise ValueError("not a checkpoint")
+        return _from_payload(found.payload)
+    except (JoseError, TypeError) as error:
+        raise ValueError("not signed by this key, or not a checkpoint") from error
+
+
+def parse_unverified(signed: str) -> UnverifiedCheckpoint:
+    """Reads a checkpoint without checking its signature. Raises ValueError when it is not a checkpoint at all."""
+    try:
+        found = jws.extract_compact(signed.encode())
+        header = found.headers()
+        if header.get("typ") != _TYPE:
+            raise ValueError("not a checkpoint")
+        return UnverifiedCheckpoint(str(header.get("kid")), _from_payload(found.payload))
+    except (JoseError, TypeError) as error:
+        raise ValueError("not a checkpoint") from error
+
+
+def read_checkpoint_file(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and signed checkpoints; a last line without its end is one being written, and left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="ascii", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith("\n"):
+                yield number, line.strip()
+
+
+def _from_payload(payload: bytes) -> Checkpoint:
+    """Members of a later release are ignored. Raises ValueError."""
+    return _CHECKPOINT.validate_json(payload, strict=True)
+
+
+_CHECKPOINT = TypeAdapter(Checkpoint)
+
+
+def _sign(checkpoint: Checkpoint, key: RSAKey) -> str:
+    header = {"alg": "RS256", "typ": _TYPE, "kid": key.thumbprint()}
+    payload = json.dumps(asdict(checkpoint), sort_keys=True, separators=(",", ":"))
+    return jws.serialize_compact(header, payload, key)
+
+
+def _append(path: Path, line: str) -> None:
+    make_private_directory(path.parent)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, line.encode("ascii") + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,236 @@
+"""The monthly review of access records (접속기록 점검) that Korea's 안전성 확보조치 기준, article 8, asks for.
+
+It lists what a reviewer has to look at: who handled personal data, when, from where, whose, what was done, and what
+stands out. The judgement and the signature are the reviewer's; the template leaves room for both.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from importlib.resources import files
+from string import Template
+from typing import Literal
+
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.reading.alerts import RULE_TITLES, is_alert, is_new_alert
+from security_common.audit.reading.report import rows
+
+__all__ = ["AccessReview", "Month", "review_access"]
+
+Language = Literal["ko", "en"]
+
+DAY_BEGINS, DAY_ENDS = time(7), time(21)
+"""Working hours; what is outside, and on weekends, is listed as unusual."""
+
+
+DOWNLOAD, AUDIT_PAGE, NOBODY = "download", "audit_page", "-"
+
+TASKS: Mapping[str, Mapping[Language, str]] = {
+    "view": {"en": "view", "ko": "조회"},
+    "store": {"en": "store", "ko": "저장"},
+    "change": {"en": "change", "ko": "변경"},
+    "delete": {"en": "delete", "ko": "삭제"},
+    DOWNLOAD: {"en": "download", "ko": "다운로드"},
+}
+
+COVERAGE: Mapping[Language, str] = {
+    "en": "\n**Not the whole month: the record that was read begins at {}.** Earlier accesses are in the journals: "
+    "`security-common audit report --month … --journals`.\n",
+    "ko": "\n**한 달 전체가 아닙니다. 조회한 기록은 {}부터입니다.** 그 이전의 접속기록은 저널 파일에 있습니다: "
+    "`security-common audit report --month … --journals`\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month where the reviewer is."""
+
+    year: int
+    month: int
+    zone: tzinfo
+
+    @classmethod
+    def parse(cls, text: str, zone: tzinfo) -> "Month":
+        """Reads `2026-11`. Raises ValueError."""
+        moment = datetime.strptime(text, "%Y-%m").replace(tzinfo=zone)
+        return cls(moment.year, moment.month, zone)
+
+    @property
+    def since(self) -> datetime:
+        return datetime(self.year, self.month, 1, tzinfo=self.zone).astimezone(UTC)
+
+    @property
+    def until(self) -> datetime:
+        following = datetime(self.year, self.month, 1, tzinfo=self.zone) + timedelta(days=32)
+        return following.replace(day=1).astimezone(UTC)
+
+
+@dataclass(slots=True)
+class _Person:
+    """What one identifier did in the month."""
+
+    accesses: int = 0
+    refused: int = 0
+    unusual_hours: int = 0
+    tasks: Counter[str] = field(default_factory=Counter[str])
+    subjects: set[str] = field(default_factory=set[str])
+    addresses: set[str] = field(default_factory=set[str])
+
+
+@dataclass(slots=True)
+class AccessReview:
+    """Figures of one month. An access is an event that held personal data, named a data subject, or has a task.
+
+    Downloads are always listed, with their reasons: a download of many people's data names none of them. `begins` is
+    when the record that was read begins, if that is later than the month.
+    """
+
+    month: Month
+    begins: datetime | None = None
+    accesses: int = 0
+    incomplete: int = 0
+    people: dict[str, _Person] = field(default_factory=dict[str, _Person])
+    tasks: Counter[str] = field(default_factory=Counter[str])
+    downloads: list[RecordedEvent] = field(default_factory=list[RecordedEvent])
+    alerts: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, event: RecordedEvent) -> None:
+        """Counts one event of the month in."""
+        if is_alert(event):
+            self.alerts[event.reason or ""] += is_new_alert(event)
+            return
+        if not (event.contains_pii or event.subject_reference or event.task):
+            return
+        who = event.user_id or event.client_id or NOBODY
+        task = event.task or event.tool_name or event.event_type
+        self.accesses += 1
+        self.incomplete += self._is_incomplete(event)
+        self.tasks[task] += 1
+        person = self.people.setdefault(who, _Person())
+        person.accesses += 1
+        person.refused += event.outcome is Outcome.REFUSED
+        person.unusual_hours += self._is_unusual(event.timestamp)
+        person.tasks[task] += 1
+        person.subjects.update(filter(None, [event.subject_reference]))
+        person.addresses.update(filter(None, [event.source_address]))
+        if event.task == DOWNLOAD:
+            self.downloads.append(event)
+
+    def _is_incomplete(self, event: RecordedEvent) -> bool:
+        """Whether the record lacks who, from where, or whose data; lists and downloads have no single data subject."""
+        of_many = event.task == DOWNLOAD or event.event_type == AUDIT_PAGE
+        no_actor = event.user_id is None and event.client_id is None
+        return no_actor or event.source_address is None or (event.subject_reference is None and not of_many)
+
+    def as_data(self) -> dict[str, object]:
+        """JSON-ready figures."""
+        return {
+            "since": self.month.since.isoformat(),
+            "until": self.month.until.isoformat(),
+            "accesses": self.accesses,
+            "record_begins": self.begins.isoformat() if self.begins else None,
+            "incomplete": self.incomplete,
+            "tasks": dict(self.tasks.most_common()),
+            "alerts": dict(self.alerts.most_common()),
+            "downloads": [
+                {
+                    "timestamp": event.timestamp.isoformat(),
+                    "event_id": event.event_id,
+                    "user_id": event.user_id,
+                    "client_id": event.client_id,
+                    "source_address": event.source_address,
+                    "what": _what(event, "en"),
+                    "outcome": event.outcome,
+                    "reason": event.reason,
+                }
+                for event in self.downloads
+            ],
+            "people": {
+                name: {
+                    "accesses": person.accesses,
+                    "refused": person.refused,
+                    "unusual_hours": person.unusual_hours,
+                    "subjects": len(person.subjects),
+                    "addresses": sorted(person.addresses),
+                    "tasks": dict(person.tasks.most_common()),
+                }
+                for name, person in self._by_accesses()
+            },
+        }
+
+    def as_markdown(self, language: Language) -> str:
+        """The sheet to fill in, in Korean or English."""
+        sheet = (
+            files("security_common.audit.reading").joinpath(f"access_review.{language}.md").read_text(encoding="utf-8")
+        )
+        people = (
+            (
+                name,
+                each.accesses,
+                len(each.subjects),
+                each.refused,
+                each.unusual_hours,
+                " ".join(sorted(each.addresses)),
+            )
+            for name, each in self._by_accesses()
+        )
+        downloads = (
+            (
+                f"{each.timestamp.astimezone(self.month.zone):%m-%d %H:%M}",
+                each.user_id or each.client_id or NOBODY,
+                _what(each, language),
+                each.source_address,
+                each.reason,
+            )
+            for each in self.downloads
+        )
+        tasks = ((TASKS[task][language] if task in TASKS else task, count) for task, count in self.tasks.most_common())
+        return Template(sheet).substitute(
+            month=f"{self.month.year}-{self.month.month:02d}",
+            accesses=self.accesses,
+            persons=len(self.people),
+            incomplete=self.incomplete,
+            unusual=sum(person.unusual_hours for person in self.people.values()),
+            people=rows(people),
+            tasks=rows(tasks),
+            coverage=self._coverage(language),
+            downloads=rows(downloads),
+            alerts=rows((_title(rule, language), count) for rule, count in self.alerts.most_common()),
+        )
+
+    def _coverage(self, language: Language) -> str:
+        """A warning when the record that was read does not reach back to the beginning of the month."""
+        if self.begins is None or self.begins <= self.month.since:
+            return ""
+        return COVERAGE[language].format(f"{self.begins.astimezone(self.month.zone):%Y-%m-%d %H:%M}")
+
+    def _by_accesses(self) -> list[tuple[str, _Person]]:
+        return sorted(self.people.items(), key=lambda item: (-item[1].accesses, item[0]))
+
+    def _is_unusual(self, moment: datetime) -> bool:
+        local = moment.astimezone(self.month.zone)
+        return local.weekday() >= 5 or not DAY_BEGINS <= local.time() < DAY_ENDS
+
+
+def _title(rule: str, language: Language) -> str:
+    return RULE_TITLES[rule][language] if rule in RULE_TITLES else rule
+
+
+def _what(event: RecordedEvent, language: Language) -> str:
+    """What was downloaded: through which tool, or the audit trail itself in which format."""
+    if event.event_type != AUDIT_PAGE:
+        return event.tool_name or event.event_type
+    trail = {"en": "audit trail", "ko": "감사 기록"}[language]
+    return f"{trail} ({event.action_taken.removeprefix('exported_')})"
+
+
+async def review_access(
+    events: AsyncIterator[RecordedEvent], month: Month, *, begins: datetime | None = None
+) -> AccessReview:
+    """Reads the events once; those outside the month are left out. `begins`: when the record that is read begins."""
+    review = AccessReview(month, begins)
+    async for event in events:
+        if month.since <= event.timestamp < month.until:
+            review.add(event)
+    return review

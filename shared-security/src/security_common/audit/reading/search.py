@@ -1,0 +1,225 @@
+"""Searching the stream: filters, and pages that go on where the last one stopped."""
+
+import heapq
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, cast
+
+from redis.asyncio import Redis
+
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.journal_slot import open_segments, slots_of
+from security_common.audit.stream_shipping import STREAM_KEY
+from security_common.errors import SecurityError
+
+__all__ = [
+    "EventFilter",
+    "Page",
+    "PagingTokenInvalid",
+    "StreamEntries",
+    "each_event",
+    "each_journal_event",
+    "entry_line",
+    "entry_text",
+    "find_event",
+    "find_newest_events",
+    "follow_events",
+    "parse_entry",
+    "read_events",
+]
+
+SCAN_ENTRIES = 500
+"""Entries read from the stream at once."""
+
+PAGE_SCAN_LIMIT = 50_000
+"""Entries looked at for one page: a filter that matches nothing must not hold Redis for minutes."""
+
+FOLLOW_BLOCK_MS = 1000
+
+CLOCK_SKEW_SECONDS = 300
+"""An entry's stream id is the time it was shipped at, by Redis's clock; never before the event but for skew."""
+
+
+StreamEntries = Sequence[tuple[bytes | str, dict[bytes | str, bytes | str]]]
+
+
+class PagingTokenInvalid(SecurityError):
+    """The paging token did not come from this trail."""
+
+    error = "invalid_paging_token"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """What to keep. Unset members keep all; `since` is inclusive, `until` is not."""
+
+    user_id: str | None = None
+    issuer: str | None = None
+    client_id: str | None = None
+    tool_name: str | None = None
+    outcome: Outcome | None = None
+    event_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def matches(self, event: RecordedEvent) -> bool:
+        named = ("user_id", "issuer", "client_id", "tool_name", "outcome", "event_type")
+        return (
+            all(getattr(self, name) in (None, getattr(event, name)) for name in named)
+            and (self.since is None or event.timestamp >= self.since)
+            and (self.until is None or event.timestamp < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events and, unless the trail ended here, the token that goes on behind them."""
+
+    events: tuple[RecordedEvent, ...]
+    next_token: str | None
+
+
+async def read_events(
+    redis: Redis,
+    criteria: EventFilter | None = None,
+    *,
+    limit: int = 100,
+    after: str | None = None,
+    order: Literal["newest", "oldest"] = "newest",
+) -> Page:
+    """One page of the trail. `after` is the `next_token` of the page before, asked in the same order.
+
+    A page may hold fewer events than `limit` and still have a token: only so many entries are looked at per call.
+    Raises PagingTokenInvalid, and redis.RedisError when Redis is away.
+    """
+    kept: list[RecordedEvent] = []
+    looked_at = 0
+    position = after
+    async for entry_id, event in _scan(redis, criteria or EventFilter(), after=after, order=order):
+        if event is not None:
+            kept.append(event)
+        position, looked_at = entry_id, looked_at + 1
+        if len(kept) == limit or looked_at == PAGE_SCAN_LIMIT:
+            return Page(tuple(kept), position)
+    return Page(tuple(kept), None)
+
+
+async def find_newest_events(
+    redis: Redis, criteria: EventFilter, *, limit: int, after: str | None = None
+) -> tuple[list[RecordedEvent], str | None]:
+    """The newest matching events, `limit` of them if there are so many, however far back they are, and the next token.
+
+    Raises as `read_events` does.
+    """
+    events: list[RecordedEvent] = []
+    while True:
+        page = await read_events(redis, criteria, limit=limit - len(events), after=after)
+        events += page.events
+        after = page.next_token
+        if after is None or len(events) == limit:
+            return events, after
+
+
+async def each_event(redis: Redis, criteria: EventFilter | None = None) -> AsyncIterator[RecordedEvent]:
+    """Every matching event, oldest first, a few hundred in memory at a time."""
+    async for _, event in _scan(redis, criteria or EventFilter(), after=None, order="oldest"):
+        if event is not None:
+            yield event
+
+
+async def find_event(redis: Redis, cursor: str) -> RecordedEvent | None:
+    """The event at a `cursor`, unless it is not there any more. Raises PagingTokenInvalid and redis.RedisError."""
+    found = cast("StreamEntries", await redis.xrange(STREAM_KEY, _checked(cursor), cursor))
+    return parse_entry(found[0][1], cursor) if found else None
+
+
+async def follow_events(
+    redis: Redis, criteria: EventFilter | None = None, *, after: str | None = None
+) -> AsyncGenerator[RecordedEvent]:
+    """Matching events behind `after` (a `cursor`; None: from now on) as they come, without end."""
+    wanted, position = criteria or EventFilter(), after or "$"
+    while True:
+        answer = await redis.xread({STREAM_KEY: position}, count=SCAN_ENTRIES, block=FOLLOW_BLOCK_MS)
+        for _, entries in cast("Sequence[tuple[bytes, StreamEntries]]", answer or ()):
+            for raw_id, members in entries:
+                position = entry_text(raw_id)
+                event = parse_entry(members, position)
+                if event is not None and wanted.matches(event):
+                    yield event
+
+
+async def _scan(
+    redis: Redis, criteria: EventFilter, *, after: str | None, order: Literal["newest", "oldest"]
+) -> AsyncIterator[tuple[str, RecordedEvent | None]]:
+    """Entry ids in order, with the event where it matches."""
+    oldest = _stream_id(criteria.since.timestamp() - CLOCK_SKEW_SECONDS) if criteria.since else "-"
+    edge = None if after is None else f"({_checked(after)}"
+    while True:
+        if order == "newest":
+            found = await redis.xrevrange(STREAM_KEY, max=edge or "+", min=oldest, count=SCAN_ENTRIES)
+        else:
+            found = await redis.xrange(STREAM_KEY, min=edge or oldest, max="+", count=SCAN_ENTRIES)
+        entries = cast("StreamEntries", found)
+        for raw_id, members in entries:
+            entry_id = entry_text(raw_id)
+            event = parse_entry(members, entry_id)
+            yield entry_id, event if event is not None and criteria.matches(event) else None
+        if len(entries) < SCAN_ENTRIES:
+            return
+        edge = f"({entry_text(entries[-1][0])}"
+
+
+def parse_entry(members: dict[bytes | str, bytes | str], entry_id: str) -> RecordedEvent | None:
+    """The stream is open to whoever may write `audit:*`: an entry that is no event is passed over."""
+    try:
+        return RecordedEvent.from_line(entry_line(members), cursor=entry_id)
+    except ValueError:
+        return None
+
+
+def entry_line(members: dict[bytes | str, bytes | str]) -> bytes | str:
+    """The line of an entry, empty when it has none."""
+    return members.get(b"event") or members.get("event") or b""
+
+
+def _checked(token: str) -> str:
+    if re.fullmatch("[1-9][0-9]{0,18}-[0-9]{1,19}", token) is None:
+        hint = "use the next token of the last page"
+        raise PagingTokenInvalid("the paging token is not one of this trail", hint=hint)
+    return token
+
+
+def _stream_id(seconds: float) -> str:
+    return str(max(0, int(seconds * 1000)))
+
+
+def entry_text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+async def each_journal_event(
+    directories: Sequence[Path], criteria: EventFilter | None = None
+) -> AsyncIterator[RecordedEvent]:
+    """Every matching event of these services' journals, oldest first. Raises OSError.
+
+    Reads files without giving way to other tasks: for commands, not for a service. Lines that are not events are left
+    out; what is wrong with them is for `audit verify` to say.
+    """
+    wanted = criteria or EventFilter()
+    slots = [slot for directory in directories for slot in slots_of(directory)]
+    for event in heapq.merge(*map(_events_of, slots), key=lambda each: each.timestamp):
+        if wanted.matches(event):
+            yield event
+
+
+def _events_of(slot: Path) -> Iterator[RecordedEvent]:
+    for _, file in open_segments(slot):
+        with file:
+            for line in file:
+                try:
+                    yield RecordedEvent.from_line(line)
+                except ValueError:
+                    continue

@@ -1,0 +1,106 @@
+"""How the trail itself does: whether the newest lines of each journal still link, and how far each was shipped."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from redis.asyncio import Redis
+
+from security_common.audit import RecordedEvent
+from security_common.audit.checkpoints import CHECKPOINTS_KEY
+from security_common.audit.journal_line import line_digest
+from security_common.audit.reading.search import StreamEntries, entry_line, entry_text, parse_entry
+from security_common.audit.stream_shipping import CURSORS_KEY, STREAM_KEY
+
+__all__ = ["JournalState", "TrailState", "oldest_event", "read_trail_state"]
+
+NEWEST_LINES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalState:
+    """One journal among the newest lines: `missing` lines between others, `broken` links to the line before."""
+
+    journal_id: str
+    service: str
+    shipped_through_seq: int
+    newest_seq: int
+    missing: int
+    broken: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailState:
+    """The journals behind the newest lines. `begins` is the oldest event that the stream holds.
+
+    `trimmed`: there were older ones, which are in the journals only.
+    """
+
+    newest_checkpoint: datetime | None
+    begins: datetime | None = None
+    trimmed: bool = False
+    journals: tuple[JournalState, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Nothing missing, nothing changed."""
+        return not any(journal.missing or journal.broken for journal in self.journals)
+
+    def as_data(self) -> dict[str, object]:
+        """JSON-ready members."""
+        signed = self.newest_checkpoint.isoformat() if self.newest_checkpoint else None
+        return {
+            "sound": self.sound,
+            "newest_checkpoint": signed,
+            "stream_begins": self.begins.isoformat() if self.begins else None,
+            "stream_trimmed": self.trimmed,
+            "journals": [asdict(each) for each in self.journals],
+        }
+
+
+async def read_trail_state(redis: Redis) -> TrailState:
+    """Looks at the newest 2,000 lines of the stream. The seals need the chain key: `security-common audit verify`."""
+    entries = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=NEWEST_LINES))
+    oldest = await oldest_event(redis)
+    shipped = (await redis.hgetall(CURSORS_KEY)).items()
+    cursors = {entry_text(name): int(seq) for name, seq in shipped if entry_text(seq).isdecimal()}
+    checkpoints = cast("StreamEntries", await redis.xrevrange(CHECKPOINTS_KEY, count=1))
+    journals: dict[str, dict[int, tuple[RecordedEvent, str]]] = {}
+    for entry_id, members in entries:
+        if (event := parse_entry(members, entry_text(entry_id))) is not None:
+            digest = line_digest(entry_text(entry_line(members)).encode())
+            journals.setdefault(event.journal_id, {})[event.seq] = event, digest
+    return TrailState(
+        newest_checkpoint=_moment(entry_text(checkpoints[0][0])) if checkpoints else None,
+        begins=oldest.timestamp if oldest else None,
+        trimmed=oldest is not None and oldest.seq > 1,
+        journals=tuple(_look(lines, cursors.get(journal_id, 0)) for journal_id, lines in journals.items()),
+    )
+
+
+async def oldest_event(redis: Redis) -> RecordedEvent | None:
+    """The first event of the stream. The first line of a journal has seq 1: a higher one means that some were trimmed.
+
+    Raises redis.RedisError.
+    """
+    found = cast("StreamEntries", await redis.xrange(STREAM_KEY, count=1))
+    return parse_entry(found[0][1], entry_text(found[0][0])) if found else None
+
+
+def _look(lines: Mapping[int, tuple[RecordedEvent, str]], shipped_through_seq: int) -> JournalState:
+    newest, oldest = max(lines), min(lines)
+    event, _ = lines[newest]
+    links = ((event.prev, lines[seq - 1][1]) for seq, (event, _) in lines.items() if seq - 1 in lines)
+    return JournalState(
+        journal_id=event.journal_id,
+        service=event.service,
+        shipped_through_seq=shipped_through_seq,
+        newest_seq=newest,
+        missing=newest - oldest + 1 - len(lines),
+        broken=sum(prev != digest for prev, digest in links),
+    )
+
+
+def _moment(stream_id: str) -> datetime:
+    return datetime.fromtimestamp(int(stream_id.partition("-")[0]) / 1000, UTC)

@@ -1,0 +1,99 @@
+"""Refusals on the audit trail: one event each within the bounds, and one event a minute that counts the rest.
+
+The bounds hold for each type of event, so that a flood of harmless refusals cannot keep wrong passwords and secrets of
+the same address from being recorded.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from security_common.addresses import network_of
+from security_common.audit.event import AuditEvent, Outcome
+from security_common.audit.group_commit import JournalUnavailable
+from security_common.audit.journal import Journal
+
+__all__ = ["PER_CALLER", "PER_MINUTE", "REST_UNRECORDED", "RefusalLimits", "RefusalRecorder"]
+
+PER_CALLER, PER_MINUTE = 120, 6000
+MINUTE_SECONDS = 60
+REST_UNRECORDED = "rest_of_minute_unrecorded"
+
+logger = logging.getLogger(__name__)
+
+
+class RefusalLimits:
+    """Each caller, or each source address where nobody knows the caller, gets so many a minute; all get so many."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._minute = 0
+        self._total = 0
+        self._seen: Counter[str] = Counter()
+
+    def admit(self, caller: str, reason: str) -> str | None:
+        """The reason to record; the last one within a bound says that the rest is not recorded, the rest is None."""
+        minute = int(self._clock() // MINUTE_SECONDS)
+        if minute != self._minute:
+            self._minute, self._total, self._seen = minute, 0, Counter()
+        if self._total >= PER_MINUTE:
+            return None
+        # An IPv6 network of 64 bits usually belongs to one machine: counted per address, it could use the whole limit.
+        network = network_of(caller)
+        self._seen[network] += 1
+        if self._seen[network] > PER_CALLER:
+            return None
+        self._total += 1
+        return REST_UNRECORDED if self._seen[network] == PER_CALLER or self._total == PER_MINUTE else reason
+
+
+class RefusalRecorder:
+    """Records refusals of one service. `clock` returns seconds since the epoch. Call `stop` before the journal's."""
+
+    def __init__(self, journal: Journal, *, clock: Callable[[], float]) -> None:
+        self._journal = journal
+        self._clock = clock
+        # By event type; the types are constants of the services, so there are few.
+        self._bounds: dict[str, RefusalLimits] = {}
+        self._unrecorded: Counter[str] = Counter()
+        self._summary: asyncio.Task[None] | None = None
+
+    async def record(self, event: AuditEvent, *, caller: str) -> None:
+        """Returns when the event is on disk, or when it was counted. `caller` is the caller, or the source address.
+
+        Raises `JournalUnavailable`.
+        """
+        bounds = self._bounds.setdefault(event.event_type, RefusalLimits(self._clock))
+        reason = bounds.admit(caller, event.reason or event.action_taken)
+        if reason is not None:
+            await self._journal.record(replace(event, reason=reason))
+            return
+        self._unrecorded[event.event_type] += 1
+        if self._summary is None:
+            self._summary = asyncio.create_task(self._summarize_after_the_minute(), name="unrecorded-refusals")
+
+    async def stop(self) -> None:
+        """Records how many refusals of this minute were not recorded, while the journal is still open."""
+        if self._summary is not None:
+            self._summary.cancel()
+            await self._summarize()
+
+    async def _summarize_after_the_minute(self) -> None:
+        await asyncio.sleep(MINUTE_SECONDS - self._clock() % MINUTE_SECONDS)
+        await self._summarize()
+
+    async def _summarize(self) -> None:
+        unrecorded, self._unrecorded, self._summary = self._unrecorded, Counter(), None
+        for event_type, count in unrecorded.items():
+            event = AuditEvent(
+                event_type=event_type,
+                action_taken="refused_unrecorded",
+                outcome=Outcome.REFUSED,
+                reason=f"{count}_more",
+            )
+            try:
+                await self._journal.record(event)
+            except JournalUnavailable as error:
+                logger.warning("%d refusals (%s) are not on record: %s", count, event_type, error.description)

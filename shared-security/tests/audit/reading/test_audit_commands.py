@@ -1,0 +1,124 @@
+"""The audit commands that read the stream, run as a person runs them."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from security_common.audit import AuditEvent, Outcome
+from security_common.cli import app
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def run(redis, redis_server, open_one, capsys):
+    """Runs a command over a trail of three calls and returns what it printed. It has an event loop, hence a thread."""
+    journal = await open_one(ships=True)
+    for number in range(3):
+        await journal.record(
+            AuditEvent(
+                event_type="tool_call",
+                action_taken="executed",
+                outcome=Outcome.SUCCESS,
+                user_id=f"u_{number}",
+                tool_name="\x1b[31mred",
+                contains_pii=True,
+                source_address="192.0.2.1",
+                task="view",
+            )
+        )
+    await journal.stop()
+
+    async def run_command(*arguments: str) -> str:
+        words = ["audit", *arguments, "--redis", redis_server.url]
+        await asyncio.to_thread(app, words, result_action="return_value")
+        return capsys.readouterr().out
+
+    return run_command
+
+
+async def test_tail_shows_the_newest_last(run):
+    lines = (await run("tail", "2")).splitlines()
+    assert [line.split()[4] for line in lines] == ["u_1", "u_2"]
+    assert "\x1b" not in "".join(lines)
+
+
+async def test_search_filters(run):
+    (line,) = (await run("search", "--user", "u_1", "--json")).splitlines()
+    assert (json.loads(line)["user_id"], json.loads(line)["seq"]) == ("u_1", 3)
+
+
+@pytest.mark.parametrize("command", ["search", "tail"])
+async def test_a_match_further_back_than_one_page_looks_is_found(run, monkeypatch, command):
+    monkeypatch.setattr("security_common.audit.reading.search.PAGE_SCAN_LIMIT", 1)
+    (line,) = (await run(command, "--user", "u_0", "--json")).splitlines()
+    assert json.loads(line)["user_id"] == "u_0"
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "cloudevents", "ocsf"])
+async def test_export_writes_every_event(run, tmp_path, form):
+    path = tmp_path / "events"
+    await run("export", str(path), "--format", form)
+    assert len(path.read_text().splitlines()) == (5 if form == "csv" else 4)
+
+
+async def test_report_counts(run):
+    assert json.loads(await run("report", "--json"))["events"] == 4
+    assert "# Security report" in await run("report")
+
+
+async def test_the_monthly_review_counts(run):
+    month = f"{datetime.now(UTC):%Y-%m}"
+    assert "접속기록 점검표" in await run("report", "--month", month, "--time-zone", "UTC")
+    assert json.loads(await run("report", "--month", month, "--json", "--time-zone", "UTC"))["accesses"] == 3
+
+
+async def test_the_month_is_that_of_the_zone_that_is_set_or_asked_for(run, monkeypatch):
+    async def since(*zone: str) -> str:
+        return json.loads(await run("report", "--month", "2026-11", "--json", *zone))["since"]
+
+    assert await since() == "2026-11-01T00:00:00+00:00"
+    monkeypatch.setenv("SECURITY_TIME_ZONE", "Asia/Seoul")
+    assert await since() == "2026-10-31T15:00:00+00:00"
+    assert await since("--time-zone", "America/New_York") == "2026-11-01T04:00:00+00:00"
+
+
+async def test_a_zone_that_nobody_knows_is_told_with_the_variable_to_mend():
+    command = [sys.executable, "-c", "from security_common.cli import main; main()", "audit", "report"]
+    done = await anyio.run_process(
+        [*command, "--month", "2026-11", "--redis", "redis://127.0.0.1:1"],
+        env={"SECURITY_TIME_ZONE": "KST"},
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: SECURITY_TIME_ZONE: invalid timezone: KST\nhint: ")
+
+
+async def test_report_and_export_read_the_journals_where_the_stream_was_trimmed(
+    run, redis, settings, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(settings.audit_dir))
+    await redis.xtrim("audit:events", maxlen=1, approximate=False)
+    path = tmp_path / "events"
+    await run("export", str(path))
+    assert len(path.read_text().splitlines()) == 1
+    assert json.loads(await run("report", "--json"))["chain"]["stream_trimmed"] is True
+    await run("export", str(path), "--journals")
+    assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [1, 2, 3, 4]
+    assert json.loads(await run("report", "--json", "--journals"))["events"] == 4
+    month = f"{datetime.now(UTC):%Y-%m}"
+    review = json.loads(await run("report", "--month", month, "--time-zone", "UTC", "--json", "--journals"))
+    assert review["accesses"] == 3
+
+
+async def test_a_trimmed_stream_is_told(redis, run, redis_server, capsys):
+    await redis.xtrim("audit:events", maxlen=1, approximate=False)
+    await asyncio.to_thread(app, ["audit", "report", "--redis", redis_server.url], result_action="return_value")
+    told = capsys.readouterr()
+    assert "note: the stream begins at" in told.err
+    assert "--journals" in told.err
+    assert "The stream begins at" in told.out

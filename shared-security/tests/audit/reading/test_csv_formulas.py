@@ -1,0 +1,33 @@
+"""No cell of a CSV file may act as a formula in a spreadsheet."""
+
+import csv
+import io
+
+import pytest
+
+from security_common.audit.reading.export import COLUMNS, safe_cell
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"),
+        *("＝1+1", "＋1", "－1", "＠SUM(A1)", "﹦1", "﹢1", "﹣1", "﹫x", "\u22121"),
+        *(" =1", "\u3000＝1", "\u200b=1", "\ufeff=1", "\x00=1"),
+    ],
+    ids=ascii,
+)
+def test_what_begins_like_a_formula_is_text(text: str) -> None:
+    assert safe_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "u_abc", "a=b", "EMAIL=1", "2026-11-30T00:00:00+00:00", "홍길동", "127.0.0.1"])
+def test_everything_else_stays(text: str) -> None:
+    assert safe_cell(text) == text
+
+
+def test_there_is_one_writer_of_csv_rows() -> None:
+    """A second one would have to call `safe_cell` too: the header alone is written elsewhere, from names of ours."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(COLUMNS)
+    assert out.getvalue() == ",".join(map(safe_cell, COLUMNS))

@@ -1,0 +1,382 @@
+"""Every way to touch the files is found at its line; `verify` and the bundle's own verifier agree."""
+
+import asyncio
+import base64
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from security_common.audit import AuditEvent, Outcome, open_journal
+from security_common.audit.checkpoints import CheckpointKeyInvalid
+from security_common.cli import app, main
+from security_common.settings import SecuritySettings
+
+pytestmark = pytest.mark.anyio
+
+SERVICE = "tests"
+
+
+@pytest.fixture(scope="session")
+def checkpoint_pem(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "checkpoint.pem"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def chain_key_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("key") / "chain_key"
+    path.write_bytes(base64.urlsafe_b64encode(b"k" * 32))
+    return path
+
+
+@pytest.fixture(scope="session")
+def written_once(tmp_path_factory, checkpoint_pem, chain_key_file):
+    """Forty events in several segments, with a checkpoint at their end."""
+    settings = SecuritySettings(
+        audit_dir=tmp_path_factory.mktemp("written"),
+        audit_chain_key_file=chain_key_file,
+        audit_checkpoint_key_file=checkpoint_pem,
+        audit_segment_bytes=4096,
+    )
+
+    async def write() -> None:
+        journal = open_journal(service=SERVICE, settings=settings, redis=None)
+        await journal.start()
+        for number in range(40):
+            await journal.record(
+                AuditEvent(
+                    event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS, trace_id=str(number)
+                )
+            )
+        await journal.stop()
+
+    asyncio.run(write())
+    return settings.audit_dir
+
+
+@pytest.fixture
+def settings(tmp_path, checkpoint_pem, chain_key_file, monkeypatch):
+    monkeypatch.setenv("SECURITY_AUDIT_DIR", str(tmp_path / "audit"))
+    monkeypatch.setenv("SECURITY_AUDIT_CHAIN_KEY_FILE", str(chain_key_file))
+    monkeypatch.setenv("SECURITY_AUDIT_CHECKPOINT_KEY_FILE", str(checkpoint_pem))
+    return SecuritySettings()
+
+
+@pytest.fixture
+def journal_files(written_once, settings):
+    shutil.copytree(written_once, settings.audit_dir)
+    slot = settings.audit_dir / SERVICE / "0"
+    files = sorted(slot.glob("security_audit.0*.log"))
+    assert len(files) > 3
+    return [*files, slot / "security_audit.log"]
+
+
+def verify(capsys, *arguments: str) -> tuple[int, dict]:
+    with pytest.raises(SystemExit) as exit_info:
+        run("audit", "verify", "--json", *arguments)
+    return exit_info.value.code or 0, json.loads(capsys.readouterr().out or "{}")
+
+
+def run(*arguments: str) -> None:
+    app(arguments, result_action="return_value")
+
+
+def edit_first_line(lines):
+    lines[0] = lines[0].replace(b"success", b"refused", 1)
+
+
+def edit_middle_line(lines):
+    lines[1] = lines[1].replace(b'"trace_id":"', b'"trace_id":"9', 1)
+
+
+def delete_line(lines):
+    del lines[1]
+
+
+def delete_first_line(lines):
+    del lines[0]
+
+
+def swap_lines(lines):
+    lines[1], lines[2] = lines[2], lines[1]
+
+
+def duplicate_line(lines):
+    lines.insert(1, lines[1])
+
+
+def cut_a_line_short(lines):
+    lines[1] = lines[1][:-20] + b"\n"
+
+
+def empty_line(lines):
+    lines.insert(1, b"\n")
+
+
+def rubbish(lines):
+    lines.insert(1, b'{"seq":1}\n')
+
+
+CHANGES = [
+    edit_first_line,
+    edit_middle_line,
+    delete_line,
+    delete_first_line,
+    swap_lines,
+    duplicate_line,
+    cut_a_line_short,
+    empty_line,
+    rubbish,
+]
+
+
+async def test_an_untouched_journal_is_intact(journal_files, capsys):
+    status, verdict = verify(capsys)
+    assert (status, verdict["intact"], verdict["lines"]) == (0, True, 41)
+    assert verdict["checkpoints"] == 1
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("place", [0, 2, -1])
+async def test_a_changed_file_is_found_there(journal_files, capsys, change, place):
+    path = journal_files[place]
+    lines = path.read_bytes().splitlines(keepends=True)
+    change(lines)
+    path.write_bytes(b"".join(lines))
+    status, verdict = verify(capsys)
+    assert status == 1
+    assert verdict["findings"][0]["path"] == str(path)
+
+
+@pytest.mark.parametrize("bytes_cut", [1, 300, 1500])
+async def test_a_cut_tail_is_found_by_the_checkpoint(journal_files, capsys, bytes_cut):
+    live = journal_files[-1].read_bytes()
+    journal_files[-1].write_bytes(live[:-bytes_cut] if bytes_cut < len(live) else b"")
+    status, verdict = verify(capsys)
+    assert status == 1
+    assert "a checkpoint of" in verdict["findings"][0]["problem"]
+
+
+@pytest.mark.parametrize("place", [0, 1, -1])
+async def test_a_missing_segment_is_found(journal_files, capsys, place):
+    journal_files[place].unlink()
+    assert verify(capsys)[0] == 1
+
+
+async def test_a_missing_journal_is_found(journal_files, capsys):
+    for path in journal_files:
+        path.unlink()
+    status, verdict = verify(capsys)
+    assert status == 1
+    assert "ends at seq 0" in verdict["findings"][0]["problem"]
+
+
+async def test_a_forged_checkpoint_is_found(journal_files, capsys):
+    path = journal_files[0].parent / "checkpoints.jws"
+    header, _, signature = path.read_text().strip().split(".")
+    forged = base64.urlsafe_b64encode(b'{"digest":"x","journal_id":"x","seq":1,"service":"tests","time":"x"}')
+    path.write_text(f"{header}.{forged.decode().rstrip('=')}.{signature}\n")
+    status, verdict = verify(capsys)
+    assert status == 1
+    assert "not signed" in verdict["findings"][0]["problem"]
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["checkpoint names the key", "no checkpoint"])
+async def test_another_chain_key_is_a_wrong_key(journal_files, tmp_path, monkeypatch, capsys, signed):
+    other = tmp_path / "other_key"
+    other.write_bytes(base64.urlsafe_b64encode(b"x" * 32))
+    monkeypatch.setenv("SECURITY_AUDIT_CHAIN_KEY_FILE", str(other))
+    if not signed:
+        (journal_files[0].parent / "checkpoints.jws").unlink()
+    status, verdict = verify(capsys)
+    assert (status, verdict["findings"], verdict["lines"]) == (2, [], 41)
+    assert "is not the key that journal" in verdict["unchecked"][0]
+
+
+async def test_the_stream_knows_of_a_cut_tail(redis, redis_server, settings, capsys):
+    journal = open_journal(
+        service=SERVICE, settings=settings.model_copy(update={"audit_checkpoint_key_file": None}), redis=redis
+    )
+    await journal.start()
+    await journal.record(AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS))
+    await journal.stop()
+    live = settings.audit_dir / SERVICE / "0" / "security_audit.log"
+    live.write_bytes(live.read_bytes().splitlines(keepends=True)[0])
+    # The command has an event loop of its own, so it gets a thread of its own.
+    status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
+    assert status == 1
+    assert "the stream has it through 2" in verdict["findings"][0]["problem"]
+
+
+async def fill_segments(journal):
+    for _ in range(30):
+        await journal.record(AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS))
+
+
+def removals_told_in(slot):
+    """The numbers of the lines that tell of a removal."""
+    lines = [json.loads(line) for path in slot.glob("*.log") for line in path.read_text().splitlines()]
+    return {line["seq"] for line in lines if line["event_type"] == "journal_segment_removed"}
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, redis_server, settings, capsys, told):
+    """The removal stands in another slot's journal; a file that goes without one is missed."""
+    small = settings.model_copy(update={"audit_segment_bytes": 4096})
+    living, leaves = (open_journal(service=SERVICE, settings=each, redis=redis) for each in (settings, small))
+    for journal in (living, leaves):
+        await journal.start()
+    await fill_segments(leaves)
+    await leaves.stop()
+    closed = sorted((settings.audit_dir / SERVICE / "1").glob("security_audit.0*.log"))
+    assert len(closed) > 1
+    if told:
+        await living.apply_retention(now=datetime.now(UTC) + timedelta(days=4000))
+    else:
+        for path in closed:
+            path.unlink()
+    await living.stop()
+    assert not any(path.exists() for path in closed)
+    status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
+    assert status == (0 if told else 1), verdict
+    assert told or "removed by nobody" in verdict["findings"][0]["problem"]
+
+
+async def test_a_removal_is_told_again_before_the_segment_that_tells_of_it_goes(redis, redis_server, settings, capsys):
+    """Else a journal that ended long ago would seem to have lost its beginning, one retention period later."""
+    small = settings.model_copy(update={"audit_segment_bytes": 4096})
+    living, leaves = (open_journal(service=SERVICE, settings=small, redis=redis) for _ in range(2))
+    for journal in (living, leaves):
+        await journal.start()
+    await fill_segments(leaves)
+    await leaves.stop()
+    far = datetime.now(UTC) + timedelta(days=4000)
+    await living.apply_retention(now=far)
+    first_told = removals_told_in(settings.audit_dir / SERVICE / "0")
+    assert first_told
+    await fill_segments(living)
+    async with asyncio.timeout(30):
+        while first_told & removals_told_in(settings.audit_dir / SERVICE / "0"):
+            await living.apply_retention(now=far)
+    await living.stop()
+    status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
+    assert status == 0, verdict
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "There is: none"),
+        (("--public-key", "/nowhere/key.pem"), "/nowhere/key.pem"),
+        (("--checkpoints", "/nowhere/checkpoints.jws"), "/nowhere"),
+    ],
+)
+async def test_what_cannot_be_checked_says_so(journal_files, settings, capsys, monkeypatch, arguments, told):
+    if not arguments:
+        shutil.rmtree(settings.audit_dir)
+    monkeypatch.setattr("sys.argv", ["security-common", "audit", "verify", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == 2
+    error, *hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert told in error
+    assert all(line.startswith("hint: ") for line in hint)
+
+
+def bundle(path) -> None:
+    now = datetime.now(UTC)
+    run(
+        *("audit", "bundle", str(path), "--since", (now - timedelta(hours=1)).isoformat()),
+        *("--until", (now + timedelta(hours=1)).isoformat()),
+    )
+
+
+def check_offline(path, *arguments: str) -> subprocess.CompletedProcess:
+    """The verifier out of the bundle, with nothing of ours on its path."""
+    with zipfile.ZipFile(path) as archive:
+        program = archive.extract("verify.py", path.parent)
+    command = [sys.executable, "-I", program, str(path), *arguments]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert bool(checked.stderr) == (checked.returncode == 2)
+    return checked
+
+
+def rewrite(path, change) -> None:
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in members if name.startswith("journals/"))
+    lines = members[name].splitlines(keepends=True)
+    change(lines)
+    members[name] = b"".join(lines)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+async def test_a_bundle_proves_itself_offline(journal_files, tmp_path):
+    path = tmp_path / "bundle.zip"
+    bundle(path)
+    checked = check_offline(path)
+    assert checked.returncode == 0, checked.stderr
+    assert "seq 1 to 41, complete from the beginning of the journal" in checked.stdout
+
+
+@pytest.mark.parametrize("change", [*CHANGES, lambda lines: lines.pop()])
+async def test_a_changed_bundle_does_not(journal_files, tmp_path, change):
+    path = tmp_path / "bundle.zip"
+    bundle(path)
+    rewrite(path, change)
+    assert check_offline(path).returncode == 1
+
+
+async def test_another_key_is_not_the_one_of_a_bundle(journal_files, tmp_path):
+    path, other = tmp_path / "bundle.zip", tmp_path / "other.pem"
+    bundle(path)
+    public_key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
+    other.write_bytes(
+        public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    checked = check_offline(path, "--key", str(other))
+    assert checked.returncode == 2
+    assert "was signed with the key" in checked.stderr
+
+
+async def test_a_bundle_is_not_made_with_the_key_of_another_service(journal_files, tmp_path, monkeypatch):
+    other = tmp_path / "other.pem"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    other.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    monkeypatch.setenv("SECURITY_AUDIT_CHECKPOINT_KEY_FILE", str(other))
+    with pytest.raises(CheckpointKeyInvalid, match="were signed with the key"):
+        bundle(tmp_path / "bundle.zip")
+
+
+async def test_lines_behind_the_last_checkpoint_are_told(journal_files, settings, tmp_path):
+    (journal_files[0].parent / "checkpoints.jws").unlink()
+    path = tmp_path / "bundle.zip"
+    bundle(path)
+    checked = check_offline(path)
+    assert checked.returncode == 3
+    assert "41 without a checkpoint" in checked.stdout
+
+
+def test_rubbish_is_no_bundle(tmp_path, settings):
+    from security_common.audit.reading import bundle_verifier
+
+    path = tmp_path / "no.zip"
+    path.write_bytes(b"rubbish")
+    told = subprocess.run([sys.executable, bundle_verifier.__file__, str(path)], capture_output=True, check=False)
+    assert told.returncode == 2

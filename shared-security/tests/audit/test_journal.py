@@ -1,0 +1,100 @@
+"""A recorded event is on disk, sealed and linked, and reaches the stream once."""
+
+import asyncio
+import json
+
+import pytest
+
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome, RecordedEvent
+from security_common.audit.journal_line import GENESIS, line_digest
+
+pytestmark = pytest.mark.anyio
+
+
+def an_event(number: int = 0, **members) -> AuditEvent:
+    return AuditEvent(
+        event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS, tool_name=f"tool-{number}", **members
+    )
+
+
+def lines_of(settings, slot: int = 0) -> list[bytes]:
+    return (settings.audit_dir / "tests" / str(slot) / "security_audit.log").read_bytes().splitlines()
+
+
+async def shipped(redis, count: int) -> list[RecordedEvent]:
+    while await redis.xlen("audit:events") < count:  # noqa: ASYNC110  # no event of this process tells
+        await asyncio.sleep(0.01)
+    return [RecordedEvent.from_line(members[b"event"]) for _, members in await redis.xrange("audit:events")]
+
+
+async def test_the_line_is_on_disk_when_record_returns(open_one, settings):
+    journal = await open_one()
+    receipt = await journal.record(an_event(1, user_id="u_1", pii_kinds={"email": 2}, contains_pii=True))
+    line = json.loads(lines_of(settings)[-1])
+    assert (line["event_id"], line["journal_id"], line["seq"]) == (receipt.event_id, receipt.journal_id, receipt.seq)
+    assert line["user_id"] == "u_1"
+    assert line["client_id"] is None
+    assert line["pii_kinds"] == {"email": 2}
+    assert line["service"] == "tests"
+
+
+async def test_every_line_links_to_the_one_before(open_one, settings):
+    journal = await open_one()
+    await asyncio.gather(*(journal.record(an_event(number)) for number in range(700)))
+    lines = lines_of(settings)
+    links = [json.loads(line)["prev"] for line in lines]
+    assert links == [GENESIS, *map(line_digest, lines[:-1])]
+    assert [json.loads(line)["seq"] for line in lines] == list(range(1, 702))
+
+
+async def test_a_restart_continues_the_journal(open_one, settings):
+    first = await open_one()
+    before = await first.record(an_event(1))
+    await first.stop()
+    second = await open_one()
+    after = await second.record(an_event(2))
+    assert after.journal_id == before.journal_id
+    assert [json.loads(line)["seq"] for line in lines_of(settings)] == [1, 2, 3, 4]
+
+
+async def test_two_journals_take_two_slots(open_one):
+    first, second = await open_one(), await open_one()
+    assert (await first.record(an_event())).journal_id != (await second.record(an_event())).journal_id
+
+
+async def test_a_synchronous_caller_waits_for_the_disk(open_one, settings):
+    journal = await open_one()
+    receipt = await asyncio.to_thread(journal.record_blocking, an_event(5))
+    assert json.loads(lines_of(settings)[-1])["seq"] == receipt.seq
+
+
+async def test_events_reach_the_stream_in_order(redis, open_one):
+    journal = await open_one(ships=True)
+    receipts = await asyncio.gather(*(journal.record(an_event(number)) for number in range(700)))
+    events = await shipped(redis, 701)
+    assert [event.seq for event in events] == list(range(1, 702))
+    assert {event.event_id for event in events} >= {receipt.event_id for receipt in receipts}
+
+
+async def test_what_a_stopped_journal_left_is_shipped_by_its_successor(redis, open_one):
+    alone = await open_one()
+    await alone.record(an_event(1))
+    await alone.stop()
+    await open_one(ships=True)
+    assert [event.seq for event in await shipped(redis, 3)] == [1, 2, 3]
+
+
+async def test_a_closed_journal_refuses(open_one):
+    journal = await open_one()
+    await journal.stop()
+    assert not journal.writable
+    with pytest.raises(JournalUnavailable):
+        await journal.record(an_event())
+
+
+async def test_text_from_a_caller_cannot_break_the_line(open_one, settings):
+    journal = await open_one()
+    await journal.record(an_event(reason='\n","seq":9}\ud800' + "x" * 9000))
+    line = lines_of(settings)[-1]
+    assert len(line) < 2000
+    assert json.loads(line)["reason"].startswith('\n","seq":9}')
