@@ -5,7 +5,7 @@ import pytest
 from mcp_resource_service.directory import Directory, Person, parse_people
 from mcp_resource_service.directory.people import PersonInvalid
 from mcp_resource_service.store_errors import NotFound
-from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
+from security_common.encryption import DecryptionFailed, EncryptionService, ReencryptionResult
 
 HONG = Person(person_id="p_hong", name="홍길동", email="hong@example.com", phone="010-1234-5678")
 
@@ -59,8 +59,8 @@ async def test_rotation_moves_every_person_to_the_new_key(redis, keyring):
     await directory.put([HONG])
     grown = keyring.add()
     rings.append(grown.promote(grown.keys[-1].key_id))
-    assert [changed async for changed in directory.reencrypt()] == [Renewal.RENEWED]
-    assert [changed async for changed in directory.reencrypt()] == [Renewal.CURRENT]
+    assert [changed async for changed in directory.reencrypt()] == [ReencryptionResult.RENEWED]
+    assert [changed async for changed in directory.reencrypt()] == [ReencryptionResult.CURRENT]
     assert await directory.find("p_hong") == HONG
 
 

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 
 from mcp_resource_service.records import Owner, RecordStore
 from mcp_resource_service.store_errors import NotFound, QuotaReached, StoreUnavailable
-from security_common.encryption import DecryptionFailed, EncryptionService, Keyring, Renewal
+from security_common.encryption import DecryptionFailed, EncryptionService, Keyring, ReencryptionResult
 
 pytestmark = pytest.mark.anyio
 
@@ -88,8 +88,8 @@ async def test_rotation_moves_every_record_to_the_new_key(redis, keyring, new_id
     records = RecordStore(redis, EncryptionService(lambda: rings[-1]), clock=NOON.timestamp, new_id=new_id)
     kept = [await records.keep(ALICE, "note", TEXT) for _ in range(3)]
     rings.append(_rotated(keyring))
-    assert [changed async for changed in records.reencrypt()] == [Renewal.RENEWED] * 3
-    assert [changed async for changed in records.reencrypt()] == [Renewal.CURRENT] * 3
+    assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.RENEWED] * 3
+    assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.CURRENT] * 3
     rings.append(_without_old_keys(rings[-1]))
     assert (await records.open(ALICE, kept[0].record_id)).text == TEXT
 

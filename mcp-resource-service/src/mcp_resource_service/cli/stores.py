@@ -9,7 +9,7 @@ from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
-from security_common.encryption.renewal import EncryptedStore
+from security_common.encryption.reencryption import EncryptedStore
 from security_common.service import redis_for_command
 
 __all__ = ["encrypted_stores"]

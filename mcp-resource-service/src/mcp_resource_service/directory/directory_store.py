@@ -9,7 +9,7 @@ from redis.typing import EncodableT, FieldT
 
 from mcp_resource_service.directory.people import Person
 from mcp_resource_service.store_errors import NotFound, redis_errors_as_unavailable
-from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
+from security_common.encryption import DecryptionFailed, EncryptionService, ReencryptionResult
 
 __all__ = ["Directory"]
 
@@ -71,22 +71,24 @@ class Directory:
             count += 1
         return count
 
-    async def reencrypt(self) -> AsyncIterator[Renewal]:
+    async def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
         """Encrypts every person again under the primary key.
 
         It can be stopped and repeated, and it can run beside an import: the transaction is repeated for a person who
         changes at the same time.
         """
         async for key in self._keys():
-            yield cast("Renewal", await self._redis.transaction(self._renew(key), key, value_from_callable=True))
+            yield cast(
+                "ReencryptionResult", await self._redis.transaction(self._renew(key), key, value_from_callable=True)
+            )
 
     def _keys(self) -> AsyncIterator[str]:
         return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{KEY_PREFIX}*", count=200))
 
-    def _renew(self, key: str) -> Callable[[Pipeline], Awaitable[Renewal]]:
+    def _renew(self, key: str) -> Callable[[Pipeline], Awaitable[ReencryptionResult]]:
         person_id = key.removeprefix(KEY_PREFIX)
 
-        async def renew(pipe: Pipeline) -> Renewal:
+        async def renew(pipe: Pipeline) -> ReencryptionResult:
             stored = cast("dict[str, str]", await pipe.hgetall(key))
             pipe.multi()
             try:
@@ -95,11 +97,11 @@ class Directory:
                     for field, content in stored.items()
                 }
             except DecryptionFailed:
-                return Renewal.UNREADABLE
+                return ReencryptionResult.UNREADABLE
             if renewed == stored:
-                return Renewal.CURRENT
+                return ReencryptionResult.CURRENT
             pipe.hset(key, mapping=renewed)
-            return Renewal.RENEWED
+            return ReencryptionResult.RENEWED
 
         return renew
 

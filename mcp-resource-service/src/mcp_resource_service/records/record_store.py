@@ -10,7 +10,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from mcp_resource_service.store_errors import NotFound, QuotaReached, StoreUnavailable, redis_errors_as_unavailable
-from security_common.encryption import DecryptionFailed, EncryptionService, Renewal
+from security_common.encryption import DecryptionFailed, EncryptionService, ReencryptionResult
 
 __all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]
 
@@ -143,7 +143,7 @@ class RecordStore:
             count += 1
         return count
 
-    async def reencrypt(self) -> AsyncIterator[Renewal]:
+    async def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
         """Encrypts every record again under the primary key.
 
         It can be stopped and repeated, and it can run beside the service, which never changes a record's content.
@@ -157,13 +157,13 @@ class RecordStore:
             try:
                 renewed = self._encryption.reencrypt(stored["content"], context=binding)
             except DecryptionFailed:
-                yield Renewal.UNREADABLE
+                yield ReencryptionResult.UNREADABLE
                 continue
             if renewed == stored["content"]:
-                yield Renewal.CURRENT
+                yield ReencryptionResult.CURRENT
             else:
                 await self._redis.hset(key, "content", renewed)
-                yield Renewal.RENEWED
+                yield ReencryptionResult.RENEWED
 
     def _keys(self) -> AsyncIterator[str]:
         return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{KEY_PREFIX}rec_*", count=200))

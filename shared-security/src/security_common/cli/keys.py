@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from security_common.cli.progress import Progress
-from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, Renewal
-from security_common.encryption.renewal import EncryptedStore, installed_stores
+from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, ReencryptionResult
+from security_common.encryption.reencryption import EncryptedStore, installed_stores
 from security_common.private_files import write_new
 from security_common.settings import SecuritySettings
 
@@ -145,12 +145,12 @@ async def _renew_all() -> list[dict[str, Any]]:
 
 async def _renew(name: str, store: EncryptedStore) -> dict[str, Any]:
     progress = Progress(name, await store.count())
-    counts: Counter[Renewal] = Counter()
+    counts: Counter[ReencryptionResult] = Counter()
     async for renewal in store.reencrypt():
         counts[renewal] += 1
         progress.advance()
     progress.clear()
-    return {"store": name, "seen": counts.total()} | {str(each): counts[each] for each in Renewal}
+    return {"store": name, "seen": counts.total()} | {str(each): counts[each] for each in ReencryptionResult}
 
 
 def _path(file: Path | None) -> Path:

@@ -10,6 +10,12 @@ The token inside an envelope is a standard Fernet token (AES-128-CBC and HMAC-SH
 HKDF (RFC 5869) the binding to a context, which Fernet lacks. Rotation: `add`, `promote`, re-encrypt, `retire`.
 """
 
+from security_common.encryption.data_keys import DataKey, KeyState
+from security_common.encryption.encryption_service import (
+    EncryptionService,
+    get_encryption_service,
+    open_encryption_service,
+)
 from security_common.encryption.envelope import ciphertext_spans
 from security_common.encryption.errors import (
     CiphertextExpired,
@@ -22,31 +28,24 @@ from security_common.encryption.errors import (
     KeyringInvalid,
     UnknownKey,
 )
-from security_common.encryption.keyring import Keyring
-from security_common.encryption.keys import Key, KeyState
-from security_common.encryption.renewal import Renewal
-from security_common.encryption.service import (
-    EncryptionService,
-    KeyringFile,
-    get_encryption_service,
-    open_encryption_service,
-)
+from security_common.encryption.keyring import Keyring, KeyringFile
+from security_common.encryption.reencryption import ReencryptionResult
 
 __all__ = [
     "CiphertextExpired",
     "CiphertextMalformed",
+    "DataKey",
     "DecryptionFailed",
     "EncryptionError",
     "EncryptionKeyMissing",
     "EncryptionKeyWeak",
     "EncryptionService",
-    "Key",
     "KeyRetired",
     "KeyState",
     "Keyring",
     "KeyringFile",
     "KeyringInvalid",
-    "Renewal",
+    "ReencryptionResult",
     "UnknownKey",
     "ciphertext_spans",
     "get_encryption_service",

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,11 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from security_common.encryption.errors import EncryptionKeyMissing, KeyringInvalid
-from security_common.encryption.keys import MATERIAL_BYTES, Key, KeyState, key_id_of, parse_material
+from security_common.encryption.data_keys import MATERIAL_BYTES, DataKey, KeyState, key_id_of, parse_material
+from security_common.encryption.errors import EncryptionError, EncryptionKeyMissing, KeyringInvalid
 from security_common.secret_files import read_secret_file
 
-__all__ = ["Keyring"]
+__all__ = ["Keyring", "KeyringFile"]
+
+logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _HINT = "run `security-common keys status` on the file, or restore it from a backup"
@@ -26,7 +29,7 @@ class Keyring:
     The file is JSON. A file that holds one bare Fernet key is a keyring of that key.
     """
 
-    keys: tuple[Key, ...]
+    keys: tuple[DataKey, ...]
 
     def __post_init__(self) -> None:
         if sum(key.state is KeyState.PRIMARY for key in self.keys) != 1:
@@ -60,7 +63,9 @@ class Keyring:
         """Reads what `dump` wrote, or one bare Fernet key."""
         if not text.lstrip().startswith("{"):
             material = parse_material(text)
-            return cls((Key(key_id=key_id_of(material), state=KeyState.PRIMARY, created_at=None, material=material),))
+            return cls(
+                (DataKey(key_id=key_id_of(material), state=KeyState.PRIMARY, created_at=None, material=material),)
+            )
         try:
             document = json.loads(text)
             if document["keyring"] != _FORMAT:
@@ -76,11 +81,11 @@ class Keyring:
         return json.dumps({"keyring": _FORMAT, "keys": entries}, indent=2) + "\n"
 
     @property
-    def primary(self) -> Key:
+    def primary(self) -> DataKey:
         """The key that encrypts."""
         return next(key for key in self.keys if key.state is KeyState.PRIMARY)
 
-    def find(self, key_id: str) -> Key | None:
+    def find(self, key_id: str) -> DataKey | None:
         """The key with this id, whatever its state."""
         return next((key for key in self.keys if key.key_id == key_id), None)
 
@@ -106,7 +111,7 @@ class Keyring:
         keys = (replace(key, material=b"") if key.key_id == key_id else key for key in retired.keys)
         return type(self)(tuple(keys))
 
-    def _existing(self, key_id: str) -> Key:
+    def _existing(self, key_id: str) -> DataKey:
         if (key := self.find(key_id)) is None:
             raise KeyringInvalid(f"there is no key {key_id}", hint="`security-common keys status` shows the ids")
         return key
@@ -115,18 +120,53 @@ class Keyring:
         return type(self)(tuple(replace(key, state=states.get(key.key_id, key.state)) for key in self.keys))
 
 
-def _new_key(state: KeyState) -> Key:
+class KeyringFile:
+    """A keyring that follows its file: a new mtime, size or inode is a new keyring.
+
+    The first read must succeed. A file that later vanishes or is damaged leaves the keys in use as they are: an
+    operator's slip while rotating must not stop a service.
+    """
+
+    def __init__(self, path: Path, *, setting: str = "") -> None:
+        """`setting` is the variable that names the file. Raises as `Keyring.load` does."""
+        self._path = path
+        self._setting = setting
+        self._seen = self._look()
+        self._keyring = Keyring.load(path, setting=setting)
+
+    def __call__(self) -> Keyring:
+        """The keyring as of now."""
+        seen = self._look()
+        if seen != self._seen:
+            self._seen = seen
+            try:
+                self._keyring = Keyring.load(self._path, setting=self._setting)
+            except EncryptionError as error:
+                logger.error("keyring not reloaded, going on with the one in use: %s", error.description)  # noqa: TRY400 - a traceback could show key text
+            else:
+                logger.info("keyring reloaded, primary key is %s", self._keyring.primary.key_id)
+        return self._keyring
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - on the path of every field: Path.stat costs twice as much
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _new_key(state: KeyState) -> DataKey:
     material = os.urandom(MATERIAL_BYTES)
     created_at = datetime.now(UTC).replace(microsecond=0)
-    return Key(key_id=key_id_of(material), state=state, created_at=created_at, material=material)
+    return DataKey(key_id=key_id_of(material), state=state, created_at=created_at, material=material)
 
 
-def _parse_key(entry: Mapping[str, Any]) -> Key:
+def _parse_key(entry: Mapping[str, Any]) -> DataKey:
     material = parse_material(entry["key"]) if "key" in entry else b""
     if material and key_id_of(material) != entry["id"]:
         raise KeyringInvalid("an id in the keyring does not belong to its key", hint=_HINT)
     created = entry.get("created")
-    return Key(
+    return DataKey(
         key_id=str(entry["id"]),
         state=KeyState(entry["state"]),
         created_at=None if created is None else datetime.fromisoformat(created),
@@ -134,7 +174,7 @@ def _parse_key(entry: Mapping[str, Any]) -> Key:
     )
 
 
-def _dump_key(key: Key) -> dict[str, str]:
+def _dump_key(key: DataKey) -> dict[str, str]:
     entry = {"id": key.key_id, "state": str(key.state)}
     if key.created_at is not None:
         entry["created"] = key.created_at.isoformat()

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from security_common.encryption.errors import EncryptionKeyWeak, KeyringInvalid
 
-__all__ = ["Key", "KeyState", "parse_material"]
+__all__ = ["DataKey", "KeyState", "parse_material"]
 
 MATERIAL_BYTES = 32
 FEWEST_DISTINCT_BYTES = 16
@@ -40,7 +40,7 @@ class KeyState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class DataKey:
     """A key, its state and when it was made. `key_id` follows from the material, which a destroyed key lacks."""
 
     key_id: str

@@ -13,12 +13,12 @@ from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Protocol
 
-__all__ = ["ENTRY_POINTS", "EncryptedStore", "Renewal", "installed_stores"]
+__all__ = ["ENTRY_POINTS", "EncryptedStore", "ReencryptionResult", "installed_stores"]
 
 ENTRY_POINTS = "security_common.encrypted_stores"
 
 
-class Renewal(StrEnum):
+class ReencryptionResult(StrEnum):
     """What became of one stored item."""
 
     RENEWED = "renewed"
@@ -33,7 +33,7 @@ class EncryptedStore(Protocol):
         """About how many items there are."""
         ...
 
-    def reencrypt(self) -> AsyncIterator[Renewal]:
+    def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
         """Brings every item under the primary key, one after the other; an item changed meanwhile is not harmed."""
         ...
 

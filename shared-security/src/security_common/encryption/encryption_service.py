@@ -1,66 +1,25 @@
 """Encrypting and decrypting with a keyring, and reading that keyring again when its file changes."""
 
 import hmac
-import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 from cryptography.fernet import InvalidToken
 
+from security_common.encryption.data_keys import DataKey, KeyState
 from security_common.encryption.envelope import BOUND, PLAIN, Envelope
 from security_common.encryption.errors import (
     CiphertextExpired,
     DecryptionFailed,
-    EncryptionError,
     EncryptionKeyMissing,
     KeyRetired,
     UnknownKey,
 )
-from security_common.encryption.keyring import Keyring
-from security_common.encryption.keys import Key, KeyState
+from security_common.encryption.keyring import Keyring, KeyringFile
 from security_common.settings import SecuritySettings
 
-__all__ = ["EncryptionService", "KeyringFile", "get_encryption_service", "open_encryption_service"]
-
-logger = logging.getLogger(__name__)
-
-
-class KeyringFile:
-    """A keyring that follows its file: a new mtime, size or inode is a new keyring.
-
-    The first read must succeed. A file that later vanishes or is damaged leaves the keys in use as they are: an
-    operator's slip while rotating must not stop a service.
-    """
-
-    def __init__(self, path: Path, *, setting: str = "") -> None:
-        """`setting` is the variable that names the file. Raises as `Keyring.load` does."""
-        self._path = path
-        self._setting = setting
-        self._seen = self._look()
-        self._keyring = Keyring.load(path, setting=setting)
-
-    def __call__(self) -> Keyring:
-        """The keyring as of now."""
-        seen = self._look()
-        if seen != self._seen:
-            self._seen = seen
-            try:
-                self._keyring = Keyring.load(self._path, setting=self._setting)
-            except EncryptionError as error:
-                logger.error("keyring not reloaded, going on with the one in use: %s", error.description)  # noqa: TRY400 - a traceback could show key text
-            else:
-                logger.info("keyring reloaded, primary key is %s", self._keyring.primary.key_id)
-        return self._keyring
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            found = os.stat(self._path)  # noqa: PTH116 - on the path of every field: Path.stat costs twice as much
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+__all__ = ["EncryptionService", "get_encryption_service", "open_encryption_service"]
 
 
 class EncryptionService:
@@ -116,7 +75,7 @@ class EncryptionService:
         plain, made_at = self._open(envelope, context)
         return self._seal(keyring.primary, plain, context, made_at)
 
-    def _seal(self, key: Key, plain: bytes, context: Mapping[str, str] | None, at_seconds: int) -> str:
+    def _seal(self, key: DataKey, plain: bytes, context: Mapping[str, str] | None, at_seconds: int) -> str:
         token = key.cipher(context).encrypt_at_time(plain, at_seconds).decode()
         bound = context is not None
         return str(Envelope(BOUND if bound else PLAIN, key.key_id, token, key.proof(token) if bound else None))
@@ -132,7 +91,7 @@ class EncryptionService:
                 continue
         raise DecryptionFailed("the ciphertext was changed, or belongs to another context or key")
 
-    def _keys(self, envelope: Envelope) -> Sequence[Key]:
+    def _keys(self, envelope: Envelope) -> Sequence[DataKey]:
         keyring = self._keyring()
         if envelope.key_id is None:
             return [key for key in keyring.keys if key.state is not KeyState.RETIRED]
