@@ -20,7 +20,7 @@ from auth_service.app import create_app
 from auth_service.declaration import DeclarationInvalid, Openness, load_declaration
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
-from security_common.addresses import AddressReader, network_of
+from security_common.edge import ClientAddressReader, network_of
 from security_common.service import SecretMissing
 from security_common.settings import SettingInvalid
 
@@ -29,7 +29,7 @@ PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
 def address(peer: str, *forwarded: str) -> str:
     headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
-    return AddressReader(PROXIES)({"client": (peer, 1), "headers": headers})
+    return ClientAddressReader(PROXIES)({"client": (peer, 1), "headers": headers})
 
 
 def test_the_address_is_what_declared_proxies_say_and_nobody_else() -> None:
@@ -55,7 +55,7 @@ def test_an_ipv6_network_is_one_machine_and_anything_else_is_itself() -> None:
 
 def test_without_declared_proxies_the_header_is_not_read() -> None:
     headers = [(b"x-forwarded-for", b"198.51.100.1")]
-    assert AddressReader(())({"client": ("127.0.0.1", 1), "headers": headers}) == "127.0.0.1"
+    assert ClientAddressReader(())({"client": ("127.0.0.1", 1), "headers": headers}) == "127.0.0.1"
 
 
 def test_a_body_that_never_ends_is_answered_and_the_connection_closed(

@@ -31,9 +31,9 @@ from security_common.audit.reading.alerts import (
 )
 from security_common.audit.refusal_limits import REST_UNRECORDED
 from security_common.audit.segment_retention import REMOVAL_EVENT_TYPE
+from security_common.edge import Refusal
 from security_common.encryption.errors import EncryptionError
 from security_common.fastmcp import UnsecuredComponent
-from security_common.guard.refusals import Refusal
 from security_common.pii import PIIKind
 from security_common.settings import SecuritySettings, Threshold
 from security_common.tool_policy.errors import ToolPolicyError

@@ -62,8 +62,8 @@ from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import declared_resources
 from auth_service.tokens.revocation import Revocation
 from auth_service.tokens.revoked_tokens import RevokedTokens
-from security_common.addresses import AddressReader
 from security_common.audit import open_journal
+from security_common.edge import ClientAddressReader
 from security_common.service import RedisMonitor, connect_redis, read_secret, serving_metrics
 
 __all__ = ["Core", "create_app"]
@@ -89,7 +89,7 @@ def create_app(
         issuer=settings.issuer,
         metrics=core.metrics,
         random_bytes=random_bytes,
-        client_address=AddressReader(settings.trusted_proxies),
+        client_address=ClientAddressReader(settings.trusted_proxies),
     )
     # Methods are judged by the endpoint itself, which answers 405 in the words of the protocol.
     applications = {endpoint.path: EndpointApp(endpoint, edge) for endpoint in endpoints}

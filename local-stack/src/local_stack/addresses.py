@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 
-from security_common.addresses import is_loopback_host
+from security_common.web_urls import is_loopback_host
 
 __all__ = ["LOOPBACK", "base_url"]
 

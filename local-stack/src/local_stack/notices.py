@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from local_stack.errors import StackError
 from local_stack.given_settings import SETTINGS_CLASSES
 from local_stack.stack import Stack
-from security_common.addresses import is_loopback_host
 from security_common.setting_names import unknown_setting_notices
+from security_common.web_urls import is_loopback_host
 
 __all__ = ["check_exposure", "start_notices"]
 

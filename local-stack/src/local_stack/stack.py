@@ -17,9 +17,9 @@ from local_stack.ports import StackPorts
 from local_stack.processes import Child
 from local_stack.readiness import fetch_readiness
 from local_stack.redis_server import RedisServer
-from security_common.addresses import is_loopback_host
 from security_common.cli.setup import make_secrets
 from security_common.secret_files import read_secret_file
+from security_common.web_urls import is_loopback_host
 
 __all__ = ["AUTH", "MCP", "REDIS", "SECRETS", "Stack", "start_stack"]
 

@@ -1,19 +1,19 @@
-"""What browsers ask every site for by themselves: an icon, which the services have, and files that they do not have.
+"""Files that browsers request from every site on their own: the services' icon, and files that they do not have.
 
-Nobody asked for these on purpose, so they are answered without a token and are no security events.
+Such a request is not a security event: it is answered without a token and not recorded.
 """
 
 import re
 from importlib.resources import files
 
-__all__ = ["ICON", "ICON_MEDIA_TYPE", "ICON_PATH", "is_asked_by_browsers"]
+__all__ = ["ICON", "ICON_MEDIA_TYPE", "ICON_PATH", "is_browser_file"]
 
 ICON_PATH = "/favicon.ico"
 ICON_MEDIA_TYPE = "image/svg+xml"
 ICON = files("security_common").joinpath("icon.svg").read_bytes()
-"""The services' mark: a shield with a keyhole. Browsers go by the media type, not by the name of the path."""
+"""The icon of the services. Browsers decide by the media type, not by the extension of the path."""
 
-_ASKED = re.compile(
+_BROWSER_FILE = re.compile(
     r"""/(?:
         favicon[\w.-]*\.(?:ico|png|svg)
       | apple-touch-icon[\w-]*\.png
@@ -30,6 +30,6 @@ _ASKED = re.compile(
 )
 
 
-def is_asked_by_browsers(path: str) -> bool:
-    """Whether browsers, phones and search engines ask for this path without anybody's doing."""
-    return _ASKED.fullmatch(path) is not None
+def is_browser_file(path: str) -> bool:
+    """Whether browsers, phones and search engines request this path on their own."""
+    return _BROWSER_FILE.fullmatch(path) is not None

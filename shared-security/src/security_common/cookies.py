@@ -1,4 +1,4 @@
-"""Cookies of a request, by name (RFC 6265 section 5.4)."""
+"""The cookies of a request by name (RFC 6265 section 5.4)."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,12 @@ _OPTIONAL_WHITESPACE = " \t"
 def parse_cookies(lines: Iterable[str]) -> dict[str, str]:
     """The cookies of these Cookie headers, decoded as Latin-1, in the order they were sent.
 
-    A cookie that another application of this host set, with characters outside the grammar, must not hide ours, as it
-    would with `http.cookies`. Only spaces and tabs around a name are removed, while `str.strip` also removes U+00A0 and
-    others: browsers let a sibling host set a cookie named U+00A0 and `__Host-session`, since that name begins with no
-    prefix, and it must not be taken for the cookie that this host alone can set (RFC 6265bis section 4.1.3).
+    `http.cookies` stops at the first cookie with a character outside the grammar, so that a cookie of another
+    application on this host could hide ours.
+
+    Only spaces and tabs around a name are removed. `str.strip` would also remove U+00A0: browsers let a sibling host
+    set a cookie with the name U+00A0 followed by `__Host-session`, because that name has no prefix, and it must not be
+    taken for the cookie that only this host can set (RFC 6265bis section 4.1.3).
     """
     pairs = (pair.partition("=") for line in lines for pair in line.split(";"))
     return {

@@ -1,16 +1,15 @@
-"""http and https URLs, read the way a browser reads them, or not at all.
+"""Strict parsing of http and https URLs, with the result that a browser would have.
 
-`urllib.parse.urlsplit` is lenient: of `http://[::1].evil.example` it says that the host is `::1`. Code that decides by
-the host of a URL, or puts it into a header, uses this module: what two programs could read in two ways is refused.
+`urllib.parse.urlsplit` is lenient: for `http://[::1].evil.example` it returns the host `::1`. Code that makes a
+decision by the host of a URL, or writes the host into a header, uses this module. It refuses every URL that two
+programs could parse differently.
 """
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from security_common.addresses import is_loopback_host
-
-__all__ = ["WebUrl", "is_loopback_url", "parse_authority", "parse_host", "parse_web_url"]
+__all__ = ["WebUrl", "is_loopback_host", "is_loopback_url", "parse_authority", "parse_host", "parse_web_url"]
 
 _WEB_URL = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?", re.IGNORECASE
@@ -24,7 +23,7 @@ _LONGEST_NAME = 253
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebUrl:
-    """The parts of a URL. `scheme` and `host` are in lower case, an IPv6 address is without its brackets."""
+    """The parts of a URL. `scheme` and `host` are in lower case; an IPv6 address has no brackets."""
 
     scheme: str
     host: str
@@ -34,13 +33,17 @@ class WebUrl:
 
 
 def parse_web_url(url: str) -> WebUrl:
-    """Raises ValueError: not http or https, credentials, not plain ASCII, or a host or port that cannot be one."""
-    found = _WEB_URL.fullmatch(url)
-    if found is None or _UNSAFE.search(url):
+    """The parts of the URL, without a fragment.
+
+    Raises ValueError: the scheme is not http or https, there are credentials, a character is not allowed in a URL, or
+    the host or port is not valid.
+    """
+    match = _WEB_URL.fullmatch(url)
+    if match is None or _UNSAFE.search(url):
         raise ValueError("not an http or https URL of plain characters")
-    host, port = parse_authority(found["authority"])
-    query = (found["query"] or "").removeprefix("?")
-    return WebUrl(scheme=found["scheme"].lower(), host=host, port=port, path=found["path"], query=query)
+    host, port = parse_authority(match["authority"])
+    query = (match["query"] or "").removeprefix("?")
+    return WebUrl(scheme=match["scheme"].lower(), host=host, port=port, path=match["path"], query=query)
 
 
 def parse_authority(authority: str) -> tuple[str, int | None]:
@@ -54,7 +57,7 @@ def parse_authority(authority: str) -> tuple[str, int | None]:
 
 
 def parse_host(text: str) -> str:
-    """The host in lower case. Raises ValueError for what is neither an address nor a DNS name without a final dot."""
+    """The host in lower case. Raises ValueError unless it is an IP address or a DNS name without a final dot."""
     if text.startswith("[") and text.endswith("]") and "%" not in text:
         return str(IPv6Address(text[1:-1]))
     name = text.lower()
@@ -62,14 +65,27 @@ def parse_host(text: str) -> str:
     if len(name) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError("the host must be an address or a DNS name (international names in their xn-- form)")
     if _NUMBER.fullmatch(labels[-1]):
-        return str(
-            IPv4Address(name)
-        )  # browsers take 2130706433 and 0x7f.1 for IPv4 addresses (WHATWG URL, host parser)
+        # Browsers take 2130706433 and 0x7f.1 for IPv4 addresses (WHATWG URL, host parser); IPv4Address raises.
+        return str(IPv4Address(name))
     return name
 
 
+def is_loopback_host(host: str) -> bool:
+    """Whether the host is this machine: `localhost`, a name below it, or a loopback address without brackets.
+
+    The one definition of loopback. An IPv4-mapped IPv6 address counts as its IPv4 address.
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
 def is_loopback_url(url: str) -> bool:
-    """True for an http or https URL whose host is this machine, by name or address."""
+    """Whether this is a valid http or https URL whose host is this machine."""
     try:
         return is_loopback_host(parse_web_url(url).host)
     except ValueError:

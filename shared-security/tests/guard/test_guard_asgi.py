@@ -9,8 +9,8 @@ import pytest
 
 from local_stack.loopback_issuer import LoopbackIssuer
 from security_common.guard import Guard, ProtectedResource, RequestRates
-from security_common.guard.answers import refusal_answer
 from security_common.guard.refusals import InvalidToken
+from security_common.guard.responses import refusal_response
 from security_common.tokens import TokenVerifier, TrustedIssuer, current_caller
 
 pytestmark = pytest.mark.anyio
@@ -120,6 +120,6 @@ async def test_what_runs_in_the_background_starts_and_stops_with_the_application
 
 def test_a_challenge_is_one_header_line():
     resource = ProtectedResource("http://localhost:8082/mcp", ["http://localhost:8081"])
-    answer = refusal_answer(InvalidToken('it says "x"\r\nset-cookie: y'), resource)
+    answer = refusal_response(InvalidToken('it says "x"\r\nset-cookie: y'), resource)
     challenge = dict(answer.headers)[b"www-authenticate"]
     assert b'error_description="it says \\"x\\"set-cookie: y"' in challenge

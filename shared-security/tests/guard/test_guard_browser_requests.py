@@ -2,7 +2,7 @@
 
 import pytest
 
-from security_common.browser_requests import is_asked_by_browsers
+from security_common.browser_requests import is_browser_file
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from security_common.browser_requests import is_asked_by_browsers
     ],
 )
 def test_a_browser_asks_for_it(path):
-    assert is_asked_by_browsers(path)
+    assert is_browser_file(path)
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_a_browser_asks_for_it(path):
     ],
 )
 def test_nobody_but_a_person_or_an_attacker_asks_for_it(path):
-    assert not is_asked_by_browsers(path)
+    assert not is_browser_file(path)

@@ -111,13 +111,16 @@ async def test_a_tool_call_is_told_every_scope_it_needs(guard):
     assert (await guarded.http.post(f"{guarded.url}/mcp", json=calls[2], headers=guarded.bearer())).status_code == 200
 
 
-async def test_one_challenge_names_everything_even_when_the_resources_own_scope_is_missing(guard):
-    """A client that was told one at a time would ask its user twice, and some ask only once."""
+async def test_a_token_without_the_resource_scope_learns_the_scopes_of_the_named_tool_as_well(guard):
+    """Otherwise the client would ask its user twice. The tool is read from the Mcp-Name header, not from the body."""
     guarded = await guard(tool_scopes={"read": frozenset({"mcp.decrypt"})})
     call = {"method": "tools/call", "params": {"name": "read"}}
-    refused = await guarded.http.post(f"{guarded.url}/mcp", json=call, headers=guarded.bearer(scope="openid"))
-    assert refused.status_code == 403
-    assert 'scope="mcp.access mcp.decrypt"' in refused.headers["www-authenticate"]
+    for headers, scope in (({"mcp-name": "read"}, "mcp.access mcp.decrypt"), ({}, "mcp.access")):
+        refused = await guarded.http.post(
+            f"{guarded.url}/mcp", json=call, headers=guarded.bearer(scope="openid") | headers
+        )
+        assert refused.status_code == 403
+        assert f'scope="{scope}"' in refused.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from ipaddress import ip_network
 
 import pytest
 
+from security_common.edge import RequestContext, RequestHeaders
 from security_common.guard import GuardPolicy, RequestRates
 from security_common.guard.rates import SHARED_AT_ONCE
-from security_common.guard.record import RefusalRecord
+from security_common.guard.refusal_audit import RefusalAudit
 from security_common.guard.refusals import MissingToken
 from security_common.settings import SecuritySettings
 
@@ -91,10 +92,14 @@ async def test_a_body_that_drips_is_refused_in_time(guard):
     assert b" 408 " in answer.splitlines()[0]
 
 
-async def test_strangers_are_refused_before_their_body_is_read(guard):
-    guarded = await guard()
-    head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"
-    assert b" 401 " in (await raw_exchange(guarded.url, head.encode())).splitlines()[0]
+@pytest.mark.parametrize(("scope", "status"), [(None, b"401"), ("openid", b"403")], ids=["no token", "no scope"])
+async def test_a_request_without_a_sufficient_token_is_refused_before_its_body_is_read(guard, scope, status):
+    guarded = await guard(tool_scopes={"read": frozenset({"mcp.decrypt"})})
+    head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n"
+    if scope is not None:
+        head += f"Authorization: Bearer {guarded.issuer.token(scope=scope)}\r\n"
+    response = await raw_exchange(guarded.url, f"{head}\r\n{{".encode())
+    assert response.split()[1] == status
 
 
 async def test_headers_are_bounded(guard):
@@ -301,6 +306,10 @@ async def test_strangers_cannot_fill_the_trail(guard, open_one, settings: Securi
     assert refusals == ["missing_token"] * 119 + ["rest_of_minute_unrecorded"]
 
 
+def request_from(address: str) -> RequestContext:
+    return RequestContext(RequestHeaders([]), address, "0" * 32)
+
+
 def unrecorded(settings: SecuritySettings) -> int:
     """How many refusals the trail says that it does not have."""
     journal = settings.audit_dir / "tests" / "0" / "security_audit.log"
@@ -320,17 +329,17 @@ async def test_what_is_not_recorded_one_by_one_is_counted_on_record(guard, open_
 
 
 async def test_an_ipv6_network_has_the_bound_of_one_machine(open_one, settings: SecuritySettings):
-    record = RefusalRecord(await open_one(), clock=lambda: 60.0)
+    audit = RefusalAudit(await open_one(), clock=lambda: 60.0)
     for number in range(130):
         address = f"2001:db8:1:1::{number:x}"
-        await record.write(MissingToken("none"), token=None, source_address=address, trace_id="0" * 32)
-    await record.stop()
+        await audit.record(MissingToken("none"), token=None, request=request_from(address))
+    await audit.stop()
     assert unrecorded(settings) == 10
 
 
 async def test_a_stop_does_not_lose_the_count(open_one, settings: SecuritySettings):
-    record = RefusalRecord(await open_one(), clock=lambda: 60.0)
+    audit = RefusalAudit(await open_one(), clock=lambda: 60.0)
     for _ in range(130):
-        await record.write(MissingToken("none"), token=None, source_address="192.0.2.1", trace_id="0" * 32)
-    await record.stop()
+        await audit.record(MissingToken("none"), token=None, request=request_from("192.0.2.1"))
+    await audit.stop()
     assert unrecorded(settings) == 10

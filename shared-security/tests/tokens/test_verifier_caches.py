@@ -7,9 +7,9 @@ import pytest
 
 from local_stack.loopback_issuer import http_answer
 from local_stack.misbehaviour import always, dripping, reset
+from security_common.edge import RequestHeaders
 from security_common.guard import ProtectedResource
-from security_common.guard.headers import RequestHeaders
-from security_common.guard.origins import Origins
+from security_common.guard.origins import HostAndOriginRules
 from security_common.guard.rates import MAX_CALLERS, RequestRates
 from security_common.guard.refusals import MisdirectedRequest
 from security_common.tokens import AccessToken, TokenRejected
@@ -114,7 +114,7 @@ async def test_a_fetch_ends_at_its_deadline_whatever_arrives(issuer, http):
 
 
 def test_a_host_that_is_no_name_is_not_remembered():
-    origins = Origins(ProtectedResource("https://mcp.example/mcp", ()), hosts=(), origins=())
+    origins = HostAndOriginRules(ProtectedResource("https://mcp.example/mcp", ()), hosts=(), origins=())
     for number in range(300):
         with pytest.raises(MisdirectedRequest):
             origins.require_host(RequestHeaders([(b"host", b"%d" % number + b"x" * 30_000)]))

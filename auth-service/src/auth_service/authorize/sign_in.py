@@ -24,8 +24,8 @@ from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
-from security_common.addresses import network_of
 from security_common.audit import Outcome
+from security_common.edge.client_address import network_of
 
 __all__ = ["SignInPage"]
 

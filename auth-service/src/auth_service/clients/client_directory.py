@@ -7,8 +7,8 @@ from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_id_metadata import ClientIdMetadataDocuments
 from auth_service.clients.store import ClientStore
 from auth_service.protocol import Clock
-from security_common.addresses import UNKNOWN
 from security_common.bounded_cache import BoundedCache
+from security_common.edge import UNKNOWN_ADDRESS
 
 __all__ = ["ClientDirectory"]
 
@@ -45,7 +45,7 @@ class ClientDirectory:
         """Whether a client id may be the address of a metadata document."""
         return self._documents is not None
 
-    async def find(self, client_id: str, *, source_address: str = UNKNOWN) -> Client | None:
+    async def find(self, client_id: str, *, source_address: str = UNKNOWN_ADDRESS) -> Client | None:
         declared = self._declared.get(client_id)
         if declared is not None:
             return declared

@@ -31,8 +31,8 @@ from auth_service.clients.store import ClientStore
 from auth_service.declaration import Openness, RegistrationPolicy
 from auth_service.errors import ClientDocumentUnavailable, InvalidClient, InvalidClientMetadata, InvalidRedirectUri
 from auth_service.protocol import AuthMethod, Clock
-from security_common.addresses import UNKNOWN
 from security_common.bounded_cache import BoundedCache
+from security_common.edge import UNKNOWN_ADDRESS
 from security_common.web_urls import parse_web_url
 
 __all__ = ["DOCUMENT_RULES", "URL_RULES", "ClientIdMetadataDocuments", "declared_documents", "read_pinned"]
@@ -106,7 +106,7 @@ class ClientIdMetadataDocuments:
         self._cached = BoundedCache[str, _Found](clock=clock, max_entries=_CACHED_DOCUMENTS, max_bytes=_CACHED_BYTES)
         self._fetching: dict[str, asyncio.Task[_Found]] = {}
 
-    async def find(self, url: str, *, source_address: str = UNKNOWN) -> Client:
+    async def find(self, url: str, *, source_address: str = UNKNOWN_ADDRESS) -> Client:
         """The client. Raises `InvalidClient` with words for whoever runs it; nothing is fetched for a bad address.
 
         `source_address` is where the request came from, whose budget a fetch is taken from.

@@ -10,8 +10,8 @@ from auth_service.clients.client_metadata import parse_members
 from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.ssrf_safe_fetch import FetchError
 from auth_service.protocol import Clock
-from security_common.addresses import UNKNOWN
 from security_common.bounded_cache import BoundedCache
+from security_common.edge import UNKNOWN_ADDRESS
 
 __all__ = ["ClientKeys"]
 
@@ -42,7 +42,9 @@ class ClientKeys:
         self._cached = BoundedCache[str, _Known](clock=clock, max_entries=_CACHED_SETS, max_bytes=_CACHED_BYTES)
         self._fetching: dict[str, asyncio.Task[bytes | None]] = {}
 
-    async def find(self, client: Client, *, source_address: str = UNKNOWN, renew: bool = False) -> _KeySet | None:
+    async def find(
+        self, client: Client, *, source_address: str = UNKNOWN_ADDRESS, renew: bool = False
+    ) -> _KeySet | None:
         """The JWK Set, or None; `renew` asks for a newer one than was found before, and gets None without it.
 
         A fetch is taken from the budget of `source_address`, where the request came from. It is not the client's:

@@ -32,7 +32,7 @@ from auth_service.clients.ssrf_safe_fetch import (
     is_public_address,
 )
 from auth_service.declaration import RegistrationPolicy
-from security_common.addresses import network_of
+from security_common.edge.client_address import network_of
 
 __all__ = [
     "KNOWN_DOCUMENTS",

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 
 from auth_service.errors import OAuthError, TooManyFailures
 from auth_service.protocol import Clock
-from security_common.addresses import network_of
 from security_common.bounded_cache import BoundedCache
+from security_common.edge.client_address import network_of
 
 __all__ = ["Throttle", "redis_counters"]
 

@@ -30,9 +30,9 @@ from mcp_resource_service.audit_page.sessions import Session, Sessions, read_coo
 from mcp_resource_service.audit_page.trail_export import MEDIA_TYPES, write_lines
 from mcp_resource_service.audit_page.trail_query import PERIODS, Language, parse_view
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
-from security_common.addresses import network_of
 from security_common.audit import AuditEvent, Journal, Outcome, RecordedEvent
 from security_common.audit.reading import each_event, find_event, read_events, read_trail_state
+from security_common.edge.client_address import network_of
 from security_common.errors import SecurityError
 from security_common.guard import RequestRates
 from security_common.pii import PIIDetector

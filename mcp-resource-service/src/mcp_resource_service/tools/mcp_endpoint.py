@@ -16,7 +16,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from sse_starlette.sse import AppStatus
 from starlette.types import Receive, Scope, Send
 
-from security_common.guard.body import replaying
+from security_common.edge.request_body import replaying
 
 __all__ = ["McpEndpoint"]
 

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from security_common.addresses import network_of
 from security_common.audit.event import AuditEvent, Outcome
 from security_common.audit.group_commit import JournalUnavailable
 from security_common.audit.journal import Journal
+from security_common.edge.client_address import network_of
 
 __all__ = ["PER_CALLER", "PER_MINUTE", "REST_UNRECORDED", "RefusalLimits", "RefusalRecorder"]
 

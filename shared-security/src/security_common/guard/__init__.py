@@ -1,20 +1,28 @@
-"""One pure ASGI layer before any application: who may come in, and what everybody else is told.
+"""The guard: pure ASGI middleware that protects an application with access tokens.
 
-    request ─▶ header size ─▶ Host ─▶ Origin ─▶ token ─▶ scopes ─▶ rate ─▶ body ─▶ scopes of tools ─▶ application
-                               │        └─ preflight      └────────┴────────┴───────┴─ Refusal ─▶ audit event ─▶ answer
+    request ─▶ header size ─▶ Host ─▶ Origin ─▶ token ─▶ resource scopes ─▶ rate ─▶ body ─▶ tool scopes ─▶ application
+                               │        └─ preflight
                                └─ metadata (RFC 9728)
 
-guard       the layer itself                       policy       what to protect and how strictly
-headers     what a request says, read once         origins      Host, Origin, CORS
-credentials the one place a token may stand        rates        requests per caller, shared between replicas
-body        bounded in size and time, replayed     calls        which tools a request calls, in both MCP eras
-refusals    every way to say no, with its status   answers      refusals as responses (RFC 6750)
-record      refusals on the audit trail            metadata     the protected-resource document
+    Each step can end in a Refusal ─▶ audit event ─▶ response.
 
-It knows no web framework. How to wear it stands in the README of this distribution.
+A path of `open_paths` is checked for the sizes only, one below `open_prefixes` also for Host and Origin. The files that
+browsers request on their own get a 404 before Host is checked.
+
+guard            the middleware: the order of the checks
+policy           what to protect, and the settings
+origins          Host, Origin and CORS headers
+bearer_token     the token from the Authorization header
+rates            requests per caller and minute, shared between replicas
+called_tools     the tools that a request calls, in both versions of the protocol
+refusals         every reason to refuse a request, with its status
+refusal_audit    refusals as audit events
+responses        refusals (RFC 6750), preflights and the metadata document as responses
+
+The README of this distribution shows how to use it.
 """
 
-from security_common.guard.calls import ToolScopes
+from security_common.guard.called_tools import ToolScopes
 from security_common.guard.guard import Guard
 from security_common.guard.policy import GuardPolicy, ProtectedResource
 from security_common.guard.rates import RequestRates

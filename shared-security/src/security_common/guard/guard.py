@@ -1,31 +1,45 @@
-"""The layer itself: admits a request, or answers it."""
+"""The guard: passes a request on to the application, or answers it."""
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from security_common.addresses import AddressReader
 from security_common.audit import Journal
-from security_common.browser_requests import is_asked_by_browsers
-from security_common.guard.answers import NOTHING_HERE, Answer, refusal_answer
-from security_common.guard.asgi import Application, Message, Receive, Scope, Send
-from security_common.guard.body import Disconnected, has_body, read_body, replaying
-from security_common.guard.calls import CalledTool, ToolScopes, read_called_tools
-from security_common.guard.credentials import read_bearer_token
-from security_common.guard.headers import RequestHeaders, read_trace_id, require_bounded
-from security_common.guard.metadata import MetadataDocument
-from security_common.guard.origins import Origins, allowing, is_preflight, preflight_answer
+from security_common.browser_requests import is_browser_file
+from security_common.edge import (
+    Application,
+    ClientAddressReader,
+    ClientDisconnected,
+    HttpResponse,
+    Message,
+    Receive,
+    Refusal,
+    RequestContext,
+    Scope,
+    Send,
+    current_request,
+)
+from security_common.edge.request_body import has_body, read_body, replaying
+from security_common.edge.request_context import open_request_context
+from security_common.guard.bearer_token import read_bearer_token
+from security_common.guard.called_tools import ToolScopes, read_called_tools
+from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
 from security_common.guard.policy import GuardPolicy, ProtectedResource
 from security_common.guard.rates import RequestRates
-from security_common.guard.record import RefusalRecord
+from security_common.guard.refusal_audit import RefusalAudit
 from security_common.guard.refusals import (
     InsufficientScope,
     InvalidToken,
     NotFound,
-    Refusal,
     TemporarilyUnavailable,
     TooManyRequests,
+)
+from security_common.guard.responses import (
+    BROWSER_FILE_NOT_FOUND,
+    MetadataDocument,
+    preflight_response,
+    refusal_response,
 )
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
 
@@ -36,19 +50,17 @@ CALLER = "security_common.caller"
 # Where clients look for an authorization server below the resource's own path (OpenID Connect Discovery section 4).
 _ISSUER_METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
-_READING = frozenset({"GET", "HEAD"})
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 @dataclass(slots=True)
-class _Request:
-    """What is known of a request so far; a refusal is recorded with it."""
+class _Exchange:
+    """One request on its way through the guard. `token` is set once it is verified, for the event of a refusal."""
 
     scope: Scope
     receive: Receive
     send: Send
-    headers: RequestHeaders
-    source_address: str
-    trace_id: str
+    context: RequestContext
     path: str
     method: str
     token: AccessToken | None = None
@@ -58,9 +70,11 @@ class _Request:
 class Guard:
     """Protects an ASGI application: every path needs a token with the resource's scopes, unless the policy opens it.
 
-    `tool_scopes` maps an MCP tool to the scopes its calls need on top, or to a function that tells them from a call's
-    arguments. With a journal, refusals are on record.
-    Behind the guard, `current_caller` and `scope["security_common.caller"]` hold the `Caller`.
+    `tool_scopes` maps an MCP tool to the further scopes that its calls need, or to a function that returns them for the
+    arguments of a call. With a journal, every refusal becomes an audit event.
+
+    The application finds the `Caller` in `current_caller` and in `scope["security_common.caller"]`, and the
+    `RequestContext` in `current_request`.
     """
 
     def __init__(
@@ -79,99 +93,103 @@ class Guard:
         self._app = app
         self._verifier = verifier
         self._resource = resource
-        self._scopes = frozenset(resource.scopes)
+        self._resource_scopes = frozenset(resource.scopes)
         self._tool_scopes = tool_scopes or {}
         self._mcp_path = resource.path.rstrip("/")
         self._policy = policy or GuardPolicy()
-        self._read_address = AddressReader(self._policy.trusted_proxies)
+        self._read_address = ClientAddressReader(self._policy.trusted_proxies)
         self._open_prefixes = tuple(f"{prefix}/" for prefix in self._policy.open_prefixes)
         self._rates = rates or RequestRates(clock=clock)
-        self._record = RefusalRecord(journal, clock=clock)
+        self._audit = RefusalAudit(journal, clock=clock)
         self._metadata = MetadataDocument(resource)
-        self._origins = Origins(resource, hosts=self._policy.allowed_hosts, origins=self._policy.allowed_origins)
+        self._origins = HostAndOriginRules(
+            resource, hosts=self._policy.allowed_hosts, origins=self._policy.allowed_origins
+        )
         self._randomness = randomness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
         if scope["type"] == "http":
-            await self._serve(self._begin(scope, receive, send))
+            context = open_request_context(scope, read_address=self._read_address, randomness=self._randomness)
+            await self._serve(_Exchange(scope, receive, send, context, scope["path"], scope["method"]))
         elif scope["type"] == "lifespan":
             await self._app(scope, self._stopping_first(receive), self._starting_last(send))
         else:
-            # A WebSocket handshake in a browser can carry no Authorization header; nothing here needs one.
+            # A browser cannot send an Authorization header with a WebSocket handshake, and no application needs one.
             await send({"type": "websocket.close", "code": 1008})
 
-    def _begin(self, scope: Scope, receive: Receive, send: Send) -> _Request:
-        headers = RequestHeaders(scope["headers"])
-        scope["headers"] = headers.trimmed
-        source_address = self._read_address(scope)
-        if (client := scope.get("client")) and client[0] != source_address:
-            # The application sees who asks as well, on open paths too; the port was the proxy's.
-            scope["client"] = (source_address, 0)
-        trace_id = read_trace_id(headers, self._randomness)
-        return _Request(scope, receive, send, headers, source_address, trace_id, scope["path"], scope["method"])
-
-    async def _serve(self, request: _Request) -> None:
+    async def _serve(self, exchange: _Exchange) -> None:
         caller: Caller | None = None
         try:
-            answer = self._answer_ourselves(request)
-            caller = await self._admit(request) if answer is None else None
+            response = self._respond_without_token(exchange)
+            if response is None:
+                caller = await self._admit(exchange)
         except Refusal as refusal:
-            await self._record.write(
-                refusal, token=request.token, source_address=request.source_address, trace_id=request.trace_id
-            )
-            answer = refusal_answer(refusal, self._resource)
-        except Disconnected:
+            await self._audit.record(refusal, token=exchange.token, request=exchange.context)
+            response = refusal_response(refusal, self._resource)
+        except ClientDisconnected:
             return
-        if answer is not None:
-            await answer.send(request.send)
+        if response is not None:
+            await response(exchange.scope, exchange.receive, exchange.send)
             return
-        request.scope[CALLER] = caller
-        mark = current_caller.set(caller)
+        exchange.scope[CALLER] = caller
+        reset_caller = current_caller.set(caller)
+        reset_request = current_request.set(exchange.context)
         try:
-            await self._app(request.scope, request.receive, request.send)
+            await self._app(exchange.scope, exchange.receive, exchange.send)
         finally:
-            current_caller.reset(mark)
+            current_request.reset(reset_request)
+            current_caller.reset(reset_caller)
 
-    def _answer_ourselves(self, request: _Request) -> Answer | None:
-        """What needs no token and is not the application's business; judges Host and Origin on the way."""
-        require_bounded(request.headers, self._policy.max_header_bytes)
-        if request.path in self._policy.open_paths:
-            request.is_open = True
+    def _respond_without_token(self, exchange: _Exchange) -> HttpResponse | None:
+        """The response to what needs no token; None if the request needs one or its path is open. Raises `Refusal`."""
+        path, method, headers = exchange.path, exchange.method, exchange.context.headers
+        headers.require_size(self._policy.max_header_bytes)
+        if path in self._policy.open_paths:
+            exchange.is_open = True
             return None
-        if request.method in _READING and is_asked_by_browsers(request.path):
-            return NOTHING_HERE
-        self._origins.require_host(request.headers)
-        if self._metadata.is_at(request.path):
-            return self._metadata.answer(request.method, request.headers)
-        origin = self._origins.require_origin(request.headers)
-        if f"{request.path}/".startswith(self._open_prefixes):
-            request.is_open = True
+        if method in _SAFE_METHODS and is_browser_file(path):
+            return BROWSER_FILE_NOT_FOUND
+        self._origins.require_host(headers)
+        if self._metadata.is_at(path):
+            return self._metadata.respond(method, headers)
+        origin = self._origins.require_origin(headers)
+        if f"{path}/".startswith(self._open_prefixes):
+            exchange.is_open = True
             return None
         if origin is not None:
-            request.send = allowing(origin, request.send)
-        if is_preflight(request.method, request.headers):
-            return preflight_answer(request.headers)
-        if request.path.startswith("/.well-known/") or request.path.endswith(_ISSUER_METADATA):
+            exchange.send = with_cors_headers(origin, exchange.send)
+        if is_preflight(method, headers):
+            return preflight_response(headers)
+        if path.startswith("/.well-known/") or path.endswith(_ISSUER_METADATA):
             raise NotFound(
-                "there is nothing here", hint=f"the metadata of this resource: {self._resource.metadata_url}"
+                "there is no such document", hint=f"the metadata of this resource: {self._resource.metadata_url}"
             )
         return None
 
-    async def _admit(self, request: _Request) -> Caller | None:
-        """Takes a request through the rules of its token and body; None on open paths. Raises `Refusal`."""
-        if request.is_open:
-            if has_body(request.method, request.headers):
-                await self._bound_body(request)
+    async def _admit(self, exchange: _Exchange) -> Caller | None:
+        """The caller, or None on an open path. Raises `Refusal`.
+
+        The body is read last, so that only a caller whose token is valid and sufficient can make the server read one.
+        """
+        if exchange.is_open:
+            await self._read_body(exchange)
             return None
-        bearer = read_bearer_token(request.headers, request.scope["query_string"])
-        token = request.token = self._verifier.recall(bearer) or await self._verify(bearer)
-        self._require_measure(token)
-        body = await self._bound_body(request) if has_body(request.method, request.headers) else b""
-        # A route that ends in `$` takes a line break behind the path as well.
-        calls_tools = self._tool_scopes and body and request.path.rstrip("/\n") == self._mcp_path
-        self._require_scopes(token, read_called_tools(body) if calls_tools else ())
-        return Caller(token=token, source_address=request.source_address, trace_id=request.trace_id)
+        context = exchange.context
+        bearer = read_bearer_token(context.headers, exchange.scope["query_string"])
+        token = exchange.token = self._verifier.recall(bearer) or await self._verify(bearer)
+        if not self._resource_scopes <= token.scopes:
+            raise self._insufficient_for_resource(context)
+        wait_seconds = self._rates.take(token.issuer, token.subject)
+        if wait_seconds is not None:
+            raise TooManyRequests(
+                "too many requests in this minute", hint="wait and try again", retry_after_seconds=wait_seconds
+            )
+        body = await self._read_body(exchange)
+        # A Starlette route that ends in `$` also matches a path with a line break at its end.
+        if self._tool_scopes and body and exchange.path.rstrip("/\n") == self._mcp_path:
+            self._require_tool_scopes(token, body)
+        return Caller(token=token, source_address=context.source_address, trace_id=context.trace_id)
 
     async def _verify(self, bearer: str) -> AccessToken:
         try:
@@ -183,36 +201,51 @@ class Guard:
                 error.description, hint=error.hint, retry_after_seconds=error.retry_after_seconds
             ) from error
 
-    def _require_scopes(self, token: AccessToken, calls: Sequence[CalledTool]) -> None:
-        # Every scope at once: a client that is told one at a time asks its user again and again.
-        needed = self._scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
-        if not needed <= token.scopes:
-            scopes = sorted(needed)
-            short = (call.name for call in calls if not call.needed_scopes(self._tool_scopes) <= token.scopes)
-            raise InsufficientScope(
-                f"this needs the scopes {' '.join(scopes)}",
-                hint="ask for a token with these scopes",
-                scopes=scopes,
-                tool_name=next(short, None),  # a name of our table: any other may hold whatever the client likes
-            )
+    def _insufficient_for_resource(self, context: RequestContext) -> InsufficientScope:
+        """The refusal of a token without the resource's scopes.
 
-    def _require_measure(self, token: AccessToken) -> None:
-        wait_seconds = self._rates.take(token.issuer, token.subject)
-        if wait_seconds is not None:
-            raise TooManyRequests("too many requests in this minute", retry_after_seconds=wait_seconds)
+        The tool's scopes are included if the Mcp-Name header names it, so that the client learns all of them at once
+        although the body is not read.
+        """
+        tool_name = context.headers.last(b"mcp-name")
+        tool_scopes = self._tool_scopes.get(tool_name) if tool_name is not None else None
+        if tool_scopes is None or callable(tool_scopes):
+            return InsufficientScope(sorted(self._resource_scopes))
+        return InsufficientScope(sorted(self._resource_scopes | tool_scopes), tool_name=tool_name)
 
-    async def _bound_body(self, request: _Request) -> bytes:
+    def _require_tool_scopes(self, token: AccessToken, body: bytes) -> None:
+        """Raises `InsufficientScope` with every scope that the calls in the body need, `UnreadableCall`.
+
+        A client that learned the missing scopes one at a time would ask its user for each of them.
+        """
+        calls = read_called_tools(body)
+        needed = self._resource_scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
+        if needed <= token.scopes:
+            return
+        refused = (call.name for call in calls if not call.needed_scopes(self._tool_scopes) <= token.scopes)
+        # Such a name is in `tool_scopes`; any other could be text of the client, with personal data in it.
+        raise InsufficientScope(sorted(needed), tool_name=next(refused))
+
+    async def _read_body(self, exchange: _Exchange) -> bytes:
+        """The body; empty when there is none. The application receives it as one message."""
+        context = exchange.context
+        if context.body is not None:  # an `Edge` in front has read it
+            return context.body
+        if not has_body(exchange.method, context.headers):
+            context.body = b""
+            return b""
         body = await read_body(
-            request.receive,
-            request.headers,
+            exchange.receive,
+            context.headers,
             max_bytes=self._policy.max_body_bytes,
             deadline_seconds=self._policy.body_deadline_seconds,
         )
-        request.receive = replaying(body, request.receive)
+        context.set_body(body)
+        exchange.receive = replaying(body, exchange.receive)
         return body
 
     def _starting_last(self, send: Send) -> Send:
-        """Starts what runs in the background once the application has opened what it is given, such as Redis."""
+        """Starts the background tasks after the application has opened its connections, for example to Redis."""
 
         async def send_after_start(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
@@ -228,7 +261,7 @@ class Guard:
             if message["type"] == "lifespan.shutdown":
                 await self._rates.stop()
                 await self._verifier.stop()
-                await self._record.stop()
+                await self._audit.stop()
             return message
 
         return receive_after_stop

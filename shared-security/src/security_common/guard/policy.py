@@ -1,9 +1,10 @@
-"""What is protected, and how strictly. The defaults are for a server on the Internet."""
+"""What the guard protects, and its settings. The defaults are for a server on the Internet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
+
+from security_common.edge.client_address import Network
 
 __all__ = ["WELL_KNOWN", "GuardPolicy", "ProtectedResource"]
 
@@ -12,10 +13,10 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True, slots=True)
 class ProtectedResource:
-    """The resource as it presents itself (RFC 9728).
+    """The protected resource, as its metadata describes it (RFC 9728).
 
-    `url` is its identifier and the audience of its tokens, without a trailing slash. `scopes` are what every request
-    needs; keep them few, tools may ask for more. `documentation` is a URL for people.
+    `url` is its identifier and the audience of its tokens, without a trailing slash. `scopes` are needed for every
+    request; keep them few, tools can need more. `documentation` is a URL for people.
     """
 
     url: str
@@ -30,35 +31,35 @@ class ProtectedResource:
 
     @property
     def path(self) -> str:
-        """Path of the resource; MCP calls arrive there."""
+        """The path of the resource, at which MCP calls arrive."""
         return urlsplit(self.url).path
 
     @property
     def metadata_path(self) -> str:
-        """Where the metadata stands on this server; the guard answers there, and at the root form."""
+        """The path of the metadata; the guard serves it there and at the root form of the path."""
         return f"{WELL_KNOWN}{self.path}"
 
     @property
     def metadata_url(self) -> str:
-        """The absolute URL that challenges name."""
+        """The absolute URL of the metadata, for challenges."""
         return f"{self.origin}{self.metadata_path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardPolicy:
-    """How strict the guard is.
+    """The settings of the guard.
 
-    `open_paths` need no token; `open_prefixes` open a path and everything below it, for parts that have a guard of
-    their own. `allowed_hosts` (a name, or name:port) and `allowed_origins` come on top of the resource's own host and
-    origin; every loopback name is one of them while the resource is on loopback. `trusted_proxies` are the networks
-    whose X-Forwarded-For is believed.
+    `open_paths` need no token. `open_prefixes` open a path and everything below it, for parts of the application that
+    check access themselves. `allowed_hosts` (a name, or name:port) and `allowed_origins` are accepted beside the host
+    and origin of the resource; while the resource is on loopback, every loopback name is accepted too.
+    `trusted_proxies` are the networks whose X-Forwarded-For is used.
     """
 
     open_paths: frozenset[str] = frozenset({"/livez", "/readyz"})
     open_prefixes: tuple[str, ...] = ()
     allowed_hosts: Sequence[str] = ()
     allowed_origins: Sequence[str] = ()
-    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    trusted_proxies: Sequence[Network] = ()
     max_header_bytes: int = 32 * 1024
     max_body_bytes: int = 1024 * 1024
     body_deadline_seconds: float = 10.0

@@ -1,127 +1,89 @@
-"""Every way to say no: `status` and `error` are what the client sees."""
+"""The reasons why the guard refuses a request, beside those of `security_common.edge.refusals`."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from security_common.errors import SecurityError
+from security_common.edge import Refusal
 
-
-class Refusal(SecurityError):
-    """A request that does not get through. `challenged` ones carry WWW-Authenticate (RFC 6750 section 3).
-
-    `reason` is the code for the audit trail, by default the error. `scopes` are all that the request needs.
-    """
-
-    status: ClassVar[int]
-    challenged: ClassVar[bool] = False
-
-    def __init__(
-        self,
-        description: str,
-        *,
-        hint: str = "",
-        reason: str | None = None,
-        scopes: Sequence[str] = (),
-        tool_name: str | None = None,
-        retry_after_seconds: int | None = None,
-    ) -> None:
-        super().__init__(description, hint=hint)
-        self.reason = reason or self.error
-        self.scopes = scopes
-        self.tool_name = tool_name
-        self.retry_after_seconds = retry_after_seconds
-
-
-class InvalidRequest(Refusal):
-    """Two readings are possible, so neither is taken."""
-
-    status: ClassVar[int] = 400
-    error: ClassVar[str] = "invalid_request"
-    challenged: ClassVar[bool] = True
+__all__ = [
+    "ForbiddenOrigin",
+    "InsufficientScope",
+    "InvalidToken",
+    "MisdirectedRequest",
+    "MissingToken",
+    "NotFound",
+    "TemporarilyUnavailable",
+    "TooManyRequests",
+    "UnreadableCall",
+]
 
 
 class UnreadableCall(Refusal):
-    """The body at the MCP path is no JSON that everybody reads alike; the answer is a JSON-RPC error."""
+    """The body at the MCP path is not unambiguous JSON. The response is a JSON-RPC error."""
 
     status: ClassVar[int] = 400
     error: ClassVar[str] = "unreadable_call"
 
 
 class MissingToken(Refusal):
-    """No token came: the challenge carries no error code (RFC 6750 section 3.1)."""
+    """The request has no token. Its challenge has no error code (RFC 6750 section 3.1)."""
 
     status: ClassVar[int] = 401
     error: ClassVar[str] = "missing_token"
-    challenged: ClassVar[bool] = True
 
 
 class InvalidToken(Refusal):
-    """A token came, and it is not good here."""
+    """The token is malformed, expired, revoked, not for this resource, or not of a trusted issuer."""
 
     status: ClassVar[int] = 401
     error: ClassVar[str] = "invalid_token"
-    challenged: ClassVar[bool] = True
 
 
 class InsufficientScope(Refusal):
-    """The token is good but not for this."""
+    """The token is valid and does not have every scope that the request needs.
+
+    `scopes` are all scopes that the request needs, not only the missing ones. `tool_name` is the tool that needs them.
+    """
 
     status: ClassVar[int] = 403
     error: ClassVar[str] = "insufficient_scope"
-    challenged: ClassVar[bool] = True
+
+    def __init__(self, scopes: Sequence[str], *, tool_name: str | None = None) -> None:
+        super().__init__(f"this needs the scopes {' '.join(scopes)}", hint="ask for a token with these scopes")
+        self.scopes = scopes
+        self.tool_name = tool_name
 
 
 class ForbiddenOrigin(Refusal):
-    """A page in a browser asks, from an origin nobody has allowed."""
+    """A web page of an origin that is not allowed sent the request."""
 
     status: ClassVar[int] = 403
     error: ClassVar[str] = "forbidden_origin"
 
 
 class NotFound(Refusal):
-    """Below /.well-known/ there is nothing to protect; a 401 there would send clients in circles."""
+    """There is no such document below /.well-known/. A 401 there would make clients ask again with a token."""
 
     status: ClassVar[int] = 404
     error: ClassVar[str] = "not_found"
 
 
-class BodyTooSlow(Refusal):
-    """The body did not arrive in time."""
-
-    status: ClassVar[int] = 408
-    error: ClassVar[str] = "request_timeout"
-
-
-class BodyTooLarge(Refusal):
-    """The body is over the limit, by its header or as counted."""
-
-    status: ClassVar[int] = 413
-    error: ClassVar[str] = "content_too_large"
-
-
 class MisdirectedRequest(Refusal):
-    """The Host is not one of ours: a mistake in a proxy, or DNS rebinding."""
+    """The Host header names another server: a misconfigured proxy, or DNS rebinding."""
 
     status: ClassVar[int] = 421
     error: ClassVar[str] = "misdirected_request"
 
 
 class TooManyRequests(Refusal):
-    """The caller has had its share of this minute."""
+    """The caller has sent as many requests as it may send in this minute."""
 
     status: ClassVar[int] = 429
     error: ClassVar[str] = "too_many_requests"
 
 
-class HeadersTooLarge(Refusal):
-    """The headers are over the limit."""
-
-    status: ClassVar[int] = 431
-    error: ClassVar[str] = "headers_too_large"
-
-
 class TemporarilyUnavailable(Refusal):
-    """The token cannot be judged now; it may be good."""
+    """The token cannot be verified at the moment; it may be valid."""
 
     status: ClassVar[int] = 503
     error: ClassVar[str] = "temporarily_unavailable"

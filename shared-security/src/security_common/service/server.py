@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Self
 
 import uvicorn
 
+from security_common.edge.connection_limits import bounded_connections
 from security_common.errors import SecurityError
 from security_common.secret_files import find_exposed_secrets
-from security_common.service.bounded_connections import bounded_connections
 from security_common.service.settings import ServiceSettings
 
 __all__ = ["PortTaken", "serve"]

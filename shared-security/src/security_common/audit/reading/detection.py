@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from security_common.addresses import network_of
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.reading.alerts import Alert
+from security_common.edge.client_address import network_of
 from security_common.settings import SecuritySettings, Threshold
 
 __all__ = ["Detector", "Rule", "detection_rules"]

@@ -1,40 +1,40 @@
-"""Limits of a connection that no application sees: of its head, of requests sent ahead, of answers that nobody reads.
+"""Limits of a connection, below HTTP: its request head, pipelined requests, unread responses, connections per address.
 
-uvicorn bounds none of them. Without limits one address fills the memory: requests are parsed and queued while the
-answers to the first of them wait in buffers.
+uvicorn has none of these limits. Without them a single address can fill the memory: requests are parsed and queued
+while the responses to the first of them wait in buffers.
 """
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from security_common.addresses import network_of
+from security_common.edge.client_address import Network, is_in_networks, network_of
 
 __all__ = ["BoundedConnection", "bounded_connections"]
 
 HEAD_SECONDS, HEAD_BYTES = 10.0, 64 * 1024
 UNREAD_SECONDS = 20.0
-"""How long an answer may wait for its client: until 48 KiB were taken of one that is larger than 64 KiB, and until a
-single byte was taken of any other."""
+"""How long a response may wait for its client: until 48 KiB were read of a response larger than 64 KiB, and until one
+byte was read of a smaller one."""
 PIPELINED_REQUESTS = 16
-"""Requests that may be sent ahead of their answers. Browsers and HTTP libraries send none."""
+"""Requests that a client may send before it has received the responses to earlier ones. Browsers and HTTP libraries do
+not pipeline."""
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 logger = logging.getLogger(__name__)
 
 
 class _TooManyPipelined(Exception):
-    """Ends the parsing of what the client sent ahead."""
+    """Stops the parser after the connection was aborted."""
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A request line with its headers has ten seconds and 64 KiB, and an answer is given up that nobody reads.
+    """A request head has 10 seconds and 64 KiB, and a connection whose client does not read its response is aborted.
 
-    A head that is larger but comes within one read is for the application to refuse.
+    A larger head that arrives in a single read reaches the application, which refuses it.
     """
 
     _in_head, _head_bytes, _refused = True, 0, False
@@ -45,10 +45,10 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._head_deadline = self.loop.call_later(HEAD_SECONDS, transport.abort)
-        self._check_unread_later()
+        self._schedule_unread_check(self._write_state())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_the_clock()
+        self._cancel_head_deadline()
         for timer in (self._unread_deadline, self._unread_check):
             if timer is not None:
                 timer.cancel()
@@ -60,16 +60,16 @@ class BoundedConnection(HttpToolsProtocol):
             return
         was_idle, cycle = self.timeout_keep_alive_task is not None, self.cycle
         super().data_received(data)
-        # Empty lines before a request begin none, but they end uvicorn's wait for one.
+        # Empty lines before a request do not start one, but they cancel uvicorn's keep-alive timer.
         self._in_head |= was_idle and self.cycle is cycle
         if not self._in_head or self.transport.is_closing():
             return
         self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES:
-            self._refused = True  # what still comes is dropped: closing on it would take the answer away
+            self._refused = True  # further data is ignored: closing now would discard the response
             self.transport.write(_HEAD_TOO_LARGE)
             self.transport.write_eof()
-        if self._head_deadline is None:  # nearly every head comes whole and costs no timer
+        if self._head_deadline is None:  # nearly every head arrives in one read and needs no timer
             self._head_deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def on_message_begin(self) -> None:
@@ -82,11 +82,11 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._stop_the_clock()
+        self._cancel_head_deadline()
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
-        """The client has more than 64 KiB to read; `resume_writing` is called at 16 KiB."""
+        """More than 64 KiB wait for the client; `resume_writing` is called when 16 KiB are left."""
         super().pause_writing()
         if self._unread_deadline is None:
             self._unread_deadline = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
@@ -97,65 +97,62 @@ class BoundedConnection(HttpToolsProtocol):
             self._unread_deadline.cancel()
             self._unread_deadline = None
 
-    def _check_unread_later(self, before: tuple[object, int] | None = None) -> None:
-        """Looks now and then whether an answer moves, also one of a connection that is closed but for its answer.
+    def _schedule_unread_check(self, before: tuple[object, int]) -> None:
+        """Checks at intervals whether the client reads, also after uvicorn has finished with the connection.
 
-        One timer for each connection, since one for each answer would cost every request.
+        There is one timer per connection; one per response would cost every request.
         """
         self._unread_check = self.loop.call_later(UNREAD_SECONDS, self._check_unread, before)
 
-    def _check_unread(self, before: tuple[object, int] | None) -> None:
-        now = self.cycle, self.transport.get_write_buffer_size()
-        if now[1] and now == before:
+    def _check_unread(self, before: tuple[object, int]) -> None:
+        now = self._write_state()
+        _, unread_bytes = now
+        if unread_bytes and now == before:
             self.transport.abort()
             return
-        self._check_unread_later(now)
+        self._schedule_unread_check(now)
 
-    def _stop_the_clock(self) -> None:
+    def _write_state(self) -> tuple[object, int]:
+        """The current request and the number of bytes that its client has not read."""
+        return self.cycle, self.transport.get_write_buffer_size()
+
+    def _cancel_head_deadline(self) -> None:
         if self._head_deadline is not None:
             self._head_deadline.cancel()
             self._head_deadline = None
 
 
-def bounded_connections(
-    *, per_address: int, trusted_proxies: Sequence[IPv4Network | IPv6Network]
-) -> type[BoundedConnection]:
-    """The protocol of a server that takes `per_address` connections of one address, or IPv6 network of 64 bits.
+def bounded_connections(*, per_address: int, trusted_proxies: Sequence[Network]) -> type[BoundedConnection]:
+    """The protocol class of a server that accepts `per_address` connections from one address, or IPv6 /64 network.
 
-    0 is no limit. Proxies are not limited: their connections are those of many clients.
+    0 means no limit. Trusted proxies are not limited, because their connections are those of many clients.
     """
     connections: Counter[str] = Counter()
 
     class Connection(BoundedConnection):
-        _counted: str | None = None
+        _counted_as: str | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             address = self.client[0] if self.client is not None else ""
-            if not per_address or not address or _is_in(address, trusted_proxies):
+            if not per_address or not address or is_in_networks(address, trusted_proxies):
                 return
             source = network_of(address)
             if connections[source] >= per_address:
                 self._refused = True
                 transport.abort()
                 return
-            self._counted = source
+            self._counted_as = source
             connections[source] += 1
             if connections[source] == per_address:
-                logger.warning("%s has %d connections, further ones are refused", source, per_address)
+                logger.warning("connection_limit_reached address=%s connections=%d", source, per_address)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._counted is not None:
-                connections[self._counted] -= 1
-                if not connections[self._counted]:
-                    del connections[self._counted]
-                self._counted = None
+            if self._counted_as is not None:
+                connections[self._counted_as] -= 1
+                if not connections[self._counted_as]:
+                    del connections[self._counted_as]
+                self._counted_as = None
             super().connection_lost(exc)
 
     return Connection
-
-
-def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    parsed = ip_address(address.partition("%")[0])
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(parsed in network for network in networks)

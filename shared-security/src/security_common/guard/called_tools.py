@@ -1,4 +1,4 @@
-"""Which tools a request calls, read from its body: the only place where both eras of MCP say it."""
+"""The tools that a request calls, read from its body: both versions of the MCP protocol name them only there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,32 +9,32 @@ from security_common.tokens.strict_json import parse_json
 
 __all__ = ["CalledTool", "ToolScopes", "read_called_tools"]
 
-MAX_DEPTH = 64
+_MAX_DEPTH = 64
 
 ToolScopes = Mapping[str, "frozenset[str] | Callable[[Mapping[str, Any]], frozenset[str]]"]
-"""Which scopes a tool's calls need on top; a function where that depends on the arguments."""
+"""The scopes that calls of a tool need beside those of the resource; a function if they depend on the arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalledTool:
-    """A call as the client wrote it: nothing about the arguments has been checked but that they are an object."""
+    """A tool call as the client sent it. The arguments are an object; nothing else about them has been checked."""
 
     name: str
     arguments: Mapping[str, Any] = field(repr=False)
 
-    def needed_scopes(self, table: ToolScopes) -> frozenset[str]:
-        """What this call needs beyond the resource's own scopes."""
-        needed = table.get(self.name, frozenset[str]())
+    def needed_scopes(self, tool_scopes: ToolScopes) -> frozenset[str]:
+        """The scopes that this call needs beside those of the resource."""
+        needed = tool_scopes.get(self.name, frozenset[str]())
         return needed(self.arguments) if callable(needed) else needed
 
 
 def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
-    """The calls in `tools/call` messages, batches included. Raises `UnreadableCall`.
+    """The calls of all `tools/call` messages, batches included. Raises `UnreadableCall`.
 
-    That the Mcp-Name header says the same is for the server behind the guard to check, as MCP asks of it.
+    Whether the Mcp-Name header names the same tool is checked by the MCP server, as the specification requires.
     """
     try:
-        document: Any = parse_json(body, max_depth=MAX_DEPTH)
+        document: Any = parse_json(body, max_depth=_MAX_DEPTH)
     except (ValueError, RecursionError) as error:
         raise UnreadableCall("the body is not plain JSON in UTF-8") from error
     messages = cast("list[Any]", document) if isinstance(document, list) else [document]
@@ -44,9 +44,9 @@ def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
 def _called_tool(message: Any) -> CalledTool | None:
     if not isinstance(message, dict):
         return None
-    call = cast("dict[str, Any]", message)
-    params: Any = call.get("params")
-    if call.get("method") != "tools/call" or not isinstance(params, dict):
+    members = cast("dict[str, Any]", message)
+    params: Any = members.get("params")
+    if members.get("method") != "tools/call" or not isinstance(params, dict):
         return None
     named = cast("dict[str, Any]", params)
     name, arguments = named.get("name"), named.get("arguments")

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 import pytest
 import uvicorn
 
-from security_common.service import bounded_connections as limits
+from security_common.edge import connection_limits as limits
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import uvicorn
 
-from security_common.service import bounded_connections
+from security_common.edge import connection_limits
 
 pytestmark = pytest.mark.anyio
 
@@ -29,8 +29,8 @@ async def echo(scope, receive, send):
 @pytest.fixture
 async def connect(monkeypatch) -> AsyncIterator[Callable]:
     """Opens connections to a server that gives a head a fifth of a second."""
-    monkeypatch.setattr(bounded_connections, "HEAD_SECONDS", 0.2)
-    config = uvicorn.Config(echo, port=0, lifespan="off", log_config=None, http=bounded_connections.BoundedConnection)
+    monkeypatch.setattr(connection_limits, "HEAD_SECONDS", 0.2)
+    config = uvicorn.Config(echo, port=0, lifespan="off", log_config=None, http=connection_limits.BoundedConnection)
     server = uvicorn.Server(config)
     async with contextlib.AsyncExitStack() as opened:
         serving = asyncio.create_task(server._serve())
@@ -71,9 +71,7 @@ async def test_neither_is_one_that_drips(connect):
 
 async def test_a_large_head_is_refused_before_it_ends(connect):
     reader, writer = await connect()
-    writer.write(
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: %s\r\n" % (b"y" * 100 * bounded_connections.HEAD_BYTES)
-    )
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: %s\r\n" % (b"y" * 100 * connection_limits.HEAD_BYTES))
     await writer.drain()
     answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 431 ")
@@ -93,6 +91,6 @@ async def test_a_body_may_take_longer_and_the_connection_goes_on(connect):
     for _ in range(2):
         writer.write(HEAD[:20])
         writer.write(HEAD[20:])
-        await asyncio.sleep(2 * bounded_connections.HEAD_SECONDS)  # longer than a head has
+        await asyncio.sleep(2 * connection_limits.HEAD_SECONDS)  # longer than a head has
         writer.write(b"abcd")
         assert (await reader.readuntil(b"abcd")).startswith(b"HTTP/1.1 200 ")
