@@ -7,7 +7,7 @@ from typing import Any
 from fastmcp import Client, Context, FastMCP
 
 from security_common.audit import Journal
-from security_common.fastmcp import GuardedSession, secure_server
+from security_common.fastmcp import ProtectedSession, secure_server
 from security_common.tool_policy import FrameworkAdapter, secure_tool
 from security_common.tool_policy.leaf_protection import LeafProtector
 from security_common.tool_policy.secured_call import SecuredCall
@@ -17,7 +17,7 @@ def held() -> list[Any]:
     return [
         each
         for each in gc.get_objects()
-        if type(each) in {SecuredCall, LeafProtector, FrameworkAdapter, GuardedSession}
+        if type(each) in {SecuredCall, LeafProtector, FrameworkAdapter, ProtectedSession}
     ]
 
 

@@ -31,7 +31,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from security_common.audit import Journal
 from security_common.encryption import EncryptionService
 from security_common.tool_policy import TooMuchData, UnsupportedValue, secure_tool
-from security_common.tool_policy.data_walk import _distinct
+from security_common.tool_policy.data_walk import _number_duplicates
 
 PHONE, MASKED = "010-1234-5678", "010-****-5678"
 CARD = 4111_1111_1111_1111
@@ -232,7 +232,7 @@ def test_encrypted_numbers_become_text_but_not_in_a_typed_field(encryption: Encr
     assert encryption.recognizes(encrypted([CARD])[0])
     assert encryption.recognizes(encrypted({"n": PHONE})["n"])
     for holder in (Frozen("x", CARD), Model(phone="x", number=CARD)):
-        with pytest.raises(UnsupportedValue, match="number is a int and cannot hold ciphertext"):
+        with pytest.raises(UnsupportedValue, match="number has the type int and cannot contain ciphertext"):
             encrypted(holder)
 
 
@@ -317,7 +317,7 @@ def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[Any
     def tell() -> list[Any]:
         return [model()]
 
-    with pytest.raises(UnsupportedValue, match="what a model computes"):
+    with pytest.raises(UnsupportedValue, match="the computed output of a model"):
         secure_tool(pii_policy="mask")(tell)()
     assert secure_tool(pii_policy="observe")(tell)() == [model()]
 
@@ -352,7 +352,7 @@ def test_keys_that_look_the_same_masked_cost_no_more_than_others() -> None:
             Key.made += 1
             return str(self)
 
-    distinct = _distinct([(Key(MASKED), number) for number in range(500)])
+    distinct = _number_duplicates([(Key(MASKED), number) for number in range(500)])
     assert list(distinct)[:3] == [MASKED, f"{MASKED} (2)", f"{MASKED} (3)"]
     assert len(distinct) == 500
     assert Key.made < 1_000

@@ -224,7 +224,7 @@ def test_lists_are_cacheable_by_one_caller_only(server: FastMCP[Any]) -> None:
 
 
 def test_every_way_to_speak_goes_through_the_two_guarded_methods() -> None:
-    """GuardedSession overrides `send_request` and `_notify`; the SDK must not grow a third way out."""
+    """ProtectedSession overrides `send_request` and `_notify`; the SDK must not grow a third way out."""
     from mcp.server.session import ServerSession
 
     source = inspect.getsource(ServerSession)

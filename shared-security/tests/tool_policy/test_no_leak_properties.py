@@ -244,7 +244,7 @@ def test_no_planted_value_comes_out_of_a_message(source: st.DataObject) -> None:
     def talk() -> list[str]:
         call = current_call.get()
         assert call is not None
-        sent = [call.message(message) for message in messages]
+        sent = [call.protect_message(message) for message in messages]
         assert [type(each) for each in sent] == [type(each) for each in messages]
         return [text for each in sent for text in told(each.model_dump(mode="json"))]
 

@@ -235,7 +235,7 @@ def test_an_error_that_cannot_be_read_says_only_what_it_is(failure: Exception, t
     with pytest.raises(ToolFailed) as caught:
         fail()
     assert "1234" not in "".join(traceback.format_exception(caught.value))
-    assert caught.value.description == f"{type(failure).__name__}: what it says cannot be read"
+    assert caught.value.description == f"{type(failure).__name__}: its text cannot be read"
     assert trail()[0]["outcome"] == "failure"
 
 

@@ -11,9 +11,8 @@
     demo_token         create_test_token, in demo mode only
     mcp_resources      resources and prompts
 
-The decorators of a tool declare its policy and its scopes: `secure_tool(pii_policy=..., scopes=[...])`, and
-`argument_scopes.require(...)` where a scope depends on an argument. `mcp_server` collects these declarations into the
-table that the guard checks. No other place decides about them.
+`secure_tool` declares the policy and the scopes of each tool: `scopes=[...]`, and `argument_scopes=[...]` where a scope
+depends on an argument. `mcp_server` collects the scopes in the table that the guard checks. No other place decides.
 """
 
 from mcp_resource_service.tools.mcp_endpoint import McpEndpoint

@@ -13,7 +13,6 @@ from typing_extensions import TypedDict
 
 from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.store_errors import redis_errors_as_unavailable
-from mcp_resource_service.tools.argument_scopes import ArgumentScopes
 from mcp_resource_service.tools.caller import verified_caller
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.reading import (
@@ -24,7 +23,7 @@ from security_common.audit.reading import (
     read_events,
     read_trail_state,
 )
-from security_common.tool_policy import Identifier, secure_tool
+from security_common.tool_policy import ArgumentScope, Identifier, secure_tool
 
 __all__ = ["read_own_events", "register"]
 
@@ -42,6 +41,8 @@ Whose = Annotated[
         "조회 범위. everyone은 mcp.audit 권한이 필요합니다."
     ),
 ]
+EVERYONE_NEEDS_AUDIT = ArgumentScope(AUDIT_SCOPE, argument="whose", value="everyone")
+
 Since = Annotated[AwareDatetime | None, Field(description="Only events at or after this time (RFC 3339). 시작 시각.")]
 Until = Annotated[AwareDatetime | None, Field(description="Only events before this time (RFC 3339). 끝 시각.")]
 
@@ -80,9 +81,7 @@ class Report(TypedDict):
     figures: dict[str, Any]
 
 
-def register(
-    mcp: FastMCP, redis: Redis, argument_scopes: ArgumentScopes, *, keys_in_use: Callable[[], Sequence[KeyInUse]]
-) -> None:
+def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[KeyInUse]]) -> None:
     """Adds `get_security_audit_log` and `generate_security_report`."""
     # Each report reads the whole trail; more of them at once would slow down every other request.
     report_slots = asyncio.Semaphore(CONCURRENT_REPORTS)
@@ -91,8 +90,7 @@ def register(
         title="Audit log · 감사 기록",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
-    @argument_scopes.require(AUDIT_SCOPE, argument="whose", value="everyone")
+    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE], argument_scopes=[EVERYONE_NEEDS_AUDIT])
     async def get_security_audit_log(
         *,
         whose: Whose = "mine",
@@ -133,8 +131,7 @@ def register(
         title="Security report · 보안 보고서",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
-    @argument_scopes.require(AUDIT_SCOPE, argument="whose", value="everyone")
+    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE], argument_scopes=[EVERYONE_NEEDS_AUDIT])
     async def generate_security_report(
         context: Context, whose: Whose = "mine", since: Since = None, until: Until = None
     ) -> Report:

@@ -18,7 +18,6 @@ from redis.asyncio import Redis
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.scopes import ACCESS_SCOPE
-from mcp_resource_service.tools.argument_scopes import ArgumentScopes
 from mcp_resource_service.tools.audit_tools import read_own_events
 from mcp_resource_service.tools.caller import record_owner
 from security_common.tool_policy import secure_tool, secured_tool_of
@@ -29,16 +28,14 @@ MAX_ENTRIES = 100
 OWN_EVENTS = 20
 
 
-def register(
-    mcp: FastMCP, redis: Redis, records: RecordStore, directory: Directory, argument_scopes: ArgumentScopes
-) -> None:
+def register(mcp: FastMCP, redis: Redis, records: RecordStore, directory: Directory) -> None:
     """Adds every resource and prompt."""
-    _register_documents(mcp, argument_scopes)
+    _register_documents(mcp)
     _register_data(mcp, redis, records, directory)
     _register_prompts(mcp)
 
 
-def _register_documents(mcp: FastMCP, argument_scopes: ArgumentScopes) -> None:
+def _register_documents(mcp: FastMCP) -> None:
     @mcp.resource("guide://tools", title="Guide to the tools · 도구 안내", mime_type="text/markdown")
     @secure_tool(pii_policy="observe", log_access=False, scopes=[ACCESS_SCOPE])
     async def tool_guide() -> str:
@@ -49,7 +46,7 @@ def _register_documents(mcp: FastMCP, argument_scopes: ArgumentScopes) -> None:
     @secure_tool(pii_policy="observe", log_access=False, scopes=[ACCESS_SCOPE])
     async def security_policy() -> str:
         """The personal-data policy and the scopes of each tool. 도구별 개인정보 정책과 필요한 권한(scope)입니다."""
-        rows = [_policy_row(tool, argument_scopes) for tool in await mcp.list_tools(run_middleware=False)]
+        rows = [_policy_row(tool) for tool in await mcp.list_tools(run_middleware=False)]
         return _text("tool_policies.md") + "".join(rows)
 
 
@@ -106,12 +103,9 @@ def _text(name: str) -> str:
     return files("mcp_resource_service.tools").joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy_row(tool: Any, argument_scopes: ArgumentScopes) -> str:
-    declaration = secured_tool_of(tool.fn)
-    if declaration is None:
+def _policy_row(tool: Any) -> str:
+    tool_policy = secured_tool_of(tool.fn)
+    if tool_policy is None:
         return ""
-    scopes = " ".join(sorted(declaration.scopes))
-    additional = argument_scopes.describe(tool.name)
-    if additional:
-        scopes += f"; {additional}"
-    return f"| `{tool.name}` | {declaration.policy} | {declaration.result_policy} | {scopes} |\n"
+    policies = f"{tool_policy.policy} | {tool_policy.result_policy}"
+    return f"| `{tool.name}` | {policies} | {tool_policy.scopes} |\n"

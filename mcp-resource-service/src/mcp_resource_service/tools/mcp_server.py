@@ -23,8 +23,6 @@ from mcp_resource_service.tools import (
     server_status,
     user_info,
 )
-from mcp_resource_service.tools.argument_scopes import ArgumentScopes
-from mcp_resource_service.tools.error_log import log_tool_errors
 from security_common.audit.reading import KeyInUse
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
@@ -83,18 +81,15 @@ def build_mcp(parts: ToolDependencies) -> tuple[FastMCP, ToolScopes]:
         "information": f"{parts.settings.origin}/",
         "authorization_server": parts.settings.issuer,
     }
-    argument_scopes = ArgumentScopes()
     server_status.register(
         mcp, parts.health, version=parts.version, endpoints=endpoints, uptime_seconds=parts.uptime_seconds
     )
     user_info.register(mcp, parts.directory)
     sensitive_data.register(mcp, parts.records, parts.encryption)
     pii_tools.register(mcp, parts.detector, parts.encryption)
-    audit_tools.register(mcp, parts.redis, argument_scopes, keys_in_use=parts.keys_in_use)
+    audit_tools.register(mcp, parts.redis, keys_in_use=parts.keys_in_use)
     breach_simulation.register(mcp, parts.settings.security, parts.clock)
-    mcp_resources.register(mcp, parts.redis, parts.records, parts.directory, argument_scopes)
+    mcp_resources.register(mcp, parts.redis, parts.records, parts.directory)
     if parts.settings.demo:
         demo_token.register(mcp, parts.http, parts.settings)
-    scopes_by_tool = secure_server(mcp, attainable_scopes=REQUESTABLE_SCOPES)
-    log_tool_errors()
-    return mcp, argument_scopes.extend(scopes_by_tool)
+    return mcp, secure_server(mcp, attainable_scopes=REQUESTABLE_SCOPES)

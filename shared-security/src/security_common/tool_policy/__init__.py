@@ -1,17 +1,23 @@
-"""What a tool may see and say: the policy as a pure function, the walk over data, the `secure_tool` decorator.
+"""Protection of personal data around a tool: the policy, the walk over nested data, and the `secure_tool` decorator.
 
-    arguments ──▶ walk ──▶ leaves: find, then keep, mask, encrypt or refuse ──▶ the tool
-    answer    ◀── record on disk ◀── leaves ◀── walk ◀── result, error, progress, log line
+arguments ─▶ data_walk ─▶ leaf_protection: find, then keep, mask, encrypt or refuse ─▶ the tool
+answer    ◀─ audit event on disk ◀─ leaf_protection ◀─ data_walk ◀─ result, exception, progress, log message
 
-policy     what happens to a leaf            call       one call from arguments to record
-leaf       finding, masking, encrypting      signature  which argument is which
-walk       containers, JSON, limits          failure    exceptions without personal data
-values     numbers, bytes, models            runtime    journal, detector and keys in use
+decorator            secure_tool: a call of the decorated function from start to end
+secured_tool         what secure_tool was given for a tool, and the signature of its function
+secured_call         the state of one call, and its audit event
+policy               what happens to a leaf, as pure functions
+data_walk            nested data, containers and JSON in text; the limits of size and depth
+typed_values         numbers, dates, bytes, dataclasses and pydantic models in the walk
+leaf_protection      one leaf: findings, masks, ciphertext, pseudonyms
+exception_masking    exceptions of a tool without personal data
+policy_dependencies  the journal, detector and keys in use
+pseudonyms           keyed digests of people and values
 """
 
-from security_common.tool_policy import typed_values as typed_values  # registers the readers of these types
-from security_common.tool_policy.data_walk import DataWalk, register_reader
-from security_common.tool_policy.decorator import annotate_audit_event, secure_tool, secured_tool_of
+from security_common.tool_policy import typed_values as typed_values  # registers its handlers
+from security_common.tool_policy.data_walk import DataWalk, handles
+from security_common.tool_policy.decorator import annotate_audit_event, secure_tool
 from security_common.tool_policy.errors import (
     InsufficientScope,
     PersonalDataRefused,
@@ -21,22 +27,27 @@ from security_common.tool_policy.errors import (
     TooMuchData,
     UnsupportedValue,
 )
-from security_common.tool_policy.policy_dependencies import (
+from security_common.tool_policy.policy_dependencies import configure, policy_dependencies
+from security_common.tool_policy.secured_call import (
     FrameworkAdapter,
-    configure,
+    SecuredCall,
+    bind_field,
     current_adapter,
-    policy_dependencies,
+    current_call,
+    owner_of,
 )
-from security_common.tool_policy.secured_call import SecuredTool, bind_field, current_call, owner_of
-from security_common.tool_policy.secured_tool import Identifier
+from security_common.tool_policy.secured_tool import Identifier, SecuredTool, secured_tool_of
+from security_common.tool_scopes import ArgumentScope
 
 __all__ = [
+    "ArgumentScope",
     "DataWalk",
     "FrameworkAdapter",
     "Identifier",
     "InsufficientScope",
     "PersonalDataRefused",
     "ResultWithheld",
+    "SecuredCall",
     "SecuredTool",
     "TooMuchData",
     "ToolFailed",
@@ -47,9 +58,9 @@ __all__ = [
     "configure",
     "current_adapter",
     "current_call",
+    "handles",
     "owner_of",
     "policy_dependencies",
-    "register_reader",
     "secure_tool",
     "secured_tool_of",
 ]

@@ -1,7 +1,14 @@
-"""The walk over data: every leaf is visited, nothing is skipped, and what cannot be read is refused.
+"""Walks nested data and protects every leaf of it, JSON in text included. Masking of nested JSON is done here.
 
-A walk gives back the very same object when no leaf changed, so that clean data costs no copy. Containers, dataclasses
-and models keep their type and shape. Text that is JSON is walked as data. `readers` says how each type is read.
+    {"note": '{"phone": "010-1234-5678"}'}
+      mapping: each key, then each value with its key as field name
+        text that is JSON: parsed, walked as data, written as JSON again
+          leaf: LeafProtector.protect_text("010-1234-5678", "phone") ─▶ "010-****-5678"
+      ─▶ {"note": '{"phone": "010-****-5678"}'}
+
+If no leaf changes, the result is the same object, so that clean data is not copied. Containers, dataclasses and models
+keep their type. A value of a type without a handler is refused, so nothing passes without being searched. This module
+has the handlers of containers and text; `typed_values` has those of numbers, dates, bytes, dataclasses and models.
 """
 
 import copy
@@ -16,186 +23,196 @@ from typing import Any, cast
 from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
 from security_common.tool_policy.leaf_protection import LeafProtector
 
-__all__ = ["DataWalk", "Reader", "register_reader"]
+__all__ = ["DataWalk", "TypeHandler", "handles", "rebuild"]
 
-
-MOST_LEVELS, MOST_VALUES, MOST_CHARACTERS = 64, 200_000, 2_000_000
+MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS = 64, 200_000, 2_000_000
 
 
 class DataWalk:
-    """One pass over some data; what is deeper, has more parts or is longer than the limits is refused."""
+    """One walk over some data. Data that is deeper, larger or has more parts than the limits is refused."""
 
-    __slots__ = ("_characters", "_depth", "_nodes", "leaf")
+    __slots__ = ("_characters_left", "_depth_left", "_values_left", "leaves")
 
-    def __init__(self, leaf: LeafProtector) -> None:
-        self.leaf = leaf
-        self._depth, self._nodes, self._characters = MOST_LEVELS, MOST_VALUES, MOST_CHARACTERS
+    def __init__(self, leaves: LeafProtector) -> None:
+        self.leaves = leaves
+        self._depth_left, self._values_left, self._characters_left = MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS
 
     def visit(self, value: Any, field: str | None = None) -> Any:
-        """The value with its leaves treated. `field` is the name it goes by. Raises TooMuchData or UnsupportedValue."""
-        self._nodes -= 1
-        if self._nodes < 0 or self._depth <= 0:
+        """The value with its leaves protected. `field` is the name of the field that contains the value.
+
+        Raises TooMuchData and UnsupportedValue.
+        """
+        self._values_left -= 1
+        if self._values_left < 0 or self._depth_left <= 0:
             raise TooMuchData(
-                "the data is nested too deeply or has too many parts", hint="send or ask for less at once"
+                "the data is nested too deeply or has too many parts", hint="send or request less data in one call"
             )
-        self._depth -= 1
+        self._depth_left -= 1
         kind = cast("type[object]", type(value))
         try:
-            return _reader_of(kind)(self, value, field)
+            return _handler_of(kind)(self, value, field)
         finally:
-            self._depth += 1
+            self._depth_left += 1
 
     def visit_as(self, kind: type, value: Any, field: str | None) -> Any:
-        """The value read as one of `kind`, for readers that add to another one."""
-        return _reader_of(kind)(self, value, field)
+        """The value handled as one of type `kind`, for handlers that build on another one."""
+        return _handler_of(kind)(self, value, field)
 
-    def text(self, text: str, field: str | None) -> str:
-        """A text, or the data in it when it is JSON; where every text is encrypted, a text is one."""
-        self.spend(len(text))
-        if self.leaf.encrypt_all:
-            return self.leaf.text(text, field)
-        if text[:1] in _JSON_OPENS or text.lstrip()[:1] in _JSON_OPENS:
+    def visit_text(self, text: str, field: str | None) -> str:
+        """The text protected: as data if it is JSON, and as one leaf otherwise.
+
+        If every text is encrypted, JSON is encrypted as one text.
+        """
+        self.count_characters(len(text))
+        if not self.leaves.encrypt_all and _may_be_json(text):
             document = _parse_json(text)
             if document is not None:
-                return self._json(text, document, field)
-        return self.leaf.text(text, field)
+                protected = self.visit(document, field)
+                return text if protected is document else json.dumps(protected, ensure_ascii=False)
+        return self.leaves.protect_text(text, field)
 
-    def spend(self, characters: int) -> None:
-        """Counts characters that are about to be read."""
-        self._characters -= characters
-        if self._characters < 0:
-            raise TooMuchData("the data is larger than is searched in one call", hint="send or ask for less at once")
-
-    def _json(self, text: str, document: Any, field: str | None) -> str:
-        treated = self.visit(document, field)
-        return text if treated is document else json.dumps(treated, ensure_ascii=False)
+    def count_characters(self, characters: int) -> None:
+        """Counts characters before they are searched. Raises TooMuchData."""
+        self._characters_left -= characters
+        if self._characters_left < 0:
+            raise TooMuchData(
+                "the data is larger than the limit for one call", hint="send or request less data in one call"
+            )
 
 
-Reader = Callable[[DataWalk, Any, str | None], Any]
+TypeHandler = Callable[[DataWalk, Any, str | None], Any]
+"""Returns the protected value: the same object if nothing changed. Arguments: the walk, the value, its field name."""
 
-_JSON_OPENS = ("{", "[")
+_JSON_STARTS = ("{", "[")
+
+
+def _may_be_json(text: str) -> bool:
+    return text[:1] in _JSON_STARTS or text.lstrip()[:1] in _JSON_STARTS
 
 
 def _parse_json(text: str) -> Any:
-    """The document in a text, or None when the text must be read as text."""
+    """The document in a text, or None if the text is not JSON or must be searched as text."""
     try:
-        return json.loads(text, object_pairs_hook=_members)
+        return json.loads(text, object_pairs_hook=_members_without_duplicates)
     except (ValueError, RecursionError):
         return None
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a member that is named twice a parser keeps less than a reader sees."""
+def _members_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError if a name appears twice: the parser would drop a value that is visible in the text."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError
     return members
 
 
-_readers: dict[type, Reader] = {}
+_handlers: dict[type, TypeHandler] = {}
 
 
-def register_reader(*kinds: type) -> Callable[[Reader], Reader]:
-    """Declares how values of these types, and of types derived from them, are read; later declarations win."""
+def handles(*kinds: type) -> Callable[[TypeHandler], TypeHandler]:
+    """Registers a handler for values of these types and their subclasses. A later registration replaces an earlier."""
 
-    def declare(reader: Reader) -> Reader:
+    def register(handler: TypeHandler) -> TypeHandler:
         for kind in kinds:
-            _readers[kind] = reader
-        _reader_of.cache_clear()
-        return reader
+            _handlers[kind] = handler
+        _handler_of.cache_clear()
+        return handler
 
-    return declare
+    return register
 
 
 @lru_cache(maxsize=1024)
-def _reader_of(kind: type) -> Reader:
-    """The reader of the nearest base; abstract ones, such as Mapping, come last."""
-    bases = (base for base in (*kind.__mro__, *_readers) if base in _readers and issubclass(kind, base))
-    return next((_readers[base] for base in bases), _refuse)
+def _handler_of(kind: type) -> TypeHandler:
+    """The handler of the nearest base class. Abstract base classes, such as Mapping, are tried last."""
+    for base in (*kind.__mro__, *_handlers):
+        if base in _handlers and issubclass(kind, base):
+            return _handlers[base]
+    return _refuse
 
 
 def _refuse(walk: DataWalk, value: Any, field: str | None) -> Any:
     del walk
-    where = f" in {field}" if field else ""
+    location = f" in {field}" if field else ""
     raise UnsupportedValue(
-        f"a value of type {type(value).__name__}{where} cannot be searched for personal data",
+        f"a value of type {type(value).__name__}{location} cannot be searched for personal data",
         hint="use plain data: text, numbers, lists, dicts, dataclasses or pydantic models",
     )
 
 
-@register_reader(type(None), bool)
-def _as_it_is(walk: DataWalk, value: Any, field: str | None) -> Any:
+@handles(type(None), bool)
+def _handle_constant(walk: DataWalk, value: Any, field: str | None) -> Any:
     del walk, field
     return value
 
 
-@register_reader(str)
-def _text(walk: DataWalk, value: str, field: str | None) -> Any:
-    treated = walk.text(value, field)
-    return value if treated is value else rebuilt(value.__class__, treated)
+@handles(str)
+def _handle_text(walk: DataWalk, value: str, field: str | None) -> Any:
+    protected = walk.visit_text(value, field)
+    return value if protected is value else rebuild(value.__class__, protected)
 
 
-@register_reader(Enum)
-def _enum(walk: DataWalk, value: Enum, field: str | None) -> Any:
-    """A member is the program's own word; were it personal data, no other member could stand for it."""
+@handles(Enum)
+def _handle_enum(walk: DataWalk, value: Enum, field: str | None) -> Any:
+    """Enum members are constants of the program. One with personal data is refused: there is no masked member."""
     if walk.visit(value.value, field) is not value.value:
-        raise UnsupportedValue(f"a member of {type(value).__name__} holds personal data", hint="use text in its place")
+        raise UnsupportedValue(f"a member of {type(value).__name__} contains personal data", hint="use text instead")
     return value
 
 
-@register_reader(list, tuple, set, frozenset, deque)
-def _sequence(walk: DataWalk, value: Iterable[Any], field: str | None) -> Any:
-    treated = [walk.visit(item, field) for item in value]
-    if all(new is old for new, old in zip(treated, value, strict=True)):
+@handles(list, tuple, set, frozenset, deque)
+def _handle_sequence(walk: DataWalk, value: Iterable[Any], field: str | None) -> Any:
+    protected = [walk.visit(item, field) for item in value]
+    if all(new is old for new, old in zip(protected, value, strict=True)):
         return value
     if isinstance(value, deque):
-        return type(value)(treated, value.maxlen)
+        return type(value)(protected, value.maxlen)
+    # A named tuple takes its fields one by one; `_make` takes them as a list.
     make = cast("Callable[[Any], Any]", getattr(type(value), "_make", type(value)))
-    return rebuilt(make, treated)
+    return rebuild(make, protected)
 
 
-@register_reader(dict, Mapping)
-def _mapping(walk: DataWalk, value: Mapping[Any, Any], field: str | None) -> Any:
+@handles(dict, Mapping)
+def _handle_mapping(walk: DataWalk, value: Mapping[Any, Any], field: str | None) -> Any:
     changed = False
     entries: list[tuple[Any, Any]] = []
     for key, item in value.items():
-        name = walk.leaf.name(key) if type(key) is str else walk.visit(key, field)
-        treated = walk.visit(item, key if isinstance(key, str) else field)
-        changed = changed or name is not key or treated is not item
-        entries.append((name, treated))
-    if not changed:
-        return value
-    return _remade(value, _distinct(entries))
+        new_key = walk.leaves.protect_key(key) if type(key) is str else walk.visit(key, field)
+        new_item = walk.visit(item, key if isinstance(key, str) else field)
+        changed = changed or new_key is not key or new_item is not item
+        entries.append((new_key, new_item))
+    return _with_entries(value, _number_duplicates(entries)) if changed else value
 
 
-def _distinct(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """Two keys may look the same once masked; none may take the other's place."""
-    made: dict[Any, Any] = {}
-    numbers: dict[Any, int] = {}  # to count from one each time is quadratic in the keys that look the same
+def _number_duplicates(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dict of all entries. Keys that are equal once masked get a number, so that no entry is lost."""
+    numbered: dict[Any, Any] = {}
+    last_numbers: dict[Any, int] = {}  # counting from one for each key would be quadratic in the equal keys
     for key, item in entries:
         name = key
-        while name in made:
-            numbers[key] = numbers.get(key, 1) + 1
-            name = f"{key} ({numbers[key]})"
-        made[name] = item
-    return made
+        while name in numbered:
+            last_numbers[key] = last_numbers.get(key, 1) + 1
+            name = f"{key} ({last_numbers[key]})"
+        numbered[name] = item
+    return numbered
 
 
-def _remade(value: Mapping[Any, Any], entries: dict[Any, Any]) -> Any:
-    if isinstance(value, dict):  # a copy of another mapping may share what it holds
-        made = copy.copy(value)
-        made.clear()
-        made.update(entries)
-        return made
+def _with_entries(value: Mapping[Any, Any], entries: dict[Any, Any]) -> Any:
+    """A mapping of the same type with these entries; a plain dict for mappings that are neither dict nor proxy."""
+    if isinstance(value, dict):
+        # Only a dict is copied: the copy of another mapping may share its content with the original.
+        copied = copy.copy(value)
+        copied.clear()
+        copied.update(entries)
+        return copied
     return MappingProxyType(entries) if isinstance(value, MappingProxyType) else entries
 
 
-def rebuilt(make: Callable[[Any], Any], content: Any) -> Any:
-    """A value of the same type with other content, or a refusal."""
+def rebuild(make: Callable[[Any], Any], content: Any) -> Any:
+    """A value of the same type with other content. Raises UnsupportedValue if the type does not accept the content."""
     try:
         return make(content)
-    except Exception:  # noqa: BLE001 - whatever a foreign constructor objects to, its text may quote the content
-        failed = UnsupportedValue(
-            "a value holds personal data and its type takes no other content", hint="send it as text"
+    except Exception:  # noqa: BLE001 - any constructor may fail, and its error may quote the content
+        failure = UnsupportedValue(
+            "a value contains personal data and its type does not accept other content", hint="send it as text"
         )
-    raise failed
+    raise failure

@@ -1,4 +1,4 @@
-"""`secure_tool`: the policy and the record, worn by an ordinary function."""
+"""`secure_tool`: applies the policy to an ordinary function and records every call."""
 
 import asyncio
 import functools
@@ -10,10 +10,11 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 from security_common.audit import AuditEvent, Journal
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import policy_dependencies
-from security_common.tool_policy.secured_call import SecuredCall, SecuredTool, current_call
-from security_common.tool_policy.secured_tool import ToolSignature
+from security_common.tool_policy.secured_call import SecuredCall, current_call
+from security_common.tool_policy.secured_tool import SECURED_TOOL_ATTRIBUTE, SecuredTool, ToolSignature
+from security_common.tool_scopes import ArgumentScope, RequiredScopes
 
-__all__ = ["annotate_audit_event", "secure_tool", "secured_tool_of"]
+__all__ = ["annotate_audit_event", "secure_tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,8 +23,8 @@ PolicyName = Literal["encrypt", "mask", "reject", "observe"]
 
 logger = logging.getLogger(__name__)
 
-_DECLARATION = "__security_declaration__"
-_abandoned: set[asyncio.Task[Any]] = set()
+# The event loop keeps only weak references to its tasks.
+_recordings_of_cancelled_calls: set[asyncio.Task[Any]] = set()
 
 
 def secure_tool(
@@ -33,73 +34,76 @@ def secure_tool(
     result_policy: PolicyName | None = None,
     *,
     scopes: Collection[str] = (),
+    argument_scopes: Collection[ArgumentScope] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Guards what a tool takes and gives, and records every call before its answer leaves.
+    """Protects personal data in the arguments and the result of a tool, and records each call before it is answered.
 
-    `pii_policy` is for the arguments, and for the result too unless `result_policy` says otherwise; the policies are
-    in `security_common.tool_policy.policy`. `requires_encryption` refuses to run without a key and, under `encrypt`,
-    hands the tool every string as ciphertext. `log_access=False` leaves out of the record the successful calls that
-    touched no personal data. `scopes` are the scopes a token needs for this tool, beyond those of the service.
+    `pii_policy` is the policy for the arguments, and for the result unless `result_policy` is given;
+    `security_common.tool_policy.policy` describes the policies. `requires_encryption` refuses calls while there is no
+    key, and under the policy `encrypt` the tool receives every text argument as ciphertext. With `log_access=False`,
+    successful calls without personal data are not recorded. `scopes` are the scopes that a token needs for this tool
+    in addition to those of the resource, and `argument_scopes` those that depend on the value of an argument.
 
-    The decorated function raises what the tool raises, cleaned of personal data, the errors of
-    `security_common.tool_policy`, EncryptionError, and JournalUnavailable (a service answers 503).
+    The decorated function raises the exceptions of the tool with personal data masked, the errors of
+    `security_common.tool_policy`, EncryptionError, and JournalUnavailable, which a service answers with 503.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(
-                f"{function.__qualname__}: a generator's parts would leave before the record; return a list"
+                f"{function.__qualname__} is a generator: its parts would leave before the call is recorded; "
+                "return a list"
             )
-        policy = PIIPolicy(pii_policy)
         secured = _secure_async(function) if inspect.iscoroutinefunction(function) else _secure_sync(function)
-        declaration = SecuredTool(
+        tool = SecuredTool(
             name=function.__name__,
-            policy=policy,
-            result_policy=policy if result_policy is None else PIIPolicy(result_policy),
+            policy=PIIPolicy(pii_policy),
+            result_policy=PIIPolicy(result_policy or pii_policy),
             requires_encryption=requires_encryption,
             log_access=log_access,
-            scopes=frozenset(scopes),
+            scopes=RequiredScopes(frozenset(scopes), tuple(argument_scopes)),
             signature=ToolSignature(secured),
         )
-        setattr(secured, _DECLARATION, declaration)
+        setattr(secured, SECURED_TOOL_ATTRIBUTE, tool)
         return cast("Callable[P, R]", secured)
 
     return decorate
 
 
-def secured_tool_of(function: Callable[..., Any]) -> SecuredTool | None:
-    """What `secure_tool` was told about this function, or None when it is not decorated."""
-    return getattr(function, _DECLARATION, None)
-
-
 def annotate_audit_event(*, data_subject: str | None = None, task: str | None = None) -> None:
-    """Called inside a tool: whose data this call touches, as an opaque id, and what is done with it.
+    """Adds to the audit event of the current call whose data is accessed, as an opaque id, and for which task.
 
-    `task` is one of `view`, `store`, `change`, `delete`, `download`. The record holds a keyed reference to the subject.
+    `task` is one of `view`, `store`, `change`, `delete` and `download`. The event contains a keyed reference to the
+    data subject. Outside a secured tool, the call has no effect.
     """
-    if (call := current_call.get()) is not None:
-        call.note(data_subject, task)
+    call = current_call.get()
+    if call is not None:
+        call.annotate(data_subject, task)
 
 
 def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def secured(*args: Any, **kwargs: Any) -> Any:
-        parts = policy_dependencies()
-        call = SecuredCall(getattr(secured, _DECLARATION), parts)
+        dependencies = policy_dependencies()
+        call = SecuredCall(getattr(secured, SECURED_TOOL_ATTRIBUTE), dependencies)
         try:
-            with call.watched():
-                seen, seen_named = call.admit(args, kwargs)
-                with call:
-                    result = await function(*seen, **seen_named)
-                call.release(result)
+            arguments, named = call.protect_arguments(args, kwargs)
+            with call:
+                result = await function(*arguments, **named)
+            call.protect_result(result)
         except asyncio.CancelledError:
-            call.abandon()
-            _record_abandoned(parts.journal, call.event())
+            call.cancel()
+            _record_cancelled_call(dependencies.journal, call.audit_event())
             raise
-        with call.watched():
-            if (event := call.event()) is not None:
-                await parts.journal.record(event)
-        return call.answer()
+        except Exception as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
+            call.fail(failure)
+        event = call.audit_event()
+        if event is not None:
+            try:
+                await dependencies.journal.record(event)
+            except Exception as failure:  # noqa: BLE001 - a call that is not recorded has no result
+                call.fail(failure)
+        return call.result()
 
     return secured
 
@@ -107,30 +111,36 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
 def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def secured(*args: Any, **kwargs: Any) -> Any:
-        parts = policy_dependencies()
-        call = SecuredCall(getattr(secured, _DECLARATION), parts)
-        with call.watched():
-            seen, seen_named = call.admit(args, kwargs)
+        dependencies = policy_dependencies()
+        call = SecuredCall(getattr(secured, SECURED_TOOL_ATTRIBUTE), dependencies)
+        try:
+            arguments, named = call.protect_arguments(args, kwargs)
             with call:
-                result = function(*seen, **seen_named)
-            call.release(result)
-        with call.watched():
-            if (event := call.event()) is not None:
-                parts.journal.record_blocking(event)
-        return call.answer()
+                result = function(*arguments, **named)
+            call.protect_result(result)
+        except Exception as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
+            call.fail(failure)
+        event = call.audit_event()
+        if event is not None:
+            try:
+                dependencies.journal.record_blocking(event)
+            except Exception as failure:  # noqa: BLE001 - a call that is not recorded has no result
+                call.fail(failure)
+        return call.result()
 
     return secured
 
 
-def _record_abandoned(journal: Journal, event: AuditEvent | None) -> None:
-    """Nobody waits for this record, and a cancelled task may not wait: another one does."""
+def _record_cancelled_call(journal: Journal, event: AuditEvent | None) -> None:
+    """Records in a task of its own, because a cancelled task cannot wait for the disk."""
     if event is not None:
         task = asyncio.get_running_loop().create_task(journal.record(event))
-        _abandoned.add(task)
-        task.add_done_callback(_finish_abandoned)
+        _recordings_of_cancelled_calls.add(task)
+        task.add_done_callback(_finish_recording)
 
 
-def _finish_abandoned(task: asyncio.Task[Any]) -> None:
-    _abandoned.discard(task)
-    if not task.cancelled() and (error := task.exception()):
-        logger.error("the record of an abandoned call was lost: %s", error)
+def _finish_recording(task: asyncio.Task[Any]) -> None:
+    _recordings_of_cancelled_calls.discard(task)
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        logger.error("cancelled_call_not_recorded cause=%s", error)

@@ -1,66 +1,78 @@
-"""Why a call is refused or its answer withheld. Kinds and argument names are told, values never."""
+"""Why a call is refused or its result withheld. Messages name argument and kind of personal data, never a value."""
 
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from security_common.errors import SecurityError
 
+__all__ = [
+    "InsufficientScope",
+    "PersonalDataRefused",
+    "ResultWithheld",
+    "TooMuchData",
+    "ToolFailed",
+    "ToolPolicyError",
+    "UnsupportedValue",
+]
+
 
 class ToolPolicyError(SecurityError):
-    """The root of this room's errors."""
+    """The base class of this package's errors."""
 
     error: ClassVar[str] = "tool_policy_error"
 
 
 class PersonalDataRefused(ToolPolicyError):
-    """The arguments hold personal data where none is taken. `kinds` tells which kinds, by argument."""
+    """The arguments contain personal data, which the tool does not accept. `kinds` has the kinds by argument."""
 
     error: ClassVar[str] = "personal_data_refused"
 
     def __init__(self, kinds: Mapping[str, Collection[str]]) -> None:
-        told = "; ".join(f"{argument}: {', '.join(sorted(found))}" for argument, found in kinds.items())
+        found = "; ".join(f"{argument}: {', '.join(sorted(names))}" for argument, names in kinds.items())
         super().__init__(
-            f"personal data is not accepted here ({told})",
+            f"personal data is not accepted here ({found})",
             hint="remove it, or refer to people by opaque ids, and call again",
         )
         self.kinds = kinds
 
 
 class ResultWithheld(ToolPolicyError):
-    """The tool ran, and its answer holds personal data that may not leave."""
+    """The tool ran, and its result contains personal data that the policy does not let out."""
 
     error: ClassVar[str] = "result_withheld"
 
     def __init__(self, kinds: Collection[str]) -> None:
         super().__init__(
-            f"the result was withheld because it holds personal data ({', '.join(sorted(kinds))})",
-            hint="ask for less, or for opaque ids in place of people's data",
+            f"the result was withheld because it contains personal data ({', '.join(sorted(kinds))})",
+            hint="request less data, or opaque ids instead of personal data",
         )
 
 
 class UnsupportedValue(ToolPolicyError):
-    """A value of a kind that cannot be searched or changed. It is refused, never passed on unseen."""
+    """A value of a type that cannot be searched or changed. It is refused, never passed on without a search."""
 
     error: ClassVar[str] = "unguardable_value"
 
 
 class TooMuchData(ToolPolicyError):
-    """The data is deeper, larger or has more parts than is searched in one call."""
+    """The data is deeper, larger or has more parts than the limits for one call."""
 
     error: ClassVar[str] = "too_much_data"
 
 
 class InsufficientScope(ToolPolicyError):
-    """The caller's token lacks scopes that the tool declares."""
+    """The caller's token does not have the scopes that the tool requires. `scopes` are all that the call needs."""
 
     error: ClassVar[str] = "insufficient_scope"
 
     def __init__(self, scopes: Collection[str]) -> None:
-        super().__init__(f"this tool needs the scope {' '.join(sorted(scopes))}", hint="ask for a token that has it")
+        super().__init__(
+            f"this call needs the scopes {' '.join(sorted(scopes))}", hint="request a token that has these scopes"
+        )
         self.scopes = frozenset(scopes)
 
 
 class ToolFailed(ToolPolicyError):
-    """The tool failed with an error whose own text or type could not be kept; this text is masked."""
+    """The tool failed with an exception whose type or text could not be kept. The text here is masked."""
 
     error: ClassVar[str] = "tool_failed"

@@ -1,4 +1,4 @@
-"""An exception that leaves a tool is a result: it keeps its type where it can, and never its personal data."""
+"""Removes personal data from the exceptions that a tool raises. The exception keeps its type where possible."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -9,50 +9,55 @@ from security_common.tool_policy.errors import ToolFailed, ToolPolicyError
 __all__ = ["mask_exception"]
 
 
-def mask_exception(failure: Exception, walk: DataWalk, again: DataWalk) -> Exception:
-    """The failure itself when neither it nor anything it carries tells personal data, otherwise a copy without.
+def mask_exception(failure: Exception, counting_walk: DataWalk, walk: DataWalk) -> Exception:
+    """The exception itself if neither it nor its causes contain personal data, and otherwise a masked copy.
 
-    A copy drops the traceback and the chain of causes: both lead to frames that hold the data. `walk` counts what is
-    found, `again` looks at the same texts a second time and counts for nobody.
+    The copy has no traceback and no causes, because both lead to frames that contain the data. `counting_walk` counts
+    the findings for the audit event; `walk` reads the same texts again without counting.
     """
     try:
-        return _clean(failure, walk, again)
-    except Exception:  # noqa: BLE001 - a text that cannot be had may hold anything, and so may this error
-        return ToolFailed(f"{type(failure).__name__}: what it says cannot be read")
+        return _mask(failure, counting_walk, walk)
+    except Exception:  # noqa: BLE001 - a text that cannot be read may contain anything, and so may this exception
+        return ToolFailed(f"{type(failure).__name__}: its text cannot be read")
 
 
-def _clean(failure: Exception, walk: DataWalk, again: DataWalk) -> Exception:
-    if not [text for each in _chain(failure) for text in _texts(each) if walk.leaf.text(text, None) is not text]:
+def _mask(failure: Exception, counting_walk: DataWalk, walk: DataWalk) -> Exception:
+    texts = [text for each in _with_causes(failure) for text in _texts_of(each)]
+    # Every text is read, also after a change was found, so that all findings are counted.
+    is_clean = [counting_walk.leaves.protect_text(text, None) is text for text in texts]
+    if all(is_clean):
         return failure
-    copied = _copy(failure, again)
-    if copied is not None and str(copied) and all(again.leaf.text(text, None) is text for text in _texts(copied)):
-        return copied
-    return ToolFailed(f"{type(failure).__name__}: {again.leaf.text(str(failure), None)}")
+    copied = _masked_copy(failure, walk)
+    if copied is not None and str(copied):
+        copy_is_clean = all(walk.leaves.protect_text(text, None) is text for text in _texts_of(copied))
+        if copy_is_clean:
+            return copied
+    return ToolFailed(f"{type(failure).__name__}: {walk.leaves.protect_text(str(failure), None)}")
 
 
-def _chain(failure: BaseException) -> Iterator[BaseException]:
-    """The failure with its causes, contexts and members, each once."""
+def _with_causes(failure: BaseException) -> Iterator[BaseException]:
+    """The exception with its causes, contexts and the members of exception groups, each once."""
     seen: set[int] = set()
-    waiting: list[BaseException | None] = [failure]
-    while waiting:
-        each = waiting.pop()
+    remaining: list[BaseException | None] = [failure]
+    while remaining:
+        each = remaining.pop()
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
         yield each
-        waiting += [each.__cause__, each.__context__]
+        remaining += [each.__cause__, each.__context__]
         if isinstance(each, BaseExceptionGroup):
-            waiting += cast("BaseExceptionGroup[BaseException]", each).exceptions
+            remaining += cast("BaseExceptionGroup[BaseException]", each).exceptions
 
 
-def _texts(failure: BaseException) -> set[str]:
-    """Everything the exception could tell a reader, a log or a serializer."""
+def _texts_of(failure: BaseException) -> set[str]:
+    """Every text that a log or a serializer could write for this exception."""
     parts = [*failure.args, *getattr(failure, "__dict__", {}).values()]
     return {str(failure), *(part if isinstance(part, str) else repr(part) for part in parts)}
 
 
-def _copy(failure: Exception, walk: DataWalk) -> Exception | None:
-    """A new exception of the same type with guarded arguments, when the type allows it."""
+def _masked_copy(failure: Exception, walk: DataWalk) -> Exception | None:
+    """A new exception of the same type with masked arguments, or None if the type does not allow it."""
     kind = type(failure)
     try:
         copied = kind.__new__(kind, *(walk.visit(part) for part in failure.args))

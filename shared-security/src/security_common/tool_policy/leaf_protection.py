@@ -1,8 +1,13 @@
-"""One leaf of data: looked at, then kept, masked, encrypted or counted."""
+"""What happens to one leaf of data: it is searched, and then kept, masked, encrypted or refused.
+
+A leaf is a text, a number, a date or any other value without parts. `data_walk` visits the leaves, `policy` decides
+what happens to one, and `LeafProtector` does it. `ReplacementWriter` writes what takes the place of each finding.
+"""
 
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -10,26 +15,88 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from security_common.encryption import ciphertext_spans
-from security_common.pii import Finding, Operator, PIIDetector, replace_until_clean
+from security_common.pii import (
+    Finding,
+    Operator,
+    PIIConfiguration,
+    PIIDetector,
+    PIIKind,
+    mask_finding,
+    replace_until_clean,
+)
+from security_common.pii.normalization import normalize
 from security_common.tool_policy.errors import UnsupportedValue
-from security_common.tool_policy.operators import ReplacementWriter
-from security_common.tool_policy.policy import Treatment, treat_leaf
+from security_common.tool_policy.policy import Treatment, decide_treatment
+from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
-__all__ = ["LeafProtector"]
+__all__ = ["LeafProtector", "ReplacementWriter"]
 
-CLEAN_KEPT, LONGEST_KEPT = 4096, 64
+MAX_CLEAN_TEXTS, MAX_CLEAN_TEXT_CHARACTERS = 4096, 64
+"""How many texts without personal data are remembered, and how long such a text may be."""
 
-_ZEROS: dict[type, Any] = {
-    type(zero): zero
-    for zero in (0, 0.0, 0j, Decimal(0), Fraction(0), date.min, time.min, timedelta(0), uuid.UUID(int=0))
-} | {IPv4Address: IPv4Address(0), IPv6Address: IPv6Address(0)}
+_KINDS_WITH_DIGITS_ONLY = {PIIKind.PHONE, PIIKind.KR_RRN, PIIKind.CREDIT_CARD}
+
+_ZERO_VALUES: dict[type, Any] = {
+    int: 0,
+    float: 0.0,
+    complex: 0j,
+    Decimal: Decimal(0),
+    Fraction: Fraction(0),
+    date: date.min,
+    time: time.min,
+    timedelta: timedelta(0),
+    uuid.UUID: uuid.UUID(int=0),
+    IPv4Address: IPv4Address(0),
+    IPv6Address: IPv6Address(0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementWriter:
+    """The operators of one tool, and what they write in the place of a finding.
+
+    `policy_operator` is used where the configuration names no operator for a kind; None means that the policy encrypts
+    the whole text. `tenant` is the token issuer: equal values get different pseudonyms for different tenants.
+
+    `for_messages` is True for progress, log messages, questions and error texts. There a ciphertext has no use and a
+    refusal comes too late, so both operators are replaced by a mask.
+    """
+
+    configuration: PIIConfiguration
+    tool: str
+    tenant: str
+    pseudonyms: KeyedPseudonyms | None
+    policy_operator: Operator | None
+    for_messages: bool = False
+
+    def operator(self, kind: PIIKind) -> Operator | None:
+        """The operator for findings of a kind, or None if the text as a whole is encrypted."""
+        policy_masks = self.policy_operator is Operator.MASK
+        operator = self.configuration.operator(kind, self.tool, masks=policy_masks) or self.policy_operator
+        if self.for_messages and operator in {Operator.ENCRYPT, Operator.REJECT}:
+            return Operator.MASK
+        return operator
+
+    def write(self, finding: Finding, value: str, encrypt: Callable[[str], str]) -> str:
+        """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call."""
+        match self.operator(finding.kind):
+            case Operator.KEEP:
+                return value
+            case Operator.REDACT:
+                return f"[{finding.kind}]"
+            case Operator.PSEUDONYM if self.pseudonyms is not None:
+                return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), tenant=self.tenant)
+            case Operator.ENCRYPT:
+                return encrypt(value)
+            case _:
+                return mask_finding(finding, value)
 
 
 class LeafProtector:
-    """The treatment of every leaf on one side of a call; counts what it finds and remembers what it did.
+    """Protects every leaf of one part of a call, such as its arguments, and counts what it found.
 
-    `part` is the argument being walked, or `result`: findings are counted by it and ciphertext is bound to it.
-    `refused` are those of `kinds` that the policy, or the operator of a kind, does not take.
+    `part` is the name of the argument that is being walked, or `result`. Findings are counted by part, and ciphertext
+    is bound to it. `refused` counts those findings whose operator is `reject`.
     """
 
     def __init__(
@@ -37,102 +104,128 @@ class LeafProtector:
         detector: PIIDetector,
         writer: ReplacementWriter,
         encrypt: Callable[[str, str], str],
-        recognizes: Callable[[str], bool],
+        is_own_ciphertext: Callable[[str], bool],
         *,
-        clean: set[tuple[str, str | None]],
+        clean_texts: set[tuple[str, str | None]],
         encrypt_all: bool = False,
     ) -> None:
-        """`encrypt` takes a part and a text, `recognizes` a ciphertext; `clean` remembers short texts."""
+        """`encrypt` takes a part and a text. `clean_texts` remembers short texts (with field name) across calls."""
         self.part = "result"
         self.kinds: dict[str, Counter[str]] = {}
         self.refused: dict[str, Counter[str]] = {}
         self.treatments: set[Treatment] = set()
+        self.encrypt_all = encrypt_all
         self._detector = detector
         self._writer = writer
-        self._encrypt_part = encrypt
-        self._recognizes = recognizes
-        self._clean = clean
-        self.encrypt_all = encrypt_all
+        self._encrypt_for_part = encrypt
+        self._is_own_ciphertext = is_own_ciphertext
+        self._clean_texts = clean_texts
 
-    def text(self, text: str, field: str | None) -> str:
-        """A string leaf."""
-        return self._treat(text, field, encrypt_all=self.encrypt_all)
+    def protect_text(self, text: str, field: str | None) -> str:
+        """The text as it may be passed on; `field` is the name of the field that it is in."""
+        return self._protect(text, field, encrypt_all=self.encrypt_all)
 
-    def name(self, text: str) -> str:
-        """A key of a mapping."""
-        return self._treat(text, None, encrypt_all=False)
+    def protect_key(self, key: str) -> str:
+        """The key of a mapping as it may be passed on. Keys are not encrypted just because all texts are."""
+        return self._protect(key, None, encrypt_all=False)
 
-    def scalar(self, value: Any, text: str, field: str | None) -> Any:
-        """A leaf that is no string, such as a number or a date, with the text to search.
+    def protect_scalar(self, value: Any, text: str, field: str | None) -> Any:
+        """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
-        Masked, it becomes the zero of its type: the type is part of the tool's contract. Encrypted, it becomes text.
+        A masked value becomes the zero of its type, because the type is part of the tool's contract. An encrypted
+        value becomes text. Raises UnsupportedValue for a type without a zero.
         """
-        treatment = self._judge(text, field, encrypt_all=False)[0]
+        treatment, _ = self._examine(text, field, encrypt_all=False)
         if treatment is Treatment.MASK:
-            return zero_of(value)
+            return _zero_of(value)
         return self._encrypt(str(value)) if treatment is Treatment.ENCRYPT else value
 
-    def opaque(self, text: str, field: str | None) -> None:
-        """Text inside a value that cannot be changed, such as an image: clean it passes, otherwise it is refused."""
-        treatment = self._judge(text, field, encrypt_all=False)[0]
-        if treatment in {Treatment.MASK, Treatment.ENCRYPT}:
-            raise UnsupportedValue("binary content holds personal data", hint="send it as text")
+    def require_clean(self, text: str, field: str | None) -> None:
+        """Checks text inside a value that cannot be changed, such as an image.
 
-    def _treat(self, text: str, field: str | None, *, encrypt_all: bool) -> str:
-        treatment, findings = self._judge(text, field, encrypt_all=encrypt_all)
+        Raises UnsupportedValue if the text would have to be masked or encrypted.
+        """
+        treatment, _ = self._examine(text, field, encrypt_all=False)
+        if treatment in {Treatment.MASK, Treatment.ENCRYPT}:
+            raise UnsupportedValue("binary content contains personal data", hint="send it as text")
+
+    def _protect(self, text: str, field: str | None, *, encrypt_all: bool) -> str:
+        treatment, findings = self._examine(text, field, encrypt_all=encrypt_all)
         if treatment is Treatment.ENCRYPT:
             return self._encrypt(text)
         return self._mask(text, findings, field) if treatment is Treatment.MASK else text
 
-    def _judge(self, text: str, field: str | None, *, encrypt_all: bool) -> tuple[Treatment, Sequence[Finding]]:
+    def _examine(self, text: str, field: str | None, *, encrypt_all: bool) -> tuple[Treatment, Sequence[Finding]]:
+        """What is to be done with the text, and what was found in it. Counts the findings."""
         findings = self._find(text, field)
-        operators = {found.kind: self._writer.operator(found.kind) for found in findings}
-        encrypt_all = encrypt_all and self._sealed(text) != [(0, len(text))]
-        treatment = treat_leaf(set(operators.values()), encrypt_all=encrypt_all)
-        _count(self.kinds, self.part, findings)
-        _count(self.refused, self.part, [one for one in findings if operators[one.kind] is Operator.REJECT])
+        operators = {finding.kind: self._writer.operator(finding.kind) for finding in findings}
+        is_ciphertext = encrypt_all and self._own_ciphertexts(text) == [(0, len(text))]
+        treatment = decide_treatment(set(operators.values()), encrypt_all=encrypt_all and not is_ciphertext)
+        if findings:
+            self._count(self.kinds, findings)
+            self._count(self.refused, [each for each in findings if operators[each.kind] is Operator.REJECT])
         if treatment is not Treatment.KEEP:
             self.treatments.add(treatment)
         return treatment, findings
 
     def _find(self, text: str, field: str | None) -> Sequence[Finding]:
-        """Keys, states and other short words repeat from call to call: the clean ones are remembered."""
-        if (text, field) in self._clean:
+        # Short texts, such as keys and states, repeat from call to call, so those without findings are remembered.
+        if (text, field) in self._clean_texts:
             return ()
         findings = self._detector.scan_text(text, field_name=field)
-        if findings and (sealed := self._sealed(text)):
-            # Ciphertext is no personal data, however much a stretch of it may look like a number or a secret.
-            return [found for found in findings if not any(a <= found.start and found.end <= b for a, b in sealed)]
-        if not findings and len(text) <= LONGEST_KEPT:
-            if len(self._clean) >= CLEAN_KEPT:
-                self._clean.clear()
-            self._clean.add((text, field))
-        return findings
+        if not findings:
+            self._remember_clean(text, field)
+            return findings
+        ciphertexts = self._own_ciphertexts(text)
+        # Part of a ciphertext may look like a number or a secret, but it is not personal data.
+        return [
+            finding
+            for finding in findings
+            if not any(start <= finding.start and finding.end <= end for start, end in ciphertexts)
+        ]
 
-    def _sealed(self, text: str) -> list[tuple[int, int]]:
-        """Where ciphertext of ours stands: what only has its shape is read like any text."""
-        return [(start, end) for start, end in ciphertext_spans(text) if self._recognizes(text[start:end])]
+    def _remember_clean(self, text: str, field: str | None) -> None:
+        if len(text) > MAX_CLEAN_TEXT_CHARACTERS:
+            return
+        if len(self._clean_texts) >= MAX_CLEAN_TEXTS:
+            self._clean_texts.clear()
+        self._clean_texts.add((text, field))
+
+    def _own_ciphertexts(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of each ciphertext of our own keys. Text that only has the shape of ciphertext is searched."""
+        return [(start, end) for start, end in ciphertext_spans(text) if self._is_own_ciphertext(text[start:end])]
 
     def _mask(self, text: str, findings: Sequence[Finding], field: str | None) -> str:
-        def find(seen: str) -> Sequence[Finding]:
-            return findings if seen is text else self._find(seen, field)
+        def find(searched: str) -> Sequence[Finding]:
+            return findings if searched is text else self._find(searched, field)
 
-        return replace_until_clean(text, find, lambda one, written: self._writer.write(one, written, self._encrypt))
+        def replace(finding: Finding, value: str) -> str:
+            return self._writer.write(finding, value, self._encrypt)
+
+        return replace_until_clean(text, find, replace)
 
     def _encrypt(self, text: str) -> str:
-        return self._encrypt_part(self.part, text)
+        return self._encrypt_for_part(self.part, text)
+
+    def _count(self, counts: dict[str, Counter[str]], findings: Iterable[Finding]) -> None:
+        kinds = [str(finding.kind) for finding in findings]
+        if kinds:
+            counts.setdefault(self.part, Counter()).update(kinds)
 
 
-def _count(counts: dict[str, Counter[str]], part: str, findings: Iterable[Finding]) -> None:
-    if kinds := [str(found.kind) for found in findings]:
-        counts.setdefault(part, Counter()).update(kinds)
+def _canonical(kind: PIIKind, value: str) -> str:
+    """One spelling for equal values: of 010-1234-5678 and 01012345678, and of an e-mail address in capitals."""
+    plain = normalize(value).text.casefold()
+    return "".join(filter(str.isdigit, plain)) if kind in _KINDS_WITH_DIGITS_ONLY else plain
 
 
-def zero_of(value: Any) -> Any:
-    """The value of the same type that tells nothing."""
+def _zero_of(value: Any) -> Any:
+    """The value of the same type that contains no information. Raises UnsupportedValue."""
     if isinstance(value, datetime):
         return datetime.min.replace(tzinfo=value.tzinfo)
     for kind in type(value).__mro__:
-        if kind in _ZEROS:
-            return _ZEROS[kind]
-    raise UnsupportedValue(f"a {type(value).__name__} holds personal data and cannot be masked", hint="send it as text")
+        if kind in _ZERO_VALUES:
+            return _ZERO_VALUES[kind]
+    raise UnsupportedValue(
+        f"a {type(value).__name__} contains personal data and cannot be masked", hint="send it as text"
+    )

@@ -1,15 +1,15 @@
-"""The policy, as pure functions: what happens to a leaf of data, and how the call is named in the record.
+"""The policy as pure functions: what happens to a leaf of data, and which action the audit event names.
 
-| policy    | personal data in arguments | in the result   | in messages and errors | audit action               |
-|-----------|----------------------------|-----------------|------------------------|----------------------------|
-| `encrypt` | leaf is ciphertext         | leaf ciphertext | masked                 | `executed_with_encryption` |
-| `mask`    | masked                     | masked          | masked                 | `executed_with_masking`    |
-| `reject`  | call refused               | result withheld | masked                 | `rejected`                 |
-| `observe` | unchanged                  | unchanged       | unchanged              | `executed_observed`        |
+| policy    | personal data in arguments | in the result       | in messages and errors | audit action               |
+|-----------|----------------------------|---------------------|------------------------|----------------------------|
+| `encrypt` | the text is encrypted      | the text, encrypted | masked                 | `executed_with_encryption` |
+| `mask`    | masked                     | masked              | masked                 | `executed_with_masking`    |
+| `reject`  | the call is refused        | withheld            | masked                 | `rejected`                 |
+| `observe` | unchanged                  | unchanged           | unchanged              | `executed_observed`        |
 
-A leaf without personal data stays as it is, and `executed` is the action when there was none at all. With
-`requires_encryption`, `encrypt` takes every string leaf of the arguments. The file of a team
-(`security_common.pii.configuration`) may name another operator for a kind of data, for all tools or for one.
+A text without personal data is not changed, and the action of a call without any is `executed`. With
+`requires_encryption`, the policy `encrypt` encrypts every text of the arguments. The configuration file
+(`security_common.pii.configuration`) can name another operator for a kind of data, for all tools or for one tool.
 """
 
 from collections.abc import Set as AbstractSet
@@ -17,11 +17,11 @@ from enum import StrEnum
 
 from security_common.pii import Operator
 
-__all__ = ["PIIPolicy", "Treatment", "name_action", "operator_of", "policy_for_messages", "treat_leaf"]
+__all__ = ["PIIPolicy", "Treatment", "decide_treatment", "name_action", "operator_of", "policy_for_messages"]
 
 
 class PIIPolicy(StrEnum):
-    """What a tool does about personal data."""
+    """What a tool does with personal data."""
 
     ENCRYPT = "encrypt"
     MASK = "mask"
@@ -41,6 +41,7 @@ class Treatment(StrEnum):
 
 _OPERATORS = {PIIPolicy.MASK: Operator.MASK, PIIPolicy.REJECT: Operator.REJECT, PIIPolicy.OBSERVE: Operator.KEEP}
 
+# From the strongest treatment to the weakest.
 _ACTIONS = (
     (Treatment.REFUSE, "rejected"),
     (Treatment.ENCRYPT, "executed_with_encryption"),
@@ -50,12 +51,12 @@ _ACTIONS = (
 
 
 def operator_of(policy: PIIPolicy) -> Operator | None:
-    """What the policy does to a finding; None under `encrypt`, which takes the leaf as a whole."""
+    """The operator for each finding under a policy, or None for `encrypt`, which encrypts the leaf as a whole."""
     return _OPERATORS.get(policy)
 
 
-def treat_leaf(operators: AbstractSet[Operator | None], *, encrypt_all: bool = False) -> Treatment:
-    """What happens to a leaf, given the operators of what was found in it: the strongest wins."""
+def decide_treatment(operators: AbstractSet[Operator | None], *, encrypt_all: bool = False) -> Treatment:
+    """What happens to a leaf, given the operators of the findings in it. The strongest operator decides."""
     if Operator.REJECT in operators:
         return Treatment.REFUSE
     if encrypt_all or None in operators:
@@ -66,10 +67,13 @@ def treat_leaf(operators: AbstractSet[Operator | None], *, encrypt_all: bool = F
 
 
 def policy_for_messages(policy: PIIPolicy) -> PIIPolicy:
-    """Progress, log lines, questions and error texts: a ciphertext or a gap there helps nobody, so they are masked."""
+    """The policy for progress, log messages, questions and error texts, where only a mask is readable."""
     return PIIPolicy.OBSERVE if policy is PIIPolicy.OBSERVE else PIIPolicy.MASK
 
 
 def name_action(treatments: AbstractSet[Treatment]) -> str:
-    """The audit action: the strongest thing that was done."""
-    return next((name for treatment, name in _ACTIONS if treatment in treatments), "executed")
+    """The audit action of a call: the one of the strongest treatment."""
+    for treatment, action in _ACTIONS:
+        if treatment in treatments:
+            return action
+    return "executed"

@@ -1,26 +1,55 @@
-"""Reading a tool's signature: which argument is which, and which are never transformed."""
+"""What `secure_tool` was given for one tool, and the signature of its function."""
 
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-__all__ = ["IDENTIFIERS", "Identifier", "ToolSignature"]
+from security_common.tool_policy.policy import PIIPolicy
+from security_common.tool_scopes import RequiredScopes
 
-IDENTIFIERS = frozenset({"client_id", "user_id"})
-"""Arguments that name the caller of a plain function."""
+__all__ = ["Identifier", "SecuredTool", "ToolSignature", "secured_tool_of"]
+
+SECURED_TOOL_ATTRIBUTE = "__secured_tool__"
+
+CALLER_ARGUMENTS = frozenset({"client_id", "user_id"})
+"""Arguments that identify the caller of a plain function. They are treated as identifiers."""
 
 
 class Identifier:
-    """Marks an opaque id: `person_id: Annotated[str, Identifier]`.
+    """Marks an argument that is an opaque id: `person_id: Annotated[str, Identifier]`.
 
-    It is never transformed, since a masked id finds nothing; personal data in it refuses the call.
+    An id is passed to the tool unchanged, because a masked id matches no record. A call whose id contains personal
+    data is refused.
     """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecuredTool:
+    """One tool that is protected by `secure_tool`: its name, policies, scopes and signature."""
+
+    name: str
+    policy: PIIPolicy
+    result_policy: PIIPolicy
+    requires_encryption: bool
+    log_access: bool
+    scopes: RequiredScopes
+    signature: "ToolSignature" = field(repr=False)
+
+
+def secured_tool_of(function: Callable[..., Any]) -> SecuredTool | None:
+    """What `secure_tool` was given for this function, or None if the function is not decorated with it."""
+    return getattr(function, SECURED_TOOL_ATTRIBUTE, None)
+
+
 class ToolSignature:
-    """The parameters of one tool, read once and late: frameworks may still add to a function after decorating it."""
+    """The parameters of a tool.
+
+    They are read at the first call and not when the function is decorated, because a framework may still add
+    parameters to the function.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -31,33 +60,35 @@ class ToolSignature:
 
     @cached_property
     def _positional(self) -> tuple[str, ...]:
-        """The names of what may be passed by its place; `*args`, which takes the rest, comes last."""
-        named_only = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
-        return tuple(name for name, each in self._parameters.items() if each.kind not in named_only)
+        """The names of the parameters that may be passed by position, ending with that of `*args` if there is one."""
+        keyword_kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+        return tuple(name for name, parameter in self._parameters.items() if parameter.kind not in keyword_kinds)
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
-        """The arguments that are never transformed."""
+        """The names of the arguments that are passed to the tool unchanged."""
         function = inspect.unwrap(self.function)
         try:
             hints = get_type_hints(function, include_extras=True)
         except (NameError, TypeError, AttributeError):
-            # A name that exists for type checkers only: the annotations are read as they are written.
-            written = getattr(function, "__annotations__", {}).items()
-            return IDENTIFIERS | {name for name, hint in written if re.search(r"\bIdentifier\b", str(hint))}
-        return IDENTIFIERS | {name for name, hint in hints.items() if _is_identifier(hint)}
+            # An annotation that only exists for type checkers cannot be evaluated, so its source text is searched.
+            annotations: Mapping[str, Any] = getattr(function, "__annotations__", {})
+            marked = {name for name, text in annotations.items() if re.search(r"\bIdentifier\b", str(text))}
+        else:
+            marked = {name for name, hint in hints.items() if _is_identifier(hint)}
+        return CALLER_ARGUMENTS | marked
 
     @cached_property
     def receiver(self) -> str | None:
-        """`self` or `cls` of a method: an object of the program, not data."""
-        first = next(iter(self._positional), None)
+        """The name of the first parameter of a method, `self` or `cls`. It is an object of the program, not data."""
+        first = self._positional[0] if self._positional else None
         return first if first in {"self", "cls"} else None
 
     def names_of(self, positional: Sequence[Any]) -> list[str]:
-        """The argument name of each positional value."""
+        """The argument name of each positional value. Values of `*args` all have the name of that parameter."""
         names = list(self._positional[: len(positional)])
-        rest = names[-1] if names else "arguments"
-        return names + [rest] * (len(positional) - len(names))
+        variadic_name = names[-1] if names else "arguments"
+        return names + [variadic_name] * (len(positional) - len(names))
 
 
 def _is_identifier(hint: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How the walk reads values with a shape of their own: numbers, dates, bytes, dataclasses and pydantic models."""
+"""The walk's handlers for numbers, dates, bytes, dataclasses and pydantic models."""
 
 import copy
 import dataclasses
@@ -17,61 +17,65 @@ from typing import Any, cast
 from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic_core import Url
 
-from security_common.tool_policy.data_walk import DataWalk, rebuilt, register_reader
+from security_common.tool_policy.data_walk import DataWalk, handles, rebuild
 from security_common.tool_policy.errors import UnsupportedValue
 
-LONGEST_WHOLE_PART = 10**40
+MAX_WHOLE_PART = 10**40
+TEXT_ENCODINGS = ("utf-8", "cp949")
+UTF16_BYTE_ORDER_MARKS = {b"\xff\xfe", b"\xfe\xff"}
 
-_READABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
-"""Ten printable bytes in a row are text, zeros between them or not; fewer come about by chance in every image."""
+_PRINTABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
+"""Ten printable bytes in a row, once zero bytes are removed, are taken for text. Shorter runs occur in every image."""
 
 
-@register_reader(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
-def _scalar(walk: DataWalk, value: Any, field: str | None) -> Any:
+@handles(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
+def _handle_scalar(walk: DataWalk, value: Any, field: str | None) -> Any:
     try:
         text = str(value)
-    except ValueError:
+    except ValueError:  # Python converts at most 4,300 digits
         raise UnsupportedValue("a number is too long to be searched", hint="send it as text") from None
-    walk.spend(len(text))
-    return walk.leaf.scalar(value, text, field)
+    walk.count_characters(len(text))
+    return walk.leaves.protect_scalar(value, text, field)
 
 
-@register_reader(float, Decimal, Fraction)
-def _fractional(walk: DataWalk, value: Any, field: str | None) -> Any:
-    """Nobody's number has a fraction, and the digits of one look like every number there is: they are not read."""
+@handles(float, Decimal, Fraction)
+def _handle_fraction(walk: DataWalk, value: Any, field: str | None) -> Any:
+    """Searches the whole part only: no personal number has a fraction, and fraction digits cause false findings."""
     try:
-        whole = int(value) if math.isfinite(value) and abs(value) < LONGEST_WHOLE_PART else 0
-    except (ValueError, OverflowError):  # a signalling NaN, a fraction beyond every float
-        whole = 0
-    return walk.leaf.scalar(value, str(whole), field)
+        whole_part = int(value) if math.isfinite(value) and abs(value) < MAX_WHOLE_PART else 0
+    except (ValueError, OverflowError):  # a signalling NaN, or a fraction too large for a float
+        whole_part = 0
+    return walk.leaves.protect_scalar(value, str(whole_part), field)
 
 
-@register_reader(PurePath, AnyUrl, Url, IPv4Network, IPv6Network, SecretStr, SecretBytes)
-def _spelled(walk: DataWalk, value: Any, field: str | None) -> Any:
+@handles(PurePath, AnyUrl, Url, IPv4Network, IPv6Network, SecretStr, SecretBytes)
+def _handle_as_text(walk: DataWalk, value: Any, field: str | None) -> Any:
     content = value.get_secret_value() if isinstance(value, (SecretStr, SecretBytes)) else str(value)
-    treated = walk.visit(content, field)
-    return value if treated is content else rebuilt(value.__class__, treated)
+    protected = walk.visit(content, field)
+    return value if protected is content else rebuild(value.__class__, protected)
 
 
-@register_reader(bytes, bytearray, memoryview)
-def _bytes(walk: DataWalk, value: bytes | bytearray | memoryview, field: str | None) -> Any:
+@handles(bytes, bytearray, memoryview)
+def _handle_bytes(walk: DataWalk, value: bytes | bytearray | memoryview, field: str | None) -> Any:
+    """Bytes that are text are protected as text. In other bytes, any text must be free of personal data."""
     content = bytes(value)
-    for encoding in ("utf-8", "cp949"):
+    for encoding in TEXT_ENCODINGS:
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        treated = walk.text(text, field)
-        if treated is not text:
-            return rebuilt(value.__class__, treated.encode(encoding, "replace"))
+        protected = walk.visit_text(text, field)
+        if protected is not text:
+            return rebuild(value.__class__, protected.encode(encoding, "replace"))
         if 0 not in content:
             return value
-        break
-    runs = b"\n".join(_READABLE_RUN.findall(content.replace(b"\0", b""))).decode("ascii")
-    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        runs = content.decode("utf-16", "replace")
-    walk.spend(len(runs))
-    walk.leaf.opaque(runs, field)
+        break  # zero bytes: it may be text in another encoding
+    if content[:2] in UTF16_BYTE_ORDER_MARKS:
+        contained_text = content.decode("utf-16", "replace")
+    else:
+        contained_text = b"\n".join(_PRINTABLE_RUN.findall(content.replace(b"\0", b""))).decode("ascii")
+    walk.count_characters(len(contained_text))
+    walk.leaves.require_clean(contained_text, field)
     return value
 
 
@@ -81,73 +85,84 @@ class _AnyDataclass(type):
 
 
 class _Dataclass(metaclass=_AnyDataclass):
-    """Stands for every dataclass, as they have no base in common."""
+    """An abstract base class of all dataclasses, which have no base class in common."""
 
 
-@register_reader(_Dataclass)
-def _dataclass(walk: DataWalk, value: Any, field: str | None) -> Any:
-    names = [each.name for each in dataclasses.fields(value)]
-    members = {name: getattr(value, name) for name in names if hasattr(value, name)}
-    changes = _changes(walk, members | getattr(value, "__dict__", {}), field)
-    made = copy.copy(value) if changes else value
+@handles(_Dataclass)
+def _handle_dataclass(walk: DataWalk, value: Any, field: str | None) -> Any:
+    field_names = [each.name for each in dataclasses.fields(value)]
+    members = {name: getattr(value, name) for name in field_names if hasattr(value, name)}
+    members |= getattr(value, "__dict__", {})
+    changes = _changed_members(walk, members, field)
+    protected = copy.copy(value) if changes else value
     for name, new in changes.items():
-        object.__setattr__(made, name, new)
-    _search_told(walk, made)
-    return made
+        object.__setattr__(protected, name, new)  # also of a frozen dataclass
+    _check_computed_output(walk, protected)
+    return protected
 
 
-@register_reader(BaseModel)
-def _model(walk: DataWalk, value: BaseModel, field: str | None) -> Any:
-    """Fields, and what serialization or the tool could still reach: extra members, cached properties, private ones."""
+@handles(BaseModel)
+def _handle_model(walk: DataWalk, value: BaseModel, field: str | None) -> Any:
+    """Walks fields, extra members, cached properties and private attributes, since the tool can return any of them."""
     places = ("__dict__", "__pydantic_extra__", "__pydantic_private__")
-    changes = {place: _changes(walk, getattr(value, place) or {}, field) for place in places}
-    made = copy.copy(value) if any(changes.values()) else value
-    for place, change in changes.items():
-        if change:
-            getattr(made, place).update(change)
-    _search_told(walk, made)
-    return made
+    changes = {place: _changed_members(walk, getattr(value, place) or {}, field) for place in places}
+    protected = copy.copy(value) if any(changes.values()) else value
+    for place, changed in changes.items():
+        if changed:
+            getattr(protected, place).update(changed)
+    _check_computed_output(walk, protected)
+    return protected
 
 
-def _search_told(walk: DataWalk, value: Any) -> None:
-    """What pydantic would say of a model or dataclass beyond what its fields hold. Raises UnsupportedValue."""
+def _check_computed_output(walk: DataWalk, value: Any) -> None:
+    """Searches what a model or pydantic dataclass serializes beyond the content of its fields.
+
+    Raises UnsupportedValue if computed output contains personal data: there is no field in which it could be masked.
+    """
     kind = cast("Any", type(value))
-    if not _computes(kind):
+    if not _has_computed_output(kind):
         return
     try:
-        told = kind.__pydantic_serializer__.to_python(value, mode="json", warnings=False)
-    except ValueError:  # such as bytes that are no text
-        told = kind.__pydantic_serializer__.to_python(value, warnings=False)
-    if isinstance(told, dict):  # what the fields hold has been counted
-        held = {name: getattr(value, name, None) for name in kind.__pydantic_fields__}
-        told = {name: said for name, said in cast("dict[str, Any]", told).items() if held.get(name) != said}
-    if walk.visit(told) is not told:
-        raise UnsupportedValue("what a model computes holds personal data", hint="make it a field")
+        output = kind.__pydantic_serializer__.to_python(value, mode="json", warnings=False)
+    except ValueError:  # for example, bytes that are not text have no JSON form
+        output = kind.__pydantic_serializer__.to_python(value, warnings=False)
+    if isinstance(output, dict):
+        # Members that equal a field have been searched and counted already.
+        fields = {name: getattr(value, name, None) for name in kind.__pydantic_fields__}
+        members = cast("dict[str, Any]", output)
+        output = {name: member for name, member in members.items() if fields.get(name) != member}
+    if walk.visit(output) is not output:
+        raise UnsupportedValue("the computed output of a model contains personal data", hint="make it a field")
 
 
 @lru_cache(maxsize=1024)
-def _computes(kind: Any) -> bool:
-    """Whether what is serialized may be more than the fields hold; serializers may stand deep in a field's type."""
+def _has_computed_output(kind: Any) -> bool:
+    """True if serialization may return more than the fields contain: computed fields or custom serializers."""
     if not hasattr(kind, "__pydantic_serializer__"):
         return False
-    rules: Any = kind.__pydantic_decorators__
-    encodes: Any = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
-    noted = any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.__pydantic_fields__.values())
-    own = rules.computed_fields or rules.field_serializers or rules.model_serializers
-    return noted or bool(own or encodes.get("json_encoders"))
+    decorators: Any = kind.__pydantic_decorators__
+    if decorators.computed_fields or decorators.field_serializers or decorators.model_serializers:
+        return True
+    config: Any = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
+    if config.get("json_encoders"):
+        return True
+    # A serializer may be anywhere inside the type of a field, so the text of the annotation is searched.
+    return any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.__pydantic_fields__.values())
 
 
-def _changes(walk: DataWalk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
+def _changed_members(walk: DataWalk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
+    """The members of a dataclass or model that changed. Raises UnsupportedValue where a change is not possible."""
     changes: dict[str, Any] = {}
     for name, old in members.items():
-        if not (name.isascii() and name.isidentifier()) and walk.leaf.name(name) is not name:
-            raise UnsupportedValue("a member's name holds personal data", hint="use a dict in its place")
+        is_plain_name = name.isascii() and name.isidentifier()
+        if not is_plain_name and walk.leaves.protect_key(name) is not name:
+            raise UnsupportedValue("the name of a member contains personal data", hint="use a dict instead")
         new = walk.visit(old, name)
         if new is old:
             continue
         if isinstance(new, str) and not isinstance(old, str):
             raise UnsupportedValue(
-                f"{name or field} is a {type(cast('object', old)).__name__} and cannot hold ciphertext",
+                f"{name or field} has the type {type(cast('object', old)).__name__} and cannot contain ciphertext",
                 hint="declare it as text, or use the policy mask",
             )
         changes[name] = new

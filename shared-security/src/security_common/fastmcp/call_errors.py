@@ -1,0 +1,139 @@
+"""What the client, the audit trail and the log get for a call that fails. None of them gets personal data."""
+
+import logging
+import traceback
+from collections.abc import Mapping
+
+import mcp_types as types
+from fastmcp.exceptions import FastMCPError, PromptError, ResourceError, ToolError, ValidationError
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError as PydanticValidationError
+
+from security_common.audit import AuditEvent, JournalUnavailable, Outcome
+from security_common.errors import SecurityError
+from security_common.fastmcp.unavailable import CallUnavailable
+from security_common.tokens.access_token import current_caller
+from security_common.tool_policy import FrameworkAdapter, current_adapter, policy_dependencies
+
+__all__ = [
+    "ERROR_TYPES",
+    "client_error",
+    "describe",
+    "install_log_filters",
+    "log_failed_call",
+    "record_rejected_call",
+    "without_client_values",
+]
+
+ERROR_TYPES: Mapping[str, type[FastMCPError]] = {
+    "tools/call": ToolError,
+    "resources/read": ResourceError,
+    "prompts/get": PromptError,
+}
+"""The methods that run a component, with the error that FastMCP expects from each."""
+
+SERVER_LOGGER = "fastmcp.server.server"
+LOGGERS_WITH_VALUES = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.context.to_client", SERVER_LOGGER)
+"""FastMCP's loggers that may quote arguments, messages to clients and resource addresses."""
+
+REPLACED_MESSAGES = ("Error calling ", "Error reading ", "Error rendering ", "Invalid arguments for ")
+"""FastMCP's log lines about failed calls, which have neither cause nor trace id. `log_failed_call` replaces them."""
+
+logger = logging.getLogger(__name__)
+
+
+def describe(error: SecurityError) -> str:
+    """One sentence for the client, with the error code first: a program or a model can act on it."""
+    hint = f" ({error.hint})" if error.hint else ""
+    return f"{error.error}: {error.description}{hint}"
+
+
+def client_error(error_type: type[FastMCPError], failure: Exception) -> Exception:
+    """The exception that FastMCP turns into the answer.
+
+    Exceptions of the tool itself are not changed, so that FastMCP's `mask_error_details` applies to them.
+    """
+    if not isinstance(failure, SecurityError):
+        return failure
+    if failure.error == JournalUnavailable.error:
+        return CallUnavailable(describe(failure))
+    return error_type(describe(failure))
+
+
+def without_client_values(failure: Exception, method: str) -> Exception:
+    """The same error without the values that the client sent. It is for errors from before the tool ran.
+
+    FastMCP quotes the name of a component in a NotFoundError. If the name contains personal data, another exception
+    type is returned, because FastMCP would quote the name again.
+    """
+    text = str(failure)
+    cause = failure.__cause__
+    if isinstance(cause, PydanticValidationError):
+        text = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
+            for each in cause.errors(include_input=False, include_url=False, include_context=False)
+        )
+    masked = policy_dependencies().detector.mask_text(text)
+    if masked == text or isinstance(failure, ValidationError):
+        return type(failure)(masked)
+    return ToolError(masked) if method == "tools/call" else MCPError(types.INVALID_PARAMS, masked)
+
+
+async def record_rejected_call(failure: Exception) -> None:
+    """Records a call that did not reach a tool. Its name is text of the client and is not recorded.
+
+    Raises JournalUnavailable.
+    """
+    caller = current_caller.get()
+    await policy_dependencies().journal.record(
+        AuditEvent(
+            event_type="tool_call",
+            action_taken="rejected",
+            outcome=Outcome.REFUSED,
+            user_id=caller.token.subject if caller else None,
+            issuer=caller.token.issuer if caller else None,
+            client_id=caller.token.client_id if caller else None,
+            reason="invalid_arguments" if isinstance(failure, ValidationError) else "unknown_component",
+            source_address=caller.source_address if caller else None,
+            trace_id=caller.trace_id if caller else None,
+        )
+    )
+
+
+def log_failed_call(adapter: FrameworkAdapter, method: str, failure: Exception) -> None:
+    """Writes one log line with cause and trace id; a traceback follows if the tool failed with an unexpected error.
+
+    The text is masked even where the policy lets personal data pass to the client.
+    """
+    caller = current_caller.get()
+    call = adapter.call
+    cause = failure.__cause__ or failure
+    is_unexpected = not isinstance(cause, (SecurityError, FastMCPError, MCPError)) and call is not None
+    line = (
+        f"call_failed method={method} tool={call.tool_name if call else None} "
+        f"reason={call.reason if call else None} trace_id={caller.trace_id if caller else None} "
+        f"cause={type(cause).__name__}: {cause}"
+    )
+    if is_unexpected:
+        line += "\n" + "".join(traceback.format_exception(cause))
+    level = logging.ERROR if is_unexpected or isinstance(cause, CallUnavailable) else logging.WARNING
+    logger.log(level, "%s", policy_dependencies().detector.mask_text(line))
+
+
+def install_log_filters() -> None:
+    """Keeps personal data out of FastMCP's own log lines, and drops those that `log_failed_call` replaces."""
+    for name in LOGGERS_WITH_VALUES:
+        logging.getLogger(name).addFilter(_mask_record)
+    logging.getLogger(SERVER_LOGGER).addFilter(_is_not_replaced)
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    masked = policy_dependencies().detector.mask_text(text)
+    if masked is not text:
+        record.msg, record.args = masked, ()
+    return True
+
+
+def _is_not_replaced(record: logging.LogRecord) -> bool:
+    return current_adapter.get() is None or not record.getMessage().startswith(REPLACED_MESSAGES)

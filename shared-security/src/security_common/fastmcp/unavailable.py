@@ -1,0 +1,60 @@
+"""HTTP status 503 for a call that cannot be recorded or served now. The JSON-RPC error alone would have status 200."""
+
+from collections.abc import Callable
+from typing import Any
+
+import mcp_types as types
+from fastmcp.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
+
+from security_common.audit import JournalUnavailable
+
+__all__ = ["CallUnavailable", "ServiceUnavailableMiddleware", "unavailable_error"]
+
+SCOPE_KEY = "security_common.unavailable"
+"""The member of the ASGI scope through which a call reports to ServiceUnavailableMiddleware that it failed."""
+
+RETRY_AFTER_SECONDS = b"5"
+
+
+class CallUnavailable(ToolError):
+    """The call could not be recorded, or something it needs is down. The client may try again.
+
+    It is a FastMCPError because FastMCP passes these on without changing them.
+    """
+
+
+def unavailable_error(request: Any, message: str) -> MCPError:
+    """The JSON-RPC error of a call that cannot be answered now. Marks the HTTP request for status 503."""
+    if request is not None and request.request is not None:
+        mark = request.request.scope.get(SCOPE_KEY)
+        if mark is not None:
+            mark["unavailable"] = True
+    return MCPError(types.INTERNAL_ERROR, message, {"error": JournalUnavailable.error})
+
+
+class ServiceUnavailableMiddleware:
+    """ASGI middleware around the MCP application: answers 503 with Retry-After when a call was unavailable."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        mark: dict[str, bool] = {}
+        delayed: list[dict[str, Any]] = []
+
+        async def send_with_status(message: dict[str, Any]) -> None:
+            # A stream starts before its call does. The status is sent with the first event, which may be the error.
+            if message["type"] == "http.response.start" and scope["method"] == "POST":
+                delayed.append(message)
+                return
+            if delayed and (message.get("body") or not message.get("more_body")):
+                start = delayed.pop()
+                if mark:
+                    headers = [*start.get("headers", ()), (b"retry-after", RETRY_AFTER_SECONDS)]
+                    start = start | {"status": 503, "headers": headers}
+                await send(start)
+            if not delayed:
+                await send(message)
+
+        await self._app(scope | {SCOPE_KEY: mark}, receive, send_with_status)

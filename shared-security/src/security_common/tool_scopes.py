@@ -1,0 +1,64 @@
+"""The scopes that one tool needs. The guard, `secure_tool` and the tool lists all use this rule.
+
+A tool declares its scopes with `secure_tool(scopes=..., argument_scopes=...)`, and `secure_server` collects them in a
+table, which is then checked at three points:
+
+| where            | when                        | result for a token without the scopes                             |
+|------------------|-----------------------------|-------------------------------------------------------------------|
+| Guard            | before the call             | 403 `insufficient_scope` naming every scope that the call needs   |
+| secure_tool      | in the call, guard or not   | InsufficientScope                                                  |
+| PolicyMiddleware | when tools are listed       | not listed, unless the user can still consent to the scopes       |
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ArgumentScope", "RequiredScopes", "ScopeRule", "ToolScopes", "required_scopes"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentScope:
+    """A scope that a call needs only if an argument has a certain value. The value is not the argument's default."""
+
+    scope: str
+    argument: str
+    value: Any
+
+    def applies_to(self, arguments: Mapping[str, Any]) -> bool:
+        """True if a call with these arguments needs the scope."""
+        return arguments.get(self.argument) == self.value
+
+    def __str__(self) -> str:
+        """For documentation: `mcp.audit with whose=everyone`."""
+        return f"{self.scope} with {self.argument}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredScopes:
+    """The scopes of one tool: those that every call needs, and those that depend on an argument."""
+
+    always: frozenset[str] = frozenset()
+    by_argument: tuple[ArgumentScope, ...] = ()
+
+    def __call__(self, arguments: Mapping[str, Any]) -> frozenset[str]:
+        """The scopes that a call with these arguments needs."""
+        return self.always.union(each.scope for each in self.by_argument if each.applies_to(arguments))
+
+    def __str__(self) -> str:
+        """For documentation: `mcp.access; mcp.audit with whose=everyone`."""
+        always = [" ".join(sorted(self.always))] if self.always else []
+        return "; ".join([*always, *map(str, self.by_argument)])
+
+
+ScopeRule = frozenset[str] | Callable[[Mapping[str, Any]], frozenset[str]]
+"""The scopes of a tool, or a function that returns the scopes for the arguments of a call."""
+
+ToolScopes = Mapping[str, ScopeRule]
+"""The scope rule of each tool by its name. A tool that is not in the table needs no scopes of its own."""
+
+
+def required_scopes(tool_scopes: ToolScopes, tool_name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
+    """The scopes that a call of a tool needs in addition to the scopes of the resource."""
+    rule = tool_scopes.get(tool_name, frozenset[str]())
+    return rule(arguments) if callable(rule) else rule
