@@ -1,4 +1,4 @@
-"""One stack for the whole session: real processes on ports that were free, or with `--compose` real containers."""
+"""One stack for the whole session: processes on free ports, or containers with `--compose`."""
 
 import secrets
 import signal
@@ -18,7 +18,7 @@ from local_stack.story import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Who works at the company whose day a test plays, and what they may ask for.
+# The declared clients of the test company, with their scopes.
 EMPLOYEES = {
     "support-agent": ["mcp.access", "mcp.decrypt"],
     "claims-agent": ["mcp.access", "mcp.decrypt"],
@@ -26,13 +26,13 @@ EMPLOYEES = {
     "auditor": ["mcp.access", "mcp.audit"],
 }
 
-# Settings that compose.yaml does not name itself: it passes them on.
+# Settings that compose.yaml passes to the services without naming them.
 GIVEN_TO_COMPOSE = {"MCP_ALLOWED_HOSTS": "host.docker.internal", "AUTH_DOCUMENTATION_URL": "https://docs.example.com/"}
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Base addresses of what runs, without trailing slashes."""
+    """Base URLs of the running services, without trailing slashes."""
 
     auth_url: str
     mcp_url: str
@@ -40,7 +40,7 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Company:
-    """A declaration with secrets of its own, made for this session."""
+    """A declaration with its own secrets, created for this session."""
 
     folder: Path
     secrets: dict[str, str]
@@ -51,13 +51,13 @@ class Company:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--compose", action="store_true", help="play the story against `docker compose up`")
+    parser.addoption("--compose", action="store_true", help="run the demo scenario against `docker compose up`")
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a fresh clone that is already installed: the repository's files, and no state."""
-    # `make run` in this folder would install into the environment that runs this test.
+    """A folder like a fresh clone that is already installed: the files of the repository without any state."""
+    # Without this, `make run` in this folder would install into the environment that runs this test.
     up_to_date = subprocess.run(["make", "--question", ".venv/.run"], cwd=ROOT, check=False)
     assert up_to_date.returncode == 0, "the installation is older than requirements/: run `make .venv/.dev` first"
     folder = tmp_path_factory.mktemp("clone")
@@ -74,13 +74,13 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
     company.declaration.write_text(yaml.safe_dump({"clients": clients}))
     for name, secret in company.secrets.items():
         (company.folder / name).write_text(secret)
-    company.folder.chmod(0o755)  # in a container another user reads it
+    company.folder.chmod(0o755)  # another user reads it in a container
     return company
 
 
 @pytest.fixture(scope="session")
 def compose(company: Company) -> Iterator[Compose]:
-    """The containers, with the company's declaration."""
+    """The containers, running with the declaration of the test company."""
     composed = Compose(*free_ports(2), declaration=company.folder, settings=GIVEN_TO_COMPOSE)
     try:
         composed("up", "--build", "--wait")
@@ -114,7 +114,7 @@ def world(addresses: Addresses, http: httpx2.Client) -> World:
 
 @pytest.fixture
 def employee(company: Company, world: World) -> Callable[[str], World]:
-    """Somebody of the company, by the name of their client."""
+    """A declared client of the test company, by its client id."""
     return lambda name: World(world.auth_url, world.mcp_url, world.http, (name, company.secrets[name]))
 
 

@@ -1,4 +1,4 @@
-"""How published MCP clients find out where to get a token: their requests, in their order, as a capture showed them.
+"""Replays how published MCP clients discover the authorization server: their captured requests, in their order.
 
 Each first tries without a token. The answer leads to the metadata of the resource (RFC 9728), which leads to that of
 the authorization server (RFC 8414). mcpc looks for the latter at the MCP server's own origin when it refreshes: it has
@@ -35,7 +35,7 @@ def initialize(version: str) -> Mapping[str, Any]:
 
 
 def try_without_token(world: World, method: str, **request: Any) -> str:
-    """The address of the resource's metadata, from the challenge (RFC 9728 section 5.1)."""
+    """The URL of the protected resource metadata, from the challenge (RFC 9728 section 5.1)."""
     headers = {"accept": "application/json, text/event-stream", **request.pop("headers", {})}
     answer = world.http.request(method, f"{world.mcp_url}/mcp", headers=headers, **request)
     assert answer.status_code == 401
@@ -96,5 +96,5 @@ def read(world: World, address: str) -> Mapping[str, Any]:
 
 @pytest.mark.story
 @pytest.mark.parametrize("path", MCPC_AT_THE_RESOURCE)
-def test_the_resource_does_not_pose_as_an_authorization_server(world: World, path: str) -> None:
+def test_the_resource_server_publishes_no_authorization_server_metadata(world: World, path: str) -> None:
     assert world.http.get(f"{world.mcp_url}{path}").status_code == 404

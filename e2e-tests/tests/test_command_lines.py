@@ -1,4 +1,4 @@
-"""Every command of every program, with each thing it depends on away: an `error:` and a `hint:` line, no traceback.
+"""Every command explains a missing or broken dependency with an `error:` and a `hint:` line, without a traceback.
 
 The commands are read from the programs themselves, so that a new one is covered without a change here.
 """
@@ -57,7 +57,7 @@ def command_app(command: tuple[str, ...]) -> App:
 
 @pytest.fixture(scope="session")
 def strict_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis with two users: `denied` may do nothing but say hello, `auth` has a password that nobody here knows."""
+    """A Redis with two users: `denied` may only connect, `auth` has a password that is not known to the test."""
     directory = tmp_path_factory.mktemp("strict-redis")
     acl = directory / "users.acl"
     users = "user default off", "user denied on nopass -@all +ping +hello +client", "user auth on >unknown ~* +@all"
@@ -69,7 +69,7 @@ def strict_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def silent_port() -> Iterator[int]:
-    """Takes connections and never answers, as a suspended server does."""
+    """Accepts connections and never answers, as a suspended server does."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(100)
@@ -92,7 +92,7 @@ def open_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def environment(secrets: Path, open_redis: str, tmp_path: Path) -> dict[str, str]:
-    """Complete settings of both services, with a Redis, and no service that runs."""
+    """Complete settings of both services, with a running Redis and without running services."""
     auth_port, mcp_port = free_ports(2)
     return {
         "AUTH_DEMO": "true",
@@ -197,7 +197,7 @@ FAULTS: tuple[Fault, ...] = (
 
 
 def arguments_for(command: tuple[str, ...], folder: Path) -> list[str]:
-    """A value for everything that is required; files exist and hold what nothing can read."""
+    """A value for each required argument. Files exist and have content that cannot be parsed."""
     sample = folder / "sample"
     sample.write_bytes(b"\xff{")
     found: list[str] = []
@@ -233,7 +233,7 @@ def run_here(
 
 
 def assert_explained(status: int, out: str, err: str) -> None:
-    """Done, or an error and a hint. A doctor prints its hints with its findings."""
+    """Asserts success, or an error with a hint. The doctor prints hints with its results."""
     assert "Traceback" not in out + err
     assert "internal error" not in err
     if status and "hint: " not in out:
@@ -276,7 +276,7 @@ def test_every_command_explains_what_is_wrong(
     ],
     ids=" ".join,
 )
-def test_a_redis_that_does_not_answer_is_not_waited_for(
+def test_commands_do_not_wait_for_a_redis_that_does_not_answer(
     words: tuple[str, ...], environment: Environment, silent_port: int, tmp_path: Path
 ) -> None:
     use_redis(environment, f"redis://127.0.0.1:{silent_port}/0", None)
@@ -290,7 +290,7 @@ def test_a_redis_that_does_not_answer_is_not_waited_for(
 def run_program(
     *words: str, environment: Environment, folder: Path | None = None, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a program as a process without a terminal."""
+    """Runs a program in a process without a terminal."""
     program = str(Path(sys.executable).with_name(words[0]))
     return subprocess.run(
         [program, *words[1:]],
@@ -361,14 +361,14 @@ def test_wrong_usage_is_explained_too(program: str, words: tuple[str, ...], monk
     assert f"hint: `{program} --help`" in err
 
 
-def test_a_full_disk_behind_the_output_is_explained(environment: Environment) -> None:
+def test_output_to_a_full_disk_is_explained(environment: Environment) -> None:
     with Path("/dev/full").open("w") as full:
         done = run_program("security-common", "keys", "generate", environment=environment, stdout=full)
     assert done.returncode == 2
     assert done.stderr.startswith("error: No space left on device\nhint: ")
 
 
-def test_a_reader_that_goes_away_ends_a_command_quietly(environment: Environment) -> None:
+def test_a_closed_pipe_ends_a_command_quietly(environment: Environment) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
@@ -392,7 +392,7 @@ def test_ctrl_c_ends_a_command_quietly(environment: Environment, words: tuple[st
             stderr=subprocess.PIPE,
             text=True,
         )
-        connection, _ = listener.accept()  # it has begun, and waits for an answer
+        connection, _ = listener.accept()  # the command has started and waits for a response
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         connection.close()

@@ -1,4 +1,4 @@
-"""A company's day: agents store, look up and are refused, and in the evening an auditor reads what happened."""
+"""A complete use case: agents store and look up data and are refused, then an auditor reads the audit trail."""
 
 import json
 from collections.abc import Callable
@@ -19,28 +19,28 @@ CUSTOMERS = {
 VALUES = ["hong@example.com", "010-1234-5678", "880101-1234568", "john.smith@example.com", "4111 1111 1111 1111"]
 
 
-def test_a_day_at_the_company(employee: Callable[[str], World], world: World) -> None:
+def test_agents_and_an_auditor_use_the_services(employee: Callable[[str], World], world: World) -> None:
     morning = datetime.now(UTC).isoformat()
     agent, colleague, batch = employee("support-agent"), employee("claims-agent"), employee("night-batch")
 
-    # Cases come in and are stored; no answer repeats what was stored.
+    # Cases are stored; no response repeats the stored text.
     records: dict[str, str] = {}
     for name, case in CUSTOMERS.items():
         stored = agent.call("store_sensitive_data", {"data": case, "field": "support_case"})
         assert not [value for value in VALUES if value in json.dumps(stored, ensure_ascii=False)]
         records[name] = stored["record_id"]
 
-    # Looking a person up shows as much as the task needs.
+    # A user lookup returns only masked data.
     person = agent.call("get_user_info", {"person_id": "p_hong"})
     assert (person["email"], person["phone"]) == ("h***@example.com", "010-****-5678")
 
-    # One's own case is there in clear for who may decrypt; to a colleague it does not exist.
+    # A client with mcp.decrypt reads its own record in clear; for other clients the record does not exist.
     reading = {"record_id": records["홍길동"]}
     assert agent.call("read_sensitive_data", reading, scope="mcp.access mcp.decrypt")["data"] == CUSTOMERS["홍길동"]
     with pytest.raises(ToolError, match="not_found"):
         colleague.call("read_sensitive_data", reading, scope="mcp.access mcp.decrypt")
 
-    # The batch job may not decrypt at all, and its orders must not name people.
+    # The batch client may not decrypt, and its arguments must not contain personal data.
     assert batch.client.request_token(scope="mcp.decrypt").json()["error"] == "invalid_scope"
     refused = batch.post_mcp(
         batch.token, "2026-07-28", "tools/call", {"name": "read_sensitive_data", "arguments": reading}
@@ -50,7 +50,7 @@ def test_a_day_at_the_company(employee: Callable[[str], World], world: World) ->
         batch.call("high_security_operation", {"operation_data": f"purge {CUSTOMERS['John Smith']}"})
     assert batch.call("high_security_operation", {"operation_data": "purge p_hong"})["status"] == "accepted"
 
-    # Strangers stay outside, and an agent reads nobody else's trail.
+    # Unauthenticated requests are refused, and an agent can read only its own events.
     assert world.get("/hello").status_code == 401
     assert batch.client.request_token(client_secret="guessed").status_code == 401
     everyone = {"name": "get_security_audit_log", "arguments": {"whose": "everyone"}}
@@ -58,11 +58,11 @@ def test_a_day_at_the_company(employee: Callable[[str], World], world: World) ->
     assert refused.status_code == 403
     assert "mcp.audit" in refused.headers["WWW-Authenticate"]
 
-    # In the evening the auditor reads the report and the trail behind it.
+    # The auditor reads the report and the audit trail.
     auditor = employee("auditor")
     scope = "mcp.access mcp.audit"
     everyone = {"whose": "everyone", "since": morning}
-    for _ in range(30):  # what happened last is in the trail a moment later
+    for _ in range(30):  # the last events are shipped shortly after the responses
         report = auditor.call("generate_security_report", everyone, scope=scope)
         figures = report["figures"]
         if figures["by_outcome"].get("refused", 0) >= 3:

@@ -1,4 +1,4 @@
-"""compose.yaml keeps every promise of its hardening; each row fails when the promise is taken out."""
+"""compose.yaml contains every hardening option that the documentation promises."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ LASTING = ["redis", *OURS]
 
 
 def volumes(service: str) -> dict[str, tuple[str, bool]]:
-    """Named volume → where it is mounted, and whether read-only."""
+    """Named volume → mount path, and whether it is mounted read-only."""
     parts = [mount.split(":") for mount in SERVICES[service]["volumes"]]
     return {name: (target, mode == ["ro"]) for name, target, *mode in parts}
 
@@ -98,20 +98,20 @@ def test_ports_are_published_on_loopback_only(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
 
 
-def test_redis_is_reached_from_inside_only() -> None:
+def test_redis_publishes_no_port() -> None:
     assert "ports" not in SERVICES["redis"]
     assert SERVICES["redis"]["networks"] == ["data"]
     assert COMPOSE["networks"]["data"]["internal"] is True
 
 
-def test_redis_keeps_what_it_answered() -> None:
+def test_redis_persists_acknowledged_writes() -> None:
     command = " ".join(SERVICES["redis"]["command"])
     for option in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction", "--aclfile"):
         assert option in command
 
 
 def test_redis_refuses_writes_before_its_container_is_out_of_memory() -> None:
-    """With room for the audit stream, and for the copies of pages while the append-only file is rewritten."""
+    """Enough memory remains for the audit stream and for copied pages while the append-only file is rewritten."""
     command = " ".join(SERVICES["redis"]["command"])
     match = re.search(r"--maxmemory (\d+)mb", command)
     assert match
@@ -121,7 +121,7 @@ def test_redis_refuses_writes_before_its_container_is_out_of_memory() -> None:
     assert maxmemory_mib <= container_mib * 0.7
 
 
-def test_the_redis_of_azure_is_bounded_in_the_same_way() -> None:
+def test_the_redis_of_the_azure_template_has_the_same_memory_limit() -> None:
     text = (ROOT / "deploy/azure/main.bicep").read_text(encoding="utf-8")
     match = re.search(r"'--maxmemory', '(\d+)mb', '--maxmemory-policy', 'noeviction'\s+\]\s+resources: .*'1Gi'", text)
     assert match is not None
@@ -183,7 +183,7 @@ class TestTheOneContainerImage:
                 assert any(source.startswith(path) or path.startswith(f"{source}/") for path in kept), source
 
 
-def test_the_locks_hold_hashes_and_no_address() -> None:
+def test_lock_files_contain_hashes_and_no_index_address() -> None:
     locks = list((ROOT / "requirements").glob("*.lock"))
     assert len(locks) >= 5
     for lock in locks:
@@ -197,7 +197,7 @@ def test_the_authorization_server_is_built_without_fastmcp() -> None:
 
 
 class TestSettingsArePassedOn:
-    """Every setting of a service is in its environment: with a value of compose.yaml's, or when somebody sets it."""
+    """Every setting is in the environment of its service: with a value from compose.yaml, or when the user sets it."""
 
     def names(self, name: str) -> tuple[set[str], set[str]]:
         """Those that compose.yaml gives a value, and those that come from the shell or .env."""

@@ -1,4 +1,4 @@
-"""A disk that is really full: the journal on a container's small tmpfs, filled to the last byte and freed again."""
+"""A full disk: the journal is on a small tmpfs of a container that is filled completely and then freed."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def fill(ballast):
 
 async def record_until_refused(journal):
     acknowledged = 0
-    while True:  # the page of the file that was begun still has room
+    while True:  # the last page of the open file still has free space
         try:
             await journal.record(EVENT)
         except JournalUnavailable:
@@ -57,6 +57,6 @@ finally:
 """
 
 
-def test_a_full_tmpfs_refuses_loses_nothing_and_heals(compose: Compose) -> None:
+def test_a_full_disk_refuses_events_without_loss_and_recovers(compose: Compose) -> None:
     told = compose("exec", "-T", "mcp-resource-service", "python", "-c", FILL_AND_FREE)
     assert told.split() == ["unwritable", "1"]

@@ -1,4 +1,4 @@
-"""The Redis of compose.yaml outlives far more audit events than it has memory for, and nothing acknowledged is lost."""
+"""The Redis of compose.yaml accepts more audit events than fit into its memory, and no acknowledged event is lost."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 @pytest.mark.parametrize("events", EVENTS)
-def test_redis_outlives_the_audit_events(compose: Compose, http: httpx2.Client, events: int) -> None:
+def test_redis_stays_within_its_memory_limit(compose: Compose, http: httpx2.Client, events: int) -> None:
     before = compose.inspect("redis")
     reports: list[dict[str, Any]] = []
     with compose.start("exec", "-T", "auth-service", "python", "-c", PROGRAM.read_text(), str(events)) as filling:
@@ -44,6 +44,6 @@ def test_redis_outlives_the_audit_events(compose: Compose, http: httpx2.Client, 
 
 
 def container_bytes(container: str) -> str:
-    """What the engine counts against the limit, as `docker stats` shows it."""
+    """The memory that the engine counts against the limit, as shown by `docker stats`."""
     command = ["docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", container]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,4 +1,4 @@
-"""What only containers can show: they are hardened as they run, and everything lasts from down to up."""
+"""Tests of running containers: hardening, settings, secrets, and state that survives `down` and `up`."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_the_running_container_is_hardened(compose: Compose, service: str) -> No
     assert all(address == "127.0.0.1" for address in bound)
 
 
-def test_the_authorization_server_holds_no_fastmcp(compose: Compose) -> None:
+def test_the_auth_service_image_does_not_contain_fastmcp(compose: Compose) -> None:
     code = "import importlib.util as u; print(u.find_spec('fastmcp'), u.find_spec('mcp'))"
     assert compose("exec", "-T", "auth-service", "python", "-c", code).strip() == "None None"
 
@@ -49,11 +49,11 @@ def test_every_module_in_the_image_is_compiled(compose: Compose, service: str) -
         ("mcp-resource-service", "security-common audit tail", ""),
     ],
 )
-def test_the_commands_need_no_variable(compose: Compose, service: str, command: str, shown: str) -> None:
+def test_commands_work_without_setting_variables(compose: Compose, service: str, command: str, shown: str) -> None:
     assert shown in compose("exec", "-T", service, *command.split())
 
 
-def test_a_setting_of_the_shell_reaches_its_service(compose: Compose, world: World) -> None:
+def test_a_setting_from_the_shell_is_passed_to_its_service(compose: Compose, world: World) -> None:
     metadata = world.http.get(f"{world.auth_url}/.well-known/oauth-authorization-server").json()
     assert metadata["service_documentation"] == "https://docs.example.com/"
     statuses = {
@@ -72,7 +72,7 @@ def test_each_service_reads_its_own_secrets_only(compose: Compose) -> None:
     assert not {"data_keyring", "pseudonym_key", "audit_page_private_key.json"} & listing["auth-service"]
 
 
-def test_what_was_before_down_and_up_lasts(compose: Compose, world: World) -> None:
+def test_state_survives_down_and_up(compose: Compose, world: World) -> None:
     token = world.client.token("mcp.access mcp.decrypt")
     record = world.call("store_sensitive_data", {"data": PERSON, "field": "customer"})["record_id"]
     [made] = json.loads(compose("exec", "-T", "auth-service", "auth-service", "client", "create", "lasting", "--json"))
@@ -88,8 +88,8 @@ def test_what_was_before_down_and_up_lasts(compose: Compose, world: World) -> No
 
 
 @pytest.mark.parametrize("service", ["auth-service", "mcp-resource-service"])
-def test_the_trail_of_a_service_verifies_in_its_container(compose: Compose, world: World, service: str) -> None:
-    """It has its own journal and keys, and the stream that all services share."""
+def test_the_audit_trail_of_a_service_verifies_in_its_container(compose: Compose, world: World, service: str) -> None:
+    """Each service has its own journal and keys; all services share the stream."""
     world.client.token("mcp.access")
     assert world.get("/hello", "not.a.token").status_code == 401  # an event of the resource service
     verdict = json.loads(compose("exec", "-T", service, "security-common", "audit", "verify", "--json"))

@@ -1,6 +1,6 @@
-"""Issuers that answer rubbish, slowly or as somebody else, in the middle of a run of MCP calls: no valid token fails.
+"""Issuers answer incorrectly, slowly or with another issuer's metadata during MCP calls: no valid token is refused.
 
-One running service trusts an issuer for each way of going wrong. All of them go wrong at once, and heal.
+One running service trusts one issuer for each kind of failure. All of them fail at the same time and recover.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ CONFUSIONS = {
     for name in ("HTML", "500", "redirect", "empty set", "30 MB", "half a body", "drip", "reset", "50,000 deep")
 } | {
     "silence": {KEYS: hanging},
-    # The keys have to fail first: only then is the metadata read again.
+    # The key set has to fail first, because the metadata is read again only after that.
     "another issuer's name": {KEYS: WRONG_ANSWERS["500"], METADATA: always(http_answer(IMPOSTOR))},
 }
 
@@ -42,7 +42,7 @@ def anyio_backend() -> str:
 
 @dataclass
 class Service:
-    """A running resource service, the issuers it trusts, and what it has answered to calls with valid tokens."""
+    """A running resource service, its trusted issuers, and its responses to calls with valid tokens."""
 
     url: str
     issuers: dict[str, LoopbackIssuer]
@@ -100,16 +100,16 @@ async def service(tmp_path) -> AsyncIterator[Service]:
         yield Service(stack.mcp_url, issuers, http)
 
 
-async def test_a_confused_issuer_fails_no_call_that_carries_a_valid_token(service):
+async def test_valid_tokens_are_accepted_while_an_issuer_misbehaves(service):
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(service.call_on(name)) for name in service.issuers]
-        await confuse_and_heal(service)
+        await misbehave_and_recover(service)
         for task in running:
             task.cancel()
     assert {status for _, status in service.answered} == {200}, service.answered
 
 
-async def test_an_issuer_down_at_start_is_waited_for(tmp_path):
+async def test_the_service_becomes_ready_when_the_issuer_starts_later(tmp_path):
     async with LoopbackIssuer(now=time.time) as issuer, httpx2.AsyncClient(timeout=20) as http:
         stack = Stack(StackPorts.ephemeral(), tmp_path, {"MCP_ISSUER": issuer.url}, demo=False)
         issuer.audience = stack.resource
@@ -132,11 +132,11 @@ async def test_an_issuer_down_at_start_is_waited_for(tmp_path):
             stack.stop()
 
 
-async def confuse_and_heal(service: Service) -> None:
+async def misbehave_and_recover(service: Service) -> None:
     await service.answers_more(2)
     for name, issuer in service.issuers.items():
         issuer.answers |= CONFUSIONS[name]
-    # A key that nobody knows makes the service ask; it may be told so, or to wait, but never that something broke.
+    # An unknown key id causes a fetch. The response may be 401 or 503, but never 500.
     strangers = [service.call(issuer.token(header={"kid": "unknown"})) for issuer in service.issuers.values()]
     async with asyncio.timeout(15):
         assert set(await asyncio.gather(*strangers)) <= {401, 503}

@@ -1,4 +1,4 @@
-"""Every tool of the MCP server does its work for plain HTTP in both protocol eras, and for an MCP client."""
+"""Every tool works over plain HTTP in both protocol versions, and with an MCP client."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.story
 SCOPE = "mcp.access mcp.decrypt"
 Result = dict[str, Any]
 
-# tool → its arguments, and what its answer has to say
+# tool → its arguments, and the expected content of its result
 CALLS: dict[str, tuple[Result, Callable[[Result], object]]] = {
     "get_server_status": ({}, lambda said: said["status"] == "ready"),
     "create_test_token": ({}, lambda said: said["access_token"].count(".") == 2),
@@ -62,7 +62,7 @@ def token(world: World) -> str:
 
 @pytest.fixture(scope="module")
 def record_id(world: World) -> str:
-    """A record, once the trail has it as well: events are shipped a moment after the answer."""
+    """The id of a stored record, once its event is in the stream: events are shipped shortly after the response."""
     stored = world.call("store_sensitive_data", {"data": PERSON})["record_id"]
     deadline = time.monotonic() + 20
     while not world.call("get_security_audit_log", {"tool_name": "store_sensitive_data"})["events"]:
@@ -76,7 +76,7 @@ def test_the_table_has_every_tool(world: World) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("tool", CALLS)
-def test_it_works(world: World, token: str, record_id: str, tool: str, way: str) -> None:
+def test_tool_returns_the_expected_result(world: World, token: str, record_id: str, tool: str, way: str) -> None:
     arguments, holds = CALLS[tool]
     if tool == "read_sensitive_data":
         arguments = {"record_id": record_id}

@@ -1,4 +1,4 @@
-"""While a service cannot write its journal it begins nothing that would have to stand there, and it mends by itself."""
+"""While a service cannot write its journal, it starts no audited operation. It recovers without a restart."""
 
 import resource
 import time
@@ -16,7 +16,7 @@ NO_LIMIT = resource.RLIM_INFINITY
 
 
 def limit_files(stack: Stack, size_bytes: int) -> None:
-    """As a full disk would: no file of the services grows beyond this."""
+    """Simulates a full disk: no file of the services can grow beyond this size."""
     for name in (AUTH, MCP):
         resource.prlimit(stack.children[name].pid, resource.RLIMIT_FSIZE, (size_bytes, NO_LIMIT))
 
@@ -33,13 +33,13 @@ def require_unavailable(answer: httpx2.Response) -> None:
     assert PERSON not in answer.text
 
 
-def test_nothing_is_begun_that_cannot_be_recorded(tmp_path: Path, http: httpx2.Client) -> None:
+def test_operations_that_cannot_be_recorded_are_refused(tmp_path: Path, http: httpx2.Client) -> None:
     with start_stack(tmp_path) as stack:
         world = World(stack.auth_url, stack.mcp_url, http)
         token = world.token
         assert world.post_mcp(token, "2026-07-28", "tools/call", CALL).status_code == 200
         limit_files(stack, 1)
-        # The call that meets the full disk has done its work before it can know; its answer is withheld.
+        # The first call on the full disk has already been executed when writing fails; its response is withheld.
         require_unavailable(world.post_mcp(token, "2026-07-28", "tools/call", CALL))
         before = stored(stack)
         assert before

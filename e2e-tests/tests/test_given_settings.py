@@ -1,4 +1,4 @@
-"""Which settings of the environment reach the services of `make run`, and which ones the stack derives."""
+"""Which settings from the environment `make run` passes to the services, and which ones it derives."""
 
 import os
 from pathlib import Path
@@ -30,11 +30,11 @@ def stack(**settings: str) -> Stack:
         if variable not in {"AUTH_PORT", "MCP_PORT"}
     ],
 )
-def test_every_setting_reaches_its_service(service: str, variable: str) -> None:
+def test_every_setting_is_passed_to_its_service(service: str, variable: str) -> None:
     assert stack(**{variable: "given"}).environment(service)[variable] == "given"
 
 
-def test_an_empty_variable_does_not_hide_what_is_derived() -> None:
+def test_an_empty_variable_does_not_replace_a_derived_setting() -> None:
     assert stack(AUTH_ISSUER="").environment(AUTH)["AUTH_ISSUER"] == "http://localhost:8081"
 
 
@@ -141,7 +141,7 @@ class TestUnknownSettings:
 
 
 @pytest.mark.parametrize(("demo", "named"), [("true", True), ("false", False)])
-def test_the_start_card_names_the_demo_where_there_is_one(demo: str, named: bool) -> None:
+def test_the_start_card_mentions_the_demo_only_in_demo_mode(demo: str, named: bool) -> None:
     card = start_card(stack(AUTH_DEMO=demo))
     assert ("make demo" in card, "make token" in card, "auth-service client create NAME" in card) == (
         *(named, named),

@@ -1,4 +1,4 @@
-"""What every installation relies on: complete locks that keep extras, and no install that resolves anything.
+"""The lock files are complete and keep extras, and no install command resolves dependencies.
 
 `.ci/newcomer.sh` installs from them with old and new pip; that needs the package index, and this does not.
 """
@@ -25,7 +25,7 @@ NOT_OURS = {".venv", ".venv-benchmark", ".git", ".run", "node_modules", "logs"}
 
 @dataclass(frozen=True)
 class Pin:
-    """One line of a lock."""
+    """One line of a lock file."""
 
     name: str
     version: str
@@ -33,7 +33,7 @@ class Pin:
 
 
 def pins(lock: Path) -> dict[str, Pin]:
-    """The lines of a lock by the name of the package."""
+    """The lines of a lock file by package name."""
     found: dict[str, Pin] = {}
     for line in re.findall(r"^[A-Za-z0-9].*$", lock.read_text(encoding="utf-8"), re.MULTILINE):
         requirement = Requirement(line.rstrip("\\ "))
@@ -53,7 +53,7 @@ def requirements_of_members() -> Iterator[Requirement]:
 
 
 def requirements_of(pin: Pin) -> Iterator[Requirement]:
-    """What an installed package needs here, with the extras that the lock names; nothing for one that is not here."""
+    """The requirements of an installed package with the extras in the lock; none if it is not installed here."""
     try:
         distribution = importlib.metadata.distribution(pin.name)
     except importlib.metadata.PackageNotFoundError:
@@ -66,7 +66,7 @@ def requirements_of(pin: Pin) -> Iterator[Requirement]:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
-def test_a_lock_keeps_the_extras_that_its_packages_ask_for(lock: Path) -> None:
+def test_a_lock_keeps_the_extras_that_its_packages_require(lock: Path) -> None:
     locked = pins(lock)
     lost = [
         f"{pin.name} needs {requirement}, and the lock has {locked[name]}"
@@ -77,7 +77,7 @@ def test_a_lock_keeps_the_extras_that_its_packages_ask_for(lock: Path) -> None:
     assert lost == []
 
 
-def test_the_locks_keep_the_extras_that_the_members_ask_for() -> None:
+def test_the_locks_keep_the_extras_that_the_members_require() -> None:
     run = pins(ROOT / "requirements/run.lock")
     asked = [requirement for requirement in requirements_of_members() if requirement.extras]
     third_party = [each for each in asked if not each.name.startswith("mcp-oauth2-")]
@@ -86,8 +86,8 @@ def test_the_locks_keep_the_extras_that_the_members_ask_for() -> None:
         assert requirement.extras <= run[canonicalize_name(requirement.name)].extras, requirement
 
 
-def test_the_locks_have_extras_at_all() -> None:
-    """So that the two tests above do not pass on locks from which they were stripped."""
+def test_the_locks_contain_extras() -> None:
+    """Ensures that the two tests above cannot pass because the locks contain no extras."""
     assert pins(ROOT / "requirements/run.lock")["pydantic"].extras == {"email"}
 
 
@@ -98,7 +98,7 @@ def our_files() -> Iterator[Path]:
 
 
 def installs() -> Iterator[tuple[str, str]]:
-    """Each command of the repository that installs from a lock, with the file it is in. A continued line is one."""
+    """Each command in the repository that installs from a lock, with its file. Continued lines are joined."""
     for path in our_files():
         if path.suffix in {".png", ".lock", ".py"}:
             continue
@@ -108,7 +108,7 @@ def installs() -> Iterator[tuple[str, str]]:
                 yield str(path.relative_to(ROOT)), line.strip()
 
 
-def test_every_install_from_a_lock_resolves_nothing_and_checks_hashes() -> None:
+def test_every_install_uses_no_deps_and_require_hashes() -> None:
     commands = [(file, line) for file, line in installs() if "pip" in line.lower() and not line.startswith("#")]
     files = {file for file, _ in commands}
     assert {"Makefile", "requirements/install.sh", "requirements/image.sh"} <= files
@@ -119,7 +119,7 @@ def test_every_install_from_a_lock_resolves_nothing_and_checks_hashes() -> None:
 
 
 def test_the_environment_is_complete_and_consistent() -> None:
-    """What a lock lacks or contradicts, `pip check` finds."""
+    """`pip check` finds missing and conflicting packages."""
     checked = subprocess.run(
         [sys.executable, "-m", "pip", "--disable-pip-version-check", "check"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A signing key that is revoked in an emergency is refused by running services within seconds, without a restart."""
+"""Running services refuse a revoked signing key within seconds, without a restart."""
 
 import json
 import subprocess
@@ -11,11 +11,11 @@ import httpx2
 from local_stack.stack import AUTH, Stack, start_stack
 from local_stack.story import World
 
-# One refresh of the resource service, and one look of auth-service at its keys, on a busy machine.
+# One key set refresh of the resource service and one key check of auth-service, on a busy machine.
 LONGEST_SECONDS = 30
 
 
-def test_a_revoked_key_ends_its_tokens_within_seconds(tmp_path: Path, http: httpx2.Client) -> None:
+def test_tokens_of_a_revoked_key_are_refused_within_seconds(tmp_path: Path, http: httpx2.Client) -> None:
     with start_stack(tmp_path) as stack:
         world = World(stack.auth_url, stack.mcp_url, http)
         token = world.client.token("mcp.access")

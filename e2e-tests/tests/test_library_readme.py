@@ -1,4 +1,4 @@
-"""The way that the library's README leads: from the saved files to a call of a tool with a token for it."""
+"""The commands of the library's README work, from the saved files to a tool call with a token."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ from local_stack.ports import free_ports
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "shared-security/README.md"
 START_SECONDS = 60
-# What a program that stays in the foreground prints when it is ready.
+# The text that a program in the foreground prints when it is ready.
 READY = {"make run": "MCP OAuth2 is ready", ".venv/bin/uvicorn": "Uvicorn running on"}
 
 
-def test_the_page_leads_to_a_protected_server(checkout: Path) -> None:
+def test_the_steps_of_the_page_produce_a_protected_server(checkout: Path) -> None:
     auth, mcp, redis, weather = free_ports(4)
     ports = {"8081": str(auth), "8082": str(mcp), "9000": str(weather)}
     environment = {
@@ -44,7 +44,7 @@ def test_the_page_leads_to_a_protected_server(checkout: Path) -> None:
 
 
 def replace_ports(fence: Fence, ports: dict[str, str]) -> str:
-    """The block with ports that are free on this machine."""
+    """The code block with free ports of this machine."""
     text = fence.text
     for written, used in ports.items():
         text = text.replace(f":{written}", f":{used}").replace(f"--port {written}", f"--port {used}")
@@ -67,7 +67,7 @@ def run(text: str, folder: Path, environment: dict[str, str]) -> str:
 
 @contextmanager
 def running_in_background(text: str, folder: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Runs a command in a session of its own until the block ends, as in a terminal of its own."""
+    """Runs a command in its own session until the block ends, as in a separate terminal."""
     ready = next(line for command, line in READY.items() if command in text)
     log = folder / f"{ready}.log"
     with (

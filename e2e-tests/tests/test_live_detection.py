@@ -1,4 +1,4 @@
-"""What an attacker does to the running services turns up in the trail as an alert."""
+"""Attacks on the running services raise alerts in the audit trail."""
 
 import base64
 import hashlib
@@ -55,39 +55,39 @@ def guess_secrets(world: World, _trail: redis.Redis) -> None:
         assert world.client.request_token(client_secret=secrets.token_urlsafe()).status_code == 401
 
 
-def knock_without_the_scope(world: World, _trail: redis.Redis) -> None:
+def call_without_the_scope(world: World, _trail: redis.Redis) -> None:
     for _ in range(8):
         asked = {"name": "read_sensitive_data", "arguments": {"record_id": "rec_abcdefgh"}}
         assert world.post_mcp(world.token, "2026-07-28", "tools/call", asked).status_code == 403
 
 
-def walk_through_the_tools(world: World, _trail: redis.Redis) -> None:
+def call_many_tools(world: World, _trail: redis.Redis) -> None:
     for number in range(3):
         with pytest.raises(ToolError):
             world.call(f"secret_tool_{number}", {})
 
 
-def handle_much_personal_data(world: World, _trail: redis.Redis) -> None:
+def process_much_personal_data(world: World, _trail: redis.Redis) -> None:
     for _ in range(3):
         world.call("test_pii_detection", {"text": PERSON})
 
 
-def look_people_up(world: World, _trail: redis.Redis) -> None:
+def look_up_many_users(world: World, _trail: redis.Redis) -> None:
     for person_id in ("p_hong", "p_kim"):
         world.call("get_user_info", {"person_id": person_id})
 
 
 def reuse_a_refresh_token(world: World, _trail: redis.Redis) -> None:
-    """A thief comes with the token that its owner has used already."""
+    """An attacker uses a refresh token that its owner has already used."""
     token = sign_in(world)["refresh_token"]
     form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": world.results["client_id"]}
     assert world.http.post(f"{world.auth_url}/oauth2/token", data=form).status_code == 200
     while (answer := world.http.post(f"{world.auth_url}/oauth2/token", data=form)).status_code == 200:
-        time.sleep(0.1)  # within the grace the same answer comes again
+        time.sleep(0.1)  # within the grace period the stored response is repeated
     assert answer.json()["error"] == "invalid_grant"
 
 
-def cut_events_out(_world: World, trail: redis.Redis) -> None:
+def remove_events_from_the_stream(_world: World, trail: redis.Redis) -> None:
     event = json.loads(trail.xrevrange("audit:events", count=1)[0][1]["event"])
     trail.xadd("audit:events", {"event": json.dumps(event | {"seq": event["seq"] + 5})})
 
@@ -96,12 +96,12 @@ def cut_events_out(_world: World, trail: redis.Redis) -> None:
     ("attack", "rules"),
     [
         (guess_secrets, {"secret_guessing"}),
-        (knock_without_the_scope, {"refusal_burst"}),
-        (walk_through_the_tools, {"tool_enumeration"}),
-        (handle_much_personal_data, {"pii_volume_person", "pii_volume_client"}),
-        (look_people_up, {"many_subjects"}),
+        (call_without_the_scope, {"refusal_burst"}),
+        (call_many_tools, {"tool_enumeration"}),
+        (process_much_personal_data, {"pii_volume_person", "pii_volume_client"}),
+        (look_up_many_users, {"many_subjects"}),
         (reuse_a_refresh_token, {"refresh_token_reuse"}),
-        (cut_events_out, {"journal_gap"}),
+        (remove_events_from_the_stream, {"journal_gap"}),
     ],
     ids=lambda each: each.__name__ if callable(each) else "",
 )
@@ -113,14 +113,14 @@ def test_an_attack_raises_its_alert(
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not rules <= raised and time.monotonic() < deadline:
         time.sleep(0.1)
-        # From the beginning: an attack that goes on where another one of these began is no new alert.
+        # The window starts empty: an attack that continues a window of another test would not raise a new alert.
         events = [json.loads(entry["event"]) for _, entry in trail.xrange("audit:events")]
         raised = {event["reason"] for event in events if event["event_type"] == "security_alert"}
     assert rules <= raised
 
 
 def sign_in(world: World) -> dict[str, str]:
-    """A desktop client registers, its user signs in and allows it; the token answer."""
+    """Registers a desktop client, signs in and allows it. Returns the token response."""
     metadata = {
         "redirect_uris": [CALLBACK],
         "token_endpoint_auth_method": "none",

@@ -1,4 +1,4 @@
-"""The commands next to `make run` find the running stack by themselves, and say what is wrong when there is none."""
+"""The commands next to `make run` find the running stack, and explain the problem if there is none."""
 
 import os
 import pty
@@ -24,7 +24,7 @@ GIVEN = {"AUTH_ACCESS_TOKEN_LIFETIME_SECONDS": "60", "MCP_ALLOWED_HOSTS": "host.
 
 @dataclass(frozen=True)
 class Run:
-    """A stack that `local-stack run` started with `GIVEN`, and a terminal in its folder that knows nothing of it."""
+    """A stack that `local-stack run` started with `GIVEN`, and the folder in which other commands run."""
 
     folder: Path
     ports: StackPorts
@@ -59,19 +59,19 @@ def test_the_card_names_the_audit_page_and_no_ports(run: Run) -> None:
     assert "AUTH_PORT" not in run.card
 
 
-def test_a_given_setting_reaches_auth_service(run: Run) -> None:
+def test_a_given_setting_is_passed_to_auth_service(run: Run) -> None:
     printed = run.command("token", "--scope", "mcp.access mcp.decrypt")
     claims = httpx2.Response(200, content=jws.extract_compact(printed.stdout.strip().encode()).payload).json()
     assert claims["exp"] - claims["iat"] == 60
     assert claims["scope"] == "mcp.access mcp.decrypt"
 
 
-def test_a_service_names_an_unknown_setting_in_its_log(run: Run) -> None:
+def test_a_service_logs_an_unknown_setting(run: Run) -> None:
     log = (run.folder / ".run/logs/auth-service.log").read_text(encoding="utf-8")
     assert "NOTICE: AUTH_ISUER is not a setting and has no effect; did you mean AUTH_ISSUER?" in log
 
 
-def test_a_given_setting_reaches_the_resource_service(run: Run) -> None:
+def test_a_given_setting_is_passed_to_the_resource_service(run: Run) -> None:
     statuses = {
         host: httpx2.get(f"http://localhost:{run.ports.mcp}/hello", headers={"Host": host}).status_code
         for host in ("host.docker.internal:8082", "elsewhere.example")
@@ -88,13 +88,13 @@ def test_the_demo_finds_the_stack_on_its_ports(run: Run) -> None:
     ("arguments", "shown"),
     [(("auth-service", "user", "list"), "demo"), (("mcp-resource-service", "doctor"), "can be written")],
 )
-def test_an_admin_command_needs_no_variable(run: Run, arguments: tuple[str, ...], shown: str) -> None:
+def test_an_admin_command_works_without_variables(run: Run, arguments: tuple[str, ...], shown: str) -> None:
     done = run.command("admin", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert shown in done.stdout
 
 
-def test_what_an_admin_command_changes_is_recorded_with_the_key_of_its_service(run: Run) -> None:
+def test_changes_by_admin_commands_are_recorded_in_the_journal_of_the_service(run: Run) -> None:
     assert run.command("admin", "auth-service", "client", "create", "made-by-admin").returncode == 0
     lines = f'eval "$({COMMAND[0]} env)"; {BIN}/auth-service client create made-by-export'
     subprocess.run(["bash", "-euc", lines], cwd=run.folder, env=without_settings(os.environ), check=True)
@@ -112,7 +112,7 @@ def test_what_an_admin_command_changes_is_recorded_with_the_key_of_its_service(r
         (("security-common", "audit", "verify", "-h"), "Usage: security-common audit verify"),
     ],
 )
-def test_help_after_a_command_is_that_of_the_command(run: Run, arguments: tuple[str, ...], usage: str) -> None:
+def test_help_after_a_command_shows_the_help_of_the_command(run: Run, arguments: tuple[str, ...], usage: str) -> None:
     shown = run.command("admin", *arguments)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.startswith(usage)
@@ -147,7 +147,7 @@ print(asyncio.run(process_customer_data("010-1234-5678", client_id="mcp-client",
 """
 
 
-def test_the_library_has_its_keys_before_the_first_run(tmp_path: Path) -> None:
+def test_local_stack_env_creates_keys_before_the_first_run(tmp_path: Path) -> None:
     folder = tmp_path / "it's a folder"
     folder.mkdir()
     done = subprocess.run(
@@ -166,14 +166,14 @@ def test_the_library_has_its_keys_before_the_first_run(tmp_path: Path) -> None:
     assert (folder / ".run").stat().st_mode & 0o777 == 0o700
 
 
-def test_nothing_listens(tmp_path: Path) -> None:
+def test_no_stack_is_running(tmp_path: Path) -> None:
     auth, mcp = free_ports(2)
     refused = command(tmp_path, "demo", AUTH_PORT=str(auth), MCP_PORT=str(mcp))
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"error: nothing answers at http://localhost:{auth}\nhint: start it first")
 
 
-def test_a_command_that_fails_while_nothing_runs_says_how_to_start_it(tmp_path: Path) -> None:
+def test_a_failing_admin_command_explains_how_to_start_the_stack(tmp_path: Path) -> None:
     auth, mcp, redis = map(str, free_ports(3))
     refused = command(tmp_path, "admin", "auth-service", "user", "list", AUTH_PORT=auth, MCP_PORT=mcp, REDIS_PORT=redis)
     assert refused.returncode == 1
@@ -181,7 +181,7 @@ def test_a_command_that_fails_while_nothing_runs_says_how_to_start_it(tmp_path: 
     assert refused.stderr.endswith(f"\nhint: nothing answers at http://localhost:{auth}; start it first: make run\n")
 
 
-def test_what_listens_does_not_speak_http(tmp_path: Path) -> None:
+def test_the_program_on_the_port_does_not_speak_http(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_greet_once, args=(server,), daemon=True).start()
         port = server.getsockname()[1]
@@ -226,7 +226,7 @@ class TestReset:
         assert (tmp_path / ".run").exists() is not is_deleted
 
 
-def test_a_setting_that_a_service_refuses_is_named_as_the_service_does(tmp_path: Path) -> None:
+def test_an_invalid_setting_is_reported_with_the_message_of_the_service(tmp_path: Path) -> None:
     earlier = tmp_path / ".run/logs/auth-service.log"
     earlier.parent.mkdir(parents=True)
     earlier.write_text("error: of an earlier start\nhint: of long ago\n")

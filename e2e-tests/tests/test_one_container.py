@@ -1,4 +1,4 @@
-"""The image of the repository's root: both services in one container answer as the demo did, and stop in order."""
+"""The image of the root Dockerfile: both services in one container work like the original demo and stop in order."""
 
 import json
 import os
@@ -88,7 +88,7 @@ def container(image: str) -> Iterator[Container]:
         docker("rm", "--force", "--volumes", started.name)
 
 
-def test_it_says_that_it_is_for_demonstration_only(container: Container) -> None:
+def test_it_prints_that_it_is_for_demonstration_only(container: Container) -> None:
     assert "NOTICE: this image is for demonstration only" in container.output()
     assert f"{container.mcp_url}/audit" in container.output()
 
@@ -100,7 +100,7 @@ def test_the_commands_of_the_demo_work(container: Container) -> None:
     assert curl("-o", "/dev/null", "-w", "%{http_code}", f"{container.auth_url}/") == "401"
 
 
-def test_a_tool_is_called(container: Container) -> None:
+def test_a_tool_can_be_called(container: Container) -> None:
     call = {"name": "test_pii_detection", "arguments": {"text": "홍길동님 010-1234-5678"}}
     headers: Sequence[str] = (
         f"Authorization: Bearer {container.token()}",
@@ -119,7 +119,7 @@ def test_no_process_is_root(container: Container) -> None:
     assert {line.split()[1] for line in processes} == {"65532"}
 
 
-def test_the_admin_commands_need_no_variable(container: Container) -> None:
+def test_admin_commands_work_without_variables(container: Container) -> None:
     assert "demo" in docker("exec", container.name, "local-stack", "admin", "auth-service", "user", "list")
 
 
@@ -134,7 +134,7 @@ def test_a_restart_keeps_keys_and_tokens(container: Container) -> None:
     assert container.hello(token) == GREETING
 
 
-def test_on_a_public_platform_demo_mode_is_refused(image: str) -> None:
+def test_demo_mode_is_refused_on_a_public_platform(image: str) -> None:
     command = ["docker", "run", "--rm", "--env", "CONTAINER_APP_NAME=demo", image]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 1

@@ -1,4 +1,4 @@
-"""The FastMCP client and the MCP Python SDK discover, get a token, call every tool and step up, unaided."""
+"""The FastMCP client and the MCP Python SDK discover the server, get a token, call every tool and step up."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from local_stack.story import CLIENT_ID, CLIENT_SECRET, World
 
 
 class Memory:
-    """Where the SDK keeps its tokens; `scopes` remembers what each was for."""
+    """The token storage of the SDK; `scopes` lists the scopes of each stored token."""
 
     def __init__(self):
         self.tokens = None
@@ -60,8 +60,8 @@ def test_the_python_sdk_calls_every_tool_and_steps_up(world: World) -> None:
     assert [set(scope.split()) for scope in memory.scopes] == [{"mcp.access"}, {"mcp.access", "mcp.decrypt"}]
 
 
-def test_offline_access_is_offered_by_the_authorization_server_alone(world: World) -> None:
-    """A resource that named it would make every client ask for it, whether it wants to stay connected or not."""
+def test_only_the_authorization_server_offers_offline_access(world: World) -> None:
+    """If the resource metadata listed it, every client would request it, even without needing a refresh token."""
     server = world.http.get(f"{world.auth_url}/.well-known/oauth-authorization-server").json()
     resource = world.http.get(f"{world.mcp_url}/.well-known/oauth-protected-resource/mcp").json()
     challenge = world.http.post(f"{world.mcp_url}/mcp", json={}).headers["www-authenticate"]

@@ -1,4 +1,4 @@
-"""The README is true: its commands run in the order in which a reader meets them, and say what it says they say."""
+"""Checks of the README pages: code blocks, tags and links."""
 
 import ast
 import itertools
@@ -19,13 +19,13 @@ def test_the_korean_page_has_the_same_blocks() -> None:
     assert [fence.text for fence in read_fences(KOREAN)] == [fence.text for fence in read_fences(ENGLISH)]
 
 
-def test_every_command_says_how_it_is_tested() -> None:
+def test_every_code_block_has_a_test_tag() -> None:
     commands = [fence for fence in read_fences(ENGLISH) if fence.language in {"sh", "python"}]
     assert [fence.line for fence in commands if len(fence.tags & TESTED_HOW) != 1] == []
 
 
 @pytest.mark.parametrize("page", [ENGLISH, KOREAN], ids=["en", "ko"])
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (ROOT / link).exists()] == []
 
@@ -36,8 +36,8 @@ def test_external_commands_are_valid_shell() -> None:
             subprocess.run(["bash", "-n"], input=fence.text, text=True, check=True)
 
 
-def test_the_docker_commands_are_those_that_the_compose_tests_run() -> None:
-    """test_compose_story and test_one_container run these, under names and on ports of their own."""
+def test_the_docker_commands_are_run_by_the_compose_tests() -> None:
+    """test_compose_story and test_one_container run these commands with other names and ports."""
     commands = [line for fence in read_fences(ENGLISH) if "docker" in fence.tags for line in fence.text.splitlines()]
     assert commands == [
         "docker compose up --build --wait",
@@ -53,7 +53,7 @@ def test_python_blocks_parse() -> None:
 
 
 def test_every_python_block_is_saved_and_run_by_a_command() -> None:
-    """The page says which interpreter runs a block: the next command names the file."""
+    """The next command names the file and the interpreter that runs it."""
     fences = [fence for fence in read_fences(ENGLISH) if "output" not in fence.tags]
     for block, command in itertools.pairwise(fences):
         if block.language == "python":

@@ -1,4 +1,4 @@
-"""Every `run` block of the README, in order and in one shell session, against what its first block starts."""
+"""Runs every `run` block of the README, in order and in one shell session, against the stack of its first block."""
 
 import itertools
 import os
@@ -31,8 +31,8 @@ def translate(text: str, environment: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def transcript(checkout: Path, environment: dict[str, str]) -> Iterator[dict[int, str]]:
-    """What each block printed, keyed by the block's line in the README."""
-    # A session of its own, so that Ctrl-C can go to the whole of it, as a terminal sends it.
+    """The output of each block, by its line in the README."""
+    # A separate session, so that Ctrl-C can be sent to all its processes, as a terminal does.
     with subprocess.Popen(
         ["make", "run"], cwd=checkout, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as started:
@@ -40,13 +40,13 @@ def transcript(checkout: Path, environment: dict[str, str]) -> Iterator[dict[int
             assert started.stdout is not None
             card = next((line for line in started.stdout if "Ctrl-C" in line), None)
             assert card is not None, "make run ended before it printed its card"
-            yield play(checkout, environment)
+            yield run_blocks(checkout, environment)
         finally:
             os.killpg(started.pid, signal.SIGINT)
             started.wait(timeout=20)
 
 
-def play(checkout: Path, environment: dict[str, str]) -> dict[int, str]:
+def run_blocks(checkout: Path, environment: dict[str, str]) -> dict[int, str]:
     played = subprocess.run(
         ["bash", "-eu"],
         input=session(environment),
@@ -64,12 +64,12 @@ def play(checkout: Path, environment: dict[str, str]) -> dict[int, str]:
 
 
 def commands() -> list[Fence]:
-    """The `run` blocks but the first two: `make run` is what the fixture starts, `make test` is what runs this."""
+    """The `run` blocks except the first two: the fixture starts `make run`, and `make test` runs this test."""
     return [fence for fence in read_fences(ROOT / "README.md") if "run" in fence.tags][2:]
 
 
 def session(environment: dict[str, str]) -> str:
-    """The blocks as one shell script: a Python block is saved under the name that its `file:` tag gives."""
+    """The blocks as one shell script. A Python block is saved with the name from its `file:` tag."""
     lines: list[str] = []
     for fence in commands():
         text = translate(fence.text, environment)
@@ -80,7 +80,7 @@ def session(environment: dict[str, str]) -> str:
 
 
 def promises() -> list[tuple[int, str]]:
-    """Each line that an `output` block promises, with the line of the command block before it."""
+    """Each line of an `output` block, with the line number of the command block before it."""
     fences = read_fences(ROOT / "README.md")
     return [
         (command.line, promised)
@@ -91,14 +91,14 @@ def promises() -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(("line", "promised"), promises())
-def test_the_output_is_as_promised(line: int, promised: str, transcript: dict[int, str]) -> None:
+def test_the_output_contains_the_documented_line(line: int, promised: str, transcript: dict[int, str]) -> None:
     assert promised in transcript[line]
 
 
-def test_the_audit_trail_of_the_page_is_intact(
+def test_the_audit_trail_of_the_session_is_intact(
     checkout: Path, environment: dict[str, str], transcript: dict[int, str]
 ) -> None:
-    """Also what `protect.py` recorded, which is no service and has no keys below `.run/secrets`."""
+    """Includes the journal of `protect.py`, which is not a service and has no keys below `.run/secrets`."""
     command = ["make", "-s", "admin", "ARGS=security-common audit verify"]
     verified = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     assert verified.returncode == 0, verified.stdout + verified.stderr
@@ -109,13 +109,13 @@ def test_every_command_ran(transcript: dict[int, str]) -> None:
     assert sorted(transcript) == [fence.line for fence in commands()]
 
 
-def test_the_table_for_those_who_come_from_the_demo(
+def test_the_migration_table_for_the_original_demo(
     checkout: Path, environment: dict[str, str], transcript: dict[int, str]
 ) -> None:
-    """Each successor in README.ko.md's table works; those that start or test the whole are started above."""
+    """Each new command in README.ko.md's migration table works; the commands for starting and testing run elsewhere."""
     rows = re.findall(r"^\| `.+?` \| `(.+?)` \| [^|]+ \|$", (ROOT / "README.ko.md").read_text("utf-8"), re.MULTILINE)
     assert len(rows) >= 12
-    # Another test starts the stack and the containers, and this one runs in `make test`.
+    # Other tests start the stack and the containers, and this test runs in `make test`.
     elsewhere = re.compile(r"make run$|make test$|make demo$|docker |az ")
     for command in dict.fromkeys(rows):
         if not elsewhere.search(command):

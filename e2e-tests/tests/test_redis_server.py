@@ -1,4 +1,4 @@
-"""The embedded Redis is as strict as the one in compose, and the ACL that setup writes holds the services apart."""
+"""The embedded Redis persists writes like the one in compose, and its ACL separates the services."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path / "secrets"
 
 
-def test_it_keeps_what_it_answered_after_a_crash(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_a_crash(tmp_path: Path) -> None:
     [port] = free_ports(1)
     with RedisServer(tmp_path / "data", port) as server, redis.Redis(port=port, decode_responses=True) as client:
         assert client.config_get("append*")["appendfsync"] == "always"
@@ -32,7 +32,7 @@ def test_it_keeps_what_it_answered_after_a_crash(tmp_path: Path) -> None:
         assert client.get("answered") == "yes"
 
 
-def test_each_service_sees_its_own_keys_only(tmp_path: Path, secrets: Path) -> None:
+def test_each_service_can_access_only_its_own_keys(tmp_path: Path, secrets: Path) -> None:
     [port] = free_ports(1)
     with (
         RedisServer(tmp_path / "data", port, secrets / "redis/users.acl"),
@@ -52,7 +52,7 @@ def test_each_service_sees_its_own_keys_only(tmp_path: Path, secrets: Path) -> N
                 client.flushall()
 
 
-def test_nobody_comes_in_without_a_password(tmp_path: Path, secrets: Path) -> None:
+def test_connections_without_a_password_are_refused(tmp_path: Path, secrets: Path) -> None:
     [port] = free_ports(1)
     with (
         RedisServer(tmp_path / "data", port, secrets / "redis/users.acl"),
@@ -66,7 +66,7 @@ def test_nobody_comes_in_without_a_password(tmp_path: Path, secrets: Path) -> No
             health.get("auth:key")
 
 
-def test_setup_leaves_what_is_there(secrets: Path) -> None:
+def test_setup_keeps_existing_secrets(secrets: Path) -> None:
     given = secrets / "auth/redis_password"
     given.write_text("a-password-of-the-operator\n")
     assert make_secrets(secrets) == []

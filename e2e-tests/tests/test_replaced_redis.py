@@ -1,4 +1,4 @@
-"""Redis comes back without its data: nothing is made anew behind the operator's back, and everybody is told."""
+"""Redis restarts without its data: no new keys are created silently, and every command and probe reports it."""
 
 import json
 import shutil
@@ -42,9 +42,9 @@ def command(stack: Stack, program: str, *words: str) -> subprocess.CompletedProc
     )
 
 
-def eventually(holds: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -58,16 +58,16 @@ def readiness(http: httpx2.Client, url: str) -> httpx2.Response:
     return http.get(f"{url}/readyz")
 
 
-def test_a_redis_that_lost_its_data_is_not_taken_for_the_old_one(own_stack: Stack) -> None:
+def test_a_redis_that_lost_its_data_is_detected(own_stack: Stack) -> None:
     with httpx2.Client(timeout=20) as http:
         world = World(own_stack.auth_url, own_stack.mcp_url, http)
         token, published = world.token, world_keys(http, own_stack)
         lose_the_data(own_stack)
         for url in (own_stack.auth_url, own_stack.mcp_url):
-            eventually(lambda url=url: readiness(http, url).status_code == 503)
+            wait_until(lambda url=url: readiness(http, url).status_code == 503)
             assert REPLACED in readiness(http, url).text
             assert "redis accept" in readiness(http, url).text
-        # Tokens stay good, and no key was made in place of those that are gone.
+        # Tokens stay valid, and no key was created in place of the lost ones.
         assert world_keys(http, own_stack) == published
         assert world.get("/hello", token).status_code == 200
         assert not keys_in_redis(own_stack)
@@ -80,14 +80,14 @@ def test_a_redis_that_lost_its_data_is_not_taken_for_the_old_one(own_stack: Stac
             assert log.count(REPLACED) == 1, "said once"
         for program, url in ((AUTH, own_stack.auth_url), (MCP, own_stack.mcp_url)):
             assert command(own_stack, program, "redis", "accept").stdout == "accepted\n"
-            eventually(lambda url=url: readiness(http, url).status_code == 200)
+            wait_until(lambda url=url: readiness(http, url).status_code == 200)
         assert world_keys(http, own_stack) == published
         assert keys_in_redis(own_stack)
         assert world.get("/hello", token).status_code == 200
         assert "nothing to accept" in command(own_stack, AUTH, "redis", "accept").stdout
 
 
-def test_a_service_that_starts_on_an_empty_redis_makes_no_keys_until_it_is_accepted(own_stack: Stack) -> None:
+def test_a_service_on_an_emptied_redis_creates_no_keys_until_it_is_accepted(own_stack: Stack) -> None:
     own_stack.kill(AUTH)
     lose_the_data(own_stack)
     own_stack.start_one(AUTH)
@@ -99,12 +99,12 @@ def test_a_service_that_starts_on_an_empty_redis_makes_no_keys_until_it_is_accep
             except httpx2.ConnectError:
                 return False
 
-        eventually(refuses)
+        wait_until(refuses)
         assert readiness(http, own_stack.auth_url).json()["checks"]["redis_identity"] is False
         assert world_keys(http, own_stack) == []
         assert not keys_in_redis(own_stack)
         assert command(own_stack, AUTH, "redis", "accept").returncode == 0
-        eventually(lambda: readiness(http, own_stack.auth_url).status_code == 200)
+        wait_until(lambda: readiness(http, own_stack.auth_url).status_code == 200)
         assert world_keys(http, own_stack)
 
 

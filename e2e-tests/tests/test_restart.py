@@ -1,4 +1,4 @@
-"""Stopped and started again, nothing that was given out has lost its worth."""
+"""Tokens, keys, clients and records stay valid after a restart."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from local_stack.stack import AUTH, start_stack
 from local_stack.story import PERSON, World
 
 
-def test_tokens_keys_clients_and_records_outlive_a_restart(tmp_path: Path, http: httpx2.Client) -> None:
+def test_tokens_keys_clients_and_records_survive_a_restart(tmp_path: Path, http: httpx2.Client) -> None:
     ports = StackPorts.ephemeral()
     with start_stack(tmp_path, ports=ports) as stack:
         world = World(stack.auth_url, stack.mcp_url, http)

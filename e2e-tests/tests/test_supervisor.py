@@ -1,4 +1,4 @@
-"""`make run`'s supervisor: it starts whole or not at all, stops everything in time, and leaves nothing behind."""
+"""The supervisor of `make run`: it starts all servers or none, stops them in time, and leaves no process running."""
 
 import os
 import shutil
@@ -17,9 +17,9 @@ from local_stack.readiness import fetch_readiness
 from local_stack.running_supervisor import COMMAND, environment, running
 
 
-def await_condition(holds: Callable[[], bool], seconds: float) -> bool:
+def await_condition(condition: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
@@ -62,8 +62,8 @@ def test_a_signal_stops_everything_in_time(tmp_path: Path, asked: signal.Signals
         assert all_gone(ports)
 
 
-def test_a_stack_that_waits_for_a_person_says_so_in_time(tmp_path: Path) -> None:
-    """Redis has lost its data: the commands that the message names can be typed while the stack waits."""
+def test_a_start_that_needs_an_action_prints_the_reason(tmp_path: Path) -> None:
+    """Redis has lost its data. The commands in the message can be run while the stack waits."""
     ports = StackPorts.ephemeral()
     with running(tmp_path, ports):
         pass
@@ -87,7 +87,7 @@ def is_ready(ports: StackPorts) -> bool:
     return fetch_readiness(f"http://localhost:{ports.mcp}/readyz").is_ready
 
 
-def test_a_server_that_ends_ends_the_rest_and_is_named(tmp_path: Path) -> None:
+def test_when_one_server_ends_the_others_are_stopped(tmp_path: Path) -> None:
     ports = StackPorts.ephemeral()
     with running(tmp_path, ports) as (supervisor, _card):
         listed = subprocess.run(
@@ -102,7 +102,7 @@ def test_a_server_that_ends_ends_the_rest_and_is_named(tmp_path: Path) -> None:
         assert all_gone(ports)
 
 
-def test_nothing_survives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+def test_no_server_survives_a_killed_supervisor(tmp_path: Path) -> None:
     ports = StackPorts.ephemeral()
     with running(tmp_path, ports) as (supervisor, _card):
         supervisor.kill()
@@ -110,7 +110,7 @@ def test_nothing_survives_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         assert await_condition(lambda: all_gone(ports), 12)
 
 
-def test_state_survives_a_restart_and_reset_drops_it(tmp_path: Path) -> None:
+def test_state_survives_a_restart_and_reset_deletes_it(tmp_path: Path) -> None:
     ports = StackPorts.ephemeral()
     with running(tmp_path, ports):
         earlier = token(tmp_path, ports)
@@ -146,7 +146,7 @@ def test_a_taken_port_is_an_error_with_a_hint_and_nothing_starts(tmp_path: Path,
     assert all_gone(ports)
 
 
-def test_a_port_that_is_none_is_an_error(tmp_path: Path) -> None:
+def test_an_invalid_port_is_an_error(tmp_path: Path) -> None:
     refused = subprocess.run(
         [*COMMAND, "run"],
         cwd=tmp_path,
@@ -172,7 +172,7 @@ def install(folder: Path, *, path: str, python: str = "python3") -> subprocess.C
     )
 
 
-def test_too_old_a_python_is_an_error_with_a_hint(tmp_path: Path) -> None:
+def test_an_old_python_is_an_error_with_a_hint(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text('#!/bin/sh\ncase "$*" in *version_info*) exit 1;; --version) echo Python 3.9.2;; esac\n')
     old.chmod(0o755)

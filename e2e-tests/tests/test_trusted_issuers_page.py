@@ -1,4 +1,4 @@
-"""The examples in docs/trusted-issuers.md are declarations that the resource service takes."""
+"""The resource service accepts the examples in docs/trusted-issuers.md."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ LANGUAGES = re.findall(r"^```(\w+)", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("language", "example"), EXAMPLES)
-def test_an_example_is_a_declaration(language: str, example: str, tmp_path: Path) -> None:
+def test_an_example_is_a_valid_declaration(language: str, example: str, tmp_path: Path) -> None:
     if language == "json":
         assert ResourceSettings(trusted_issuers=example).trusted_issuers
     path = tmp_path / f"issuers.{language}"
@@ -36,7 +36,7 @@ def test_every_member_is_described() -> None:
 
 
 def _members() -> set[str]:
-    """The members of an entry, as the hint for an unknown one lists them."""
+    """The members of an entry, as listed in the hint for an unknown member."""
     with pytest.raises(ValueError, match="not a member") as failure:
         read_trusted_issuers([{"issuer": "https://login.example", "audience": "x", "?": 1}], setting="")
     hint: str = failure.value.hint  # pyright: ignore[reportAttributeAccessIssue] - a SettingProblem

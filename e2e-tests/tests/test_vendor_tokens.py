@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 @dataclass(frozen=True)
-class Door:
+class ProtectedService:
     """The service, and the issuers that it trusts by vendor."""
 
     stack: Stack
@@ -45,7 +45,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ProtectedService]:
     stack = Stack(StackPorts.ephemeral(), tmp_path_factory.mktemp("vendors"), demo=False)
     async with AsyncExitStack() as running:
         own = await running.enter_async_context(LoopbackIssuer(stack.resource, now=time.time))
@@ -64,12 +64,12 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Door]:
         stack.start(REDIS)
         stack.start_one(MCP)
         await anyio.to_thread.run_sync(stack.wait_until_ready, MCP)
-        yield Door(stack, issuers, http)
+        yield ProtectedService(stack, issuers, http)
 
 
 @pytest.mark.parametrize("token", VENDOR_TOKENS, ids=lambda token: token.id)
-async def test_a_vendors_token_gets_its_verdict(door: Door, token: VendorToken) -> None:
-    answer = await door.hello(token.sign(door.issuers[token.vendor]))
+async def test_a_vendors_token_is_accepted_or_refused_as_listed(service: ProtectedService, token: VendorToken) -> None:
+    answer = await service.hello(token.sign(service.issuers[token.vendor]))
     if token.refused_as:
         assert answer.status_code == 401
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
@@ -77,33 +77,35 @@ async def test_a_vendors_token_gets_its_verdict(door: Door, token: VendorToken) 
         assert answer.status_code == (200 if "mcp.access" in token.scopes else 403)
 
 
-async def test_a_large_token_is_accepted(door: Door) -> None:
+async def test_a_large_token_is_accepted(service: ProtectedService) -> None:
     token = next(each for each in VENDOR_TOKENS if each.vendor == "Entra ID v2.0" and not each.refused_as)
-    groups = [f"00000000-0000-4000-8000-{number:012}" for number in range(200)]  # as many as Entra ID writes
-    signed = token.sign(door.issuers[token.vendor], groups=groups)
+    groups = [
+        f"00000000-0000-4000-8000-{number:012}" for number in range(200)
+    ]  # the maximum number that Entra ID includes
+    signed = token.sign(service.issuers[token.vendor], groups=groups)
     assert len(signed) > 8 * 1024
-    assert (await door.hello(signed)).status_code == 200
-    too_large = token.sign(door.issuers[token.vendor], padding="x" * 16 * 1024)
-    assert (await door.hello(too_large)).status_code == 401
+    assert (await service.hello(signed)).status_code == 200
+    too_large = token.sign(service.issuers[token.vendor], padding="x" * 16 * 1024)
+    assert (await service.hello(too_large)).status_code == 401
 
 
-async def test_a_tool_call_without_a_client_is_on_record_with_an_empty_client(door: Door) -> None:
+async def test_a_tool_call_without_a_client_is_recorded_with_an_empty_client(service: ProtectedService) -> None:
     token = next(each for each in VENDOR_TOKENS if each.name == "no client")
-    signed = token.sign(door.issuers[token.vendor], sub="auth0|without-client")
-    await door.call(signed, "store_sensitive_data", data="hello")
-    journals = door.stack.audit_dir.rglob("security_audit.log")
+    signed = token.sign(service.issuers[token.vendor], sub="auth0|without-client")
+    await service.call(signed, "store_sensitive_data", data="hello")
+    journals = service.stack.audit_dir.rglob("security_audit.log")
     events = [json.loads(line) for journal in journals for line in journal.read_text(encoding="utf-8").splitlines()]
     (event,) = [event for event in events if event.get("user_id") == "auth0|without-client"]
     assert (event["tool_name"], event["client_id"]) == ("store_sensitive_data", "")
-    assert event["issuer"] == door.issuers[token.vendor].issuer
+    assert event["issuer"] == service.issuers[token.vendor].issuer
     with anyio.fail_after(20):
-        while not (report := (await door.call(signed, "generate_security_report"))["figures"])["events"]:  # noqa: ASYNC110
-            await anyio.sleep(0.1)  # the event is on its way into the stream
+        while not (report := (await service.call(signed, "generate_security_report"))["figures"])["events"]:  # noqa: ASYNC110
+            await anyio.sleep(0.1)  # the event is still being shipped to the stream
     assert report["by_user"].keys() == {"auth0|without-client"}
     assert report["by_client"] == {}
 
 
-async def test_the_metadata_names_each_issuer_as_it_writes_itself(door: Door) -> None:
-    metadata = await door.http.get(f"{door.stack.mcp_url}/.well-known/oauth-protected-resource/mcp")
+async def test_the_metadata_contains_each_issuer_identifier_unchanged(service: ProtectedService) -> None:
+    metadata = await service.http.get(f"{service.stack.mcp_url}/.well-known/oauth-protected-resource/mcp")
     named = set(metadata.json()["authorization_servers"])
-    assert {issuer.issuer for issuer in door.issuers.values()} <= named
+    assert {issuer.issuer for issuer in service.issuers.values()} <= named

@@ -1,4 +1,4 @@
-"""The story, step by step, over real sockets against real processes. The steps are those of `make demo`."""
+"""Runs the steps of `make demo` as tests, over real sockets against real processes."""
 
 import pytest
 
@@ -6,20 +6,20 @@ from local_stack.story import STEPS, StepResult, World, run_scenario
 
 
 @pytest.fixture(scope="module")
-def told(world: World) -> dict[str, StepResult]:
-    """The whole story once, in its order: later steps build on earlier ones."""
+def results_by_step(world: World) -> dict[str, StepResult]:
+    """The results of one run of the scenario. Later steps depend on earlier ones, so all run in order."""
     results = run_scenario(world.auth_url, world.mcp_url)
     return {step.__name__: result for step, result in zip(STEPS, results, strict=True)}
 
 
 @pytest.mark.story
 @pytest.mark.parametrize("step", [step.__name__ for step in STEPS])
-def test_step_holds(told: dict[str, StepResult], step: str) -> None:
-    assert told[step].passed, told[step].detail
+def test_step_passes(results_by_step: dict[str, StepResult], step: str) -> None:
+    assert results_by_step[step].passed, results_by_step[step].detail
 
 
-def test_the_story_says_what_does_not_hold() -> None:
-    """Against an address where nothing listens, every step fails and says so: the story can fail."""
+def test_a_failing_step_is_reported() -> None:
+    """Every step fails and is reported if no service listens at the address."""
     results = list(run_scenario("http://127.0.0.1:1", "http://127.0.0.1:1"))
     assert len(results) == len(STEPS)
     assert not any(result.passed for result in results)
