@@ -16,7 +16,7 @@ __all__ = ["Owner", "Record", "RecordStore", "RecordSummary"]
 
 STORE_NAME = "the record store"
 KEY_PREFIX = "mcp:records:"
-FSYNC_TIMEOUT_MILLISECONDS = 2_000
+FSYNC_TIMEOUT_MILLISECONDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,30 +4,34 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
 from security_common.redis_errors import RedisUnavailable, explain_redis_failure
 from security_common.secret_files import read_secret
+from security_common.service.redis_circuit_breaker import CircuitBreaker, CircuitBreakerPool
 from security_common.service.settings import ServiceSettings
 from security_common.settings import SettingInvalid
 
 __all__ = ["connect_redis", "explain_failure", "redis_for_command"]
 
-_ANSWER_SECONDS = 5.0
-_CONNECT_SECONDS = 2.0
+# Well below the two seconds within which a request must be answered, and within which probes give up.
+_DEADLINE_SECONDS = 1.5
 # Commands that run at the same time. Further ones wait for a connection: the default pool of redis-py would refuse
 # them at once, so that a burst of requests from one client made the requests of all others fail.
 _CONNECTIONS = 100
-_FREE_CONNECTION_SECONDS = 2.0
 _COMMAND_LINE_ANSWER_SECONDS = 2.0
 
 
 def connect_redis(settings: ServiceSettings, *, decode: bool = True) -> Redis:
     """A client with a connection pool that connects when it is first used. It returns str if `decode`, else bytes.
+
+    A command that Redis does not answer within 1.5 seconds raises `redis.exceptions.TimeoutError`. While Redis hangs,
+    further commands raise it at once (`redis_circuit_breaker`). XREAD and WAITAOF have their own wait in addition.
 
     Raises `SecretMissing` or `SettingInvalid`.
     """
@@ -35,17 +39,17 @@ def connect_redis(settings: ServiceSettings, *, decode: bool = True) -> Redis:
     file = settings.redis_password_file
     password = read_secret(file, f"{prefix}REDIS_PASSWORD_FILE").decode() if file else None
     try:
-        pool = BlockingConnectionPool.from_url(
+        pool = CircuitBreakerPool.from_url(
             settings.redis_url,
+            circuit=CircuitBreaker(deadline_seconds=_DEADLINE_SECONDS),
             max_connections=_CONNECTIONS,
-            timeout=_FREE_CONNECTION_SECONDS,
+            timeout=_DEADLINE_SECONDS,
             password=password,
             decode_responses=decode,
-            socket_timeout=_ANSWER_SECONDS,
-            socket_connect_timeout=_CONNECT_SECONDS,
             health_check_interval=15,
-            # A 503 at once serves a client better than a response after ten seconds of retries.
-            retry=Retry(ExponentialBackoff(base=0.05, cap=0.2), retries=2),
+            # Only for connections that Redis has closed, for example because it was restarted. A command that was not
+            # answered in time is not repeated.
+            retry=Retry(ExponentialBackoff(base=0.05, cap=0.2), 2, supported_errors=(RedisConnectionError,)),
         )
     except ValueError as failure:
         hint = "write it like redis://user@host:6379/0, rediss://… or unix://…, without a password"
