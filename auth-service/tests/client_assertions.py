@@ -80,11 +80,11 @@ ASSERTIONS = (
         for item, case, body, rule in (
             ("33", "another aud", assertion(aud="https://other.example"), "is_for_this_server"),
             ("33", "no aud", assertion(aud=None), "is_for_this_server"),
-            ("34", "expired", assertion(exp=-60), "is_within_its_life"),
-            ("34", "an hour ahead", assertion(exp=3600), "is_within_its_life"),
+            ("34", "expired", assertion(exp=-60), "is_not_expired"),
+            ("34", "an hour ahead", assertion(exp=3600), "is_not_expired"),
             ("34", "no exp", assertion(exp=None), None),
             ("34", "exp as text", assertion(exp="soon"), None),
-            ("34", "not yet", assertion(nbf=120), "has_begun"),
+            ("34", "not yet", assertion(nbf=120), "has_started"),
             ("35", "no jti", assertion(jti=None), "has_an_id"),
             ("35", "jti a number", assertion(jti=7), "has_an_id"),
             ("36", "another iss", assertion(iss="mcp-client"), "names_one_client"),
@@ -108,6 +108,6 @@ ASSERTIONS = (
         body=assertion(form={"client_secret": "secret", "client_id": "key-holder"}),
         status=400,
         error="invalid_request",
-        rule="refuse_two_ways",
+        rule="refuse_two_methods",
     ),
 )

@@ -321,7 +321,7 @@ async def test_the_copy_of_a_client_in_use_serves_while_the_host_is_away(
 ) -> None:
     url = host.publish("/away.json", GOOD)
     found = make(host.fetcher(), store, clock)
-    await found.keep(await found.find(url))
+    await found.store_copy(await found.find(url))
     host.pages["/away.json"] = answer(b"", status="503 Service Unavailable")
     clock.now += 400
     assert (await found.find(url)).client_id == url

@@ -131,7 +131,7 @@ AUTHENTICATION = (
         headers=basic("mcp-client", "secret"),
         status=400,
         error="invalid_request",
-        rule="refuse_two_ways",
+        rule="refuse_two_methods",
     ),
     Row(
         item="28",

@@ -161,7 +161,7 @@ async def _reach(host: DocumentHost) -> bool:
     reach.start()
     await asyncio.sleep(0)
     await reach.stop()
-    return reach.proven
+    return reach.is_confirmed
 
 
 def test_looking_for_documents_ends_with_the_service(host: DocumentHost) -> None:

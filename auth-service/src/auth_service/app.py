@@ -264,7 +264,7 @@ def _make_endpoints(core: Core) -> tuple[Endpoint, ...]:
 def _advertises_documents(core: Core) -> bool:
     if not core.directory.finds_documents:
         return False
-    return core.outgoing.reach.proven or not core.declaration.registration.advertised_once_reachable
+    return core.outgoing.reachability.is_confirmed or not core.declaration.registration.advertised_once_reachable
 
 
 async def _notes(core: Core) -> dict[str, str]:
@@ -314,7 +314,7 @@ async def _run(core: Core, _app: Starlette) -> AsyncGenerator[None]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(core.outgoing.close)
         if core.declaration.registration.advertised_once_reachable and core.directory.finds_documents:
-            core.outgoing.reach.start()
+            core.outgoing.reachability.start()
         stack.push_async_callback(core.redis.aclose)
         stack.push_async_callback(core.trail_redis.aclose)
         await core.journal.start()

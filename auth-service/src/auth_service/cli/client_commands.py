@@ -75,7 +75,7 @@ def create(
             raise ClientRefused(f"the client {client_id} is there already", hint="choose another id or delete it first")
         secret = keeper.generate()
         client = _new_client(client_id, scopes, redirects)
-        await store.save(replace(client, name=name or client_id, secret=keeper.seal(secret)))
+        await store.save(replace(client, name=name or client_id, secret=keeper.hash(secret)))
         await operator.record("client_created", client_id=client_id)
         return secret
 

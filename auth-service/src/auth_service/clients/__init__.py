@@ -1,8 +1,9 @@
-"""Who may ask: clients, how they prove who they are, where they may send a browser, how they come to be known.
+"""Clients: where they come from, how they authenticate, and where they may redirect a browser.
 
-    auth.yaml ──▶ declared ─┐
-    POST /oauth2/register ──▶ registered ─┼─▶ directory.find(client_id) ──▶ Client ──▶ authentication ──▶ the grants
-    https://host/client.json ──▶ metadata document ─┘
+    auth.yaml ────────────────▶ declared client ──┐
+    POST /oauth2/register ────▶ registered client ┼─▶ ClientDirectory.find(client_id) ─▶ Client ─▶ authentication
+    https://host/client.json ─▶ metadata document ┘
 
-RFC 6749 section 2.3, RFC 7591, RFC 7523, RFC 8252, Client ID Metadata Documents. Keys: `auth:client:*`.
+Sources: RFC 6749 section 2.3, RFC 7591, RFC 7523, RFC 8252, Client ID Metadata Documents. Redis keys: `auth:client:*`,
+`auth:assertion:*`.
 """

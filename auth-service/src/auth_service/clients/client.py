@@ -1,4 +1,4 @@
-"""A client as every room sees it, whichever way it became known."""
+"""A client: one model for declared, registered and self-described clients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ from auth_service.protocol import AuthMethod, GrantType
 
 __all__ = ["UNNAMED_CLIENT", "Client", "ClientOrigin", "StoredSecret"]
 
-# The name of a client that registered without one; pages say it in their own language.
+# The name of a client that registered without one. Pages show a translation of it.
 UNNAMED_CLIENT = "Unnamed client"
 
 
 class ClientOrigin(StrEnum):
-    """Who vouches for a client's metadata."""
+    """Where a client's metadata comes from, and so who is responsible for it."""
 
     DECLARED = "declared"  # the operator, in auth.yaml
-    OPERATOR = "operator"  # the operator, by command
-    REGISTERED = "registered"  # nobody: RFC 7591
-    METADATA_DOCUMENT = "metadata_document"  # whoever holds the host in the client_id
+    OPERATOR = "operator"  # the operator, with `auth-service client create`
+    REGISTERED = "registered"  # unverified: the client registered itself (RFC 7591)
+    METADATA_DOCUMENT = "metadata_document"  # the owner of the host in the client_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
-    """A client secret as it is kept: its HMAC under the pepper, in hex (`clients.secrets`)."""
+    """A client secret as it is stored: its HMAC under the pepper, in hex (`clients.client_secrets`)."""
 
     scheme: str
     digest: str = field(repr=False)
@@ -33,12 +33,12 @@ class StoredSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """RFC 7591 section 2, parsed once. Times are seconds since the epoch.
+    """A client's metadata (RFC 7591 section 2), already validated. Times are seconds since the epoch.
 
-    `resources` are the RFC 8707 identifiers it may ask tokens for, the first one when it names none; empty means every
-    declared resource and the declared default. `default_scopes` are granted when `scope` is left out.
-    `extra_audiences` stand in `aud` beside the resource. `signing_keys` is a JWK Set for private_key_jwt,
-    `signing_keys_uri` where it is published.
+    `resources` are the resource identifiers (RFC 8707) that the client may request tokens for; the first one is its
+    default. If it is empty, the client may use every declared resource, and the declared default is its default.
+    `default_scopes` are granted if a request has no `scope`. `extra_audiences` are added to `aud` beside the resource.
+    `signing_keys` is a JWK Set for private_key_jwt; `signing_keys_uri` is the address at which one is published.
     """
 
     client_id: str
@@ -64,10 +64,10 @@ class Client:
 
     @property
     def is_public(self) -> bool:
-        """True when it can keep no secret (RFC 6749 section 2.1)."""
+        """True for a public client: it has no credentials (RFC 6749 section 2.1)."""
         return self.auth_methods == frozenset({AuthMethod.NONE})
 
     @property
     def host(self) -> str | None:
-        """The host that vouches for it, for the consent page; None unless its id is a URL."""
+        """The host of the client's metadata document, for the consent page; None for every other client."""
         return urlsplit(self.client_id).hostname if self.origin is ClientOrigin.METADATA_DOCUMENT else None

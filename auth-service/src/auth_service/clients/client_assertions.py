@@ -1,4 +1,4 @@
-"""Client assertions, `private_key_jwt`: a JWT signed with the client's own key, good once (RFC 7523 section 3)."""
+"""Client assertions (`private_key_jwt`): a JWT signed with the client's own key, accepted once (RFC 7523 section 3)."""
 
 import json
 import math
@@ -23,17 +23,17 @@ __all__ = ["ASSERTION_ALGORITHMS", "ASSERTION_RULES", "AssertionVerifier"]
 
 ASSERTION_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
-# An assertion is remembered until it expires: a far expiry would let clients fill the memory.
-_LONGEST_LIFE_SECONDS = 600
+# The id of an assertion is stored until the assertion expires: later expiry times would let clients fill the memory.
+_MAX_LIFETIME_SECONDS = 600
 _LEEWAY_SECONDS = 30
 _PREFIX = "auth:assertion:"
 _DECOY_KEYS = json.loads(files("auth_service.clients").joinpath("decoy_keys.json").read_bytes())
-"""Public keys, one for each algorithm, whose private halves were thrown away: nobody can sign for a stranger."""
+"""Public keys, one for each algorithm, whose private keys were deleted: no assertion verifies with them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
-    """Claims whose signature is right, and what they must agree with."""
+    """The claims of an assertion whose signature is valid, and what the rules compare them with."""
 
     claims: Mapping[str, Any] = field(repr=False)
     client_id: str
@@ -43,7 +43,7 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssertionVerifier:
-    """Checks assertions and spends them. `audiences` are the ways this server may be named in `aud`."""
+    """Verifies assertions. `audiences` are the values of `aud` that mean this server."""
 
     audiences: frozenset[str]
     redis: Redis
@@ -51,37 +51,43 @@ class AssertionVerifier:
     clock: Clock
 
     async def verify(self, client: Client | None, encoded: str, *, source_address: str) -> bool:
-        """Whether it proves that the request is from this client. A right one is right once.
+        """Whether the assertion proves that the request is from this client. A valid one is accepted once.
 
-        Keys are fetched out of the budget of `source_address`, where the request came from.
-
-        Whoever has no keys, or does not exist, costs as many signatures: time does not tell (RFC 6749 section 10.10).
+        Fetching a key set counts towards the limit of `source_address`, the address that the request came from. A
+        client that does not exist or has no keys takes as many signature verifications as any other, so that the
+        response time does not reveal it (RFC 6749 section 10.10).
         """
-        claims = None
-        for renew in (False, True):  # the client may have changed its keys since we looked
-            published = None
-            if client is not None and claims is None:
-                published = await self.keys.find(client, source_address=source_address, renew=renew)
-            claims = claims or _read_claims(encoded, published)
+        claims = await self._read_claims(client, encoded, source_address)
         if client is None or claims is None:
             return False
         assertion = Assertion(claims=claims, client_id=client.client_id, audiences=self.audiences, now=self.clock())
-        return all(rule(assertion) for rule in ASSERTION_RULES) and await self._spend(assertion)
+        return all(rule(assertion) for rule in ASSERTION_RULES) and await self._mark_used(assertion)
 
-    async def _spend(self, assertion: Assertion) -> bool:
-        """True the first time; atomic over all replicas."""
-        life_seconds = math.ceil(assertion.claims["exp"] - assertion.now) + _LEEWAY_SECONDS + 1
+    async def _read_claims(self, client: Client | None, encoded: str, source_address: str) -> Mapping[str, Any] | None:
+        """The verified claims, or None. The client may have changed its keys: the second attempt fetches them again."""
+        for renew in (False, True):
+            published = None
+            if client is not None:
+                published = await self.keys.find(client, source_address=source_address, renew=renew)
+            claims = _verify_signature(encoded, published)
+            if claims is not None:
+                return claims
+        return None
+
+    async def _mark_used(self, assertion: Assertion) -> bool:
+        """True the first time, on whichever replica."""
+        lifetime_seconds = math.ceil(assertion.claims["exp"] - assertion.now) + _LEEWAY_SECONDS + 1
         key = f"{_PREFIX}{assertion.client_id}:{assertion.claims['jti']}"
-        return bool(await self.redis.set(key, "1", nx=True, ex=life_seconds))
+        return bool(await self.redis.set(key, "1", nx=True, ex=lifetime_seconds))
 
 
-def _read_claims(encoded: str, published: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The claims when one of the published keys signed them; without any, as much work and None."""
+def _verify_signature(encoded: str, published: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The claims if one of the published keys signed them. Without published keys, as much work and None."""
     try:
         keys = KeySet.import_key_set({"keys": list((published or _DECOY_KEYS)["keys"])[:MAX_KEYS]})
         key = keys if published else partial(_pick_by_algorithm, keys)
         with warnings.catch_warnings():
-            # RFC 9864 renames EdDSA to Ed25519; clients go on saying EdDSA.
+            # RFC 9864 renames EdDSA to Ed25519; clients still send EdDSA.
             warnings.simplefilter("ignore", SecurityWarning)
             claims = jwt.decode(encoded, key, algorithms=list(ASSERTION_ALGORITHMS)).claims
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
@@ -90,7 +96,7 @@ def _read_claims(encoded: str, published: Mapping[str, Any] | None) -> Mapping[s
 
 
 def _pick_by_algorithm(keys: KeySet, token: GuestProtocol) -> Key:
-    """Whatever key id the token names. Raises KeyError for an algorithm that has none."""
+    """The decoy key for the algorithm of the token, for any key id. Raises KeyError for an algorithm without one."""
     return {"RS256": keys.keys[0], "ES256": keys.keys[1], "EdDSA": keys.keys[2]}[token.headers()["alg"]]
 
 
@@ -99,21 +105,21 @@ def names_one_client(assertion: Assertion) -> bool:
 
 
 def is_for_this_server(assertion: Assertion) -> bool:
-    """One audience as a string: an array could name another server that then replays it here."""
+    """The audience is one string: an array could name another server, which could then replay the assertion here."""
     audience = assertion.claims.get("aud")
     return isinstance(audience, str) and audience in assertion.audiences
 
 
-def is_within_its_life(assertion: Assertion) -> bool:
+def is_not_expired(assertion: Assertion) -> bool:
     expires = assertion.claims.get("exp")
     if not _is_time(expires):
         return False
-    return -_LEEWAY_SECONDS < expires - assertion.now <= _LONGEST_LIFE_SECONDS
+    return -_LEEWAY_SECONDS < expires - assertion.now <= _MAX_LIFETIME_SECONDS
 
 
-def has_begun(assertion: Assertion) -> bool:
-    begins = [assertion.claims[name] for name in ("nbf", "iat") if name in assertion.claims]
-    return all(_is_time(begin) and begin <= assertion.now + _LEEWAY_SECONDS for begin in begins)
+def has_started(assertion: Assertion) -> bool:
+    starts = [assertion.claims[name] for name in ("nbf", "iat") if name in assertion.claims]
+    return all(_is_time(start) and start <= assertion.now + _LEEWAY_SECONDS for start in starts)
 
 
 def has_an_id(assertion: Assertion) -> bool:
@@ -124,8 +130,8 @@ def has_an_id(assertion: Assertion) -> bool:
 ASSERTION_RULES: tuple[Callable[[Assertion], bool], ...] = (
     names_one_client,
     is_for_this_server,
-    is_within_its_life,
-    has_begun,
+    is_not_expired,
+    has_started,
     has_an_id,
 )
 

@@ -1,4 +1,4 @@
-"""The directory: every client by its id, whichever way it became known."""
+"""Finds every client by its id: declared, stored, or described by a metadata document."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,17 +12,17 @@ from security_common.edge import UNKNOWN_ADDRESS
 
 __all__ = ["ClientDirectory"]
 
-# A deleted client may go on for this long at the other replicas; a token request then costs no Redis read.
-_FRESH_SECONDS = 5.0
+# Saves a Redis read for each token request. The price: other replicas accept a deleted client for this long.
+_CACHED_FOR_SECONDS = 5.0
 _CACHED_CLIENTS = 1_000
 _CACHED_BYTES = 8 * 1024 * 1024
-# What a client takes in memory beside the texts in it.
+# Memory that a client takes beside its texts.
 _ENTRY_BYTES = 2000
-_LONGEST_ID = 2048
+_MAX_ID_LENGTH = 2048
 
 
 class ClientDirectory:
-    """Declared clients win over stored ones with the same id."""
+    """Looks clients up. A declared client takes precedence over a stored one with the same id."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ClientDirectory:
         clock: Clock,
         self_described_scopes: Iterable[str],
     ) -> None:
-        """`self_described_scopes` are what a client may ask for that registered itself or has a metadata document."""
+        """`self_described_scopes` are the scopes of clients that registered themselves or have a metadata document."""
         self._self_described_scopes = frozenset(self_described_scopes)
         self._declared = {client.client_id: client for client in declared}
         self._store = store
@@ -42,14 +42,20 @@ class ClientDirectory:
 
     @property
     def finds_documents(self) -> bool:
-        """Whether a client id may be the address of a metadata document."""
+        """Whether a client_id may be the URL of a metadata document."""
         return self._documents is not None
 
     async def find(self, client_id: str, *, source_address: str = UNKNOWN_ADDRESS) -> Client | None:
+        """The client with exactly this id, or None.
+
+        A metadata document may have to be fetched. The fetch counts towards the limit of `source_address`, the address
+        that the request came from. Raises `InvalidClient` if the document cannot be fetched or is not valid; the
+        description is for the developer of the client.
+        """
         declared = self._declared.get(client_id)
         if declared is not None:
             return declared
-        if not client_id.isprintable() or len(client_id) > _LONGEST_ID:
+        if not client_id.isprintable() or len(client_id) > _MAX_ID_LENGTH:
             return None
         if "://" not in client_id:
             return await self._find_stored(client_id)
@@ -58,28 +64,32 @@ class ClientDirectory:
         return self._with_current_scopes(await self._documents.find(client_id, source_address=source_address))
 
     async def mark_visited(self, client: Client) -> None:
+        """A browser opened the sign-in page for this client: an unused registration starts its lifetime again."""
         if client.origin is ClientOrigin.REGISTERED:
-            await self._store.extend_unused(client.client_id)
+            await self._store.restart_unused_lifetime(client.client_id)
 
     async def mark_used(self, client: Client) -> None:
+        """A user consented to this client: a registration no longer expires, and a metadata document is stored."""
         if client.origin is ClientOrigin.REGISTERED:
-            await self._store.keep(client.client_id)
+            await self._store.remove_expiry(client.client_id)
         elif client.origin is ClientOrigin.METADATA_DOCUMENT and self._documents is not None:
-            await self._documents.keep(client)
+            await self._documents.store_copy(client)
 
     async def _find_stored(self, client_id: str) -> Client | None:
         cached = self._cached.get(client_id)
         if cached is not None:
             return cached
-        found = await self._store.read(client_id)
+        found = await self._store.find_with_size(client_id)
         if found is None:
             return None
-        client, size_bytes = self._with_current_scopes(found[0]), found[1]
-        self._cached.put(client_id, client, size_bytes=_ENTRY_BYTES + 2 * size_bytes, lifetime_seconds=_FRESH_SECONDS)
+        stored, document_bytes = found
+        client = self._with_current_scopes(stored)
+        size_bytes = _ENTRY_BYTES + 2 * document_bytes
+        self._cached.put(client_id, client, size_bytes=size_bytes, lifetime_seconds=_CACHED_FOR_SECONDS)
         return client
 
     def _with_current_scopes(self, client: Client) -> Client:
-        """What such a client may ask for is today's declaration to say, not that of the day on which it was stored."""
+        """The scopes of a self-described client come from the current declaration, not from its registration."""
         is_self_described = client.origin in {ClientOrigin.REGISTERED, ClientOrigin.METADATA_DOCUMENT}
         if not is_self_described or client.scopes == self._self_described_scopes:
             return client

@@ -1,9 +1,10 @@
-"""Client ID Metadata Documents: the client's id is the https address of a document that describes it.
+"""Client ID Metadata Documents: the client_id is the https URL of a document that describes the client.
 
-    https://host/client.json ─▶ may this address be one? ─▶ pinned, else cached, else fetched ─▶ Client
+    https://host/client.json ─▶ URL rules ─▶ allowed host? ─▶ cached, else pinned, else fetched
+        ─▶ document rules ─▶ Client
 
-The four published documents of real MCP clients decide what is forgiven: grants that public clients cannot have, a
-list of authentication methods instead of one, images on other hosts, loopback redirects without a port.
+Some deviations are accepted because published documents of real MCP clients contain them: grants that public clients
+cannot have, a list of authentication methods instead of one, images on other hosts, loopback redirects without a port.
 """
 
 import asyncio
@@ -37,23 +38,23 @@ from security_common.web_urls import parse_web_url
 
 __all__ = ["DOCUMENT_RULES", "URL_RULES", "ClientIdMetadataDocuments", "declared_documents", "read_pinned"]
 
-_LONGEST_URL = 2048
-_SHORTEST_FRESH_SECONDS, _LONGEST_FRESH_SECONDS = 300, 24 * 3600
-_REFUSED_FOR_SECONDS = 60
-_KEPT_COPY_SECONDS = 7 * 24 * 3600
+_MAX_URL_LENGTH = 2048
+_MIN_FRESH_SECONDS, _MAX_FRESH_SECONDS = 300, 24 * 3600
+_REFUSAL_CACHED_SECONDS = 60
+_STORED_COPY_SECONDS = 7 * 24 * 3600
 _CACHED_DOCUMENTS = 1000
 _CACHED_BYTES = 4 * 1024 * 1024
-# What a client or a refusal takes in memory beside the texts in it.
+# Memory that a client or a refusal takes beside its texts.
 _ENTRY_BYTES = 2000
 
-_PUBLIC_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
+_ALLOWED_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why there is no client. Cached in place of the exception, whose traceback would keep a whole connection alive."""
+    """Why there is no client. An exception is not cached, because its traceback would keep a connection in memory."""
 
     description: str
     problem: FetchProblem | None = None
@@ -64,20 +65,12 @@ class _Refusal:
         return ClientDocumentUnavailable(self.description, problem=self.problem.value)
 
 
-def _publish(error: FetchError) -> _Refusal:
-    """What strangers may know of the cause: not which names exist in this server's own network."""
-    problem, cause = error.problem, error.description
-    if problem in {FetchProblem.NAME, FetchProblem.ADDRESS}:
-        problem, cause = FetchProblem.NAME, "the host name does not resolve to a public address"
-    return _Refusal(f"the client's metadata document cannot be fetched: {cause}", problem)
-
-
-_Found: TypeAlias = Client | _Refusal
+_CacheEntry: TypeAlias = Client | _Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """A client as its document describes it, how large that is, and for how many seconds it is taken for unchanged."""
+class _LoadedDocument:
+    """A client as its document describes it, the size of the document, and how long it is used without a new fetch."""
 
     client: Client
     size_bytes: int
@@ -85,7 +78,7 @@ class _Read:
 
 
 class ClientIdMetadataDocuments:
-    """Finds clients by the address of their document. `hosts` None means any host."""
+    """Finds clients by the URL of their document. `hosts` None means any host; `pinned` are local copies by URL."""
 
     def __init__(
         self,
@@ -103,100 +96,103 @@ class ClientIdMetadataDocuments:
         self._scopes = scopes
         self._hosts = hosts
         self._pinned = pinned
-        self._cached = BoundedCache[str, _Found](clock=clock, max_entries=_CACHED_DOCUMENTS, max_bytes=_CACHED_BYTES)
-        self._fetching: dict[str, asyncio.Task[_Found]] = {}
+        self._cached = BoundedCache[str, _CacheEntry](
+            clock=clock, max_entries=_CACHED_DOCUMENTS, max_bytes=_CACHED_BYTES
+        )
+        self._fetching: dict[str, asyncio.Task[_CacheEntry]] = {}
 
     async def find(self, url: str, *, source_address: str = UNKNOWN_ADDRESS) -> Client:
-        """The client. Raises `InvalidClient` with words for whoever runs it; nothing is fetched for a bad address.
+        """The client. Raises `InvalidClient` with a description for its developer; an invalid URL is not fetched.
 
-        `source_address` is where the request came from, whose budget a fetch is taken from.
+        `source_address` is where the request came from; a fetch counts towards its limit.
         """
         for check in URL_RULES:
             check(url)
         if self._hosts is not None and urlsplit(url).hostname not in self._hosts:
             raise InvalidClient("this server does not accept clients of this host; ask its operator")
-        found = self._cached.get(url) or await self._load_once(url, source_address)
-        if isinstance(found, _Refusal):
-            raise found.as_error()
-        return found
+        entry = self._cached.get(url) or await self._load_once(url, source_address)
+        if isinstance(entry, _Refusal):
+            raise entry.as_error()
+        return entry
 
-    async def keep(self, client: Client) -> None:
-        """A person uses this client: its document is stored as well, for the time when its host is away."""
-        await self._store.save(client, lifetime_seconds=_KEPT_COPY_SECONDS)
+    async def store_copy(self, client: Client) -> None:
+        """Stores the client of a document that is in use, for times when its host is unavailable."""
+        await self._store.save(client, lifetime_seconds=_STORED_COPY_SECONDS)
 
-    async def _load_once(self, url: str, source_address: str) -> _Found:
-        """Many who ask at once share one fetch, which goes on when one of them leaves."""
+    async def _load_once(self, url: str, source_address: str) -> _CacheEntry:
+        """Concurrent requests share one fetch, which continues if one of them is cancelled."""
         task = self._fetching.get(url)
         if task is None:
-            task = self._fetching[url] = asyncio.create_task(self._load(url, source_address))
+            task = asyncio.create_task(self._load(url, source_address))
+            self._fetching[url] = task
             task.add_done_callback(lambda _done: self._fetching.pop(url, None))
         return await asyncio.shield(task)
 
-    async def _load(self, url: str, source_address: str) -> _Found:
+    async def _load(self, url: str, source_address: str) -> _CacheEntry:
         try:
-            read = await self._read(url, source_address)
+            loaded = await self._read(url, source_address)
         except FetchLimitReached as error:
-            return _Refusal(error.description, error.problem)  # nothing was learned, so nothing is remembered
+            return _Refusal(error.description, error.problem)  # not cached: nothing is known about the document
         except FetchError as error:
             log.warning(
-                "metadata document not fetched",
+                "client_metadata_fetch_failed",
                 host=urlsplit(url).hostname,
                 problem=error.problem.value,
                 cause=error.description,
             )
-            refusal = _publish(error)
+            refusal = _describe_publicly(error)
         except (InvalidClientMetadata, InvalidRedirectUri) as error:
             refusal = _Refusal(f"the client's metadata document is refused: {error.description}")
         else:
-            self._remember(url, read.client, read.size_bytes, read.fresh_seconds)
-            return read.client
-        self._remember(url, refusal, len(refusal.description), _REFUSED_FOR_SECONDS)
+            self._cache(url, loaded.client, loaded.size_bytes, loaded.fresh_seconds)
+            return loaded.client
+        self._cache(url, refusal, len(refusal.description), _REFUSAL_CACHED_SECONDS)
         return refusal
 
-    async def _read(self, url: str, source_address: str) -> _Read:
+    async def _read(self, url: str, source_address: str) -> _LoadedDocument:
         pinned = self._pinned.get(url)
         if pinned is not None:
-            size_bytes = len(json.dumps(pinned))
-            return _Read(
-                client=self._describe(url, pinned), size_bytes=size_bytes, fresh_seconds=_LONGEST_FRESH_SECONDS
+            return _LoadedDocument(
+                client=self._make_client(url, pinned),
+                size_bytes=len(json.dumps(pinned)),
+                fresh_seconds=_MAX_FRESH_SECONDS,
             )
         try:
-            await self._outgoing.budget.spend(url, asked_by=source_address)
+            await self._outgoing.limits.count(url, source_address=source_address)
             fetched = await self._outgoing.fetcher.fetch(url)
         except FetchFailed as error:
-            kept = await self._store.find(url)
-            if kept is None:
+            stored = await self._store.find(url)
+            if stored is None:
                 raise
-            host = urlsplit(url).hostname
-            log.warning("metadata document not fetched, using the stored copy", problem=error.problem.value, host=host)
-            return _Read(client=kept, size_bytes=_ENTRY_BYTES, fresh_seconds=_REFUSED_FOR_SECONDS)
-        self._outgoing.reach.note_fetched()
-        client = self._describe(url, _parse(fetched.body))
-        await self._store.renew(client, lifetime_seconds=_KEPT_COPY_SECONDS)
-        age = _SHORTEST_FRESH_SECONDS if fetched.max_age_seconds is None else fetched.max_age_seconds
-        fresh_seconds = min(max(age, _SHORTEST_FRESH_SECONDS), _LONGEST_FRESH_SECONDS)
-        return _Read(client=client, size_bytes=len(fetched.body), fresh_seconds=fresh_seconds)
+            log.warning("client_metadata_stored_copy_used", host=urlsplit(url).hostname, problem=error.problem.value)
+            return _LoadedDocument(client=stored, size_bytes=_ENTRY_BYTES, fresh_seconds=_REFUSAL_CACHED_SECONDS)
+        self._outgoing.reachability.confirm()
+        client = self._make_client(url, _parse(fetched.body))
+        await self._store.replace_stored(client, lifetime_seconds=_STORED_COPY_SECONDS)
+        max_age = _MIN_FRESH_SECONDS if fetched.max_age_seconds is None else fetched.max_age_seconds
+        fresh_seconds = min(max(max_age, _MIN_FRESH_SECONDS), _MAX_FRESH_SECONDS)
+        return _LoadedDocument(client=client, size_bytes=len(fetched.body), fresh_seconds=fresh_seconds)
 
-    def _describe(self, url: str, members: Members) -> Client:
+    def _make_client(self, url: str, members: Members) -> Client:
         for check in DOCUMENT_RULES:
             check(url, members)
         return make_self_described_client(
             members,
             client_id=url,
             origin=ClientOrigin.METADATA_DOCUMENT,
-            auth_methods=_methods(members),
+            auth_methods=_auth_methods(members),
             scopes=self._scopes,
             now=self._clock(),
         )
 
-    def _remember(self, url: str, found: _Found, size_bytes: int, lifetime_seconds: float) -> None:
-        whole_bytes = _ENTRY_BYTES + len(url) + 2 * size_bytes
-        self._cached.put(url, found, size_bytes=whole_bytes, lifetime_seconds=lifetime_seconds)
+    def _cache(self, url: str, entry: _CacheEntry, size_bytes: int, lifetime_seconds: float) -> None:
+        entry_bytes = _ENTRY_BYTES + len(url) + 2 * size_bytes
+        self._cached.put(url, entry, size_bytes=entry_bytes, lifetime_seconds=lifetime_seconds)
 
 
 def check_length(url: str) -> None:
-    if len(url) > _LONGEST_URL:
-        raise InvalidClient(f"a client id that is a URL has at most {_LONGEST_URL} characters")
+    if len(url) > _MAX_URL_LENGTH:
+        raise InvalidClient(f"a client id that is a URL has at most {_MAX_URL_LENGTH} characters")
 
 
 def check_parts(url: str) -> None:
@@ -209,7 +205,7 @@ def check_parts(url: str) -> None:
 
 
 def refuse_ambiguous_parts(url: str) -> None:
-    """What two programs may read as two addresses: fragments, credentials, dot segments however written."""
+    """Refuses what two programs may resolve to two addresses: fragments, credentials, dot segments."""
     parts = urlsplit(url)
     if "#" in url or "@" in parts.netloc or has_dot_segments(parts):
         raise InvalidClient("a client id that is a URL has no fragment, no credentials and no dot segments")
@@ -229,20 +225,23 @@ def check_name(_url: str, members: Members) -> None:
 
 
 def refuse_shared_secrets(_url: str, members: Members) -> None:
-    """A public document can keep no secret."""
-    if any(name.startswith("client_secret") for name in members) or not _methods(members):
+    """Everyone can read the document, so a secret in it is not secret."""
+    if any(name.startswith("client_secret") for name in members) or not _auth_methods(members):
         raise InvalidClientMetadata("a metadata document can be used with none or private_key_jwt only")
 
 
 DOCUMENT_RULES: tuple[Callable[[str, Members], None], ...] = (check_own_address, check_name, refuse_shared_secrets)
 
 
-def _methods(members: Members) -> frozenset[AuthMethod]:
-    """One method, or the list that OpenID Connect Relying Party Metadata Choices has; `none` when neither is there."""
-    one = read_text(members, "token_endpoint_auth_method")
+def _auth_methods(members: Members) -> frozenset[AuthMethod]:
+    """The methods that the document offers and this server allows.
+
+    A document has one method, or the list of OpenID Connect Relying Party Metadata Choices; without both it is `none`.
+    """
+    method = read_text(members, "token_endpoint_auth_method")
     listed = read_texts(members, "token_endpoint_auth_methods_supported")
-    offered = {one} if one else set(listed) or {AuthMethod.NONE}
-    methods = {method for method in _PUBLIC_METHODS if method in offered}
+    offered = {method} if method else set(listed) or {AuthMethod.NONE}
+    methods = {allowed for allowed in _ALLOWED_METHODS if allowed in offered}
     if not (members.get("jwks") or members.get("jwks_uri")):
         methods.discard(AuthMethod.PRIVATE_KEY_JWT)
     return frozenset(methods)
@@ -255,16 +254,26 @@ def _parse(body: bytes) -> Members:
         raise InvalidClientMetadata("the document must be one JSON object in UTF-8, each member once") from error
 
 
+def _describe_publicly(error: FetchError) -> _Refusal:
+    """The cause as unauthenticated clients may see it: not which names exist in this server's own network."""
+    problem, cause = error.problem, error.description
+    if problem in {FetchProblem.NAME, FetchProblem.ADDRESS}:
+        problem, cause = FetchProblem.NAME, "the host name does not resolve to a public address"
+    return _Refusal(f"the client's metadata document cannot be fetched: {cause}", problem)
+
+
 def read_pinned(directory: Path | None) -> Mapping[str, Members]:
-    """The copies in a folder by the address each one names, for networks that cannot fetch them."""
-    found = [_parse(path.read_bytes()) for path in sorted(directory.glob("*.json"))] if directory else []
-    return {str(members.get("client_id")): members for members in found}
+    """The documents in a folder by the client_id that each contains, for networks that cannot fetch them."""
+    if directory is None:
+        return {}
+    documents = [_parse(path.read_bytes()) for path in sorted(directory.glob("*.json"))]
+    return {str(members.get("client_id")): members for members in documents}
 
 
 def declared_documents(
     policy: RegistrationPolicy, *, outgoing: OutgoingFetches, store: ClientStore, clock: Clock
 ) -> ClientIdMetadataDocuments | None:
-    """What the declaration allows of them; None when it allows none."""
+    """The documents that the declaration accepts; None if it accepts none."""
     if policy.metadata_documents is Openness.OFF:
         return None
     return ClientIdMetadataDocuments(

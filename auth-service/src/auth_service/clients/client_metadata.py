@@ -1,10 +1,7 @@
 """Client metadata (RFC 7591 section 2), from a registration or from a metadata document, made into a client.
 
-Members this server does not know are ignored, as the RFC wants; values it does not offer are narrowed where the client
-can live with that (grants, scopes) and refused where it cannot (redirects, authentication).
-
-
-JSON objects from strangers: registrations, metadata documents and key sets are read by one strict parser.
+Unknown members are ignored, as the RFC requires. Unsupported values are left out if the client still works without them
+(grants, scopes) and refused if it does not (redirects, authentication).
 """
 
 from collections.abc import Callable, Mapping
@@ -36,11 +33,11 @@ __all__ = [
 Members = Mapping[str, Any]
 
 _MAX_REDIRECTS = 20
-# All keys of a set are read for each assertion: dozens of them would hold the event loop for as long as a page takes.
+# Every assertion imports all keys of the set: with dozens of them it would block the event loop for too long.
 MAX_KEYS = 16
 _USER_GRANTS = frozenset({GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN})
 
-# Registered with IANA: asking for one that is not offered here is no mistake, inventing one is.
+# Registered with IANA. A known grant that this server does not offer is ignored; an unknown one is a mistake.
 _KNOWN_GRANTS = frozenset(
     {
         "authorization_code",
@@ -69,21 +66,21 @@ def make_self_described_client(
     scopes: tuple[str, ...],
     now: float,
 ) -> Client:
-    """The client that these members describe; it gets what any self-registered client gets, and never more.
+    """The client that these members describe. `scopes` are those of every self-described client.
 
     Raises `InvalidClientMetadata` or `InvalidRedirectUri`.
     """
     for check in METADATA_RULES:
         check(members)
     redirect_uris = tuple(read_texts(members, "redirect_uris"))
-    asked = frozenset(read_texts(members, "grant_types")) or {GrantType.AUTHORIZATION_CODE}
+    requested_grants = frozenset(read_texts(members, "grant_types")) or {GrantType.AUTHORIZATION_CODE}
     native = read_text(members, "application_type") == "native" or all(map(is_loopback_redirect, redirect_uris))
     return Client(
         client_id=client_id,
         name=visible_name(read_text(members, "client_name") or "") or urlsplit(client_id).hostname or UNNAMED_CLIENT,
         origin=origin,
         auth_methods=auth_methods,
-        grant_types=frozenset(grant for grant in _USER_GRANTS if grant in asked),
+        grant_types=frozenset(grant for grant in _USER_GRANTS if grant in requested_grants),
         scopes=frozenset(scopes),
         default_scopes=tuple(scope for scope in scopes if scope == Scope.MCP_ACCESS),
         redirect_uris=redirect_uris,
@@ -100,13 +97,12 @@ def make_self_described_client(
 
 
 def find_dropped(members: Members) -> tuple[str, ...]:
-    """The members that a client of these gave and that it is not registered with, since their value cannot be used."""
-    given = (name for name in _WEB_MEMBERS if members.get(name))
-    return tuple(name for name in given if _web_address(members, name) is None)
+    """The members that `make_self_described_client` leaves out because their value is not an https URL."""
+    return tuple(name for name in _WEB_MEMBERS if members.get(name) and _web_address(members, name) is None)
 
 
 def read_text(members: Members, name: str) -> str | None:
-    """A string member, or None. Raises `InvalidClientMetadata` when it is something else."""
+    """A string member; None if it is absent or empty. Raises `InvalidClientMetadata` for any other type."""
     value = members.get(name)
     if value is not None and not isinstance(value, str):
         raise InvalidClientMetadata(f"{name} must be a string")
@@ -114,7 +110,7 @@ def read_text(members: Members, name: str) -> str | None:
 
 
 def read_texts(members: Members, name: str) -> list[str]:
-    """A member that is a list of strings; empty when it is absent. Raises `InvalidClientMetadata`."""
+    """A member that is a list of strings; empty if it is absent. Raises `InvalidClientMetadata` for any other type."""
     value = members.get(name)
     if value is None:
         return []
@@ -138,28 +134,30 @@ def check_redirects(members: Members) -> None:
 
 
 def check_code_grant(members: Members) -> None:
-    asked = read_texts(members, "grant_types")
-    if asked and GrantType.AUTHORIZATION_CODE not in asked:
-        raise InvalidClientMetadata("grant_types must hold authorization_code: it is what registered clients get")
+    grant_types = read_texts(members, "grant_types")
+    if grant_types and GrantType.AUTHORIZATION_CODE not in grant_types:
+        raise InvalidClientMetadata("grant_types must contain authorization_code: registered clients sign users in")
 
 
 def check_response_types(members: Members) -> None:
-    asked = read_texts(members, "response_types")
-    if asked and "code" not in asked:
-        raise InvalidClientMetadata("response_types must hold code")
+    response_types = read_texts(members, "response_types")
+    if response_types and "code" not in response_types:
+        raise InvalidClientMetadata("response_types must contain code")
 
 
 def check_keys(members: Members) -> None:
-    keys = members.get("jwks")
-    if keys is not None and members.get("jwks_uri") is not None:
-        raise InvalidClientMetadata("give jwks or jwks_uri, not both")
+    jwks: Any = members.get("jwks")
+    if jwks is not None and members.get("jwks_uri") is not None:
+        raise InvalidClientMetadata("send jwks or jwks_uri, not both")
     jwks_uri = read_text(members, "jwks_uri")
     if jwks_uri is not None and not _is_https(jwks_uri):
         raise InvalidClientMetadata("jwks_uri must be an https URL")
-    listed: Any = cast("dict[str, Any]", keys).get("keys") if isinstance(keys, dict) else None
-    if keys is not None and not (isinstance(listed, list) and all(map(_is_public_key, cast("list[Any]", listed)))):
+    if jwks is None:
+        return
+    keys: Any = cast("dict[str, Any]", jwks).get("keys") if isinstance(jwks, dict) else None
+    if not isinstance(keys, list) or not all(map(_is_public_key, cast("list[Any]", keys))):
         raise InvalidClientMetadata("jwks must be a JWK Set of public keys")
-    if keys is not None and len(cast("list[Any]", listed)) > MAX_KEYS:
+    if len(cast("list[Any]", keys)) > MAX_KEYS:
         raise InvalidClientMetadata(f"jwks has more than {MAX_KEYS} keys")
 
 
@@ -172,17 +170,13 @@ METADATA_RULES: tuple[Callable[[Members], None], ...] = (
 
 
 def refuse_unknown_values(members: Members) -> None:
-    """What no registry knows is a mistake of whoever registers (RFC 7591 section 3.2.2)."""
-    unknown = [
-        *(name for name in read_texts(members, "grant_types") if name not in _KNOWN_GRANTS),
-        *(
-            name
-            for name in read_texts(members, "response_types")
-            if not name or not _KNOWN_RESPONSE_TYPES.issuperset(name.split())
-        ),
-    ]
-    if unknown:
-        raise InvalidClientMetadata("grant_types or response_types hold a value that is not known")
+    """Refuses values that are in no registry (RFC 7591 section 3.2.2). Metadata documents are exempt."""
+    for grant_type in read_texts(members, "grant_types"):
+        if grant_type not in _KNOWN_GRANTS:
+            raise InvalidClientMetadata("grant_types contains a value that is not known")
+    for response_type in read_texts(members, "response_types"):
+        if not response_type or not _KNOWN_RESPONSE_TYPES.issuperset(response_type.split()):
+            raise InvalidClientMetadata("response_types contains a value that is not known")
 
 
 def _is_public_key(key: Any) -> bool:
@@ -191,7 +185,7 @@ def _is_public_key(key: Any) -> bool:
 
 
 def _web_address(members: Members, name: str) -> str | None:
-    """An https URL, or None: a page never links to anything else."""
+    """The member if it is an https URL, else None: pages link to nothing else."""
     value = members.get(name)
     return value if isinstance(value, str) and _is_https(value) else None
 
@@ -207,10 +201,12 @@ _MAX_DEPTH = 32
 
 
 def parse_members(body: bytes) -> Members:
-    """The members of the object. Raises ValueError for anything else: not UTF-8, a member twice, NaN, too deep, a lone
-    surrogate, a number that is too large.
+    """The members of a JSON object from an untrusted sender: a registration, a metadata document or a key set.
+
+    Raises ValueError if the body is anything else, or is not UTF-8, repeats a member, is nested too deeply, or contains
+    NaN, a lone surrogate or a number that is too large.
     """
     value: Any = parse_json(body, max_depth=_MAX_DEPTH)
     if not isinstance(value, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - like everything else that is wrong with the body
+        raise ValueError("not a JSON object")  # noqa: TRY004 - callers handle one exception for every defect of the body
     return cast("dict[str, Any]", value)

@@ -1,8 +1,8 @@
-"""Client secrets: kept as HMAC-SHA256 under the pepper, compared in constant time.
+"""Client secrets: stored as HMAC-SHA256 under the pepper, compared in constant time.
 
-One scheme for all, on purpose. Secrets this server makes are 256 random bits, which no slow hash makes safer; secrets
-an operator chose are read from their file at start and never stored, so there is nothing at rest to guess against. A
-slow hash on the token endpoint would cost eighty signatures and hand every stranger a way to burn our CPU.
+There is one scheme, and it is not a slow hash. Generated secrets are 256 random bits, which a slow hash cannot protect
+any better. Secrets that an operator chose are read from their file at start and never stored. A slow hash at the token
+endpoint would cost as much CPU as eighty signatures, and unauthenticated clients could use that to overload the server.
 """
 
 import hmac
@@ -17,26 +17,27 @@ _SCHEME = "hmac-sha256"
 
 
 class ClientSecrets:
-    """Makes, seals and checks client secrets."""
+    """Generates, hashes and verifies client secrets."""
 
     def __init__(self, pepper: bytes, random_bytes: RandomBytes) -> None:
-        # Copied for each check: `hmac.digest` would let go of the interpreter and wait to have it back.
+        # Copied for each digest: `hmac.digest` would release the interpreter lock and wait to acquire it again.
         self._keyed = hmac.new(pepper, digestmod="sha256")
         self._random_bytes = random_bytes
-        # Unknown clients are compared with this, so that they cost what known ones cost.
-        self._nobody = self.seal(self.generate())
+        # Compared for an unknown client, so that the response takes as long as for a known one.
+        self._decoy = self.hash(self.generate())
 
     def generate(self) -> str:
-        """A fresh secret of 256 bits."""
+        """A new secret of 256 random bits, base64url."""
         return urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode("ascii")
 
-    def seal(self, secret: str) -> StoredSecret:
+    def hash(self, secret: str) -> StoredSecret:
+        """The secret in the form in which it is stored."""
         return StoredSecret(scheme=_SCHEME, digest=self._digest(secret))
 
     def matches(self, client: Client | None, secret: str) -> bool:
-        """Whether this is the client's secret; the same work when there is no such client."""
+        """Whether this is the client's secret. Takes as long if the client does not exist or has no secret."""
         stored = client.secret if client is not None else None
-        expected = (stored or self._nobody).digest
+        expected = (stored or self._decoy).digest
         return hmac.compare_digest(expected, self._digest(secret)) and stored is not None
 
     def _digest(self, secret: str) -> str:

@@ -1,11 +1,14 @@
-"""What a request offers as proof of its client, found before anything is judged (RFC 6749 section 2.3, RFC 7521)."""
+"""Reads the client credentials of a request; nothing is verified here (RFC 6749 section 2.3, RFC 7521)."""
 
-from base64 import b64decode, urlsafe_b64decode
+from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
+
+from joserfc import jws
+from joserfc.errors import JoseError
 
 from auth_service.clients.client_metadata import parse_members
 from auth_service.errors import InvalidClient, InvalidRequest
@@ -17,7 +20,7 @@ __all__ = ["CLIENT_PARAMETERS", "CREDENTIAL_RULES", "REFUSAL", "Credentials", "f
 
 CLIENT_PARAMETERS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
 
-# One text for every failure: the answer must not tell an unknown client from a wrong secret.
+# One text for every failure: a response must not distinguish an unknown client from a wrong secret.
 REFUSAL = "client authentication failed"
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -26,7 +29,7 @@ _MAX_ASSERTION_LENGTH = 8 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The client a request says it is from; `proof` is the secret or the assertion."""
+    """The client_id that a request names, and how it authenticates; `proof` is the secret or the assertion."""
 
     client_id: str
     method: AuthMethod
@@ -34,16 +37,18 @@ class Credentials:
 
 
 def find_credentials(request: HttpRequest, form: Form) -> tuple[Credentials, ...]:
-    """What the request authenticates with, in every form that it may be meant in; at least one.
+    """The credentials of the request, in each way that they can be read; at least one.
 
-    Only HTTP Basic has two forms: RFC 6749 section 2.3.1 wants both halves form-encoded, and most clients (curl, httpx,
-    requests, Authlib) send them as they are. Raises `InvalidRequest` for two ways at once, `InvalidClient` for none.
+    Only HTTP Basic can be read in two ways: RFC 6749 section 2.3.1 requires both parts to be form-encoded, but most
+    clients (curl, httpx, requests, Authlib) send them without encoding.
+
+    Raises `InvalidRequest` for more than one authentication method, `InvalidClient` for none or malformed credentials.
     """
     for check in CREDENTIAL_RULES:
         check(request, form)
     authorization = request.header("authorization")
     if authorization is not None:
-        return _refuse_another_id(_read_basic(authorization), form)
+        return _check_client_id(_read_basic(authorization), form)
     if "client_assertion" in form:
         credentials = _read_assertion(form)
         if form.get("client_id") not in {None, credentials.client_id}:
@@ -56,22 +61,22 @@ def find_credentials(request: HttpRequest, form: Form) -> tuple[Credentials, ...
     return (Credentials(client_id=client_id, method=method, proof=form.get("client_secret") or ""),)
 
 
-def _refuse_another_id(readings: tuple[Credentials, ...], form: Form) -> tuple[Credentials, ...]:
-    """Some clients send `client_id` in the body as well: then it must be the same."""
+def _check_client_id(readings: tuple[Credentials, ...], form: Form) -> tuple[Credentials, ...]:
+    """Some clients send `client_id` in the body as well: it must be the one in the header."""
     client_id = form.get("client_id")
     if client_id is None:
         return readings
-    agreeing = tuple(reading for reading in readings if reading.client_id == client_id)
-    if not agreeing:
+    matching = tuple(reading for reading in readings if reading.client_id == client_id)
+    if not matching:
         raise InvalidRequest("client_id differs from the one in the Authorization header")
-    return agreeing
+    return matching
 
 
-def refuse_two_ways(request: HttpRequest, form: Form) -> None:
+def refuse_two_methods(request: HttpRequest, form: Form) -> None:
     """RFC 6749 section 2.3: a client MUST NOT use more than one method in a request."""
     authorizations = len(request.headers("authorization"))
     if authorizations + ("client_secret" in form) + ("client_assertion" in form) > 1:
-        raise InvalidRequest("authenticate in one way only (RFC 6749 section 2.3)")
+        raise InvalidRequest("use one authentication method only (RFC 6749 section 2.3)")
 
 
 def refuse_other_assertion_types(_request: HttpRequest, form: Form) -> None:
@@ -79,11 +84,11 @@ def refuse_other_assertion_types(_request: HttpRequest, form: Form) -> None:
         raise InvalidClient(REFUSAL)
 
 
-CREDENTIAL_RULES: tuple[Callable[[HttpRequest, Form], None], ...] = (refuse_two_ways, refuse_other_assertion_types)
+CREDENTIAL_RULES: tuple[Callable[[HttpRequest, Form], None], ...] = (refuse_two_methods, refuse_other_assertion_types)
 
 
 def _read_basic(header: str) -> tuple[Credentials, ...]:
-    """The form-encoded reading of RFC 6749 section 2.3.1, then the literal one of RFC 7617 where it differs."""
+    """Form-encoded (RFC 6749 section 2.3.1), then literal (RFC 7617) if that is different."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         raise InvalidClient(REFUSAL)
@@ -94,7 +99,7 @@ def _read_basic(header: str) -> tuple[Credentials, ...]:
     if not colon or not name:
         raise InvalidClient(REFUSAL)
     readings = [(name, secret)]
-    # A literal % may happen to be followed by two hexadecimal digits that are no UTF-8.
+    # In a literal secret, a % may be followed by two hexadecimal digits that do not decode to UTF-8.
     with suppress(UnicodeDecodeError):
         readings.insert(0, (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")))
     return tuple(
@@ -104,14 +109,13 @@ def _read_basic(header: str) -> tuple[Credentials, ...]:
 
 
 def _read_assertion(form: Form) -> Credentials:
-    """Whose assertion it claims to be; nothing of it is verified yet (RFC 7523 section 3)."""
+    """The client in `sub` of the assertion, whose signature is not verified yet (RFC 7523 section 3)."""
     assertion = form.get("client_assertion") or ""
-    if len(assertion) > _MAX_ASSERTION_LENGTH or assertion.count(".") != 2:
+    if len(assertion) > _MAX_ASSERTION_LENGTH:
         raise InvalidClient(REFUSAL)
     try:
-        payload = assertion.split(".")[1]
-        claims = parse_members(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except ValueError as error:
+        claims = parse_members(jws.extract_compact(assertion.encode()).payload)
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
         raise InvalidClient(REFUSAL) from error
     subject: Any = claims.get("sub")
     if not isinstance(subject, str):

@@ -1,16 +1,8 @@
-"""How many documents are fetched in a minute: strangers decide what is fetched, these limits what that can cost others.
+"""The outgoing requests of this service for clients: rate limits, and whether metadata documents can be fetched.
 
-one address ─▶ one host ─▶ all hosts that are not listed │ all listed hosts
+Unauthenticated clients decide which metadata documents and key sets are fetched. The limits bound what that can cost:
 
-
-Whether this machine can fetch metadata documents at all, found out by fetching published ones.
-
-A client that sees `client_id_metadata_document_supported` sends the address of its document and does not register.
-Where the document cannot be fetched (offline, behind a firewall), that client cannot sign in: so nothing is advertised
-before a fetch has worked, and the client registers (RFC 7591).
-
-
-What this service fetches for clients: one fetcher, one resolver and one budget for documents and key sets.
+one source address ─▶ one host ─▶ all hosts that are not listed, or all listed hosts
 """
 
 import asyncio
@@ -44,37 +36,48 @@ __all__ = [
     "try_documents",
 ]
 
-# One caller gets much less than a host, and the unlisted hosts together have a budget that listed hosts do not share.
-_PER_CALLER = RateLimitItemPerMinute(6, namespace="fetches-of-caller")
+# One source address may fetch less than one host may be asked for. Listed hosts have a limit that others cannot use up.
+_PER_SOURCE = RateLimitItemPerMinute(6, namespace="fetches-of-caller")
 _PER_HOST = RateLimitItemPerMinute(10, namespace="fetches-from-host")
 _PER_LISTED_HOST = RateLimitItemPerMinute(30, namespace="fetches-from-host")
 _ALL_UNLISTED = RateLimitItemPerMinute(30, namespace="fetches")
 _ALL_LISTED = RateLimitItemPerMinute(60, namespace="fetches")
 
+# Documents that MCP clients publish: Claude Code, VS Code and Codex.
+KNOWN_DOCUMENTS = (
+    "https://claude.ai/oauth/claude-code-client-metadata",
+    "https://vscode.dev/oauth/client-metadata.json",
+    "https://chatgpt.com/oauth/codex/client.json",
+)
+
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 900.0
+
+log = structlog.get_logger(__name__)
+
 
 class FetchLimitReached(FetchFailed):
-    """Too many documents were fetched in this minute; nothing is known about the document."""
+    """Too many documents were fetched in this minute; nothing is known about this one."""
 
     def __init__(self) -> None:
         super().__init__("too many documents are being fetched; try again in a minute", FetchProblem.LIMIT)
 
 
 class FetchLimits:
-    """Counts fetches in this process. `listed_hosts` are those that the operator names in auth.yaml."""
+    """Counts fetches in this process. `listed_hosts` are the hosts that auth.yaml names."""
 
     def __init__(self, *, listed_hosts: Collection[str] = ()) -> None:
         self._listed_hosts = frozenset(listed_hosts)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    async def spend(self, url: str, *, asked_by: str) -> None:
-        """One fetch of this URL for the address `asked_by`. Raises `FetchLimitReached`.
+    async def count(self, url: str, *, source_address: str) -> None:
+        """Counts one fetch of this URL for a request from `source_address`. Raises `FetchLimitReached`.
 
-        A refused fetch is not counted anywhere, so what is remembered is bounded by the fetches that were made.
+        A refused fetch is not counted, so the number of counters is bounded by the number of fetches.
         """
         host = urlsplit(url).hostname or ""
         listed = host in self._listed_hosts
         limits: tuple[tuple[RateLimitItem, str], ...] = (
-            (_PER_CALLER, network_of(asked_by)),
+            (_PER_SOURCE, network_of(source_address)),
             (_PER_LISTED_HOST if listed else _PER_HOST, host),
             (_ALL_LISTED, "listed") if listed else (_ALL_UNLISTED, "unlisted"),
         )
@@ -85,21 +88,9 @@ class FetchLimits:
             await self._limiter.hit(limit, name)
 
 
-# Documents that MCP clients publish: Claude Code, VS Code and Codex.
-KNOWN_DOCUMENTS = (
-    "https://claude.ai/oauth/claude-code-client-metadata",
-    "https://vscode.dev/oauth/client-metadata.json",
-    "https://chatgpt.com/oauth/codex/client.json",
-)
-
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 60.0, 900.0
-
-log = structlog.get_logger(__name__)
-
-
 @dataclass(frozen=True, slots=True)
 class FetchAttempt:
-    """What became of fetching a document; `problem` is None when it was fetched."""
+    """The result of fetching a document; `problem` is None if it was fetched."""
 
     host: str
     problem: FetchProblem | None = None
@@ -121,64 +112,72 @@ async def try_documents(fetcher: SsrfSafeFetcher, urls: Collection[str]) -> list
 
 
 class MetadataReachability:
-    """Knows whether a document has been fetched since the start; tries by itself until one has."""
+    """Whether this machine can fetch metadata documents: true once one was fetched since the start.
+
+    A client that finds `client_id_metadata_document_supported` in the server metadata sends the URL of its document
+    instead of registering. If the document cannot be fetched (offline, behind a firewall), the client cannot sign in.
+    So the support is advertised only after a fetch has succeeded; until then the client registers (RFC 7591).
+    """
 
     def __init__(self, fetcher: SsrfSafeFetcher, urls: Collection[str]) -> None:
         self._fetcher = fetcher
         self._urls = urls
-        self._proven = False
+        self._confirmed = False
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def proven(self) -> bool:
+    def is_confirmed(self) -> bool:
         """True once a document was fetched."""
-        return self._proven
+        return self._confirmed
 
-    def note_fetched(self) -> None:
+    def confirm(self) -> None:
         """A document was fetched for a client."""
-        self._proven = True
+        self._confirmed = True
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._try_until_proven(), name="document-reach")
+        """Tries to fetch the known documents in the background until one succeeds."""
+        self._task = asyncio.create_task(self._try_until_confirmed(), name="metadata-reachability")
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _try_until_proven(self) -> None:
-        pause_seconds = _FIRST_PAUSE_SECONDS
-        while not self._proven:
+    async def _try_until_confirmed(self) -> None:
+        retry_seconds = _FIRST_RETRY_SECONDS
+        while not self._confirmed:
             attempts = await try_documents(self._fetcher, self._urls)
             if any(attempt.problem is None for attempt in attempts):
-                self._proven = True
-                log.info("metadata documents can be fetched, and are advertised")
+                self._confirmed = True
+                log.info("client_metadata_reachable", advertised=True)
                 return
             problems = {attempt.host: attempt.problem for attempt in attempts}
-            log.info("metadata documents cannot be fetched, and are not advertised", problems=problems)
-            await asyncio.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+            log.info("client_metadata_unreachable", advertised=False, problems=problems)
+            await asyncio.sleep(retry_seconds)
+            retry_seconds = min(2 * retry_seconds, _MAX_RETRY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFetches:
-    """Made once, shared by everything that fetches."""
+    """One fetcher, its resolver and its limits, shared by everything that fetches documents or key sets."""
 
     fetcher: SsrfSafeFetcher
-    budget: FetchLimits
+    limits: FetchLimits
     resolver: SystemResolver
-    reach: MetadataReachability
+    reachability: MetadataReachability
 
     @classmethod
     def of(cls, policy: RegistrationPolicy, fetcher: SsrfSafeFetcher | None) -> "OutgoingFetches":
-        """As the declaration wants it; with a `fetcher` of the caller's, if there is one."""
+        """For the hosts that the policy lists; `fetcher` replaces the default one."""
         resolver = SystemResolver(reserved_hosts=policy.hosts)
-        fetcher = fetcher or SsrfSafeFetcher(resolve=resolver, is_allowed=is_public_address)
-        budget = FetchLimits(listed_hosts=policy.hosts)
+        used_fetcher = fetcher or SsrfSafeFetcher(resolve=resolver, is_allowed=is_public_address)
         return cls(
-            fetcher=fetcher, budget=budget, resolver=resolver, reach=MetadataReachability(fetcher, KNOWN_DOCUMENTS)
+            fetcher=used_fetcher,
+            limits=FetchLimits(listed_hosts=policy.hosts),
+            resolver=resolver,
+            reachability=MetadataReachability(used_fetcher, KNOWN_DOCUMENTS),
         )
 
     async def close(self) -> None:
-        await self.reach.stop()
+        await self.reachability.stop()
         self.resolver.close()

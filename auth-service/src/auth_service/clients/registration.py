@@ -104,7 +104,7 @@ class Registration:
         if method not in SECRET_METHODS:
             return client, None
         secret = self.secrets.generate()
-        return replace(client, secret=self.secrets.seal(secret)), secret
+        return replace(client, secret=self.secrets.hash(secret)), secret
 
 
 def registration_throttle(limit: int, *, storage: Storage, clock: Clock) -> Throttle:

@@ -1,13 +1,11 @@
-"""GET of a JSON document from an address that a stranger chose, so that it can do no harm.
+"""Fetches a JSON document from a URL that an unauthenticated client chose, protected against SSRF.
 
-    URL ─▶ resolve ─▶ all addresses public? ─▶ connect to that very address ─▶ TLS for the name ─▶ 200, JSON, small
+    URL ─▶ resolve the name ─▶ are all addresses public? ─▶ connect to a checked address ─▶ TLS for the name
+        ─▶ status 200 ─▶ JSON, not compressed ─▶ at most 32 KiB
 
-Names are resolved once, here, and the connection goes to the address that was checked: a name that resolves to
-something else a moment later changes nothing. No redirect is followed, no compression understood, no proxy used. Every
-wait has a deadline of its own (name, connection, TLS, each read), and all of them together have one.
-
-
-Host names to addresses, in threads of their own: a lookup blocks for as long as a name server likes.
+The name is resolved once, and the connection goes to an address that was checked. So a name that resolves to another
+address a moment later (DNS rebinding) has no effect. Redirects are not followed and proxies are not used. Name
+resolution, connection, TLS handshake and each read have their own timeout, and the whole fetch has a deadline.
 """
 
 import asyncio
@@ -25,6 +23,13 @@ from typing import Any, cast
 import httpcore2
 from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
 
+from security_common.bounded_fetch import (
+    REQUEST_HEADERS,
+    DocumentRefused,
+    check_not_compressed,
+    parse_max_age,
+    read_bounded,
+)
 from security_common.errors import SecurityError
 
 __all__ = [
@@ -42,11 +47,10 @@ _MAX_BYTES = 32 * 1024
 _TIMEOUT_SECONDS = 5.0
 _RESOLVE_TIMEOUT_SECONDS = 2.5
 _STEP_TIMEOUT_SECONDS = 3.0
-_MAX_AGE = re.compile(r"(?:^|,)\s*max-age=(\d{1,9})\s*(?:,|$)", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE)
 
-# Addresses that Python counts as global or that lead to others: 6to4 and its relays, NAT64, Teredo, ORCHID,
-# documentation, segment routing, site-local, AS112 and AMT.
+# Networks that `is_global` accepts although they are special or translate to other addresses: 6to4 and its relays,
+# NAT64, Teredo, ORCHID, documentation, segment routing, site-local, AS112 and AMT.
 _NOT_PUBLIC = tuple(
     map(
         ip_network,
@@ -74,7 +78,7 @@ _STEP_TIMEOUTS = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"),
 
 
 class FetchProblem(StrEnum):
-    """What kept a document from being fetched. Pages, logs and `auth-service doctor` name it."""
+    """Why a document could not be fetched. Pages, logs and `auth-service doctor` show the value."""
 
     NAME = "name_not_resolved"
     ADDRESS = "address_not_public"
@@ -87,7 +91,7 @@ class FetchProblem(StrEnum):
 
 
 class FetchError(SecurityError):
-    """There is no document; `problem` says why."""
+    """The document could not be fetched; `problem` is the cause."""
 
     error = "fetch_failed"
 
@@ -97,23 +101,23 @@ class FetchError(SecurityError):
 
 
 class FetchRefused(FetchError):
-    """The address or the answer is not one we accept; trying again will not help."""
+    """The address or the response is not acceptable; a retry does not help."""
 
 
 class FetchFailed(FetchError):
-    """The network or the other side failed; an earlier copy may still be used."""
+    """The network or the other server failed; an earlier copy may still be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A document; `max_age_seconds` is what Cache-Control says, None when it says nothing."""
+    """A document; `max_age_seconds` comes from Cache-Control and is None without it."""
 
     body: bytes = field(repr=False)
     max_age_seconds: int | None
 
 
 class SsrfSafeFetcher:
-    """Fetches small JSON documents. Tests replace `resolve`, `is_allowed` and `tls` to stay on this machine."""
+    """Fetches small JSON documents. Tests replace `resolve`, `is_allowed` and `tls` to use servers on loopback."""
 
     def __init__(
         self, *, resolve: Resolve, is_allowed: Callable[[Address], bool], tls: ssl.SSLContext | None = None
@@ -122,35 +126,34 @@ class SsrfSafeFetcher:
         self._tls = tls
 
     async def fetch(self, url: str) -> Fetched:
-        """The document. Raises `FetchRefused` or `FetchFailed`; within five seconds whatever the other side does."""
+        """The document. Raises `FetchRefused` or `FetchFailed`, at the latest after five seconds."""
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS), self._pool() as pool:
-                headers = {"host": _host_header(url), "accept": "application/json", "accept-encoding": "identity"}
-                async with pool.stream(
-                    "GET", url, headers=list(headers.items()), extensions=_STEP_TIMEOUTS
-                ) as response:
-                    _check_head(response)
-                    return Fetched(await _read(response), _max_age(response))
+                headers = [("host", _host_header(url)), *REQUEST_HEADERS.items()]
+                async with pool.stream("GET", url, headers=headers, extensions=_STEP_TIMEOUTS) as response:
+                    return await _read_document(response)
+        except DocumentRefused as error:
+            raise FetchRefused(str(error), FetchProblem.CONTENT) from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
             raise FetchFailed("the document's server did not answer in time", FetchProblem.TIMEOUT) from error
         except httpcore2.ConnectError as error:
-            # Our own backend connects, and raises errors of its own: what is left is the TLS handshake.
+            # `_CheckedBackend` raises its own errors for the connection, so this one is from the TLS handshake.
             raise FetchFailed("the TLS connection to the document's server failed", FetchProblem.TLS) from error
         except (OSError, httpcore2.NetworkError) as error:
-            raise FetchFailed("the connection to the document's server broke", FetchProblem.CONNECTION) from error
+            raise FetchFailed("the connection to the document's server was lost", FetchProblem.CONNECTION) from error
         except httpcore2.ProtocolError as error:
             raise FetchFailed("the document's server does not speak HTTP", FetchProblem.CONTENT) from error
 
     def _pool(self) -> httpcore2.AsyncConnectionPool:
-        # A pool for each fetch: a kept connection would be one to an address that was checked long ago. The TLS context
-        # is shared: it holds all root certificates, almost a megabyte, and takes 25 ms to load.
+        # One pool for each fetch: a reused connection would go to an address that was checked long ago. The TLS context
+        # is shared, because its root certificates take almost a megabyte of memory and 25 ms to load.
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return httpcore2.AsyncConnectionPool(ssl_context=self._tls, network_backend=self._backend, max_connections=1)
 
 
 def is_public_address(address: Address) -> bool:
-    """True for an address on the public Internet, judged by what it finally leads to."""
+    """True for an address on the public Internet. An IPv4-mapped IPv6 address counts as the IPv4 address in it."""
     mapped = getattr(address, "ipv4_mapped", None)
     if mapped is not None:
         return is_public_address(mapped)
@@ -160,7 +163,7 @@ def is_public_address(address: Address) -> bool:
 
 
 class _CheckedBackend(AsyncNetworkBackend):
-    """Connects to addresses only, and only to those that were all found acceptable."""
+    """Connects to the addresses of a host, and only if every one of them is allowed."""
 
     def __init__(self, resolve_host: Resolve, is_allowed: Callable[[Address], bool]) -> None:
         self._resolve = resolve_host
@@ -179,11 +182,11 @@ class _CheckedBackend(AsyncNetworkBackend):
             try:
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except httpcore2.ConnectError:
-                continue  # a machine without IPv6 cannot reach the first address of many hosts, but the next one
+                continue  # without IPv6 the first address of many hosts is unreachable, but not the next one
         raise FetchFailed("the document's server cannot be connected to", FetchProblem.CONNECTION)
 
     async def _find_addresses(self, host: str, port: int) -> Sequence[str]:
-        """At least one, and all of them acceptable: which one is taken must not be the other side's choice."""
+        """At least one address. All must be allowed, so that the order of the DNS response decides nothing."""
         try:
             async with asyncio.timeout(_RESOLVE_TIMEOUT_SECONDS):
                 addresses = await self._resolve(host, port)
@@ -192,54 +195,49 @@ class _CheckedBackend(AsyncNetworkBackend):
         if not addresses:
             raise FetchFailed("the host name has no address", FetchProblem.NAME)
         if not all(self._is_allowed(ip_address(address.partition("%")[0])) for address in addresses):
-            raise FetchRefused("the host does not lead to a public address", FetchProblem.ADDRESS)
+            raise FetchRefused("the host name does not resolve to a public address", FetchProblem.ADDRESS)
         return addresses
 
 
-def _check_head(response: httpcore2.Response) -> None:
+async def _read_document(response: httpcore2.Response) -> Fetched:
     headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-    if response.status >= 500 or response.status == 429:
-        raise FetchFailed(f"the document's server answered {response.status}", FetchProblem.STATUS)
-    if response.status != 200:
-        description = f"the document's server answered {response.status}; it must answer 200 without a redirect"
-        raise FetchRefused(description, FetchProblem.STATUS)
+    _check_status(response.status)
     if not _JSON.fullmatch(headers.get(b"content-type", "")):
         raise FetchRefused("the Content-Type of the document is not application/json", FetchProblem.CONTENT)
-    if headers.get(b"content-encoding", "identity").lower() != "identity":
-        raise FetchRefused("the document is compressed, which was not asked for", FetchProblem.CONTENT)
+    check_not_compressed(headers.get(b"content-encoding"))
+    body = await read_bounded(response.aiter_stream(), max_bytes=_MAX_BYTES)
+    return Fetched(body, _max_age(response))
 
 
-async def _read(response: httpcore2.Response) -> bytes:
-    body = b""
-    async for part in response.aiter_stream():
-        body += part
-        if len(body) > _MAX_BYTES:
-            raise FetchRefused(f"the document is larger than {_MAX_BYTES} bytes", FetchProblem.CONTENT)
-    return body
+def _check_status(status: int) -> None:
+    if status >= 500 or status == 429:
+        raise FetchFailed(f"the document's server answered {status}", FetchProblem.STATUS)
+    if status != 200:
+        description = f"the document's server answered {status}; it must answer 200 without a redirect"
+        raise FetchRefused(description, FetchProblem.STATUS)
 
 
 def _max_age(response: httpcore2.Response) -> int | None:
-    lines = (value.decode("latin-1") for name, value in response.headers if name.lower() == b"cache-control")
-    joined = ",".join(lines)
-    if "no-store" in joined.lower() or "no-cache" in joined.lower():
+    lines = [value.decode("latin-1") for name, value in response.headers if name.lower() == b"cache-control"]
+    cache_control = ",".join(lines).lower()
+    if "no-store" in cache_control or "no-cache" in cache_control:
         return 0
-    found = _MAX_AGE.search(joined)
-    return int(found[1]) if found else None
+    return parse_max_age(cache_control)
 
 
 def _host_header(url: str) -> str:
     return url.split("/", 3)[2]
 
 
-# `getaddrinfo` cannot be cancelled: a lookup that nobody answers holds its thread for tens of seconds.
+# `getaddrinfo` cannot be cancelled: a lookup without a response occupies its thread for tens of seconds.
 _THREADS_FOR_RESERVED_HOSTS = 2
 _THREADS_FOR_OTHER_HOSTS = 4
 
 
 class SystemResolver:
-    """Resolves names as the system does. Lookups of `reserved_hosts` never wait behind those of other hosts.
+    """Resolves host names with the system's resolver. Lookups of `reserved_hosts` never wait for those of other hosts.
 
-    The threads are not those that the rest of the service uses: a slow name server delays no password check.
+    It has its own threads, so that a slow name server does not delay the rest of the service.
     """
 
     def __init__(self, *, reserved_hosts: Collection[str] = ()) -> None:
@@ -248,13 +246,13 @@ class SystemResolver:
         self._for_others = ThreadPoolExecutor(_THREADS_FOR_OTHER_HOSTS, thread_name_prefix="dns")
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """Every address of the host. Raises OSError, and ValueError for what is not a host name."""
+        """Every address of the host. Raises OSError; ValueError for an invalid host name."""
         threads = self._for_reserved if host in self._reserved_hosts else self._for_others
         lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(threads, lookup)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     def close(self) -> None:
-        """Forgets the lookups that have not begun; one that is under way ends by itself."""
+        """Cancels the lookups that have not started; a running one ends by itself."""
         for threads in (self._for_reserved, self._for_others):
             threads.shutdown(wait=False, cancel_futures=True)
