@@ -1,4 +1,4 @@
-// An application's side of the browser: it listens on a loopback port and says which address the person is to open.
+// The redirect URI of an application: listens on a loopback port and prints the URL that the user has to open.
 import { createServer } from 'node:http';
 
 /** What the test gave on the command line, as JSON. */

@@ -1,5 +1,5 @@
-// An application with the MCP TypeScript SDK: lists the tools, makes the calls it is given, steps up where one needs more.
-// Usage: node mcp_client.mjs '{ url, issuer, calls: [[name, arguments], ...], and one way in: secret, key or browser }'
+// An application with the MCP TypeScript SDK: lists the tools, makes the given calls, and steps up if one needs more scopes.
+// Usage: node mcp_client.mjs '{ url, issuer, calls: [[name, arguments], ...], and one credential: secret, key or browser }'
 import { randomUUID } from 'node:crypto';
 import {
     Client,

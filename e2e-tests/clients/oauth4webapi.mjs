@@ -1,6 +1,6 @@
-// Everything oauth4webapi can ask of an authorization server, in the order of an application's life. It checks what it
-// gets: an answer that breaks a specification throws.
-// Usage: node oauth4webapi.mjs JSON, with the members that test_openid_clients.py gives
+// Every request that oauth4webapi can send to an authorization server, from discovery to logout. The library
+// verifies the responses: one that violates a specification throws.
+// Usage: node oauth4webapi.mjs JSON, with the members that test_openid_clients.py passes
 import * as oauth from 'oauth4webapi';
 import { describe, given, makeKey, readKey, redirectUri, report, signedOutUri, visit } from './browser.mjs';
 
@@ -66,7 +66,7 @@ const { sub } = oauth.getValidatedIdTokenClaims(tokens);
 const info = await oauth.userInfoRequest(as, client, tokens.access_token, http);
 result.userinfo = await oauth.processUserInfoResponse(as, client, sub, info);
 
-// Refresh; the new access token as a resource server judges it (RFC 9068)
+// Refresh; the new access token validated as by a resource server (RFC 9068)
 const refreshing = await oauth.refreshTokenGrantRequest(as, client, prove(), tokens.refresh_token, http);
 const fresh = await oauth.processRefreshTokenResponse(as, client, refreshing);
 result.rotated = fresh.refresh_token !== tokens.refresh_token;
@@ -85,7 +85,7 @@ for (const [who, proof] of [[machine, proveMachine], [signer, proveSigner]]) {
     result.machines[who.client_id] = await oauth.processClientCredentialsResponse(as, who, response);
 }
 
-// Introspection, before and after revocation of the refresh token, which ends all that came of the sign-in
+// Introspection, before and after revocation of the refresh token, which invalidates all tokens of the sign-in
 async function isActive(token) {
     const response = await oauth.introspectionRequest(as, machine, proveMachine, token, http);
     return (await oauth.processIntrospectionResponse(as, machine, response)).active;
@@ -95,13 +95,13 @@ const revoking = await oauth.revocationRequest(as, client, prove(), fresh.refres
 await oauth.processRevocationResponse(revoking);
 result.active.push(await isActive(fresh.access_token));
 
-// Logout, which this library leaves to its user
+// Logout, which this library does not implement
 const logout = new URL(as.end_session_endpoint);
 const leaving = { id_token_hint: tokens.id_token, post_logout_redirect_uri: signedOutUri, state };
 logout.search = new URLSearchParams(leaving);
 result.signed_out = (await visit(logout)).searchParams.get('state') === state;
 
-// Nobody is signed in any more, and an application that asks without a page is told so
+// The session has ended: a request with prompt=none fails with login_required
 authorize.searchParams.set('prompt', 'none');
 authorize.searchParams.set('id_token_hint', tokens.id_token);
 const silently = await visit(authorize);

@@ -1,6 +1,6 @@
-// Everything openid-client can ask of an OpenID provider, in the order of an application's life. It checks what it
-// gets: an answer that breaks a specification throws.
-// Usage: node openid_client.mjs JSON, with the members that test_openid_clients.py gives
+// Every request that openid-client can send to an OpenID provider, from discovery to logout. The library
+// verifies the responses: one that violates a specification throws.
+// Usage: node openid_client.mjs JSON, with the members that test_openid_clients.py passes
 import * as client from 'openid-client';
 import { describe, given, makeKey, readKey, redirectUri, report, signedOutUri, visit } from './browser.mjs';
 
@@ -66,7 +66,7 @@ for (const who of [machine, signer]) {
     result.machines[who.clientMetadata().client_id] = await client.clientCredentialsGrant(who, parameters);
 }
 
-// Introspection, before and after revocation of the refresh token, which ends all that came of the sign-in
+// Introspection, before and after revocation of the refresh token, which invalidates all tokens of the sign-in
 const before = await client.tokenIntrospection(machine, fresh.access_token);
 await client.tokenRevocation(application, fresh.refresh_token);
 const after = await client.tokenIntrospection(machine, fresh.access_token);
@@ -78,7 +78,7 @@ const leaving = { id_token_hint: tokens.id_token, post_logout_redirect_uri: sign
 const left = await visit(client.buildEndSessionUrl(application, leaving));
 result.signed_out = left.searchParams.get('state') === expectedState;
 
-// Nobody is signed in any more, and an application that asks without a page is told so
+// The session has ended: a request with prompt=none fails with login_required
 authorize.searchParams.set('prompt', 'none');
 authorize.searchParams.set('id_token_hint', tokens.id_token);
 const silently = await visit(authorize);

@@ -137,9 +137,9 @@ async def misbehave_and_recover(service: Service) -> None:
     for name, issuer in service.issuers.items():
         issuer.answers |= CONFUSIONS[name]
     # An unknown key id causes a fetch. The response may be 401 or 503, but never 500.
-    strangers = [service.call(issuer.token(header={"kid": "unknown"})) for issuer in service.issuers.values()]
+    unknown_key_calls = [service.call(issuer.token(header={"kid": "unknown"})) for issuer in service.issuers.values()]
     async with asyncio.timeout(15):
-        assert set(await asyncio.gather(*strangers)) <= {401, 503}
+        assert set(await asyncio.gather(*unknown_key_calls)) <= {401, 503}
     await service.issuers["another issuer's name"].wait_for_requests(METADATA, 2)
     await service.answers_more(4)
     status, note = await service.readiness()

@@ -58,7 +58,7 @@ def test_a_signal_stops_everything_in_time(tmp_path: Path, asked: signal.Signals
         assert f"http://localhost:{ports.auth}" in text
         assert f"http://localhost:{ports.mcp}/mcp" in text
         supervisor.send_signal(asked)
-        assert supervisor.wait(timeout=8) == 0, "five seconds are promised; the rest is room for a busy machine"
+        assert supervisor.wait(timeout=8) == 0, "five seconds are promised; the rest is a margin for a busy machine"
         assert all_gone(ports)
 
 

@@ -287,11 +287,11 @@ def complete(ref: object, argument: types.CompletionArgument, context: object) -
     return [city for city in ("paris", "park", "party") if city.startswith(argument.value)]
 
 
-# --- Wearing the guard ---
+# --- Behind the guard ---
 
 
 class TokenAdder:
-    """Adds the token to what comes in on one port; the rest stays as it is, Host and Origin too."""
+    """Adds the token to requests on one port; everything else is unchanged, including Host and Origin."""
 
     def __init__(self, app, *, port: int, token: str) -> None:
         self.app, self.port = app, port

@@ -1,4 +1,4 @@
-"""What the client tests drive comes from `make test-clients`: Node 22 as a wheel, its packages by lock, Chromium.
+"""The client tests use what `make test-clients` installs: Node 22 as a wheel, locked npm packages, and Chromium.
 
 A client that wants its user hands out an address. `person` opens it in Chromium, signs in, consents, and so sends the
 client its code; everything else is the client's own doing.
@@ -32,11 +32,11 @@ from local_stack.stack import AUTH, MCP, Stack, start_stack
 from local_stack.story import CLIENT_ID, CLIENT_SECRET
 
 APPLICATIONS = Path(__file__).resolve().parents[2] / "clients"
-# Copies of the metadata documents of real clients.
+# Copies of the metadata documents of published clients.
 CLIENT_DOCUMENTS = Path(__file__).resolve().parents[3] / "auth-service/tests/client_documents"
 DOCUMENT_URL = "https://editor.example/oauth/client.json"
 PATIENCE_SECONDS = 20
-# Clients' pages may show pictures from the Internet; here there is none.
+# Pages of clients may load pictures from the Internet, which is not reachable here.
 CHROMIUM_FLAGS = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1")
 
 
@@ -50,25 +50,25 @@ def node() -> Path:
 
 @dataclass(frozen=True)
 class Ground:
-    """Services that clients come to, and who may come in."""
+    """Running services, and the accounts and clients that may use them."""
 
     auth_url: str
     mcp_url: str
     account: tuple[str, str]
-    """User name and password of a person."""
+    """Username and password of a user."""
     machine: tuple[str, str]
-    """Id and secret of a client that acts for itself."""
+    """Id and secret of a client for the client_credentials grant."""
     application: tuple[str, str]
-    """Id and secret of a declared client in which people sign in; it listens at localhost, on any port."""
+    """Id and secret of a declared client with sign-in; its redirect URI is localhost on any port."""
     desktop: str
-    """Id of a declared client in which people sign in, which has no secret; it listens at 127.0.0.1, on any port."""
+    """Id of a declared public client with sign-in; its redirect URI is 127.0.0.1 on any port."""
     signer: tuple[str, ECKey]
-    """Id and private key (ES256) of a client that acts for itself."""
+    """Id and private key (ES256) of a client for the client_credentials grant."""
     initial_access_token: str | None
-    """What registration asks for; in demo mode it is open."""
+    """The initial access token for registration; registration is open in demo mode."""
     is_demo: bool
     document_url: str = DOCUMENT_URL
-    """Id of a client known by its metadata document, of which auth-service has a copy: nothing leaves this machine."""
+    """Id of a client with a metadata document. auth-service has a copy, so nothing is fetched from the Internet."""
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 @pytest.fixture(params=["demo", "declared"])
 def ground(request: pytest.FixtureRequest, grounds: Callable[[str], Ground]) -> Ground:
-    """The services in demo mode, and without it: with clients and people of their own."""
+    """The services in demo mode, and without it, with declared clients and users."""
     return grounds(request.param)
 
 
@@ -91,7 +91,7 @@ def services(folder: Path, mode: str) -> Iterator[Ground]:
     declaration = declare(folder, given, key, is_demo=is_demo)
     with start_stack(folder, overrides={"AUTH_CONFIG": str(declaration)}, demo=is_demo) as stack:
         if not is_demo:
-            enrol(stack, given["person"])
+            add_user(stack, given["person"])
         yield Ground(
             stack.auth_url,
             stack.mcp_url,
@@ -106,7 +106,7 @@ def services(folder: Path, mode: str) -> Iterator[Ground]:
 
 
 def declare(folder: Path, given: dict[str, str], key: ECKey, *, is_demo: bool) -> Path:
-    """Puts auth.yaml there, and the files it names."""
+    """Writes auth.yaml and the files that it names."""
     shutil.copytree(Path(__file__).with_name("declaration"), folder, dirs_exist_ok=True)
     shutil.copytree(CLIENT_DOCUMENTS, folder / "documents", dirs_exist_ok=True)
     declaration = folder / "auth.yaml"
@@ -118,8 +118,8 @@ def declare(folder: Path, given: dict[str, str], key: ECKey, *, is_demo: bool) -
     return declaration
 
 
-def enrol(stack: Stack, password: str) -> None:
-    """An account to sign in with, and somebody in the directory: in demo mode both are there."""
+def add_user(stack: Stack, password: str) -> None:
+    """Creates an account and a person of the directory; demo mode has both."""
     person = "person_id,name,email,phone,department,position\np_hong,홍길동,hong@example.com,010-1234-5678,Sales,Lead\n"
     for name, command, standard_input in (
         (AUTH, ["user", "add", "person", "--password-stdin"], password),
@@ -136,7 +136,7 @@ def enrol(stack: Stack, password: str) -> None:
 
 
 class Chromium:
-    """A browser in a thread of its own: Playwright brings an event loop, beside which the clients' could not run."""
+    """A browser in its own thread: Playwright runs an event loop, which conflicts with the loops of the clients."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "chromium")
@@ -166,7 +166,7 @@ def chromium_thread() -> Iterator[Chromium]:
 
 @dataclass
 class Person:
-    """Somebody at a browser who signs in when asked, and allows what a client asks for."""
+    """A user with a browser who signs in and allows what a client requests."""
 
     chromium: Chromium
     context: BrowserContext
@@ -205,7 +205,7 @@ class Person:
 
 
 def wait_until_listening(address: str) -> None:
-    """Some clients hand out the address first and listen a moment later."""
+    """Some clients print the URL before they listen on their redirect URI."""
     parts, deadline = urlsplit(address), time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -226,7 +226,7 @@ def person(ground: Ground, chromium_thread: Chromium) -> Iterator[Person]:
 
 @pytest.fixture
 def run_application(node: Path) -> Callable[..., Any]:
-    """Runs one of the applications beside package.json; gives what it reports."""
+    """Runs one of the Node applications beside package.json and returns its report."""
 
     def run(script: str, given: object, person: Person | None = None) -> Any:
         command = [str(node), script, json.dumps(given)]
@@ -247,7 +247,7 @@ def run_application(node: Path) -> Callable[..., Any]:
 
 
 class Callback:
-    """Where an application listens for its user's answer."""
+    """The redirect URI of an application, with a server that receives the authorization response."""
 
     def __init__(self) -> None:
         self.answers: Queue[dict[str, str]] = Queue()

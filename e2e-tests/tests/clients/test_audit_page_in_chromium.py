@@ -1,4 +1,4 @@
-"""The audit page as an auditor sees it: signed in through auth-service, in Chromium, in both languages.
+"""The audit page in Chromium: an auditor signs in through auth-service, in both languages.
 
 `SCREENSHOTS=docs/screenshots` writes the pictures of the documentation.
 """
@@ -23,7 +23,7 @@ SIGNED_OUT = {"ko": "로그아웃되었습니다.", "en": "You are signed out."}
 
 @pytest.fixture(scope="module")
 def busy_world(world: World) -> World:
-    """Somebody has worked, and was refused something."""
+    """The services after some calls, one of which was refused."""
     stored = world.call("store_sensitive_data", {"data": "홍길동님 hong@example.com"})
     for tool, arguments in every_call(stored["record_id"]):
         world.call(tool, arguments, scope="mcp.access mcp.decrypt")
@@ -37,7 +37,7 @@ def busy_world(world: World) -> World:
 
 @pytest.fixture(scope="module")
 def browser(busy_world: World) -> Iterator[Browser]:
-    # After the calls: Playwright brings an event loop, beside which no other can run.
+    # Started after the calls: Playwright runs an event loop, and no other loop can run in this thread.
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         yield chromium
@@ -45,7 +45,7 @@ def browser(busy_world: World) -> Iterator[Browser]:
 
 
 def sign_in(page: Page, world: World, language: str) -> None:
-    """From the audit page to auth-service and back, as a person would."""
+    """Signs in from the audit page through auth-service."""
     page.goto(f"{world.mcp_url}/audit?language={language}")
     expect(page).to_have_url(re.compile(re.escape(world.auth_url)))
     page.locator("input[type=password]").fill("demo")
@@ -57,7 +57,7 @@ def sign_in(page: Page, world: World, language: str) -> None:
 
 
 @pytest.mark.parametrize(("language", "scheme"), [("ko", "light"), ("en", "dark")])
-def test_an_auditor_signs_in_looks_filters_and_looks_closer(
+def test_an_auditor_signs_in_filters_events_and_opens_one(
     browser: Browser, busy_world: World, language: str, scheme: str
 ) -> None:
     context = browser.new_context(locale=f"{language}-KR", color_scheme=scheme, viewport={"width": 1200, "height": 900})

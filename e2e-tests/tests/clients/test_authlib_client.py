@@ -1,4 +1,4 @@
-"""Authlib's client: a site where people sign in and out, refresh, revocation; machines with a secret and with a key."""
+"""Authlib's client: a web application with sign-in, refresh, revocation and logout, and clients with secret and key."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ SCOPES = "openid profile email offline_access mcp.access"
 
 
 class Site:
-    """A web application as Authlib's documentation has it. One browser comes here, so one session is enough."""
+    """A web application as in Authlib's documentation. Only one browser uses it, so one session is enough."""
 
     def __init__(self, ground, address, client_id, client_secret):
         self.address = address
@@ -71,7 +71,7 @@ def serving(app, listener: socket.socket):
 
 @pytest.fixture
 def site(ground):
-    """In demo mode it registers itself; out of it, it is declared."""
+    """Registers itself in demo mode; otherwise it is a declared client."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://localhost:{listener.getsockname()[1]}"
         credentials = register(ground, address) if ground.is_demo else ground.application
@@ -92,12 +92,12 @@ def register(ground, address):
 
 
 def visit(person, url):
-    """Where the browser is in the end."""
+    """Opens the URL and returns the final URL of the browser."""
     person.open(url)
     return person.visits[-1].result()
 
 
-def test_a_person_signs_in_and_out(site, ground, person):
+def test_a_user_signs_in_and_out(site, ground, person):
     arrived = parse_qs(urlsplit(visit(person, f"{site.address}/sign-in")).query)
     assert arrived["iss"] == [ground.auth_url]
     assert site.token["scope"] == SCOPES
@@ -121,12 +121,12 @@ def test_a_person_signs_in_and_out(site, ground, person):
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt"])
-def test_a_machine_gets_a_token(ground, method):
+def test_a_client_gets_a_token_for_itself(ground, method):
     client_id, proof = ground.signer if method == "private_key_jwt" else ground.machine
 
     async def run():
         async with AsyncOAuth2Client(client_id, proof, token_endpoint_auth_method=method) as http:
-            # Authlib's own hour is longer than an assertion may live here.
+            # Authlib's default lifetime of one hour exceeds the limit for assertions.
             claims = {"exp": int(time.time()) + 60}
             http.register_client_auth_method(PrivateKeyJWT(ground.auth_url, claims, alg="ES256"))
             token = await http.fetch_token(

@@ -39,7 +39,7 @@ class Files(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def application():
-    """Its address: another origin than the issuer's and the resource's, and another site."""
+    """Its URL: a different origin and a different site than those of issuer and resource."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
         threading.Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -47,7 +47,7 @@ def application():
 
 
 def use(address, account, context):
-    """What the application found, once somebody signed in and let it."""
+    """The report of the application after a user has signed in and allowed it."""
     page = context.new_page()
     page.goto(address)
     page.fill("#username", account[0])

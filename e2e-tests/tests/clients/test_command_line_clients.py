@@ -1,4 +1,4 @@
-"""The MCP clients that people install: each signs its user in through the browser, and lists the tools.
+"""Published command line MCP clients: each signs its user in through the browser and lists the tools.
 
 They run as published, with a home folder of their own and without their vendors' servers: nothing here needs an
 account. A client that has a metadata document uses the copy that auth-service holds of it.
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.clients
 
 PACKAGES = Path(__file__).resolve().parents[2] / "clients/node_modules"
 TIMEOUT_SECONDS = 60
-# What each would otherwise send to its vendor or fetch from there: usage figures, updates, lists of models.
+# Disables requests to the vendors: telemetry, updates, lists of models.
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
@@ -42,7 +42,7 @@ CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|
 
 @dataclass
 class Desktop:
-    """A user's machine: a home folder, the command line, and a browser that programs can open."""
+    """A user's environment: a home folder, a command line, and a browser that programs can open."""
 
     home: Path
     environment: Mapping[str, str]
@@ -96,7 +96,7 @@ class Desktop:
 
 
 def read_terminal(terminal: int, deadline: float) -> str:
-    """What was printed next; nothing once the program has ended, which Linux reports as an error of the terminal."""
+    """The next output; empty once the program has ended, which Linux reports as an error of the terminal."""
     ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
     assert ready, "the program is still waiting"
     try:
@@ -124,7 +124,7 @@ def desktop(tmp_path: Path, node: Path, person: Any) -> Iterator[Desktop]:
         "LANG": "C.UTF-8",
         **QUIET,
     }
-    # Open for writing as well, else it would end whenever a program that has written to it ends.
+    # Opened for writing as well; otherwise it reaches its end whenever a writing program exits.
     with open(os.open(opened, os.O_RDWR), encoding="utf-8") as addresses:  # noqa: PTH123 - of a descriptor
         browser = threading.Thread(target=open_each, args=(addresses, person.open))
         browser.start()
@@ -164,7 +164,7 @@ def test_codex(desktop: Desktop, ground: Any, url: str, registration: str) -> No
 
 
 def codex_tools(desktop: Desktop, codex: Path) -> set[str]:
-    """The tools that Codex shows of its MCP server, over the protocol of its editor extensions."""
+    """The tools that Codex lists, read through the protocol of its editor extensions."""
     with subprocess.Popen(
         [str(codex), "app-server"],
         cwd=desktop.home,
@@ -207,7 +207,7 @@ def test_gemini_cli(desktop: Desktop, node: Path, url: str) -> None:
         "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     }
     desktop.write(".gemini/settings.json", json.dumps(settings))
-    desktop.write(".gemini/.env", "GEMINI_API_KEY=none\n")  # it asks for one before it does anything
+    desktop.write(".gemini/.env", "GEMINI_API_KEY=none\n")  # it requires a key before any other action
     gemini = PACKAGES / ".bin/gemini"
     printed = desktop.run_in_terminal(gemini, "-p", "/mcp auth ours", answers={"[Y/n]": "y\n"})
     assert "Successfully authenticated with MCP server 'ours'" in printed
@@ -218,7 +218,7 @@ def test_gemini_cli(desktop: Desktop, node: Path, url: str) -> None:
 def test_opencode(desktop: Desktop, url: str) -> None:
     settings = {"autoupdate": False, "share": "disabled", "mcp": {"ours": {"type": "remote", "url": url}}}
     desktop.write("opencode.json", json.dumps(settings))
-    # An install script, which is not run here, would choose the program; the last one runs on every processor.
+    # An install script would choose the binary, but it is not run here. The last binary runs on every processor.
     opencode = max(PACKAGES.glob("opencode-*-*/bin/opencode"))
     assert "Authentication successful" in desktop.run(opencode, "mcp", "auth", "ours", error_too=True)
     listed = CONTROL_SEQUENCE.sub("", desktop.run(opencode, "mcp", "list", error_too=True))
@@ -233,7 +233,7 @@ def test_mcp_remote_client(desktop: Desktop, url: str) -> None:
 
 @pytest.mark.parametrize("ground", ["demo"], indirect=True)
 def test_mcp_remote_as_a_proxy(desktop: Desktop, url: str) -> None:
-    """As an application that only starts local servers uses it."""
+    """Used as by an application that supports only local servers."""
     transport = StdioTransport(str(PACKAGES / ".bin/mcp-remote"), [url], env=dict(desktop.environment))
 
     async def list_tools() -> set[str]:

@@ -1,4 +1,4 @@
-"""The MCP conformance suite: its server scenarios, on its fixture behind our guard; its authorization scenarios, on
+"""The MCP conformance suite: its server scenarios with its fixture behind our guard; its authorization scenarios with
 auth-service.
 """
 
@@ -26,7 +26,7 @@ CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 SUITE = CLIENTS / "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 FIXTURE = Path(__file__).with_name("conformance_fixture.py")
 
-# What FastMCP itself cannot do in 2025-11-25 without sessions: no back channel, no subscriptions.
+# Not supported by FastMCP in 2025-11-25 without sessions: server requests and subscriptions.
 STATELESS_FASTMCP_FAILS = {
     "elicitation-sep1034-defaults",
     "elicitation-sep1330-enums",
@@ -39,7 +39,7 @@ STATELESS_FASTMCP_FAILS = {
 
 @contextmanager
 def issuer(state: Path) -> Iterator[Stack]:
-    """Redis and auth-service; the fixture stands where the resource service would."""
+    """Redis and auth-service; the fixture replaces the resource service."""
     stack = Stack(StackPorts.ephemeral(), state)
     make_secrets(stack.secrets)
     try:
@@ -53,7 +53,7 @@ def issuer(state: Path) -> Iterator[Stack]:
 
 @contextmanager
 def fixture(resource: str, *guarded_by: str, token: str = "") -> Iterator[None]:
-    """The fixture, until the block ends; with a guard when its issuer and the port that adds the token are given."""
+    """Runs the fixture until the block ends, with a guard if issuer and token port are given."""
     command = [sys.executable, str(FIXTURE), resource, *guarded_by]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
@@ -67,7 +67,7 @@ def fixture(resource: str, *guarded_by: str, token: str = "") -> Iterator[None]:
 
 
 def wait_until_open(url: str, process: subprocess.Popen[str], status: int) -> None:
-    """Returns when it answers a bare GET as it should."""
+    """Returns when it answers a plain GET with the expected status."""
     with httpx2.Client() as http:
         while True:
             assert process.poll() is None
@@ -81,7 +81,7 @@ def wait_until_open(url: str, process: subprocess.Popen[str], status: int) -> No
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of each scenario, how many checks passed and failed; and the scenarios that the revision requires."""
+    """The number of passed and failed checks per scenario, and the scenarios that the revision requires."""
 
     checks: dict[str, tuple[int, int]]
     required: frozenset[str]
@@ -110,7 +110,7 @@ def run_suite(node: Path, url: str, revision: str, folder: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(node: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], Outcome]:
-    """By revision, and whether the fixture wore the guard."""
+    """The outcomes by revision and by whether the fixture was behind the guard."""
     token_port, plain_port = free_ports(2)
     plain = f"http://localhost:{plain_port}/mcp"
     state = tmp_path_factory.mktemp("conformance")
@@ -125,12 +125,12 @@ def outcomes(node: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple
             }
 
 
-def test_the_revision_of_2026_07_28_holds_whole(outcomes: dict[tuple[str, bool], Outcome]) -> None:
+def test_revision_2026_07_28_passes_completely(outcomes: dict[tuple[str, bool], Outcome]) -> None:
     outcome = outcomes["2026-07-28", True]
     assert (outcome.failed, len(outcome.required)) == (set(), 37)
 
 
-def test_the_revision_of_2025_11_25_holds_as_far_as_fastmcp_without_sessions(
+def test_revision_2025_11_25_passes_what_fastmcp_without_sessions_supports(
     outcomes: dict[tuple[str, bool], Outcome],
 ) -> None:
     outcome = outcomes["2025-11-25", True]
@@ -138,16 +138,16 @@ def test_the_revision_of_2025_11_25_holds_as_far_as_fastmcp_without_sessions(
 
 
 @pytest.mark.parametrize("revision", ["2026-07-28", "2025-11-25"])
-def test_the_guard_costs_no_check_of_any_scenario(outcomes: dict[tuple[str, bool], Outcome], revision: str) -> None:
+def test_the_guard_fails_no_check_of_any_scenario(outcomes: dict[tuple[str, bool], Outcome], revision: str) -> None:
     guarded, plain = (dict(outcomes[revision, wears_it].checks) for wears_it in (True, False))
-    # Spaces after a header's value, which httptools leaves to the application, the guard takes away.
+    # The guard removes spaces after header values, which httptools does not.
     headers = guarded.pop("http-header-validation", None), plain.pop("http-header-validation", None)
     assert headers == (((14, 0), (13, 1)) if revision == "2026-07-28" else (None, None))
     assert guarded == plain
 
 
-def test_the_authorization_scenarios_hold_without_a_warning(node: Path, ground, person, tmp_path: Path) -> None:
-    """The suite says where its user is to go, and listens for the code itself."""
+def test_the_authorization_scenarios_pass_without_a_warning(node: Path, ground, person, tmp_path: Path) -> None:
+    """The suite prints the URL for its user and receives the code itself."""
     (port,) = free_ports(1)
     command = [str(node), str(SUITE), "authorization", "--url", ground.auth_url, "--client-id", ground.desktop]
     command += ["--resource", f"{ground.mcp_url}/mcp", "--port", str(port), "-o", str(tmp_path)]

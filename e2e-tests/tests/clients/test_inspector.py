@@ -1,4 +1,4 @@
-"""The Inspector's command line lists and calls every tool: with a token, and signed in through the browser.
+"""The Inspector's command line lists and calls every tool, with a given token and after sign-in in the browser.
 
 It asks for no token with client credentials itself: its user gets one and gives it in a header.
 """
@@ -27,9 +27,9 @@ INSPECTOR = (
 
 @pytest.fixture
 def inspect(node, ground, request, tmp_path) -> Callable[..., Any]:
-    """Runs one command of it at a terminal, where it may ask its user to open an address, or to agree."""
+    """Runs one command of the Inspector in a terminal, where it can ask its user to open a URL or to confirm."""
     servers = tmp_path / "servers.json"
-    # Its files are the test's own, and no keychain is asked.
+    # It uses files of the test instead of the user's files and keychain.
     environment = os.environ | {"HOME": str(tmp_path), "MCP_INSPECTOR_SECRET_STORE": "file"}
 
     def run(*arguments: str, **oauth: object) -> Any:
@@ -87,15 +87,15 @@ def test_with_a_token(inspect, ground, http, era) -> None:
 
 @pytest.mark.parametrize("ground", ["demo"], indirect=True)
 def test_in_the_browser(inspect, ground, person) -> None:
-    # All but the step-up: with a refresh token it (2.12) renews where it wanted a new authorization, and gives up.
+    # Without step-up: with a refresh token, Inspector 2.12 refreshes instead of authorizing again, and fails.
     calls = [call for call in every_call() if call[0] != "read_sensitive_data"]
     inspect_everything(inspect, calls, "--callback-url", f"http://127.0.0.1:{free_ports(1)[0]}/oauth/callback")
-    assert len(person.visits) == 1  # the other commands used what the first one got
+    assert len(person.visits) == 1  # the other commands used the token of the first one
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 @pytest.mark.parametrize("ground", ["demo"], indirect=True)
-def test_it_steps_up_when_its_user_agrees(inspect, ground, person, era) -> None:
+def test_it_steps_up_when_its_user_confirms(inspect, ground, person, era) -> None:
     callback = f"http://127.0.0.1:{free_ports(1)[0]}/oauth/callback"
     way_in = ("--callback-url", callback, "--protocol-era", era, "--method", "tools/call", "--tool-name")
 

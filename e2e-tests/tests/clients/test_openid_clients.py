@@ -1,7 +1,7 @@
-"""oauth4webapi and openid-client do everything they can do here, with every kind of client, in and out of demo mode.
+"""oauth4webapi and openid-client use every feature of the server, with every kind of client, in and out of demo mode.
 
-Each is one file beside package.json: an application's life, from discovery to logout. The libraries check what they
-get, so that it ends well says most; what is left to look at is here.
+Each library has one script beside package.json, from discovery to logout. The libraries verify the responses, so a
+script that ends without an error is most of the test; the remaining assertions are here.
 """
 
 import pytest
@@ -23,8 +23,8 @@ WAYS = pytest.mark.parametrize(
 )
 
 
-def play(run_application, script, ground, person, origin, method):
-    """What the script found; the person went where it wanted."""
+def run_script(run_application, script, ground, person, origin, method):
+    """Runs the script while the user opens its URLs, and returns its report."""
     given = {
         "issuer": ground.auth_url,
         "resource": f"{ground.mcp_url}/mcp",
@@ -44,7 +44,7 @@ def named(credentials):
 @LIBRARIES
 @WAYS
 def test_an_application_from_discovery_to_logout(run_application, ground, person, script, origin, method):
-    found = play(run_application, script, ground, person, origin, method)
+    found = run_script(run_application, script, ground, person, origin, method)
     if origin == "registered":
         assert found["registered"]["token_endpoint_auth_method"] == method
     assert found["iss"] == ground.auth_url

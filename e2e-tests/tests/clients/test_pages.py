@@ -1,4 +1,4 @@
-"""The pages as people meet them, in Chromium: both languages, light and dark, a phone, the keyboard, and axe-core.
+"""The pages in Chromium: both languages, light and dark, phone and desktop, keyboard use, and axe-core.
 
 `SCREENSHOTS=docs/screenshots` writes the pictures that the documentation shows.
 """
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def client_id(world: World) -> str:
-    """An editor that registers itself, as MCP clients do."""
+    """The id of an editor that registers itself, as MCP clients do."""
     metadata = {
         "client_name": "Example Editor",
         "redirect_uris": ["http://127.0.0.1/callback"],
@@ -60,7 +60,7 @@ def client_id(world: World) -> str:
 
 @pytest.fixture
 def callback() -> Iterator[str]:
-    """Where the editor listens: a port that was free."""
+    """The redirect URI of the editor, on a free port."""
 
     class Listener(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -92,8 +92,8 @@ def authorize_url(world: World, client_id: str, verifier: str = "v" * 43, **chan
     return f"{world.auth_url}/oauth2/authorize?{urlencode(parameters)}"
 
 
-def judge(page: Page, name: str, *, picture: bool = True) -> None:
-    """No violation of WCAG 2.2 AA that axe-core can see, nothing wider than the screen, nor than 320 pixels (1.4.10
+def check_accessibility(page: Page, name: str, *, picture: bool = True) -> None:
+    """axe-core reports no violation of WCAG 2.2 AA, and no page is wider than the screen or 320 pixels (1.4.10
     Reflow); a picture when asked for.
     """
     for width in (320, page.viewport_size["width"]):  # type: ignore[index]
@@ -111,70 +111,70 @@ def judge(page: Page, name: str, *, picture: bool = True) -> None:
 
 
 def press(page: Page, selector: str) -> None:
-    """Submits the form and is there when the next page is."""
+    """Submits the form and waits for the next page."""
     with page.expect_navigation():
         page.click(selector)
 
 
 @pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
-def test_every_page_can_be_read_by_everyone(
+def test_every_page_is_accessible(
     chromium: Browser, world: World, client_id: str, language: str, scheme: str, size: str
 ) -> None:
     context = chromium.new_context(locale=language, color_scheme=scheme, viewport=SIZES[size])  # type: ignore[arg-type]
     page = context.new_page()
     look = f"{language}-{scheme}-{size}"
     page.goto(authorize_url(world, client_id))
-    judge(page, f"sign-in-{look}")
+    check_accessibility(page, f"sign-in-{look}")
     page.fill("#username", "demo")
     page.fill("#password", "not the password")
     press(page, "button[value=sign_in]")
-    judge(page, f"sign-in-wrong-{look}")
+    check_accessibility(page, f"sign-in-wrong-{look}")
     page.fill("#password", "demo")
     press(page, "button[value=sign_in]")
-    judge(page, f"consent-{look}")
+    check_accessibility(page, f"consent-{look}")
     page.goto(f"{world.auth_url}/oauth2/logout")
-    judge(page, f"sign-out-{look}")
+    check_accessibility(page, f"sign-out-{look}")
     press(page, "button")
-    judge(page, f"signed-out-{look}")
+    check_accessibility(page, f"signed-out-{look}")
     page.goto(authorize_url(world, client_id, redirect_uri="https://evil.example/"))
     page.click("summary")
-    judge(page, f"error-{look}")
+    check_accessibility(page, f"error-{look}")
     context.close()
 
 
-# Of a page, with the id of the client and its redirect URI, where somebody listens.
+# Functions that lead to an error page; parameters: page, services, client id and its redirect URI.
 Visit = Callable[[Page, World, str, str], object]
 
 
-def follow_a_link_of_another_browser(page: Page, world: World, client_id: str, _callback: str) -> None:
+def open_a_link_of_another_browser(page: Page, world: World, client_id: str, _callback: str) -> None:
     answer = httpx2.get(authorize_url(world, client_id))
     page.goto(f"{world.auth_url}{answer.headers['location']}")
 
 
-def come_back_after_the_answer(page: Page, world: World, client_id: str, callback: str) -> None:
+def return_after_the_response(page: Page, world: World, client_id: str, callback: str) -> None:
     page.goto(authorize_url(world, client_id, redirect_uri=callback))
     address = page.url
     press(page, "button[value=cancel]")
     page.goto(address)
 
 
-def ask_for_too_much_as_an_unknown_site(page: Page, world: World, _client_id: str, _callback: str) -> None:
+def request_an_invalid_scope_as_an_unknown_site(page: Page, world: World, _client_id: str, _callback: str) -> None:
     site = "https://a-site-with-a-rather-long-name.of-somebody-nobody-knows.example/callback"
     metadata = {"client_name": "Site", "redirect_uris": [site], "token_endpoint_auth_method": "none"}
     registered = httpx2.post(f"{world.auth_url}/oauth2/register", json=metadata).json()["client_id"]
     page.goto(authorize_url(world, registered, redirect_uri=site, scope="unknown"))
 
 
-def send_a_form_of_before(page: Page, world: World, client_id: str, _callback: str) -> None:
+def send_an_expired_form(page: Page, world: World, client_id: str, _callback: str) -> None:
     page.goto(authorize_url(world, client_id))
     page.evaluate("document.querySelector('[name=form_key]').value = 'of before'")
     press(page, "button[value=cancel]")
 
 
 def guess_passwords(page: Page, world: World, client_id: str) -> None:
-    """Of nobody, so that nobody has to wait later on."""
+    """Uses a username that does not exist, so that no real account is throttled afterwards."""
     page.goto(authorize_url(world, client_id))
-    for _ in range(8):  # of the fifty that the address has, and each further one makes wait for twice as long
+    for _ in range(8):  # of fifty attempts per address; each further one doubles the delay
         if page.locator("#problem", has_text=re.compile("[0-9]")).count():
             return
         page.fill("#username", f"nobody {page.viewport_size}")
@@ -189,15 +189,15 @@ ERROR_VISITS: dict[str, Visit] = {
     "logout_refused": lambda page, world, *_: page.goto(
         f"{world.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
     ),
-    "not_yours": follow_a_link_of_another_browser,
-    "answer_held": ask_for_too_much_as_an_unknown_site,
-    "request_finished": come_back_after_the_answer,
-    "form_stale": send_a_form_of_before,
+    "not_yours": open_a_link_of_another_browser,
+    "answer_held": request_an_invalid_scope_as_an_unknown_site,
+    "request_finished": return_after_the_response,
+    "form_stale": send_an_expired_form,
 }
 
 
 @pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
-def test_every_error_and_every_wait_can_be_read_by_everyone(
+def test_every_error_page_is_accessible(
     chromium: Browser, world: World, client_id: str, callback: str, language: str, scheme: str, size: str
 ) -> None:
     context = chromium.new_context(locale=language, color_scheme=scheme, viewport=SIZES[size])  # type: ignore[arg-type]
@@ -206,18 +206,18 @@ def test_every_error_and_every_wait_can_be_read_by_everyone(
         visit(page, world, client_id, callback)
         assert page.inner_text("h1") == TEXTS[f"error.{name}.title"][language]
         page.click("summary")
-        judge(page, name, picture=False)
-    # What cannot be provoked here is put in the way: the page as the service would write it, with its own style.
+        check_accessibility(page, name, picture=False)
+    # Errors that cannot be caused here are served by a route: the page as the service renders it.
     for error in (TooManyRequests("x"), TemporarilyUnavailable("x"), ServerError("x")):
-        written = write_error(world.auth_url, error, language)
+        written = render_error_page(world.auth_url, error, language)
         page.route("**/oauth2/authorize", answer_with(written))
         page.goto(f"{world.auth_url}/oauth2/authorize")
         page.click("summary")
-        judge(page, error.error, picture=False)
+        check_accessibility(page, error.error, picture=False)
         page.unroute("**/oauth2/authorize")
     guess_passwords(page, world, client_id)
     assert re.search(r"[0-9]", page.inner_text("#problem"))
-    judge(page, "sign-in-wait", picture=False)
+    check_accessibility(page, "sign-in-wait", picture=False)
     context.close()
 
 
@@ -225,7 +225,7 @@ def answer_with(body: bytes) -> Callable[[Route], None]:
     return lambda route: route.fulfill(body=body, content_type="text/html")
 
 
-def write_error(issuer: str, error: OAuthError, language: str) -> bytes:
+def render_error_page(issuer: str, error: OAuthError, language: str) -> bytes:
     raw_headers = [(b"accept-language", language.encode())]
     request = HttpRequest(
         method="GET",
@@ -241,7 +241,7 @@ def write_error(issuer: str, error: OAuthError, language: str) -> bytes:
 
 @pytest.mark.parametrize("who", ["desktop", "document_url"])
 @pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
-def test_the_consent_page_of_clients_that_somebody_vouches_for(
+def test_the_consent_page_of_verified_clients(
     ground: Any, person: Any, who: str, language: str, scheme: str, size: str
 ) -> None:
     redirect_uri = "http://127.0.0.1:33418/callback" if who == "desktop" else "http://localhost:33418/callback"
@@ -257,14 +257,14 @@ def test_the_consent_page_of_clients_that_somebody_vouches_for(
         press(page, "button[value=sign_in]")
         said = TEXTS["consent.vouched" if who == "desktop" else "consent.from_host"][language]
         assert said.format(host="editor.example") in page.inner_text("main")
-        judge(page, f"consent-{who}-{language}", picture=False)
+        check_accessibility(page, f"consent-{who}-{language}", picture=False)
         page.close()
 
     person.chromium.do(look).result()
 
 
-def test_the_keyboard_is_enough(chromium: Browser, world: World, client_id: str, callback: str) -> None:
-    """From the link to the code without a mouse; the policy lets the browser go to the client's port."""
+def test_pages_can_be_used_with_the_keyboard(chromium: Browser, world: World, client_id: str, callback: str) -> None:
+    """From the link to the code without a mouse; the Content-Security-Policy allows the client's port."""
     context = chromium.new_context()
     page = context.new_page()
     verifier = secrets.token_urlsafe(48)
@@ -294,10 +294,10 @@ def test_the_keyboard_is_enough(chromium: Browser, world: World, client_id: str,
     context.close()
 
 
-def test_a_form_that_another_site_posts_has_the_session(
+def test_a_form_posted_by_another_site_keeps_the_session(
     chromium: Browser, world: World, client_id: str, callback: str
 ) -> None:
-    """127.0.0.1 is another site than localhost: with the form itself Chromium sends no cookie."""
+    """127.0.0.1 is a different site than localhost, so Chromium sends no cookie with the form itself."""
     context = chromium.new_context()
     page = context.new_page()
     page.goto(authorize_url(world, client_id, redirect_uri=callback))

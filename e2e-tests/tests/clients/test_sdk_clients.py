@@ -1,4 +1,4 @@
-"""The MCP SDKs find their way in by themselves, call every tool, and step up where a tool needs more.
+"""The MCP SDKs discover the server, sign in, call every tool, and step up when a tool needs more scopes.
 
 In the browser: registered, known by a metadata document, or declared. As a machine: with a secret, or with a key.
 """
@@ -32,12 +32,12 @@ IN_THE_BROWSER = pytest.mark.parametrize(
     [("demo", "registered"), ("demo", "document"), ("declared", "document"), ("declared", "declared")],
     indirect=["ground"],
 )
-# What the tokens of a client are for, in its order.
+# The scopes of the tokens of a client, in order.
 STEPS = [{"mcp.access"}, {"mcp.access", "mcp.decrypt"}]
 AS_A_MACHINE = pytest.mark.parametrize("proof", ["secret", "key"])
 
 
-def play_fastmcp(ground, provider) -> None:
+def run_fastmcp(ground, provider) -> None:
     async def run() -> None:
         async with Client(f"{ground.mcp_url}/mcp", auth=provider) as session:
             await call_every_tool(session, every_call(demo=ground.is_demo))
@@ -55,22 +55,22 @@ def test_fastmcp_in_the_browser(ground, person, way, monkeypatch) -> None:
     }[way]
     monkeypatch.setattr(webbrowser, "open", person.open)
     provider = OAuth(f"{ground.mcp_url}/mcp", callback_timeout=30, **given)
-    play_fastmcp(ground, provider)
-    judge_id(provider.context.client_info.client_id, ground, way)
+    run_fastmcp(ground, provider)
+    check_client_id(provider.context.client_info.client_id, ground, way)
 
 
 @AS_A_MACHINE
-def test_fastmcp_as_a_machine(ground, proof) -> None:
+def test_fastmcp_with_client_credentials(ground, proof) -> None:
     if proof == "secret":
         client_id, secret = ground.machine
         provider = FastMCPSecret(client_id=client_id, client_secret=secret, issuer=ground.auth_url)
     else:
         provider = FastMCPKey(client_id=ground.signer[0], assertion_provider=sign(ground), issuer=ground.auth_url)
-    play_fastmcp(ground, provider)
+    run_fastmcp(ground, provider)
 
 
 def sign(ground):
-    """What signs the assertions of the client with a key."""
+    """Signs the assertions of the client that has a key."""
     client_id, key = ground.signer
     signing_key = key.as_pem(private=True).decode()
     signed = SignedJWTParameters(
@@ -79,15 +79,15 @@ def sign(ground):
     return signed.create_assertion_provider()
 
 
-def judge_id(client_id: str, ground, way: str) -> None:
-    """Whether the client came by the way that was meant."""
+def check_client_id(client_id: str, ground, way: str) -> None:
+    """Asserts that the client was identified in the intended way."""
     known = {"document": ground.document_url, "declared": ground.application[0]}
     assert client_id == known.get(way, client_id)
     assert (client_id not in known.values()) == (way == "registered")
 
 
 class Memory:
-    """Where the Python SDK keeps what it gets; `scopes` remembers what each token was for."""
+    """The storage of the Python SDK; `scopes` lists the scopes of each token."""
 
     def __init__(self, client: OAuthClientInformationFull | None = None) -> None:
         self.tokens: OAuthToken | None = None
@@ -108,7 +108,7 @@ class Memory:
         self.client = client_info
 
 
-def play_python_sdk(ground, provider: OAuthClientProvider) -> None:
+def run_python_sdk(ground, provider: OAuthClientProvider) -> None:
     async def run() -> None:
         async with create_mcp_http_client(auth=provider) as http:
             transport = streamable_http_client(f"{ground.mcp_url}/mcp", http_client=http)
@@ -120,7 +120,7 @@ def play_python_sdk(ground, provider: OAuthClientProvider) -> None:
 
 @IN_THE_BROWSER
 def test_the_python_sdk_in_the_browser(ground, person, way, callback) -> None:
-    """Its application opens the address and listens; the rest is the SDK's."""
+    """The application opens the URL and receives the response; the SDK does the rest."""
     metadata = OAuthClientMetadata(
         client_name="Python Application", redirect_uris=[callback.url], token_endpoint_auth_method="none"
     )
@@ -142,26 +142,26 @@ def test_the_python_sdk_in_the_browser(ground, person, way, callback) -> None:
 
     memory = Memory(declared if way == "declared" else None)
     document_url = ground.document_url if way == "document" else None
-    play_python_sdk(ground, OAuthClientProvider(f"{ground.mcp_url}/mcp", metadata, memory, show, answer, document_url))
-    judge_id(memory.client.client_id, ground, way)
+    run_python_sdk(ground, OAuthClientProvider(f"{ground.mcp_url}/mcp", metadata, memory, show, answer, document_url))
+    check_client_id(memory.client.client_id, ground, way)
     assert [scopes - {"offline_access"} for scopes in memory.scopes] == STEPS
 
 
 @AS_A_MACHINE
-def test_the_python_sdk_as_a_machine(ground, proof) -> None:
+def test_the_python_sdk_with_client_credentials(ground, proof) -> None:
     memory = Memory()
     where = (f"{ground.mcp_url}/mcp", memory)
     if proof == "secret":
         provider = ClientCredentialsOAuthProvider(*where, *ground.machine, issuer=ground.auth_url)
     else:
         provider = PrivateKeyJWTOAuthProvider(*where, ground.signer[0], sign(ground), issuer=ground.auth_url)
-    play_python_sdk(ground, provider)
+    run_python_sdk(ground, provider)
     assert memory.scopes == STEPS
 
 
 @pytest.fixture
-def play_typescript_sdk(run_application, ground) -> Callable[..., str]:
-    """Judges what its application reports; gives the id that it came with."""
+def run_typescript_sdk(run_application, ground) -> Callable[..., str]:
+    """Checks the report of the application and returns its client id."""
 
     def play(person=None, **way_in: object) -> str:
         calls = every_call(demo=ground.is_demo)
@@ -177,18 +177,18 @@ def play_typescript_sdk(run_application, ground) -> Callable[..., str]:
 
 
 @IN_THE_BROWSER
-def test_the_typescript_sdk_in_the_browser(play_typescript_sdk, ground, person, way) -> None:
+def test_the_typescript_sdk_in_the_browser(run_typescript_sdk, ground, person, way) -> None:
     client_id, client_secret = ground.application
     browser = {
         "registered": {},
         "document": {"documentUrl": ground.document_url},
         "declared": {"client": {"client_id": client_id, "client_secret": client_secret}},
     }[way]
-    judge_id(play_typescript_sdk(person, browser=browser), ground, way)
+    check_client_id(run_typescript_sdk(person, browser=browser), ground, way)
 
 
 @AS_A_MACHINE
-def test_the_typescript_sdk_as_a_machine(play_typescript_sdk, ground, proof) -> None:
+def test_the_typescript_sdk_with_client_credentials(run_typescript_sdk, ground, proof) -> None:
     client_id, key = ground.signer
     way_in = {"secret": {"secret": ground.machine}, "key": {"key": (client_id, key.as_dict(private=True))}}[proof]
-    assert play_typescript_sdk(**way_in) == (ground.machine[0] if proof == "secret" else client_id)
+    assert run_typescript_sdk(**way_in) == (ground.machine[0] if proof == "secret" else client_id)
