@@ -1,4 +1,4 @@
-"""`security-common pii` as a shell runs it: pipes, big files, values across lines and blocks, exit statuses."""
+"""`security-common pii` as a process: pipes, large files, values across lines and blocks, exit statuses."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from security_common.pii import get_pii_detector
-from security_common.pii.text_blocks import BLOCK, in_parts
+from security_common.pii.text_blocks import BLOCK_CHARS, MARGIN_CHARS, split_into_blocks
 
 COMMAND = [sys.executable, "-c", "from security_common.cli import main; main()", "pii"]
 PRIVATE_KEY = "\n".join(
@@ -39,7 +39,7 @@ def filler(characters: int) -> str:
     return "".join(lines)
 
 
-def test_scan_tells_place_and_kind_and_never_the_value() -> None:
+def test_scan_reports_place_and_kind_but_not_the_value() -> None:
     found = pii("scan", "-", stdin=f"첫 줄\r\n전화 {PHONE}, hong@example.com\n".encode())
     assert found.returncode == 1
     assert [line.split("\t")[:2] for line in found.stdout.decode().splitlines()] == [
@@ -49,21 +49,21 @@ def test_scan_tells_place_and_kind_and_never_the_value() -> None:
     assert b"1234" not in found.stdout + found.stderr
 
 
-def test_json_is_an_object_a_line(tmp_path: Path) -> None:
+def test_json_output_is_one_object_per_line(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text(f"a\nb {PHONE}\n")
     (line,) = pii("scan", "--json", tmp_path / "notes.txt").stdout.splitlines()
-    told = json.loads(line)
-    assert (told["line"], told["column"], told["length"], told["kind"]) == (2, 3, 13, "PHONE")
-    assert set(told) == {"line", "column", "length", "kind", "score", "why"}
+    finding = json.loads(line)
+    assert (finding["line"], finding["column"], finding["length"], finding["kind"]) == (2, 3, 13, "PHONE")
+    assert set(finding) == {"line", "column", "length", "kind", "score", "why"}
 
 
-def test_nothing_found_is_status_0() -> None:
+def test_exit_status_is_0_if_nothing_is_found() -> None:
     clean = pii("scan", "-", stdin=b"nothing here\n")
     assert (clean.returncode, clean.stdout, clean.stderr) == (0, b"", b"")
     assert pii("mask", "-").returncode == 0
 
 
-def test_mask_changes_nothing_else(tmp_path: Path) -> None:
+def test_mask_leaves_all_other_text_unchanged(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(f"\ufeff머리\r\n{PHONE}\x00\u2028끝 no newline".encode())
     masked = pii("mask", tmp_path / "notes.txt")
     assert masked.returncode == 0
@@ -71,13 +71,13 @@ def test_mask_changes_nothing_else(tmp_path: Path) -> None:
     assert pii("mask", "-", stdin=masked.stdout).stdout == masked.stdout
 
 
-@pytest.mark.parametrize("place", [0, BLOCK - 2**14 - 800, BLOCK - 700])
-def test_values_across_lines_and_blocks_are_found_whole(place: int) -> None:
+@pytest.mark.parametrize("place", [0, BLOCK_CHARS - MARGIN_CHARS - 800, BLOCK_CHARS - 700])
+def test_values_across_lines_and_blocks_are_found(place: int) -> None:
     before = filler(place)[:place].rpartition("\n")[0]
     text = f"{before}\n{PRIVATE_KEY}\n주민등록번호:\n  880101-1234568\n{filler(2**15)}"
     found = [json.loads(line) for line in pii("scan", "--json", "-", stdin=text.encode()).stdout.splitlines()]
     line = before.count("\n") + 2
-    assert [(one["line"], one["kind"], one["length"]) for one in found] == [
+    assert [(finding["line"], finding["kind"], finding["length"]) for finding in found] == [
         (line, "SECRET", len(PRIVATE_KEY)),
         (line + PRIVATE_KEY.count("\n") + 2, "KR_RRN", 14),
     ]
@@ -89,52 +89,52 @@ def test_values_across_lines_and_blocks_are_found_whole(place: int) -> None:
 @pytest.mark.parametrize(
     ("content", "byte"), [("이름".encode("cp949"), 0), (b"ok \xea\xb0", 0), (b"x" * 70_000 + b"\xff", 65_536)]
 )
-def test_other_encodings_are_refused_with_the_place(command: str, content: bytes, byte: int, tmp_path: Path) -> None:
+def test_text_that_is_not_utf_8_is_refused(command: str, content: bytes, byte: int, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(content)
     for source in ("-", tmp_path / "notes.txt"):
         refused = pii(command, source, stdin=content)
         assert refused.returncode == 2
         error, hint = refused.stderr.decode().splitlines()
-        assert error == f"error: {source} is no UTF-8 text beyond byte {byte}"
+        assert error == f"error: {source} is not valid UTF-8 after byte {byte}"
         assert hint.startswith("hint: ")
 
 
-def test_what_cannot_be_opened_is_status_2(tmp_path: Path) -> None:
+def test_exit_status_is_2_if_the_file_cannot_be_opened(tmp_path: Path) -> None:
     for arguments in (["scan", tmp_path / "none"], ["mask", tmp_path], ["scan"], ["scan", "-", "--typo"]):
         assert pii(*arguments).returncode == 2
     assert pii("scan", tmp_path / "none").stderr.startswith(b"error: ")
 
 
-def test_a_reader_that_goes_away_ends_it_quietly() -> None:
+def test_no_error_is_printed_if_the_reader_closes_the_pipe() -> None:
     line = f"{COMMAND[0]} -c '{COMMAND[2]}' pii mask - | head -n 1"
-    quiet = subprocess.run(["sh", "-c", line], input=filler(3 * BLOCK).encode(), capture_output=True, check=False)
+    quiet = subprocess.run(["sh", "-c", line], input=filler(3 * BLOCK_CHARS).encode(), capture_output=True, check=False)
     assert len(quiet.stdout.splitlines()) == 1
     assert quiet.stderr == b""
 
 
-def test_the_beginning_comes_out_before_the_end_has_gone_in() -> None:
-    seen = threading.Event()
+def test_output_begins_before_the_input_ends() -> None:
+    first_line_received = threading.Event()
     with subprocess.Popen([*COMMAND, "mask", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None
         assert stdout is not None
 
         def feed() -> None:
-            stdin.write(f"{PHONE}\n{filler(2 * BLOCK)}".encode())
+            stdin.write(f"{PHONE}\n{filler(2 * BLOCK_CHARS)}".encode())
             stdin.flush()
-            seen.wait()
+            first_line_received.wait()
             stdin.close()
 
         feeder = threading.Thread(target=feed)
         feeder.start()
         assert stdout.readline() == b"010-****-5678\n"
-        seen.set()
+        first_line_received.set()
         assert stdout.read().endswith(b"\n")
         feeder.join()
 
 
-def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
-    (tmp_path / "big.txt").write_text(filler(BLOCK))
+def test_progress_is_drawn_only_on_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "big.txt").write_text(filler(BLOCK_CHARS))
     assert pii("scan", tmp_path / "big.txt").stderr == b""
     terminal, stderr = pty.openpty()
     with (tmp_path / "big.txt").open("rb") as file:
@@ -144,7 +144,7 @@ def test_progress_is_for_terminals_only(tmp_path: Path) -> None:
     os.close(terminal)
     assert "scanning [##" in drawn
     assert "%" in drawn
-    assert drawn.endswith("\r\x1b[K"), "nothing stays on the screen"
+    assert drawn.endswith("\r\x1b[K"), "the bar must be removed"
 
 
 PIECES = st.lists(
@@ -157,25 +157,25 @@ PIECES = st.lists(
 
 
 @given(PIECES, st.integers(1, 50))
-def test_parts_hold_what_the_whole_holds(pieces: list[str], size: int) -> None:
+def test_the_findings_of_the_blocks_are_those_of_the_whole_text(pieces: list[str], size: int) -> None:
     scan = get_pii_detector().scan_text
     text = " ".join(pieces)
     chunks = [text[start : start + size] for start in range(0, len(text), size)]
-    parts = list(in_parts(chunks, scan, block=300, margin=60))
-    assert "".join(parts) == text
+    blocks = list(split_into_blocks(chunks, scan, block_chars=300, margin_chars=60))
+    assert "".join(blocks) == text
     found: list[tuple[str, int, int]] = []
     start = 0
-    for part in parts:
-        found += [(one.kind, start + one.start, start + one.end) for one in scan(part)]
-        start += len(part)
-    assert found == [(one.kind, one.start, one.end) for one in scan(text)]
+    for block in blocks:
+        found += [(finding.kind, start + finding.start, start + finding.end) for finding in scan(block)]
+        start += len(block)
+    assert found == [(finding.kind, finding.start, finding.end) for finding in scan(text)]
 
 
-def test_columns_keep_their_names_to_the_end_of_a_large_file(tmp_path: Path) -> None:
-    rows = [f"{number},302-4002-{number % 10_000:04}-91\n" for number in range(BLOCK // 20)]
+def test_table_headings_apply_to_the_end_of_a_large_file(tmp_path: Path) -> None:
+    rows = [f"{number},302-4002-{number % 10_000:04}-91\n" for number in range(BLOCK_CHARS // 20)]
     table = tmp_path / "table.csv"
     table.write_text("주문,계좌\n" + "".join(rows), encoding="utf-8")
-    assert table.stat().st_size > BLOCK
+    assert table.stat().st_size > BLOCK_CHARS
     found = pii("scan", table).stdout.decode().splitlines()
     assert [line.split("\t")[:2] for line in found] == [
         [f"{number + 2}:{len(str(number)) + 2}", "BANK_ACCOUNT"] for number in range(len(rows))
@@ -186,18 +186,18 @@ def test_columns_keep_their_names_to_the_end_of_a_large_file(tmp_path: Path) -> 
     assert "302" not in masked[-1]
 
 
-def test_no_more_than_a_block_is_held() -> None:
-    given_out = 0
+def test_memory_use_is_limited_to_one_block() -> None:
+    produced = 0
 
     def endless() -> Iterator[str]:
-        nonlocal given_out
+        nonlocal produced
         while True:
-            given_out += 1000
+            produced += 1000
             yield "9" * 1000
 
-    taken = 0
-    for part in in_parts(endless(), get_pii_detector().scan_text, block=10_000, margin=1000):
-        taken += len(part)
-        assert given_out - taken <= 10_000
-        if taken > 100_000:
+    consumed = 0
+    for block in split_into_blocks(endless(), get_pii_detector().scan_text, block_chars=10_000, margin_chars=1000):
+        consumed += len(block)
+        assert produced - consumed <= 10_000
+        if consumed > 100_000:
             break

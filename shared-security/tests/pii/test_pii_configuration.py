@@ -1,4 +1,4 @@
-"""The configuration of a team: what it says, what it refuses, its allowed values and own patterns, keyed pseudonyms."""
+"""The configuration file: valid and invalid entries, allowed values, custom patterns; keyed pseudonyms."""
 
 import re
 from pathlib import Path
@@ -19,21 +19,23 @@ def detector(**entries: object) -> PIIDetector:
     return PIIDetector(parse_configuration(entries))
 
 
-def test_allowed_values_pass_and_own_patterns_are_found() -> None:
-    found = detector(allow={"values": ["Support@example.com"]}, patterns={"EMPLOYEE": {"expression": "EMP-[0-9]{6}"}})
+def test_allowed_values_are_no_findings_and_custom_patterns_are() -> None:
+    with_entries = detector(
+        allow={"values": ["Support@example.com"]}, patterns={"EMPLOYEE": {"expression": "EMP-[0-9]{6}"}}
+    )
 
-    assert found.mask_text("support@example.com EMP-123456") == "support@example.com ***"
-    [one] = found.scan_text("EMP-123456", field_name="직원")
-    assert (one.kind, one.why, one.start, one.end) == (PIIKind.CUSTOM, "pattern-EMPLOYEE", 0, 10)
+    assert with_entries.mask_text("support@example.com EMP-123456") == "support@example.com ***"
+    [finding] = with_entries.scan_text("EMP-123456", field_name="직원")
+    assert (finding.kind, finding.why, finding.start, finding.end) == (PIIKind.CUSTOM, "pattern-EMPLOYEE", 0, 10)
 
 
-def test_own_patterns_that_overlap_are_found_once() -> None:
+def test_custom_patterns_that_overlap_are_found_once() -> None:
     patterns = {"ONE": {"expression": "AB[0-9]{3}"}, "TWO": {"expression": "B[0-9]{3}-X"}}
     assert detector(patterns=patterns).mask_text("see AB123-X.") == "see A***."
 
 
 @pytest.mark.parametrize(
-    ("entries", "named"),
+    ("entries", "place"),
     [
         ({"defualt": "mask"}, "defualt"),
         ({"default": "shred"}, "default"),
@@ -52,34 +54,32 @@ def test_own_patterns_that_overlap_are_found_once() -> None:
         ({"patterns": {str(number): {"expression": "a"} for number in range(21)}}, "patterns"),
     ],
 )
-def test_a_configuration_that_cannot_be_done_is_refused_and_the_entry_named(
-    entries: dict[str, object], named: str
-) -> None:
+def test_an_invalid_entry_is_refused_and_named(entries: dict[str, object], place: str) -> None:
     with pytest.raises(PIIConfigurationError) as caught:
         parse_configuration(entries)
-    assert caught.value.description.split(":")[0].split(" ")[0] == named
+    assert caught.value.description.split(":")[0].split(" ")[0] == place
     assert "support@" not in f"{caught.value} {caught.value.__cause__}"
 
 
-def test_a_file_that_is_no_toml_is_refused_by_its_setting(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pii.toml").write_text("default: mask")
     with pytest.raises(PIIConfigurationError):
         open_pii_detector(SecuritySettings(pii_config_file=tmp_path / "pii.toml"))
 
 
-def test_the_example_of_the_documentation_says_what_stands_beside_it(tmp_path: Path) -> None:
+def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     [example] = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "pii.toml").write_text(example, encoding="utf-8")
 
-    protection = load_configuration(tmp_path / "pii.toml")
+    configuration = load_configuration(tmp_path / "pii.toml")
 
-    assert protection.operator(PIIKind.PHONE) is Operator.MASK
-    assert protection.operator(PIIKind.US_SSN) is Operator.REJECT
-    assert protection.operator(PIIKind.EMAIL) is Operator.PSEUDONYM
-    assert protection.operator(PIIKind.EMAIL, "send_mail") is Operator.KEEP
-    assert protection.operator(PIIKind.US_SSN, "send_mail") is Operator.REJECT
-    assert protection.operator(PIIKind.PHONE, "send_mail", masks=False) is None
-    assert PIIDetector(protection).mask_text("support@example.com, EMP-123456") == "support@example.com, ***"
+    assert configuration.operator(PIIKind.PHONE) is Operator.MASK
+    assert configuration.operator(PIIKind.US_SSN) is Operator.REJECT
+    assert configuration.operator(PIIKind.EMAIL) is Operator.PSEUDONYM
+    assert configuration.operator(PIIKind.EMAIL, "send_mail") is Operator.KEEP
+    assert configuration.operator(PIIKind.US_SSN, "send_mail") is Operator.REJECT
+    assert configuration.operator(PIIKind.PHONE, "send_mail", masks=False) is None
+    assert PIIDetector(configuration).mask_text("support@example.com, EMP-123456") == "support@example.com, ***"
 
 
 @pytest.fixture
@@ -88,19 +88,19 @@ def pseudonyms(tmp_path: Path) -> KeyedPseudonyms:
     return KeyedPseudonyms(tmp_path / "key")
 
 
-def test_existing_references_and_directory_ids_stay_what_they_are(pseudonyms: KeyedPseudonyms) -> None:
+def test_references_and_directory_ids_of_earlier_releases_are_unchanged(pseudonyms: KeyedPseudonyms) -> None:
     assert pseudonyms.reference("p_hong") == REFERENCE
     assert pseudonyms.digest("directory", "hong@example.com").hex() == DIRECTORY_DIGEST
 
 
 def test_a_pseudonym_differs_between_tenants_and_kinds(pseudonyms: KeyedPseudonyms) -> None:
-    made = {pseudonyms.pseudonym(kind, "1", tenant=tenant) for kind in ("PHONE", "EMAIL") for tenant in ("a", "b")}
-    assert len(made) == 4
-    assert all(f"_{pseudonyms.key_id}_" in each for each in made)
+    created = {pseudonyms.pseudonym(kind, "1", tenant=tenant) for kind in ("PHONE", "EMAIL") for tenant in ("a", "b")}
+    assert len(created) == 4
+    assert all(f"_{pseudonyms.key_id}_" in each for each in created)
 
 
 @pytest.mark.parametrize("name", [*map(str, PIIKind), "email", "전화번호", "이름", "name", "password", "여권번호", ""])
-def test_a_pseudonym_is_no_finding_whatever_its_field_is_called(pseudonyms: KeyedPseudonyms, name: str) -> None:
+def test_a_pseudonym_is_not_a_finding_under_any_field_name(pseudonyms: KeyedPseudonyms, name: str) -> None:
     for kind in PIIKind:
         for value in map(str, range(20)):
             assert PIIDetector().scan_text(pseudonyms.pseudonym(kind, value), field_name=name) == []

@@ -1,4 +1,4 @@
-"""`security-common pii`: what the detector sees in a file or a pipe."""
+"""`security-common pii`: finds or masks personal data in a file or a pipe."""
 
 import json
 import os
@@ -11,99 +11,116 @@ from cyclopts import App, Parameter
 
 from security_common.cli.progress import Progress
 from security_common.errors import SecurityError
-from security_common.pii import PIIDetector, get_pii_detector
-from security_common.pii.field_names import header_of
-from security_common.pii.text_blocks import in_parts
+from security_common.pii import Finding, PIIDetector, get_pii_detector
+from security_common.pii.text_blocks import blocks_with_header
 
 __all__ = ["app"]
 
-CHUNK = 2**16
+_CHUNK_CHARS = 2**16
 
 app = App(
     version_flags=[],
     name="pii",
     help="""Find or mask personal data in a file of any size, or in a pipe with `-`.
 
-Exit status 0: done, and `scan` found nothing. 1: `scan` found something. 2: the file cannot be read, or is no UTF-8
-text. 141: the reader of the output went away (`| head`).
+Exit status 0: success, and `scan` found nothing. 1: `scan` found something. 2: the file cannot be read, or is not valid
+UTF-8. 141: the reader of the output closed the pipe (`| head`).
 """,
 )
 
 Source = Annotated[str, Parameter(allow_leading_hyphen=True, help="a UTF-8 text file, or - for standard input")]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="print a JSON object a line")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="print one JSON object per line")]
 
 
 class UnreadableFile(SecurityError):
-    """The file is missing, not readable, or not UTF-8 text."""
+    """The file does not exist, cannot be read, or is not UTF-8 text."""
 
     error = "unreadable_file"
 
 
 @app.command
 def scan(source: Source, *, as_json: AsJson = False) -> int:
-    """List what is found, a line each: line and column, kind, score and reason. Never the value.
+    """List the findings, one per line: line and column, kind, score and reason. Never the value.
 
     Example: git diff --cached | security-common pii scan -
     """
-    found_any, line, column = 0, 1, 1
     detector, progress = get_pii_detector(), Progress("scanning")
-    for header, part in _parts(source, detector, progress):
+    found_any = False
+    line, column = 1, 1
+    for header, block in _read_blocks(source, detector, progress):
         position = len(header)
-        for found in detector.scan_text(header + part):
-            line, column = _advanced(line, column, part[position - len(header) : found.start - len(header)])
-            position, found_any = found.start, 1
+        text = header + block
+        for finding in detector.scan_text(text):
+            line, column = _advance(line, column, text[position : finding.start])
+            position = finding.start
+            found_any = True
             progress.clear()
-            if as_json:
-                place = {"line": line, "column": column, "length": found.end - found.start}
-                print(json.dumps(place | {"kind": found.kind, "score": found.score, "why": found.why}))
-            else:
-                print(f"{line}:{column}\t{found.kind}\t{found.score:.2f}\t{found.why}")
-        line, column = _advanced(line, column, part[position - len(header) :])
-    return found_any
+            _print_finding(finding, line, column, as_json=as_json)
+        line, column = _advance(line, column, text[position:])
+    return 1 if found_any else 0
 
 
 @app.command
 def mask(source: Source) -> None:
-    """Write the text with everything found masked.
+    """Write the text with every finding masked.
 
     Example: kubectl logs my-pod | security-common pii mask - > shareable.log
     """
     detector, progress = get_pii_detector(), Progress("masking")
-    for header, part in _parts(source, detector, progress):
+    for header, block in _read_blocks(source, detector, progress):
         progress.clear()
-        sys.stdout.write(detector.mask_text(header + part).removeprefix(header))
+        sys.stdout.write(detector.mask_text(header + block).removeprefix(header))
         sys.stdout.flush()
 
 
-def _parts(source: str, detector: PIIDetector, progress: Progress) -> Iterator[tuple[str, str]]:
-    """The parts, each with the line of the file's start that names the columns, if one does and stands not in it."""
+def _print_finding(finding: Finding, line: int, column: int, *, as_json: bool) -> None:
+    if not as_json:
+        print(f"{line}:{column}\t{finding.kind}\t{finding.score:.2f}\t{finding.why}")
+        return
+    fields = {
+        "line": line,
+        "column": column,
+        "length": finding.end - finding.start,
+        "kind": finding.kind,
+        "score": finding.score,
+        "why": finding.why,
+    }
+    print(json.dumps(fields))
+
+
+def _read_blocks(source: str, detector: PIIDetector, progress: Progress) -> Iterator[tuple[str, str]]:
+    """The blocks of the text, each with the header line of its table (see `blocks_with_header`)."""
     cast("TextIOWrapper", sys.stdout).reconfigure(encoding="utf-8")
-    opened = 0 if source == "-" else source
+    file_or_descriptor = 0 if source == "-" else source
     try:
-        with open(opened, encoding="utf-8", newline="") as file:  # noqa: PTH123 - a Path cannot be standard input
+        with open(file_or_descriptor, encoding="utf-8", newline="") as file:  # noqa: PTH123 - a Path cannot be standard input
             progress.total = os.fstat(file.fileno()).st_size
-            header = ""
-            for index, part in enumerate(in_parts(_chunks(file, progress), detector.scan_text)):
-                yield header, part
-                header = header if index else header_of(part)
+            yield from blocks_with_header(_read_chunks(file, progress), detector.scan_text)
     except OSError as error:
-        raise UnreadableFile(f"{source} cannot be read: {error.strerror}", hint="give a text file, or -") from error
+        raise UnreadableFile(
+            f"{source} cannot be read: {error.strerror}", hint="name a readable text file, or - for standard input"
+        ) from error
     except UnicodeDecodeError:
         raise UnreadableFile(
-            f"{source} is no UTF-8 text beyond byte {progress.done}",
-            hint="convert it first, for example: iconv -f cp949 -t utf-8 FILE | security-common pii scan -",
+            f"{source} is not valid UTF-8 after byte {progress.done}",
+            hint="convert it to UTF-8 first, for example: iconv -f cp949 -t utf-8 FILE | security-common pii scan -",
         ) from None  # the cause would quote the text
     finally:
         progress.clear()
 
 
-def _chunks(file: TextIO, progress: Progress) -> Iterator[str]:
-    while chunk := file.read(CHUNK):
+def _read_chunks(file: TextIO, progress: Progress) -> Iterator[str]:
+    while True:
+        chunk = file.read(_CHUNK_CHARS)
+        if not chunk:
+            return
         yield chunk
         progress.advance(len(chunk.encode()))
 
 
-def _advanced(line: int, column: int, text: str) -> tuple[int, int]:
-    """The place after `text`, both counted from 1."""
-    lines = text.count("\n")
-    return line + lines, len(text) - text.rfind("\n") if lines else column + len(text)
+def _advance(line: int, column: int, text: str) -> tuple[int, int]:
+    """The line and column after `text`, both counted from 1."""
+    line_ends = text.count("\n")
+    if line_ends == 0:
+        return line, column + len(text)
+    return line + line_ends, len(text) - text.rfind("\n")

@@ -1,12 +1,24 @@
-"""Personal data, found and masked.
+"""Detection and masking of personal data.
 
-    text ─▶ normalize ─▶ gate: which rules can find anything? ─▶ rules ─▶ candidates ─▶ settle ─▶ findings ─▶ masks
-            (normalization)                        │
-                                   checks (digits, dates), labels beside the value, lists of names and places (data/)
+    text
+     │  normalization         plain characters and digits, decoded base64 tokens; places map back to the text
+     ▼
+    normalized text
+     │  rules                 gates: which rules can find something in this text?
+     ▼
+    rules with an open gate   listed in detector.RULES; they use labels beside the value (labels), check digits
+     │                        (check_digits, resident_number) and word lists (word_lists, data/)
+     ▼
+    candidates
+     │  detector              of overlapping candidates keeps the one with the highest score
+     ▼
+    findings ── masking ──▶ masked text
 
-`configuration` is what a team says of its own: values that are let through, patterns, and operators by kind and tool.
-A finding is a kind, a place, a score and a reason, never the value. Formats: ITU-T E.164, ISO/IEC 7812-1, ISO 13616,
-RFC 4291, RFC 5321, and what Korean authorities publish on their numbers.
+`field_names` uses the names of fields and table columns as labels. `text_blocks` splits texts that do not fit into
+memory. `configuration` has what a team adds: allowed values, custom patterns, and operators by kind and tool.
+
+A finding has a kind, a place, a score and a reason, but not the value. Formats: ITU-T E.164, ISO/IEC 7812-1, ISO 13616,
+RFC 4291, RFC 5321, and the rules that Korean authorities publish for their numbers.
 """
 
 from security_common.pii.configuration import Operator, PIIConfiguration, PIIConfigurationError

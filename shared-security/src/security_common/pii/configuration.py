@@ -1,6 +1,6 @@
-"""What a team says about personal data, in one readable file: operators by kind and tool, an allow-list, patterns.
+"""The configuration of a team: operators by kind and tool, allowed values, custom patterns.
 
-default = "mask"                          # pii.toml, named by SECURITY_PII_CONFIG_FILE
+default = "mask"                          # pii.toml, the file that SECURITY_PII_CONFIG_FILE names
 [kinds]
 US_SSN = "reject"
 [tools.send_mail.kinds]
@@ -22,17 +22,18 @@ from security_common.pii.normalization import normalize
 
 __all__ = ["CustomPattern", "Operator", "PIIConfiguration", "PIIConfigurationError"]
 
-OWN_SCORE = 0.8
+_CUSTOM_SCORE = 0.8
+_OPERATORS_FOR_EVERY_POLICY = frozenset({"keep", "reject"})
 
 
 class PIIConfigurationError(SecurityError):
-    """The configuration says something that cannot be done."""
+    """The configuration has an entry that is not valid or cannot be carried out."""
 
     error = "bad_protection"
 
 
 class Operator(StrEnum):
-    """What is done to one finding."""
+    """What is written in the place of a finding. `reject` refuses the call instead."""
 
     KEEP = "keep"
     MASK = "mask"
@@ -44,7 +45,7 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CustomPattern:
-    """An expression of the team's own. RE2 runs it in linear time whatever it says; its findings are of kind CUSTOM."""
+    """A regular expression of the team, compiled by RE2, which takes linear time for any expression."""
 
     name: str
     expression: Any
@@ -52,7 +53,7 @@ class CustomPattern:
 
 @dataclass(frozen=True, slots=True)
 class PIIConfiguration:
-    """Operators by kind, for every tool and for single ones; values that are nobody's secret; own patterns."""
+    """Operators by kind for all tools, operators for single tools, allowed values and custom patterns."""
 
     default: Operator | None = Operator.MASK
     kinds: Mapping[PIIKind, Operator] = field(default_factory=dict[PIIKind, Operator])
@@ -61,28 +62,36 @@ class PIIConfiguration:
     patterns: tuple[CustomPattern, ...] = ()
 
     def operator(self, kind: PIIKind, tool: str = "", *, masks: bool = True) -> Operator | None:
-        """The tool's word on the kind, else everybody's word on the kind, else the tool's default, else the default.
+        """The operator for a kind in a tool; `masks` is whether the tool's policy is `mask`.
 
-        How a value is written down is everybody's word for tools that mask only: another tool takes `keep` and
-        `reject` from it, and None says that its policy decides.
+        The first of these that is set: the tool's entry for the kind, the entry for the kind, the tool's default, the
+        default. Tools with another policy take only `keep` and `reject` from the entries for all tools, because the
+        other operators describe how masked values are written. None means that the tool's policy decides.
         """
-        own = self.tools.get(tool, PIIConfiguration(default=None))
-        shared = self.kinds.get(kind)
-        if not masks and shared not in {Operator.KEEP, Operator.REJECT}:
-            shared = None
-        return own.kinds.get(kind) or shared or own.default or (self.default if masks else None)
+        tool_entries = self.tools.get(tool)
+        if tool_entries is not None and kind in tool_entries.kinds:
+            return tool_entries.kinds[kind]
+        for_all_tools = self.kinds.get(kind)
+        if for_all_tools is not None and (masks or for_all_tools in _OPERATORS_FOR_EVERY_POLICY):
+            return for_all_tools
+        if tool_entries is not None and tool_entries.default is not None:
+            return tool_entries.default
+        return self.default if masks else None
 
     def operators(self) -> set[Operator | None]:
-        """Every operator that may be asked for."""
-        return {self.default, *self.kinds.values()}.union(*(tool.operators() for tool in self.tools.values()))
+        """Every operator that occurs in the configuration."""
+        found = {self.default, *self.kinds.values()}
+        for tool_entries in self.tools.values():
+            found |= tool_entries.operators()
+        return found
 
     def find_custom(self, text: str) -> Iterator[Finding]:
-        """What the own patterns find."""
+        """The matches of the custom patterns, as findings of kind CUSTOM."""
         for pattern in self.patterns:
             for match in pattern.expression.finditer(text):
                 start, end = match.span()
-                yield Finding(PIIKind.CUSTOM, start, end, OWN_SCORE, f"pattern-{pattern.name}")
+                yield Finding(PIIKind.CUSTOM, start, end, _CUSTOM_SCORE, f"pattern-{pattern.name}")
 
     def allows(self, written: str) -> bool:
-        """True for a value that is nobody's secret, however it is spelled."""
+        """Whether a value is in the list of allowed values. Spelling and capitals do not matter."""
         return normalize(written).text.casefold() in self.allowed_values

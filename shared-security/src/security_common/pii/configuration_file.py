@@ -1,4 +1,7 @@
-"""The file of a team, checked: a wrong entry is refused and named, and so is one that is only misspelt."""
+"""Reads and validates the configuration file. Unknown and misspelt entries are refused and named.
+
+A module of its own, since pydantic and RE2 take long to import and most processes have no such file.
+"""
 
 import tomllib
 from collections.abc import Mapping
@@ -12,12 +15,12 @@ from security_common.pii.finding import PIIKind
 
 try:
     import re2
-except ImportError:  # the `patterns` extra is not installed; only own patterns need it
+except ImportError:  # the `patterns` extra is not installed; only custom patterns need it
     re2 = None
 
 __all__ = ["load_configuration", "parse_configuration"]
 
-MOST_PATTERNS, LONGEST_PATTERN = 20, 500
+_MOST_PATTERNS, _MOST_PATTERN_CHARS = 20, 500
 
 
 class _Section(BaseModel):
@@ -34,52 +37,59 @@ class _Allow(_Section):
 
 
 class _Pattern(_Section):
-    expression: Annotated[str, Field(min_length=1, max_length=LONGEST_PATTERN)]
+    expression: Annotated[str, Field(min_length=1, max_length=_MOST_PATTERN_CHARS)]
 
 
 class _File(_Tool):
     default: Operator | None = Operator.MASK
     tools: dict[str, _Tool] = {}
     allow: _Allow = _Allow()
-    patterns: Annotated[dict[str, _Pattern], Field(max_length=MOST_PATTERNS)] = {}
+    patterns: Annotated[dict[str, _Pattern], Field(max_length=_MOST_PATTERNS)] = {}
 
 
 def load_configuration(path: Path) -> PIIConfiguration:
-    """Reads a TOML file. Raises `PIIConfigurationError`, which names the entry and never a value."""
+    """Reads a TOML file. Raises PIIConfigurationError, which names the wrong entry but never a value."""
     try:
         with path.open("rb") as file:
-            return parse_configuration(tomllib.load(file))
+            entries = tomllib.load(file)
     except (OSError, ValueError) as error:
-        raise PIIConfigurationError(f"{path} is no readable TOML file", hint="docs/pii.md shows one") from error
+        raise PIIConfigurationError(
+            f"{path} is not a readable TOML file", hint="docs/pii.md has an example of the file"
+        ) from error
+    return parse_configuration(entries)
 
 
 def parse_configuration(entries: Mapping[str, Any]) -> PIIConfiguration:
-    """The same from data that is already parsed."""
+    """Validates the entries of a file. Raises PIIConfigurationError."""
     try:
         file = _File.model_validate(entries)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in wrong["loc"] if part != "[key]")
-        raise PIIConfigurationError(f"{place}: {wrong['msg']}", hint="docs/pii.md shows what may stand there") from None
+        raise PIIConfigurationError(f"{place}: {wrong['msg']}", hint="docs/pii.md lists the valid entries") from None
     return PIIConfiguration(
         default=file.default,
         kinds=file.kinds,
         tools={name: PIIConfiguration(default=tool.default, kinds=tool.kinds) for name, tool in file.tools.items()},
         allowed_values=frozenset(value.casefold() for value in file.allow.values),
-        patterns=tuple(_compiled(name, pattern.expression) for name, pattern in file.patterns.items()),
+        patterns=tuple(_compile(name, pattern.expression) for name, pattern in file.patterns.items()),
     )
 
 
-def _compiled(name: str, expression: str) -> CustomPattern:
+def _compile(name: str, expression: str) -> CustomPattern:
     engine: Any = re2
     if engine is None:
-        raise PIIConfigurationError("own patterns need RE2", hint='install "mcp-oauth2-security-common[patterns]"')
+        raise PIIConfigurationError("custom patterns need RE2", hint='install "mcp-oauth2-security-common[patterns]"')
     options = engine.Options()
     options.log_errors = False
     try:
         compiled = engine.compile(expression, options)
     except engine.error:
-        raise PIIConfigurationError(f"patterns.{name} is no RE2 expression", hint="RE2 has no look-around") from None
+        raise PIIConfigurationError(
+            f"patterns.{name} is not a valid RE2 expression", hint="RE2 does not support look-around"
+        ) from None
     if compiled.search("") is not None:
-        raise PIIConfigurationError(f"patterns.{name} matches nothing at all", hint="ask for at least one character")
+        raise PIIConfigurationError(
+            f"patterns.{name} matches the empty text", hint="write an expression that matches at least one character"
+        )
     return CustomPattern(name, compiled)

@@ -1,4 +1,7 @@
-"""The scan: normalize, read with every rule whose gate is open, settle overlaps, point at the original text."""
+"""The detector: prepares a text, applies the rules, resolves overlaps and reports places in the original text.
+
+The package docstring shows the steps. RULES below lists every rule, in the order in which they are applied.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
@@ -6,55 +9,65 @@ from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING
 
-from security_common.pii.alphanumeric_codes import CODES, IBANS, PLATES
+from security_common.pii.alphanumeric_codes import ALPHANUMERIC_CODES, IBANS, VEHICLE_PLATES
 from security_common.pii.birth_dates import DATES_OF_BIRTH
 from security_common.pii.configuration import PIIConfiguration
-from security_common.pii.credentials import SECRETS
-from security_common.pii.email_addresses import EMAILS
-from security_common.pii.encoded_text import NEEDS_DECODING, decoded_tokens
+from security_common.pii.credentials import CREDENTIALS
+from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES
-from security_common.pii.field_names import cells_in
+from security_common.pii.field_names import moved_by, scan_under_name, table_cells
 from security_common.pii.finding import Finding
 from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
+from security_common.pii.labels import LabelledText
 from security_common.pii.masking import mask_finding, replace_until_clean
-from security_common.pii.normalization import NORMALIZATION_GATE, NormalizedText, normalize
-from security_common.pii.number_rules import HALVES, NUMBERS
-from security_common.pii.postal_addresses import ENGLISH_ADDRESSES, KOREAN_ADDRESSES
-from security_common.pii.reading import Reading, Rule
-from security_common.pii.rules import open_gates
-from security_common.pii.spoken_digits import NEEDS_RESPELLING, with_digits
+from security_common.pii.normalization import (
+    BASE64_GATE,
+    NORMALIZATION_GATE,
+    SPOKEN_DIGITS_GATE,
+    NormalizedText,
+    decode_base64_tokens,
+    normalize,
+    replace_spoken_digits,
+)
+from security_common.pii.number_rules import NUMBERS
+from security_common.pii.postal_addresses import FOREIGN_ADDRESSES, KOREAN_ADDRESSES
+from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
+from security_common.pii.rules import Rule, compile_gates
 
 if TYPE_CHECKING:
     from security_common.settings import SecuritySettings
 
-__all__ = ["PIIDetector", "get_pii_detector", "open_pii_detector"]
+__all__ = ["RULES", "PIIDetector", "get_pii_detector", "open_pii_detector"]
 
-_TRANSFORMS = (NORMALIZATION_GATE, NEEDS_RESPELLING, NEEDS_DECODING)
-_FOLD, _RESPELL, _DECODE = range(3)
-_RULES: tuple[Rule, ...] = (
-    SECRETS,
-    EMAILS,
+RULES: tuple[Rule, ...] = (
+    CREDENTIALS,
+    EMAIL_ADDRESSES,
     IP_ADDRESSES,
     IBANS,
-    CODES,
+    ALPHANUMERIC_CODES,
     NUMBERS,
-    HALVES,
-    PLATES,
+    SPLIT_RESIDENT_NUMBERS,
+    VEHICLE_PLATES,
     DATES_OF_BIRTH,
     KOREAN_ADDRESSES,
-    ENGLISH_ADDRESSES,
+    FOREIGN_ADDRESSES,
     KOREAN_NAMES,
     ENGLISH_NAMES,
 )
-_open_gates = open_gates([*_TRANSFORMS, *(rule.needs for rule in _RULES)])
+
+PREPARATION_GATES = (NORMALIZATION_GATE, SPOKEN_DIGITS_GATE, BASE64_GATE)
+_NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
+
+open_gates = compile_gates([*PREPARATION_GATES, *(rule.gate for rule in RULES)])
+"""Returns the indexes of the gates that are open for a text: those of PREPARATION_GATES, then those of RULES."""
 
 
 class PIIDetector:
-    """Finds and masks personal data. Holds no state of a text, so one instance serves every thread.
+    """Finds and masks personal data. It keeps nothing of a text, so one instance serves all threads.
 
-    `configuration` adds the team's own patterns and takes away the values it allows. Its operators are for
-    `secure_tool`: `mask_text` masks.
+    `configuration` adds custom patterns and excludes allowed values. Its operators are for `secure_tool`: `mask_text`
+    always masks. `today` is a parameter for tests.
     """
 
     def __init__(
@@ -64,108 +77,112 @@ class PIIDetector:
         self._today = today
 
     def scan_text(self, text: str, *, field_name: str | None = None) -> list[Finding]:
-        """Findings in order of their place, never overlapping.
+        """The findings in order of their place, without overlaps.
 
-        `field_name` is what the text is called where it stands, such as `phone` or `주민등록번호`. It counts as if it
-        stood before the value.
+        `field_name` is the name of the field that contains the text, such as `phone` or `주민등록번호`. It counts as a
+        label in front of the value.
         """
-        if not field_name:
-            return self._with_own_rules(text, self._scan(text))
-        return self._with_own_rules(text, _under(field_name, text, self._scan))
+        found = scan_under_name(field_name, text, self._scan) if field_name else self._scan(text)
+        if self.configuration.patterns:
+            found = _resolve_overlaps([*found, *self.configuration.find_custom(text)])
+        if self.configuration.allowed_values:
+            found = [finding for finding in found if not self.configuration.allows(text[finding.start : finding.end])]
+        return found
 
     def mask_text(self, text: str, *, field_name: str | None = None) -> str:
-        """The text with everything found masked; masking it once more changes nothing."""
-        return replace_until_clean(text, lambda seen: self.scan_text(seen, field_name=field_name), mask_finding)
+        """The text with every finding masked. Masking the result again changes nothing."""
+        return replace_until_clean(text, lambda current: self.scan_text(current, field_name=field_name), mask_finding)
 
     mask_pii = mask_text
 
-    def _with_own_rules(self, text: str, found: list[Finding]) -> list[Finding]:
-        if self.configuration.patterns:
-            found = _settle([*found, *self.configuration.find_custom(text)])
-        if self.configuration.allowed_values:
-            return [one for one in found if not self.configuration.allows(text[one.start : one.end])]
-        return found
-
     def _scan(self, text: str) -> list[Finding]:
-        gates = _open_gates(text)
+        """The findings of the rules, without those of the configuration."""
+        gates = open_gates(text)
         if not gates:
             return []
-        normalized = normalize(text) if gates[0] == _FOLD else NormalizedText(text)
-        read = normalized.text
-        if read is not text:
-            gates = _open_gates(read)
-        encoded = list(self._inside_tokens(read)) if _DECODE in gates else []
-        if _RESPELL in gates:
-            respelled = with_digits(read)
-            if respelled is not read:
-                read, gates = respelled, _open_gates(respelled)
-        found = self._read(read, gates) + encoded
-        if "\n" in read:
-            found += list(self._in_cells(read, found))
-        found = _settle(found)
+        normalized = normalize(text) if gates[0] == _NORMALIZE else NormalizedText(text)
+        prepared = normalized.text
+        if prepared is not text:
+            gates = open_gates(prepared)
+        in_tokens = list(self._find_in_base64_tokens(prepared)) if _DECODE_BASE64 in gates else []
+        if _REPLACE_SPOKEN_DIGITS in gates:
+            with_digits = replace_spoken_digits(prepared)
+            if with_digits is not prepared:
+                prepared, gates = with_digits, open_gates(with_digits)
+        candidates = self.apply_rules(prepared, gates) + in_tokens
+        if "\n" in prepared:
+            candidates += list(self._find_in_table_cells(prepared, candidates))
+        found = _resolve_overlaps(candidates)
         if normalized.starts is None:
             return found
-        return [Finding(one.kind, *normalized.original(one.start, one.end), one.score, one.why) for one in found]
+        return [
+            Finding(finding.kind, *normalized.original_span(finding.start, finding.end), finding.score, finding.why)
+            for finding in found
+        ]
 
-    def _read(self, text: str, gates: list[int]) -> list[Finding]:
-        reading = Reading.of(text, self._today())
-        return [one for gate in gates if gate > _DECODE for one in _RULES[gate - len(_TRANSFORMS)].find(reading)]
+    def apply_rules(self, text: str, gates: list[int]) -> list[Finding]:
+        """The candidates of the rules whose gates are open; they may overlap. `text` is normalized."""
+        source = LabelledText.of(text, self._today())
+        candidates: list[Finding] = []
+        for gate in gates:
+            rule_index = gate - len(PREPARATION_GATES)
+            if rule_index >= 0:
+                candidates.extend(RULES[rule_index].find(source))
+        return candidates
 
-    def _in_cells(self, text: str, found: list[Finding]) -> Iterator[Finding]:
-        """What the cells of a table hold under their columns' names, where nothing has been found without them."""
-        starts, ends = sorted(one.start for one in found), sorted(one.end for one in found)
-        for place, cell, column in cells_in(text):
-            if bisect_left(starts, place + len(cell)) == bisect_right(ends, place):
-                for one in _under(column, cell, lambda named: self._read(named, _open_gates(named))):
-                    yield _moved(one, place)
+    def _find_in_table_cells(self, text: str, found: list[Finding]) -> Iterator[Finding]:
+        """Scans each cell of a table that has no finding yet again, with the heading of its column as its label."""
+        starts, ends = sorted(finding.start for finding in found), sorted(finding.end for finding in found)
+        for start, cell, heading in table_cells(text):
+            begun_before_cell_ends = bisect_left(starts, start + len(cell))
+            ended_before_cell = bisect_right(ends, start)
+            if begun_before_cell_ends == ended_before_cell:
+                for finding in scan_under_name(heading, cell, self._apply_open_rules):
+                    yield moved_by(start, finding)
 
-    def _inside_tokens(self, text: str) -> Iterator[Finding]:
-        """A finding inside an encoded token points at the token as a whole; one level deep."""
-        for start, end, decoded in decoded_tokens(text):
-            if inside := self._read(decoded, _open_gates(decoded)):
-                best = max(inside, key=lambda one: (one.score, one.end - one.start))
+    def _find_in_base64_tokens(self, text: str) -> Iterator[Finding]:
+        """Reports a token as a whole with the best finding inside it. Tokens inside tokens are not decoded."""
+        for start, end, decoded in decode_base64_tokens(text):
+            inside = self._apply_open_rules(decoded)
+            if inside:
+                best = max(inside, key=lambda finding: (finding.score, finding.end - finding.start))
                 yield Finding(best.kind, start, end, best.score, f"base64-{best.why}")
 
-
-def _under(name: str, text: str, scan: Callable[[str], list[Finding]]) -> list[Finding]:
-    """What is found in a text that is called by a name, as if that stood before it."""
-    prefix = f"{name}: "
-    moved = [_moved(one, -len(prefix)) for one in scan(prefix + text) if one.end > len(prefix)]
-    return [one if one.start >= 0 else one._replace(start=0) for one in moved]
+    def _apply_open_rules(self, text: str) -> list[Finding]:
+        return self.apply_rules(text, open_gates(text))
 
 
-def _moved(one: Finding, by: int) -> Finding:
-    return one._replace(start=one.start + by, end=one.end + by)
-
-
-def _settle(found: list[Finding]) -> list[Finding]:
-    """Of overlapping candidates the surer stands, then the longer, then the earlier, in whatever order they came."""
-    if len(found) < 2:
-        return found
-    ranked = sorted(found, key=lambda one: (-one.score, one.start - one.end, one.start, one.kind))
+def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:
+    """Of overlapping candidates keeps the one with the higher score, then the longer, then the earlier one."""
+    if len(candidates) < 2:
+        return candidates
+    ranked = sorted(
+        candidates, key=lambda finding: (-finding.score, finding.start - finding.end, finding.start, finding.kind)
+    )
     starts: list[int] = []
     kept: list[Finding] = []
-    for one in ranked:
-        index = bisect_left(starts, one.start)
-        free_before = index == 0 or kept[index - 1].end <= one.start
-        if free_before and (index == len(kept) or one.end <= kept[index].start):
-            starts.insert(index, one.start)
-            kept.insert(index, one)
+    for candidate in ranked:
+        index = bisect_left(starts, candidate.start)
+        is_free_before = index == 0 or kept[index - 1].end <= candidate.start
+        is_free_after = index == len(kept) or candidate.end <= kept[index].start
+        if is_free_before and is_free_after:
+            starts.insert(index, candidate.start)
+            kept.insert(index, candidate)
     return kept
 
 
 def open_pii_detector(settings: "SecuritySettings") -> PIIDetector:
-    """The detector for these settings. Raises `PIIConfigurationError`."""
+    """The detector for these settings. Raises PIIConfigurationError."""
     if settings.pii_config_file is None:
         return PIIDetector()
-    from security_common.pii.configuration_file import load_configuration  # noqa: PLC0415 - it takes long to import
+    from security_common.pii.configuration_file import load_configuration  # noqa: PLC0415 - slow to import
 
     return PIIDetector(load_configuration(settings.pii_config_file))
 
 
 @cache
 def get_pii_detector() -> PIIDetector:
-    """The detector of this process, from the environment. Raises `PIIConfigurationError`."""
-    from security_common.settings import SecuritySettings  # noqa: PLC0415 - half the time this room takes to import
+    """The detector of this process, configured by the environment. Raises PIIConfigurationError."""
+    from security_common.settings import SecuritySettings  # noqa: PLC0415 - half of the import time of this package
 
     return open_pii_detector(SecuritySettings())

@@ -1,4 +1,4 @@
-"""What is found: a kind, a place, how sure, and why. Never the value itself."""
+"""The result of a scan: the kind of personal data, its place in the text, a score and a reason. Never the value."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,7 +7,7 @@ __all__ = ["Finding", "PIIKind"]
 
 
 class PIIKind(StrEnum):
-    """The kinds of personal data and secrets that are looked for."""
+    """The kinds of personal data and secrets that the detector reports."""
 
     EMAIL = "EMAIL"
     PHONE = "PHONE"
@@ -31,10 +31,10 @@ class PIIKind(StrEnum):
 
 
 class Finding(NamedTuple):
-    """A span of the scanned text, `text[start:end]`, that holds personal data.
+    """Personal data at `text[start:end]` of the scanned text.
 
-    `score` is between 0 and 1. `why` is a short code of the evidence, such as `checksum` or `label`. The value is not
-    kept, so that a finding may stand in a log or an audit event.
+    `score` is between 0 and 1. `why` is a short code for the evidence, such as `check-digit` or `label`. A finding does
+    not contain the value, so it may be written to logs and audit events.
     """
 
     kind: PIIKind

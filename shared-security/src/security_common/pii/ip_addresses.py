@@ -1,74 +1,89 @@
-"""IP addresses of people's machines: not loopback, not a netmask, not a version number."""
+"""IPv4 and IPv6 addresses of machines: not loopback, not a network mask, not a version number."""
 
 import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.labels import OTHER
-from security_common.pii.reading import Reading, Rule
+from security_common.pii.labels import OTHER, LabelledText
+from security_common.pii.rules import Rule
 
 __all__ = ["IP_ADDRESSES"]
 
-_DOT = r"(?:\.|\[\.\])"  # 192[.]0[.]2[.]7, as in reports of attacks
+_DOT = r"(?:\.|\[\.\])"  # 192[.]0[.]2[.]7, as in reports about attacks
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+# The first digit comes before its look-behind, so that the engine skips to digits quickly.
 _IPV4 = re.compile(
     rf"[0-9](?<![0-9A-Za-z_.\-][0-9])(?:(?<=2)(?:5[0-5]|[0-4][0-9])|(?<=1)[0-9]{{0,2}}|[0-9]?){_DOT}"
-    rf"(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9]){_DOT}){{2}}"
-    r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
+    rf"(?:{_OCTET}{_DOT}){{2}}"
+    rf"{_OCTET}"
+    r"(?![0-9A-Za-z_])(?!\.[0-9])(?!-[0-9A-Za-z])"
 )
-_VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
 _IPV6 = re.compile(
-    r"[0-9A-Fa-f:](?<![0-9A-Za-z_:.][0-9A-Fa-f:])(?:(?<=:)|(?=[0-9A-Fa-f]{0,3}:))[0-9A-Fa-f:]{1,38}(?:(?:\.[0-9]{1,3}){3})?(?:%[0-9a-z]{1,15})?(?![0-9A-Za-z_:])"
+    r"[0-9A-Fa-f:](?<![0-9A-Za-z_:.][0-9A-Fa-f:])(?:(?<=:)|(?=[0-9A-Fa-f]{0,3}:))[0-9A-Fa-f:]{1,38}"
+    r"(?:(?:\.[0-9]{1,3}){3})?"  # an IPv4 address at the end
+    r"(?:%[0-9a-z]{1,15})?"  # a zone
+    r"(?![0-9A-Za-z_:])"
 )
 _MAY_BE_IPV6 = re.compile("::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]")
-_VERSION = re.compile(
+_VERSION_BEFORE = re.compile(
     r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware|section|chapter|§|표|항|절)[\s:=\"']{0,4}$",
     re.IGNORECASE,
 )
+_LONGEST_VERSION_WORD = 14
+_VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
 
 
-def _find_ip_addresses(reading: Reading) -> Iterator[Finding]:
-    """IPv4 and IPv6 in every textual form (RFC 4291 section 2.2), without port, prefix or zone."""
-    text = reading.text
-    if text.count(".") >= 3:
-        for match in _IPV4.finditer(text):
-            network = match.group().endswith(".0") and text.startswith("/", match.end())
-            if (
-                not network
-                and _is_somebodys(IPv4Address(match.group().replace("[.]", ".")))
-                and not _is_version(reading, match)
-            ):
-                yield Finding(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
-    if _MAY_BE_IPV6.search(text):
-        for match in _IPV6.finditer(text):
-            written = match.group().partition("%")[0]
-            end = match.start() + len(written)
-            if written.endswith(":") and not written.endswith("::"):
-                written, end = written[:-1], end - 1
-            if _is_ipv6(written):
-                yield Finding(PIIKind.IP, match.start(), end, 0.93, "shape")
+def _find_ip_addresses(source: LabelledText) -> Iterator[Finding]:
+    """Every textual form (RFC 4291 section 2.2), without port, prefix length and zone."""
+    if source.text.count(".") >= 3:
+        yield from _find_ipv4(source)
+    if _MAY_BE_IPV6.search(source.text):
+        yield from _find_ipv6(source.text)
 
 
-def _is_somebodys(address: IPv4Address | IPv6Address) -> bool:
-    netmask = str(address).startswith("255.")
-    return not (address.is_loopback or address.is_unspecified or netmask)
+def _find_ipv4(source: LabelledText) -> Iterator[Finding]:
+    for match in _IPV4.finditer(source.text):
+        is_network = match.group().endswith(".0") and source.text.startswith("/", match.end())
+        address = match.group().replace("[.]", ".")
+        if not is_network and _is_ipv4_of_machine(address) and not _is_version(source, match):
+            yield Finding(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
 
 
-def _is_ipv6(written: str) -> bool:
-    if written.count(":") < 2 or not any(char.isdigit() for char in written):
+def _find_ipv6(text: str) -> Iterator[Finding]:
+    for match in _IPV6.finditer(text):
+        address = match.group().partition("%")[0]
+        if address.endswith(":") and not address.endswith("::"):
+            address = address[:-1]  # punctuation
+        if _is_ipv6_of_machine(address):
+            yield Finding(PIIKind.IP, match.start(), match.start() + len(address), 0.93, "shape")
+
+
+def _is_ipv4_of_machine(address: str) -> bool:
+    return _identifies_machine(IPv4Address(address))
+
+
+def _is_ipv6_of_machine(address: str) -> bool:
+    if address.count(":") < 2 or not any(char.isdigit() for char in address):
         return False
     try:
-        return _is_somebodys(IPv6Address(written))
+        return _identifies_machine(IPv6Address(address))
     except AddressValueError:
         return False
 
 
-def _is_version(reading: Reading, match: re.Match[str]) -> bool:
-    """1.2.3.4 after "version"; a label for something else only when every part is small."""
-    text, start, end = reading.text, match.start(), match.end()
-    if _VERSION.search(text, max(0, start - 14), start) or _VERSION_AFTER.match(text, end):
+def _identifies_machine(address: IPv4Address | IPv6Address) -> bool:
+    is_network_mask = str(address).startswith("255.")
+    return not (address.is_loopback or address.is_unspecified or is_network_mask)
+
+
+def _is_version(source: LabelledText, match: re.Match[str]) -> bool:
+    """1.2.3.4 beside a word such as "version"; with a label of kind OTHER only if every part has one or two digits."""
+    text, start, end = source.text, match.start(), match.end()
+    if _VERSION_BEFORE.search(text, max(0, start - _LONGEST_VERSION_WORD), start) or _VERSION_AFTER.match(text, end):
         return True
-    return reading.called(start) == OTHER and all(len(part) < 3 for part in match.group().split("."))
+    parts = match.group().split(".")
+    return source.adjacent_label(start) == OTHER and all(len(part) < 3 for part in parts)
 
 
 IP_ADDRESSES = Rule(

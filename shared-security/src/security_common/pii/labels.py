@@ -1,120 +1,106 @@
-"""Labels: the words that say what the value beside them is, from `data/labels.toml`.
+"""Labels: words such as `전화번호` or `phone no` that say what the value beside them is, from `data/labels.toml`.
 
-The nearest label decides. A label that belongs to no person ("주문번호", "tracking no") is evidence against.
+The nearest label decides. A label for a value that belongs to no person (`주문번호`, `tracking no`) is evidence against
+a finding.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
 
-from security_common.pii.word_lists import table
+from security_common.pii.word_lists import longest_word, read_lists
 
-__all__ = ["BANK", "OTHER", "Label", "Labels", "is_label"]
+__all__ = ["BANK", "OTHER", "Label", "LabelledText", "Labels", "is_label"]
 
-OTHER, BANK = "OTHER", "BANK"
-_REACH_BEFORE, _REACH_AFTER = 28, 12
-# What may stand between a label and its value: punctuation, a particle, a note in brackets.
+OTHER = "OTHER"
+"""The kind of labels for values that belong to no person."""
+BANK = "BANK"
+"""The kind of bank names, beside which a number is an account."""
+
+_MOST_CHARS_AFTER_LABEL = 28
+_MOST_CHARS_BEFORE_LABEL = 12
+# The text between a label and its value: a suffix, a particle, a note in brackets, punctuation, a verb.
 _JOINT = re.compile(
-    r"(?:번호|number|num|no|id|s)?\.?['\"\]]*(?:은|는|이|가|을|를|도|란|명)?\s*(?:\([^()\d]{1,15}\))?"
-    r"[\s:=\-#'\"\[(<{|>,.~*`_/]*(?:is|was on|was|on)?\s*['\"(]?",
+    r"(?:번호|number|num|no|id|s)?\.?"
+    r"['\"\]]*"
+    r"(?:은|는|이|가|을|를|도|란|명)?\s*"
+    r"(?:\([^()\d]{1,15}\))?"
+    r"[\s:=\-#'\"\[(<{|>,.~*`_/]*"
+    r"(?:is|was on|was|on)?\s*"
+    r"['\"(]?",
     re.IGNORECASE,
 )
-_PLAIN_JOINTS = frozenset({"", " ", ": ", ":", "=", " : ", '": "', '":"'})  # the usual ones, to be quick
-# "order 12 4111…": what belongs to nobody has its number already.
-_ITS_OWN = re.compile(r"\W{0,3}[0-9]{1,6}(?:[,\s]|[건개번호째]{1,2}\W)")
-_BRACKET = re.compile(r"[(\[/]")
-_JOINT_AFTER = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/:,\-]{0,3}")
+_USUAL_JOINTS = frozenset({"", " ", ": ", ":", "=", " : ", '": ', '":"'})  # checked before the expression, for speed
+# "order 12 4111…": the label OTHER already has its own number, so it says nothing about the next one.
+_NUMBER_OF_OTHER = re.compile(r"\W{0,3}[0-9]{1,6}(?:[,\s]|[건개번호째]{1,2}\W)")
+_OPENING = re.compile(r"[(\[/]")
+_JOINT_AFTER_VALUE = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/:,\-]{0,3}")
 
 
 class Label(NamedTuple):
-    """What a value is called; `called` is empty unless nothing but punctuation or a particle stands between."""
+    """A label and its place.
 
-    name: str
-    called: str = ""
+    `kind` is the name of its list in labels.toml: a PIIKind, `OTHER` or `BANK`; it is empty for "no label".
+    `adjacent_kind` is the same if only punctuation or a particle is between label and value, otherwise empty.
+    """
+
+    kind: str
+    adjacent_kind: str = ""
     start: int = -1
     end: int = -1
 
 
-_NONE = Label("")
-_GROUP = 40
-Trie = dict[str, Any]  # a dict of itself, which a type alias of 3.11 cannot say
-
-
-def _pattern_of(words: Iterable[str]) -> str:
-    """One expression that finds the longest word at a place.
-
-    Words share their beginnings. A class of first characters skips most places, and groups of them keep the number of
-    branches to try small: together a quarter of the time of a flat alternation.
-    """
-    trie: Trie = {}
-    for word in words:
-        node = trie
-        for char in word:
-            node = node.setdefault(char, {})
-        node[""] = {}
-    heads = sorted(trie)
-    groups = [heads[index : index + _GROUP] for index in range(0, len(heads), _GROUP)]
-    branches = "|".join(f"{_one_of(group)}(?:{_alternatives(trie, group)})" for group in groups)
-    return f"{_one_of(heads)}(?:{branches})"
-
-
-def _one_of(chars: Iterable[str]) -> str:
-    return f"(?=[{''.join(map(re.escape, chars))}])"
-
-
-def _alternatives(node: Trie, chars: Iterable[str]) -> str:
-    return "|".join(("[ _-]?" if char == " " else re.escape(char)) + _expression(node[char]) for char in chars)
-
-
-def _expression(node: Trie) -> str:
-    chars = sorted(char for char in node if char)
-    if not chars:
-        return ""
-    return f"(?:{_alternatives(node, chars)})" + ("?" if "" in node else "")
-
-
-_UNSPACED = str.maketrans("", "", " _-")
-_WORDS = {word: name for name, words in table("labels").items() for word in words}
-_WORD = re.compile(_pattern_of(_WORDS))
-_NAME_OF = _WORDS | {word.translate(_UNSPACED): name for word, name in _WORDS.items()}
+_NO_LABEL = Label("")
+_WITHOUT_SEPARATORS = str.maketrans("", "", " _-")
+_KIND_OF_WORD = {word: kind for kind, words in read_lists("labels").items() for word in words}
+_WORD = re.compile(longest_word(_KIND_OF_WORD))
+# phone_number, phone-number and phonenumber are all looked up as "phonenumber".
+_KIND_OF_SPELLING = _KIND_OF_WORD | {word.translate(_WITHOUT_SEPARATORS): kind for word, kind in _KIND_OF_WORD.items()}
 
 
 def is_label(word: str) -> bool:
-    """Whether a word is one of the labels itself, and so no value."""
-    return word in _NAME_OF
+    """Whether a word is itself a label, and therefore not a value."""
+    return word in _KIND_OF_SPELLING
 
 
-def _labels_in(text: str, lowered: str) -> Iterator[Label]:
-    """Labels in order, not overlapping."""
-    position, length = 0, len(text)
-    while match := _WORD.search(lowered, position):
-        start, position = match.span()
+def _find_labels(text: str, lowered: str) -> Iterator[Label]:
+    """The labels of a text in order, not overlapping."""
+    length = len(text)
+    match = _WORD.search(lowered)
+    while match is not None:
+        start, end = match.span()
         word = match.group()
-        if word.isascii() and not _stands_alone(text, start, position, length):
-            position = start + 1
+        if word.isascii() and not _is_whole_word(text, start, end, length):
+            match = _WORD.search(lowered, start + 1)
             continue
-        name = _NAME_OF.get(word) or _NAME_OF[word.translate(_UNSPACED)]
-        yield Label(name, start=start, end=position)
+        kind = _KIND_OF_SPELLING.get(word) or _KIND_OF_SPELLING[word.translate(_WITHOUT_SEPARATORS)]
+        yield Label(kind, start=start, end=end)
+        match = _WORD.search(lowered, end)
 
 
-def _stands_alone(text: str, start: int, end: int, length: int) -> bool:
-    """An English word begins and ends at a word's edge; camelCase has edges inside."""
-    if (
-        start
-        and text[start - 1].isascii()
-        and text[start - 1].isalnum()
-        and not (text[start].isupper() and text[start - 1].islower())
-    ):
-        return False
+def _is_whole_word(text: str, start: int, end: int, length: int) -> bool:
+    """Whether an English label begins and ends at a word boundary.
+
+    A capital in camelCase begins a word, and a plural s may follow.
+    """
+    if start:
+        before = text[start - 1]
+        begins_camel_word = text[start].isupper() and before.islower()
+        if before.isascii() and before.isalnum() and not begins_camel_word:
+            return False
     if end < length and text[end].isascii() and text[end].isalpha():
-        plural = text[end] == "s" and not (end + 1 < length and text[end + 1].isascii() and text[end + 1].isalpha())
-        return plural or (text[end].isupper() and text[end - 1].islower())
+        if text[end] == "s":
+            letter_follows = end + 1 < length and text[end + 1].isascii() and text[end + 1].isalpha()
+            return not letter_follows
+        return text[end].isupper() and text[end - 1].islower()
     return True
 
 
 class Labels:
-    """The labels of one text, found when first asked for."""
+    """The labels of one text. They are searched for at the first use."""
 
     def __init__(self, text: str, lowered: str) -> None:
         self._text = text
@@ -123,36 +109,72 @@ class Labels:
         self._ends: list[int] = []
 
     def all(self) -> list[Label]:
-        """Every label in the text, in order."""
+        """Every label of the text, in order."""
         if self._found is None:
-            self._found = list(_labels_in(self._text, self._lowered))
+            self._found = list(_find_labels(self._text, self._lowered))
             self._ends = [label.end for label in self._found]
         return self._found
 
-    def named(self, name: str) -> list[Label]:
-        """Those of one name."""
-        return [label for label in self.all() if label.name == name]
+    def of_kind(self, kind: str) -> list[Label]:
+        """The labels of one kind, in order."""
+        return [label for label in self.all() if label.kind == kind]
 
     def before(self, start: int) -> Label:
-        """The nearest label that ends before `start`, or one without a name."""
+        """The nearest label that ends at or before `start`; without kind if there is none within reach."""
         found = self.all()
         index = bisect_right(self._ends, start)
         if not index:
-            return _NONE
-        name, _, first, last = found[index - 1]
-        gap = self._text[last:start]
-        if len(gap) > _REACH_BEFORE or (name == OTHER and _ITS_OWN.match(gap)):
-            return _NONE
-        return Label(name, name if gap in _PLAIN_JOINTS or _JOINT.fullmatch(gap) else "", first, last)
+            return _NO_LABEL
+        kind, _, label_start, label_end = found[index - 1]
+        between = self._text[label_end:start]
+        if len(between) > _MOST_CHARS_AFTER_LABEL or (kind == OTHER and _NUMBER_OF_OTHER.match(between)):
+            return _NO_LABEL
+        adjacent = between in _USUAL_JOINTS or _JOINT.fullmatch(between) is not None
+        return Label(kind, kind if adjacent else "", label_start, label_end)
 
     def after(self, end: int) -> Label:
-        """The label that follows at once, as in `110-123-456789 (신한은행)`."""
+        """The label that follows a value, as in `110-123-456789 (신한은행)`."""
         found = self.all()
         index = bisect_right(self._ends, end)
-        if index == len(found) or not end <= found[index].start <= end + _REACH_AFTER:
-            return _NONE
-        name, _, first, last = found[index]
-        joint = _JOINT_AFTER.fullmatch(self._text[end:first])
-        # What follows without a bracket is the next field as often: 4111… 유효기간 11/28. It denies nothing.
-        direct = joint is not None and (name != OTHER or _BRACKET.search(joint.group()) is not None)
-        return Label(name, name if direct else "", first, last)
+        if index == len(found) or not end <= found[index].start <= end + _MOST_CHARS_BEFORE_LABEL:
+            return _NO_LABEL
+        kind, _, label_start, label_end = found[index]
+        joint = _JOINT_AFTER_VALUE.fullmatch(self._text[end:label_start])
+        # Without a bracket, a label after the value is often that of the next field: "4111… 유효기간 11/28". A label
+        # of kind OTHER counts as evidence against a finding only with a bracket.
+        adjacent = joint is not None and (kind != OTHER or _OPENING.search(joint.group()) is not None)
+        return Label(kind, kind if adjacent else "", label_start, label_end)
+
+
+@dataclass(slots=True)
+class LabelledText:
+    """What every rule gets: a normalized text, the same in lower case, its labels, and the date of the scan.
+
+    `text` and `lowered` have the same length, so a place in one is the same place in the other. Dates after `today`
+    are not dates of birth.
+    """
+
+    text: str
+    lowered: str
+    labels: Labels
+    today: date
+
+    @classmethod
+    def of(cls, text: str, today: date) -> "LabelledText":
+        """Prepares a normalized text for the rules."""
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a few capitals, such as İ, become two characters: those stay as they are
+            lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+        return cls(text, lowered, Labels(text, lowered), today)
+
+    def adjacent_label(self, start: int) -> str:
+        """The kind of the label directly before a value, or an empty string."""
+        return self.labels.before(start).adjacent_kind
+
+    def label_of(self, start: int, end: int) -> Label:
+        """The label of a value: an adjacent one before it, otherwise one after it, otherwise the nearest before it."""
+        before = self.labels.before(start)
+        if before.adjacent_kind:
+            return before
+        after = self.labels.after(end)
+        return after if after.adjacent_kind else before

@@ -1,4 +1,4 @@
-"""Masks that leave a person able to recognise their own data and nobody able to rebuild it."""
+"""Masks: they leave enough for people to recognize their own data, and too little to reconstruct it."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,21 +9,59 @@ from security_common.pii.normalization import normalize
 __all__ = ["mask_finding", "replace_until_clean"]
 
 HIDDEN = "***"
-_ROUNDS = 4
-_ALNUM = re.compile(r"\w")
+_MOST_PASSES = 4
+_LETTER_OR_DIGIT = re.compile(r"\w")
 _YEAR_FIRST = re.compile(r"(?:19|20)[0-9]{2}")
 
 
+def mask_finding(finding: Finding, written: str) -> str:
+    """The mask for the text of a finding, in plain characters. A base64 token is hidden as a whole."""
+    if finding.why.startswith("base64"):
+        return HIDDEN
+    return _mask_value(finding.kind, normalize(written).text)
+
+
+def _mask_value(kind: PIIKind, value: str) -> str:
+    """One value, partly hidden: `h***@example.com`, `010-****-5678`, `880101-1******`."""
+    mask = _MASKS.get(kind)
+    return mask(value) if mask is not None else HIDDEN
+
+
+def replace_until_clean(
+    text: str, find: Callable[[str], Sequence[Finding]], replace: Callable[[Finding, str], str]
+) -> str:
+    """Replaces the findings until another pass changes nothing: a mask can turn the text beside it into a finding.
+
+    Returns `***` if four passes are not enough.
+    """
+    for _ in range(_MOST_PASSES):
+        replaced = _replace_findings(text, find(text), replace)
+        if replaced == text:
+            return text
+        text = replaced
+    return HIDDEN
+
+
+def _replace_findings(text: str, findings: Iterable[Finding], replace: Callable[[Finding, str], str]) -> str:
+    parts: list[str] = []
+    position = 0
+    for finding in sorted(findings, key=lambda found: found.start):
+        parts += [text[position : finding.start], replace(finding, text[finding.start : finding.end])]
+        position = finding.end
+    parts.append(text[position:])
+    return "".join(parts)
+
+
 def _hide(value: str, *, head: int = 0, tail: int = 0) -> str:
-    """Every letter and digit but the first `head` and the last `tail` becomes a star; separators stay."""
-    places = [match.start() for match in _ALNUM.finditer(value)]
+    """Replaces letters and digits by stars, except the first `head` and the last `tail`. Separators stay."""
+    places = [match.start() for match in _LETTER_OR_DIGIT.finditer(value)]
     hidden = set(places[head : len(places) - tail])
     return "".join("*" if index in hidden else char for index, char in enumerate(value))
 
 
 def _mask_email(value: str) -> str:
-    local, at, domain = value.rpartition("@")
-    return f"{local[:1]}{HIDDEN}{at}{domain}" if at else HIDDEN
+    local_part, at, domain = value.rpartition("@")
+    return f"{local_part[:1]}{HIDDEN}{at}{domain}" if at else HIDDEN
 
 
 def _mask_phone(value: str) -> str:
@@ -43,9 +81,15 @@ def _mask_person(value: str) -> str:
 
 
 def _mask_address(value: str) -> str:
-    """Province and district stay; an English address keeps nothing."""
+    """Keeps province and district of a Korean address, and nothing of any other."""
+    if value[:1].isascii():
+        return HIDDEN
     words = value.split(" ")
-    return HIDDEN if value[:1].isascii() else " ".join([*words[:2], *(_hide(word) for word in words[2:])])
+    return " ".join([*words[:2], *(_hide(word) for word in words[2:])])
+
+
+def _mask_birth_date(value: str) -> str:
+    return _hide(value, head=4 if _YEAR_FIRST.match(value) else 0)
 
 
 _MASKS: Mapping[PIIKind, Callable[[str], str]] = {
@@ -65,38 +109,6 @@ _MASKS: Mapping[PIIKind, Callable[[str], str]] = {
     PIIKind.CUSTOMS_CODE: lambda value: _hide(value, head=1),
     PIIKind.PERSON: _mask_person,
     PIIKind.ADDRESS: _mask_address,
-    PIIKind.DATE_OF_BIRTH: lambda value: _hide(value, head=4 if _YEAR_FIRST.match(value) else 0),
+    PIIKind.DATE_OF_BIRTH: _mask_birth_date,
 }
-
-
-def mask_value(kind: PIIKind, value: str) -> str:
-    """One value with its partial reveal: `h***@example.com`, `010-****-5678`, `880101-1******`."""
-    mask = _MASKS.get(kind)
-    return mask(value) if mask is not None else HIDDEN
-
-
-def replace_until_clean(
-    text: str, find: Callable[[str], Sequence[Finding]], replace: Callable[[Finding, str], str]
-) -> str:
-    """Replaces what is found until doing it again changes nothing: a mask may bring its neighbour into view."""
-    for _ in range(_ROUNDS):
-        replaced = _replace(text, find(text), replace)
-        if replaced == text:
-            return text
-        text = replaced
-    return HIDDEN
-
-
-def mask_finding(finding: Finding, written: str) -> str:
-    """How one stretch of text reads masked: an encoded one shows nothing, a strangely written one its plain form."""
-    return HIDDEN if finding.why.startswith("base64") else mask_value(finding.kind, normalize(written).text)
-
-
-def _replace(text: str, findings: Iterable[Finding], replace: Callable[[Finding, str], str]) -> str:
-    """The text with each finding's stretch replaced."""
-    parts: list[str] = []
-    position = 0
-    for finding in sorted(findings, key=lambda found: found.start):
-        parts += [text[position : finding.start], replace(finding, text[finding.start : finding.end])]
-        position = finding.end
-    return "".join([*parts, text[position:]])
+"""Kinds without an entry, such as SECRET and CUSTOM, are hidden as a whole."""

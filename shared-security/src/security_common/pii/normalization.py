@@ -1,16 +1,27 @@
-r"""Folding: the text as a reader means it, with the way back to the text as it was written.
+r"""Prepares a text for the rules: plain characters, plain digits, and the contents of base64 tokens.
 
-Full-width and styled characters, odd dashes and spaces, zero-width characters, split Hangul and per-character escapes
-(percent, HTML entity, `\u`) become plain characters. Every normalized character remembers the stretch it came from.
+`normalize` turns full-width and styled characters, unusual dashes and spaces, zero-width characters, decomposed Hangul
+and escapes (percent, HTML entity, `\u`) into plain characters, and keeps for each one the place it came from.
+`replace_spoken_digits` writes 공일공 일이삼사 and O1O as digits. `decode_base64_tokens` yields the text inside tokens.
 """
 
 import html
 import re
 import unicodedata
+from base64 import b64decode
+from binascii import Error
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["NORMALIZATION_GATE", "NormalizedText", "normalize"]
+__all__ = [
+    "BASE64_GATE",
+    "NORMALIZATION_GATE",
+    "SPOKEN_DIGITS_GATE",
+    "NormalizedText",
+    "decode_base64_tokens",
+    "normalize",
+    "replace_spoken_digits",
+]
 
 _ESCAPE = (
     r"(?:%[0-9A-Fa-f]{2})+"
@@ -18,11 +29,11 @@ _ESCAPE = (
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,10});"
 )
 _ESCAPED = re.compile(_ESCAPE)
-# All but ASCII, composed Hangul and the Hangul letters people type on their own: Han and kana only cost a look-up.
-_STRANGE = r"[^\x00-\x7fㄱ-ㅢ가-힣]"
-NORMALIZATION_GATE = rf"{_STRANGE}|%[0-9A-Fa-f]{{2}}|&[#A-Za-z]|\\[ux\"nrt/]"
-_SPLIT_HANGUL = r"[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?"
-_PIECE = re.compile(rf"{_ESCAPE}|{_SPLIT_HANGUL}|{_STRANGE}")
+# Everything but ASCII, composed Hangul and single Hangul letters. Han and kana are included: they stay as they are.
+_UNUSUAL_CHAR = r"[^\x00-\x7fㄱ-ㅢ가-힣]"
+_DECOMPOSED_SYLLABLE = r"[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?"
+_PIECE = re.compile(rf"{_ESCAPE}|{_DECOMPOSED_SYLLABLE}|{_UNUSUAL_CHAR}")
+NORMALIZATION_GATE = rf"{_UNUSUAL_CHAR}|%[0-9A-Fa-f]{{2}}|&[#A-Za-z]|\\[ux\"nrt/]"
 
 _PLAIN_FORMS = {
     "-": "\u02d7\u05be\u1806\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u207b\u208b\u2212\u2500\u2501\u2796\u30fc"
@@ -43,21 +54,21 @@ _LOOKALIKES = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class NormalizedText:
-    """Normalized text. `starts` and `ends` give each character's stretch of the original; None if unchanged."""
+    """Normalized text. `starts` and `ends` have the place of each character in the original; None if unchanged."""
 
     text: str
     starts: list[int] | None = None
     ends: list[int] | None = None
 
-    def original(self, start: int, end: int) -> tuple[int, int]:
-        """The stretch of the original text that normalized to `text[start:end]`, which is not empty."""
+    def original_span(self, start: int, end: int) -> tuple[int, int]:
+        """The place in the original of `text[start:end]`, which must not be empty."""
         if self.starts is None or self.ends is None:
             return start, end
         return self.starts[start], self.ends[end - 1]
 
 
 def normalize(text: str) -> NormalizedText:
-    """Text in which nothing is written strangely comes back as it is."""
+    """The text in plain characters. A text that has nothing to normalize is returned as it is."""
     pieces = list(_PIECE.finditer(text))
     if not pieces:
         return NormalizedText(text)
@@ -70,7 +81,7 @@ def normalize(text: str) -> NormalizedText:
         chars += text[position:start]
         starts += range(position, start)
         ends += range(position + 1, start + 1)
-        for char, char_start, char_end in _unfold(piece.group(), start):
+        for char, char_start, char_end in _normalize_piece(piece.group(), start):
             chars.append(char)
             starts.append(char_start)
             ends.append(char_end)
@@ -81,15 +92,16 @@ def normalize(text: str) -> NormalizedText:
     return NormalizedText("".join(chars), starts, ends)
 
 
-def _unfold(piece: str, start: int) -> Iterator[tuple[str, int, int]]:
-    """Each character that a piece stands for, with its place."""
-    escaped = piece[0] in "%&\\" and _ESCAPED.fullmatch(piece)
-    for char, char_start, char_end in _unescape(piece) if escaped else [(piece, 0, len(piece))]:
-        for plain in _simplify(char):
+def _normalize_piece(piece: str, start: int) -> Iterator[tuple[str, int, int]]:
+    """The plain characters of a piece, each with its place in the original."""
+    is_escape = piece[0] in "%&\\" and _ESCAPED.fullmatch(piece)
+    decoded = _decode_escapes(piece) if is_escape else [(piece, 0, len(piece))]
+    for char, char_start, char_end in decoded:
+        for plain in _plain_form(char):
             yield plain, start + char_start, start + char_end
 
 
-def _simplify(piece: str) -> str:
+def _plain_form(piece: str) -> str:
     if piece.isascii():
         return piece
     plain = _PLAIN.get(ord(piece[0]))
@@ -106,25 +118,24 @@ def _simplify(piece: str) -> str:
         return " "
     if category == "Pd":
         return "-"
-    normalized = unicodedata.normalize("NFKC", piece)
-    return normalized.translate(_LOOKALIKES)
+    return unicodedata.normalize("NFKC", piece).translate(_LOOKALIKES)
 
 
-def _unescape(piece: str) -> Iterator[tuple[str, int, int]]:
+def _decode_escapes(piece: str) -> Iterator[tuple[str, int, int]]:
     if piece[0] == "%":
-        yield from _percent_decoded(piece)
+        yield from _decode_percent(piece)
     elif piece[0] == "&":
         yield html.unescape(piece), 0, len(piece)
     elif piece[1] == "u":
-        yield from _utf16_decoded(piece)
+        yield from _decode_utf16(piece)
     elif piece[1] == "x":
         yield chr(int(piece.removeprefix("\\x"), 16)), 0, len(piece)
     else:
         yield {"n": "\n", "r": "\r", "t": "\t"}.get(piece[1], piece[1]), 0, 2
 
 
-def _percent_decoded(piece: str) -> Iterator[tuple[str, int, int]]:
-    """UTF-8 in percent escapes (RFC 3986 section 2.1); what is no UTF-8 stays as it is."""
+def _decode_percent(piece: str) -> Iterator[tuple[str, int, int]]:
+    """UTF-8 in percent escapes (RFC 3986 section 2.1). Escapes that are not valid UTF-8 stay as they are."""
     position = 0
     try:
         decoded = bytes.fromhex(piece.replace("%", "")).decode()
@@ -138,10 +149,96 @@ def _percent_decoded(piece: str) -> Iterator[tuple[str, int, int]]:
         position = end
 
 
-def _utf16_decoded(piece: str) -> Iterator[tuple[str, int, int]]:
-    """Escapes of JSON (RFC 8259 section 7), where two may make one character."""
+def _decode_utf16(piece: str) -> Iterator[tuple[str, int, int]]:
+    """JSON escapes (RFC 8259 section 7), where a character may take two of them."""
     position = 0
     for char in bytes.fromhex(piece.replace("\\u", "")).decode("utf-16-be", errors="replace"):
         end = position + (12 if ord(char) > 0xFFFF else 6)
         yield char, position, end
         position = end
+
+
+# --- digits written as words or as letters that look like digits
+
+SPOKEN_DIGITS_GATE = (
+    r"(?:[공영일이삼사오육륙칠팔구]\s?){3}|[공영][1일]|[oO0][1lI|][oO0]|01[016-9][-. ]?[0-9]{0,3}[oOlI|]"
+)
+
+_HANGUL_DIGITS = "공영일이삼사오육륙칠팔구"
+_DIGIT_OF = {
+    **dict(zip(_HANGUL_DIGITS, "001234566789", strict=True)),
+    **dict.fromkeys("oO", "0"),
+    **dict.fromkeys("lI|", "1"),
+}
+_SPOKEN_HYPHEN = re.compile("에|다시|하이픈|대시")
+_SPOKEN_RUN = re.compile(
+    rf"[{_HANGUL_DIGITS}0-9]"
+    rf"(?:[ \t\n]{{0,2}}(?:[-.,/ㅡ]|{_SPOKEN_HYPHEN.pattern})?[ \t\n]{{0,2}}[{_HANGUL_DIGITS}0-9]){{8,18}}"
+)
+_FEWEST_HANGUL_DIGITS = 3
+_CERTAIN_HANGUL_DIGITS = 9  # ordinary words do not have so many of these syllables in a row
+_FORM_OF_TO_BE = re.compile("[에예입고며라인죠지]")
+_LOOKALIKE_RUN = re.compile(r"(?<![A-Za-z0-9])[0Oo][1lI|][0Oo16789](?:[-. ]?[0-9OolI|]){7,8}(?![A-Za-z0-9])")
+_PHONE_PREFIX = re.compile(r"(?:01[016789]|02|0[3-6][1-5]|070)")
+_MOBILE_LENGTH, _RESIDENT_NUMBER_LENGTH = 11, 13
+
+
+def replace_spoken_digits(text: str) -> str:
+    """The text with telephone numbers and other long numbers in plain digits; the length does not change.
+
+    Returns the same object if nothing was replaced.
+    """
+    replaced = _SPOKEN_RUN.sub(_replace_spoken_run, text)
+    replaced = _LOOKALIKE_RUN.sub(lambda match: _with_plain_digits(match.group()), replaced)
+    return text if replaced == text else replaced
+
+
+def _replace_spoken_run(match: re.Match[str]) -> str:
+    """Replaces only as many digits as the number has: the next 이 may be that of 이에요 and not the digit 2."""
+    written = match.group()
+    plain = _with_plain_digits(_SPOKEN_HYPHEN.sub(_hyphen_of_same_length, written))
+    places = [index for index, char in enumerate(plain) if char.isdigit()]
+    digits = "".join(plain[index] for index in places)
+    ends_in_particle = written[-1] == "이" and _FORM_OF_TO_BE.match(match.string, match.end()) is not None
+    length = _MOBILE_LENGTH if digits.startswith("010") else len(digits) - ends_in_particle
+    hangul_digits = sum(char in _HANGUL_DIGITS for char in written)
+    if hangul_digits < _FEWEST_HANGUL_DIGITS:
+        return written
+    is_number = (
+        _PHONE_PREFIX.match(digits) or length == _RESIDENT_NUMBER_LENGTH or hangul_digits >= _CERTAIN_HANGUL_DIGITS
+    )
+    if not is_number:
+        return written
+    end = places[min(length, len(places)) - 1] + 1
+    return plain[:end] + written[end:]
+
+
+def _hyphen_of_same_length(spoken_hyphen: re.Match[str]) -> str:
+    return "-".ljust(len(spoken_hyphen.group()))
+
+
+def _with_plain_digits(written: str) -> str:
+    return "".join(_DIGIT_OF.get(char, char) for char in written)
+
+
+# --- base64
+
+BASE64_GATE = r"[A-Za-z0-9+/_\-]{12}"
+
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-.@])[A-Za-z0-9+/_\-]{12,65536}={0,2}(?![A-Za-z0-9+/_=@])")
+_HAS_UPPER_AND_LOWER = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])")
+
+
+def decode_base64_tokens(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and decoded text of each token that decodes to printable UTF-8 (RFC 4648 sections 4 and 5)."""
+    for match in _BASE64.finditer(text):
+        token = match.group().rstrip("=")
+        if len(token) % 4 == 1 or not _HAS_UPPER_AND_LOWER.match(token):
+            continue
+        padded = token.replace("-", "+").replace("_", "/") + "=" * (-len(token) % 4)
+        try:
+            decoded = b64decode(padded, validate=True).decode()
+        except (Error, UnicodeDecodeError):
+            continue
+        if decoded.isprintable() or decoded.replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
+            yield match.start(), match.end(), decoded

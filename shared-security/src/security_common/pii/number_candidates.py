@@ -1,137 +1,174 @@
-"""Runs of digits and the numbers that can be read out of them.
+"""Finds runs of digits and the numbers that can be read out of them.
 
-"call 010-1234-5678, 880101-1234567"
-      one run: 010 - 1234 - 5678 , 880101 - 1234567 ──▶ every stretch of parts that stands by itself is a Number
+    "call 010-1234-5678, 880101-1234567"
+
+is one run with the parts 010, 1234, 5678, 880101 and 1234567 and separators between them. Each sequence of parts that
+can be a number of its own becomes a NumberCandidate.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from security_common.pii.reading import Reading
+from security_common.pii.finding import PIIKind
+from security_common.pii.labels import LabelledText
 
-__all__ = ["Number", "numbers_in"]
+__all__ = ["NumberCandidate", "Recognition", "find_number_candidates"]
 
-Part = tuple[int, int, str]
+Recognition = tuple[PIIKind, float, str] | None
+"""What a rule for numbers returns: kind, score and reason, or None if it does not recognize the number."""
+
+_Part = tuple[int, int, str]  # start, end, digits
 
 _DIGITS = re.compile("([0-9]+)")
-_PLAIN_MARKS = frozenset("-./,_ ()")
-# A comma or slash with a space beside it stands between two numbers, not inside one; so does a bullet on a new line.
+_PLAIN_SEPARATORS = frozenset("-./,_ ()")
+# A comma or slash with a space beside it is between two numbers, not inside one; so is a bullet on a new line.
 _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
+# The character class comes first and the look-around after it, so that the engine skips to digits quickly. A plus sign
+# begins a run only before a digit.
 _RUN = re.compile(rf"[+0-9](?:(?<=[0-9])|(?=[0-9]))[0-9]*(?:{_SEPARATOR}[0-9]+)*")
 _THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 _ADJOINING = re.compile(r"[A-Za-z0-9_@]|-[A-Za-z0-9]")
 _UNIT = re.compile(r"(?:원|달러|만\s?원|억|천\s?원|%|명|개|건|점|포인트)")
 _FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 7, 19, 8
-_MANY_PARTS = 24  # a longer run is a table or an attack
-_USUAL_SHAPES = frozenset(
+_LONG_RUN_PARTS = 24  # a run with more parts is a table or an attack: only usual groupings are read from it
+_USUAL_GROUPINGS = frozenset(
     {(3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (6, 7), (4, 4, 4, 4), (4, 6, 5), (3, 2, 5), (3, 2, 4), (2, 2, 6, 2)}
     | {(length,) for length in range(8, 20)}
 )
-_FEWEST_SINGLES = 9  # "0 1 0 1 2 3 4 5 6": so many lone digits in a row are one number spelled out
+_FEWEST_SINGLE_DIGITS = 9  # "0 1 0 1 2 3 4 5 6": at least this many single digits in a row are one number
 
 
-class Number(NamedTuple):
-    """A stretch of parts of a run: `parts` are their lengths, `joints` the marks between them, or spaces.
+class NumberCandidate(NamedTuple):
+    """A sequence of parts of a run.
 
-    `labelled` is the name of the label that governs it, `called` the same if the label is a direct one; else nothing.
+    `grouping` has the lengths of the parts, `separators` one character for each gap between them. `label` is the kind
+    of the label that belongs to the number; `adjacent_label` is the same if that label is adjacent. Both may be empty.
     """
 
     digits: str
     start: int
     end: int
-    parts: tuple[int, ...]
-    joints: str
-    plus: bool
-    labelled: str
-    called: str
-    reading: Reading
+    grouping: tuple[int, ...]
+    separators: str
+    has_plus: bool
+    label: str
+    adjacent_label: str
+    source: LabelledText
 
 
-def numbers_in(reading: Reading) -> Iterator[Number]:
-    """Every stretch of digits that stands by itself; in a long row of numbers only those of a usual shape."""
-    text = reading.text
+def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
+    """Every sequence of parts that can be a number of its own; in a long run only those with a usual grouping."""
+    text = source.text
     for match in _RUN.finditer(text):
         start, end = match.span()
         if end - start < _FEWEST_DIGITS or _THOUSANDS.fullmatch(match.group()):
             continue
-        plus, parts, marks = _split(start, match.group())
-        opens, closes = _opens(text, start), _ADJOINING.match(text, end) is None
-        for first, last in _stretches(parts, marks, opens=opens, closes=closes):
-            if first < last or last + 1 < len(parts) or not _UNIT.match(text, end):
-                yield _number(reading, parts[first : last + 1], marks[first:last], plus=plus and first == 0)
+        has_plus, parts, separators = _split(start, match.group())
+        may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
+        for first, last in _sequences(parts, separators, may_begin=may_begin, may_end=may_end):
+            is_last_part = first == last == len(parts) - 1
+            if is_last_part and _UNIT.match(text, end):
+                continue  # an amount or a count
+            yield _candidate(source, parts[first : last + 1], separators[first:last], has_plus=has_plus and first == 0)
 
 
-def _stretches(parts: list[Part], marks: list[str], *, opens: bool, closes: bool) -> Iterator[tuple[int, int]]:
-    """The first and last parts of every stretch that can be a number."""
+def _sequences(
+    parts: list[_Part], separators: list[str], *, may_begin: bool, may_end: bool
+) -> Iterator[tuple[int, int]]:
+    """The indexes of the first and the last part of every sequence that can be a number."""
     count = len(parts)
     for first in range(count):
-        if marks[first - 1] in "-_." if first else not opens:
-            continue
-        total = 0
-        for last in range(first, min(first + _MOST_PARTS, count)):
-            total += len(parts[last][2])
-            if total > _MOST_DIGITS:
-                break
-            if total < _FEWEST_DIGITS or not (closes if last + 1 == count else _closes(marks, first, last)):
+        if first == 0:
+            if not may_begin:
                 continue
-            if count <= _MANY_PARTS or tuple(len(part[2]) for part in parts[first : last + 1]) in _USUAL_SHAPES:
+        elif separators[first - 1] in "-_.":
+            continue
+        digit_count = 0
+        for last in range(first, min(first + _MOST_PARTS, count)):
+            digit_count += len(parts[last][2])
+            if digit_count > _MOST_DIGITS:
+                break
+            if digit_count < _FEWEST_DIGITS:
+                continue
+            ends_here = may_end if last + 1 == count else _ends_before_separator(separators, first, last)
+            if not ends_here:
+                continue
+            if count <= _LONG_RUN_PARTS or tuple(len(part[2]) for part in parts[first : last + 1]) in _USUAL_GROUPINGS:
                 yield first, last
 
 
-def _number(reading: Reading, parts: list[Part], marks: list[str], *, plus: bool) -> Number:
-    """With its plus sign, and the bracket that it closes inside itself."""
-    start, end, joints = parts[0][0] - plus, parts[-1][1], "".join(marks)
-    if ")" in joints and start and reading.text[start - 1] == "(":
+def _candidate(source: LabelledText, parts: list[_Part], separators: list[str], *, has_plus: bool) -> NumberCandidate:
+    """Includes the plus sign, and the opening bracket whose closing bracket is one of the separators."""
+    start, end = parts[0][0] - has_plus, parts[-1][1]
+    joined_separators = "".join(separators)
+    if ")" in joined_separators and start and source.text[start - 1] == "(":
         start -= 1
-    label = reading.label_of(start, end)
+    label = source.label_of(start, end)
     digits = [part[2] for part in parts]
-    return Number("".join(digits), start, end, tuple(map(len, digits)), joints, plus, label.name, label.called, reading)
+    return NumberCandidate(
+        digits="".join(digits),
+        start=start,
+        end=end,
+        grouping=tuple(map(len, digits)),
+        separators=joined_separators,
+        has_plus=has_plus,
+        label=label.kind,
+        adjacent_label=label.adjacent_kind,
+        source=source,
+    )
 
 
-def _closes(marks: list[str], first: int, last: int) -> bool:
-    mark = marks[last]
+def _ends_before_separator(separators: list[str], first: int, last: int) -> bool:
+    """Whether a number can end at part `last`: a hyphen there, or the separator used inside, continues the number."""
+    separator = separators[last]
     if last == first:
-        return mark not in "-_."
-    return mark not in "-_" and (mark == " " or mark != marks[last - 1])
+        return separator not in "-_."
+    return separator not in "-_" and (separator == " " or separator != separators[last - 1])
 
 
-def _split(start: int, run: str) -> tuple[bool, list[Part], list[str]]:
-    """Whether a plus sign stands before, the parts with their places, and the marks after them."""
+def _split(start: int, run: str) -> tuple[bool, list[_Part], list[str]]:
+    """Whether a plus sign is in front, the parts with their places, and one character for the separator after each."""
     head, *pieces = _DIGITS.split(run)  # a plus sign or nothing, then digits and separators in turn
     place = start + len(head)
-    parts: list[Part] = []
-    marks: list[str] = []
+    parts: list[_Part] = []
+    separators: list[str] = []
     for digits, separator in zip(pieces[::2], pieces[1::2], strict=True):
         parts.append((place, place + len(digits), digits))
-        marks.append(separator if separator in _PLAIN_MARKS else separator.strip()[:1].replace("ㅡ", "-") or " ")
+        if separator in _PLAIN_SEPARATORS:
+            separators.append(separator)
+        else:
+            separators.append(separator.strip()[:1].replace("ㅡ", "-") or " ")
         place += len(digits) + len(separator)
-    if len(parts) >= _FEWEST_SINGLES:
-        parts, marks = _join_lone_digits(parts, marks)
-    return head == "+", parts, marks
+    if len(parts) >= _FEWEST_SINGLE_DIGITS:
+        parts, separators = _join_single_digits(parts, separators)
+    return head == "+", parts, separators
 
 
-def _opens(text: str, start: int) -> bool:
-    """No letter before, no code such as ORD-2024, no clock and no amount of money."""
+def _may_begin_number(text: str, start: int) -> bool:
+    """False after a letter, inside a code such as ORD-2024, in a time of day and in an amount of money."""
     before = text[start - 1] if start else " "
+    before_that = text[start - 2] if start > 1 else " "
     if before in "_$₩€£¥" or (before.isascii() and before.isalnum()):
         return False
     if before == "-":
-        return not (start > 1 and text[start - 2].isascii() and text[start - 2].isalnum())
-    return not (before == ":" and start > 1 and text[start - 2].isdigit())
+        return not (before_that.isascii() and before_that.isalnum())
+    return not (before == ":" and before_that.isdigit())
 
 
-def _join_lone_digits(parts: list[Part], marks: list[str]) -> tuple[list[Part], list[str]]:
-    """Lone digits in a row become one part that spans the separators inside."""
-    lone = [len(digits) == 1 for _, _, digits in parts]
-    if sum(lone) < _FEWEST_SINGLES:
-        return parts, marks
-    joined, kept = [parts[0]], list[str]()
+def _join_single_digits(parts: list[_Part], separators: list[str]) -> tuple[list[_Part], list[str]]:
+    """Joins single digits in a row to one part that spans the separators between them."""
+    is_single = [len(digits) == 1 for _, _, digits in parts]
+    if sum(is_single) < _FEWEST_SINGLE_DIGITS:
+        return parts, separators
+    joined = [parts[0]]
+    kept_separators: list[str] = []
     for index in range(1, len(parts)):
         start, end, digits = parts[index]
-        if lone[index] and lone[index - 1]:
-            joined[-1] = (joined[-1][0], end, joined[-1][2] + digits)
+        if is_single[index] and is_single[index - 1]:
+            previous_start, _, previous_digits = joined[-1]
+            joined[-1] = (previous_start, end, previous_digits + digits)
         else:
             joined.append((start, end, digits))
-            kept.append(marks[index - 1])
-    return joined, kept
+            kept_separators.append(separators[index - 1])
+    return joined, kept_separators

@@ -1,55 +1,91 @@
-"""A text of any length in parts that fit into memory, cut where cutting hides nothing from the detector."""
+"""Splits a text of any length into blocks that fit into memory, at places where a cut does not change the findings."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from security_common.pii import Finding
+from security_common.pii.field_names import header_line
+from security_common.pii.finding import Finding
 
-__all__ = ["in_parts"]
+__all__ = ["BLOCK_CHARS", "MARGIN_CHARS", "blocks_with_header", "split_into_blocks"]
 
-BLOCK, MARGIN = 2**18, 2**14
-"""Characters read before a cut, and the longest value that no cut divides: an RSA key of 8,192 bits has 6,500."""
+BLOCK_CHARS = 2**18
+MARGIN_CHARS = 2**14
+"""The longest value that a cut never divides. An RSA private key of 8,192 bits has about 6,500 characters."""
+CONTEXT_CHARS = 256
+"""How far a label or a neighbouring value can influence a finding. The rules read about 60 characters at most."""
+MOST_CUTS_TRIED = 40
 
-REACH = 256
-"""How far a label or a neighbour decides what a value is; the detector looks no more than some 30 characters."""
-
-TRIES = 40
-
-Scan = Callable[[str], Sequence[Finding]]
+_Scan = Callable[[str], Sequence[Finding]]
 
 
-def in_parts(chunks: Iterable[str], scan: Scan, *, block: int = BLOCK, margin: int = MARGIN) -> Iterator[str]:
-    """The text of `chunks` in parts, of which `scan` finds what it finds in the whole.
+def blocks_with_header(chunks: Iterable[str], scan: _Scan) -> Iterator[tuple[str, str]]:
+    """The blocks of a text, each with the header line of the text if it begins with one.
 
-    Line ends do not count as borders: a private key has many, a label may stand above its value. Parts are longer than
-    `block - 2 * margin`; no more than `block` and one chunk are held.
+    The first block contains the header line itself, so its header is empty. To scan another block, put its header in
+    front, so that the columns of a table keep their headings.
+    """
+    header = ""
+    is_first = True
+    for block in split_into_blocks(chunks, scan):
+        yield header, block
+        if is_first:
+            header = header_line(block)
+            is_first = False
+
+
+def split_into_blocks(
+    chunks: Iterable[str], scan: _Scan, *, block_chars: int = BLOCK_CHARS, margin_chars: int = MARGIN_CHARS
+) -> Iterator[str]:
+    """The text of `chunks` in blocks in which `scan` finds the same as in the whole text.
+
+    A line end alone is not a safe place for a cut: a private key has many lines, and a label may be in the line above
+    its value. Blocks are longer than `block_chars - 2 * margin_chars`, except the last. At most `block_chars` and one
+    chunk are in memory.
     """
     waiting = ""
     for chunk in chunks:
         waiting += chunk
-        while len(waiting) >= block:
-            cut = _place_to_cut(waiting, scan, margin)
+        while len(waiting) >= block_chars:
+            cut = _place_to_cut(waiting, scan, margin_chars)
             yield waiting[:cut]
             waiting = waiting[cut:]
     if waiting:
         yield waiting
 
 
-def _place_to_cut(text: str, scan: Scan, margin: int) -> int:
-    """The last line end, else space, outside of every value and out of its context; each value fits into a margin."""
-    first, last, base = len(text) - 2 * margin, len(text) - margin, len(text) - 3 * margin
-    values = [(base + one.start, base + one.end) for one in scan(text[base:])]
-    borders = [[*re.finditer(border, text[first:last])] for border in ("\n", r"\s")]
-    places = [first + match.end() for found in borders for match in reversed(found)]
-    free = [place for place in places[:TRIES] if not any(start < place < end for start, end in values)]
-    return next((place for place in free if _changes_nothing(text, place, scan)), (free or [last])[0])
+def _place_to_cut(text: str, scan: _Scan, margin_chars: int) -> int:
+    """The last line end, otherwise the last space, that is outside of every value and does not change the findings.
+
+    The search covers the margin before the last one: a value that begins there ends before the end of the text.
+    """
+    scanned_from = len(text) - 3 * margin_chars
+    first, last = len(text) - 2 * margin_chars, len(text) - margin_chars
+    values = [(scanned_from + found.start, scanned_from + found.end) for found in scan(text[scanned_from:])]
+    outside_values = [
+        place
+        for place in _borders(text, first, last)[:MOST_CUTS_TRIED]
+        if not any(start < place < end for start, end in values)
+    ]
+    for place in outside_values:
+        if _cut_changes_nothing(text, place, scan):
+            return place
+    return outside_values[0] if outside_values else last
 
 
-def _changes_nothing(text: str, place: int, scan: Scan) -> bool:
-    before, after = text[max(0, place - REACH) : place], text[place : place + REACH]
-    halves = _places(scan(before), 0) | _places(scan(after), len(before))
-    return halves == _places(scan(before + after), 0)
+def _borders(text: str, first: int, last: int) -> list[int]:
+    """The places after line ends, then those after any white space, each from last to first."""
+    places: list[int] = []
+    for border in ("\n", r"\s"):
+        matches = list(re.finditer(border, text[first:last]))
+        places += [first + match.end() for match in reversed(matches)]
+    return places
 
 
-def _places(findings: Iterable[Finding], offset: int) -> set[tuple[str, int, int]]:
-    return {(one.kind, offset + one.start, offset + one.end) for one in findings}
+def _cut_changes_nothing(text: str, place: int, scan: _Scan) -> bool:
+    before, after = text[max(0, place - CONTEXT_CHARS) : place], text[place : place + CONTEXT_CHARS]
+    found_in_halves = _kinds_and_places(scan(before), 0) | _kinds_and_places(scan(after), len(before))
+    return found_in_halves == _kinds_and_places(scan(before + after), 0)
+
+
+def _kinds_and_places(findings: Iterable[Finding], offset: int) -> set[tuple[str, int, int]]:
+    return {(found.kind, offset + found.start, offset + found.end) for found in findings}

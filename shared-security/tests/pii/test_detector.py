@@ -1,4 +1,4 @@
-"""The public face that tools and other rooms build on."""
+"""The documented interface of the detector."""
 
 import pytest
 
@@ -11,14 +11,14 @@ EXAMPLE = "고객 정보: 홍길동님 (hong@example.com, 010-1234-5678)"
 def test_the_documented_example_is_found_in_order() -> None:
     found = get_pii_detector().scan_text(EXAMPLE)
 
-    assert [(one.kind, EXAMPLE[one.start : one.end]) for one in found] == [
+    assert [(finding.kind, EXAMPLE[finding.start : finding.end]) for finding in found] == [
         (PIIKind.PERSON, "홍길동"),
         (PIIKind.EMAIL, "hong@example.com"),
         (PIIKind.PHONE, "010-1234-5678"),
     ]
 
 
-def test_a_finding_has_no_place_for_the_value() -> None:
+def test_a_finding_does_not_contain_the_value() -> None:
     assert list(Finding._fields) == ["kind", "start", "end", "score", "why"]
 
 
@@ -32,7 +32,7 @@ def test_a_finding_has_no_place_for_the_value() -> None:
         ("접속 203.0.113.77", "접속 203.0.*.*"),
     ],
 )
-def test_a_mask_leaves_what_its_owner_recognises(text: str, masked: str) -> None:
+def test_a_mask_leaves_enough_to_recognize_the_value(text: str, masked: str) -> None:
     detector = get_pii_detector()
 
     assert detector.mask_pii(text) == masked
@@ -41,16 +41,16 @@ def test_a_mask_leaves_what_its_owner_recognises(text: str, masked: str) -> None
 
 
 @pytest.mark.parametrize("text", ["", "hello", "안녕", "\ud800", "\x00"])
-def test_text_that_opens_no_gate_holds_nothing(text: str) -> None:
+def test_a_text_that_opens_no_gate_has_no_findings(text: str) -> None:
     assert get_pii_detector().scan_text(text) == []
     assert get_pii_detector().mask_text(text) == text
 
 
-def test_a_cell_is_what_its_column_is_called() -> None:
-    """Rows of another width say nothing by their place, and places are those of the text."""
+def test_the_heading_of_a_column_is_the_label_of_its_cells() -> None:
+    """Rows with another number of cells are not read as a table. Places are those in the whole text."""
     text = "성명\t계좌\t생년월일\n편도영\t302-4002-0637-91\t2003-01-23\n2001-02-03\t302-4002-0637-92\n"
     found = get_pii_detector().scan_text(text)
-    assert [(one.kind, text[one.start : one.end]) for one in found] == [
+    assert [(finding.kind, text[finding.start : finding.end]) for finding in found] == [
         (PIIKind.PERSON, "편도영"),
         (PIIKind.BANK_ACCOUNT, "302-4002-0637-91"),
         (PIIKind.DATE_OF_BIRTH, "2003-01-23"),

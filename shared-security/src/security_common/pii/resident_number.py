@@ -1,0 +1,97 @@
+"""Korean resident registration numbers (주민등록번호) and foreigner registration numbers (외국인등록번호).
+
+    8 8 0 1 0 1 - 1 2 3 4 5 6 8
+    └─────┬───┘   │ └───┬───┘ └ check digit        numbers issued before 5 October 2020
+    date of birth │     └ place and order of registration
+                  └ century, sex, citizen or foreigner
+
+Numbers issued since 5 October 2020 have six random digits after the seventh digit, so a wrong check digit does not show
+that a number is invalid (주민등록법 시행규칙 제2조, the enforcement rule of the Resident Registration Act).
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from security_common.pii.check_digits import is_calendar_date, weighted_sum
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.labels import BANK, OTHER, LabelledText
+from security_common.pii.number_candidates import NumberCandidate, Recognition
+from security_common.pii.rules import Rule
+
+__all__ = ["SPLIT_RESIDENT_NUMBERS", "birth_date", "has_valid_check_digit", "recognize_resident_number"]
+
+_WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
+_FOREIGNER_DIGITS = "5678"
+_CENTURY_BY_SEVENTH_DIGIT = {
+    "9": 1800,
+    "0": 1800,
+    "1": 1900,
+    "2": 1900,
+    "5": 1900,
+    "6": 1900,
+    "3": 2000,
+    "4": 2000,
+    "7": 2000,
+    "8": 2000,
+}
+_OTHER_NUMBER_LABELS = frozenset({"BANK_ACCOUNT", BANK, OTHER, "CORP_NUMBER"})
+_SPLIT_NUMBER = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9]{7})(?![0-9])")
+
+
+def recognize_resident_number(number: NumberCandidate) -> Recognition:
+    """Validates a number of 13 digits; returns kind, score and reason, or None if it is not a resident number.
+
+    Required: the date of birth exists and is not after today. In addition one of
+
+    - the check digit is valid (score 0.90 to 0.99),
+    - a label says that it is a resident number (0.90),
+    - it is written as 880101-1234567 and no label says otherwise (0.75).
+
+    The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
+    """
+    born = birth_date(number.digits)
+    if born is None or born > number.source.today or number.adjacent_label == "CORP_NUMBER":
+        return None
+    labelled = number.label == "KR_RRN"
+    born_before_1900 = number.digits[6] in "90"
+    if born_before_1900 and not labelled:
+        return None
+    if has_valid_check_digit(number.digits):
+        if number.grouping == (13,) and number.label == OTHER:
+            return None
+        return PIIKind.KR_RRN, 0.99 if labelled or number.grouping == (6, 7) else 0.9, "check-digit"
+    if labelled:
+        return PIIKind.KR_RRN, 0.9, "label"
+    if number.grouping == (6, 7) and number.separators == "-" and number.label not in _OTHER_NUMBER_LABELS:
+        return PIIKind.KR_RRN, 0.75, "birth-date"
+    return None
+
+
+def has_valid_check_digit(digits: str) -> bool:
+    """Whether the last of 13 digits is the check digit of the other twelve.
+
+    Citizens: (11 - sum modulo 11) modulo 10 with the weights 2 3 4 5 6 7 8 9 2 3 4 5. Foreigners: two more.
+    """
+    expected = 11 - weighted_sum(digits, _WEIGHTS) % 11
+    if digits[6] in _FOREIGNER_DIGITS:
+        expected += 2
+    return expected % 10 == int(digits[12])
+
+
+def birth_date(digits: str) -> date | None:
+    """The date of birth in the first seven digits, or None if there is no such date."""
+    year = _CENTURY_BY_SEVENTH_DIGIT[digits[6]] + int(digits[:2])
+    month, day = int(digits[2:4]), int(digits[4:6])
+    return date(year, month, day) if is_calendar_date(year, month, day) else None
+
+
+def _find_split_resident_numbers(source: LabelledText) -> Iterator[Finding]:
+    """A number given in two parts after its label: 주민번호 앞자리 900101, 뒷자리 1234567."""
+    for match in _SPLIT_NUMBER.finditer(source.text):
+        label = source.labels.before(match.start())
+        if label.kind == "KR_RRN" and birth_date(match[1] + match[2]):
+            yield Finding(PIIKind.KR_RRN, match.start(), match.end(), 0.97, "label")
+
+
+SPLIT_RESIDENT_NUMBERS = Rule(r"[0-9]{6}[^-0-9\n][^0-9\n]{0,13}[0-9]{7}", _find_split_resident_numbers)
