@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_network
 from typing import Any
@@ -95,6 +96,24 @@ async def test_a_body_is_bounded_by_the_limit_of_its_path(serve, http):
             refused = await http.post(url + path, content=content)
             assert (refused.status_code, refused.json()["error"]) == (413, "content_too_large")
             assert refused.headers["connection"] == "close"
+
+
+async def test_a_request_counts_as_received_when_its_last_byte_is_there(serve, http):
+    received: list[float] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        received.append(request_context(scope).received_at_seconds)
+        await describe(scope, receive, send)
+
+    sent: list[float] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        sent.append(time.perf_counter())
+        yield b"x"
+
+    assert (await http.post(await serve(Edge(app)), content=body())).status_code == 200
+    assert received[0] > sent[0]
 
 
 async def test_a_slow_body_is_refused_at_its_deadline(serve):

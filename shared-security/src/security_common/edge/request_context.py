@@ -19,6 +19,7 @@ __all__ = [
     "RequestContext",
     "RequestHeaders",
     "current_request",
+    "find_request_context",
     "open_request_context",
     "parse_traceparent",
     "request_context",
@@ -98,6 +99,11 @@ current_request: ContextVar[RequestContext | None] = ContextVar("current_request
 def request_context(scope: Scope) -> RequestContext:
     """The context of this request. Raises KeyError when neither `Edge` nor a guard has seen the request."""
     return scope[_SCOPE_KEY]
+
+
+def find_request_context(scope: Scope) -> RequestContext | None:
+    """The context of this request, or None when neither `Edge` nor a guard has seen it."""
+    return scope.get(_SCOPE_KEY)
 
 
 def open_request_context(

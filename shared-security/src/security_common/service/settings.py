@@ -75,6 +75,10 @@ class ServiceSettings(Settings):
         default="https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",
         description="Where `/` and the metadata send people for documentation.",
     )
+    api_docs: bool | None = Field(
+        default=None,
+        description="Whether /docs shows the documentation of the HTTP API. Without a value: in demo mode only.",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="json, console, or auto: console on a terminal, JSON elsewhere."
     )
@@ -90,6 +94,10 @@ class ServiceSettings(Settings):
     security: SecuritySettings = Field(
         default_factory=SecuritySettings, description="Settings of the library, read from SECURITY_ variables."
     )
+
+    def shows_api_docs(self, *, demo: bool) -> bool:
+        """Whether `/docs` is served; `demo` is whether the service runs in demo mode."""
+        return demo if self.api_docs is None else self.api_docs
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

@@ -1,0 +1,90 @@
+"""`/livez` and `/readyz`, with the same JSON in every service.
+
+GET /livez   200 {"status": "alive"}
+GET /readyz  200 {"status": "ready",     "checks": {"journal": {"ok": true, "note": ""}, ...}}
+503 {"status": "not ready", "checks": {...}}   with Retry-After
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+__all__ = ["Check", "Checker", "Readiness", "health_router"]
+
+CHECK_SECONDS = 1.5
+"""Less than the time-out of usual probes: Kubernetes waits one second by default, container health checks three."""
+_RETRY_SECONDS = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of one check. A `required` one decides on readiness; `note` explains what to do."""
+
+    ok: bool
+    required: bool = True
+    note: str = ""
+
+
+Checker: TypeAlias = Callable[[], Check | Awaitable[Check]]
+
+
+class Readiness:
+    """Runs the checks of a service by name, all at the same time. The check `process` fails while the service stops."""
+
+    def __init__(self, checkers: Mapping[str, Checker]) -> None:
+        self._checkers = dict(checkers)
+        self._is_draining = False
+
+    def start_draining(self) -> None:
+        """Makes readiness fail while requests are still answered, so that load balancers stop sending them."""
+        self._is_draining = True
+
+    async def checks(self) -> dict[str, Check]:
+        """Every check by name. One without a result in time counts as failed, also for readiness."""
+        results = await asyncio.gather(*(_run(checker) for checker in self._checkers.values()))
+        process = Check(not self._is_draining, note="the service is stopping" if self._is_draining else "")
+        return {"process": process, **dict(zip(self._checkers, results, strict=True))}
+
+
+async def _run(checker: Checker) -> Check:
+    result = checker()
+    if isinstance(result, Check):
+        return result
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await result
+    except TimeoutError:
+        return Check(ok=False, note=f"no result after {CHECK_SECONDS:g} seconds")
+
+
+def health_router(readiness: Readiness) -> APIRouter:
+    """`/livez` is 200 while the process answers; `/readyz` is 200 when every required check passes, otherwise 503."""
+    router = APIRouter(tags=["health"])
+
+    async def show_liveness() -> Response:
+        return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+
+    async def show_readiness() -> Response:
+        checks = await readiness.checks()
+        is_ready = all(check.ok for check in checks.values() if check.required)
+        members = {
+            "status": "ready" if is_ready else "not ready",
+            "checks": {name: {"ok": check.ok, "note": check.note} for name, check in checks.items()},
+        }
+        headers = {"Cache-Control": "no-store"}
+        if not is_ready:
+            headers["Retry-After"] = _RETRY_SECONDS
+        return JSONResponse(members, status_code=200 if is_ready else 503, headers=headers)
+
+    unavailable = cast("dict[int | str, dict[str, object]]", {503: {"description": "A required check fails."}})
+    router.add_api_route("/livez", show_liveness, summary="The process answers", operation_id="livez")
+    router.add_api_route(
+        "/readyz", show_readiness, summary="The service can do its work", operation_id="readyz", responses=unavailable
+    )
+    for path, endpoint in (("/livez", show_liveness), ("/readyz", show_readiness)):
+        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+    return router

@@ -1,0 +1,115 @@
+"""The FastAPI application that every service starts from, and routes that all services have.
+
+    app = WebApplication(title=..., version=..., server_url=..., lifespan=..., serves_docs=...)
+    app.include_router(health_router(readiness))
+    app.include_router(icon_router())
+
+`/openapi.json` describes every path operation, and every plain ASGI route that was added with `add_asgi_route`.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.routing import Route
+
+from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
+from security_common.edge import Application
+from security_common.service.api_docs import api_docs_router
+
+__all__ = ["OPENAPI_PATH", "READ", "WebApplication", "icon_router"]
+
+OPENAPI_PATH = "/openapi.json"
+READ = ("GET", "HEAD")
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
+class WebApplication(FastAPI):
+    """A FastAPI application with this project's defaults.
+
+    A path with an additional slash is not redirected: the redirect would be built from the Host header, and without the
+    TLS of a proxy. FastAPI's own documentation pages load files from other hosts, so `serves_docs` adds pages that do
+    not. `server_url` is the public address of the service, without a trailing slash.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        version: str,
+        server_url: str,
+        lifespan: Lifespan | None = None,
+        serves_docs: bool = False,
+        description: str = "",
+    ) -> None:
+        super().__init__(
+            title=title,
+            version=version,
+            description=description,
+            servers=[{"url": server_url}],
+            lifespan=lifespan,
+            redirect_slashes=False,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+        )
+        self._operations: dict[str, dict[str, Any]] = {}
+        self._document: bytes | None = None
+        self.router.routes.append(Route(OPENAPI_PATH, self._show_openapi, methods=["GET"], include_in_schema=False))
+        if serves_docs:
+            self.include_router(api_docs_router(title=title, openapi_path=OPENAPI_PATH))
+
+    def add_asgi_route(
+        self,
+        path: str,
+        app: Application,
+        *,
+        methods: Collection[str] | None = None,
+        operations: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Routes a path to an ASGI application, for the few paths where FastAPI's own work is too slow.
+
+        `operations` describes it in the OpenAPI document: an Operation Object by HTTP method in lower case. The
+        application sees every method when `methods` is None.
+        """
+        self.router.routes.append(Route(path, _AsgiEndpoint(app), methods=methods, include_in_schema=False))
+        if operations is not None:
+            self._operations[path] = {method: dict(operation) for method, operation in operations.items()}
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the plain ASGI routes."""
+        document = super().openapi()
+        for path, operations in self._operations.items():
+            document.setdefault("paths", {}).setdefault(path, {}).update(operations)
+        return document
+
+    async def _show_openapi(self, _: Request) -> Response:
+        if self._document is None:  # made at the first request, so that it does not delay the start
+            self._document = json.dumps(self.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+        return Response(self._document, media_type="application/json", headers=headers)
+
+
+class _AsgiEndpoint:
+    """Starlette calls a function as an endpoint with a Request; an object is called as an ASGI application."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+
+def icon_router() -> APIRouter:
+    """`/favicon.ico`, the icon of the services."""
+    router = APIRouter()
+    icon = Response(ICON, media_type=ICON_MEDIA_TYPE, headers={"Cache-Control": "public, max-age=86400"})
+
+    async def show_icon() -> Response:
+        return icon
+
+    router.add_api_route(ICON_PATH, show_icon, methods=list(READ), include_in_schema=False)
+    return router
