@@ -4,6 +4,8 @@
     redis_connection          the connection pool, with the password from its file
     redis_checks              the version, durability and memory of Redis, for doctor and readiness
     redis_identity            whether this Redis is the one that was used before
+    redis_circuit_breaker     commands fail at once while Redis hangs
+    sessions                  sessions of browsers in Redis, and their cookies
     logs                      JSON lines, or readable lines on a terminal
     server                    uvicorn: socket, drain, garbage collector
     doctor                    results of checks and their output
@@ -20,6 +22,7 @@ from security_common.service.redis_checks import RedisMonitor, check_redis_conne
 from security_common.service.redis_connection import connect_redis, redis_for_command
 from security_common.service.redis_identity import RedisIdentity, RedisReplaced
 from security_common.service.server import PortTaken, serve
+from security_common.service.sessions import ServiceCookies, SessionStore
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
 from security_common.service.trusted_issuer_settings import read_trusted_issuers
 from security_common.service.yaml_files import parse_yaml
@@ -31,7 +34,9 @@ __all__ = [
     "RedisMonitor",
     "RedisReplaced",
     "SecretMissing",
+    "ServiceCookies",
     "ServiceSettings",
+    "SessionStore",
     "check_exact_url",
     "check_exposed_secrets",
     "check_public_url",
