@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
-from security_common.audit import AuditEvent, Journal, Outcome, open_journal
+from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome, open_journal
 from security_common.settings import SecuritySettings
 
 WAITERS = 256
@@ -30,8 +30,8 @@ CONCURRENT = 16
 ROUNDS = 5
 
 EVENT = AuditEvent(
-    event_type="tool_call",
-    action_taken="executed_with_encryption",
+    event_type=EventType.TOOL_CALL,
+    action_taken=Action.EXECUTED_WITH_ENCRYPTION,
     outcome=Outcome.SUCCESS,
     tool_name="store_sensitive_data",
     user_id="u_3f1c9a0b7d2e4c55",

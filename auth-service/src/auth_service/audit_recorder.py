@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from auth_service.protocol import Clock
-from security_common.audit import AuditEvent, Journal, Outcome
+from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome
 from security_common.audit.refusal_limits import RefusalRecorder
 
 __all__ = ["AuditRecorder", "Origin"]
@@ -34,8 +34,8 @@ class AuditRecorder:
         self,
         origin: Origin | None,
         *,
-        event_type: str,
-        action: str,
+        event_type: EventType,
+        action: Action,
         client_id: str | None = None,
         user_id: str | None = None,
         reason: str | None = None,

@@ -21,6 +21,7 @@ from auth_service.audit_recorder import AuditRecorder
 from auth_service.protocol import AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
 from auth_service.settings import AuthSettings
+from security_common.audit import Action, EventType
 from security_common.errors import SecurityError
 from security_common.service import is_loopback_url, parse_yaml
 
@@ -263,7 +264,7 @@ async def note_applied(declaration: Declaration, redis: Redis, record: AuditReco
         log.warning("the applied declaration is not noted: Redis is away")
         return
     if before != fingerprint:
-        await record(None, event_type="declaration_applied", action="applied", reason=fingerprint)
+        await record(None, event_type=EventType.DECLARATION_APPLIED, action=Action.APPLIED, reason=fingerprint)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from security_common.audit.refusal_limits import PER_CALLER, PER_MINUTE, REST_UNRECORDED, RefusalLimits
+from security_common.audit import Reason
+from security_common.audit.refusal_limits import PER_CALLER, PER_MINUTE, RefusalLimits
 
 
 @pytest.fixture
@@ -18,13 +19,13 @@ def bounds(clock):
 
 def test_a_caller_has_its_bound_and_others_have_theirs(bounds):
     told = [bounds.admit("192.0.2.1", "expired") for _ in range(PER_CALLER + 2)]
-    assert told == ["expired"] * (PER_CALLER - 1) + [REST_UNRECORDED, None, None]
+    assert told == ["expired"] * (PER_CALLER - 1) + [Reason.REST_OF_MINUTE_UNRECORDED, None, None]
     assert bounds.admit("192.0.2.2", "expired") == "expired"
 
 
 def test_all_together_have_a_bound_too_however_many_they_are(bounds):
     told = [bounds.admit(f"2001:db8:{number:x}::1", "missing_token") for number in range(PER_MINUTE + 2)]
-    assert told == ["missing_token"] * (PER_MINUTE - 1) + [REST_UNRECORDED, None, None]
+    assert told == ["missing_token"] * (PER_MINUTE - 1) + [Reason.REST_OF_MINUTE_UNRECORDED, None, None]
 
 
 def test_what_is_over_a_callers_bound_takes_nothing_from_the_others(bounds):

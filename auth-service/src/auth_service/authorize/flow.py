@@ -24,7 +24,7 @@ from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCo
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.web.errors import PageError
 from auth_service.web.sessions import Session
-from security_common.audit import Outcome
+from security_common.audit import Action, EventType, Outcome
 
 __all__ = ["Flow"]
 
@@ -116,8 +116,8 @@ class Flow:
         await self.visits.directory.mark_used(visit.client)
         await self.record(
             http,
-            event_type="consent_given",
-            action="allowed",
+            event_type=EventType.CONSENT_GIVEN,
+            action=Action.ALLOWED,
             client_id=request.client_id,
             user_id=session.subject,
             reason=format_scope(scopes),
@@ -128,8 +128,8 @@ class Flow:
         session = visit.browser.session
         await self.record(
             http,
-            event_type="consent_denied",
-            action="denied",
+            event_type=EventType.CONSENT_DENIED,
+            action=Action.DENIED,
             client_id=visit.request.client_id,
             user_id=session.subject if session else None,
             outcome=Outcome.REFUSED,
@@ -195,7 +195,11 @@ class Flow:
         )
         code = await self.codes.issue(granted)
         await self.record(
-            http, event_type="code_issued", action="issued", client_id=request.client_id, user_id=session.subject
+            http,
+            event_type=EventType.CODE_ISSUED,
+            action=Action.ISSUED,
+            client_id=request.client_id,
+            user_id=session.subject,
         )
         return client_answer(request.redirect_uri, {"code": code}, issuer=self.issuer, state=request.state)
 

@@ -20,6 +20,7 @@ from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Browser, Sessions
+from security_common.audit import Action, EventType
 
 __all__ = ["LogoutEndpoint"]
 
@@ -77,7 +78,7 @@ class LogoutEndpoint:
         await self.sessions.sign_out(browser)
         client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
         await self.flow.record(
-            http, event_type="logout", action="signed_out", client_id=client_id, user_id=account.subject
+            http, event_type=EventType.LOGOUT, action=Action.SIGNED_OUT, client_id=client_id, user_id=account.subject
         )
         return self._done(form, target, http)
 

@@ -24,7 +24,7 @@ from auth_service.web.form_keys import FormKeys
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
-from security_common.audit import Outcome
+from security_common.audit import Action, EventType, Outcome, Reason
 from security_common.edge.client_address import network_of
 
 __all__ = ["SignInPage"]
@@ -93,7 +93,11 @@ class SignInPage:
             return account
         browser = await self.sessions.sign_in(visit.browser, account.subject, _METHODS)
         await self.flow.record(
-            http, event_type="sign_in", action="signed_in", client_id=visit.request.client_id, user_id=account.subject
+            http,
+            event_type=EventType.SIGN_IN,
+            action=Action.SIGNED_IN,
+            client_id=visit.request.client_id,
+            user_id=account.subject,
         )
         return await self.flow.go_on(replace(visit, browser=browser), http, self.sessions.cookie(browser))
 
@@ -104,13 +108,13 @@ class SignInPage:
             self.addresses.check(http.source_address)
             self.names.check(name, http.source_address)
         except TooManyRequests as error:
-            await self._record_refusal(visit, http, "too_many_failures")
+            await self._record_refusal(visit, http, Reason.TOO_MANY_FAILURES)
             return self._page(visit, http, username=username, wait_seconds=error.retry_after_seconds)
         account = await self.sign_in.sign_in(username, password)
         if account is None:
             await self.names.count(name, http.source_address)
             await self.addresses.count(http.source_address)
-            await self._record_refusal(visit, http, "wrong_password")
+            await self._record_refusal(visit, http, Reason.WRONG_PASSWORD)
             return self._page(visit, http, username=username, wrong=True)
         return account
 
@@ -118,8 +122,8 @@ class SignInPage:
         """Without the name that was typed: people type passwords there."""
         await self.flow.record(
             http,
-            event_type="sign_in_refused",
-            action="refused",
+            event_type=EventType.SIGN_IN_REFUSED,
+            action=Action.REFUSED,
             client_id=visit.request.client_id,
             reason=reason,
             outcome=Outcome.REFUSED,

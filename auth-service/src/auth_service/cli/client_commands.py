@@ -19,6 +19,7 @@ from auth_service.declaration import load_declaration
 from auth_service.protocol import AuthMethod, GrantType
 from auth_service.scopes import Scope, format_scope
 from auth_service.settings import AuthSettings
+from security_common.audit import Action
 from security_common.errors import SecurityError
 from security_common.service import read_secret
 
@@ -76,7 +77,7 @@ def create(
         secret = keeper.generate()
         client = _new_client(client_id, scopes, redirects)
         await store.save(replace(client, name=name or client_id, secret=keeper.hash(secret)))
-        await operator.record("client_created", client_id=client_id)
+        await operator.record(Action.CLIENT_CREATED, client_id=client_id)
         return secret
 
     print_rows([{"client_id": client_id, "client_secret": change(work)}], as_json=json)
@@ -95,7 +96,7 @@ def delete(client_id: str) -> None:
                 hint = f"take it out of {operator.settings.config} and restart"
                 raise ClientRefused(f"{client_id} is declared", hint=hint)
             raise ClientRefused(f"there is no client {client_id}", hint="`auth-service client list` shows the ids")
-        await operator.record("client_deleted", client_id=client_id)
+        await operator.record(Action.CLIENT_DELETED, client_id=client_id)
 
     change(work)
 

@@ -10,6 +10,7 @@ from auth_service.clients.store import ClientStore
 from auth_service.declaration import load_declaration
 from auth_service.scopes import format_scope
 from auth_service.settings import AuthSettings
+from security_common.audit import Action
 
 __all__ = ["consents"]
 
@@ -60,6 +61,6 @@ def revoke(username: str, client_id: str) -> None:
         account = await find_account(operator.settings, operator.redis, username)
         if not await Consents(operator.redis).revoke(account.subject, client_id):
             raise UserRefused(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")
-        await operator.record("consent_revoked", client_id=client_id, user_id=account.subject)
+        await operator.record(Action.CONSENT_REVOKED, client_id=client_id, user_id=account.subject)
 
     change(work)

@@ -15,6 +15,7 @@ from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.signing_key_set import make_record
 from auth_service.keys.store import KeyStore
 from auth_service.settings import AuthSettings
+from security_common.audit import Action
 from security_common.errors import SecurityError
 
 __all__ = ["keys"]
@@ -67,7 +68,7 @@ def revoke_key(key_id: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> 
             raise KeyRefused(f"there is no key {key_id}", hint="`auth-service key list` shows the ids")
         return revoke(records, key_id, now, make_key)
 
-    _swap("key_revoked", revoked)
+    _swap(Action.KEY_REVOKED, revoked)
 
 
 @keys.command
@@ -89,10 +90,10 @@ def rotate() -> None:
             raise KeyRefused("the next key was published too recently", hint=hint)
         return moved
 
-    _swap("key_rotated", rotated)
+    _swap(Action.KEY_ROTATED, rotated)
 
 
-def _swap(action: str, step: Callable[[Records, float, MakeKey], Records]) -> None:
+def _swap(action: Action, step: Callable[[Records, float, MakeKey], Records]) -> None:
     """Makes the step, again from the start when a replica was quicker, and records what signed until then."""
 
     async def work(operator: Operator) -> None:

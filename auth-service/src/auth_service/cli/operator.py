@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.settings import SERVICE, AuthSettings
-from security_common.audit import open_journal
+from security_common.audit import Action, EventType, open_journal
 from security_common.service import connect_redis, redis_for_command
 
 __all__ = ["Json", "Operator", "as_time", "change", "print_rows", "run"]
@@ -53,11 +53,16 @@ class Operator:
     trace_id: str
 
     async def record(
-        self, action: str, *, client_id: str | None = None, user_id: str | None = None, reason: str | None = None
+        self, action: Action, *, client_id: str | None = None, user_id: str | None = None, reason: str | None = None
     ) -> None:
         """What was done, to which client, account or (`reason`) key. Raises `JournalUnavailable`."""
         await self.recorder(
-            self, event_type="operator_change", action=action, client_id=client_id, user_id=user_id, reason=reason
+            self,
+            event_type=EventType.OPERATOR_CHANGE,
+            action=action,
+            client_id=client_id,
+            user_id=user_id,
+            reason=reason,
         )
 
 

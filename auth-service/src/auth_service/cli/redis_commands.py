@@ -4,6 +4,7 @@ from cyclopts import App
 
 from auth_service.cli.operator import Operator, change
 from auth_service.redis_identity import redis_identity
+from security_common.audit import Action
 
 __all__ = ["redis_commands"]
 
@@ -26,7 +27,7 @@ def accept() -> None:
     async def work(operator: Operator) -> bool:
         accepted = await redis_identity(operator.settings, operator.redis).accept()
         if accepted:
-            await operator.record("redis_accepted")
+            await operator.record(Action.REDIS_ACCEPTED)
         return accepted
 
     print("accepted" if change(work) else "this Redis is the one that was used before: nothing to accept")

@@ -19,6 +19,7 @@ from auth_service.accounts.passwords import LONGEST_PASSWORD, Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.cli.operator import Json, Operator, change, print_rows, run
 from auth_service.settings import AuthSettings
+from security_common.audit import Action
 from security_common.errors import SecurityError
 
 __all__ = ["UserRefused", "find_account", "users"]
@@ -87,7 +88,7 @@ def add(
     async def work(operator: Operator) -> None:
         if not await AccountStore(operator.redis).add(account, await Passwords().seal(password)):
             raise UserRefused(f"there is a user {username} already", hint="`auth-service user list` shows the names")
-        await operator.record("user_added", user_id=account.subject)
+        await operator.record(Action.USER_ADDED, user_id=account.subject)
 
     change(work)
     print_rows([_row(account)], as_json=json)
@@ -105,7 +106,7 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
         await store.set_password_hash(account.subject, await Passwords().seal(new))
         await store.save(replace(account, signed_out_at_seconds=int(time.time())))
 
-    _change(username, "user_password_set", set_it)
+    _change(username, Action.USER_PASSWORD_SET, set_it)
 
 
 @users.command
@@ -117,7 +118,7 @@ def role(
     For example: auth-service user role hong auditor
     """
     kept = frozenset(roles or ())
-    _change(username, "user_roles_set", lambda store, account: store.save(replace(account, roles=kept)))
+    _change(username, Action.USER_ROLES_SET, lambda store, account: store.save(replace(account, roles=kept)))
 
 
 @users.command
@@ -130,7 +131,7 @@ def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help=
     async def set_it(store: AccountStore, account: Account) -> None:
         await store.save(replace(account, disabled=not undo, signed_out_at_seconds=int(time.time())))
 
-    _change(username, "user_enabled" if undo else "user_disabled", set_it)
+    _change(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_it)
 
 
 @users.command
@@ -139,7 +140,7 @@ def delete(username: str) -> None:
 
     For example: auth-service user delete hong
     """
-    _change(username, "user_deleted", AccountStore.delete)
+    _change(username, Action.USER_DELETED, AccountStore.delete)
 
 
 async def find_account(settings: AuthSettings, redis: Redis, username: str) -> Account:
@@ -152,7 +153,7 @@ async def find_account(settings: AuthSettings, redis: Redis, username: str) -> A
     return account
 
 
-def _change(username: str, action: str, set_it: Callable[[AccountStore, Account], Awaitable[None]]) -> None:
+def _change(username: str, action: Action, set_it: Callable[[AccountStore, Account], Awaitable[None]]) -> None:
     async def work(operator: Operator) -> None:
         account = await find_account(operator.settings, operator.redis, username)
         if account is DEMO_ACCOUNT.account:

@@ -14,7 +14,7 @@ from auth_service.http.forms import Form
 from auth_service.http.messages import HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.protocol import SECRET_METHODS, AuthMethod
-from security_common.audit import Outcome
+from security_common.audit import Action, EventType, Outcome, Reason
 
 __all__ = ["JUDGEMENTS", "ClientAuthenticator"]
 
@@ -43,7 +43,7 @@ class ClientAuthenticator:
             clients = [await self._find(reading, request) for reading in readings]
         except InvalidClient as error:
             waits = isinstance(error, TooManyFailures)
-            await self._record_refusal(request, None, "too_many_failures" if waits else error.error)
+            await self._record_refusal(request, None, Reason.TOO_MANY_FAILURES if waits else error.error)
             raise
         refusal = InvalidClient(REFUSAL)
         for client, credentials in zip(clients, readings, strict=True):
@@ -70,8 +70,8 @@ class ClientAuthenticator:
         """Without the id that was sent when no client has it: people paste secrets there."""
         await self.record(
             request,
-            event_type="client_refused",
-            action="refused",
+            event_type=EventType.CLIENT_REFUSED,
+            action=Action.REFUSED,
             client_id=client.client_id if client else None,
             reason=reason,
             outcome=Outcome.REFUSED,

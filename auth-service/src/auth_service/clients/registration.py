@@ -29,7 +29,7 @@ from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.throttle import Throttle
 from auth_service.protocol import SECRET_METHODS, AuthMethod, Clock, RandomBytes
 from auth_service.scopes import format_scope
-from security_common.audit import Outcome
+from security_common.audit import Action, EventType, Outcome
 
 __all__ = ["REGISTRATION_RULES", "Registration", "registration_throttle"]
 
@@ -68,8 +68,8 @@ class Registration:
         except OAuthError as error:
             await self.record(
                 request,
-                event_type="registration_refused",
-                action="refused",
+                event_type=EventType.REGISTRATION_REFUSED,
+                action=Action.REFUSED,
                 reason=error.error,
                 outcome=Outcome.REFUSED,
             )
@@ -80,7 +80,9 @@ class Registration:
             check(members)
         client, secret = self._make(members)
         await self.store.save(client, lifetime_seconds=UNUSED_LIFETIME_SECONDS)
-        await self.record(request, event_type="client_registered", action="registered", client_id=client.client_id)
+        await self.record(
+            request, event_type=EventType.CLIENT_REGISTERED, action=Action.REGISTERED, client_id=client.client_id
+        )
         return json_answer(_describe(client, secret, dropped=find_dropped(members)), status=201)
 
     def _check_initial_token(self, request: HttpRequest) -> None:

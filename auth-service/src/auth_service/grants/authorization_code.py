@@ -16,7 +16,7 @@ from auth_service.protocol import GrantType
 from auth_service.scopes import Scope
 from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode, RedeemedCode, Redemption
 from auth_service.tokens.refresh_tokens import RefreshTokens
-from security_common.audit import Outcome
+from security_common.audit import Action, EventType, Outcome
 
 __all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCodeGrant"]
 
@@ -72,8 +72,8 @@ class AuthorizationCodeGrant:
             await self.families.revoke(taken.family)
             await self.record(
                 request,
-                event_type="code_reuse",
-                action="family_revoked",
+                event_type=EventType.CODE_REUSE,
+                action=Action.FAMILY_REVOKED,
                 client_id=request.client.client_id,
                 outcome=Outcome.REFUSED,
             )

@@ -16,7 +16,7 @@ from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.http.metrics import Metrics
 from auth_service.scopes import format_scope, parse_scope
 from auth_service.tokens.resources import normalize_identifier
-from security_common.audit import Outcome
+from security_common.audit import Action, EventType, Outcome
 
 __all__ = ["CLIENT_RULES", "TokenEndpoint"]
 
@@ -51,15 +51,19 @@ class TokenEndpoint:
             if not isinstance(error, InvalidClient):
                 await self.record(
                     request,
-                    event_type="token_refused",
-                    action="refused",
+                    event_type=EventType.TOKEN_REFUSED,
+                    action=Action.REFUSED,
                     outcome=Outcome.REFUSED,
                     client_id=clients[0].client_id if clients else None,
                     reason=error.error,
                 )
             raise
         await self.record(
-            request, event_type="token_issued", action="issued", client_id=clients[0].client_id, user_id=granted.subject
+            request,
+            event_type=EventType.TOKEN_ISSUED,
+            action=Action.ISSUED,
+            client_id=clients[0].client_id,
+            user_id=granted.subject,
         )
         self.metrics.tokens_issued.labels(grant.grant_type.value).inc()
         return json_answer(_members(granted))

@@ -13,7 +13,7 @@ from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.protocol import Clock, GrantType
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.tokens.refresh_tokens import RefreshTokens, Rotation
-from security_common.audit import Outcome
+from security_common.audit import Action, EventType, Outcome, Reason
 
 __all__ = ["RefreshTokenGrant"]
 
@@ -43,7 +43,7 @@ class RefreshTokenGrant:
             raise InvalidGrant(_REFUSAL)
         grant = presented.family.grant
         if grant.client_id != request.client.client_id:
-            await self._revoke(grant, request, "other_client")
+            await self._revoke(grant, request, Reason.OTHER_CLIENT)
             raise InvalidGrant(_REFUSAL)
         check_resource(grant, request)
         scopes = await self._scopes(grant, request)
@@ -52,7 +52,7 @@ class RefreshTokenGrant:
         )
         rotation, kept = await self.families.rotate(presented, self._dump(answer))
         if rotation is Rotation.REUSED:
-            await self._revoke(grant, request, "rotated_before")
+            await self._revoke(grant, request, Reason.ROTATED_BEFORE)
         if rotation in {Rotation.REUSED, Rotation.GONE}:
             raise InvalidGrant(_REFUSAL)
         return self._load(kept) if rotation is Rotation.REPEATED else answer
@@ -76,8 +76,8 @@ class RefreshTokenGrant:
         await self.families.revoke(grant.family)
         await self.record(
             request,
-            event_type="refresh_reuse",
-            action="family_revoked",
+            event_type=EventType.REFRESH_REUSE,
+            action=Action.FAMILY_REVOKED,
             client_id=request.client.client_id,
             user_id=grant.subject,
             reason=reason,

@@ -18,7 +18,7 @@ from auth_service.keys.rotation import RotationPolicy, SigningKeyRecord, Signing
 from auth_service.keys.signing_key import PrivateKeyEncryption, SigningKey, make_private_pem, public_jwk_of
 from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.protocol import Clock
-from security_common.audit import JournalUnavailable
+from security_common.audit import Action, EventType, JournalUnavailable
 from security_common.errors import SecurityError
 from security_common.service import RedisIdentity, RedisReplaced
 from security_common.task_cancellation import cancel_tasks
@@ -144,7 +144,7 @@ class SigningKeySet:
         states = " ".join(f"{record.state}={record.key_id}" for record in records)
         log.info("signing keys moved on", keys=states)
         try:
-            await self._record(None, event_type="key_change", action="moved_on", reason=states)
+            await self._record(None, event_type=EventType.KEY_CHANGE, action=Action.MOVED_ON, reason=states)
         except JournalUnavailable as error:
             # The keys have moved for every replica already.
             log.warning("a change of the signing keys is not on record", cause=error.description)

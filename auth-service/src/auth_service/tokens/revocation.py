@@ -15,6 +15,7 @@ from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.tokens.issued_tokens import IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
+from security_common.audit import Action, EventType
 
 __all__ = ["Revocation"]
 
@@ -45,7 +46,11 @@ class Revocation:
         subject = await self._revoke(form.require("token"), client)
         if subject is not None:
             await self.record(
-                request, event_type="token_revoked", action="revoked", client_id=client.client_id, user_id=subject
+                request,
+                event_type=EventType.TOKEN_REVOKED,
+                action=Action.REVOKED,
+                client_id=client.client_id,
+                user_id=subject,
             )
         return Answer(headers=NO_STORE)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from security_common.audit import AuditEvent, Journal, JournalUnavailable, Outcome, open_journal
+from security_common.audit import Action, AuditEvent, EventType, Journal, JournalUnavailable, Outcome, open_journal
 from security_common.settings import SecuritySettings
 
 __all__ = ["SERVICE", "load_settings"]
@@ -46,8 +46,8 @@ async def run(directory: Path, redis_url: str, acks: Path, emitters: int) -> Non
 
 async def _emit(journal: Journal, emitter: int, acks: int, stopped: asyncio.Event) -> None:
     event = AuditEvent(
-        event_type="tool_call",
-        action_taken="executed",
+        event_type=EventType.TOOL_CALL,
+        action_taken=Action.EXECUTED,
         outcome=Outcome.SUCCESS,
         tool_name="load",
         user_id=f"u_{emitter}",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from security_common.audit import AuditEvent, Outcome, Receipt, open_journal
+from security_common.audit import Action, AuditEvent, EventType, Outcome, Receipt, open_journal
 from security_common.audit.stream_shipping import shipped_through
 from security_common.settings import SecuritySettings
 
@@ -23,8 +23,8 @@ AT_ONCE = 500
 REPORT_EVERY = 50_000
 
 EVENT = AuditEvent(
-    event_type="tool_call",
-    action_taken="executed_with_encryption",
+    event_type=EventType.TOOL_CALL,
+    action_taken=Action.EXECUTED_WITH_ENCRYPTION,
     outcome=Outcome.SUCCESS,
     tool_name="store_sensitive_data",
     user_id="u_3f1c9a0b7d2e4c55",

@@ -30,7 +30,7 @@ from mcp_resource_service.audit_page.sessions import Session, Sessions, read_coo
 from mcp_resource_service.audit_page.trail_export import MEDIA_TYPES, write_lines
 from mcp_resource_service.audit_page.trail_query import PERIODS, Language, parse_view
 from mcp_resource_service.store_errors import NotFound, StoreUnavailable
-from security_common.audit import AuditEvent, Journal, Outcome, RecordedEvent
+from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome, RecordedEvent
 from security_common.audit.reading import each_event, find_event, read_events, read_trail_state
 from security_common.edge.client_address import network_of
 from security_common.errors import SecurityError
@@ -122,11 +122,11 @@ class AuditPage:
         try:
             auditor = await self.sign_in.finish(request, pending.data["state"])
         except NoAuditor as refusal:
-            await self._record(request, refusal.who, "refused", reason=refusal.error)
+            await self._record(request, refusal.who, Action.REFUSED, reason=refusal.error)
             raise
         lifetime_seconds = int(auditor.expires_at_seconds - self.clock())
         session = await self.sessions.begin({"auditor": asdict(auditor)}, lifetime_seconds=lifetime_seconds)
-        await self._record(request, auditor, "signed_in")
+        await self._record(request, auditor, Action.SIGNED_IN)
         redirect = RedirectResponse(f"/audit{pending.data['query']}", status_code=303)
         self._give_cookie(redirect, self.sessions.cookie_name, session)
         self._remove_cookie(redirect, cookie)
@@ -148,7 +148,7 @@ class AuditPage:
             before = await self.sessions.replace(session.name, signed_out, lifetime_seconds=SIGN_OUT_SECONDS)
             session.data = signed_out if before is None or "auditor" in before else before
             if before is not None and "auditor" in before:
-                await self._record(request, auditor, "signed_out")
+                await self._record(request, auditor, Action.SIGNED_OUT)
         if "signed_out_to" not in session.data:
             return await self._show_signed_out(request)
         if not session.data["signed_out_to"]:
@@ -173,7 +173,7 @@ class AuditPage:
         criteria = view.criteria(now)
         charted = await read_events(self.redis, criteria, limit=CHARTED_EVENTS)
         listed = await read_events(self.redis, criteria, limit=PAGE_EVENTS, after=view.after or None)
-        await self._record(request, auditor, "listed", task="view")
+        await self._record(request, auditor, Action.LISTED, task="view")
         since = now - PERIODS[view.period]
         figures = count_figures(charted.events, since=since, until=now)
         return self.rendering.overview(
@@ -191,7 +191,7 @@ class AuditPage:
         if auditor is None:
             return RedirectResponse(f"/audit/sign-in{view.link()}", status_code=303)
         event = await self._find(request.path_params["cursor"])
-        await self._record(request, auditor, "viewed_event", task="view")
+        await self._record(request, auditor, Action.VIEWED_EVENT, task="view")
         return self.rendering.event(view, event)
 
     async def _export(self, request: Request) -> Response:
@@ -206,7 +206,7 @@ class AuditPage:
         if not reason or form_name not in MEDIA_TYPES:
             return self.rendering.message(view, "reason_missing", status=400)
         await self._record(
-            request, auditor, f"exported_{form_name}", task="download", reason=self.detector.mask_text(reason)
+            request, auditor, Action(f"exported_{form_name}"), task="download", reason=self.detector.mask_text(reason)
         )
         return StreamingResponse(
             write_lines(form_name, each_event(self.redis, view.criteria(now))),
@@ -234,13 +234,13 @@ class AuditPage:
             raise SignInFailed("the form came from another site", hint="open the audit page and try again")
 
     async def _record(
-        self, request: Request, auditor: Auditor, action: str, *, task: str | None = None, reason: str | None = None
+        self, request: Request, auditor: Auditor, action: Action, *, task: str | None = None, reason: str | None = None
     ) -> None:
         await self.journal.record(
             AuditEvent(
-                event_type="audit_page",
+                event_type=EventType.AUDIT_PAGE,
                 action_taken=action,
-                outcome=Outcome.REFUSED if action == "refused" else Outcome.SUCCESS,
+                outcome=Outcome.REFUSED if action is Action.REFUSED else Outcome.SUCCESS,
                 user_id=auditor.subject,
                 issuer=auditor.issuer,
                 client_id=CLIENT_ID,

@@ -6,7 +6,7 @@ import socket
 
 from mcp_resource_service.redis_identity import redis_identity
 from mcp_resource_service.settings import SERVICE, ResourceSettings
-from security_common.audit import AuditEvent, Outcome, open_journal
+from security_common.audit import Action, AuditEvent, EventType, Outcome, open_journal
 from security_common.service import redis_for_command
 
 __all__ = ["accept_redis"]
@@ -21,8 +21,8 @@ async def accept_redis(settings: ResourceSettings) -> bool:
             accepted = await redis_identity(settings, redis).accept()
             if accepted:
                 event = AuditEvent(
-                    event_type="operator_change",
-                    action_taken="redis_accepted",
+                    event_type=EventType.OPERATOR_CHANGE,
+                    action_taken=Action.REDIS_ACCEPTED,
                     outcome=Outcome.SUCCESS,
                     source_address=f"{_account()}@{socket.gethostname()}",
                 )

@@ -13,16 +13,22 @@ keys        the chain key                    journal    the face of it all
 What is promised, and what is not, stands in docs/audit.md.
 """
 
+from security_common.audit.actions import Action
 from security_common.audit.event import AuditEvent, Outcome
+from security_common.audit.event_types import EventType
 from security_common.audit.group_commit import JournalUnavailable, Receipt
 from security_common.audit.journal import Journal, link_audit_log, open_journal
 from security_common.audit.journal_line import RecordedEvent
+from security_common.audit.reasons import Reason
 
 __all__ = [
+    "Action",
     "AuditEvent",
+    "EventType",
     "Journal",
     "JournalUnavailable",
     "Outcome",
+    "Reason",
     "Receipt",
     "RecordedEvent",
     "link_audit_log",

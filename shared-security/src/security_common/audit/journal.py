@@ -15,10 +15,12 @@ from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 
+from security_common.audit.actions import Action
 from security_common.audit.background_tasks import Chore, keep_up
 from security_common.audit.chain_key import chain_key, chain_key_id
 from security_common.audit.checkpoints import Checkpoints, load_checkpoint_key
 from security_common.audit.event import AuditEvent, Outcome
+from security_common.audit.event_types import EventType
 from security_common.audit.group_commit import GroupCommit, JournalUnavailable, PendingEvent, Receipt
 from security_common.audit.heartbeats import HEARTBEAT_SECONDS, Heartbeat, write_heartbeat
 from security_common.audit.idle_journals import IdleJournals
@@ -101,7 +103,7 @@ class Journal:
             on_commit=lambda: _wake(loop, self._committed),
         )
         self._commit.start()
-        await self.record(AuditEvent(event_type="journal_opened", action_taken=story, outcome=Outcome.SUCCESS))
+        await self.record(AuditEvent(event_type=EventType.JOURNAL_OPENED, action_taken=story, outcome=Outcome.SUCCESS))
         self._checkpoints = self._checkpoints_in(slot)
         watch = Chore("looking at the disk", WATCH_SECONDS, self._look_at_the_disk)
         for chores in ((watch,), self._chores(slot, self._commit)):
@@ -147,7 +149,7 @@ class Journal:
         draft = draft_line(event, service=self._options.service, time_ns=time_ns, event_id=event_id)
         self._commit.submit(PendingEvent(draft, event_id, future, loop))
 
-    async def _head_to_go_on_from(self, slot: Slot, found: Recovery) -> tuple[ChainHead, str]:
+    async def _head_to_go_on_from(self, slot: Slot, found: Recovery) -> tuple[ChainHead, Action]:
         """Where the chain goes on, and why.
 
         A journal that ends before what the stream already has (a restored volume, a disk that lied) must not go on:
@@ -156,17 +158,17 @@ class Journal:
         if found.other_key:
             logger.error("audit journal in %s was written with another chain key, a new one begins", slot.directory)
             slot.close_live_segment()
-            return self._new_head(), "succeeded"
+            return self._new_head(), Action.SUCCEEDED
         if found.head is None:
-            return self._new_head(), "opened"
+            return self._new_head(), Action.OPENED
         known = await self._known_to_stream(found.head.journal_id)
         if known is None and found.torn_bytes == 0:
-            return found.head, "continued"
+            return found.head, Action.CONTINUED
         if known is not None and known <= found.head.seq:
-            return found.head, "continued" if found.torn_bytes == 0 else "recovered"
+            return found.head, Action.CONTINUED if found.torn_bytes == 0 else Action.RECOVERED
         logger.error("audit journal %s ends at %d, the stream has %s", found.head.journal_id, found.head.seq, known)
         slot.close_live_segment()
-        return self._new_head(), "succeeded"
+        return self._new_head(), Action.SUCCEEDED
 
     def _new_head(self) -> ChainHead:
         return ChainHead(uuid7(self._clock_ns() // 1_000_000, self._randomness(10)))
@@ -206,7 +208,9 @@ class Journal:
         if self._commit is None or self._commit.refuse_if_stuck() or self._commit.healthy or self._commit.broken:
             return
         async with asyncio.timeout(WATCH_SECONDS):
-            await self.record(AuditEvent(event_type="journal_healed", action_taken="healed", outcome=Outcome.SUCCESS))
+            await self.record(
+                AuditEvent(event_type=EventType.JOURNAL_HEALED, action_taken=Action.HEALED, outcome=Outcome.SUCCESS)
+            )
 
     async def _keep_shipping(self, shipper: Shipper) -> None:
         try:

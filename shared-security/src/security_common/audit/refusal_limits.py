@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+from security_common.audit.actions import Action
 from security_common.audit.event import AuditEvent, Outcome
 from security_common.audit.group_commit import JournalUnavailable
 from security_common.audit.journal import Journal
+from security_common.audit.reasons import Reason
 from security_common.edge.client_address import network_of
 
-__all__ = ["PER_CALLER", "PER_MINUTE", "REST_UNRECORDED", "RefusalLimits", "RefusalRecorder"]
+__all__ = ["PER_CALLER", "PER_MINUTE", "RefusalLimits", "RefusalRecorder"]
 
 PER_CALLER, PER_MINUTE = 120, 6000
 MINUTE_SECONDS = 60
-REST_UNRECORDED = "rest_of_minute_unrecorded"
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class RefusalLimits:
         if self._seen[network] > PER_CALLER:
             return None
         self._total += 1
-        return REST_UNRECORDED if self._seen[network] == PER_CALLER or self._total == PER_MINUTE else reason
+        is_last = self._seen[network] == PER_CALLER or self._total == PER_MINUTE
+        return Reason.REST_OF_MINUTE_UNRECORDED if is_last else reason
 
 
 class RefusalRecorder:
@@ -89,7 +91,7 @@ class RefusalRecorder:
         for event_type, count in unrecorded.items():
             event = AuditEvent(
                 event_type=event_type,
-                action_taken="refused_unrecorded",
+                action_taken=Action.REFUSED_UNRECORDED,
                 outcome=Outcome.REFUSED,
                 reason=f"{count}_more",
             )

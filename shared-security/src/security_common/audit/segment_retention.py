@@ -16,14 +16,15 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from security_common.audit.actions import Action
 from security_common.audit.event import AuditEvent, Outcome
+from security_common.audit.event_types import EventType
 from security_common.audit.journal_line import line_digest
 from security_common.audit.journal_slot import Segment, SegmentIndex, last_line_of
 from security_common.audit.stream_shipping import shipped_through
 
-__all__ = ["REMOVAL_EVENT_TYPE", "Removal", "removable", "removal_of", "removals_recorded_in"]
+__all__ = ["Removal", "removable", "removal_of", "removals_recorded_in"]
 
-REMOVAL_EVENT_TYPE = "journal_segment_removed"
 FSYNC_KEY = "audit:fsync"
 FSYNC_WAIT_MS = 2000
 
@@ -41,8 +42,8 @@ class Removal:
 
     def as_event(self) -> AuditEvent:
         return AuditEvent(
-            event_type=REMOVAL_EVENT_TYPE,
-            action_taken="removed",
+            event_type=EventType.JOURNAL_SEGMENT_REMOVED,
+            action_taken=Action.REMOVED,
             outcome=Outcome.SUCCESS,
             reason=f"journal {self.journal_id} through {self.last_seq}, digest {self.digest}",
         )
@@ -50,14 +51,14 @@ class Removal:
 
 def removal_of(event: AuditEvent, path: Path) -> Removal | None:
     """The removal that an event tells of, if it does; `path` is where that event stands."""
-    match = _REASON.fullmatch(event.reason or "") if event.event_type == REMOVAL_EVENT_TYPE else None
+    match = _REASON.fullmatch(event.reason or "") if event.event_type == EventType.JOURNAL_SEGMENT_REMOVED else None
     return Removal(path, match[1], int(match[2]), match[3]) if match else None
 
 
 def removals_recorded_in(going: Removal) -> list[Removal]:
     """The last removals of other journals that a segment tells of: nobody else would know once it is gone."""
     with going.path.open(encoding="utf-8") as lines:
-        told = [_REASON.search(line) for line in lines if f'"{REMOVAL_EVENT_TYPE}"' in line]
+        told = [_REASON.search(line) for line in lines if f'"{EventType.JOURNAL_SEGMENT_REMOVED}"' in line]
     removals = [Removal(going.path, match[1], int(match[2]), match[3]) for match in told if match]
     return [*{each.journal_id: each for each in removals if each.journal_id != going.journal_id}.values()]
 

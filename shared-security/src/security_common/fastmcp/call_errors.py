@@ -9,7 +9,7 @@ from fastmcp.exceptions import FastMCPError, PromptError, ResourceError, ToolErr
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError as PydanticValidationError
 
-from security_common.audit import AuditEvent, JournalUnavailable, Outcome
+from security_common.audit import Action, AuditEvent, EventType, JournalUnavailable, Outcome, Reason
 from security_common.errors import SecurityError
 from security_common.fastmcp.unavailable import CallUnavailable
 from security_common.tokens.access_token import current_caller
@@ -87,13 +87,13 @@ async def record_rejected_call(failure: Exception) -> None:
     caller = current_caller.get()
     await policy_dependencies().journal.record(
         AuditEvent(
-            event_type="tool_call",
-            action_taken="rejected",
+            event_type=EventType.TOOL_CALL,
+            action_taken=Action.REJECTED,
             outcome=Outcome.REFUSED,
             user_id=caller.token.subject if caller else None,
             issuer=caller.token.issuer if caller else None,
             client_id=caller.token.client_id if caller else None,
-            reason="invalid_arguments" if isinstance(failure, ValidationError) else "unknown_component",
+            reason=Reason.INVALID_ARGUMENTS if isinstance(failure, ValidationError) else Reason.UNKNOWN_COMPONENT,
             source_address=caller.source_address if caller else None,
             trace_id=caller.trace_id if caller else None,
         )

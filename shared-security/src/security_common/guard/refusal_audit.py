@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from security_common.audit import AuditEvent, Journal, JournalUnavailable, Outcome
+from security_common.audit import Action, AuditEvent, EventType, Journal, JournalUnavailable, Outcome
 from security_common.audit.refusal_limits import RefusalRecorder
 from security_common.edge import Refusal, RequestContext
 from security_common.guard.refusals import InsufficientScope
@@ -28,8 +28,8 @@ class RefusalAudit:
         if self._refusals is None:
             return
         event = AuditEvent(
-            event_type="access_refused",
-            action_taken="refused",
+            event_type=EventType.ACCESS_REFUSED,
+            action_taken=Action.REFUSED,
             outcome=Outcome.REFUSED,
             reason=refusal.reason,
             tool_name=refusal.tool_name if isinstance(refusal, InsufficientScope) else None,

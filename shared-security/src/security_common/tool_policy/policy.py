@@ -15,6 +15,7 @@ A text without personal data is not changed, and the action of a call without an
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
+from security_common.audit import Action
 from security_common.pii import Operator
 
 __all__ = ["PIIPolicy", "Treatment", "decide_treatment", "name_action", "operator_of", "policy_for_messages"]
@@ -43,10 +44,10 @@ _OPERATORS = {PIIPolicy.MASK: Operator.MASK, PIIPolicy.REJECT: Operator.REJECT, 
 
 # From the strongest treatment to the weakest.
 _ACTIONS = (
-    (Treatment.REFUSE, "rejected"),
-    (Treatment.ENCRYPT, "executed_with_encryption"),
-    (Treatment.MASK, "executed_with_masking"),
-    (Treatment.OBSERVE, "executed_observed"),
+    (Treatment.REFUSE, Action.REJECTED),
+    (Treatment.ENCRYPT, Action.EXECUTED_WITH_ENCRYPTION),
+    (Treatment.MASK, Action.EXECUTED_WITH_MASKING),
+    (Treatment.OBSERVE, Action.EXECUTED_OBSERVED),
 )
 
 
@@ -71,9 +72,9 @@ def policy_for_messages(policy: PIIPolicy) -> PIIPolicy:
     return PIIPolicy.OBSERVE if policy is PIIPolicy.OBSERVE else PIIPolicy.MASK
 
 
-def name_action(treatments: AbstractSet[Treatment]) -> str:
+def name_action(treatments: AbstractSet[Treatment]) -> Action:
     """The audit action of a call: the one of the strongest treatment."""
     for treatment, action in _ACTIONS:
         if treatment in treatments:
             return action
-    return "executed"
+    return Action.EXECUTED

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from security_common.audit import AuditEvent, JournalUnavailable, Outcome
+from security_common.audit import Action, AuditEvent, EventType, JournalUnavailable, Outcome, Reason
 from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
 from security_common.tokens.access_token import current_caller
@@ -174,7 +174,7 @@ class SecuredCall:
 
     def cancel(self) -> None:
         """Ends the call because the client has cancelled it. What was done until then is recorded."""
-        self.outcome, self.reason = Outcome.FAILURE, "cancelled"
+        self.outcome, self.reason = Outcome.FAILURE, Reason.CANCELLED
 
     def result(self) -> Any:
         """The protected result. Raises the exception of a failed call."""
@@ -198,8 +198,8 @@ class SecuredCall:
         if self.outcome is Outcome.SUCCESS and not kinds and not self.tool.log_access:
             return None
         return AuditEvent(
-            event_type="tool_call",
-            action_taken="rejected" if self.outcome is Outcome.REFUSED else name_action(treatments),
+            event_type=EventType.TOOL_CALL,
+            action_taken=Action.REJECTED if self.outcome is Outcome.REFUSED else name_action(treatments),
             outcome=self.outcome,
             tool_name=self.tool_name,
             user_id=self._user_id,

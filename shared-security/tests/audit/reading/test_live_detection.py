@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from security_common.audit import AuditEvent, Outcome
+from security_common.audit import AuditEvent, EventType, Outcome
 from security_common.audit.heartbeats import read_heartbeats
 from security_common.audit.reading import EventFilter, each_event, live_detection, read_trail_state
-from security_common.audit.reading.alerts import ALERT_EVENT_TYPE, describe_alert
+from security_common.audit.reading.alerts import describe_alert
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ WRONG_SECRET = AuditEvent(
 
 
 async def alerts(redis) -> list[str]:
-    return [event.reason async for event in each_event(redis, EventFilter(event_type=ALERT_EVENT_TYPE))]
+    return [event.reason async for event in each_event(redis, EventFilter(event_type=EventType.SECURITY_ALERT))]
 
 
 async def until(holds) -> None:
@@ -44,7 +44,7 @@ async def test_a_guessed_secret_raises_one_alert_event(redis, open_one, strict):
         for _ in range(4):
             await journal.record(WRONG_SECRET)
         await until(lambda: alerts(redis))
-        (event,) = [event async for event in each_event(redis, EventFilter(event_type=ALERT_EVENT_TYPE))]
+        (event,) = [event async for event in each_event(redis, EventFilter(event_type=EventType.SECURITY_ALERT))]
     assert (event.reason, event.client_id, event.source_address) == ("secret_guessing", "mcp-client", "192.0.2.1")
     assert event.outcome == Outcome.ALERT
     assert describe_alert(event) == "client mcp-client: 3 failed attempts within 5 minutes (threshold: 3)"

@@ -12,7 +12,7 @@ from importlib.resources import files
 from string import Template
 from typing import Literal
 
-from security_common.audit import Outcome, RecordedEvent
+from security_common.audit import EventType, Outcome, RecordedEvent
 from security_common.audit.reading.alerts import RULE_TITLES, is_alert, is_new_alert
 from security_common.audit.reading.report import rows
 
@@ -24,7 +24,7 @@ DAY_BEGINS, DAY_ENDS = time(7), time(21)
 """Working hours; what is outside, and on weekends, is listed as unusual."""
 
 
-DOWNLOAD, AUDIT_PAGE, NOBODY = "download", "audit_page", "-"
+DOWNLOAD, UNKNOWN_PERSON = "download", "-"
 
 TASKS: Mapping[str, Mapping[Language, str]] = {
     "view": {"en": "view", "ko": "조회"},
@@ -102,7 +102,7 @@ class AccessReview:
             return
         if not (event.contains_pii or event.subject_reference or event.task):
             return
-        who = event.user_id or event.client_id or NOBODY
+        who = event.user_id or event.client_id or UNKNOWN_PERSON
         task = event.task or event.tool_name or event.event_type
         self.accesses += 1
         self.incomplete += self._is_incomplete(event)
@@ -119,7 +119,7 @@ class AccessReview:
 
     def _is_incomplete(self, event: RecordedEvent) -> bool:
         """Whether the record lacks who, from where, or whose data; lists and downloads have no single data subject."""
-        of_many = event.task == DOWNLOAD or event.event_type == AUDIT_PAGE
+        of_many = event.task == DOWNLOAD or event.event_type == EventType.AUDIT_PAGE
         no_actor = event.user_id is None and event.client_id is None
         return no_actor or event.source_address is None or (event.subject_reference is None and not of_many)
 
@@ -178,7 +178,7 @@ class AccessReview:
         downloads = (
             (
                 f"{each.timestamp.astimezone(self.month.zone):%m-%d %H:%M}",
-                each.user_id or each.client_id or NOBODY,
+                each.user_id or each.client_id or UNKNOWN_PERSON,
                 _what(each, language),
                 each.source_address,
                 each.reason,
@@ -219,7 +219,7 @@ def _title(rule: str, language: Language) -> str:
 
 def _what(event: RecordedEvent, language: Language) -> str:
     """What was downloaded: through which tool, or the audit trail itself in which format."""
-    if event.event_type != AUDIT_PAGE:
+    if event.event_type != EventType.AUDIT_PAGE:
         return event.tool_name or event.event_type
     trail = {"en": "audit trail", "ko": "감사 기록"}[language]
     return f"{trail} ({event.action_taken.removeprefix('exported_')})"

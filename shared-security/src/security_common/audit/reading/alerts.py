@@ -7,54 +7,66 @@ says `alert_continues` with the count so far. Reports count bursts, that is, the
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
-from security_common.audit import AuditEvent, Outcome, RecordedEvent
+from security_common.audit import Action, AuditEvent, EventType, Outcome, RecordedEvent
 from security_common.settings import Threshold
 
-__all__ = [
-    "ALERT_CONTINUES",
-    "ALERT_EVENT_TYPE",
-    "QUIET_RULE",
-    "RULE_TITLES",
-    "Alert",
-    "describe_alert",
-    "is_alert",
-    "is_new_alert",
-]
-
-ALERT_EVENT_TYPE = "security_alert"
-ALERT_CONTINUES = "alert_continues"
-QUIET_RULE = "journal_quiet"
+__all__ = ["RULE_TITLES", "Alert", "DetectionRule", "describe_alert", "is_alert", "is_new_alert"]
 
 Language = Literal["en", "ko"]
 
+
+class DetectionRule(StrEnum):
+    """The names of the detection rules: the `reason` of an alert event."""
+
+    REFUSAL_BURST = "refusal_burst"
+    SECRET_GUESSING = "secret_guessing"  # noqa: S105  # the name of a rule
+    REFRESH_TOKEN_REUSE = "refresh_token_reuse"  # noqa: S105  # the name of a rule
+    PII_VOLUME_PERSON = "pii_volume_person"
+    PII_VOLUME_CLIENT = "pii_volume_client"
+    MANY_SUBJECTS = "many_subjects"
+    TOOL_ENUMERATION = "tool_enumeration"
+    JOURNAL_GAP = "journal_gap"
+    JOURNAL_QUIET = "journal_quiet"
+
+
 RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
-    "refusal_burst": {"en": "Many refusals from one source", "ko": "동일 출처의 반복된 거부"},
-    "secret_guessing": {"en": "Guessing a secret or password", "ko": "비밀번호·시크릿 대입 시도"},
-    "refresh_token_reuse": {"en": "A used refresh token came back", "ko": "사용된 갱신 토큰의 재사용"},
-    "pii_volume_person": {"en": "Unusual volume of personal data by one account", "ko": "한 계정의 개인정보 대량 처리"},
-    "pii_volume_client": {
+    DetectionRule.REFUSAL_BURST: {"en": "Many refusals from one source", "ko": "동일 출처의 반복된 거부"},
+    DetectionRule.SECRET_GUESSING: {"en": "Guessing a secret or password", "ko": "비밀번호·시크릿 대입 시도"},
+    DetectionRule.REFRESH_TOKEN_REUSE: {"en": "A used refresh token came back", "ko": "사용된 갱신 토큰의 재사용"},
+    DetectionRule.PII_VOLUME_PERSON: {
+        "en": "Unusual volume of personal data by one account",
+        "ko": "한 계정의 개인정보 대량 처리",
+    },
+    DetectionRule.PII_VOLUME_CLIENT: {
         "en": "Unusual volume of personal data by one client",
         "ko": "한 클라이언트의 개인정보 대량 처리",
     },
-    "many_subjects": {"en": "One account looks at many people's data", "ko": "한 계정의 다수 정보주체 조회"},
-    "tool_enumeration": {"en": "Trying tools one after another", "ko": "도구 탐색 시도"},
-    "journal_gap": {"en": "The record has a gap", "ko": "감사 기록 누락"},
-    "journal_quiet": {"en": "A journal went quiet without being closed", "ko": "정상 종료 없이 중단된 저널"},
+    DetectionRule.MANY_SUBJECTS: {
+        "en": "One account looks at many people's data",
+        "ko": "한 계정의 다수 정보주체 조회",
+    },
+    DetectionRule.TOOL_ENUMERATION: {"en": "Trying tools one after another", "ko": "도구 탐색 시도"},
+    DetectionRule.JOURNAL_GAP: {"en": "The record has a gap", "ko": "감사 기록 누락"},
+    DetectionRule.JOURNAL_QUIET: {
+        "en": "A journal went quiet without being closed",
+        "ko": "정상 종료 없이 중단된 저널",
+    },
 }
 """Every rule's title in both languages."""
 
 _COUNTED: Mapping[str, Mapping[Language, str]] = {
-    "refusal_burst": {"en": "{} refusals", "ko": "거부 {}건"},
-    "secret_guessing": {"en": "{} failed attempts", "ko": "인증 실패 {}회"},
-    "refresh_token_reuse": {"en": "{} reused refresh tokens", "ko": "갱신 토큰 재사용 {}회"},
-    "pii_volume_person": {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
-    "pii_volume_client": {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
-    "many_subjects": {"en": "data of {} people", "ko": "정보주체 {}명"},
-    "tool_enumeration": {"en": "{} tools refused", "ko": "거부된 도구 {}개"},
-    "journal_gap": {"en": "{} lines missing", "ko": "기록 {}건 누락"},
-    "journal_quiet": {"en": "{} lines known to be missing", "ko": "누락 확인된 기록 {}건"},
+    DetectionRule.REFUSAL_BURST: {"en": "{} refusals", "ko": "거부 {}건"},
+    DetectionRule.SECRET_GUESSING: {"en": "{} failed attempts", "ko": "인증 실패 {}회"},
+    DetectionRule.REFRESH_TOKEN_REUSE: {"en": "{} reused refresh tokens", "ko": "갱신 토큰 재사용 {}회"},
+    DetectionRule.PII_VOLUME_PERSON: {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
+    DetectionRule.PII_VOLUME_CLIENT: {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
+    DetectionRule.MANY_SUBJECTS: {"en": "data of {} people", "ko": "정보주체 {}명"},
+    DetectionRule.TOOL_ENUMERATION: {"en": "{} tools refused", "ko": "거부된 도구 {}개"},
+    DetectionRule.JOURNAL_GAP: {"en": "{} lines missing", "ko": "기록 {}건 누락"},
+    DetectionRule.JOURNAL_QUIET: {"en": "{} lines known to be missing", "ko": "누락 확인된 기록 {}건"},
 }
 
 _ABOUT: Mapping[str, Mapping[Language, str]] = {
@@ -89,7 +101,7 @@ class Alert:
     it was that none came. `continues`: the burst was reported before and goes on.
     """
 
-    rule: str
+    rule: DetectionRule
     group: str
     value: int
     threshold: Threshold
@@ -107,8 +119,8 @@ class Alert:
         """The alert as an event of its own; who and where come from the event that set it off."""
         about, _, name = self.group.partition(" ")
         event = AuditEvent(
-            event_type=ALERT_EVENT_TYPE,
-            action_taken=ALERT_CONTINUES if self.continues else "alerted",
+            event_type=EventType.SECURITY_ALERT,
+            action_taken=Action.ALERT_CONTINUES if self.continues else Action.ALERTED,
             outcome=Outcome.ALERT,
             reason=self.rule,
             alert={
@@ -135,12 +147,12 @@ class Alert:
 
 def is_alert(event: AuditEvent) -> bool:
     """Also those of older releases, whose outcome says success."""
-    return event.event_type == ALERT_EVENT_TYPE
+    return event.event_type == EventType.SECURITY_ALERT
 
 
 def is_new_alert(event: AuditEvent) -> bool:
     """Whether this is the first event of a burst."""
-    return is_alert(event) and event.action_taken != ALERT_CONTINUES
+    return is_alert(event) and event.action_taken != Action.ALERT_CONTINUES
 
 
 def describe_alert(event: AuditEvent, language: Language = "en", *, since: str | None = None) -> str:
@@ -154,7 +166,11 @@ def describe_alert(event: AuditEvent, language: Language = "en", *, since: str |
     counted = _COUNTED.get(event.reason or "")
     if about is None or counted is None:
         return event.task or ""
-    sentences = _QUIET if event.reason == QUIET_RULE else _SENTENCES[event.action_taken == ALERT_CONTINUES]
+    sentences = (
+        _QUIET
+        if event.reason == DetectionRule.JOURNAL_QUIET
+        else _SENTENCES[event.action_taken == Action.ALERT_CONTINUES]
+    )
     return sentences[language].format(
         about=about[language],
         name=told.get("name", ""),

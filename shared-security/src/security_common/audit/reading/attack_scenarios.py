@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from security_common.audit import Outcome, RecordedEvent
+from security_common.audit import Action, EventType, Outcome, Reason, RecordedEvent
 from security_common.audit.journal_line import GENESIS
 from security_common.audit.reading.alerts import Alert
 from security_common.audit.reading.detection import Detector, detection_rules
@@ -52,28 +52,33 @@ def _quiet_day(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEv
 def _stolen_token(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
     """A thief uses a refresh token that its owner has used already."""
     rule = settings.detect_refresh_reuse
-    reused = {"event_type": "refresh_reuse", "outcome": Outcome.REFUSED}
+    reused = {"event_type": EventType.REFRESH_REUSE, "outcome": Outcome.REFUSED}
     yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: reused)
 
 
 def _secret_guessing(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
     """Somebody tries one client secret after another."""
     rule = settings.detect_secret_guessing
-    wrong = {"event_type": "client_refused", "outcome": Outcome.REFUSED, "reason": "invalid_client", "user_id": None}
+    wrong = {
+        "event_type": EventType.CLIENT_REFUSED,
+        "outcome": Outcome.REFUSED,
+        "reason": Reason.INVALID_CLIENT,
+        "user_id": None,
+    }
     yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: wrong)
 
 
 def _refusal_burst(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
     """A script without the right scope keeps knocking."""
     rule = settings.detect_refusal_burst
-    refused = {"outcome": Outcome.REFUSED, "reason": "insufficient_scope", "tool_name": "read_sensitive_data"}
+    refused = {"outcome": Outcome.REFUSED, "reason": Reason.INSUFFICIENT_SCOPE, "tool_name": "read_sensitive_data"}
     yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: refused)
 
 
 def _tool_enumeration(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
     """A caller walks through the tools to see which door is open."""
     rule = settings.detect_tool_enumeration
-    refused = {"outcome": Outcome.REFUSED, "reason": "insufficient_scope"}
+    refused = {"outcome": Outcome.REFUSED, "reason": Reason.INSUFFICIENT_SCOPE}
     yield from _events(now, rule.count, rule.seconds * SPREAD, lambda number: refused | {"tool_name": f"tool_{number}"})
 
 
@@ -121,8 +126,8 @@ def _events(
     """`count` events spread evenly over the `span_seconds` before `now`, from one made-up caller."""
     for number in range(1, count + 1):
         told: dict[str, Any] = {
-            "event_type": "tool_call",
-            "action_taken": "simulated",
+            "event_type": EventType.TOOL_CALL,
+            "action_taken": Action.SIMULATED,
             "outcome": Outcome.SUCCESS,
             "user_id": "u_simulated",
             "client_id": "simulated-client",

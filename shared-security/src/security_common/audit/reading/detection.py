@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.reading.alerts import Alert
+from security_common.audit import Action, EventType, Outcome, Reason, RecordedEvent
+from security_common.audit.reading.alerts import Alert, DetectionRule
 from security_common.edge.client_address import network_of
 from security_common.settings import SecuritySettings, Threshold
 
@@ -42,7 +42,7 @@ class Rule:
     Each has a title and words for what it counts in `alerts`.
     """
 
-    name: str
+    name: DetectionRule
     threshold: Threshold
     look: Callable[[RecordedEvent], Observation | None]
     distinct: bool = False
@@ -175,7 +175,7 @@ class _GapLooker:
         if len(self._last_seq) > WATCHED_GROUPS:
             self._last_seq.popitem(last=False)
         missing = 0 if last_seq is None else event.seq - last_seq - 1
-        damaged = event.event_type == "journal_opened" and event.action_taken == "succeeded"
+        damaged = event.event_type == EventType.JOURNAL_OPENED and event.action_taken == Action.SUCCEEDED
         if missing <= 0 and not damaged:
             return None
         return Observation(f"journal {event.journal_id}", weight=max(missing, 1))
@@ -184,14 +184,14 @@ class _GapLooker:
 def detection_rules(settings: SecuritySettings) -> tuple[Rule, ...]:
     """The rules with the thresholds of the settings. Make them anew for each Detector: one of them remembers."""
     return (
-        Rule("refusal_burst", settings.detect_refusal_burst, _refusal),
-        Rule("secret_guessing", settings.detect_secret_guessing, _failed_proof),
-        Rule("refresh_token_reuse", settings.detect_refresh_reuse, _refresh_reuse),
-        Rule("pii_volume_person", settings.detect_pii_volume, _pii_by_person),
-        Rule("pii_volume_client", settings.detect_pii_volume_client, _pii_by_client),
-        Rule("many_subjects", settings.detect_many_subjects, _subject_seen, distinct=True),
-        Rule("tool_enumeration", settings.detect_tool_enumeration, _refused_tool, distinct=True),
-        Rule("journal_gap", settings.detect_journal_gap, _GapLooker().look),
+        Rule(DetectionRule.REFUSAL_BURST, settings.detect_refusal_burst, _refusal),
+        Rule(DetectionRule.SECRET_GUESSING, settings.detect_secret_guessing, _failed_proof),
+        Rule(DetectionRule.REFRESH_TOKEN_REUSE, settings.detect_refresh_reuse, _refresh_reuse),
+        Rule(DetectionRule.PII_VOLUME_PERSON, settings.detect_pii_volume, _pii_by_person),
+        Rule(DetectionRule.PII_VOLUME_CLIENT, settings.detect_pii_volume_client, _pii_by_client),
+        Rule(DetectionRule.MANY_SUBJECTS, settings.detect_many_subjects, _subject_seen, distinct=True),
+        Rule(DetectionRule.TOOL_ENUMERATION, settings.detect_tool_enumeration, _refused_tool, distinct=True),
+        Rule(DetectionRule.JOURNAL_GAP, settings.detect_journal_gap, _GapLooker().look),
     )
 
 
@@ -199,7 +199,7 @@ def _refusal(event: RecordedEvent) -> Observation | None:
     return Observation(_place(event)) if event.outcome is Outcome.REFUSED else None
 
 
-_FAILED_PROOFS = frozenset({"invalid_client", "wrong_password", "too_many_failures"})
+_FAILED_PROOFS = frozenset({Reason.INVALID_CLIENT, Reason.WRONG_PASSWORD, Reason.TOO_MANY_FAILURES})
 
 
 def _failed_proof(event: RecordedEvent) -> Observation | None:
@@ -207,12 +207,12 @@ def _failed_proof(event: RecordedEvent) -> Observation | None:
     if event.outcome is not Outcome.REFUSED or event.reason not in _FAILED_PROOFS:
         return None
     # A password is a person's, not the client's through which it was typed.
-    of_client = event.reason == "invalid_client" and event.client_id
+    of_client = event.reason == Reason.INVALID_CLIENT and event.client_id
     return Observation(f"client {event.client_id}" if of_client else _place(event))
 
 
 def _refresh_reuse(event: RecordedEvent) -> Observation | None:
-    if event.outcome is not Outcome.REFUSED or event.event_type != "refresh_reuse":
+    if event.outcome is not Outcome.REFUSED or event.event_type != EventType.REFRESH_REUSE:
         return None
     return Observation(f"user {event.user_id}" if event.user_id else f"client {event.client_id}")
 
@@ -235,7 +235,7 @@ def _subject_seen(event: RecordedEvent) -> Observation | None:
 
 def _refused_tool(event: RecordedEvent) -> Observation | None:
     """A refused tool counts once; one that does not exist has no name on record, and counts each time."""
-    if event.outcome is not Outcome.REFUSED or not (event.tool_name or event.reason == "unknown_component"):
+    if event.outcome is not Outcome.REFUSED or not (event.tool_name or event.reason == Reason.UNKNOWN_COMPONENT):
         return None
     who = _caller(event) if event.user_id else _place(event)
     return Observation(who, name=event.tool_name or event.event_id)

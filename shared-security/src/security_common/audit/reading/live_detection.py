@@ -21,7 +21,7 @@ from redis.exceptions import LockError, RedisError
 
 from security_common.audit import Journal, JournalUnavailable
 from security_common.audit.heartbeats import HEARTBEAT_SECONDS, mark_alerted, missing_journals
-from security_common.audit.reading.alerts import QUIET_RULE, Alert
+from security_common.audit.reading.alerts import Alert, DetectionRule
 from security_common.audit.reading.detection import Detector, detection_rules
 from security_common.audit.reading.search import StreamEntries, entry_text, parse_entry
 from security_common.audit.stream_shipping import STREAM_KEY
@@ -122,7 +122,7 @@ async def _miss_journals(redis: Redis, record: Record, settings: SecuritySetting
     for missing in await missing_journals(redis, now_ms=int(clock() * 1000), quiet_seconds=quiet_seconds):
         await record(
             Alert(
-                rule=QUIET_RULE,
+                rule=DetectionRule.JOURNAL_QUIET,
                 group=f"journal {missing.journal_id}",
                 value=missing.lines_missing,
                 threshold=Threshold(1, quiet_seconds),
