@@ -19,7 +19,7 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="mcp-oauth2-demo" \
       org.opencontainers.image.description="MCP OAuth2 in one container, for demonstration only" \
       org.opencontainers.image.licenses="MIT"
-# A named volume takes the owner of the folder it is mounted on.
+# A named volume gets the owner of the folder on which it is mounted.
 RUN useradd --uid 65532 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app && \
     install -d -o app -g app -m 0700 /var/lib/mcp-oauth2
 COPY --from=build /venv /venv

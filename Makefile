@@ -1,8 +1,8 @@
-# `make` lists the targets. Each is a line or two; the work is in Python beside what it works on.
+# `make` lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= python3
-# The order of the tests: the same from run to run, another one with `make test SEED=2`.
+# The seed of the test order. `make test SEED=2` runs the tests in another order.
 SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ help: ## list the targets
 run: $(VENV)/.run ## start Redis and both services, until Ctrl-C
 	@exec $(BIN)/local-stack run
 
-demo: $(VENV)/.run ## play the story against what runs
+demo: $(VENV)/.run ## run the demo scenario against the running stack
 	@$(BIN)/local-stack demo
 
 token: $(VENV)/.run ## print an access token of the demo client
@@ -24,11 +24,11 @@ token: $(VENV)/.run ## print an access token of the demo client
 admin: $(VENV)/.run ## run a command of the services: make admin ARGS="auth-service user list"
 	@$(BIN)/local-stack admin $(ARGS)
 
-reset: $(VENV)/.run ## delete all state of make run, after asking (YES=1: without)
+reset: $(VENV)/.run ## delete all state of make run, after a confirmation (YES=1: without)
 	@$(BIN)/local-stack reset
 
 ##@ Develop
-check: $(VENV)/.dev ## lint, types, room contracts, file sizes
+check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
@@ -38,13 +38,13 @@ check: $(VENV)/.dev ## lint, types, room contracts, file sizes
 test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
-test-compose: $(VENV)/.dev ## the story against docker compose (needs Docker)
+test-compose: $(VENV)/.dev ## the demo scenario against docker compose (needs Docker)
 	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or story) and not deep" e2e-tests/tests
 
 test-compose-deep: $(VENV)/.dev ## two million audit events through the containers (needs Docker and 15 minutes)
 	$(BIN)/pytest -q --compose -m "compose and deep" -o log_cli=true --log-cli-level=info e2e-tests/tests
 
-test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples a property
+test-deep: $(VENV)/.dev ## long fault runs, 10,000 examples for each property
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest -q --ignore e2e-tests/tests/clients -m "not compose"
 
 test-clients: $(VENV)/.clients ## real clients in Chromium and Node, the MCP conformance suite
@@ -58,7 +58,7 @@ docs: $(VENV)/.dev ## write docs/configuration.md, the tables of docs/audit.md a
 pii-report: $(VENV)/.dev ## precision and recall of the PII rules by kind, into docs/pii-report.md
 	$(BIN)/python benchmarks/pii_report.py docs/pii-report.md
 
-pii-rivals: requirements/benchmark.lock ## install the engines that pii-report compares with
+pii-rivals: requirements/benchmark.lock ## install the engines that pii-report compares ours with
 	$(PYTHON) -m venv .venv-benchmark && .venv-benchmark/bin/pip install -q --no-deps --require-hashes -r requirements/benchmark.lock
 
 lock: ## renew requirements/*.lock (needs uv)

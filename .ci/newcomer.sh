@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What somebody new does, on a machine with Python, make and git and without uv: clone, `make run`, `make demo`, Ctrl-C.
+# The first steps of a new user on a machine with Python, make and git, without uv: clone, `make run`, `make demo`, Ctrl-C.
 #
 #   newcomer.sh 23.0.1    with the pip of Debian 12
 #   newcomer.sh latest    with the newest pip        (PYTHON=/path/to/python3 chooses the Python)
 #
-# pip also sees an index with a newer release of a locked package, as if it had been published after the lock was
-# written: it must change nothing. Needs the package index; it takes about a minute.
+# pip also uses an index with a newer release of a locked package, as if it had been published after the lock was
+# written: the release must not be installed. Needs the package index; it takes about a minute.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 pip_version=${1:?which pip: 23.0.1, for example, or latest}

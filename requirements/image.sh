@@ -1,12 +1,12 @@
 #!/bin/sh
-# The two steps of an image's build stage: image.sh dependencies LOCK, then image.sh members FOLDER..., which adds the
-# library by itself. /venv is what the final stage copies; the build backend stays behind in /build.
+# The two steps of the build stage of an image: image.sh dependencies LOCK, then image.sh members FOLDER..., which also
+# installs the library. The final stage copies /venv; the build backend in /build is not copied.
 set -eu
 cd "$(dirname "$0")/.."
 step=$1
 shift
 
-# A company's certificate authority comes as a build argument, in PEM.
+# The certificate authority of a company is passed as a build argument, in PEM.
 if [ -n "${CA_CERTIFICATES:-}" ]; then
     printf '%s\n' "$CA_CERTIFICATES" >/tmp/ca.pem
     export PIP_CERT=/tmp/ca.pem
@@ -27,7 +27,7 @@ members)
     done
     /venv/bin/pip install --quiet --no-deps --no-index /wheels/*.whl
     /venv/bin/pip uninstall --quiet --yes pip
-    # Without byte code a start costs three times as much, and the final file system is read-only.
+    # Compiled here because the final file system is read-only; without byte code the start takes three times as long.
     python -m compileall -q /venv/lib
     ;;
 esac

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Fills .venv from a hashed lock: install.sh run|dev|clients PYTHON. Uses uv when it is on the PATH, else pip.
+# Fills .venv from a hashed lock: install.sh run|dev|clients PYTHON. Uses uv if it is on the PATH, otherwise pip.
 #
-# Every install has --no-deps and --require-hashes: the lock names the complete set, so nothing is resolved. Without
-# --no-deps, old pip (23.x) looks for the newest release of a dependency before it reads the pin, and fails.
+# Every install uses --no-deps and --require-hashes: the lock contains the complete set, so nothing is resolved. Without
+# --no-deps, old pip (23.x) fetches the newest release of a dependency before it reads the pin, and fails.
 set -eu
 cd "$(dirname "$0")/.."
 lock=requirements/$1.lock
@@ -24,7 +24,7 @@ command -v "$python" >/dev/null 2>&1 || fail "$python is not on the PATH" "insta
     printf 'Installing into .venv. The first time this takes a minute.\n' >&2
     "$python" -m venv --clear .venv
 }
-VIRTUAL_ENV=$(cd .venv && pwd -P) # installed commands name this path, which is lasting also when .venv is a link
+VIRTUAL_ENV=$(cd .venv && pwd -P) # installed commands contain this path, so links are resolved
 if command -v uv >/dev/null 2>&1; then
     pip() { uv pip "$@"; }
     export VIRTUAL_ENV UV_COMPILE_BYTECODE=1

