@@ -1,4 +1,4 @@
-"""The library as its first user meets it: a script, a key file, nothing else."""
+"""The public names of the library in a script of its own, with a key file and no other set-up."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def python(*arguments: str, folder: Path, **environment: str) -> subprocess.Comp
     )
 
 
-def test_the_snippets_run_with_a_key_file_and_nothing_else(tmp_path: Path) -> None:
+def test_the_snippets_run_with_only_a_key_file(tmp_path: Path) -> None:
     made = python("-c", "from security_common.cli import main; main()", "keys", "generate", "key.json", folder=tmp_path)
     assert made.returncode == 0, made.stderr
     ran = python("-c", SCRIPT, folder=tmp_path, SECURITY_ENCRYPTION_KEY_FILE="key.json")
@@ -82,13 +82,14 @@ def test_the_snippets_run_with_a_key_file_and_nothing_else(tmp_path: Path) -> No
     assert "hong@" not in journal.read_text()
 
 
-def test_without_a_key_the_error_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_key_the_error_names_the_command_that_makes_one(tmp_path: Path) -> None:
     script = "import security_common; security_common.get_encryption_service()"
     failed = python("-c", script, folder=tmp_path)
     assert "EncryptionKeyMissing" in failed.stderr
+    assert "security-common keys generate" in failed.stderr
 
 
-def test_every_public_name_is_there_and_loads_only_its_room(tmp_path: Path) -> None:
+def test_public_names_are_importable_and_load_only_their_package(tmp_path: Path) -> None:
     for name in security_common.__all__:
         assert getattr(security_common, name).__module__.startswith("security_common.")
     script = "import sys, security_common.pii; print('redis' in sys.modules, 'cryptography' in sys.modules)"

@@ -1,7 +1,7 @@
 """Token verification, PII detection, encryption, `secure_tool` and the audit journal for MCP servers.
 
-The names below are the public face. Each is imported from its room when it is first asked for: a program that only
-looks for personal data loads neither cryptography nor a Redis client.
+The names below are the public interface. A name is imported when it is first used, so that a program that only detects
+personal data loads neither cryptography nor the Redis client.
 """
 
 from importlib import import_module
@@ -22,18 +22,18 @@ __all__ = [
     "secure_tool",
 ]
 
-_ROOMS = {
+_PACKAGES = {
     "EncryptionService": "encryption",
     "Identifier": "tool_policy",
     "PIIDetector": "pii",
+    "annotate_audit_event": "tool_policy",
     "get_encryption_service": "encryption",
     "get_pii_detector": "pii",
-    "annotate_audit_event": "tool_policy",
     "secure_tool": "tool_policy",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _PACKAGES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_PACKAGES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The root of every error this library raises: a code for programs, a sentence for people, a hint how to fix it."""
+"""The base class of every error that this library raises: an error code, a description and a hint."""
 
 from typing import ClassVar
 
@@ -6,11 +6,11 @@ __all__ = ["SecurityError"]
 
 
 class SecurityError(Exception):
-    """Something a caller can act on.
+    """An error that the caller can act on.
 
-    `error` is stable and machine-readable. `description` is public: it never holds personal data, a token, a key
-    or a secret. `hint` says how to fix it; `str()` of the error contains both, so that Python's own traceback shows the
-    hint too. What must stay private travels as `__cause__`, for logs only.
+    `error` is a stable code for programs. `description` is public: it contains no personal data, token, key or secret.
+    `hint` says how to fix the problem. `str()` contains both, so that a traceback shows the hint too. Private details
+    belong in `__cause__`, which only goes to logs.
     """
 
     error: ClassVar[str] = "security_error"

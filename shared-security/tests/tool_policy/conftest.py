@@ -1,4 +1,4 @@
-"""A real journal in a folder of the test's own, and what it holds."""
+"""A real journal in the folder of each test, and the tool calls that are recorded in it."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ def encryption() -> EncryptionService:
 
 @pytest.fixture(scope="session")
 def journal_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """The loop on which journals live, in a thread of its own, as the tests come and go with theirs."""
+    """An event loop in a thread of its own: journals need one that outlives the loops of the tests."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -52,8 +52,8 @@ def journal(
 
 
 @pytest.fixture
-def trail(journal: Journal, tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
-    """The tool calls that stand in the journal file, read anew each time."""
+def recorded_calls(journal: Journal, tmp_path: Path) -> Callable[[], list[dict[str, Any]]]:
+    """Reads the recorded tool calls from the journal file, each time it is called."""
 
     def read() -> list[dict[str, Any]]:
         lines = (tmp_path / "test" / "0" / "security_audit.log").read_text().splitlines()

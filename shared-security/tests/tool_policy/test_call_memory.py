@@ -1,4 +1,4 @@
-"""What a call holds goes with it."""
+"""A call leaves no objects behind for the garbage collector."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ from security_common.tool_policy.leaf_protection import LeafProtector
 from security_common.tool_policy.secured_call import SecuredCall
 
 
-def held() -> list[Any]:
+def live_call_objects() -> list[Any]:
     return [
         each
         for each in gc.get_objects()
@@ -21,8 +21,8 @@ def held() -> list[Any]:
     ]
 
 
-def test_nothing_of_a_call_waits_for_the_collector(journal: Journal) -> None:
-    """A call holds its whole request: a collector that had to find thousands of them would hold up everybody."""
+def test_a_call_leaves_no_reference_cycle(journal: Journal) -> None:
+    """A call refers to its whole request. Collecting thousands of them at once would stop the process."""
 
     @secure_tool(pii_policy="mask")
     async def echo(text: str) -> str:
@@ -30,16 +30,16 @@ def test_nothing_of_a_call_waits_for_the_collector(journal: Journal) -> None:
 
     gc.disable()
     try:
-        before = len(held())
+        before = len(live_call_objects())
         asyncio.run(echo("010-1234-5678"))
-        after = len(held())
+        after = len(live_call_objects())
     finally:
         gc.enable()
     assert journal.writable
     assert after == before
 
 
-def test_nor_does_a_request_of_a_server() -> None:
+def test_a_request_of_a_server_leaves_no_reference_cycle() -> None:
     server: FastMCP[Any] = FastMCP("test")
 
     @server.tool
@@ -52,10 +52,10 @@ def test_nor_does_a_request_of_a_server() -> None:
 
     async def call() -> None:
         async with Client(server) as client:
-            before = len(held())
+            before = len(live_call_objects())
             await client.call_tool("echo", {"text": "010-1234-5678"})
-            await client.list_tools()  # by then the task of the call has ended
-            assert len(held()) == before
+            await client.list_tools()  # when it returns, the task of the call has ended
+            assert len(live_call_objects()) == before
 
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What is ciphertext is decided by its key, never by its shape."""
+"""Text counts as ciphertext only if one of our keys made it. Text of the same shape is searched."""
 
 import base64
 from collections.abc import Callable
@@ -18,36 +18,36 @@ def echo(policy: Any, **options: Any) -> Callable[[str], str]:
 
 
 def lookalikes(encryption: EncryptionService) -> list[str]:
-    """Clear text that has the shape of ciphertext."""
+    """Plaintext that has the shape of ciphertext."""
     clear = "gAAAAA" + base64.urlsafe_b64encode(f"{CLEAR} {CLEAR} {CLEAR}".encode()).decode().rstrip("=")
     ours = encryption.encrypt("x", context={"owner": "u"})
     head, _, proof = ours.partition(".")
     return [clear, f"{head.rpartition(':')[0]}:{clear}.{proof}", f"enc:v1:fernet:00000000:{clear}"]
 
 
-def test_clear_text_does_not_pass_by_looking_like_ciphertext(encryption: EncryptionService, journal: Journal) -> None:
+def test_plaintext_with_the_shape_of_ciphertext_is_protected(encryption: EncryptionService, journal: Journal) -> None:
     @secure_tool(requires_encryption=True)
     def keep(text: str) -> str:
         return text
 
     context = bind_field(owner="", tool="keep", name="text")
-    for alike in lookalikes(encryption):
-        sealed = keep(alike)
-        assert encryption.decrypt(sealed, context=context) == alike
+    for lookalike in lookalikes(encryption):
+        sealed = keep(lookalike)
+        assert encryption.decrypt(sealed, context=context) == lookalike
         assert keep(sealed) == sealed
-        assert alike[-40:] not in echo("mask")(f"see {alike}")
+        assert lookalike[-40:] not in echo("mask")(f"see {lookalike}")
         with pytest.raises(PersonalDataRefused):
-            echo("reject")(alike)
+            echo("reject")(lookalike)
 
 
-def test_ciphertext_of_ours_passes_as_what_it_is(encryption: EncryptionService, journal: Journal) -> None:
+def test_own_ciphertext_is_not_changed(encryption: EncryptionService, journal: Journal) -> None:
     for ours in (encryption.encrypt(CLEAR, context={"owner": "else"}), encryption.encrypt(CLEAR)):
         for policy in ("encrypt", "mask", "reject", "observe"):
             assert echo(policy)(f"see {ours}") == f"see {ours}"
         assert echo("encrypt", requires_encryption=True)(ours) == ours
 
 
-def test_without_a_key_nothing_is_taken_for_ciphertext(
+def test_without_a_key_no_text_counts_as_ciphertext(
     journal: Journal, encryption: EncryptionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SECURITY_ENCRYPTION_KEY_FILE", raising=False)

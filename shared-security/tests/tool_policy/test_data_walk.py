@@ -1,4 +1,4 @@
-"""The walk: every type is read, kept when clean, changed in its own type when not, or refused."""
+"""The walk over data: values of every type are kept when clean, masked in their type, or refused."""
 
 import dataclasses
 import json
@@ -55,7 +55,7 @@ class Open:
 
 
 class Settings(dict[str, Any]):
-    """A dict of its own name."""
+    """A subclass of dict."""
 
 
 class Model(BaseModel):
@@ -147,23 +147,23 @@ def model_with(kept: str, **extra: Any) -> Model:
         (RootModel[list[str]]([PHONE]), RootModel[list[str]]([MASKED])),
     ],
 )
-def test_what_holds_personal_data_is_masked_in_its_own_type(dirty: Any, clean: Any) -> None:
+def test_personal_data_is_masked_and_the_type_is_kept(dirty: Any, clean: Any) -> None:
     if isinstance(clean, Open):
         clean.late = MASKED
     result = masked(dirty)
     assert result == clean
     assert type(result) is type(dirty)
-    assert masked(result) == result, "masking twice changes nothing"
+    assert masked(result) == result, "masking again changes nothing"
     assert observed(dirty) is dirty
 
 
-def test_a_mapping_that_lives_on_is_not_changed_in_the_tool() -> None:
-    living = UserDict(phone=PHONE)
-    assert masked(living) == {"phone": MASKED}
-    assert living == {"phone": PHONE}
+def test_the_original_mapping_is_not_changed() -> None:
+    original = UserDict(phone=PHONE)
+    assert masked(original) == {"phone": MASKED}
+    assert original == {"phone": PHONE}
 
 
-def test_models_are_walked_where_serialization_and_tools_can_reach() -> None:
+def test_extra_private_and_computed_members_of_models_are_masked() -> None:
     result = masked(model_with(PHONE, note=PHONE))
     assert (result.phone, result.note, result._kept, result.shown) == (MASKED, MASKED, MASKED, f"phone {MASKED}")
     assert masked(SecretStr(PHONE)).get_secret_value() == MASKED
@@ -221,14 +221,14 @@ def test_clean_values_are_the_same_objects(value: Any) -> None:
         pytest.param(10**5000, id="a number too long for text"),
     ],
 )
-def test_what_cannot_be_read_or_changed_is_refused(value: Any) -> None:
+def test_values_that_cannot_be_searched_or_changed_are_refused(value: Any) -> None:
     for tool in (masked, encrypted):
         with pytest.raises(UnsupportedValue) as caught:
             tool(value)
         assert "1234" not in str(caught.value) + caught.value.hint
 
 
-def test_encrypted_numbers_become_text_but_not_in_a_typed_field(encryption: EncryptionService) -> None:
+def test_encrypted_numbers_become_text_except_in_a_typed_field(encryption: EncryptionService) -> None:
     assert encryption.recognizes(encrypted([CARD])[0])
     assert encryption.recognizes(encrypted({"n": PHONE})["n"])
     for holder in (Frozen("x", CARD), Model(phone="x", number=CARD)):
@@ -236,14 +236,14 @@ def test_encrypted_numbers_become_text_but_not_in_a_typed_field(encryption: Encr
             encrypted(holder)
 
 
-def test_ciphertext_stays_ciphertext(encryption: EncryptionService) -> None:
+def test_ciphertext_is_not_encrypted_again(encryption: EncryptionService) -> None:
     once = encrypted([PHONE, f"tel {PHONE}"])
     assert encrypted(once) is once
     assert masked(once) is once
     assert masked(f"{once[0]} {PHONE}") == f"{once[0]} {MASKED}"
 
 
-def test_limits_refuse_in_time(journal: Journal) -> None:
+def test_data_above_the_limits_is_refused(journal: Journal) -> None:
     deep: Any = "x"
     for _ in range(200):
         deep = [deep]
@@ -259,8 +259,8 @@ def test_deeply_nested_json_text_is_read_as_text() -> None:
     assert masked(text) == "[" * 100_000 + MASKED
 
 
-class Halves(BaseModel):
-    """No field is an address, what it says of itself is."""
+class ComputedField(BaseModel):
+    """No field is an e-mail address, but the computed field is one."""
 
     name: str = "hong"
     host: str = "example.com"
@@ -271,28 +271,28 @@ class Halves(BaseModel):
         return f"{self.name}@{self.host}"
 
 
-class Serialized(BaseModel):
+class FieldSerializer(BaseModel):
     number: int = 7
 
     @field_serializer("number")
-    def tell(self, value: int) -> str:
+    def serialize(self, value: int) -> str:
         return f"{PHONE} {value}"
 
 
-class Annotating(BaseModel):
+class AnnotatedSerializer(BaseModel):
     number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}", return_type=str)] = 7
 
 
-class Deep(BaseModel):
+class NestedSerializer(BaseModel):
     numbers: list[Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}")] | None] = [7]
 
 
-class InJson(BaseModel):
+class JsonSerializer(BaseModel):
     number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}", when_used="json")] = 7
 
 
 @pydantic_dataclass
-class Computing:
+class ComputingDataclass:
     name: str = "hong"
 
     @computed_field
@@ -302,28 +302,40 @@ class Computing:
 
 
 @pydantic_dataclass(slots=True)
-class Telling:
+class SerializingDataclass:
     number: Annotated[int, PlainSerializer(lambda value: f"{PHONE} {value}")] = 7
 
 
-class Whole(BaseModel):
+class ModelSerializer(BaseModel):
     @model_serializer
-    def tell(self) -> str:
+    def serialize(self) -> str:
         return PHONE
 
 
-@pytest.mark.parametrize("model", [Halves, Serialized, Annotating, Deep, InJson, Computing, Telling, Whole])
-def test_what_a_model_says_beyond_its_fields_is_searched_as_well(model: type[Any]) -> None:
-    def tell() -> list[Any]:
+@pytest.mark.parametrize(
+    "model",
+    [
+        ComputedField,
+        FieldSerializer,
+        AnnotatedSerializer,
+        NestedSerializer,
+        JsonSerializer,
+        ComputingDataclass,
+        SerializingDataclass,
+        ModelSerializer,
+    ],
+)
+def test_computed_output_of_a_model_is_searched(model: type[Any]) -> None:
+    def serialize() -> list[Any]:
         return [model()]
 
     with pytest.raises(UnsupportedValue, match="the computed output of a model"):
-        secure_tool(pii_policy="mask")(tell)()
-    assert secure_tool(pii_policy="observe")(tell)() == [model()]
+        secure_tool(pii_policy="mask")(serialize)()
+    assert secure_tool(pii_policy="observe")(serialize)() == [model()]
 
 
 class Raw(BaseModel):
-    """Bytes that are no text: it has no JSON."""
+    """Its bytes are not text, so it has no JSON form."""
 
     content: bytes = b"\xff"
 
@@ -333,7 +345,7 @@ class Raw(BaseModel):
         return len(self.content)
 
 
-def test_a_clean_model_passes_as_it_is() -> None:
+def test_a_model_without_personal_data_is_not_changed() -> None:
     class Clean(BaseModel):
         words: list[Annotated[str, PlainSerializer(lambda value: str(value).upper())]] = ["nothing"]
 
@@ -341,9 +353,9 @@ def test_a_clean_model_passes_as_it_is() -> None:
         assert secure_tool(pii_policy="mask")(lambda: model)() is model  # noqa: B023 - called at once
 
 
-def test_keys_that_look_the_same_masked_cost_no_more_than_others() -> None:
+def test_numbering_equal_masked_keys_takes_linear_time() -> None:
     class Key(str):
-        """Counts how many names are made of it."""
+        """Counts how often it is formatted."""
 
         __slots__ = ()
         made = 0

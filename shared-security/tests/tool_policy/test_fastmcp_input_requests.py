@@ -1,4 +1,4 @@
-"""Questions as 2026-07-28 asks them: they are a call's result, and the answers come with its next round."""
+"""Questions in the 2026-07-28 protocol: a question is the result of a call, and the answer comes with the next call."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,8 +17,8 @@ ANSWER = "010-9876-5432"
 FORM: Any = {"type": "object", "properties": {"value": {"type": "string"}}, "required": ["value"]}
 
 
-def asking(policy: Any, seen: list[str]) -> FastMCP[Any]:
-    """A server with a tool that asks and keeps in `seen` what it is told."""
+def server_with_question(policy: Any, received: list[str]) -> FastMCP[Any]:
+    """A server with a tool that asks a question and adds the answer to `received`."""
     server: FastMCP[Any] = FastMCP("test")
 
     @server.tool
@@ -27,7 +27,7 @@ def asking(policy: Any, seen: list[str]) -> FastMCP[Any]:
         if ctx.input_responses is None:
             form = types.ElicitRequestFormParams(message=f"is {CLEAR} right?", requested_schema=FORM)
             return types.InputRequiredResult(input_requests={"who": types.ElicitRequest(params=form)})
-        seen.append(ctx.input_responses["who"].content["value"])
+        received.append(ctx.input_responses["who"].content["value"])
         return "thank you"
 
     secure_server(server)
@@ -35,47 +35,51 @@ def asking(policy: Any, seen: list[str]) -> FastMCP[Any]:
 
 
 @pytest.mark.parametrize(
-    ("policy", "told", "question"),
+    ("policy", "received_answer", "question"),
     [("mask", "010-****-5432", MASKED), ("encrypt", "enc:v1:", MASKED), ("observe", ANSWER, CLEAR)],
 )
-def test_questions_and_answers_pass_the_policy(
-    policy: str, told: str, question: str, trail: Callable[[], list[dict[str, Any]]]
+def test_questions_and_answers_are_protected(
+    policy: str, received_answer: str, question: str, recorded_calls: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    seen, heard = [], []
+    received, questions = [], []
 
     async def answer(message: str, *_: Any) -> Any:
-        heard.append(message)
+        questions.append(message)
         return {"value": ANSWER}
 
-    async def story() -> Any:
-        async with Client(asking(policy, seen), mode="2026-07-28", elicitation_handler=answer) as client:
+    async def call_tool() -> Any:
+        async with Client(
+            server_with_question(policy, received), mode="2026-07-28", elicitation_handler=answer
+        ) as client:
             return (await client.call_tool("ask")).data
 
-    assert asyncio.run(story()) == "thank you"
-    assert heard == [f"is {question} right?"]
-    assert [each.startswith(told) for each in seen] == [True]
-    assert [event["pii_kinds"] for event in trail()] == [{"EMAIL": 1, "PHONE": 1}, {"PHONE": 1}]
+    assert asyncio.run(call_tool()) == "thank you"
+    assert questions == [f"is {question} right?"]
+    assert [each.startswith(received_answer) for each in received] == [True]
+    assert [event["pii_kinds"] for event in recorded_calls()] == [{"EMAIL": 1, "PHONE": 1}, {"PHONE": 1}]
 
 
-def test_an_answer_with_personal_data_is_refused_where_arguments_would_be() -> None:
-    seen: list[str] = []
+def test_an_answer_with_personal_data_is_refused_under_the_reject_policy() -> None:
+    received: list[str] = []
 
     async def answer(*_: Any) -> Any:
         return {"value": ANSWER}
 
-    async def story() -> Any:
-        async with Client(asking("reject", seen), mode="2026-07-28", elicitation_handler=answer) as client:
+    async def call_tool() -> Any:
+        async with Client(
+            server_with_question("reject", received), mode="2026-07-28", elicitation_handler=answer
+        ) as client:
             return await client.call_tool("ask", raise_on_error=False)
 
-    refused = asyncio.run(story()).content[0].text
+    refused = asyncio.run(call_tool()).content[0].text
     assert refused.startswith("personal_data_refused: personal data is not accepted here (reply: PHONE)")
-    assert seen == []
+    assert received == []
 
 
 @pytest.mark.parametrize("member", ["inputResponses", "input_responses"])
-def test_an_answer_passes_the_policy_however_its_member_is_spelled(member: str) -> None:
-    seen: list[str] = []
-    app = asking("mask", seen).http_app(stateless_http=True, json_response=True)
+def test_an_answer_is_protected_in_both_spellings_of_its_member(member: str) -> None:
+    received: list[str] = []
+    app = server_with_question("mask", received).http_app(stateless_http=True, json_response=True)
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
@@ -101,4 +105,4 @@ def test_an_answer_passes_the_policy_however_its_member_is_spelled(member: str) 
             return await http.post("/mcp", json=body, headers=headers)
 
     assert asyncio.run(send()).json()["result"]["content"][0]["text"] == "thank you"
-    assert seen == ["010-****-5432"]
+    assert received == ["010-****-5432"]

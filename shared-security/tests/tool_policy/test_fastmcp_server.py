@@ -1,7 +1,8 @@
-"""What `secure_server` does to a whole FastMCP server: lists by scope, bare functions, 503, the schema hook."""
+"""`secure_server` on a whole FastMCP server: lists by scope, undecorated functions, status 503, logs, schemas."""
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,16 +13,17 @@ from fastmcp.exceptions import ToolError
 
 from security_common.fastmcp import ServiceUnavailableMiddleware, UnsecuredComponent, secure_server
 from security_common.tokens.access_token import AccessToken, Caller, current_caller
-from security_common.tool_policy import secure_tool
+from security_common.tool_policy import ArgumentScope, secure_tool
+from security_common.tool_scopes import required_scopes
 
 CLEAR = "hong@example.com 010-1234-5678"
 MASKED = "h***@example.com 010-****-5678"
 
 
-def with_client(server: FastMCP[Any], story: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
+def with_client(server: FastMCP[Any], use: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
     async def run() -> Any:
         async with Client(server, **options) as client:
-            return await story(client)
+            return await use(client)
 
     return asyncio.run(run())
 
@@ -50,7 +52,7 @@ def server() -> FastMCP[Any]:
     return FastMCP("test")
 
 
-def test_lists_show_what_the_scopes_allow_and_the_table_names_them(server: FastMCP[Any]) -> None:
+def test_lists_are_filtered_by_scope_and_the_table_has_the_scopes_of_each_tool(server: FastMCP[Any]) -> None:
     @server.tool
     @secure_tool()
     async def open_to_all() -> str:
@@ -86,7 +88,27 @@ def test_lists_show_what_the_scopes_allow_and_the_table_names_them(server: FastM
             current_caller.reset(reset)
 
 
-def test_a_function_without_policy_is_found_at_start(server: FastMCP[Any]) -> None:
+def test_scopes_that_depend_on_an_argument_are_checked_in_the_table_and_in_the_call(server: FastMCP[Any]) -> None:
+    @server.tool
+    @secure_tool(scopes=["mcp.access"], argument_scopes=[ArgumentScope("mcp.audit", "whose", "everyone")])
+    async def read_trail(whose: str = "mine") -> str:
+        return whose
+
+    table = secure_server(server)
+    assert required_scopes(table, "read_trail", {}) == {"mcp.access"}
+    assert required_scopes(table, "read_trail", {"whose": "everyone"}) == {"mcp.access", "mcp.audit"}
+    assert required_scopes(table, "unknown", {}) == frozenset()
+    assert str(table["read_trail"]) == "mcp.access; mcp.audit with whose=everyone"
+    reset = current_caller.set(caller("mcp.access"))
+    try:
+        assert call(server, "read_trail").data == "mine"
+        with pytest.raises(ToolError, match=r"insufficient_scope: this call needs the scopes mcp\.access mcp\.audit"):
+            call(server, "read_trail", {"whose": "everyone"})
+    finally:
+        current_caller.reset(reset)
+
+
+def test_a_tool_without_policy_stops_the_start(server: FastMCP[Any]) -> None:
     @server.tool
     async def bare() -> str:
         return "x"
@@ -105,7 +127,7 @@ def test_a_tool_that_may_run_in_the_background_stops_the_start(server: FastMCP[A
         secure_server(server)
 
 
-def test_a_tool_added_later_without_policy_gives_nothing_away(server: FastMCP[Any]) -> None:
+def test_the_result_of_a_tool_without_policy_is_withheld(server: FastMCP[Any]) -> None:
     secure_server(server)
 
     @server.tool
@@ -117,20 +139,19 @@ def test_a_tool_added_later_without_policy_gives_nothing_away(server: FastMCP[An
     assert "no policy" in str(caught.value)
 
 
-def post(app: Any, method: str, params: dict[str, Any]) -> httpx2.Response:
-    """One request of the 2026-07-28 protocol over HTTP."""
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params | {"_meta": meta}}
-    headers = {
-        "accept": "application/json, text/event-stream",
-        "mcp-protocol-version": "2026-07-28",
-        "mcp-method": method,
-        "mcp-name": str(params.get("name", "")),
-    }
+def post(app: Any, method: str, params: dict[str, Any], version: str = "2026-07-28") -> httpx2.Response:
+    """One request of the 2026-07-28 protocol over HTTP, or of the 2025-11-25 protocol without a session."""
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": version}
+    if version == "2026-07-28":
+        headers |= {"mcp-method": method, "mcp-name": str(params.get("name") or params.get("uri", ""))}
+        params |= {
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": version,
+                "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }
+        }
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
 
     async def send() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=ServiceUnavailableMiddleware(app))
@@ -145,33 +166,106 @@ def test_a_call_that_cannot_be_recorded_answers_503(server: FastMCP[Any], close_
     @secure_tool()
     async def work() -> str:
         close_journal()
-        return "done in secret"
+        return "done without a record"
 
     secure_server(server)
     answer = post(server.http_app(stateless_http=True), "tools/call", {"name": "work", "arguments": {}})
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert answer.json()["error"]["data"] == {"error": "temporarily_unavailable"}
-    assert "secret" not in answer.text
+    assert "done without a record" not in answer.text
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("unknown", {}), ("work", {"surplus": 1})])
-def test_a_call_that_reaches_no_tool_and_cannot_be_recorded_answers_503(
-    server: FastMCP[Any], close_journal: Callable[[], None], name: str, arguments: dict[str, Any]
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
+@pytest.mark.parametrize("json_response", [True, False])
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "unknown", "arguments": {}}),
+        ("tools/call", {"name": "work", "arguments": {"surplus": 1}}),
+        ("tools/call", {"name": "work", "arguments": {}}),
+        ("resources/read", {"uri": "people://unknown"}),
+        ("prompts/get", {"name": "unknown"}),
+    ],
+)
+def test_with_an_unwritable_journal_every_call_answers_503(
+    server: FastMCP[Any],
+    close_journal: Callable[[], None],
+    version: str,
+    json_response: bool,
+    method: str,
+    params: dict[str, Any],
 ) -> None:
     @server.tool
     @secure_tool()
     async def work() -> str:
-        return "done"
+        raise AssertionError
 
     secure_server(server)
     close_journal()
-    answer = post(server.http_app(stateless_http=True), "tools/call", {"name": name, "arguments": arguments})
+    app = server.http_app(stateless_http=True, json_response=json_response)
+    answer = post(app, method, dict(params), version)
     assert answer.status_code == 503
-    assert answer.json()["error"]["data"] == {"error": "temporarily_unavailable"}
+    assert answer.headers["retry-after"]
+    assert '"error":"temporarily_unavailable"' in answer.text
 
 
-def test_a_tool_that_is_at_hand_can_still_be_switched_off(server: FastMCP[Any]) -> None:
+@pytest.mark.parametrize("name", ["look_up", "read_file", "refuse"])
+def test_a_failed_call_is_logged_once_with_trace_id_and_cause_and_without_personal_data(
+    server: FastMCP[Any], caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    @server.tool
+    @secure_tool(pii_policy="observe")
+    async def look_up() -> str:
+        raise LookupError(f"no entry for {CLEAR}")
+
+    @server.tool
+    @secure_tool(pii_policy="observe")
+    async def read_file() -> str:
+        raise ToolError(f"cannot read the file of {CLEAR}")
+
+    @server.tool
+    @secure_tool(scopes=["mcp.decrypt"])
+    async def refuse() -> str:
+        raise AssertionError
+
+    secure_server(server)
+    reset = current_caller.set(caller("mcp.access"))
+    try:
+        with caplog.at_level(logging.INFO), pytest.raises(ToolError):
+            call(server, name)
+    finally:
+        current_caller.reset(reset)
+    (record,) = [each for each in caplog.records if "call_failed" in each.message or name in each.message]
+    line = record.getMessage()
+    assert f"tool={name}" in line
+    assert f"trace_id={'1' * 32}" in line
+    assert "1234" not in caplog.text
+    assert "hong@" not in caplog.text
+    expected = {
+        "look_up": (logging.ERROR, f"cause=LookupError: no entry for {MASKED}\nTraceback"),
+        "read_file": (logging.WARNING, f"cause=ToolError: cannot read the file of {MASKED}"),
+        "refuse": (logging.WARNING, "reason=insufficient_scope"),
+    }[name]
+    assert record.levelno == expected[0]
+    assert expected[1] in line
+
+
+def test_an_unknown_tool_is_logged_with_the_trace_id_and_its_name_masked(
+    server: FastMCP[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    secure_server(server)
+    reset = current_caller.set(caller("mcp.access"))
+    try:
+        with caplog.at_level(logging.INFO), pytest.raises(ToolError):
+            call(server, "010-1234-5678")
+    finally:
+        current_caller.reset(reset)
+    assert f"trace_id={'1' * 32} cause=ToolError: Unknown tool: '010-****-5678'" in caplog.text
+    assert "1234" not in caplog.text
+
+
+def test_a_registered_tool_can_still_be_disabled(server: FastMCP[Any]) -> None:
     @server.tool
     @secure_tool()
     async def greet() -> str:
@@ -184,8 +278,10 @@ def test_a_tool_that_is_at_hand_can_still_be_switched_off(server: FastMCP[Any]) 
         call(server, "greet")
 
 
-def test_the_schema_hook_spares_the_hidden_list(server: FastMCP[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Watches private ground: FastMCP's low-level server, and the SDK's lookup in it."""
+def test_input_schemas_are_found_without_listing_the_tools(
+    server: FastMCP[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uses private attributes: FastMCP's low-level server, and the place where the SDK looks for schemas."""
 
     @server.tool
     @secure_tool(pii_policy="mask")
@@ -210,7 +306,7 @@ def test_the_schema_hook_spares_the_hidden_list(server: FastMCP[Any], monkeypatc
     assert not listed
 
 
-def test_lists_are_cacheable_by_one_caller_only(server: FastMCP[Any]) -> None:
+def test_lists_may_be_cached_for_one_caller_only(server: FastMCP[Any]) -> None:
     server = FastMCP("test", cache_ttl=60)
 
     @server.tool
@@ -223,8 +319,8 @@ def test_lists_are_cacheable_by_one_caller_only(server: FastMCP[Any]) -> None:
     assert (result["cacheScope"], result["ttlMs"]) == ("private", 60_000)
 
 
-def test_every_way_to_speak_goes_through_the_two_guarded_methods() -> None:
-    """ProtectedSession overrides `send_request` and `_notify`; the SDK must not grow a third way out."""
+def test_the_session_sends_messages_through_two_methods_only() -> None:
+    """ProtectedSession overrides `send_request` and `_notify`; a third way would bypass the policy."""
     from mcp.server.session import ServerSession
 
     source = inspect.getsource(ServerSession)

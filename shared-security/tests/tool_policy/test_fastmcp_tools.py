@@ -1,4 +1,4 @@
-"""`secure_tool` on a real FastMCP server: schemas, messages, errors, lists, resources, prompts and the record."""
+"""`secure_tool` on a real FastMCP server: schemas, messages, errors, resources, prompts and audit events."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ from security_common.fastmcp import secure_server
 from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tool_policy import Identifier, secure_tool
 
-Trail = Callable[[], list[dict[str, Any]]]
+RecordedCalls = Callable[[], list[dict[str, Any]]]
 CLEAR = "hong@example.com 010-1234-5678"
 MASKED = "h***@example.com 010-****-5678"
 
@@ -31,10 +31,10 @@ class Person(BaseModel):
     phone: str
 
 
-def with_client(server: FastMCP[Any], story: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
+def with_client(server: FastMCP[Any], use: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
     async def run() -> Any:
         async with Client(server, **options) as client:
-            return await story(client)
+            return await use(client)
 
     return asyncio.run(run())
 
@@ -59,7 +59,7 @@ def caller(*scopes: str) -> Caller:
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
-"""Log messages and questions are part of the protocol that 2025-11-25 clients speak."""
+"""Clients of the 2025-11-25 protocol use log messages and questions, which the SDK deprecates."""
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_decorated_function_keeps_its_schemas(server: FastMCP[Any]) -> None:
     assert set(secured["input_schema"]["properties"]) == {"person_id", "n"}
 
 
-def test_arguments_and_results_of_every_kind_are_masked(server: FastMCP[Any], trail: Trail) -> None:
+def test_models_lists_and_nested_json_are_masked(server: FastMCP[Any], recorded_calls: RecordedCalls) -> None:
     seen: list[Any] = []
 
     @server.tool
@@ -100,11 +100,11 @@ def test_arguments_and_results_of_every_kind_are_masked(server: FastMCP[Any], tr
         "json": '{"phone": "010-****-5678"}',
     }
     assert json.loads(result.content[0].text) == result.structured_content
-    (event,) = trail()
+    (event,) = recorded_calls()
     assert (event["tool_name"], event["action_taken"]) == ("echo", "executed_with_masking")
 
 
-def test_the_registered_name_is_on_record_and_sync_tools_work(server: FastMCP[Any], trail: Trail) -> None:
+def test_the_registered_name_of_a_sync_tool_is_recorded(server: FastMCP[Any], recorded_calls: RecordedCalls) -> None:
     @server.tool(name="shown.name")
     @secure_tool(pii_policy="mask")
     def inner_name(text: str) -> str:
@@ -112,16 +112,16 @@ def test_the_registered_name_is_on_record_and_sync_tools_work(server: FastMCP[An
 
     secure_server(server)
     assert call(server, "shown.name", {"text": CLEAR}).data == MASKED
-    assert trail()[0]["tool_name"] == "shown.name"
+    assert recorded_calls()[0]["tool_name"] == "shown.name"
 
 
-def test_dependencies_are_no_arguments(server: FastMCP[Any]) -> None:
+def test_injected_dependencies_are_not_searched(server: FastMCP[Any]) -> None:
     class Pool:
-        """An object of the program that no walk could read."""
+        """An object of the program, which the walk would refuse."""
 
     @server.tool
     @secure_tool(pii_policy="mask")
-    async def use(text: str, ctx: Context, pool: Any = Depends(Pool)) -> str:  # noqa: B008 - FastMCP's way to inject
+    async def use(text: str, ctx: Context, pool: Any = Depends(Pool)) -> str:  # noqa: B008 - how FastMCP injects
         assert isinstance(pool, Pool)
         assert isinstance(ctx, Context)
         return text
@@ -130,14 +130,14 @@ def test_dependencies_are_no_arguments(server: FastMCP[Any]) -> None:
     assert call(server, "use", {"text": CLEAR}).data == MASKED
 
 
-def test_progress_logs_and_questions_pass_the_policy(
-    server: FastMCP[Any], caplog: pytest.LogCaptureFixture, trail: Trail
+def test_progress_log_messages_and_questions_are_masked(
+    server: FastMCP[Any], caplog: pytest.LogCaptureFixture, recorded_calls: RecordedCalls
 ) -> None:
-    heard: list[Any] = []
+    messages: list[Any] = []
 
     @server.tool
     @secure_tool(pii_policy="mask")
-    async def talk(ctx: Context) -> str:
+    async def send_messages(ctx: Context) -> str:
         await ctx.report_progress(1, 2, f"at {CLEAR}")
         await ctx.info(f"info {CLEAR}", extra={"phone": "010-1234-5678"})
         answer = await ctx.elicit(f"is {CLEAR} right?", str)
@@ -145,35 +145,35 @@ def test_progress_logs_and_questions_pass_the_policy(
         return str(answer.data)
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message)
+        messages.append(message)
 
     async def on_log(message: Any) -> None:
-        heard.append(message.data)
+        messages.append(message.data)
 
     async def on_question(message: str, kind: type, params: Any, context: Any) -> Any:
-        heard.append(message)
+        messages.append(message)
         return {"value": "010-9876-5432"}
 
     secure_server(server)
     with caplog.at_level(logging.DEBUG):
         result = call(
             server,
-            "talk",
+            "send_messages",
             progress_handler=on_progress,
             log_handler=on_log,
             elicitation_handler=on_question,
             mode="legacy",
         )
-    assert sorted(map(str, heard)) == sorted(
+    assert sorted(map(str, messages)) == sorted(
         [f"at {MASKED}", str({"msg": f"info {MASKED}", "extra": {"phone": "010-****-5678"}}), f"is {MASKED} right?"]
     )
-    assert result.data == "010-****-5432", "the answer of the client came in as an argument"
+    assert result.data == "010-****-5432", "the answer of the client is masked like an argument"
     assert "1234" not in caplog.text
-    assert trail()[0]["pii_kinds"]["PHONE"] >= 5
+    assert recorded_calls()[0]["pii_kinds"]["PHONE"] >= 5
 
 
-def test_errors_are_masked_sentences_a_model_can_act_on(
-    server: FastMCP[Any], trail: Trail, caplog: pytest.LogCaptureFixture
+def test_errors_are_masked_and_name_code_and_reason(
+    server: FastMCP[Any], recorded_calls: RecordedCalls, caplog: pytest.LogCaptureFixture
 ) -> None:
     @server.tool
     @secure_tool(pii_policy="reject")
@@ -197,15 +197,15 @@ def test_errors_are_masked_sentences_a_model_can_act_on(
     with caplog.at_level(logging.DEBUG), pytest.raises(ToolError) as failed:
         call(server, "broken")
     assert str(failed.value) == f"Error calling tool 'broken': cannot reach {MASKED}"
-    with caplog.at_level(logging.DEBUG), pytest.raises(ToolError) as said:
+    with caplog.at_level(logging.DEBUG), pytest.raises(ToolError) as raised:
         call(server, "tool_error")
-    assert str(said.value) == f"call {MASKED}"
+    assert str(raised.value) == f"call {MASKED}"
     assert "1234" not in caplog.text
-    assert [event["outcome"] for event in trail()] == ["refused", "failure", "failure"]
+    assert [event["outcome"] for event in recorded_calls()] == ["refused", "failure", "failure"]
 
 
-def test_arguments_that_do_not_fit_are_told_without_their_values_and_recorded(
-    server: FastMCP[Any], trail: Trail, caplog: pytest.LogCaptureFixture
+def test_invalid_arguments_are_recorded_and_the_error_has_no_values(
+    server: FastMCP[Any], recorded_calls: RecordedCalls, caplog: pytest.LogCaptureFixture
 ) -> None:
     @server.tool
     @secure_tool(pii_policy="mask")
@@ -223,27 +223,27 @@ def test_arguments_that_do_not_fit_are_told_without_their_values_and_recorded(
         with pytest.raises(ToolError, match="Unknown tool"):
             call(server, "no_such_tool")
     assert "1234" not in caplog.text
-    assert [(event["reason"], event["action_taken"]) for event in trail()] == [
+    assert [(event["reason"], event["action_taken"]) for event in recorded_calls()] == [
         ("invalid_arguments", "rejected"),
         ("invalid_arguments", "rejected"),
         ("unknown_component", "rejected"),
     ]
 
 
-def test_names_that_are_unknown_and_personal_are_told_masked(server: FastMCP[Any]) -> None:
+def test_an_unknown_name_with_personal_data_is_masked_in_the_error(server: FastMCP[Any]) -> None:
     secure_server(server)
-    asked: list[Callable[[Client[Any]], Awaitable[Any]]] = [
+    requests: list[Callable[[Client[Any]], Awaitable[Any]]] = [
         lambda client: client.call_tool("010-1234-5678"),
         lambda client: client.read_resource("people://010-1234-5678"),
         lambda client: client.get_prompt("010-1234-5678"),
     ]
-    for ask in asked:
+    for request in requests:
         with pytest.raises((ToolError, MCPError), match=r"Unknown .*010-\*\*\*\*-5678") as caught:
-            with_client(server, ask)
+            with_client(server, request)
         assert "1234" not in repr(vars(caught.value))
 
 
-def test_resources_and_prompts_wear_the_policy(server: FastMCP[Any], trail: Trail) -> None:
+def test_resources_and_prompts_are_protected(server: FastMCP[Any], recorded_calls: RecordedCalls) -> None:
     @server.resource("people://{person_id}")
     @secure_tool(pii_policy="mask")
     async def person(person_id: Annotated[str, Identifier]) -> str:
@@ -258,21 +258,21 @@ def test_resources_and_prompts_wear_the_policy(server: FastMCP[Any], trail: Trai
 
     secure_server(server)
 
-    async def story(client: Client[Any]) -> Any:
+    async def read_and_prompt(client: Client[Any]) -> Any:
         contents = await client.read_resource("people://p_1")
         prompt = await client.get_prompt("write_to", {"name": CLEAR})
         with pytest.raises(MCPError) as caught:
             await client.read_resource("people://lost")
         return contents[0].text, prompt.messages[0].content.text, str(caught.value)
 
-    content, prompt, error = with_client(server, story)
+    content, prompt, error = with_client(server, read_and_prompt)
     assert json.loads(content)["phone"] == "010-****-5678"
     assert prompt == f"Write to {MASKED}"
     assert "1234" not in error
-    assert [event["tool_name"] for event in trail()] == ["person", "write_to", "person"]
+    assert [event["tool_name"] for event in recorded_calls()] == ["person", "write_to", "person"]
 
 
-def test_media_are_read_as_the_bytes_they_are(server: FastMCP[Any]) -> None:
+def test_media_content_is_searched_as_bytes(server: FastMCP[Any]) -> None:
     pixels = bytes(range(256)) * 8
 
     @server.tool
@@ -290,7 +290,9 @@ def test_media_are_read_as_the_bytes_they_are(server: FastMCP[Any]) -> None:
         call(server, "media", {"kind": "dirty"})
 
 
-def test_encrypted_arguments_belong_to_the_token_holder(server: FastMCP[Any], encryption: EncryptionService) -> None:
+def test_encrypted_arguments_are_bound_to_the_subject_of_the_token(
+    server: FastMCP[Any], encryption: EncryptionService
+) -> None:
     @server.tool
     @secure_tool(requires_encryption=True, pii_policy="encrypt")
     async def keep(data: str) -> str:
@@ -307,25 +309,25 @@ def test_encrypted_arguments_belong_to_the_token_holder(server: FastMCP[Any], en
     assert encryption.decrypt(kept, context=context) == "plain"
 
 
-def test_what_a_thread_of_the_tool_says_is_masked_as_well(server: FastMCP[Any]) -> None:
-    """An executor's thread does not have the context in which the tool runs."""
-    heard: list[Any] = []
+def test_messages_from_a_thread_of_the_tool_are_masked(server: FastMCP[Any]) -> None:
+    """A thread of an executor does not have the context variables of the tool."""
+    messages: list[Any] = []
 
     @server.tool
     @secure_tool(pii_policy="mask")
     async def work(ctx: Context) -> str:
         session, loop = ctx.session, asyncio.get_running_loop()
 
-        def tell() -> None:
-            said = session.send_log_message(level="info", data=CLEAR)
-            asyncio.run_coroutine_threadsafe(said, loop).result()
+        def send() -> None:
+            sent = session.send_log_message(level="info", data=CLEAR)
+            asyncio.run_coroutine_threadsafe(sent, loop).result()
 
-        await loop.run_in_executor(None, tell)
+        await loop.run_in_executor(None, send)
         return "done"
 
-    async def hear(message: Any) -> None:
-        heard.append(message.data)
+    async def on_log(message: Any) -> None:
+        messages.append(message.data)
 
     secure_server(server)
-    assert call(server, "work", log_handler=hear).data == "done"
-    assert heard == [MASKED]
+    assert call(server, "work", log_handler=on_log).data == "done"
+    assert messages == [MASKED]

@@ -1,4 +1,4 @@
-"""Values that the generator plants never come out: not in results, errors or messages, nor as bare digits."""
+"""Generated personal data never leaves a tool: not in results, errors or messages, and not as bare digits."""
 
 import dataclasses
 import json
@@ -68,7 +68,7 @@ PLANTED = EMAILS | PHONES | resident_numbers() | cards()
 
 @st.composite
 def texts(draw: st.DrawFn, planted: list[str]) -> str:
-    """A text with planted values between words."""
+    """A text of words and personal data; the personal data is added to `planted`."""
     parts = [draw(WORDS)]
     for value in draw(st.lists(PLANTED, max_size=2)):
         planted.append(value)
@@ -91,7 +91,7 @@ def leaves(draw: st.DrawFn, planted: list[str]) -> Any:
 
 @st.composite
 def data(draw: st.DrawFn, planted: list[str], depth: int = 3) -> Any:
-    """Nested data of many types; what is planted in it is added to the list."""
+    """Nested data of many types; the personal data in it is added to `planted`."""
     kind = draw(st.integers(0, 9)) if depth else 0
     if kind < 3:
         return draw(leaves(planted))
@@ -115,7 +115,7 @@ def data(draw: st.DrawFn, planted: list[str], depth: int = 3) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The data as JSON can hold it."""
+    """The data as JSON can represent it."""
     if isinstance(value, Record | Model):
         return {"memo": plain(value.memo), "more": plain(value.more)}
     if isinstance(value, Mapping):
@@ -127,23 +127,23 @@ def plain(value: Any) -> Any:
     return int(value) if isinstance(value, Decimal) else value
 
 
-def told(value: Any) -> Iterator[str]:
-    """Every text a reader of the data could see. Written apart from the walk that is under test."""
+def visible_texts(value: Any) -> Iterator[str]:
+    """Every text that a reader of the data can see. Independent of the walk that is under test."""
     if isinstance(value, Record | Model):
         value = vars(value)
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from told(name)
-            yield from told(item)
+            yield from visible_texts(name)
+            yield from visible_texts(item)
     elif isinstance(value, list | tuple | deque):
         for item in value:
-            yield from told(item)
+            yield from visible_texts(item)
     else:
         yield value.decode() if isinstance(value, bytes) else str(value)
 
 
 def shape(value: Any, *, without_scalars: bool) -> Any:
-    """Types and sizes, without values. JSON in a string counts as data."""
+    """Types and sizes without values. JSON in a string counts as data."""
     if isinstance(value, Record | Model):
         return type(value), shape(vars(value), without_scalars=without_scalars)
     if isinstance(value, Mapping):
@@ -155,11 +155,11 @@ def shape(value: Any, *, without_scalars: bool) -> Any:
     return None if without_scalars and isinstance(value, int | Decimal | str) else type(value)
 
 
-def assert_gone(planted: list[str], texts_told: list[str]) -> None:
-    note(str(texts_told))
+def assert_absent(planted: list[str], visible: list[str]) -> None:
+    note(str(visible))
     for value in planted:
         bare = re.sub(r"\D", "", value) if value[-1].isdigit() else ""
-        for text in texts_told:
+        for text in visible:
             assert value not in text
             if len(bare) >= 10:
                 assert bare not in re.sub(r"\D", "", re.sub(r"enc:v1:[\w:=-]+", "|", text))
@@ -167,39 +167,39 @@ def assert_gone(planted: list[str], texts_told: list[str]) -> None:
 
 @pytest.mark.parametrize("policy", ["mask", "encrypt"])
 @given(source=st.data())
-def test_no_planted_value_comes_out_of_a_result(policy: Any, source: st.DataObject) -> None:
+def test_results_contain_no_personal_data(policy: Any, source: st.DataObject) -> None:
     planted: list[str] = []
     value = source.draw(data(planted))
-    seen: list[Any] = []
+    received: list[Any] = []
 
     @secure_tool(pii_policy=policy)
     def echo(value: Any) -> Any:
-        seen.append(value)
+        received.append(value)
         return value
 
     @secure_tool(pii_policy="observe", result_policy=policy)
-    def give() -> Any:
+    def return_value() -> Any:
         return value
 
     try:
-        results = [echo(value), seen[0], give()]
+        results = [echo(value), received[0], return_value()]
     except ToolPolicyError as refusal:
-        assert policy == "encrypt", "only ciphertext can be in a place that does not hold it"
-        assert_gone(planted, [str(refusal), refusal.hint])
+        assert policy == "encrypt", "only ciphertext can be refused by a type"
+        assert_absent(planted, [str(refusal), refusal.hint])
         return
     for result in results:
-        assert_gone(planted, list(told(result)))
+        assert_absent(planted, list(visible_texts(result)))
         assert shape(result, without_scalars=policy == "encrypt") == shape(value, without_scalars=policy == "encrypt")
-    assert echo(results[0]) == results[0], "a second pass changes nothing"
+    assert echo(results[0]) == results[0], "protecting the result again changes nothing"
     if not planted:
-        assert give() is value
+        assert return_value() is value
 
 
 FAILURES = st.sampled_from([ValueError, KeyError, RuntimeError, LookupError, OSError, PermissionError, ToolPolicyError])
 
 
 @given(source=st.data())
-def test_no_planted_value_comes_out_of_an_error(source: st.DataObject, caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_contain_no_personal_data(source: st.DataObject, caplog: pytest.LogCaptureFixture) -> None:
     planted: list[str] = []
     text, other, cause, remark = (source.draw(texts(planted)) for _ in range(4))
     kind = source.draw(FAILURES)
@@ -221,11 +221,11 @@ def test_no_planted_value_comes_out_of_an_error(source: st.DataObject, caplog: p
         fail()
     caplog.clear()
     logging.getLogger("tool").error("failed", exc_info=caught.value)
-    assert_gone(planted, ["".join(traceback.format_exception(caught.value)), repr(vars(caught.value)), caplog.text])
+    assert_absent(planted, ["".join(traceback.format_exception(caught.value)), repr(vars(caught.value)), caplog.text])
 
 
 @given(source=st.data())
-def test_no_planted_value_comes_out_of_a_message(source: st.DataObject) -> None:
+def test_messages_contain_no_personal_data(source: st.DataObject) -> None:
     planted: list[str] = []
     text, value = source.draw(texts(planted)), plain(source.draw(data(planted)))
     messages = [
@@ -241,15 +241,15 @@ def test_no_planted_value_comes_out_of_a_message(source: st.DataObject) -> None:
     ]
 
     @secure_tool(pii_policy=source.draw(st.sampled_from(["mask", "encrypt", "reject"])))
-    def talk() -> list[str]:
+    def send_messages() -> list[str]:
         call = current_call.get()
         assert call is not None
         sent = [call.protect_message(message) for message in messages]
         assert [type(each) for each in sent] == [type(each) for each in messages]
-        return [text for each in sent for text in told(each.model_dump(mode="json"))]
+        return [text for each in sent for text in visible_texts(each.model_dump(mode="json"))]
 
     try:
-        spoken = talk()
+        visible = send_messages()
     except ToolPolicyError as refusal:
-        spoken = [str(refusal)]
-    assert_gone(planted, spoken)
+        visible = [str(refusal)]
+    assert_absent(planted, visible)

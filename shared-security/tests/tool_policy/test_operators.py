@@ -1,4 +1,4 @@
-"""What a team's configuration does in a tool that masks: each operator, by kind and by tool."""
+"""The operators of the configuration file in tools: by kind, by tool, and together with each policy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from security_common.tool_policy import PersonalDataRefused, ResultWithheld, bin
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 TEXT = "홍길동님 hong@example.com, 010-1234-5678"
-Trail = Callable[[], list[dict[str, Any]]]
+RecordedCalls = Callable[[], list[dict[str, Any]]]
 Protect = Callable[..., None]
 
 
@@ -43,23 +43,28 @@ def fail() -> str:
     raise ValueError(TEXT)
 
 
-def test_each_kind_has_its_operator_and_a_tool_the_last_word(protect: Protect, trail: Trail) -> None:
+def test_operators_apply_by_kind_and_a_tool_may_override_them(protect: Protect, recorded_calls: RecordedCalls) -> None:
     protect(kinds={"PERSON": "redact", "PHONE": "keep"})
     assert show(TEXT) == "[PERSON]님 h***@example.com, 010-1234-5678"
     protect(kinds={"PERSON": "redact"}, tools={"show": {"default": "keep"}})
     assert show(TEXT) == TEXT.replace("홍길동", "[PERSON]")
     assert show("010-1234-5678") == "010-1234-5678"
-    assert [event["action_taken"] for event in trail()] == [*["executed_with_masking"] * 2, "executed_observed"]
+    assert [event["action_taken"] for event in recorded_calls()] == [
+        *["executed_with_masking"] * 2,
+        "executed_observed",
+    ]
 
 
-def test_a_pseudonym_is_stable_whatever_the_spelling_and_is_not_replaced_again(protect: Protect) -> None:
+def test_a_pseudonym_is_equal_for_every_spelling_and_is_not_replaced_again(protect: Protect) -> None:
     protect(default="pseudonym")
     dashed = show({"phone": "010-1234-5678"})["phone"]
     assert dashed.startswith("PHONE_")
     assert show({"phone": "01012345678"})["phone"] == show({"phone": dashed})["phone"] == dashed
 
 
-def test_only_the_value_is_encrypted_and_the_owner_can_read_it(protect: Protect, encryption: EncryptionService) -> None:
+def test_encrypt_replaces_only_the_value_and_binds_it_to_the_owner(
+    protect: Protect, encryption: EncryptionService
+) -> None:
     protect(kinds={"EMAIL": "encrypt"})
     before, sealed = show("to: hong@example.com").split(" ")
     assert before == "to:"
@@ -67,7 +72,7 @@ def test_only_the_value_is_encrypted_and_the_owner_can_read_it(protect: Protect,
     assert encryption.decrypt(sealed, context=bind_field(owner="", tool="show", name="text")) == "hong@example.com"
 
 
-def test_a_rejected_kind_is_named_and_its_value_is_not(protect: Protect, trail: Trail) -> None:
+def test_a_refusal_names_the_kind_and_not_the_value(protect: Protect, recorded_calls: RecordedCalls) -> None:
     protect(kinds={"EMAIL": "reject"})
     with pytest.raises(PersonalDataRefused) as refused:
         show(TEXT)
@@ -76,16 +81,18 @@ def test_a_rejected_kind_is_named_and_its_value_is_not(protect: Protect, trail: 
         secure_tool(pii_policy="observe", result_policy="mask")(lambda: TEXT)()
     with pytest.raises(ValueError, match=r"h\*\*\*@example\.com"):
         fail()
-    assert [event["action_taken"] for event in trail()] == [*["rejected"] * 2, "executed_with_masking"]
-    assert "hong@" not in str(trail())
+    assert [event["action_taken"] for event in recorded_calls()] == [*["rejected"] * 2, "executed_with_masking"]
+    assert "hong@" not in str(recorded_calls())
 
 
-def test_own_patterns_and_allowed_values_hold_in_tools(protect: Protect) -> None:
+def test_custom_patterns_and_allowed_values_apply_in_tools(protect: Protect) -> None:
     protect(allow={"values": ["hong@example.com"]}, patterns={"EMPLOYEE": {"expression": "EMP-[0-9]{6}"}})
     assert show(["hong@example.com", "EMP-123456"]) == ["hong@example.com", "***"]
 
 
-def test_pseudonyms_without_a_key_refuse_the_start(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operator_pseudonym_without_a_key_stops_the_start(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SECURITY_PSEUDONYM_KEY_FILE", raising=False)
     with pytest.raises(PIIConfigurationError):
         configure(journal=journal, detector=PIIDetector(parse_configuration({"default": "pseudonym"})))
@@ -99,7 +106,7 @@ EMAIL, PHONE, PERSON, SSN = "hong@example.com", "010-1234-5678", "홍길동님",
 
 
 @pytest.mark.parametrize("policy", ["encrypt", "mask", "reject", "observe"])
-def test_keep_and_reject_hold_in_every_policy(policy: Any, protect: Protect) -> None:
+def test_keep_and_reject_apply_under_every_policy(policy: Any, protect: Protect) -> None:
     protect(**FILE)
     echo = secure_tool(pii_policy=policy)(lambda text: text)
     assert echo(EMAIL) == EMAIL
@@ -109,7 +116,7 @@ def test_keep_and_reject_hold_in_every_policy(policy: Any, protect: Protect) -> 
         echo(f"{PHONE} {SSN}")
 
 
-def test_how_a_value_is_written_is_for_tools_that_mask(protect: Protect, encryption: EncryptionService) -> None:
+def test_redact_applies_only_to_tools_that_mask(protect: Protect, encryption: EncryptionService) -> None:
     protect(**FILE)
 
     def echo(text: str) -> str:
@@ -124,7 +131,7 @@ def test_how_a_value_is_written_is_for_tools_that_mask(protect: Protect, encrypt
 
 
 @pytest.mark.parametrize("policy", ["encrypt", "mask", "reject", "observe"])
-def test_the_word_on_one_tool_holds_whatever_its_policy(
+def test_an_operator_of_one_tool_applies_under_every_policy(
     policy: Any, protect: Protect, encryption: EncryptionService
 ) -> None:
     protect(**FILE)
@@ -135,10 +142,12 @@ def test_the_word_on_one_tool_holds_whatever_its_policy(
 
     assert own([PHONE, EMAIL]) == ["010-****-5678", EMAIL]
     if policy == "encrypt":
-        assert encryption.recognizes(own(f"{PHONE} {PERSON}")), "of two the stronger"
+        assert encryption.recognizes(own(f"{PHONE} {PERSON}")), "the stronger treatment decides for the whole text"
 
 
-def test_an_address_may_be_an_identifier_where_addresses_are_kept(protect: Protect, trail: Trail) -> None:
+def test_an_identifier_may_be_an_email_address_if_addresses_are_kept(
+    protect: Protect, recorded_calls: RecordedCalls
+) -> None:
     @secure_tool(pii_policy="mask")
     def view(user_id: str) -> None: ...
 
@@ -147,16 +156,16 @@ def test_an_address_may_be_an_identifier_where_addresses_are_kept(protect: Prote
         view(user_id=kept)
         with pytest.raises(PersonalDataRefused):
             view(user_id=refused)
-    assert trail()[0]["user_id"] == EMAIL
+    assert recorded_calls()[0]["user_id"] == EMAIL
 
 
-WORDS = st.sampled_from(list(Operator))
+OPERATORS = st.sampled_from(list(Operator))
 PLANTED = {PIIKind.EMAIL: EMAIL, PIIKind.PHONE: PHONE, PIIKind.CREDIT_CARD: "4111-1111-1111-1111"}
-PER_KIND = st.dictionaries(st.sampled_from(list(PLANTED)), WORDS)
+OPERATORS_BY_KIND = st.dictionaries(st.sampled_from(list(PLANTED)), OPERATORS)
 
 
-def word_on(kind: PIIKind, policy: str, file: dict[str, Any]) -> Operator | None:
-    """What docs/pii.md says, written apart from the code under test; None is a text encrypted as a whole."""
+def expected_operator(kind: PIIKind, policy: str, file: dict[str, Any]) -> Operator | None:
+    """The rule of docs/pii.md, independent of the code under test. None: the whole text is encrypted."""
     tool = file["tools"]["echo"]
     if kind in tool["kinds"]:
         return tool["kinds"][kind]
@@ -169,32 +178,35 @@ def word_on(kind: PIIKind, policy: str, file: dict[str, Any]) -> Operator | None
 
 
 @given(source=st.data())
-def test_any_file_means_what_the_documentation_says(
+def test_operators_of_any_file_follow_the_documentation(
     protect: Protect, encryption: EncryptionService, source: st.DataObject
 ) -> None:
-    tool = {"kinds": source.draw(PER_KIND), **source.draw(st.fixed_dictionaries({}, optional={"default": WORDS}))}
-    file = {"default": source.draw(WORDS), "kinds": source.draw(PER_KIND), "tools": {"echo": tool}}
+    tool = {
+        "kinds": source.draw(OPERATORS_BY_KIND),
+        **source.draw(st.fixed_dictionaries({}, optional={"default": OPERATORS})),
+    }
+    file = {"default": source.draw(OPERATORS), "kinds": source.draw(OPERATORS_BY_KIND), "tools": {"echo": tool}}
     policy: Any = source.draw(st.sampled_from(["encrypt", "mask", "reject", "observe"]))
-    there = source.draw(st.lists(st.sampled_from(list(PLANTED)), min_size=1, unique=True))
+    planted = source.draw(st.lists(st.sampled_from(list(PLANTED)), min_size=1, unique=True))
     protect(**file)
 
     @secure_tool(pii_policy=policy)
     def echo(text: str) -> str:
         return text
 
-    words = {kind: word_on(kind, policy, file) for kind in there}
-    text = " and ".join(PLANTED[kind] for kind in there)
-    if Operator.REJECT in words.values():
+    operators = {kind: expected_operator(kind, policy, file) for kind in planted}
+    text = " and ".join(PLANTED[kind] for kind in planted)
+    if Operator.REJECT in operators.values():
         with pytest.raises(PersonalDataRefused):
             echo(text)
         return
-    seen = echo(text)
-    if None in words.values():
-        assert encryption.decrypt(seen, context=bind_field(owner="", tool="echo", name="text")) == text
+    protected = echo(text)
+    if None in operators.values():
+        assert encryption.decrypt(protected, context=bind_field(owner="", tool="echo", name="text")) == text
         return
-    for kind, word in words.items():
-        assert (PLANTED[kind] in seen) == (word is Operator.KEEP)
-        assert (f"[{kind}]" in seen) == (word is Operator.REDACT)
-        assert (f"{kind}_" in seen) == (word is Operator.PSEUDONYM)
-    assert seen.count("enc:v1:") == list(words.values()).count(Operator.ENCRYPT)
-    assert echo(seen) == seen
+    for kind, operator in operators.items():
+        assert (PLANTED[kind] in protected) == (operator is Operator.KEEP)
+        assert (f"[{kind}]" in protected) == (operator is Operator.REDACT)
+        assert (f"{kind}_" in protected) == (operator is Operator.PSEUDONYM)
+    assert protected.count("enc:v1:") == list(operators.values()).count(Operator.ENCRYPT)
+    assert echo(protected) == protected

@@ -1,15 +1,14 @@
-"""`secure_tool` on plain functions: the four policies, the record, refusals and failures."""
+"""`secure_tool` on plain functions: the four policies, audit events, refusals and failures."""
 
 import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 
-from security_common.audit import AuditEvent, Journal, JournalUnavailable, Outcome
+from security_common.audit import Journal
 from security_common.encryption import EncryptionKeyMissing, EncryptionService
 from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tool_policy import (
@@ -19,58 +18,58 @@ from security_common.tool_policy import (
     ResultWithheld,
     ToolFailed,
     UnsupportedValue,
-    annotate_audit_event,
     bind_field,
     configure,
     owner_of,
     secure_tool,
 )
-from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
-Trail = Callable[[], list[dict[str, Any]]]
+RecordedCalls = Callable[[], list[dict[str, Any]]]
 CLEAR = "연락처 010-1234-5678 hong@example.com"
 MASKED = "연락처 010-****-5678 h***@example.com"
 
 
 def run(policy: str, argument: Any, **options: Any) -> Any:
-    """Calls an echo twice, as a coroutine and as a plain function, and gives back what both saw and answered."""
-    seen: list[Any] = []
+    """Calls an async and a sync echo tool. Returns the arguments that the tools received, and their results."""
+    received: list[Any] = []
 
     @secure_tool(pii_policy=policy, **options)  # pyright: ignore[reportArgumentType] - from a parameter list
     async def echo(text: Any, client_id: str = "", user_id: str = "") -> Any:
-        seen.append(text)
+        received.append(text)
         return text
 
     @secure_tool(pii_policy=policy, **options)  # pyright: ignore[reportArgumentType] - from a parameter list
     def echo_sync(text: Any, client_id: str = "", user_id: str = "") -> Any:
-        seen.append(text)
+        received.append(text)
         return text
 
-    answers = [asyncio.run(echo(argument, client_id="c", user_id="u")), echo_sync(argument, "c", user_id="u")]
-    return seen, answers
+    results = [asyncio.run(echo(argument, client_id="c", user_id="u")), echo_sync(argument, "c", user_id="u")]
+    return received, results
 
 
-def test_mask(trail: Trail) -> None:
-    seen, answers = run("mask", {"memo": CLEAR, "n": [1, "ok"]})
-    assert seen == answers == [{"memo": MASKED, "n": [1, "ok"]}] * 2
-    for event in trail():
+def test_mask_masks_arguments_and_result(recorded_calls: RecordedCalls) -> None:
+    received, results = run("mask", {"memo": CLEAR, "n": [1, "ok"]})
+    assert received == results == [{"memo": MASKED, "n": [1, "ok"]}] * 2
+    for event in recorded_calls():
         assert (event["action_taken"], event["outcome"]) == ("executed_with_masking", "success")
         assert (event["user_id"], event["client_id"]) == ("u", "c")
         assert event["contains_pii"] is True
         assert event["pii_kinds"] == {"PHONE": 1, "EMAIL": 1}
-    assert [event["tool_name"] for event in trail()] == ["echo", "echo_sync"]
+    assert [event["tool_name"] for event in recorded_calls()] == ["echo", "echo_sync"]
 
 
-def test_encrypt_binds_to_owner_tool_and_argument(trail: Trail, encryption: EncryptionService) -> None:
-    seen, answers = run("encrypt", {"memo": CLEAR, "n": "ok"})
-    assert seen == answers
-    for tool, value in zip(("echo", "echo_sync"), seen, strict=True):
+def test_ciphertext_is_bound_to_owner_tool_and_argument(
+    recorded_calls: RecordedCalls, encryption: EncryptionService
+) -> None:
+    received, results = run("encrypt", {"memo": CLEAR, "n": "ok"})
+    assert received == results
+    for tool, value in zip(("echo", "echo_sync"), received, strict=True):
         assert value["n"] == "ok"
         assert encryption.decrypt(value["memo"], context=bind_field(owner="u", tool=tool, name="text")) == CLEAR
-    assert {event["action_taken"] for event in trail()} == {"executed_with_encryption"}
+    assert {event["action_taken"] for event in recorded_calls()} == {"executed_with_encryption"}
 
 
-def test_requires_encryption_takes_every_string_but_no_identifier(encryption: EncryptionService) -> None:
+def test_requires_encryption_encrypts_every_text_but_identifiers(encryption: EncryptionService) -> None:
     @secure_tool(requires_encryption=True)
     def keep(text: str, number: int, parts: list[str], record_id: Annotated[str, Identifier], user_id: str) -> Any:
         return [text, number, parts, record_id, user_id]
@@ -83,7 +82,7 @@ def test_requires_encryption_takes_every_string_but_no_identifier(encryption: En
         assert encryption.recognizes(keep(document, 7, parts, "r_1", "u")[0]), "JSON is text too"
 
 
-def test_clear_results_are_encrypted(journal: Journal, encryption: EncryptionService) -> None:
+def test_a_result_with_personal_data_is_encrypted(journal: Journal, encryption: EncryptionService) -> None:
     @secure_tool()
     def look_up(user_id: str) -> dict[str, str]:
         return {"phone": "010-1234-5678", "team": "ops"}
@@ -94,12 +93,12 @@ def test_clear_results_are_encrypted(journal: Journal, encryption: EncryptionSer
     assert encryption.decrypt(answer["phone"], context=context) == "010-1234-5678"
 
 
-def test_reject_names_kinds_and_argument_but_no_value(trail: Trail) -> None:
+def test_reject_names_kinds_and_argument_but_not_the_value(recorded_calls: RecordedCalls) -> None:
     with pytest.raises(PersonalDataRefused) as caught:
         run("reject", [{"deep": CLEAR}])
     assert caught.value.kinds == {"text": {"PHONE": 1, "EMAIL": 1}}
     assert caught.value.description == "personal data is not accepted here (text: EMAIL, PHONE)"
-    (event,) = trail()
+    (event,) = recorded_calls()
     assert (event["action_taken"], event["outcome"], event["reason"]) == (
         "rejected",
         "refused",
@@ -108,24 +107,26 @@ def test_reject_names_kinds_and_argument_but_no_value(trail: Trail) -> None:
     assert event["contains_pii"] is True
 
 
-def test_reject_withholds_a_result(trail: Trail) -> None:
+def test_reject_withholds_a_result(recorded_calls: RecordedCalls) -> None:
     with pytest.raises(ResultWithheld):
         run("observe", CLEAR, result_policy="reject")
-    assert (trail()[0]["action_taken"], trail()[0]["reason"]) == ("rejected", "result_withheld")
+    assert (recorded_calls()[0]["action_taken"], recorded_calls()[0]["reason"]) == ("rejected", "result_withheld")
 
 
-def test_observe_changes_nothing_and_counts(trail: Trail) -> None:
-    seen, answers = run("observe", CLEAR)
-    assert seen == answers == [CLEAR] * 2
-    assert {(event["action_taken"], event["contains_pii"]) for event in trail()} == {("executed_observed", True)}
+def test_observe_counts_findings_and_changes_nothing(recorded_calls: RecordedCalls) -> None:
+    received, results = run("observe", CLEAR)
+    assert received == results == [CLEAR] * 2
+    assert {(event["action_taken"], event["contains_pii"]) for event in recorded_calls()} == {
+        ("executed_observed", True)
+    }
 
 
 @pytest.mark.parametrize("policy", ["encrypt", "mask", "reject", "observe"])
-def test_clean_data_passes_untouched(policy: str, trail: Trail) -> None:
+def test_data_without_personal_data_is_not_changed(policy: str, recorded_calls: RecordedCalls) -> None:
     value = {"memo": "nothing here", "n": [1, 2.5, None, True], "t": (b"bytes", {"s"})}
-    seen, answers = run(policy, value)
-    assert all(each is value for each in seen + answers)
-    assert {(event["action_taken"], event["contains_pii"]) for event in trail()} == {("executed", False)}
+    received, results = run(policy, value)
+    assert all(each is value for each in received + results)
+    assert {(event["action_taken"], event["contains_pii"]) for event in recorded_calls()} == {("executed", False)}
 
 
 def test_the_result_policy_may_differ(encryption: EncryptionService, journal: Journal) -> None:
@@ -140,7 +141,9 @@ def test_the_result_policy_may_differ(encryption: EncryptionService, journal: Jo
 
 @pytest.mark.parametrize("policy", ["encrypt", "mask", "observe"])
 @pytest.mark.parametrize("argument", ["client_id", "user_id", "record_id"])
-def test_personal_data_in_an_identifier_refuses_the_call(policy: Any, argument: str, trail: Trail) -> None:
+def test_personal_data_in_an_identifier_refuses_the_call(
+    policy: Any, argument: str, recorded_calls: RecordedCalls
+) -> None:
     @secure_tool(pii_policy=policy)
     def look_up(record_id: Annotated[str | None, Identifier], client_id: str, user_id: str) -> str:
         raise AssertionError
@@ -149,10 +152,12 @@ def test_personal_data_in_an_identifier_refuses_the_call(policy: Any, argument: 
     with pytest.raises(PersonalDataRefused) as caught:
         look_up(**ids)
     assert list(caught.value.kinds) == [argument]
-    assert "hong" not in str(trail())
+    assert "hong" not in str(recorded_calls())
 
 
-def test_a_verified_caller_wins_over_arguments(trail: Trail, encryption: EncryptionService) -> None:
+def test_the_verified_token_identifies_the_caller_and_arguments_do_not(
+    recorded_calls: RecordedCalls, encryption: EncryptionService
+) -> None:
     token = AccessToken(
         issuer="http://localhost:8081",
         subject="u_real",
@@ -182,12 +187,12 @@ def test_a_verified_caller_wins_over_arguments(trail: Trail, encryption: Encrypt
         current_caller.reset(reset)
     owner = owner_of("http://localhost:8081", "u_real")
     assert encryption.decrypt(kept, context=bind_field(owner=owner, tool="keep", name="text")) == CLEAR
-    assert [(event["user_id"], event["client_id"]) for event in trail()] == [("u_real", "agent")] * 2
-    assert trail()[0]["source_address"] == "192.0.2.7"
-    assert trail()[1]["reason"] == "insufficient_scope"
+    assert [(event["user_id"], event["client_id"]) for event in recorded_calls()] == [("u_real", "agent")] * 2
+    assert recorded_calls()[0]["source_address"] == "192.0.2.7"
+    assert recorded_calls()[1]["reason"] == "insufficient_scope"
 
 
-def test_errors_keep_their_type_and_lose_personal_data(trail: Trail) -> None:
+def test_errors_keep_their_type_and_their_personal_data_is_masked(recorded_calls: RecordedCalls) -> None:
     class OwnError(ValueError):
         def __init__(self, text: str, code: int) -> None:
             super().__init__(text, code)
@@ -203,13 +208,13 @@ def test_errors_keep_their_type_and_lose_personal_data(trail: Trail) -> None:
 
     with pytest.raises(OwnError) as caught:
         fail()
-    told = "".join(traceback.format_exception(caught.value))
-    assert "1234" not in told + repr(vars(caught.value))
+    printed = "".join(traceback.format_exception(caught.value))
+    assert "1234" not in printed + repr(vars(caught.value))
     assert caught.value.args == ("no such number 010-****-5678", 7)
-    assert (trail()[0]["outcome"], trail()[0]["reason"]) == ("failure", "OwnError")
+    assert (recorded_calls()[0]["outcome"], recorded_calls()[0]["reason"]) == ("failure", "OwnError")
 
 
-def test_an_error_that_cannot_be_rebuilt_becomes_a_plain_one(journal: Journal) -> None:
+def test_an_error_that_cannot_be_copied_becomes_tool_failed(journal: Journal) -> None:
     @secure_tool(pii_policy="mask")
     def fail() -> None:
         "홍길동 hong@example.com".encode("ascii")
@@ -219,15 +224,17 @@ def test_an_error_that_cannot_be_rebuilt_becomes_a_plain_one(journal: Journal) -
     assert "hong@example.com" not in "".join(traceback.format_exception(caught.value))
 
 
-class Unspeakable(Exception):
+class WithoutText(Exception):
     def __str__(self) -> str:
         raise ValueError(CLEAR)
 
     __repr__ = __str__
 
 
-@pytest.mark.parametrize("failure", [Unspeakable(), ValueError(Unspeakable())])
-def test_an_error_that_cannot_be_read_says_only_what_it_is(failure: Exception, trail: Trail) -> None:
+@pytest.mark.parametrize("failure", [WithoutText(), ValueError(WithoutText())])
+def test_an_error_whose_text_cannot_be_read_shows_its_type_only(
+    failure: Exception, recorded_calls: RecordedCalls
+) -> None:
     @secure_tool(pii_policy="mask")
     def fail() -> None:
         raise failure
@@ -236,10 +243,10 @@ def test_an_error_that_cannot_be_read_says_only_what_it_is(failure: Exception, t
         fail()
     assert "1234" not in "".join(traceback.format_exception(caught.value))
     assert caught.value.description == f"{type(failure).__name__}: its text cannot be read"
-    assert trail()[0]["outcome"] == "failure"
+    assert recorded_calls()[0]["outcome"] == "failure"
 
 
-def test_a_clean_error_passes_as_it_is(trail: Trail) -> None:
+def test_an_error_without_personal_data_is_not_changed(recorded_calls: RecordedCalls) -> None:
     broken = LookupError("nothing here")
 
     @secure_tool(pii_policy="mask")
@@ -249,113 +256,30 @@ def test_a_clean_error_passes_as_it_is(trail: Trail) -> None:
     with pytest.raises(LookupError) as caught:
         asyncio.run(fail())
     assert caught.value is broken
-    assert trail()[0]["outcome"] == "failure"
+    assert recorded_calls()[0]["outcome"] == "failure"
 
 
 @pytest.mark.parametrize("value", [object(), lambda: 1, open, asyncio, (each for each in "ab"), Exception("x")])
-def test_unknown_objects_are_refused(value: Any, trail: Trail) -> None:
+def test_unknown_objects_are_refused(value: Any, recorded_calls: RecordedCalls) -> None:
     with pytest.raises(UnsupportedValue):
         run("observe", value)
     with pytest.raises(UnsupportedValue):
         run("observe", [{"deep": value}])
-    assert {event["action_taken"] for event in trail()} == {"rejected"}
-
-
-def test_an_unwritable_journal_stops_the_work_before_it_begins(close_journal: Callable[[], None]) -> None:
-    ran: list[int] = []
-
-    @secure_tool()
-    def work() -> None:
-        ran.append(1)
-
-    close_journal()
-    with pytest.raises(JournalUnavailable):
-        work()
-    assert not ran
-
-
-def test_an_answer_that_was_not_recorded_does_not_leave(close_journal: Callable[[], None]) -> None:
-    @secure_tool()
-    async def work() -> str:
-        close_journal()
-        return "secret work"
-
-    with pytest.raises(JournalUnavailable):
-        asyncio.run(work())
-
-
-def test_a_cancelled_call_is_on_record(journal: Journal, trail: Trail) -> None:
-    marker = AuditEvent(event_type="marker", action_taken="none", outcome=Outcome.SUCCESS)
-
-    async def story() -> None:
-        begun = asyncio.Event()
-
-        @secure_tool()
-        async def work() -> None:
-            begun.set()
-            await asyncio.Event().wait()
-
-        task = asyncio.create_task(work())
-        await begun.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await journal.record(marker)  # written after the abandoned call's record, which was handed in first
-
-    asyncio.run(story())
-    assert (trail()[0]["outcome"], trail()[0]["reason"]) == ("failure", "cancelled")
-
-
-def test_log_access_false_still_records_personal_data_and_refusals(trail: Trail) -> None:
-    run("observe", "clean", log_access=False)
-    assert trail() == []
-    run("observe", CLEAR, log_access=False)
-    assert len(trail()) == 2
+    assert {event["action_taken"] for event in recorded_calls()} == {"rejected"}
 
 
 def test_without_a_key_encryption_is_refused_before_the_tool_runs(
-    journal: Journal, trail: Trail, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, recorded_calls: RecordedCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SECURITY_ENCRYPTION_KEY_FILE", raising=False)
     configure(journal=journal)
     for options in ({"requires_encryption": True}, {}):
         with pytest.raises(EncryptionKeyMissing):
             run("encrypt", CLEAR, **options)
-    assert [event["reason"] for event in trail()] == ["encryption_key_missing"] * 2
+    assert [event["reason"] for event in recorded_calls()] == ["encryption_key_missing"] * 2
 
 
-def test_a_tool_tells_whose_data_it_touched(journal: Journal, trail: Trail, tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("k" * 30 + "0123456789abc")
-    pseudonyms = KeyedPseudonyms(tmp_path / "key")
-    configure(journal=journal, pseudonyms=pseudonyms)
-
-    @secure_tool()
-    def view() -> None:
-        annotate_audit_event(data_subject="p_1", task="view")
-
-    view()
-    assert (trail()[0]["subject_reference"], trail()[0]["task"]) == (pseudonyms.reference("p_1"), "view")
-
-
-def test_the_key_file_of_references_is_found_by_its_setting(
-    journal: Journal, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "key").write_text("k" * 30 + "0123456789abc")
-    monkeypatch.setenv("SECURITY_PSEUDONYM_KEY_FILE", str(tmp_path / "key"))
-    configure(journal=journal)
-
-    @secure_tool()
-    def view(who: str) -> None:
-        annotate_audit_event(data_subject=who, task="view")
-
-    for who in ("p_1", "p_1", "p_2"):
-        view(who)
-    first, again, other = [event["subject_reference"] for event in trail()]
-    assert first == again != other
-    assert "p_1" not in str(trail())
-
-
-def test_an_identifier_is_known_where_its_annotation_cannot_be_resolved(journal: Journal) -> None:
+def test_an_identifier_is_recognized_if_its_annotation_cannot_be_evaluated(journal: Journal) -> None:
     def look_up(record_id, memo):
         return [record_id, memo]
 
@@ -372,7 +296,7 @@ def test_an_identifier_is_known_where_its_annotation_cannot_be_resolved(journal:
         tool("hong@example.com", "x")
 
 
-def test_methods_and_star_arguments(journal: Journal) -> None:
+def test_methods_and_variadic_arguments_are_protected(journal: Journal) -> None:
     class Desk:
         @secure_tool(pii_policy="mask")
         def take(self, first: str, *rest: str, **more: str) -> list[Any]:
@@ -389,7 +313,7 @@ def test_generators_are_refused_when_decorated() -> None:
             yield 1
 
 
-def test_nothing_personal_is_logged(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_personal_data_is_logged(journal: Journal, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         run("mask", CLEAR)
     assert "1234" not in caplog.text

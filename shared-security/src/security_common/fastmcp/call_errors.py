@@ -5,7 +5,15 @@ import traceback
 from collections.abc import Mapping
 
 import mcp_types as types
-from fastmcp.exceptions import FastMCPError, PromptError, ResourceError, ToolError, ValidationError
+from fastmcp.exceptions import (
+    DisabledError,
+    FastMCPError,
+    NotFoundError,
+    PromptError,
+    ResourceError,
+    ToolError,
+    ValidationError,
+)
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError as PydanticValidationError
 
@@ -101,23 +109,27 @@ async def record_rejected_call(failure: Exception) -> None:
 
 
 def log_failed_call(adapter: FrameworkAdapter, method: str, failure: Exception) -> None:
-    """Writes one log line with cause and trace id; a traceback follows if the tool failed with an unexpected error.
+    """Writes one log line with cause and trace id, followed by a traceback if the exception is not an expected one.
 
     The text is masked even where the policy lets personal data pass to the client.
     """
     caller = current_caller.get()
     call = adapter.call
     cause = failure.__cause__ or failure
-    is_unexpected = not isinstance(cause, (SecurityError, FastMCPError, MCPError)) and call is not None
-    line = (
-        f"call_failed method={method} tool={call.tool_name if call else None} "
-        f"reason={call.reason if call else None} trace_id={caller.trace_id if caller else None} "
-        f"cause={type(cause).__name__}: {cause}"
-    )
-    if is_unexpected:
-        line += "\n" + "".join(traceback.format_exception(cause))
-    level = logging.ERROR if is_unexpected or isinstance(cause, CallUnavailable) else logging.WARNING
-    logger.log(level, "%s", policy_dependencies().detector.mask_text(line))
+    fields = {
+        "method": method,
+        "tool": call.tool_name if call else None,
+        "reason": call.reason if call else None,
+        "trace_id": caller.trace_id if caller else None,
+        "cause": f"{type(cause).__name__}: {cause}",
+    }
+    text = " ".join(["call_failed", *(f"{name}={value}" for name, value in fields.items() if value is not None)])
+    is_expected = isinstance(cause, (SecurityError, FastMCPError, MCPError, NotFoundError, DisabledError))
+    if not is_expected:
+        text += "\n" + "".join(traceback.format_exception(cause))
+    is_warning = is_expected and not isinstance(cause, CallUnavailable)
+    level = logging.WARNING if is_warning else logging.ERROR
+    logger.log(level, "%s", policy_dependencies().detector.mask_text(text))
 
 
 def install_log_filters() -> None:
