@@ -22,9 +22,9 @@ responses        refusals (RFC 6750), preflights and the metadata document as re
 The README of this distribution shows how to use it.
 """
 
-from security_common.guard.called_tools import ToolScopes
 from security_common.guard.guard import Guard
 from security_common.guard.policy import GuardPolicy, ProtectedResource
 from security_common.guard.rates import RequestRates
+from security_common.tool_scopes import ToolScopes
 
 __all__ = ["Guard", "GuardPolicy", "ProtectedResource", "RequestRates", "ToolScopes"]

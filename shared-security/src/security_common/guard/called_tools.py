@@ -1,18 +1,16 @@
 """The tools that a request calls, read from its body: both versions of the MCP protocol name them only there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from security_common.guard.refusals import UnreadableCall
 from security_common.tokens.strict_json import parse_json
+from security_common.tool_scopes import ToolScopes, required_scopes
 
-__all__ = ["CalledTool", "ToolScopes", "read_called_tools"]
+__all__ = ["CalledTool", "read_called_tools"]
 
 _MAX_DEPTH = 64
-
-ToolScopes = Mapping[str, "frozenset[str] | Callable[[Mapping[str, Any]], frozenset[str]]"]
-"""The scopes that calls of a tool need beside those of the resource; a function if they depend on the arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +22,7 @@ class CalledTool:
 
     def needed_scopes(self, tool_scopes: ToolScopes) -> frozenset[str]:
         """The scopes that this call needs beside those of the resource."""
-        needed = tool_scopes.get(self.name, frozenset[str]())
-        return needed(self.arguments) if callable(needed) else needed
+        return required_scopes(tool_scopes, self.name, self.arguments)
 
 
 def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:

@@ -23,7 +23,7 @@ from security_common.edge import (
 from security_common.edge.request_body import has_body, read_body, replaying
 from security_common.edge.request_context import open_request_context
 from security_common.guard.bearer_token import read_bearer_token
-from security_common.guard.called_tools import ToolScopes, read_called_tools
+from security_common.guard.called_tools import read_called_tools
 from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
 from security_common.guard.policy import GuardPolicy, ProtectedResource
 from security_common.guard.rates import RequestRates
@@ -42,6 +42,7 @@ from security_common.guard.responses import (
     refusal_response,
 )
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
+from security_common.tool_scopes import ToolScopes
 
 __all__ = ["CALLER", "Guard"]
 
