@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
+from fastapi import Request, Response
 from prometheus_client import CollectorRegistry
 
 from security_common.edge import Edge, EdgeLimits, HttpResponse
@@ -59,6 +60,23 @@ async def test_the_document_has_path_operations_and_plain_asgi_routes(serve):
     assert document["paths"]["/hello"] == {"get": {"operationId": "hello"}}
     assert set(document["paths"]["/readyz"]["get"]["responses"]) == {"200", "503"}
     assert ((await http.get("/hello")).text, (await http.post("/hello")).status_code) == ("hello", 405)
+
+
+async def test_a_plain_asgi_route_has_the_exception_handlers_and_the_methods_of_the_application(serve):
+    async def fail(*_: Any) -> None:
+        raise LookupError("no such item")
+
+    async def show_error(_: Request, error: Exception) -> Response:
+        return Response(str(error), status_code=418)
+
+    app = make_app()
+    app.add_exception_handler(LookupError, show_error)
+    app.add_asgi_route("/items", fail, methods=["GET"])
+    http = await serve(app)
+    assert ((await http.get("/items")).status_code, (await http.head("/items")).status_code) == (418, 418)
+    refused = await http.delete("/items")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert (await http.get("/items/")).status_code == 404
 
 
 async def test_the_documentation_page_loads_nothing_from_other_hosts(serve):
