@@ -46,6 +46,11 @@ def test_a_text_that_opens_no_gate_has_no_findings(text: str) -> None:
     assert get_pii_detector().mask_text(text) == text
 
 
+@pytest.mark.parametrize("text", ["접속 03.226.211.232", "접속 121.64.08.110", "192.168.01.05"])
+def test_leading_zeros_in_an_ip_address_are_not_an_error(text: str) -> None:
+    assert get_pii_detector().scan_text(text) == []
+
+
 def test_the_heading_of_a_column_is_the_label_of_its_cells() -> None:
     """Rows with another number of cells are not read as a table. Places are those in the whole text."""
     text = "성명\t계좌\t생년월일\n편도영\t302-4002-0637-91\t2003-01-23\n2001-02-03\t302-4002-0637-92\n"

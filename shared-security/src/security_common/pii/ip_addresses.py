@@ -60,7 +60,11 @@ def _find_ipv6(text: str) -> Iterator[Finding]:
 
 
 def _is_ipv4_of_machine(address: str) -> bool:
-    return _identifies_machine(IPv4Address(address))
+    """A leading zero in a part makes an address invalid: some programs read such a part as an octal number."""
+    try:
+        return _identifies_machine(IPv4Address(address))
+    except AddressValueError:
+        return False
 
 
 def _is_ipv6_of_machine(address: str) -> bool:
