@@ -186,6 +186,14 @@ def test_table_headings_apply_to_the_end_of_a_large_file(tmp_path: Path) -> None
     assert "302" not in masked[-1]
 
 
+def test_personal_data_in_the_headings_is_reported_and_masked_once(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f"이름,전화,{PHONE}\n{filler(2 * BLOCK_CHARS)}", encoding="utf-8")
+    assert pii("scan", table).stdout.decode().splitlines() == ["1:7\tPHONE\t0.93\tarea-code"]
+    masked = pii("mask", table).stdout.decode()
+    assert masked == table.read_text(encoding="utf-8").replace(PHONE, "010-****-5678")
+
+
 def test_memory_use_is_limited_to_one_block() -> None:
     produced = 0
 

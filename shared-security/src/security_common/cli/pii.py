@@ -51,6 +51,8 @@ def scan(source: Source, *, as_json: AsJson = False) -> int:
         position = len(header)
         text = header + block
         for finding in detector.scan_text(text):
+            if finding.start < len(header):
+                continue
             line, column = _advance(line, column, text[position : finding.start])
             position = finding.start
             found_any = True
@@ -95,7 +97,7 @@ def _read_blocks(source: str, detector: PIIDetector, progress: Progress) -> Iter
     try:
         with open(file_or_descriptor, encoding="utf-8", newline="") as file:  # noqa: PTH123 - a Path cannot be standard input
             progress.total = os.fstat(file.fileno()).st_size
-            yield from blocks_with_header(_read_chunks(file, progress), detector.scan_text)
+            yield from blocks_with_header(_read_chunks(file, progress), detector)
     except OSError as error:
         raise UnreadableFile(
             f"{source} cannot be read: {error.strerror}", hint="name a readable text file, or - for standard input"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from security_common.pii.detector import PIIDetector
 from security_common.pii.field_names import header_line
 from security_common.pii.finding import Finding
 
@@ -18,18 +19,19 @@ MOST_CUTS_TRIED = 40
 _Scan = Callable[[str], Sequence[Finding]]
 
 
-def blocks_with_header(chunks: Iterable[str], scan: _Scan) -> Iterator[tuple[str, str]]:
+def blocks_with_header(chunks: Iterable[str], detector: PIIDetector) -> Iterator[tuple[str, str]]:
     """The blocks of a text, each with the header line of the text if it begins with one.
 
     The first block contains the header line itself, so its header is empty. To scan another block, put its header in
-    front, so that the columns of a table keep their headings.
+    front, so that the columns of a table keep their headings. The header is masked: what it contains belongs to the
+    first block.
     """
     header = ""
     is_first = True
-    for block in split_into_blocks(chunks, scan):
+    for block in split_into_blocks(chunks, detector.scan_text):
         yield header, block
         if is_first:
-            header = header_line(block)
+            header = detector.mask_text(header_line(block))
             is_first = False
 
 
