@@ -1,6 +1,6 @@
-"""The labelled corpus: templates filled with made-up values, plain and in the spellings that evade simple detectors.
+"""The labelled corpus: templates filled with generated values, plain and in spellings that evade simple detectors.
 
-python benchmarks/pii_corpus.py > corpus.jsonl      one JSON object a line: group, text, spans [kind, start, end]
+python benchmarks/pii_corpus.py > corpus.jsonl      one JSON object per line: group, text, spans [kind, start, end]
 """
 
 import base64
@@ -30,7 +30,7 @@ _SPELLED_TEXTS = 40  # of each spelling and set
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A text and the spans in it that a detector should find."""
+    """A text, the spans in it that a detector should find, and the name of the field that contains it, if any."""
 
     group: str
     text: str
@@ -64,7 +64,7 @@ _STRUCTURED = ("PHONE", "KR_RRN", "CREDIT_CARD", "EMAIL", "BUSINESS_NUMBER")
 _DASHED = ("PHONE", "KR_RRN", "CREDIT_CARD", "BUSINESS_NUMBER", "DRIVER_LICENSE")
 _NAMES = ("PERSON", "ADDRESS")
 
-# Each spelling: the kinds it is used on and how it writes a value.
+# Each spelling: the kinds it is used for, and a function that writes a value in it.
 SPELLINGS: Mapping[str, tuple[tuple[str, ...], Callable[[str, Random], str]]] = {
     "full_width": (_STRUCTURED, _full_width),
     "arabic_digits": (_DASHED, _respell_digits(0x660)),
@@ -97,7 +97,8 @@ def _fill(template: str, rng: Random, spell: Callable[[str, str], str]) -> tuple
         parts.append(literal)
         length += len(literal)
         position = slot.end()
-        if name := slot.group(1):
+        name = slot.group(1)
+        if name:
             kind = name.removesuffix("_EN")
             value = spell(kind, make(name, rng))
             if name.isupper():
@@ -119,7 +120,7 @@ def _plain_texts(which: str, rng: Random) -> Iterator[Sample]:
 def _spelled_texts(which: str, rng: Random) -> Iterator[Sample]:
     templates = [template for group in _TEMPLATES[which].values() for template in group]
     for name, (kinds, write) in SPELLINGS.items():
-        usable = [one for one in templates if any(f"{{{kind}}}" in one for kind in kinds)]
+        usable = [template for template in templates if any(f"{{{kind}}}" in template for kind in kinds)]
         for _ in range(_SPELLED_TEXTS):
             template = rng.choice(usable)
 
@@ -128,7 +129,7 @@ def _spelled_texts(which: str, rng: Random) -> Iterator[Sample]:
             ) -> str:
                 if kind not in kinds:
                     return value
-                if kind == "PHONE":  # the spellings are of mobile numbers, as people write them
+                if kind == "PHONE":  # the spellings are those that people use for mobile numbers
                     value = f"010-{rng.randint(2000, 9999)}-{rng.randint(0, 9999):04}"
                 return write(value, rng)
 
@@ -137,7 +138,7 @@ def _spelled_texts(which: str, rng: Random) -> Iterator[Sample]:
 
 
 def corpus(seed: int = SEED) -> list[Sample]:
-    """Every sample, the same for the same seed."""
+    """All samples; the same seed gives the same samples."""
     rng = Random(seed)
     return [
         sample
@@ -148,21 +149,24 @@ def corpus(seed: int = SEED) -> list[Sample]:
 
 
 def written(which: str) -> list[Sample]:
-    """The texts of pii_by_hand.txt, pii_blind.txt or pii_blind_again.txt, as the group `which`."""
+    """The samples of pii_<which>.txt: `by_hand`, `blind` or `blind_again`."""
     path = Path(__file__).with_name(f"pii_{which}.txt")
     lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    return [_marked_up(line, which) for line in lines]
+    return [_parse_line(line, which) for line in lines]
 
 
-def _marked_up(line: str, group: str) -> Sample:
-    """`@phone [[PHONE:01012345678]]`: the field's name, then text in which what is labelled stands in brackets."""
+def _parse_line(line: str, group: str) -> Sample:
+    """Parses `@phone [[PHONE:01012345678]]`: the name of the field, then text with each labelled value in brackets."""
     field = _FIELD.match(line)
     text = line[field.end() :] if field else line
     text = text.replace("\\n", "\n").replace("\\u200b", "\u200b").replace("\\-", "")
     spans: list[tuple[str, int, int]] = []
-    while mark := _MARK.search(text):
-        spans.append((mark.group(1), mark.start(), mark.start() + len(mark.group(2))))
-        text = text[: mark.start()] + mark.group(2) + text[mark.end() :]
+    mark = _MARK.search(text)
+    while mark is not None:
+        kind, value = mark.groups()
+        spans.append((kind, mark.start(), mark.start() + len(value)))
+        text = text[: mark.start()] + value + text[mark.end() :]
+        mark = _MARK.search(text)
     return Sample(group, text, tuple(spans), field.group(1) if field else None)
 
 

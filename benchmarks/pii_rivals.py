@@ -1,6 +1,6 @@
-"""What other engines find, for pii_report.py: reads one JSON text a line, writes one JSON list of spans a line.
+"""Runs another engine for pii_report.py: reads one JSON text per line, writes one JSON list of spans per line.
 
-python benchmarks/pii_rivals.py ko-pii < texts.jsonl      in an environment made from requirements/benchmark.lock
+python benchmarks/pii_rivals.py ko-pii < texts.jsonl      in the environment that `make pii-rivals` installs
 """
 
 import importlib
@@ -45,11 +45,13 @@ PRESIDIO = {
 
 def ko_pii() -> Callable[[str], list[Span]]:
     detect = importlib.import_module("ko_pii").detect_all
-    return lambda text: [(KO_PII[one.label], one.start, one.end) for one in detect(text) if one.label in KO_PII]
+    return lambda text: [
+        (KO_PII[entity.label], entity.start, entity.end) for entity in detect(text) if entity.label in KO_PII
+    ]
 
 
 def presidio() -> Callable[[str], list[Span]]:
-    """Every pattern recogniser with its Korean ones on, no UrlRecognizer, no language model."""
+    """The pattern recognizers, Korean ones included, without UrlRecognizer and without a language model."""
     recognizers = importlib.import_module("presidio_analyzer.predefined_recognizers")
     names = [
         "Email",
@@ -65,17 +67,23 @@ def presidio() -> Callable[[str], list[Span]]:
         "KrDriverLicense",
         "KrBrn",
     ]
-    engines = [getattr(recognizers, f"{name}Recognizer") for name in names if hasattr(recognizers, f"{name}Recognizer")]
-    loaded = [engine() for engine in engines]
+    loaded = [
+        getattr(recognizers, f"{name}Recognizer")() for name in names if hasattr(recognizers, f"{name}Recognizer")
+    ]
 
     def scan(text: str) -> list[Span]:
-        found = [one for each in loaded for one in each.analyze(text, each.supported_entities, None) or []]
-        found = sorted((one for one in found if one.score >= 0.3), key=lambda one: (-one.score, one.start - one.end))
+        found = [
+            entity
+            for recognizer in loaded
+            for entity in recognizer.analyze(text, recognizer.supported_entities, None) or []
+            if entity.score >= 0.3
+        ]
+        found.sort(key=lambda entity: (-entity.score, entity.start - entity.end))
         kept: list[Span] = []
-        for one in found:
-            kind = PRESIDIO.get(one.entity_type)
-            if kind and all(one.end <= start or end <= one.start for _, start, end in kept):
-                kept.append((kind, one.start, one.end))
+        for entity in found:
+            kind = PRESIDIO.get(entity.entity_type)
+            if kind and all(entity.end <= start or end <= entity.start for _, start, end in kept):
+                kept.append((kind, entity.start, entity.end))
         return kept
 
     return scan

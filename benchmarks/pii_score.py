@@ -1,4 +1,4 @@
-"""Scores: spans against spans, by kind and group."""
+"""Scores: compares the spans that an engine finds with the labelled spans, by kind."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,10 @@ STRUCT = (
 
 @dataclass
 class Score:
-    """Counts for one engine. A span is right when kind and place overlap by half of both; each counts once."""
+    """Counts for one engine.
+
+    A found span is a hit if it has the same kind and overlaps at least half of both spans. Each span counts once.
+    """
 
     hits: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
@@ -44,7 +47,7 @@ class Score:
     def leak(self, kinds: Iterable[str]) -> float:
         """The share of labelled characters that no finding of any kind covers."""
         kinds = list(kinds)
-        return sum(self.leaked_chars[k] for k in kinds) / max(1, sum(self.gold_chars[k] for k in kinds))
+        return sum(self.leaked_chars[kind] for kind in kinds) / max(1, sum(self.gold_chars[kind] for kind in kinds))
 
 
 def _matches(gold: Span, found: Span) -> bool:
@@ -68,7 +71,7 @@ def score(samples: Iterable[Sample], scan: Scan) -> Score:
             kind = gold[0]
             result.gold_chars[kind] += gold[2] - gold[1]
             result.leaked_chars[kind] += len(set(range(gold[1], gold[2])) - covered)
-            match = next((one for one in found if _matches(gold, one)), None)
+            match = next((span for span in found if _matches(gold, span)), None)
             if match is None:
                 result.missed[kind] += 1
                 result.errors.append(("missed", sample.group, gold, sample.text))
@@ -76,7 +79,7 @@ def score(samples: Iterable[Sample], scan: Scan) -> Score:
                 found.remove(match)
                 result.hits[kind] += 1
                 result.exact[kind] += match[1:] == gold[1:]
-        for one in found:
-            result.wrong[one[0]] += 1
-            result.errors.append(("wrong", sample.group, one, sample.text))
+        for span in found:
+            result.wrong[span[0]] += 1
+            result.errors.append(("wrong", sample.group, span, sample.text))
     return result

@@ -1,4 +1,4 @@
-"""Made-up values for the labelled corpus: every number is drawn at random and belongs to nobody."""
+"""Generated values for the labelled corpus. Numbers are drawn at random and do not belong to a person."""
 
 import string
 import tomllib
@@ -35,8 +35,7 @@ def _luhn(body: str) -> str:
     return body + str(-total % 10)
 
 
-def _spoilt(rng: Random, number: str) -> str:
-    """The same with a wrong last digit."""
+def _with_wrong_last_digit(rng: Random, number: str) -> str:
     return number[:-1] + str((int(number[-1]) + rng.randint(1, 9)) % 10)
 
 
@@ -267,8 +266,8 @@ NEGATIVES: Mapping[str, Callable[[Random], str]] = {
     "epoch": lambda rng: f"17{_digits(rng, 11)}",
     "hex": lambda rng: _chars(rng, 40, "0123456789abcdef"),
     "uuid": lambda rng: "-".join(_chars(rng, k, "0123456789abcdef") for k in (8, 4, 4, 4, 12)),
-    "bad_card": lambda rng: _grouped(_spoilt(rng, _luhn("4" + _digits(rng, 14)))),
-    "bad_business": lambda rng: _spoilt(rng, _business(rng)),
+    "bad_card": lambda rng: _grouped(_with_wrong_last_digit(rng, _luhn("4" + _digits(rng, 14)))),
+    "bad_business": lambda rng: _with_wrong_last_digit(rng, _business(rng)),
     "bad_rrn": lambda rng: f"{rng.randint(40, 99)}{rng.randint(13, 99)}{rng.randint(32, 99)}-{_digits(rng, 7, '12')}",
     "bad_ssn": lambda rng: (
         f"{rng.choice(['000', '666', '9' + _digits(rng, 2)])}-{_digits(rng, 2, '123')}-{_digits(rng, 4)}"
@@ -278,5 +277,5 @@ NEGATIVES: Mapping[str, Callable[[Random], str]] = {
 
 
 def make(name: str, rng: Random) -> str:
-    """A value of a kind, or a number that is none."""
+    """A value of one of KINDS, or one of NEGATIVES: a value that resembles personal data but is not."""
     return (KINDS.get(name) or NEGATIVES[name])(rng)
