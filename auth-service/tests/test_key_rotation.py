@@ -49,7 +49,7 @@ class Keys:
             key_id=f"key-{self.made}",
             state=state,
             public_jwk={},
-            sealed_private_key="sealed",
+            encrypted_private_key="encrypted",
             created_at_seconds=self.now,
             changed_at_seconds=self.now,
         )
@@ -77,7 +77,7 @@ def test_a_key_signs_only_after_its_lead_and_stays_until_its_tokens_are_gone(ste
         assert states.count(SigningKeyState.ACTIVE) == states.count(SigningKeyState.NEXT) == 1
         for record in records:
             published_at.setdefault(record.key_id, keys.now)
-            assert (record.sealed_private_key is None) == (record.state is SigningKeyState.RETIRING)
+            assert (record.encrypted_private_key is None) == (record.state is SigningKeyState.RETIRING)
             if record.state is SigningKeyState.ACTIVE and record.key_id != first:
                 assert record.changed_at_seconds - published_at[record.key_id] >= POLICY.lead_seconds
         ids = {record.key_id for record in records}
@@ -279,13 +279,13 @@ def test_the_task_ends_although_a_cancellation_gets_lost(
             identity = RedisIdentity(used, space="auth", memory=tmp_path / "redis_identity", accept_command="accept")
             store = LosingStore(unused)
             policy = RotationPolicy(period_seconds=1, lead_seconds=0, drain_seconds=0)
-            sealer = PrivateKeyEncryption.load(secret_files["signing_key_kek_file"])
+            encryption = PrivateKeyEncryption.load(secret_files["signing_key_kek_file"])
             journal = open_journal(service="auth-service", settings=SecuritySettings(audit_dir=tmp_path), redis=None)
             record = AuditRecorder(journal, clock=time.time)
             ring = SigningKeySet(
                 store=store,
                 identity=identity,
-                sealer=sealer,
+                encryption=encryption,
                 policy=policy,
                 record=record,
                 clock=time.time,

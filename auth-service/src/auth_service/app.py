@@ -116,7 +116,7 @@ def _make_core(
     keys = SigningKeySet(
         store=KeyStore(redis),
         identity=identity,
-        sealer=PrivateKeyEncryption.load(settings.signing_key_kek_file),
+        encryption=PrivateKeyEncryption.load(settings.signing_key_kek_file),
         policy=RotationPolicy.of(settings),
         record=record,
         clock=clock,
@@ -196,13 +196,13 @@ def _make_grants(core: Core, people: People) -> tuple[GrantHandler, ...]:
     return (
         AuthorizationCodeGrant(
             codes=people.codes,
-            families=people.families,
+            refresh_tokens=people.families,
             tokens=tokens,
-            guesses=make_throttle(core, "code", FREE_GUESSES),
+            failures=make_throttle(core, "code", FREE_GUESSES),
             record=core.record,
         ),
         RefreshTokenGrant(
-            families=people.families,
+            refresh_tokens=people.families,
             accounts=people.accounts,
             consents=people.consents,
             tokens=tokens,

@@ -9,7 +9,7 @@ from auth_service.errors import InsufficientScope, InvalidToken
 from auth_service.http.answers import json_answer
 from auth_service.http.messages import PAGE, Answer, Endpoint, HttpRequest
 from auth_service.scopes import Scope
-from auth_service.tokens.issued_tokens import IssuedTokenVerifier
+from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.tokens.revoked_tokens import RevokedTokens
 
 __all__ = ["UserinfoEndpoint"]
@@ -39,7 +39,7 @@ class UserinfoEndpoint:
 
     async def answer(self, http: HttpRequest) -> Answer:
         """The claims. Raises `InvalidToken`, `InsufficientScope`."""
-        claims = self.tokens.read(_bearer_token(http), token_type="at+jwt")
+        claims = self.tokens.verify(_bearer_token(http), token_type=ACCESS_TOKEN_TYPE)
         if claims is None or await self.revoked.is_revoked(claims["jti"]):
             raise InvalidToken("the access token is not valid here")
         scopes = claims["scope"].split(" ")

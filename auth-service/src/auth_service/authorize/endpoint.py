@@ -48,7 +48,7 @@ class AuthorizationEndpoint:
         try:
             for check in RULES:
                 check(inquiry)
-            hint = self.tokens.read(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, expired_too=True)
+            hint = self.tokens.verify(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, accept_expired=True)
             request = read_request(form, client, redirect_uri, self.resources, str(hint["sub"]) if hint else None)
             return await self.flow.begin(request, client, http)
         except OAuthError as error:

@@ -180,7 +180,7 @@ class Flow:
         scopes = grantable_scopes(request.scopes, account)
         granted = IssuedCode(
             grant=AuthorizationGrant(
-                family=self.codes.new_family(),
+                family=self.codes.new_family_id(),
                 client_id=request.client_id,
                 subject=session.subject,
                 resource=request.resource,

@@ -62,7 +62,7 @@ class LogoutEndpoint:
         form = parse_form(http) if http.method == "POST" else parse_query(http)
         if http.method == "POST" and "form_key" not in form:
             return again_by_get(http)
-        hint = self.tokens.read(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, expired_too=True)
+        hint = self.tokens.verify(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, accept_expired=True)
         target = await self._target(form, hint, http)
         browser = await self.sessions.read(http)
         account = await self.flow.account_of(browser.session)

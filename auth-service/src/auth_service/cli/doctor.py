@@ -195,10 +195,10 @@ async def _is_confined(redis: Redis) -> bool:
 async def check_keys(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """One key signs, the next is published, and both can be opened with this KEK."""
     records = (await KeyStore(redis).read()).records
-    sealer = PrivateKeyEncryption.load(settings.signing_key_kek_file)
+    encryption = PrivateKeyEncryption.load(settings.signing_key_kek_file)
     for record in records:
-        if record.sealed_private_key is not None:
-            sealer.open(record.sealed_private_key, key_id=record.key_id)
+        if record.encrypted_private_key is not None:
+            encryption.decrypt(record.encrypted_private_key, key_id=record.key_id)
     states = [record.state for record in records]
     good = states.count(SigningKeyState.ACTIVE) == states.count(SigningKeyState.NEXT) == 1
     hint = "start the service once; it makes its keys"

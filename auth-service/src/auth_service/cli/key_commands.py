@@ -11,8 +11,7 @@ from redis.asyncio import Redis
 
 from auth_service.cli.operator import Json, Operator, as_time, change, print_rows, run
 from auth_service.keys.rotation import MakeKey, RotationPolicy, SigningKeyRecord, SigningKeyState, advance, find, revoke
-from auth_service.keys.signing_key import PrivateKeyEncryption
-from auth_service.keys.signing_key_set import make_record
+from auth_service.keys.signing_key import PrivateKeyEncryption, make_key
 from auth_service.keys.store import KeyStore
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
@@ -97,10 +96,11 @@ def _swap(action: Action, step: Callable[[Records, float, MakeKey], Records]) ->
     """Makes the step, again from the start when a replica was quicker, and records what signed until then."""
 
     async def work(operator: Operator) -> None:
-        store, sealer = KeyStore(operator.redis), PrivateKeyEncryption.load(operator.settings.signing_key_kek_file)
+        store = KeyStore(operator.redis)
+        encryption = PrivateKeyEncryption.load(operator.settings.signing_key_kek_file)
         while True:
             snapshot, now = await store.read(), time.time()
-            stepped = step(snapshot.records, now, partial(make_record, now=now, sealer=sealer))
+            stepped = step(snapshot.records, now, partial(make_key, now=now, encryption=encryption))
             if await store.swap(snapshot.version, stepped):
                 break
         gone = {record.key_id for record in snapshot.records if record not in stepped}

@@ -1,5 +1,5 @@
-"""The token endpoint (RFC 6749 section 3.2): the phases every grant shares live here once, a grant fills in its own.
+"""The token endpoint (RFC 6749 section 3.2). The steps that every grant shares are in `endpoint`, once.
 
-form ─▶ no repeated parameter ─▶ client authenticates ─▶ grant known ─▶ client may use it ─▶ scope and resource parse
-─▶ Grant.exchange ─▶ audit event on disk ─▶ 200, no-store
+form, no repeated parameter ─▶ grant type is known ─▶ client authenticates ─▶ client may use the grant
+─▶ scope and resource are valid ─▶ GrantHandler.exchange ─▶ audit event on disk ─▶ 200, no-store
 """

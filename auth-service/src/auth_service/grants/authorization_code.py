@@ -1,4 +1,4 @@
-"""A code becomes tokens, once (RFC 6749 section 4.1.3, RFC 7636 section 4.6)."""
+"""The grant authorization_code: a code is exchanged for tokens, once (RFC 6749 section 4.1.3, RFC 7636 section 4.6)."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ from security_common.audit import Action, EventType, Outcome
 
 __all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCodeGrant"]
 
-# Unknown codes that cost no waiting, from one client and address: more than any honest client ever sends.
+# Unknown codes from one client and address that cause no waiting: more than a correct client ever sends.
 FREE_GUESSES = 20
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -28,12 +28,12 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationCodeGrant:
-    """The grant behind a sign-in. Guessed codes are counted for the client from its address."""
+    """Follows a sign-in. Unknown codes are counted per client and address, against guessing."""
 
     codes: AuthorizationCodes
-    families: RefreshTokens
+    refresh_tokens: RefreshTokens
     tokens: UserTokenMinter
-    guesses: Throttle
+    failures: Throttle
     record: AuditRecorder
     grant_type: GrantType = GrantType.AUTHORIZATION_CODE
     parameters: frozenset[str] = frozenset({"code", "redirect_uri", "code_verifier"})
@@ -42,34 +42,35 @@ class AuthorizationCodeGrant:
         code = request.parameters.get("code")
         if code is None:
             raise InvalidRequest("code is missing")
-        who = (request.client.client_id, request.source_address)
-        self.guesses.check(*who)
-        taken = await self.codes.take(code)
-        if taken.granted is None:
-            await self._refuse(taken, request, who)
+        self.failures.check(request.client.client_id, request.source_address)
+        redeemed = await self.codes.redeem(code)
+        if redeemed.issued is None:
+            await self._handle_refusal(redeemed, request)
             raise InvalidGrant("the code is not known, was used, or has expired")
         for check in CODE_RULES:
-            check(taken.granted, request)
-        answer = await self._answer(taken.granted, request)
-        await self.codes.close(code, taken.granted.grant.family)
-        return answer
+            check(redeemed.issued, request)
+        response = await self._issue_tokens(redeemed.issued, request)
+        await self.codes.mark_spent(code, redeemed.issued.grant.family)
+        return response
 
-    async def _answer(self, granted: IssuedCode, request: TokenRequest) -> TokenResponse:
-        grant, client = granted.grant, request.client
-        # OpenID Connect asks for offline_access (section 11); plain OAuth leaves it to us, and clients count on it.
-        wants_refresh = Scope.OFFLINE_ACCESS in grant.scopes or Scope.OPENID not in grant.scopes
-        refreshes = wants_refresh and GrantType.REFRESH_TOKEN in client.grant_types
-        refresh_token = await self.families.begin(grant) if refreshes else None
+    async def _issue_tokens(self, issued: IssuedCode, request: TokenRequest) -> TokenResponse:
+        grant, client = issued.grant, request.client
+        # OpenID Connect Core section 11 requires offline_access for a refresh token. Plain OAuth leaves it to the
+        # server, and clients expect one.
+        wants_refresh_token = Scope.OFFLINE_ACCESS in grant.scopes or Scope.OPENID not in grant.scopes
+        refresh_token = None
+        if wants_refresh_token and GrantType.REFRESH_TOKEN in client.grant_types:
+            refresh_token = await self.refresh_tokens.issue(grant)
         return await self.tokens.mint(
-            grant, client, scopes=grant.scopes, refresh_token=refresh_token, nonce=granted.nonce
+            grant, client, scopes=grant.scopes, refresh_token=refresh_token, nonce=issued.nonce
         )
 
-    async def _refuse(self, taken: RedeemedCode, request: TokenRequest, who: tuple[str, str]) -> None:
-        """A used code that comes back was copied: what it gave is revoked (RFC 6749 section 4.1.2)."""
-        if taken.redemption is Redemption.UNKNOWN:
-            await self.guesses.count(*who)
-        if taken.family is not None:
-            await self.families.revoke(taken.family)
+    async def _handle_refusal(self, redeemed: RedeemedCode, request: TokenRequest) -> None:
+        """A reused code was copied: its tokens are revoked (RFC 6749 section 4.1.2)."""
+        if redeemed.redemption is Redemption.UNKNOWN:
+            await self.failures.count(request.client.client_id, request.source_address)
+        if redeemed.family is not None:
+            await self.refresh_tokens.revoke_family(redeemed.family)
             await self.record(
                 request,
                 event_type=EventType.CODE_REUSE,
@@ -79,26 +80,26 @@ class AuthorizationCodeGrant:
             )
 
 
-def check_client(granted: IssuedCode, request: TokenRequest) -> None:
-    if granted.grant.client_id != request.client.client_id:
+def check_client(issued: IssuedCode, request: TokenRequest) -> None:
+    if issued.grant.client_id != request.client.client_id:
         raise InvalidGrant("the code was issued to another client")
 
 
-def check_redirect(granted: IssuedCode, request: TokenRequest) -> None:
-    if request.parameters.get("redirect_uri") != granted.redirect_uri:
+def check_redirect(issued: IssuedCode, request: TokenRequest) -> None:
+    if request.parameters.get("redirect_uri") != issued.redirect_uri:
         raise InvalidGrant("redirect_uri is not the one of the authorization request")
 
 
-def check_verifier(granted: IssuedCode, request: TokenRequest) -> None:
+def check_verifier(issued: IssuedCode, request: TokenRequest) -> None:
     verifier = request.parameters.get("code_verifier") or ""
     digest = hashlib.sha256(verifier.encode()).digest()
     challenge = urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
-    if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge, granted.code_challenge):
+    if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge, issued.code_challenge):
         raise InvalidGrant("code_verifier does not match the code_challenge")
 
 
-def check_granted_resource(granted: IssuedCode, request: TokenRequest) -> None:
-    check_resource(granted.grant, request)
+def check_granted_resource(issued: IssuedCode, request: TokenRequest) -> None:
+    check_resource(issued.grant, request)
 
 
 CODE_RULES: tuple[Callable[[IssuedCode, TokenRequest], None], ...] = (

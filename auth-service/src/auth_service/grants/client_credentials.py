@@ -1,4 +1,4 @@
-"""A client acts for itself (RFC 6749 section 4.4): no user, no refresh token, nothing stored."""
+"""The grant client_credentials: a client acts for itself (RFC 6749 section 4.4). No user, no refresh token."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["SCOPE_RULES", "ClientCredentialsGrant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentialsGrant:
-    """The grant of services and agents."""
+    """For services and agents. Nothing is stored."""
 
     resources: Resources
     minter: AccessTokenMinter
@@ -38,12 +38,13 @@ class ClientCredentialsGrant:
 
 
 def refuse_other_scopes(scopes: tuple[str, ...], allowed: frozenset[str]) -> None:
-    """Refuses rather than narrows: nobody is there to be asked, so a surplus scope is a mistake in the client."""
+    """Refuses the request instead of granting fewer scopes: no user decides here, so it is a mistake of the client."""
     if not scopes:
         raise InvalidScope("the client has no default scope: name one")
     if not set(scopes) <= allowed:
-        about_users = IDENTITY_SCOPES & set(scopes)
-        reason = "the user's scopes need authorization_code" if about_users else "not the client's for this resource"
+        reason = "the client does not have it for this resource"
+        if IDENTITY_SCOPES & set(scopes):
+            reason = "scopes about a user need the grant authorization_code"
         raise InvalidScope(f"a scope cannot be granted: {reason}")
 
 

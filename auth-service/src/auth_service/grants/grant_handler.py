@@ -1,4 +1,4 @@
-"""What a grant is given, what it gives back, and the one method it fills in."""
+"""The interface between the token endpoint and its grants: `GrantHandler`, its request and its response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ __all__ = ["GrantHandler", "TokenRequest", "TokenResponse"]
 class TokenRequest:
     """A token request whose client is authenticated and may use the grant.
 
-    `scopes` is None when the parameter was left out. `resources` are the RFC 8707 values as sent, syntactically
-    absolute URIs; `tokens.resources.Resources.resolve` makes one declared resource of them. `parameters` holds those of
-    the form that the grant names in `GrantHandler.parameters`, each at most once; a grant never sees the raw form.
+    `scopes` is None if the request has no `scope`. `resources` are the values of `resource` as sent, syntactically
+    valid (RFC 8707); `tokens.resources.Resources.resolve` finds the declared resource. `parameters` are those that
+    `GrantHandler.parameters` names, each at most once; a handler never reads the raw form.
     """
 
     client: Client
@@ -29,7 +29,7 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
-    """RFC 6749 section 5.1, and what the audit event needs. `expires_in_seconds` counts from now."""
+    """A successful response (RFC 6749 section 5.1), and the subject for the audit event."""
 
     access_token: str = field(repr=False)
     expires_in_seconds: int
@@ -40,8 +40,10 @@ class TokenResponse:
 
 
 class GrantHandler(Protocol):
-    """One grant of the token endpoint. `parameters` are the names it reads beside client authentication,
-    `grant_type`, `scope` and `resource`, which the shared phases read for it.
+    """One grant of the token endpoint.
+
+    `parameters` are the names it reads in addition to client authentication, `grant_type`, `scope` and `resource`,
+    which the endpoint reads for every grant.
     """
 
     @property
@@ -51,5 +53,5 @@ class GrantHandler(Protocol):
     def parameters(self) -> frozenset[str]: ...
 
     async def exchange(self, request: TokenRequest) -> TokenResponse:
-        """Tokens for this request; raises an `OAuthError`. Whatever must happen once happens atomically in here."""
+        """The tokens for this request. Raises an `OAuthError`. Single use and rotation are atomic."""
         ...

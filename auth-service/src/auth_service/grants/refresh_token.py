@@ -1,4 +1,4 @@
-"""A refresh token becomes the next one and an access token (RFC 6749 section 6)."""
+"""The grant refresh_token: a refresh token is exchanged for the next one and an access token (RFC 6749 section 6)."""
 
 from dataclasses import dataclass, replace
 
@@ -23,9 +23,14 @@ _REFUSAL = "the refresh token is not known, was used, or has expired"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokenGrant:
-    """The grant of those who stay connected. Each token is good once, and for its own client, user and resource."""
+    """Each refresh token is valid once, for its own client, user and resource.
 
-    families: RefreshTokens
+    A token that is presented by another client, or again after the grace period, was copied. The copy cannot be
+    distinguished from the original, so the whole family is revoked and the user signs in again (RFC 9700 section
+    4.14.2).
+    """
+
+    refresh_tokens: RefreshTokens
     accounts: AccountDirectory
     consents: Consents
     tokens: UserTokenMinter
@@ -38,42 +43,46 @@ class RefreshTokenGrant:
         token = request.parameters.get("refresh_token")
         if token is None:
             raise InvalidRequest("refresh_token is missing")
-        presented = await self.families.read(token)
+        presented = await self.refresh_tokens.read(token)
         if presented is None:
             raise InvalidGrant(_REFUSAL)
         grant = presented.family.grant
         if grant.client_id != request.client.client_id:
-            await self._revoke(grant, request, Reason.OTHER_CLIENT)
+            await self._revoke_copied(grant, request, Reason.OTHER_CLIENT)
             raise InvalidGrant(_REFUSAL)
         check_resource(grant, request)
-        scopes = await self._scopes(grant, request)
-        answer = await self.tokens.mint(
-            grant, request.client, scopes=scopes, refresh_token=self.families.next_token(presented)
+        scopes = await self._current_scopes(grant, request)
+        response = await self.tokens.mint(
+            grant, request.client, scopes=scopes, refresh_token=self.refresh_tokens.next_token(presented)
         )
-        rotation, kept = await self.families.rotate(presented, self._dump(answer))
+        rotation, stored_response = await self.refresh_tokens.rotate(presented, self._dump(response))
         if rotation is Rotation.REUSED:
-            await self._revoke(grant, request, Reason.ROTATED_BEFORE)
+            await self._revoke_copied(grant, request, Reason.ROTATED_BEFORE)
         if rotation in {Rotation.REUSED, Rotation.GONE}:
             raise InvalidGrant(_REFUSAL)
-        return self._load(kept) if rotation is Rotation.REPEATED else answer
+        return self._load(stored_response) if rotation is Rotation.REPEATED else response
 
-    async def _scopes(self, grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
-        """What the token may say today: no more than was granted, and no more than is allowed still."""
+    async def _current_scopes(self, grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
+        """The scopes of the new token: those of the grant that are requested and still allowed.
+
+        Raises `InvalidGrant` if the user or the consent does not exist any more, `InvalidScope` if a scope is requested
+        that was not part of the authorization request.
+        """
         account = await self.accounts.find(grant.subject)
         allowed = await self.consents.scopes(grant.subject, grant.client_id, grant.resource)
         if account is None or not allowed or grant.signed_in_at_seconds < account.signed_out_at_seconds:
-            await self.families.revoke(grant.family)
-            raise InvalidGrant("the user is gone, was signed out, or has taken back the consent")
-        # Clients repeat what they asked for at first: what was dropped then is dropped again. Anything else must not be
-        # asked for (RFC 6749 section 6).
+            await self.refresh_tokens.revoke_family(grant.family)
+            raise InvalidGrant("the user was deleted, was signed out, or has withdrawn the consent")
+        # Clients repeat the scopes of the authorization request. Those that were dropped there are dropped again;
+        # others must not be requested (RFC 6749 section 6).
         if request.scopes is not None and not set(request.scopes) <= {*grant.scopes, *grant.dropped}:
-            raise InvalidScope("scope names more than was asked for at the authorization endpoint")
-        kept = allowed & request.client.scopes & set(grant.scopes)
-        return grantable_scopes([scope for scope in request.scopes or grant.scopes if scope in kept], account)
+            raise InvalidScope("scope names more than was requested at the authorization endpoint")
+        available = allowed & request.client.scopes & set(grant.scopes)
+        requested = request.scopes or grant.scopes
+        return grantable_scopes([scope for scope in requested if scope in available], account)
 
-    async def _revoke(self, grant: AuthorizationGrant, request: TokenRequest, reason: str) -> None:
-        """Who of two holders is the honest one nobody can tell: both have to sign in again."""
-        await self.families.revoke(grant.family)
+    async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
+        await self.refresh_tokens.revoke_family(grant.family)
         await self.record(
             request,
             event_type=EventType.REFRESH_REUSE,
@@ -84,11 +93,11 @@ class RefreshTokenGrant:
             outcome=Outcome.REFUSED,
         )
 
-    def _dump(self, answer: TokenResponse) -> str:
-        """As it is kept: with the time at which it expires in place of how long it lasts."""
-        expires_at_seconds = int(self.clock()) + answer.expires_in_seconds
-        return _DOCUMENT.dump_json(replace(answer, expires_in_seconds=expires_at_seconds)).decode()
+    def _dump(self, response: TokenResponse) -> str:
+        """The stored form: `expires_in_seconds` is replaced by the time of expiry."""
+        expires_at_seconds = int(self.clock()) + response.expires_in_seconds
+        return _DOCUMENT.dump_json(replace(response, expires_in_seconds=expires_at_seconds)).decode()
 
-    def _load(self, kept: str) -> TokenResponse:
-        answer = _DOCUMENT.validate_json(kept)
-        return replace(answer, expires_in_seconds=max(0, answer.expires_in_seconds - int(self.clock())))
+    def _load(self, stored: str) -> TokenResponse:
+        response = _DOCUMENT.validate_json(stored)
+        return replace(response, expires_in_seconds=max(0, response.expires_in_seconds - int(self.clock())))

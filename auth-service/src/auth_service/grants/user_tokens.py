@@ -1,4 +1,4 @@
-"""The tokens of a user's grant: what both the code and the refresh grant give."""
+"""The tokens of an authorization grant, as the grants authorization_code and refresh_token issue them."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ __all__ = ["UserTokenMinter", "check_resource"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTokenMinter:
-    """Mints the answer for a grant; which refresh token goes with it, the caller knows."""
+    """Mints the access token and the ID token; the caller provides the refresh token."""
 
     resources: Resources
     minter: AccessTokenMinter
@@ -30,7 +30,7 @@ class UserTokenMinter:
         refresh_token: str | None,
         nonce: str | None = None,
     ) -> TokenResponse:
-        """Raises `InvalidTarget` when the resource is no longer declared."""
+        """The token response. Raises `InvalidTarget` if the resource is no longer declared."""
         resource = self.resources.resolve((grant.resource,), client)
         access_token = await self.minter.mint(
             client=client, subject=grant.subject, scopes=scopes, resource=resource, family=grant.family
@@ -54,6 +54,6 @@ class UserTokenMinter:
 
 
 def check_resource(grant: AuthorizationGrant, request: TokenRequest) -> None:
-    """A token request may repeat the resource of the grant, and name no other (RFC 8707 section 2.2)."""
+    """A token request may repeat the resource of the grant, but not name another (RFC 8707 section 2.2)."""
     if not all(is_same_resource(each, grant.resource) for each in request.resources):
         raise InvalidTarget(f"the resource is not the one that was granted; send {grant.resource}")

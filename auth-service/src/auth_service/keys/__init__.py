@@ -1,8 +1,8 @@
-"""Signing keys: made, published, rotated and dropped without a person (RFC 7517, RFC 7638).
+"""Signing keys: created, published, rotated and removed automatically (RFC 7517, RFC 7638).
 
     next ──lead time──▶ active ──period──▶ retiring ──last token expired──▶ removed
-     published            signs              still verifies                   gone
+    published           signs              still verifies                   not published
 
-Redis keeps the records (`auth:keys`, private halves encrypted), one elected rotator moves them on by compare-and-swap,
-every replica reads them and signs from memory.
+Redis stores the keys (`auth:keys`) with encrypted private keys. One elected replica moves them to their next state by
+compare-and-swap; every replica reads them and signs from memory.
 """

@@ -1,4 +1,5 @@
--- Compare-and-swap of the key records: KEYS[1] the hash, ARGV[1] the version read, ARGV[2] the new records.
+-- Writes the key records if their version has not changed since they were read.
+-- KEYS[1]: the hash of records and version. ARGV[1]: the version that was read. ARGV[2]: the new records.
 local version = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
 if version ~= tonumber(ARGV[1]) then
   return 0

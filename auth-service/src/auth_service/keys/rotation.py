@@ -1,4 +1,4 @@
-"""When a key moves on: a pure function from records and time to records."""
+"""When a signing key changes its state: pure functions from key records and the time to key records."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,12 +18,13 @@ __all__ = [
     "revoke",
 ]
 
-# Verifiers keep a key set for an hour and clocks differ: a retired key outlives its last token by this much.
+# A retired key is published for this long after its last token has expired: verifiers cache a key set for an hour, and
+# clocks differ.
 DRAIN_MARGIN_SECONDS = 65 * 60
 
 
 class SigningKeyState(StrEnum):
-    """A removed key has no record any more."""
+    """The state of a published key. A removed key has no record."""
 
     NEXT = "next"
     ACTIVE = "active"
@@ -32,29 +33,32 @@ class SigningKeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKeyRecord:
-    """One key. Times are seconds since the epoch; `changed_at_seconds` is when it came into its state.
+    """One key as it is stored. Times are seconds since the epoch; `changed_at_seconds` is when the state began.
 
-    `sealed_private_key` is the PEM encrypted under the KEK; it is dropped on retirement, when only verifying is left.
-    `public_jwk` is what the key set publishes.
+    `encrypted_private_key` is the PEM encrypted under the key-encryption key (KEK). A retiring key only verifies, so it
+    has none. `public_jwk` is published in the key set.
     """
 
     key_id: str
     state: SigningKeyState
     public_jwk: Mapping[str, Any]
-    sealed_private_key: str | None = field(repr=False)
+    encrypted_private_key: str | None = field(repr=False)
     created_at_seconds: float
     changed_at_seconds: float
 
     def moved(self, state: SigningKeyState, now: float) -> "SigningKeyRecord":
-        """The same key in another state; a retiring key loses its private half."""
-        private = None if state is SigningKeyState.RETIRING else self.sealed_private_key
-        return replace(self, state=state, changed_at_seconds=now, sealed_private_key=private)
+        """The same key in another state; a retiring key loses its private key."""
+        private = None if state is SigningKeyState.RETIRING else self.encrypted_private_key
+        return replace(self, state=state, changed_at_seconds=now, encrypted_private_key=private)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotationPolicy:
-    """All in seconds. `lead_seconds` is how long a key is published before it signs: no shorter than verifiers cache
-    keys. `drain_seconds` is how long a retired key stays published: the longest life of what it signed, and a margin.
+    """All times in seconds.
+
+    `period_seconds` is how long a key signs. `lead_seconds` is how long a key is published before it signs, at least as
+    long as verifiers cache a key set. `drain_seconds` is how long a retired key stays published: the longest lifetime
+    of the tokens it signed, and a margin.
     """
 
     period_seconds: float
@@ -76,10 +80,10 @@ MakeKey = Callable[[SigningKeyState], SigningKeyRecord]
 def advance(
     records: tuple[SigningKeyRecord, ...], now: float, policy: RotationPolicy, make_key: MakeKey
 ) -> tuple[SigningKeyRecord, ...]:
-    """The records as they should be now; the same tuple when nothing is due.
+    """The records as they should be now; the same tuple if nothing is due.
 
-    `make_key` makes a record in the given state. At most one key is active and one is next; without an active key
-    (first start, or a revoked one) the next takes over at once, and without a next one a key is made.
+    `make_key` creates a key in the given state. At most one key is active and one is next. If there is no active key
+    (first start, or after a revocation), the next key becomes active at once. If there is no next key, one is created.
     """
     active, following = find(records, SigningKeyState.ACTIVE), find(records, SigningKeyState.NEXT)
     kept = [record for record in records if not _is_drained(record, now, policy)]
@@ -88,8 +92,10 @@ def advance(
         kept = [promoted, *(record for record in kept if record is not following)]
         following = None
     elif following is not None and _is_due(active, following, now, policy):
-        moved = {active.key_id: SigningKeyState.RETIRING, following.key_id: SigningKeyState.ACTIVE}
-        kept = [r.moved(moved[r.key_id], now) if r.key_id in moved else r for r in kept]
+        retired = active.moved(SigningKeyState.RETIRING, now)
+        promoted = following.moved(SigningKeyState.ACTIVE, now)
+        replacements = {active.key_id: retired, following.key_id: promoted}
+        kept = [replacements.get(record.key_id, record) for record in kept]
         following = None
     if following is None:
         kept.append(make_key(SigningKeyState.NEXT))
@@ -99,7 +105,7 @@ def advance(
 def revoke(
     records: tuple[SigningKeyRecord, ...], key_id: str, now: float, make_key: MakeKey
 ) -> tuple[SigningKeyRecord, ...]:
-    """The records without this key: the published next one signs at once, so verifiers need no new fetch to follow."""
+    """The records without this key. If it was active, the next key signs at once: verifiers already have it."""
     rest = tuple(record for record in records if record.key_id != key_id)
     policy = RotationPolicy(period_seconds=float("inf"), lead_seconds=0, drain_seconds=float("inf"))
     return advance(rest, now, policy, make_key)

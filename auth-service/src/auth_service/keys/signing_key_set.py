@@ -1,4 +1,4 @@
-"""The keys of this replica: what it signs with, what the key set says, and the task that keeps both up to date."""
+"""The signing keys of this replica: it signs with the active one, publishes all of them, and keeps them up to date."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import TemporarilyUnavailable
 from auth_service.keys.rotation import RotationPolicy, SigningKeyRecord, SigningKeyState, advance, find
-from auth_service.keys.signing_key import PrivateKeyEncryption, SigningKey, make_private_pem, public_jwk_of
+from auth_service.keys.signing_key import PrivateKeyEncryption, SigningKey, make_key
 from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.protocol import Clock
 from security_common.audit import Action, EventType, JournalUnavailable
@@ -23,11 +23,11 @@ from security_common.errors import SecurityError
 from security_common.service import RedisIdentity, RedisReplaced
 from security_common.task_cancellation import cancel_tasks
 
-__all__ = ["PublishedKeys", "SigningKeySet", "make_record"]
+__all__ = ["PublishedKeys", "SigningKeySet"]
 
-# How often a replica looks whether the keys changed: a revoked key stops signing everywhere within this time. A short
-# lead shortens it, so that every replica publishes a key well before any signs with it.
-_LONGEST_POLL_SECONDS = 2.0
+# How often a replica reads the keys: a revoked key stops signing everywhere within this time. With a short lead time it
+# is shorter, so that every replica publishes a key well before any replica signs with it.
+_MAX_POLL_SECONDS = 2.0
 _LEASE_SECONDS = 15
 _SWAP_ATTEMPTS = 5
 
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PublishedKeys:
-    """The key set document, its strong entity tag, and the same keys ready to verify with."""
+    """The JWK Set document, its strong entity tag, and the same keys for verification."""
 
     document: bytes
     etag: str
@@ -44,14 +44,14 @@ class PublishedKeys:
 
 
 class SigningKeySet:
-    """Signs with the active key and publishes all of them. Implements `tokens.minter.Signer`."""
+    """Signs with the active key and publishes all keys. Implements `tokens.issued_tokens.Signer`."""
 
     def __init__(
         self,
         *,
         store: KeyStore,
         identity: RedisIdentity,
-        sealer: PrivateKeyEncryption,
+        encryption: PrivateKeyEncryption,
         policy: RotationPolicy,
         record: AuditRecorder,
         clock: Clock,
@@ -59,8 +59,8 @@ class SigningKeySet:
     ) -> None:
         self._store = store
         self._identity = identity
-        self._was_replaced = False
-        self._sealer = sealer
+        self._redis_was_replaced = False
+        self._encryption = encryption
         self._policy = policy
         self._record = record
         self._clock = clock
@@ -77,7 +77,7 @@ class SigningKeySet:
 
     @property
     def ready(self) -> bool:
-        """True once there is a key to sign with."""
+        """True once a signing key is loaded."""
         return self._signing is not None
 
     @property
@@ -85,17 +85,17 @@ class SigningKeySet:
         return self._clock() - self._active_since_seconds if self._signing else 0.0
 
     async def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
-        """A compact RS256 JWS. Raises `TemporarilyUnavailable` while there is no key yet."""
+        """A compact RS256 JWS. Raises `TemporarilyUnavailable` while no key is loaded."""
         if self._signing is None:
             raise TemporarilyUnavailable("no signing key is loaded yet", retry_after_seconds=2)
         return self._signing.sign(claims, token_type=token_type)
 
     async def start(self) -> None:
-        """Loads the keys, making the first one if there is none, and goes on looking after them."""
+        """Loads the keys, creates the first one if there is none, and starts the task that refreshes them."""
         try:
             await self.refresh()
         except (RedisError, RedisReplaced) as error:
-            log.warning("keys not loaded yet", cause=type(error).__name__)
+            log.warning("signing_keys_not_loaded", cause=type(error).__name__)
         self._task = asyncio.create_task(self._keep_fresh(), name="signing-keys")
 
     async def stop(self) -> None:
@@ -103,106 +103,91 @@ class SigningKeySet:
             await cancel_tasks(self._task)
 
     async def refresh(self) -> None:
-        """Reads the records, and moves them on when this replica leads or nobody has made a key yet.
+        """Reads the keys, and changes states that are due if this replica leads or if there is no active key.
 
-        Raises `RedisReplaced`: then nothing is made or changed, and the keys in memory stay in use. When an operator
-        accepts the Redis that took the place of another, it is given the keys that are in use.
+        Raises `RedisReplaced`: then no key is created or changed, and the keys in memory stay in use. When an operator
+        accepts the new Redis, the keys in memory are written to it.
         """
         snapshot = await self._read()
-        if self._was_replaced and not snapshot.records and self._records:
+        if self._redis_was_replaced and not snapshot.records and self._records:
             await self._store.swap(snapshot.version, self._records)
             snapshot = await self._read()
-        self._was_replaced = False
-        if find(snapshot.records, SigningKeyState.ACTIVE) is None or await self._store.lead(
-            self._replica, _LEASE_SECONDS
-        ):
+        self._redis_was_replaced = False
+        has_active_key = find(snapshot.records, SigningKeyState.ACTIVE) is not None
+        if not has_active_key or await self._store.lead(self._replica, _LEASE_SECONDS):
             snapshot = await self._advance(snapshot)
         await self._adopt(snapshot)
 
     async def _advance(self, snapshot: KeySnapshot) -> KeySnapshot:
         for _ in range(_SWAP_ATTEMPTS):
-            moved = await asyncio.to_thread(self._move_on, snapshot.records)
+            moved = await asyncio.to_thread(self._apply_rotation, snapshot.records)
             if moved == snapshot.records:
                 return snapshot
             if await self._store.swap(snapshot.version, moved):
-                await self._put_on_record(moved)
+                await self._record_change(moved)
                 return KeySnapshot(snapshot.version + 1, moved)
             snapshot = await self._read()
         return snapshot
 
     async def _read(self) -> KeySnapshot:
-        """The records, when they come from the Redis that was used before. Raises `RedisReplaced`."""
+        """The keys in Redis. Raises `RedisReplaced` if it is not the Redis that was used before."""
         snapshot = await self._store.read()
         try:
             await self._identity.check()
         except RedisReplaced:
-            self._was_replaced = True
+            self._redis_was_replaced = True
             raise
         return snapshot
 
-    async def _put_on_record(self, records: tuple[SigningKeyRecord, ...]) -> None:
+    async def _record_change(self, records: tuple[SigningKeyRecord, ...]) -> None:
         states = " ".join(f"{record.state}={record.key_id}" for record in records)
-        log.info("signing keys moved on", keys=states)
+        log.info("signing_keys_changed", keys=states)
         try:
             await self._record(None, event_type=EventType.KEY_CHANGE, action=Action.MOVED_ON, reason=states)
         except JournalUnavailable as error:
-            # The keys have moved for every replica already.
-            log.warning("a change of the signing keys is not on record", cause=error.description)
+            # The change already applies to every replica.
+            log.warning("signing_key_change_not_recorded", cause=error.description)
 
-    def _move_on(self, records: tuple[SigningKeyRecord, ...]) -> tuple[SigningKeyRecord, ...]:
-        """What is due, and every private key under today's KEK."""
+    def _apply_rotation(self, records: tuple[SigningKeyRecord, ...]) -> tuple[SigningKeyRecord, ...]:
+        """The records with due state changes, and every private key under the primary KEK."""
         now = self._clock()
-        moved = advance(records, now, self._policy, partial(make_record, now=now, sealer=self._sealer))
-        return tuple(self._sealer.renew(record) for record in moved)
+        moved = advance(records, now, self._policy, partial(make_key, now=now, encryption=self._encryption))
+        return tuple(self._encryption.reencrypt(record) for record in moved)
 
     async def _adopt(self, snapshot: KeySnapshot) -> None:
         if snapshot.records == self._records:
             return
         try:
-            await self._take_up(find(snapshot.records, SigningKeyState.ACTIVE))
+            await self._load_active(find(snapshot.records, SigningKeyState.ACTIVE))
         except SecurityError:
             if self._signing and all(self._signing.key_id != record.key_id for record in snapshot.records):
-                self._signing = None  # revoked: better no token than one of this key
+                self._signing = None  # the key was revoked: no tokens are issued until the new one can be decrypted
             raise
         finally:
             self._published = _publish(snapshot.records)
         self._records = snapshot.records
 
-    async def _take_up(self, active: SigningKeyRecord | None) -> None:
-        if active is None or active.sealed_private_key is None:
+    async def _load_active(self, active: SigningKeyRecord | None) -> None:
+        if active is None or active.encrypted_private_key is None:
             return
         if self._signing is None or self._signing.key_id != active.key_id:
-            pem = self._sealer.open(active.sealed_private_key, key_id=active.key_id)
+            pem = self._encryption.decrypt(active.encrypted_private_key, key_id=active.key_id)
             self._signing = await asyncio.to_thread(SigningKey, active.key_id, pem)
         self._active_since_seconds = active.changed_at_seconds
 
     async def _keep_fresh(self) -> None:
-        away = False
+        failing = False
         while True:
-            await asyncio.sleep(min(_LONGEST_POLL_SECONDS, self._policy.lead_seconds / 4))
+            await asyncio.sleep(min(_MAX_POLL_SECONDS, self._policy.lead_seconds / 4))
             try:
                 await self.refresh()
-                away = False
+                failing = False
             except (RedisError, OSError, SecurityError) as error:
-                # What is in memory goes on signing: an outage of Redis must not become one of the tokens, nor a
-                # keyring that another replica has and this one has not yet.
-                if not away:
-                    log.warning("signing keys cannot be refreshed", cause=type(error).__name__)
-                away = True
-
-
-def make_record(state: SigningKeyState, *, now: float, sealer: PrivateKeyEncryption) -> SigningKeyRecord:
-    """A fresh key in this state; slow, see `make_private_pem`."""
-    pem = make_private_pem()
-    public = public_jwk_of(pem)
-    return SigningKeyRecord(
-        key_id=public["kid"],
-        state=state,
-        public_jwk=public,
-        sealed_private_key=sealer.seal(pem, key_id=public["kid"]),
-        created_at_seconds=now,
-        changed_at_seconds=now,
-    )
+                # The key in memory continues to sign: tokens are issued while Redis is unavailable, and while this
+                # replica does not yet have a keyring that another one uses.
+                if not failing:
+                    log.warning("signing_keys_not_refreshed", cause=type(error).__name__)
+                failing = True
 
 
 def _publish(records: tuple[SigningKeyRecord, ...]) -> PublishedKeys:

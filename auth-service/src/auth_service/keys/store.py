@@ -1,10 +1,11 @@
-"""Where the keys are: one document and its version, changed by compare-and-swap.
+"""Where the signing keys are stored: one document with a version in Redis, changed by compare-and-swap.
 
-All records stand in one value, so that a reader never sees half a rotation; there are never more than a handful.
+All keys are in one value, so that a reader never sees half a rotation. There are never more than a few.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -16,7 +17,7 @@ __all__ = ["KeySnapshot", "KeyStore"]
 
 _KEY = "auth:keys"
 _LEASE = "auth:keys:rotator"
-_SWAP = files("auth_service.keys").joinpath("compare_and_swap.lua").read_text(encoding="utf-8")
+_COMPARE_AND_SWAP = files("auth_service.keys").joinpath("compare_and_swap.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +29,22 @@ class KeySnapshot:
 
 
 class KeyStore:
-    """Reads and swaps the records. Raises `redis.exceptions.RedisError` when Redis is away."""
+    """Reads and swaps the records. Raises `redis.exceptions.RedisError` if Redis is unavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._swap = redis.register_script(_SWAP)
+        self._compare_and_swap = redis.register_script(_COMPARE_AND_SWAP)
 
     async def read(self) -> KeySnapshot:
         version, document = await self._redis.hmget(_KEY, ["version", "records"])
         return KeySnapshot(int(version or 0), _load(str(document)) if document else ())
 
     async def swap(self, expected_version: int, records: tuple[SigningKeyRecord, ...]) -> bool:
-        """Writes the records unless somebody else did since `expected_version`; True when they were written."""
-        return bool(await self._swap(keys=[_KEY], args=[expected_version, _dump(records)]))
+        """Writes the records if the version is still `expected_version`; True if they were written."""
+        return bool(await self._compare_and_swap(keys=[_KEY], args=[expected_version, _dump(records)]))
 
     async def lead(self, replica: str, lease_seconds: int) -> bool:
-        """Takes or renews the rotator's lease; True while this replica holds it."""
+        """Acquires or renews the lease of the rotating replica; True while this replica holds it."""
         if await self._redis.set(_LEASE, replica, nx=True, ex=lease_seconds):
             return True
         if await self._redis.get(_LEASE) != replica:
@@ -53,9 +54,30 @@ class KeyStore:
 
 
 def _dump(records: tuple[SigningKeyRecord, ...]) -> str:
-    return json.dumps([asdict(record) for record in records], separators=(",", ":"))
+    return json.dumps([_to_json(record) for record in records], separators=(",", ":"))
+
+
+def _to_json(record: SigningKeyRecord) -> Mapping[str, Any]:
+    return {
+        "key_id": record.key_id,
+        "state": record.state,
+        "public_jwk": record.public_jwk,
+        "sealed_private_key": record.encrypted_private_key,
+        "created_at_seconds": record.created_at_seconds,
+        "changed_at_seconds": record.changed_at_seconds,
+    }
 
 
 def _load(document: str) -> tuple[SigningKeyRecord, ...]:
-    found: list[dict[str, Any]] = json.loads(document)
-    return tuple(SigningKeyRecord(state=SigningKeyState(members.pop("state")), **members) for members in found)
+    return tuple(_from_json(members) for members in json.loads(document))
+
+
+def _from_json(members: Mapping[str, Any]) -> SigningKeyRecord:
+    return SigningKeyRecord(
+        key_id=members["key_id"],
+        state=SigningKeyState(members["state"]),
+        public_jwk=members["public_jwk"],
+        encrypted_private_key=members["sealed_private_key"],
+        created_at_seconds=members["created_at_seconds"],
+        changed_at_seconds=members["changed_at_seconds"],
+    )

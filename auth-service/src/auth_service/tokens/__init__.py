@@ -1,6 +1,8 @@
-"""What a token says and for whom: resources and audiences, access tokens, their revocation and introspection.
+"""Everything that is issued, from the user's grant to the tokens, and what revokes it.
 
-    resources.resolve ─▶ Resource ─▶ minter.mint ─▶ at+jwt ─▶ introspect · revoke · denied (auth:denied:*)
+    authorization grant ─▶ authorization code ─▶ refresh tokens (one family per grant)
+                                              └▶ access token, ID token ─▶ introspection, userinfo, revocation
 
-RFC 9068, RFC 8707, RFC 7009, RFC 7662.
+RFC 6749 section 4.1, RFC 9068, RFC 8707, RFC 7009, RFC 7662. Redis keys: `auth:code:*`, `auth:code-spent:*`,
+`auth:family:*`, `auth:refresh-answer:*`, `auth:denied:*`.
 """

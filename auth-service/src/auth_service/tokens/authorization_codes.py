@@ -1,4 +1,4 @@
-"""Authorization codes: what a person granted, for one minute and one redemption (RFC 6749 section 4.1.2)."""
+"""Authorization codes: issued after consent, valid for one minute and one redemption (RFC 6749 section 4.1.2)."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -16,12 +16,12 @@ __all__ = ["AuthorizationCodes", "IssuedCode", "RedeemedCode", "Redemption"]
 
 _CODE = "auth:code:"
 _SPENT = "auth:code-spent:"
-_TAKE = files("auth_service.tokens").joinpath("take_code.lua").read_text(encoding="utf-8")
+_REDEEM = files("auth_service.tokens").joinpath("redeem_code.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCode:
-    """What a code stands for: the grant, and what the redemption must prove."""
+    """The grant of a code, and what the token request must match."""
 
     grant: AuthorizationGrant
     redirect_uri: str
@@ -30,7 +30,7 @@ class IssuedCode:
 
 
 class Redemption(StrEnum):
-    """What taking a code came to. RACED: another request took it and has no answer yet."""
+    """The result of redeeming a code. RACED: another request redeemed it and its response is not ready yet."""
 
     TAKEN = "taken"
     RACED = "raced"
@@ -40,10 +40,10 @@ class Redemption(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RedeemedCode:
-    """`granted` when it was taken, `family` when it was used before and its tokens must go."""
+    """`issued` is set if the code was valid. `family` is set if it was reused: its tokens must be revoked."""
 
     redemption: Redemption
-    granted: IssuedCode | None = field(default=None, repr=False)
+    issued: IssuedCode | None = field(default=None, repr=False)
     family: str | None = None
 
 
@@ -51,36 +51,42 @@ _DOCUMENT = TypeAdapter(IssuedCode)
 
 
 class AuthorizationCodes:
-    """Issues and takes codes. `memory_seconds` is how long a spent code is known, as long as its tokens live."""
+    """Issues and redeems codes. A redeemed code is remembered for `memory_seconds`, as long as its tokens are valid."""
 
     def __init__(self, redis: Redis, *, random_bytes: RandomBytes, lifetime_seconds: int, memory_seconds: int) -> None:
         self._redis = redis
-        self._take = redis.register_script(_TAKE)
+        self._redeem = redis.register_script(_REDEEM)
         self._random_bytes = random_bytes
         self._lifetime_seconds = lifetime_seconds
         self._memory_seconds = memory_seconds
 
-    def new_family(self) -> str:
+    def new_family_id(self) -> str:
+        """The id of a new authorization grant."""
         return urlsafe_b64encode(self._random_bytes(12)).decode("ascii")
 
-    async def issue(self, granted: IssuedCode) -> str:
+    async def issue(self, issued: IssuedCode) -> str:
+        """A new code. Redis stores only its hash."""
         code = urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode("ascii")
-        await self._redis.set(_CODE + _hash(code), _DOCUMENT.dump_json(granted), ex=self._lifetime_seconds)
+        await self._redis.set(_CODE + _hash(code), _DOCUMENT.dump_json(issued), ex=self._lifetime_seconds)
         return code
 
-    async def take(self, code: str) -> RedeemedCode:
-        """Takes it before anything else is judged: replay safety over a second try after an honest mistake."""
+    async def redeem(self, code: str) -> RedeemedCode:
+        """Redeems the code before the rest of the request is checked; atomic.
+
+        So a request that fails later spends the code as well: replay protection is more important than a second attempt
+        after a mistake.
+        """
         digest = _hash(code)
-        outcome, value = await self._take(keys=[_CODE + digest, _SPENT + digest], args=[self._memory_seconds])
+        outcome, value = await self._redeem(keys=[_CODE + digest, _SPENT + digest], args=[self._memory_seconds])
         redemption = Redemption(str(outcome))
         return RedeemedCode(
             redemption,
-            granted=_DOCUMENT.validate_json(value) if redemption is Redemption.TAKEN else None,
+            issued=_DOCUMENT.validate_json(value) if redemption is Redemption.TAKEN else None,
             family=str(value) if redemption is Redemption.REUSED else None,
         )
 
-    async def close(self, code: str, family: str) -> None:
-        """The answer is made: from now on the code's return means that somebody copied it."""
+    async def mark_spent(self, code: str, family: str) -> None:
+        """The tokens are issued: if the code is presented again, it was copied."""
         await self._redis.set(_SPENT + _hash(code), family, ex=self._memory_seconds)
 
 

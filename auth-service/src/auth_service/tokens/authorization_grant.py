@@ -1,4 +1,4 @@
-"""What a user has allowed one client, and the origin of all its tokens: the authorization grant."""
+"""The authorization grant: what a user has allowed one client, and what all tokens of that authorization come from."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,11 @@ __all__ = ["AuthorizationGrant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationGrant:
-    """What a person allowed a client, and the sign-in behind it. `family` names all tokens that come of it.
+    """A user's grant to a client, and the sign-in behind it.
 
-    `dropped` are the scopes that the client asked for as well and did not get.
+    `family` identifies the grant: its refresh tokens are a family of that id, and the `jti` of its access tokens begins
+    with it. `dropped` are the scopes that the client requested and did not get. `methods` is how the user signed in
+    (`amr`, RFC 8176).
     """
 
     family: str

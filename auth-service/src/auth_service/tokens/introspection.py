@@ -11,7 +11,7 @@ from auth_service.http.answers import json_answer
 from auth_service.http.forms import parse_form
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
 from auth_service.scopes import format_scope
-from auth_service.tokens.issued_tokens import IssuedTokenVerifier
+from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import is_same_resource
 from auth_service.tokens.revoked_tokens import RevokedTokens
@@ -53,7 +53,7 @@ class Introspection:
 
     async def _access_token(self, token: str, client: Client) -> Mapping[str, Any] | None:
         """RFC 9068 section 5: the claims, and that it is active; None when it is no access token for this client."""
-        claims = self.reader.read(token, token_type="at+jwt")
+        claims = self.reader.verify(token, token_type=ACCESS_TOKEN_TYPE)
         if claims is None or not _may_see(client, claims) or await self.revoked.is_revoked(claims["jti"]):
             return None
         return {"active": True, "token_type": "Bearer", **claims}

@@ -1,8 +1,6 @@
-"""Access tokens as RFC 9068 has them, signed with the active key.
+"""The JWTs of this server: access tokens (RFC 9068), ID tokens (OpenID Connect Core section 2), and their verification.
 
-ID tokens: what a client learns about the sign-in itself (OpenID Connect Core section 2).
-
-Tokens of our own that come back: at userinfo, introspection, revocation and logout.
+Each kind has its own `typ`, so that one is never accepted as the other (RFC 8725 section 3.11).
 """
 
 from base64 import urlsafe_b64encode
@@ -20,6 +18,7 @@ from auth_service.scopes import Scope, format_scope
 from auth_service.tokens.resources import Resource
 
 __all__ = [
+    "ACCESS_TOKEN_TYPE",
     "ID_TOKEN_TYPE",
     "AccessTokenMinter",
     "IdTokenMinter",
@@ -29,23 +28,28 @@ __all__ = [
     "userinfo_audience",
 ]
 
+ACCESS_TOKEN_TYPE = "at+jwt"
+ID_TOKEN_TYPE = "JWT"
+
+_MAX_TOKEN_LENGTH = 8 * 1024
+
 
 class Signer(Protocol):
-    """Signs with the active key; `keys.SigningKeySet` is it."""
+    """Signs with the active key; implemented by `keys.signing_key_set.SigningKeySet`."""
 
     async def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
-        """A compact RS256 JWS with `kid` and this `typ` (`at+jwt`, `JWT`). Raises `TemporarilyUnavailable`."""
+        """A compact RS256 JWS with `kid` and this `typ`. Raises `TemporarilyUnavailable`."""
         ...
 
 
 def userinfo_audience(issuer: str) -> str:
-    """The name of the userinfo endpoint as a resource: it accepts tokens for itself only (RFC 9068 section 4)."""
+    """The userinfo endpoint as an audience: it accepts only tokens that name it (RFC 9068 section 4)."""
     return f"{issuer}/oauth2/userinfo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessTokenMinter:
-    """Makes access tokens; nothing is stored, so a token costs one signature and no write."""
+    """Makes access tokens. They are not stored, so a token costs one signature and no write."""
 
     issuer: str
     signer: Signer
@@ -56,10 +60,10 @@ class AccessTokenMinter:
     async def mint(
         self, *, client: Client, subject: str, scopes: tuple[str, ...], resource: Resource, family: str | None = None
     ) -> str:
-        """A token for `resource` and the client's extra audiences; one with the scope `openid` is for userinfo too.
+        """A token for `resource` and the client's extra audiences; with the scope `openid`, for userinfo as well.
 
-        `family` names the user's grant the token came from: it leads the `jti`, so that revoking the family denies
-        all its tokens by one entry (`tokens.denials`), without a list of them.
+        `family` is the id of the authorization grant. The `jti` begins with it, so that one entry in `RevokedTokens`
+        revokes all access tokens of the grant.
         """
         now = int(self.clock())
         random_part = urlsafe_b64encode(self.random_bytes(16)).rstrip(b"=").decode("ascii")
@@ -76,16 +80,12 @@ class AccessTokenMinter:
             "exp": now + self.lifetime_seconds,
             "jti": token_id,
         }
-        return await self.signer.sign(claims, token_type="at+jwt")
-
-
-# Another type than access tokens have, so that neither passes for the other (RFC 8725 section 3.11).
-ID_TOKEN_TYPE = "JWT"
+        return await self.signer.sign(claims, token_type=ACCESS_TOKEN_TYPE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInFacts:
-    """Who signed in, when (seconds since the epoch) and how (`amr`, RFC 8176)."""
+    """Who signed in, when (seconds since the epoch), and how (`amr`, RFC 8176)."""
 
     subject: str
     signed_in_at_seconds: int
@@ -94,7 +94,7 @@ class SignInFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdTokenMinter:
-    """Mints ID tokens. Names and addresses are not in them: userinfo gives those to who may have them."""
+    """Makes ID tokens. They contain no names and no e-mail addresses; userinfo returns those."""
 
     issuer: str
     signer: Signer
@@ -117,23 +117,20 @@ class IdTokenMinter:
         return await self.signer.sign(claims, token_type=ID_TOKEN_TYPE)
 
 
-_LONGEST_TOKEN = 8 * 1024
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedTokenVerifier:
-    """Verifies what this server signed. `published` gives the keys of the moment."""
+    """Verifies tokens that this server issued, for userinfo, introspection, revocation and logout.
+
+    `published` returns the current key set.
+    """
 
     issuer: str
     published: Callable[[], KeySet]
     clock: Clock
 
-    def read(self, token: str, *, token_type: str, expired_too: bool = False) -> Mapping[str, Any] | None:
-        """The claims, or None when we did not sign it, it is no `token_type` (the `typ` header), or its time is over.
-
-        Whether it was revoked is `RevokedTokens.is_revoked`'s to say.
-        """
-        if len(token) > _LONGEST_TOKEN:
+    def verify(self, token: str, *, token_type: str, accept_expired: bool = False) -> Mapping[str, Any] | None:
+        """The claims, or None: wrong signature, another `typ`, or expired. `RevokedTokens` is not checked here."""
+        if len(token) > _MAX_TOKEN_LENGTH:
             return None
         try:
             decoded = jwt.decode(token, self.published(), algorithms=[DEFAULT_SIGNING_ALGORITHM])
@@ -142,4 +139,4 @@ class IssuedTokenVerifier:
         claims: Mapping[str, Any] = decoded.claims
         if decoded.header.get("typ") != token_type or claims.get("iss") != self.issuer:
             return None
-        return claims if expired_too or claims["exp"] > self.clock() else None
+        return claims if accept_expired or claims["exp"] > self.clock() else None

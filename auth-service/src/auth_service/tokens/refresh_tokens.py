@@ -1,13 +1,14 @@
-"""Refresh tokens, in families: one grant, of which one token at a time is good (RFC 9700 section 4.14.2).
+"""Refresh tokens: rotated on each use, in one family per authorization grant (RFC 9700 section 4.14.2).
 
-    rt = <family>.<generation>.<HMAC over both and the family's seed>
+    refresh token = <family id>.<generation>.<HMAC over both and the family's seed>
 
-A token is computed, not stored: Redis alone cannot make one, nor the pepper alone. And a token that was good once can
-be told from a guess, so that only the return of a real one ends the family. Keys: `auth:family:<id>`,
+    present the current generation ─▶ rotated: the next generation is current
+    present the previous one again ─▶ repeated: the same response, within the grace period
+    present an older one           ─▶ reused: the family is revoked
+
+Tokens are computed and not stored, so neither Redis nor the pepper alone is enough to make one. The HMAC also
+distinguishes an old token from a guess: only a genuine old token revokes the family. Redis keys: `auth:family:<id>`,
 `auth:refresh-answer:<id>:<generation>`.
-
-
-What introspection and revocation need to know of refresh tokens, which the refresh grant keeps.
 """
 
 import hmac
@@ -28,14 +29,14 @@ from auth_service.tokens.revoked_tokens import RevokedTokens
 __all__ = ["PresentedRefreshToken", "RefreshTokenFamily", "RefreshTokenView", "RefreshTokens", "Rotation"]
 
 _FAMILY = "auth:family:"
-_ANSWER = "auth:refresh-answer:"
+_RESPONSE = "auth:refresh-answer:"
 _ROTATE = files("auth_service.tokens").joinpath("rotate_refresh_token.lua").read_text(encoding="utf-8")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{16})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokenFamily:
-    """What its tokens are for. `expires_at_seconds` is since the epoch, however often it is refreshed."""
+    """What the tokens of a family grant. `expires_at_seconds` (since the epoch) does not change on rotation."""
 
     grant: AuthorizationGrant
     seed: str = field(repr=False)
@@ -44,7 +45,7 @@ class RefreshTokenFamily:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentedRefreshToken:
-    """A token that this server made, its family still there."""
+    """A genuine token of a family that still exists."""
 
     token: str = field(repr=False)
     family: RefreshTokenFamily
@@ -53,8 +54,9 @@ class PresentedRefreshToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokenView:
-    """A refresh token of a family that has not ended. `family` is the grant it belongs to; `expires_at_seconds` is
-    since the epoch; `is_current` is False when it was rotated since.
+    """A refresh token as introspection and revocation see it. `expires_at_seconds` is since the epoch.
+
+    `is_current` is False if the token was rotated.
     """
 
     family: str
@@ -67,7 +69,11 @@ class RefreshTokenView:
 
 
 class Rotation(StrEnum):
-    """What a rotation came to. REPEATED: the token was rotated moments ago, here is that answer again."""
+    """The result of a rotation.
+
+    REPEATED: the token was rotated within the grace period, and the stored response is sent again. REUSED: it was
+    rotated earlier, so it was copied. GONE: the family does not exist any more.
+    """
 
     ROTATED = "rotated"
     REPEATED = "repeated"
@@ -80,7 +86,7 @@ _DOCUMENT = TypeAdapter(RefreshTokenFamily)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokens:
-    """Begins, rotates and ends families. Times in seconds; raises `RedisError` when Redis is away."""
+    """Issues, rotates and revokes refresh tokens. Times in seconds. Raises `RedisError` if Redis is unavailable."""
 
     redis: Redis
     revoked: RevokedTokens
@@ -91,30 +97,33 @@ class RefreshTokens:
     absolute_seconds: int
     grace_seconds: int
 
-    async def begin(self, grant: AuthorizationGrant) -> str:
+    async def issue(self, grant: AuthorizationGrant) -> str:
         """The first refresh token of the grant."""
-        expires = int(self.clock()) + self.absolute_seconds
-        family = RefreshTokenFamily(grant=grant, seed=self.random_bytes(16).hex(), expires_at_seconds=expires)
+        expires_at_seconds = int(self.clock()) + self.absolute_seconds
+        seed = self.random_bytes(16).hex()
+        family = RefreshTokenFamily(grant=grant, seed=seed, expires_at_seconds=expires_at_seconds)
         key = _FAMILY + grant.family
         await self.redis.hset(key, mapping={"family": _DOCUMENT.dump_json(family), "generation": 1})
-        await self.redis.expire(key, self._idle_for(family))
+        await self.redis.expire(key, self._idle_seconds_of(family))
         return self._make_token(family, 1)
 
     async def read(self, token: str) -> PresentedRefreshToken | None:
-        """The token's family, or None: not a token of ours, or its family has ended."""
+        """The token and its family, or None: the token is not genuine, or its family expired or was revoked."""
         parts = _TOKEN.fullmatch(token)
-        document = await self.redis.hget(_FAMILY + parts[1], "family") if parts else None
-        if parts is None or document is None:
+        if parts is None:
+            return None
+        document = await self.redis.hget(_FAMILY + parts[1], "family")
+        if document is None:
             return None
         family = _DOCUMENT.validate_json(document)
         generation = int(parts[2])
-        genuine = hmac.compare_digest(self._make_token(family, generation), token)
-        if not genuine or family.expires_at_seconds <= self.clock():
+        is_genuine = hmac.compare_digest(self._make_token(family, generation), token)
+        if not is_genuine or family.expires_at_seconds <= self.clock():
             return None
         return PresentedRefreshToken(token=token, family=family, generation=generation)
 
     async def look_up(self, token: str) -> RefreshTokenView | None:
-        """What introspection and revocation report about the token; None when `read` returns None."""
+        """What introspection and revocation report about the token; None if `read` returns None."""
         presented = await self.read(token)
         if presented is None:
             return None
@@ -131,41 +140,42 @@ class RefreshTokens:
         )
 
     def next_token(self, presented: PresentedRefreshToken) -> str:
+        """The token that replaces the presented one."""
         return self._make_token(presented.family, presented.generation + 1)
 
-    async def rotate(self, presented: PresentedRefreshToken, answer: str) -> tuple[Rotation, str]:
-        """Makes the next token the good one and keeps `answer` for a client that did not get it; atomic.
+    async def rotate(self, presented: PresentedRefreshToken, response: str) -> tuple[Rotation, str]:
+        """Makes the next token the current one, and stores `response` for a client that did not receive it; atomic.
 
-        The string is the answer to give: this one, or the kept one where the token was just rotated.
+        Returns the response to send: this one, or the stored one if the token was rotated within the grace period.
         """
-        family, seal = presented.family, self._seal_of(presented.token)
-        keys = [_FAMILY + family.grant.family, f"{_ANSWER}{family.grant.family}:{presented.generation}"]
-        sealed = seal.encrypt(answer.encode()).decode("ascii")
-        args = [presented.generation, sealed, self.grace_seconds, self._idle_for(family)]
-        outcome, kept = await self.redis.register_script(_ROTATE)(keys=keys, args=args)
+        family, encryption = presented.family, self._response_encryption(presented.token)
+        keys = [_FAMILY + family.grant.family, f"{_RESPONSE}{family.grant.family}:{presented.generation}"]
+        encrypted = encryption.encrypt(response.encode()).decode("ascii")
+        args = [presented.generation, encrypted, self.grace_seconds, self._idle_seconds_of(family)]
+        outcome, stored = await self.redis.register_script(_ROTATE)(keys=keys, args=args)
         rotation = Rotation(str(outcome))
         if rotation is Rotation.REPEATED:
-            return rotation, seal.decrypt(str(kept).encode()).decode()
-        return rotation, answer
+            return rotation, encryption.decrypt(str(stored).encode()).decode()
+        return rotation, response
 
-    async def revoke(self, family_id: str) -> None:
-        """Ends the family: its refresh tokens at once, its access tokens wherever they are asked about."""
+    async def revoke_family(self, family_id: str) -> None:
+        """Revokes the refresh tokens of the family, and its access tokens for introspection and userinfo."""
         await self.revoked.revoke(family_id)
-        await self.end_family(family_id)
+        await self.delete_family(family_id)
 
-    async def end_family(self, family: str) -> None:
-        """Its refresh tokens only."""
-        await self.redis.delete(_FAMILY + family)
+    async def delete_family(self, family_id: str) -> None:
+        """Ends the refresh tokens of the family only. Does nothing if the family does not exist."""
+        await self.redis.delete(_FAMILY + family_id)
 
-    def _idle_for(self, family: RefreshTokenFamily) -> int:
+    def _idle_seconds_of(self, family: RefreshTokenFamily) -> int:
         return max(1, min(self.idle_seconds, family.expires_at_seconds - int(self.clock())))
 
     def _make_token(self, family: RefreshTokenFamily, generation: int) -> str:
-        named = f"{family.grant.family}.{generation}"
-        return f"{named}.{self._mac(f'refresh token:{named}:{family.seed}')}"
+        prefix = f"{family.grant.family}.{generation}"
+        return f"{prefix}.{self._mac(f'refresh token:{prefix}:{family.seed}')}"
 
-    def _seal_of(self, token: str) -> Fernet:
-        """Only who presents the token again can open the answer that is kept for it."""
+    def _response_encryption(self, token: str) -> Fernet:
+        """Encrypts a stored response under a key from its refresh token: only who has the token can read it."""
         return Fernet(self._mac(f"answer:{token}") + "=")
 
     def _mac(self, message: str) -> str:

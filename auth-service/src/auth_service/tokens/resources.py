@@ -1,6 +1,6 @@
 """Resource indicators: which protected resource a token is for (RFC 8707).
 
-Resource identifiers are compared by what they mean, not byte by byte (RFC 8707 section 2, RFC 3986 section 6).
+Identifiers are normalized before they are compared (RFC 8707 section 2, RFC 3986 section 6).
 """
 
 import re
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeText:
-    """What a scope allows, in the words of the consent page."""
+    """What a scope allows, as the consent page describes it."""
 
     ko: str
     en: str
@@ -41,36 +41,41 @@ class Resource:
 
 
 class Resources:
-    """The declared resources. `default_url` is the one that is meant when a request names none."""
+    """The declared resources. `default_url` is the resource of a request that names none."""
 
     def __init__(self, declared: Sequence[Resource], default_url: str) -> None:
         self._by_key = {comparison_key(resource.url): resource for resource in declared}
         self.default = self._by_key[comparison_key(default_url)]
 
     def resolve(self, requested: Sequence[str], client: Client) -> Resource:
-        """The one resource a token is for. Raises `InvalidTarget`: unknown, malformed, several, not this client's."""
+        """The resource of the token.
+
+        Raises `InvalidTarget`: unknown, malformed, more than one, or not allowed for this client.
+        """
         allowed = [comparison_key(url) for url in client.resources]
         default = self._by_key[allowed[0]] if allowed else self.default
         if not requested:
             return default
-        wanted = {comparison_key(uri) for uri in requested}
-        if len(wanted) > 1:
+        keys = {comparison_key(uri) for uri in requested}
+        if len(keys) > 1:
             raise InvalidTarget("a token is for one resource: send one resource parameter")
-        key = wanted.pop()
+        key = keys.pop()
         if key not in self._by_key or (allowed and key not in allowed):
-            near = self._nearest(key, allowed) or default
-            raise InvalidTarget(f"the resource is not known here, or not the client's to ask for; send {near.url}")
+            suggestion = self._same_origin(key, allowed) or default
+            raise InvalidTarget(f"the resource is unknown, or not allowed for this client; send {suggestion.url}")
         return self._by_key[key]
 
-    def _nearest(self, key: str, allowed: Sequence[str]) -> Resource | None:
-        """A resource that the client may ask for at the same origin: many clients send the origin alone."""
+    def _same_origin(self, key: str, allowed: Sequence[str]) -> Resource | None:
+        """An allowed resource at the same origin: many clients send only the origin."""
         origin = urlsplit(key)[:2]
-        same = (each for each in allowed or self._by_key if urlsplit(each)[:2] == origin)
-        return next((self._by_key[each] for each in same), None)
+        for candidate in allowed or self._by_key:
+            if urlsplit(candidate)[:2] == origin:
+                return self._by_key[candidate]
+        return None
 
 
 def is_same_resource(one: str, other: str) -> bool:
-    """Whether two identifiers mean one resource; False where one of them is no URI."""
+    """Whether two identifiers name the same resource. Invalid URIs are compared as strings."""
     try:
         return comparison_key(one) == comparison_key(other)
     except InvalidTarget:
@@ -78,9 +83,10 @@ def is_same_resource(one: str, other: str) -> bool:
 
 
 def declared_resources(declaration: Declaration) -> Resources:
-    """The resources of auth.yaml; without a marked default the first one is it.
+    """The resources of auth.yaml. The first one is the default if none is marked.
 
-    Raises `DeclarationInvalid`: a resource is no URI, two mean the same, or a client names one that is not declared.
+    Raises `DeclarationInvalid`: a resource is not a valid URI, two name the same resource, or a client has a resource
+    that is not declared.
     """
     declared = declaration.resources
     made = [
@@ -102,8 +108,8 @@ def _check_identifiers(declaration: Declaration) -> None:
         key = _declared_key(resource.url)
         if key in known:
             raise DeclarationInvalid(
-                f"the resources {known[key]} and {resource.url} mean the same",
-                hint="a token for one would be valid at the other; case, default port and a final slash do not count",
+                f"the resources {known[key]} and {resource.url} are the same",
+                hint="remove one; case, default port and a final slash make no difference",
             )
         known[key] = resource.url
     for client in declaration.clients:
@@ -135,8 +141,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 def normalize_identifier(uri: str) -> str:
     """The URI after RFC 3986 section 6.2.2 and 6.2.3: case, percent-encoding, dot segments, default port, empty path.
 
-    Raises `InvalidTarget` for what RFC 8707 section 2 forbids, relative references and fragments, and for what is no
-    URI with a host.
+    Raises `InvalidTarget` for relative references and fragments (RFC 8707 section 2), and for URIs without a host.
     """
     try:
         parts = urlsplit(uri)
@@ -151,10 +156,10 @@ def normalize_identifier(uri: str) -> str:
 
 
 def comparison_key(uri: str) -> str:
-    """Equal for two identifiers that mean one resource: normalized, and without a slash at the end of the path.
+    """Equal for identifiers of the same resource: normalized, and without a slash at the end of the path.
 
-    The slash is more than RFC 3986 forgives. People type an address with or without it, clients derive the resource
-    from what was typed, and the server answers at both. Raises `InvalidTarget`.
+    RFC 3986 does not remove the slash. But people type an address with or without it, clients derive the resource from
+    that, and the server responds at both. Raises `InvalidTarget`.
     """
     before, mark, query = normalize_identifier(uri).partition("?")
     return f"{before.removesuffix('/')}{mark}{query}"
@@ -169,7 +174,7 @@ def _authority(parts: SplitResult, port: int | None) -> str:
 
 
 def _normalize_escapes(text: str) -> str:
-    """Escapes in upper case, and none for what needs no escape."""
+    """Percent-encoding in upper case, and only for characters that need it."""
 
     def rewrite(found: re.Match[str]) -> str:
         character = chr(int(found[1], 16))

@@ -12,7 +12,7 @@ from auth_service.clients.client import Client
 from auth_service.http.answers import NO_STORE
 from auth_service.http.forms import parse_form
 from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
-from auth_service.tokens.issued_tokens import IssuedTokenVerifier
+from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
 from security_common.audit import Action, EventType
@@ -56,7 +56,7 @@ class Revocation:
 
     async def _revoke(self, token: str, client: Client) -> str | None:
         """Whose token it was, or None when nothing was to be done."""
-        claims = self.reader.read(token, token_type="at+jwt")
+        claims = self.reader.verify(token, token_type=ACCESS_TOKEN_TYPE)
         if claims is not None:
             if claims["client_id"] != client.client_id:
                 return None
@@ -72,4 +72,4 @@ class Revocation:
         family, of_a_user = family_of(token_id), "." in token_id
         await self.revoked.revoke(family if of_a_user else token_id)
         if of_a_user:
-            await self.refresh.end_family(family)
+            await self.refresh.delete_family(family)

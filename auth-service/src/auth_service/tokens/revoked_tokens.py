@@ -1,7 +1,6 @@
-"""Access tokens that are denied before they expire: `auth:denied:<jti>` and `auth:denied:<family>`.
+"""Access tokens that were revoked before they expire: `auth:denied:<jti>` and `auth:denied:<family>`.
 
-A token is denied where it is asked about here, at introspection and userinfo; a resource server that verifies tokens
-by itself honours them until they expire.
+Introspection and userinfo check it. A resource server that verifies tokens by itself accepts them until they expire.
 """
 
 from redis.asyncio import Redis
@@ -12,20 +11,21 @@ _PREFIX = "auth:denied:"
 
 
 class RevokedTokens:
-    """Kept as long as the longest token lives. Raises `redis.exceptions.RedisError` when Redis is away."""
+    """Entries are stored for the lifetime of an access token. Raises `RedisError` if Redis is unavailable."""
 
     def __init__(self, redis: Redis, *, lifetime_seconds: int) -> None:
         self._redis = redis
         self._lifetime_seconds = lifetime_seconds
 
     async def revoke(self, token_id: str) -> None:
-        """Denies one token by its `jti`, or every token of a family by the family's id."""
+        """Revokes one token by its `jti`, or every access token of a family by the id of the family."""
         await self._redis.set(_PREFIX + token_id, "1", ex=self._lifetime_seconds)
 
     async def is_revoked(self, token_id: str) -> bool:
+        """Whether the token with this `jti`, or its family, was revoked."""
         return bool(await self._redis.exists(_PREFIX + token_id, _PREFIX + family_of(token_id)))
 
 
 def family_of(token_id: str) -> str:
-    """The grant that a token came from leads its `jti`; see `AccessTokenMinter.mint`."""
+    """The family id that a `jti` begins with; a token without a family is its own (`AccessTokenMinter.mint`)."""
     return token_id.partition(".")[0]

@@ -1,5 +1,5 @@
--- Rotates a refresh token: KEYS[1] the family, KEYS[2] the answer kept for the presented generation.
--- ARGV: the presented generation, the sealed new answer, seconds to keep it, seconds until the family is idle.
+-- Rotates a refresh token. KEYS[1]: the family. KEYS[2]: the stored response of the presented generation.
+-- ARGV: the presented generation, the encrypted new response, seconds to store it, seconds until the family is idle.
 local current = redis.call('HGET', KEYS[1], 'generation')
 if not current then
   return {'gone', ''}
@@ -10,9 +10,9 @@ if current == ARGV[1] then
   redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
   return {'rotated', ''}
 end
-local answer = redis.call('GET', KEYS[2])
-if answer then
-  return {'repeated', answer}
+local response = redis.call('GET', KEYS[2])
+if response then
+  return {'repeated', response}
 end
 redis.call('DEL', KEYS[1])
 return {'reused', ''}
