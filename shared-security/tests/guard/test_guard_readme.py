@@ -93,12 +93,12 @@ async def test_a_fastapi_application(run):
 async def test_one_starlette_route(run):
     example = await run("starlette", "/report")
     assert isinstance(example.names["app"], Starlette)
-    assert (await example.get("/")).text == "for everybody"
+    assert (await example.get("/")).text == "public"
     refused = await example.get("/report")
     assert refused.status_code == 401
     metadata = refused.json()["resource_metadata"].removeprefix(example.url)
     assert (await example.get(metadata)).json()["scopes_supported"] == ["report.read"]
-    assert (await example.get("/report", scope="report.read")).text == "for those who may"
+    assert (await example.get("/report", scope="report.read")).text == "a report, with a token only"
 
 
 async def test_several_issuers(run):
