@@ -343,3 +343,23 @@ async def test_a_stop_does_not_lose_the_count(open_one, settings: SecuritySettin
         await audit.record(MissingToken("none"), token=None, request=request_from("192.0.2.1"))
     await audit.stop()
     assert unrecorded(settings) == 10
+
+
+@pytest.mark.parametrize(
+    ("sent", "received"),
+    [
+        (r"cut \ud83d end", r"cut \ufffd end"),
+        (r"cut \uDE00", r"cut \ufffd"),
+        (r"\ud83d\ud83d\ude00", r"\ufffd\ud83d\ude00"),
+        (r"\ud83d\u0041", r"\ufffd\u0041"),
+        (r"whole \uD83D\uDE00", r"whole \uD83D\uDE00"),
+        (r"a backslash: \\ud83d", r"a backslash: \\ud83d"),
+        (r"both: \\\ud83d", r"both: \\\ufffd"),
+        (r"\ud7ff \ue000", r"\ud7ff \ue000"),
+    ],
+)
+async def test_half_of_a_surrogate_pair_reaches_the_tool_as_a_replacement_character(guard, sent, received):
+    guarded = await guard(tool_scopes={"read": frozenset({"mcp.decrypt"})})
+    body = r'{"id":7,"method":"tools/call","params":{"name":"other","arguments":{"text":"%s"}}}'
+    response = await guarded.http.post(f"{guarded.url}/mcp", content=(body % sent).encode(), headers=guarded.bearer())
+    assert (response.status_code, response.content) == (200, (body % received).encode())

@@ -4,6 +4,8 @@
     2026-07-28, with a progress token or log level, or a long tool ▶ stream: carries progress; closing it cancels
     2026-07-28, everything else ──────────────────────────▶ JSON: two thirds of the CPU time
 
+    A client that accepts only one of the two media types gets that one.
+
 FastMCP implements both forms. This module selects one for each request.
 """
 
@@ -14,13 +16,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastmcp import FastMCP
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from sse_starlette.sse import AppStatus
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from security_common.edge.content_negotiation import accepts
 from security_common.edge.request_body import replaying
 
 __all__ = ["McpEndpoint"]
 
-VERSION_HEADER, NAME_HEADER = b"mcp-protocol-version", b"mcp-name"
+VERSION_HEADER, NAME_HEADER, ACCEPT_HEADER = b"mcp-protocol-version", b"mcp-name", b"accept"
+BOTH_FORMS = b"application/json, text/event-stream"
 # The body is searched for these bytes without parsing it. A match inside a text only selects the stream form.
 STREAM_MARKS = (b"progressToken", b"io.modelcontextprotocol/logLevel")
 
@@ -51,6 +55,11 @@ class McpEndpoint:
         """The ASGI entry point."""
         scope["path"] = self._path  # without the trailing slash that the request may have
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if scope["method"] == "POST" and headers.get(ACCEPT_HEADER) != BOTH_FORMS:
+            form = self._only_accepted_form(scope, headers.get(ACCEPT_HEADER))
+            if form is not None:
+                await form(scope, receive, send)
+                return
         if not _is_modern(headers) or headers.get(NAME_HEADER) in self._long_tools:
             await self._stream(scope, receive, send)
             return
@@ -58,6 +67,21 @@ class McpEndpoint:
         body = (await receive()).get("body", b"")
         form = self._stream if any(mark in body for mark in STREAM_MARKS) else self._json
         await form(scope, replaying(body, receive), send)
+
+    def _only_accepted_form(self, scope: Scope, accept_header: bytes | None) -> ASGIApp | None:
+        """The form that a client with this Accept header needs; None when it accepts both of them or neither.
+
+        The SDK refuses every client that does not list both media types. The specification requires clients to list
+        them, but some list one of them, a wildcard, or none, so the SDK gets a header with both.
+        """
+        accept = accept_header.decode("latin-1") if accept_header is not None else None
+        accepts_json, accepts_stream = accepts(accept, "application/json"), accepts(accept, "text/event-stream")
+        if accepts_json or accepts_stream:
+            others = [(name, value) for name, value in scope["headers"] if name != ACCEPT_HEADER]
+            scope["headers"] = [*others, (ACCEPT_HEADER, BOTH_FORMS)]
+        if accepts_json == accepts_stream:
+            return None
+        return self._json if accepts_json else self._stream
 
 
 def _is_modern(headers: dict[bytes, bytes]) -> bool:

@@ -1,5 +1,6 @@
 """The tools that a request calls, read from its body: both versions of the MCP protocol name them only there."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -8,9 +9,15 @@ from security_common.guard.refusals import UnreadableCall
 from security_common.tokens.strict_json import parse_json
 from security_common.tool_scopes import ToolScopes, required_scopes
 
-__all__ = ["CalledTool", "read_called_tools"]
+__all__ = ["CalledTool", "read_called_tools", "replace_lone_surrogates"]
 
 _MAX_DEPTH = 64
+
+# Matches every escape of a JSON string: the `ud83d` after an escaped backslash must not be taken for a surrogate.
+_ESCAPE = re.compile(
+    rb"\\(?:(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,17 @@ def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
         raise UnreadableCall("the body is not plain JSON in UTF-8") from error
     messages = cast("list[Any]", document) if isinstance(document, list) else [document]
     return tuple(call for call in map(_called_tool, messages) if call is not None)
+
+
+def replace_lone_surrogates(body: bytes) -> bytes:
+    """The JSON text with U+FFFD in place of every escaped half of a surrogate pair.
+
+    Such an escape is allowed by the grammar (RFC 8259 section 8.2), and JavaScript clients send it when they cut a text
+    in the middle of an emoji, but the string cannot be encoded in UTF-8. The rest of the text is unchanged.
+    """
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(lambda match: match[0] if match["half"] is None else b"\\ufffd", body)
 
 
 def _called_tool(message: Any) -> CalledTool | None:

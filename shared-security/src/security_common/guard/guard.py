@@ -23,7 +23,7 @@ from security_common.edge import (
 from security_common.edge.request_body import has_body, read_body, replaying
 from security_common.edge.request_context import open_request_context
 from security_common.guard.bearer_token import read_bearer_token
-from security_common.guard.called_tools import read_called_tools
+from security_common.guard.called_tools import read_called_tools, replace_lone_surrogates
 from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
 from security_common.guard.policy import GuardPolicy, ProtectedResource
 from security_common.guard.rates import RequestRates
@@ -42,7 +42,7 @@ from security_common.guard.responses import (
     refusal_response,
 )
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
-from security_common.tool_scopes import ToolScopes
+from security_common.tool_scopes import ToolScopes, required_scopes
 
 __all__ = ["CALLER", "Guard"]
 
@@ -189,6 +189,7 @@ class Guard:
         body = await self._read_body(exchange)
         # A Starlette route that ends in `$` also matches a path with a line break at its end.
         if self._tool_scopes and body and exchange.path.rstrip("/\n") == self._mcp_path:
+            body = await self._repair_body(exchange, body)
             self._require_tool_scopes(token, body)
         return Caller(token=token, source_address=context.source_address, trace_id=context.trace_id)
 
@@ -205,14 +206,14 @@ class Guard:
     def _insufficient_for_resource(self, context: RequestContext) -> InsufficientScope:
         """The refusal of a token without the resource's scopes.
 
-        The tool's scopes are included if the Mcp-Name header names it, so that the client learns all of them at once
-        although the body is not read.
+        The body is not read. If the Mcp-Name header names the tool, the scopes that each of its calls needs are
+        included, so that the client learns them at once.
         """
         tool_name = context.headers.last(b"mcp-name")
-        tool_scopes = self._tool_scopes.get(tool_name) if tool_name is not None else None
-        if tool_scopes is None or callable(tool_scopes):
+        if tool_name is None or tool_name not in self._tool_scopes:
             return InsufficientScope(sorted(self._resource_scopes))
-        return InsufficientScope(sorted(self._resource_scopes | tool_scopes), tool_name=tool_name)
+        scopes = self._resource_scopes | required_scopes(self._tool_scopes, tool_name, {})
+        return InsufficientScope(sorted(scopes), tool_name=tool_name)
 
     def _require_tool_scopes(self, token: AccessToken, body: bytes) -> None:
         """Raises `InsufficientScope` with every scope that the calls in the body need, `UnreadableCall`.
@@ -244,6 +245,15 @@ class Guard:
         context.set_body(body)
         exchange.receive = replaying(body, exchange.receive)
         return body
+
+    async def _repair_body(self, exchange: _Exchange, body: bytes) -> bytes:
+        """The body without halves of surrogate pairs; the application receives the same bytes that were checked."""
+        repaired = replace_lone_surrogates(body)
+        if repaired != body:
+            await exchange.receive()  # the original body, which is one message
+            exchange.context.body = repaired
+            exchange.receive = replaying(repaired, exchange.receive)
+        return repaired
 
     def _starting_last(self, send: Send) -> Send:
         """Starts the background tasks after the application has opened its connections, for example to Redis."""
