@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx2
 import uvicorn
-from starlette.applications import Starlette
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from auth_service.app import create_app
 from auth_service.settings import AuthSettings
@@ -23,18 +24,23 @@ class Service:
 
     settings: AuthSettings
     http: httpx2.Client
-    app: Starlette
+    app: FastAPI
 
     @property
     def issuer(self) -> str:
         return self.settings.issuer
+
+    @property
+    def paths(self) -> set[str]:
+        """Every path that the application serves."""
+        return {"/oauth2/token", *(context.path for context in iter_route_contexts(self.app.routes) if context.path)}
 
 
 StartService = Callable[..., Service]
 
 
 @contextmanager
-def serving(settings: AuthSettings, **parts: Any) -> Generator[Starlette]:
+def serving(settings: AuthSettings, **parts: Any) -> Generator[FastAPI]:
     """Runs the application in a thread with an event loop of its own, as a process would."""
     app = create_app(settings, **parts)
     config = uvicorn.Config(

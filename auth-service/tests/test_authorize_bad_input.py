@@ -8,7 +8,7 @@ import pytest
 from running_auth import Service
 from signing_in import CALLBACK, Page, Person, Request, sent_to_client
 
-from auth_service.authorize import rules
+from auth_service.authorize import authorization_endpoint, authorization_request
 
 PAGE_HEADERS = {
     "x-frame-options": "DENY",
@@ -77,7 +77,7 @@ ERRORS = (
     Row("74", {"client_id": "without-codes"}, "unauthorized_client", "require_code_grant"),
 )
 
-RULES = [(name, rule) for name in ("REDIRECT_RULES", "RULES") for rule in getattr(rules, name)]
+RULES = [(name, rule) for name in ("REDIRECT_RULES", "REQUEST_RULES") for rule in getattr(authorization_request, name)]
 
 
 def is_right(row: Row, answer: httpx2.Response) -> bool:
@@ -111,11 +111,10 @@ def test_items_97_and_101_an_error_travels_with_state_and_issuer(people: Service
 @pytest.mark.parametrize(("pipeline", "rule"), RULES, ids=lambda each: getattr(each, "__name__", each))
 def test_each_rule_matters(people: Service, monkeypatch: pytest.MonkeyPatch, pipeline: str, rule: object) -> None:
     """Without the rule, the row that names it gets a wrong answer."""
-    from auth_service.authorize import endpoint
-
     row = next(row for row in (*PAGES, *ERRORS) if row.rule == rule.__name__)
-    kept = tuple(each for each in getattr(rules, pipeline) if each is not rule)
-    monkeypatch.setattr(endpoint if pipeline == "RULES" else rules, pipeline, kept)
+    kept = tuple(each for each in getattr(authorization_request, pipeline) if each is not rule)
+    module = authorization_endpoint if pipeline == "REQUEST_RULES" else authorization_request
+    monkeypatch.setattr(module, pipeline, kept)
     assert not is_right(row, row.send(people.http))
 
 

@@ -68,5 +68,5 @@ def test_userinfo_refuses_a_token_for_another_resource_whatever_its_scope(people
 def sign(service: Service, claims: dict[str, Any]) -> str:
     """With the key of the service: as an earlier version of it might have."""
     now = int(time.time())
-    signed = service.app.state.core.keys.sign({**claims, "iat": now, "exp": now + 600}, token_type="at+jwt")
+    signed = service.app.state.parts.keys.sign({**claims, "iat": now, "exp": now + 600}, token_type="at+jwt")
     return asyncio.run(signed)

@@ -111,7 +111,7 @@ def test_thousands_of_refused_ids_leave_the_service_as_large_as_before(
         list(threads.map(ask, range(200, 2200)))
         after = count()
     assert after - before < 10_000
-    kept = reachable(service.app.state.core.directory)
+    kept = reachable(service.app.state.parts.directory)
     assert not [each for each in kept if isinstance(each, BaseException | types.TracebackType)]
 
 

@@ -10,9 +10,8 @@ import redis
 from running_auth import Service, StartService
 from signing_in import Page, Person, Request, redeem, sent_to_client
 
-from auth_service.authorize.interactions import LIFETIME_SECONDS
-from auth_service.authorize.repeatable_answers import REPEATABLE_SECONDS
-from auth_service.authorize.request_cookies import MAX_REQUESTS
+from auth_service.authorize.interactions import LIFETIME_SECONDS, MAX_REQUESTS
+from auth_service.authorize.repeatable_responses import REPEATABLE_SECONDS
 
 ASK = {"prompt": "consent"}  # what the demo user allowed in one test is remembered in the next
 

@@ -6,10 +6,10 @@ from importlib.resources import files
 import pytest
 import yaml
 
-from auth_service.authorize import errors
+from auth_service.authorize import page_errors
 from auth_service.clients.ssrf_safe_fetch import FetchProblem
 from auth_service.scopes import IDENTITY_SCOPES
-from auth_service.web.errors import PageError
+from auth_service.web.error_pages import PageError
 from auth_service.web.language import Language
 
 TEXTS: dict[str, dict[str, str]] = yaml.safe_load(files("auth_service.web").joinpath("texts.yaml").read_text("utf-8"))
@@ -27,15 +27,19 @@ def test_a_text_says_the_same_in_both_languages(key: str) -> None:
 
 
 def test_every_error_that_is_a_page_has_its_text_and_every_text_its_use() -> None:
-    sources = list(files("auth_service").joinpath("web/templates").iterdir())
-    sources += [files("auth_service").joinpath(f"authorize/{name}.py") for name in ("sign_in", "consent", "logout")]
-    modules = [path for path in files("auth_service").joinpath("authorize").iterdir() if path.name.endswith(".py")]
-    said = set(re.findall(r'say\((?:language, )?"([\w.]+)"[,)]', "".join(path.read_text("utf-8") for path in sources)))
-    pages = {error.page for error in vars(errors).values() if isinstance(error, type) and issubclass(error, PageError)}
+    folder = files("auth_service")
+    page_modules = ("sign_in_page", "consent_page", "logout_endpoint")
+    sources = list(folder.joinpath("web/templates").iterdir())
+    sources += [folder.joinpath(f"authorize/{name}.py") for name in page_modules]
+    modules = [path for path in folder.joinpath("authorize").iterdir() if path.name.endswith(".py")]
+    source = "".join(path.read_text("utf-8") for path in sources)
+    said = set(re.findall(r'(?:say|text)\((?:language, )?"([\w.]+)"[,)]', source))
+    errors = [error for error in vars(page_errors).values() if isinstance(error, type)]
+    pages = {error.page for error in errors if issubclass(error, PageError)}
     pages |= {PageError.page, "form_stale", "too_many", "unavailable", "failed"}
     said |= {f"error.{page}.{part}" for page in pages for part in ("title", "text")}
-    said |= set(re.findall(r'WayOn\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
+    said |= set(re.findall(r'NextStep\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
     said |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}
     said |= {f"document.{problem}" for problem in FetchProblem if problem is not FetchProblem.ADDRESS}
-    said.add(errors.ClientDocumentUnreachable.for_operator)
+    said.add(page_errors.ClientDocumentUnreachable.for_operator)
     assert said == TEXTS.keys()

@@ -146,7 +146,7 @@ def test_a_refresh_token_that_comes_back_late_is_on_record(people: Service, pers
 def test_what_the_service_does_by_itself_is_on_record(start_service: StartService, own_redis: Any) -> None:
     url, _client = own_redis
     service = start_service(redis_url=url)
-    fingerprint = service.app.state.core.declaration.fingerprint
+    fingerprint = service.app.state.parts.declaration.fingerprint
     wait_for(url, {("declaration_applied", fingerprint)}, lambda _: True)
     (keys,) = {reason for kind, reason in events(url, lambda _: True) if kind == "key_change"}
     assert keys is not None

@@ -72,7 +72,7 @@ def test_a_body_that_never_ends_is_answered_and_the_connection_closed(
 
 
 def test_a_body_that_stalls_is_given_up(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth_service.http.routing.READ_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("auth_service.http.application.BODY_TIMEOUT_SECONDS", 0.2)
     service = start_service()
     head = f"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: {_FORM}\r\ncontent-length: 100\r\n\r\ngrant"
     with socket.create_connection(("127.0.0.1", service.settings.port), timeout=5) as connection:

@@ -15,7 +15,7 @@ from auth_service.accounts.account import Account
 from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.web.content_security import form_target, page_policy
-from auth_service.web.visible_names import stranger_name, visible_name
+from auth_service.web.visible_names import unverified_name, visible_name
 
 ASK = {"prompt": "consent"}  # what the demo user allowed in one test is remembered in the next
 
@@ -132,7 +132,7 @@ def test_item_97_saying_no_is_an_answer_at_both_pages(people: Service, person: P
 
 
 def test_item_109_a_name_cannot_pretend() -> None:
-    shown = str(stranger_name("<script>x</script>\u202egpj.exe\u200b \n" + "a" * 200))
+    shown = str(unverified_name("<script>x</script>\u202egpj.exe\u200b \n" + "a" * 200))
     assert shown.startswith("<bdi>&lt;script&gt;x&lt;/script&gt;gpj.exe aaa")
     assert len(shown) < 140
 
@@ -184,7 +184,7 @@ def test_the_policy_is_made_of_sources_only(source: str) -> None:
 )
 def test_a_name_that_shows_nothing_is_no_name(name: str) -> None:
     assert visible_name(name) is None
-    assert stranger_name(f"{name} \u3164") is None
+    assert unverified_name(f"{name} \u3164") is None
 
 
 def test_names_of_every_script_are_names() -> None:

@@ -1,19 +1,46 @@
-"""Every error this server answers, one class per code, so that a room reports a failure by raising it.
+"""All error responses of this server: one class per error code of the RFCs.
 
-`error` is the code of the RFC, `description` is public and ASCII (RFC 6749 section 5.2), `hint` says how to mend it
-and goes to the log of whoever runs the client, `status` is the HTTP status where the error is a response of its own.
-At the authorization endpoint the same errors travel in the redirect instead.
+`error` is the code, `description` is public and ASCII (RFC 6749 section 5.2), `hint` says how to fix the cause and is
+logged, `status` is the HTTP status of a direct response. The authorization endpoint sends the same errors in its
+redirect.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 from security_common.errors import SecurityError
 
 
-class OAuthError(SecurityError):
-    """An error of the protocol. `retry_after_seconds` is set where coming back later helps."""
+class ErrorCode(StrEnum):
+    """The `error` member of a response. The RFC that defines each code is named at its class."""
 
-    error: ClassVar[str] = "server_error"
+    ACCESS_DENIED = "access_denied"
+    CONSENT_REQUIRED = "consent_required"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    INVALID_CLIENT = "invalid_client"
+    INVALID_CLIENT_METADATA = "invalid_client_metadata"
+    INVALID_GRANT = "invalid_grant"
+    INVALID_REDIRECT_URI = "invalid_redirect_uri"
+    INVALID_REQUEST = "invalid_request"
+    INVALID_SCOPE = "invalid_scope"
+    INVALID_TARGET = "invalid_target"
+    INVALID_TOKEN = "invalid_token"
+    LOGIN_REQUIRED = "login_required"
+    REGISTRATION_NOT_SUPPORTED = "registration_not_supported"
+    REQUEST_NOT_SUPPORTED = "request_not_supported"
+    REQUEST_URI_NOT_SUPPORTED = "request_uri_not_supported"
+    SERVER_ERROR = "server_error"
+    TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
+    UNAUTHORIZED_CLIENT = "unauthorized_client"
+    UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
+    UNSUPPORTED_RESPONSE_MODE = "unsupported_response_mode"
+    UNSUPPORTED_RESPONSE_TYPE = "unsupported_response_type"
+
+
+class OAuthError(SecurityError):
+    """An error of the protocol. `retry_after_seconds` is set if the same request can succeed later."""
+
+    error: ClassVar[str] = ErrorCode.SERVER_ERROR
     status: ClassVar[int] = 400
 
     def __init__(self, description: str, *, hint: str = "", retry_after_seconds: int | None = None) -> None:
@@ -24,30 +51,36 @@ class OAuthError(SecurityError):
 class InvalidRequest(OAuthError):
     """RFC 6749 section 5.2: a parameter is missing, repeated or malformed."""
 
-    error = "invalid_request"
+    error = ErrorCode.INVALID_REQUEST
 
 
 class RequestTooLarge(InvalidRequest):
-    """The body is larger than this server reads."""
+    """The body is larger than this server accepts."""
 
     status = 413
 
 
+class RequestHeadersTooLarge(InvalidRequest):
+    """The headers are larger than this server accepts."""
+
+    status = 431
+
+
 class MethodNotAllowed(InvalidRequest):
-    """The endpoint is there, but not for this method (RFC 9110 section 15.5.6)."""
+    """The endpoint exists, but does not accept this method (RFC 9110 section 15.5.6)."""
 
     status = 405
 
 
 class InvalidClient(OAuthError):
-    """RFC 6749 section 5.2. Always 401 with a Basic challenge, so that the answer names no reason."""
+    """RFC 6749 section 5.2. Always 401 with a Basic challenge, so that the response reveals no reason."""
 
-    error = "invalid_client"
+    error = ErrorCode.INVALID_CLIENT
     status = 401
 
 
 class ClientDocumentUnavailable(InvalidClient):
-    """The client's metadata document cannot be fetched; `problem` names the cause (`clients.fetching.FetchProblem`)."""
+    """The client id metadata document cannot be fetched; `problem` is the cause (`FetchProblem`)."""
 
     def __init__(self, description: str, *, problem: str) -> None:
         super().__init__(description)
@@ -55,131 +88,131 @@ class ClientDocumentUnavailable(InvalidClient):
 
 
 class TooManyFailures(InvalidClient):
-    """Too many failed secrets for this client from this address: the 401 with a wait."""
+    """Too many wrong secrets for this client from this address: it has to wait."""
 
     status = 429
 
 
 class InvalidGrant(OAuthError):
-    """RFC 6749 section 5.2: the code or refresh token is unknown, spent, expired or not this client's."""
+    """RFC 6749 section 5.2: the code or refresh token is unknown, used, expired or of another client."""
 
-    error = "invalid_grant"
+    error = ErrorCode.INVALID_GRANT
 
 
 class UnauthorizedClient(OAuthError):
-    """RFC 6749 section 5.2: the client may not use this grant."""
+    """RFC 6749 section 5.2: the client is not allowed to use this grant."""
 
-    error = "unauthorized_client"
+    error = ErrorCode.UNAUTHORIZED_CLIENT
 
 
 class UnsupportedGrantType(OAuthError):
     """RFC 6749 section 5.2."""
 
-    error = "unsupported_grant_type"
+    error = ErrorCode.UNSUPPORTED_GRANT_TYPE
 
 
 class InvalidScope(OAuthError):
-    """RFC 6749 section 5.2: unknown, malformed, or more than may be granted."""
+    """RFC 6749 section 5.2: unknown, malformed, or more than can be granted."""
 
-    error = "invalid_scope"
+    error = ErrorCode.INVALID_SCOPE
 
 
 class InvalidTarget(OAuthError):
-    """RFC 8707 section 2: the resource is unknown, malformed or not this client's."""
+    """RFC 8707 section 2: the resource is unknown, malformed or not allowed for the client."""
 
-    error = "invalid_target"
+    error = ErrorCode.INVALID_TARGET
 
 
 class AccessDenied(OAuthError):
-    """RFC 6749 section 4.1.2.1: the user said no."""
+    """RFC 6749 section 4.1.2.1: the user refused."""
 
-    error = "access_denied"
+    error = ErrorCode.ACCESS_DENIED
     status = 403
 
 
 class UnsupportedResponseType(OAuthError):
     """RFC 6749 section 4.1.2.1."""
 
-    error = "unsupported_response_type"
+    error = ErrorCode.UNSUPPORTED_RESPONSE_TYPE
 
 
 class UnsupportedResponseMode(OAuthError):
-    """OAuth 2.0 Multiple Response Type Encoding Practices: only `query` is offered."""
+    """OAuth 2.0 Multiple Response Type Encoding Practices: only `query` is supported."""
 
-    error = "unsupported_response_mode"
+    error = ErrorCode.UNSUPPORTED_RESPONSE_MODE
 
 
 class LoginRequired(OAuthError):
     """OpenID Connect Core section 3.1.2.6: `prompt=none` without a session."""
 
-    error = "login_required"
+    error = ErrorCode.LOGIN_REQUIRED
 
 
 class ConsentRequired(OAuthError):
-    """OpenID Connect Core section 3.1.2.6: `prompt=none` without a remembered consent."""
+    """OpenID Connect Core section 3.1.2.6: `prompt=none` without a stored consent."""
 
-    error = "consent_required"
+    error = ErrorCode.CONSENT_REQUIRED
 
 
 class RequestNotSupported(OAuthError):
-    """OpenID Connect Core section 3.1.2.6: request objects are not read."""
+    """OpenID Connect Core section 3.1.2.6: request objects are not supported."""
 
-    error = "request_not_supported"
+    error = ErrorCode.REQUEST_NOT_SUPPORTED
 
 
 class RequestUriNotSupported(OAuthError):
-    """OpenID Connect Core section 3.1.2.6: this server fetches nothing a request names."""
+    """OpenID Connect Core section 3.1.2.6: this server does not fetch addresses from requests."""
 
-    error = "request_uri_not_supported"
+    error = ErrorCode.REQUEST_URI_NOT_SUPPORTED
 
 
 class RegistrationNotSupported(OAuthError):
-    """OpenID Connect Core section 3.1.2.6: registration has an endpoint of its own."""
+    """OpenID Connect Core section 3.1.2.6: clients register at the registration endpoint."""
 
-    error = "registration_not_supported"
+    error = ErrorCode.REGISTRATION_NOT_SUPPORTED
 
 
 class InvalidRedirectUri(OAuthError):
     """RFC 7591 section 3.2.2."""
 
-    error = "invalid_redirect_uri"
+    error = ErrorCode.INVALID_REDIRECT_URI
 
 
 class InvalidClientMetadata(OAuthError):
     """RFC 7591 section 3.2.2."""
 
-    error = "invalid_client_metadata"
+    error = ErrorCode.INVALID_CLIENT_METADATA
 
 
 class InvalidToken(OAuthError):
-    """RFC 6750 section 3.1, answered with a Bearer challenge."""
+    """RFC 6750 section 3.1, with a Bearer challenge."""
 
-    error = "invalid_token"
+    error = ErrorCode.INVALID_TOKEN
     status = 401
 
 
 class InsufficientScope(OAuthError):
-    """RFC 6750 section 3.1, answered with a Bearer challenge."""
+    """RFC 6750 section 3.1, with a Bearer challenge."""
 
-    error = "insufficient_scope"
+    error = ErrorCode.INSUFFICIENT_SCOPE
     status = 403
 
 
 class TooManyRequests(OAuthError):
     """A rate limit, RFC 6585 section 4."""
 
-    error = "temporarily_unavailable"
+    error = ErrorCode.TEMPORARILY_UNAVAILABLE
     status = 429
 
 
 class TemporarilyUnavailable(OAuthError):
-    """RFC 6749 section 4.1.2.1: Redis or the audit journal cannot be written just now."""
+    """RFC 6749 section 4.1.2.1: Redis or the audit journal is not available."""
 
-    error = "temporarily_unavailable"
+    error = ErrorCode.TEMPORARILY_UNAVAILABLE
     status = 503
 
 
 class ServerError(OAuthError):
-    """RFC 6749 section 4.1.2.1: our fault; the cause is in the log only."""
+    """RFC 6749 section 4.1.2.1: a failure of this server; the cause is only in its log."""
 
     status = 500

@@ -20,10 +20,10 @@ import httpx2
 import pytest
 import yaml
 from playwright.sync_api import Browser, Page, Route, sync_playwright
+from starlette.requests import Request
 
 from auth_service.errors import OAuthError, ServerError, TemporarilyUnavailable, TooManyRequests
-from auth_service.http.messages import HttpRequest
-from auth_service.web.errors import error_pages
+from auth_service.web import error_pages
 from auth_service.web.pages import Pages
 from local_stack.story import World
 
@@ -226,17 +226,9 @@ def answer_with(body: bytes) -> Callable[[Route], None]:
 
 
 def render_error_page(issuer: str, error: OAuthError, language: str) -> bytes:
-    raw_headers = [(b"accept-language", language.encode())]
-    request = HttpRequest(
-        method="GET",
-        path="/oauth2/authorize",
-        query_string=b"",
-        raw_headers=raw_headers,
-        body=b"",
-        source_address="",
-        trace_id="0" * 32,
-    )
-    return error_pages(Pages(issuer=issuer))(error, request).body
+    scope = {"type": "http", "query_string": b"", "headers": [(b"accept-language", language.encode())]}
+    page = error_pages.render_error_page(Pages(issuer=issuer), error, Request(scope), trace_id="0" * 32)
+    return bytes(page.body)
 
 
 @pytest.mark.parametrize("who", ["desktop", "document_url"])

@@ -1,28 +1,43 @@
-"""Requests that wait for a person: `auth:interaction:{<id>}`, for a quarter of an hour, each for one browser."""
+"""Authorization requests that wait for a user, and the cookie that binds each of them to the browser that began it.
 
+Each request has a cookie of its own, so that requests of several tabs that begin at the same moment do not replace each
+other. A user who opens a link to another person's request does not have its cookie, and so cannot be signed in for it
+(protection against login CSRF). Keys: `auth:interaction:{<id>}`, for a quarter of an hour.
+"""
+
+import hashlib
+import hmac
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
+from starlette.requests import Request
 
-from auth_service.authorize.request import AuthorizationRequest
+from auth_service.authorize.authorization_request import AuthorizationRequest
+from auth_service.http.responses import Header
 from auth_service.protocol import Clock, RandomBytes
+from auth_service.web.cookies import Cookies
 
-__all__ = ["LIFETIME_SECONDS", "Interaction", "Interactions"]
+__all__ = ["LIFETIME_SECONDS", "MAX_REQUESTS", "Interaction", "InteractionCookies", "Interactions"]
 
 LIFETIME_SECONDS = 900
 
+# How many requests of one browser can wait for their user at the same time.
+MAX_REQUESTS = 8
+
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_COOKIE_PREFIX = "request_"
+_COOKIE_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
     """`binding` is the hash of the cookie of the browser that began it, `query` the request as that browser sent it.
 
-    `started_at_seconds` is since the epoch. `finished` once it was answered; it then stays for the rest of its time, so
-    that a page that is opened again can say so.
+    `started_at_seconds` is since the epoch. A `finished` interaction is kept for the rest of its lifetime, so that a
+    page that is opened again can say that it has been answered.
     """
 
     request: AuthorizationRequest
@@ -31,22 +46,26 @@ class Interaction:
     started_at_seconds: float
     finished: bool = False
 
+    def is_bound_to(self, secret: str | None) -> bool:
+        """Whether the secret is that of the cookie which the browser got at the beginning."""
+        return secret is not None and hmac.compare_digest(_hash(secret), self.binding)
+
 
 _DOCUMENT = TypeAdapter(Interaction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interactions:
-    """Raises `redis.exceptions.RedisError` when Redis is away."""
+    """Stores interactions. Raises `redis.exceptions.RedisError` if Redis is not available."""
 
     redis: Redis
     clock: Clock
     random_bytes: RandomBytes
 
-    async def start(self, request: AuthorizationRequest, *, binding: str, query: str) -> tuple[str, Interaction]:
-        """Keeps the request; returns its id and what is kept."""
+    async def start(self, request: AuthorizationRequest, *, secret: str, query: str) -> tuple[str, Interaction]:
+        """Stores the request; returns its id and the interaction. `secret` is the value of its cookie."""
         interaction_id = urlsafe_b64encode(self.random_bytes(16)).rstrip(b"=").decode("ascii")
-        interaction = Interaction(request=request, binding=binding, query=query, started_at_seconds=self.clock())
+        interaction = Interaction(request=request, binding=_hash(secret), query=query, started_at_seconds=self.clock())
         await self.redis.set(_key(interaction_id), _DOCUMENT.dump_json(interaction), ex=LIFETIME_SECONDS)
         return interaction_id, interaction
 
@@ -55,9 +74,41 @@ class Interactions:
         return _DOCUMENT.validate_json(document) if document else None
 
     async def finish(self, interaction_id: str, interaction: Interaction) -> None:
-        """Marks it as answered. Nothing happens when its time is over."""
+        """Marks it as finished. Nothing happens if it has expired."""
         document = _DOCUMENT.dump_json(replace(interaction, finished=True))
         await self.redis.set(_key(interaction_id), document, xx=True, keepttl=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionCookies:
+    """Sets, reads and removes the cookies. A cookie lives as long as its interaction."""
+
+    cookies: Cookies
+    random_bytes: RandomBytes
+
+    def new_secret(self) -> str:
+        return urlsafe_b64encode(self.random_bytes(32)).rstrip(b"=").decode("ascii")
+
+    def set(self, interaction_id: str, secret: str, http: Request) -> tuple[Header, ...]:
+        """The headers that set the cookie of a new interaction and remove the oldest ones beyond `MAX_REQUESTS`."""
+        earlier = self.cookies.names(http, _COOKIE_PREFIX)
+        surplus = earlier[: max(0, len(earlier) - MAX_REQUESTS + 1)]
+        cookie = self.cookies.set(_COOKIE_PREFIX + interaction_id, secret, max_age_seconds=LIFETIME_SECONDS)
+        return (cookie, *(self.cookies.remove(name) for name in surplus))
+
+    def read(self, interaction_id: str, http: Request) -> str | None:
+        """The secret, or None if this browser has no cookie for the interaction."""
+        secret = self.cookies.read(http, _COOKIE_PREFIX + interaction_id) or ""
+        return secret if _COOKIE_SECRET.fullmatch(secret) else None
+
+    def expire_after(self, interaction_id: str, secret: str, seconds: int) -> Header:
+        """The header that shortens the life of the cookie: a second click a moment later still needs it."""
+        return self.cookies.set(_COOKIE_PREFIX + interaction_id, secret, max_age_seconds=seconds)
+
+
+def _hash(secret: str) -> str:
+    """The secret has 256 random bits, so a hash without salt protects it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _key(interaction_id: str) -> str:

@@ -1,7 +1,7 @@
 """Reads the client credentials of a request; nothing is verified here (RFC 6749 section 2.3, RFC 7521)."""
 
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,17 +13,24 @@ from joserfc.errors import JoseError
 from auth_service.clients.client_metadata import parse_members
 from auth_service.errors import InvalidClient, InvalidRequest
 from auth_service.http.forms import Form
-from auth_service.http.messages import HttpRequest
+from auth_service.http.parameters import Parameter
 from auth_service.protocol import AuthMethod
 
 __all__ = ["CLIENT_PARAMETERS", "CREDENTIAL_RULES", "REFUSAL", "Credentials", "find_credentials"]
 
-CLIENT_PARAMETERS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
+_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+CLIENT_PARAMETERS = (
+    Parameter("client_id", "The client, unless the Authorization header or the assertion names it."),
+    Parameter("client_secret", "The client's secret (client_secret_post)."),
+    Parameter("client_assertion", "A JWT signed by the client (private_key_jwt, RFC 7523)."),
+    Parameter("client_assertion_type", f"With client_assertion: {_ASSERTION_TYPE}."),
+)
+"""The form parameters of client authentication (RFC 6749 section 2.3.1, RFC 7521 section 4.2)."""
 
 # One text for every failure: a response must not distinguish an unknown client from a wrong secret.
 REFUSAL = "client authentication failed"
 
-_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _MAX_ASSERTION_LENGTH = 8 * 1024
 
 
@@ -36,19 +43,19 @@ class Credentials:
     proof: str = field(default="", repr=False)
 
 
-def find_credentials(request: HttpRequest, form: Form) -> tuple[Credentials, ...]:
+def find_credentials(authorization: Sequence[str], form: Form) -> tuple[Credentials, ...]:
     """The credentials of the request, in each way that they can be read; at least one.
 
     Only HTTP Basic can be read in two ways: RFC 6749 section 2.3.1 requires both parts to be form-encoded, but most
     clients (curl, httpx, requests, Authlib) send them without encoding.
 
-    Raises `InvalidRequest` for more than one authentication method, `InvalidClient` for none or malformed credentials.
+    `authorization` are the values of the Authorization headers. Raises `InvalidRequest` for more than one
+    authentication method, `InvalidClient` for none or malformed credentials.
     """
     for check in CREDENTIAL_RULES:
-        check(request, form)
-    authorization = request.header("authorization")
-    if authorization is not None:
-        return _check_client_id(_read_basic(authorization), form)
+        check(authorization, form)
+    if authorization:
+        return _check_client_id(_read_basic(authorization[0]), form)
     if "client_assertion" in form:
         credentials = _read_assertion(form)
         if form.get("client_id") not in {None, credentials.client_id}:
@@ -72,19 +79,18 @@ def _check_client_id(readings: tuple[Credentials, ...], form: Form) -> tuple[Cre
     return matching
 
 
-def refuse_two_methods(request: HttpRequest, form: Form) -> None:
+def refuse_two_methods(authorization: Sequence[str], form: Form) -> None:
     """RFC 6749 section 2.3: a client MUST NOT use more than one method in a request."""
-    authorizations = len(request.headers("authorization"))
-    if authorizations + ("client_secret" in form) + ("client_assertion" in form) > 1:
+    if len(authorization) + ("client_secret" in form) + ("client_assertion" in form) > 1:
         raise InvalidRequest("use one authentication method only (RFC 6749 section 2.3)")
 
 
-def refuse_other_assertion_types(_request: HttpRequest, form: Form) -> None:
+def refuse_other_assertion_types(_authorization: Sequence[str], form: Form) -> None:
     if "client_assertion" in form and form.get("client_assertion_type") != _ASSERTION_TYPE:
         raise InvalidClient(REFUSAL)
 
 
-CREDENTIAL_RULES: tuple[Callable[[HttpRequest, Form], None], ...] = (refuse_two_methods, refuse_other_assertion_types)
+CREDENTIAL_RULES: tuple[Callable[[Sequence[str], Form], None], ...] = (refuse_two_methods, refuse_other_assertion_types)
 
 
 def _read_basic(header: str) -> tuple[Credentials, ...]:

@@ -1,4 +1,4 @@
-"""POST /oauth2/register: dynamic client registration (RFC 7591), for clients that have no metadata document.
+"""POST /oauth2/register: dynamic client registration (RFC 7591), for clients without a client id metadata document.
 
 A registration that no user ever consents to is deleted after 30 days, counted from the last visit of its sign-in page.
 """
@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fastapi import APIRouter
 from limits.aio.storage import Storage
+from starlette.requests import Request
+from starlette.responses import Response
 
-from auth_service.audit_recorder import AuditRecorder
+from auth_service.audit_recorder import AuditRecorder, Origin
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_metadata import (
     Members,
@@ -24,21 +27,25 @@ from auth_service.clients.client_metadata import (
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.store import UNUSED_LIFETIME_SECONDS, ClientStore
 from auth_service.errors import InvalidClientMetadata, InvalidToken, OAuthError, TooManyRequests
-from auth_service.http.answers import json_answer
-from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
+from auth_service.http.application import new_router
+from auth_service.http.dependencies import context_of
+from auth_service.http.forms import media_type_of
+from auth_service.http.openapi import ERROR_RESPONSES, json_result
+from auth_service.http.responses import json_response
 from auth_service.http.throttle import Throttle
 from auth_service.protocol import SECRET_METHODS, AuthMethod, Clock, RandomBytes
 from auth_service.scopes import format_scope
 from security_common.audit import Action, EventType, Outcome
 
-__all__ = ["REGISTRATION_RULES", "Registration", "registration_throttle"]
+__all__ = ["MAX_BODY_BYTES", "PATH", "REGISTRATION_RULES", "RegistrationEndpoint", "registration_throttle"]
 
-_MAX_BODY_BYTES = 32 * 1024
+PATH = "/oauth2/register"
+MAX_BODY_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
-    """The endpoint. With `initial_access_token` only who has it may register; without, everyone, within limits."""
+class RegistrationEndpoint:
+    """If there is an `initial_access_token`, registration requires it; otherwise it is open, within rate limits."""
 
     store: ClientStore
     secrets: ClientSecrets
@@ -49,51 +56,63 @@ class Registration:
     scopes: tuple[str, ...]
     initial_access_token: bytes | None = field(repr=False)
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(
-            path="/oauth2/register",
-            handler=self.answer,
-            methods=WRITE,
-            cross_origin=True,
-            max_body_bytes=_MAX_BODY_BYTES,
-            metadata={"registration_endpoint": "/oauth2/register"},
+    def make_router(self) -> APIRouter:
+        router = new_router("clients")
+        router.add_api_route(
+            PATH,
+            self.respond,
+            methods=["POST"],
+            status_code=201,
+            operation_id="register",
+            summary="Register a client (RFC 7591)",
+            responses={**ERROR_RESPONSES, **json_result("RFC 7591 section 3.2.1", status=201)},
+            openapi_extra={
+                "requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST_SCHEMA}}},
+                "security": [{}, {"bearer": []}],
+            },
         )
+        return router
 
-    async def answer(self, request: HttpRequest) -> Answer:
+    async def respond(self, request: Request) -> Response:
         """201 with the client as it was registered (RFC 7591 section 3.2.1)."""
+        origin = context_of(request)
+        await self._check_permission(request.headers.get("authorization"), origin)
+        await self.throttle.count(origin.source_address)
+        members = _parse(await request.body(), request.headers.get("content-type") or "")
+        for check in REGISTRATION_RULES:
+            check(members)
+        client, secret = self._make_client(members)
+        await self.store.save(client, lifetime_seconds=UNUSED_LIFETIME_SECONDS)
+        await self.record(
+            origin, event_type=EventType.CLIENT_REGISTERED, action=Action.REGISTERED, client_id=client.client_id
+        )
+        return json_response(_describe(client, secret, dropped=find_dropped(members)), status=201)
+
+    async def _check_permission(self, authorization: str | None, origin: Origin) -> None:
+        """Raises `TooManyRequests` or `InvalidToken` after the refusal was recorded."""
         try:
-            self.throttle.check(request.source_address)
-            self._check_initial_token(request)
+            self.throttle.check(origin.source_address)
+            self._check_initial_token(authorization or "")
         except OAuthError as error:
             await self.record(
-                request,
+                origin,
                 event_type=EventType.REGISTRATION_REFUSED,
                 action=Action.REFUSED,
                 reason=error.error,
                 outcome=Outcome.REFUSED,
             )
             raise
-        await self.throttle.count(request.source_address)
-        members = _read(request)
-        for check in REGISTRATION_RULES:
-            check(members)
-        client, secret = self._make(members)
-        await self.store.save(client, lifetime_seconds=UNUSED_LIFETIME_SECONDS)
-        await self.record(
-            request, event_type=EventType.CLIENT_REGISTERED, action=Action.REGISTERED, client_id=client.client_id
-        )
-        return json_answer(_describe(client, secret, dropped=find_dropped(members)), status=201)
 
-    def _check_initial_token(self, request: HttpRequest) -> None:
+    def _check_initial_token(self, authorization: str) -> None:
         """RFC 7591 section 3: the initial access token is a bearer token."""
         if self.initial_access_token is None:
             return
-        scheme, _, given = (request.header("authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self.initial_access_token):
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), self.initial_access_token):
             raise InvalidToken("registration needs an initial access token; ask the operator of this server")
 
-    def _make(self, members: Members) -> tuple[Client, str | None]:
+    def _make_client(self, members: Members) -> tuple[Client, str | None]:
+        """The client, and its secret if it authenticates with one."""
         method = AuthMethod(read_text(members, "token_endpoint_auth_method") or AuthMethod.CLIENT_SECRET_BASIC)
         client = make_self_described_client(
             members,
@@ -110,7 +129,7 @@ class Registration:
 
 
 def registration_throttle(limit: int, *, storage: Storage, clock: Clock) -> Throttle:
-    """Lets one address register `limit` clients in an hour, then makes it wait longer with each further one."""
+    """Lets one address register `limit` clients in an hour; after that each registration doubles the wait."""
     return Throttle(
         name="registration",
         storage=storage,
@@ -125,7 +144,7 @@ def registration_throttle(limit: int, *, storage: Storage, clock: Clock) -> Thro
 
 def refuse_secret(members: Members) -> None:
     if any(name.startswith("client_secret") for name in members):
-        raise InvalidClientMetadata("client_secret is made by the server, not sent")
+        raise InvalidClientMetadata("client_secret is made by the server; leave it out")
 
 
 def check_method(members: Members) -> None:
@@ -139,20 +158,20 @@ def check_method(members: Members) -> None:
 REGISTRATION_RULES: tuple[Callable[[Members], None], ...] = (refuse_secret, check_method, refuse_unknown_values)
 
 
-def _read(request: HttpRequest) -> Members:
-    if request.media_type != "application/json":
+def _parse(body: bytes, content_type: str) -> Members:
+    if media_type_of(content_type) != "application/json":
         raise InvalidClientMetadata("Content-Type must be application/json")
     try:
-        return parse_members(request.body)
+        return parse_members(body)
     except ValueError as error:
         raise InvalidClientMetadata("the body must be one JSON object in UTF-8, each member once") from error
 
 
 def _describe(client: Client, secret: str | None, *, dropped: Sequence[str]) -> Mapping[str, Any]:
-    """The client as it is registered, which may be less than was asked for.
+    """The client as it is registered, which may be less than was requested.
 
-    Two members are not from RFC 7591: `warnings`, and `client_id_expires_at`, the earliest time at which the client may
-    be deleted. That never happens once a person has allowed the client. RFC 7591 can say so of a secret only.
+    Two members are not from RFC 7591: `warnings`, and `client_id_expires_at`, the earliest time at which the client can
+    be deleted. A client that a user has consented to is never deleted. RFC 7591 has such a time for secrets only.
     """
     issued_at_seconds = int(client.created_at_seconds)
     expires_at_seconds = issued_at_seconds + UNUSED_LIFETIME_SECONDS
@@ -179,3 +198,19 @@ def _describe(client: Client, secret: str | None, *, dropped: Sequence[str]) -> 
         "client_secret_expires_at": expires_at_seconds if secret else None,
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+_STRING: Mapping[str, Any] = {"type": "string"}
+_STRINGS: Mapping[str, Any] = {"type": "array", "items": _STRING}
+_REQUEST_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "required": ["redirect_uris"],
+    "properties": {
+        "redirect_uris": {**_STRINGS, "minItems": 1},
+        "client_name": _STRING,
+        "token_endpoint_auth_method": {"enum": [method.value for method in AuthMethod]},
+        "grant_types": _STRINGS,
+        "response_types": _STRINGS,
+        "application_type": {"enum": ["web", "native"]},
+    },
+}

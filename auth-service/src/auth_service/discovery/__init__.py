@@ -1,7 +1,7 @@
-"""Who we are, for machines: the two metadata documents, the key set, `/`, and whether we live and are ready.
+"""What this server publishes about itself: the two metadata documents, the key set and the response of `/`.
 
     /.well-known/oauth-authorization-server ─┐ same content    /.well-known/jwks.json   the published keys
-    /.well-known/openid-configuration ───────┘                 /  401, points on        /livez  /readyz
+    /.well-known/openid-configuration ───────┘                 /  401 with the address of the token endpoint
 
-RFC 8414, OpenID Connect Discovery 1.0, RFC 7517. Every document has a strong ETag and is served from memory.
+RFC 8414, OpenID Connect Discovery 1.0, RFC 7517. The documents have a strong ETag and are served from memory.
 """

@@ -1,68 +1,57 @@
-"""`/`, `/livez` and `/readyz`: what people and machines ask first."""
+"""`/livez` and `/readyz`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from fastapi import APIRouter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from starlette.responses import Response
 
-from auth_service.http.answers import json_answer
-from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
+from auth_service.http.application import new_router
+from auth_service.http.openapi import json_result
+from auth_service.http.responses import json_response
 
-__all__ = ["Check", "can_write", "health_endpoints", "root_endpoint"]
+__all__ = ["Check", "can_write", "make_health_router"]
 
-_ANSWER_SECONDS = 1.0
+_REDIS_TIMEOUT_SECONDS = 1.0
 
-# Whether one thing the service needs is there.
+# Whether one dependency of the service is available.
 Check = Callable[[], bool | Awaitable[bool]]
 
 
 async def can_write(redis: Redis) -> bool:
-    """Whether Redis takes a write: a full one, or a read-only replica, is of no use."""
+    """Whether Redis accepts a write. One that is full or a read-only replica does not."""
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
+        async with asyncio.timeout(_REDIS_TIMEOUT_SECONDS):
             return bool(await redis.set("auth:ready", "1", ex=60))
     except (RedisError, OSError, TimeoutError):
         return False
 
 
-def root_endpoint(*, issuer: str, resource: str, documentation_url: str) -> Endpoint:
-    """401, as the original demo had it: nothing is to be had here, but the body says where to go."""
-    members = {
-        "error": "unauthorized",
-        "error_description": "This is an authorization server. Get a token at token_endpoint, use it at resource.",
-        "issuer": issuer,
-        "token_endpoint": f"{issuer}/oauth2/token",
-        "resource": resource,
-        "metadata": f"{issuer}/.well-known/oauth-authorization-server",
-        "documentation": documentation_url,
+def make_health_router(checks: Mapping[str, Check], *, notes: Callable[[], Awaitable[Mapping[str, str]]]) -> APIRouter:
+    """`/livez` answers as long as the process does. `/readyz` runs the checks; 503 if one fails.
+
+    `notes` are problems in plain text, including those that do not make the service unready.
+    """
+    router = new_router("health")
+    answers = {
+        **json_result("Yes", required=("status",)),
+        **json_result("No; the body says which check failed", status=503),
     }
 
-    async def answer(_request: HttpRequest) -> Answer:
-        challenge = ("www-authenticate", f'Bearer realm="{issuer}"')
-        return json_answer(members, status=401, headers=(("cache-control", "no-store"), challenge))
+    @router.get("/livez", operation_id="livez", summary="Whether the process runs", responses=answers)
+    async def live() -> Response:
+        return json_response({"status": "alive"})
 
-    return Endpoint(path="/", handler=answer, methods=READ)
-
-
-def health_endpoints(
-    checks: Mapping[str, Check], *, notes: Callable[[], Awaitable[Mapping[str, str]]]
-) -> tuple[Endpoint, ...]:
-    """`/livez` says that the process answers; `/readyz` runs the checks, 503 naming those that fail.
-
-    `notes` says what is wrong in words, also what does not keep the service from its work.
-    """
-
-    async def live(_request: HttpRequest) -> Answer:
-        return json_answer({"status": "alive"})
-
-    async def ready(_request: HttpRequest) -> Answer:
+    @router.get("/readyz", operation_id="readyz", summary="Whether the service can work", responses=answers)
+    async def ready() -> Response:
         results = {name: await _result(check) for name, check in checks.items()}
-        well = all(results.values())
-        members = {"status": "ready" if well else "not ready", "checks": results, "notes": dict(await notes())}
-        return json_answer(members, status=200 if well else 503)
+        is_ready = all(results.values())
+        members = {"status": "ready" if is_ready else "not ready", "checks": results, "notes": dict(await notes())}
+        return json_response(members, status=200 if is_ready else 503)
 
-    return (Endpoint(path="/livez", handler=live, methods=READ), Endpoint(path="/readyz", handler=ready, methods=READ))
+    return router
 
 
 async def _result(check: Check) -> bool:

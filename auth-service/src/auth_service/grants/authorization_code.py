@@ -11,6 +11,7 @@ from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import InvalidGrant, InvalidRequest
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
+from auth_service.http.parameters import Parameter
 from auth_service.http.throttle import Throttle
 from auth_service.protocol import GrantType
 from auth_service.scopes import Scope
@@ -36,7 +37,11 @@ class AuthorizationCodeGrant:
     failures: Throttle
     record: AuditRecorder
     grant_type: GrantType = GrantType.AUTHORIZATION_CODE
-    parameters: frozenset[str] = frozenset({"code", "redirect_uri", "code_verifier"})
+    parameters: tuple[Parameter, ...] = (
+        Parameter("code", "The authorization code."),
+        Parameter("redirect_uri", "The redirect URI of the authorization request."),
+        Parameter("code_verifier", "The PKCE code verifier (RFC 7636)."),
+    )
 
     async def exchange(self, request: TokenRequest) -> TokenResponse:
         code = request.parameters.get("code")

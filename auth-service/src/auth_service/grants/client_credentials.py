@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from auth_service.errors import InvalidScope
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
+from auth_service.http.parameters import Parameter
 from auth_service.protocol import GrantType
 from auth_service.scopes import IDENTITY_SCOPES
 from auth_service.tokens.issued_tokens import AccessTokenMinter
@@ -20,7 +21,7 @@ class ClientCredentialsGrant:
     resources: Resources
     minter: AccessTokenMinter
     grant_type: GrantType = GrantType.CLIENT_CREDENTIALS
-    parameters: frozenset[str] = frozenset()
+    parameters: tuple[Parameter, ...] = ()
 
     async def exchange(self, request: TokenRequest) -> TokenResponse:
         client = request.client

@@ -1,124 +1,166 @@
-"""POST /oauth2/token: the phases that every grant shares."""
+"""POST /oauth2/token: the phases that all grants share (RFC 6749 section 3.2)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from auth_service.audit_recorder import AuditRecorder
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth_service.audit_recorder import AuditRecorder, Origin
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.client import Client
 from auth_service.clients.credentials import CLIENT_PARAMETERS
 from auth_service.errors import InvalidClient, OAuthError, UnauthorizedClient, UnsupportedGrantType
 from auth_service.grants.grant_handler import GrantHandler, TokenRequest, TokenResponse
-from auth_service.http.answers import json_answer
-from auth_service.http.forms import Form, parse_form
-from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
+from auth_service.http.dependencies import context_of
+from auth_service.http.forms import Form, parse_body, refuse_repeated_parameters
 from auth_service.http.metrics import Metrics
+from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES, json_result
+from auth_service.http.parameters import Parameter, ParameterTable
+from auth_service.http.responses import json_response
 from auth_service.scopes import format_scope, parse_scope
 from auth_service.tokens.resources import normalize_identifier
 from security_common.audit import Action, EventType, Outcome
 
-__all__ = ["CLIENT_RULES", "TokenEndpoint"]
+__all__ = ["CLIENT_RULES", "TOKEN_PATH", "TokenEndpoint"]
+
+TOKEN_PATH = "/oauth2/token"
+
+_SHARED_PARAMETERS = (
+    *CLIENT_PARAMETERS,
+    Parameter("scope", "Space-separated scopes. Default: those of the client or of the user's grant."),
+    Parameter("resource", "The resource that the token is for (RFC 8707).", repeatable=True),
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenEndpoint:
-    """Each request walks the same phases, in the order of `_exchange`, whichever of the grants it asks for."""
+    """Every request passes the same phases in the order of `_exchange`; a grant adds what is unique to it."""
 
-    authenticator: ClientAuthenticator
-    grants: Sequence[GrantHandler]
-    record: AuditRecorder
-    metrics: Metrics
+    def __init__(
+        self,
+        *,
+        authenticator: ClientAuthenticator,
+        grants: Sequence[GrantHandler],
+        record: AuditRecorder,
+        metrics: Metrics,
+    ) -> None:
+        self._authenticator = authenticator
+        self._grants = {grant.grant_type.value: grant for grant in grants}
+        self._record = record
+        self._metrics = metrics
+        grant_type = Parameter("grant_type", "The grant.", required=True, values=tuple(self._grants))
+        specific = (parameter for grant in grants for parameter in grant.parameters)
+        self.parameters = ParameterTable(grant_type, *_SHARED_PARAMETERS).extended_by(specific)
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(
-            path="/oauth2/token",
-            handler=self.answer,
-            methods=WRITE,
-            cross_origin=True,
-            metadata={"token_endpoint": "/oauth2/token"},
-        )
+    async def respond(self, request: Request) -> Response:
+        """The token response.
 
-    async def answer(self, request: HttpRequest) -> Answer:
-        """The token answer, or the error raised again once it is on record. No answer leaves before its event is."""
-        clients: list[Client] = []
+        Raises an `OAuthError` once the refusal is recorded. No response is sent before its audit event is on disk.
+        """
+        origin = context_of(request)
+        authenticated: list[Client] = []
         try:
-            grant, granted = await self._exchange(request, clients)
+            form = parse_body(await request.body(), request.headers.get("content-type"), self.parameters)
+            grant, tokens = await self._exchange(form, request.headers.getlist("authorization"), origin, authenticated)
         except OAuthError as error:
-            self.metrics.tokens_refused.labels(error.error).inc()
-            # That the client was not who it says is on record already.
-            if not isinstance(error, InvalidClient):
-                await self.record(
-                    request,
-                    event_type=EventType.TOKEN_REFUSED,
-                    action=Action.REFUSED,
-                    outcome=Outcome.REFUSED,
-                    client_id=clients[0].client_id if clients else None,
-                    reason=error.error,
-                )
+            await self._record_refusal(error, origin, authenticated)
             raise
-        await self.record(
-            request,
+        client = authenticated[0]
+        await self._record(
+            origin,
             event_type=EventType.TOKEN_ISSUED,
             action=Action.ISSUED,
-            client_id=clients[0].client_id,
-            user_id=granted.subject,
+            client_id=client.client_id,
+            user_id=tokens.subject,
         )
-        self.metrics.tokens_issued.labels(grant.grant_type.value).inc()
-        return json_answer(_members(granted))
+        self._metrics.tokens_issued.labels(grant.grant_type.value).inc()
+        return json_response(_members(tokens))
 
-    async def _exchange(self, request: HttpRequest, clients: list[Client]) -> tuple[GrantHandler, TokenResponse]:
-        """The phases. The client is put into `clients` as soon as it is known, for the record of a refusal."""
-        form = parse_form(request)
+    def describe(self) -> Mapping[str, Any]:
+        """The operation of the OpenAPI document."""
+        answer = json_result(
+            "RFC 6749 section 5.1",
+            required=("access_token", "token_type", "expires_in", "scope"),
+            properties={
+                "access_token": {"type": "string"},
+                "token_type": {"const": "Bearer"},
+                "expires_in": {"type": "integer", "description": "Seconds."},
+                "scope": {"type": "string"},
+                "refresh_token": {"type": "string"},
+                "id_token": {"type": "string"},
+            },
+        )
+        return {
+            "operationId": "token",
+            "summary": "Tokens for a grant",
+            "tags": ["tokens"],
+            **self.parameters.as_form(),
+            **CLIENT_AUTHENTICATION,
+            "responses": {str(status): response for status, response in {**ERROR_RESPONSES, **answer}.items()},
+        }
+
+    async def _exchange(
+        self, form: Form, authorization: Sequence[str], origin: Origin, authenticated: list[Client]
+    ) -> tuple[GrantHandler, TokenResponse]:
+        """The phases. The client is appended to `authenticated`, so that a later refusal is recorded with its id."""
+        refuse_repeated_parameters(form)
         grant = self._find_grant(form)
-        client = await self.authenticator.authenticate(request, form)
-        clients.append(client)
+        client = await self._authenticator.authenticate(form, authorization=authorization, origin=origin)
+        authenticated.append(client)
         for check in CLIENT_RULES:
             check(client, grant)
-        return grant, await grant.exchange(_read_request(request, form, client, grant))
+        return grant, await grant.exchange(_read_request(form, client, grant, origin))
 
     def _find_grant(self, form: Form) -> GrantHandler:
-        wanted = form.require("grant_type")
-        for grant in self.grants:
-            if grant.grant_type == wanted:
-                return grant
-        offered = ", ".join(grant.grant_type for grant in self.grants)
-        raise UnsupportedGrantType(f"grant_type must be one of: {offered}")
+        grant = self._grants.get(form.require("grant_type"))
+        if grant is None:
+            raise UnsupportedGrantType(f"grant_type must be one of: {', '.join(self._grants)}")
+        return grant
+
+    async def _record_refusal(self, error: OAuthError, origin: Origin, authenticated: Sequence[Client]) -> None:
+        """A failed client authentication is already recorded by `ClientAuthenticator`."""
+        self._metrics.tokens_refused.labels(error.error).inc()
+        if isinstance(error, InvalidClient):
+            return
+        await self._record(
+            origin,
+            event_type=EventType.TOKEN_REFUSED,
+            action=Action.REFUSED,
+            outcome=Outcome.REFUSED,
+            client_id=authenticated[0].client_id if authenticated else None,
+            reason=error.error,
+        )
 
 
 def check_grant_allowed(client: Client, grant: GrantHandler) -> None:
     if grant.grant_type not in client.grant_types:
-        raise UnauthorizedClient(f"the client may not use {grant.grant_type}")
+        raise UnauthorizedClient(f"the client is not allowed to use {grant.grant_type}")
 
 
 CLIENT_RULES: tuple[Callable[[Client, GrantHandler], None], ...] = (check_grant_allowed,)
 
 
-def _read_request(request: HttpRequest, form: Form, client: Client, grant: GrantHandler) -> TokenRequest:
+def _read_request(form: Form, client: Client, grant: GrantHandler, origin: Origin) -> TokenRequest:
     scope = form.get("scope")
-    resources = form.all("resource")
-    for resource in resources:
-        normalize_identifier(resource)
     return TokenRequest(
         client=client,
         scopes=parse_scope(scope) if scope is not None else None,
-        resources=resources,
-        parameters=form.subset(grant.parameters - CLIENT_PARAMETERS),
-        source_address=request.source_address,
-        trace_id=request.trace_id,
+        resources=tuple(normalize_identifier(resource) for resource in form.all("resource")),
+        parameters=form.subset(parameter.name for parameter in grant.parameters),
+        source_address=origin.source_address,
+        trace_id=origin.trace_id,
     )
 
 
-def _members(granted: TokenResponse) -> Mapping[str, Any]:
+def _members(tokens: TokenResponse) -> Mapping[str, Any]:
     members: dict[str, Any] = {
-        "access_token": granted.access_token,
+        "access_token": tokens.access_token,
         "token_type": "Bearer",
-        "expires_in": granted.expires_in_seconds,
-        "scope": format_scope(granted.scopes),
+        "expires_in": tokens.expires_in_seconds,
+        "scope": format_scope(tokens.scopes),
     }
-    if granted.refresh_token is not None:
-        members["refresh_token"] = granted.refresh_token
-    if granted.id_token is not None:
-        members["id_token"] = granted.id_token
+    if tokens.refresh_token is not None:
+        members["refresh_token"] = tokens.refresh_token
+    if tokens.id_token is not None:
+        members["id_token"] = tokens.id_token
     return members

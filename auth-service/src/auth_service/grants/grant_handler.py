@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from auth_service.clients.client import Client
+from auth_service.http.parameters import Parameter
 from auth_service.protocol import GrantType
 
 __all__ = ["GrantHandler", "TokenRequest", "TokenResponse"]
@@ -50,7 +51,7 @@ class GrantHandler(Protocol):
     def grant_type(self) -> GrantType: ...
 
     @property
-    def parameters(self) -> frozenset[str]: ...
+    def parameters(self) -> tuple[Parameter, ...]: ...
 
     async def exchange(self, request: TokenRequest) -> TokenResponse:
         """The tokens for this request. Raises an `OAuthError`. Single use and rotation are atomic."""

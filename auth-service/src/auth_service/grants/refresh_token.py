@@ -10,6 +10,7 @@ from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import InvalidGrant, InvalidRequest, InvalidScope
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
+from auth_service.http.parameters import Parameter
 from auth_service.protocol import Clock, GrantType
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.tokens.refresh_tokens import RefreshTokens, Rotation
@@ -37,7 +38,7 @@ class RefreshTokenGrant:
     record: AuditRecorder
     clock: Clock
     grant_type: GrantType = GrantType.REFRESH_TOKEN
-    parameters: frozenset[str] = frozenset({"refresh_token"})
+    parameters: tuple[Parameter, ...] = (Parameter("refresh_token", "The refresh token."),)
 
     async def exchange(self, request: TokenRequest) -> TokenResponse:
         token = request.parameters.get("refresh_token")

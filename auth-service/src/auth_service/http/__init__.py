@@ -1,5 +1,9 @@
-"""The edge: bytes become typed requests here, and typed answers become bytes, so that no other room knows ASGI.
+"""The HTTP side of auth-service: strict parsing of forms, errors as responses, and what all endpoints share.
 
-uvicorn ─▶ limits (size, time) ─▶ real client address ─▶ CORS ─▶ router ─▶ HttpRequest ─▶ a room's handler
-Answer ◀─ or OAuthError ◀─┘
+uvicorn ─▶ Edge: address, trace id, limits on head and body        (security_common.edge)
+─▶ RequestMetrics
+─▶ HttpConventions: HEAD, CORS, x-content-type-options
+─▶ PlainRoutes ──▶ /oauth2/token
+─▶ FastAPI: router ─▶ dependencies (FormBody, QueryString) ─▶ handler ─▶ Response
+an OAuthError ─▶ ErrorHandler: JSON or a page
 """

@@ -1,92 +1,101 @@
-"""Form bodies and query strings, read strictly: what two parsers could read differently is refused."""
+"""Form bodies and query strings, parsed strictly: input that two parsers could read differently is refused."""
 
 import re
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
 from auth_service.errors import InvalidRequest
-from auth_service.http.messages import HttpRequest
+from auth_service.http.parameters import ParameterTable
 
-__all__ = ["BODY_RULES", "FIELD_RULES", "Form", "parse_body", "parse_form", "parse_query"]
+__all__ = ["BODY_RULES", "FIELD_RULES", "Form", "parse_body", "parse_query", "refuse_repeated_parameters"]
 
-_FORM = "application/x-www-form-urlencoded"
+FORM_MEDIA_TYPE = "application/x-www-form-urlencoded"
+_MEDIA_TYPE = re.compile(r"\s*([^;\s]+)")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _MAX_FIELDS = 64
-_REPEATABLE = frozenset({"resource"})
 
 
 class Form:
     """The parameters of one request that have a value.
 
-    "Parameters sent without a value MUST be treated as if they were omitted" (RFC 6749 sections 3.1 and 3.2), so they
-    are dropped here, once for every endpoint: an empty parameter is not in the form, and it is no repetition either.
+    "Parameters sent without a value MUST be treated as if they were omitted from the request" (RFC 6749 sections 3.1
+    and 3.2): an empty parameter is not in the form, and it does not count as a repetition. Parameters that are not in
+    the table of the endpoint are ignored, as RFC 6749 asks, except that they must not be repeated either.
     """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, fields: Iterable[tuple[str, str]], table: ParameterTable) -> None:
+        self._table = table
         self._values: dict[str, list[str]] = {}
-        for name, value in pairs:
+        for name, value in fields:
             if value:
                 self._values.setdefault(name, []).append(value)
 
     def get(self, name: str) -> str | None:
-        """The first value, or None when the parameter is absent."""
-        values = self._values.get(name)
+        """The first value, or None when the parameter is absent. Raises `KeyError` if the table does not list it."""
+        values = self._values.get(self._table.check(name))
         return values[0] if values else None
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a parameter that may be repeated."""
-        return tuple(self._values.get(name, ()))
+        return tuple(self._values.get(self._table.check(name), ()))
 
     def require(self, name: str) -> str:
-        """The value. Raises `InvalidRequest` naming the parameter."""
+        """The value. Raises `InvalidRequest` with the name of the parameter if it is absent."""
         value = self.get(name)
         if value is None:
             raise InvalidRequest(f"{name} is missing")
         return value
 
     def subset(self, names: Iterable[str]) -> dict[str, str]:
-        """The named parameters that are present."""
-        found = ((name, self.get(name)) for name in names)
-        return {name: value for name, value in found if value is not None}
+        """The named parameters that are present, with their first value."""
+        values = {name: self.get(name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def repeated(self) -> tuple[str, ...]:
-        """Names that occur more than once and must not (RFC 6749 section 3.1); `resource` may (RFC 8707)."""
-        return tuple(name for name, values in self._values.items() if len(values) > 1 and name not in _REPEATABLE)
+        """The names that occur more than once although RFC 6749 section 3.1 allows each parameter once."""
+        return tuple(
+            name
+            for name, values in self._values.items()
+            if len(values) > 1 and name not in self._table.repeatable_names
+        )
 
     def __contains__(self, name: object) -> bool:
         return name in self._values
 
 
-def parse_body(request: HttpRequest) -> Form:
-    """The body as a form; repeated parameters stay, for the caller to judge. Raises `InvalidRequest`."""
+def parse_body(body: bytes, content_type: str | None, table: ParameterTable) -> Form:
+    """The body as a form, repeated parameters included. Raises `InvalidRequest`."""
     for check in BODY_RULES:
-        check(request)
-    return Form(_decode(request.body))
+        check(content_type or "")
+    return Form(_decode(body), table)
 
 
-def parse_form(request: HttpRequest) -> Form:
-    """The body as a form; repeated parameters are refused. Raises `InvalidRequest`."""
-    form = parse_body(request)
+def parse_query(query_string: bytes, table: ParameterTable) -> Form:
+    """The query string, repeated parameters included. Raises `InvalidRequest`."""
+    return Form(_decode(query_string), table)
+
+
+def refuse_repeated_parameters(form: Form) -> None:
+    """Raises `InvalidRequest`. Choosing one of two values would be a guess, and a proxy may choose the other one."""
     if form.repeated:
-        # Which of the two counted would be a guess, and a proxy in front may guess otherwise.
-        raise InvalidRequest("a parameter is repeated; each may occur once")
-    return form
+        raise InvalidRequest("a parameter is repeated; send each parameter once")
 
 
-def parse_query(request: HttpRequest) -> Form:
-    """The query string; repeated parameters stay, for the caller to judge. Raises `InvalidRequest`."""
-    return Form(_decode(request.query_string))
+def media_type_of(content_type: str) -> str:
+    """The media type in lower case, without its parameters; empty if there is none."""
+    match = _MEDIA_TYPE.match(content_type)
+    return match[1].lower() if match else ""
 
 
-def refuse_other_media_types(request: HttpRequest) -> None:
-    if request.media_type != _FORM:
-        raise InvalidRequest(f"Content-Type must be {_FORM}")
+def refuse_other_media_types(content_type: str) -> None:
+    if media_type_of(content_type) != FORM_MEDIA_TYPE:
+        raise InvalidRequest(f"Content-Type must be {FORM_MEDIA_TYPE}")
 
 
-def refuse_other_charsets(request: HttpRequest) -> None:
-    charset = _CHARSET.search(request.header("content-type") or "")
+def refuse_other_charsets(content_type: str) -> None:
+    charset = _CHARSET.search(content_type)
     if charset is not None and charset[1].lower() not in {"utf-8", "utf8"}:
         raise InvalidRequest("the charset must be UTF-8")
 
@@ -98,10 +107,10 @@ def refuse_many_fields(raw: bytes) -> None:
 
 def refuse_broken_escapes(raw: bytes) -> None:
     if _BROKEN_ESCAPE.search(raw):
-        raise InvalidRequest("a parameter has a broken percent-encoding")
+        raise InvalidRequest("a parameter has an invalid percent-encoding")
 
 
-BODY_RULES: tuple[Callable[[HttpRequest], None], ...] = (refuse_other_media_types, refuse_other_charsets)
+BODY_RULES: tuple[Callable[[str], None], ...] = (refuse_other_media_types, refuse_other_charsets)
 FIELD_RULES: tuple[Callable[[bytes], None], ...] = (refuse_many_fields, refuse_broken_escapes)
 
 
@@ -119,4 +128,4 @@ def _decode_part(raw: bytes) -> str:
     try:
         return (unquote_to_bytes(plain) if b"%" in plain else plain).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InvalidRequest("a parameter is not UTF-8") from error
+        raise InvalidRequest("a parameter is not valid UTF-8") from error

@@ -1,83 +1,111 @@
-"""POST /oauth2/introspect: what a token is worth just now (RFC 7662)."""
+"""POST /oauth2/introspect: whether a token is active, and its claims (RFC 7662)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
 
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.credentials import CLIENT_PARAMETERS
 from auth_service.errors import InvalidClient
-from auth_service.http.answers import json_answer
-from auth_service.http.forms import parse_form
-from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
+from auth_service.http.application import new_router
+from auth_service.http.dependencies import FormBody, context_of
+from auth_service.http.forms import Form
+from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES, json_result
+from auth_service.http.parameters import Parameter, ParameterTable
+from auth_service.http.responses import json_response
 from auth_service.scopes import format_scope
 from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import is_same_resource
 from auth_service.tokens.revoked_tokens import RevokedTokens
 
-__all__ = ["Introspection"]
+__all__ = ["TOKEN_PARAMETERS", "IntrospectionEndpoint"]
+
+TOKEN_PARAMETERS = ParameterTable(
+    Parameter("token", "The access token or refresh token.", required=True),
+    Parameter("token_type_hint", "Accepted and not used: the two kinds of token have different formats."),
+    *CLIENT_PARAMETERS,
+)
+"""The parameters of introspection and revocation (RFC 7662 section 2.1, RFC 7009 section 2.1)."""
 
 _INACTIVE: Mapping[str, Any] = {"active": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Introspection:
-    """A client sees its own tokens; one that the operator declared sees those for the resources it stands for.
+class IntrospectionEndpoint:
+    """A client can introspect its own tokens; a client that the operator declared also those for its resources.
 
-    Everything else is inactive, without a reason: the answer must not help to guess (RFC 7662 section 2.2).
+    Any other token is reported as inactive, without a reason, so that the response does not help to guess tokens (RFC
+    7662 section 2.2).
     """
 
     authenticator: ClientAuthenticator
-    reader: IssuedTokenVerifier
+    tokens: IssuedTokenVerifier
     revoked: RevokedTokens
-    refresh: RefreshTokens
+    refresh_tokens: RefreshTokens
     issuer: str
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(
-            path="/oauth2/introspect",
-            handler=self.answer,
-            methods=WRITE,
-            metadata={"introspection_endpoint": "/oauth2/introspect"},
+    def make_router(self) -> APIRouter:
+        router = new_router("tokens")
+        router.add_api_route(
+            "/oauth2/introspect",
+            self.respond,
+            methods=["POST"],
+            operation_id="introspect",
+            summary="Whether a token is active (RFC 7662)",
+            responses={
+                **ERROR_RESPONSES,
+                **json_result("RFC 7662 section 2.2", required=("active",), properties={"active": {"type": "boolean"}}),
+            },
+            openapi_extra={**TOKEN_PARAMETERS.as_form(), **CLIENT_AUTHENTICATION},
         )
+        return router
 
-    async def answer(self, request: HttpRequest) -> Answer:
-        form = parse_form(request)
-        client = await self.authenticator.authenticate(request, form)
+    async def respond(self, request: Request, form: Annotated[Form, Depends(FormBody(TOKEN_PARAMETERS))]) -> Response:
+        """The claims of the token, or `{"active": false}`. Raises `InvalidClient`, `InvalidRequest`."""
+        client = await self.authenticator.authenticate(
+            form, authorization=request.headers.getlist("authorization"), origin=context_of(request)
+        )
         if client.is_public:
-            raise InvalidClient("introspection needs a client that proves who it is")
+            raise InvalidClient("introspection needs a client that authenticates itself")
         token = form.require("token")
-        return json_answer(await self._access_token(token, client) or await self._refresh_token(token, client))
+        claims = await self._access_token(token, client)
+        if claims is None:
+            claims = await self._refresh_token(token, client)
+        return json_response(claims)
 
     async def _access_token(self, token: str, client: Client) -> Mapping[str, Any] | None:
-        """RFC 9068 section 5: the claims, and that it is active; None when it is no access token for this client."""
-        claims = self.reader.verify(token, token_type=ACCESS_TOKEN_TYPE)
-        if claims is None or not _may_see(client, claims) or await self.revoked.is_revoked(claims["jti"]):
+        """The claims (RFC 9068 section 5), or None if it is not an access token that the client can introspect."""
+        claims = self.tokens.verify(token, token_type=ACCESS_TOKEN_TYPE)
+        if claims is None or not _can_introspect(client, claims) or await self.revoked.is_revoked(claims["jti"]):
             return None
         return {"active": True, "token_type": "Bearer", **claims}
 
     async def _refresh_token(self, token: str, client: Client) -> Mapping[str, Any]:
-        found = await self.refresh.look_up(token)
-        if found is None or not found.is_current or found.client_id != client.client_id:
+        view = await self.refresh_tokens.look_up(token)
+        if view is None or not view.is_current or view.client_id != client.client_id:
             return _INACTIVE
         return {
             "active": True,
             "iss": self.issuer,
-            "sub": found.subject,
-            "client_id": found.client_id,
-            "scope": format_scope(found.scopes),
-            "aud": found.resource,
-            "exp": found.expires_at_seconds,
+            "sub": view.subject,
+            "client_id": view.client_id,
+            "scope": format_scope(view.scopes),
+            "aud": view.resource,
+            "exp": view.expires_at_seconds,
         }
 
 
-def _may_see(client: Client, claims: Mapping[str, Any]) -> bool:
+def _can_introspect(client: Client, claims: Mapping[str, Any]) -> bool:
     if claims["client_id"] == client.client_id:
         return True
     if client.origin not in {ClientOrigin.DECLARED, ClientOrigin.OPERATOR}:
         return False
     audience: str | list[str] = claims["aud"]
-    named = [audience] if isinstance(audience, str) else audience
-    return not client.resources or any(is_same_resource(own, each) for own in client.resources for each in named)
+    audiences = [audience] if isinstance(audience, str) else audience
+    return not client.resources or any(is_same_resource(own, each) for own in client.resources for each in audiences)

@@ -1,75 +1,90 @@
-"""POST /oauth2/revoke: a client is done with a token (RFC 7009).
+"""POST /oauth2/revoke: a client revokes a token that it no longer needs (RFC 7009).
 
-Any token of a user's grant ends the whole family: who signs out of a client means all of it. An unknown token, or
-another client's, is answered 200 as well: there is nothing left to do, or nothing to learn.
+Revoking any token of a user's grant revokes all tokens of the grant, because signing out of a client means all of it.
+An unknown token, or one of another client, is answered with 200 as well (RFC 7009 section 2.2).
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
 
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.client import Client
-from auth_service.http.answers import NO_STORE
-from auth_service.http.forms import parse_form
-from auth_service.http.messages import WRITE, Answer, Endpoint, HttpRequest
+from auth_service.http.application import new_router
+from auth_service.http.dependencies import FormBody, context_of
+from auth_service.http.forms import Form
+from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES
+from auth_service.http.responses import NO_STORE
+from auth_service.tokens.introspection import TOKEN_PARAMETERS
 from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
 from security_common.audit import Action, EventType
 
-__all__ = ["Revocation"]
+__all__ = ["RevocationEndpoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revocation:
-    """The endpoint. `token_type_hint` is not needed: the two kinds of token cannot be mistaken for each other."""
+class RevocationEndpoint:
+    """Revokes access tokens and refresh tokens of the client that asks."""
 
     authenticator: ClientAuthenticator
-    reader: IssuedTokenVerifier
+    tokens: IssuedTokenVerifier
     revoked: RevokedTokens
-    refresh: RefreshTokens
+    refresh_tokens: RefreshTokens
     record: AuditRecorder
 
-    @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(
-            path="/oauth2/revoke",
-            handler=self.answer,
-            methods=WRITE,
-            cross_origin=True,
-            metadata={"revocation_endpoint": "/oauth2/revoke"},
+    def make_router(self) -> APIRouter:
+        router = new_router("tokens")
+        router.add_api_route(
+            "/oauth2/revoke",
+            self.respond,
+            methods=["POST"],
+            operation_id="revoke",
+            summary="Revoke a token (RFC 7009)",
+            responses={**ERROR_RESPONSES, 200: {"description": "The token is not valid any more, or never was."}},
+            openapi_extra={**TOKEN_PARAMETERS.as_form(), **CLIENT_AUTHENTICATION},
         )
+        return router
 
-    async def answer(self, request: HttpRequest) -> Answer:
-        form = parse_form(request)
-        client = await self.authenticator.authenticate(request, form)
+    async def respond(self, request: Request, form: Annotated[Form, Depends(FormBody(TOKEN_PARAMETERS))]) -> Response:
+        """An empty response. Raises `InvalidClient`, `InvalidRequest`."""
+        origin = context_of(request)
+        client = await self.authenticator.authenticate(
+            form, authorization=request.headers.getlist("authorization"), origin=origin
+        )
         subject = await self._revoke(form.require("token"), client)
         if subject is not None:
             await self.record(
-                request,
+                origin,
                 event_type=EventType.TOKEN_REVOKED,
                 action=Action.REVOKED,
                 client_id=client.client_id,
                 user_id=subject,
             )
-        return Answer(headers=NO_STORE)
+        return Response(headers=NO_STORE)
 
     async def _revoke(self, token: str, client: Client) -> str | None:
-        """Whose token it was, or None when nothing was to be done."""
-        claims = self.reader.verify(token, token_type=ACCESS_TOKEN_TYPE)
+        """The subject of the revoked token, or None if there was nothing to revoke."""
+        claims = self.tokens.verify(token, token_type=ACCESS_TOKEN_TYPE)
         if claims is not None:
             if claims["client_id"] != client.client_id:
                 return None
-            await self._deny(claims["jti"])
+            await self._revoke_access_token(claims["jti"])
             return str(claims["sub"])
-        found = await self.refresh.look_up(token)
-        if found is None or found.client_id != client.client_id:
+        view = await self.refresh_tokens.look_up(token)
+        if view is None or view.client_id != client.client_id:
             return None
-        await self._deny(f"{found.family}.")
-        return found.subject
+        await self.refresh_tokens.revoke_family(view.family)
+        return view.subject
 
-    async def _deny(self, token_id: str) -> None:
-        family, of_a_user = family_of(token_id), "." in token_id
-        await self.revoked.revoke(family if of_a_user else token_id)
-        if of_a_user:
-            await self.refresh.delete_family(family)
+    async def _revoke_access_token(self, token_id: str) -> None:
+        """The `jti` of a user's token contains the id of its family: then the family is revoked."""
+        if "." in token_id:
+            await self.refresh_tokens.revoke_family(family_of(token_id))
+        else:
+            await self.revoked.revoke(token_id)

@@ -1,8 +1,8 @@
-"""What a browser sees and keeps: pages, their words in two languages, sessions, and the keys that bind forms to them.
+"""What a browser sees and stores: pages in two languages, cookies and sessions, and the CSRF tokens of forms.
 
-    handler ──▶ Pages.answer(template, language, ...) ──▶ HTML, strict CSP, no script    texts.yaml, pages.css
-    cookie  ──▶ Sessions.read ──▶ Browser ──▶ sign_in: new id, old one gone ──▶ set-cookie
+    handler ──▶ Pages.render(template, language, ...) ──▶ HTML without scripts, strict CSP    texts.yaml, pages.css
+    cookie  ──▶ Sessions.read ──▶ Browser ──▶ Sessions.sign_in: a new id, the old session ends ──▶ set-cookie
 
-Nothing here knows of OAuth: the rooms `authorize` and `accounts` decide, this room shows and remembers. Keys:
+This package contains no rules of OAuth: `authorize` and `accounts` decide, this package displays and stores. Keys:
 `auth:session:*`.
 """

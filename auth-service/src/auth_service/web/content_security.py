@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of our pages (CSP level 3), made of checked parts only."""
+"""The Content-Security-Policy of the pages (CSP level 3), built from validated parts only."""
 
 import re
 
@@ -6,17 +6,17 @@ from security_common.web_urls import parse_web_url
 
 __all__ = ["form_target", "page_policy"]
 
-_NOWHERE_ELSE = "'self'"
+_THIS_ORIGIN = "'self'"
 
-# CSP level 3 section 2.3.1: whatever else were in a source, a semicolon or a space say, would begin a new directive or
-# a new source.
+# CSP level 3 section 2.3.1. Any other character, for example a semicolon or a space, would start a new directive or a
+# new source.
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
 _ORIGIN = re.compile(r"https?://[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?::[0-9]{1,5})?")
 
 
 def form_target(uri: str) -> str:
-    """The source for this address in `form-action`: its origin, or the scheme where the grammar has no origin for it,
-    as with IPv6 addresses and private schemes. An address that is neither is not allowed: `'self'`.
+    """The `form-action` source for this address: its origin, or its scheme if the grammar has no origin for it, as for
+    IPv6 addresses and private-use schemes. For any other address `'self'`, which allows nothing else.
     """
     scheme = uri.partition(":")[0].lower()
     source = f"{scheme}:"
@@ -24,22 +24,22 @@ def form_target(uri: str) -> str:
         try:
             url = parse_web_url(uri)
         except ValueError:
-            return _NOWHERE_ELSE
+            return _THIS_ORIGIN
         if ":" not in url.host:
             source = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port is not None else "")
-    return source if _is_source(source) else _NOWHERE_ELSE
+    return source if _is_source(source) else _THIS_ORIGIN
 
 
 def page_policy(form_targets: tuple[str, ...]) -> str:
-    """A policy that lets a page show itself and send its forms here, and on to `form_targets`.
+    """A policy for pages without scripts, whose forms go to this server and are redirected to `form_targets`.
 
-    Raises `ValueError` for a target that is not a source of `form_target`.
+    Raises `ValueError` for a target that `form_target` did not return.
     """
     for target in form_targets:
-        if target != _NOWHERE_ELSE and not _is_source(target):
+        if target != _THIS_ORIGIN and not _is_source(target):
             raise ValueError("not a source expression of a Content-Security-Policy")
-    sources = dict.fromkeys(("'self'", *form_targets))
-    policy = (
+    sources = dict.fromkeys((_THIS_ORIGIN, *form_targets))
+    directives = (
         "default-src 'none'",
         "style-src 'self'",
         f"form-action {' '.join(sources)}",
@@ -47,7 +47,7 @@ def page_policy(form_targets: tuple[str, ...]) -> str:
         "frame-ancestors 'none'",
         "base-uri 'none'",
     )
-    return "; ".join(policy)
+    return "; ".join(directives)
 
 
 def _is_source(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which language a page is in: what the client asked for, else what the browser prefers, else English."""
+"""The language of a page: what the client asked for, else what the browser prefers, else English."""
 
 from enum import StrEnum
 
@@ -6,30 +6,30 @@ __all__ = ["Language", "choose_language"]
 
 
 class Language(StrEnum):
-    """The languages every text is there in."""
+    """The languages that texts.yaml has every text in."""
 
     ENGLISH = "en"
     KOREAN = "ko"
 
 
-_KNOWN = frozenset(language.value for language in Language)
+_SUPPORTED = frozenset(language.value for language in Language)
+_MAX_LANGUAGE_RANGES = 32
 
 
 def choose_language(ui_locales: str | None, accept_language: str | None) -> Language:
-    """The first known language of `ui_locales` (OpenID Connect Core section 3.1.2.1, in order of preference), else of
-    Accept-Language by weight (RFC 9110 section 12.5.4), else English.
+    """The first supported language of `ui_locales` (OpenID Connect Core section 3.1.2.1, in order of preference), else
+    of Accept-Language by weight (RFC 9110 section 12.5.4), else English.
     """
-    wanted = [*(ui_locales or "").split(), *_by_weight(accept_language or "")]
-    for tag in wanted:
+    for tag in (*(ui_locales or "").split(), *_by_weight(accept_language or "")):
         primary = tag.partition("-")[0].lower()
-        if primary in _KNOWN:
+        if primary in _SUPPORTED:
             return Language(primary)
     return Language.ENGLISH
 
 
 def _by_weight(header: str) -> list[str]:
     weighted: list[tuple[float, str]] = []
-    for part in header.split(",")[:32]:
+    for part in header.split(",")[:_MAX_LANGUAGE_RANGES]:
         tag, _, parameter = part.strip().partition(";")
         weighted.append((_weight(parameter), tag.strip()))
     weighted.sort(key=lambda each: -each[0])

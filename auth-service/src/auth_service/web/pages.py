@@ -1,4 +1,4 @@
-"""Pages: a template, its words, and the headers that let a browser do nothing but show it."""
+"""Pages: a template, its texts in the chosen language, and headers that forbid the browser everything else."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,16 +7,19 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi import APIRouter
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.responses import Response
 
-from auth_service.http.messages import READ, Answer, Endpoint, HttpRequest
+from auth_service.http.application import new_router
+from auth_service.http.responses import Header, add_headers
 from auth_service.web.content_security import page_policy
 from auth_service.web.language import Language
 from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
 from security_common.service import parse_yaml
 
-__all__ = ["STYLE_PATH", "Pages", "icon_endpoint", "strong", "style_endpoint"]
+__all__ = ["STYLE_PATH", "Pages", "make_asset_router"]
 
 STYLE_PATH = "/oauth2/pages.css"
 
@@ -26,7 +29,7 @@ _STYLE_TAG = hashlib.sha256(_STYLE).hexdigest()[:16]
 
 
 class Pages:
-    """Renders templates. `issuer` is shown, so that people see where they type their password."""
+    """Renders templates. Every page shows the host of `issuer`, so that people see where they enter their password."""
 
     def __init__(self, *, issuer: str) -> None:
         self._texts: Mapping[str, Mapping[str, str]] = parse_yaml(
@@ -39,65 +42,66 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters["strong"] = strong
-        self._everywhere = {"style": f"{STYLE_PATH}?v={_STYLE_TAG}", "site": urlsplit(issuer).netloc}
+        self._environment.filters["strong"] = _strong
+        self._common_values = {"style": f"{STYLE_PATH}?v={_STYLE_TAG}", "site": urlsplit(issuer).netloc}
 
-    def answer(
+    def render(
         self,
         template: str,
         language: Language,
         *,
         status: int = 200,
         form_targets: tuple[str, ...] = (),
-        headers: tuple[tuple[str, str], ...] = (),
+        headers: tuple[Header, ...] = (),
         **values: Any,
-    ) -> Answer:
-        """The page `template`; `values` are its variables, escaped unless they are Markup.
+    ) -> Response:
+        """The page `template`. `values` are its variables, escaped unless they are Markup.
 
-        `form_targets` are the origins, beside this one, that a form on it may lead to by redirects: sources that
-        `form_target` made.
+        `form_targets` are the origins that a form of the page may be redirected to, as `form_target` returns them.
         """
-        shown = {**self._everywhere, "say": partial(self.say, language), "language": language.value, **values}
-        body = self._environment.get_template(f"{template}.html").render(shown)
-        return Answer(
-            status=status,
-            body=body.encode(),
+        variables = {**self._common_values, "say": partial(self.text, language), "language": language.value, **values}
+        body = self._environment.get_template(f"{template}.html").render(variables)
+        response = Response(
+            body,
+            status_code=status,
             media_type="text/html; charset=utf-8",
-            headers=(*_headers(form_targets), ("content-language", language.value), *headers),
+            headers={
+                "cache-control": "no-store",
+                "content-security-policy": page_policy(form_targets),
+                "x-frame-options": "DENY",
+                "referrer-policy": "no-referrer",
+                "content-language": language.value,
+            },
         )
+        return add_headers(response, headers)
 
-    def say(self, language: Language, key: str, /, **parts: object) -> Markup:
-        """A text of ours with its parts filled in, escaped."""
+    def text(self, language: Language, key: str, /, **parts: object) -> Markup:
+        """A text of texts.yaml with its parts filled in, escaped."""
         return Markup(self._texts[key][language]).format(**parts)  # noqa: S704 - the text is ours, format escapes the rest
 
 
-def strong(text: str) -> Markup:
+def make_asset_router() -> APIRouter:
+    """The style sheet and the icon of the pages."""
+    router = new_router("pages")
+
+    @router.get(STYLE_PATH, operation_id="style", summary="Style sheet of the pages", responses=_CSS)
+    async def style() -> Response:
+        """Its address contains a hash of its content, so that browsers can cache it for a year."""
+        headers = {"cache-control": "public, max-age=31536000, immutable"}
+        return Response(_STYLE, media_type="text/css; charset=utf-8", headers=headers)
+
+    @router.get(ICON_PATH, operation_id="icon", summary="Icon of the pages", responses=_SVG)
+    async def icon() -> Response:
+        """Browsers request it without being asked to."""
+        return Response(ICON, media_type=ICON_MEDIA_TYPE, headers={"cache-control": "public, max-age=86400"})
+
+    return router
+
+
+_TEXT = {"schema": {"type": "string"}}
+_CSS: dict[int | str, dict[str, Any]] = {200: {"description": "CSS", "content": {"text/css": _TEXT}}}
+_SVG: dict[int | str, dict[str, Any]] = {200: {"description": "SVG", "content": {"image/svg+xml": _TEXT}}}
+
+
+def _strong(text: str) -> Markup:
     return Markup("<strong>{}</strong>").format(text)
-
-
-def style_endpoint() -> Endpoint:
-    """The style sheet: a page names it by its content, so a browser may keep it for good."""
-
-    async def answer(_request: HttpRequest) -> Answer:
-        caching = ("cache-control", "public, max-age=31536000, immutable")
-        return Answer(body=_STYLE, media_type="text/css; charset=utf-8", headers=(caching,))
-
-    return Endpoint(path=STYLE_PATH, handler=answer, methods=READ)
-
-
-def icon_endpoint() -> Endpoint:
-    """The icon, which browsers ask for by themselves."""
-
-    async def answer(_request: HttpRequest) -> Answer:
-        return Answer(body=ICON, media_type=ICON_MEDIA_TYPE, headers=(("cache-control", "public, max-age=86400"),))
-
-    return Endpoint(path=ICON_PATH, handler=answer, methods=READ)
-
-
-def _headers(form_targets: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return (
-        ("cache-control", "no-store"),
-        ("content-security-policy", page_policy(form_targets)),
-        ("x-frame-options", "DENY"),
-        ("referrer-policy", "no-referrer"),
-    )

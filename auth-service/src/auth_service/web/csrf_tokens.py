@@ -1,4 +1,4 @@
-"""Keys in forms, which show that this browser got the form from us, and for what (protection against CSRF)."""
+"""CSRF tokens of forms: they show that this server made the form, for this browser and for one purpose."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from cryptography.fernet import Fernet
 
-__all__ = ["FormKeys"]
+__all__ = ["CsrfTokens"]
 
 
 @dataclass(frozen=True, slots=True)
-class FormKeys:
+class CsrfTokens:
     """`secret` is always the value of a cookie that only this browser has; `purpose` separates the forms."""
 
     cookie_key: bytes = field(repr=False)
@@ -18,11 +18,11 @@ class FormKeys:
     def make(self, secret: str, purpose: str) -> str:
         return self._digest(secret, purpose).hex()
 
-    def is_right(self, secret: str, purpose: str, sent: str | None) -> bool:
-        return hmac.compare_digest(self.make(secret, purpose).encode(), (sent or "").encode())
+    def is_valid(self, secret: str, purpose: str, token: str | None) -> bool:
+        return hmac.compare_digest(self.make(secret, purpose).encode(), (token or "").encode())
 
-    def seal(self, secret: str, purpose: str) -> Fernet:
-        """Encryption of what is kept for this browser: Redis alone cannot open it, nor another browser."""
+    def encryption_for(self, secret: str, purpose: str) -> Fernet:
+        """Encrypts data that Redis stores for one browser: reading it takes the browser's cookie as well."""
         return Fernet(urlsafe_b64encode(self._digest(secret, f"seal:{purpose}")))
 
     def _digest(self, secret: str, purpose: str) -> bytes:

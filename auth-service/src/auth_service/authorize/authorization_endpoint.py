@@ -1,0 +1,115 @@
+"""GET and POST /oauth2/authorize (RFC 6749 section 3.1)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth_service.authorize.authorization_flow import AuthorizationFlow
+from auth_service.authorize.authorization_request import (
+    AUTHORIZATION_PARAMETERS,
+    REQUEST_RULES,
+    SentRequest,
+    find_redirect_uri,
+    make_request,
+)
+from auth_service.authorize.client_redirects import button_to, error_parameters, is_trusted_target, redirect_to_client
+from auth_service.authorize.page_errors import ClientUnknown, ResponseHeld
+from auth_service.authorize.visits import find_client
+from auth_service.clients.client import Client
+from auth_service.errors import OAuthError
+from auth_service.http.application import new_router
+from auth_service.http.dependencies import QueryString, context_of
+from auth_service.http.forms import Form, parse_body
+from auth_service.http.openapi import PAGE_RESPONSES
+from auth_service.http.parameters import ParameterTable
+from auth_service.http.responses import see_other
+from auth_service.tokens.issued_tokens import ID_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.tokens.resources import Resources
+
+__all__ = ["AuthorizationEndpoint", "redirect_as_get"]
+
+_PATH = "/oauth2/authorize"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationEndpoint:
+    """Checks a request and passes it to the flow."""
+
+    flow: AuthorizationFlow
+    resources: Resources
+    tokens: IssuedTokenVerifier
+
+    def make_router(self) -> APIRouter:
+        router = new_router("pages")
+        router.add_api_route(
+            _PATH,
+            self.respond,
+            operation_id="authorize",
+            summary="Ask a user for an authorization grant",
+            responses=PAGE_RESPONSES,
+            openapi_extra=AUTHORIZATION_PARAMETERS.as_query(),
+        )
+        router.add_api_route(
+            _PATH,
+            self.respond_to_post,
+            methods=["POST"],
+            operation_id="authorize-post",
+            summary="Ask a user for an authorization grant",
+            responses=PAGE_RESPONSES,
+            openapi_extra=AUTHORIZATION_PARAMETERS.as_form(),
+        )
+        return router
+
+    async def respond(
+        self, http: Request, form: Annotated[Form, Depends(QueryString(AUTHORIZATION_PARAMETERS))]
+    ) -> Response:
+        """A redirect. Raises a `PageError` unless an error can safely be redirected to the client."""
+        client = await self._find_client(form, context_of(http).source_address)
+        sent = SentRequest(form, client)
+        redirect_uri = find_redirect_uri(sent)
+        try:
+            for check in REQUEST_RULES:
+                check(sent)
+            hint = self.tokens.verify(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, accept_expired=True)
+            request = make_request(form, client, redirect_uri, self.resources, str(hint["sub"]) if hint else None)
+            return await self.flow.begin(request, client, http)
+        except OAuthError as error:
+            return await self._redirect_with_error(error, sent, redirect_uri, http)
+
+    async def respond_to_post(self, http: Request) -> Response:
+        """The same request as GET: see `redirect_as_get`."""
+        return await redirect_as_get(http, AUTHORIZATION_PARAMETERS)
+
+    async def _find_client(self, form: Form, source_address: str) -> Client:
+        client_id = form.get("client_id")
+        if client_id is None or "client_id" in form.repeated:
+            raise ClientUnknown("client_id is missing or repeated")
+        return await find_client(
+            client_id, self.flow.visits.directory, source_address=source_address, ui_locales=form.get("ui_locales")
+        )
+
+    async def _redirect_with_error(
+        self, error: OAuthError, sent: SentRequest, redirect_uri: str, http: Request
+    ) -> Response:
+        # A repeated state is not sent back: which of the values is the client's cannot be known.
+        state = None if "state" in sent.form.repeated else sent.form.get("state")
+        response = redirect_to_client(redirect_uri, error_parameters(error), issuer=self.flow.issuer, state=state)
+        if is_trusted_target(sent.client, redirect_uri) or await self.flow.has_consented(sent.client, http):
+            return response
+        next_step = button_to(response.headers["location"])
+        raise ResponseHeld(error, next_step=next_step, ui_locales=sent.form.get("ui_locales")) from error
+
+
+async def redirect_as_get(http: Request, table: ParameterTable) -> Response:
+    """A redirect to the same parameters in the query string.
+
+    A form that another site posts arrives without this server's cookies, which are SameSite=Lax; a GET request has
+    them. Raises `InvalidRequest` if the body is not a valid form.
+    """
+    body = await http.body()
+    parse_body(body, http.headers.get("content-type"), table)
+    return see_other(f"{http.scope['path']}?{quote(body, safe='&=+%')}")

@@ -1,0 +1,144 @@
+"""/oauth2/consent: the page that shows which client asks for which scopes, where the user allows or denies them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth_service.accounts.account import Account
+from auth_service.accounts.consents import grantable_scopes
+from auth_service.authorize.authorization_flow import AuthorizationFlow
+from auth_service.authorize.client_redirects import VERIFIED_ORIGINS, client_title, target_name
+from auth_service.authorize.interaction_policy import Step
+from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
+from auth_service.clients.loopback_redirects import is_loopback_redirect
+from auth_service.http.application import new_router
+from auth_service.http.dependencies import FormBody, QueryString
+from auth_service.http.forms import Form
+from auth_service.http.openapi import PAGE_RESPONSES
+from auth_service.http.parameters import Parameter, ParameterTable
+from auth_service.scopes import IDENTITY_SCOPES, format_scope
+from auth_service.tokens.resources import Resource, Resources
+from auth_service.web.content_security import form_target
+from auth_service.web.csrf_tokens import CsrfTokens
+from auth_service.web.error_pages import FormStale, NextStep
+from auth_service.web.language import Language, choose_language
+from auth_service.web.pages import Pages
+from auth_service.web.sessions import Session
+
+__all__ = ["ConsentPage"]
+
+_PATH = "/oauth2/consent"
+_QUERY_PARAMETERS = ParameterTable(*VISIT_PARAMETERS)
+_FORM_PARAMETERS = ParameterTable(
+    *VISIT_PARAMETERS,
+    Parameter("form_key", "The CSRF token of the form."),
+    Parameter("action", "The button that was pressed.", values=("allow", "deny")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentPage:
+    """The stored request decides what can be allowed: the form contains a yes or a no and nothing else."""
+
+    flow: AuthorizationFlow
+    csrf_tokens: CsrfTokens
+    resources: Resources
+    pages: Pages
+
+    def make_router(self) -> APIRouter:
+        router = new_router("pages")
+        router.add_api_route(
+            _PATH,
+            self.respond,
+            operation_id="consent",
+            summary="The consent page",
+            responses=PAGE_RESPONSES,
+            openapi_extra=_QUERY_PARAMETERS.as_query(),
+        )
+        router.add_api_route(
+            _PATH,
+            self.respond_to_post,
+            methods=["POST"],
+            operation_id="consent-post",
+            summary="Allow or deny",
+            responses=PAGE_RESPONSES,
+            openapi_extra=_FORM_PARAMETERS.as_form(),
+        )
+        return router
+
+    async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
+        """The page; or a redirect to the sign-in page, if no user is signed in."""
+        visit = await self.flow.visit(form, http)
+        signed_in = await self._signed_in(visit)
+        if signed_in is None:
+            return await self.flow.proceed(visit, http)
+        account, _ = signed_in
+        return self._page(visit, account, grantable_scopes(visit.request.scopes, account), http)
+
+    async def respond_to_post(
+        self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
+    ) -> Response:
+        """The redirect to the client, with a code or with an error."""
+        visit = await self.flow.visit(form, http)
+        signed_in = await self._signed_in(visit)
+        if signed_in is None:
+            return await self.flow.proceed(visit, http)
+        account, session = signed_in
+        scopes = grantable_scopes(visit.request.scopes, account)
+        if not self.csrf_tokens.is_valid(visit.secret, _purpose(visit, account, scopes), form.get("form_key")):
+            raise FormStale(
+                "the form was not made for this browser, account and request",
+                next_step=NextStep("next_step.load_again", visit.address(Step.CONSENT)),
+                ui_locales=visit.request.ui_locales,
+            )
+        if form.get("action") == "allow":
+            return await self.flow.allow(visit, session, scopes, http)
+        return await self.flow.deny(visit, http)
+
+    async def _signed_in(self, visit: Visit) -> tuple[Account, Session] | None:
+        """The user of the visit, or None if a sign-in is needed first."""
+        session = visit.browser.session
+        account = await self.flow.account_of(session)
+        started_at_seconds = visit.interaction.started_at_seconds
+        if session is None or account is None:
+            return None
+        if await self.flow.needs_sign_in(visit.request, session, started_at_seconds):
+            return None
+        return account, session
+
+    def _page(self, visit: Visit, account: Account, scopes: tuple[str, ...], http: Request) -> Response:
+        request, client = visit.request, visit.client
+        language = choose_language(request.ui_locales, http.headers.get("accept-language"))
+        resource = self.resources.resolve((request.resource,), client)
+        return self.pages.render(
+            "consent",
+            language,
+            form_targets=(form_target(request.redirect_uri),),
+            client_name=client_title(client, request.redirect_uri) or self.pages.text(language, "client.nameless"),
+            host=client.host,
+            declared_by_operator=client.origin in VERIFIED_ORIGINS,
+            scopes=[self._describe(scope, resource, language) for scope in scopes],
+            resource=resource,
+            redirect_host=target_name(request.redirect_uri),
+            on_this_device=is_loopback_redirect(request.redirect_uri),
+            loopback_only=all(is_loopback_redirect(redirect_uri) for redirect_uri in client.redirect_uris),
+            account_name=account.name,
+            hidden=visit.hidden_fields,
+            switch_address=f"{visit.address(Step.SIGN_IN)}&switch=yes",
+            form_key=self.csrf_tokens.make(visit.secret, _purpose(visit, account, scopes)),
+        )
+
+    def _describe(self, scope: str, resource: Resource, language: Language) -> Mapping[str, str]:
+        if scope in IDENTITY_SCOPES:
+            return {"name": scope, "text": self.pages.text(language, f"scope.{scope}")}
+        text = resource.scopes[scope]
+        return {"name": scope, "text": text.ko if language is Language.KOREAN else text.en}
+
+
+def _purpose(visit: Visit, account: Account, scopes: tuple[str, ...]) -> str:
+    """A form is valid for what its page showed: this user grants these scopes for this request."""
+    return f"consent:{visit.interaction_id}:{account.subject}:{format_scope(scopes)}"

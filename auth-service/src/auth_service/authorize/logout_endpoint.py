@@ -1,0 +1,180 @@
+"""/oauth2/logout: RP-Initiated Logout 1.0. Ends the session of this server; consents are kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth_service.accounts.account import Account
+from auth_service.authorize.authorization_endpoint import redirect_as_get
+from auth_service.authorize.authorization_flow import AuthorizationFlow
+from auth_service.authorize.client_redirects import button_to, is_trusted_target
+from auth_service.authorize.page_errors import LogoutRefused
+from auth_service.clients.loopback_redirects import matches_registered
+from auth_service.errors import InvalidClient
+from auth_service.http.application import new_router
+from auth_service.http.dependencies import FormBody, QueryString, context_of
+from auth_service.http.forms import Form
+from auth_service.http.openapi import PAGE_RESPONSES
+from auth_service.http.parameters import Parameter, ParameterTable
+from auth_service.http.responses import see_other
+from auth_service.tokens.issued_tokens import ID_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.web.content_security import form_target
+from auth_service.web.csrf_tokens import CsrfTokens
+from auth_service.web.language import choose_language
+from auth_service.web.pages import Pages
+from auth_service.web.sessions import Browser, Sessions
+from security_common.audit import Action, EventType
+
+__all__ = ["LogoutEndpoint"]
+
+_PATH = "/oauth2/logout"
+_PARAMETERS = ParameterTable(
+    Parameter("id_token_hint", "An ID token of the user who signs out; it may have expired."),
+    Parameter("client_id", "The client, if there is no id_token_hint."),
+    Parameter("post_logout_redirect_uri", "Where to go afterwards: an address that the client registered for this."),
+    Parameter("state", "Returned unchanged in the redirect."),
+    Parameter("ui_locales", "Preferred languages of the pages."),
+)
+_FORM_PARAMETERS = _PARAMETERS.extended_by([Parameter("form_key", "The CSRF token of this server's own form.")])
+
+# What the confirmation form repeats of the request.
+_CARRIED = ("client_id", "post_logout_redirect_uri", "state", "ui_locales")
+_CSRF_PURPOSE = "logout"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutTarget:
+    """Where to go after the logout. Without a question only if `is_trusted`."""
+
+    address: str
+    is_trusted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutEndpoint:
+    """Without an ID token of the signed-in user the page asks first; otherwise any site could sign users out."""
+
+    flow: AuthorizationFlow
+    sessions: Sessions
+    csrf_tokens: CsrfTokens
+    tokens: IssuedTokenVerifier
+    pages: Pages
+
+    def make_router(self) -> APIRouter:
+        router = new_router("pages")
+        router.add_api_route(
+            _PATH,
+            self.respond,
+            operation_id="logout",
+            summary="Sign out",
+            responses=PAGE_RESPONSES,
+            openapi_extra=_PARAMETERS.as_query(),
+        )
+        router.add_api_route(
+            _PATH,
+            self.respond_to_post,
+            methods=["POST"],
+            operation_id="logout-post",
+            summary="Sign out",
+            responses=PAGE_RESPONSES,
+            openapi_extra=_FORM_PARAMETERS.as_form(),
+        )
+        return router
+
+    async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_PARAMETERS))]) -> Response:
+        """The question, the page that says that the user is signed out, or a redirect. Raises `LogoutRefused`."""
+        return await self._log_out(http, form, csrf_token=None)
+
+    async def respond_to_post(
+        self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
+    ) -> Response:
+        """The response to this server's own form. A form of another site is redirected, see `redirect_as_get`."""
+        if "form_key" not in form:
+            return await redirect_as_get(http, _FORM_PARAMETERS)
+        return await self._log_out(http, form, csrf_token=form.get("form_key"))
+
+    async def _log_out(self, http: Request, form: Form, *, csrf_token: str | None) -> Response:
+        hint = self.tokens.verify(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, accept_expired=True)
+        target = await self._find_target(form, hint, context_of(http).source_address)
+        browser = await self.sessions.read(http)
+        account = await self.flow.account_of(browser.session)
+        if account is None:
+            return self._signed_out(form, target, http)
+        # Only a client that this user has consented to has an ID token about the user.
+        is_known = hint is not None and hint.get("sub") == account.subject
+        if target is not None and is_known:
+            target = replace(target, is_trusted=True)
+        is_confirmed = self.csrf_tokens.is_valid(browser.secret, _CSRF_PURPOSE, csrf_token)
+        if not is_confirmed and not is_known:
+            return self._question(form, browser, account, target, http)
+        await self.sessions.sign_out(browser)
+        client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
+        await self.flow.record(
+            context_of(http),
+            event_type=EventType.LOGOUT,
+            action=Action.SIGNED_OUT,
+            client_id=client_id,
+            user_id=account.subject,
+        )
+        return self._signed_out(form, target, http)
+
+    async def _find_target(
+        self, form: Form, hint: Mapping[str, Any] | None, source_address: str
+    ) -> LogoutTarget | None:
+        """The address to go to afterwards. Raises `LogoutRefused` if the client has not registered it."""
+        client_id = _client_id(form, hint)
+        address = form.get("post_logout_redirect_uri")
+        if address is None:
+            return None
+        try:
+            directory = self.flow.visits.directory
+            client = await directory.find(client_id, source_address=source_address) if client_id else None
+        except InvalidClient as error:
+            raise LogoutRefused(error.description) from error
+        if client is None or not matches_registered(address, client.post_logout_redirect_uris):
+            raise LogoutRefused("post_logout_redirect_uri is not one that the client registered")
+        return LogoutTarget(_with_state(address, form.get("state")), is_trusted=is_trusted_target(client, address))
+
+    def _question(
+        self, form: Form, browser: Browser, account: Account, target: LogoutTarget | None, http: Request
+    ) -> Response:
+        return self.pages.render(
+            "sign_out",
+            choose_language(form.get("ui_locales"), http.headers.get("accept-language")),
+            form_targets=(form_target(target.address),) if target is not None and target.is_trusted else (),
+            account_name=account.name,
+            carried=form.subset(_CARRIED),
+            form_key=self.csrf_tokens.make(browser.secret, _CSRF_PURPOSE),
+        )
+
+    def _signed_out(self, form: Form, target: LogoutTarget | None, http: Request) -> Response:
+        cookie = self.sessions.expired_cookie()
+        if target is not None and target.is_trusted:
+            return see_other(target.address, cookie)
+        language = choose_language(form.get("ui_locales"), http.headers.get("accept-language"))
+        next_step = button_to(target.address) if target is not None else None
+        return self.pages.render("signed_out", language, headers=(cookie,), next_step=next_step)
+
+
+def _client_id(form: Form, hint: Mapping[str, Any] | None) -> str | None:
+    """The client that asks.
+
+    Raises `LogoutRefused` if `client_id` and `id_token_hint` differ: the provider MUST verify that they match
+    (RP-Initiated Logout 1.0 section 2).
+    """
+    client_id = form.get("client_id")
+    hinted = str(hint["aud"]) if hint is not None else None
+    if client_id is not None and hinted is not None and client_id != hinted:
+        raise LogoutRefused("client_id differs from the one in id_token_hint")
+    return client_id or hinted
+
+
+def _with_state(address: str, state: str | None) -> str:
+    if state is None:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}state={quote(state, safe='')}"

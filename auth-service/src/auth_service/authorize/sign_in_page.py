@@ -1,0 +1,195 @@
+"""/oauth2/sign-in: the page where a user enters username and password."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth_service.accounts.account import Account, SignIn, fold_username
+from auth_service.accounts.local_accounts import BuiltIn
+from auth_service.authorize.authorization_flow import AuthorizationFlow
+from auth_service.authorize.client_redirects import client_title
+from auth_service.authorize.interaction_policy import Step
+from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
+from auth_service.errors import TooManyRequests
+from auth_service.http.application import new_router
+from auth_service.http.dependencies import FormBody, QueryString, context_of
+from auth_service.http.forms import Form
+from auth_service.http.openapi import PAGE_RESPONSES
+from auth_service.http.parameters import Parameter, ParameterTable
+from auth_service.http.throttle import Throttle
+from auth_service.http.turns import Turns
+from auth_service.web.content_security import form_target
+from auth_service.web.csrf_tokens import CsrfTokens
+from auth_service.web.error_pages import FormStale, NextStep
+from auth_service.web.language import choose_language
+from auth_service.web.pages import Pages
+from auth_service.web.sessions import Sessions
+from security_common.audit import Action, EventType, Outcome, Reason
+from security_common.edge import network_of
+
+__all__ = ["SignInPage"]
+
+_PATH = "/oauth2/sign-in"
+_LONGEST_NAME = 256
+
+# How the user was authenticated (RFC 8176).
+_METHODS = ("pwd",)
+
+_QUERY_PARAMETERS = ParameterTable(
+    *VISIT_PARAMETERS, Parameter("switch", "Shows the page although a user is signed in, to use another account.")
+)
+_FORM_PARAMETERS = ParameterTable(
+    *VISIT_PARAMETERS,
+    Parameter("form_key", "The CSRF token of the form."),
+    Parameter("action", "The button that was pressed.", values=("sign_in", "cancel")),
+    Parameter("username", "The username."),
+    Parameter("password", "The password."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInPage:
+    """Failures are counted per name and address, and per address: the waiting time grows, no account is locked.
+
+    Passwords from one address are checked one after the other, so that each check sees the failures before it.
+    """
+
+    flow: AuthorizationFlow
+    sessions: Sessions
+    csrf_tokens: CsrfTokens
+    sign_in: SignIn
+    pages: Pages
+    names: Throttle
+    addresses: Throttle
+    turns: Turns
+    demo: BuiltIn | None
+
+    def make_router(self) -> APIRouter:
+        router = new_router("pages")
+        router.add_api_route(
+            _PATH,
+            self.respond,
+            operation_id="sign-in",
+            summary="The sign-in page",
+            responses=PAGE_RESPONSES,
+            openapi_extra=_QUERY_PARAMETERS.as_query(),
+        )
+        router.add_api_route(
+            _PATH,
+            self.respond_to_post,
+            methods=["POST"],
+            operation_id="sign-in-post",
+            summary="Sign in",
+            responses=PAGE_RESPONSES,
+            openapi_extra=_FORM_PARAMETERS.as_form(),
+        )
+        return router
+
+    async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
+        """The page; or a redirect, if the user does not need to sign in."""
+        visit = await self.flow.visit(form, http)
+        needs_sign_in = await self.flow.needs_sign_in(
+            visit.request, visit.browser.session, visit.interaction.started_at_seconds
+        )
+        if not form.get("switch") and not needs_sign_in:
+            return await self.flow.proceed(visit, http)
+        return self._page(visit, http, username=visit.request.login_hint or "")
+
+    async def respond_to_post(
+        self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
+    ) -> Response:
+        """A redirect; or the page again with what was wrong."""
+        visit = await self.flow.visit(form, http)
+        if not self.csrf_tokens.is_valid(visit.secret, _purpose(visit), form.get("form_key")):
+            raise FormStale(
+                "the form was not made for this browser and this request",
+                next_step=NextStep("next_step.load_again", visit.address(Step.SIGN_IN)),
+                ui_locales=visit.request.ui_locales,
+            )
+        if form.get("action") == "cancel":
+            return await self.flow.deny(visit, http)
+        # The same form sent twice is one sign-in; with another password it is a second one.
+        fingerprint = self.csrf_tokens.make(visit.secret, (await http.body()).decode("latin-1"))
+        return await self.flow.repeatable.respond_once(
+            visit.interaction_id, f"sign-in:{fingerprint}", visit.secret, partial(self._sign_in, visit, form, http)
+        )
+
+    async def _sign_in(self, visit: Visit, form: Form, http: Request) -> Response:
+        if visit.interaction.finished:
+            raise visit.finished()
+        username = (form.get("username") or "")[:_LONGEST_NAME]
+        async with self.turns.wait_for(network_of(context_of(http).source_address)):
+            account = await self._check_password(visit, username, form.get("password") or "", http)
+        if not isinstance(account, Account):
+            return account
+        browser = await self.sessions.sign_in(visit.browser, account.subject, _METHODS)
+        await self.flow.record(
+            context_of(http),
+            event_type=EventType.SIGN_IN,
+            action=Action.SIGNED_IN,
+            client_id=visit.request.client_id,
+            user_id=account.subject,
+        )
+        return await self.flow.proceed(replace(visit, browser=browser), http, self.sessions.cookie(browser))
+
+    async def _check_password(self, visit: Visit, username: str, password: str, http: Request) -> Account | Response:
+        """The account, or the page that says that the password is wrong or that it is too early to try again."""
+        source_address = context_of(http).source_address
+        name = hashlib.sha256(fold_username(username).encode()).hexdigest()[:24]
+        try:
+            self.addresses.check(source_address)
+            self.names.check(name, source_address)
+        except TooManyRequests as error:
+            await self._record_refusal(visit, http, Reason.TOO_MANY_FAILURES)
+            return self._page(visit, http, username=username, wait_seconds=error.retry_after_seconds)
+        account = await self.sign_in.sign_in(username, password)
+        if account is None:
+            await self.names.count(name, source_address)
+            await self.addresses.count(source_address)
+            await self._record_refusal(visit, http, Reason.WRONG_PASSWORD)
+            return self._page(visit, http, username=username, wrong=True)
+        return account
+
+    async def _record_refusal(self, visit: Visit, http: Request, reason: str) -> None:
+        """The name is not recorded, because people enter passwords there by mistake."""
+        await self.flow.record(
+            context_of(http),
+            event_type=EventType.SIGN_IN_REFUSED,
+            action=Action.REFUSED,
+            client_id=visit.request.client_id,
+            reason=reason,
+            outcome=Outcome.REFUSED,
+        )
+
+    def _page(
+        self, visit: Visit, http: Request, *, username: str, wrong: bool = False, wait_seconds: int | None = None
+    ) -> Response:
+        language = choose_language(visit.request.ui_locales, http.headers.get("accept-language"))
+        title = client_title(visit.client, visit.request.redirect_uri)
+        status, problem = 200, None
+        if wait_seconds is not None:
+            status, problem = 429, self.pages.text(language, "sign_in.wait", seconds=wait_seconds)
+        elif wrong:
+            status, problem = 400, self.pages.text(language, "sign_in.wrong")
+        return self.pages.render(
+            "sign_in",
+            language,
+            status=status,
+            form_targets=(form_target(visit.request.redirect_uri),),
+            headers=(("retry-after", str(wait_seconds)),) if wait_seconds is not None else (),
+            client_name=title or self.pages.text(language, "client.nameless"),
+            username=username,
+            problem=problem,
+            demo=self.demo,
+            hidden=visit.hidden_fields,
+            form_key=self.csrf_tokens.make(visit.secret, _purpose(visit)),
+        )
+
+
+def _purpose(visit: Visit) -> str:
+    return f"sign-in:{visit.interaction_id}"

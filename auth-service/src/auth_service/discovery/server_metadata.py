@@ -1,0 +1,154 @@
+"""Documents that clients cache: the server metadata and the key set (RFC 8414 section 3, RFC 7517 section 5)."""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from auth_service.clients.client_assertions import ASSERTION_ALGORITHMS
+from auth_service.http.application import new_router
+from auth_service.http.openapi import json_result
+from auth_service.keys.signing_key_set import PublishedKeys
+from auth_service.protocol import DEFAULT_SIGNING_ALGORITHM, AuthMethod
+
+__all__ = ["KEY_SET_PATH", "METADATA_PATHS", "make_discovery_router", "server_metadata"]
+
+KEY_SET_PATH = "/.well-known/jwks.json"
+METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+ENDPOINT_MEMBERS: Mapping[str, str] = {
+    "/oauth2/authorize": "authorization_endpoint",
+    "/oauth2/token": "token_endpoint",
+    "/oauth2/userinfo": "userinfo_endpoint",
+    "/oauth2/introspect": "introspection_endpoint",
+    "/oauth2/revoke": "revocation_endpoint",
+    "/oauth2/register": "registration_endpoint",
+    "/oauth2/logout": "end_session_endpoint",
+}
+"""The member of the metadata that names each endpoint."""
+
+# A verifier trusts a revoked key for at most this long. A request with the entity tag of an unchanged set is answered
+# without a body. If auth-service is not available, stale keys are better than none (RFC 5861).
+_KEY_SET_CACHING = "public, max-age=10, stale-if-error=86400"
+_METADATA_CACHING = "public, max-age=3600"
+_REDUCED_METADATA_CACHING = "public, max-age=60"
+
+
+def server_metadata(
+    *,
+    issuer: str,
+    paths: Collection[str],
+    grants: Sequence[str],
+    scopes: Sequence[str],
+    supports_client_id_metadata: bool,
+    documentation_url: str,
+) -> dict[str, Any]:
+    """The metadata of this server. `paths` are those that it serves: only their endpoints are advertised."""
+    methods = [method.value for method in AuthMethod]
+    return {
+        "issuer": issuer,
+        **{member: issuer + path for path, member in ENDPOINT_MEMBERS.items() if path in paths},
+        "jwks_uri": issuer + KEY_SET_PATH,
+        "service_documentation": documentation_url,
+        "scopes_supported": list(scopes),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(grants),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": [each for each in methods if each != AuthMethod.NONE.value],
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_supported": ["sub", "auth_time", "name", "preferred_username", "email", "email_verified"],
+        "ui_locales_supported": ["en", "ko"],
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "client_id_metadata_document_supported": supports_client_id_metadata,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [DEFAULT_SIGNING_ALGORITHM],
+    }
+
+
+def make_discovery_router(
+    metadata: Mapping[str, Any],
+    *,
+    advertises_client_id_metadata: Callable[[], bool],
+    published_keys: Callable[[], PublishedKeys],
+) -> APIRouter:
+    """The metadata below both well-known paths, since clients try one or the other first, and the key set.
+
+    While `advertises_client_id_metadata` returns False, the metadata says that client id metadata documents are not
+    supported, and may be cached for a minute only.
+    """
+    complete = _CachedDocument.of(metadata, _METADATA_CACHING)
+    reduced = _CachedDocument.of(
+        {**metadata, "client_id_metadata_document_supported": False}, _REDUCED_METADATA_CACHING
+    )
+    router = new_router("discovery")
+
+    async def respond_with_metadata(request: Request) -> Response:
+        document = complete if advertises_client_id_metadata() else reduced
+        return document.respond(request, media_type="application/json")
+
+    async def respond_with_keys(request: Request) -> Response:
+        keys = published_keys()
+        document = _CachedDocument(keys.document, keys.etag, _KEY_SET_CACHING)
+        return document.respond(request, media_type="application/jwk-set+json")
+
+    for path in METADATA_PATHS:
+        router.add_api_route(
+            path,
+            respond_with_metadata,
+            operation_id=f"metadata-{path.rpartition('/')[2]}",
+            summary="Metadata of this authorization server",
+            responses={**json_result("RFC 8414 and OpenID Connect Discovery"), **_NOT_MODIFIED},
+        )
+    router.add_api_route(
+        KEY_SET_PATH,
+        respond_with_keys,
+        operation_id="key-set",
+        summary="Public keys that verify this server's tokens",
+        responses={
+            **json_result("JWK Set", required=("keys",), media_type="application/jwk-set+json"),
+            **_NOT_MODIFIED,
+        },
+    )
+    return router
+
+
+_NOT_MODIFIED: Mapping[int | str, dict[str, Any]] = {
+    304: {"description": "Unchanged since the ETag that If-None-Match contains"}
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _CachedDocument:
+    """A document with its entity tag and its Cache-Control header."""
+
+    body: bytes
+    etag: str
+    caching: str
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], caching: str) -> "_CachedDocument":
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        return cls(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"', caching)
+
+    def respond(self, request: Request, *, media_type: str) -> Response:
+        headers = {"etag": self.etag, "cache-control": self.caching}
+        if self.etag in _entity_tags(request):
+            return Response(status_code=304, headers=headers)
+        return Response(self.body, media_type=media_type, headers=headers)
+
+
+def _entity_tags(request: Request) -> set[str]:
+    """The tags of If-None-Match. A proxy may have made a strong tag weak (RFC 9110 section 13.1.2)."""
+    tags = ",".join(request.headers.getlist("if-none-match")).split(",")
+    return {tag.strip().removeprefix("W/") for tag in tags}

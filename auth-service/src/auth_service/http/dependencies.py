@@ -1,0 +1,49 @@
+"""FastAPI dependencies that parse requests strictly: forms, query strings and where a request came from."""
+
+from starlette.requests import Request
+
+from auth_service.http.forms import Form, parse_body, parse_query, refuse_repeated_parameters
+from auth_service.http.parameters import ParameterTable
+from security_common.edge import RequestContext, request_context
+
+__all__ = ["FormBody", "FormOrQuery", "QueryString", "context_of"]
+
+
+class FormBody:
+    """`Depends(FormBody(table))` is the body as a `Form`.
+
+    Forms of pydantic would not do: they answer 422 and hide repeated parameters. Raises `InvalidRequest`.
+    """
+
+    def __init__(self, table: ParameterTable) -> None:
+        self._table = table
+
+    async def __call__(self, request: Request) -> Form:
+        form = parse_body(await request.body(), request.headers.get("content-type"), self._table)
+        refuse_repeated_parameters(form)
+        return form
+
+
+class QueryString:
+    """`Depends(QueryString(table))` is the query string as a `Form`. Repeated parameters are left to the handler."""
+
+    def __init__(self, table: ParameterTable) -> None:
+        self._table = table
+
+    async def __call__(self, request: Request) -> Form:
+        return parse_query(request.scope["query_string"], self._table)
+
+
+class FormOrQuery:
+    """`Depends(FormOrQuery(table))` is for a page: the body of a POST request, the query string of a GET request."""
+
+    def __init__(self, table: ParameterTable) -> None:
+        self._body, self._query = FormBody(table), QueryString(table)
+
+    async def __call__(self, request: Request) -> Form:
+        return await (self._body if request.method == "POST" else self._query)(request)
+
+
+def context_of(request: Request) -> RequestContext:
+    """The client's address and the trace id, as the edge determined them."""
+    return request_context(request.scope)

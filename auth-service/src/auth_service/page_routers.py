@@ -1,0 +1,71 @@
+"""The routers of what people open in a browser: sign-in, consent, logout, and the style sheet of these pages."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from auth_service.accounts.local_accounts import DEMO_ACCOUNT
+from auth_service.authorize.authorization_endpoint import AuthorizationEndpoint
+from auth_service.authorize.authorization_flow import AuthorizationFlow
+from auth_service.authorize.consent_page import ConsentPage
+from auth_service.authorize.interactions import InteractionCookies, Interactions
+from auth_service.authorize.logout_endpoint import LogoutEndpoint
+from auth_service.authorize.repeatable_responses import RepeatableResponses
+from auth_service.authorize.sign_in_page import SignInPage
+from auth_service.authorize.visits import Visits
+from auth_service.http.turns import Turns
+from auth_service.service_parts import ServiceParts
+from auth_service.web.cookies import Cookies
+from auth_service.web.csrf_tokens import CsrfTokens
+from auth_service.web.pages import Pages
+from auth_service.web.sessions import Sessions
+from security_common.service import read_secret
+
+__all__ = ["make_page_routers"]
+
+
+def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
+    """The routers; errors of their endpoints are pages."""
+    settings = parts.settings
+    cookies = Cookies(secure=settings.issuer.startswith("https:"))
+    csrf_tokens = CsrfTokens(read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"))
+    sessions = Sessions(
+        redis=parts.redis,
+        cookies=cookies,
+        lifetime_seconds=settings.session_lifetime_seconds,
+        clock=parts.clock,
+        random_bytes=parts.random_bytes,
+    )
+    flow = AuthorizationFlow(
+        issuer=settings.issuer,
+        visits=Visits(
+            interactions=Interactions(redis=parts.redis, clock=parts.clock, random_bytes=parts.random_bytes),
+            cookies=InteractionCookies(cookies=cookies, random_bytes=parts.random_bytes),
+            sessions=sessions,
+            directory=parts.directory,
+        ),
+        accounts=parts.accounts,
+        consents=parts.consents,
+        codes=parts.codes,
+        repeatable=RepeatableResponses(redis=parts.redis, csrf_tokens=csrf_tokens),
+        started=parts.make_throttle("begun", settings.authorizations_per_address),
+        record=parts.record,
+        clock=parts.clock,
+    )
+    sign_in = SignInPage(
+        flow=flow,
+        sessions=sessions,
+        csrf_tokens=csrf_tokens,
+        sign_in=parts.accounts,
+        pages=pages,
+        names=parts.make_throttle("password", settings.sign_in_failures_per_name),
+        addresses=parts.make_throttle("passwords", settings.sign_in_failures_per_address),
+        turns=Turns(),
+        demo=DEMO_ACCOUNT if settings.demo else None,
+    )
+    consent = ConsentPage(flow=flow, csrf_tokens=csrf_tokens, resources=parts.resources, pages=pages)
+    logout = LogoutEndpoint(
+        flow=flow, sessions=sessions, csrf_tokens=csrf_tokens, tokens=parts.issued_tokens, pages=pages
+    )
+    authorization = AuthorizationEndpoint(flow=flow, resources=parts.resources, tokens=parts.issued_tokens)
+    return (authorization.make_router(), sign_in.make_router(), consent.make_router(), logout.make_router())

@@ -1,0 +1,158 @@
+"""The objects that several endpoints share, built once from the settings."""
+
+import os
+import socket
+from dataclasses import dataclass
+
+from limits.aio.storage import Storage
+from redis.asyncio import Redis
+
+from auth_service.accounts.consents import Consents
+from auth_service.accounts.local_accounts import DEMO_ACCOUNT, LocalAccounts
+from auth_service.accounts.passwords import Passwords
+from auth_service.accounts.store import AccountStore
+from auth_service.audit_recorder import AuditRecorder
+from auth_service.clients.client_directory import ClientDirectory
+from auth_service.clients.client_id_metadata import declared_documents
+from auth_service.clients.client_secrets import ClientSecrets
+from auth_service.clients.declared_clients import make_client
+from auth_service.clients.outgoing_fetches import OutgoingFetches
+from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
+from auth_service.clients.store import ClientStore
+from auth_service.declaration import Declaration, load_declaration
+from auth_service.errors import TooManyRequests
+from auth_service.http.metrics import Metrics
+from auth_service.http.throttle import Throttle, redis_counters
+from auth_service.keys.rotation import RotationPolicy
+from auth_service.keys.signing_key import PrivateKeyEncryption
+from auth_service.keys.signing_key_set import SigningKeySet
+from auth_service.keys.store import KeyStore
+from auth_service.protocol import Clock, RandomBytes
+from auth_service.redis_identity import redis_identity
+from auth_service.settings import SERVICE, AuthSettings
+from auth_service.tokens.authorization_codes import AuthorizationCodes
+from auth_service.tokens.issued_tokens import AccessTokenMinter, IssuedTokenVerifier
+from auth_service.tokens.refresh_tokens import RefreshTokens
+from auth_service.tokens.resources import Resources, declared_resources
+from auth_service.tokens.revoked_tokens import RevokedTokens
+from security_common.audit import Journal, open_journal
+from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret
+
+__all__ = ["ServiceParts", "build_parts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceParts:
+    """Built by `build_parts`; connected and disconnected by the lifespan of the application."""
+
+    settings: AuthSettings
+    declaration: Declaration
+    clock: Clock
+    random_bytes: RandomBytes
+    metrics: Metrics
+
+    redis: Redis
+    trail_redis: Redis
+    counters: Storage
+    redis_identity: RedisIdentity
+    redis_monitor: RedisMonitor
+    journal: Journal
+    record: AuditRecorder
+
+    keys: SigningKeySet
+    client_secrets: ClientSecrets
+    outgoing: OutgoingFetches
+    directory: ClientDirectory
+    resources: Resources
+    accounts: LocalAccounts
+    consents: Consents
+    codes: AuthorizationCodes
+    minter: AccessTokenMinter
+    issued_tokens: IssuedTokenVerifier
+    refresh_tokens: RefreshTokens
+    revoked_tokens: RevokedTokens
+
+    def make_throttle(self, name: str, free: int) -> Throttle:
+        """A rate limit that answers 429, counted under `name` in Redis."""
+        return Throttle(name=name, storage=self.counters, clock=self.clock, free=free, error=TooManyRequests)
+
+
+def build_parts(
+    settings: AuthSettings, *, clock: Clock, random_bytes: RandomBytes, fetcher: SsrfSafeFetcher | None
+) -> ServiceParts:
+    """The parts, not connected yet. Raises `SecurityError` with a hint if the declaration or a secret is wrong."""
+    declaration = load_declaration(settings)
+    pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
+    redis, trail_redis = connect_redis(settings), connect_redis(settings, decode=False)
+    journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
+    record = AuditRecorder(journal, clock=clock)
+    identity = redis_identity(settings, redis)
+    keys = SigningKeySet(
+        store=KeyStore(redis),
+        identity=identity,
+        encryption=PrivateKeyEncryption.load(settings.signing_key_kek_file),
+        policy=RotationPolicy.of(settings),
+        record=record,
+        clock=clock,
+        replica=f"{socket.gethostname()}:{os.getpid()}:{random_bytes(4).hex()}",
+    )
+    client_secrets = ClientSecrets(pepper, random_bytes)
+    client_store = ClientStore(redis)
+    outgoing = OutgoingFetches.of(declaration.registration, fetcher)
+    revoked_tokens = RevokedTokens(redis, lifetime_seconds=settings.access_token_lifetime_seconds)
+    return ServiceParts(
+        settings=settings,
+        declaration=declaration,
+        clock=clock,
+        random_bytes=random_bytes,
+        metrics=Metrics(),
+        redis=redis,
+        trail_redis=trail_redis,
+        counters=redis_counters(redis, settings.redis_url),
+        redis_identity=identity,
+        redis_monitor=RedisMonitor(redis, durability=settings.redis_durability, prefix="AUTH_"),
+        journal=journal,
+        record=record,
+        keys=keys,
+        client_secrets=client_secrets,
+        outgoing=outgoing,
+        directory=ClientDirectory(
+            declared=[make_client(client, client_secrets) for client in declaration.clients],
+            store=client_store,
+            documents=declared_documents(declaration.registration, outgoing=outgoing, store=client_store, clock=clock),
+            clock=clock,
+            self_described_scopes=declaration.registration.scopes,
+        ),
+        resources=declared_resources(declaration),
+        accounts=LocalAccounts(
+            store=AccountStore(redis), passwords=Passwords(), built_in=(DEMO_ACCOUNT,) if settings.demo else ()
+        ),
+        consents=Consents(redis),
+        codes=AuthorizationCodes(
+            redis,
+            random_bytes=random_bytes,
+            lifetime_seconds=settings.code_lifetime_seconds,
+            memory_seconds=settings.access_token_lifetime_seconds,
+        ),
+        minter=AccessTokenMinter(
+            issuer=settings.issuer,
+            signer=keys,
+            clock=clock,
+            random_bytes=random_bytes,
+            lifetime_seconds=settings.access_token_lifetime_seconds,
+        ),
+        issued_tokens=IssuedTokenVerifier(
+            issuer=settings.issuer, published=lambda: keys.published.key_set, clock=clock
+        ),
+        refresh_tokens=RefreshTokens(
+            redis=redis,
+            revoked=revoked_tokens,
+            pepper=pepper,
+            clock=clock,
+            random_bytes=random_bytes,
+            idle_seconds=settings.refresh_idle_lifetime_seconds,
+            absolute_seconds=settings.refresh_absolute_lifetime_seconds,
+            grace_seconds=settings.refresh_grace_seconds,
+        ),
+        revoked_tokens=revoked_tokens,
+    )
