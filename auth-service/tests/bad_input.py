@@ -1,4 +1,4 @@
-"""Wrong requests with their right answers; the numbers are items of one list of bad input that runs to 156."""
+"""Bad requests with their right answers. The numbers are those of docs/bad-input.md."""
 
 import base64
 import itertools
