@@ -134,7 +134,7 @@ async def test_a_disk_that_hangs_refuses_in_time(open_one, monkeypatch):
     journal = await open_one()
     goes_on = threading.Event()
     sync = os.fdatasync
-    monkeypatch.setattr(group_commit, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(group_commit, "COMMIT_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: (goes_on.wait(), sync(descriptor)))
     results = await asyncio.gather(*(journal.record(EVENT) for _ in range(1000)), return_exceptions=True)
     assert {type(result) for result in results} == {JournalUnavailable}

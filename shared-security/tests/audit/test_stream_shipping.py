@@ -16,7 +16,7 @@ from security_common.audit.checkpoints import CheckpointKeyInvalid, Checkpoints,
 from security_common.audit.idle_journals import IdleJournals
 from security_common.audit.journal_line import ChainHead
 from security_common.audit.reading import each_event
-from security_common.audit.segment_retention import removable, removal_of
+from security_common.audit.segment_retention import removable_segments, removal_of
 from security_common.audit.stream_shipping import Shipper
 from security_common.audit.stream_trimming import trim_stream
 
@@ -71,7 +71,7 @@ async def test_idle_slots_are_shipped_by_the_living(redis, open_one, settings):
     directory = settings.audit_dir / "tests"
     (directory / "9").mkdir()
     key = chain_key(settings, service="tests")
-    assert await IdleJournals(redis, directory, key, directory / "9").ship(but="") == 2
+    assert await IdleJournals(redis, directory, key, directory / "9").ship(own_journal_id="") == 2
     assert {(receipt.journal_id, receipt.seq) for receipt in receipts} <= set(await places(redis))
 
 
@@ -80,7 +80,7 @@ async def test_a_living_slot_is_left_alone(redis, open_one, settings):
     directory = settings.audit_dir / "tests"
     (directory / "9").mkdir()
     key = chain_key(settings, service="tests")
-    assert await IdleJournals(redis, directory, key, directory / "9").ship(but="") == 0
+    assert await IdleJournals(redis, directory, key, directory / "9").ship(own_journal_id="") == 0
 
 
 async def test_two_that_ship_the_same_journal_do_no_harm(redis, redis_server, open_one, settings):
@@ -101,7 +101,7 @@ async def test_a_flush_after_retention_feeds_what_is_left(redis, open_one, setti
     for _ in range(30):
         await journal.record(EVENT)
     await journal.stop()
-    going = await removable(redis, live_file(settings).parent, keep=timedelta(0), now=LATER)
+    going = await removable_segments(redis, live_file(settings).parent, keep=timedelta(0), now=LATER)
     for removal in going:
         removal.path.unlink()
     await redis.flushall()
@@ -118,17 +118,17 @@ async def test_a_segment_goes_only_when_shipped_safe_and_old(redis, open_one, se
     await journal.stop()
     directory, journal_id = live_file(settings).parent, receipts[0].journal_id
     closed = len(list(directory.glob("security_audit.0*.log")))
-    assert await removable(redis, directory, keep=timedelta(0), now=LATER) == []
+    assert await removable_segments(redis, directory, keep=timedelta(0), now=LATER) == []
     await redis.hset("audit:cursors", journal_id, 31)
-    assert await removable(redis, directory, keep=timedelta(days=2), now=LATER) == []
-    assert len(await removable(redis, directory, keep=timedelta(0), now=LATER)) == closed
+    assert await removable_segments(redis, directory, keep=timedelta(days=2), now=LATER) == []
+    assert len(await removable_segments(redis, directory, keep=timedelta(0), now=LATER)) == closed
     await redis.hset("audit:cursors", journal_id, 12)
-    some = await removable(redis, directory, keep=timedelta(0), now=LATER)
+    some = await removable_segments(redis, directory, keep=timedelta(0), now=LATER)
     assert [removal.last_seq <= 12 for removal in some] == [True] * len(some)
     assert 0 < len(some) < closed
     await redis.config_set("appendonly", "no")
     try:
-        assert await removable(redis, directory, keep=timedelta(0), now=LATER) == []
+        assert await removable_segments(redis, directory, keep=timedelta(0), now=LATER) == []
     finally:
         await redis.config_set("appendonly", "yes")
 
@@ -155,7 +155,7 @@ async def test_a_removal_tells_what_the_next_segment_links_to(redis, open_one, s
         await journal.record(EVENT)
     await journal.stop()
     first, second = sorted(live_file(settings).parent.glob("security_audit.0*.log"))[:2]
-    removal = (await removable(redis, first.parent, keep=timedelta(0), now=LATER))[0]
+    removal = (await removable_segments(redis, first.parent, keep=timedelta(0), now=LATER))[0]
     assert removal_of(removal.as_event(), first) == removal
     assert json.loads(second.read_bytes().splitlines()[0])["prev"] == removal.digest
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from redis import Redis
 
 from local_stack.faults.audit_load import SERVICE
-from security_common.audit.journal_slot import open_segments, slots_of
+from security_common.audit.segment_files import open_segments, slots_of
 
 __all__ = ["Comparison", "acknowledged", "compare", "journal_places", "stream_places"]
 

@@ -1,24 +1,36 @@
-"""The audit journal: an operation is answered only after its event is on disk; the disk then feeds the stream.
+"""The audit trail: a journal on local disk, written before an operation is answered, and the Redis stream fed from it.
 
-    record(event) ─▶ draft_line ─▶ GroupCommit (seal, write, fdatasync) ─▶ Receipt ─▶ the answer may leave
-                                        │ security_audit.log, segments, one slot per process
-                                        ▼
-                                   Shipper + ship.lua ─▶ Redis stream audit:events, cursors in audit:cursors
+    Journal.record(event) ──▶ GroupCommit: seal, write, fdatasync ──▶ Receipt ──▶ the operation is answered
+                                    │ security_audit.log: segments, one slot for each process
+                                    ▼
+                              BackgroundTasks: Shipper and ship.lua ──▶ Redis stream audit:events
+                                               checkpoints, heartbeats, retention
 
-event       what happened                    record     one line, its seal and its link
-slot        files, lock, recovery            commit     the writer thread
-feed        lines from any seq on            shipping   exactly once into the stream
-keys        the chain key                    journal    the face of it all
+| module | content |
+|---|---|
+| `event`, `event_types`, `actions`, `reasons` | what is recorded, and its codes |
+| `journal` | record an event; start and stop of a journal |
+| `group_commit` | the writer thread, and the error when the journal cannot be written |
+| `journal_line` | one event as a line with seal and link |
+| `journal_slot`, `segment_files` | the files of a journal, and recovery after a crash |
+| `background_tasks` | everything that a journal does beside recording |
+| `stream_shipping`, `idle_journals` | journal lines into the stream, each exactly once |
+| `stream_trimming`, `segment_retention` | what is removed, and when |
+| `checkpoints`, `heartbeats` | proof that nothing was changed or lost |
+| `chain_key`, `journal_options` | key and options of a journal |
+| `refusal_limits` | how many refusals are recorded |
+| `reading` | search, verification, reports, detection, exports |
 
-What is promised, and what is not, stands in docs/audit.md.
+docs/audit.md describes what is guaranteed and what is not.
 """
 
 from security_common.audit.actions import Action
 from security_common.audit.event import AuditEvent, Outcome
 from security_common.audit.event_types import EventType
 from security_common.audit.group_commit import JournalUnavailable, Receipt
-from security_common.audit.journal import Journal, link_audit_log, open_journal
+from security_common.audit.journal import Journal, open_journal
 from security_common.audit.journal_line import RecordedEvent
+from security_common.audit.journal_slot import link_audit_log
 from security_common.audit.reasons import Reason
 
 __all__ = [

@@ -1,11 +1,11 @@
-"""The key of the chain: given by file, or made beside the journal when the library is used alone."""
+"""The key that seals the journal lines: read from a file, or created beside the journal of a library user."""
 
 import base64
 import hmac
 import secrets
 from pathlib import Path
 
-from security_common.audit.journal_slot import make_private_directory, sync_directory
+from security_common.audit.segment_files import make_private_directory, sync_directory
 from security_common.errors import SecurityError
 from security_common.private_files import write_once
 from security_common.secret_files import read_secret_file
@@ -13,22 +13,21 @@ from security_common.settings import SecuritySettings
 
 __all__ = ["LIBRARY_SERVICE", "ChainKeyInvalid", "chain_key", "chain_key_id", "load_chain_key", "read_chain_key_file"]
 
-
 LIBRARY_SERVICE = "security-common"
-"""The journal's service name in a program that uses the library and is no service; its chain key is made beside it."""
+"""The service name of the journal of a program that uses the library and is not one of the services."""
 
 
 class ChainKeyInvalid(SecurityError):
-    """The chain key file cannot be read, or holds something else than a key."""
+    """The chain key file cannot be read, or its content is not a valid key."""
 
     error = "chain_key_invalid"
 
 
 def chain_key(settings: SecuritySettings, *, service: str) -> bytes:
-    """The key that seals the lines of this service's journals, at least 32 bytes; made when there is none.
+    """The chain key of a service's journals, at least 32 bytes. Creates one if none is configured and none exists.
 
-    A key beside the journal shows damage and accident, not an attacker who can read the folder: a service gets its key
-    from SECURITY_AUDIT_CHAIN_KEY_FILE. Raises ChainKeyInvalid.
+    A key beside the journal detects damage and accidents, but not an attacker who can read the directory. A service
+    therefore gets its key from SECURITY_AUDIT_CHAIN_KEY_FILE. Raises ChainKeyInvalid.
     """
     path = _key_path(settings, service)
     if settings.audit_chain_key_file is None and not path.exists():
@@ -39,7 +38,7 @@ def chain_key(settings: SecuritySettings, *, service: str) -> bytes:
 
 
 def load_chain_key(settings: SecuritySettings, *, service: str) -> bytes | None:
-    """The same key for a reader, which makes none. Raises ChainKeyInvalid when a configured one cannot be read."""
+    """The same key for a reader: None if none is configured and none exists. Raises ChainKeyInvalid."""
     path = _key_path(settings, service)
     if settings.audit_chain_key_file is None and not path.exists():
         return None
@@ -47,21 +46,21 @@ def load_chain_key(settings: SecuritySettings, *, service: str) -> bytes | None:
 
 
 def chain_key_id(key: bytes) -> str:
-    """A name for a chain key that does not reveal it: the first 16 hexadecimal digits of an HMAC made with it.
+    """An id of a chain key that does not reveal it: the first 16 hexadecimal digits of an HMAC made with the key.
 
-    The key is 32 random bytes, so the name can't be used to guess it. Never use this for a password.
+    This is safe because the key is 32 random bytes. It would not be safe for a password.
     """
     return hmac.digest(key, b"audit chain key id", "sha256").hex()[:16]
 
 
 def read_chain_key_file(path: Path) -> bytes:
     """Reads a chain key file. Raises ChainKeyInvalid."""
-    setting = "SECURITY_AUDIT_CHAIN_KEY_FILE"
-    text = read_secret_file(path, setting=setting, error=ChainKeyInvalid, hint=_HINT)
+    text = read_secret_file(path, setting="SECURITY_AUDIT_CHAIN_KEY_FILE", error=ChainKeyInvalid, hint=_HINT)
     try:
         key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:  # no `from`: the cause can quote the key
-        raise ChainKeyInvalid(f"the audit chain key {path} is not base64url", hint=_HINT) from None
+    except ValueError:
+        # Raised without its cause, whose text can contain the key.
+        raise ChainKeyInvalid(f"the audit chain key {path} is not valid base64url", hint=_HINT) from None
     if len(key) < 32:
         raise ChainKeyInvalid(f"the audit chain key {path} is shorter than 32 bytes", hint=_HINT)
     return key
@@ -71,4 +70,4 @@ def _key_path(settings: SecuritySettings, service: str) -> Path:
     return settings.audit_chain_key_file or settings.audit_dir / service / "chain_key"
 
 
-_HINT = "it is one line of base64url that holds 32 random bytes; `security-common setup` makes one"
+_HINT = "the file has one line: 32 random bytes in base64url; `security-common setup` creates one"

@@ -1,12 +1,14 @@
-"""Signed checkpoints: the anchor that a cut tail, and a quiet hour, show against.
+"""Signed checkpoints, which prove that the lines of a journal were not changed or removed afterwards.
 
-    every N minutes, idle or not:  {journal, service, seq, digest of line seq, time, chain key id}
-                                        ──RS256──▶ a JWS (RFC 7515) whose `kid` names the key
-                                        ──▶ checkpoints.jws   ──▶ stream audit:checkpoints   ──▶ the log
+    every N minutes, also without new events, and at the end of the process:
 
-The signature covers the digest of one line, that line's `prev` the line before, and so on to the first. Who keeps
-checkpoints elsewhere can prove with the public key alone that nothing before them was changed or cut. Key ids are
-included so that a check with a wrong key is reported as that, not as a changed journal.
+    {journal_id, service, seq, digest of line seq, time, chain_key_id}
+        ── RS256 ──▶ a JWS (RFC 7515) whose `kid` is the key's thumbprint (RFC 7638)
+        ──▶ checkpoints.jws   ──▶ stream audit:checkpoints   ──▶ the log
+
+The signature covers the digest of one line, the `prev` of that line covers the line before, and so on to the first.
+With checkpoints that are kept elsewhere, the public key is enough to prove that nothing before them was changed or
+removed. Both key ids are included so that verification with a wrong key is not reported as a changed journal.
 """
 
 import json
@@ -27,7 +29,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from security_common.audit.journal_line import ChainHead
-from security_common.audit.journal_slot import make_private_directory
+from security_common.audit.segment_files import make_private_directory
 from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
 
@@ -47,7 +49,7 @@ __all__ = [
 CHECKPOINTS_KEY = "audit:checkpoints"
 CHECKPOINTS_NAME = "checkpoints.jws"
 STREAM_CHECKPOINTS = 10_000
-"""Kept in the stream, about 11 MB: a month of one journal's with one every five minutes. The file keeps all."""
+"""Kept in the stream, about 11 MB: one every five minutes for a month. The file keeps all of them."""
 
 _TYPE = "audit-checkpoint+jwt"
 
@@ -55,14 +57,14 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointKeyInvalid(SecurityError):
-    """The file named by SECURITY_AUDIT_CHECKPOINT_KEY_FILE holds no RSA key of at least 2048 bits."""
+    """The file of SECURITY_AUDIT_CHECKPOINT_KEY_FILE does not contain a usable RSA key of at least 2048 bits."""
 
     error = "checkpoint_key_invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`digest` is the SHA-256 of line `seq`; `time` is RFC 3339, UTC; `chain_key_id` names the key of the seals.
+    """`digest` is the SHA-256 of line `seq`; `time` is RFC 3339 in UTC; `chain_key_id` is the id of the seals' key.
 
     Checkpoints of older releases have no `chain_key_id`.
     """
@@ -77,9 +79,9 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedCheckpoint:
-    """What a signed checkpoint claims, before its signature is checked; `key_id` is the key it says it is signed with.
+    """The content of a checkpoint before its signature is verified; `key_id` is the key that its header names.
 
-    Only good for choosing the key and for naming what could not be checked.
+    Use it only to choose the key, and to report a checkpoint that cannot be verified.
     """
 
     key_id: str
@@ -87,7 +89,7 @@ class UnverifiedCheckpoint:
 
 
 class Checkpoints:
-    """Signs where a journal stands and leaves it in three places; `directory` holds the file."""
+    """Signs checkpoints of one journal and writes them to a file in `directory`, to the stream and to the log."""
 
     def __init__(
         self,
@@ -107,43 +109,45 @@ class Checkpoints:
         self._clock_ns = clock_ns
 
     async def write(self, head: ChainHead) -> Checkpoint:
-        """Raises OSError when the file cannot be written; a Redis that is away costs only its copy."""
+        """Raises OSError if the file cannot be written. If Redis is unavailable, the stream does not get a copy."""
         now = datetime.fromtimestamp(self._clock_ns() // 1_000_000_000, UTC)
         checkpoint = Checkpoint(
             head.journal_id, self._service, head.seq, head.digest, now.isoformat(), self._chain_key_id
         )
         signed = _sign(checkpoint, self._key)
         _append(self._path, signed)
-        logger.info("audit checkpoint %s", signed)
+        logger.info("audit_checkpoint jws=%s", signed)
         if self._redis is not None:
             try:
                 await self._redis.xadd(
                     CHECKPOINTS_KEY, {"checkpoint": signed}, maxlen=STREAM_CHECKPOINTS, approximate=True
                 )
             except (RedisError, OSError) as error:
-                logger.warning("audit checkpoint not in the stream (%s)", type(error).__name__)
+                logger.warning("audit_checkpoint_not_in_stream cause=%s", type(error).__name__)
         return checkpoint
 
 
 def load_checkpoint_key(path: Path, *, signs: bool = False) -> RSAKey:
-    """An RSA key in PEM; a private one when it is to sign. Raises CheckpointKeyInvalid."""
-    hint = "it holds an RSA key in PEM; `security-common setup` makes one"
+    """Reads an RSA key in PEM; with `signs` it has to be a private key. Raises CheckpointKeyInvalid."""
+    hint = "the file has an RSA key in PEM; `security-common setup` creates one"
     pem = read_secret_file(path, setting="SECURITY_AUDIT_CHECKPOINT_KEY_FILE", error=CheckpointKeyInvalid, hint=hint)
     try:
         key = _read_key(pem.encode())
     except (ValueError, TypeError, JoseError) as error:
-        raise CheckpointKeyInvalid(f"no RSA key in {path}", hint=hint) from error
+        raise CheckpointKeyInvalid(f"{path} does not contain an RSA key", hint=hint) from error
     if key.raw_value.key_size < 2048:
-        raise CheckpointKeyInvalid(f"the RSA key in {path} is shorter than 2048 bits")
+        raise CheckpointKeyInvalid(f"the RSA key in {path} is shorter than 2048 bits", hint=hint)
     if signs and not key.is_private:
-        raise CheckpointKeyInvalid(f"the RSA key in {path} is a public one", hint="checkpoints need the private key")
+        raise CheckpointKeyInvalid(
+            f"the RSA key in {path} is a public key", hint="signing checkpoints needs the private key"
+        )
     return key
 
 
 def _read_key(pem: bytes) -> RSAKey:
     if b"PRIVATE" not in pem:
         return RSAKey.import_key(pem)
-    # Whether both halves belong together shows in one signature; OpenSSL's own check holds every start up for 0.1 s.
+    # One signature shows whether both halves belong together. OpenSSL's own check would delay every start by 0.1 s.
     private: Any = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     key = RSAKey.import_key(private)
     jws.deserialize_compact(jws.serialize_compact({"alg": "RS256"}, b"", key), key, algorithms=["RS256"])
@@ -151,30 +155,30 @@ def _read_key(pem: bytes) -> RSAKey:
 
 
 def read_checkpoint(signed: str, key: RSAKey) -> Checkpoint:
-    """The checkpoint that this key signed. Raises ValueError for anything else."""
+    """Verifies the signature and returns the checkpoint. Raises ValueError if this key did not sign it."""
     try:
-        found = jws.deserialize_compact(signed, key, algorithms=["RS256"])
-        if found.headers().get("typ") != _TYPE:
+        verified = jws.deserialize_compact(signed, key, algorithms=["RS256"])
+        if verified.headers().get("typ") != _TYPE:
             raise ValueError("not a checkpoint")
-        return _from_payload(found.payload)
+        return _from_payload(verified.payload)
     except (JoseError, TypeError) as error:
         raise ValueError("not signed by this key, or not a checkpoint") from error
 
 
 def parse_unverified(signed: str) -> UnverifiedCheckpoint:
-    """Reads a checkpoint without checking its signature. Raises ValueError when it is not a checkpoint at all."""
+    """Parses a checkpoint without verifying its signature. Raises ValueError if it is not a checkpoint."""
     try:
-        found = jws.extract_compact(signed.encode())
-        header = found.headers()
+        unverified = jws.extract_compact(signed.encode())
+        header = unverified.headers()
         if header.get("typ") != _TYPE:
             raise ValueError("not a checkpoint")
-        return UnverifiedCheckpoint(str(header.get("kid")), _from_payload(found.payload))
+        return UnverifiedCheckpoint(str(header.get("kid")), _from_payload(unverified.payload))
     except (JoseError, TypeError) as error:
         raise ValueError("not a checkpoint") from error
 
 
 def read_checkpoint_file(path: Path) -> Iterator[tuple[int, str]]:
-    """Line numbers and signed checkpoints; a last line without its end is one being written, and left out."""
+    """Line numbers and signed checkpoints of a file. An incomplete last line is being written and is left out."""
     if not path.exists():
         return
     with path.open(encoding="ascii", errors="replace") as file:
@@ -184,11 +188,11 @@ def read_checkpoint_file(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _from_payload(payload: bytes) -> Checkpoint:
-    """Members of a later release are ignored. Raises ValueError."""
-    return _CHECKPOINT.validate_json(payload, strict=True)
+    """Unknown members, as of a later release, are ignored. Raises ValueError."""
+    return _CHECKPOINT_ADAPTER.validate_json(payload, strict=True)
 
 
-_CHECKPOINT = TypeAdapter(Checkpoint)
+_CHECKPOINT_ADAPTER = TypeAdapter(Checkpoint)
 
 
 def _sign(checkpoint: Checkpoint, key: RSAKey) -> str:

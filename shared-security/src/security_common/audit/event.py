@@ -1,4 +1,4 @@
-"""The audit event: the seven fields of the original demo, and what Korean law asks of access records (접속기록)."""
+"""The audit event: the fields of the original demo, and those that Korean law requires of access records (접속기록)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ __all__ = ["AuditEvent", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """How an audited operation ended; a security alert is none, and has a value of its own."""
+    """How an operation ended. A security alert is not an operation and has its own value."""
 
     SUCCESS = "success"
     REFUSED = "refused"
@@ -18,12 +18,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """What a room hands to `Journal.record`; the journal adds timestamp, ids, sequence and chain.
+    """The argument of `Journal.record`. The journal adds the time, the ids, the sequence number and the chain.
 
-    No field ever holds a payload value, a token or a secret. `user_id` is the token's `sub`; `pii_kinds` counts
-    findings per kind; `subject_reference` is a keyed reference to the person whose data was touched; `task` is what
-    was done with it (`view`, `store`, `change`, `delete`, `download`); `duration_ms` is wall time in milliseconds.
-    `alert` is what a detection rule counted, about whom (security_common.audit.reading.alerts).
+    No field may contain a payload value, a token or a secret. `event_type` is an `EventType`, `action_taken` an
+    `Action`, and `reason` a `Reason` or a text; they are typed as strings because recorded events of other releases
+    are read into the same fields. `user_id` is the token's `sub`. `pii_kinds` counts findings per kind.
+    `subject_reference` is a keyed reference to the person whose data was accessed, and `task` is what was done with
+    it: `view`, `store`, `change`, `delete` or `download`. `duration_ms` is wall time in milliseconds. `alert` has the
+    details of a security alert (security_common.audit.reading.alerts).
     """
 
     event_type: str

@@ -1,17 +1,19 @@
-"""Group commit: one thread writes and syncs what many callers wait for.
+"""Group commit: one thread writes and syncs the events of many callers together.
 
-    record() ──▶ queue ──▶ [ up to 512 events ] ── write ── fdatasync ──▶ every waiter is answered
-                             while one batch syncs, the next one gathers
+    record() ──▶ queue ──▶ [ up to 512 events ] ── write ── fdatasync ──▶ every caller gets its receipt
+                             while one batch is synced, the next one collects
 
-A commit starts a millisecond after the last one at the soonest. On a disk that syncs faster than that, each event
-of a busy service would else be a batch of its own, and every batch takes the interpreter from the event loop six times.
+A commit starts at least one millisecond after the previous one. Without this pause, on a fast disk each event of a busy
+service would be a batch of its own, and each batch takes the interpreter lock from the event loop six times.
 
-A commit that takes longer than ten seconds (a disk that hangs) is answered with a refusal too; what it was writing may
-still reach the disk, as an event whose operation was never answered.
+When the journal cannot be written, the callers get `JournalUnavailable`, and the services answer 503 with Retry-After:
 
-A write that fails (disk full) is cut off again and its batch refused; the journal lives and tries again with the next
-one. A sync that fails is final for this process: after it the kernel may call the lost pages clean, so asking the same
-descriptor again can report a success that never was.
+    the write fails (disk full)        the incomplete batch is cut off and refused; the next batch is tried again
+    the sync fails                     every event is refused until the process is restarted: after a failed sync the
+                                       kernel may report the lost pages as clean, so a second sync proves nothing
+    a commit takes more than 10 s      the waiting events are refused; what is being written may still reach the disk,
+                                       as events whose operations were not answered
+    20,000 events are waiting          further events are refused
 """
 
 import asyncio
@@ -29,15 +31,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from security_common.audit.journal_line import ChainHead, seal_line
-from security_common.audit.journal_slot import Slot, sync_directory
+from security_common.audit.journal_slot import Slot
+from security_common.audit.segment_files import sync_directory
 from security_common.errors import SecurityError
 
 __all__ = ["GroupCommit", "JournalUnavailable", "PendingEvent", "Receipt"]
 
 BATCH_EVENTS = 512
 PENDING_EVENTS = 20_000
-PATIENCE_SECONDS = 10.0
-PACE_SECONDS = 0.001
+COMMIT_TIMEOUT_SECONDS = 10.0
+COMMIT_INTERVAL_SECONDS = 0.001
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class JournalUnavailable(SecurityError):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Proof that an event is on disk: its id, and its place (journal, seq) in the trail."""
+    """Proof that an event is on disk: its id, its journal and its sequence number."""
 
     event_id: str
     journal_id: str
@@ -59,7 +62,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """A drafted line and the one who waits for it: on an event loop, or (loop None) in a thread."""
+    """A drafted line and the future of its caller. `loop` is None if the caller is a thread without an event loop."""
 
     draft: bytes
     event_id: str
@@ -68,7 +71,11 @@ class PendingEvent:
 
 
 class GroupCommit:
-    """The writer thread of one slot. `head` is the last line known to be on disk; `broken` ends only with a restart."""
+    """The writer thread of one slot.
+
+    `head` is the last line that is known to be on disk. `healthy` is false after a failure until a commit succeeds.
+    `broken` is true after a failed sync, until the process is restarted.
+    """
 
     def __init__(
         self,
@@ -85,82 +92,92 @@ class GroupCommit:
         self.broken = False
         self._slot = slot
         self._live_bytes = live_bytes
-        self._keyed = hmac.new(chain_key, digestmod="sha256")
+        self._keyed_hash = hmac.new(chain_key, digestmod="sha256")
         self._segment_bytes = segment_bytes
         self._on_commit = on_commit
-        self._under_way: tuple[float, Sequence[PendingEvent]] | None = None
+        # The time at which the current commit started, and its events.
+        self._current_commit: tuple[float, Sequence[PendingEvent]] | None = None
         self._next_commit_at = 0.0
-        self._gathered: deque[PendingEvent] = deque()
+        self._submitted: deque[PendingEvent] = deque()
         self._queue: queue.SimpleQueue[PendingEvent | None] = queue.SimpleQueue()
-        self._descriptor = _open_live(slot)
+        self._descriptor = _open_live_segment(slot)
         self._thread = threading.Thread(target=self._run, name="audit-journal", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def submit(self, pending: PendingEvent) -> None:
-        """Hands an event to the writer thread. Raises JournalUnavailable when it is broken or far behind."""
+        """Queues an event for the writer thread. Raises JournalUnavailable if it is broken or too many are waiting."""
         if self.broken:
-            raise _broken()
+            raise _sync_failed()
         if self._queue.qsize() >= PENDING_EVENTS:
             raise JournalUnavailable(
-                "the audit journal cannot keep up", hint="look at the disk that holds SECURITY_AUDIT_DIR"
+                "the audit journal cannot write as many events as are recorded",
+                hint="check the speed of the disk that contains SECURITY_AUDIT_DIR",
             )
         if pending.loop is None:
             self._queue.put(pending)
             return
-        # What one turn of an event loop records goes over together: handed over one by one, each would wake the writer
-        # at once, and get a sync of its own.
-        # Each sees to it itself, so that none waits for the turn of a loop that has ended.
-        self._gathered.append(pending)
-        pending.loop.call_soon(self._hand_over)
+        # Events of one turn of the event loop are queued together. Queued one by one, the first would wake the writer
+        # thread at once and get a sync of its own. Each event schedules the transfer itself, so that none depends on
+        # an event loop that has already ended.
+        self._submitted.append(pending)
+        pending.loop.call_soon(self._queue_submitted)
 
-    def _hand_over(self) -> None:
+    def _queue_submitted(self) -> None:
         with suppress(IndexError):
             while True:
-                self._queue.put(self._gathered.popleft())
+                self._queue.put(self._submitted.popleft())
 
     def refuse_if_stuck(self) -> bool:
-        """Refuses everyone who waits, when the commit under way has taken too long, and tells whether it has."""
-        under_way = self._under_way
-        if under_way is None or time.monotonic() - under_way[0] < PATIENCE_SECONDS:
+        """Refuses all waiting events if the current commit takes too long. Returns whether it does."""
+        current = self._current_commit
+        if current is None:
+            return False
+        started_at, batch = current
+        if time.monotonic() - started_at < COMMIT_TIMEOUT_SECONDS:
             return False
         self.healthy = False
-        waiting, ends = self._take_waiting(list(under_way[1]), limit=PENDING_EVENTS)
-        settle(waiting, _stuck())
-        if ends:
+        waiting, stop_requested = self._take_queued(list(batch), limit=PENDING_EVENTS)
+        answer_callers(
+            waiting,
+            JournalUnavailable(
+                "the disk of the audit journal does not respond", hint="check the disk that contains SECURITY_AUDIT_DIR"
+            ),
+        )
+        if stop_requested:
             self._queue.put(None)
         return True
 
     def stop(self) -> None:
-        """Commits what was handed in before, then ends the thread and closes the file."""
-        self._hand_over()
+        """Commits what was submitted before, ends the thread and closes the file."""
+        self._queue_submitted()
         self._queue.put(None)
         self._thread.join()
         os.close(self._descriptor)
 
     def _run(self) -> None:
-        last = False
-        while not last:
-            batch, last = self._gather()
-            started = time.monotonic()
-            self._next_commit_at = started + PACE_SECONDS
-            self._under_way = started, batch
+        stop_requested = False
+        while not stop_requested:
+            batch, stop_requested = self._collect_batch()
+            started_at = time.monotonic()
+            self._next_commit_at = started_at + COMMIT_INTERVAL_SECONDS
+            self._current_commit = started_at, batch
             try:
-                settle(batch, self._commit(batch))
+                answer_callers(batch, self._commit(batch))
             except JournalUnavailable as error:
-                settle(batch, error)
-            self._under_way = None
+                answer_callers(batch, error)
+            self._current_commit = None
 
-    def _gather(self) -> tuple[list[PendingEvent], bool]:
-        """Waits for one event, takes all that came with it, and tells whether the end came too."""
+    def _collect_batch(self) -> tuple[list[PendingEvent], bool]:
+        """Waits for an event and takes all that are queued with it. Returns also whether `stop` was called."""
         first = self._queue.get()
         if first is None:
             return [], True
         time.sleep(max(0.0, self._next_commit_at - time.monotonic()))
-        return self._take_waiting([first], limit=BATCH_EVENTS)
+        return self._take_queued([first], limit=BATCH_EVENTS)
 
-    def _take_waiting(self, taken: list[PendingEvent], *, limit: int) -> tuple[list[PendingEvent], bool]:
+    def _take_queued(self, taken: list[PendingEvent], *, limit: int) -> tuple[list[PendingEvent], bool]:
         while len(taken) < limit:
             try:
                 pending = self._queue.get_nowait()
@@ -172,14 +189,15 @@ class GroupCommit:
         return taken, False
 
     def _commit(self, batch: Sequence[PendingEvent]) -> list[Receipt]:
+        """Seals the lines, writes them with one call and returns when they are synced. Raises JournalUnavailable."""
         if self.broken:
-            raise _broken()
+            raise _sync_failed()
         if not batch:
             return []
         head = self.head
         lines: list[bytes] = []
         for pending in batch:
-            line, head = seal_line(pending.draft, head, self._keyed)
+            line, head = seal_line(pending.draft, head, self._keyed_hash)
             lines.append(line)
         lines.append(b"")
         self._append(b"\n".join(lines))
@@ -187,64 +205,68 @@ class GroupCommit:
         self.head = head
         self.healthy = True
         self._on_commit()
-        return [Receipt(each.event_id, head.journal_id, first_seq + place) for place, each in enumerate(batch)]
+        return [Receipt(pending.event_id, head.journal_id, first_seq + place) for place, pending in enumerate(batch)]
 
     def _append(self, data: bytes) -> None:
         try:
             if self._live_bytes >= self._segment_bytes:
-                self._rotate()
+                self._start_new_segment()
             _write_all(self._descriptor, data)
         except OSError as error:
-            self._cut_back(error)
+            self._cut_off_incomplete_batch(error)
             raise JournalUnavailable(
                 "the audit journal cannot be written",
-                hint="free space on the disk that holds SECURITY_AUDIT_DIR; the journal goes on by itself",
+                hint="free space on the disk that contains SECURITY_AUDIT_DIR; recording continues by itself",
             ) from error
         try:
             os.fdatasync(self._descriptor)
         except OSError as error:
-            self._break(error)
-            raise _broken() from error
+            self._refuse_until_restart(error)
+            raise _sync_failed() from error
         self._live_bytes += len(data)
 
-    def _rotate(self) -> None:
+    def _start_new_segment(self) -> None:
         self._slot.close_live_segment()
-        closed, self._descriptor = self._descriptor, _open_live(self._slot)
+        closed = self._descriptor
+        self._descriptor = _open_live_segment(self._slot)
         os.close(closed)
         self._live_bytes = 0
 
-    def _cut_back(self, cause: OSError) -> None:
-        """Takes a half-written batch off the file again, so that the next one starts at a line."""
+    def _cut_off_incomplete_batch(self, cause: OSError) -> None:
+        """Truncates the file to the previous batch, so that the next batch begins with a new line."""
         self.healthy = False
-        logger.error("audit journal: write failed (%s), batch refused", os.strerror(cause.errno or 0))
+        logger.error("audit_journal_write_failed cause=%s", os.strerror(cause.errno or 0))
         try:
             os.ftruncate(self._descriptor, self._live_bytes)
         except OSError as error:
-            self._break(error)
+            self._refuse_until_restart(error)
 
-    def _break(self, cause: OSError) -> None:
+    def _refuse_until_restart(self, cause: OSError) -> None:
         self.healthy = False
         self.broken = True
-        logger.critical("audit journal: %s; refusing until restart", os.strerror(cause.errno or 0))
+        logger.critical(
+            "audit_journal_broken cause=%s: events are refused until the service is restarted",
+            os.strerror(cause.errno or 0),
+        )
 
 
-def settle(batch: Sequence[PendingEvent], outcome: Sequence[Receipt] | JournalUnavailable) -> None:
-    """Answers every waiter of a batch, each event loop with one call."""
+def answer_callers(batch: Sequence[PendingEvent], outcome: Sequence[Receipt] | JournalUnavailable) -> None:
+    """Gives every caller of a batch its receipt or the error, with one call for each event loop."""
     answers: dict[asyncio.AbstractEventLoop | None, list[tuple[PendingEvent, Receipt | JournalUnavailable]]] = {}
     for place, pending in enumerate(batch):
         answer = outcome if isinstance(outcome, JournalUnavailable) else outcome[place]
         answers.setdefault(pending.loop, []).append((pending, answer))
     for loop, group in answers.items():
         if loop is None:
-            _answer(group)
+            _set_futures(group)
             continue
         try:
-            loop.call_soon_threadsafe(_answer, group)
+            loop.call_soon_threadsafe(_set_futures, group)
         except RuntimeError:
-            logger.info("audit journal: %d waiters left with their event loop", len(group))
+            logger.info("audit_callers_gone callers=%d", len(group))
 
 
-def _answer(group: Sequence[tuple[PendingEvent, Receipt | JournalUnavailable]]) -> None:
+def _set_futures(group: Sequence[tuple[PendingEvent, Receipt | JournalUnavailable]]) -> None:
     for pending, answer in group:
         if pending.future.done():
             continue
@@ -254,19 +276,13 @@ def _answer(group: Sequence[tuple[PendingEvent, Receipt | JournalUnavailable]]) 
             pending.future.set_result(answer)
 
 
-def _stuck() -> JournalUnavailable:
+def _sync_failed() -> JournalUnavailable:
     return JournalUnavailable(
-        "the audit journal's disk does not answer", hint="look at the disk under SECURITY_AUDIT_DIR"
+        "the audit journal could not be synced to the disk", hint="check the disk, then restart the service"
     )
 
 
-def _broken() -> JournalUnavailable:
-    return JournalUnavailable(
-        "the audit journal failed to reach the disk", hint="look at the disk, then restart the service"
-    )
-
-
-def _open_live(slot: Slot) -> int:
+def _open_live_segment(slot: Slot) -> int:
     descriptor = os.open(slot.live_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     sync_directory(slot.directory)
     return descriptor
@@ -275,4 +291,5 @@ def _open_live(slot: Slot) -> int:
 def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        written = os.write(descriptor, view)
+        view = view[written:]

@@ -1,10 +1,11 @@
-"""Which journals there are, how far each is, and whether it was closed: known to Redis, so that one can be missed.
+"""Heartbeats: every journal reports to Redis how far it is, so that a journal that disappears is noticed.
 
     every 5 s, and at the end ──▶ hash audit:journals {journal id: {service, seq, seen_ms, state}}
 
-A replica may have a disk of its own, and the disk may go with it. What it had not shipped by then is gone; from this
-hash at least that is known, and how far the journal had been. A journal is complete when it was closed and the stream
-has its last line. One that another process found on a shared disk, and shipped to its end, counts as closed.
+A replica can have its own disk, and the disk can be lost with it, together with the lines that were not shipped yet.
+The heartbeat then shows that the journal existed and which line it had reached. A journal is complete if it was closed
+and the stream has its last line. A journal that another process found on a shared disk and shipped to its end counts
+as closed.
 """
 
 import json
@@ -30,14 +31,14 @@ __all__ = [
 JOURNALS_KEY = "audit:journals"
 HEARTBEAT_SECONDS = 5.0
 KEPT_MS = 7 * 24 * 3600 * 1000
-"""How long a complete journal stays known."""
+"""The heartbeat of a complete journal is deleted after this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a journal last reported: its last line `seq`, when (milliseconds since the epoch), and its state.
+    """The last report of a journal: its last line `seq`, the time in milliseconds since the epoch, and its state.
 
-    `shipped` is the last line that the stream has. `alerted`: that it is missing was recorded.
+    `shipped` is the last line that the stream has. `alerted` is true if an alert about its absence was recorded.
     """
 
     journal_id: str
@@ -50,7 +51,7 @@ class Heartbeat:
 
     @property
     def lines_missing(self) -> int:
-        """Lines that it reported and the stream does not have."""
+        """The number of lines that were reported and are not in the stream."""
         return max(0, self.seq - self.shipped)
 
     @property
@@ -58,49 +59,55 @@ class Heartbeat:
         return self.state == "closed" and self.lines_missing == 0
 
     def is_missing(self, now_ms: int, quiet_seconds: float) -> bool:
-        """Whether it has been quiet for so long, and was not closed or is not in the stream whole."""
+        """Whether the journal is not complete and has not reported for `quiet_seconds`."""
         return not self.is_complete and now_ms - self.seen_ms >= quiet_seconds * 1000
 
 
-_PRESENCE = TypeAdapter(Heartbeat)
+_HEARTBEAT = TypeAdapter(Heartbeat)
 
 
-async def write_heartbeat(redis: Redis, presence: Heartbeat) -> None:
-    """Writes what a journal says of itself. Raises redis.RedisError."""
-    members = {name: value for name, value in asdict(presence).items() if name not in {"journal_id", "shipped"}}
-    write = redis.hset(JOURNALS_KEY, presence.journal_id, json.dumps(members))
+async def write_heartbeat(redis: Redis, heartbeat: Heartbeat) -> None:
+    """Raises redis.RedisError."""
+    members = {name: value for name, value in asdict(heartbeat).items() if name not in {"journal_id", "shipped"}}
+    write = redis.hset(JOURNALS_KEY, heartbeat.journal_id, json.dumps(members))
     await write  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
 
 
 async def read_heartbeats(redis: Redis) -> list[Heartbeat]:
-    """All journals that are known, with what the stream has of them. Raises redis.RedisError."""
-    known: Mapping[Any, Any] = await redis.hgetall(JOURNALS_KEY)  # pyright: ignore[reportGeneralTypeIssues]
+    """The heartbeats of all journals, with how far the stream has each. Raises redis.RedisError.
+
+    Invalid entries are ignored: every Redis user with access to `audit:*` can write them.
+    """
+    reports: Mapping[Any, Any] = await redis.hgetall(JOURNALS_KEY)  # pyright: ignore[reportGeneralTypeIssues]
     cursors: Mapping[Any, Any] = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]
-    found: list[Heartbeat] = []
-    for name, members in known.items():
+    heartbeats: list[Heartbeat] = []
+    for journal_id, text in reports.items():
         try:
-            shipped = int(cursors.get(name, 0))
-            told = json.loads(members) | {"journal_id": _text(name), "shipped": shipped}
-            presence = _PRESENCE.validate_python(told)
+            shipped = int(cursors.get(journal_id, 0))
+            members = json.loads(text) | {"journal_id": _text(journal_id), "shipped": shipped}
+            heartbeat = _HEARTBEAT.validate_python(members)
         except (ValueError, TypeError, RecursionError):
-            continue  # open to whoever may write audit:*
-        if presence.seen_ms >= 0:
-            found.append(presence)
-    return found
+            continue
+        if heartbeat.seen_ms >= 0:
+            heartbeats.append(heartbeat)
+    return heartbeats
 
 
 async def missing_journals(redis: Redis, *, now_ms: int, quiet_seconds: float) -> list[Heartbeat]:
-    """Those that are missing and were not alerted of. Forgets those long complete. Raises redis.RedisError."""
-    known = await read_heartbeats(redis)
-    old = [each.journal_id for each in known if each.is_complete and now_ms - each.seen_ms > KEPT_MS]
+    """Journals that are missing and for which no alert was recorded yet. Deletes old heartbeats of complete journals.
+
+    Raises redis.RedisError.
+    """
+    heartbeats = await read_heartbeats(redis)
+    old = [each.journal_id for each in heartbeats if each.is_complete and now_ms - each.seen_ms > KEPT_MS]
     if old:
         await redis.hdel(JOURNALS_KEY, *old)  # pyright: ignore[reportGeneralTypeIssues]
-    return [each for each in known if each.is_missing(now_ms, quiet_seconds) and not each.alerted]
+    return [each for each in heartbeats if each.is_missing(now_ms, quiet_seconds) and not each.alerted]
 
 
-async def mark_alerted(redis: Redis, presence: Heartbeat) -> None:
-    """Notes that an alert about this journal is on record; a sign of life from it makes it known anew."""
-    await write_heartbeat(redis, replace(presence, alerted=True))
+async def mark_alerted(redis: Redis, heartbeat: Heartbeat) -> None:
+    """Stores that an alert about this journal was recorded. The next heartbeat of the journal resets this."""
+    await write_heartbeat(redis, replace(heartbeat, alerted=True))
 
 
 def _text(value: bytes | str) -> str:

@@ -1,11 +1,11 @@
-"""One event as one line: canonical JSON, sealed into the chain; and the way back to typed values.
+"""The lines of a journal: an event as one line of JSON with a seal and a link, and the parser for such a line.
 
-    {"action_taken":"executed", ... ,"timestamp":"...","user_id":"u_1"   the event, keys sorted, no spaces, UTF-8
-     ,"journal_id":"...","seq":7,"prev":"<SHA-256 of line 6>"            its place in the journal
-     ,"hash":"<HMAC-SHA256 of every byte above, closed with }>"}
+    {"action_taken":"executed", ... ,"timestamp":"...","user_id":"u_1"   the event: sorted keys, no spaces, UTF-8
+     ,"journal_id":"...","seq":7,"prev":"<SHA-256 of line 6>"            its position in the journal
+     ,"hash":"<HMAC-SHA256 of every byte above, closed with }>"}         the seal
 
-`prev` needs no key, so a signed checkpoint over one line covers every line before it for anyone who holds the public
-key. `hash` needs the chain key, so whoever can write the file but does not hold the key cannot make a line.
+The link `prev` needs no key. A signed checkpoint of one line therefore proves every line before it to anyone who has
+the public key. The seal `hash` needs the chain key: without it, nobody who can write the file can create a valid line.
 """
 
 import hashlib
@@ -26,10 +26,19 @@ GENESIS = "0" * 64
 """`prev` of the first line of a journal."""
 
 TEXT_LIMIT = 512
-"""Characters kept of any text field: a caller chooses some of them, and a line must stay small."""
+"""Longer texts are cut to this number of characters: callers choose some of them, and a line must stay small."""
 
-_ALWAYS = ("event_type", "tool_name", "user_id", "client_id", "contains_pii", "action_taken")
-_WHEN_KNOWN = ("outcome", "reason", "issuer", "source_address", "subject_reference", "task", "trace_id", "duration_ms")
+_ALWAYS_WRITTEN = ("event_type", "tool_name", "user_id", "client_id", "contains_pii", "action_taken")
+_WRITTEN_IF_KNOWN = (
+    "outcome",
+    "reason",
+    "issuer",
+    "source_address",
+    "subject_reference",
+    "task",
+    "trace_id",
+    "duration_ms",
+)
 _HASH_MEMBER = b',"hash":"'
 _HASH_SUFFIX_LENGTH = len(_HASH_MEMBER) + 64 + len(b'"}')
 
@@ -40,7 +49,7 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """The last line of a journal: what the next one links to. `seq` 0 means the journal has no line yet."""
+    """The last line of a journal, to which the next line links. `seq` is 0 as long as the journal has no line."""
 
     journal_id: str
     seq: int = 0
@@ -56,26 +65,27 @@ def uuid7(unix_ms: int, randomness: bytes) -> str:
 
 
 def draft_line(event: AuditEvent, *, service: str, time_ns: int, event_id: str) -> bytes:
-    """The event's own part of the line, still open: `seal_line` adds its place in the journal."""
+    """The first part of the line, without the closing brace. `seal_line` adds the position and the seal."""
     body: dict[str, Any] = {"event_id": event_id, "service": service, "timestamp": _timestamp(time_ns)}
-    for name in _ALWAYS:
-        body[name] = _bounded(getattr(event, name))
-    for name in _WHEN_KNOWN:
+    for name in _ALWAYS_WRITTEN:
+        body[name] = _cut(getattr(event, name))
+    for name in _WRITTEN_IF_KNOWN:
         value = getattr(event, name)
         if value is not None:
-            body[name] = _bounded(value)
+            body[name] = _cut(value)
     if event.pii_kinds:
         body["pii_kinds"] = dict(event.pii_kinds)
     if event.alert:
         body["alert"] = dict(event.alert)
-    # A lone surrogate has no UTF-8, but JSON has an escape for it.
+    # A lone surrogate cannot be encoded as UTF-8, but JSON has an escape for it.
     return _encode(body).encode("utf-8", "backslashreplace")[:-1]
 
 
-def seal_line(draft: bytes, head: ChainHead, keyed: hmac.HMAC) -> tuple[bytes, ChainHead]:
-    """The finished line, without its newline, and the head it makes. `keyed` holds the chain key, and is copied.
+def seal_line(draft: bytes, head: ChainHead, keyed_hash: hmac.HMAC) -> tuple[bytes, ChainHead]:
+    """The complete line without its newline, and the new head. `keyed_hash` is an HMAC object with the chain key.
 
-    `hmac.digest` would let go of the interpreter and wait to have it back: at every event, beside a busy event loop.
+    The object is copied for each line. `hmac.digest` would release the interpreter lock and wait to get it back, at
+    every event and beside a busy event loop.
     """
     seq = head.seq + 1
     signed = b'%b,"journal_id":"%b","seq":%d,"prev":"%b"}' % (
@@ -84,19 +94,19 @@ def seal_line(draft: bytes, head: ChainHead, keyed: hmac.HMAC) -> tuple[bytes, C
         seq,
         head.digest.encode(),
     )
-    seal = keyed.copy()
+    seal = keyed_hash.copy()
     seal.update(signed)
     line = b'%b%b%b"}' % (signed[:-1], _HASH_MEMBER, seal.hexdigest().encode())
     return line, ChainHead(head.journal_id, seq, line_digest(line))
 
 
 def line_digest(line: bytes) -> str:
-    """SHA-256 of a line without its newline, in hexadecimal: the next line's `prev`."""
+    """SHA-256 of a line without its newline, in hexadecimal: the `prev` of the next line."""
     return hashlib.sha256(line).hexdigest()
 
 
 def line_is_sealed(line: bytes, chain_key: bytes) -> bool:
-    """Whether this line, by itself, was made with the chain key."""
+    """Whether the seal of this line was computed with the chain key."""
     signed, suffix = line[:-_HASH_SUFFIX_LENGTH] + b"}", line[-_HASH_SUFFIX_LENGTH:]
     if not suffix.startswith(_HASH_MEMBER) or not suffix.endswith(b'"}'):
         return False
@@ -106,7 +116,7 @@ def line_is_sealed(line: bytes, chain_key: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedEvent(AuditEvent):
-    """An event as the trail gives it back. `cursor` is its place in the stream, when it was read from there."""
+    """An event that was read from a journal or from the stream. `cursor` is its entry id in the stream, if any."""
 
     timestamp: datetime
     event_id: str
@@ -119,25 +129,25 @@ class RecordedEvent(AuditEvent):
 
     @classmethod
     def from_line(cls, line: bytes | str, *, cursor: str | None = None) -> "RecordedEvent":
-        """Parses one line. Raises ValueError when it is no audit line; members it does not know are left out.
+        """Parses one line. Unknown members are ignored. Raises ValueError if it is not a valid audit line.
 
-        Types are checked: whoever may write to the stream, or to the files, chooses what readers are given.
+        Types are checked, because the stream and the files may have been written by someone else than a journal.
         """
         try:
             members: Mapping[str, Any] = json.loads(line)
-            known: dict[str, Any] = {name: members[name] for name in _NAMES if name in members}
+            known: dict[str, Any] = {name: members[name] for name in _MEMBER_NAMES if name in members}
             known["timestamp"] = datetime.fromisoformat(known["timestamp"])
             known["outcome"] = Outcome(known["outcome"])
-            found = _RECORDED.validate_python(known | {"cursor": cursor})
+            event = _EVENT_ADAPTER.validate_python(known | {"cursor": cursor})
         except (KeyError, TypeError, RecursionError) as error:
-            raise ValueError("not an audit line") from error
-        if found.timestamp.tzinfo is None:
-            raise ValueError("not an audit line: its timestamp names no time zone")
-        return found
+            raise ValueError("not a valid audit line") from error
+        if event.timestamp.tzinfo is None:
+            raise ValueError("not a valid audit line: its timestamp has no time zone")
+        return event
 
 
-_RECORDED = TypeAdapter(RecordedEvent)
-_NAMES = tuple(each.name for each in fields(RecordedEvent) if each.name != "cursor")
+_EVENT_ADAPTER = TypeAdapter(RecordedEvent)
+_MEMBER_NAMES = tuple(each.name for each in fields(RecordedEvent) if each.name != "cursor")
 
 
 def _timestamp(time_ns: int) -> str:
@@ -145,5 +155,5 @@ def _timestamp(time_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest_ns // 1000:06d}Z"
 
 
-def _bounded(value: Any) -> Any:
+def _cut(value: Any) -> Any:
     return value[:TEXT_LIMIT] if isinstance(value, str) and len(value) > TEXT_LIMIT else value

@@ -1,7 +1,9 @@
-"""Refusals on the audit trail: one event each within the bounds, and one event a minute that counts the rest.
+"""Limits on recorded refusals: enough to see an attack, too few to fill the disk with one.
 
-The bounds hold for each type of event, so that a flood of harmless refusals cannot keep wrong passwords and secrets of
-the same address from being recorded.
+Of each event type, 120 refusals a minute are recorded for each caller or source address, and 6,000 in all. The last one
+within a limit has the reason `rest_of_minute_unrecorded`. The others are counted, and one event at the end of the
+minute has their number. Each event type has its own limits, so that a flood of harmless refusals cannot keep a wrong
+password or client secret of the same address from being recorded.
 """
 
 import asyncio
@@ -19,56 +21,57 @@ from security_common.edge.client_address import network_of
 
 __all__ = ["PER_CALLER", "PER_MINUTE", "RefusalLimits", "RefusalRecorder"]
 
-PER_CALLER, PER_MINUTE = 120, 6000
+PER_CALLER = 120
+PER_MINUTE = 6000
 MINUTE_SECONDS = 60
 
 logger = logging.getLogger(__name__)
 
 
 class RefusalLimits:
-    """Each caller, or each source address where nobody knows the caller, gets so many a minute; all get so many."""
+    """Counts the refusals of one event type. `clock` returns seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._minute = 0
         self._total = 0
-        self._seen: Counter[str] = Counter()
+        self._per_caller: Counter[str] = Counter()
 
     def admit(self, caller: str, reason: str) -> str | None:
-        """The reason to record; the last one within a bound says that the rest is not recorded, the rest is None."""
+        """The reason to record, or None if the refusal is over a limit. `caller` is an identity or an address."""
         minute = int(self._clock() // MINUTE_SECONDS)
         if minute != self._minute:
-            self._minute, self._total, self._seen = minute, 0, Counter()
+            self._minute, self._total, self._per_caller = minute, 0, Counter()
         if self._total >= PER_MINUTE:
             return None
         # An IPv6 network of 64 bits usually belongs to one machine: counted per address, it could use the whole limit.
         network = network_of(caller)
-        self._seen[network] += 1
-        if self._seen[network] > PER_CALLER:
+        self._per_caller[network] += 1
+        if self._per_caller[network] > PER_CALLER:
             return None
         self._total += 1
-        is_last = self._seen[network] == PER_CALLER or self._total == PER_MINUTE
+        is_last = self._per_caller[network] == PER_CALLER or self._total == PER_MINUTE
         return Reason.REST_OF_MINUTE_UNRECORDED if is_last else reason
 
 
 class RefusalRecorder:
-    """Records refusals of one service. `clock` returns seconds since the epoch. Call `stop` before the journal's."""
+    """Records the refusals of one service. Call `stop` before the journal is stopped."""
 
     def __init__(self, journal: Journal, *, clock: Callable[[], float]) -> None:
         self._journal = journal
         self._clock = clock
-        # By event type; the types are constants of the services, so there are few.
-        self._bounds: dict[str, RefusalLimits] = {}
+        # By event type. The event types are constants of the services, so there are few.
+        self._limits: dict[str, RefusalLimits] = {}
         self._unrecorded: Counter[str] = Counter()
         self._summary: asyncio.Task[None] | None = None
 
     async def record(self, event: AuditEvent, *, caller: str) -> None:
-        """Returns when the event is on disk, or when it was counted. `caller` is the caller, or the source address.
+        """Returns when the event is on disk, or when it was counted because it is over a limit.
 
-        Raises `JournalUnavailable`.
+        `caller` is the identity of the caller, or the source address. Raises JournalUnavailable.
         """
-        bounds = self._bounds.setdefault(event.event_type, RefusalLimits(self._clock))
-        reason = bounds.admit(caller, event.reason or event.action_taken)
+        limits = self._limits.setdefault(event.event_type, RefusalLimits(self._clock))
+        reason = limits.admit(caller, event.reason or event.action_taken)
         if reason is not None:
             await self._journal.record(replace(event, reason=reason))
             return
@@ -77,7 +80,7 @@ class RefusalRecorder:
             self._summary = asyncio.create_task(self._summarize_after_the_minute(), name="unrecorded-refusals")
 
     async def stop(self) -> None:
-        """Records how many refusals of this minute were not recorded, while the journal is still open."""
+        """Records the number of refusals of this minute that were only counted."""
         if self._summary is not None:
             self._summary.cancel()
             await self._summarize()
@@ -98,4 +101,6 @@ class RefusalRecorder:
             try:
                 await self._journal.record(event)
             except JournalUnavailable as error:
-                logger.warning("%d refusals (%s) are not on record: %s", count, event_type, error.description)
+                logger.warning(
+                    "refusals_not_recorded count=%d event_type=%s cause=%s", count, event_type, error.description
+                )

@@ -1,8 +1,9 @@
-"""What may go, and when: a segment that is shipped, safe and old enough; stream entries nobody needs any more.
+"""Retention: which segments may be removed, and the event that records a removal.
 
-A segment leaves only when all three hold: its last line is behind the cursor, Redis has answered that everything up
-to that cursor is in its append-only file, and its last line is older than the retention period. The journal says so in
-an event of its own first, with the digest the next segment links to: a missing file without it is tampering.
+A segment may be removed when all of this is true: its last line is in the stream, Redis has confirmed that its
+append-only file has everything up to that line, and its last line is older than the retention period. Before that, the
+journal records an event with the digest to which the next segment links. A missing file without such an event is
+reported as tampering.
 """
 
 import json
@@ -20,20 +21,23 @@ from security_common.audit.actions import Action
 from security_common.audit.event import AuditEvent, Outcome
 from security_common.audit.event_types import EventType
 from security_common.audit.journal_line import line_digest
-from security_common.audit.journal_slot import Segment, SegmentIndex, last_line_of
+from security_common.audit.segment_files import Segment, SegmentIndex, last_line_of
 from security_common.audit.stream_shipping import shipped_through
 
-__all__ = ["Removal", "removable", "removal_of", "removals_recorded_in"]
+__all__ = ["Removal", "removable_segments", "removal_of", "removals_recorded_in"]
 
 FSYNC_KEY = "audit:fsync"
 FSYNC_WAIT_MS = 2000
 
-_REASON = re.compile(r"journal ([0-9a-f-]{36}) through ([0-9]+), digest ([0-9a-f]{64})")
+_REMOVAL_TEXT = re.compile(r"journal ([0-9a-f-]{36}) through ([0-9]+), digest ([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A segment that goes: which journal, up to which line, and that line's digest, which the next one links to."""
+    """The removal of a segment: its journal, its last line, and the digest of that line.
+
+    `path` is the segment that is removed, or the file that contains the event.
+    """
 
     path: Path
     journal_id: str
@@ -50,42 +54,56 @@ class Removal:
 
 
 def removal_of(event: AuditEvent, path: Path) -> Removal | None:
-    """The removal that an event tells of, if it does; `path` is where that event stands."""
-    match = _REASON.fullmatch(event.reason or "") if event.event_type == EventType.JOURNAL_SEGMENT_REMOVED else None
-    return Removal(path, match[1], int(match[2]), match[3]) if match else None
+    """The removal that an event records; None for any other event. `path` is the file that contains the event."""
+    if event.event_type != EventType.JOURNAL_SEGMENT_REMOVED:
+        return None
+    return _to_removal(_REMOVAL_TEXT.fullmatch(event.reason or ""), path)
 
 
-def removals_recorded_in(going: Removal) -> list[Removal]:
-    """The last removals of other journals that a segment tells of: nobody else would know once it is gone."""
-    with going.path.open(encoding="utf-8") as lines:
-        told = [_REASON.search(line) for line in lines if f'"{EventType.JOURNAL_SEGMENT_REMOVED}"' in line]
-    removals = [Removal(going.path, match[1], int(match[2]), match[3]) for match in told if match]
-    return [*{each.journal_id: each for each in removals if each.journal_id != going.journal_id}.values()]
+def removals_recorded_in(segment: Removal) -> list[Removal]:
+    """The last removal of each other journal that a segment records.
+
+    They have to be recorded again before the segment is removed, because its lines are the only record of them.
+    """
+    newest: dict[str, Removal] = {}
+    with segment.path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if f'"{EventType.JOURNAL_SEGMENT_REMOVED}"' not in line:
+                continue
+            removal = _to_removal(_REMOVAL_TEXT.search(line), segment.path)
+            if removal is not None and removal.journal_id != segment.journal_id:
+                newest[removal.journal_id] = removal
+    return list(newest.values())
 
 
-async def removable(redis: Redis, directory: Path, *, keep: timedelta, now: datetime) -> list[Removal]:
-    """The segments of a slot that may go, oldest first. Raises redis.RedisError."""
-    described = map(_describe, SegmentIndex(directory).segments()[:-1])
-    old = [removal for removal, youngest in described if youngest < now - keep]
-    if not old or not await _is_on_redis_disk(redis):
+async def removable_segments(redis: Redis, directory: Path, *, keep: timedelta, now: datetime) -> list[Removal]:
+    """The segments of a slot that may be removed, oldest first. Raises redis.RedisError."""
+    closed_segments = SegmentIndex(directory).segments()[:-1]
+    described = [_describe(segment) for segment in closed_segments]
+    old = [removal for removal, written_at in described if written_at < now - keep]
+    if not old or not await _redis_has_synced(redis):
         return []
-    cursors = {name: await shipped_through(redis, name) for name in {each.journal_id for each in old}}
+    cursors = {journal_id: await shipped_through(redis, journal_id) for journal_id in {each.journal_id for each in old}}
     return list(takewhile(lambda each: each.last_seq <= cursors[each.journal_id], old))
 
 
+def _to_removal(match: re.Match[str] | None, path: Path) -> Removal | None:
+    return Removal(path, match[1], int(match[2]), match[3]) if match else None
+
+
 def _describe(segment: Segment) -> tuple[Removal, datetime]:
-    """What its removal would say, and when its last line was written."""
-    last = last_line_of(segment.path)
-    members: dict[str, Any] = json.loads(last)
-    removal = Removal(segment.path, segment.journal_id, members["seq"], line_digest(last))
+    """The removal of a segment, and the time of its last line."""
+    last_line = last_line_of(segment.path)
+    members: dict[str, Any] = json.loads(last_line)
+    removal = Removal(segment.path, segment.journal_id, members["seq"], line_digest(last_line))
     return removal, datetime.fromisoformat(members["timestamp"])
 
 
-async def _is_on_redis_disk(redis: Redis) -> bool:
-    """Whether all that Redis has answered up to now is in its append-only file.
+async def _redis_has_synced(redis: Redis) -> bool:
+    """Whether everything that Redis has answered so far is in its append-only file.
 
-    WAITAOF speaks of the writes of its own connection, so one is made first: the file is sequential, what is before
-    that write in memory is before it in the file. Without an append-only file nothing is ever safe.
+    WAITAOF waits for the writes of its own connection, so this makes one first: the file is sequential, so everything
+    before that write is in the file before it. Without an append-only file the answer is always False.
     """
     async with redis.client() as connection:
         try:

@@ -1,10 +1,10 @@
-"""Brings journals into the Redis stream: each (journal, seq) exactly once, in order, whatever dies.
+"""Ships journals into the Redis stream: each line exactly once and in order, whatever fails.
 
-    journal file ──lines behind the cursor──▶ ship.lua ──▶ stream audit:events
-                 ◀────────cursor────────────           └─▶ hash audit:cursors {journal id: last seq in the stream}
+    journal file ──lines after the cursor──▶ ship.lua ──▶ stream audit:events
+                 ◀────────cursor───────────           └─▶ hash audit:cursors {journal id: last seq in the stream}
 
-The stream is a projection. Only Redis knows how far it is, and every batch is answered with it: a lost answer, a
-restored backup, a promoted replica and FLUSHALL all show as a cursor that went back, and the journal feeds again.
+Redis alone stores how far the stream is, and every batch returns this cursor. After a lost reply, a restored backup, a
+failover or FLUSHALL the cursor is lower than before, and the journal is shipped again from there.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,28 +15,29 @@ from typing import BinaryIO
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
-from security_common.audit.journal_slot import Segment, SegmentIndex, describe_segment
+from security_common.audit.segment_files import Segment, SegmentIndex, describe_segment
 
-__all__ = ["CURSORS_KEY", "STREAM_KEY", "Shipper", "shipped_through"]
+__all__ = ["CURSORS_KEY", "STREAM_KEY", "JournalReader", "Shipper", "shipped_through"]
 
 STREAM_KEY = "audit:events"
 CURSORS_KEY = "audit:cursors"
 BATCH_LINES = 256
 
-_SHIP = files("security_common.audit").joinpath("ship.lua").read_text(encoding="ascii")
+_SHIP_SCRIPT = files("security_common.audit").joinpath("ship.lua").read_text(encoding="ascii")
 
 
 async def shipped_through(redis: Redis, journal_id: str) -> int:
-    """The last seq of a journal that the stream holds, 0 when none."""
+    """The sequence number of the last line of a journal that is in the stream; 0 if there is none."""
     answer = redis.hget(CURSORS_KEY, journal_id)
     return int(await answer or 0)  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
 
 
 class Shipper:
-    """Ships one journal. `through` returns the last seq that is on disk: nothing behind it may leave.
+    """Ships one journal.
 
-    `on_shipped` is awaited with the number of lines after each batch, `on_full` when Redis refuses a batch for want of
-    memory; when it has made space, the batch is sent once more.
+    `last_on_disk` returns the last sequence number that is on disk: no later line may be shipped. `on_shipped` is
+    awaited with the number of lines after each batch. `on_full` is awaited when Redis refuses a batch because it has
+    no memory left; if it returns a number above 0, the batch is sent once more.
     """
 
     def __init__(
@@ -44,32 +45,32 @@ class Shipper:
         redis: Redis,
         directory: Path,
         journal_id: str,
-        through: Callable[[], int],
+        last_on_disk: Callable[[], int],
         *,
         on_shipped: Callable[[int], Awaitable[object]] | None = None,
         on_full: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self.cursor = 0
+        self._cursor_is_known = False
         self._on_shipped = on_shipped
         self._on_full = on_full
-        self._unasked = True
-        self._feed = JournalFeed(directory, journal_id)
-        self.through = through
-        self._ship = redis.register_script(_SHIP)
+        self._reader = JournalReader(directory, journal_id)
+        self._last_on_disk = last_on_disk
+        self._script = redis.register_script(_SHIP_SCRIPT)
 
     async def ship(self) -> int:
-        """Ships everything behind the cursor and returns the cursor then; with nothing to ship, it asks for it.
+        """Ships every line after the cursor and returns the new cursor. Without new lines it only reads the cursor.
 
-        Raises redis.RedisError or OSError; calling it again later is always right.
+        Raises redis.RedisError and OSError. It can always be called again.
         """
-        if self._unasked:
+        if not self._cursor_is_known:
             self.cursor = await self._send(1, [])
-            self._unasked = False
+            self._cursor_is_known = True
         while True:
-            through, before = self.through(), self.cursor
+            through, before = self._last_on_disk(), self.cursor
             first_seq, lines = 1, list[bytes]()
             if before < through:
-                first_seq, lines = self._feed.lines_after(before, through=through, limit=BATCH_LINES)
+                first_seq, lines = self._reader.lines_after(before, through=through, limit=BATCH_LINES)
             self.cursor = await self._send_or_make_space(first_seq, lines)
             if self._on_shipped is not None and lines:
                 await self._on_shipped(len(lines))
@@ -77,7 +78,7 @@ class Shipper:
                 return self.cursor
 
     def close(self) -> None:
-        self._feed.close()
+        self._reader.close()
 
     async def _send_or_make_space(self, first_seq: int, lines: list[bytes]) -> int:
         try:
@@ -88,17 +89,16 @@ class Shipper:
             return await self._send(first_seq, lines)
 
     async def _send(self, first_seq: int, lines: list[bytes]) -> int:
-        return int(
-            await self._ship(
-                keys=[STREAM_KEY, CURSORS_KEY], args=[self._feed.journal_id, self._feed.oldest_seq, first_seq, *lines]
-            )
-        )
+        keys = [STREAM_KEY, CURSORS_KEY]
+        arguments = [self._reader.journal_id, self._reader.oldest_seq, first_seq, *lines]
+        return int(await self._script(keys=keys, args=arguments))
 
 
-class JournalFeed:
-    """Reads where it stopped last time; a jump back or ahead costs a scan of one segment.
+class JournalReader:
+    """Reads the lines of one journal in order, across its segments. It continues where the last call stopped.
 
-    Lines are counted, not parsed: seq has no gaps. `oldest_seq` is the first line the journal still holds.
+    A jump to another position reads one segment from its beginning. Lines are counted and not parsed, because sequence
+    numbers have no gaps. `oldest_seq` is the first line that the journal still has.
     """
 
     def __init__(self, directory: Path, journal_id: str) -> None:
@@ -109,7 +109,7 @@ class JournalFeed:
         self._next_seq = 0
 
     def lines_after(self, seq: int, *, through: int, limit: int) -> tuple[int, list[bytes]]:
-        """Up to `limit` lines behind `seq` and not behind `through`, and the seq of the first of them."""
+        """At most `limit` lines after `seq` and up to `through`, and the sequence number of the first of them."""
         if self._file is None or self._next_seq != seq + 1:
             self._seek(seq + 1)
         first_seq, lines = self._next_seq, list[bytes]()
@@ -118,7 +118,7 @@ class JournalFeed:
             if line.endswith(b"\n"):
                 lines.append(line[:-1])
                 self._next_seq += 1
-            elif not self._open_segment_that_begins_here():
+            elif not self._open_next_segment():
                 break
         return first_seq, lines
 
@@ -128,10 +128,10 @@ class JournalFeed:
             self._file = None
 
     def _segments(self) -> list[Segment]:
-        mine = [each for each in self._index.segments() if each.journal_id == self.journal_id]
-        if mine:
-            self.oldest_seq = mine[0].first_seq
-        return mine
+        segments = [each for each in self._index.segments() if each.journal_id == self.journal_id]
+        if segments:
+            self.oldest_seq = segments[0].first_seq
+        return segments
 
     def _seek(self, seq: int) -> None:
         self.close()
@@ -139,14 +139,14 @@ class JournalFeed:
         if not segments:
             self._next_seq = seq
             return
-        holding = [each for each in segments if each.first_seq <= seq]
-        segment = holding[-1] if holding else segments[0]
-        if not self._open(segment):
+        earlier = [each for each in segments if each.first_seq <= seq]
+        if not self._open(earlier[-1] if earlier else segments[0]):
             return
         while self._next_seq < seq and self._file is not None and self._file.readline().endswith(b"\n"):
             self._next_seq += 1
 
-    def _open_segment_that_begins_here(self) -> bool:
+    def _open_next_segment(self) -> bool:
+        """Opens the segment that begins with the next line, if there is one."""
         following = [each for each in self._segments() if each.first_seq == self._next_seq]
         return bool(following) and self._open(following[-1])
 
@@ -156,7 +156,7 @@ class JournalFeed:
             file = segment.path.open("rb")
         except FileNotFoundError:
             return False
-        # The writer may have closed the live segment since it was listed: the name then leads to its successor.
+        # If the writer has closed the live segment since it was listed, the path leads to another segment now.
         if describe_segment(file, segment.path, segment.index) != segment:
             file.close()
             return False

@@ -1,7 +1,7 @@
--- Drops stream entries older than a moment, but none that a consumer group still has to read or to acknowledge.
--- KEYS: stream.  ARGV: milliseconds since the epoch.  Answers how many entries went.
--- MINID by the slowest group, in one script so that no group can appear in between: XTRIM ... ACKED would say the same
--- and exists only in Redis 8.2 and later.
+-- Removes stream entries that are older than a time, but none that a consumer group still has to read or acknowledge.
+-- KEYS: stream.  ARGV: milliseconds since the epoch.  Returns the number of removed entries.
+-- This is XTRIM MINID limited by the slowest group, in one script so that no group can be created in between.
+-- XTRIM ... ACKED would do the same and exists only in Redis 8.2 and later.
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end
@@ -16,14 +16,14 @@ local function is_before(left, right)
 end
 
 local keep_from = ARGV[1] .. '-0'
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local told = {}
-  for place = 1, #group, 2 do
-    told[group[place]] = group[place + 1]
+for _, members in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local group = {}
+  for place = 1, #members, 2 do
+    group[members[place]] = members[place + 1]
   end
-  local needed = told['last-delivered-id']
-  if told['pending'] > 0 then
-    needed = redis.call('XPENDING', KEYS[1], told['name'])[2]
+  local needed = group['last-delivered-id']
+  if group['pending'] > 0 then
+    needed = redis.call('XPENDING', KEYS[1], group['name'])[2]
   end
   if is_before(needed, keep_from) then
     keep_from = needed

@@ -24,8 +24,8 @@ from security_common.audit.checkpoints import (
     read_checkpoint_file,
 )
 from security_common.audit.heartbeats import read_heartbeats
-from security_common.audit.journal_slot import slots_of
 from security_common.audit.reading.expected_state import SignedCheckpoint, StreamState
+from security_common.audit.segment_files import slots_of
 from security_common.audit.stream_shipping import CURSORS_KEY
 from security_common.errors import SecurityError
 from security_common.redis_errors import RedisUnavailable, explain_redis_failure

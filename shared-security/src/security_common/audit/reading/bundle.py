@@ -17,7 +17,7 @@ from typing import Any
 from joserfc.jwk import RSAKey
 
 from security_common.audit.checkpoints import Checkpoint, CheckpointKeyInvalid, parse_unverified, read_checkpoint
-from security_common.audit.journal_slot import open_segments, slots_of
+from security_common.audit.segment_files import open_segments, slots_of
 from security_common.errors import SecurityError
 
 __all__ = ["Bundled", "NothingToBundle", "write_bundle"]

@@ -11,7 +11,7 @@ from typing import Literal, cast
 from redis.asyncio import Redis
 
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.journal_slot import open_segments, slots_of
+from security_common.audit.segment_files import open_segments, slots_of
 from security_common.audit.stream_shipping import STREAM_KEY
 from security_common.errors import SecurityError
 

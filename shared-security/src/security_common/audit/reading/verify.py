@@ -19,8 +19,8 @@ from security_common.audit import RecordedEvent
 from security_common.audit.chain_key import chain_key_id
 from security_common.audit.heartbeats import HEARTBEAT_SECONDS
 from security_common.audit.journal_line import GENESIS, line_digest, line_is_sealed
-from security_common.audit.journal_slot import Segment, SegmentIndex, open_segments, slots_of
 from security_common.audit.reading.expected_state import ExpectedState, TrailProblem
+from security_common.audit.segment_files import Segment, SegmentIndex, open_segments, slots_of
 from security_common.audit.segment_retention import removal_of
 
 __all__ = ["Span", "Verdict", "verify_service"]
