@@ -1,4 +1,4 @@
-"""The keyring: its states, its file, and the keys it refuses."""
+"""The keyring: the states of its keys, its file, the keys that are refused, and the `keys` commands."""
 
 import base64
 import json
@@ -32,21 +32,21 @@ def keys(*arguments: str | Path, **environment: str) -> subprocess.CompletedProc
     )
 
 
-def test_a_keyring_survives_its_file(tmp_path: Path) -> None:
-    ring = Keyring.generate().add()
-    ring = ring.promote(ring.keys[-1].key_id).retire(ring.keys[0].key_id, destroy=True)
+def test_a_keyring_is_read_back_from_its_file(tmp_path: Path) -> None:
+    keyring = Keyring.generate().add()
+    keyring = keyring.promote(keyring.keys[-1].key_id).retire(keyring.keys[0].key_id, destroy=True)
     path = tmp_path / "keyring.json"
-    path.write_text(ring.dump())
-    assert Keyring.load(path) == ring
-    assert [key.state for key in ring.keys] == [KeyState.RETIRED, KeyState.PRIMARY]
-    assert "key" not in json.loads(ring.dump())["keys"][0]
+    path.write_text(keyring.dump())
+    assert Keyring.load(path) == keyring
+    assert [key.state for key in keyring.keys] == [KeyState.RETIRED, KeyState.PRIMARY]
+    assert "key" not in json.loads(keyring.dump())["keys"][0]
 
 
 def test_a_bare_fernet_key_is_a_keyring() -> None:
     key = Fernet.generate_key().decode()
-    ring = Keyring.parse(f"{key}\n")
-    assert json.loads(ring.dump())["keys"][0]["key"] == key
-    assert Keyring.parse(ring.dump()).primary.key_id == ring.primary.key_id
+    keyring = Keyring.parse(f"{key}\n")
+    assert json.loads(keyring.dump())["keys"][0]["key"] == key
+    assert Keyring.parse(keyring.dump()).primary.key_id == keyring.primary.key_id
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_weak_and_example_keys_are_refused(material: bytes) -> None:
     assert "security-common keys generate" in caught.value.hint
 
 
-def test_random_keys_are_never_taken_for_weak() -> None:
+def test_random_keys_are_accepted() -> None:
     for _ in range(500):
         assert Keyring.parse(Fernet.generate_key().decode()).primary.material
 
@@ -89,7 +89,7 @@ def test_random_keys_are_never_taken_for_weak() -> None:
         lambda document: document.pop("keys"),
     ],
 )
-def test_a_damaged_keyring_is_refused_without_quoting_it(damage: Callable[[dict[str, Any]], object]) -> None:
+def test_the_error_for_a_damaged_keyring_does_not_contain_a_key(damage: Callable[[dict[str, Any]], object]) -> None:
     document = json.loads(Keyring.generate().dump())
     key = document["keys"][0]["key"]
     damage(document)
@@ -98,21 +98,21 @@ def test_a_damaged_keyring_is_refused_without_quoting_it(damage: Callable[[dict[
     assert key not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
 
 
-def test_the_primary_cannot_be_retired_and_a_destroyed_key_not_promoted() -> None:
-    ring = Keyring.generate()
-    first = ring.primary.key_id
+def test_the_primary_key_cannot_be_retired_nor_a_destroyed_key_promoted() -> None:
+    keyring = Keyring.generate()
+    first = keyring.primary.key_id
     with pytest.raises(KeyringInvalid):
-        ring.retire(first)
-    ring = ring.add()
-    ring = ring.promote(ring.keys[-1].key_id)
-    assert ring.retire(first).promote(first).primary.key_id == first
+        keyring.retire(first)
+    keyring = keyring.add()
+    keyring = keyring.promote(keyring.keys[-1].key_id)
+    assert keyring.retire(first).promote(first).primary.key_id == first
     with pytest.raises(KeyringInvalid):
-        ring.retire(first, destroy=True).promote(first)
+        keyring.retire(first, destroy=True).promote(first)
     with pytest.raises(KeyringInvalid):
-        ring.promote("ffffffff")
+        keyring.promote("ffffffff")
 
 
-def test_without_a_key_the_error_names_the_command(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_key_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(EncryptionKeyMissing) as nothing_set:
         open_encryption_service(SecuritySettings(encryption_key_file=None, encryption_key=None))
     with pytest.raises(EncryptionKeyMissing) as file_missing:
@@ -121,46 +121,46 @@ def test_without_a_key_the_error_names_the_command(tmp_path: Path) -> None:
         assert "security-common keys generate" in caught.value.hint
 
 
-def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    ring = Keyring.generate()
+def test_the_keyring_can_be_in_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = Keyring.generate()
     monkeypatch.delenv("SECURITY_ENCRYPTION_KEY_FILE", raising=False)
-    monkeypatch.setenv("SECURITY_ENCRYPTION_KEY", ring.dump())
+    monkeypatch.setenv("SECURITY_ENCRYPTION_KEY", keyring.dump())
     settings = SecuritySettings()
-    assert ring.dump() not in repr(settings)
+    assert keyring.dump() not in repr(settings)
     token = open_encryption_service(settings).encrypt("x")
-    assert EncryptionService(lambda: ring).decrypt(token) == "x"
+    assert EncryptionService(lambda: keyring).decrypt(token) == "x"
 
 
-def test_the_commands_lead_a_key_through_its_life(tmp_path: Path) -> None:
+def test_the_commands_generate_add_promote_retire_and_destroy_keys(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     assert keys("generate", path).returncode == 0
     assert path.stat().st_mode & 0o777 == 0o600
     first = Keyring.load(path).primary.key_id
     again = keys("generate", path)
     assert again.returncode == 2
-    assert again.stderr.startswith(f"error: {path} exists already\nhint: ")
-    nowhere = keys("generate", tmp_path / "missing" / "keyring.json")
-    assert nowhere.returncode == 2
-    assert "\nhint: check that the folder exists" in nowhere.stderr
-    place = {"SECURITY_ENCRYPTION_KEY_FILE": str(path)}
-    second = keys("add", **place).stdout.strip()
+    assert again.stderr.startswith(f"error: {path} already exists\nhint: ")
+    without_folder = keys("generate", tmp_path / "missing" / "keyring.json")
+    assert without_folder.returncode == 2
+    assert "\nhint: check that the folder exists" in without_folder.stderr
+    environment = {"SECURITY_ENCRYPTION_KEY_FILE": str(path)}
+    second = keys("add", **environment).stdout.strip()
     assert Keyring.load(path).primary.key_id == first
-    assert keys("promote", second, **place).returncode == 0
+    assert keys("promote", second, **environment).returncode == 0
     assert keys("retire", second, "--file", path).returncode == 2
     assert keys("retire", first, "--file", path).returncode == 0
-    listed = keys("status", "--json", **place).stdout
+    listed = keys("status", "--json", **environment).stdout
     assert [(row["id"], row["state"]) for row in json.loads(listed)["keys"]] == [
         (first, "retired"),
         (second, "primary"),
     ]
     assert not [entry["key"] for entry in json.loads(path.read_text())["keys"] if entry["key"] in listed]
-    assert keys("retire", first, "--destroy", **place).returncode == 0
+    assert keys("retire", first, "--destroy", **environment).returncode == 0
     assert Keyring.load(path).keys[0].material == b""
-    assert keys("status", **place).returncode == 0
+    assert keys("status", **environment).returncode == 0
     assert [child.name for child in tmp_path.iterdir()] == ["keyring.json"]
 
 
-def test_status_says_when_a_rotation_is_due(tmp_path: Path) -> None:
+def test_status_reports_when_a_rotation_is_due(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     path.write_text(Keyring.generate().dump())
     fresh = json.loads(keys("status", "--json", "--file", path).stdout)
@@ -170,15 +170,15 @@ def test_status_says_when_a_rotation_is_due(tmp_path: Path) -> None:
     path.write_text(json.dumps(document))
     old = keys("status", "--file", path)
     assert old.returncode == 0
-    assert "rotate it" in old.stderr
+    assert "rotate the primary key" in old.stderr
 
 
-def test_a_generated_keyring_can_be_piped() -> None:
-    made = keys("generate")
-    assert Keyring.parse(made.stdout).primary.state is KeyState.PRIMARY
+def test_a_keyring_can_be_generated_to_stdout() -> None:
+    generated = keys("generate")
+    assert Keyring.parse(generated.stdout).primary.state is KeyState.PRIMARY
 
 
-def test_no_file_named_is_an_error_with_a_hint() -> None:
+def test_the_error_without_a_keyring_file_names_the_setting() -> None:
     failed = keys("status")
     assert failed.returncode == 2
     assert "SECURITY_ENCRYPTION_KEY_FILE" in failed.stderr

@@ -1,4 +1,4 @@
-"""`security-common keys`: make a keyring and lead its keys through their states."""
+"""`security-common keys`: creates a keyring, rotates its keys and re-encrypts stored data."""
 
 import asyncio
 import json
@@ -25,8 +25,8 @@ app = App(
     name="keys",
     help="""The keyring of field encryption.
 
-To replace a key without downtime: `keys add`, then `keys promote`, re-encrypt what is stored, `keys retire`. Running
-services read a changed file again by themselves.
+To rotate a key without downtime: `keys add`, `keys promote`, `keys reencrypt`, `keys retire`. Running services notice a
+changed file and read it again.
 
 Without --file the commands work on SECURITY_ENCRYPTION_KEY_FILE.
 """,
@@ -40,7 +40,7 @@ ROTATION_DUE_DAYS = 365
 
 @app.command
 def generate(path: Path | None = None) -> None:
-    """Make a new keyring, in PATH or on stdout. An existing file is never replaced.
+    """Create a keyring and write it to PATH or stdout. An existing file is never replaced.
 
     Example: security-common keys generate keyring.json
     """
@@ -51,17 +51,17 @@ def generate(path: Path | None = None) -> None:
     try:
         write_new(path, text)
     except FileExistsError as error:
-        hint = "to put a new key into it, use `security-common keys add`; a keyring that is replaced cannot be restored"
-        raise KeyringInvalid(f"{path} exists already", hint=hint) from error
+        hint = "add a key to it with `security-common keys add`; a keyring that is replaced cannot be restored"
+        raise KeyringInvalid(f"{path} already exists", hint=hint) from error
     except OSError as error:
-        hint = "check that the folder exists and that you may write there"
+        hint = "check that the folder exists and that you can write to it"
         raise KeyringInvalid(f"{path} cannot be written: {error.strerror}", hint=hint) from error
-    print(f"made {path}; set SECURITY_ENCRYPTION_KEY_FILE={path}", file=sys.stderr)
+    print(f"created {path}; set SECURITY_ENCRYPTION_KEY_FILE={path}", file=sys.stderr)
 
 
 @app.command
 def add(*, file: KeyFile = None) -> None:
-    """Add a key that only decrypts yet. Promote it once every replica has read it.
+    """Add a key that only decrypts at first. Promote it when every replica has read the file.
 
     Example: security-common keys add --file keyring.json
     """
@@ -71,7 +71,7 @@ def add(*, file: KeyFile = None) -> None:
 
 @app.command
 def promote(key_id: str, *, file: KeyFile = None) -> None:
-    """Let a key encrypt from now on; the one before goes on decrypting.
+    """Make a key the primary one, which encrypts. The previous primary key still decrypts.
 
     Example: security-common keys promote 1f0c9a2b --file keyring.json
     """
@@ -83,10 +83,10 @@ def promote(key_id: str, *, file: KeyFile = None) -> None:
 def retire(
     key_id: str,
     *,
-    destroy: Annotated[bool, Parameter(negative="", help="forget the key itself: what it encrypted is lost")] = False,
+    destroy: Annotated[bool, Parameter(negative="", help="delete the key itself: what it encrypted is lost")] = False,
     file: KeyFile = None,
 ) -> None:
-    """Take a key out of use. What it encrypted can be read again only after `promote`.
+    """Take a key out of use. What it encrypted can be decrypted again only after `promote`.
 
     Example: security-common keys retire 1f0c9a2b --file keyring.json
     """
@@ -96,79 +96,90 @@ def retire(
 
 @app.command
 def status(*, file: KeyFile = None, as_json: AsJson = False) -> None:
-    """List the keys, never a key itself, and say whether a new one is due. Fails where the keyring cannot be used.
+    """List the ids and states of the keys, and whether a rotation is due. Fails if the keyring cannot be used.
 
     Example: security-common keys status --file keyring.json
     """
     keyring = Keyring.load(_path(file))
-    made_at = keyring.primary.created_at
-    due = made_at is None or (datetime.now(UTC) - made_at).days >= ROTATION_DUE_DAYS
+    created_at = keyring.primary.created_at
+    rotation_due = created_at is None or (datetime.now(UTC) - created_at).days >= ROTATION_DUE_DAYS
     rows = [
         {"id": key.key_id, "state": str(key.state), "created": key.created_at and key.created_at.isoformat()}
         for key in keyring.keys
     ]
-    lines = (f"{row['id']}  {row['state']:<12}  {row['created'] or 'at an unknown time'}" for row in rows)
-    print(json.dumps({"rotation_due": due, "keys": rows}) if as_json else "\n".join(lines))
-    if due:
-        print("hint: rotate it: `security-common keys add`, `promote`, `reencrypt`, `retire`", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"rotation_due": rotation_due, "keys": rows}))
+    else:
+        for row in rows:
+            print(f"{row['id']}  {row['state']:<12}  {row['created'] or 'at an unknown time'}")
+    if rotation_due:
+        hint = "rotate the primary key: `security-common keys add`, `promote`, `reencrypt`, `retire`"
+        print(f"hint: {hint}", file=sys.stderr)
 
 
 @app.command
 def reencrypt(*, as_json: AsJson = False) -> None:
-    """Bring everything stored under the primary key, beside running services.
+    """Re-encrypt all stored data with the primary key, while the services run.
 
-    Works on the stores of every service installed here, with the settings of those services. It may be stopped and run
-    again: what is done stays done. Exit status 1 when something could not be read.
+    Works on the stores of every service installed here, with the settings of those services. It can be stopped and run
+    again: finished items stay finished. Exit status 1 if an item could not be decrypted.
 
     Example: security-common keys reencrypt
 
     Example: docker compose exec mcp-resource-service security-common keys reencrypt
     """
-    done = asyncio.run(_renew_all())
-    line = "{store}: {seen} items, {renewed} renewed, {unreadable} unreadable"
-    print(json.dumps(done) if as_json else "\n".join(map(line.format_map, done)))
-    if any(each["unreadable"] for each in done):
-        print("hint: bring back the key they were made with, or delete them", file=sys.stderr)
+    totals = asyncio.run(_reencrypt_all_stores())
+    if as_json:
+        print(json.dumps(totals))
+    else:
+        for total in totals:
+            print("{store}: {seen} items, {renewed} renewed, {unreadable} unreadable".format_map(total))
+    if any(total["unreadable"] for total in totals):
+        hint = "restore the key that encrypted the unreadable items, or delete the items"
+        print(f"hint: {hint}", file=sys.stderr)
         raise SystemExit(1)
 
 
-async def _renew_all() -> list[dict[str, Any]]:
-    done: list[dict[str, Any]] = []
+async def _reencrypt_all_stores() -> list[dict[str, Any]]:
+    totals: list[dict[str, Any]] = []
     for service, open_stores in installed_stores().items():
         async with open_stores() as stores:
             for name, store in stores.items():
-                done.append(await _renew(f"{service} {name}", store))
-    if not done:
-        raise KeyringInvalid("no service with encrypted stores is installed here", hint="run it beside a service")
-    return done
+                totals.append(await _reencrypt_store(f"{service} {name}", store))
+    if not totals:
+        raise KeyringInvalid(
+            "no service with encrypted stores is installed here", hint="run the command where a service is installed"
+        )
+    return totals
 
 
-async def _renew(name: str, store: EncryptedStore) -> dict[str, Any]:
+async def _reencrypt_store(name: str, store: EncryptedStore) -> dict[str, Any]:
     progress = Progress(name, await store.count())
     counts: Counter[ReencryptionResult] = Counter()
-    async for renewal in store.reencrypt():
-        counts[renewal] += 1
+    async for result in store.reencrypt():
+        counts[result] += 1
         progress.advance()
     progress.clear()
-    return {"store": name, "seen": counts.total()} | {str(each): counts[each] for each in ReencryptionResult}
+    return {"store": name, "seen": counts.total()} | {str(result): counts[result] for result in ReencryptionResult}
 
 
 def _path(file: Path | None) -> Path:
-    if (path := file or SecuritySettings().encryption_key_file) is None:
-        raise EncryptionKeyMissing("no keyring file is named", hint="give --file or set SECURITY_ENCRYPTION_KEY_FILE")
+    path = file or SecuritySettings().encryption_key_file
+    if path is None:
+        raise EncryptionKeyMissing("no keyring file is given", hint="use --file or set SECURITY_ENCRYPTION_KEY_FILE")
     return path
 
 
 def _change(file: Path | None, change: Callable[[Keyring], Keyring]) -> Keyring:
-    """Puts the changed keyring in the old one's place at once, so that no reader sees half a file."""
+    """Replaces the keyring file atomically, so that a reader never reads an incomplete file."""
     path = _path(file).resolve()
     changed = change(Keyring.load(path))
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    new_file = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write_new(fresh, changed.dump())
-        fresh.chmod(path.stat().st_mode & 0o777)
-        fresh.replace(path)
+        write_new(new_file, changed.dump())
+        new_file.chmod(path.stat().st_mode & 0o777)
+        new_file.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        new_file.unlink(missing_ok=True)
         raise KeyringInvalid(f"{path} cannot be changed: {error.strerror}") from error
     return changed

@@ -1,13 +1,17 @@
-"""Field encryption: which key, which context, and how a key is replaced without downtime.
+"""Field encryption with key rotation and binding to a context.
 
-    text ── context ──▶ HKDF(primary key, context) ──▶ Fernet ──▶ enc:v1:<alg>:<kid>:<token>
+    text ── data key, context ──▶ HKDF ──▶ Fernet ──▶ enc:v1:<algorithm>:<key id>:<Fernet token>.<proof>
 
-keys      a key, judged before use     keyring   primary, decrypt-only, retired; the file
-envelope  the ciphertext as text       service   encrypt, decrypt, follow the file
-                                       renewal   everything stored, under the primary key
+    data_keys            one key: its state, its strength, the keys derived from it
+    keyring              the keys of a service, and the file that contains them
+    envelope             the ciphertext as text
+    encryption_service   encrypt, decrypt, re-encrypt
+    reencryption         what a store offers so that its ciphertext can move to the primary key
+    errors               the errors of this package
 
-The token inside an envelope is a standard Fernet token (AES-128-CBC and HMAC-SHA256); the envelope adds the key id, and
-HKDF (RFC 5869) the binding to a context, which Fernet lacks. Rotation: `add`, `promote`, re-encrypt, `retire`.
+The token is a standard Fernet token (AES-128-CBC and HMAC-SHA256). The envelope adds the key id. HKDF (RFC 5869) binds
+the ciphertext to a context, which Fernet cannot do; a ciphertext without context is encrypted with the data key itself
+and has no proof. Key rotation: add a key, promote it, re-encrypt the stored data, retire the old key.
 """
 
 from security_common.encryption.data_keys import DataKey, KeyState

@@ -1,4 +1,4 @@
-"""Encrypting and decrypting with a keyring, and reading that keyring again when its file changes."""
+"""Encryption, decryption and re-encryption of single fields with a keyring."""
 
 import hmac
 import time
@@ -8,7 +8,7 @@ from functools import cache
 from cryptography.fernet import InvalidToken
 
 from security_common.encryption.data_keys import DataKey, KeyState
-from security_common.encryption.envelope import BOUND, PLAIN, Envelope
+from security_common.encryption.envelope import BOUND, UNBOUND, Envelope
 from security_common.encryption.errors import (
     CiphertextExpired,
     DecryptionFailed,
@@ -23,67 +23,70 @@ __all__ = ["EncryptionService", "get_encryption_service", "open_encryption_servi
 
 
 class EncryptionService:
-    """Field encryption. Safe to share between threads and tasks; a field costs some ten microseconds."""
+    """Field encryption. Threads and tasks can share it. Encrypting a field takes about ten microseconds."""
 
     def __init__(self, keyring: Callable[[], Keyring], *, clock: Callable[[], float] = time.time) -> None:
-        """`keyring` gives the keyring in use; `clock` gives seconds since the epoch."""
+        """`keyring` returns the current keyring, `clock` the seconds since the epoch."""
         self._keyring = keyring
         self._clock = clock
 
     def encrypt(self, text: str, *, context: Mapping[str, str] | None = None) -> str:
-        """The text as `enc:v1:...`. With a context it opens only under the same context."""
-        return self._seal(self._keyring().primary, text.encode(), context, int(self._clock()))
+        """The text as `enc:v1:...`. With a context, it can be decrypted only with the same context."""
+        return self._encrypt_with(self._keyring().primary, text.encode(), context, int(self._clock()))
 
     def decrypt(
         self, token: str, *, context: Mapping[str, str] | None = None, max_age_seconds: float | None = None
     ) -> str:
-        """The text that was encrypted; bare Fernet tokens are read too.
+        """The plaintext of an envelope or of a bare Fernet token.
 
         Raises DecryptionFailed, or its subclasses CiphertextMalformed, CiphertextExpired, UnknownKey and KeyRetired.
         """
-        plain, made_at = self._open(Envelope.parse(token), context)
-        if max_age_seconds is not None and self._clock() - made_at > max_age_seconds:
+        plaintext, encrypted_at = self._decrypt_envelope(Envelope.parse(token), context)
+        if max_age_seconds is not None and self._clock() - encrypted_at > max_age_seconds:
             raise CiphertextExpired("the ciphertext is older than allowed")
-        return plain.decode()
+        return plaintext.decode()
 
     def key_states(self) -> dict[str, str]:
-        """The state of each key in the keyring (primary, decrypt-only, retired) by its id."""
+        """The state of each key (primary, decrypt-only, retired) by its id."""
         return {key.key_id: str(key.state) for key in self._keyring().keys}
 
     def recognizes(self, token: str) -> bool:
-        """Whether a key of ours that still decrypts made this ciphertext, whatever context it is bound to."""
+        """Whether a key of the keyring that still decrypts created this ciphertext, with any context."""
         try:
             envelope = Envelope.parse(token)
             if envelope.proof is None:
-                self._open(envelope, None)
+                self._decrypt_envelope(envelope, None)
             else:
-                self._keys(envelope)
+                self._keys_for(envelope)
         except DecryptionFailed:
             return False
         return True
 
     def needs_rotation(self, token: str) -> bool:
-        """Whether another key than today's primary made it. Raises CiphertextMalformed."""
+        """Whether a key other than the primary one created this ciphertext. Raises CiphertextMalformed."""
         return Envelope.parse(token).key_id != self._keyring().primary.key_id
 
     def reencrypt(self, token: str, *, context: Mapping[str, str] | None = None) -> str:
-        """The same text under the primary key, with the time it was first encrypted. Raises as `decrypt` does."""
+        """The same text and time of encryption under the primary key. Raises the same errors as `decrypt`."""
         envelope = Envelope.parse(token)
         keyring = self._keyring()
         if envelope.key_id == keyring.primary.key_id:
             return token
-        plain, made_at = self._open(envelope, context)
-        return self._seal(keyring.primary, plain, context, made_at)
+        plaintext, encrypted_at = self._decrypt_envelope(envelope, context)
+        return self._encrypt_with(keyring.primary, plaintext, context, encrypted_at)
 
-    def _seal(self, key: DataKey, plain: bytes, context: Mapping[str, str] | None, at_seconds: int) -> str:
-        token = key.cipher(context).encrypt_at_time(plain, at_seconds).decode()
-        bound = context is not None
-        return str(Envelope(BOUND if bound else PLAIN, key.key_id, token, key.proof(token) if bound else None))
+    def _encrypt_with(self, key: DataKey, plaintext: bytes, context: Mapping[str, str] | None, at_seconds: int) -> str:
+        token = key.cipher(context).encrypt_at_time(plaintext, at_seconds).decode()
+        if context is None:
+            return str(Envelope(UNBOUND, key.key_id, token))
+        return str(Envelope(BOUND, key.key_id, token, key.proof(token)))
 
-    def _open(self, envelope: Envelope, context: Mapping[str, str] | None) -> tuple[bytes, int]:
-        if (envelope.algorithm == BOUND) != (context is not None):
+    def _decrypt_envelope(self, envelope: Envelope, context: Mapping[str, str] | None) -> tuple[bytes, int]:
+        """The plaintext, and the time of encryption in seconds since the epoch."""
+        is_bound = envelope.algorithm == BOUND
+        if is_bound != (context is not None):
             raise DecryptionFailed("the ciphertext does not belong to this context")
-        for key in self._keys(envelope):
+        for key in self._keys_for(envelope):
             cipher = key.cipher(context)
             try:
                 return cipher.decrypt(envelope.token), cipher.extract_timestamp(envelope.token)
@@ -91,14 +94,19 @@ class EncryptionService:
                 continue
         raise DecryptionFailed("the ciphertext was changed, or belongs to another context or key")
 
-    def _keys(self, envelope: Envelope) -> Sequence[DataKey]:
+    def _keys_for(self, envelope: Envelope) -> Sequence[DataKey]:
+        """The keys that can have created a ciphertext; verifies its proof.
+
+        A bare Fernet token does not name its key, so every key that is not retired is tried.
+        """
         keyring = self._keyring()
         if envelope.key_id is None:
             return [key for key in keyring.keys if key.state is not KeyState.RETIRED]
-        if (key := keyring.find(envelope.key_id)) is None:
-            raise UnknownKey("the ciphertext was made with a key that this keyring does not have")
+        key = keyring.find(envelope.key_id)
+        if key is None:
+            raise UnknownKey("the ciphertext was created with a key that is not in this keyring")
         if key.state is KeyState.RETIRED:
-            raise KeyRetired("the ciphertext was made with a key that is retired")
+            raise KeyRetired("the ciphertext was created with a key that is retired")
         if envelope.proof is not None and not hmac.compare_digest(key.proof(envelope.token), envelope.proof):
             raise DecryptionFailed("the ciphertext was changed")
         return [key]
@@ -120,5 +128,5 @@ def open_encryption_service(settings: SecuritySettings) -> EncryptionService:
 
 @cache
 def get_encryption_service() -> EncryptionService:
-    """The service of this process, from the environment. Raises as `open_encryption_service` does."""
+    """The service of this process, configured by the environment. Raises the errors of `open_encryption_service`."""
     return open_encryption_service(SecuritySettings())

@@ -1,4 +1,4 @@
-"""The ciphertext as text: `enc:v1:<alg>:<kid>:<token>` around a standard Fernet token, with a proof of its key."""
+"""The ciphertext as text: `enc:v1:<algorithm>:<key id>:<Fernet token>.<proof>`."""
 
 import re
 from collections.abc import Iterator
@@ -7,20 +7,22 @@ from typing import Self
 
 from security_common.encryption.errors import CiphertextMalformed
 
-__all__ = ["Envelope", "ciphertext_spans"]
+__all__ = ["BOUND", "UNBOUND", "Envelope", "ciphertext_spans"]
 
-PLAIN, BOUND = "fernet", "fernet-hkdf"
-"""`fernet` is encrypted by the key itself, `fernet-hkdf` by a key derived from it for one context."""
+UNBOUND = "fernet"
+"""The algorithm of a ciphertext that is encrypted with the data key itself."""
+BOUND = "fernet-hkdf"
+"""The algorithm of a ciphertext that is encrypted with a key derived for one context."""
 
-# A Fernet token begins with the version byte 0x80 and the zero bytes of a 64-bit time: `gAAAAA`.
+# A Fernet token begins with the version byte 0x80 and the leading zero bytes of a 64-bit time stamp: `gAAAAA`.
 _FERNET = r"gAAAAA[A-Za-z0-9_-]{92,}={0,2}"
 _ENVELOPE = re.compile(rf"enc:v1:(fernet|fernet-hkdf):([0-9a-f]{{8}}):({_FERNET})(?:\.([A-Za-z0-9_-]{{16}}))?")
-_ANY = re.compile(rf"{_ENVELOPE.pattern}|{_FERNET}")
+_CIPHERTEXT = re.compile(rf"{_ENVELOPE.pattern}|{_FERNET}")
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A ciphertext, taken apart. A bare Fernet token has no `key_id`; only one bound to a context has a `proof`."""
+    """The parts of a ciphertext. A bare Fernet token has no key id. Only a bound ciphertext has a proof."""
 
     algorithm: str
     key_id: str | None
@@ -29,21 +31,23 @@ class Envelope:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises CiphertextMalformed."""
-        if match := _ENVELOPE.fullmatch(text):
+        """Parses an envelope or a bare Fernet token. Raises CiphertextMalformed."""
+        match = _ENVELOPE.fullmatch(text)
+        if match is not None:
             return cls(*match.groups())
-        if not text.startswith("enc:") and _ANY.fullmatch(text):
-            return cls(PLAIN, None, text)
-        raise CiphertextMalformed("the text is no ciphertext of ours")
+        if not text.startswith("enc:") and _CIPHERTEXT.fullmatch(text):
+            return cls(UNBOUND, None, text)
+        raise CiphertextMalformed("the text is not a ciphertext of this library")
 
     def __str__(self) -> str:
         if self.key_id is None:
             return self.token
-        return f"enc:v1:{self.algorithm}:{self.key_id}:{self.token}" + (f".{self.proof}" if self.proof else "")
+        proof = f".{self.proof}" if self.proof else ""
+        return f"enc:v1:{self.algorithm}:{self.key_id}:{self.token}{proof}"
 
 
 def ciphertext_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where a text has the shape of ciphertext; `EncryptionService.recognizes` tells whether it is."""
+    """The places in a text that have the form of ciphertext. `EncryptionService.recognizes` verifies them."""
     if "gAAAAA" in text:
-        for match in _ANY.finditer(text):
+        for match in _CIPHERTEXT.finditer(text):
             yield match.span()

@@ -1,38 +1,50 @@
-"""What can go wrong with keys and ciphertext. No error names a key, a plaintext or the context of a ciphertext."""
+"""The errors of field encryption. None contains a key, a plaintext or the context of a ciphertext."""
 
 from typing import ClassVar
 
 from security_common.errors import SecurityError
 
+__all__ = [
+    "CiphertextExpired",
+    "CiphertextMalformed",
+    "DecryptionFailed",
+    "EncryptionError",
+    "EncryptionKeyMissing",
+    "EncryptionKeyWeak",
+    "KeyRetired",
+    "KeyringInvalid",
+    "UnknownKey",
+]
+
 
 class EncryptionError(SecurityError):
-    """The root of this room's errors."""
+    """The base class of the errors of this package."""
 
     error: ClassVar[str] = "encryption_error"
 
 
 class EncryptionKeyMissing(EncryptionError):
-    """No key is configured, or its file is not there."""
+    """No key is configured, or the key file does not exist."""
 
     error: ClassVar[str] = "encryption_key_missing"
 
 
 class EncryptionKeyWeak(EncryptionError):
-    """The key is an example from documentation, or text or a pattern in place of random bytes."""
+    """The key is a published example, text, or a pattern, and not random bytes."""
 
     error: ClassVar[str] = "encryption_key_weak"
 
 
 class KeyringInvalid(EncryptionError):
-    """The keyring cannot be read, or the change asked for would leave it without a usable primary key."""
+    """The keyring cannot be read, or a change would leave it without a usable primary key."""
 
     error: ClassVar[str] = "keyring_invalid"
 
 
 class DecryptionFailed(EncryptionError):
-    """The ciphertext was changed, moved to another context, or made with another key.
+    """The ciphertext was changed, belongs to another context, or was encrypted with another key.
 
-    Those cases look alike to cryptography; the subclasses are the ones that can be told apart.
+    Cryptography cannot distinguish these cases. The subclasses are the cases that can be distinguished.
     """
 
     error: ClassVar[str] = "decryption_failed"
@@ -45,18 +57,18 @@ class CiphertextMalformed(DecryptionFailed):
 
 
 class CiphertextExpired(DecryptionFailed):
-    """The ciphertext is older than the caller allows."""
+    """The ciphertext is older than the caller accepts."""
 
     error: ClassVar[str] = "ciphertext_expired"
 
 
 class UnknownKey(DecryptionFailed):
-    """The keyring has no key with the envelope's id."""
+    """The keyring has no key with the id in the envelope."""
 
     error: ClassVar[str] = "unknown_key"
 
 
 class KeyRetired(DecryptionFailed):
-    """The envelope's key is retired: it neither encrypts nor decrypts."""
+    """The key of the envelope is retired, so it neither encrypts nor decrypts."""
 
     error: ClassVar[str] = "key_retired"

@@ -1,10 +1,9 @@
-"""Re-encrypting everything stored under the primary key, beside running services, stopped and taken up at will.
+"""Re-encryption of stored data with the primary key, while the services run. It can be stopped and repeated.
 
     keys add ──▶ keys promote ──▶ keys reencrypt ──▶ keys retire
 
-What a store has renewed it does not renew again, so a run that was stopped is simply repeated. A service names its
-stores by an entry point of the group `security_common.encrypted_stores`: a function without arguments that gives an
-asynchronous context manager of stores by name.
+A service registers its stores with an entry point of the group `security_common.encrypted_stores`: a function without
+arguments that returns an asynchronous context manager, which provides the stores by name.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,13 +12,13 @@ from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Protocol
 
-__all__ = ["ENTRY_POINTS", "EncryptedStore", "ReencryptionResult", "installed_stores"]
+__all__ = ["ENTRY_POINT_GROUP", "EncryptedStore", "ReencryptionResult", "StoreOpener", "installed_stores"]
 
-ENTRY_POINTS = "security_common.encrypted_stores"
+ENTRY_POINT_GROUP = "security_common.encrypted_stores"
 
 
 class ReencryptionResult(StrEnum):
-    """What became of one stored item."""
+    """The result for one stored item: re-encrypted, already under the primary key, or not decryptable."""
 
     RENEWED = "renewed"
     CURRENT = "current"
@@ -27,21 +26,24 @@ class ReencryptionResult(StrEnum):
 
 
 class EncryptedStore(Protocol):
-    """A place that holds ciphertext. It alone knows the contexts its items are bound to."""
+    """A store of ciphertext. Only the store knows the contexts that its items are bound to."""
 
     async def count(self) -> int:
-        """About how many items there are."""
+        """The approximate number of items."""
         ...
 
     def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
-        """Brings every item under the primary key, one after the other; an item changed meanwhile is not harmed."""
+        """Re-encrypts the items one by one and yields a result for each.
+
+        An item that already uses the primary key is not changed. A concurrent change of an item must not be lost.
+        """
         ...
 
 
 StoreOpener = Callable[[], AbstractAsyncContextManager[Mapping[str, EncryptedStore]]]
-"""What an entry point names."""
+"""The type of the function that an entry point names."""
 
 
 def installed_stores() -> dict[str, StoreOpener]:
-    """The openers of every service installed here, by the service's name."""
-    return {each.name: each.load() for each in entry_points(group=ENTRY_POINTS)}
+    """The functions that open the stores of each installed service, by the name of the service."""
+    return {entry_point.name: entry_point.load() for entry_point in entry_points(group=ENTRY_POINT_GROUP)}
