@@ -1,11 +1,11 @@
-"""What the guard costs: GET /hello with and without it, and beside express with jose. Ratios of one run, one machine.
+"""What the guard costs: GET /hello with and without it, and compared with express and jose. Ratios of one run.
 
     python benchmarks/guard_hello.py                       # five interleaved rounds
     npm ci --prefix benchmarks/peers && python benchmarks/guard_hello.py --peer
 
-Two loads: `known`, where all requests carry one of 900 tokens that the server has seen, and `unseen`, where every tenth
-carries a token it has not. The servers run on one CPU and the load on another. Two ratios are given: of requests per
-second, and of CPU time per request, which a busy machine disturbs less.
+There are two loads. `known`: every request has one of 900 tokens that the server has verified before. `unseen`: every
+tenth request has a new token. The servers run on one CPU and the load on another. The ratio of CPU time per request
+depends less on other work of the machine than that of requests per second.
 """
 
 import argparse
@@ -25,17 +25,18 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from local_stack.loopback_issuer import LoopbackIssuer
+from local_stack.ports import free_ports
 from security_common.guard import Guard, ProtectedResource, RequestRates
 from security_common.tokens import TokenVerifier, TrustedIssuer
 
 PEER = Path(__file__).parent / "peers" / "express_jose.mjs"
 KNOWN_TOKENS, UNSEEN_EVERY = 900, 10
 UNSEEN_PER_SECOND = 4000
-"""More than the fastest of the servers asks for."""
+"""More than the fastest server needs."""
 
 
 def hello_app(kind: str, issuer: str, audience: str) -> Any:
-    """The greeting, guarded or bare."""
+    """The application of /hello, with the guard or without it."""
     greeting = PlainTextResponse("MCP OAuth2 데모에서 안녕하세요!")
 
     async def greet(_: object) -> PlainTextResponse:
@@ -63,36 +64,46 @@ def make_tokens(issuer: LoopbackIssuer, name: str, number: int) -> list[str]:
 
 
 def mix(known: list[str], unseen: list[str]) -> Iterator[str]:
-    """Endless while the unseen last: every tenth is one of them."""
-    known_again, fresh = cycle(known), iter(unseen)
+    """Known tokens in turn, and one of `unseen` in every tenth place."""
+    next_known, next_unseen = cycle(known), iter(unseen)
     for number in count():
-        yield next(known_again) if number % UNSEEN_EVERY else next(fresh)
+        yield next(next_known) if number % UNSEEN_EVERY else next(next_unseen)
+
+
+def start_server(port: int, command: list[str], issuer: LoopbackIssuer) -> Server:
+    return Server(port, [*command, str(port), issuer.url, issuer.audience])
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Every server and load in turn, round after round; the first round warms up."""
-    found: dict[str, list[Measured]] = defaultdict(list)
+    """Measures every server with each load in each round. The first round is the warm-up and does not count."""
+    measured: dict[str, list[Measured]] = defaultdict(list)
     async with LoopbackIssuer(now=time.time) as issuer:
         ours = [sys.executable, __file__, "--serve"]
-        servers = {kind: Server(ours, kind, issuer.url, issuer.audience) for kind in ("bare", "guarded")}
+        commands = {"bare": [*ours, "bare"], "guarded": [*ours, "guarded"]}
         if arguments.peer:
-            servers["express + jose"] = Server(["node", str(PEER)], issuer.url, issuer.audience)
+            commands["express + jose"] = ["node", str(PEER)]
+        ports = free_ports(len(commands))
+        servers = {
+            kind: start_server(port, command, issuer)
+            for port, (kind, command) in zip(ports, commands.items(), strict=True)
+        }
         try:
             known = make_tokens(issuer, "known", KNOWN_TOKENS)
             for number in range(arguments.rounds + 1):
                 unseen = make_tokens(issuer, f"round-{number}", int(UNSEEN_PER_SECOND * arguments.seconds))
                 for kind, load in product(servers, ("known", "unseen")):
                     tokens = mix(known, unseen) if load == "unseen" else cycle(known)
-                    measured = await measure(servers[kind], requests_with(tokens), arguments.seconds)
+                    result = await measure(servers[kind], requests_with(tokens), arguments.seconds)
                     if number:
-                        found[f"{kind}, {load}"].append(measured)
+                        measured[f"{kind}, {load}"].append(result)
         finally:
             for server in servers.values():
                 server.stop()
-    figures: dict[str, Any] = {name: medians(rounds) for name, rounds in found.items()}
-    for name in (name for name in found if not name.startswith("guarded")):
-        load = name.split(", ")[1]
-        figures[f"guarded over {name}"] = ratios(found[f"guarded, {load}"], found[name])
+    figures: dict[str, Any] = {name: medians(rounds) for name, rounds in measured.items()}
+    for name, others in measured.items():
+        kind, load = name.split(", ")
+        if kind != "guarded":
+            figures[f"guarded over {name}"] = ratios(measured[f"guarded, {load}"], others)
     return figures
 
 
@@ -100,12 +111,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--peer", action="store_true", help="measure express with jose too")
-    parser.add_argument("--serve", nargs=4, metavar=("PORT", "KIND", "ISSUER", "AUDIENCE"), help=argparse.SUPPRESS)
+    parser.add_argument("--peer", action="store_true", help="measure express with jose as well")
+    parser.add_argument("--serve", nargs=4, metavar=("KIND", "PORT", "ISSUER", "AUDIENCE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
-        port, *rest = arguments.serve
-        app = hello_app(*rest)
+        kind, port, *trust = arguments.serve
+        app = hello_app(kind, *trust)
         freeze_heap()
         serve(app, int(port))
         return

@@ -1,4 +1,4 @@
-"""What the benchmarks of HTTP servers share: a server of its own on one CPU, and the load on another."""
+"""What the HTTP benchmarks share: server processes on one CPU, the load on another, and the figures."""
 
 import asyncio
 import gc
@@ -6,38 +6,38 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from local_stack.ports import free_ports
+__all__ = ["SERVER_CPU", "Measured", "Server", "freeze_heap", "measure", "medians", "pin_load", "ratios", "serve"]
 
-__all__ = ["Measured", "Server", "freeze_heap", "measure", "medians", "pin_load", "ratios", "serve"]
-
+SERVER_CPU = 0
 CONNECTIONS = 16
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One round of one server: requests per second, CPU seconds per request, the 99th percentile in seconds."""
+    """One round of one server: requests per second, CPU seconds per request, and response times in seconds."""
 
     rate: float
     cpu: float
+    p50: float
     p99: float
 
 
 class Server:
-    """A process pinned to CPU 0. `command` gets the port as its last argument but those of `after`."""
+    """A server process that is pinned to one CPU and listens on a port of 127.0.0.1."""
 
-    def __init__(self, command: list[str], *after: str) -> None:
-        (self.port,) = free_ports(1)
-        self._process = subprocess.Popen(["taskset", "-c", "0", *command, str(self.port), *after])
+    def __init__(self, port: int, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+        self.port = port
+        self._process = subprocess.Popen(["taskset", "-c", str(SERVER_CPU), *command], env=environment)
 
-    async def until_open(self) -> None:
+    async def wait_until_open(self) -> None:
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -48,7 +48,7 @@ class Server:
                 return
 
     def cpu_seconds(self) -> float:
-        """User and system time the process has used."""
+        """User and system time of the process so far."""
         stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
         fields = stat.rpartition(") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
@@ -59,93 +59,102 @@ class Server:
 
 
 class Connection(asyncio.Protocol):
-    """One that asks again as soon as it is answered; it notes how long each answer took."""
+    """A keep-alive connection that sends the next request as soon as it has a response."""
 
-    def __init__(self, requests: Iterator[bytes], seconds: list[float]) -> None:
+    def __init__(self, requests: Iterator[bytes], response_seconds: list[float]) -> None:
         self._requests = requests
-        self._seconds = seconds
+        self._response_seconds = response_seconds
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport
-        self._ask()
+        self._send_request()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found or not _is_whole(head.lower(), body):
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator or not _is_complete(head.lower(), body):
             return
         if not head.startswith(b"HTTP/1.1 200") or b'"isError":true' in body:
-            raise RuntimeError(f"answered {self._received[:1000]!r}")
-        self._seconds.append(time.perf_counter() - self._began)
+            raise RuntimeError(f"unexpected response: {self._received[:1000]!r}")
+        self._response_seconds.append(time.perf_counter() - self._sent_at)
         self._received = b""
-        self._ask()
+        self._send_request()
 
-    def _ask(self) -> None:
-        self._began = time.perf_counter()
+    def _send_request(self) -> None:
+        self._sent_at = time.perf_counter()
         self._transport.write(next(self._requests))
 
 
-def _is_whole(head: bytes, body: bytes) -> bool:
+def _is_complete(head: bytes, body: bytes) -> bool:
     if b"transfer-encoding: chunked" in head:
         return body.endswith(b"0\r\n\r\n")
-    start = head.index(b"content-length:") + 15
-    return len(body) >= int(head[start : head.find(b"\r\n", start) % (len(head) + 1)])
+    content_length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return len(body) >= int(content_length)
 
 
 async def measure(server: Server, requests: Iterator[bytes], seconds: float) -> Measured:
-    """Presses for so long. Raises when an answer was none we can count."""
-    await server.until_open()
-    took: list[float] = []
-    failed: list[BaseException] = []
+    """Sends requests on all connections for so many seconds. Raises RuntimeError for a response that is not 200."""
+    await server.wait_until_open()
+    response_seconds: list[float] = []
+    errors: list[BaseException] = []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
-    cpu = server.cpu_seconds()
-    opened = [
-        await loop.create_connection(lambda: Connection(requests, took), "127.0.0.1", server.port)
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    cpu_before = server.cpu_seconds()
+    connections = [
+        await loop.create_connection(lambda: Connection(requests, response_seconds), "127.0.0.1", server.port)
         for _ in range(CONNECTIONS)
     ]
     await asyncio.sleep(seconds)
-    for transport, _ in opened:
+    for transport, _ in connections:
         transport.abort()
     loop.set_exception_handler(None)
-    if failed:
-        raise failed[0]
-    p99 = statistics.quantiles(took, n=100)[98]
-    return Measured(len(took) / seconds, (server.cpu_seconds() - cpu) / len(took), p99)
+    if errors:
+        raise errors[0]
+    percentiles = statistics.quantiles(response_seconds, n=100)
+    return Measured(
+        rate=len(response_seconds) / seconds,
+        cpu=(server.cpu_seconds() - cpu_before) / len(response_seconds),
+        p50=percentiles[49],
+        p99=percentiles[98],
+    )
 
 
 def pin_load() -> None:
-    """Takes the load, which is this process, off the servers' CPU."""
+    """Moves this process, which produces the load, to another CPU than that of the servers."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def serve(app: Any, port: int) -> None:
-    """Runs an application of ours in this process, on what the services run on."""
+    """Runs an application in this process, with the event loop and HTTP parser of the services."""
     uvicorn.run(app, port=port, loop="uvloop", http="httptools", access_log=False, log_level="error")
 
 
 def freeze_heap() -> None:
-    """As the services do: what lives now lives until the end, and is not walked again."""
+    """Takes all present objects out of garbage collection, as the services do after their start."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 1_000)
 
 
 def medians(rounds: list[Measured]) -> Mapping[str, float]:
-    """What one server reached."""
+    """The median figures of one server."""
     return {
         "requests/s": round(statistics.median(each.rate for each in rounds)),
         "CPU microseconds per request": round(1e6 * statistics.median(each.cpu for each in rounds)),
+        "p50 milliseconds": round(1e3 * statistics.median(each.p50 for each in rounds), 1),
         "p99 milliseconds": round(1e3 * statistics.median(each.p99 for each in rounds), 1),
     }
 
 
-def ratios(ours: list[Measured], theirs: list[Measured]) -> Mapping[str, float]:
-    """Ours over theirs, round by round, since a disturbance of the machine hits neighbours in time alike."""
-    pairs = list(zip(ours, theirs, strict=True))
+def ratios(ours: list[Measured], others: list[Measured]) -> Mapping[str, float]:
+    """The median of our figures divided by those of another server, round by round.
+
+    Other work on the machine slows down both servers of a round, so a ratio is steadier than the figures.
+    """
+    pairs = list(zip(ours, others, strict=True))
     return {
-        "by requests/s": round(statistics.median(our.rate / their.rate for our, their in pairs), 2),
-        "by CPU": round(statistics.median(their.cpu / our.cpu for our, their in pairs), 2),
-        "p99": round(statistics.median(our.p99 / their.p99 for our, their in pairs), 2),
+        "by requests/s": round(statistics.median(our.rate / other.rate for our, other in pairs), 2),
+        "by CPU": round(statistics.median(other.cpu / our.cpu for our, other in pairs), 2),
+        "p99": round(statistics.median(our.p99 / other.p99 for our, other in pairs), 2),
     }

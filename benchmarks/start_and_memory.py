@@ -1,9 +1,9 @@
-"""How long the services take to their first answer, and what they hold in memory after work.
+"""How long the services take until their first response, and how much memory they use after work.
 
     python benchmarks/start_and_memory.py [CALLS]
 
-Wall time tells what a person waits; CPU time up to the first answer is what a busy machine disturbs less. Memory is the
-resident set after the calls: tokens at auth-service, /hello and tool calls at the resource service.
+Wall time is how long a user waits; CPU time until the first response depends less on other work of the machine. Memory
+is the resident set after the calls: tokens of auth-service, /hello and tool calls of the resource service.
 """
 
 import json
@@ -26,7 +26,7 @@ from security_common.cli.setup import make_secrets
 PAGE_BYTES, CLOCK_TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
-def until_answer(url: str) -> None:
+def wait_for_response(url: str) -> None:
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5):
@@ -52,11 +52,11 @@ def main(calls: int) -> None:
         try:
             stack.start_one(REDIS)
             for name, url in ((AUTH, stack.auth_url), (MCP, stack.mcp_url)):
-                began = time.perf_counter()
+                started = time.perf_counter()
                 stack.start_one(name)
-                until_answer(f"{url}/livez")
+                wait_for_response(f"{url}/livez")
                 figures[name] = {
-                    "seconds to the first answer": round(time.perf_counter() - began, 2),
+                    "seconds to the first response": round(time.perf_counter() - started, 2),
                     "of which CPU": cpu_seconds(stack.children[name].pid),
                 }
                 stack.wait_until_ready(name)

@@ -1,13 +1,13 @@
-"""What a fully secured tool call costs, beside FastMCP without any security. Ratios of one run, one machine.
+"""What a secured tool call costs, compared with FastMCP without security. Ratios of one run on one machine.
 
     python benchmarks/tool_call.py [--rounds 7] [--seconds 4]
 
-secured    guard, 1,000 tokens, `secure_tool`, audit event on disk and in Redis: composed as the resource service is
-stock      FastMCP as its documentation starts it, no token; its answers are JSON here, which is its faster form
-tuned      the same with what makes ours fast: schemas at hand, no spans that nobody collects, a frozen heap
+secured    the layers of the resource service: guard, 1,000 tokens, `secure_tool`, audit events on disk and in Redis
+stock      FastMCP as in its documentation, without tokens; its responses are JSON, which is faster than streams
+tuned      stock with the optimizations of the resource service: known schemas, no unused spans, a frozen heap
 
-All call the same tool, `echo`, in the protocol of 2026-07-28, each time with another text. Servers run on one CPU, one
-at a time; load and Redis on another. CPU is that of the server process.
+All calls use the tool `echo` in the protocol of 2026-07-28, each with a different text. The servers run on one CPU,
+one at a time, and load and Redis on another. CPU time is that of the server process.
 """
 
 import argparse
@@ -51,12 +51,12 @@ COMPARED = {
 
 
 def make_server(tools: int, *, secured: bool) -> FastMCP:
-    """A server with `echo` and enough others beside it."""
+    """A server with the tool `echo` and others, `tools` in total."""
     mcp: FastMCP = FastMCP("benchmark")
     policy: Any = secure_tool(pii_policy="mask") if secured else lambda function: function
 
     async def echo(text: str) -> str:
-        """Gives back what it is given."""
+        """Returns its argument."""
         return text
 
     for number in range(tools):
@@ -65,7 +65,7 @@ def make_server(tools: int, *, secured: bool) -> FastMCP:
 
 
 def bare_app(kind: str, tools: int) -> Any:
-    """FastMCP alone, as it comes or tuned."""
+    """FastMCP without security, stock or tuned."""
     mcp = make_server(tools, secured=False)
     if kind == "tuned":
         schemas = {tool.name: tool.parameters for tool in asyncio.run(mcp.list_tools())}
@@ -74,13 +74,13 @@ def bare_app(kind: str, tools: int) -> Any:
 
 
 def secured_app(tools: int, issuer: str, audience: str, redis_url: str) -> Any:
-    """The layers of the resource service around one tool that does nothing."""
+    """The layers of the resource service around a tool that only returns its argument."""
     redis = Redis.from_url(redis_url, decode_responses=True)
     settings = SecuritySettings(audit_dir=Path(tempfile.mkdtemp()))
     journal = open_journal(service="benchmark", settings=settings, redis=redis)
     tool_policy.configure(journal=journal)
     mcp = make_server(tools, secured=True)
-    # One tool needs a scope of its own, as in the service: so the guard reads every call.
+    # As in the service, one tool needs a scope of its own, so that the guard reads the body of every call.
     tool_scopes = {**secure_server(mcp), "other": frozenset({"mcp.decrypt"})}
     endpoint = McpEndpoint(mcp, path="/mcp", long_tools=())
 
@@ -108,7 +108,7 @@ def secured_app(tools: int, issuer: str, audience: str, redis_url: str) -> Any:
 
 
 def requests_with(tokens: list[str]) -> Iterator[bytes]:
-    """Calls of `echo` without end, each with another text and the next token."""
+    """Endless calls of `echo`, each with another text and the next token."""
     names = {"protocolVersion": "2026-07-28", "clientInfo": {"name": "load", "version": "1"}, "clientCapabilities": {}}
     meta = {f"io.modelcontextprotocol/{name}": value for name, value in names.items()}
     for number in count():
@@ -123,32 +123,36 @@ def requests_with(tokens: list[str]) -> Iterator[bytes]:
         ).encode() + body
 
 
+def start_server(name: str, port: int, issuer: LoopbackIssuer, redis_url: str) -> Server:
+    """Starts this program as the server of a name such as `secured, 25 tools`."""
+    kind, tools = name.removesuffix("s").removesuffix(" tool").split(", ")
+    arguments = [str(port), kind, tools, issuer.url, issuer.audience, redis_url]
+    return Server(port, [sys.executable, __file__, "--serve", *arguments])
+
+
 async def run(rounds: int, seconds: float) -> dict[str, Any]:
-    """Every server in turn, round after round; the first round warms up."""
-    found: dict[str, list[Measured]] = defaultdict(list)
-    (redis_port,) = free_ports(1)
+    """Measures every server in each round. The first round is the warm-up and does not count."""
+    measured: dict[str, list[Measured]] = defaultdict(list)
+    names = [name for ours, others in COMPARED.items() for name in (ours, *others)]
+    redis_port, *ports = free_ports(1 + len(names))
     with tempfile.TemporaryDirectory() as folder, RedisServer(Path(folder), redis_port) as redis:
         async with LoopbackIssuer(now=time.time) as issuer:
             requests = requests_with([issuer.token(jti=str(n), sub=f"u_{n}", exp=2**40) for n in range(TOKENS)])
-            names = [name for ours, theirs in COMPARED.items() for name in (ours, *theirs)]
             servers = {
-                name: Server(
-                    [sys.executable, __file__, "--serve"], *name.split()[:2], issuer.url, issuer.audience, redis.url
-                )
-                for name in names
+                name: start_server(name, port, issuer, redis.url) for name, port in zip(names, ports, strict=True)
             }
             try:
                 for number in range(rounds + 1):
                     for name, server in servers.items():
-                        measured = await measure(server, requests, seconds)
+                        result = await measure(server, requests, seconds)
                         if number:
-                            found[name].append(measured)
+                            measured[name].append(result)
             finally:
                 for server in servers.values():
                     server.stop()
-    figures: dict[str, Any] = {name: medians(rounds) for name, rounds in found.items()}
+    figures: dict[str, Any] = {name: medians(rounds) for name, rounds in measured.items()}
     for ours, others in COMPARED.items():
-        figures |= {f"{ours} over {theirs}": ratios(found[ours], found[theirs]) for theirs in others}
+        figures |= {f"{ours} over {other}": ratios(measured[ours], measured[other]) for other in others}
     return figures
 
 
@@ -162,7 +166,6 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.serve:
         port, kind, tools, *trust = arguments.serve
-        kind = kind.rstrip(",")
         if kind != "stock":
             fastmcp.settings.telemetry_mode = "propagation_only"
         app = secured_app(int(tools), *trust) if kind == "secured" else bare_app(kind, int(tools))

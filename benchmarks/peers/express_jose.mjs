@@ -1,4 +1,4 @@
-// The peer of benchmarks/guard_hello.py: express with jose, as their documentations show it.
+// The server that benchmarks/guard_hello.py compares with: express with jose, as in their documentation.
 import express from "express";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 

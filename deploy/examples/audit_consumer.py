@@ -1,14 +1,15 @@
-"""An example of a consumer: brings audit events from the stream into a database of yours, here SQLite.
+"""An example consumer: copies audit events from the Redis stream into a database, here SQLite.
 
     python audit_consumer.py redis://mcp@127.0.0.1:6379/0 events.db [--password-file FILE]
 
-Three rules keep every event once in the database, however often this program or Redis dies:
+With three rules every event is in the database exactly once, however often this program or Redis is killed:
 
-1. Acknowledge after your own commit. What was read and not acknowledged is delivered again.
-2. Take over what a consumer that died has left (XAUTOCLAIM), not only what is new.
-3. Let (journal_id, seq) be the primary key, and ignore what is there already: delivery is at least once.
+1. Acknowledge after your own commit. Events that were read and not acknowledged are delivered again.
+2. Read not only new events: take over those that a killed consumer did not acknowledge (XAUTOCLAIM).
+3. Make (journal_id, seq) the primary key and ignore events that are present: delivery is at least once.
 
-Run as many as you like with different names; the group shares the work. Needs the packages `redis` and nothing else.
+Several of these programs, each with a different name, share the work as one consumer group. It needs only the package
+`redis`.
 """
 
 import argparse
@@ -40,20 +41,22 @@ def main() -> None:
         except KeyboardInterrupt:
             return
         except RedisError as error:
-            print(f"Redis: {error}; trying again", flush=True)
+            print(f"Redis failed, trying again: {error}", flush=True)
             time.sleep(1)
 
 
 def consume(redis: Redis, database: sqlite3.Connection, name: str) -> None:
-    """Reads until something fails. A flushed Redis has lost the group too, so it is made anew on every way in."""
-    make_group(redis)
+    """Reads until Redis fails. A Redis that lost its data lost the group too, so each start creates it if needed."""
+    create_group(redis)
     while True:
-        store(redis, database, abandoned(redis, name))
-        for _, entries in redis.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH, block=BLOCK_MS) or ():
+        store(redis, database, take_over_abandoned(redis, name))
+        new = redis.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH, block=BLOCK_MS)
+        if new:
+            ((_, entries),) = new
             store(redis, database, entries)
 
 
-def make_group(redis: Redis) -> None:
+def create_group(redis: Redis) -> None:
     try:
         redis.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
     except ResponseError as error:
@@ -61,14 +64,14 @@ def make_group(redis: Redis) -> None:
             raise
 
 
-def abandoned(redis: Redis, name: str) -> Entries:
-    """Takes over entries that were delivered to somebody and not acknowledged for a while."""
+def take_over_abandoned(redis: Redis, name: str) -> Entries:
+    """Takes over entries that were delivered to another consumer and not acknowledged for some seconds."""
     _, entries, _ = redis.xautoclaim(STREAM, GROUP, name, ABANDONED_AFTER_MS, count=BATCH)
     return entries
 
 
 def store(redis: Redis, database: sqlite3.Connection, entries: Entries) -> None:
-    """Commits first and acknowledges then. An entry that the stream no longer holds comes without members."""
+    """Commits first and then acknowledges. An entry that was trimmed from the stream has no members."""
     if not entries:
         return
     with database:
@@ -98,7 +101,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("redis", help="redis://user@host:port/0")
     parser.add_argument("database", type=Path)
     parser.add_argument("--password-file", type=Path)
-    parser.add_argument("--name", default=socket.gethostname(), help="this consumer's name within the group")
+    parser.add_argument("--name", default=socket.gethostname(), help="the name of this consumer in the group")
     return parser.parse_args()
 
 
