@@ -1,6 +1,7 @@
 """The detector: prepares a text, applies the rules, resolves overlaps and reports places in the original text.
 
-The package docstring shows the steps. RULES below lists every rule, in the order in which they are applied.
+The package docstring shows the steps. RULES lists every rule. Overlaps are resolved by score, not by the order of the
+rules.
 """
 
 from bisect import bisect_left, bisect_right
@@ -41,19 +42,19 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "PIIDetector", "get_pii_detector", "open_pii_detector"]
 
 RULES: tuple[Rule, ...] = (
-    CREDENTIALS,
+    CREDENTIALS,  # private keys, tokens, passwords
     EMAIL_ADDRESSES,
     IP_ADDRESSES,
     IBANS,
-    ALPHANUMERIC_CODES,
-    NUMBERS,
+    ALPHANUMERIC_CODES,  # passports, driver's licences and customs codes with letters
+    NUMBERS,  # telephone, resident, corporate, business, card, licence, account and US social security numbers
     SPLIT_RESIDENT_NUMBERS,
     VEHICLE_PLATES,
     DATES_OF_BIRTH,
     KOREAN_ADDRESSES,
     FOREIGN_ADDRESSES,
     KOREAN_NAMES,
-    ENGLISH_NAMES,
+    ENGLISH_NAMES,  # romanised Korean names included
 )
 
 PREPARATION_GATES = (NORMALIZATION_GATE, SPOKEN_DIGITS_GATE, BASE64_GATE)

@@ -31,7 +31,7 @@ _SPELLED_ADDRESS = re.compile(
 )
 _SPELLING_GATE = r"골뱅이|[앳엣]|@\s|(?i:[(\[{<\-_]\s?(?:at|a\)|dot|@|\.|점|닷)|\sdot\s)"
 _MAY_BE_SPELLED = re.compile(_SPELLING_GATE)
-# "work @ home. Me too" and "look at example.com" are no addresses: after a plain "at" or "@", the dot must be spelled
+# "work @ home. Me too" and "look at example.com" are not addresses: after a plain "at" or "@", the dot must be spelled
 # out or have spaces around it.
 _AMBIGUOUS_AT = frozenset({"at", "@"})
 _CLEAR_DOT = re.compile(r"dot|[점닷쩜)\]}>]| \. ", re.IGNORECASE)
