@@ -195,6 +195,10 @@ def test_results_contain_no_personal_data(policy: Any, source: st.DataObject) ->
         assert return_value() is value
 
 
+def fail_with(error: Exception) -> None:
+    raise error
+
+
 FAILURES = st.sampled_from([ValueError, KeyError, RuntimeError, LookupError, OSError, PermissionError, ToolPolicyError])
 
 
@@ -211,7 +215,7 @@ def test_errors_contain_no_personal_data(source: st.DataObject, caplog: pytest.L
         failure.add_note(remark)
         failure.detail = other  # type: ignore[attr-defined]
         try:
-            _ = {}[cause]
+            fail_with(KeyError(cause))
         except KeyError as before:
             if nested:
                 raise ExceptionGroup(other, [failure]) from None

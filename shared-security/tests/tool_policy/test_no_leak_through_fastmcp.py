@@ -39,10 +39,7 @@ def server_with_policy(policy: Any) -> FastMCP[Any]:
         if way == "tool error":
             raise ToolError(text)
         if way == "nested raise":
-            try:
-                _ = {}[text]
-            except KeyError as cause:
-                raise RuntimeError("failed") from cause
+            raise RuntimeError("failed") from KeyError(text)
         return json.dumps({"repeated": [text]}) if way == "json" else {"repeated": [text, {text: number}]}
 
     secure_server(server)
