@@ -116,15 +116,19 @@ def log_failed_call(adapter: FrameworkAdapter, method: str, failure: Exception) 
     caller = current_caller.get()
     call = adapter.call
     cause = failure.__cause__ or failure
+    # The text of pydantic's error quotes the values of a malformed message.
+    is_malformed = call is None and isinstance(cause, PydanticValidationError)
     fields = {
         "method": method,
         "tool": call.tool_name if call else None,
         "reason": call.reason if call else None,
         "trace_id": caller.trace_id if caller else None,
-        "cause": f"{type(cause).__name__}: {cause}",
+        "cause": type(cause).__name__ if is_malformed else f"{type(cause).__name__}: {cause}",
     }
     text = " ".join(["call_failed", *(f"{name}={value}" for name, value in fields.items() if value is not None)])
-    is_expected = isinstance(cause, (SecurityError, FastMCPError, MCPError, NotFoundError, DisabledError))
+    is_expected = is_malformed or isinstance(
+        cause, (SecurityError, FastMCPError, MCPError, NotFoundError, DisabledError)
+    )
     if not is_expected:
         text += "\n" + "".join(traceback.format_exception(cause))
     is_warning = is_expected and not isinstance(cause, CallUnavailable)

@@ -1,6 +1,5 @@
 """HTTP status 503 for a call that cannot be recorded or served now. The JSON-RPC error alone would have status 200."""
 
-from collections.abc import Callable
 from typing import Any
 
 import mcp_types as types
@@ -8,6 +7,7 @@ from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 
 from security_common.audit import JournalUnavailable
+from security_common.edge import Application, Message, Receive, Scope, Send
 
 __all__ = ["CallUnavailable", "ServiceUnavailableMiddleware", "unavailable_error"]
 
@@ -36,14 +36,14 @@ def unavailable_error(request: Any, message: str) -> MCPError:
 class ServiceUnavailableMiddleware:
     """ASGI middleware around the MCP application: answers 503 with Retry-After when a call was unavailable."""
 
-    def __init__(self, app: Callable[..., Any]) -> None:
+    def __init__(self, app: Application) -> None:
         self._app = app
 
-    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         mark: dict[str, bool] = {}
-        delayed: list[dict[str, Any]] = []
+        delayed: list[Message] = []
 
-        async def send_with_status(message: dict[str, Any]) -> None:
+        async def send_with_status(message: Message) -> None:
             # A stream starts before its call does. The status is sent with the first event, which may be the error.
             if message["type"] == "http.response.start" and scope["method"] == "POST":
                 delayed.append(message)
@@ -52,9 +52,9 @@ class ServiceUnavailableMiddleware:
                 start = delayed.pop()
                 if mark:
                     headers = [*start.get("headers", ()), (b"retry-after", RETRY_AFTER_SECONDS)]
-                    start = start | {"status": 503, "headers": headers}
+                    start = {**start, "status": 503, "headers": headers}
                 await send(start)
             if not delayed:
                 await send(message)
 
-        await self._app(scope | {SCOPE_KEY: mark}, receive, send_with_status)
+        await self._app({**scope, SCOPE_KEY: mark}, receive, send_with_status)
