@@ -26,20 +26,19 @@ from typing import Any
 import fastmcp
 from fastmcp import FastMCP
 from http_load import Measured, Server, freeze_heap, measure, medians, pin_load, ratios, serve
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.routing import Route
 
 from local_stack.loopback_issuer import LoopbackIssuer
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
-from mcp_resource_service.rest import MeasuredRequests, Metrics
 from mcp_resource_service.tools import McpEndpoint
 from security_common import secure_tool, tool_policy
 from security_common.audit import open_journal
 from security_common.fastmcp import ServiceUnavailableMiddleware, secure_server
 from security_common.guard import Guard, ProtectedResource, RequestRates
+from security_common.service.request_metrics import MeasuredRequests, RequestMetrics
+from security_common.service.web_application import WebApplication
 from security_common.settings import SecuritySettings
 from security_common.tokens import TokenVerifier, TrustedIssuer
 
@@ -85,14 +84,16 @@ def secured_app(tools: int, issuer: str, audience: str, redis_url: str) -> Any:
     endpoint = McpEndpoint(mcp, path="/mcp", long_tools=())
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> Any:
+    async def lifespan(_: Any) -> Any:
         await journal.start()
         async with endpoint.lifespan():
             yield
         await journal.stop()
         await redis.aclose()
 
-    guard = Middleware(
+    app = WebApplication(title="benchmark", version="1", server_url="http://localhost", lifespan=lifespan)
+    app.add_asgi_route("/mcp", ServiceUnavailableMiddleware(endpoint))
+    app.add_middleware(
         Guard,
         verifier=TokenVerifier([TrustedIssuer(issuer, audience)]),
         resource=ProtectedResource(audience, [issuer], ["mcp.access"]),
@@ -100,11 +101,8 @@ def secured_app(tools: int, issuer: str, audience: str, redis_url: str) -> Any:
         tool_scopes=tool_scopes,
         rates=RequestRates(10**9, redis=redis),
     )
-    return Starlette(
-        routes=[Route("/mcp", ServiceUnavailableMiddleware(endpoint))],
-        middleware=[Middleware(MeasuredRequests, metrics=Metrics(paths=["/mcp"])), guard],
-        lifespan=lifespan,
-    )
+    app.add_middleware(MeasuredRequests, metrics=RequestMetrics(CollectorRegistry(), prefix="mcp", paths=["/mcp"]))
+    return app
 
 
 def requests_with(tokens: list[str]) -> Iterator[bytes]:

@@ -13,8 +13,8 @@ import pytest
 
 import security_common
 from auth_service.errors import OAuthError
-from mcp_resource_service.audit_page.oauth_sign_in import NoAuditor, SignInFailed
-from mcp_resource_service.audit_page.routes import STATUS_OF
+from mcp_resource_service.audit_page.oauth_sign_in import AuditScopeMissing, SignInFailed
+from mcp_resource_service.audit_page.page import ERROR_STATUSES
 from mcp_resource_service.store_errors import QuotaReached
 from security_common.audit import Action, EventType, Outcome, Reason, RecordedEvent
 from security_common.audit.reading.alerts import RULE_TITLES, Alert, DetectionRule, Language, describe_alert
@@ -103,7 +103,7 @@ def test_every_alert_has_a_title_and_a_sentence(language: Language) -> None:
 
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_every_error_of_the_page_has_a_text_and_a_hint(language: str) -> None:
-    errors = {*STATUS_OF, SignInFailed.error, NoAuditor.error}
+    errors = {*ERROR_STATUSES, SignInFailed.error, AuditScopeMissing.error}
     assert {
         error for error in errors for part in ("error", "hint") if f"{part}_{error}" not in TEXTS[language]
     } == set()

@@ -1,4 +1,4 @@
-"""An embedded Redis, an encryption service, and whole stacks for the tests that ask."""
+"""Fixtures: an embedded Redis, an encryption service, and complete stacks."""
 
 import itertools
 import subprocess
@@ -68,20 +68,20 @@ def new_id() -> Callable[[], str]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Redis and both services, shared by the tests that leave them running."""
+    """Redis and both services, shared by tests that do not stop them."""
     with start_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running
 
 
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
-    """The same for one test, which may break it."""
+    """A stack for one test, which may stop parts of it."""
     with start_stack(tmp_path / "stack") as running:
         yield running
 
 
 @pytest.fixture
 def world(stack: Stack) -> Iterator[World]:
-    """The demo client, with HTTP and MCP at hand."""
+    """The demo client with an HTTP connection to the shared stack."""
     with httpx2.Client(timeout=20) as http:
         yield World(stack.auth_url, stack.mcp_url, http)

@@ -1,12 +1,11 @@
-"""The figures of the audit page: what is counted where, and how it is named."""
+"""The charts of the audit page: positions, counts and axis labels."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from mcp_resource_service.audit_page.charts import draw
-from mcp_resource_service.audit_page.event_counts import BUCKETS, Series
+from mcp_resource_service.audit_page.charts import BUCKETS, Series, draw_chart
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -20,17 +19,17 @@ NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
         (7 * 24, "America/New_York", "12-31", "01-07"),
     ],
 )
-def test_an_axis_is_labelled_in_the_readers_zone(hours, zone, first, last):
+def test_the_time_axis_has_labels_in_the_configured_time_zone(hours, zone, first, last):
     until = NEW_YEAR + timedelta(hours=hours)
-    chart = draw("outcomes", [], since=NEW_YEAR, until=until, zone=ZoneInfo(zone))
+    chart = draw_chart("outcomes", [], since=NEW_YEAR, until=until, zone=ZoneInfo(zone))
     assert (chart.times[0].text, chart.times[-1].text) == (first, last)
 
 
-def test_bars_stand_where_their_moment_is_whatever_the_zone():
+def test_the_time_zone_does_not_change_the_position_of_bars():
     counts = (1,) + (0,) * (BUCKETS - 2) + (3,)
     since, until = NEW_YEAR, NEW_YEAR + timedelta(hours=24)
     charts = [
-        draw("kinds", [Series("EMAIL", counts)], since=since, until=until, zone=ZoneInfo(zone))
+        draw_chart("kinds", [Series("EMAIL", counts)], since=since, until=until, zone=ZoneInfo(zone))
         for zone in ("UTC", "Asia/Seoul")
     ]
     assert charts[0].bars == charts[1].bars

@@ -1,4 +1,4 @@
-"""The audit page: who gets in, what it shows, and that looking and taking away are on the trail."""
+"""The audit page: access, content, filters, downloads, and the audit events of its use."""
 
 import asyncio
 import csv
@@ -15,23 +15,24 @@ import pytest
 from redis.asyncio import Redis
 
 from local_stack.stack import start_stack
-from mcp_resource_service.audit_page import Sessions
-from mcp_resource_service.audit_page.routes import SIGN_INS_PER_MINUTE
+from mcp_resource_service.audit_page import open_sessions
+from mcp_resource_service.audit_page.sessions import Auditor, AuditorSession
+from mcp_resource_service.audit_page.sign_in_pages import SIGN_INS_PER_MINUTE
 
 AUDITOR = "u_auditor"
 
 
 @pytest.fixture(scope="session")
 def auditor_of():
-    """Makes a signed-in auditor's session where a stack's service looks for it, and tells its name."""
+    """Creates the session of a signed-in auditor in the Redis of a stack; returns the value of its cookie."""
 
     async def begin(stack):
         password, key = stack.redis_password("mcp"), (stack.secrets / "mcp" / "cookie_key").read_bytes().strip()
         async with Redis.from_url(stack.redis_url("mcp"), password=password, decode_responses=True) as redis:
-            auditor = {"issuer": stack.issuer, "subject": AUDITOR, "expires_at_seconds": time.time() + 600}
-            return await Sessions(redis, key, secure=False).begin({"auditor": auditor}, lifetime_seconds=600)
+            auditor = Auditor(issuer=stack.issuer, subject=AUDITOR, expires_at_seconds=time.time() + 600)
+            return await open_sessions(redis, key).begin(AuditorSession(auditor), lifetime_seconds=600)
 
-    return lambda stack: asyncio.run(begin(stack)).name
+    return lambda stack: asyncio.run(begin(stack))
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def session(stack, auditor_of):
 
 @pytest.fixture(scope="module")
 def page_in_seoul(tmp_path_factory, auditor_of):
-    """The page of another stack, whose only refusals are those of the tests that use it."""
+    """The page of a separate stack. Its only refused requests are those of the tests that use it."""
     settings = {"SECURITY_TIME_ZONE": "Asia/Seoul", "MCP_TRUSTED_PROXIES": "127.0.0.0/8"}
     with start_stack(tmp_path_factory.mktemp("seoul"), overrides=settings) as running:
         cookies = {"mcp_audit": auditor_of(running)}
@@ -56,23 +57,23 @@ def page(stack, session):
 
 
 @pytest.fixture
-def stranger(stack):
+def unauthenticated(stack):
     with httpx2.Client(base_url=stack.mcp_url, timeout=20) as http:
         yield http
 
 
 def page_events(page, action):
-    """What the trail has of one action of the auditor's on the page, oldest first; waits until it has some."""
+    """Returns the audit events of one action of the auditor, oldest first; waits until there is one."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         rows = csv_rows(page, f"/audit/export?period=1h&event_type=audit_page&user_id={AUDITOR}")
         if found := [row for row in rows if row["action_taken"] == action]:
             return found
-    raise AssertionError(f"{action} is not on the trail")
+    raise AssertionError(f"{action} is not in the audit trail")
 
 
 def first_event_link(page, path):
-    """Where the newest event of a table leads; waits until the table has one."""
+    """Returns the link of the newest event in the table; waits until there is one."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         if link := re.search(r'href="(/audit/events/[^"]+)"', page.get(path).text):
@@ -82,67 +83,67 @@ def first_event_link(page, path):
 
 def csv_rows(page, path):
     origin = str(page.base_url).rstrip("/")
-    answer = page.post(path, data={"reason": "monthly review", "format": "csv"}, headers={"Origin": origin})
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    response = page.post(path, data={"reason": "monthly review", "format": "csv"}, headers={"Origin": origin})
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(response.text.removeprefix("\ufeff"))))
 
 
-def test_a_stranger_is_sent_to_sign_in_with_pkce_and_the_audit_scope(stranger, stack):
-    assert stranger.get("/audit").headers["location"].startswith("/audit/sign-in")
-    redirect = stranger.get("/audit/sign-in?language=ko")
+def test_without_a_session_the_page_redirects_to_sign_in_with_pkce_and_the_audit_scope(unauthenticated, stack):
+    assert unauthenticated.get("/audit").headers["location"].startswith("/audit/sign-in")
+    redirect = unauthenticated.get("/audit/sign-in?language=ko")
     assert redirect.status_code == 302
     target = urlsplit(redirect.headers["location"])
     assert f"{target.scheme}://{target.netloc}" == stack.issuer
-    asked = {name: values[0] for name, values in parse_qs(target.query).items()}
-    assert asked["client_id"] == "audit-page"
-    assert asked["redirect_uri"] == f"{stack.mcp_url}/audit/callback"
-    assert (asked["code_challenge_method"], asked["resource"]) == ("S256", f"{stack.mcp_url}/mcp")
-    assert set(asked["scope"].split()) == {"openid", "mcp.access", "mcp.audit"}
-    assert asked["nonce"]
-    assert asked["state"]
+    parameters = {name: values[0] for name, values in parse_qs(target.query).items()}
+    assert parameters["client_id"] == "audit-page"
+    assert parameters["redirect_uri"] == f"{stack.mcp_url}/audit/callback"
+    assert (parameters["code_challenge_method"], parameters["resource"]) == ("S256", f"{stack.mcp_url}/mcp")
+    assert set(parameters["scope"].split()) == {"openid", "mcp.access", "mcp.audit"}
+    assert parameters["nonce"]
+    assert parameters["state"]
     cookie = redirect.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=lax" in cookie
+    assert "SameSite=Lax" in cookie
 
 
 @pytest.mark.parametrize(
     "query", ["code=x&state=forged", "error=access_denied&state=any", "code=x&state=any&iss=http://evil.example", ""]
 )
-def test_a_callback_nobody_waits_for_signs_nobody_in(stranger, query):
-    stranger.get("/audit/sign-in")
-    answer = stranger.get(f"/audit/callback?{query}", headers={"Accept-Language": "ko"})
-    assert answer.status_code == 403
-    assert "로그인하지 못했습니다" in answer.text
-    assert 'href="/audit/sign-in' in answer.text
-    assert stranger.get("/audit").status_code == 303
+def test_a_callback_without_a_pending_sign_in_is_refused(unauthenticated, query):
+    unauthenticated.get("/audit/sign-in")
+    response = unauthenticated.get(f"/audit/callback?{query}", headers={"Accept-Language": "ko"})
+    assert response.status_code == 403
+    assert "로그인하지 못했습니다" in response.text
+    assert 'href="/audit/sign-in' in response.text
+    assert unauthenticated.get("/audit").status_code == 303
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "way_on", "words"),
+    ("path", "status", "link_url", "link_text"),
     [
         ("/audit/events/1-1", 404, "/audit?language=ko", "목록으로"),
         ("/audit/callback?state=x", 403, "/audit/sign-in?language=ko", "로그인"),
     ],
 )
-def test_a_failure_is_told_in_the_readers_language_with_a_way_on(page, path, status, way_on, words):
-    cookies = None if "callback" in path else page.cookies  # a callback of who is signed in already leads to the page
+def test_an_error_page_has_a_text_and_a_link_in_the_language_of_the_browser(page, path, status, link_url, link_text):
+    cookies = None if "callback" in path else page.cookies  # with a session, a callback redirects to the page
     with httpx2.Client(base_url=page.base_url, cookies=cookies, timeout=20) as reader:
-        answer = reader.get(
+        response = reader.get(
             path, params={"language": "ko"} if "?" not in path else None, headers={"Accept-Language": "ko"}
         )
-    assert answer.status_code == status
-    (link,) = re.findall(r'<a class="button" href="([^"]+)">([^<]+)</a>', answer.text)
-    assert (link[0].replace("&amp;", "&").partition("&period")[0], link[1]) == (way_on, words)
-    assert not re.search("[a-z]{3,}", re.sub("<[^>]+>", "", answer.text.partition("<main>")[2]))
+    assert response.status_code == status
+    (link,) = re.findall(r'<a class="button" href="([^"]+)">([^<]+)</a>', response.text)
+    assert (link[0].replace("&amp;", "&").partition("&period")[0], link[1]) == (link_url, link_text)
+    assert not re.search("[a-z]{3,}", re.sub("<[^>]+>", "", response.text.partition("<main>")[2]))
 
 
-def test_a_bearer_token_is_no_session(world):
+def test_a_bearer_token_does_not_open_the_page(world):
     assert world.get("/audit", world.token).status_code == 303
 
 
 @pytest.mark.parametrize(("language", "word"), [("ko", "감사 기록"), ("en", "Audit trail")])
-def test_it_shows_charts_table_and_state_in_both_languages(page, world, language, word):
+def test_the_overview_shows_charts_table_and_state_in_both_languages(page, world, language, word):
     world.call("get_user_info", {"person_id": "p_hong"})
     path = "/audit?tool_name=get_user_info"
     first_event_link(page, path)
@@ -156,19 +157,21 @@ def test_it_shows_charts_table_and_state_in_both_languages(page, world, language
     assert "auth-service</td>" in html
 
 
-def test_nothing_in_it_runs_and_nothing_may_embed_it(page):
-    answer = page.get("/audit")
-    assert "<script" not in answer.text
-    assert " style=" not in answer.text
-    policy = answer.headers["content-security-policy"]
+def test_the_page_has_no_scripts_and_cannot_be_embedded(page):
+    response = page.get("/audit")
+    assert "<script" not in response.text
+    assert " style=" not in response.text
+    policy = response.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "script-src" not in policy
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["referrer-policy"] == "same-origin"  # no-referrer would make its own forms come from `null`
+    assert response.headers["cache-control"] == "no-store"
+    assert (
+        response.headers["referrer-policy"] == "same-origin"
+    )  # with no-referrer its own forms would have the origin `null`
 
 
-def test_filters_narrow_and_links_keep_them(page, world):
+def test_filters_select_events_and_links_keep_the_filters(page, world):
     world.call("get_user_info", {"person_id": "p_hong"})
     world.call("get_server_status", {})
     first_event_link(page, "/audit?tool_name=get_server_status&period=1h")
@@ -177,19 +180,19 @@ def test_filters_narrow_and_links_keep_them(page, world):
     assert "get_user_info" in table
     assert "get_server_status" not in table
     assert '<option value="tool_call">tool call</option>' in html
-    asked = page.get("/audit?event_type=tool_call&period=1h&language=ko").text
-    assert '<option value="tool_call" selected>도구 호출</option>' in asked
+    filtered = page.get("/audit?event_type=tool_call&period=1h&language=ko").text
+    assert '<option value="tool_call" selected>도구 호출</option>' in filtered
     assert "<option selected>of_old</option>" in page.get("/audit?event_type=of_old").text
     assert "tool_name=get_user_info&amp;" in html or "tool_name=get_user_info" in html
 
 
-def test_what_callers_chose_is_text_and_never_markup(page, stranger):
+def test_filter_values_are_escaped(page, unauthenticated):
     html = page.get("/audit?client_id=%3Cscript%3Ealert(1)%3C/script%3E&tool_name=%22%3E%3Cimg%3E").text
     assert "<script" not in html
     assert "<img" not in html
 
 
-def test_an_event_shows_everything_that_is_recorded_about_it(page, world):
+def test_the_page_of_an_event_shows_all_members(page, world):
     world.call("get_user_info", {"person_id": "p_hong"})
     detail = page.get(first_event_link(page, "/audit?tool_name=get_user_info")).text
     for name in ("seq", "prev", "hash", "journal_id", "subject_reference", "source_address"):
@@ -202,35 +205,35 @@ def test_an_event_shows_everything_that_is_recorded_about_it(page, world):
         assert page.get(f"/audit?after={cursor}").status_code == (200 if cursor == "1-1" else 404)
 
 
-@pytest.mark.parametrize(("language", "words"), [("ko", "읽을 수 없는 토큰"), ("en", "token cannot be read")])
-def test_refusals_are_told_in_words_with_the_code_beside_them(page_in_seoul, language, words):
+@pytest.mark.parametrize(("language", "label"), [("ko", "읽을 수 없는 토큰"), ("en", "malformed token")])
+def test_reasons_have_a_label_and_their_code(page_in_seoul, language, label):
     page_in_seoul.get("/hello", headers={"Authorization": "Bearer rubbish"})
     path = f"/audit?language={language}&event_type=access_refused&outcome=refused&period=1h"
     link = first_event_link(page_in_seoul, path)
     listed = page_in_seoul.get(path).text
-    assert f'<span title="malformed">{words}</span></td>' in listed
-    assert f"<title>{words}: " in listed
-    assert f'<span title="malformed">{words}</span> <b>' in listed
-    assert f'{words} <code class="quiet">malformed</code>' in page_in_seoul.get(link).text
+    assert f'<span title="malformed">{label}</span></td>' in listed
+    assert f"<title>{label}: " in listed
+    assert f'<span title="malformed">{label}</span> <b>' in listed
+    assert f'{label} <code class="quiet">malformed</code>' in page_in_seoul.get(link).text
 
 
-def test_times_are_those_of_the_zone_that_is_set(page_in_seoul):
+def test_times_are_in_the_configured_time_zone(page_in_seoul):
     page_in_seoul.get("/hello", headers={"Authorization": "Bearer rubbish"})
     path = "/audit?language=en&event_type=access_refused"
     link = first_event_link(page_in_seoul, path)
     listed, detail = page_in_seoul.get(path).text, page_in_seoul.get(link).text
-    told = re.search(rf'href="{re.escape(link.replace("&", "&amp;"))}">([^<]+)</a>', listed).group(1)
+    shown_time = re.search(rf'href="{re.escape(link.replace("&", "&amp;"))}">([^<]+)</a>', listed).group(1)
     milliseconds = int(link.removeprefix("/audit/events/").partition("-")[0])
-    moment = datetime.fromtimestamp(milliseconds / 1000, ZoneInfo("Asia/Seoul"))
-    seen = datetime.strptime(f"{moment:%Y}-{told}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZoneInfo("Asia/Seoul"))
-    assert abs((moment - seen).total_seconds()) < 60
+    expected = datetime.fromtimestamp(milliseconds / 1000, ZoneInfo("Asia/Seoul"))
+    shown = datetime.strptime(f"{expected:%Y}-{shown_time}", "%Y-%m-%d %H:%M:%S").replace(tzinfo=ZoneInfo("Asia/Seoul"))
+    assert abs((expected - shown).total_seconds()) < 60
     assert "Time (Asia/Seoul)" in listed
-    assert f"{seen:%Y-%m-%d %H:%M:%S}" in detail
+    assert f"{shown:%Y-%m-%d %H:%M:%S}" in detail
     assert "+09:00</code>" in detail
     assert "Times are in the zone Asia/Seoul." in detail
 
 
-def test_a_download_needs_a_reason_and_is_on_the_trail_with_it(page):
+def test_a_download_requires_a_reason_which_is_recorded(page):
     origin = str(page.base_url).rstrip("/")
     bare = page.post("/audit/export", data={"format": "csv"}, headers={"Origin": origin})
     assert bare.status_code == 400
@@ -241,51 +244,51 @@ def test_a_download_needs_a_reason_and_is_on_the_trail_with_it(page):
     assert (exported["user_id"], exported["task"]) == (AUDITOR, "download")
 
 
-def test_a_reason_is_recorded_without_the_personal_data_in_it(page):
+def test_personal_data_in_a_reason_is_masked(page):
     origin = str(page.base_url).rstrip("/")
     form = {"reason": "asked by hong@example.com", "format": "jsonl"}
-    answer = page.post("/audit/export?period=1h", data=form, headers={"Origin": origin})
-    assert answer.headers["content-type"] == "application/jsonl"
-    assert all(json.loads(line)["event_id"] for line in answer.text.splitlines())
+    response = page.post("/audit/export?period=1h", data=form, headers={"Origin": origin})
+    assert response.headers["content-type"] == "application/jsonl"
+    assert all(json.loads(line)["event_id"] for line in response.text.splitlines())
     assert page_events(page, "exported_jsonl")[-1]["reason"] == "asked by h***@example.com"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.example"}])
 @pytest.mark.parametrize("path", ["/audit/export", "/audit/sign-out"])
-def test_a_form_of_another_site_does_nothing(page, headers, path):
-    answer = page.post(path, data={"reason": "x", "format": "csv"}, headers=headers)
-    assert answer.status_code == 403
+def test_a_form_of_another_site_is_refused(page, headers, path):
+    response = page.post(path, data={"reason": "x", "format": "csv"}, headers=headers)
+    assert response.status_code == 403
     assert page.get("/audit").status_code == 200
 
 
-def test_signing_out_ends_the_session_on_the_server(page, session, stack):
+def test_sign_out_ends_the_session_on_the_server(page, session, stack):
     origin = str(page.base_url).rstrip("/")
     assert "signed out" in page.post("/audit/sign-out", headers={"Origin": origin}).text
     with httpx2.Client(base_url=stack.mcp_url, cookies={"mcp_audit": session}) as again:
         assert again.get("/audit").status_code == 303
 
 
-def test_behind_a_declared_proxy_the_record_has_the_auditors_own_address(page_in_seoul):
+def test_behind_a_declared_proxy_the_event_has_the_address_of_the_auditor(page_in_seoul):
     page_in_seoul.get("/audit?period=7d", headers={"X-Forwarded-For": "203.0.113.7"})
     deadline = time.monotonic() + 10
     while page_events(page_in_seoul, "listed")[-1]["source_address"] != "203.0.113.7":
         assert time.monotonic() < deadline
 
 
-def test_looking_is_on_the_trail(page):
+def test_viewing_the_trail_is_recorded(page):
     page.get("/audit?period=7d")
     assert page_events(page, "listed")[-1]["task"] == "view"
 
 
-def test_one_address_begins_only_so_many_sign_ins(page_in_seoul):
-    """Twice the bound and one: wherever the minute turns, one minute has too many."""
+def test_sign_ins_of_one_address_are_limited(page_in_seoul):
+    """Twice the limit plus one: one of the two minutes has too many, wherever the minute changes."""
 
     def begin(address):
         headers = {"X-Forwarded-For": address, "Accept-Language": "ko"}
         return httpx2.get(page_in_seoul.base_url.join("/audit/sign-in"), headers=headers)
 
-    answers = [begin("203.0.113.8") for _ in range(2 * SIGN_INS_PER_MINUTE + 1)]
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert {answer.status_code for answer in answers} == {302, 429}
-    assert "1분 뒤에 다시 로그인하십시오." in refused[0].text
+    responses = [begin("203.0.113.8") for _ in range(2 * SIGN_INS_PER_MINUTE + 1)]
+    refused = [response for response in responses if response.status_code == 429]
+    assert {response.status_code for response in responses} == {302, 429}
+    assert "1분 뒤에 다시 로그인하세요." in refused[0].text
     assert begin("203.0.113.9").status_code == 302

@@ -1,4 +1,4 @@
-"""Signing in to the audit page and out of it, through the real auth-service, as a browser would."""
+"""Sign-in and sign-out of the audit page through the real auth-service, as in a browser."""
 
 import csv
 import io
@@ -16,12 +16,12 @@ from starlette.requests import Request
 
 from local_stack.forms import Form, sign_in
 from local_stack.stack import AUTH
-from mcp_resource_service.audit_page import SignIn
+from mcp_resource_service.audit_page import OAuthSignIn
 from mcp_resource_service.settings import ResourceSettings
 from security_common.tokens import TokenVerifier
 
 
-def as_demo(http: httpx2.Client, page: httpx2.Response, mcp_url: str) -> httpx2.Response:
+def sign_in_as_demo(http: httpx2.Client, page: httpx2.Response, mcp_url: str) -> httpx2.Response:
     return sign_in(http, page, until=mcp_url, username="demo", password="demo")
 
 
@@ -35,25 +35,25 @@ def sign_out(http: httpx2.Client, mcp_url: str) -> httpx2.Response:
     return http.post(f"{mcp_url}/audit/sign-out?language=ko", headers={"Origin": mcp_url})
 
 
-def test_signing_out_ends_the_issuers_session_too(http, stack):
-    assert "Audit trail" in as_demo(http, http.get(f"{stack.mcp_url}/audit"), stack.mcp_url).text
+def test_sign_out_ends_the_session_of_the_issuer_too(http, stack):
+    assert "Audit trail" in sign_in_as_demo(http, http.get(f"{stack.mcp_url}/audit"), stack.mcp_url).text
     assert "Audit trail" in http.get(f"{stack.mcp_url}/audit").text
-    left = sign_out(http, stack.mcp_url)
-    assert str(left.url) == f"{stack.mcp_url}/audit/signed-out?language=ko"
-    assert "로그아웃되었습니다." in left.text
-    assert str(left.history[-1].url).startswith(f"{stack.issuer}/oauth2/logout?id_token_hint=")
+    signed_out = sign_out(http, stack.mcp_url)
+    assert str(signed_out.url) == f"{stack.mcp_url}/audit/signed-out?language=ko"
+    assert "로그아웃되었습니다." in signed_out.text
+    assert str(signed_out.history[-1].url).startswith(f"{stack.issuer}/oauth2/logout?id_token_hint=")
     back = http.get(f"{stack.mcp_url}/audit")
     assert str(back.url).startswith(stack.issuer)
     assert "password" in Form(back.text).values
     assert sign_out(http, stack.mcp_url).status_code == 200
 
 
-def test_what_one_wanted_to_see_outlives_the_sign_in(http, stack):
+def test_the_filters_are_kept_during_the_sign_in(http, stack):
     wanted = f"{stack.mcp_url}/audit?language=ko&period=7d&outcome=refused"
-    assert str(as_demo(http, http.get(wanted), stack.mcp_url).url) == wanted
+    assert str(sign_in_as_demo(http, http.get(wanted), stack.mcp_url).url) == wanted
 
 
-def test_who_is_no_auditor_may_come_in_as_somebody_else(http, stack):
+def test_a_user_without_the_auditor_role_can_sign_in_with_another_account(http, stack):
     added = subprocess.run(
         [str(Path(sys.executable).with_name(AUTH)), "user", "add", "clerk", "--password-stdin"],
         env=stack.environment(AUTH),
@@ -66,57 +66,62 @@ def test_who_is_no_auditor_may_come_in_as_somebody_else(http, stack):
     page = http.get(f"{stack.mcp_url}/audit?language=ko")
     page = sign_in(http, page, until=stack.mcp_url, username="clerk", password="a clerk's long password")
     assert page.status_code == 403
-    assert "감사자만 볼 수 있습니다" in page.text
+    assert "감사 담당자만 볼 수 있습니다" in page.text
     other = re.search(r'<a class="button" href="(/audit/sign-in[^"]+)">다른 계정으로 로그인</a>', page.text).group(1)
     again = http.get(stack.mcp_url + unescape(other))
     assert "password" in Form(again.text).values
-    assert "감사 기록" in as_demo(http, again, stack.mcp_url).text
-    (refused,) = looked(http, stack, "refused")
+    assert "감사 기록" in sign_in_as_demo(http, again, stack.mcp_url).text
+    (refused,) = audit_page_events(http, stack, "refused")
     assert (refused["outcome"], refused["reason"]) == ("refused", "insufficient_scope")
-    assert {refused["client_id"], looked(http, stack, "signed_in")[-1]["client_id"]} == {"audit-page"}
+    assert {refused["client_id"], audit_page_events(http, stack, "signed_in")[-1]["client_id"]} == {"audit-page"}
     assert refused["user_id"].startswith("u_")
 
 
-def looked(http, stack, action):
-    """What the trail says of one action on the audit page; waits until it does."""
+def audit_page_events(http, stack, action):
+    """Returns the audit events of one action on the audit page; waits until there is one."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        answer = http.post(
+        response = http.post(
             f"{stack.mcp_url}/audit/export?event_type=audit_page",
             headers={"Origin": stack.mcp_url},
             data={"reason": "monthly review", "format": "csv"},
         )
-        rows = csv.DictReader(io.StringIO(answer.text))
+        rows = csv.DictReader(io.StringIO(response.text))
         if found := [row for row in rows if row["action_taken"] == action]:
             return found
-    raise AssertionError(f"{action} is not on the trail")
+    raise AssertionError(f"{action} is not in the audit trail")
 
 
-def test_with_the_issuer_away_one_is_signed_out_here_and_told_so(http, own_stack):
-    as_demo(http, http.get(f"{own_stack.mcp_url}/audit"), own_stack.mcp_url)
+def test_without_the_issuer_only_the_session_of_the_page_ends(http, own_stack):
+    sign_in_as_demo(http, http.get(f"{own_stack.mcp_url}/audit"), own_stack.mcp_url)
     own_stack.kill(AUTH)
-    left = sign_out(http, own_stack.mcp_url)
-    assert left.status_code == 200
-    assert "로그인 서비스에는 세션이 남아 있을 수 있으니" in left.text
+    signed_out = sign_out(http, own_stack.mcp_url)
+    assert signed_out.status_code == 200
+    assert "로그인 서비스에는 세션이 남아 있을 수 있으니" in signed_out.text
     http.follow_redirects = False
     assert http.get(f"{own_stack.mcp_url}/audit").headers["location"].startswith("/audit/sign-in")
 
 
 @pytest.mark.anyio
-async def test_beginning_to_sign_in_reads_no_certificates(stack, monkeypatch):
-    """It takes an event loop's 25 ms, and a stranger may begin as often as they like."""
-    read = []
-    real = ssl.create_default_context
-    monkeypatch.setattr(ssl, "create_default_context", lambda *given, **named: read.append(1) or real(*given, **named))
+async def test_starting_a_sign_in_reads_no_ca_certificates(stack, monkeypatch):
+    """That takes 25 ms of CPU time, and unauthenticated clients can start any number of sign-ins."""
+    calls = []
+    original = ssl.create_default_context
+
+    def count_calls(*args, **kwargs):
+        calls.append(1)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(ssl, "create_default_context", count_calls)
     settings = ResourceSettings(issuer=stack.issuer, resource=stack.resource)
     async with httpx2.AsyncClient() as client:
         verifier = TokenVerifier([], http=client)
         key_file = stack.secrets / "mcp" / "audit_page_private_key.json"
-        signing_in = SignIn(settings, key_file, http=client, verifier=verifier, clock=time.time)
-        before = len(read)
+        oauth = OAuthSignIn(settings, key_file, http=client, verifier=verifier, clock=time.time)
+        calls_before = len(calls)
         for _ in range(3):
             request = Request({"type": "http", "headers": [], "query_string": b""})
-            redirect, _ = await signing_in.begin(request, state="s", language="en", as_another=False)
+            redirect, _ = await oauth.begin(request, state="s", language="en", other_account=False)
             assert redirect.headers["location"].startswith(f"{stack.issuer}/oauth2/authorize?")
-    assert before
-    assert len(read) == before
+    assert calls_before
+    assert len(calls) == calls_before

@@ -1,4 +1,4 @@
-"""People are encrypted field by field, found by opaque id, and read from CSV or JSON Lines."""
+"""The directory: encrypted field by field, opaque ids, import from CSV and JSON Lines."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def directory(redis, encryption) -> Directory:
 
 
 @pytest.mark.anyio
-async def test_a_stored_person_is_found_whole(directory):
+async def test_a_stored_person_is_found_with_all_fields(directory):
     await directory.put([HONG])
     assert await directory.find("p_hong") == HONG
 
@@ -30,13 +30,13 @@ async def test_a_person_imported_again_is_replaced(directory):
 
 
 @pytest.mark.anyio
-async def test_nobody_is_not_found(directory):
+async def test_an_unknown_id_raises_not_found(directory):
     with pytest.raises(NotFound):
         await directory.find("p_nobody")
 
 
 @pytest.mark.anyio
-async def test_redis_holds_no_field_in_clear(directory, redis):
+async def test_redis_contains_no_plaintext(directory, redis):
     await directory.put([HONG])
     stored = await redis.hgetall("mcp:users:p_hong")
     assert set(stored) == {"name", "email", "phone", "department", "position"}
@@ -44,7 +44,7 @@ async def test_redis_holds_no_field_in_clear(directory, redis):
 
 
 @pytest.mark.anyio
-async def test_a_field_moved_to_another_person_does_not_open(directory, redis):
+async def test_a_field_moved_to_another_person_cannot_be_decrypted(directory, redis):
     other = Person(person_id="p_kim", name="김영희", email="kim@example.com")
     await directory.put([HONG, other])
     await redis.hset("mcp:users:p_kim", "email", await redis.hget("mcp:users:p_hong", "email"))
@@ -53,18 +53,18 @@ async def test_a_field_moved_to_another_person_does_not_open(directory, redis):
 
 
 @pytest.mark.anyio
-async def test_rotation_moves_every_person_to_the_new_key(redis, keyring):
+async def test_reencrypt_moves_every_person_to_the_primary_key(redis, keyring):
     rings = [keyring]
     directory = Directory(redis, EncryptionService(lambda: rings[-1]))
     await directory.put([HONG])
-    grown = keyring.add()
-    rings.append(grown.promote(grown.keys[-1].key_id))
+    extended = keyring.add()
+    rings.append(extended.promote(extended.keys[-1].key_id))
     assert [changed async for changed in directory.reencrypt()] == [ReencryptionResult.RENEWED]
     assert [changed async for changed in directory.reencrypt()] == [ReencryptionResult.CURRENT]
     assert await directory.find("p_hong") == HONG
 
 
-def test_csv_and_json_lines_say_the_same():
+def test_csv_and_json_lines_result_in_the_same_person():
     csv = "\ufeffname,email,phone\n홍길동,hong@example.com,010-1234-5678\n"
     lines = '{"name": "홍길동", "email": "Hong@Example.com", "phone": "010-1234-5678"}\n\n'
     make_id = {"hong@example.com": "p_hong"}.__getitem__
@@ -83,7 +83,7 @@ def test_csv_and_json_lines_say_the_same():
         ('{"name": "n", "email": "a@b.kr", "person_id": "880101-1234568"}', "line 1: person_id is not opaque"),
     ],
 )
-def test_a_wrong_line_is_named_and_its_values_are_not(text, problem):
+def test_the_error_for_an_invalid_line_names_the_line_without_its_values(text, problem):
     with pytest.raises(PersonInvalid) as failure:
         list(parse_people(text, make_id=lambda _: "p_x"))
     assert failure.value.description == problem

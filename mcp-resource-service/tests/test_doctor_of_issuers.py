@@ -1,4 +1,4 @@
-"""`doctor` looks at the metadata and keys of every trusted issuer, as its entry declares them."""
+"""`doctor` checks the metadata and keys of every trusted issuer."""
 
 import asyncio
 import json
@@ -14,14 +14,14 @@ from local_stack.loopback_issuer import LoopbackIssuer
 pytestmark = pytest.mark.anyio
 
 
-async def test_every_issuer_is_examined_as_it_is_declared(tmp_path):
+async def test_doctor_checks_every_trusted_issuer_as_declared(tmp_path):
     async with AsyncExitStack() as running:
 
         async def start(path: str = "") -> LoopbackIssuer:
             return await running.enter_async_context(LoopbackIssuer(path=path, now=time.time))
 
         own, slash, realm = await start(), await start("/"), await start("/realms/a")
-        other, unlike = await start(), await start("/")
+        other, mismatch = await start(), await start("/")
         entries = [
             {"preset": "auth0", "issuer": slash.issuer, "audience": "x"},
             {
@@ -31,25 +31,27 @@ async def test_every_issuer_is_examined_as_it_is_declared(tmp_path):
                 "audience": "x",
             },
             {"issuer": other.issuer, "audience": "x", "algorithms": ["ES256"]},
-            {"preset": "auth0", "issuer": unlike.url, "audience": "x"},
+            {"preset": "auth0", "issuer": mismatch.url, "audience": "x"},
         ]
         named = realm.metadata() | {"issuer": "https://sso.example/realms/a"}
         realm.metadata = lambda: named
-        found = await findings(MCP_ISSUER=own.issuer, MCP_TRUSTED_ISSUERS=json.dumps(entries))
-    assert found[f"issuer: {slash.issuer}, 1 keys at {slash.url}/keys"] == (True, "")
-    assert found[f"issuer: https://sso.example/realms/a, 1 keys at {realm.url}/keys"] == (True, "")
-    ok, hint = found[f"issuer: {other.issuer} has no key for ES256"]
+        results = await check_results(MCP_ISSUER=own.issuer, MCP_TRUSTED_ISSUERS=json.dumps(entries))
+    assert results[f"issuer: {slash.issuer}, 1 keys at {slash.url}/keys"] == (True, "")
+    assert results[f"issuer: https://sso.example/realms/a, 1 keys at {realm.url}/keys"] == (True, "")
+    ok, hint = results[f"issuer: {other.issuer} has no key for ES256"]
     assert not ok
     assert "a declared algorithm" in hint
-    (mismatch,) = [name for name in found if f"names the issuer '{unlike.issuer}', not '{unlike.url}'" in name]
-    ok, hint = found[mismatch]
+    (mismatch_line,) = [
+        name for name in results if f"names the issuer '{mismatch.issuer}', not '{mismatch.url}'" in name
+    ]
+    ok, hint = results[mismatch_line]
     assert not ok
     assert "exactly as its metadata does" in hint
 
 
-async def findings(**settings: str) -> dict[str, tuple[bool, str]]:
-    """What `doctor` says in a process of its own: by text, whether it is well and the hint."""
+async def check_results(**settings: str) -> dict[str, tuple[bool, str]]:
+    """Runs `doctor` as a process; returns for each text whether the check passed, and the hint."""
     command = (sys.executable, "-m", "mcp_resource_service.cli", "doctor", "--json")
     done = await asyncio.create_subprocess_exec(*command, env=os.environ | settings, stdout=asyncio.subprocess.PIPE)
     output, _ = await done.communicate()
-    return {finding["what"]: (finding["ok"], finding.get("hint", "")) for finding in json.loads(output)}
+    return {result["what"]: (result["ok"], result.get("hint", "")) for result in json.loads(output)}

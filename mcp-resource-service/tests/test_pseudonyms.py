@@ -1,4 +1,4 @@
-"""References are the same for the same person and key, differ by purpose, and never look like a number."""
+"""References to data subjects: equal for the same person and key, different by purpose, and without digits."""
 
 from pathlib import Path
 
@@ -18,15 +18,15 @@ def key_file(tmp_path: Path) -> Path:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text())
-def test_a_reference_is_stable_letters(key_file, value):
+def test_a_reference_is_stable_and_consists_of_letters(key_file, value):
     reference = KeyedPseudonyms(key_file).reference(value)
     assert reference == KeyedPseudonyms(key_file).reference(value)
     assert reference.isalpha()
 
 
-def test_another_key_or_purpose_gives_another_reference(key_file, tmp_path):
+def test_another_key_or_purpose_results_in_another_reference(key_file, tmp_path):
     other = tmp_path / "other_key"
     other.write_text("l" * 30 + "0123456789abc")
-    ours = KeyedPseudonyms(key_file)
-    assert ours.reference("p_hong") != KeyedPseudonyms(other).reference("p_hong")
-    assert ours.digest("subject", "p_hong") != ours.digest("directory", "p_hong")
+    pseudonyms = KeyedPseudonyms(key_file)
+    assert pseudonyms.reference("p_hong") != KeyedPseudonyms(other).reference("p_hong")
+    assert pseudonyms.digest("subject", "p_hong") != pseudonyms.digest("directory", "p_hong")

@@ -1,4 +1,4 @@
-"""A record is on disk when its id is returned, and opens for its owner only, under its own binding only."""
+"""The record store: durable when keep() returns, readable by the owner only, ciphertext bound to the record."""
 
 import functools
 from datetime import UTC, datetime
@@ -25,25 +25,25 @@ def records(redis, encryption, new_id):
     return RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id)
 
 
-async def test_the_owner_reads_back_what_was_stored(records):
-    kept = await records.keep(ALICE, "note", TEXT)
-    record = await records.open(ALICE, kept.record_id)
+async def test_the_owner_can_read_a_stored_record(records):
+    stored = await records.keep(ALICE, "note", TEXT)
+    record = await records.open(ALICE, stored.record_id)
     assert (record.text, record.field, record.stored_at) == (TEXT, "note", NOON)
 
 
-@pytest.mark.parametrize("stranger", [BOB, Owner("http://other-issuer", ALICE.subject)])
-async def test_to_anyone_else_the_record_does_not_exist(records, stranger):
-    kept = await records.keep(ALICE, "note", TEXT)
-    with pytest.raises(NotFound) as foreign:
-        await records.open(stranger, kept.record_id)
+@pytest.mark.parametrize("other_owner", [BOB, Owner("http://other-issuer", ALICE.subject)])
+async def test_other_owners_get_the_error_for_a_missing_record(records, other_owner):
+    stored = await records.keep(ALICE, "note", TEXT)
+    with pytest.raises(NotFound) as of_another_owner:
+        await records.open(other_owner, stored.record_id)
     with pytest.raises(NotFound) as missing:
-        await records.open(stranger, "rec_nothing")
-    assert foreign.value.description == missing.value.description
+        await records.open(other_owner, "rec_nothing")
+    assert of_another_owner.value.description == missing.value.description
 
 
-async def test_an_owner_may_keep_so_many_and_no_other_is_counted(redis, encryption, new_id):
+async def test_the_quota_counts_the_records_of_one_owner_only(redis, encryption, new_id):
     records = RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id, per_owner=2)
-    carol = Owner("http://issuer", "u_carol_who_keeps_much")
+    carol = Owner("http://issuer", "u_carol_with_many_records")
     for _ in range(2):
         await records.keep(carol, "note", TEXT)
     with pytest.raises(QuotaReached) as full:
@@ -52,12 +52,12 @@ async def test_an_owner_may_keep_so_many_and_no_other_is_counted(redis, encrypti
     assert await records.keep(Owner("http://other-issuer", carol.subject), "note", TEXT)
 
 
-async def test_redis_never_sees_the_text(records, redis):
-    kept = await records.keep(ALICE, "note", TEXT)
-    assert "880101" not in str(await redis.hgetall(f"mcp:records:{kept.record_id}"))
+async def test_redis_contains_no_plaintext(records, redis):
+    stored = await records.keep(ALICE, "note", TEXT)
+    assert "880101" not in str(await redis.hgetall(f"mcp:records:{stored.record_id}"))
 
 
-async def test_content_moved_to_another_record_or_field_or_owner_does_not_open(records, redis):
+async def test_content_moved_to_another_record_field_or_owner_cannot_be_decrypted(records, redis):
     one = await records.keep(ALICE, "note", TEXT)
     two = await records.keep(ALICE, "note", "something else")
     await redis.hset(
@@ -73,7 +73,7 @@ async def test_content_moved_to_another_record_or_field_or_owner_does_not_open(r
         await records.open(BOB, one.record_id)
 
 
-async def test_the_list_is_ones_own_newest_first(redis, encryption, new_id):
+async def test_the_list_contains_own_records_newest_first(redis, encryption, new_id):
     moments = iter((1.0, 2.0, 3.0))
     records = RecordStore(redis, encryption, clock=lambda: next(moments), new_id=new_id)
     first = await records.keep(ALICE, "first", TEXT)
@@ -83,18 +83,18 @@ async def test_the_list_is_ones_own_newest_first(redis, encryption, new_id):
     assert await records.of(ALICE, limit=1) == [last]
 
 
-async def test_rotation_moves_every_record_to_the_new_key(redis, keyring, new_id):
+async def test_reencrypt_moves_every_record_to_the_primary_key(redis, keyring, new_id):
     rings = [keyring]
     records = RecordStore(redis, EncryptionService(lambda: rings[-1]), clock=NOON.timestamp, new_id=new_id)
-    kept = [await records.keep(ALICE, "note", TEXT) for _ in range(3)]
+    stored = [await records.keep(ALICE, "note", TEXT) for _ in range(3)]
     rings.append(_rotated(keyring))
     assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.RENEWED] * 3
     assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.CURRENT] * 3
     rings.append(_without_old_keys(rings[-1]))
-    assert (await records.open(ALICE, kept[0].record_id)).text == TEXT
+    assert (await records.open(ALICE, stored[0].record_id)).text == TEXT
 
 
-async def test_a_redis_that_does_not_write_to_disk_is_no_store(redis, records):
+async def test_keep_fails_when_redis_does_not_write_to_disk(redis, records):
     await redis.config_set("appendonly", "no")
     try:
         with pytest.raises(StoreUnavailable):
@@ -103,8 +103,8 @@ async def test_a_redis_that_does_not_write_to_disk_is_no_store(redis, records):
         await redis.config_set("appendonly", "yes")
 
 
-async def test_without_redis_the_caller_hears_to_try_again(tmp_path: Path, encryption, new_id):
-    async with Redis(unix_socket_path=str(tmp_path / "nobody.sock"), retry=Retry(NoBackoff(), 0)) as redis:
+async def test_without_redis_every_method_raises_store_unavailable(tmp_path: Path, encryption, new_id):
+    async with Redis(unix_socket_path=str(tmp_path / "missing.sock"), retry=Retry(NoBackoff(), 0)) as redis:
         records = RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id)
         for attempt in (records.keep(ALICE, "note", TEXT), records.open(ALICE, "rec_x"), records.of(ALICE, limit=1)):
             with pytest.raises(StoreUnavailable) as failure:
@@ -113,8 +113,8 @@ async def test_without_redis_the_caller_hears_to_try_again(tmp_path: Path, encry
 
 
 def _rotated(ring: Keyring) -> Keyring:
-    grown = ring.add()
-    return grown.promote(grown.keys[-1].key_id)
+    extended = ring.add()
+    return extended.promote(extended.keys[-1].key_id)
 
 
 def _without_old_keys(ring: Keyring) -> Keyring:

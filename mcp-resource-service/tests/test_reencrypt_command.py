@@ -1,4 +1,4 @@
-"""`security-common keys reencrypt` on this service's stores: a key is replaced while its data stays readable."""
+"""`security-common keys reencrypt` on the stores of this service: a key is replaced while its data stays readable."""
 
 import json
 import os
@@ -38,10 +38,10 @@ async def test_a_key_is_replaced_without_downtime(
     path = tmp_path / "keyring.json"
     path.write_text(Keyring.generate().dump())
     first = Keyring.load(path).primary.key_id
-    encryption = EncryptionService(KeyringFile(path))  # that of a running service
+    encryption = EncryptionService(KeyringFile(path))  # as in a running service
     records = RecordStore(redis, encryption, clock=lambda: 0.0, new_id=new_id)
     directory = Directory(redis, encryption)
-    kept = [await records.keep(OWNER, "note", "비밀") for _ in range(3)]
+    stored = [await records.keep(OWNER, "note", "비밀") for _ in range(3)]
     await directory.put([HONG])
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,36 +49,38 @@ async def test_a_key_is_replaced_without_downtime(
 
     second = run("add").stdout.strip()
     run("promote", second)
-    done = run("reencrypt", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    tally = {each["store"].split()[-1]: (each["seen"], each["renewed"]) for each in json.loads(done.stdout)}
-    assert tally == {"directory": (1, 1), "records": (3, 3)}
+    completed = run("reencrypt", "--json")
+    assert (completed.returncode, completed.stderr) == (0, "")
+    renewed_by_store = {
+        each["store"].split()[-1]: (each["seen"], each["renewed"]) for each in json.loads(completed.stdout)
+    }
+    assert renewed_by_store == {"directory": (1, 1), "records": (3, 3)}
     assert "mcp-resource-service records: 3 items, 0 renewed, 0 unreadable" in run("reencrypt").stdout
     run("retire", first, "--destroy")
-    assert (await records.open(OWNER, kept[0].record_id)).text == "비밀"
+    assert (await records.open(OWNER, stored[0].record_id)).text == "비밀"
     assert (await directory.find("p_hong")).phone == HONG.phone
 
 
 @pytest.mark.anyio
-async def test_what_cannot_be_read_is_counted_and_the_rest_goes_on(
+async def test_unreadable_items_are_counted_and_the_others_are_renewed(
     redis: Redis, redis_socket: Path, tmp_path: Path, new_id: Callable[[], str]
 ) -> None:
     path = tmp_path / "keyring.json"
-    lost, ring = Keyring.generate(), Keyring.generate()
-    path.write_text(ring.dump())
-    for keyring in (lost, ring):
+    lost_keyring, current_keyring = Keyring.generate(), Keyring.generate()
+    path.write_text(current_keyring.dump())
+    for keyring in (lost_keyring, current_keyring):
         store = RecordStore(redis, EncryptionService(lambda keyring=keyring: keyring), clock=lambda: 0.0, new_id=new_id)
         await store.keep(OWNER, "note", "비밀")
-    await Directory(redis, EncryptionService(lambda: lost)).put([HONG])
-    done = keys("reencrypt", keyring=path, socket=redis_socket)
-    assert done.returncode == 1
-    assert "directory: 1 items, 0 renewed, 1 unreadable" in done.stdout
-    assert "records: 2 items, 0 renewed, 1 unreadable" in done.stdout
-    assert done.stderr.startswith("hint: ")
+    await Directory(redis, EncryptionService(lambda: lost_keyring)).put([HONG])
+    completed = keys("reencrypt", keyring=path, socket=redis_socket)
+    assert completed.returncode == 1
+    assert "directory: 1 items, 0 renewed, 1 unreadable" in completed.stdout
+    assert "records: 2 items, 0 renewed, 1 unreadable" in completed.stdout
+    assert completed.stderr.startswith("hint: ")
 
 
 @pytest.mark.anyio
-async def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
+async def test_after_a_killed_run_the_next_run_renews_the_rest(
     redis: Redis, redis_socket: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "keyring.json"
@@ -86,25 +88,25 @@ async def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
     directory = Directory(redis, EncryptionService(KeyringFile(path)))
     people = [Person(person_id=f"p_{number}", name="홍길동", email="", phone="") for number in range(500)]
     await directory.put(people)
-    left = 0
-    while not left:  # a run that was through before it was killed shows nothing: another key, another run
+    remaining = 0
+    while not remaining:  # repeat with another key if the run finished before it was killed
         old = Keyring.load(path).primary.key_id
         new = keys("add", keyring=path, socket=redis_socket).stdout.strip()
         keys("promote", new, keyring=path, socket=redis_socket)
         with start_keys("reencrypt", keyring=path, socket=redis_socket) as process:
-            while process.poll() is None and not await _under(redis, new):
+            while process.poll() is None and not await _count_encrypted_with(redis, new):
                 pass
             process.kill()
-        left = await _under(redis, old)
-    assert left < len(people)
-    again = json.loads(keys("reencrypt", "--json", keyring=path, socket=redis_socket).stdout)
-    assert (again[0]["seen"], again[0]["renewed"], again[0]["unreadable"]) == (len(people), left, 0)
+        remaining = await _count_encrypted_with(redis, old)
+    assert remaining < len(people)
+    second_run = json.loads(keys("reencrypt", "--json", keyring=path, socket=redis_socket).stdout)
+    assert (second_run[0]["seen"], second_run[0]["renewed"], second_run[0]["unreadable"]) == (len(people), remaining, 0)
     keys("retire", old, "--destroy", keyring=path, socket=redis_socket)
     assert [await directory.find(person.person_id) for person in people] == people
 
 
-async def _under(redis: Redis, key_id: str) -> int:
-    """How many people are encrypted under a key."""
+async def _count_encrypted_with(redis: Redis, key_id: str) -> int:
+    """Returns the number of people whose fields are encrypted with a key."""
     found = [key async for key in redis.scan_iter(match="mcp:users:*", count=500)]
     async with redis.pipeline(transaction=False) as pipe:
         for key in found:

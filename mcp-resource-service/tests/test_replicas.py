@@ -1,4 +1,4 @@
-"""Two replicas under one address behave as one, also while one of them goes away."""
+"""Two replicas behind a load balancer behave as one service, also while one of them stops."""
 
 import asyncio
 import contextlib
@@ -21,24 +21,24 @@ from security_common.cli.setup import make_secrets
 
 
 class Balancer:
-    """Gives each new connection to the next replica that accepts it, but to none that said it is not ready."""
+    """A load balancer: round robin over the replicas that accept connections and are not excluded."""
 
     def __init__(self, port: int, replicas: list[int]) -> None:
         self._port = port
         self._replicas = replicas
-        self._turn = itertools.cycle(replicas)
-        self.looks_away_from: set[int] = set()
+        self._next_replicas = itertools.cycle(replicas)
+        self.excluded: set[int] = set()
 
     async def listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._serve, "127.0.0.1", self._port)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for replica in itertools.islice(self._turn, len(self._replicas)):
-            if replica in self.looks_away_from:
+        for replica in itertools.islice(self._next_replicas, len(self._replicas)):
+            if replica in self.excluded:
                 continue
             with contextlib.suppress(ConnectionRefusedError):
-                behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", replica)
-                await asyncio.gather(_copy(reader, behind_writer), _copy(behind_reader, writer))
+                replica_reader, replica_writer = await asyncio.open_connection("127.0.0.1", replica)
+                await asyncio.gather(_copy(reader, replica_writer), _copy(replica_reader, writer))
                 return
         writer.close()
 
@@ -66,7 +66,7 @@ def replicas(tmp_path) -> Iterator[tuple[World, list[int], list[subprocess.Popen
         stack.wait_until_ready(AUTH)
         for port in ports:
             wait_until_ready(port)
-        # Without keep-alive every request is a new connection, and so another replica's turn.
+        # Without keep-alive each request is a new connection, which goes to the next replica.
         limits = httpx2.Limits(max_keepalive_connections=0)
         with start_blocking_portal() as portal, httpx2.Client(timeout=20, limits=limits) as http:
             balancer = Balancer(stack.ports.mcp, ports)
@@ -93,12 +93,12 @@ def wait_until_ready(port: int) -> None:
 
 def call(world: World, tool: str, arguments: dict, scope: str = "mcp.access mcp.decrypt") -> dict:
     token = world.results.setdefault(scope, world.client.token(scope))
-    answer = world.post_mcp(token, "2026-07-28", "tools/call", {"name": tool, "arguments": arguments})
-    assert answer.status_code == 200, answer.text
-    return answer.json()["result"]["structuredContent"]
+    response = world.post_mcp(token, "2026-07-28", "tools/call", {"name": tool, "arguments": arguments})
+    assert response.status_code == 200, response.text
+    return response.json()["result"]["structuredContent"]
 
 
-def test_two_replicas_are_one_service_and_stopping_one_fails_no_call(replicas):
+def test_replicas_share_state_and_no_call_fails_while_one_stops(replicas):
     world, ports, (first, _), balancer = replicas
     for number in range(4):
         stored = call(world, "store_sensitive_data", {"data": f"text {number}"})
@@ -108,17 +108,17 @@ def test_two_replicas_are_one_service_and_stopping_one_fails_no_call(replicas):
         assert time.monotonic() < deadline
 
     first.terminate()
-    # While it drains it still answers, and tells the balancer to look away.
+    # While it drains it still answers requests, and /readyz makes the load balancer exclude it.
     while httpx2.get(f"http://localhost:{ports[0]}/readyz").status_code == 200:
         assert time.monotonic() < deadline
-    balancer.looks_away_from.add(ports[0])
+    balancer.excluded.add(ports[0])
     while first.poll() is None:
         call(world, "get_server_status", {})
     for _ in range(4):
         call(world, "get_server_status", {})
 
 
-def test_an_auditor_signed_in_at_one_is_signed_in_at_both_and_out_at_both(replicas):
+def test_sign_in_and_sign_out_apply_to_both_replicas(replicas):
     world, ports, _, _ = replicas
     world.http.follow_redirects = True
     page = world.http.get(f"{world.mcp_url}/audit?language=en")
@@ -126,9 +126,9 @@ def test_an_auditor_signed_in_at_one_is_signed_in_at_both_and_out_at_both(replic
     assert "Audit trail" in page.text
     world.http.follow_redirects = False
 
-    def seen() -> set[int]:
+    def statuses() -> set[int]:
         return {world.http.get(f"http://localhost:{port}/audit").status_code for port in ports}
 
-    assert seen() == {200}
+    assert statuses() == {200}
     world.http.post(f"{world.mcp_url}/audit/sign-out", headers={"Origin": world.mcp_url})
-    assert seen() == {303}
+    assert statuses() == {303}

@@ -1,4 +1,4 @@
-"""Settings that would fail later, fail at once and say which variable to mend."""
+"""Invalid settings are refused at start, with the name of the variable."""
 
 import subprocess
 import sys
@@ -23,23 +23,23 @@ from security_common.settings import SettingInvalid
         ("trusted_proxies", "not-an-address"),
     ],
 )
-def test_a_wrong_value_is_refused(variable, value):
+def test_an_invalid_value_is_refused(variable, value):
     with pytest.raises(SettingInvalid) as failure:
         ResourceSettings(**{variable: value})
     assert failure.value.description.startswith(f"MCP_{variable.upper()}: ")
 
 
-def test_demo_mode_stays_at_home():
-    with pytest.raises(SettingInvalid, match=r"^MCP_DEMO hands"):
+def test_demo_mode_requires_loopback_addresses():
+    with pytest.raises(SettingInvalid, match=r"^MCP_DEMO issues"):
         ResourceSettings(demo=True, issuer="https://auth.example.com")
 
 
-def test_an_internal_url_may_be_plain_http():
+def test_the_internal_url_can_be_plain_http():
     settings = ResourceSettings(issuer="https://auth.example.com", auth_internal_url="http://auth-service:8081")
     assert settings.auth_internal_url == "http://auth-service:8081"
 
 
-def test_lists_come_from_the_environment(monkeypatch):
+def test_lists_are_parsed_from_the_environment(monkeypatch):
     monkeypatch.setenv("MCP_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1")
     monkeypatch.setenv(
         "MCP_TRUSTED_ISSUERS", '[{"issuer": "https://login.example.com/v2", "audience": "api://x", "typ": ["JWT"]}]'
@@ -49,19 +49,19 @@ def test_lists_come_from_the_environment(monkeypatch):
     assert settings.trusted_issuers[0].token_types == ("JWT",)
 
 
-def test_a_trusted_issuer_is_written_as_it_writes_itself(monkeypatch):
+def test_a_trusted_issuer_keeps_its_trailing_slash(monkeypatch):
     monkeypatch.setenv("MCP_TRUSTED_ISSUERS", '[{"issuer": "https://tenant.eu.auth0.com/", "audience": "api://mcp"}]')
     assert ResourceSettings().trusted_issuers[0].issuer == "https://tenant.eu.auth0.com/"
 
 
-def test_the_issuer_of_the_resource_is_not_declared_again():
+def test_mcp_issuer_is_refused_as_a_trusted_issuer():
     entry = {"issuer": "http://localhost:8081", "audience": "x"}
-    with pytest.raises(SettingInvalid, match="MCP_ISSUER is trusted already"):
+    with pytest.raises(SettingInvalid, match="MCP_TRUSTED_ISSUERS contains MCP_ISSUER"):
         ResourceSettings(trusted_issuers=[entry])
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("MCP_ISSUER", "http://localhost:8081/", "must not end in a slash"),
         ("SECURITY_TIME_ZONE", "Asia/Soul", "invalid timezone: Asia/Soul"),
@@ -69,34 +69,34 @@ def test_the_issuer_of_the_resource_is_not_declared_again():
         ("SECURITY_AUDIT_RETENTION_DAYS", "0", "Input should be greater than or equal to 1"),
     ],
 )
-def test_the_command_says_which_variable_to_mend(variable, value, told):
-    done = subprocess.run(
+def test_serve_names_the_variable_with_an_invalid_value(variable, value, message):
+    completed = subprocess.run(
         [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
         env={variable: value},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {variable}: {told}")
-    assert done.stderr.endswith("hint: docs/configuration.md describes every setting\n")
+    assert completed.returncode == 1
+    assert completed.stderr.startswith(f"error: {variable}: {message}")
+    assert completed.stderr.endswith("hint: docs/configuration.md describes every setting\n")
 
 
-def test_the_command_says_which_member_of_which_issuer_to_mend():
-    done = subprocess.run(
+def test_serve_names_the_invalid_member_of_a_trusted_issuer():
+    completed = subprocess.run(
         [sys.executable, "-c", "from mcp_resource_service.cli import main; main()", "serve"],
         env={"MCP_TRUSTED_ISSUERS": '[{"issuer": "https://login.example", "audience": "x", "algorithms": "HS256"}]'},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    error, hint = done.stderr.splitlines()
+    assert completed.returncode == 1
+    error, hint = completed.stderr.splitlines()
     assert error.startswith("error: MCP_TRUSTED_ISSUERS: entry 1: algorithms: must be a list of RS256, PS256, ES256")
     assert hint.startswith("hint: docs/trusted-issuers.md")
 
 
-def test_a_setting_that_is_no_json_is_told_without_its_value():
+def test_the_error_for_invalid_json_does_not_contain_the_value():
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MCP_TRUSTED_ISSUERS", '[{"issuer": "hong@example.com')
         with pytest.raises(SettingInvalid, match=r"^MCP_TRUSTED_ISSUERS: .*line 1, column 13") as failure:

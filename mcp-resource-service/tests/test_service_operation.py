@@ -1,4 +1,4 @@
-"""Running it: health, outages, a wrong issuer, stopping, and the commands."""
+"""The running service: health, outages, a wrong issuer, shutdown, and the commands."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ def eventually(holds, seconds=20):
         time.sleep(0.05)
 
 
-def test_health_says_what_it_looked_at(world):
+def test_health_reports_every_check(world):
     assert world.get("/livez").json() == {"status": "alive"}
     ready = world.get("/readyz").json()
     assert ready["status"] == "ready"
@@ -53,23 +53,23 @@ def test_health_says_what_it_looked_at(world):
     assert all(check == {"ok": True, "note": ""} for check in ready["checks"].values())
 
 
-def test_unknown_paths_need_a_token_too(world):
+def test_unknown_paths_require_a_token(world):
     assert world.get("/nowhere").status_code == 401
     assert world.get("/nowhere", world.token).status_code == 404
 
 
-def test_a_slash_too_many_leads_nowhere_else(world):
-    """Who types /mcp/ is served; nobody is sent on to where a Host header says, out of the proxy's TLS."""
+def test_a_trailing_slash_is_never_redirected(world):
+    """/mcp/ is served like /mcp. A redirect would lead to the URL of the Host header, outside the TLS of a proxy."""
     headers, body = mcp_request(world.token, "2026-07-28", "tools/list", {})
-    answer = world.http.post(f"{world.mcp_url}/mcp/", headers=headers, content=body)
-    assert answer.status_code == 200
-    assert answer.json()["result"]["tools"]
+    response = world.http.post(f"{world.mcp_url}/mcp/", headers=headers, content=body)
+    assert response.status_code == 200
+    assert response.json()["result"]["tools"]
     assert world.get("/.well-known/oauth-protected-resource/mcp/").json()["resource"] == f"{world.mcp_url}/mcp"
     assert world.get("/audit/").content == world.get("/audit").content
     for path in ("/hello/", "/mcp//", "/audit//", "/audit/events/"):
-        answer = world.get(path, world.token)
-        assert answer.status_code == 404, path
-        assert "location" not in answer.headers
+        response = world.get(path, world.token)
+        assert response.status_code == 404, path
+        assert "location" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_a_slash_too_many_leads_nowhere_else(world):
         "/.well-known/appspecific/com.chrome.devtools.json",
     ],
 )
-def test_what_browsers_ask_for_by_themselves_is_no_security_event(world, stack, path):
+def test_automatic_requests_of_browsers_are_not_recorded_as_refused(world, stack, path):
     before = refusals_of(stack)
-    answer = world.http.get(f"{world.mcp_url}{path}")
-    assert answer.status_code == (200 if path == "/favicon.ico" else 404)
-    assert "www-authenticate" not in answer.headers
+    response = world.http.get(f"{world.mcp_url}{path}")
+    assert response.status_code == (200 if path == "/favicon.ico" else 404)
+    assert "www-authenticate" not in response.headers
     assert world.http.get(f"{world.mcp_url}/no-such-page").status_code == 401
     assert refusals_of(stack) == before + 1
 
@@ -105,7 +105,7 @@ def refusals_of(stack) -> int:
     return sum('"access_refused"' in line for line in log.read_text().splitlines())
 
 
-def test_without_redis_tokens_are_judged_and_storing_says_503(own_stack):
+def test_without_redis_tokens_are_accepted_and_storing_answers_503(own_stack):
     with httpx2.Client(timeout=20) as http:
         world = World(own_stack.auth_url, own_stack.mcp_url, http)
         token = world.token
@@ -123,7 +123,7 @@ def test_without_redis_tokens_are_judged_and_storing_says_503(own_stack):
         eventually(lambda: world.post_mcp(token, "2026-07-28", "tools/call", call).status_code == 200)
 
 
-def test_a_wrong_issuer_is_named_with_the_variable_to_mend(stack):
+def test_a_wrong_issuer_is_reported_with_the_name_of_the_variable(stack):
     (port,) = free_ports(1)
     settings = stack._mcp_settings() | {
         "MCP_PORT": str(port),
@@ -143,12 +143,12 @@ def test_a_wrong_issuer_is_named_with_the_variable_to_mend(stack):
         process.wait()
 
 
-def test_a_trusted_issuer_that_is_away_is_named_and_shuts_nobody_else_out(stack, world):
+def test_an_unreachable_trusted_issuer_is_reported_and_does_not_affect_other_issuers(stack, world):
     (port,) = free_ports(1)
-    away = {"preset": "auth0", "issuer": "http://localhost:1/", "audience": "api://mcp"}
+    unreachable = {"preset": "auth0", "issuer": "http://localhost:1/", "audience": "api://mcp"}
     settings = stack._mcp_settings() | {
         "MCP_PORT": str(port),
-        "MCP_TRUSTED_ISSUERS": json.dumps([away]),
+        "MCP_TRUSTED_ISSUERS": json.dumps([unreachable]),
         "SECURITY_AUDIT_DIR": str(stack.state / "trusted-issuer-audit"),
     }
     process = subprocess.Popen(
@@ -157,12 +157,12 @@ def test_a_trusted_issuer_that_is_away_is_named_and_shuts_nobody_else_out(stack,
     try:
         with httpx2.Client() as http:
             eventually(lambda: "http://localhost:1/" in keys_note(http, port))
-            eventually(lambda: answers(http, f"http://localhost:{port}/readyz"))
+            eventually(lambda: is_ok(http, f"http://localhost:{port}/readyz"))
             authorization = {"Authorization": f"Bearer {world.token}"}
-            answered = http.get(
+            response = http.get(
                 f"http://localhost:{port}/hello", headers={"Host": urlsplit(stack.mcp_url).netloc, **authorization}
             )
-            assert answered.status_code == 200
+            assert response.status_code == 200
     finally:
         process.terminate()
         process.wait()
@@ -175,37 +175,37 @@ def keys_note(http, port):
         return ""
 
 
-def test_a_taken_port_is_told_with_the_variable_to_change(stack):
-    done = command(stack, "serve")
-    assert done.returncode == 1
-    assert f"error: cannot listen on 127.0.0.1:{stack.ports.mcp}" in done.stderr
-    assert "hint: stop what listens there, or set MCP_PORT" in done.stderr
+def test_a_taken_port_is_reported_with_the_name_of_the_variable(stack):
+    completed = command(stack, "serve")
+    assert completed.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1:{stack.ports.mcp}" in completed.stderr
+    assert "hint: stop what listens there, or set MCP_PORT" in completed.stderr
 
 
-def test_sigterm_ends_it_within_five_seconds(own_stack):
+def test_sigterm_stops_the_service_within_five_seconds(own_stack):
     began = time.monotonic()
     own_stack.children[MCP]._process.send_signal(signal.SIGTERM)
     own_stack.children[MCP]._process.wait(timeout=5)
     assert time.monotonic() - began < 5
 
 
-def test_a_request_under_way_is_answered_before_it_ends(own_stack):
+def test_a_request_in_progress_is_answered_before_the_service_exits(own_stack):
     redis_pid = own_stack.children[REDIS].pid
     service = own_stack.children[MCP]._process
     with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(1) as thread:
         world = World(own_stack.auth_url, own_stack.mcp_url, http)
-        asked = world.token, "2026-07-28", "tools/call", {"name": "generate_security_report"}
-        os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for the trail
+        arguments = world.token, "2026-07-28", "tools/call", {"name": "generate_security_report"}
+        os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for Redis
         try:
-            answer = thread.submit(world.post_mcp, *asked)
+            response = thread.submit(world.post_mcp, *arguments)
             with pytest.raises(TimeoutError):
-                answer.result(timeout=0.3)
+                response.result(timeout=0.3)
             service.send_signal(signal.SIGTERM)
             eventually(lambda: is_refused(own_stack.ports.mcp))
             assert service.poll() is None
         finally:
             os.kill(redis_pid, signal.SIGCONT)
-        assert "figures" in answer.result(timeout=10).text
+        assert "figures" in response.result(timeout=10).text
         service.wait(timeout=5)
 
 
@@ -217,31 +217,31 @@ def is_refused(port):
     return False
 
 
-def test_imported_people_are_found_by_the_id_that_was_printed(stack, world):
+def test_imported_people_are_found_by_the_printed_id(stack, world):
     csv = "name,email,phone,department,position\n성춘향,chunhyang@example.com,010-9876-5432,홍보팀,사원\n"
-    done = command(stack, "user", "import", "-", "--json", stdin=csv)
-    assert done.returncode == 0, done.stderr
-    (person_id,) = json.loads(done.stdout)["imported"]
+    completed = command(stack, "user", "import", "-", "--json", stdin=csv)
+    assert completed.returncode == 0, completed.stderr
+    (person_id,) = json.loads(completed.stdout)["imported"]
     again = command(stack, "user", "import", "-", stdin=csv)
     assert again.stdout.split() == [person_id]
     person = world.call("get_user_info", {"person_id": person_id})
     assert (person["email"], person["department"]) == ("c***@example.com", "홍보팀")
 
 
-def test_a_wrong_import_stores_nobody_and_names_the_line(stack):
-    done = command(stack, "user", "import", "-", stdin="name,email\n성춘향,\n")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: line 2 has no email")
+def test_an_invalid_import_stores_no_person_and_names_the_line(stack):
+    completed = command(stack, "user", "import", "-", stdin="name,email\n성춘향,\n")
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("error: line 2 has no email")
 
 
-def test_the_doctor_finds_a_healthy_service_healthy(stack):
-    done = command(stack, "doctor", "--json")
-    assert done.returncode == 0, done.stdout
-    assert all(finding["ok"] for finding in json.loads(done.stdout))
+def test_doctor_reports_no_problem_of_a_healthy_service(stack):
+    completed = command(stack, "doctor", "--json")
+    assert completed.returncode == 0, completed.stdout
+    assert all(result["ok"] for result in json.loads(completed.stdout))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (
             "name,email\n성춘향,c@example.com\n".encode("cp949"),
@@ -251,12 +251,12 @@ def test_the_doctor_finds_a_healthy_service_healthy(stack):
         (b'{"name": "x"\n', "error: line 1 is not a JSON object"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_in_a_sentence(stack, tmp_path, content, told):
+def test_an_unreadable_import_file_is_reported_without_a_traceback(stack, tmp_path, content, message):
     (tmp_path / "people").write_bytes(content)
-    done = command(stack, "user", "import", str(tmp_path / "people"))
-    assert done.returncode == 1
-    assert done.stderr.startswith(told)
-    assert "Traceback" not in done.stderr
+    completed = command(stack, "user", "import", str(tmp_path / "people"))
+    assert completed.returncode == 1
+    assert completed.stderr.startswith(message)
+    assert "Traceback" not in completed.stderr
 
 
 @pytest.mark.parametrize(
@@ -268,42 +268,42 @@ def test_a_file_that_cannot_be_read_is_told_in_a_sentence(stack, tmp_path, conte
         ("SECURITY_ENCRYPTION_KEY_FILE", "/nowhere/keyring", "security-common keys generate"),
     ],
 )
-def test_the_doctor_names_what_to_mend(stack, variable, value, hint):
+def test_doctor_names_the_setting_to_correct(stack, variable, value, hint):
     settings = stack._mcp_settings() | {variable: value}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "mcp_resource_service.cli", "doctor"],
         env=settings,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    lines = iter(done.stdout.splitlines())
-    assert any(line.startswith("FAIL") and hint in next(lines) for line in lines), done.stdout
+    assert completed.returncode == 1
+    lines = iter(completed.stdout.splitlines())
+    assert any(line.startswith("FAIL") and hint in next(lines) for line in lines), completed.stdout
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("seconds", "told"), [(0, "ok  "), (-120, "FAIL"), (120, "FAIL")])
-async def test_the_doctor_compares_the_clock_with_the_issuers(stack, seconds, told):
-    async def answer(_, writer):
+@pytest.mark.parametrize(("seconds", "label"), [(0, "ok  "), (-120, "FAIL"), (120, "FAIL")])
+async def test_doctor_compares_the_clock_with_each_issuer(stack, seconds, label):
+    async def response(_, writer):
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
         writer.write(http_answer(json.dumps(issuer.metadata()).encode(), date=date))
 
     async with LoopbackIssuer(now=time.time) as issuer:
-        issuer.answers[METADATA_PATH] = answer
+        issuer.answers[METADATA_PATH] = response
         trusted = json.dumps([{"issuer": issuer.url, "audience": "x"}])
         settings = stack._mcp_settings() | {"MCP_TRUSTED_ISSUERS": trusted}
         arguments = (sys.executable, "-m", "mcp_resource_service.cli", "doctor")
-        done = await asyncio.create_subprocess_exec(*arguments, env=settings, stdout=asyncio.subprocess.PIPE)
-        lines = (await done.communicate())[0].decode().splitlines()
+        completed = await asyncio.create_subprocess_exec(*arguments, env=settings, stdout=asyncio.subprocess.PIPE)
+        lines = (await completed.communicate())[0].decode().splitlines()
     (line,) = [line for line in lines if " clock: " in line and issuer.url in line]
-    way = "behind" if seconds > 0 else "ahead of"
-    assert re.fullmatch(rf"{told} clock: \d+ s (behind|ahead of) {re.escape(issuer.url)}", line)
-    assert way in line or not seconds
-    assert (done.returncode == 1) is (told == "FAIL")
+    direction = "behind" if seconds > 0 else "ahead of"
+    assert re.fullmatch(rf"{label} clock: \d+ s (behind|ahead of) {re.escape(issuer.url)}", line)
+    assert direction in line or not seconds
+    assert (completed.returncode == 1) is (label == "FAIL")
 
 
-def test_metrics_count_requests_on_a_port_of_their_own(stack):
+def test_metrics_are_served_on_a_separate_port(stack):
     port, metrics_port = free_ports(2)
     settings = stack._mcp_settings() | {
         "MCP_PORT": str(port),
@@ -315,7 +315,7 @@ def test_metrics_count_requests_on_a_port_of_their_own(stack):
     )
     try:
         with httpx2.Client() as http:
-            eventually(lambda: answers(http, f"http://localhost:{port}/readyz"))
+            eventually(lambda: is_ok(http, f"http://localhost:{port}/readyz"))
             http.get(f"http://localhost:{port}/hello")
             text = http.get(f"http://localhost:{metrics_port}/metrics").text
             assert 'mcp_request_duration_seconds_count{path="/hello",status="401"} 1.0' in text
@@ -325,9 +325,9 @@ def test_metrics_count_requests_on_a_port_of_their_own(stack):
             assert f"mcp_issuer_keys_throttled_total{{{issuer}}} 0.0" in text
             age = re.search(rf"mcp_issuer_keys_age_seconds{{{issuer}}} (\S+)", text)
             assert 0 <= float(age[1]) < 60
-            shown = {name.removesuffix("_created") for name in re.findall(r"^# TYPE (mcp_\S+)", text, re.MULTILINE)}
+            exported = {name.removesuffix("_created") for name in re.findall(r"^# TYPE (mcp_\S+)", text, re.MULTILINE)}
             documented = re.findall(r"^\| `(mcp_[a-z_]+)`", METRICS_PAGE.read_text(), re.MULTILINE)
-            assert {name.removesuffix("_total") for name in shown} == {
+            assert {name.removesuffix("_total") for name in exported} == {
                 name.removesuffix("_total") for name in documented
             }
             assert http.get(f"http://localhost:{port}/metrics").status_code == 401
@@ -336,20 +336,20 @@ def test_metrics_count_requests_on_a_port_of_their_own(stack):
         process.wait()
 
 
-def answers(http, url):
+def is_ok(http, url):
     try:
         return http.get(url).status_code == 200
     except httpx2.HTTPError:
         return False
 
 
-def test_closing_the_stream_cancels_long_work_and_is_on_record(own_stack):
+def test_closing_the_stream_cancels_a_long_call_and_is_recorded(own_stack):
     journal = own_stack.audit_dir / "mcp-resource-service" / "0" / "security_audit.log"
     redis_pid = own_stack.children[REDIS].pid
     with httpx2.Client(timeout=20) as http:
         world = World(own_stack.auth_url, own_stack.mcp_url, http)
         token = world.token
-        os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for the trail
+        os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for Redis
         try:
             world.http.timeout = httpx2.Timeout(0.5)
             with pytest.raises(httpx2.ReadTimeout):
@@ -359,7 +359,7 @@ def test_closing_the_stream_cancels_long_work_and_is_on_record(own_stack):
             os.kill(redis_pid, signal.SIGCONT)
 
 
-def test_an_issuer_that_dies_fails_no_call_that_carries_a_valid_token(own_stack):
+def test_calls_with_a_valid_token_succeed_without_the_issuer(own_stack):
     with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(4) as threads:
         world = World(own_stack.auth_url, own_stack.mcp_url, http)
         tokens = [world.client.token() for _ in range(4)]
@@ -375,10 +375,10 @@ def test_an_issuer_that_dies_fails_no_call_that_carries_a_valid_token(own_stack)
         calls = call_on(*tokens[:2])
         calls[20].result()
         own_stack.kill(AUTH)
-        calls += call_on(*tokens)  # two of which nobody has heard of before
+        calls += call_on(*tokens)  # two of these tokens are new to the service
         assert {call.result().status_code for call in calls} == {200}
         assert world.get("/readyz").status_code == 200
-        asked = {"name": "create_test_token", "arguments": {}}
-        result = world.post_mcp(tokens[0], "2026-07-28", "tools/call", asked).json()["result"]
+        call = {"name": "create_test_token", "arguments": {}}
+        result = world.post_mcp(tokens[0], "2026-07-28", "tools/call", call).json()["result"]
         assert result["isError"]
         assert result["content"][0]["text"].startswith("issuer_unreachable: ")

@@ -1,4 +1,4 @@
-"""What the stores say when Redis can't do what it is asked."""
+"""Errors of Redis as errors of the stores."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mcp_resource_service.store_errors import StoreUnavailable, redis_errors_as_
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_full_redis_is_named(tmp_path: Path) -> None:
+async def test_a_full_redis_is_reported_as_full(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     with RedisServer(tmp_path, port) as server:
         async with Redis.from_url(server.url) as redis:

@@ -1,4 +1,4 @@
-"""Every tool, called as a client calls it: through the guard, on real stored data."""
+"""Every tool, called like a client through the guard, with stored data."""
 
 import asyncio
 import json
@@ -31,8 +31,8 @@ RESOURCES = {"guide://tools", "policy://tools", "directory://people", "records:/
 HANGUL = re.compile("[가-힣]")
 
 
-def refused(world, tool, arguments, scope="mcp.access"):
-    """The sentence of a tool error."""
+def tool_error(world, tool, arguments, scope="mcp.access"):
+    """Calls a tool and returns the text of its error."""
 
     async def call():
         transport = StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.client.token(scope))
@@ -44,7 +44,7 @@ def refused(world, tool, arguments, scope="mcp.access"):
     return asyncio.run(call())
 
 
-def listed(world):
+def list_tools(world):
     async def tools():
         async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
             return await session.list_tools()
@@ -52,8 +52,8 @@ def listed(world):
     return asyncio.run(tools())
 
 
-def test_a_model_is_told_what_every_tool_takes_gives_and_does(world):
-    tools = listed(world)
+def test_every_tool_has_descriptions_annotations_and_an_output_schema(world):
+    tools = list_tools(world)
     assert {tool.name for tool in tools} == TOOLS
     for tool in tools:
         require_both_languages(tool.name, tool.title, tool.description)
@@ -71,12 +71,12 @@ def require_both_languages(where, *texts):
         assert re.search("[a-z]{3}", text), where
 
 
-def test_what_can_be_read_and_asked_is_described_in_both_languages(world):
-    async def described():
+def test_resources_and_prompts_are_described_in_both_languages(world):
+    async def lists():
         async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
             return await session.list_resources(), await session.list_prompts()
 
-    resources, prompts = asyncio.run(described())
+    resources, prompts = asyncio.run(lists())
     assert {str(each.uri) for each in resources} == RESOURCES
     for each in (*resources, *prompts):
         require_both_languages(each.name, each.title, each.description)
@@ -85,7 +85,7 @@ def test_what_can_be_read_and_asked_is_described_in_both_languages(world):
         require_both_languages(argument.name, argument.description or "")
 
 
-def test_status_names_the_endpoints_and_the_caller(world):
+def test_status_contains_the_endpoints_and_the_caller(world):
     status = world.call("get_server_status", {})
     assert status["status"] == "ready"
     assert status["endpoints"]["mcp"] == f"{world.mcp_url}/mcp"
@@ -93,21 +93,21 @@ def test_status_names_the_endpoints_and_the_caller(world):
     assert set(status["checks"].values()) == {"ok"}
 
 
-def test_a_person_comes_back_masked(world):
+def test_a_person_is_masked(world):
     person = world.call("get_user_info", {"person_id": "p_hong"})
     assert person["email"] == "h***@example.com"
     assert person["phone"] == "010-****-5678"
     assert person["department"] == "개발팀"
 
 
-def test_an_unknown_person_and_a_wrong_id_say_what_to_do(world):
-    assert refused(world, "get_user_info", {"person_id": "p_nobody"}).startswith("not_found: ")
-    sentence = refused(world, "get_user_info", {"person_id": "hong@example.com"})
-    assert sentence.startswith("personal_data_refused: ")
-    assert "hong" not in sentence
+def test_an_unknown_person_is_not_found_and_personal_data_as_id_is_refused(world):
+    assert tool_error(world, "get_user_info", {"person_id": "p_unknown"}).startswith("not_found: ")
+    error = tool_error(world, "get_user_info", {"person_id": "hong@example.com"})
+    assert error.startswith("personal_data_refused: ")
+    assert "hong" not in error
 
 
-def test_stored_data_is_read_back_by_its_owner_with_the_scope(world):
+def test_the_owner_can_read_stored_data_with_the_scope_mcp_decrypt(world):
     stored = world.call(
         "store_sensitive_data", {"data": "고객 이메일: customer@company.com", "field": "customer_email"}
     )
@@ -117,60 +117,60 @@ def test_stored_data_is_read_back_by_its_owner_with_the_scope(world):
     assert record["field"] == "customer_email"
 
 
-def test_a_field_name_that_is_none_is_told_without_its_value(world):
-    sentence = refused(world, "store_sensitive_data", {"data": "x", "field": "고객 010-1234-5678"})
-    assert "field" in sentence
-    assert "1234" not in sentence
+def test_the_error_for_an_invalid_field_name_does_not_contain_its_value(world):
+    error = tool_error(world, "store_sensitive_data", {"data": "x", "field": "고객 010-1234-5678"})
+    assert "field" in error
+    assert "1234" not in error
 
 
-def test_an_operation_without_personal_data_is_filed(world):
-    filed = world.call("high_security_operation", {"operation_data": "rotate the signing keys of p_hong's team"})
-    assert filed["status"] == "accepted"
-    record = world.call("read_sensitive_data", {"record_id": filed["operation_id"]}, scope="mcp.access mcp.decrypt")
+def test_an_operation_without_personal_data_is_accepted(world):
+    accepted = world.call("high_security_operation", {"operation_data": "rotate the signing keys of p_hong's team"})
+    assert accepted["status"] == "accepted"
+    record = world.call("read_sensitive_data", {"record_id": accepted["operation_id"]}, scope="mcp.access mcp.decrypt")
     assert (record["field"], record["data"]) == ("operation", "rotate the signing keys of p_hong's team")
 
 
-def test_detection_reports_places_and_the_masked_text(world):
+def test_detection_returns_positions_and_the_masked_text(world):
     text = "홍길동님 hong@example.com"
     report = world.call("test_pii_detection", {"text": text})
     assert report["counts"]["EMAIL"] == 1
-    (email,) = [found for found in report["findings"] if found["kind"] == "EMAIL"]
+    (email,) = [finding for finding in report["findings"] if finding["kind"] == "EMAIL"]
     assert text[email["start"] : email["end"]] == "hong@example.com"
     assert "hong@example.com" not in report["masked_text"]
-    assert world.call("test_pii_detection", {"text": "good morning"})["contains_pii"] is False
+    assert world.call("test_pii_detection", {"text": "hello"})["contains_pii"] is False
 
 
-def test_encryption_goes_round_and_opens_for_nobody_else(world):
+def test_encryption_round_trip_is_bound_to_the_caller(world):
     report = world.call("test_encryption", {"text": "plain"})
     assert (report["round_trip"], report["bound_to_you"]) == (True, True)
     assert report["ciphertext"].startswith("enc:v1:")
 
 
-def test_the_trail_pages_without_repeating_and_filters(world):
+def test_the_audit_log_has_pages_without_repetition_and_filters(world):
     for _ in range(4):
         world.call("get_server_status", {})
     only = {"tool_name": "get_server_status"}
     while len(world.call("get_security_audit_log", only)["events"]) < 4:
-        time.sleep(0.05)  # events reach the stream a moment after the answer
+        time.sleep(0.05)  # events are in the stream shortly after the response
     first = world.call("get_security_audit_log", {"limit": 2, **only})
     second = world.call("get_security_audit_log", {"limit": 2, "next_token": first["next_token"], **only})
-    found = first["events"] + second["events"]
-    assert len({event["event_id"] for event in found}) == 4
-    assert {event["tool_name"] for event in found} == {"get_server_status"}
-    assert {event["user_id"] for event in found} == {"mcp-client"}
+    events = first["events"] + second["events"]
+    assert len({event["event_id"] for event in events}) == 4
+    assert {event["tool_name"] for event in events} == {"get_server_status"}
+    assert {event["user_id"] for event in events} == {"mcp-client"}
 
 
 @pytest.mark.parametrize("tool", ["get_security_audit_log", "generate_security_report"])
-def test_everyones_trail_is_a_step_up_and_ones_own_is_not(world, tool):
-    asked = {"name": tool, "arguments": {"whose": "everyone"}}
-    answer = world.post_mcp(world.token, "2026-07-28", "tools/call", asked)
-    assert answer.status_code == 403
-    assert 'scope="mcp.access mcp.audit"' in answer.headers["WWW-Authenticate"]
-    asked = {"name": tool, "arguments": {"whose": "mine"}}
-    assert world.post_mcp(world.token, "2026-07-28", "tools/call", asked).status_code == 200
+def test_only_the_events_of_everyone_require_the_audit_scope(world, tool):
+    call = {"name": tool, "arguments": {"whose": "everyone"}}
+    response = world.post_mcp(world.token, "2026-07-28", "tools/call", call)
+    assert response.status_code == 403
+    assert 'scope="mcp.access mcp.audit"' in response.headers["WWW-Authenticate"]
+    call = {"name": tool, "arguments": {"whose": "mine"}}
+    assert world.post_mcp(world.token, "2026-07-28", "tools/call", call).status_code == 200
 
 
-def test_the_report_counts_what_the_trail_holds(world):
+def test_the_report_counts_the_events_of_the_trail(world):
     world.call("get_user_info", {"person_id": "p_hong"})
     while not world.call("get_security_audit_log", {"tool_name": "get_user_info"})["events"]:
         time.sleep(0.05)
@@ -184,25 +184,25 @@ def test_the_report_counts_what_the_trail_holds(world):
     assert world.call("generate_security_report", {"until": "2020-01-01T00:00:00Z"})["figures"]["events"] == 0
 
 
-def test_every_scenario_but_the_quiet_day_is_detected(world):
-    played = world.call("simulate_data_breach_detection", {"scenario": "all"})["played"]
-    assert {each["scenario"]: each["detected"] for each in played} == {
-        each["scenario"]: each["scenario"] != "quiet_day" for each in played
+def test_every_scenario_except_the_quiet_day_is_detected(world):
+    results = world.call("simulate_data_breach_detection", {"scenario": "all"})["played"]
+    assert {each["scenario"]: each["detected"] for each in results} == {
+        each["scenario"]: each["scenario"] != "quiet_day" for each in results
     }
-    assert len(played) == 7
+    assert len(results) == 7
 
 
-def test_the_test_token_works_as_its_example_says(world):
-    given = world.call("create_test_token", {"scope": "mcp.access mcp.decrypt"})
-    assert (given["scope"], given["token_type"], given["expires_in"]) == ("mcp.access mcp.decrypt", "Bearer", 1800)
-    shown = subprocess.run(shlex.split(given["example"]), capture_output=True, text=True, check=True)
-    assert shown.stdout == GREETING
-    status = {"name": "read_sensitive_data", "arguments": {"record_id": "record_of_nobody"}}
-    assert world.post_mcp(given["access_token"], "2026-07-28", "tools/call", status).status_code == 200
+def test_the_example_of_the_test_token_works(world):
+    token = world.call("create_test_token", {"scope": "mcp.access mcp.decrypt"})
+    assert (token["scope"], token["token_type"], token["expires_in"]) == ("mcp.access mcp.decrypt", "Bearer", 1800)
+    completed = subprocess.run(shlex.split(token["example"]), capture_output=True, text=True, check=True)
+    assert completed.stdout == GREETING
+    status = {"name": "read_sensitive_data", "arguments": {"record_id": "record_unknown"}}
+    assert world.post_mcp(token["access_token"], "2026-07-28", "tools/call", status).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("scope", "told"),
+    ("scope", "message"),
     [
         ("everything", "token_refused: auth-service refused: invalid_scope"),
         ("mcp.access mcp.audit", "token_refused: auth-service refused: invalid_scope"),
@@ -210,47 +210,49 @@ def test_the_test_token_works_as_its_example_says(world):
         ("", "scope"),
     ],
 )
-def test_no_test_token_has_more_than_the_demo_client_may_have(world, scope, told):
-    assert refused(world, "create_test_token", {"scope": scope}).startswith(told)
+def test_a_test_token_is_refused_for_other_scopes_than_the_demo_client_has(world, scope, message):
+    assert tool_error(world, "create_test_token", {"scope": scope}).startswith(message)
 
 
-def test_a_test_token_has_the_least_scope_unless_more_is_asked_for(world):
+def test_a_test_token_has_the_scope_mcp_access_by_default(world):
     assert world.call("create_test_token", {})["scope"] == "mcp.access"
 
 
 @pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
-def test_both_protocols_give_the_same_structured_answer(world, version):
-    answer = world.post_mcp(
+def test_both_protocol_versions_return_the_same_structured_content(world, version):
+    response = world.post_mcp(
         world.token, version, "tools/call", {"name": "get_user_info", "arguments": {"person_id": "p_alice"}}
     )
-    text = answer.text if answer.headers["content-type"] == "application/json" else answer.text.split("data: ", 1)[1]
+    text = (
+        response.text if response.headers["content-type"] == "application/json" else response.text.split("data: ", 1)[1]
+    )
     assert json.loads(text)["result"]["structuredContent"]["email"] == "a***@example.com"
 
 
-def test_only_a_call_that_streams_answers_as_a_stream(world):
+def test_only_calls_with_progress_are_answered_as_a_stream(world):
     arguments = {"name": "get_server_status", "arguments": {}}
     plain = world.post_mcp(world.token, "2026-07-28", "tools/call", arguments)
     assert plain.headers["content-type"] == "application/json"
 
-    heard = []
+    notifications = []
 
     async def note(progress, total, message):
-        heard.append((progress, total, message))
+        notifications.append((progress, total, message))
 
-    async def drill():
+    async def simulate():
         async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
             await session.call_tool("simulate_data_breach_detection", {"scenario": "all"}, progress_handler=note)
 
-    asyncio.run(drill())
-    assert [progress for progress, _, _ in heard] == list(range(7))
+    asyncio.run(simulate())
+    assert [progress for progress, _, _ in notifications] == list(range(7))
 
 
-def test_a_long_report_tells_how_far_it_is(world):
+def test_a_long_report_sends_progress(world):
     status = {"name": "get_server_status", "arguments": {}}
-    token, heard = world.token, []
+    token, notifications = world.token, []
 
     async def note(progress, total, message):
-        heard.append((progress, total >= progress, message))
+        notifications.append((progress, total >= progress, message))
 
     async def report():
         async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=token)) as session:
@@ -260,10 +262,10 @@ def test_a_long_report_tells_how_far_it_is(world):
         calls = [threads.submit(world.post_mcp, token, "2026-07-28", "tools/call", status) for _ in range(500)]
     assert {call.result().status_code for call in calls} == {200}
     deadline = time.monotonic() + 20
-    while not heard:
+    while not notifications:
         assert time.monotonic() < deadline
         asyncio.run(report())
-    assert heard[0] == (500, True, "events read")
+    assert notifications[0] == (500, True, "events read")
 
 
 def read(world, uri):
@@ -274,11 +276,14 @@ def read(world, uri):
     return asyncio.run(contents())
 
 
-def test_a_model_can_read_policy_guide_and_what_is_its_callers_own(world):
+def test_resources_contain_policy_guide_and_the_data_of_the_caller(world):
     stored = world.call("store_sensitive_data", {"data": "x", "field": "note"})
     policy = read(world, "policy://tools")
     assert "| `store_sensitive_data` | encrypt | encrypt | mcp.access |" in policy
     assert "| `read_sensitive_data` | observe | observe | mcp.access mcp.decrypt |" in policy
+    audit_scopes = "mcp.access; mcp.audit with whose=everyone"
+    assert f"| `get_security_audit_log` | mask | mask | {audit_scopes} |" in policy
+    assert f"| `generate_security_report` | mask | mask | {audit_scopes} |" in policy
     guide = read(world, "guide://tools")
     assert all(f"`{tool}`" in guide for tool in TOOLS - {"create_test_token", "test_encryption"})
     assert stored["record_id"] in [record["record_id"] for record in json.loads(read(world, "records://mine"))]
@@ -286,39 +291,39 @@ def test_a_model_can_read_policy_guide_and_what_is_its_callers_own(world):
     assert {event["user_id"] for event in json.loads(read(world, "audit://mine"))} == {"mcp-client"}
 
 
-def test_prompts_are_listed_and_given(world):
+def test_prompts_are_listed_and_rendered(world):
     async def prompts():
         async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=world.token)) as session:
             names = [prompt.name for prompt in await session.list_prompts()]
-            given = await session.get_prompt("store_safely", {"field": "customer_email"})
-            return names, given.messages[0].content.text
+            prompt = await session.get_prompt("store_safely", {"field": "customer_email"})
+            return names, prompt.messages[0].content.text
 
     names, text = asyncio.run(prompts())
     assert names == ["review_my_activity", "store_safely"]
     assert "customer_email" in text
 
 
-def test_lists_are_cached_for_their_caller_only(world):
+def test_lists_can_be_cached_only_for_their_caller(world):
     listed = world.post_mcp(world.token, "2026-07-28", "tools/list", {}).json()["result"]
     assert (listed["ttlMs"], listed["cacheScope"]) == (60_000, "private")
 
 
 @pytest.mark.parametrize("params", [{"name": {"a": "hong@example.com"}}, {"name": 7}, {}])
-def test_a_call_that_is_no_call_gets_an_error_and_no_traceback(world, stack, params):
+def test_a_malformed_call_gets_an_error_without_a_traceback_in_the_log(world, stack, params):
     headers = {
         "authorization": f"Bearer {world.token}",
         "accept": "application/json, text/event-stream",
         "mcp-protocol-version": "2025-11-25",
     }
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    answer = world.http.post(f"{world.mcp_url}/mcp", headers=headers, json=call)
-    (line,) = [line for line in answer.text.splitlines() if line.startswith("data: ")]
+    response = world.http.post(f"{world.mcp_url}/mcp", headers=headers, json=call)
+    (line,) = [line for line in response.text.splitlines() if line.startswith("data: ")]
     assert json.loads(line.removeprefix("data: "))["error"]["code"] == -32602
     assert "Traceback" not in (stack.state / "logs" / "mcp-resource-service.log").read_text()
 
 
 @pytest.mark.parametrize("since", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
-def test_the_trail_since_the_beginning_of_time_is_all_of_it(world, since):
+def test_the_earliest_possible_time_selects_all_events(world, since):
     world.call("get_server_status", {})
     deadline = time.monotonic() + 20
     while not world.call("get_security_audit_log", {"since": since, "tool_name": "get_server_status"})["events"]:

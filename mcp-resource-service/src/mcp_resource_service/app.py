@@ -1,4 +1,4 @@
-"""The composition root: the only file that knows every room, and the only one that reads clock and randomness."""
+"""The composition root: creates every part of the service and connects them. Only this module reads the clock."""
 
 import asyncio
 import secrets
@@ -13,17 +13,15 @@ from typing import Any
 
 import httpx2
 import structlog
+from fastapi import FastAPI
 from redis.asyncio import Redis
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.routing import Route
 
-from mcp_resource_service.audit_page import AuditPage, Sessions, SignIn
+from mcp_resource_service.audit_page import AuditPage, OAuthSignIn, open_sessions
 from mcp_resource_service.directory import Directory, parse_people
 from mcp_resource_service.issuer_endpoints import trusted_issuers
 from mcp_resource_service.records import RecordStore
-from mcp_resource_service.redis_identity import redis_identity
-from mcp_resource_service.rest import Health, MeasuredRequests, Metrics, health_routes, icon_route, protected_routes
+from mcp_resource_service.redis_identity import open_redis_identity
+from mcp_resource_service.rest import SECURITY_SCHEME, Metrics, add_routes, make_readiness
 from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.settings import SERVICE, ResourceSettings
 from mcp_resource_service.store_errors import StoreUnavailable
@@ -38,6 +36,10 @@ from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolSco
 from security_common.guard.rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret, serving_metrics
+from security_common.service.api_docs import DOCS_PATH
+from security_common.service.health import health_router
+from security_common.service.request_metrics import MeasuredRequests
+from security_common.service.web_application import OPENAPI_PATH, WebApplication, icon_router
 from security_common.task_cancellation import cancel_tasks
 from security_common.tokens import TokenVerifier
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants
@@ -51,7 +53,7 @@ log = structlog.get_logger("mcp_resource_service")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What the rooms are given: made once, below."""
+    """The parts of the service, each created once."""
 
     settings: ResourceSettings
     redis: Redis
@@ -60,41 +62,54 @@ class Core:
     journal: Journal
     verifier: TokenVerifier
     metrics: Metrics
-    parts: ToolDependencies
+    tools: ToolDependencies
 
 
-def create_app(settings: ResourceSettings) -> Starlette:
-    """The service as one ASGI application. Nothing is connected or written before its lifespan starts.
+def create_app(settings: ResourceSettings) -> FastAPI:
+    """Returns the service as one application. It connects to nothing and writes nothing before its lifespan starts.
 
-    Raises `SecurityError` with a hint when a secret is wrong.
+    Raises `SecurityError` with a hint when a secret is not valid.
     """
     core = _make_core(settings)
-    mcp, tool_scopes = build_mcp(core.parts)
+    mcp, tool_scopes = build_mcp(core.tools)
     endpoint = McpEndpoint(mcp, path=settings.mcp_path, long_tools=LONG_TOOLS)
-    answering = ServiceUnavailableMiddleware(endpoint)
-    app = Starlette(
-        routes=[
-            *health_routes(core.parts.health),
-            icon_route(),
-            *protected_routes(_information(settings)),
-            Route(settings.mcp_path, answering),
-            Route(f"{settings.mcp_path}/", answering),  # as many people type it
-            *_audit_page_routes(core),
-        ],
-        middleware=[Middleware(MeasuredRequests, metrics=core.metrics), _guard(core, tool_scopes)],
+    app = WebApplication(
+        title="MCP resource service",
+        version=core.tools.version,
+        description="An MCP server that is protected by OAuth, and HTTP endpoints beside it.",
+        server_url=settings.origin,
+        serves_docs=settings.shows_api_docs(demo=settings.demo),
+        security_schemes=_security_schemes(settings),
         lifespan=partial(_run, core, endpoint),
     )
-    # A redirect to the path without its slash would lead to what the Host header says, without the proxy's TLS.
-    app.router.redirect_slashes = False
-    app.state.health = core.parts.health
+    add_routes(app, _information(settings), mcp_path=settings.mcp_path, mcp=ServiceUnavailableMiddleware(endpoint))
+    app.include_router(health_router(core.tools.readiness))
+    app.include_router(icon_router())
+    audit_page = _audit_page(core)
+    if audit_page is not None:
+        app.include_router(audit_page.router())
+    _add_guard(app, core, tool_scopes)
+    app.add_middleware(MeasuredRequests, metrics=core.metrics.requests)  # the last one is the outermost
+    app.state.readiness = core.tools.readiness
     return app
 
 
+def _security_schemes(settings: ResourceSettings) -> dict[str, Any]:
+    return {
+        SECURITY_SCHEME: {
+            "type": "openIdConnect",
+            "openIdConnectUrl": f"{settings.issuer}/.well-known/openid-configuration",
+        }
+    }
+
+
 def _make_core(settings: ResourceSettings) -> Core:
-    redis, http = connect_redis(settings), httpx2.AsyncClient(timeout=HTTP_SECONDS)
+    redis = connect_redis(settings)
+    http = httpx2.AsyncClient(timeout=HTTP_SECONDS)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
     verifier = TokenVerifier(trusted_issuers(settings), http=http)
-    encryption, detector = open_encryption_service(settings.security), open_pii_detector(settings.security)
+    encryption = open_encryption_service(settings.security)
+    detector = open_pii_detector(settings.security)
     key_file = settings.security.pseudonym_key_file
     tool_policy.configure(
         journal=journal,
@@ -106,9 +121,9 @@ def _make_core(settings: ResourceSettings) -> Core:
     metrics.keys_usable.set_function(lambda: verifier.ready)
     metrics.watch_keys(verifier.keys)
     metrics.journal_writable.set_function(lambda: journal.writable)
-    began = time.monotonic()
-    identity = redis_identity(settings, redis)
-    parts = ToolDependencies(
+    started_at = time.monotonic()
+    identity = open_redis_identity(settings, redis)
+    tools = ToolDependencies(
         settings=settings,
         version=version("mcp-oauth2-mcp-resource-service"),
         redis=redis,
@@ -124,15 +139,15 @@ def _make_core(settings: ResourceSettings) -> Core:
         directory=Directory(redis, encryption),
         detector=detector,
         encryption=encryption,
-        health=Health(
+        readiness=make_readiness(
             keys=verifier,
             issuer=settings.issuer,
-            record=journal,
+            journal=journal,
             redis=RedisMonitor(redis, durability=settings.redis_durability, prefix="MCP_"),
             identity=identity,
         ),
         clock=time.time,
-        uptime_seconds=lambda: time.monotonic() - began,
+        uptime_seconds=lambda: time.monotonic() - started_at,
         keys_in_use=lambda: _keys_in_use(encryption, verifier),
     )
     return Core(
@@ -143,16 +158,15 @@ def _make_core(settings: ResourceSettings) -> Core:
         journal=journal,
         verifier=verifier,
         metrics=metrics,
-        parts=parts,
+        tools=tools,
     )
 
 
 def _keys_in_use(encryption: EncryptionService, verifier: TokenVerifier) -> list[KeyInUse]:
-    verifying = verifier.key_ids().items()
-    return [
-        *(KeyInUse("stored data", key_id, state) for key_id, state in encryption.key_states().items()),
-        *(KeyInUse(f"tokens of {issuer}", key_id, "published") for issuer, key_ids in verifying for key_id in key_ids),
-    ]
+    keys = [KeyInUse("stored data", key_id, state) for key_id, state in encryption.key_states().items()]
+    for issuer, key_ids in verifier.key_ids().items():
+        keys += [KeyInUse(f"tokens of {issuer}", key_id, "published") for key_id in key_ids]
+    return keys
 
 
 def _new_id() -> str:
@@ -170,31 +184,31 @@ def _information(settings: ResourceSettings) -> dict[str, Any]:
     }
 
 
-def _audit_page_routes(core: Core) -> list[Route]:
+def _audit_page(core: Core) -> AuditPage | None:
     settings = core.settings
     if settings.audit_page_private_key_file is None or settings.cookie_key_file is None:
         log.info("no_audit_page", hint="set MCP_AUDIT_PAGE_PRIVATE_KEY_FILE and MCP_COOKIE_KEY_FILE to have one")
-        return []
+        return None
     cookie_key = read_secret(settings.cookie_key_file, "MCP_COOKIE_KEY_FILE")
-    page = AuditPage(
-        sign_in=SignIn(
+    return AuditPage(
+        oauth=OAuthSignIn(
             settings, settings.audit_page_private_key_file, http=core.http, verifier=core.verifier, clock=time.time
         ),
-        sessions=Sessions(core.redis, cookie_key, secure=settings.origin.startswith("https:")),
+        sessions=open_sessions(core.redis, cookie_key),
         redis=core.redis,
         journal=core.journal,
-        detector=core.parts.detector,
+        detector=core.tools.detector,
         origin=settings.origin,
         issuer=settings.issuer,
         time_zone=settings.security.time_zone,
         clock=time.time,
     )
-    return page.routes()
 
 
-def _guard(core: Core, tool_scopes: ToolScopes) -> Middleware:
+def _add_guard(app: WebApplication, core: Core, tool_scopes: ToolScopes) -> None:
     settings = core.settings
-    return Middleware(
+    open_paths = GuardPolicy().open_paths | {ICON_PATH, OPENAPI_PATH}
+    app.add_middleware(
         Guard,
         verifier=core.verifier,
         resource=ProtectedResource(
@@ -206,8 +220,8 @@ def _guard(core: Core, tool_scopes: ToolScopes) -> Middleware:
         journal=core.journal,
         tool_scopes=tool_scopes,
         policy=GuardPolicy(
-            open_paths=GuardPolicy().open_paths | {ICON_PATH},
-            open_prefixes=("/audit",),
+            open_paths=open_paths,
+            open_prefixes=("/audit", DOCS_PATH),
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
             trusted_proxies=settings.trusted_proxies,
@@ -217,8 +231,8 @@ def _guard(core: Core, tool_scopes: ToolScopes) -> Middleware:
 
 
 @asynccontextmanager
-async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGenerator[None]:
-    """The lifespan: all that the service has open, closed again in the opposite order."""
+async def _run(core: Core, endpoint: McpEndpoint, _app: FastAPI) -> AsyncGenerator[None]:
+    """The lifespan: opens the parts, and closes them in the opposite order."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(core.redis.aclose)
         await stack.enter_async_context(core.http)
@@ -232,9 +246,9 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: Starlette) -> AsyncGener
         await stack.enter_async_context(endpoint.lifespan())
         stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         if core.settings.demo:
-            log.warning("demo_mode", notice="synthetic directory, create_test_token: for trying out only")
-            filling = asyncio.create_task(_fill_demo_directory(core.parts.directory))
-            stack.push_async_callback(cancel_tasks, filling)
+            log.warning("demo_mode", notice="synthetic directory and create_test_token: not for production")
+            task = asyncio.create_task(_fill_demo_directory(core.tools.directory))
+            stack.push_async_callback(cancel_tasks, task)
         yield
 
 
@@ -247,7 +261,7 @@ def _link_audit_log(settings: ResourceSettings) -> None:
 
 
 async def _fill_demo_directory(directory: Directory) -> None:
-    """Stores the synthetic people; waits for Redis when it is not there yet."""
+    """Stores the synthetic people; repeats that until Redis answers."""
     text = files("mcp_resource_service.directory").joinpath("demo_people.jsonl").read_text(encoding="utf-8")
     people = list(parse_people(text, make_id=lambda _: ""))
     while True:

@@ -1,16 +1,20 @@
-"""Stacked bars over time, as geometry; the template draws them."""
+"""Event counts over time, and their stacked bar charts as geometry that the template draws as SVG."""
 
 import itertools
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-from mcp_resource_service.audit_page.event_counts import BUCKETS, Series
+from security_common.audit import Outcome, RecordedEvent
+from security_common.audit.reading.alerts import is_alert
 
-__all__ = ["Bar", "Chart", "Mark", "draw"]
+__all__ = ["BUCKETS", "Bar", "Chart", "Mark", "Series", "count_events", "draw_chart"]
 
+BUCKETS = 48
+NAMED_SERIES = 6
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 24
 GAP = 2
@@ -18,8 +22,19 @@ TIME_MARKS = 6
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """The count of one name in each time bucket."""
+
+    name: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
-    """One rectangle, in units of the view box; `tone` picks its colour. It stands for `count` of `name` at `at`."""
+    """One rectangle in view box units: `count` events of `name` in the bucket that starts at `at`.
+
+    `tone` selects its colour.
+    """
 
     x: float
     y: float
@@ -33,7 +48,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A label on an axis, at `at` units."""
+    """A label of an axis; `at` is its position in view box units."""
 
     at: float
     text: str
@@ -41,7 +56,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Everything the template needs."""
+    """The geometry of one chart. `legend` contains name, tone and total of each series."""
 
     width: ClassVar = WIDTH
     height: ClassVar = HEIGHT
@@ -55,44 +70,114 @@ class Chart:
     total: int
 
 
-def draw(key: str, series: Sequence[Series], *, since: datetime, until: datetime, zone: ZoneInfo) -> Chart:
-    """A chart of the series, stacked in their order from the bottom up; its axis shows the time in `zone`."""
-    tallest = max((sum(column) for column in zip(*(each.counts for each in series), strict=True)), default=0)
-    top = _round_up(tallest)
-    plot_height, plot_width = HEIGHT - TOP - BOTTOM, WIDTH - LEFT - RIGHT
-    step = plot_width / BUCKETS
+def count_events(
+    events: Iterable[RecordedEvent], *, since: datetime, until: datetime
+) -> Mapping[str, tuple[Series, ...]]:
+    """Returns the series of the four charts, the largest first. A bucket is `(until - since) / BUCKETS` long."""
+    outcomes, reasons, kinds, clients = _Counts(), _Counts(), _Counts(), _Counts()
+    bucket_length = (until - since) / BUCKETS
+    for event in events:
+        bucket = min(BUCKETS - 1, max(0, int((event.timestamp - since) / bucket_length)))
+        outcomes.add(str(Outcome.ALERT if is_alert(event) else event.outcome), bucket)
+        if event.outcome is Outcome.REFUSED:
+            reasons.add(event.reason or event.event_type, bucket)
+        if event.client_id:
+            clients.add(event.client_id, bucket)
+        for kind, count in event.pii_kinds.items():
+            kinds.add(kind, bucket, count)
+    return {
+        # In a fixed order, so that each outcome always has the same colour.
+        "outcomes": tuple(outcomes.series(str(outcome)) for outcome in Outcome),
+        "reasons": reasons.largest(),
+        "kinds": kinds.largest(),
+        "clients": clients.largest(),
+    }
+
+
+class _Counts:
+    """Counts by name and bucket."""
+
+    def __init__(self) -> None:
+        self._buckets: defaultdict[str, list[int]] = defaultdict(lambda: [0] * BUCKETS)
+
+    def add(self, name: str, bucket: int, count: int = 1) -> None:
+        self._buckets[name][bucket] += count
+
+    def series(self, name: str) -> Series:
+        return Series(name, tuple(self._buckets[name]))
+
+    def largest(self) -> tuple[Series, ...]:
+        """Returns the largest series by name, and the sum of all others as one."""
+        ranked = sorted(self._buckets, key=lambda name: -sum(self._buckets[name]))
+        largest = tuple(self.series(name) for name in ranked[:NAMED_SERIES])
+        others = [self._buckets[name] for name in ranked[NAMED_SERIES:]]
+        if not others:
+            return largest
+        return (*largest, Series("…", tuple(sum(column) for column in zip(*others, strict=True))))
+
+
+def draw_chart(key: str, series: Sequence[Series], *, since: datetime, until: datetime, zone: ZoneInfo) -> Chart:
+    """Returns a chart with the series stacked from the bottom up. Its time axis is in `zone`."""
+    columns = zip(*(each.counts for each in series), strict=True)
+    top = _round_up(max((sum(column) for column in columns), default=0))
+    plot_height = HEIGHT - TOP - BOTTOM
+    plot_width = WIDTH - LEFT - RIGHT
+    levels = (
+        Mark(round(HEIGHT - BOTTOM - plot_height * level / top, 2), f"{level:,}")
+        for level in range(0, top + 1, top // 4)
+    )
     bars: list[Bar] = []
     for bucket in range(BUCKETS):
-        floor = float(HEIGHT - BOTTOM)
-        for tone, each in enumerate(series):
-            if not (count := each.counts[bucket]):
-                continue
-            height = plot_height * count / top
-            floor -= height
-            x, y, width, high = (round(size, 2) for size in (LEFT + bucket * step, floor, step - GAP, height))
-            bars.append(Bar(x, y, width, high, tone, each.name, count, since + (until - since) * bucket / BUCKETS))
+        bars += _stack(series, bucket, top, at=since + (until - since) * bucket / BUCKETS)
     return Chart(
         key=key,
         bars=tuple(bars),
-        levels=tuple(
-            Mark(round(HEIGHT - BOTTOM - plot_height * level / top, 2), f"{level:,}")
-            for level in range(0, top + 1, top // 4)
-        ),
+        levels=tuple(levels),
         times=_time_marks(since, until, plot_width, zone),
         legend=tuple((each.name, tone, sum(each.counts)) for tone, each in enumerate(series)),
         total=sum(sum(each.counts) for each in series),
     )
 
 
+def _stack(series: Sequence[Series], bucket: int, top: int, *, at: datetime) -> list[Bar]:
+    """Returns the bars of one bucket."""
+    step = (WIDTH - LEFT - RIGHT) / BUCKETS
+    y = float(HEIGHT - BOTTOM)
+    bars: list[Bar] = []
+    for tone, each in enumerate(series):
+        count = each.counts[bucket]
+        if not count:
+            continue
+        height = (HEIGHT - TOP - BOTTOM) * count / top
+        y -= height
+        bars.append(
+            Bar(
+                x=round(LEFT + bucket * step, 2),
+                y=round(y, 2),
+                width=round(step - GAP, 2),
+                height=round(height, 2),
+                tone=tone,
+                name=each.name,
+                count=count,
+                at=at,
+            )
+        )
+    return bars
+
+
 def _round_up(count: int) -> int:
-    """The least of 4, 8, 20, 40, 80, 200 … that is enough: its quarters are whole numbers."""
+    """Returns the smallest of 4, 8, 20, 40, 80, 200 … that is not below `count`; its quarters are integers."""
     tops = (factor * 10**power for power in itertools.count() for factor in (4, 8, 20))
     return next(top for top in tops if count <= top)
 
 
 def _time_marks(since: datetime, until: datetime, plot_width: int, zone: ZoneInfo) -> tuple[Mark, ...]:
-    layout, step = "%m-%d" if (until - since).days > 1 else "%H:%M", (until - since) / TIME_MARKS
+    time_format = "%m-%d" if (until - since).days > 1 else "%H:%M"
+    step = (until - since) / TIME_MARKS
     return tuple(
-        Mark(round(LEFT + plot_width * index / TIME_MARKS, 2), f"{(since + step * index).astimezone(zone):{layout}}")
+        Mark(
+            at=round(LEFT + plot_width * index / TIME_MARKS, 2),
+            text=f"{(since + step * index).astimezone(zone):{time_format}}",
+        )
         for index in range(TIME_MARKS + 1)
     )

@@ -1,4 +1,4 @@
-"""Signing in and out through the issuer, as any other client would.
+"""The audit page as an OAuth client: signing in and out at the issuer.
 
 RFC 6749 section 4.1, RFC 7636, RFC 7523, RFC 9207, OpenID Connect Core 1.0, RP-Initiated Logout 1.0.
 """
@@ -6,7 +6,6 @@ RFC 6749 section 4.1, RFC 7636, RFC 7523, RFC 9207, OpenID Connect Core 1.0, RP-
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -20,6 +19,7 @@ from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mcp_resource_service.audit_page.sessions import Auditor
 from mcp_resource_service.issuer_endpoints import IssuerEndpoints, own_issuer, read_endpoints
 from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
@@ -27,55 +27,45 @@ from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
 from security_common.tokens import TokenVerifier
 
-__all__ = ["CLIENT_ID", "Auditor", "NoAuditor", "SignIn", "SignInFailed", "TooManySignIns"]
+__all__ = ["CLIENT_ID", "AuditScopeMissing", "OAuthSignIn", "SignInFailed", "TooManySignIns"]
 
 CLIENT_ID = "audit-page"
-# Authlib's own hour is more than a careful issuer accepts.
+# Authlib's default of one hour is more than a strict issuer accepts.
 ASSERTION_SECONDS = 60
-# For the whole exchange with the issuer, however slowly it answers.
+# For all requests to the issuer of one callback together.
 EXCHANGE_SECONDS = 15.0
 
 
 class SignInFailed(SecurityError):
-    """The sign-in did not end with a usable token; starting again may help."""
+    """The sign-in did not result in a valid token. A new sign-in may succeed."""
 
     error: ClassVar[str] = "sign_in_failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Auditor:
-    """Who is looking, and until when their token lets them; the ID token names them to the issuer when they leave."""
-
-    issuer: str
-    subject: str
-    expires_at_seconds: float
-    id_token: str = field(default="", repr=False)
-
-
-class NoAuditor(SecurityError):
-    """Signed in, but without the scope for everybody's trail; `who` wanted to look."""
+class AuditScopeMissing(SecurityError):
+    """`user` signed in, but the token does not have the scope mcp.audit."""
 
     error: ClassVar[str] = "insufficient_scope"
 
-    def __init__(self, who: Auditor) -> None:
-        super().__init__("this account is no auditor", hint="ask for the role `auditor`, then sign in again")
-        self.who = who
+    def __init__(self, user: Auditor) -> None:
+        super().__init__("this account is not an auditor", hint="request the role `auditor`, then sign in again")
+        self.user = user
 
 
 class TooManySignIns(SecurityError):
-    """One address begins more sign-ins than people do; each is kept for a while."""
+    """One address started too many sign-ins; each of them occupies memory until it expires."""
 
     error: ClassVar[str] = "too_many_sign_ins"
 
 
 class PrivateKeyInvalid(SecurityError):
-    """The file with the audit page's private key does not hold one."""
+    """The file of MCP_AUDIT_PAGE_PRIVATE_KEY_FILE does not contain a private JWK."""
 
     error: ClassVar[str] = "private_key_invalid"
 
 
-class SignIn:
-    """The audit page as an OAuth client."""
+class OAuthSignIn:
+    """Sign-in with authorization code, PKCE and private_key_jwt; `clock` returns seconds since the epoch."""
 
     def __init__(
         self,
@@ -95,11 +85,16 @@ class SignIn:
         self._tls = httpx2.create_ssl_context()
 
     async def begin(
-        self, request: Request, *, state: str, language: str, as_another: bool
+        self, request: Request, *, state: str, language: str, other_account: bool
     ) -> tuple[Response, Mapping[str, Any]]:
-        """The redirect to the issuer with this `state`, and what the callback will need to know.
+        """Returns the redirect to the issuer with this `state`, and the data that `finish` needs.
 
-        `as_another` asks for the account even where the issuer remembers one.
+        With `other_account` the issuer asks for an account even if the browser is signed in.
+
+        Raises:
+            IssuerUnreachable: the issuer's metadata cannot be fetched.
+            IssuerMismatch: the metadata names another issuer.
+
         """
         request.scope["session"] = {}
         client = self._client(await read_endpoints(self._http, own_issuer(self._settings)))
@@ -109,63 +104,68 @@ class SignIn:
             state=state,
             resource=self._settings.resource,
             ui_locales=language,
-            **({"prompt": "login"} if as_another else {}),
+            **({"prompt": "login"} if other_account else {}),
         )
         return redirect, request.session
 
     async def finish(self, request: Request, state: Mapping[str, Any]) -> Auditor:
-        """Who came back.
+        """Exchanges the code of the authorization response for tokens, and returns the verified auditor.
 
         Raises:
-            SignInFailed: refused at the issuer, a mixed-up answer, or a token that does not verify.
-            NoAuditor: a token without mcp.audit.
+            SignInFailed: the issuer refused, the response is from another issuer, or the token is not valid.
+            AuditScopeMissing: the token does not have the scope mcp.audit.
 
         """
         request.scope["session"] = dict(state)
         try:
             async with asyncio.timeout(EXCHANGE_SECONDS):
                 endpoints = await read_endpoints(self._http, own_issuer(self._settings))
-                self._check_issuer(request.query_params.get("iss", ""), announced=endpoints.sends_iss)
+                self._check_issuer(request.query_params.get("iss", ""), required=endpoints.sends_iss)
                 client = self._client(endpoints)
-                answer: dict[str, Any] = await client.authorize_access_token(request, resource=self._settings.resource)
-                token = await self._verifier.verify(str(answer["access_token"]))
+                response: dict[str, Any] = await client.authorize_access_token(
+                    request, resource=self._settings.resource
+                )
+                token = await self._verifier.verify(str(response["access_token"]))
         except SignInFailed:
             raise
         except OAuthError as failure:
             raise SignInFailed(f"the sign-in ended with {failure.error}", hint="sign in again") from failure
         except (SecurityError, JoseError, httpx2.HTTPError, TimeoutError, KeyError, ValueError) as failure:
             raise SignInFailed("the sign-in could not be completed", hint="sign in again") from failure
-        who = Auditor(
+        user = Auditor(
             issuer=token.issuer,
             subject=token.subject,
             expires_at_seconds=token.expires_at_seconds,
-            id_token=str(answer.get("id_token", "")),
+            id_token=str(response.get("id_token", "")),
         )
         if AUDIT_SCOPE not in token.scopes:
-            raise NoAuditor(who)
-        return who
+            raise AuditScopeMissing(user)
+        return user
 
-    def _check_issuer(self, named: str, *, announced: bool) -> None:
-        """RFC 9207 section 2.4: the answer names our issuer; it may leave that out only where it was not announced."""
-        if named != self._settings.issuer and (named or announced):
-            raise SignInFailed("the answer does not name the issuer it comes from", hint="sign in again")
+    def _check_issuer(self, iss: str, *, required: bool) -> None:
+        """Checks the `iss` of the authorization response (RFC 9207 section 2.4).
+
+        It may be absent only if the issuer does not announce it.
+        """
+        if iss != self._settings.issuer and (iss or required):
+            raise SignInFailed("the response does not name the expected issuer", hint="sign in again")
 
     async def logout_url(self, auditor: Auditor, *, language: str) -> str:
-        """Where the issuer ends its own session and sends the browser back; empty when it offers no such thing.
+        """Returns the URL at which the issuer ends its own session; empty if it has no such endpoint.
 
         Raises IssuerUnreachable or IssuerMismatch.
         """
         endpoints = await read_endpoints(self._http, own_issuer(self._settings))
         if not endpoints.end_session_endpoint or not auditor.id_token:
             return ""
-        back = f"{self._settings.origin}/audit/signed-out?language={language}"
-        asked = {"id_token_hint": auditor.id_token, "post_logout_redirect_uri": back, "ui_locales": language}
-        return f"{endpoints.end_session_endpoint}?{urlencode(asked)}"
+        return_url = f"{self._settings.origin}/audit/signed-out?language={language}"
+        parameters = {"id_token_hint": auditor.id_token, "post_logout_redirect_uri": return_url, "ui_locales": language}
+        return f"{endpoints.end_session_endpoint}?{urlencode(parameters)}"
 
     def _client(self, endpoints: IssuerEndpoints) -> Any:
-        """Authlib's client, from today's metadata: sign-ins are rare, and the issuer may have moved."""
+        """Returns Authlib's client with the current metadata: sign-ins are rare, and the endpoints may have changed."""
         algorithm = "ES256" if self._key.key_type == "EC" else "RS256"
-        # The assertion names the issuer as its audience, as both MCP SDKs do (draft-ietf-oauth-rfc7523bis).
+        # The audience of the assertion is the issuer, as in both MCP SDKs (draft-ietf-oauth-rfc7523bis).
         assertion = PrivateKeyJWT(
             self._settings.issuer,
             claims={"exp": int(self._clock()) + ASSERTION_SECONDS},
@@ -186,20 +186,23 @@ class SignIn:
                 "scope": f"openid {ACCESS_SCOPE} {AUDIT_SCOPE}",
                 "token_endpoint_auth_method": assertion.name,
                 "code_challenge_method": "S256",
-                # Authlib opens a client each time; to read the certificates each time as well lets strangers stop us.
+                # Authlib opens an HTTP client for each request. Reading the CA certificates each time would take 25 ms
+                # of CPU time, which unauthenticated clients could cause as often as they like.
                 "verify": self._tls,
             },
         )
 
 
 def _read_private_key(path: Path) -> jwk.Key:
-    """The private JWK in the file. Raises `PrivateKeyInvalid`."""
-    setting, hint = "MCP_AUDIT_PAGE_PRIVATE_KEY_FILE", "it holds a private JWK; `security-common setup` makes one"
+    """Returns the private JWK in the file. Raises PrivateKeyInvalid."""
+    setting = "MCP_AUDIT_PAGE_PRIVATE_KEY_FILE"
+    hint = "it has to be a private JWK; `security-common setup` makes one"
     text = read_secret_file(path, setting=setting, error=PrivateKeyInvalid, hint=hint)
     try:
         key = jwk.import_key(json.loads(text))
-    except (ValueError, TypeError, AttributeError, JoseError):  # no `from`: the cause can quote the key
+    except (ValueError, TypeError, AttributeError, JoseError):
+        # `from None`, because the cause can quote the key.
         raise PrivateKeyInvalid(f"{setting}: {path} is not a JWK", hint=hint) from None
     if not key.is_private:
-        raise PrivateKeyInvalid(f"{setting}: {path} holds a public key", hint=hint)
+        raise PrivateKeyInvalid(f"{setting}: {path} contains a public key", hint=hint)
     return key

@@ -1,4 +1,4 @@
-"""Templates and texts into pages, in Korean and English."""
+"""The pages as HTML, from templates and texts in Korean and English."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from mcp_resource_service.audit_page.charts import Chart
-from mcp_resource_service.audit_page.trail_query import PERIODS, Language, View
+from mcp_resource_service.audit_page.trail_query import PERIODS, Language, TrailQuery
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.reading import Page, TrailState
 from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert
@@ -21,41 +21,36 @@ from security_common.errors import SecurityError
 
 __all__ = ["Rendering"]
 
+PACKAGE = "mcp_resource_service.audit_page"
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
-    # Not no-referrer: a browser then sends its own forms with the origin `null`.
+    # Not no-referrer: with it, browsers send the page's own forms with `Origin: null`.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
-
-# What one who is told of a failure may do next; who failed to sign in, begins again.
-WAYS_ON = {400: "back", 404: "back", 503: "try_again"}
+# The link on an error page by status. After any other status the link leads to a new sign-in.
+LINKS_BY_STATUS = {400: "back", 404: "back", 503: "try_again"}
 
 
 class Rendering:
-    """The pages as HTML. Texts are data: a language is one member of texts.json."""
+    """Renders the pages. texts.json contains the texts of each language."""
 
     def __init__(self, issuer: str, zone: ZoneInfo) -> None:
-        # Signing out is a form here that ends at the issuer; a browser holds every address on the way to the policy.
-        parts = urlsplit(issuer)
+        issuer_parts = urlsplit(issuer)
         self.headers = SECURITY_HEADERS | {
+            # The sign-out form redirects to the issuer, and form-action applies to every URL of the redirects.
             "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
             "base-uri 'none'; frame-ancestors 'none'; "
-            f"form-action 'self' {parts.scheme}://{parts.netloc}"
+            f"form-action 'self' {issuer_parts.scheme}://{issuer_parts.netloc}"
         }
-        package = "mcp_resource_service.audit_page"
         self._zone = zone
-        self._texts: dict[str, dict[str, str]] = json.loads(
-            files(package).joinpath("texts.json").read_text(encoding="utf-8")
-        )
-        for language, texts in self._texts.items():
-            texts |= {f"reasons_{rule}": titles[cast("Language", language)] for rule, titles in RULE_TITLES.items()}
+        self._texts = _read_texts()
         self._event_types = tuple(
             name.removeprefix("events_") for name in self._texts["en"] if name.startswith("events_")
         )
         self._templates = Environment(
-            loader=PackageLoader(package),
+            loader=PackageLoader(PACKAGE),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -63,12 +58,19 @@ class Rendering:
         )
 
     def overview(
-        self, view: View, *, charts: Sequence[Chart], truncated: bool, page: Page, state: TrailState, writable: bool
+        self,
+        query: TrailQuery,
+        *,
+        charts: Sequence[Chart],
+        truncated: bool,
+        page: Page,
+        state: TrailState,
+        writable: bool,
     ) -> HTMLResponse:
-        """Charts, filters, the table and the state of the trail."""
+        """Renders charts, filters, the table of events, and the state of the audit trail."""
         return self._render(
             "overview.html",
-            view,
+            query,
             charts=charts,
             truncated=truncated,
             page=page,
@@ -79,46 +81,58 @@ class Rendering:
             event_types=self._event_types,
         )
 
-    def event(self, view: View, event: RecordedEvent) -> HTMLResponse:
-        """One event with everything that is recorded about it."""
+    def event(self, query: TrailQuery, event: RecordedEvent) -> HTMLResponse:
+        """Renders one event with all its members, the time first."""
         members = {"timestamp": None} | asdict(event) | {"timestamp": event.timestamp.astimezone(self._zone)}
-        return self._render("event.html", view, event=event, members=members)
+        return self._render("event.html", query, event=event, members=members)
 
-    def _alert_text(self, event: RecordedEvent, language: Language) -> str:
-        """What set an alert off, in the reader's language and time zone."""
-        since = event.alert.get("since")
-        shown = f"{datetime.fromisoformat(str(since)).astimezone(self._zone):%m-%d %H:%M:%S}" if since else None
-        return describe_alert(event, language, since=shown)
+    def message(self, query: TrailQuery, key: str, *, status: int) -> HTMLResponse:
+        """Renders a page with one text of texts.json."""
+        return self._message(query, self._texts[query.language][key], "", status=status)
 
-    def message(self, view: View, key: str, *, status: int) -> HTMLResponse:
-        """One sentence of the texts."""
-        return self._message(view, self._texts[view.language][key], "", status=status)
-
-    def problem(self, view: View, problem: SecurityError, *, status: int) -> HTMLResponse:
-        """An error: its sentence in the reader's language where there is one, with what to do."""
-        texts = self._texts[view.language]
+    def problem(self, query: TrailQuery, problem: SecurityError, *, status: int) -> HTMLResponse:
+        """Renders an error with its hint, in the language of the page if texts.json has them."""
+        texts = self._texts[query.language]
         message = texts.get(f"error_{problem.error}", problem.description)
         hint = texts.get(f"hint_{problem.error}", problem.hint)
-        way_on = "other_account" if problem.error == "insufficient_scope" else ""
-        return self._message(view, message, hint, status=status, way_on=way_on)
+        link = "other_account" if problem.error == "insufficient_scope" else ""
+        return self._message(query, message, hint, status=status, link=link)
 
-    def _message(self, view: View, message: str, hint: str, *, status: int, way_on: str = "") -> HTMLResponse:
-        way_on = way_on or WAYS_ON.get(status, "sign_in_again")
-        return self._render("message.html", view, status=status, message=message, hint=hint, way_on=way_on)
+    def _message(self, query: TrailQuery, message: str, hint: str, *, status: int, link: str = "") -> HTMLResponse:
+        link = link or LINKS_BY_STATUS.get(status, "sign_in_again")
+        return self._render("message.html", query, status=status, message=message, hint=hint, link=link)
 
-    def _render(self, name: str, view: View, *, status: int = 200, **values: Any) -> HTMLResponse:
-        template = self._templates.get_template(name)
-        html = template.render(
-            t=self._texts[view.language],
-            view=view,
+    def _render(self, name: str, query: TrailQuery, *, status: int = 200, **values: Any) -> HTMLResponse:
+        html = self._templates.get_template(name).render(
+            t=self._texts[query.language],
+            query=query,
             zone=self._zone,
             outcome_of=_outcome_of,
             alert_text=self._alert_text,
             **values,
         )
-        return HTMLResponse(html, status_code=status, headers=self.headers | {"Content-Language": view.language})
+        return HTMLResponse(html, status_code=status, headers=self.headers | {"Content-Language": query.language})
+
+    def _alert_text(self, event: RecordedEvent, language: Language) -> str:
+        """Returns the cause of an alert in the language and time zone of the page."""
+        since = event.alert.get("since")
+        if not since:
+            return describe_alert(event, language, since=None)
+        began_at = datetime.fromisoformat(str(since)).astimezone(self._zone)
+        return describe_alert(event, language, since=f"{began_at:%m-%d %H:%M:%S}")
+
+
+def _read_texts() -> dict[str, dict[str, str]]:
+    """Returns the texts by language and key, with the titles of the detection rules as reasons."""
+    texts_by_language: dict[str, dict[str, str]] = json.loads(
+        files(PACKAGE).joinpath("texts.json").read_text(encoding="utf-8")
+    )
+    for language, texts in texts_by_language.items():
+        for rule, titles in RULE_TITLES.items():
+            texts[f"reasons_{rule}"] = titles[cast("Language", language)]
+    return texts_by_language
 
 
 def _outcome_of(event: RecordedEvent) -> Outcome:
-    """An alert is shown as one, also where an older release recorded it as a success."""
+    """Returns the outcome; alert for every alert, also where an older release recorded it as a success."""
     return Outcome.ALERT if is_alert(event) else event.outcome

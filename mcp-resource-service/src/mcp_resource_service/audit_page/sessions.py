@@ -1,84 +1,97 @@
-"""Server-side sessions: the cookie is only a name, so that signing out and expiry are ours to decide."""
+"""What the sessions of the audit page contain, and their cookies.
+
+sign-in started ──▶ PendingSignIn, cookie mcp_audit_sign_in_<state>   10 minutes
+signed in       ──▶ AuditorSession, cookie mcp_audit                  until the access token expires
+signed out      ──▶ EndedSession, the same cookie                     30 seconds
+"""
 
 import hashlib
-import hmac
-import json
-import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
 from starlette.requests import Request
 
 from security_common.cookies import parse_cookies
+from security_common.service import ServiceCookies, SessionStore
 
-__all__ = ["Session", "Sessions", "read_cookies"]
+__all__ = [
+    "Auditor",
+    "AuditorSession",
+    "EndedSession",
+    "PendingSignIn",
+    "Sessions",
+    "open_sessions",
+    "page_cookies",
+    "read_cookies",
+    "sign_in_cookie",
+    "surplus_sign_ins",
+]
 
-PREFIX = "mcp:audit_page:"
-NAME_BYTES = 32
-# Sign-ins of one browser that can be under way at the same time.
+# Concurrent sign-ins of one browser.
 MAX_SIGN_INS = 8
+SIGN_IN_COOKIE = "_sign_in_"
 
 
-@dataclass(slots=True)
-class Session:
-    """`data` is kept on the server; `name` is what the browser holds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auditor:
+    """A signed-in user with the scope mcp.audit, until the token expires. Sign-out sends the ID token to the issuer."""
 
-    name: str
-    data: dict[str, Any]
-
-
-class Sessions:
-    """Sessions in Redis, shared by replicas. Redis holds a keyed hash of the name, which opens nothing."""
-
-    def __init__(self, redis: Redis, key: bytes, *, secure: bool) -> None:
-        """`secure` on https: the cookie then has the `__Host-` prefix (RFC 6265bis section 4.1.3.2)."""
-        self._redis = redis
-        self._key = key
-        self.secure = secure
-        self.cookie_name = "__Host-mcp_audit" if secure else "mcp_audit"
-        self._sign_in_prefix = f"{self.cookie_name}_sign_in_"
-
-    def sign_in_cookie(self, state: str) -> str:
-        """The name of the cookie of one sign-in: each has its own, so that those of several tabs can all go on."""
-        return self._sign_in_prefix + hashlib.sha256(state.encode()).hexdigest()[:16]
-
-    def surplus_sign_ins(self, cookies: Iterable[str]) -> list[str]:
-        """Those of these cookie names that are of older sign-ins than a browser may have begun; oldest come first."""
-        begun = [name for name in cookies if name.startswith(self._sign_in_prefix)]
-        return begun[: max(0, len(begun) - MAX_SIGN_INS + 1)]
-
-    async def load(self, name: str | None) -> Session | None:
-        """The session a cookie names, if it is still alive."""
-        if not name:
-            return None
-        stored = await self._redis.get(self._redis_key(name))
-        return Session(name, cast("dict[str, Any]", json.loads(stored))) if stored else None
-
-    async def begin(self, data: dict[str, Any], *, lifetime_seconds: int) -> Session:
-        """A new session under a new name: signing in never goes on under a name that was known before."""
-        session = Session(secrets.token_urlsafe(NAME_BYTES), data)
-        await self._redis.set(self._redis_key(session.name), json.dumps(data), ex=max(1, lifetime_seconds))
-        return session
-
-    async def replace(self, name: str, data: dict[str, Any], *, lifetime_seconds: int) -> dict[str, Any] | None:
-        """Puts `data` in the place of a session's own, which it returns; None, and nothing kept, when it has ended.
-
-        Atomic: of several requests with one cookie only the first is given what the session held before.
-        """
-        key = self._redis_key(name)
-        before = await self._redis.set(key, json.dumps(data), xx=True, get=True, ex=lifetime_seconds)
-        return cast("dict[str, Any]", json.loads(str(before))) if before else None
-
-    async def end(self, name: str) -> None:
-        """Forgets a session."""
-        await self._redis.delete(self._redis_key(name))
-
-    def _redis_key(self, name: str) -> str:
-        return PREFIX + hmac.digest(self._key, name.encode(), "sha256").hex()
+    issuer: str
+    subject: str
+    expires_at_seconds: float
+    id_token: str = field(default="", repr=False)
 
 
-def read_cookies(request: Request) -> dict[str, str]:
-    """The cookies by name; `Request.cookies` takes more names for ours than browsers protect."""
+@dataclass(frozen=True, slots=True)
+class PendingSignIn:
+    """A sign-in at the issuer: Authlib's state, and the language and query string of the page to return to."""
+
+    state: dict[str, Any]
+    language: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditorSession:
+    """The session of a signed-in auditor."""
+
+    auditor: Auditor
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSession:
+    """A session that was signed out. The URL is the issuer's logout, empty if the issuer has none."""
+
+    signed_out_to: str
+
+
+Sessions: TypeAlias = SessionStore[PendingSignIn | AuditorSession | EndedSession]
+
+
+def open_sessions(redis: Redis, digest_key: bytes) -> Sessions:
+    """Returns the sessions in Redis."""
+    data_type: Any = PendingSignIn | AuditorSession | EndedSession
+    return SessionStore(redis, data_type, key_prefix="mcp:audit_page:", digest_key=digest_key)
+
+
+def page_cookies(*, secure: bool) -> ServiceCookies:
+    """Returns the cookies of the page: the session is the one without a further name."""
+    return ServiceCookies("mcp_audit", secure=secure)
+
+
+def sign_in_cookie(state: str) -> str:
+    """Returns the cookie name of one sign-in. Each has its own, so that several tabs can sign in at once."""
+    return SIGN_IN_COOKIE + hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def surplus_sign_ins(cookies: ServiceCookies, received: Mapping[str, str]) -> list[str]:
+    """Returns the names of the oldest sign-in cookies, so that a new one makes MAX_SIGN_INS at most."""
+    names = cookies.names(received, SIGN_IN_COOKIE)
+    return names[: max(0, len(names) - MAX_SIGN_INS + 1)]
+
+
+def read_cookies(request: Request) -> Mapping[str, str]:
+    """Returns the cookies of a request. `Request.cookies` would also accept names that browsers do not protect."""
     return parse_cookies(request.headers.getlist("cookie"))

@@ -1,8 +1,9 @@
-"""What to show: parsed once from the query string, and written back into links."""
+"""What the audit page shows: period, filters and position, parsed from the query string and written back into links."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -10,17 +11,29 @@ from starlette.requests import Request
 from security_common.audit import Outcome
 from security_common.audit.reading import EventFilter
 
-__all__ = ["PERIODS", "Language", "View", "parse_view"]
+__all__ = ["PERIODS", "QUERY_PARAMETERS", "Language", "TrailQuery", "parse_query"]
 
 Language = Literal["en", "ko"]
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 DEFAULT_PERIOD = "24h"
-TEXT_LIMIT = 128
+MAX_VALUE_CHARACTERS = 128
+
+# Name and OpenAPI description of each parameter. `parse_query` reads exactly these.
+QUERY_PARAMETERS: Mapping[str, str] = {
+    "language": "Language of the page: `en` or `ko`. By default the language that the browser prefers.",
+    "period": f"Period that ends now: {', '.join(f'`{period}`' for period in PERIODS)}.",
+    "event_type": "Only events of this type.",
+    "tool_name": "Only calls of this tool.",
+    "outcome": f"Only events with this outcome: {', '.join(f'`{outcome}`' for outcome in Outcome)}.",
+    "client_id": "Only events of this client.",
+    "user_id": "Only events of this user.",
+    "after": "Position of the page: the token in the link to older events.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """One way of looking at the trail. Empty strings filter nothing."""
+class TrailQuery:
+    """One view of the audit trail. An empty string filters nothing."""
 
     language: Language
     period: str = DEFAULT_PERIOD
@@ -32,7 +45,7 @@ class View:
     after: str = ""
 
     def criteria(self, now: datetime) -> EventFilter:
-        """The same as a filter of the trail."""
+        """Returns the filter for reading the audit trail."""
         return EventFilter(
             event_type=self.event_type or None,
             tool_name=self.tool_name or None,
@@ -44,27 +57,28 @@ class View:
         )
 
     def link(self, **changes: str) -> str:
-        """The query string of this view with some changes; a changed filter starts at the first page."""
-        changed = replace(self, **({"after": ""} | changes))  # pyright: ignore[reportArgumentType] - templates name fields
-        named = {name: getattr(changed, name) for name in FIELDS}
-        return "?" + urlencode({name: value for name, value in named.items() if value})
+        """Returns the query string with some changes. It starts at the first page unless `after` is given."""
+        changed = replace(self, **({"after": ""} | changes))  # pyright: ignore[reportArgumentType] - names of fields
+        values: dict[str, Any] = {name: getattr(changed, name) for name in QUERY_PARAMETERS}
+        return "?" + urlencode({name: value for name, value in values.items() if value})
 
 
-FIELDS = ("language", "period", "event_type", "tool_name", "outcome", "client_id", "user_id", "after")
-
-
-def parse_view(request: Request) -> View:
-    """The view a request asks for; what makes no sense is left out, never an error."""
-    given = {name: request.query_params.get(name, "")[:TEXT_LIMIT] for name in FIELDS[1:]}
-    if given["period"] not in PERIODS:
-        given["period"] = DEFAULT_PERIOD
-    if given["outcome"] not in set(Outcome):
-        given["outcome"] = ""
-    return View(language=_language(request), **given)
+def parse_query(request: Request) -> TrailQuery:
+    """Parses the query string. Invalid values are ignored and never an error."""
+    values = {name: request.query_params.get(name, "")[:MAX_VALUE_CHARACTERS] for name in QUERY_PARAMETERS}
+    values["language"] = _language(request)
+    if values["period"] not in PERIODS:
+        values["period"] = DEFAULT_PERIOD
+    if values["outcome"] not in set(Outcome):
+        values["outcome"] = ""
+    return TrailQuery(**values)  # pyright: ignore[reportArgumentType] - `_language` returns a Language
 
 
 def _language(request: Request) -> Language:
-    """The asked-for language, also before a sign-in, else the first of the browser's that there is."""
-    asked = request.query_params.get("language") or getattr(request.state, "language", "")
-    browsers = (each.strip()[:2].lower() for each in request.headers.get("accept-language", "").split(","))
-    return cast("Language", next((each for each in (asked, *browsers) if each in {"en", "ko"}), "en"))
+    """Returns the language of the query string or of the sign-in, otherwise the browser's first that the page has."""
+    requested = request.query_params.get("language") or getattr(request.state, "language", "")
+    accepted = [part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(",")]
+    for language in (requested, *accepted):
+        if language in {"en", "ko"}:
+            return cast("Language", language)
+    return "en"

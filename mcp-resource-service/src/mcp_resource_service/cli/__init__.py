@@ -1,6 +1,6 @@
-"""The command `mcp-resource-service`: serve, doctor, user import.
+"""The command `mcp-resource-service`: serve, doctor, redis accept, user import.
 
-Results go to stdout, talk to stderr. An error is two lines, `error:` and `hint:`, and the exit code is 1.
+Results are printed to stdout and messages to stderr. An error is two lines, `error:` and `hint:`, with exit status 1.
 """
 
 from mcp_resource_service.cli.commands import main

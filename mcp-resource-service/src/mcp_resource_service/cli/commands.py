@@ -1,4 +1,4 @@
-"""The commands and how their errors are shown."""
+"""The commands of `mcp-resource-service`."""
 
 import asyncio
 import gc
@@ -40,18 +40,18 @@ def serve() -> None:
     Example: MCP_PORT=9082 mcp-resource-service serve
     """
     settings = ResourceSettings()
-    from mcp_resource_service.app import SERVICE, create_app  # noqa: PLC0415 - FastMCP: --help must not wait for it
+    from mcp_resource_service.app import SERVICE, create_app  # noqa: PLC0415 - imports FastMCP, too slow for --help
 
-    configure_logs(settings, service=SERVICE)  # after the import: FastMCP brings a handler of its own
+    configure_logs(settings, service=SERVICE)  # after the import, because FastMCP installs a handler
     for notice in unknown_setting_notices([ResourceSettings], os.environ):
         logging.getLogger("mcp_resource_service").warning(notice)
     application = create_app(settings)
-    serve_application(application, settings, on_drain=application.state.health.start_draining)
+    serve_application(application, settings, on_drain=application.state.readiness.start_draining)
 
 
 @app.command
 def doctor(*, as_json: AsJson = False) -> None:
-    """Look at settings, issuer, Redis, keys and the audit folder, and say how to fix what is wrong. Exit code 1 then.
+    """Check settings, issuer, Redis, keys and the audit folder. Prints how to fix problems; exit status 1 if any.
 
     Example: mcp-resource-service doctor --json
     """
@@ -62,37 +62,37 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 @redis.command
 def accept() -> None:
-    """Take the present Redis for good, after it came back empty or was replaced by another one.
+    """Accept the current Redis, after it lost its data or was replaced by another one.
 
-    Until then the service is not ready. Records and people that are gone stay gone: where that is possible, restore the
-    old Redis from its files or a backup instead.
+    Until then the service is not ready. Lost records and people are not restored: if possible, restore the previous
+    Redis from its files or from a backup instead.
 
     Example: mcp-resource-service redis accept
     """
-    from mcp_resource_service.cli.redis import accept_redis  # noqa: PLC0415 - as above
+    from mcp_resource_service.cli.stores import accept_redis  # noqa: PLC0415 - as above
 
     accepted = asyncio.run(accept_redis(ResourceSettings()))
-    print("accepted" if accepted else "this Redis is the one that was used before: nothing to accept")
+    print("accepted" if accepted else "nothing to accept: this Redis is the one that was used before")
 
 
 @user.command(name="import")
-def import_people(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /, *, as_json: AsJson = False) -> None:
-    """Store people in the directory, encrypted; a person imported before is replaced.
+def import_file(file: Annotated[Path, Parameter(allow_leading_hyphen=True)], /, *, as_json: AsJson = False) -> None:
+    """Store people in the directory, encrypted. A person who was imported before is replaced.
 
     FILE is UTF-8: CSV with a header line (name,email,phone,department,position, optionally person_id) or JSON Lines;
-    `-` reads standard input. Prints each person's opaque id, never their data.
+    `-` reads standard input. Prints the opaque id of each person and no personal data.
 
     Example: mcp-resource-service user import people.csv
     """
-    from mcp_resource_service.cli.importing import import_people_of  # noqa: PLC0415 - as above
+    from mcp_resource_service.cli.stores import import_people  # noqa: PLC0415 - as above
 
-    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    ids = asyncio.run(import_people_of(ResourceSettings(), raw))
+    content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    ids = asyncio.run(import_people(ResourceSettings(), content))
     print(json.dumps({"imported": ids}) if as_json else "\n".join(ids))
 
 
 def main() -> None:
-    """Runs the command line; exits 1 with `error:` and `hint:` on stderr when something is wrong."""
-    # Imports make much garbage and few cycles: without the collector a start is a third faster. Serving turns it on.
+    """Runs the command line. Exits with status 1 and `error:` and `hint:` on stderr after an error."""
+    # Imports allocate much and leave few cycles: a start is a third faster without the collector. `serve` enables it.
     gc.disable()
     run_command_line(lambda: app)

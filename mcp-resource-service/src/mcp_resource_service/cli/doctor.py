@@ -1,4 +1,4 @@
-"""`doctor`: what an operator would otherwise find out one failure at a time."""
+"""The checks of `mcp-resource-service doctor`: settings, issuers, clocks, Redis, secrets, keyring, audit folder."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ import httpx2
 from redis.exceptions import RedisError
 
 from mcp_resource_service.issuer_endpoints import trusted_issuers
-from mcp_resource_service.redis_identity import redis_identity
+from mcp_resource_service.redis_identity import open_redis_identity
 from mcp_resource_service.settings import ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
@@ -29,13 +29,16 @@ from security_common.tokens.verification_keys import read_key_set
 
 __all__ = ["examine"]
 
-KEYS_HINT = "its jwks_uri must answer here, with a key for a declared algorithm; RSA keys need 2048 bits or more"
-CLOCK_HINT = "good tokens are refused as expired, or as from the future: let both machines follow a time server"
+KEYS_HINT = "its jwks_uri must return a key for a declared algorithm; RSA keys need at least 2048 bits"
+CLOCK_HINT = "valid tokens are refused as expired or not yet valid: synchronize both machines with a time server"
 
 
 async def examine(settings: ResourceSettings) -> list[CheckResult]:
-    """Every check in order; one that fails does not keep the next from running."""
-    return [finding for check in CHECKS for finding in await _attempt(check(settings))]
+    """Runs every check in order, also after a failed one, and returns the results."""
+    results: list[CheckResult] = []
+    for check in CHECKS:
+        results += await _attempt(check(settings))
+    return results
 
 
 async def _attempt(check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
@@ -46,19 +49,22 @@ async def _attempt(check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
 
 
 async def _check_settings(settings: ResourceSettings) -> list[CheckResult]:
-    demo = ", demo mode: not for the Internet" if settings.demo else ""
+    demo = ", demo mode, for loopback addresses only" if settings.demo else ""
     return [CheckResult(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True)]
 
 
 async def _check_issuers(settings: ResourceSettings) -> list[CheckResult]:
-    return [finding for issuer in trusted_issuers(settings) for finding in await _check_issuer(issuer)]
+    results: list[CheckResult] = []
+    for issuer in trusted_issuers(settings):
+        results += await _check_issuer(issuer)
+    return results
 
 
 async def _check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
     ahead_seconds: list[float] = []
 
     async def compare_clocks(response: httpx2.Response) -> None:
-        with suppress(KeyError, ValueError):  # an answer may have no Date
+        with suppress(KeyError, ValueError):  # the Date header is optional
             ahead_seconds.append(time.time() - parsedate_to_datetime(response.headers["date"]).timestamp())
 
     try:
@@ -73,24 +79,25 @@ async def _check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
                 f"issuer: {issuer.issuer} has no key for {' or '.join(issuer.algorithms)}", ok=False, hint=KEYS_HINT
             )
         ]
+    # The smallest difference contains the least network time.
     ahead = round(min(ahead_seconds, key=abs, default=0))
-    apart = f"{abs(ahead)} s {'behind' if ahead < 0 else 'ahead of'} {issuer.issuer}"
+    difference = f"{abs(ahead)} s {'behind' if ahead < 0 else 'ahead of'} {issuer.issuer}"
     return [
         CheckResult(f"issuer: {issuer.issuer}, {len(keys)} keys at {url}", ok=True),
-        CheckResult(f"clock: {apart}", ok=abs(ahead) <= LEEWAY_SECONDS, hint=CLOCK_HINT),
+        CheckResult(f"clock: {difference}", ok=abs(ahead) <= LEEWAY_SECONDS, hint=CLOCK_HINT),
     ]
 
 
 async def _check_redis(settings: ResourceSettings) -> list[CheckResult]:
     async with connect_redis(settings) as redis:
-        away = await check_redis_connection(settings, redis)
-        if away is not None:
-            return [away]
+        failure = await check_redis_connection(settings, redis)
+        if failure is not None:
+            return [failure]
         try:
-            return await check_redis_server(redis, redis_identity(settings, redis), settings)
-        except (RedisError, OSError) as failure:
+            return await check_redis_server(redis, open_redis_identity(settings, redis), settings)
+        except (RedisError, OSError) as error:
             hint = "use the ACL file that `security-common setup` writes, and its user `mcp`"
-            return [CheckResult(f"redis: {failure}", ok=False, hint=hint)]
+            return [CheckResult(f"redis: {error}", ok=False, hint=hint)]
 
 
 async def _check_exposed_secrets(settings: ResourceSettings) -> list[CheckResult]:

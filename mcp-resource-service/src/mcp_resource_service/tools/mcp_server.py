@@ -10,7 +10,6 @@ from redis.asyncio import Redis
 
 from mcp_resource_service.directory import Directory
 from mcp_resource_service.records import RecordStore
-from mcp_resource_service.rest import Health
 from mcp_resource_service.scopes import REQUESTABLE_SCOPES
 from mcp_resource_service.settings import ResourceSettings
 from mcp_resource_service.tools import (
@@ -28,6 +27,7 @@ from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
 from security_common.guard import ToolScopes
 from security_common.pii import PIIDetector
+from security_common.service.health import Readiness
 
 __all__ = ["LONG_TOOLS", "ToolDependencies", "build_mcp"]
 
@@ -54,7 +54,7 @@ class ToolDependencies:
     directory: Directory
     detector: PIIDetector
     encryption: EncryptionService
-    health: Health
+    readiness: Readiness
     clock: Callable[[], float]
     uptime_seconds: Callable[[], float]
     keys_in_use: Callable[[], Sequence[KeyInUse]]
@@ -82,7 +82,7 @@ def build_mcp(parts: ToolDependencies) -> tuple[FastMCP, ToolScopes]:
         "authorization_server": parts.settings.issuer,
     }
     server_status.register(
-        mcp, parts.health, version=parts.version, endpoints=endpoints, uptime_seconds=parts.uptime_seconds
+        mcp, parts.readiness, version=parts.version, endpoints=endpoints, uptime_seconds=parts.uptime_seconds
     )
     user_info.register(mcp, parts.directory)
     sensitive_data.register(mcp, parts.records, parts.encryption)

@@ -6,9 +6,9 @@ from typing import Any
 from fastmcp import FastMCP
 from typing_extensions import TypedDict
 
-from mcp_resource_service.rest import Health
 from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.tools.caller import verified_caller
+from security_common.service.health import Readiness
 from security_common.tool_policy import secure_tool
 
 __all__ = ["register"]
@@ -27,7 +27,7 @@ class ServerStatus(TypedDict):
 
 
 def register(
-    mcp: FastMCP, health: Health, *, version: str, endpoints: dict[str, str], uptime_seconds: Callable[[], float]
+    mcp: FastMCP, readiness: Readiness, *, version: str, endpoints: dict[str, str], uptime_seconds: Callable[[], float]
 ) -> None:
     """Adds `get_server_status`."""
 
@@ -41,7 +41,7 @@ def register(
 
         Call it first. 서비스 상태, 엔드포인트 주소, 현재 호출자의 클라이언트와 권한(scope)을 보여 줍니다.
         """
-        checks = await health.checks()
+        checks = await readiness.checks()
         token = verified_caller().token
         return {
             "service": "mcp-resource-service",

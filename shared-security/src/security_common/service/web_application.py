@@ -35,7 +35,8 @@ class WebApplication(FastAPI):
 
     A path with an additional slash is not redirected: the redirect would be built from the Host header, and without the
     TLS of a proxy. FastAPI's own documentation pages load files from other hosts, so `serves_docs` adds pages that do
-    not. `server_url` is the public address of the service, without a trailing slash.
+    not. `server_url` is the public address of the service, without a trailing slash. `security_schemes` are those of
+    the OpenAPI document, by name.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class WebApplication(FastAPI):
         lifespan: Lifespan | None = None,
         serves_docs: bool = False,
         description: str = "",
+        security_schemes: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             title=title,
@@ -59,6 +61,7 @@ class WebApplication(FastAPI):
             docs_url=None,
             redoc_url=None,
         )
+        self._security_schemes = dict(security_schemes or {})
         self._asgi_routes: dict[str, Application] = {}
         self._operations: dict[str, dict[str, Any]] = {}
         self._document: bytes | None = None
@@ -98,6 +101,8 @@ class WebApplication(FastAPI):
         document = super().openapi()
         for path, operations in self._operations.items():
             document.setdefault("paths", {}).setdefault(path, {}).update(operations)
+        if self._security_schemes:
+            document.setdefault("components", {})["securitySchemes"] = self._security_schemes
         return document
 
     async def _show_openapi(self, _: Request) -> Response:

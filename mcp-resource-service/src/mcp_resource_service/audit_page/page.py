@@ -1,0 +1,168 @@
+"""The audit page: its router, and errors as pages."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from fastapi import APIRouter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from mcp_resource_service.audit_page.auditors import Auditors
+from mcp_resource_service.audit_page.oauth_sign_in import OAuthSignIn
+from mcp_resource_service.audit_page.rendering import Rendering
+from mcp_resource_service.audit_page.sessions import Sessions, page_cookies
+from mcp_resource_service.audit_page.sign_in_pages import SignInPages
+from mcp_resource_service.audit_page.trail_pages import MEDIA_TYPES, TrailPages
+from mcp_resource_service.audit_page.trail_query import QUERY_PARAMETERS, parse_query
+from mcp_resource_service.store_errors import StoreUnavailable
+from security_common.audit import Journal
+from security_common.errors import SecurityError
+from security_common.pii import PIIDetector
+
+__all__ = ["ERROR_STATUSES", "AuditPage"]
+
+# Status by error code. Any other error is 403.
+ERROR_STATUSES = {
+    "temporarily_unavailable": 503,
+    "issuer_unreachable": 503,
+    "issuer_mismatch": 503,
+    "not_found": 404,
+    "invalid_paging_token": 404,
+    "too_many_sign_ins": 429,
+}
+
+
+def _parameter(name: str, description: str, *, location: str = "query") -> dict[str, Any]:
+    schema = {"type": "string"}
+    return {"name": name, "in": location, "required": location == "path", "description": description, "schema": schema}
+
+
+QUERY = [_parameter(name, description) for name, description in QUERY_PARAMETERS.items()]
+CURSOR = _parameter("cursor", "Position of the event in the stream.", location="path")
+CALLBACK_PARAMETERS = [
+    _parameter("code", "Authorization code (RFC 6749 section 4.1.2)."),
+    _parameter("state", "The state of the sign-in (RFC 6749 section 4.1.2)."),
+    _parameter("iss", "The issuer (RFC 9207 section 2)."),
+    _parameter("error", "Error code (RFC 6749 section 4.1.2.1)."),
+]
+DOWNLOAD_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["format", "reason"],
+        "properties": {
+            "format": {"type": "string", "enum": list(MEDIA_TYPES)},
+            "reason": {"type": "string", "description": "Reason for the download; it is recorded."},
+        },
+    }
+}
+
+log = structlog.get_logger("mcp_resource_service")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class AuditPage:
+    """The pages under /audit; `clock` returns seconds since the epoch."""
+
+    def __init__(
+        self,
+        *,
+        oauth: OAuthSignIn,
+        sessions: Sessions,
+        redis: Redis,
+        journal: Journal,
+        detector: PIIDetector,
+        origin: str,
+        issuer: str,
+        time_zone: ZoneInfo,
+        clock: Callable[[], float],
+    ) -> None:
+        self._rendering = Rendering(issuer, time_zone)
+        cookies = page_cookies(secure=origin.startswith("https:"))
+        auditors = Auditors(sessions, cookies, journal, origin=origin, clock=clock)
+        self._sign_in_pages = SignInPages(auditors, oauth, self._rendering, clock=clock)
+        self._trail_pages = TrailPages(
+            auditors, self._rendering, redis, journal, detector, time_zone=time_zone, clock=clock
+        )
+
+    def router(self) -> APIRouter:
+        """Returns the path operations."""
+        style = files("mcp_resource_service.audit_page").joinpath("style.css").read_bytes()
+
+        async def show_style(_: Request) -> Response:
+            return Response(style, media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+        trail, sign_in = self._trail_pages, self._sign_in_pages
+        router = APIRouter(prefix="/audit", tags=["audit page"])
+        self._add_page(router, "", trail.overview, "Show the audit trail: charts, filters and the newest events")
+        self._add_page(router, "/", trail.overview, "", in_schema=False)
+        self._add_page(router, "/events/{cursor}", trail.event, "Show one event", parameters=[CURSOR])
+        self._add_page(router, "/sign-in", sign_in.sign_in, "Redirect to the authorization server")
+        self._add_page(router, "/callback", sign_in.callback, "Complete the sign-in", parameters=CALLBACK_PARAMETERS)
+        self._add_page(router, "/signed-out", sign_in.signed_out, "Confirm the sign-out")
+        self._add_form(router, "/sign-out", sign_in.sign_out, "End the session")
+        self._add_form(router, "/export", trail.download, "Download the events", body=DOWNLOAD_FORM)
+        router.add_api_route("/style.css", show_style, methods=["GET", "HEAD"], include_in_schema=False)
+        return router
+
+    def _add_page(
+        self,
+        router: APIRouter,
+        path: str,
+        handler: Handler,
+        summary: str,
+        *,
+        parameters: Sequence[Mapping[str, Any]] = (),
+        in_schema: bool = True,
+    ) -> None:
+        router.add_api_route(
+            path,
+            self._with_error_pages(handler),
+            methods=["GET", "HEAD"],
+            summary=summary,
+            response_class=HTMLResponse,
+            openapi_extra={"parameters": [*QUERY, *parameters]},
+            include_in_schema=in_schema,
+        )
+
+    def _add_form(
+        self, router: APIRouter, path: str, handler: Handler, summary: str, *, body: Mapping[str, Any] | None = None
+    ) -> None:
+        extra: dict[str, Any] = {"parameters": QUERY}
+        if body:
+            extra["requestBody"] = {"required": True, "content": {"application/x-www-form-urlencoded": body}}
+        router.add_api_route(
+            path,
+            self._with_error_pages(handler),
+            methods=["POST"],
+            summary=summary,
+            response_class=HTMLResponse,
+            openapi_extra=extra,
+        )
+
+    def _with_error_pages(self, handler: Handler) -> Handler:
+        """Returns the handler with a page for each error: what happened, and what to do."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except (RedisError, OSError) as failure:
+                log.warning("audit_page_unavailable", cause=type(failure).__name__)
+                problem: SecurityError = StoreUnavailable(
+                    "the audit trail does not answer", hint="try again in a moment"
+                )
+            except SecurityError as failure:
+                log.info("audit_page_refused", error=failure.description, cause=type(failure.__cause__).__name__)
+                problem = failure
+            else:
+                response.headers.update(self._rendering.headers)
+                return response
+            status = ERROR_STATUSES.get(problem.error, 403)
+            return self._rendering.problem(parse_query(request), problem, status=status)
+
+        return handle

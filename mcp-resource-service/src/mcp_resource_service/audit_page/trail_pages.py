@@ -1,0 +1,131 @@
+"""The pages that show the audit trail: overview, one event, and the download."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from redis.asyncio import Redis
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from mcp_resource_service.audit_page.auditors import Auditors
+from mcp_resource_service.audit_page.charts import count_events, draw_chart
+from mcp_resource_service.audit_page.oauth_sign_in import SignInFailed
+from mcp_resource_service.audit_page.rendering import Rendering
+from mcp_resource_service.audit_page.trail_query import PERIODS, TrailQuery, parse_query
+from mcp_resource_service.store_errors import NotFound
+from security_common.audit import Action, Journal, RecordedEvent
+from security_common.audit.reading import each_event, find_event, read_events, read_trail_state
+from security_common.audit.reading.export import COLUMNS, FORMATS
+from security_common.pii import PIIDetector
+
+__all__ = ["MEDIA_TYPES", "TrailPages"]
+
+LISTED_EVENTS = 50
+CHARTED_EVENTS = 20_000
+MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+# Excel recognizes UTF-8 in a CSV file only by the byte order mark.
+CSV_HEADER = "\ufeff" + ",".join(COLUMNS) + "\r\n"
+
+
+class TrailPages:
+    """The pages for a signed-in auditor; `clock` returns seconds since the epoch."""
+
+    def __init__(
+        self,
+        auditors: Auditors,
+        rendering: Rendering,
+        redis: Redis,
+        journal: Journal,
+        detector: PIIDetector,
+        *,
+        time_zone: ZoneInfo,
+        clock: Callable[[], float],
+    ) -> None:
+        self._auditors = auditors
+        self._rendering = rendering
+        self._redis = redis
+        self._journal = journal
+        self._detector = detector
+        self._time_zone = time_zone
+        self._clock = clock
+
+    async def overview(self, request: Request) -> Response:
+        """Shows charts, the newest events, and the state of the audit trail."""
+        query = parse_query(request)
+        auditor = await self._auditors.of_request(request)
+        if auditor is None:
+            return _redirect_to_sign_in(query)
+        now = self._now()
+        criteria = query.criteria(now)
+        charted = await read_events(self._redis, criteria, limit=CHARTED_EVENTS)
+        listed = await read_events(self._redis, criteria, limit=LISTED_EVENTS, after=query.after or None)
+        await self._auditors.record(request, auditor, Action.LISTED, task="view")
+        since = now - PERIODS[query.period]
+        series_by_chart = count_events(charted.events, since=since, until=now)
+        return self._rendering.overview(
+            query,
+            charts=[
+                draw_chart(key, series, since=since, until=now, zone=self._time_zone)
+                for key, series in series_by_chart.items()
+            ],
+            truncated=charted.next_token is not None,
+            page=listed,
+            state=await read_trail_state(self._redis),
+            writable=self._journal.writable,
+        )
+
+    async def event(self, request: Request) -> Response:
+        """Shows one event with all its members."""
+        query = parse_query(request)
+        auditor = await self._auditors.of_request(request)
+        if auditor is None:
+            return _redirect_to_sign_in(query)
+        event = await find_event(self._redis, request.path_params["cursor"])
+        if event is None:
+            raise NotFound("there is no such event", hint="old events are removed; go back to the list")
+        await self._auditors.record(request, auditor, Action.VIEWED_EVENT, task="view")
+        return self._rendering.event(query, event)
+
+    async def download(self, request: Request) -> Response:
+        """Streams the selected events as a file. The reason is required and recorded (안전성 확보조치 기준 제8조)."""
+        self._auditors.require_own_form(request)
+        auditor = await self._auditors.of_request(request)
+        if auditor is None:
+            raise SignInFailed("the session has ended", hint="sign in again")
+        async with request.form(max_files=0, max_fields=4) as form:
+            reason = str(form.get("reason", "")).strip()
+            file_format = str(form.get("format", ""))
+        query = parse_query(request)
+        now = self._now()
+        if not reason or file_format not in MEDIA_TYPES:
+            return self._rendering.message(query, "reason_missing", status=400)
+        await self._auditors.record(
+            request,
+            auditor,
+            Action(f"exported_{file_format}"),
+            task="download",
+            reason=self._detector.mask_text(reason),
+        )
+        return StreamingResponse(
+            _export(file_format, each_event(self._redis, query.criteria(now))),
+            media_type=MEDIA_TYPES[file_format],
+            headers={"Content-Disposition": f'attachment; filename="audit-{now:%Y%m%dT%H%M%SZ}.{file_format}"'},
+        )
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _redirect_to_sign_in(query: TrailQuery) -> Response:
+    return RedirectResponse(f"/audit/sign-in{query.link()}", status_code=303)
+
+
+async def _export(file_format: str, events: AsyncIterator[RecordedEvent]) -> AsyncIterator[str]:
+    """Yields one line for each event; a CSV file begins with the column names."""
+    line_end = "\n"
+    if file_format == "csv":
+        line_end = "\r\n"
+        yield CSV_HEADER
+    async for event in events:
+        yield FORMATS[file_format](event) + line_end

@@ -1,0 +1,42 @@
+"""The checks behind /readyz and the tool get_server_status."""
+
+from security_common.audit import Journal
+from security_common.service import RedisIdentity, RedisMonitor
+from security_common.service.health import Check, Readiness
+from security_common.tokens import TokenVerifier
+
+__all__ = ["make_readiness"]
+
+
+def make_readiness(
+    *, keys: TokenVerifier, issuer: str, journal: Journal, redis: RedisMonitor, identity: RedisIdentity
+) -> Readiness:
+    """Returns the checks by name.
+
+    Only the keys of the service's own `issuer` are required. Otherwise a trusted issuer that does not answer while the
+    service starts would make the service unavailable for the callers of all issuers.
+    """
+
+    def check_keys() -> Check:
+        ready = keys.has_keys_of(issuer)
+        return Check(ready, note=keys.problem or ("" if ready else "no keys of the issuer yet"))
+
+    def check_journal() -> Check:
+        writable = journal.writable
+        return Check(writable, note="" if writable else "the audit journal cannot be written: check its disk")
+
+    async def check_redis() -> Check:
+        # Not required: tokens are verified and /hello is served without Redis.
+        health = await redis.health()
+        if not health.answers:
+            return Check(ok=False, required=False, note="does not answer: tools that store or read data answer 503")
+        return Check(ok=True, required=False, note="; ".join(health.notes))
+
+    def check_redis_identity() -> Check:
+        # Required, because data that is written to a wrong Redis is lost when the right one is restored.
+        problem = identity.problem
+        return Check(problem is None, note=f"{problem.description}; {problem.hint}" if problem else "")
+
+    return Readiness(
+        {"keys": check_keys, "journal": check_journal, "redis": check_redis, "redis_identity": check_redis_identity}
+    )
