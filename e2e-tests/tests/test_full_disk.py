@@ -11,6 +11,7 @@ from local_stack.stack import AUTH, MCP, Stack, start_stack
 from local_stack.story import PERSON, World
 
 CALL = {"name": "store_sensitive_data", "arguments": {"data": PERSON}}
+UNKNOWN_TOOL = {"name": "no_such_tool", "arguments": {}}
 PATIENCE_SECONDS = 30
 NO_LIMIT = resource.RLIM_INFINITY
 
@@ -46,6 +47,7 @@ def test_operations_that_cannot_be_recorded_are_refused(tmp_path: Path, http: ht
 
         for version in ("2026-07-28", "2025-11-25"):
             require_unavailable(world.post_mcp(token, version, "tools/call", CALL))
+            require_unavailable(world.post_mcp(token, version, "tools/call", UNKNOWN_TOOL))
         refused = world.client.request_token()
         require_unavailable(refused)
         assert refused.json()["error"] == "temporarily_unavailable"

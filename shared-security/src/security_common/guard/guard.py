@@ -174,7 +174,8 @@ class Guard:
         The body is read last, so that only a caller whose token is valid and sufficient can make the server read one.
         """
         if exchange.is_open:
-            await self._read_body(exchange)
+            if has_body(exchange.method, exchange.context.headers):
+                await self._read_body(exchange)
             return None
         context = exchange.context
         bearer = read_bearer_token(context.headers, exchange.scope["query_string"])
@@ -186,11 +187,13 @@ class Guard:
             raise TooManyRequests(
                 "too many requests in this minute", hint="wait and try again", retry_after_seconds=wait_seconds
             )
-        body = await self._read_body(exchange)
+        body = await self._read_body(exchange) if has_body(exchange.method, context.headers) else b""
         # A Starlette route that ends in `$` also matches a path with a line break at its end.
         if self._tool_scopes and body and exchange.path.rstrip("/\n") == self._mcp_path:
-            body = await self._repair_body(exchange, body)
-            self._require_tool_scopes(token, body)
+            repaired = replace_lone_surrogates(body)
+            if repaired != body:
+                await self._replace_body(exchange, repaired)
+            self._require_tool_scopes(token, repaired)
         return Caller(token=token, source_address=context.source_address, trace_id=context.trace_id)
 
     async def _verify(self, bearer: str) -> AccessToken:
@@ -229,13 +232,10 @@ class Guard:
         raise InsufficientScope(sorted(needed), tool_name=next(refused))
 
     async def _read_body(self, exchange: _Exchange) -> bytes:
-        """The body; empty when there is none. The application receives it as one message."""
+        """The whole body, which the application receives as one message."""
         context = exchange.context
         if context.body is not None:  # an `Edge` in front has read it
             return context.body
-        if not has_body(exchange.method, context.headers):
-            context.body = b""
-            return b""
         body = await read_body(
             exchange.receive,
             context.headers,
@@ -246,14 +246,11 @@ class Guard:
         exchange.receive = replaying(body, exchange.receive)
         return body
 
-    async def _repair_body(self, exchange: _Exchange, body: bytes) -> bytes:
-        """The body without halves of surrogate pairs; the application receives the same bytes that were checked."""
-        repaired = replace_lone_surrogates(body)
-        if repaired != body:
-            await exchange.receive()  # the original body, which is one message
-            exchange.context.body = repaired
-            exchange.receive = replaying(repaired, exchange.receive)
-        return repaired
+    async def _replace_body(self, exchange: _Exchange, body: bytes) -> None:
+        """Makes the application receive this body in place of the one that was read."""
+        await exchange.receive()  # the original body, which is one message
+        exchange.context.body = body
+        exchange.receive = replaying(body, exchange.receive)
 
     def _starting_last(self, send: Send) -> Send:
         """Starts the background tasks after the application has opened its connections, for example to Redis."""
