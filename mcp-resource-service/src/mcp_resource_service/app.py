@@ -33,7 +33,7 @@ from security_common.browser_requests import ICON_PATH
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import ServiceUnavailableMiddleware
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
-from security_common.guard.rates import RequestRates
+from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret, serving_metrics
 from security_common.service.api_docs import DOCS_PATH

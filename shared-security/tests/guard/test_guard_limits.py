@@ -8,7 +8,6 @@ import pytest
 
 from security_common.edge import RequestContext, RequestHeaders
 from security_common.guard import GuardPolicy, RequestRates
-from security_common.guard.rates import SHARED_AT_ONCE
 from security_common.guard.refusal_audit import RefusalAudit
 from security_common.guard.refusals import MissingToken
 from security_common.settings import SecuritySettings
@@ -228,7 +227,7 @@ async def test_counts_leave_redis_when_their_minute_is_over(redis):
     rates = RequestRates(5, clock=lambda: 60.0, redis=redis, key_prefix="mcp:rates-that-leave")
     for _ in range(2):
         rates.take("issuer", "u_one")
-        await rates.share(redis)
+        await rates.share()
     (key,) = [name async for name in redis.scan_iter("mcp:rates-that-leave:*")]
     assert (await redis.get(key), await redis.pttl(key) > 60_000, await redis.pttl(key) <= 120_000) == (
         b"2",
@@ -242,21 +241,31 @@ async def test_replicas_share_the_count_and_count_alone_without_redis(redis):
     for _ in range(3):
         assert here.take("issuer", "u_one") is None
         assert there.take("issuer", "u_two") is None
-    await here.share(redis)
+    await here.share()
     assert there.take("issuer", "u_one") is None
-    await there.share(redis)
+    await there.share()
     assert there.take("issuer", "u_one") is None
     assert there.take("issuer", "u_one") == 60
     assert [name async for name in redis.scan_iter("*u_one*")] == []
 
 
+async def test_counts_below_one_percent_of_the_limit_are_not_shared(redis):
+    rates = RequestRates(1000, clock=lambda: 60.0, redis=redis, key_prefix="mcp:rates-of-few")
+    for number in range(10):
+        assert [name async for name in redis.scan_iter("mcp:rates-of-few:*")] == []
+        assert rates.take("issuer", "u_one") is None, number
+        await rates.share()
+    (key,) = [name async for name in redis.scan_iter("mcp:rates-of-few:*")]
+    assert await redis.get(key) == b"10"
+
+
 async def test_a_minute_of_many_callers_is_shared_whole(redis):
     here, there = (RequestRates(2, clock=lambda: 60.0, redis=redis, key_prefix="mcp:rates-of-many") for _ in range(2))
-    callers = [f"u_{number}" for number in range(2 * SHARED_AT_ONCE + 1)]
+    callers = [f"u_{number}" for number in range(201)]
     for caller in callers:
         assert [here.take("issuer", caller), there.take("issuer", caller)] == [None, None]
     for replica in (here, there):
-        await replica.share(redis)
+        await replica.share()
     assert {there.take("issuer", caller) for caller in callers} == {60}
 
 

@@ -10,8 +10,8 @@ from local_stack.misbehaviour import always, dripping, reset
 from security_common.edge import RequestHeaders
 from security_common.guard import ProtectedResource
 from security_common.guard.origins import HostAndOriginRules
-from security_common.guard.rates import MAX_CALLERS, RequestRates
 from security_common.guard.refusals import MisdirectedRequest
+from security_common.guard.request_rates import MAX_CALLERS, RequestRates
 from security_common.tokens import AccessToken, TokenRejected
 from security_common.tokens.bounded_fetch import fetch_document
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable, KeysUnavailable

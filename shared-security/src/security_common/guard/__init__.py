@@ -13,7 +13,7 @@ guard            the middleware: the order of the checks
 policy           what to protect, and the settings
 origins          Host, Origin and CORS headers
 bearer_token     the token from the Authorization header
-rates            requests per caller and minute, shared between replicas
+request_rates    requests per caller and minute, shared between replicas
 called_tools     the tools that a request calls, in both versions of the protocol
 refusals         every reason to refuse a request, with its status
 refusal_audit    refusals as audit events
@@ -24,7 +24,7 @@ The README of this distribution shows how to use it.
 
 from security_common.guard.guard import Guard
 from security_common.guard.policy import GuardPolicy, ProtectedResource
-from security_common.guard.rates import RequestRates
+from security_common.guard.request_rates import RequestRates
 from security_common.tool_scopes import ToolScopes
 
 __all__ = ["Guard", "GuardPolicy", "ProtectedResource", "RequestRates", "ToolScopes"]

@@ -26,7 +26,6 @@ from security_common.guard.bearer_token import read_bearer_token
 from security_common.guard.called_tools import read_called_tools, replace_lone_surrogates
 from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
 from security_common.guard.policy import GuardPolicy, ProtectedResource
-from security_common.guard.rates import RequestRates
 from security_common.guard.refusal_audit import RefusalAudit
 from security_common.guard.refusals import (
     InsufficientScope,
@@ -35,6 +34,7 @@ from security_common.guard.refusals import (
     TemporarilyUnavailable,
     TooManyRequests,
 )
+from security_common.guard.request_rates import RequestRates
 from security_common.guard.responses import (
     BROWSER_FILE_NOT_FOUND,
     MetadataDocument,
