@@ -32,8 +32,9 @@ class Service:
 
     @property
     def paths(self) -> set[str]:
-        """Every path that the application serves."""
-        return {"/oauth2/token", *(context.path for context in iter_route_contexts(self.app.routes) if context.path)}
+        """Every path that the application serves, except the pages of the API documentation."""
+        paths = {context.path for context in iter_route_contexts(self.app.routes) if context.path}
+        return {"/oauth2/token", *(path for path in paths if not path.startswith("/docs"))}
 
 
 StartService = Callable[..., Service]

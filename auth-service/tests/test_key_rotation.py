@@ -199,7 +199,7 @@ def test_a_replica_whose_keyring_is_late_signs_with_what_is_still_good_and_follo
     assert late in published(service)
     answer = service.http.post("/oauth2/token", data=DEMO)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
-    assert service.http.get("/readyz").json()["checks"]["signing_key"] is False
+    assert service.http.get("/readyz").json()["checks"]["signing_key"]["ok"] is False
     here.write_text(elsewhere.read_text())
     wait_until(lambda: service.http.post("/oauth2/token", data=DEMO).status_code == 200)
     assert kid_of(get_token(service)) == late

@@ -127,7 +127,36 @@ def test_no_token_without_a_record(start_service: StartService, monkeypatch: pyt
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert "retry-after" in answer.headers
     ready = service.http.get("/readyz")
-    assert (ready.status_code, ready.json()["checks"]["journal"]) == (503, False)
+    assert (ready.status_code, ready.json()["checks"]["journal"]["ok"]) == (503, False)
+
+
+def test_readiness_fails_while_the_service_drains(start_service: StartService) -> None:
+    """Load balancers stop sending requests, and those that still arrive are answered."""
+    service = start_service()
+    assert service.http.get("/readyz").status_code == 200
+    service.app.state.readiness.start_draining()
+    ready = service.http.get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]["process"]["ok"]) == (503, False)
+    assert service.http.get("/livez").status_code == 200
+    assert service.http.post("/oauth2/token", data=DEMO).status_code == 200
+
+
+@pytest.mark.parametrize(("api_docs", "status"), [(None, 200), (False, 404)])
+def test_the_api_documentation_is_shown_in_demo_mode_or_by_setting(
+    start_service: StartService, api_docs: bool | None, status: int
+) -> None:
+    service = start_service(api_docs=api_docs)
+    assert service.http.get("/docs").status_code == status
+    assert service.http.get("/docs/swagger-ui-bundle.js").status_code == status
+
+
+def test_a_head_request_gets_the_headers_of_a_get_request(service: Service) -> None:
+    for path in ("/", "/livez", "/openapi.json", "/.well-known/jwks.json", "/favicon.ico", "/oauth2/logout"):
+        get, head = service.http.get(path), service.http.head(path)
+        assert (head.status_code, head.content) == (get.status_code, b""), path
+        assert head.headers["content-length"] == get.headers["content-length"], path
+    refused = service.http.head("/oauth2/token")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
 def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_path: Path) -> None:
@@ -145,7 +174,7 @@ def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_pa
     unknown = service.http.post("/oauth2/token", data={**DEMO, "client_id": "nobody"})
     assert (unknown.status_code, unknown.json()["error"]) == (503, "temporarily_unavailable")
     ready = service.http.get("/readyz")
-    assert (ready.status_code, ready.json()["checks"]["redis_write"]) == (503, False)
+    assert (ready.status_code, ready.json()["checks"]["redis_write"]["ok"]) == (503, False)
     assert service.http.get("/livez").status_code == 200
 
 
@@ -162,7 +191,7 @@ def test_a_full_redis_is_named_and_nothing_has_to_be_restarted(start_service: St
         assert "store is full" in full.json()["error_description"]
         assert "retry-after" in full.headers
         assert service.http.post("/oauth2/token", data=DEMO).status_code == 200
-        assert service.http.get("/readyz").json()["checks"]["redis_write"] is False
+        assert service.http.get("/readyz").json()["checks"]["redis_write"]["ok"] is False
         operator.config_set("maxmemory", 0)
     assert service.http.post("/oauth2/register", json=application).status_code == 201
     assert service.http.get("/readyz").status_code == 200

@@ -3,6 +3,7 @@
 import hmac
 import json
 from collections.abc import Mapping
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import jwt
@@ -12,7 +13,7 @@ from client_assertions import ASSERTIONS, CLIENT_KEYS, ISSUER, OTHER_KEYS, asser
 from joserfc.jws import JWSRegistry
 from running_auth import Service, StartService
 
-from auth_service.clients import authentication, client_assertions, credentials
+from auth_service.clients import authentication, client_assertions, client_secrets, credentials
 from auth_service.grants import client_credentials, endpoint
 from auth_service.http import forms
 
@@ -215,13 +216,7 @@ SCOPE_AND_RESOURCE = (
         status=400,
         error="invalid_target",
     ),
-    Row(
-        item="51",
-        case="two slashes more",
-        body=demo(resource="http://localhost:8082/mcp//"),
-        status=400,
-        error="invalid_target",
-    ),
+    Row(item="51", case="two slashes", body=demo(resource="http://localhost:8082/mcp//"), status=400),
     Row(item="51", case="the origin alone", body=demo(resource="http://localhost:8082"), status=400),
     Row(item="51", case="a slash more", body=demo(resource="http://localhost:8082/mcp/"), status=200),
     Row(item="51", case="other spelling", body=demo(resource="HTTP://LOCALHOST:8082/mcp"), status=200),
@@ -314,11 +309,17 @@ def test_item_21_an_unknown_client_gets_the_same_bytes_as_a_wrong_secret(declare
     assert _without_date(wrong.headers) == _without_date(unknown.headers)
 
 
-def test_item_21_whoever_has_no_secret_costs_as_many_comparisons(
+def test_item_21_clients_without_a_secret_cost_as_many_comparisons(
     declared: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compare, compared = hmac.compare_digest, list[tuple[int, int]]()
-    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compared.append((len(a), len(b))) or compare(a, b))
+    compared = list[tuple[int, ...]]()
+
+    def compare(*digests: str) -> bool:
+        compared.append(tuple(map(len, digests)))
+        return hmac.compare_digest(*digests)
+
+    # Only the comparisons of this module: signing keys that are read in the background compare digests as well.
+    monkeypatch.setattr(client_secrets, "hmac", SimpleNamespace(compare_digest=compare))
     for client_id in ("mcp-client", "public", "key-holder", "nobody"):
         headers = {"x-forwarded-for": "192.0.2.4"}
         form = demo(client_id=client_id, client_secret="x")

@@ -2,11 +2,12 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +18,6 @@ from auth_service.clients.client_keys import ClientKeys
 from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import Openness, note_applied
-from auth_service.discovery.health import can_write, make_health_router
 from auth_service.discovery.root import make_root_router
 from auth_service.discovery.server_metadata import KEY_SET_PATH, METADATA_PATHS, make_discovery_router, server_metadata
 from auth_service.errors import OAuthError
@@ -27,11 +27,12 @@ from auth_service.grants.endpoint import TOKEN_PATH, TokenEndpoint
 from auth_service.grants.grant_handler import GrantHandler
 from auth_service.grants.refresh_token import RefreshTokenGrant
 from auth_service.grants.user_tokens import UserTokenMinter
-from auth_service.http.application import OPENAPI_PATH, Endpoints, PlainEndpoint, assemble, paths_of, service_version
+from auth_service.http.application import AuthApplication, Endpoints, PlainEndpoint, paths_of
 from auth_service.http.dependencies import context_of
 from auth_service.http.throttle import Throttle
 from auth_service.page_routers import make_page_routers
 from auth_service.protocol import Clock, RandomBytes
+from auth_service.readiness import make_readiness
 from auth_service.scopes import IDENTITY_SCOPES
 from auth_service.service_parts import ServiceParts, build_parts
 from auth_service.settings import AuthSettings
@@ -42,6 +43,8 @@ from auth_service.tokens.userinfo import UserinfoEndpoint
 from auth_service.web.error_pages import render_error_page
 from auth_service.web.pages import Pages, make_asset_router
 from security_common.service import read_secret, serving_metrics
+from security_common.service.health import Readiness, health_router
+from security_common.service.web_application import OPENAPI_PATH
 
 __all__ = ["create_app"]
 
@@ -66,35 +69,34 @@ def create_app(
     clock: Clock = time.time,
     random_bytes: RandomBytes = secrets.token_bytes,
     fetcher: SsrfSafeFetcher | None = None,
-) -> FastAPI:
+) -> AuthApplication:
     """The service. Nothing is connected or written before its lifespan starts.
 
-    Raises `SecurityError` with a hint if the declaration or a secret is wrong.
+    `app.state.readiness` is for the server, which calls `start_draining` before it stops. Raises `SecurityError` with a
+    hint if the declaration or a secret is wrong.
     """
     parts = build_parts(settings, clock=clock, random_bytes=random_bytes, fetcher=fetcher)
-    app = FastAPI(
+    readiness = make_readiness(parts)
+    app = AuthApplication(
         title="auth-service",
-        summary="OAuth 2.1 and OpenID Connect for MCP servers",
-        version=service_version(),
-        servers=[{"url": settings.issuer}],
-        openapi_url=None,
-        # A redirect to the path without its slash would go to the host that the Host header names.
-        redirect_slashes=False,
+        description="OAuth 2.1 and OpenID Connect for MCP servers",
+        version=version("mcp-oauth2-auth-service"),
+        server_url=settings.issuer,
         lifespan=partial(_run, parts),
+        serves_docs=settings.shows_api_docs(demo=settings.demo),
     )
-    app.state.parts = parts
-    assemble(
-        app,
-        _make_endpoints(parts),
+    app.state.parts, app.state.readiness = parts, readiness
+    app.add_endpoints(
+        _make_endpoints(parts, readiness),
         issuer=settings.issuer,
-        metrics=parts.metrics,
+        registry=parts.metrics.registry,
         random_bytes=random_bytes,
         trusted_proxies=settings.trusted_proxies,
     )
     return app
 
 
-def _make_endpoints(parts: ServiceParts) -> Endpoints:
+def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
     """All endpoints. What is listed here is served, documented and advertised, nothing else."""
     settings, resource = parts.settings, parts.resources.default
     pages = Pages(issuer=settings.issuer)
@@ -146,15 +148,7 @@ def _make_endpoints(parts: ServiceParts) -> Endpoints:
                 published_keys=lambda: parts.keys.published,
             ),
             make_asset_router(),
-            make_health_router(
-                {
-                    "signing_key": lambda: parts.keys.ready,
-                    "redis_write": partial(can_write, parts.redis),
-                    "redis_identity": lambda: parts.redis_identity.problem is None,
-                    "journal": lambda: parts.journal.writable,
-                },
-                notes=partial(_redis_notes, parts),
-            ),
+            health_router(readiness),
         ),
         plain=(PlainEndpoint(path=TOKEN_PATH, handler=token.respond, operation=token.describe()),),
         render_page=partial(_render_page, pages),
@@ -244,20 +238,8 @@ def _advertises_client_id_metadata(parts: ServiceParts) -> bool:
     return parts.outgoing.reachability.is_confirmed or not parts.declaration.registration.advertised_once_reachable
 
 
-async def _redis_notes(parts: ServiceParts) -> Mapping[str, str]:
-    """Problems of Redis in plain text, including those that do not make the service unready."""
-    notes: dict[str, str] = {}
-    health = await parts.redis_monitor.health()
-    if health.notes:
-        notes["redis"] = "; ".join(health.notes)
-    replaced = parts.redis_identity.problem
-    if replaced:
-        notes["redis_identity"] = f"{replaced.description}; {replaced.hint}"
-    return notes
-
-
 @asynccontextmanager
-async def _run(parts: ServiceParts, _app: FastAPI) -> AsyncGenerator[None]:
+async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
     """The lifespan: what the service opens is closed again in the opposite order."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.outgoing.close)

@@ -15,11 +15,10 @@ from auth_service.authorize.sign_in_page import SignInPage
 from auth_service.authorize.visits import Visits
 from auth_service.http.turns import Turns
 from auth_service.service_parts import ServiceParts
-from auth_service.web.cookies import Cookies
 from auth_service.web.csrf_tokens import CsrfTokens
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
-from security_common.service import read_secret
+from security_common.service import ServiceCookies, read_secret
 
 __all__ = ["make_page_routers"]
 
@@ -27,10 +26,10 @@ __all__ = ["make_page_routers"]
 def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
     """The routers; errors of their endpoints are pages."""
     settings = parts.settings
-    cookies = Cookies(secure=settings.issuer.startswith("https:"))
+    cookies = ServiceCookies("auth_", secure=settings.issuer.startswith("https:"))
     csrf_tokens = CsrfTokens(read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"))
     sessions = Sessions(
-        redis=parts.redis,
+        parts.redis,
         cookies=cookies,
         lifetime_seconds=settings.session_lifetime_seconds,
         clock=parts.clock,

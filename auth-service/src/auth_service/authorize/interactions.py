@@ -18,7 +18,8 @@ from starlette.requests import Request
 from auth_service.authorize.authorization_request import AuthorizationRequest
 from auth_service.http.responses import Header
 from auth_service.protocol import Clock, RandomBytes
-from auth_service.web.cookies import Cookies
+from auth_service.web.sessions import cookies_of
+from security_common.service import ServiceCookies
 
 __all__ = ["LIFETIME_SECONDS", "MAX_REQUESTS", "Interaction", "InteractionCookies", "Interactions"]
 
@@ -83,7 +84,7 @@ class Interactions:
 class InteractionCookies:
     """Sets, reads and removes the cookies. A cookie lives as long as its interaction."""
 
-    cookies: Cookies
+    cookies: ServiceCookies
     random_bytes: RandomBytes
 
     def new_secret(self) -> str:
@@ -91,19 +92,19 @@ class InteractionCookies:
 
     def set(self, interaction_id: str, secret: str, http: Request) -> tuple[Header, ...]:
         """The headers that set the cookie of a new interaction and remove the oldest ones beyond `MAX_REQUESTS`."""
-        earlier = self.cookies.names(http, _COOKIE_PREFIX)
+        earlier = self.cookies.names(cookies_of(http), _COOKIE_PREFIX)
         surplus = earlier[: max(0, len(earlier) - MAX_REQUESTS + 1)]
-        cookie = self.cookies.set(_COOKIE_PREFIX + interaction_id, secret, max_age_seconds=LIFETIME_SECONDS)
-        return (cookie, *(self.cookies.remove(name) for name in surplus))
+        cookie = self.cookies.set_header(_COOKIE_PREFIX + interaction_id, secret, max_age_seconds=LIFETIME_SECONDS)
+        return (cookie, *(self.cookies.delete_header(name) for name in surplus))
 
     def read(self, interaction_id: str, http: Request) -> str | None:
         """The secret, or None if this browser has no cookie for the interaction."""
-        secret = self.cookies.read(http, _COOKIE_PREFIX + interaction_id) or ""
+        secret = self.cookies.read(cookies_of(http), _COOKIE_PREFIX + interaction_id) or ""
         return secret if _COOKIE_SECRET.fullmatch(secret) else None
 
     def expire_after(self, interaction_id: str, secret: str, seconds: int) -> Header:
         """The header that shortens the life of the cookie: a second click a moment later still needs it."""
-        return self.cookies.set(_COOKIE_PREFIX + interaction_id, secret, max_age_seconds=seconds)
+        return self.cookies.set_header(_COOKIE_PREFIX + interaction_id, secret, max_age_seconds=seconds)
 
 
 def _hash(secret: str) -> str:

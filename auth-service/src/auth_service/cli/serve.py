@@ -22,7 +22,8 @@ def serve() -> None:
     settings = AuthSettings()
     configure_logs(settings, service=SERVICE)
     _tell(settings)
-    serve_application(create_app(settings), settings)
+    app = create_app(settings)
+    serve_application(app, settings, on_drain=app.state.readiness.start_draining)
 
 
 def _tell(settings: AuthSettings) -> None:

@@ -82,7 +82,7 @@ class ErrorHandler:
         if isinstance(error, HTTPException) and error.status_code == 404:
             return json_response(self._not_found, status=404)
         if isinstance(error, HTTPException):
-            allowed = self._allowed_methods[request.scope["path"]]
+            allowed = self._allowed_methods.get(request.scope["path"]) or (error.headers or {}).get("Allow", "GET")
             response = self._render(MethodNotAllowed(f"the method is not allowed here; use {allowed}"), request)
             response.headers["allow"] = allowed
             return response

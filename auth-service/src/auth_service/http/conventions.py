@@ -1,10 +1,13 @@
-"""ASGI middleware of auth-service: HEAD, cross-origin requests, and the token endpoint without FastAPI's routing."""
+"""ASGI middleware with what all endpoints have in common: HEAD, cross-origin requests, nosniff."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HttpConventions", "PlainRoutes"]
+__all__ = ["HttpConventions"]
+
+Header: TypeAlias = tuple[bytes, bytes]
 
 _PREFLIGHT_HEADERS = (
     (b"access-control-allow-headers", b"authorization, content-type, mcp-protocol-version"),
@@ -15,21 +18,6 @@ _CROSS_ORIGIN_HEADERS = (
     (b"access-control-expose-headers", b"www-authenticate, retry-after"),
 )
 _COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"),)
-
-
-class PlainRoutes:
-    """Passes the requests of some paths directly to their ASGI application, and all others on.
-
-    FastAPI's routing costs about a tenth of a token, so the token endpoint does without it.
-    """
-
-    def __init__(self, app: ASGIApp, *, applications: Mapping[str, ASGIApp]) -> None:
-        self._app = app
-        self._applications = applications
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        application = self._applications.get(scope["path"]) if scope["type"] == "http" else None
-        await (application or self._app)(scope, receive, send)
 
 
 class HttpConventions:
@@ -59,7 +47,7 @@ class HttpConventions:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *headers]
+                message = {**message, "headers": _merge(message["headers"], headers)}
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
@@ -68,7 +56,13 @@ class HttpConventions:
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send_with_headers)
 
 
-async def _send_preflight(allowed_methods: str, headers: tuple[tuple[bytes, bytes], ...], send: Send) -> None:
+def _merge(sent: Iterable[Header], added: Sequence[Header]) -> list[Header]:
+    """All headers; an added one replaces one with the same name, because browsers reject some that occur twice."""
+    names = {name for name, _ in added}
+    return [*(header for header in sent if header[0] not in names), *added]
+
+
+async def _send_preflight(allowed_methods: str, headers: Sequence[Header], send: Send) -> None:
     """The response to the question whether a script may send a request."""
     allowed = (b"access-control-allow-methods", allowed_methods.encode("ascii"))
     start = {"type": "http.response.start", "status": 204, "headers": [allowed, *_PREFLIGHT_HEADERS, *headers]}
