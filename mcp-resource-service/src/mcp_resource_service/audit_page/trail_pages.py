@@ -128,4 +128,4 @@ async def _export(file_format: str, events: AsyncIterator[RecordedEvent]) -> Asy
         line_end = "\r\n"
         yield CSV_HEADER
     async for event in events:
-        yield FORMATS[file_format](event) + line_end
+        yield FORMATS[file_format].write_event(event) + line_end

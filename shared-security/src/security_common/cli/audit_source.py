@@ -1,4 +1,4 @@
-"""Where the audit commands read from: journal folders, keys and Redis, by option or by the services' environment."""
+"""The inputs of the audit commands: journal directories, keys and Redis, from options or from the environment."""
 
 import asyncio
 import time
@@ -40,19 +40,19 @@ __all__ = [
     "service_directories",
     "service_directory",
     "service_keys",
-    "signed_by",
+    "signed_checkpoints",
 ]
 
 SHIPPING_SECONDS = 5.0
-"""How long lines that a checkpoint already covers may need to reach the stream."""
+"""How long the command waits for lines that a checkpoint covers to reach the stream."""
 
 _CONNECT_SECONDS = 3.0
-# Longer than `audit tail --follow` lets Redis wait for new events (1 s).
-_ANSWER_SECONDS = 5.0
+# Longer than the 1 s for which `audit tail --follow` lets Redis wait for new events.
+_RESPONSE_SECONDS = 5.0
 
 
 class ServiceUnknown(SecurityError):
-    """There is no journal of this service, or more than one service to choose from."""
+    """There is no journal of this service, or several services have journals and none was chosen."""
 
     error = "unknown_service"
 
@@ -60,7 +60,7 @@ class ServiceUnknown(SecurityError):
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class RedisOptions:
-    """The Redis that holds the stream. Inside a service's container its own settings do."""
+    """The Redis with the stream. In the container of a service, the settings of the service are used."""
 
     redis: Annotated[
         str | None,
@@ -75,7 +75,7 @@ class RedisOptions:
     async def connect(self) -> AsyncGenerator[Redis]:
         """Raises `RedisUnavailable`."""
         if self.redis is None:
-            raise RedisUnavailable("no Redis is named", hint="give --redis redis://mcp@127.0.0.1:6379/0")
+            raise RedisUnavailable("no Redis URL is given", hint="use --redis redis://mcp@127.0.0.1:6379/0")
         file = self.redis_password_file
         password = read_secret_file(file, setting="--redis-password-file") if file else None
         try:
@@ -83,12 +83,12 @@ class RedisOptions:
                 self.redis,
                 password=password,
                 socket_connect_timeout=_CONNECT_SECONDS,
-                socket_timeout=_ANSWER_SECONDS,
+                socket_timeout=_RESPONSE_SECONDS,
                 retry=Retry(NoBackoff(), retries=0),
             )
         except ValueError as error:
-            hint = "a URL such as redis://mcp@127.0.0.1:6379/0, rediss://… or unix://…"
-            raise RedisUnavailable(f"{self.redis.rpartition('@')[2]} is not the URL of a Redis", hint=hint) from error
+            hint = "use a URL such as redis://mcp@127.0.0.1:6379/0, rediss://… or unix://…"
+            raise RedisUnavailable(f"{self.redis.rpartition('@')[2]} is not a valid Redis URL", hint=hint) from error
         try:
             async with client:
                 yield client
@@ -100,119 +100,121 @@ class RedisOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServiceKeys:
-    """What the part of one service is checked with; `chain` is None where there is no chain key."""
+    """The keys that verify the journals of one service. `chain` is None if there is no chain key."""
 
     chain: bytes | None
     checkpoint: tuple[RSAKey, ...]
 
 
 def service_directories(settings: SecuritySettings, service: str | None) -> list[Path]:
-    """The journal folders of all services, or of the one that is named. Raises ServiceUnknown when there is none."""
+    """The journal directories of all services, or of the given one. Raises ServiceUnknown if there is none."""
     present = [each for each in sorted(settings.audit_dir.glob("*")) if slots_of(each)]
     named = [each for each in present if service in (None, each.name)]
     if named:
         return named
     names = ", ".join(each.name for each in present) or "none"
     raise ServiceUnknown(
-        f"which journal below {settings.audit_dir}? There is: {names}",
-        hint="set SECURITY_AUDIT_DIR to the folder of the journals; choose a service with --service",
+        f"there is no journal of {service or 'a service'} below {settings.audit_dir}; services with journals: {names}",
+        hint="set SECURITY_AUDIT_DIR to the directory of the journals, and choose a service with --service",
     )
 
 
 def service_directory(settings: SecuritySettings, service: str | None) -> Path:
-    """The journal folder of a service; without a name, of the only one there is. Raises ServiceUnknown."""
+    """The journal directory of the given service, or of the only one. Raises ServiceUnknown."""
     found = service_directories(settings, service)
     if len(found) == 1:
         return found[0]
     names = ", ".join(each.name for each in found)
-    raise ServiceUnknown(f"which of the journals below {settings.audit_dir}: {names}?", hint="choose with --service")
-
-
-def service_keys(
-    settings: SecuritySettings, service: str, *, folder: Path | None, public_keys: Sequence[Path]
-) -> ServiceKeys:
-    """The keys of a service: from its folder below `folder`, as `security-common setup` writes it, else its settings.
-
-    What `secure_tool` records in a program that is no service is sealed with a key beside the journal (see
-    `chain_key`): that key is used for it, and there is no checkpoint key. Given public keys replace the checkpoint key.
-
-    Raises ServiceUnknown when `folder` has no keys of the service, ChainKeyInvalid and CheckpointKeyInvalid.
-    """
-    if folder is None:
-        chain, checkpoint = load_chain_key(settings, service=service), settings.audit_checkpoint_key_file
-    elif service == LIBRARY_SERVICE and folder.is_dir():
-        # SECURITY_AUDIT_CHAIN_KEY_FILE, if it is set, is the key of another service.
-        beside = settings.model_copy(update={"audit_chain_key_file": None})
-        chain, checkpoint = load_chain_key(beside, service=service), None
-    else:
-        own = _folder_of(folder, service)
-        chain, checkpoint = read_chain_key_file(own / "audit_chain_key"), own / "audit_checkpoint_key.pem"
-    return ServiceKeys(
-        chain=chain,
-        checkpoint=tuple(map(load_checkpoint_key, public_keys or ([] if checkpoint is None else [checkpoint]))),
+    raise ServiceUnknown(
+        f"several services have journals below {settings.audit_dir}: {names}", hint="choose one with --service"
     )
 
 
-def _folder_of(folder: Path, service: str) -> Path:
-    """`setup` names a service's folder by the beginning of its name: auth, mcp, gateway."""
-    present = [each for each in (folder / service, folder / service.partition("-")[0]) if each.is_dir()]
-    if not present:
-        raise ServiceUnknown(
-            f"{folder} has no keys of {service}",
-            hint=f"give the folder that `security-common setup` wrote, or check one service with --service; "
-            f"keys are looked for in {folder / service.partition('-')[0]}",
-        )
-    return present[0]
+def service_keys(
+    settings: SecuritySettings, service: str, *, directory: Path | None, public_keys: Sequence[Path]
+) -> ServiceKeys:
+    """The keys of a service: from its directory below `directory`, which `setup` wrote, or from its settings.
+
+    The journal of a program that only uses the library is sealed with a key beside the journal (see `chain_key`). That
+    key is used for it, and there is no checkpoint key. `public_keys`, if given, replace the checkpoint key.
+
+    Raises ServiceUnknown if `directory` has no keys of the service, ChainKeyInvalid and CheckpointKeyInvalid.
+    """
+    if directory is None:
+        chain, checkpoint = load_chain_key(settings, service=service), settings.audit_checkpoint_key_file
+    elif service == LIBRARY_SERVICE and directory.is_dir():
+        # SECURITY_AUDIT_CHAIN_KEY_FILE, if it is set, is the key of another service.
+        without_key_file = settings.model_copy(update={"audit_chain_key_file": None})
+        chain, checkpoint = load_chain_key(without_key_file, service=service), None
+    else:
+        own_directory = _directory_of(directory, service)
+        chain = read_chain_key_file(own_directory / "audit_chain_key")
+        checkpoint = own_directory / "audit_checkpoint_key.pem"
+    checkpoint_keys = public_keys or ([] if checkpoint is None else [checkpoint])
+    return ServiceKeys(chain=chain, checkpoint=tuple(load_checkpoint_key(path) for path in checkpoint_keys))
 
 
-def signed_by(settings: SecuritySettings, directory: Path, extra: Path | None) -> Iterator[SignedCheckpoint]:
-    """Every signed checkpoint on disk for a service, and those in a file kept elsewhere, with its place."""
-    kept_in = settings.audit_checkpoint_dir
-    for slot in slots_of(directory if kept_in is None else kept_in / directory.name):
+def _directory_of(directory: Path, service: str) -> Path:
+    """`setup` names the directory of a service by the first part of its name: auth, mcp, gateway."""
+    short_name = directory / service.partition("-")[0]
+    for candidate in (directory / service, short_name):
+        if candidate.is_dir():
+            return candidate
+    raise ServiceUnknown(
+        f"{directory} has no keys of {service}",
+        hint="use the directory that `security-common setup` wrote, or check one service with --service; "
+        f"keys are expected in {short_name}",
+    )
+
+
+def signed_checkpoints(settings: SecuritySettings, directory: Path, extra: Path | None) -> Iterator[SignedCheckpoint]:
+    """Every signed checkpoint on disk of a service, and those in the file `extra`. Raises OSError."""
+    checkpoint_directory = settings.audit_checkpoint_dir
+    for slot in slots_of(directory if checkpoint_directory is None else checkpoint_directory / directory.name):
         path = slot / CHECKPOINTS_NAME
         for line, text in read_checkpoint_file(path):
             yield SignedCheckpoint(path, line, text, of_service_only=True)
     if extra is not None:
-        # A file that was named has to be there: to go on without it would say "intact" of less than was asked.
+        # A missing file is an error: without it, "intact" would cover less than the user asked for.
         for line, text in read_checkpoint_file(extra.resolve(strict=True)):
             yield SignedCheckpoint(extra, line, text)
 
 
 async def read_stream_state(options: RedisOptions) -> StreamState:
-    """The checkpoints in the stream, and how far the stream has each journal. Raises `RedisUnavailable`.
+    """The checkpoints in the stream, how far the stream has each journal, and the heartbeats. Raises RedisUnavailable.
 
-    A checkpoint may be there a moment before the lines it covers: those are waited for.
+    A checkpoint can be in the stream a moment before the lines that it covers, so this waits for them.
     """
     async with options.connect() as redis:
         entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", await redis.xrange(CHECKPOINTS_KEY))
-        texts = [told.get(b"checkpoint", b"").decode("utf-8", "replace") for _, told in entries]
-        promised = _promised(texts)
+        texts = [members.get(b"checkpoint", b"").decode("utf-8", "replace") for _, members in entries]
+        covered = _covered_through(texts)
         deadline = time.monotonic() + SHIPPING_SECONDS
         while True:
             answer = await redis.hgetall(CURSORS_KEY)  # pyright: ignore[reportGeneralTypeIssues]  # sync or async
-            shipped = _read_cursors(cast("dict[bytes, bytes]", answer))
-            behind = any(shipped.get(journal_id, 0) < seq for journal_id, seq in promised.items())
-            if not behind or time.monotonic() > deadline:
+            shipped = _parse_cursors(cast("dict[bytes, bytes]", answer))
+            is_behind = any(shipped.get(journal_id, 0) < seq for journal_id, seq in covered.items())
+            if not is_behind or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.2)
-        journals = await read_heartbeats(redis)
+        heartbeats = await read_heartbeats(redis)
     path = Path(CHECKPOINTS_KEY)
     signed = [SignedCheckpoint(path, number, text, in_stream=True) for number, text in enumerate(texts, start=1)]
-    return StreamState(signed, shipped, journals)
+    return StreamState(signed, shipped, heartbeats)
 
 
-def _read_cursors(answer: Mapping[bytes, bytes]) -> dict[str, int]:
-    """How far the stream has each journal. Whoever may write to the stream may have written anything here as well."""
+def _parse_cursors(answer: Mapping[bytes, bytes]) -> dict[str, int]:
+    """How far the stream has each journal. Invalid entries are ignored: any user of `audit:*` can write them."""
     return {name.decode("utf-8", "replace"): int(seq) for name, seq in answer.items() if seq.isdigit()}
 
 
-def _promised(texts: Iterable[str]) -> dict[str, int]:
-    """The highest seq that the checkpoints name of each journal; their signatures are checked later."""
-    promised: dict[str, int] = {}
+def _covered_through(texts: Iterable[str]) -> dict[str, int]:
+    """The highest sequence number that the checkpoints name for each journal, before they are verified."""
+    covered: dict[str, int] = {}
     for text in texts:
         try:
             claimed = parse_unverified(text).claimed
         except ValueError:
             continue
-        promised[claimed.journal_id] = max(claimed.seq, promised.get(claimed.journal_id, 0))
-    return promised
+        covered[claimed.journal_id] = max(claimed.seq, covered.get(claimed.journal_id, 0))
+    return covered

@@ -1,4 +1,4 @@
-"""How commands speak to a person: colours on a terminal only, one event on one line."""
+"""Output of the commands: colours only on a terminal, and one event on each line."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _OUTCOME_COLOURS = {Outcome.SUCCESS: "green", Outcome.REFUSED: "yellow", Outcome
 
 
 def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
-    """Colours a text unless the stream is no terminal or NO_COLOR is set (no-color.org)."""
+    """Colours a text, unless the stream is not a terminal or NO_COLOR is set (no-color.org)."""
     if os.environ.get("NO_COLOR") or not (stream or sys.stdout).isatty():
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
@@ -27,16 +27,16 @@ def print_json(data: Any) -> None:
 
 
 def print_event(event: RecordedEvent, *, as_json: bool) -> None:
-    """One line. Texts that a caller chose cannot move the cursor or change colours."""
+    """Prints one line. Unprintable characters are replaced, because callers choose some of the texts."""
     if as_json:
         print(as_json_line(event), flush=True)
         return
-    who = "/".join(filter(None, (event.user_id, event.client_id))) or "-"
-    found = " ".join(f"{kind}:{count}" for kind, count in event.pii_kinds.items())
-    told_of_alert = describe_alert(event) if is_alert(event) else ""
-    details = (event.tool_name, event.action_taken, event.reason, told_of_alert, event.source_address, found)
-    told = " ".join(filter(None, (event.event_type, who, *details)))
-    moment = paint(f"{event.timestamp:%Y-%m-%d %H:%M:%S}", "grey")
-    kind = Outcome.ALERT if is_alert(event) else event.outcome
-    outcome = paint(f"{kind:8}", _OUTCOME_COLOURS[kind])
-    print(moment, outcome, "".join(c if c.isprintable() else "?" for c in told), flush=True)
+    caller = "/".join(filter(None, (event.user_id, event.client_id))) or "-"
+    pii_kinds = " ".join(f"{kind}:{count}" for kind, count in event.pii_kinds.items())
+    alert = describe_alert(event) if is_alert(event) else ""
+    details = (event.tool_name, event.action_taken, event.reason, alert, event.source_address, pii_kinds)
+    text = " ".join(filter(None, (event.event_type, caller, *details)))
+    printable = "".join(character if character.isprintable() else "?" for character in text)
+    outcome = Outcome.ALERT if is_alert(event) else event.outcome
+    time = paint(f"{event.timestamp:%Y-%m-%d %H:%M:%S}", "grey")
+    print(time, paint(f"{outcome:8}", _OUTCOME_COLOURS[outcome]), printable, flush=True)

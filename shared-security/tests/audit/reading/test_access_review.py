@@ -151,14 +151,14 @@ def test_the_sheet_lists_people_downloads_and_alerts(language, word):
 
 
 def test_a_spreadsheet_gets_no_formula():
-    row = FORMATS["csv"](access(datetime.now(UTC), user_id='=HYPERLINK("x")'))
+    row = FORMATS["csv"].write_event(access(datetime.now(UTC), user_id='=HYPERLINK("x")'))
     assert "'=HYPERLINK" in row
     assert len(COLUMNS) == row.count(",") + 1
 
 
 def test_other_formats_keep_who_when_and_what():
     event = access(datetime(2026, 11, 23, tzinfo=UTC), tool_name="get_user_info", outcome=Outcome.REFUSED)
-    cloud, ocsf = (json.loads(FORMATS[name](event)) for name in ("cloudevents", "ocsf"))
+    cloud, ocsf = (json.loads(FORMATS[name].write_event(event)) for name in ("cloudevents", "ocsf"))
     assert (cloud["specversion"], cloud["id"], cloud["source"]) == ("1.0", "e", "urn:mcp-oauth2:journal:j")
     assert (ocsf["class_uid"], ocsf["type_uid"], ocsf["status_id"]) == (6003, 600399, 2)
     assert ocsf["actor"]["user"]["uid"] == cloud["subject"] == "u_1"
@@ -169,14 +169,14 @@ def test_an_alert_is_a_detection_finding_and_the_same_one_while_it_goes_on():
         "pii_volume_person", "user u_1", 1001, Threshold(1000, 3600), datetime(2026, 11, 23, 9, tzinfo=UTC), TRIGGER
     )
     first, second = (
-        json.loads(FORMATS["ocsf"](access(datetime(2026, 11, 23, 10, tzinfo=UTC), **event_members(each))))
+        json.loads(FORMATS["ocsf"].write_event(access(datetime(2026, 11, 23, 10, tzinfo=UTC), **event_members(each))))
         for each in (alert, replace(alert, continues=True, value=2000))
     )
     assert (first["class_uid"], first["type_uid"], first["severity_id"]) == (2004, 200401, 4)
     assert (second["type_uid"], second["count"]) == (200402, 2000)
     assert first["finding_info"] == second["finding_info"]
     assert first["message"] == "user u_1: 1,001 pieces of personal data within 1 hour (threshold: 1,000)"
-    row = FORMATS["csv"](access(datetime(2026, 11, 23, 10, tzinfo=UTC), **event_members(alert)))
+    row = FORMATS["csv"].write_event(access(datetime(2026, 11, 23, 10, tzinfo=UTC), **event_members(alert)))
     assert "1,001 pieces of personal data" in row
 
 
@@ -190,4 +190,4 @@ def test_a_burst_counts_once_in_reports():
         report.add(event)
     assert report.as_data()["alerts"] == {"many_subjects": 1}
     assert report.as_data()["by_outcome"] == {"alert": 2}
-    assert "| One account looks at many people's data | 1 |" in report.as_markdown()
+    assert "| One account accessed the data of many people | 1 |" in report.as_markdown()

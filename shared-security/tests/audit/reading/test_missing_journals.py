@@ -95,7 +95,7 @@ async def test_lines_that_were_reported_and_never_shipped_are_missed(
     assert status == 1
     (finding,) = verdict["findings"]
     assert f"journal {gone.journal_id} is not here and its stream ends at seq 0" in finding["problem"]
-    assert f"it had reached seq {gone.seq}" in finding["problem"]
+    assert f"its last heartbeat reported seq {gone.seq}" in finding["problem"]
     strict = settings.model_copy(update={"detect_journal_quiet_seconds": QUIET_SECONDS})
     async with live_detection(redis, survivor, strict), asyncio.timeout(60):
         while not (await known_as(redis, gone.journal_id)).alerted:  # noqa: ASYNC110  # the condition is Redis's

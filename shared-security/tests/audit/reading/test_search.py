@@ -95,7 +95,7 @@ async def test_the_report_counts_what_happened(trail):
 async def test_the_report_says_whether_the_chain_holds_and_which_keys_are_in_use(trail):
     report = await security_report(each_event(trail))
     report.trail, report.keys = await read_trail_state(trail), [KeyInUse("stored data", "k_1", "primary")]
-    assert "links without a gap" in report.as_markdown()
+    assert "has no gaps and no changed lines" in report.as_markdown()
     assert "| stored data | k_1 | primary |" in report.as_markdown()
     assert report.as_data()["chain"]["sound"] is True
     assert report.as_data()["chain"]["journals"][0]["shipped_through_seq"] == 11
@@ -104,7 +104,7 @@ async def test_the_report_says_whether_the_chain_holds_and_which_keys_are_in_use
 async def test_a_quiet_period_still_tells_of_chain_and_keys(trail):
     report = SecurityReport(trail=await read_trail_state(trail), keys=[KeyInUse("stored data", "k_1", "primary")])
     assert "No events" in report.as_markdown()
-    assert "links without a gap" in report.as_markdown()
+    assert "has no gaps and no changed lines" in report.as_markdown()
     assert "| stored data | k_1 | primary |" in report.as_markdown()
 
 

@@ -250,7 +250,7 @@ async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, 
     assert not any(path.exists() for path in closed)
     status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
     assert status == (0 if told else 1), verdict
-    assert told or "removed by nobody" in verdict["findings"][0]["problem"]
+    assert told or "no removal is recorded" in verdict["findings"][0]["problem"]
 
 
 async def test_a_removal_is_told_again_before_the_segment_that_tells_of_it_goes(redis, redis_server, settings, capsys):
@@ -277,7 +277,7 @@ async def test_a_removal_is_told_again_before_the_segment_that_tells_of_it_goes(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "There is: none"),
+        ((), "services with journals: none"),
         (("--public-key", "/nowhere/key.pem"), "/nowhere/key.pem"),
         (("--checkpoints", "/nowhere/checkpoints.jws"), "/nowhere"),
     ],

@@ -117,7 +117,7 @@ async def test_a_folder_without_the_keys_is_an_error(keys, tmp_path, service, fo
     settings = SecuritySettings(audit_dir=tmp_path)
     chain_key(settings, service=service)
     with pytest.raises(ServiceUnknown, match=f"has no keys of {service}"):
-        service_keys(settings, service, folder=keys / folder, public_keys=[])
+        service_keys(settings, service, directory=keys / folder, public_keys=[])
 
 
 async def test_a_service_that_shares_the_stream_is_intact_with_its_own_keys(write, verify):
@@ -200,7 +200,7 @@ async def test_a_wrong_checkpoint_key_is_not_tampering(write, verify, other_keys
     assert (status, verdict["findings"]) == (2, [])
     (problem,) = verdict["unchecked"]
     assert "2 checkpoints of journal" in problem
-    assert "not with the one given" in problem
+    assert "not with the given key" in problem
 
 
 async def test_a_checkpoint_key_of_an_earlier_time_can_be_given_too(write, verify, other_keys):

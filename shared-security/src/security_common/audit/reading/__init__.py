@@ -1,13 +1,14 @@
-"""Reading the trail.
+"""Reading the audit trail: search, reports, detection, exports and verification.
 
-    stream audit:events ──▶ trail (filters, pages), state ──▶ report, access_records (접속기록 점검), export
-                        └─▶ watch ──▶ detection (rules over windows) ──▶ alerts, events of their own
-                                          ▲
-                                      scenarios: the same rules, played
-    journal files ──▶ verify (seals, links), anchors (checkpoints, cursors)
-                  └─▶ bundle + bundle_verifier: the same offline, with the public key alone
+    stream audit:events ──▶ search (filters, pages), trail_state ──▶ report, access_review (접속기록 점검), export
+                        └─▶ live_detection ──▶ detection (rules over windows) ──▶ alerts, recorded as events
+                                                   ▲
+                            attack_scenarios: made-up events through the same rules
+    journal files ──▶ verify (seals, links), expected_state (checkpoints, cursors, heartbeats)
+                  ├─▶ bundle, with bundle_verifier: the same rules offline, with the public key alone
+                  └─▶ search.each_journal_event: reports and exports of a period that the stream no longer has
 
-What the stream shows is a projection of the journals; the evidence is the journal files with their chain.
+The stream is a copy of the journals. The journal files and their chain are the evidence.
 """
 
 from security_common.audit.reading.alerts import Alert

@@ -1,7 +1,7 @@
-"""The monthly review of access records (접속기록 점검) that Korea's 안전성 확보조치 기준, article 8, asks for.
+"""The monthly review of access records (접속기록 점검) that Korea's 안전성 확보조치 기준, article 8, requires.
 
-It lists what a reviewer has to look at: who handled personal data, when, from where, whose, what was done, and what
-stands out. The judgement and the signature are the reviewer's; the template leaves room for both.
+It lists what a reviewer has to check: who accessed personal data, when, from where, of whom, for which task, and what
+is unusual. The result and the signature are the reviewer's; the sheet has space for both.
 """
 
 from collections import Counter
@@ -20,11 +20,11 @@ __all__ = ["AccessReview", "Month", "review_access"]
 
 Language = Literal["ko", "en"]
 
-DAY_BEGINS, DAY_ENDS = time(7), time(21)
-"""Working hours; what is outside, and on weekends, is listed as unusual."""
+WORK_BEGINS, WORK_ENDS = time(7), time(21)
+"""Accesses outside these hours and on weekends are counted as unusual."""
 
-
-DOWNLOAD, UNKNOWN_PERSON = "download", "-"
+DOWNLOAD = "download"
+UNKNOWN_PERSON = "-"
 
 TASKS: Mapping[str, Mapping[Language, str]] = {
     "view": {"en": "view", "ko": "조회"},
@@ -35,7 +35,7 @@ TASKS: Mapping[str, Mapping[Language, str]] = {
 }
 
 COVERAGE: Mapping[Language, str] = {
-    "en": "\n**Not the whole month: the record that was read begins at {}.** Earlier accesses are in the journals: "
+    "en": "\n**Not the whole month: the events that were read begin at {}.** Earlier accesses are in the journals: "
     "`security-common audit report --month … --journals`.\n",
     "ko": "\n**한 달 전체가 아닙니다. 조회한 기록은 {}부터입니다.** 그 이전의 접속기록은 저널 파일에 있습니다: "
     "`security-common audit report --month … --journals`\n",
@@ -44,7 +44,7 @@ COVERAGE: Mapping[Language, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A calendar month where the reviewer is."""
+    """A calendar month in the time zone of the reviewer."""
 
     year: int
     month: int
@@ -68,7 +68,7 @@ class Month:
 
 @dataclass(slots=True)
 class _Person:
-    """What one identifier did in the month."""
+    """The accesses of one identifier in the month."""
 
     accesses: int = 0
     refused: int = 0
@@ -80,10 +80,10 @@ class _Person:
 
 @dataclass(slots=True)
 class AccessReview:
-    """Figures of one month. An access is an event that held personal data, named a data subject, or has a task.
+    """The figures of one month. An access is an event that contains personal data, names a data subject or has a task.
 
-    Downloads are always listed, with their reasons: a download of many people's data names none of them. `begins` is
-    when the record that was read begins, if that is later than the month.
+    Downloads are always listed with their reasons: a download of many people's data has no data subject. `begins` is
+    the time of the first event that was read, if it is after the beginning of the month.
     """
 
     month: Month
@@ -96,32 +96,36 @@ class AccessReview:
     alerts: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, event: RecordedEvent) -> None:
-        """Counts one event of the month in."""
+        """Counts one event of the month."""
         if is_alert(event):
             self.alerts[event.reason or ""] += is_new_alert(event)
             return
         if not (event.contains_pii or event.subject_reference or event.task):
             return
-        who = event.user_id or event.client_id or UNKNOWN_PERSON
+        identifier = event.user_id or event.client_id or UNKNOWN_PERSON
         task = event.task or event.tool_name or event.event_type
         self.accesses += 1
         self.incomplete += self._is_incomplete(event)
         self.tasks[task] += 1
-        person = self.people.setdefault(who, _Person())
+        person = self.people.setdefault(identifier, _Person())
         person.accesses += 1
         person.refused += event.outcome is Outcome.REFUSED
         person.unusual_hours += self._is_unusual(event.timestamp)
         person.tasks[task] += 1
-        person.subjects.update(filter(None, [event.subject_reference]))
-        person.addresses.update(filter(None, [event.source_address]))
+        if event.subject_reference:
+            person.subjects.add(event.subject_reference)
+        if event.source_address:
+            person.addresses.add(event.source_address)
         if event.task == DOWNLOAD:
             self.downloads.append(event)
 
     def _is_incomplete(self, event: RecordedEvent) -> bool:
-        """Whether the record lacks who, from where, or whose data; lists and downloads have no single data subject."""
-        of_many = event.task == DOWNLOAD or event.event_type == EventType.AUDIT_PAGE
-        no_actor = event.user_id is None and event.client_id is None
-        return no_actor or event.source_address is None or (event.subject_reference is None and not of_many)
+        """Whether the event lacks the identifier, the source address or the data subject."""
+        has_identifier = event.user_id is not None or event.client_id is not None
+        # Lists and downloads are about many data subjects.
+        needs_subject = event.task != DOWNLOAD and event.event_type != EventType.AUDIT_PAGE
+        has_subject = event.subject_reference is not None or not needs_subject
+        return not (has_identifier and event.source_address is not None and has_subject)
 
     def as_data(self) -> dict[str, object]:
         """JSON-ready figures."""
@@ -140,7 +144,7 @@ class AccessReview:
                     "user_id": event.user_id,
                     "client_id": event.client_id,
                     "source_address": event.source_address,
-                    "what": _what(event, "en"),
+                    "what": _describe_download(event, "en"),
                     "outcome": event.outcome,
                     "reason": event.reason,
                 }
@@ -179,7 +183,7 @@ class AccessReview:
             (
                 f"{each.timestamp.astimezone(self.month.zone):%m-%d %H:%M}",
                 each.user_id or each.client_id or UNKNOWN_PERSON,
-                _what(each, language),
+                _describe_download(each, language),
                 each.source_address,
                 each.reason,
             )
@@ -200,7 +204,7 @@ class AccessReview:
         )
 
     def _coverage(self, language: Language) -> str:
-        """A warning when the record that was read does not reach back to the beginning of the month."""
+        """A warning if the events that were read do not reach back to the beginning of the month."""
         if self.begins is None or self.begins <= self.month.since:
             return ""
         return COVERAGE[language].format(f"{self.begins.astimezone(self.month.zone):%Y-%m-%d %H:%M}")
@@ -210,15 +214,15 @@ class AccessReview:
 
     def _is_unusual(self, moment: datetime) -> bool:
         local = moment.astimezone(self.month.zone)
-        return local.weekday() >= 5 or not DAY_BEGINS <= local.time() < DAY_ENDS
+        return local.weekday() >= 5 or not WORK_BEGINS <= local.time() < WORK_ENDS
 
 
 def _title(rule: str, language: Language) -> str:
     return RULE_TITLES[rule][language] if rule in RULE_TITLES else rule
 
 
-def _what(event: RecordedEvent, language: Language) -> str:
-    """What was downloaded: through which tool, or the audit trail itself in which format."""
+def _describe_download(event: RecordedEvent, language: Language) -> str:
+    """The tool of the download; for the audit trail itself, its format."""
     if event.event_type != EventType.AUDIT_PAGE:
         return event.tool_name or event.event_type
     trail = {"en": "audit trail", "ko": "감사 기록"}[language]
@@ -228,7 +232,7 @@ def _what(event: RecordedEvent, language: Language) -> str:
 async def review_access(
     events: AsyncIterator[RecordedEvent], month: Month, *, begins: datetime | None = None
 ) -> AccessReview:
-    """Reads the events once; those outside the month are left out. `begins`: when the record that is read begins."""
+    """Reads the events once and leaves out those of other months. `begins` is the time of the first event, if known."""
     review = AccessReview(month, begins)
     async for event in events:
         if month.since <= event.timestamp < month.until:

@@ -1,7 +1,7 @@
-"""Alerts: what a detection rule says about somebody, as an event of its own and in words.
+"""Alerts of the detection rules: as audit events, and as sentences in Korean and English.
 
-A burst is one alert: the first event says `alerted`, and while the burst goes on, one event for each window of the rule
-says `alert_continues` with the count so far. Reports count bursts, that is, the first ones.
+The first event of a burst has the action `alerted`. While the burst continues, one event for each window of the rule
+has the action `alert_continues` and the count so far. Reports count bursts, so they count the first events only.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class DetectionRule(StrEnum):
 RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
     DetectionRule.REFUSAL_BURST: {"en": "Many refusals from one source", "ko": "동일 출처의 반복된 거부"},
     DetectionRule.SECRET_GUESSING: {"en": "Guessing a secret or password", "ko": "비밀번호·시크릿 대입 시도"},
-    DetectionRule.REFRESH_TOKEN_REUSE: {"en": "A used refresh token came back", "ko": "사용된 갱신 토큰의 재사용"},
+    DetectionRule.REFRESH_TOKEN_REUSE: {"en": "A refresh token was used again", "ko": "사용된 리프레시 토큰의 재사용"},
     DetectionRule.PII_VOLUME_PERSON: {
         "en": "Unusual volume of personal data by one account",
         "ko": "한 계정의 개인정보 대량 처리",
@@ -45,22 +45,22 @@ RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
         "ko": "한 클라이언트의 개인정보 대량 처리",
     },
     DetectionRule.MANY_SUBJECTS: {
-        "en": "One account looks at many people's data",
+        "en": "One account accessed the data of many people",
         "ko": "한 계정의 다수 정보주체 조회",
     },
     DetectionRule.TOOL_ENUMERATION: {"en": "Trying tools one after another", "ko": "도구 탐색 시도"},
-    DetectionRule.JOURNAL_GAP: {"en": "The record has a gap", "ko": "감사 기록 누락"},
+    DetectionRule.JOURNAL_GAP: {"en": "Audit events are missing", "ko": "감사 기록 누락"},
     DetectionRule.JOURNAL_QUIET: {
-        "en": "A journal went quiet without being closed",
+        "en": "A journal stopped reporting without being closed",
         "ko": "정상 종료 없이 중단된 저널",
     },
 }
-"""Every rule's title in both languages."""
+"""The title of every rule in both languages."""
 
 _COUNTED: Mapping[str, Mapping[Language, str]] = {
     DetectionRule.REFUSAL_BURST: {"en": "{} refusals", "ko": "거부 {}건"},
     DetectionRule.SECRET_GUESSING: {"en": "{} failed attempts", "ko": "인증 실패 {}회"},
-    DetectionRule.REFRESH_TOKEN_REUSE: {"en": "{} reused refresh tokens", "ko": "갱신 토큰 재사용 {}회"},
+    DetectionRule.REFRESH_TOKEN_REUSE: {"en": "{} reused refresh tokens", "ko": "리프레시 토큰 재사용 {}회"},
     DetectionRule.PII_VOLUME_PERSON: {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
     DetectionRule.PII_VOLUME_CLIENT: {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
     DetectionRule.MANY_SUBJECTS: {"en": "data of {} people", "ko": "정보주체 {}명"},
@@ -77,7 +77,7 @@ _ABOUT: Mapping[str, Mapping[Language, str]] = {
 }
 
 _QUIET: Mapping[Language, str] = {
-    "en": "{about} {name}: not heard of since {since} and not closed, {counted}",
+    "en": "{about} {name}: no heartbeat since {since} and not closed, {counted}",
     "ko": "{about} {name}: {since} 이후 응답이 없고 정상 종료되지 않음, {counted}",
 }
 
@@ -87,7 +87,7 @@ _SENTENCES: Mapping[bool, Mapping[Language, str]] = {
         "ko": "{about} {name}: {window} 동안 {counted} (기준: {threshold})",
     },
     True: {
-        "en": "{about} {name}: {counted} since {since}, still going on (threshold: {threshold} within {window})",
+        "en": "{about} {name}: {counted} since {since}, still continuing (threshold: {threshold} within {window})",
         "ko": "{about} {name}: {since}부터 {counted}, 계속 발생 중 (기준: {window} 동안 {threshold})",
     },
 }
@@ -95,10 +95,10 @@ _SENTENCES: Mapping[bool, Mapping[Language, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One rule's verdict on one group (`user u_4f2c`, `address 192.0.2.7`).
+    """An alert of one rule about one group, such as `user u_4f2c` or `address 192.0.2.7`.
 
-    `value` is the count since the burst began at `since`; `trigger` is the event that set the alert off, None where
-    it was that none came. `continues`: the burst was reported before and goes on.
+    `value` is the count since the burst began at `since`. `trigger` is the event that reached the threshold; None if
+    the alert is about events that did not come. `continues` is true if the burst was reported before.
     """
 
     rule: DetectionRule
@@ -116,7 +116,7 @@ class Alert:
         return f"{titles['en']} · {titles['ko']}"
 
     def as_event(self) -> AuditEvent:
-        """The alert as an event of its own; who and where come from the event that set it off."""
+        """The alert as an audit event. The caller and the source address are those of the trigger."""
         about, _, name = self.group.partition(" ")
         event = AuditEvent(
             event_type=EventType.SECURITY_ALERT,
@@ -146,7 +146,7 @@ class Alert:
 
 
 def is_alert(event: AuditEvent) -> bool:
-    """Also those of older releases, whose outcome says success."""
+    """Whether an event is an alert. Alerts of older releases have the outcome success."""
     return event.event_type == EventType.SECURITY_ALERT
 
 
@@ -156,13 +156,13 @@ def is_new_alert(event: AuditEvent) -> bool:
 
 
 def describe_alert(event: AuditEvent, language: Language = "en", *, since: str | None = None) -> str:
-    """What set the alert off, in one sentence; empty when it is not known.
+    """The cause of the alert in one sentence; empty if it is unknown.
 
-    `since` is the beginning of the burst as the reader should see it; without one it is shown as recorded, in UTC.
+    `since` is the beginning of the burst in the format of the reader; by default it is shown as recorded, in UTC.
     Alerts of older releases have their text in `task`.
     """
-    told = event.alert
-    about = _ABOUT.get(str(told.get("about")))
+    members = event.alert
+    about = _ABOUT.get(str(members.get("about")))
     counted = _COUNTED.get(event.reason or "")
     if about is None or counted is None:
         return event.task or ""
@@ -173,17 +173,17 @@ def describe_alert(event: AuditEvent, language: Language = "en", *, since: str |
     )
     return sentences[language].format(
         about=about[language],
-        name=told.get("name", ""),
-        counted=counted[language].format(f"{_number(told, 'count'):,}"),
-        threshold=f"{_number(told, 'threshold'):,}",
-        window=_window(_number(told, "window_seconds"), language),
-        since=since or str(told.get("since", "")),
+        name=members.get("name", ""),
+        counted=counted[language].format(f"{_number(members, 'count'):,}"),
+        threshold=f"{_number(members, 'threshold'):,}",
+        window=_window(_number(members, "window_seconds"), language),
+        since=since or str(members.get("since", "")),
     )
 
 
-def _number(told: Mapping[str, str | int], name: str) -> int:
-    """0 where there is none, which only an entry has that no rule wrote."""
-    value = told.get(name)
+def _number(members: Mapping[str, str | int], name: str) -> int:
+    """0 if there is no number, as in a stream entry that no rule wrote."""
+    value = members.get(name)
     return value if isinstance(value, int) else 0
 
 

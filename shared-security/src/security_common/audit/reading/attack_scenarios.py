@@ -1,5 +1,6 @@
-"""Attacks as events that never happened, played through the rules that watch the live trail."""
+"""Made-up events of attacks, which are processed by the same rules as recorded events. Nothing is recorded."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,8 +15,8 @@ from security_common.settings import SecuritySettings
 
 __all__ = ["SCENARIOS", "ScenarioResult", "ScenarioUnknown", "run_scenario"]
 
-SPREAD = 0.8
-"""The attacks fit into this part of a rule's window."""
+WINDOW_PART = 0.8
+"""The events of an attack fit into this part of a rule's window."""
 
 
 class ScenarioUnknown(SecurityError):
@@ -26,7 +27,7 @@ class ScenarioUnknown(SecurityError):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
-    """How many events a scenario had, and what the rules said to it."""
+    """The number of events of a scenario, and the alerts of the rules."""
 
     scenario: str
     events: int
@@ -34,30 +35,34 @@ class ScenarioResult:
 
 
 def run_scenario(name: str, settings: SecuritySettings, *, now: datetime) -> ScenarioResult:
-    """Plays a scenario of SCENARIOS against the thresholds in force. Nothing is recorded. Raises ScenarioUnknown."""
+    """Applies the rules with the current thresholds to a scenario of SCENARIOS. Raises ScenarioUnknown."""
     scenario = SCENARIOS.get(name)
     if scenario is None:
-        raise ScenarioUnknown(f"no scenario {name!r}", hint=f"one of: {', '.join(SCENARIOS)}")
+        raise ScenarioUnknown(f"there is no scenario {name!r}", hint=f"use one of: {', '.join(SCENARIOS)}")
     detector = Detector(detection_rules(settings))
     events = list(scenario(settings, now))
-    return ScenarioResult(name, len(events), tuple(alert for event in events for alert in detector.observe(event)))
+    alerts: list[Alert] = []
+    for event in events:
+        alerts += detector.observe(event)
+    return ScenarioResult(name, len(events), tuple(alerts))
 
 
 def _quiet_day(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
-    """Ordinary work: nothing may be said to it."""
-    pace = settings.detect_refusal_burst.seconds
-    yield from _events(now, 20, 20.0 * pace, lambda _: {"outcome": Outcome.SUCCESS, "tool_name": "get_server_status"})
+    """Ordinary work, which must not cause an alert."""
+    seconds_between = settings.detect_refusal_burst.seconds
+    ordinary = {"outcome": Outcome.SUCCESS, "tool_name": "get_server_status"}
+    yield from _events(now, 20, 20.0 * seconds_between, lambda _: ordinary)
 
 
 def _stolen_token(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
-    """A thief uses a refresh token that its owner has used already."""
+    """A thief uses a refresh token that its owner has already used."""
     rule = settings.detect_refresh_reuse
     reused = {"event_type": EventType.REFRESH_REUSE, "outcome": Outcome.REFUSED}
-    yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: reused)
+    yield from _events(now, rule.count, rule.seconds * WINDOW_PART, lambda _: reused)
 
 
 def _secret_guessing(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
-    """Somebody tries one client secret after another."""
+    """An attacker tries one client secret after another."""
     rule = settings.detect_secret_guessing
     wrong = {
         "event_type": EventType.CLIENT_REFUSED,
@@ -65,31 +70,33 @@ def _secret_guessing(settings: SecuritySettings, now: datetime) -> Iterator[Reco
         "reason": Reason.INVALID_CLIENT,
         "user_id": None,
     }
-    yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: wrong)
+    yield from _events(now, rule.count, rule.seconds * WINDOW_PART, lambda _: wrong)
 
 
 def _refusal_burst(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
-    """A script without the right scope keeps knocking."""
+    """A script without the required scope repeats its requests."""
     rule = settings.detect_refusal_burst
     refused = {"outcome": Outcome.REFUSED, "reason": Reason.INSUFFICIENT_SCOPE, "tool_name": "read_sensitive_data"}
-    yield from _events(now, rule.count, rule.seconds * SPREAD, lambda _: refused)
+    yield from _events(now, rule.count, rule.seconds * WINDOW_PART, lambda _: refused)
 
 
 def _tool_enumeration(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
-    """A caller walks through the tools to see which door is open."""
+    """A caller tries one tool after another to find out which it may use."""
     rule = settings.detect_tool_enumeration
     refused = {"outcome": Outcome.REFUSED, "reason": Reason.INSUFFICIENT_SCOPE}
-    yield from _events(now, rule.count, rule.seconds * SPREAD, lambda number: refused | {"tool_name": f"tool_{number}"})
+    yield from _events(
+        now, rule.count, rule.seconds * WINDOW_PART, lambda number: refused | {"tool_name": f"tool_{number}"}
+    )
 
 
 def _bulk_export(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
-    """An insider reads one person's record after another: volume and number of people both stand out."""
+    """An insider reads the data of one person after another: the volume and the number of people are unusual."""
     people, volume = settings.detect_many_subjects, settings.detect_pii_volume
-    findings = -(-volume.count // people.count)
+    findings = math.ceil(volume.count / people.count)
     yield from _events(
         now,
         people.count,
-        min(people.seconds, volume.seconds) * SPREAD,
+        min(people.seconds, volume.seconds) * WINDOW_PART,
         lambda number: {
             "outcome": Outcome.SUCCESS,
             "tool_name": "get_user_info",
@@ -102,8 +109,8 @@ def _bulk_export(settings: SecuritySettings, now: datetime) -> Iterator[Recorded
 
 
 def _journal_gap(settings: SecuritySettings, now: datetime) -> Iterator[RecordedEvent]:
-    """Somebody cut events out of the trail."""
-    first, second = list(_events(now, 2, settings.detect_journal_gap.seconds * SPREAD, lambda _: {}))
+    """Events were removed from the audit trail."""
+    first, second = list(_events(now, 2, settings.detect_journal_gap.seconds * WINDOW_PART, lambda _: {}))
     yield first
     yield replace(second, seq=second.seq + settings.detect_journal_gap.count)
 
@@ -117,25 +124,25 @@ SCENARIOS: Mapping[str, Callable[[SecuritySettings, datetime], Iterator[Recorded
     "bulk_export": _bulk_export,
     "journal_gap": _journal_gap,
 }
-"""Name to the events of it, ending `now`; the docstring of each says what happens."""
+"""The events of each scenario, ending `now`. The docstrings describe the scenarios to users of the simulation tool."""
 
 
 def _events(
     now: datetime, count: int, span_seconds: float, members: Callable[[int], Mapping[str, Any]]
 ) -> Iterator[RecordedEvent]:
-    """`count` events spread evenly over the `span_seconds` before `now`, from one made-up caller."""
+    """`count` events of one made-up caller, spread evenly over the `span_seconds` before `now`."""
     for number in range(1, count + 1):
-        told: dict[str, Any] = {
+        event: dict[str, Any] = {
             "event_type": EventType.TOOL_CALL,
             "action_taken": Action.SIMULATED,
             "outcome": Outcome.SUCCESS,
             "user_id": "u_simulated",
             "client_id": "simulated-client",
-            "source_address": "192.0.2.1",  # RFC 5737: an address that is nobody's
+            "source_address": "192.0.2.1",  # reserved for documentation (RFC 5737)
         }
-        told.update(members(number))
+        event.update(members(number))
         yield RecordedEvent(
-            **told,
+            **event,
             timestamp=now - timedelta(seconds=span_seconds * (count - number) / count),
             event_id=f"simulated-{number}",
             journal_id="simulated",

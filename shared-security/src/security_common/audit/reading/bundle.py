@@ -1,8 +1,11 @@
-"""A period of the journals as one file for an auditor: lines, checkpoints, public key, and the verifier.
+"""A period of a service's journals as one ZIP file for an auditor, with what is needed to verify it.
 
-events.zip   journals/<journal id>.jsonl   every line between two checkpoints around the period
-checkpoints.jws               the one before the first line, and those over the lines
-public_key.pem  manifest.json  verify.py  README.txt
+journals/<journal id>.jsonl   every line from the checkpoint before the period to the one after it
+checkpoints.jws               the checkpoint before the first line, and those of the lines
+public_key.pem                the key of the checkpoints
+manifest.json                 the service, the period, and the range of each journal
+verify.py                     the verifier (bundle_verifier.py)
+README.txt
 """
 
 import json
@@ -20,18 +23,18 @@ from security_common.audit.checkpoints import Checkpoint, CheckpointKeyInvalid, 
 from security_common.audit.segment_files import open_segments, slots_of
 from security_common.errors import SecurityError
 
-__all__ = ["Bundled", "NothingToBundle", "write_bundle"]
+__all__ = ["BundledJournal", "NothingToBundle", "write_bundle"]
 
 
 class NothingToBundle(SecurityError):
-    """No journal of this service has an event in the period."""
+    """No journal of the service has an event in the period."""
 
     error = "nothing_to_bundle"
 
 
 @dataclass(frozen=True, slots=True)
-class Bundled:
-    """What went in of one journal. `sealed` tells whether a checkpoint covers the last line."""
+class BundledJournal:
+    """The range of a journal that is in the bundle. `sealed` is true if a checkpoint covers its last line."""
 
     journal_id: str
     first_seq: int
@@ -40,45 +43,35 @@ class Bundled:
 
 
 @dataclass(slots=True)
-class _Range:
+class _PeriodRange:
+    """The lines of a journal in the period, and the last line of the journal."""
+
     first_seq: int
     last_seq: int
     journal_end: int
 
 
+VerifiedCheckpoints = list[tuple[Checkpoint, str]]
+"""Verified checkpoints of one journal with their signed text, ordered by seq and time."""
+
+
 def write_bundle(
     target: Path, directory: Path, signed: Iterable[str], key: RSAKey, *, since: datetime, until: datetime
-) -> list[Bundled]:
-    """Writes the events of [since, until) of a service. Raises NothingToBundle, CheckpointKeyInvalid, OSError."""
-    ranges = _ranges(directory, since, until)
+) -> list[BundledJournal]:
+    """Writes the events of [since, until) of a service. Raises NothingToBundle, CheckpointKeyInvalid and OSError."""
+    ranges = _find_ranges(directory, since, until)
     if not ranges:
-        raise NothingToBundle("no events in this period", hint="audit bundle --since 2026-11-01 --until 2026-12-01")
-    known = _signed_by_journal(signed, key, directory.name)
-    bundled: list[Bundled] = []
+        raise NothingToBundle(
+            "there are no events in this period", hint="audit bundle --since 2026-11-01 --until 2026-12-01"
+        )
+    by_journal = _verify_checkpoints(signed, key, directory.name)
+    bundled: list[BundledJournal] = []
     checkpoints: list[str] = []
-    for journal_id, found in ranges.items():
-        mine = known.get(journal_id, [])
-        before = [each for each, _ in mine if each.seq < found.first_seq and _time(each) <= since]
-        behind = [each for each, _ in mine if each.seq >= found.last_seq and _time(each) >= until]
-        sealing = behind or [each for each, _ in mine if each.seq >= found.last_seq]
-        first = before[-1].seq + 1 if before else 1
-        last = sealing[0].seq if sealing else found.journal_end
-        bundled.append(Bundled(journal_id, first, last, sealed=bool(sealing)))
-        checkpoints += [text for each, text in mine if first - 1 <= each.seq <= last]
-    _write(target, directory, bundled, checkpoints, key, since=since, until=until)
-    return bundled
-
-
-def _write(
-    target: Path,
-    directory: Path,
-    bundled: list[Bundled],
-    checkpoints: list[str],
-    key: RSAKey,
-    *,
-    since: datetime,
-    until: datetime,
-) -> None:
+    for journal_id, in_period in ranges.items():
+        of_journal = by_journal.get(journal_id, [])
+        journal = _extend_to_checkpoints(journal_id, in_period, of_journal, since=since, until=until)
+        bundled.append(journal)
+        checkpoints += [text for each, text in of_journal if journal.first_seq - 1 <= each.seq <= journal.last_seq]
     manifest = {
         "service": directory.name,
         "since": since.astimezone(UTC).isoformat(),
@@ -87,34 +80,58 @@ def _write(
             {"journal_id": each.journal_id, "first_seq": each.first_seq, "last_seq": each.last_seq} for each in bundled
         ],
     }
-    here = files("security_common.audit.reading")
+    package = files("security_common.audit.reading")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for each in bundled:
-            with archive.open(f"journals/{each.journal_id}.jsonl", "w") as file:
-                for line, members in _each_line(directory):
-                    if members["journal_id"] == each.journal_id and each.first_seq <= members["seq"] <= each.last_seq:
-                        file.write(line)
+        for journal in bundled:
+            _write_lines(archive, directory, journal)
         archive.writestr("checkpoints.jws", "".join(f"{each}\n" for each in checkpoints))
         archive.writestr("public_key.pem", key.as_pem(private=False))
         archive.writestr("manifest.json", json.dumps(manifest, indent=2))
-        archive.writestr("verify.py", here.joinpath("bundle_verifier.py").read_bytes())
-        archive.writestr("README.txt", here.joinpath("bundle_readme.txt").read_bytes())
+        archive.writestr("verify.py", package.joinpath("bundle_verifier.py").read_bytes())
+        archive.writestr("README.txt", package.joinpath("bundle_readme.txt").read_bytes())
+    return bundled
 
 
-def _ranges(directory: Path, since: datetime, until: datetime) -> dict[str, _Range]:
-    found: dict[str, _Range] = {}
+def _extend_to_checkpoints(
+    journal_id: str, in_period: _PeriodRange, checkpoints: VerifiedCheckpoints, *, since: datetime, until: datetime
+) -> BundledJournal:
+    """The range from the last checkpoint before the period to the first one after it."""
+    before = [
+        each for each, _ in checkpoints if each.seq < in_period.first_seq and datetime.fromisoformat(each.time) <= since
+    ]
+    covering = [each for each, _ in checkpoints if each.seq >= in_period.last_seq]
+    after = [each for each in covering if datetime.fromisoformat(each.time) >= until]
+    last_checkpoints = after or covering
+    return BundledJournal(
+        journal_id,
+        first_seq=before[-1].seq + 1 if before else 1,
+        last_seq=last_checkpoints[0].seq if last_checkpoints else in_period.journal_end,
+        sealed=bool(last_checkpoints),
+    )
+
+
+def _write_lines(archive: zipfile.ZipFile, directory: Path, journal: BundledJournal) -> None:
+    with archive.open(f"journals/{journal.journal_id}.jsonl", "w") as file:
+        for line, members in _each_line(directory):
+            is_of_journal = members["journal_id"] == journal.journal_id
+            if is_of_journal and journal.first_seq <= members["seq"] <= journal.last_seq:
+                file.write(line)
+
+
+def _find_ranges(directory: Path, since: datetime, until: datetime) -> dict[str, _PeriodRange]:
+    ranges: dict[str, _PeriodRange] = {}
     for _, members in _each_line(directory):
         journal_id, seq = members["journal_id"], members["seq"]
         if since <= datetime.fromisoformat(members["timestamp"]) < until:
-            known = found.setdefault(journal_id, _Range(seq, seq, seq))
-            known.last_seq = max(known.last_seq, seq)
-        if journal_id in found:
-            found[journal_id].journal_end = max(found[journal_id].journal_end, seq)
-    return found
+            in_period = ranges.setdefault(journal_id, _PeriodRange(seq, seq, seq))
+            in_period.last_seq = max(in_period.last_seq, seq)
+        if journal_id in ranges:
+            ranges[journal_id].journal_end = max(ranges[journal_id].journal_end, seq)
+    return ranges
 
 
 def _each_line(directory: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Whole lines that are JSON at all; what is wrong with others is for `verify` to say."""
+    """Complete lines that are JSON. `audit verify` reports what is wrong with the others."""
     for slot in slots_of(directory):
         for _, file in open_segments(slot):
             with file:
@@ -127,12 +144,12 @@ def _each_line(directory: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
                         yield line, members
 
 
-def _signed_by_journal(signed: Iterable[str], key: RSAKey, service: str) -> dict[str, list[tuple[Checkpoint, str]]]:
-    """The service's checkpoints of this key, per journal, in the order of seq and time.
+def _verify_checkpoints(signed: Iterable[str], key: RSAKey, service: str) -> dict[str, VerifiedCheckpoints]:
+    """The service's checkpoints that this key signed, for each journal.
 
-    Raises CheckpointKeyInvalid when there are checkpoints of this service, and another key signed all of them.
+    Raises CheckpointKeyInvalid if the service has checkpoints and another key signed all of them.
     """
-    known: dict[str, list[tuple[Checkpoint, str]]] = {}
+    by_journal: dict[str, VerifiedCheckpoints] = {}
     other_keys: set[str] = set()
     for text in signed:
         try:
@@ -145,17 +162,13 @@ def _signed_by_journal(signed: Iterable[str], key: RSAKey, service: str) -> dict
             checkpoint = read_checkpoint(text, key)
         except ValueError:
             continue
-        known.setdefault(checkpoint.journal_id, []).append((checkpoint, text))
-    if other_keys and not known:
+        by_journal.setdefault(checkpoint.journal_id, []).append((checkpoint, text))
+    if other_keys and not by_journal:
         raise CheckpointKeyInvalid(
             f"the checkpoints of {service} were signed with the key {', '.join(sorted(other_keys))}, "
             f"not with this one ({key.thumbprint()})",
-            hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE to the key of that service, or give --keys",
+            hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE to the key of that service, or use --keys",
         )
-    for mine in known.values():
-        mine.sort(key=lambda each: (each[0].seq, each[0].time))
-    return known
-
-
-def _time(checkpoint: Checkpoint) -> datetime:
-    return datetime.fromisoformat(checkpoint.time)
+    for checkpoints in by_journal.values():
+        checkpoints.sort(key=lambda each: (each[0].seq, each[0].time))
+    return by_journal

@@ -1,16 +1,19 @@
-"""Checks an audit bundle offline. Needs Python 3.11 and the package `cryptography`, nothing of the system it came from.
+"""Verifies an audit bundle offline. It needs Python 3.11 and the package `cryptography`, and nothing else.
 
-    python verify.py [--key public_key.pem] [--checkpoints kept_elsewhere.jws] [BUNDLE.zip or folder]
+    python verify.py [--key public_key.pem] [--checkpoints other.jws] [BUNDLE.zip or directory]
 
-A bundle holds the lines of one or more journals. Each line names the SHA-256 of the line before it in `prev`; each
-checkpoint is the signed SHA-256 of one line. So a checkpoint over a line vouches for every line before it, down to the
-checkpoint in front of the first. What this cannot see without more: lines cut off behind the last checkpoint of the
-bundle. Give checkpoints that you kept elsewhere (--checkpoints) to see that too, and a public key that you did not get
-with the bundle (--key): who could change the bundle could change the key in it.
+A bundle contains lines of one or more journals. Each line has the SHA-256 of the line before it in `prev`, and each
+checkpoint is a signed SHA-256 of one line. A checkpoint of a line therefore proves every line before it, back to the
+checkpoint before the first line. Two things cannot be seen in the bundle alone:
 
-Exit status: 0 everything is covered and intact; 1 something was changed, is missing or out of order; 2 the bundle
-cannot be read, or this is not the key that its checkpoints were signed with; 3 intact, but some lines have no
-checkpoint over them yet.
+- lines that were removed after its last checkpoint: use --checkpoints with checkpoints that you have kept yourself;
+- a replaced key: use --key with a public key that you received in another way than the bundle.
+
+Exit status: 0 every line is covered by a checkpoint and unchanged; 1 something was changed, is missing or out of order;
+2 the bundle cannot be read, or the key is not the one that signed its checkpoints; 3 unchanged, but some lines have no
+checkpoint yet.
+
+This file is copied into every bundle as verify.py. `security-common audit verify` uses the same rules for the chain.
 """
 
 import argparse
@@ -28,15 +31,53 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-Members = dict[str, Any]
-"""A JSON object: a checkpoint, or a journal's entry in the manifest."""
+JsonObject = dict[str, Any]
+"""A checkpoint, or the entry of a journal in the manifest."""
 
 CHECKPOINT_TYPE = "audit-checkpoint+jwt"
+DIGEST_BEFORE_FIRST_LINE = "0" * 64
+
+
+# The rules of the chain. `security-common audit verify` uses them too.
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPosition:
+    """The position after a line of a journal. `seq` or `digest` is None if a damaged line left it unknown."""
+
+    journal_id: str | None = None
+    seq: int | None = None
+    digest: str | None = None
+
+    def after(self, journal_id: str, seq: int, line: bytes) -> "ChainPosition":
+        """The position after `line`, which is without its newline."""
+        return ChainPosition(journal_id, seq, hashlib.sha256(line).hexdigest())
+
+    def after_damaged_line(self) -> "ChainPosition":
+        return ChainPosition(self.journal_id, None if self.seq is None else self.seq + 1)
+
+    def find_break(self, seq: int, prev: str) -> str | None:
+        """Why a line with this number and link cannot follow in the same journal, or None."""
+        if self.seq is not None and seq != self.seq + 1:
+            problem = "lines are missing" if seq > self.seq + 1 else "a line is repeated or out of order"
+            return f"{problem}: seq {seq} follows {self.seq}"
+        if self.digest is not None and prev != self.digest:
+            return f"seq {seq} does not link to the line before it"
+        return None
+
+    def find_forgery(self, signed_digest: str, signed_at: str) -> str | None:
+        """Why the last line is not the one that a checkpoint signed, or None."""
+        if self.digest == signed_digest:
+            return None
+        return f"this is not the line that was signed at {signed_at}"
+
+
+# Bundles.
 
 
 @dataclass
 class Verdict:
-    """What to print, and the exit status that follows from it."""
+    """The result. `covered` has a sentence for each journal; `uncovered` counts the lines without a checkpoint."""
 
     lines: int = 0
     uncovered: int = 0
@@ -44,16 +85,18 @@ class Verdict:
     covered: list[str] = field(default_factory=list[str])
 
     @property
-    def status(self) -> int:
-        return 1 if self.problems else 3 if self.uncovered else 0
+    def exit_status(self) -> int:
+        if self.problems:
+            return 1
+        return 3 if self.uncovered else 0
 
 
 class WrongKey(ValueError):
-    """The key is not the one that the checkpoints name: that says nothing about the lines."""
+    """The key is not the one that the checkpoints name, so nothing can be concluded about the lines."""
 
 
 class Bundle:
-    """A zip file or the folder it was unpacked to."""
+    """A ZIP file, or the directory into which it was extracted."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,153 +106,170 @@ class Bundle:
         return self._archive.read(name) if self._archive else (self._path / name).read_bytes()
 
 
-def verify(bundle: Bundle, key: rsa.RSAPublicKey, extra_checkpoints: list[str]) -> Verdict:
-    """Judges the whole bundle. Raises OSError, KeyError or ValueError when it cannot be read, WrongKey."""
+def verify_bundle(bundle: Bundle, key: rsa.RSAPublicKey, other_checkpoints: list[str]) -> Verdict:
+    """Verifies all journals. Raises OSError, KeyError or ValueError if the bundle cannot be read, and WrongKey."""
     verdict = Verdict()
     manifest = json.loads(bundle.read("manifest.json"))
-    signed = [*bundle.read("checkpoints.jws").decode().splitlines(), *extra_checkpoints]
-    checkpoints: dict[str, list[Members]] = {}
-    for number, text in enumerate(filter(None, signed), start=1):
+    signed = [*bundle.read("checkpoints.jws").decode().splitlines(), *other_checkpoints]
+    checkpoints = verify_checkpoints([text for text in signed if text], key, manifest["service"], verdict)
+    for entry in manifest["journals"]:
+        name = f"journals/{entry['journal_id']}.jsonl"
+        of_journal = [each for each in checkpoints if each["journal_id"] == entry["journal_id"]]
+        of_journal.sort(key=lambda each: (each["seq"], each["time"]))
+        verify_journal(name, bundle.read(name), entry, of_journal, verdict, until=manifest["until"])
+    return verdict
+
+
+def verify_checkpoints(signed: list[str], key: rsa.RSAPublicKey, service: str, verdict: Verdict) -> list[JsonObject]:
+    """The checkpoints of the service. Those with a wrong signature are problems. Raises WrongKey."""
+    own_key_id = thumbprint(key)
+    checkpoints: list[JsonObject] = []
+    for number, text in enumerate(signed, start=1):
         try:
-            key_id, service = claims_of(text)
-            if service != manifest["service"]:
-                continue  # kept elsewhere together with those of other services
-            checkpoint = open_checkpoint(text, key) if key_id == thumbprint(key) else None
+            key_id, checkpoint_service = unverified_claims(text)
+            if checkpoint_service != service:
+                continue  # a file of kept checkpoints can contain those of other services
+            checkpoint = verify_checkpoint(text, key) if key_id == own_key_id else None
         except (InvalidSignature, ValueError, KeyError, TypeError):
             verdict.problems.append(f"checkpoint {number} was changed or forged: its signature is wrong")
             continue
         if checkpoint is None:
-            told = f"checkpoint {number} was signed with the key {key_id}, this is the key {thumbprint(key)}"
-            raise WrongKey(told)
-        checkpoints.setdefault(checkpoint["journal_id"], []).append(checkpoint)
-    for entry in manifest["journals"]:
-        name = f"journals/{entry['journal_id']}.jsonl"
-        mine = sorted(checkpoints.get(entry["journal_id"], []), key=lambda each: (each["seq"], each["time"]))
-        verify_journal(name, bundle.read(name), entry, mine, verdict, until=manifest["until"])
-    return verdict
+            message = f"checkpoint {number} was signed with the key {key_id}, but this is the key {own_key_id}"
+            raise WrongKey(message)
+        checkpoints.append(checkpoint)
+    return checkpoints
 
 
 def verify_journal(
-    name: str, data: bytes, entry: Members, checkpoints: list[Members], verdict: Verdict, *, until: str
+    name: str, data: bytes, entry: JsonObject, checkpoints: list[JsonObject], verdict: Verdict, *, until: str
 ) -> None:
-    """Walks one journal's lines; the first break is reported, what follows it is not trusted."""
-    digests: dict[int, str] = {}
-    expected_seq, expected_prev = entry["first_seq"], None
+    """Verifies the lines of one journal. Only the first break is reported; the lines after it are not trusted."""
     signed = {each["seq"]: each for each in checkpoints}
-    if expected_seq == 1:
-        expected_prev = "0" * 64
-    elif expected_seq - 1 in signed:
-        expected_prev = signed[expected_seq - 1]["digest"]
-    for number, line in enumerate(data.splitlines(), start=1):
-        problem = broken(line, entry["journal_id"], expected_seq, expected_prev)
-        if problem is None:
-            digests[expected_seq] = expected_prev = hashlib.sha256(line).hexdigest()
-            if expected_seq in signed and signed[expected_seq]["digest"] != expected_prev:
-                problem = f"not the line that was signed at {signed[expected_seq]['time']}"
+    first_seq = entry["first_seq"]
+    position = position_before(entry["journal_id"], first_seq, signed)
+    lines = data.splitlines()
+    for number, line in enumerate(lines, start=1):
+        problem, position = check_line(line, position, signed)
         if problem is not None:
             verdict.problems.append(f"{name}:{number}: {problem}")
             return
-        expected_seq += 1
-    last_seq = expected_seq - 1
-    verdict.lines += len(digests)
+    last_seq = first_seq + len(lines) - 1
+    verdict.lines += len(lines)
     if last_seq != entry["last_seq"]:
-        verdict.problems.append(f"{name}: ends at seq {last_seq}, the manifest says {entry['last_seq']}")
-    later = [each for each in checkpoints if each["seq"] > last_seq and moment(each["time"]) <= moment(until)]
+        verdict.problems.append(f"{name}: ends at seq {last_seq}, but the manifest has {entry['last_seq']}")
+    ends_at = datetime.fromisoformat(until)
+    later = [each for each in checkpoints if each["seq"] > last_seq and datetime.fromisoformat(each["time"]) <= ends_at]
     if later:
-        verdict.problems.append(f"{name}: ends at seq {last_seq}, a checkpoint of {later[0]['time']} stands behind it")
-    covering = [each for each in checkpoints if entry["first_seq"] <= each["seq"] <= last_seq]
-    through = max((each["seq"] for each in covering), default=entry["first_seq"] - 1)
-    verdict.uncovered += last_seq - through
-    verdict.covered.append(coverage(name, entry["first_seq"], through, checkpoints))
+        verdict.problems.append(f"{name}: ends at seq {last_seq}, but a checkpoint of {later[0]['time']} is later")
+    covered_seqs = [each["seq"] for each in checkpoints if first_seq <= each["seq"] <= last_seq]
+    covered_through = max(covered_seqs, default=first_seq - 1)
+    verdict.uncovered += last_seq - covered_through
+    verdict.covered.append(describe_coverage(name, first_seq, covered_through, checkpoints))
 
 
-def broken(line: bytes, journal_id: str, expected_seq: int, expected_prev: str | None) -> str | None:
-    """Why this line cannot stand here, or None."""
+def position_before(journal_id: str, first_seq: int, signed: dict[int, JsonObject]) -> ChainPosition:
+    """The position before the first line of the bundle, from the checkpoint of the line before it."""
+    if first_seq == 1:
+        return ChainPosition(journal_id, 0, DIGEST_BEFORE_FIRST_LINE)
+    before = signed.get(first_seq - 1)
+    return ChainPosition(journal_id, first_seq - 1, before["digest"] if before else None)
+
+
+def check_line(line: bytes, position: ChainPosition, signed: dict[int, JsonObject]) -> tuple[str | None, ChainPosition]:
+    """The problem with a line, if any, and the position after it."""
     try:
         members = json.loads(line)
-        found = members["journal_id"], members["seq"], members["prev"]
+        journal_id, seq, prev = members["journal_id"], members["seq"], members["prev"]
     except (ValueError, KeyError, TypeError):
-        return "no audit line"
-    if found[:2] != (journal_id, expected_seq):
-        return f"seq {expected_seq} is missing or out of order: here stands {found[1]}"
-    if expected_prev is not None and found[2] != expected_prev:
-        return f"seq {expected_seq} does not link to the line before it"
-    return None
+        return "this is not an audit line", position
+    if journal_id != position.journal_id:
+        return f"this is a line of journal {journal_id}", position
+    problem = position.find_break(seq, prev)
+    position = position.after(journal_id, seq, line)
+    checkpoint = signed.get(seq)
+    if problem is None and checkpoint is not None:
+        problem = position.find_forgery(checkpoint["digest"], checkpoint["time"])
+    return problem, position
 
 
-def coverage(name: str, first_seq: int, through: int, checkpoints: list[Members]) -> str:
-    """The sentence that says between which signed moments the record is complete."""
+def describe_coverage(name: str, first_seq: int, through: int, checkpoints: list[JsonObject]) -> str:
+    """Between which signed times the lines are complete."""
     if through < first_seq:
-        return f"{name}: no checkpoint over its lines"
+        return f"{name}: no checkpoint covers its lines"
     before = [each["time"] for each in checkpoints if each["seq"] == first_seq - 1]
-    start = "the beginning of the journal" if first_seq == 1 else max(before, default="an unsigned place")
+    start = "the beginning of the journal" if first_seq == 1 else max(before, default="a line without a checkpoint")
     end = max(each["time"] for each in checkpoints if each["seq"] == through)
     return f"{name}: seq {first_seq} to {through}, complete from {start} to {end}"
 
 
-def open_checkpoint(text: str, key: rsa.RSAPublicKey) -> Members:
-    """The payload of a JWS in compact form (RFC 7515 section 3.1), RS256. Raises InvalidSignature, ValueError."""
+# Signatures. The auditor's machine has no JOSE library, so the compact JWS is parsed here.
+
+
+def verify_checkpoint(text: str, key: rsa.RSAPublicKey) -> JsonObject:
+    """The payload of a compact JWS (RFC 7515 section 3.1), RS256 only. Raises InvalidSignature and ValueError."""
     header, payload, signature = text.strip().split(".")
-    told = json.loads(decode(header))
-    if told.get("alg") != "RS256" or told.get("typ") != CHECKPOINT_TYPE:
+    header_members = json.loads(decode_base64url(header))
+    if header_members.get("alg") != "RS256" or header_members.get("typ") != CHECKPOINT_TYPE:
         raise ValueError("not a checkpoint")
-    key.verify(decode(signature), f"{header}.{payload}".encode(), padding.PKCS1v15(), hashes.SHA256())
-    return json.loads(decode(payload))
+    signing_input = f"{header}.{payload}".encode()
+    key.verify(decode_base64url(signature), signing_input, padding.PKCS1v15(), hashes.SHA256())
+    return json.loads(decode_base64url(payload))
 
 
-def claims_of(text: str) -> tuple[str, str]:
-    """The key and the service that a checkpoint names; nothing is checked yet. Raises ValueError, KeyError."""
+def unverified_claims(text: str) -> tuple[str, str]:
+    """The key id and the service that a checkpoint names, before verification. Raises ValueError and KeyError."""
     header, payload, _ = text.strip().split(".")
-    return json.loads(decode(header))["kid"], json.loads(decode(payload))["service"]
+    return json.loads(decode_base64url(header))["kid"], json.loads(decode_base64url(payload))["service"]
 
 
 def thumbprint(key: rsa.RSAPublicKey) -> str:
-    """The key's id: RFC 7638, with SHA-256."""
+    """The id of the key: its JWK thumbprint with SHA-256 (RFC 7638)."""
     numbers = key.public_numbers()
-    exponent, modulus = (
-        base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode().rstrip("=")
-        for number in (numbers.e, numbers.n)
-    )
-    members = json.dumps({"e": exponent, "kty": "RSA", "n": modulus}, separators=(",", ":"))
-    return base64.urlsafe_b64encode(hashlib.sha256(members.encode()).digest()).decode().rstrip("=")
+    members = {"e": encode_integer(numbers.e), "kty": "RSA", "n": encode_integer(numbers.n)}
+    digest = hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest()
+    return encode_base64url(digest)
 
 
-def load_key(pem: bytes) -> rsa.RSAPublicKey:
-    """Raises ValueError when this is no RSA public key in PEM."""
+def fingerprint(key: rsa.RSAPublicKey) -> str:
+    """SHA-256 of the key in DER, to be compared with the key that you received in another way."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def load_public_key(pem: bytes) -> rsa.RSAPublicKey:
+    """Raises ValueError if this is not an RSA public key in PEM."""
     match serialization.load_pem_public_key(pem):
         case rsa.RSAPublicKey() as key:
             return key
         case _:
-            raise ValueError("the public key is no RSA key")
+            raise ValueError("the public key is not an RSA key")
 
 
-def decode(text: str) -> bytes:
+def encode_integer(number: int) -> str:
+    return encode_base64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def encode_base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def decode_base64url(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def fingerprint(key: rsa.RSAPublicKey) -> str:
-    """SHA-256 of the key in DER: compare it with the one you were given by another way."""
-    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(der).hexdigest()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", nargs="?", type=Path, default=Path(__file__).resolve().parent)
     parser.add_argument("--key", type=Path, help="the public key, from another source than the bundle")
-    parser.add_argument("--checkpoints", type=Path, help="checkpoints kept elsewhere, one a line")
+    parser.add_argument("--checkpoints", type=Path, help="checkpoints that were kept elsewhere, one on each line")
     arguments = parser.parse_args()
     try:
         bundle = Bundle(arguments.bundle)
-        key = load_key(arguments.key.read_bytes() if arguments.key else bundle.read("public_key.pem"))
-        extra: list[str] = arguments.checkpoints.read_text().splitlines() if arguments.checkpoints else []
-        verdict = verify(bundle, key, extra)
+        key = load_public_key(arguments.key.read_bytes() if arguments.key else bundle.read("public_key.pem"))
+        checkpoints: list[str] = arguments.checkpoints.read_text().splitlines() if arguments.checkpoints else []
+        verdict = verify_bundle(bundle, key, checkpoints)
     except WrongKey as error:
-        print(f"error: not the key of this bundle: {error}", file=sys.stderr)
+        print(f"error: this is not the key of the bundle: {error}", file=sys.stderr)
         return 2
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         print(f"error: the bundle cannot be read: {error}", file=sys.stderr)
@@ -218,7 +278,7 @@ def main() -> int:
     for sentence in (*verdict.covered, *verdict.problems):
         print(sentence)
     print(f"{verdict.lines} lines, {len(verdict.problems)} problems, {verdict.uncovered} without a checkpoint")
-    return verdict.status
+    return verdict.exit_status
 
 
 if __name__ == "__main__":

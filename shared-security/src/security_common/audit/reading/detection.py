@@ -1,9 +1,9 @@
-"""Detection rules: each looks at one kind of event, groups by who did it, and speaks when a window holds too much.
+"""The detection rules and the windows that they count in.
 
-    event ──▶ rule.match: (who, what) ──▶ window of the last N seconds per who ──▶ sum or number of different whats
-                                                                                     reaches the threshold: Alert
+    event ──▶ rule.observe: group and weight, or group and name ──▶ window of the group, the last N seconds
+              sum of the weights, or number of different names    ──▶ reaches the threshold: Alert
 
-The rules are pure functions of the events, so the live trail and a played scenario go through the same code.
+The rules depend on nothing but the events, so recorded events and made-up scenarios are processed by the same code.
 """
 
 from collections import OrderedDict
@@ -19,16 +19,16 @@ from security_common.settings import SecuritySettings, Threshold
 __all__ = ["Detector", "Rule", "detection_rules"]
 
 WATCHED_GROUPS = 10_000
-"""Groups that a rule remembers within its window: more are dropped, the quietest first, so that a flood of names is
-bounded in memory."""
+"""The number of groups that a rule remembers. The groups that have been quiet longest are dropped first, so that a
+flood of different names cannot fill the memory."""
 
 WATCHED_OBSERVATIONS = 10_000
-"""Observations one window remembers, for the same reason."""
+"""The number of observations that a window remembers, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a rule sees in an event: whose window it belongs to, and a weight or (for distinct rules) a name."""
+    """What a rule counts of one event: for which group, and a weight or (for `distinct` rules) a name."""
 
     group: str
     weight: int = 1
@@ -37,20 +37,20 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`distinct` rules count different names within the window, the others add up weights.
+    """`observe` returns None if the rule does not apply to an event.
 
-    Each has a title and words for what it counts in `alerts`.
+    `distinct` rules count the different names in the window; the others add up the weights.
     """
 
     name: DetectionRule
     threshold: Threshold
-    look: Callable[[RecordedEvent], Observation | None]
+    observe: Callable[[RecordedEvent], Observation | None]
     distinct: bool = False
 
 
 @dataclass(slots=True)
 class _Burst:
-    """What goes on above a rule's threshold: since when, how much so far, and when it was last reported."""
+    """A period above a rule's threshold: its start, the count so far, and the time of the last alert."""
 
     since: datetime
     count: int
@@ -59,36 +59,40 @@ class _Burst:
 
 @dataclass(slots=True)
 class _Window:
-    """The observations of one group that are still young enough: their total weight, or how often each name occurs.
+    """The recent observations of one group: their total weight, or how often each name occurs.
 
-    Most groups are seen once, so a window is small while it is new: a list, not a deque, which begins with 64 places.
+    Most groups have one observation. A list needs less memory than a deque, which starts with 64 places.
     """
 
     distinct: bool
-    seen: list[tuple[datetime, Observation]] = field(default_factory=list[tuple[datetime, Observation]])
+    observations: list[tuple[datetime, Observation]] = field(default_factory=list[tuple[datetime, Observation]])
     total: int = 0
     names: dict[str, int] = field(default_factory=dict[str, int])
     burst: _Burst | None = None
 
     @property
     def value(self) -> int:
-        """What the rule's threshold is compared with."""
+        """The value that is compared with the rule's threshold."""
         return len(self.names) if self.distinct else self.total
 
     def add(self, moment: datetime, observation: Observation) -> None:
-        self.seen.append((moment, observation))
+        self.observations.append((moment, observation))
         if self.distinct:
             self.names[observation.name] = self.names.get(observation.name, 0) + 1
         else:
             self.total += observation.weight
 
-    def forget_before(self, moment: datetime, seconds: float) -> None:
-        """Drops what is `seconds` older than `moment`, and what is more than a window may hold."""
-        young = (index for index, (seen_at, _) in enumerate(self.seen) if not _is_over(seen_at, moment, seconds))
-        dropped = max(next(young, len(self.seen)), len(self.seen) - WATCHED_OBSERVATIONS)
-        for _, observation in self.seen[:dropped]:
+    def drop_before(self, moment: datetime, seconds: float) -> None:
+        """Drops observations that are `seconds` older than `moment`, and those above the limit of a window."""
+        expired = 0
+        for observed_at, _ in self.observations:
+            if not _has_passed(observed_at, moment, seconds):
+                break
+            expired += 1
+        dropped = max(expired, len(self.observations) - WATCHED_OBSERVATIONS)
+        for _, observation in self.observations[:dropped]:
             self._subtract(observation)
-        del self.seen[:dropped]
+        del self.observations[:dropped]
 
     def _subtract(self, observation: Observation) -> None:
         if not self.distinct:
@@ -99,57 +103,50 @@ class _Window:
             del self.names[observation.name]
 
 
-def _is_over(seen_at: datetime, moment: datetime, seconds: float) -> bool:
-    return (moment - seen_at).total_seconds() >= seconds
-
-
-def _forget_quiet_groups(windows: OrderedDict[str, _Window], moment: datetime, seconds: float) -> None:
-    """Drops windows in which nothing counts any more, and more of them than are watched: the quietest come first."""
-    while windows:
-        quietest = next(iter(windows.values()))
-        if len(windows) <= WATCHED_GROUPS and not _is_over(quietest.seen[-1][0], moment, seconds):
-            return
-        windows.popitem(last=False)
-
-
 class Detector:
-    """Applies rules to events in the order they come. Holds the windows; holds nothing of an event's content."""
+    """Applies rules to events in the order in which they come. It keeps windows, but no content of events."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = tuple(rules)
         self._windows: dict[str, OrderedDict[str, _Window]] = {rule.name: OrderedDict() for rule in self._rules}
 
     def observe(self, event: RecordedEvent) -> list[Alert]:
-        """The alerts this event sets off: one when a burst begins, and one for each window of it while it goes on."""
-        judged = (self._judge(rule, event) for rule in self._rules)
-        return [alert for alert in judged if alert is not None]
+        """The alerts of this event: one when a burst begins, and one for each window while the burst continues."""
+        alerts: list[Alert] = []
+        for rule in self._rules:
+            alert = self._apply(rule, event)
+            if alert is not None:
+                alerts.append(alert)
+        return alerts
 
-    def _judge(self, rule: Rule, event: RecordedEvent) -> Alert | None:
-        observation = rule.look(event)
+    def _apply(self, rule: Rule, event: RecordedEvent) -> Alert | None:
+        observation = rule.observe(event)
         if observation is None:
             return None
         windows = self._windows[rule.name]
+        # The window moves to the end: the groups that have been quiet longest come first.
         window = windows.pop(observation.group, None) or _Window(rule.distinct)
         windows[observation.group] = window
         window.add(event.timestamp, observation)
-        window.forget_before(event.timestamp, rule.threshold.seconds)
-        _forget_quiet_groups(windows, event.timestamp, rule.threshold.seconds)
+        window.drop_before(event.timestamp, rule.threshold.seconds)
+        _drop_quiet_groups(windows, event.timestamp, rule.threshold.seconds)
         if window.value < rule.threshold.count:
             window.burst = None
             return None
-        return _report(rule, window, observation, event)
+        return _report_burst(rule, window, observation, event)
 
 
-def _report(rule: Rule, window: _Window, observation: Observation, event: RecordedEvent) -> Alert | None:
-    """The alert about a burst that begins, or that goes on and was not reported for the length of a window."""
-    burst, begins = window.burst, window.burst is None
+def _report_burst(rule: Rule, window: _Window, observation: Observation, event: RecordedEvent) -> Alert | None:
+    """The alert for a burst that begins, or that continues and was last reported one window ago."""
+    burst = window.burst
+    continues = burst is not None
     if burst is None:
-        since = window.seen[0][0] if window.seen else event.timestamp
+        since = window.observations[0][0] if window.observations else event.timestamp
         burst = window.burst = _Burst(since, window.value, event.timestamp)
     else:
-        # How many different names a whole burst had is not remembered, only those of the window.
+        # The different names of a whole burst are not remembered, only those of the window.
         burst.count = window.value if rule.distinct else burst.count + observation.weight
-        if not _is_over(burst.reported_at, event.timestamp, rule.threshold.seconds):
+        if not _has_passed(burst.reported_at, event.timestamp, rule.threshold.seconds):
             return None
         burst.reported_at = event.timestamp
     return Alert(
@@ -159,92 +156,106 @@ def _report(rule: Rule, window: _Window, observation: Observation, event: Record
         threshold=rule.threshold,
         since=burst.since,
         trigger=event,
-        continues=not begins,
+        continues=continues,
     )
 
 
-class _GapLooker:
-    """Remembers the last seq of each journal: the trail itself must not have holes."""
+def _has_passed(earlier: datetime, moment: datetime, seconds: float) -> bool:
+    return (moment - earlier).total_seconds() >= seconds
 
-    def __init__(self) -> None:
-        self._last_seq: OrderedDict[str, int] = OrderedDict()
 
-    def look(self, event: RecordedEvent) -> Observation | None:
-        last_seq = self._last_seq.pop(event.journal_id, None)
-        self._last_seq[event.journal_id] = max(event.seq, last_seq or 0)
-        if len(self._last_seq) > WATCHED_GROUPS:
-            self._last_seq.popitem(last=False)
-        missing = 0 if last_seq is None else event.seq - last_seq - 1
-        damaged = event.event_type == EventType.JOURNAL_OPENED and event.action_taken == Action.SUCCEEDED
-        if missing <= 0 and not damaged:
-            return None
-        return Observation(f"journal {event.journal_id}", weight=max(missing, 1))
+def _drop_quiet_groups(windows: OrderedDict[str, _Window], moment: datetime, seconds: float) -> None:
+    """Drops windows without recent observations, and those above the limit of groups."""
+    while windows:
+        quietest = next(iter(windows.values()))
+        if len(windows) <= WATCHED_GROUPS and not _has_passed(quietest.observations[-1][0], moment, seconds):
+            return
+        windows.popitem(last=False)
 
 
 def detection_rules(settings: SecuritySettings) -> tuple[Rule, ...]:
-    """The rules with the thresholds of the settings. Make them anew for each Detector: one of them remembers."""
+    """The rules with the thresholds of the settings. Each Detector needs its own: the last rule has a memory."""
     return (
         Rule(DetectionRule.REFUSAL_BURST, settings.detect_refusal_burst, _refusal),
-        Rule(DetectionRule.SECRET_GUESSING, settings.detect_secret_guessing, _failed_proof),
-        Rule(DetectionRule.REFRESH_TOKEN_REUSE, settings.detect_refresh_reuse, _refresh_reuse),
+        Rule(DetectionRule.SECRET_GUESSING, settings.detect_secret_guessing, _failed_authentication),
+        Rule(DetectionRule.REFRESH_TOKEN_REUSE, settings.detect_refresh_reuse, _refresh_token_reuse),
         Rule(DetectionRule.PII_VOLUME_PERSON, settings.detect_pii_volume, _pii_by_person),
         Rule(DetectionRule.PII_VOLUME_CLIENT, settings.detect_pii_volume_client, _pii_by_client),
-        Rule(DetectionRule.MANY_SUBJECTS, settings.detect_many_subjects, _subject_seen, distinct=True),
+        Rule(DetectionRule.MANY_SUBJECTS, settings.detect_many_subjects, _accessed_subject, distinct=True),
         Rule(DetectionRule.TOOL_ENUMERATION, settings.detect_tool_enumeration, _refused_tool, distinct=True),
-        Rule(DetectionRule.JOURNAL_GAP, settings.detect_journal_gap, _GapLooker().look),
+        Rule(DetectionRule.JOURNAL_GAP, settings.detect_journal_gap, _JournalGaps().observe),
     )
 
 
 def _refusal(event: RecordedEvent) -> Observation | None:
-    return Observation(_place(event)) if event.outcome is Outcome.REFUSED else None
+    return Observation(_source_of(event)) if event.outcome is Outcome.REFUSED else None
 
 
-_FAILED_PROOFS = frozenset({Reason.INVALID_CLIENT, Reason.WRONG_PASSWORD, Reason.TOO_MANY_FAILURES})
+_AUTHENTICATION_FAILURES = frozenset({Reason.INVALID_CLIENT, Reason.WRONG_PASSWORD, Reason.TOO_MANY_FAILURES})
 
 
-def _failed_proof(event: RecordedEvent) -> Observation | None:
-    """A wrong client secret or a wrong password, per claimed name where there is one, else per place."""
-    if event.outcome is not Outcome.REFUSED or event.reason not in _FAILED_PROOFS:
+def _failed_authentication(event: RecordedEvent) -> Observation | None:
+    """A wrong client secret counts for the client if it is known; a wrong password counts for its source."""
+    if event.outcome is not Outcome.REFUSED or event.reason not in _AUTHENTICATION_FAILURES:
         return None
-    # A password is a person's, not the client's through which it was typed.
-    of_client = event.reason == Reason.INVALID_CLIENT and event.client_id
-    return Observation(f"client {event.client_id}" if of_client else _place(event))
+    # A password belongs to a user, not to the client through which it was entered.
+    if event.reason == Reason.INVALID_CLIENT and event.client_id:
+        return Observation(f"client {event.client_id}")
+    return Observation(_source_of(event))
 
 
-def _refresh_reuse(event: RecordedEvent) -> Observation | None:
+def _refresh_token_reuse(event: RecordedEvent) -> Observation | None:
     if event.outcome is not Outcome.REFUSED or event.event_type != EventType.REFRESH_REUSE:
         return None
     return Observation(f"user {event.user_id}" if event.user_id else f"client {event.client_id}")
 
 
 def _pii_by_person(event: RecordedEvent) -> Observation | None:
-    found = sum(event.pii_kinds.values())
-    return Observation(_caller(event), weight=found) if found and event.user_id else None
+    findings = sum(event.pii_kinds.values())
+    return Observation(_caller_of(event), weight=findings) if findings and event.user_id else None
 
 
 def _pii_by_client(event: RecordedEvent) -> Observation | None:
-    found = sum(event.pii_kinds.values())
-    return Observation(f"client {event.client_id}", weight=found) if found and event.client_id else None
+    findings = sum(event.pii_kinds.values())
+    return Observation(f"client {event.client_id}", weight=findings) if findings and event.client_id else None
 
 
-def _subject_seen(event: RecordedEvent) -> Observation | None:
+def _accessed_subject(event: RecordedEvent) -> Observation | None:
     if not (event.subject_reference and event.user_id) or event.outcome is not Outcome.SUCCESS:
         return None
-    return Observation(_caller(event), name=event.subject_reference)
+    return Observation(_caller_of(event), name=event.subject_reference)
 
 
 def _refused_tool(event: RecordedEvent) -> Observation | None:
-    """A refused tool counts once; one that does not exist has no name on record, and counts each time."""
+    """A refused tool counts once. A tool that does not exist is recorded without its name, and counts each time."""
     if event.outcome is not Outcome.REFUSED or not (event.tool_name or event.reason == Reason.UNKNOWN_COMPONENT):
         return None
-    who = _caller(event) if event.user_id else _place(event)
-    return Observation(who, name=event.tool_name or event.event_id)
+    group = _caller_of(event) if event.user_id else _source_of(event)
+    return Observation(group, name=event.tool_name or event.event_id)
 
 
-def _caller(event: RecordedEvent) -> str:
-    """A person, or a client that acts for itself: its token names the client as its subject (RFC 9068 section 3)."""
+def _caller_of(event: RecordedEvent) -> str:
+    """The user, or a client that acts for itself: its token has the client as subject (RFC 9068 section 3)."""
     return f"client {event.client_id}" if event.user_id == event.client_id else f"user {event.user_id}"
 
 
-def _place(event: RecordedEvent) -> str:
+def _source_of(event: RecordedEvent) -> str:
     return f"address {network_of(event.source_address)}" if event.source_address else f"client {event.client_id}"
+
+
+class _JournalGaps:
+    """Remembers the last sequence number of each journal, and counts the lines that are missing after it."""
+
+    def __init__(self) -> None:
+        self._last_seq: OrderedDict[str, int] = OrderedDict()
+
+    def observe(self, event: RecordedEvent) -> Observation | None:
+        last_seq = self._last_seq.pop(event.journal_id, None)
+        self._last_seq[event.journal_id] = max(event.seq, last_seq or 0)
+        if len(self._last_seq) > WATCHED_GROUPS:
+            self._last_seq.popitem(last=False)
+        missing = 0 if last_seq is None else event.seq - last_seq - 1
+        was_replaced = event.event_type == EventType.JOURNAL_OPENED and event.action_taken == Action.SUCCEEDED
+        if missing <= 0 and not was_replaced:
+            return None
+        return Observation(f"journal {event.journal_id}", weight=max(missing, 1))

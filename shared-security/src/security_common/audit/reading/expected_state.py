@@ -1,12 +1,11 @@
-"""What is known of a service's journals beside their files: signed checkpoints, and how far the stream has each.
+"""What the journal files of a service must agree with: signed checkpoints, and what Redis has of each journal.
 
-    checkpoints.jws of each slot, --checkpoints ──▶ must be in the files here        ┐
-    stream audit:checkpoints, all services       ──▶ those of this service only:      ├─▶ ExpectedState
-                      journals that are not here (a replica with another disk)        │
-                      are compared with the stream's cursors                          ┘
-    stream cursors audit:cursors
+    checkpoints.jws of each slot, --checkpoints  ──▶ their journals must be on this disk          ┐
+    stream audit:checkpoints, of all services    ──▶ only those of this service; journals of      ├─▶ ExpectedState
+                                                     another disk are compared with the cursors   │
+    cursors audit:cursors, heartbeats audit:journals                                              ┘
 
-A checkpoint names the key that signed it, so a wrong key is told from a wrong signature.
+A checkpoint names the key that signed it, so a wrong key and a wrong signature are distinguished.
 """
 
 from collections import Counter
@@ -24,7 +23,7 @@ __all__ = ["ExpectedState", "SignedCheckpoint", "StreamState", "TrailProblem", "
 
 @dataclass(frozen=True, slots=True)
 class TrailProblem:
-    """One thing that is wrong. `line` counts from 1 in the file; 0 means the file, or what is not there, as a whole."""
+    """Something that is wrong. `line` counts from 1; 0 means the file as a whole, or something that is missing."""
 
     path: Path
     line: int
@@ -36,9 +35,9 @@ class TrailProblem:
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint as it was found: in line `line` of a file, or (`in_stream`) as an entry of the shared stream.
+    """A checkpoint and where it is: in line `line` of a file, or (`in_stream`) an entry of the shared stream.
 
-    `of_service_only`: the file is written by one service, and no other has checkpoints in it.
+    With `of_service_only` the file is written by one service and has no checkpoints of other services.
     """
 
     path: Path
@@ -50,22 +49,20 @@ class SignedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What Redis says: the checkpoints of all services, the last seq of each journal that the stream has, and the
-    journals that reported there.
-    """
+    """What Redis has: the checkpoints of all services, the last shipped line of each journal, and the heartbeats."""
 
     checkpoints: Sequence[SignedCheckpoint] = ()
     shipped: Mapping[str, int] = field(default_factory=dict[str, int])
-    journals: Sequence[Heartbeat] = ()
+    heartbeats: Sequence[Heartbeat] = ()
 
 
 @dataclass(slots=True)
 class ExpectedState:
-    """The checkpoints of one service that were checked, and what could not be checked.
+    """The verified checkpoints of one service and what could not be verified.
 
-    `required` are the journals that a checkpoint in a file names: their lines must be here. `wrong_keys` counts
-    checkpoints by the id of a key that is not given, per journal. `others` counts those of other services. `journals`
-    are those of this service that reported to Redis.
+    `required` are the journals of checkpoints in files: their lines must be on this disk. `wrong_keys` counts, for each
+    journal, the checkpoints by the id of a key that is not given. `other_services` counts the checkpoints of other
+    services. `heartbeats` are those of this service.
     """
 
     checkpoints: dict[tuple[str, int], Checkpoint] = field(default_factory=dict[tuple[str, int], Checkpoint])
@@ -73,16 +70,16 @@ class ExpectedState:
     shipped: Mapping[str, int] = field(default_factory=dict[str, int])
     wrong_keys: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
     given_keys: tuple[str, ...] = ()
-    journals: Sequence[Heartbeat] = ()
-    others: Counter[str] = field(default_factory=Counter[str])
-    findings: list[TrailProblem] = field(default_factory=list[TrailProblem])
+    heartbeats: Sequence[Heartbeat] = ()
+    other_services: Counter[str] = field(default_factory=Counter[str])
+    problems: list[TrailProblem] = field(default_factory=list[TrailProblem])
 
     def chain_key_ids(self) -> dict[str, str]:
-        """The id of the chain key of each journal, as its checkpoints say it."""
+        """The id of the chain key of each journal, from its checkpoints."""
         return {each.journal_id: each.chain_key_id for each in self.checkpoints.values() if each.chain_key_id}
 
-    def newest(self) -> dict[str, Checkpoint]:
-        """The checkpoint with the highest seq of each journal."""
+    def newest_checkpoints(self) -> dict[str, Checkpoint]:
+        """The checkpoint with the highest sequence number of each journal."""
         newest: dict[str, Checkpoint] = {}
         for each in self.checkpoints.values():
             if each.journal_id not in newest or newest[each.journal_id].seq < each.seq:
@@ -97,46 +94,50 @@ def read_expected_state(
     service: str,
     shipped: Mapping[str, int] | None = None,
 ) -> ExpectedState:
-    """Checks the signatures of a service's checkpoints with its keys (more than one after a change of the key).
+    """Verifies the checkpoints of a service with its keys. After a change of the key, there are several.
 
-    Without a key nothing is checked. To be called before the files are read: a living journal may only have grown
-    since.
+    Without a key no checkpoint is verified. Call this before the files are read: a journal that is being written can
+    then only be longer than expected.
     """
-    by_id = {key.thumbprint(): key for key in keys}
-    anchors = ExpectedState(shipped=shipped or {}, given_keys=tuple(by_id))
-    for found in signed if by_id else ():
+    keys_by_id = {key.thumbprint(): key for key in keys}
+    expected = ExpectedState(shipped=shipped or {}, given_keys=tuple(keys_by_id))
+    if not keys_by_id:
+        return expected
+    for checkpoint in signed:
         try:
-            claim = parse_unverified(found.text)
+            unverified = parse_unverified(checkpoint.text)
         except ValueError:
-            anchors.findings.append(TrailProblem(found.path, found.line, "this is not a checkpoint"))
+            expected.problems.append(TrailProblem(checkpoint.path, checkpoint.line, "this is not a checkpoint"))
             continue
-        if claim.claimed.service != service and found.of_service_only:
-            problem = f"this checkpoint is one of {claim.claimed.service}: the file was replaced or changed"
-            anchors.findings.append(TrailProblem(found.path, found.line, problem))
-        elif claim.claimed.service != service:
-            anchors.others[claim.claimed.service] += 1
+        claimed_service = unverified.claimed.service
+        if claimed_service == service:
+            _add_checkpoint(expected, checkpoint, unverified, keys_by_id)
+        elif checkpoint.of_service_only:
+            problem = f"this checkpoint is one of {claimed_service}: the file was replaced or changed"
+            expected.problems.append(TrailProblem(checkpoint.path, checkpoint.line, problem))
         else:
-            _judge(anchors, found, claim, by_id)
-    return anchors
+            expected.other_services[claimed_service] += 1
+    return expected
 
 
-def _judge(
-    anchors: ExpectedState, found: SignedCheckpoint, claim: UnverifiedCheckpoint, keys: Mapping[str, RSAKey]
+def _add_checkpoint(
+    expected: ExpectedState, signed: SignedCheckpoint, unverified: UnverifiedCheckpoint, keys: Mapping[str, RSAKey]
 ) -> None:
-    key = keys.get(claim.key_id)
+    journal_id = unverified.claimed.journal_id
+    key = keys.get(unverified.key_id)
     if key is None:
-        anchors.wrong_keys.setdefault(claim.claimed.journal_id, Counter())[claim.key_id] += 1
-        if not found.in_stream:
-            anchors.required.add(claim.claimed.journal_id)
+        expected.wrong_keys.setdefault(journal_id, Counter())[unverified.key_id] += 1
+        if not signed.in_stream:
+            expected.required.add(journal_id)
         return
     try:
-        checkpoint = read_checkpoint(found.text, key)
+        checkpoint = read_checkpoint(signed.text, key)
     except ValueError:
         problem = "this checkpoint was not signed with the key that it names: it was changed or forged"
-        anchors.findings.append(TrailProblem(found.path, found.line, problem))
+        expected.problems.append(TrailProblem(signed.path, signed.line, problem))
         return
     if checkpoint.seq == 0:
         return  # a journal without a line
-    anchors.checkpoints[checkpoint.journal_id, checkpoint.seq] = checkpoint
-    if not found.in_stream:
-        anchors.required.add(checkpoint.journal_id)
+    expected.checkpoints[checkpoint.journal_id, checkpoint.seq] = checkpoint
+    if not signed.in_stream:
+        expected.required.add(checkpoint.journal_id)

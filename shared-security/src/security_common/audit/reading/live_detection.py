@@ -1,10 +1,11 @@
-"""The live watch: one process of all replicas applies the rules to the stream and records what they say.
+"""Live detection: one process of all replicas applies the rules to the stream and records their alerts.
 
-    stream ──▶ Detector ──▶ alert ──▶ journal.record ──▶ stream (an event of type security_alert, judged like any other)
+    stream ──▶ Detector ──▶ Alert ──▶ journal.record ──▶ stream (an event like any other, of type security_alert)
 
-Whoever holds the lock watches. A successor first reads the last window again without speaking, so that a burst that
-spans the change is seen as one, then goes on behind the last entry its predecessor finished. An alert is recorded
-before that place moves on: after a crash it may be told twice, never not at all.
+The process that has the lock does this. When another process takes over, it first reads the last window again without
+reporting alerts, so that a burst during the change is detected once. Then it continues after the last entry that its
+predecessor has finished. An alert is recorded before that position is stored: after a crash it may be recorded twice,
+but it is never lost.
 """
 
 import asyncio
@@ -31,12 +32,15 @@ from security_common.task_cancellation import cancel_tasks
 __all__ = ["live_detection"]
 
 LOCK_KEY = "audit:watch:lock"
-PLACE_KEY = "audit:watch:place"
+POSITION_KEY = "audit:watch:place"
 LOCK_SECONDS = 15.0
-LOOK_SECONDS = 1.0
-ENTRIES = 100  # judged in one go: many more would hold up whoever is being answered
+POLL_SECONDS = 1.0
+ENTRIES_AT_ONCE = 100
+"""More entries at once would block the event loop for too long."""
 
 logger = logging.getLogger(__name__)
+
+RecordAlert = Callable[[Alert], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -48,118 +52,120 @@ async def live_detection(
     on_alert: Callable[[Alert], None] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> AsyncGenerator[None]:
-    """Watches, or waits to take over, inside the block.
+    """Detects, or waits to take over from another process, as long as the block runs.
 
-    `on_alert` is called with each alert that was recorded; `clock` returns seconds since the epoch.
+    `on_alert` is called with each recorded alert; `clock` returns seconds since the epoch.
     """
-    record = _recorder(journal, on_alert)
-    task = asyncio.create_task(_keep_watching(redis, record, settings, clock), name="audit-watch")
+
+    async def record(alert: Alert) -> None:
+        logger.warning("audit_alert rule=%s value=%d", alert.rule, alert.value)
+        await journal.record(alert.as_event())
+        if on_alert is not None:
+            on_alert(alert)
+
+    task = asyncio.create_task(_keep_detecting(redis, record, settings, clock), name="audit-detection")
     try:
         yield
     finally:
         await cancel_tasks(task)
 
 
-Record = Callable[[Alert], Awaitable[None]]
-
-
-def _recorder(journal: Journal, on_alert: Callable[[Alert], None] | None) -> Record:
-    async def record(alert: Alert) -> None:
-        logger.warning("audit alert: %s, %d", alert.rule, alert.value)
-        await journal.record(alert.as_event())
-        if on_alert is not None:
-            on_alert(alert)
-
-    return record
-
-
-async def _keep_watching(redis: Redis, record: Record, settings: SecuritySettings, clock: Callable[[], float]) -> None:
+async def _keep_detecting(
+    redis: Redis, record: RecordAlert, settings: SecuritySettings, clock: Callable[[], float]
+) -> None:
     while True:
         try:
             lock = Lock(redis, LOCK_KEY, timeout=LOCK_SECONDS, blocking=False, thread_local=False)
             if await lock.acquire():
-                await _watch(redis, record, settings, lock, clock)
+                await _detect(redis, record, settings, lock, clock)
         except (RedisError, OSError, JournalUnavailable) as error:
-            # LockError, too: somebody else watches by now.
-            logger.info("audit watch pauses (%s)", type(error).__name__)
-        except Exception:  # a failure that nobody thought of must not end the detection
-            logger.exception("audit watch failed, trying again")
-        await asyncio.sleep(LOOK_SECONDS)
+            # This includes LockError: another process has the lock now.
+            logger.info("audit_detection_paused cause=%s", type(error).__name__)
+        except Exception:
+            # An unexpected error must not end the detection.
+            logger.exception("audit_detection_failed")
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _watch(
-    redis: Redis, record: Record, settings: SecuritySettings, lock: Lock, clock: Callable[[], float]
+async def _detect(
+    redis: Redis, record: RecordAlert, settings: SecuritySettings, lock: Lock, clock: Callable[[], float]
 ) -> None:
+    """Processes entries until the lock is lost. Raises LockError, RedisError and JournalUnavailable."""
     detector = Detector(detection_rules(settings))
-    place = await _place(redis)
-    await redis.set(PLACE_KEY, place)
-    position = await _look_back(redis, detector, settings, place, clock)
-    # After a restart of everything, other processes get as long as the rule allows before they are missed.
-    next_roll_call = clock() + settings.detect_journal_quiet_seconds
+    position = await _read_position(redis)
+    await redis.set(POSITION_KEY, position)
+    await _fill_windows(redis, detector, settings, position, clock)
+    # After a restart of all processes, each gets as much time to report as the rule allows.
+    next_heartbeat_check = clock() + settings.detect_journal_quiet_seconds
     try:
         while True:
             await lock.extend(LOCK_SECONDS, replace_ttl=True)
-            if clock() >= next_roll_call:
-                await _miss_journals(redis, record, settings, clock)
-                next_roll_call = clock() + HEARTBEAT_SECONDS
-            entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, f"({position}", count=ENTRIES))
+            if clock() >= next_heartbeat_check:
+                await _alert_of_missing_journals(redis, record, settings, clock)
+                next_heartbeat_check = clock() + HEARTBEAT_SECONDS
+            entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, f"({position}", count=ENTRIES_AT_ONCE))
             for entry_id, members in entries:
                 position = entry_text(entry_id)
                 event = parse_entry(members, position)
-                for alert in detector.observe(event) if event is not None else ():
+                if event is None:
+                    continue
+                for alert in detector.observe(event):
                     await record(alert)
             if entries:
-                await redis.set(PLACE_KEY, position)
+                await redis.set(POSITION_KEY, position)
             else:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
     finally:
-        await _let_go(lock)
+        await _release(lock)
 
 
-async def _miss_journals(redis: Redis, record: Record, settings: SecuritySettings, clock: Callable[[], float]) -> None:
-    """Records an alert for each journal that went quiet without being closed, once."""
+async def _alert_of_missing_journals(
+    redis: Redis, record: RecordAlert, settings: SecuritySettings, clock: Callable[[], float]
+) -> None:
+    """Records one alert for each journal that has stopped reporting without being closed."""
     quiet_seconds = settings.detect_journal_quiet_seconds
     for missing in await missing_journals(redis, now_ms=int(clock() * 1000), quiet_seconds=quiet_seconds):
-        await record(
-            Alert(
-                rule=DetectionRule.JOURNAL_QUIET,
-                group=f"journal {missing.journal_id}",
-                value=missing.lines_missing,
-                threshold=Threshold(1, quiet_seconds),
-                since=datetime.fromtimestamp(missing.seen_ms / 1000, UTC),
-                trigger=None,
-            )
+        alert = Alert(
+            rule=DetectionRule.JOURNAL_QUIET,
+            group=f"journal {missing.journal_id}",
+            value=missing.lines_missing,
+            threshold=Threshold(1, quiet_seconds),
+            since=datetime.fromtimestamp(missing.seen_ms / 1000, UTC),
+            trigger=None,
         )
+        await record(alert)
         await mark_alerted(redis, missing)
 
 
-async def _place(redis: Redis) -> str:
-    """Behind which entry to go on; the first watch ever begins with what comes next."""
-    known = await redis.get(PLACE_KEY)
-    if known is not None:
-        return entry_text(known)
+async def _read_position(redis: Redis) -> str:
+    """The id of the last processed entry. Without one, detection begins with the next new entry."""
+    stored = await redis.get(POSITION_KEY)
+    if stored is not None:
+        return entry_text(stored)
     newest = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=1))
     return entry_text(newest[0][0]) if newest else "0-0"
 
 
-async def _look_back(
-    redis: Redis, detector: Detector, settings: SecuritySettings, place: str, clock: Callable[[], float]
-) -> str:
-    """Fills the windows from the entries that were judged already."""
+async def _fill_windows(
+    redis: Redis, detector: Detector, settings: SecuritySettings, position: str, clock: Callable[[], float]
+) -> None:
+    """Fills the windows of the rules with the entries that were processed before."""
     longest_seconds = max(rule.threshold.seconds for rule in detection_rules(settings))
-    position = f"{int((clock() - longest_seconds) * 1000)}-0"
+    after = f"{int((clock() - longest_seconds) * 1000)}-0"
     while True:
-        entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, f"({position}", place, count=ENTRIES))
+        found = await redis.xrange(STREAM_KEY, f"({after}", position, count=ENTRIES_AT_ONCE)
+        entries = cast("StreamEntries", found)
         for entry_id, members in entries:
-            position = entry_text(entry_id)
-            if (event := parse_entry(members, position)) is not None:
+            after = entry_text(entry_id)
+            event = parse_entry(members, after)
+            if event is not None:
                 detector.observe(event)
-        if len(entries) < ENTRIES:
-            return place
+        if len(entries) < ENTRIES_AT_ONCE:
+            return
 
 
-async def _let_go(lock: Lock) -> None:
+async def _release(lock: Lock) -> None:
     try:
         await lock.release()
     except (LockError, RedisError, OSError):
-        logger.debug("audit watch: the lock runs out by itself")
+        logger.debug("audit_detection_lock_not_released: it expires by itself")

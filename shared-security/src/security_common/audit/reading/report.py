@@ -1,4 +1,4 @@
-"""The security report: what happened in a period, computed from the trail, as data and as Markdown."""
+"""The security report: what happened in a period, computed from the audit trail, as data and as Markdown."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -12,12 +12,12 @@ from security_common.audit.reading.trail_state import TrailState
 __all__ = ["KeyInUse", "SecurityReport", "rows", "security_report"]
 
 LISTED = 10
-"""Rows of a ranking."""
+"""The number of rows that a ranking in Markdown shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyInUse:
-    """A key by its public name: what it is for, its id, and where in its life it is."""
+    """A key: its purpose, its id, and its state."""
 
     purpose: str
     key_id: str
@@ -26,9 +26,9 @@ class KeyInUse:
 
 @dataclass(slots=True)
 class SecurityReport:
-    """Counts over one period. Rankings are complete here; the Markdown shows the first ten rows.
+    """Counts of one period. The data has complete rankings; the Markdown shows the first ten rows.
 
-    `trail` and `keys` are how things stand now, for whoever makes the report to fill in.
+    `trail` and `keys` are the current state; the caller sets them.
     """
 
     since: datetime | None = None
@@ -49,7 +49,7 @@ class SecurityReport:
     keys: Sequence[KeyInUse] = ()
 
     def add(self, event: RecordedEvent) -> None:
-        """Counts one event in."""
+        """Counts one event."""
         self.since = min(self.since or event.timestamp, event.timestamp)
         self.until = max(self.until or event.timestamp, event.timestamp)
         self.events += 1
@@ -63,7 +63,7 @@ class SecurityReport:
             (self.by_client, event.client_id),
             (self.by_tool, event.tool_name),
         ):
-            if name:  # the client is empty where the issuer does not write one
+            if name:  # the client id is empty if the issuer does not write one
                 counter[name] += 1
         if event.outcome is Outcome.REFUSED:
             self.refusals[event.reason or event.event_type] += 1
@@ -92,7 +92,7 @@ class SecurityReport:
         }
 
     def as_markdown(self) -> str:
-        """The same for people."""
+        """The report as text."""
         if self.since is None or self.until is None:
             return "\n".join(["# Security report\n\nNo events in this period.\n", *self._chain(), *self._keys()])
         period = f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:%Y-%m-%d %H:%M:%S} UTC"
@@ -105,7 +105,7 @@ class SecurityReport:
                     ("Outcomes", self.by_outcome),
                     ("Alerts", Counter({_title(rule): count for rule, count in self.alerts.items()})),
                     ("Refusals by reason", self.refusals),
-                    ("People", self.by_user),
+                    ("Users", self.by_user),
                     ("Clients", self.by_client),
                     ("Tools", self.by_tool),
                     ("Actions", self.by_action),
@@ -117,13 +117,13 @@ class SecurityReport:
         return "\n".join([*parts, self._journals(), *self._chain(), *self._keys()])
 
     def _journals(self) -> str:
-        """How far each journal goes in this period."""
+        """The first and the last line of each journal in this period."""
         lines = [(name, first, last, last - first + 1) for name, (first, last) in sorted(self.journals.items())]
         return f"## Journals\n\n{table(('journal', 'first seq', 'last seq', 'lines between'), lines)}"
 
     def _chain(self) -> Iterator[str]:
         if self.trail is not None:
-            verdict = "links without a gap" if self.trail.sound else "has gaps or changed lines"
+            verdict = "has no gaps and no changed lines" if self.trail.sound else "has gaps or changed lines"
             signed = f"{self.trail.newest_checkpoint:%Y-%m-%d %H:%M:%S} UTC" if self.trail.newest_checkpoint else "none"
             lines = [
                 (each.journal_id, each.newest_seq, each.shipped_through_seq, each.missing, each.broken)
@@ -131,15 +131,16 @@ class SecurityReport:
             ]
             columns = ("journal", "newest seq", "shipped through", "lines missing", "links broken")
             yield (
-                f"## Chain\n\nThe newest part of the trail {verdict}; last signed checkpoint: {signed}. "
-                f"Seals and older lines: `security-common audit verify`.{self._beginning()}\n\n{table(columns, lines)}"
+                f"## Chain\n\nThe newest part of the audit trail {verdict}; last signed checkpoint: {signed}. "
+                "Use `security-common audit verify` for seals and older lines."
+                f"{self._beginning()}\n\n{table(columns, lines)}"
             )
 
     def _beginning(self) -> str:
         if self.trail is None or not self.trail.trimmed or self.trail.begins is None:
             return ""
         return (
-            f" The stream begins at {self.trail.begins:%Y-%m-%d %H:%M:%S} UTC: older events are in the journals only "
+            f" The stream begins at {self.trail.begins:%Y-%m-%d %H:%M:%S} UTC: older events are only in the journals "
             "(`security-common audit report --journals`)."
         )
 
@@ -163,7 +164,7 @@ def table(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
 
 
 def rows(lines: Iterable[Sequence[object]]) -> str:
-    """The rows of a Markdown table. A client chose some of these texts: none may end a cell or start markup."""
+    """The rows of a Markdown table. Callers choose some of the texts, so they are escaped."""
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines) or "| - |"
 
 

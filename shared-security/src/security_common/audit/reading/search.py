@@ -1,4 +1,4 @@
-"""Searching the stream: filters, and pages that go on where the last one stopped."""
+"""Search for events: filters, pages and a live view of the stream, and the events of the journal files."""
 
 import heapq
 import re
@@ -32,29 +32,29 @@ __all__ = [
 ]
 
 SCAN_ENTRIES = 500
-"""Entries read from the stream at once."""
+"""The number of entries that are read from the stream with one command."""
 
 PAGE_SCAN_LIMIT = 50_000
-"""Entries looked at for one page: a filter that matches nothing must not hold Redis for minutes."""
+"""The number of entries that are read for one page: a filter without matches must not occupy Redis for minutes."""
 
 FOLLOW_BLOCK_MS = 1000
 
 CLOCK_SKEW_SECONDS = 300
-"""An entry's stream id is the time it was shipped at, by Redis's clock; never before the event but for skew."""
+"""The id of an entry is the time of shipping by the clock of Redis: it can only be before the event by this skew."""
 
 
 StreamEntries = Sequence[tuple[bytes | str, dict[bytes | str, bytes | str]]]
 
 
 class PagingTokenInvalid(SecurityError):
-    """The paging token did not come from this trail."""
+    """The paging token was not returned by this search."""
 
     error = "invalid_paging_token"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """What to keep. Unset members keep all; `since` is inclusive, `until` is not."""
+    """Conditions that an event must meet; unset ones are ignored. `since` is inclusive, `until` is exclusive."""
 
     user_id: str | None = None
     issuer: str | None = None
@@ -76,7 +76,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some events and, unless the trail ended here, the token that goes on behind them."""
+    """Some events, and the token of the next page; None if this is the last page."""
 
     events: tuple[RecordedEvent, ...]
     next_token: str | None
@@ -90,29 +90,30 @@ async def read_events(
     after: str | None = None,
     order: Literal["newest", "oldest"] = "newest",
 ) -> Page:
-    """One page of the trail. `after` is the `next_token` of the page before, asked in the same order.
+    """One page of events. `after` is the `next_token` of the page before, in the same order.
 
-    A page may hold fewer events than `limit` and still have a token: only so many entries are looked at per call.
-    Raises PagingTokenInvalid, and redis.RedisError when Redis is away.
+    A page can have fewer events than `limit` and still have a token, because the number of entries that are read for
+    one page is limited. Raises PagingTokenInvalid and redis.RedisError.
     """
-    kept: list[RecordedEvent] = []
-    looked_at = 0
+    events: list[RecordedEvent] = []
+    entries_read = 0
     position = after
     async for entry_id, event in _scan(redis, criteria or EventFilter(), after=after, order=order):
         if event is not None:
-            kept.append(event)
-        position, looked_at = entry_id, looked_at + 1
-        if len(kept) == limit or looked_at == PAGE_SCAN_LIMIT:
-            return Page(tuple(kept), position)
-    return Page(tuple(kept), None)
+            events.append(event)
+        position = entry_id
+        entries_read += 1
+        if len(events) == limit or entries_read == PAGE_SCAN_LIMIT:
+            return Page(tuple(events), position)
+    return Page(tuple(events), None)
 
 
 async def find_newest_events(
     redis: Redis, criteria: EventFilter, *, limit: int, after: str | None = None
 ) -> tuple[list[RecordedEvent], str | None]:
-    """The newest matching events, `limit` of them if there are so many, however far back they are, and the next token.
+    """The newest `limit` matching events, however old they are, and the token of the next page.
 
-    Raises as `read_events` does.
+    Raises PagingTokenInvalid and redis.RedisError.
     """
     events: list[RecordedEvent] = []
     while True:
@@ -124,39 +125,40 @@ async def find_newest_events(
 
 
 async def each_event(redis: Redis, criteria: EventFilter | None = None) -> AsyncIterator[RecordedEvent]:
-    """Every matching event, oldest first, a few hundred in memory at a time."""
+    """Every matching event, oldest first. A few hundred are in memory at a time. Raises redis.RedisError."""
     async for _, event in _scan(redis, criteria or EventFilter(), after=None, order="oldest"):
         if event is not None:
             yield event
 
 
 async def find_event(redis: Redis, cursor: str) -> RecordedEvent | None:
-    """The event at a `cursor`, unless it is not there any more. Raises PagingTokenInvalid and redis.RedisError."""
-    found = cast("StreamEntries", await redis.xrange(STREAM_KEY, _checked(cursor), cursor))
-    return parse_entry(found[0][1], cursor) if found else None
+    """The event at a `cursor`; None if it was trimmed. Raises PagingTokenInvalid and redis.RedisError."""
+    entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, _validate_token(cursor), cursor))
+    return parse_entry(entries[0][1], cursor) if entries else None
 
 
 async def follow_events(
     redis: Redis, criteria: EventFilter | None = None, *, after: str | None = None
 ) -> AsyncGenerator[RecordedEvent]:
-    """Matching events behind `after` (a `cursor`; None: from now on) as they come, without end."""
-    wanted, position = criteria or EventFilter(), after or "$"
+    """Matching events after the cursor `after` (None: new events only) as they are recorded, without end."""
+    criteria = criteria or EventFilter()
+    position = after or "$"
     while True:
         answer = await redis.xread({STREAM_KEY: position}, count=SCAN_ENTRIES, block=FOLLOW_BLOCK_MS)
         for _, entries in cast("Sequence[tuple[bytes, StreamEntries]]", answer or ()):
             for raw_id, members in entries:
                 position = entry_text(raw_id)
                 event = parse_entry(members, position)
-                if event is not None and wanted.matches(event):
+                if event is not None and criteria.matches(event):
                     yield event
 
 
 async def _scan(
     redis: Redis, criteria: EventFilter, *, after: str | None, order: Literal["newest", "oldest"]
 ) -> AsyncIterator[tuple[str, RecordedEvent | None]]:
-    """Entry ids in order, with the event where it matches."""
+    """The id of each entry in order, with its event if it matches."""
     oldest = _stream_id(criteria.since.timestamp() - CLOCK_SKEW_SECONDS) if criteria.since else "-"
-    edge = None if after is None else f"({_checked(after)}"
+    edge = None if after is None else f"({_validate_token(after)}"
     while True:
         if order == "newest":
             found = await redis.xrevrange(STREAM_KEY, max=edge or "+", min=oldest, count=SCAN_ENTRIES)
@@ -173,7 +175,7 @@ async def _scan(
 
 
 def parse_entry(members: dict[bytes | str, bytes | str], entry_id: str) -> RecordedEvent | None:
-    """The stream is open to whoever may write `audit:*`: an entry that is no event is passed over."""
+    """The event of an entry; None if it is not a valid event. Every Redis user of `audit:*` can write entries."""
     try:
         return RecordedEvent.from_line(entry_line(members), cursor=entry_id)
     except ValueError:
@@ -181,14 +183,13 @@ def parse_entry(members: dict[bytes | str, bytes | str], entry_id: str) -> Recor
 
 
 def entry_line(members: dict[bytes | str, bytes | str]) -> bytes | str:
-    """The line of an entry, empty when it has none."""
+    """The line of an entry; empty if it has none."""
     return members.get(b"event") or members.get("event") or b""
 
 
-def _checked(token: str) -> str:
+def _validate_token(token: str) -> str:
     if re.fullmatch("[1-9][0-9]{0,18}-[0-9]{1,19}", token) is None:
-        hint = "use the next token of the last page"
-        raise PagingTokenInvalid("the paging token is not one of this trail", hint=hint)
+        raise PagingTokenInvalid("the paging token is not valid", hint="use the token that the last page returned")
     return token
 
 
@@ -203,15 +204,15 @@ def entry_text(value: bytes | str) -> str:
 async def each_journal_event(
     directories: Sequence[Path], criteria: EventFilter | None = None
 ) -> AsyncIterator[RecordedEvent]:
-    """Every matching event of these services' journals, oldest first. Raises OSError.
+    """Every matching event of the journals of these services, oldest first. Raises OSError.
 
-    Reads files without giving way to other tasks: for commands, not for a service. Lines that are not events are left
-    out; what is wrong with them is for `audit verify` to say.
+    It reads files without yielding to other tasks, so it is for commands and not for a service. Lines that are not
+    events are left out; `audit verify` reports them.
     """
-    wanted = criteria or EventFilter()
+    criteria = criteria or EventFilter()
     slots = [slot for directory in directories for slot in slots_of(directory)]
     for event in heapq.merge(*map(_events_of, slots), key=lambda each: each.timestamp):
-        if wanted.matches(event):
+        if criteria.matches(event):
             yield event
 
 

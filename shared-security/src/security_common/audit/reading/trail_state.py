@@ -1,4 +1,4 @@
-"""How the trail itself does: whether the newest lines of each journal still link, and how far each was shipped."""
+"""The state of the stream: whether the newest lines of each journal are linked, and how far each is shipped."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ NEWEST_LINES = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalState:
-    """One journal among the newest lines: `missing` lines between others, `broken` links to the line before."""
+    """One journal in the newest lines: `missing` counts missing lines, `broken` lines with a wrong link."""
 
     journal_id: str
     service: str
@@ -32,9 +32,9 @@ class JournalState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrailState:
-    """The journals behind the newest lines. `begins` is the oldest event that the stream holds.
+    """The journals of the newest lines. `begins` is the time of the oldest event in the stream.
 
-    `trimmed`: there were older ones, which are in the journals only.
+    `trimmed` is true if there were older events, which are only in the journals now.
     """
 
     newest_checkpoint: datetime | None
@@ -44,7 +44,7 @@ class TrailState:
 
     @property
     def sound(self) -> bool:
-        """Nothing missing, nothing changed."""
+        """Whether no line is missing or changed."""
         return not any(journal.missing or journal.broken for journal in self.journals)
 
     def as_data(self) -> dict[str, object]:
@@ -60,7 +60,10 @@ class TrailState:
 
 
 async def read_trail_state(redis: Redis) -> TrailState:
-    """Looks at the newest 2,000 lines of the stream. The seals need the chain key: `security-common audit verify`."""
+    """Checks the newest 2,000 lines of the stream. Seals need the chain key: `security-common audit verify`.
+
+    Raises redis.RedisError.
+    """
     entries = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=NEWEST_LINES))
     oldest = await oldest_event(redis)
     shipped = (await redis.hgetall(CURSORS_KEY)).items()
@@ -68,27 +71,25 @@ async def read_trail_state(redis: Redis) -> TrailState:
     checkpoints = cast("StreamEntries", await redis.xrevrange(CHECKPOINTS_KEY, count=1))
     journals: dict[str, dict[int, tuple[RecordedEvent, str]]] = {}
     for entry_id, members in entries:
-        if (event := parse_entry(members, entry_text(entry_id))) is not None:
+        event = parse_entry(members, entry_text(entry_id))
+        if event is not None:
             digest = line_digest(entry_text(entry_line(members)).encode())
             journals.setdefault(event.journal_id, {})[event.seq] = event, digest
     return TrailState(
-        newest_checkpoint=_moment(entry_text(checkpoints[0][0])) if checkpoints else None,
+        newest_checkpoint=_parse_entry_time(entry_text(checkpoints[0][0])) if checkpoints else None,
         begins=oldest.timestamp if oldest else None,
         trimmed=oldest is not None and oldest.seq > 1,
-        journals=tuple(_look(lines, cursors.get(journal_id, 0)) for journal_id, lines in journals.items()),
+        journals=tuple(_check_journal(lines, cursors.get(journal_id, 0)) for journal_id, lines in journals.items()),
     )
 
 
 async def oldest_event(redis: Redis) -> RecordedEvent | None:
-    """The first event of the stream. The first line of a journal has seq 1: a higher one means that some were trimmed.
-
-    Raises redis.RedisError.
-    """
-    found = cast("StreamEntries", await redis.xrange(STREAM_KEY, count=1))
-    return parse_entry(found[0][1], entry_text(found[0][0])) if found else None
+    """The first event of the stream. If its seq is above 1, older events were trimmed. Raises redis.RedisError."""
+    entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, count=1))
+    return parse_entry(entries[0][1], entry_text(entries[0][0])) if entries else None
 
 
-def _look(lines: Mapping[int, tuple[RecordedEvent, str]], shipped_through_seq: int) -> JournalState:
+def _check_journal(lines: Mapping[int, tuple[RecordedEvent, str]], shipped_through_seq: int) -> JournalState:
     newest, oldest = max(lines), min(lines)
     event, _ = lines[newest]
     links = ((event.prev, lines[seq - 1][1]) for seq, (event, _) in lines.items() if seq - 1 in lines)
@@ -102,5 +103,5 @@ def _look(lines: Mapping[int, tuple[RecordedEvent, str]], shipped_through_seq: i
     )
 
 
-def _moment(stream_id: str) -> datetime:
+def _parse_entry_time(stream_id: str) -> datetime:
     return datetime.fromtimestamp(int(stream_id.partition("-")[0]) / 1000, UTC)

@@ -1,37 +1,43 @@
-"""Checking the journal files of a service: every seal, link and number, and every checkpoint and cursor against them.
+"""Verifies the journal files of a service: every seal, number and link, and their agreement with the expected state.
 
-files of each slot ──line by line──▶ seal (chain key) ▶ seq without gaps ▶ prev = digest of the line before
-checkpoints, stream cursors ───────▶ the line they name is there and is that line: a cut tail shows here
+    files of each slot ── line by line ──▶ seal (chain key), numbers without gaps, link to the line before
+    expected state     ──────────────────▶ each checkpoint's line is there and unchanged; no journal ends too early
 
-A wrong key is not a changed line. Checkpoints carry the id of the chain key; where there is none, a journal in which
-every link holds and not one seal fits was written with another key, or written anew as a whole. Either way it is
-reported as not checked, never as intact.
+The rules for numbers, links and signed lines are in `bundle_verifier`, which verifies bundles offline.
+
+A wrong key is not a changed line. Checkpoints have the id of the chain key. Without a checkpoint, a journal in which
+every link is right and no seal is was written with another key, or rewritten as a whole. Both are reported as not
+checked, never as intact.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from security_common.audit import RecordedEvent
 from security_common.audit.chain_key import chain_key_id
 from security_common.audit.heartbeats import HEARTBEAT_SECONDS
-from security_common.audit.journal_line import GENESIS, line_digest, line_is_sealed
+from security_common.audit.journal_line import GENESIS, line_is_sealed
+from security_common.audit.reading.bundle_verifier import ChainPosition
 from security_common.audit.reading.expected_state import ExpectedState, TrailProblem
 from security_common.audit.segment_files import Segment, SegmentIndex, open_segments, slots_of
 from security_common.audit.segment_retention import removal_of
 
-__all__ = ["Span", "Verdict", "verify_service"]
+__all__ = ["JournalSpan", "Verdict", "verify_service"]
 
 QUIET_SECONDS = 12 * HEARTBEAT_SECONDS
-"""A journal that is written reports every few seconds; after so long its process is gone, or cut off from Redis."""
+"""A journal that has not reported for this time is not being written any more, or is cut off from Redis."""
+
+RemovedLines = Mapping[tuple[str, int], str]
+"""The last line of each removed segment, as (journal id, seq), and its digest."""
 
 
 @dataclass(slots=True)
-class Span:
-    """What the files hold of one journal."""
+class JournalSpan:
+    """The part of a journal that is in the files; `path` is the file with its first line."""
 
     path: Path
     first_seq: int
@@ -41,251 +47,251 @@ class Span:
 
 @dataclass(slots=True)
 class Verdict:
-    """What was looked at and found. Findings are wrong, `unchecked` could not be checked, notes are neither."""
+    """The result: what is wrong (`problems`), what could not be checked (`unchecked`), and notes."""
 
     lines: int = 0
     checkpoints: int = 0
-    journals: dict[str, Span] = field(default_factory=dict[str, Span])
-    findings: list[TrailProblem] = field(default_factory=list[TrailProblem])
+    journals: dict[str, JournalSpan] = field(default_factory=dict[str, JournalSpan])
+    problems: list[TrailProblem] = field(default_factory=list[TrailProblem])
     unchecked: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
 
     @property
     def intact(self) -> bool:
-        return not self.findings and not self.unchecked
+        return not self.problems and not self.unchecked
 
     def add(self, other: "Verdict") -> None:
-        """Counts the verdict on another service in."""
+        """Adds the verdict on another service."""
         self.lines += other.lines
         self.checkpoints += other.checkpoints
         self.journals |= other.journals
-        self.findings += other.findings
+        self.problems += other.problems
         self.unchecked += other.unchecked
         self.notes += other.notes
 
+    def as_data(self) -> dict[str, object]:
+        """JSON-ready members."""
+        return {
+            "intact": self.intact,
+            "lines": self.lines,
+            "checkpoints": self.checkpoints,
+            "journals": {journal_id: asdict(span) for journal_id, span in self.journals.items()},
+            "findings": [asdict(problem) for problem in self.problems],
+            "unchecked": self.unchecked,
+            "notes": self.notes,
+        }
+
 
 def verify_service(
-    directory: Path, chain_key: bytes | None, anchors: ExpectedState, *, progress: Callable[[int], None] | None = None
+    directory: Path, chain_key: bytes | None, expected: ExpectedState, *, progress: Callable[[int], None] | None = None
 ) -> Verdict:
-    """Verifies all slots of a service; without a chain key only links and checkpoints.
+    """Verifies all slots of a service. Without a chain key the seals are not checked.
 
-    `progress` is told the bytes of each line. Raises OSError.
+    `progress` is called with the number of bytes of each line. Raises OSError.
     """
     now_ms = int(time.time() * 1000)
-    other_key = _journals_with_another_key(directory, chain_key, anchors)
-    walk = _Walk(chain_key, anchors, other_key, Verdict(findings=list(anchors.findings)))
+    other_key = _journals_with_another_key(directory, chain_key, expected)
+    verifier = _FileVerifier(chain_key, expected, other_key, Verdict(problems=list(expected.problems)))
     for slot in slots_of(directory):
-        chain = _Chain()
+        position = ChainPosition()
         for path, number, line in _numbered_lines(slot):
-            chain = walk.judge(path, number, line, chain)
+            position = verifier.check_line(path, number, line, position)
             if progress is not None:
                 progress(len(line))
-    verdict = walk.verdict
-    verdict.checkpoints = len(anchors.checkpoints)
-    verdict.findings += _missing_beginnings(verdict, walk.removed)
-    verdict.findings += _missing_ends(directory, verdict, anchors, walk.removed)
-    verdict.findings += _missing_journals(directory, verdict, anchors, now_ms)
-    verdict.unchecked += _quiet_journals(directory.name, verdict, anchors, now_ms)
-    verdict.unchecked += _wrong_keys(directory.name, chain_key, other_key, verdict, anchors)
-    verdict.notes += _not_checked_here(directory.name, verdict, anchors)
+    verdict, removed = verifier.verdict, verifier.removed
+    verdict.checkpoints = len(expected.checkpoints)
+    verdict.problems += _missing_beginnings(verdict, removed)
+    verdict.problems += _missing_ends(directory, verdict, expected, removed)
+    verdict.problems += _missing_journals(directory, verdict, expected, now_ms)
+    verdict.unchecked += _quiet_journals(directory.name, verdict, expected, now_ms)
+    verdict.unchecked += _wrong_keys(directory.name, chain_key, other_key, verdict, expected)
+    verdict.notes += _not_checked_here(directory.name, verdict, expected)
     return verdict
 
 
-@dataclass(frozen=True, slots=True)
-class _Chain:
-    """Where the chain of a slot stands; None where a bad line left it unknown."""
-
-    journal_id: str | None = None
-    seq: int | None = None
-    digest: str | None = None
-
-
 @dataclass(slots=True)
-class _Walk:
-    """Goes through the lines; `removed` is what the journals say retention took: (journal, last seq) to its digest.
+class _FileVerifier:
+    """Checks the lines of a service. `removed` are the removals of retention that the journals record.
 
-    Of the journals in `other_key` the seals can't be judged, only the links.
+    The seals of the journals in `other_key` cannot be checked; their links are.
     """
 
     chain_key: bytes | None
-    anchors: ExpectedState
+    expected: ExpectedState
     other_key: AbstractSet[str]
     verdict: Verdict
     removed: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
 
-    def judge(self, path: Path, number: int, line: bytes, chain: _Chain) -> _Chain:
-        """Judges one line, and returns where the chain stands behind it."""
+    def check_line(self, path: Path, number: int, line: bytes, position: ChainPosition) -> ChainPosition:
+        """Checks one line of a slot and returns the position after it."""
         if not line.endswith(b"\n"):
-            self.verdict.notes.append(f"{path}:{number}: unfinished line; the next start sets it aside")
-            return chain
+            self.verdict.notes.append(f"{path}:{number}: incomplete line; the next start sets it aside")
+            return position
         self.verdict.lines += 1
-        sealed = line[:-1]
-        event = _parse(sealed)
-        if event is None or not self._seal_fits(event, sealed):
-            self._find(path, number, "the line was changed: its seal does not fit")
-            return _Chain(chain.journal_id, None if chain.seq is None else chain.seq + 1)
-        if (problem := _broken_link(chain, event, self.verdict)) is not None:
-            self._find(path, number, problem)
-        digest = line_digest(sealed)
-        checkpoint = self.anchors.checkpoints.get((event.journal_id, event.seq))
-        if checkpoint is not None and checkpoint.digest != digest:
-            self._find(path, number, f"not the line that was signed at {checkpoint.time}")
-        self._remember(path, event)
-        return _Chain(event.journal_id, event.seq, digest)
+        content = line[:-1]
+        event = _parse(content)
+        if event is None or not self._has_valid_seal(event, content):
+            self._add_problem(path, number, "the line was changed: its seal is wrong")
+            return position.after_damaged_line()
+        self._add_problem(path, number, self._find_break(position, event))
+        position = position.after(event.journal_id, event.seq, content)
+        checkpoint = self.expected.checkpoints.get((event.journal_id, event.seq))
+        if checkpoint is not None:
+            self._add_problem(path, number, position.find_forgery(checkpoint.digest, checkpoint.time))
+        removal = removal_of(event, path)
+        if removal is not None:
+            self.removed[removal.journal_id, removal.last_seq] = removal.digest
+        span = self.verdict.journals.setdefault(event.journal_id, JournalSpan(path, event.seq, event.prev, event.seq))
+        span.last_seq = max(span.last_seq, event.seq)
+        return position
 
-    def _seal_fits(self, event: RecordedEvent, sealed: bytes) -> bool:
+    def _has_valid_seal(self, event: RecordedEvent, content: bytes) -> bool:
         if self.chain_key is None or event.journal_id in self.other_key:
             return True
-        return line_is_sealed(sealed, self.chain_key)
+        return line_is_sealed(content, self.chain_key)
 
-    def _find(self, path: Path, number: int, problem: str) -> None:
-        self.verdict.findings.append(TrailProblem(path, number, problem))
+    def _find_break(self, position: ChainPosition, event: RecordedEvent) -> str | None:
+        if event.journal_id == position.journal_id:
+            return position.find_break(event.seq, event.prev)
+        if event.journal_id in self.verdict.journals:
+            return f"journal {event.journal_id} continues here although another journal follows it"
+        if position.journal_id is not None and (event.seq, event.prev) != (1, GENESIS):
+            return f"journal {event.journal_id} begins here with seq {event.seq}"
+        return None
 
-    def _remember(self, path: Path, event: RecordedEvent) -> None:
-        if (removal := removal_of(event, path)) is not None:
-            self.removed[removal.journal_id, removal.last_seq] = removal.digest
-        span = self.verdict.journals.setdefault(event.journal_id, Span(path, event.seq, event.prev, event.seq))
-        span.last_seq = max(span.last_seq, event.seq)
+    def _add_problem(self, path: Path, number: int, problem: str | None) -> None:
+        if problem is not None:
+            self.verdict.problems.append(TrailProblem(path, number, problem))
 
 
-def _journals_with_another_key(directory: Path, chain_key: bytes | None, anchors: ExpectedState) -> set[str]:
+def _journals_with_another_key(directory: Path, chain_key: bytes | None, expected: ExpectedState) -> set[str]:
     """The journals whose seals were made with another chain key than this one."""
     if chain_key is None:
         return set()
-    signed, given = anchors.chain_key_ids(), chain_key_id(chain_key)
-    other = {journal_id for journal_id, key_id in signed.items() if key_id != given}
+    signed_key_ids, given_key_id = expected.chain_key_ids(), chain_key_id(chain_key)
+    other = {journal_id for journal_id, key_id in signed_key_ids.items() if key_id != given_key_id}
     for slot in slots_of(directory):
         journals: dict[str, list[Segment]] = {}
         for segment in SegmentIndex(slot).segments():
             journals.setdefault(segment.journal_id, []).append(segment)
-        unsigned = (each for each in journals if each not in signed)
-        other |= {each for each in unsigned if _is_linked_but_not_sealed(journals[each], chain_key)}
+        for journal_id, segments in journals.items():
+            if journal_id not in signed_key_ids and _is_linked_but_not_sealed(segments, chain_key):
+                other.add(journal_id)
     return other
 
 
 def _is_linked_but_not_sealed(segments: list[Segment], chain_key: bytes) -> bool:
-    """Whether no seal fits although every link holds. With the right key this reads one line."""
-    before: tuple[int, str] | None = None
+    """Whether no seal is valid although every link is. With the right key only one line is read."""
+    position = ChainPosition()
     for segment in segments:
         with segment.path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
-                    break  # being written, or cut in the middle by a crash
-                sealed = line[:-1]
-                event = _parse(sealed)
-                if event is None or line_is_sealed(sealed, chain_key):
+                    break  # being written, or cut off by a crash
+                content = line[:-1]
+                event = _parse(content)
+                if event is None or line_is_sealed(content, chain_key):
                     return False
-                if before is not None and (event.seq, event.prev) != before:
+                if position.find_break(event.seq, event.prev) is not None:
                     return False
-                before = event.seq + 1, line_digest(sealed)
-    return before is not None
+                position = position.after(event.journal_id, event.seq, content)
+    return position.seq is not None
 
 
-def _broken_link(chain: _Chain, event: RecordedEvent, verdict: Verdict) -> str | None:
-    if event.journal_id != chain.journal_id:
-        if event.journal_id in verdict.journals:
-            return f"journal {event.journal_id} was left and comes back here"
-        if chain.journal_id is not None and (event.seq, event.prev) != (1, GENESIS):
-            return f"journal {event.journal_id} begins here with seq {event.seq}"
-        return None
-    if chain.seq is not None and event.seq != chain.seq + 1:
-        what = "lines are missing" if event.seq > chain.seq + 1 else "a line is repeated or out of order"
-        return f"{what}: seq {event.seq} follows {chain.seq}"
-    if chain.digest is not None and event.prev != chain.digest:
-        return f"seq {event.seq} does not link to the line before it"
-    return None
-
-
-def _missing_beginnings(verdict: Verdict, removed: Mapping[tuple[str, int], str]) -> Iterator[TrailProblem]:
-    """The first line of a journal may have a number above 1 only when retention took what was before, and said so."""
+def _missing_beginnings(verdict: Verdict, removed: RemovedLines) -> Iterator[TrailProblem]:
+    """A journal may only begin with a number above 1 if retention has removed and recorded what was before."""
     for journal_id, span in verdict.journals.items():
         if span.first_seq > 1 and removed.get((journal_id, span.first_seq - 1)) != span.first_prev:
-            yield TrailProblem(
-                span.path, 1, f"journal {journal_id} begins with seq {span.first_seq}, removed by nobody"
-            )
+            problem = f"journal {journal_id} begins with seq {span.first_seq}, and no removal is recorded"
+            yield TrailProblem(span.path, 1, problem)
 
 
 def _missing_ends(
-    directory: Path, verdict: Verdict, anchors: ExpectedState, removed: Mapping[tuple[str, int], str]
+    directory: Path, verdict: Verdict, expected: ExpectedState, removed: RemovedLines
 ) -> Iterator[TrailProblem]:
     """Journals that end before their newest checkpoint, or before what the stream has.
 
-    A journal that only the shared stream knows may be on the disk of another replica: it has to be in the stream.
+    A journal that only the shared stream names can be on the disk of another replica: it has to be in the stream.
     """
-    gone = dict[str, int]()
+    removed_through: dict[str, int] = {}
     for journal_id, seq in removed:
-        gone[journal_id] = max(seq, gone.get(journal_id, 0))
-    for journal_id, checkpoint in anchors.newest().items():
+        removed_through[journal_id] = max(seq, removed_through.get(journal_id, 0))
+    for journal_id, checkpoint in expected.newest_checkpoints().items():
         span = verdict.journals.get(journal_id)
-        said = f"a checkpoint of {checkpoint.time} was made at seq {checkpoint.seq}"
-        if span is None and journal_id not in anchors.required:
-            last_seq = max(anchors.shipped.get(journal_id, 0), gone.get(journal_id, 0))
-            what = f"journal {journal_id} is not here and its stream ends at seq {last_seq}"
+        if span is None and journal_id not in expected.required:
+            last_seq = max(expected.shipped.get(journal_id, 0), removed_through.get(journal_id, 0))
+            state = f"journal {journal_id} is not here and its stream ends at seq {last_seq}"
         else:
-            last_seq = span.last_seq if span else gone.get(journal_id, 0)
-            what = f"journal {journal_id} ends at seq {last_seq}"
+            last_seq = span.last_seq if span else removed_through.get(journal_id, 0)
+            state = f"journal {journal_id} ends at seq {last_seq}"
         if checkpoint.seq > last_seq:
-            yield TrailProblem(span.path if span else directory, 0, f"{what}, but {said}")
+            problem = f"{state}, but a checkpoint of {checkpoint.time} was made at seq {checkpoint.seq}"
+            yield TrailProblem(span.path if span else directory, 0, problem)
     for journal_id, span in verdict.journals.items():
-        if anchors.shipped.get(journal_id, 0) > span.last_seq:
-            said = f"the stream has it through {anchors.shipped[journal_id]}"
-            yield TrailProblem(span.path, 0, f"journal {journal_id} ends at seq {span.last_seq}, but {said}")
+        shipped = expected.shipped.get(journal_id, 0)
+        if shipped > span.last_seq:
+            problem = f"journal {journal_id} ends at seq {span.last_seq}, but the stream has it through {shipped}"
+            yield TrailProblem(span.path, 0, problem)
 
 
-def _missing_journals(directory: Path, verdict: Verdict, anchors: ExpectedState, now_ms: int) -> Iterator[TrailProblem]:
-    """Journals that are neither here nor whole in the stream, and whose process is gone."""
-    for each in anchors.journals:
+def _missing_journals(
+    directory: Path, verdict: Verdict, expected: ExpectedState, now_ms: int
+) -> Iterator[TrailProblem]:
+    """Journals whose process has ended and that are neither here nor complete in the stream."""
+    for each in expected.heartbeats:
         if each.journal_id not in verdict.journals and each.is_missing(now_ms, QUIET_SECONDS) and each.lines_missing:
-            what = f"journal {each.journal_id} is not here and its stream ends at seq {each.shipped}"
-            yield TrailProblem(directory, 0, f"{what}, but it had reached seq {each.seq} when it was last heard of")
+            state = f"journal {each.journal_id} is not here and its stream ends at seq {each.shipped}"
+            yield TrailProblem(directory, 0, f"{state}, but its last heartbeat reported seq {each.seq}")
 
 
-def _quiet_journals(service: str, verdict: Verdict, anchors: ExpectedState, now_ms: int) -> Iterator[str]:
-    """The same where the stream has all that was reported: there may have been more."""
-    for each in anchors.journals:
+def _quiet_journals(service: str, verdict: Verdict, expected: ExpectedState, now_ms: int) -> Iterator[str]:
+    """Journals whose process has ended without closing them; the stream has at least what was reported."""
+    for each in expected.heartbeats:
         if each.journal_id not in verdict.journals and each.is_missing(now_ms, QUIET_SECONDS):
             seen = f"{datetime.fromtimestamp(each.seen_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
             yield (
-                f"{service}: journal {each.journal_id} is not here, was last heard of at {seen} "
-                f"and was not closed: whether it had lines after seq {max(each.seq, each.shipped)} is not known"
+                f"{service}: journal {each.journal_id} is not here, its last heartbeat was at {seen}, "
+                f"and it was not closed: it may have had lines after seq {max(each.seq, each.shipped)}"
             )
 
 
 def _wrong_keys(
-    service: str, chain_key: bytes | None, other_key: AbstractSet[str], verdict: Verdict, anchors: ExpectedState
+    service: str, chain_key: bytes | None, other_key: AbstractSet[str], verdict: Verdict, expected: ExpectedState
 ) -> Iterator[str]:
-    """What could not be checked for want of the right key."""
+    """What could not be checked because a key is missing or wrong."""
     if chain_key is None:
         yield f"{service}: no chain key is given, so the seals of its lines were not checked"
     for journal_id in sorted(other_key & verdict.journals.keys()):
-        named = anchors.chain_key_ids().get(journal_id)
-        key = f"the key {named}" if named else "another key (or all of it was written anew)"
+        named = expected.chain_key_ids().get(journal_id)
+        key = f"the key {named}" if named else "another key (or the whole journal was rewritten)"
         given = chain_key_id(chain_key or b"")
         yield (
             f"{service}: the chain key {given} is not the key that journal {journal_id} was written with: "
             f"that was {key}. Its links and checkpoints were checked, its seals were not"
         )
-    for journal_id, key_ids in anchors.wrong_keys.items():
-        if journal_id in verdict.journals or journal_id in anchors.required:
-            for key_id, count in key_ids.items():
-                given = ", ".join(anchors.given_keys)
-                yield (
-                    f"{service}: {count} checkpoints of journal {journal_id} were signed with the key {key_id}, "
-                    f"not with the one given ({given}), and were not checked"
-                )
+    given = ", ".join(expected.given_keys)
+    for journal_id, key_ids in expected.wrong_keys.items():
+        if journal_id not in verdict.journals and journal_id not in expected.required:
+            continue
+        for key_id, count in key_ids.items():
+            yield (
+                f"{service}: {count} checkpoints of journal {journal_id} were signed with the key {key_id}, "
+                f"not with the given key ({given}), and were not checked"
+            )
 
 
-def _not_checked_here(service: str, verdict: Verdict, anchors: ExpectedState) -> Iterator[str]:
-    """What belongs to somebody else: other services, and replicas with a disk of their own."""
-    for other, count in sorted(anchors.others.items()):
+def _not_checked_here(service: str, verdict: Verdict, expected: ExpectedState) -> Iterator[str]:
+    """What belongs to other services, and to replicas with their own disks."""
+    for other, count in sorted(expected.other_services.items()):
         yield f"{count} checkpoints of {other} were not checked with the key of {service}"
-    elsewhere = {*anchors.newest(), *anchors.wrong_keys} - verdict.journals.keys() - anchors.required
+    newest = expected.newest_checkpoints()
+    elsewhere = {*newest, *expected.wrong_keys} - verdict.journals.keys() - expected.required
     for journal_id in sorted(elsewhere):
-        if journal_id in anchors.newest():
-            known = "its checkpoints agree with the stream"
-        else:
-            known = "its checkpoints were signed with another key"
-        yield f"journal {journal_id} of {service} is not on this disk (another replica's?): {known}"
+        state = "agree with the stream" if journal_id in newest else "were signed with another key"
+        yield (
+            f"journal {journal_id} of {service} is not on this disk, probably on that of another replica: "
+            f"its checkpoints {state}"
+        )
 
 
 def _numbered_lines(slot: Path) -> Iterator[tuple[Path, int, bytes]]:
