@@ -24,7 +24,7 @@ RULES: dict[str, str] = {
     rf"\btells? (?:{_OBJECTS})\b|\btold apart\b": "reports, returns, distinguishes",
     r"\bmends?\b|\bmended\b|\bmending\b": "fix",
     r"\bwears?\b|\bworn\b": "uses, is protected by",
-    r"\brooms?\b": "package",
+    r"\b(?:an?|the|each|every|this|that|other|one|more) room\b|\brooms\b|\broom's\b": "package",
     r"\bface of\b|\bpublic face\b": "interface",
     r"\bsaid of\b|\bwhat is said\b": "reported about",
     r"\bat the door\b": "at the edge, before the application",

@@ -129,7 +129,7 @@ def challenges_without_a_token(world: World) -> None:
         expect(challenge.startswith("Bearer "), challenge)
         expect(f'resource_metadata="{world.mcp_url}/.well-known/oauth-protected-resource' in challenge, challenge)
         expect('scope="mcp.access"' in challenge and "error=" not in challenge, challenge)
-        expect("ask one of its authorization servers for a token" in answer.json()["hint"], answer.text)
+        expect("get a token from one of its authorization servers" in answer.json()["hint"], answer.text)
 
 
 def points_from_issuer_to_resource(world: World) -> None:
