@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from security_common.edge import current_request
 from security_common.service.settings import ServiceSettings
 
 __all__ = ["configure_logs"]
@@ -30,6 +31,7 @@ def configure_logs(settings: ServiceSettings, *, service: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         name_service,
+        _add_trace_id,
     ]
     # A traceback, but never the values of its local variables: they hold tokens and secrets.
     endings: list[structlog.typing.Processor] = (
@@ -56,3 +58,11 @@ def configure_logs(settings: ServiceSettings, *, service: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _add_trace_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Adds the trace id to every line that is logged during a request."""
+    request = current_request.get()
+    if request is not None:
+        event.setdefault("trace_id", request.trace_id)
+    return event
