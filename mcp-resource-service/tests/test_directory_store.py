@@ -32,7 +32,7 @@ async def test_a_person_imported_again_is_replaced(directory):
 @pytest.mark.anyio
 async def test_an_unknown_id_raises_not_found(directory):
     with pytest.raises(NotFound):
-        await directory.find("p_nobody")
+        await directory.find("p_unknown")
 
 
 @pytest.mark.anyio

@@ -1,6 +1,6 @@
 """The audit page: its router, and errors as pages."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,7 +63,7 @@ DOWNLOAD_FORM = {
 
 log = structlog.get_logger("mcp_resource_service")
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class AuditPage:
@@ -120,15 +120,18 @@ class AuditPage:
         parameters: Sequence[Mapping[str, Any]] = (),
         in_schema: bool = True,
     ) -> None:
+        endpoint = self._with_error_pages(handler)
         router.add_api_route(
             path,
-            self._with_error_pages(handler),
-            methods=["GET", "HEAD"],
+            endpoint,
+            methods=["GET"],
+            operation_id=f"audit_{handler.__name__}",
             summary=summary,
             response_class=HTMLResponse,
             openapi_extra={"parameters": [*QUERY, *parameters]},
             include_in_schema=in_schema,
         )
+        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
 
     def _add_form(
         self, router: APIRouter, path: str, handler: Handler, summary: str, *, body: Mapping[str, Any] | None = None
@@ -140,6 +143,7 @@ class AuditPage:
             path,
             self._with_error_pages(handler),
             methods=["POST"],
+            operation_id=f"audit_{handler.__name__}",
             summary=summary,
             response_class=HTMLResponse,
             openapi_extra=extra,
