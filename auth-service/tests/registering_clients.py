@@ -42,7 +42,7 @@ def start_open_service(start_service: StartService, folder: Path, *, demo: bool)
         async with Redis.from_url(service.settings.redis_url) as redis:
             for name, roles in ((user_name(service), ()), (auditor_name(service), (Role.AUDITOR,))):
                 account = Account(subject=f"u_{name}", username=name, name="User", roles=frozenset(roles))
-                await AccountStore(redis).add(account, await Passwords().seal(PASSWORD))
+                await AccountStore(redis).add(account, await Passwords().hash(PASSWORD))
 
     asyncio.run(add_accounts())
     return service

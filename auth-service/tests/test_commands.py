@@ -54,7 +54,7 @@ def test_a_client_is_made_listed_used_and_deleted(own_service: Service, run: Run
     form = {"grant_type": "client_credentials"}
     answer = own_service.http.post("/oauth2/token", data=form, auth=("batch", made["client_secret"]))
     assert answer.status_code == 200
-    assert run("client", "create", "batch").stderr.startswith("error: the client batch is there already")
+    assert run("client", "create", "batch").stderr.startswith("error: the client batch already exists")
     assert run("client", "delete", "batch").returncode == 0
     missing = run("client", "delete", "batch")
     assert missing.returncode == 1
@@ -93,7 +93,7 @@ def test_the_doctor_finds_a_well_service_well_but_for_its_redis(own_service: Ser
 def test_a_client_gets_declared_scopes_only(run: Run) -> None:
     refused = run("client", "create", "mistyped", "--scope", "mcp.acess")
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: no resource has the scope mcp.acess\nhint: there are ")
+    assert refused.stderr.startswith("error: no resource has the scope mcp.acess\nhint: choose from ")
     assert "mcp.access" in refused.stderr
     assert "mistyped" not in run("client", "list").stdout
 
@@ -120,9 +120,9 @@ def test_the_doctor_compares_what_is_stored_with_the_declaration(run: Run, own_r
     examined = run("doctor", "--json", AUTH_CONFIG=str(tmp_path / "auth.yaml"))
     wrong = {finding["what"]: finding["hint"] for finding in json.loads(examined.stdout) if not finding["ok"]}
     for what, client_id in (
-        ("declaration: twice is stored too", "twice"),
-        ("declaration: no resource has mcp.gone of outgrown", "outgrown"),
-        ("redirects: one of bent is not acceptable", "bent"),
+        ("declaration: the client twice is also stored in Redis", "twice"),
+        ("declaration: no resource has the scopes mcp.gone of outgrown", "outgrown"),
+        ("redirects: bent has a redirect URI that is not allowed", "bent"),
     ):
         assert f"auth-service client delete {client_id}" in wrong[what]
         assert run("client", "delete", client_id, AUTH_CONFIG=str(tmp_path / "auth.yaml")).returncode == 0

@@ -16,7 +16,7 @@ import redis
 from running_auth import Service, StartService, free_port
 
 from auth_service.cli import doctor
-from auth_service.cli.doctor import examine
+from auth_service.cli.doctor import run_checks
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
@@ -47,7 +47,7 @@ def well(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) 
 def look(settings: AuthSettings) -> list[CheckResult]:
     async def run() -> list[CheckResult]:
         async with connect_redis(settings) as connection:
-            return await examine(settings, connection)
+            return await run_checks(settings, connection)
 
     return asyncio.run(run())
 
@@ -81,10 +81,10 @@ def test_a_redis_that_may_lose_something(start_service: StartService, tmp_path: 
         settings = start_service(redis_url=server.url).settings
         stored.config_set(setting, weak)
         found = {finding.what: finding.hint for finding in look(settings) if not finding.ok}
-    (complaint,) = [what for what in found if weak in what]
+    (complaint,) = [what for what in found if f"{setting} is {weak}" in what]
     assert complaint.startswith(f"redis: {setting} is {weak}")
     assert setting in found[complaint]
-    assert "ACL" in found["redis: the other service's keys are out of reach"]
+    assert "ACL" in found["redis: this user cannot read the keys of the resource service"]
 
 
 def test_a_redis_that_is_away(well: Service) -> None:

@@ -252,7 +252,7 @@ def test_a_key_id_may_begin_with_a_hyphen(run: Run) -> None:
     """One thumbprint in 64 does; it is no option."""
     refused = run("revoke", "-EA-dzP18iTBOVBn8SVsh3f42")
     assert refused.returncode == 1
-    assert "there is no key -EA-dzP18iTBOVBn8SVsh3f42" in refused.stderr
+    assert "the key -EA-dzP18iTBOVBn8SVsh3f42" in refused.stderr
 
 
 def test_the_task_ends_although_a_cancellation_gets_lost(

@@ -309,7 +309,7 @@ def test_a_hint_at_one_person_is_never_answered_for_another(people: Service, per
     async def add_other() -> None:
         async with Redis.from_url(people.settings.redis_url) as redis:
             other = Account(subject="u_other", username="not-hinted", name="Other")
-            await AccountStore(redis).add(other, await Passwords().seal("pass phrase"))
+            await AccountStore(redis).add(other, await Passwords().hash("pass phrase"))
 
     asyncio.run(add_other())
     asked = {"scope": "openid"}

@@ -77,7 +77,7 @@ def test_a_name_is_taken_once_however_it_is_written(command, capsys: pytest.Capt
     command("user", "add", "kim", "--password-stdin", typed=PASSWORD)
     with pytest.raises(SystemExit):
         command("user", "add", "KIM ", "--password-stdin", typed=PASSWORD)
-    assert "error: there is a user" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     command("user", "delete", "kim")
 
 

@@ -1,4 +1,4 @@
-"""What this service puts on record: one event for each thing that was given, taken back, refused or changed."""
+"""Records the audit events of this service: one for everything that was issued, revoked, refused or changed."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ __all__ = ["AuditRecorder", "Origin"]
 
 
 class Origin(Protocol):
-    """Where a request came from, as both the edge and the grants know it."""
+    """Where a request came from: implemented by HTTP requests, token requests and operators."""
 
     @property
     def source_address(self) -> str: ...
@@ -20,10 +20,11 @@ class Origin(Protocol):
 
 
 class AuditRecorder:
-    """Returns when the event is on disk. Raises `JournalUnavailable`: then nothing may be answered but 503.
+    """Writes events to the journal. Returns once the event is on disk.
 
-    Without an origin it was the service itself. Refusals are bounded for each address, so that nobody can fill the disk
-    with them; what is over the bounds is counted. `stop` records the count, while the journal is still open.
+    Raises `JournalUnavailable`: then the only response may be 503. Events without an origin are the service's own.
+    Refusals are limited per address, so that unauthenticated clients cannot fill the disk; those above the limit are
+    counted. `stop` records the count, while the journal is still open.
     """
 
     def __init__(self, journal: Journal, *, clock: Clock) -> None:

@@ -1,7 +1,7 @@
-"""The declaration, auth.yaml: which resources and clients there are, and who may register more.
+"""The declaration (auth.yaml): the resources, the clients, and who may register further clients.
 
-Read whole at start, so a mistake in it stops the start with its place named. Without a file the built-in declaration
-stands (`declaration_default.yaml`); demo mode adds `declaration_demo.yaml`.
+It is read completely at start; an error in it ends the start and names the place. Without a file the built-in one is
+used (`declaration_default.yaml`). Demo mode adds `declaration_demo.yaml`.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 _AUDIT_PAGE = "audit-page"
-# Where a replica that starts leaves the fingerprint of what it applied.
+# The Redis key with the fingerprint of the declaration that was applied last.
 APPLIED_KEY = "auth:declaration"
-# The folder of the default resource, and of the demo client with its published secret.
+# The folder with the built-in declarations and the public secret of the demo client.
 BUILT_IN_FILES = Path(__file__).parent
 
 log = structlog.get_logger(__name__)
@@ -52,13 +52,13 @@ _KNOWN_CLIENT_HOSTS = ("claude.ai", "vscode.dev", "chatgpt.com")
 
 
 class DeclarationInvalid(SecurityError):
-    """auth.yaml cannot be read, or says something that cannot be."""
+    """auth.yaml cannot be read or is not valid."""
 
     error = "declaration_invalid"
 
 
 class Openness(StrEnum):
-    """How far a way of registration is open: to all, to those named, to nobody. AUTO: open on a loopback issuer."""
+    """Who may register: everyone, the listed ones, or no one. AUTO is OPEN on a loopback issuer, else LISTED."""
 
     AUTO = "auto"
     OPEN = "open"
@@ -71,7 +71,7 @@ class _Declared(BaseModel):
 
 
 class DeclaredScope(_Declared):
-    """What a scope allows, in the words of the consent page."""
+    """What a scope allows, as the consent page describes it."""
 
     ko: str = Field(description="Korean text for the consent page.")
     en: str = Field(description="English text for the consent page.")
@@ -80,43 +80,45 @@ class DeclaredScope(_Declared):
 class DeclaredResource(_Declared):
     """A protected resource (RFC 8707)."""
 
-    url: str = Field(description="Its identifier, as in its own metadata.")
-    name: str = Field(default="MCP server", description="What people call it.")
-    default: bool = Field(default=False, description="Meant when a request names no resource.")
+    url: str = Field(description="Its identifier, as in its own metadata (RFC 9728).")
+    name: str = Field(default="MCP server", description="The name that pages show.")
+    default: bool = Field(default=False, description="Whether it is the resource of requests that name none.")
     scopes: Mapping[str, DeclaredScope] = Field(description="Its scopes and what they allow.")
 
 
 class DeclaredClient(_Declared):
-    """A client the operator vouches for."""
+    """A client that the operator declares."""
 
-    client_id: str = Field(pattern=r"^[\x21-\x7e]{1,200}$", description="Its id; ids that begin with u_ are users'.")
-    name: str | None = Field(default=None, description="What people call it; the id when left out.")
+    client_id: str = Field(pattern=r"^[\x21-\x7e]{1,200}$", description="Its id; u_ is only for users.")
+    name: str | None = Field(default=None, description="The name that pages show; left out: the id.")
     secret_file: Path | None = Field(default=None, description="File with its secret.")
     jwks_file: Path | None = Field(
-        default=None, description="JWK or JWK Set with its public keys, for private_key_jwt."
+        default=None, description="File with its public JWK or JWK Set, for private_key_jwt."
     )
-    jwks_uri: str | None = Field(default=None, description="Where its public keys are published.")
+    jwks_uri: str | None = Field(default=None, description="URL of its public JWK Set, for private_key_jwt.")
     auth_methods: frozenset[AuthMethod] = Field(
-        default=frozenset(), description="How it authenticates; left out: what its secret or keys allow, else none."
+        default=frozenset(), description="How it authenticates; left out: what it has credentials for."
     )
     grant_types: frozenset[GrantType] = Field(
         default=frozenset({GrantType.CLIENT_CREDENTIALS}), description="The grants it may use."
     )
     scopes: tuple[str, ...] = Field(default=(Scope.MCP_ACCESS,), description="The scopes it may ask for.")
     default_scopes: tuple[str, ...] | None = Field(
-        default=None, description="Granted when a request names none; left out: the first of scopes."
+        default=None, description="Granted if a request names no scope; left out: the first of scopes."
     )
     resources: tuple[str, ...] = Field(default=(), description="Resources it may ask for; left out: all.")
     extra_audiences: tuple[str, ...] = Field(
-        default=(), description="Stand in aud beside the resource, for gateways that check for a name of their own."
+        default=(), description="Added to aud beside the resource, for gateways that require a name of their own."
     )
-    redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may be sent back to.")
-    post_logout_redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may go after logout.")
+    redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may be redirected after sign-in.")
+    post_logout_redirect_uris: tuple[str, ...] = Field(
+        default=(), description="Where a browser may be redirected after logout."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.client_id.startswith("u_"):
-            raise ValueError("client ids must not begin with u_, as users' ids do")
+            raise ValueError("client_id must not start with u_, because users' ids do")
         if GrantType.AUTHORIZATION_CODE in self.grant_types and not self.redirect_uris:
             raise ValueError("authorization_code needs redirect_uris")
         if GrantType.CLIENT_CREDENTIALS in self.grant_types and not (
@@ -127,18 +129,18 @@ class DeclaredClient(_Declared):
 
 
 class RegistrationPolicy(_Declared):
-    """Who may add clients at run time."""
+    """Which clients may register, or use a metadata document."""
 
     dynamic: Openness = Field(
-        default=Openness.AUTO, description="RFC 7591: open, listed (needs the initial access token), off, or auto."
+        default=Openness.AUTO, description="RFC 7591: open, listed (with the initial access token), off, or auto."
     )
     initial_access_token_file: Path | None = Field(
-        default=None, description="File with the token that dynamic registration asks for."
+        default=None, description="File with the token that dynamic registration requires."
     )
     metadata_documents: Openness = Field(
         default=Openness.AUTO,
-        description="Client ID Metadata Documents: open, listed (hosts), off, or auto. With auto, where clients can"
-        " register as well, they are advertised once a published document could be fetched from this machine.",
+        description="Client ID Metadata Documents: open, listed (hosts), off, or auto. With auto, if clients can"
+        " register as well, they are advertised once this machine has fetched a published document.",
     )
     hosts: tuple[str, ...] = Field(
         default=_KNOWN_CLIENT_HOSTS, description="Hosts whose metadata documents are accepted."
@@ -148,32 +150,32 @@ class RegistrationPolicy(_Declared):
     )
     scopes: tuple[str, ...] = Field(
         default=(*sorted(IDENTITY_SCOPES), Scope.MCP_ACCESS, Scope.MCP_DECRYPT, Scope.MCP_AUDIT),
-        description="The most a client that registered itself may ask a user for; mcp.audit is an auditor's to grant.",
+        description="The scopes of clients that register themselves. Only an auditor can grant mcp.audit.",
     )
 
-    # Set when the declaration is loaded: documents are a way that clients need not take.
+    # Set by `settle`.
     _advertised_once_reachable: bool = PrivateAttr(default=False)
 
     def settle(self, issuer: str) -> Self:
-        """The policy with each `auto` replaced by what it means for this issuer."""
+        """The policy with each `auto` replaced by its value for this issuer."""
         automatic = Openness.OPEN if is_loopback_url(issuer) else Openness.LISTED
-        left_open = [name for name in ("dynamic", "metadata_documents") if getattr(self, name) is Openness.AUTO]
-        settled = self.model_copy(update=dict.fromkeys(left_open, automatic))
-        chosen_by_us = "metadata_documents" in left_open and self.pinned_directory is None
-        settled._advertised_once_reachable = chosen_by_us and settled.dynamic is Openness.OPEN  # noqa: SLF001 - our own
+        unset = [name for name in ("dynamic", "metadata_documents") if getattr(self, name) is Openness.AUTO]
+        settled = self.model_copy(update=dict.fromkeys(unset, automatic))
+        is_optional = "metadata_documents" in unset and self.pinned_directory is None
+        settled._advertised_once_reachable = is_optional and settled.dynamic is Openness.OPEN  # noqa: SLF001 - same class
         return settled
 
     @property
     def advertised_once_reachable(self) -> bool:
-        """Whether the metadata advertises documents only after one could be fetched.
+        """Whether the server metadata advertises documents only after one was fetched.
 
-        So it is where the operator left the choice to us (auto), nothing is pinned, and clients can register instead.
+        This applies if the setting is `auto`, no documents are pinned, and clients can register instead.
         """
         return self._advertised_once_reachable
 
     @property
     def registers(self) -> bool:
-        """Whether anybody can register by RFC 7591: a listed registration nobody has the token for is none."""
+        """Whether RFC 7591 is available. A listed registration without an initial access token is not."""
         with_token = self.dynamic is Openness.LISTED and self.initial_access_token_file is not None
         return self.dynamic is Openness.OPEN or with_token
 
@@ -183,19 +185,19 @@ class Declaration(_Declared):
 
     resources: tuple[DeclaredResource, ...] = Field(default=(), description="The protected resources.")
     clients: tuple[DeclaredClient, ...] = Field(default=(), description="The clients.")
-    registration: RegistrationPolicy = Field(default_factory=RegistrationPolicy, description="Who may add clients.")
+    registration: RegistrationPolicy = Field(default_factory=RegistrationPolicy, description="Who may register.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         ids = [client.client_id for client in self.clients]
         if len(set(ids)) != len(ids):
-            raise ValueError("a client_id stands twice")
+            raise ValueError("a client_id appears twice")
         if sum(resource.default for resource in self.resources) > 1:
             raise ValueError("only one resource can be the default")
         known = self.known_scopes
         for client in self.clients:
             if self.resources and not set(client.scopes) <= known:
-                raise ValueError(f"client {client.client_id}: a scope that no resource declares")
+                raise ValueError(f"client {client.client_id} has a scope that no resource declares")
         return self
 
     @property
@@ -210,7 +212,7 @@ class Declaration(_Declared):
 
 
 def load_declaration(settings: AuthSettings) -> Declaration:
-    """What the file says, completed by the built-in resource and, in demo mode, the demo's client.
+    """The file that AUTH_CONFIG names, with the built-in resource if it has none, and the demo client in demo mode.
 
     Raises `DeclarationInvalid`.
     """
@@ -219,9 +221,12 @@ def load_declaration(settings: AuthSettings) -> Declaration:
         default = _read(BUILT_IN_FILES / "declaration_default.yaml")["resources"]
         declared["resources"] = [{"url": settings.resource, **resource} for resource in default]
     if settings.demo:
-        own = {client["client_id"] for client in declared.get("clients", ())}
-        demo = _read(BUILT_IN_FILES / "declaration_demo.yaml")["clients"]
-        declared["clients"] = [*declared.get("clients", ()), *(c for c in demo if c["client_id"] not in own)]
+        clients = declared.get("clients", [])
+        declared_ids = {client["client_id"] for client in clients}
+        for client in _read(BUILT_IN_FILES / "declaration_demo.yaml")["clients"]:
+            if client["client_id"] not in declared_ids:
+                clients = [*clients, client]
+        declared["clients"] = clients
     try:
         declaration = Declaration.model_validate(declared)
     except ValidationError as error:
@@ -230,16 +235,17 @@ def load_declaration(settings: AuthSettings) -> Declaration:
         raise DeclarationInvalid(
             f"{place}: {first['msg']}", hint=f"correct {settings.config} and start again"
         ) from None
-    clients = (*declaration.clients, *_audit_page(settings.audit_page_public_key_file, declaration))
+    audit_page = _audit_page(settings.audit_page_public_key_file, declaration)
     registration = declaration.registration.settle(settings.issuer)
-    return declaration.model_copy(update={"clients": clients, "registration": registration})
+    return declaration.model_copy(update={"clients": (*declaration.clients, *audit_page), "registration": registration})
 
 
 def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[DeclaredClient, ...]:
-    """The audit page, a client of ours beside the default resource; unless the file declares one of this name."""
+    """The audit page: a client at the origin of the default resource. Empty if its key is not set or it is declared."""
     if key_file is None or any(client.client_id == _AUDIT_PAGE for client in declaration.clients):
         return ()
-    resource = next((each for each in declaration.resources if each.default), declaration.resources[0])
+    defaults = [resource for resource in declaration.resources if resource.default]
+    resource = (defaults or declaration.resources)[0]
     parts = urlsplit(resource.url)
     address = f"{parts.scheme}://{parts.netloc}/audit"
     page = DeclaredClient(
@@ -256,37 +262,39 @@ def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[Declar
 
 
 async def note_applied(declaration: Declaration, redis: Redis, record: AuditRecorder) -> None:
-    """Leaves word of the declaration that this replica started with, for `auth-service doctor` and the record."""
+    """Stores the fingerprint of the applied declaration for `auth-service doctor`, and records a change of it."""
     fingerprint = declaration.fingerprint
     try:
         before = await redis.set(APPLIED_KEY, fingerprint, get=True)
     except (RedisError, OSError):
-        log.warning("the applied declaration is not noted: Redis is away")
+        log.warning("declaration_fingerprint_not_stored", cause="redis_unavailable")
         return
     if before != fingerprint:
         await record(None, event_type=EventType.DECLARATION_APPLIED, action=Action.APPLIED, reason=fingerprint)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The file as a mapping; file names in it count from its own folder. Raises `DeclarationInvalid`."""
+    """The file as a mapping. Paths in it are relative to its folder. Raises `DeclarationInvalid`."""
     try:
         content: Any = parse_yaml(path.read_text(encoding="utf-8-sig")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        hint = "check AUTH_CONFIG and that the file is readable YAML"
+        hint = "check that AUTH_CONFIG names a readable YAML file"
         raise DeclarationInvalid(f"{path} cannot be read: {type(error).__name__}", hint=hint) from error
     if not isinstance(content, dict):
         raise DeclarationInvalid(f"{path} must be a mapping", hint="start with `resources:` and `clients:`")
-    return cast("dict[str, Any]", _anchor(content, path.parent))
+    return _resolve_paths(cast("dict[str, Any]", content), path.parent)
 
 
-def _anchor(node: Any, folder: Path) -> Any:
-    if isinstance(node, dict):
-        items = cast("dict[str, Any]", node).items()
-        return {
-            key: str(folder / value) if _names_a_file(key, value) else _anchor(value, folder) for key, value in items
-        }
-    return [_anchor(item, folder) for item in cast("list[Any]", node)] if isinstance(node, list) else node
+def _resolve_paths(members: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The members with every path in them relative to `folder`."""
+    return {key: _resolve_member(key, value, folder) for key, value in members.items()}
 
 
-def _names_a_file(key: str, value: Any) -> bool:
-    return isinstance(value, str) and key.endswith(("_file", "_directory"))
+def _resolve_member(key: str, value: Any, folder: Path) -> Any:
+    if isinstance(value, str) and key.endswith(("_file", "_directory")):
+        return str(folder / value)
+    if isinstance(value, dict):
+        return _resolve_paths(cast("dict[str, Any]", value), folder)
+    if isinstance(value, list):
+        return [_resolve_member("", item, folder) for item in cast("list[Any]", value)]
+    return value

@@ -1,4 +1,4 @@
-"""Names that the protocol fixes, and the types of the clock and the random source that tests replace."""
+"""Names that the protocol defines, and the types of the clock and the random source that tests replace."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -6,10 +6,10 @@ from typing import TypeAlias
 
 __all__ = ["DEFAULT_SIGNING_ALGORITHM", "SECRET_METHODS", "AuthMethod", "Clock", "GrantType", "RandomBytes"]
 
-# Seconds since the epoch, as `time.time` gives them.
+# Seconds since the epoch, like `time.time`.
 Clock: TypeAlias = Callable[[], float]
 
-# `secrets.token_bytes` in production: a count of bytes in, that many random bytes out.
+# Takes a number of bytes and returns that many random bytes, like `secrets.token_bytes`.
 RandomBytes: TypeAlias = Callable[[int], bytes]
 
 DEFAULT_SIGNING_ALGORITHM = "RS256"
@@ -24,7 +24,7 @@ class GrantType(StrEnum):
 
 
 class AuthMethod(StrEnum):
-    """How a client proves who it is (RFC 7591 section 2, OpenID Connect Core section 9)."""
+    """Client authentication methods (RFC 7591 section 2, OpenID Connect Core section 9)."""
 
     NONE = "none"
     CLIENT_SECRET_BASIC = "client_secret_basic"

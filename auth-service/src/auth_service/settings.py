@@ -1,4 +1,4 @@
-"""Settings of auth-service, prefix AUTH_. Every secret comes from a file; none has a default."""
+"""Settings of auth-service, with the prefix AUTH_. Every secret comes from a file; none has a default."""
 
 from pathlib import Path
 from typing import Self
@@ -12,41 +12,41 @@ from security_common.service import ServiceSettings, check_public_url, is_loopba
 
 __all__ = ["SERVICE", "AuthSettings"]
 
-# The name in logs and on the record.
+# The name of the service in logs and in the audit trail.
 SERVICE = "auth-service"
 
 
 class AuthSettings(ServiceSettings):
-    """Read from the environment at start."""
+    """Read from the environment at start. The descriptions are in docs/configuration.md."""
 
     model_config = SettingsConfigDict(env_prefix="AUTH_", frozen=True)
     issuer: str = Field(
         default="http://localhost:8081",
-        description="The issuer: the public base URL, byte for byte what stands in tokens and metadata. No trailing"
-        " slash. https, unless it is this machine.",
+        description="The issuer: the public base URL, exactly as it is in tokens and metadata, without a slash at the"
+        " end. It must be https, except on loopback.",
     )
     resource: str = Field(
         default="http://localhost:8082/mcp",
-        description="The protected resource that tokens are for when AUTH_CONFIG declares none.",
+        description="The protected resource that tokens are for, if AUTH_CONFIG declares none.",
     )
     port: int = Field(default=8081, ge=0, le=65535, description="Port to listen on.")
     demo: bool = Field(
         default=False,
-        description="Declares the client mcp-client/secret and the user demo/demo. Refused unless issuer and resource"
-        " are this machine.",
+        description="Adds the client mcp-client/secret and the user demo/demo. Refused unless issuer and resource are"
+        " loopback.",
     )
     config: Path | None = Field(
         default=None, description="The declaration (auth.yaml): resources, clients and the registration policy."
     )
     signing_key_kek_file: SecretFile = Field(
-        default=None, description="Keyring file whose key encrypts the private signing keys in Redis."
+        default=None, description="Keyring file that encrypts the private signing keys in Redis."
     )
     secret_pepper_file: SecretFile = Field(
-        default=None, description="File with the key of the HMAC that client secrets and tokens are kept as."
+        default=None, description="File with the key of the HMAC for client secrets and refresh tokens."
     )
     cookie_key_file: SecretFile = Field(default=None, description="File with the key that binds forms to a session.")
     audit_page_public_key_file: Path | None = Field(
-        default=None, description="Public JWK of the audit page, which signs in with private_key_jwt."
+        default=None, description="Public JWK of the audit page, a client that uses private_key_jwt."
     )
     access_token_lifetime_seconds: int = Field(
         default=1800, ge=60, le=86400, description="How long an access token is valid, in seconds."
@@ -55,46 +55,46 @@ class AuthSettings(ServiceSettings):
         default=60, ge=1, le=600, description="How long an authorization code is valid, in seconds."
     )
     session_lifetime_seconds: int = Field(
-        default=12 * 3600, ge=60, description="How long a person stays signed in here, in seconds."
+        default=12 * 3600, ge=60, description="How long a user stays signed in, in seconds."
     )
     refresh_idle_lifetime_seconds: int = Field(
-        default=14 * 86400, ge=60, description="A refresh token that is not used for this long ends, in seconds."
+        default=14 * 86400, ge=60, description="A refresh token expires if it is not used for this long, in seconds."
     )
     refresh_absolute_lifetime_seconds: int = Field(
         default=90 * 86400,
         ge=60,
-        description="How long refresh tokens can follow one another until the person signs in again, in seconds.",
+        description="How long refresh tokens can be renewed until the user has to sign in again, in seconds.",
     )
     refresh_grace_seconds: int = Field(
         default=30,
         ge=1,
         le=300,
-        description="How long a rotated refresh token, sent again, gets the same answer, in seconds.",
+        description="How long a rotated refresh token gets the same response again, in seconds.",
     )
     registrations_per_hour: int | None = Field(
         default=None,
         ge=1,
-        description="How many clients may register from one address (RFC 7591) in an hour before it has to wait. Some"
-        " clients register at every start. Left out: 1000 on a loopback issuer, else 60.",
+        description="How many clients may register (RFC 7591) from one address in an hour. Some clients register at"
+        " every start. Left out: 1000 on a loopback issuer, else 60.",
     )
     authorizations_per_address: int = Field(
         default=600,
         ge=1,
-        description="How many authorization requests from one address may wait for a person within 15 minutes.",
+        description="How many authorization requests from one address may wait for a user within 15 minutes.",
     )
     sign_in_failures_per_name: int = Field(
         default=5,
         ge=1,
-        description="How many wrong passwords for one name from one address cost no waiting, within 15 minutes.",
+        description="How many wrong passwords for one username from one address cause no waiting, within 15 minutes.",
     )
     sign_in_failures_per_address: int = Field(
         default=50,
         ge=1,
-        description="How many wrong passwords from one address cost no waiting, within 15 minutes. Raise it where many"
-        " people share an address.",
+        description="How many wrong passwords from one address cause no waiting, within 15 minutes. Raise it if many"
+        " users share an address.",
     )
     key_period_seconds: int = Field(
-        default=30 * 86400, ge=1, description="How long a key signs before the next takes over, in seconds."
+        default=30 * 86400, ge=1, description="How long a key signs until the next one becomes active, in seconds."
     )
     key_lead_seconds: int = Field(
         default=65 * 60,
@@ -106,7 +106,7 @@ class AuthSettings(ServiceSettings):
     @classmethod
     def _check_issuer(cls, issuer: str) -> str:
         if urlsplit(check_public_url(issuer)).path:
-            raise ValueError("must have no path: some clients look for the metadata at the root only")
+            raise ValueError("must have no path, because some clients look for the metadata at the root only")
         return issuer
 
     @property
@@ -118,6 +118,6 @@ class AuthSettings(ServiceSettings):
     def _check_demo(self) -> Self:
         if self.demo and not (is_loopback_url(self.issuer) and is_loopback_url(self.resource)):
             raise ValueError(
-                "AUTH_DEMO has a known secret: it works only while AUTH_ISSUER and AUTH_RESOURCE are loopback"
+                "AUTH_DEMO is refused unless AUTH_ISSUER and AUTH_RESOURCE are loopback: its secret is public"
             )
         return self

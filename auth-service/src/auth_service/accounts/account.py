@@ -1,4 +1,4 @@
-"""A person as every other room sees one."""
+"""A user's account, and the interfaces through which other packages find it."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -9,16 +9,16 @@ __all__ = ["Account", "AccountDirectory", "Role", "SignIn", "fold_username"]
 
 
 class Role(StrEnum):
-    """What a person may do beyond what everybody may."""
+    """What a user may do beyond every other user."""
 
-    AUDITOR = "auditor"  # may grant mcp.audit: everybody's access records
+    AUDITOR = "auditor"  # may grant mcp.audit: the access records of all users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """`subject` is the random `u_...` id that stands in tokens; the other names may change, it never does.
+    """`subject` is the random `u_...` id in tokens; it never changes, the other members may.
 
-    Sign-ins of before `signed_out_at_seconds` (since the epoch) count no more, nor what came of them.
+    Sign-ins before `signed_out_at_seconds` (since the epoch) are not valid any more, nor are their refresh tokens.
     """
 
     subject: str
@@ -32,21 +32,21 @@ class Account:
 
 
 class AccountDirectory(Protocol):
-    """Where a token's `sub` is looked up."""
+    """Finds the account of a token's `sub`."""
 
     async def find(self, subject: str) -> Account | None:
-        """The account, or None when it is gone or disabled. Raises `RedisError` when Redis is away."""
+        """The account; None if it was deleted or disabled. Raises `RedisError` if Redis is unavailable."""
         ...
 
 
 class SignIn(Protocol):
-    """A way of proving by user name and password who one is."""
+    """Sign-in by username and password."""
 
     async def sign_in(self, username: str, password: str) -> Account | None:
-        """The account, or None; takes equally long whichever of the two is wrong."""
+        """The account, or None. Takes the same time whether the username or the password is wrong."""
         ...
 
 
 def fold_username(username: str) -> str:
-    """Equal for names that people would take for the same: width, composition and case do not count."""
+    """Equal for usernames that people consider the same: width, composition and case make no difference."""
     return unicodedata.normalize("NFKC", username).strip().casefold()

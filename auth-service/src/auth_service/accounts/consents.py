@@ -1,4 +1,4 @@
-"""What people have allowed, remembered: `auth:consent:<sub>`, a hash with one field for each client and resource."""
+"""What users have allowed clients: `auth:consent:<sub>`, a hash with one field for each client and resource."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,13 @@ from auth_service.scopes import Scope
 __all__ = ["Consent", "Consents", "grantable_scopes"]
 
 _PREFIX = "auth:consent:"
-# Stands in no client id and no URL, so a field splits in one way only.
+# Neither a client id nor a URL contains it, so a field can be split in one way only.
 _SEPARATOR = " "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """`granted_at_seconds` (since the epoch) is when it was last given."""
+    """`granted_at_seconds` (since the epoch) is when the user last agreed."""
 
     subject: str
     client_id: str
@@ -29,18 +29,18 @@ class Consent:
 
 
 class Consents:
-    """Raises `redis.exceptions.RedisError` when Redis is away."""
+    """Reads and writes consents. Raises `redis.exceptions.RedisError` if Redis is unavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def scopes(self, subject: str, client_id: str, resource: str) -> frozenset[str]:
-        """What this person allows this client at this resource; empty when nothing, or nothing any more."""
+        """The scopes that the user has allowed this client at this resource; empty without a consent."""
         document = await self._redis.hget(_PREFIX + subject, _field(client_id, resource))
         return frozenset(json.loads(document)["scopes"]) if document else frozenset()
 
     async def give(self, subject: str, client_id: str, resource: str, scopes: Iterable[str], *, now: float) -> None:
-        """Allows these scopes too. Two consents at the same moment could lose one: it is asked for again then."""
+        """Adds these scopes. Of two consents at the same moment one may be lost; the user is then asked again."""
         allowed = await self.scopes(subject, client_id, resource) | frozenset(scopes)
         document = json.dumps({"scopes": sorted(allowed), "granted_at_seconds": now})
         await self._redis.hset(_PREFIX + subject, _field(client_id, resource), document)
@@ -50,13 +50,14 @@ class Consents:
         return [_load(subject, str(field), str(document)) for field, document in sorted(stored.items())]
 
     async def revoke(self, subject: str, client_id: str) -> int:
-        """Takes back everything this client was allowed; returns for how many resources. Its refresh tokens end."""
-        fields = [_field(client_id, each.resource) for each in await self.all(subject) if each.client_id == client_id]
+        """Withdraws every consent for this client, which ends its refresh tokens. Returns the number of resources."""
+        consents = [consent for consent in await self.all(subject) if consent.client_id == client_id]
+        fields = [_field(client_id, consent.resource) for consent in consents]
         return await self._redis.hdel(_PREFIX + subject, *fields) if fields else 0
 
 
 def grantable_scopes(scopes: Sequence[str], account: Account) -> tuple[str, ...]:
-    """What this person may grant. Raises `InvalidScope` when nothing is left."""
+    """The scopes that this user may grant: mcp.audit only as an auditor. Raises `InvalidScope` if none remain."""
     allowed = tuple(scope for scope in scopes if scope != Scope.MCP_AUDIT or Role.AUDITOR in account.roles)
     if not allowed:
         raise InvalidScope("none of the scopes can be granted by this user")

@@ -1,10 +1,10 @@
-"""Accounts of this server's own, signed in to by user name and password."""
+"""Local accounts: sign-in by username and password, with accounts in Redis or built in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from auth_service.accounts.account import Account, Role, fold_username
-from auth_service.accounts.passwords import LONGEST_PASSWORD, Passwords
+from auth_service.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from auth_service.accounts.store import AccountStore
 
 __all__ = ["DEMO_ACCOUNT", "BuiltIn", "LocalAccounts"]
@@ -12,13 +12,13 @@ __all__ = ["DEMO_ACCOUNT", "BuiltIn", "LocalAccounts"]
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    """An account that is in no store: it is there as long as the setting that brings it."""
+    """An account that is not stored: it exists while a setting enables it."""
 
     account: Account
     password: str = field(repr=False)
 
 
-# What AUTH_DEMO adds. Its password is known to everyone, which is why demo mode is refused unless all is loopback.
+# The account of demo mode. Everyone knows its password, so demo mode requires that issuer and resource are loopback.
 DEMO_ACCOUNT = BuiltIn(
     Account(
         subject="u_3kT8mWnq0Zr5VxBdJ2yLhA",
@@ -32,13 +32,13 @@ DEMO_ACCOUNT = BuiltIn(
 
 
 class LocalAccounts:
-    """Implements `AccountDirectory` and `SignIn`. Built-in accounts win over stored ones with the same name."""
+    """Implements `AccountDirectory` and `SignIn`. A built-in account takes precedence over a stored one."""
 
     def __init__(self, *, store: AccountStore, passwords: Passwords, built_in: Sequence[BuiltIn] = ()) -> None:
         self._store = store
         self._passwords = passwords
-        self._built_in = {each.account.subject: each for each in built_in}
-        self._sealed_built_in: dict[str, str] = {}
+        self._built_in = {entry.account.subject: entry for entry in built_in}
+        self._built_in_hashes: dict[str, str] = {}
 
     async def find(self, subject: str) -> Account | None:
         if subject in self._built_in:
@@ -47,29 +47,29 @@ class LocalAccounts:
         return None if account is None or account.disabled else account
 
     async def sign_in(self, username: str, password: str) -> Account | None:
-        if not username.isprintable() or len(username) > LONGEST_PASSWORD or len(password) > LONGEST_PASSWORD:
+        if not username.isprintable() or len(username) > MAX_PASSWORD_LENGTH or len(password) > MAX_PASSWORD_LENGTH:
             username = ""
         account = await self._find_by_name(username)
-        sealed = await self._sealed(account)
-        if not await self._passwords.matches(sealed, password) or account is None or account.disabled:
+        password_hash = await self._password_hash(account)
+        if not await self._passwords.matches(password_hash, password) or account is None or account.disabled:
             return None
-        if sealed is not None and self._passwords.is_outdated(sealed):
-            await self._store.set_password_hash(account.subject, await self._passwords.seal(password))
+        if password_hash is not None and self._passwords.is_outdated(password_hash):
+            await self._store.set_password_hash(account.subject, await self._passwords.hash(password))
         return account
 
     async def _find_by_name(self, username: str) -> Account | None:
-        wanted = fold_username(username)
-        for each in self._built_in.values():
-            if fold_username(each.account.username) == wanted:
-                return each.account
+        folded = fold_username(username)
+        for entry in self._built_in.values():
+            if fold_username(entry.account.username) == folded:
+                return entry.account
         return await self._store.find_by_name(username)
 
-    async def _sealed(self, account: Account | None) -> str | None:
+    async def _password_hash(self, account: Account | None) -> str | None:
         if account is None:
             return None
         built_in = self._built_in.get(account.subject)
         if built_in is None:
             return await self._store.password_hash(account.subject)
-        if account.subject not in self._sealed_built_in:
-            self._sealed_built_in[account.subject] = await self._passwords.seal(built_in.password)
-        return self._sealed_built_in[account.subject]
+        if account.subject not in self._built_in_hashes:
+            self._built_in_hashes[account.subject] = await self._passwords.hash(built_in.password)
+        return self._built_in_hashes[account.subject]

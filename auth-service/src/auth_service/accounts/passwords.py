@@ -1,4 +1,4 @@
-"""Passwords as argon2id hashes (RFC 9106)."""
+"""Password hashes with argon2id (RFC 9106)."""
 
 import asyncio
 import unicodedata
@@ -9,52 +9,53 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-__all__ = ["LONGEST_PASSWORD", "Passwords"]
+__all__ = ["MAX_PASSWORD_LENGTH", "Passwords"]
 
-LONGEST_PASSWORD = 256
+MAX_PASSWORD_LENGTH = 256
 
-# 19 MiB and two passes: OWASP's floor. More memory would be paid at the same time for every sign-in under attack.
+# 19 MiB and two passes are the OWASP minimum. An attack makes the server pay more memory for every attempt as well.
 _MEMORY_KIB = 19 * 1024
 _PASSES = 2
-_AT_ONCE = 2
+_CONCURRENT_HASHES = 2
 
 Result = TypeVar("Result")
 
 
 class Passwords:
-    """Seals and checks passwords off the event loop, two at a time, so that guessing cannot exhaust the memory.
+    """Hashes and verifies passwords in two threads of its own, so that guessing cannot exhaust the memory.
 
-    The threads are used for nothing else, so that a password check waits for other password checks only.
+    The threads do nothing else, and so a password check waits only for other password checks.
     """
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY_KIB, parallelism=1)
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
-        # Names nobody has are checked against this hash, so that they cost what others cost.
-        self._nobody = self._hasher.hash("nobody")
+        self._threads = ThreadPoolExecutor(_CONCURRENT_HASHES, thread_name_prefix="passwords")
+        # Verified for an unknown username, so that the response takes as long as for a known one.
+        self._decoy_hash = self._hasher.hash("decoy")
 
-    async def seal(self, password: str) -> str:
+    async def hash(self, password: str) -> str:
         """The hash with its salt and parameters, in PHC string format."""
-        return await self._in_a_thread(lambda: self._hasher.hash(_normalise(password)))
+        return await self._in_a_thread(lambda: self._hasher.hash(_normalize(password)))
 
-    async def matches(self, sealed: str | None, password: str) -> bool:
-        """Whether the password is the sealed one; the same work when nothing is sealed."""
-        return await self._in_a_thread(lambda: self._verify(sealed or self._nobody, password)) and sealed is not None
+    async def matches(self, password_hash: str | None, password: str) -> bool:
+        """Whether the password has this hash. Takes as long if there is no hash."""
+        matches = await self._in_a_thread(lambda: self._verify(password_hash or self._decoy_hash, password))
+        return matches and password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """True if the hash has other parameters than new hashes."""
+        return self._hasher.check_needs_rehash(password_hash)
 
     async def _in_a_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def is_outdated(self, sealed: str) -> bool:
-        """True when it was sealed with weaker parameters than today's."""
-        return self._hasher.check_needs_rehash(sealed)
-
-    def _verify(self, sealed: str, password: str) -> bool:
+    def _verify(self, password_hash: str, password: str) -> bool:
         try:
-            return self._hasher.verify(sealed, _normalise(password))
+            return self._hasher.verify(password_hash, _normalize(password))
         except (VerificationError, InvalidHashError):
             return False
 
 
-def _normalise(password: str) -> str:
+def _normalize(password: str) -> str:
     """Keyboards compose Hangul and accents in different ways (NIST SP 800-63B section 5.1.1.2)."""
-    return unicodedata.normalize("NFKC", password[: LONGEST_PASSWORD + 1])
+    return unicodedata.normalize("NFKC", password[: MAX_PASSWORD_LENGTH + 1])

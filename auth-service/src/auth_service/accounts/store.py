@@ -1,4 +1,4 @@
-"""Where local accounts are: one JSON document each, a name index, and the password hash apart from both."""
+"""Local accounts in Redis: a JSON document for each, an index by username, and the password hash in its own key."""
 
 from collections.abc import AsyncIterator
 from typing import cast
@@ -17,7 +17,7 @@ _DOCUMENT = TypeAdapter(Account)
 
 
 class AccountStore:
-    """Reads and writes accounts. Raises `redis.exceptions.RedisError` when Redis is away."""
+    """Reads and writes accounts. Raises `redis.exceptions.RedisError` if Redis is unavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -31,7 +31,7 @@ class AccountStore:
         return await self.find(str(subject)) if subject else None
 
     async def add(self, account: Account, password_hash: str) -> bool:
-        """False, with nothing changed, when the name is taken."""
+        """False, without any change, if the username is taken."""
         if not await self._redis.set(_NAME + fold_username(account.username), account.subject, nx=True):
             return False
         await self._redis.set(_PASSWORD + account.subject, password_hash)
@@ -47,14 +47,14 @@ class AccountStore:
         )
 
     async def password_hash(self, subject: str) -> str | None:
-        sealed = await self._redis.get(_PASSWORD + subject)
-        return str(sealed) if sealed else None
+        password_hash = await self._redis.get(_PASSWORD + subject)
+        return str(password_hash) if password_hash else None
 
     async def set_password_hash(self, subject: str, password_hash: str) -> None:
         await self._redis.set(_PASSWORD + subject, password_hash)
 
     async def all(self) -> AsyncIterator[Account]:
-        """Every account, in no order."""
+        """Every account, in no particular order."""
         keys = cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{_ACCOUNT}*", count=500))
         async for key in keys:
             account = await self.find(key.removeprefix(_ACCOUNT))

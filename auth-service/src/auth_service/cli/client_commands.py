@@ -1,22 +1,23 @@
-"""`auth-service client ...`: clients, declared and stored."""
+"""`auth-service client ...`: declared and stored clients."""
 
-import secrets as randomness
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from secrets import token_bytes
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
-from auth_service.cli.operator import Json, Operator, change, print_rows, run
+from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
+from auth_service.cli.output import Json, print_rows
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.redirect_uris import check_redirect_uri
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import load_declaration
-from auth_service.protocol import AuthMethod, GrantType
+from auth_service.protocol import SECRET_METHODS, GrantType
 from auth_service.scopes import Scope, format_scope
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
@@ -29,40 +30,41 @@ clients = App(name="client", help="Clients: list, create, delete.", result_actio
 
 
 class ClientRefused(SecurityError):
-    """The command cannot do this to this client."""
+    """The command is not possible for this client."""
 
     error = "client_refused"
 
 
 @clients.command(name="list")
 def list_clients(*, json: Json = False) -> None:
-    """Every client: declared, made by command, self-registered.
+    """Show every client: declared, created by a command, registered by itself.
 
     For example: auth-service client list --json
     """
 
     async def work(settings: AuthSettings, redis: Redis) -> list[Client]:
-        keeper = _keeper(settings)
-        declared = [make_client(client, keeper) for client in load_declaration(settings).clients]
-        return [*declared, *sorted([client async for client in ClientStore(redis).all()], key=lambda c: c.client_id)]
+        secrets = _client_secrets(settings)
+        declared = [make_client(client, secrets) for client in load_declaration(settings).clients]
+        stored = [client async for client in ClientStore(redis).all()]
+        return [*declared, *sorted(stored, key=lambda client: client.client_id)]
 
-    print_rows([_row(client) for client in run(work)], as_json=json)
+    print_rows([_row(client) for client in run_with_redis(work)], as_json=json)
 
 
 @clients.command
 def create(
     client_id: str,
     *,
-    name: Annotated[str | None, Parameter(help="What people call it.")] = None,
-    scope: Annotated[list[str] | None, Parameter(negative="", help="A scope it may have; repeatable.")] = None,
+    name: Annotated[str | None, Parameter(help="The name that pages show.")] = None,
+    scope: Annotated[list[str] | None, Parameter(negative="", help="A scope that it may request; repeatable.")] = None,
     redirect_uri: Annotated[
-        list[str] | None, Parameter(negative="", help="Where a browser may be sent back to; repeatable.")
+        list[str] | None, Parameter(negative="", help="A URI that a browser may be redirected to; repeatable.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make a confidential client and print its secret, which is shown this once.
+    """Create a confidential client and print its secret, which is shown only once.
 
-    With a redirect URI it signs people in, without one it acts for itself.
+    With a redirect URI the client signs users in; without one it acts for itself.
 
     For example: auth-service client create batch --scope mcp.access
     """
@@ -71,21 +73,21 @@ def create(
 
     async def work(operator: Operator) -> str:
         _check_scopes(scopes, operator.settings)
-        store, keeper = ClientStore(operator.redis), _keeper(operator.settings)
+        store, secrets = ClientStore(operator.redis), _client_secrets(operator.settings)
         if client_id in _declared_ids(operator.settings) or await store.find(client_id) is not None:
-            raise ClientRefused(f"the client {client_id} is there already", hint="choose another id or delete it first")
-        secret = keeper.generate()
+            raise ClientRefused(f"the client {client_id} already exists", hint="choose another id, or delete it first")
+        secret = secrets.generate()
         client = _new_client(client_id, scopes, redirects)
-        await store.save(replace(client, name=name or client_id, secret=keeper.hash(secret)))
+        await store.save(replace(client, name=name or client_id, secret=secrets.hash(secret)))
         await operator.record(Action.CLIENT_CREATED, client_id=client_id)
         return secret
 
-    print_rows([{"client_id": client_id, "client_secret": change(work)}], as_json=json)
+    print_rows([{"client_id": client_id, "client_secret": run_audited_change(work)}], as_json=json)
 
 
 @clients.command
 def delete(client_id: str) -> None:
-    """Delete a stored client; its tokens end with their lifetime, its refresh tokens at once.
+    """Delete a stored client. Its refresh tokens stop working at once, its access tokens when they expire.
 
     For example: auth-service client delete batch
     """
@@ -93,17 +95,17 @@ def delete(client_id: str) -> None:
     async def work(operator: Operator) -> None:
         if not await ClientStore(operator.redis).delete(client_id):
             if client_id in _declared_ids(operator.settings):
-                hint = f"take it out of {operator.settings.config} and restart"
-                raise ClientRefused(f"{client_id} is declared", hint=hint)
+                hint = f"remove it from {operator.settings.config} and restart the service"
+                raise ClientRefused(f"the client {client_id} is declared", hint=hint)
             raise ClientRefused(f"there is no client {client_id}", hint="`auth-service client list` shows the ids")
         await operator.record(Action.CLIENT_DELETED, client_id=client_id)
 
-    change(work)
+    run_audited_change(work)
 
 
 def _check(client_id: str, redirect_uris: Iterable[str]) -> None:
     if client_id.startswith("u_") or "://" in client_id or not client_id.isprintable() or " " in client_id:
-        raise ClientRefused("this client id cannot be used", hint="use letters, digits, - and _, not beginning with u_")
+        raise ClientRefused("this client id is not allowed", hint="use letters, digits, - and _, not starting with u_")
     for uri in redirect_uris:
         check_redirect_uri(uri)
 
@@ -113,18 +115,18 @@ def _check_scopes(scopes: Iterable[str], settings: AuthSettings) -> None:
     unknown = sorted(set(scopes) - known)
     if unknown:
         raise ClientRefused(
-            f"no resource has the scope {unknown[0]}", hint=f"there are {', '.join(sorted(known))}; choose with --scope"
+            f"no resource has the scope {unknown[0]}", hint=f"choose from {', '.join(sorted(known))} with --scope"
         )
 
 
 def _new_client(client_id: str, scopes: tuple[str, ...], redirects: tuple[str, ...]) -> Client:
-    with_users = {GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN}
+    grants = {GrantType.AUTHORIZATION_CODE, GrantType.REFRESH_TOKEN} if redirects else {GrantType.CLIENT_CREDENTIALS}
     return Client(
         client_id=client_id,
         name=client_id,
         origin=ClientOrigin.OPERATOR,
-        auth_methods=frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST}),
-        grant_types=frozenset(with_users if redirects else {GrantType.CLIENT_CREDENTIALS}),
+        auth_methods=SECRET_METHODS,
+        grant_types=frozenset(grants),
         scopes=frozenset(scopes),
         default_scopes=scopes[:1],
         redirect_uris=redirects,
@@ -136,8 +138,8 @@ def _declared_ids(settings: AuthSettings) -> set[str]:
     return {client.client_id for client in load_declaration(settings).clients}
 
 
-def _keeper(settings: AuthSettings) -> ClientSecrets:
-    return ClientSecrets(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), randomness.token_bytes)
+def _client_secrets(settings: AuthSettings) -> ClientSecrets:
+    return ClientSecrets(read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE"), token_bytes)
 
 
 def _row(client: Client) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""`auth-service consent ...`: what people allowed clients."""
+"""`auth-service consent ...`: what users have allowed clients."""
 
 from cyclopts import App
 from redis.asyncio import Redis
 
 from auth_service.accounts.consents import Consent, Consents
-from auth_service.cli.operator import Json, Operator, as_time, change, print_rows, run
+from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
+from auth_service.cli.output import Json, format_time, print_rows
 from auth_service.cli.user_commands import UserRefused, find_account
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import load_declaration
@@ -15,13 +16,16 @@ from security_common.audit import Action
 __all__ = ["consents"]
 
 consents = App(
-    name="consent", help="What people allowed clients: list, revoke.", result_action="return_value", version_flags=[]
+    name="consent",
+    help="What users have allowed clients: list, revoke.",
+    result_action="return_value",
+    version_flags=[],
 )
 
 
 @consents.command(name="list")
 def list_consents(username: str, *, json: Json = False) -> None:
-    """What this person allowed.
+    """Show what this user has allowed.
 
     For example: auth-service consent list hong
     """
@@ -30,12 +34,14 @@ def list_consents(username: str, *, json: Json = False) -> None:
         account = await find_account(settings, redis, username)
         declared = {client.client_id: client.name for client in load_declaration(settings).clients}
         store = ClientStore(redis)
-        named: list[tuple[Consent, str]] = []
+        consents_with_names: list[tuple[Consent, str]] = []
         for consent in await Consents(redis).all(account.subject):
-            stored = None if consent.client_id in declared else await store.find(consent.client_id)
-            name = stored.name if stored is not None else declared.get(consent.client_id)
-            named.append((consent, name or consent.client_id))
-        return named
+            name = declared.get(consent.client_id)
+            if name is None:
+                stored = await store.find(consent.client_id)
+                name = stored.name if stored is not None else consent.client_id
+            consents_with_names.append((consent, name or consent.client_id))
+        return consents_with_names
 
     rows = [
         {
@@ -43,16 +49,16 @@ def list_consents(username: str, *, json: Json = False) -> None:
             "name": name,
             "resource": consent.resource,
             "scopes": format_scope(consent.scopes),
-            "since": as_time(consent.granted_at_seconds),
+            "since": format_time(consent.granted_at_seconds),
         }
-        for consent, name in run(work)
+        for consent, name in run_with_redis(work)
     ]
     print_rows(rows, as_json=json)
 
 
 @consents.command
 def revoke(username: str, client_id: str) -> None:
-    """Take back what this person allowed a client: its refresh tokens end, and it has to ask again.
+    """Withdraw what this user has allowed a client: its refresh tokens stop working, and it has to ask again.
 
     For example: auth-service consent revoke hong https://claude.ai/oauth/claude-code-client-metadata
     """
@@ -60,7 +66,9 @@ def revoke(username: str, client_id: str) -> None:
     async def work(operator: Operator) -> None:
         account = await find_account(operator.settings, operator.redis, username)
         if not await Consents(operator.redis).revoke(account.subject, client_id):
-            raise UserRefused(f"{client_id} is allowed nothing", hint="`auth-service consent list` shows what is")
+            raise UserRefused(
+                f"{username} has allowed {client_id} nothing", hint="`auth-service consent list` shows the consents"
+            )
         await operator.record(Action.CONSENT_REVOKED, client_id=client_id, user_id=account.subject)
 
-    change(work)
+    run_audited_change(work)

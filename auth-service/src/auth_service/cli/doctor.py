@@ -1,4 +1,4 @@
-"""`auth-service doctor`: what an operator would otherwise find out one failure at a time."""
+"""`auth-service doctor`: checks the set-up of the service. Each failed check says how to fix it."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from auth_service.cli.operator import Json
+from auth_service.cli.output import Json
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import KNOWN_DOCUMENTS, FetchAttempt, OutgoingFetches, try_documents
@@ -30,7 +30,7 @@ from auth_service.keys.rotation import SigningKeyState
 from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.store import KeyStore
 from auth_service.redis_identity import redis_identity
-from auth_service.scopes import IDENTITY_SCOPES, format_scope
+from auth_service.scopes import format_scope
 from auth_service.settings import AuthSettings
 from auth_service.tokens.resources import comparison_key
 from security_common.errors import SecurityError
@@ -46,20 +46,17 @@ from security_common.service import (
     read_secret,
 )
 
-__all__ = ["CHECKS", "CHECKS_IN_REDIS", "doctor", "examine"]
+__all__ = ["CHECKS", "CHECKS_IN_REDIS", "doctor", "run_checks"]
 
 
 def doctor(*, json: Json = False) -> None:
-    """Look at declaration, Redis, keys, clock and issuer, and say how to fix what is wrong; exit 1 in that case.
-
-    For example: auth-service doctor --json
-    """
-    print_check_results(asyncio.run(_examine(AuthSettings())), as_json=json)
+    """Prints the result of every check; the help text is in `cli.commands`."""
+    print_check_results(asyncio.run(_run_with_redis(AuthSettings())), as_json=json)
 
 
-async def _examine(settings: AuthSettings) -> list[CheckResult]:
+async def _run_with_redis(settings: AuthSettings) -> list[CheckResult]:
     async with connect_redis(settings) as redis:
-        return await examine(settings, redis)
+        return await run_checks(settings, redis)
 
 
 _CLOCK_TOLERANCE_SECONDS = 5.0
@@ -67,20 +64,20 @@ _TIMEOUT_SECONDS = 5.0
 _METADATA_PATH = "/.well-known/oauth-authorization-server"
 
 
-async def examine(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
-    """Every check in order; one that fails does not keep the next from running.
+async def run_checks(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
+    """The results of all checks; an error in one does not prevent the others.
 
-    A Redis that cannot be used is reported once, and what is kept in it is not looked at.
+    If Redis cannot be used, that is one result, and the checks of its content are left out.
     """
-    found: list[CheckResult] = []
+    results: list[CheckResult] = []
     for check in CHECKS:
-        found += await _attempt(check(settings))
-    away = await check_redis_connection(settings, redis)
-    if away is not None:
-        return [*found, away]
+        results += await _attempt(check(settings))
+    connection_failure = await check_redis_connection(settings, redis)
+    if connection_failure is not None:
+        return [*results, connection_failure]
     for check in CHECKS_IN_REDIS:
-        found += await _attempt(check(settings, redis))
-    return found
+        results += await _attempt(check(settings, redis))
+    return results
 
 
 async def _attempt(check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
@@ -89,80 +86,90 @@ async def _attempt(check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
     except SecurityError as failure:
         return [CheckResult(failure.description, ok=False, hint=failure.hint)]
     except NoPermissionError as failure:
-        return [CheckResult(f"redis: does not permit this: {failure}", ok=False, hint=_ACL_HINT)]
+        return [CheckResult(f"redis: the user may not run this command: {failure}", ok=False, hint=_ACL_HINT)]
     except (RedisError, OSError) as failure:
-        hint = "is it overloaded? run `auth-service doctor` again"
+        hint = "check whether Redis is overloaded, and run `auth-service doctor` again"
         return [CheckResult(f"redis: {type(failure).__name__}", ok=False, hint=hint)]
 
 
 async def check_declaration(settings: AuthSettings) -> list[CheckResult]:
-    """The declaration and its secrets can be read."""
+    """The declaration is valid, and its secrets can be read."""
     declaration = load_declaration(settings)
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     clients = [make_client(client, ClientSecrets(pepper, os.urandom)) for client in declaration.clients]
-    read = CheckResult(f"declaration: resources: {len(declaration.resources)}, clients: {len(clients)}", ok=True)
-    return [read, *_urls(declaration)]
+    counts = f"resources: {len(declaration.resources)}, clients: {len(clients)}"
+    return [CheckResult(f"declaration: {counts}", ok=True), *_check_resource_urls(declaration)]
 
 
 async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
-    """The running service has applied the declaration that is read here."""
+    """The running service has applied this declaration."""
     applied = await redis.get(APPLIED_KEY)
-    same = applied in {None, load_declaration(settings).fingerprint}
-    hint = "restart the replicas that started with another auth.yaml"
-    return [CheckResult("declaration: the running service applied this one", ok=same, hint=hint)]
+    is_applied = applied in {None, load_declaration(settings).fingerprint}
+    hint = "restart the replicas that run with another auth.yaml"
+    return [CheckResult("declaration: the running service applied this one", ok=is_applied, hint=hint)]
 
 
 async def check_secret_files(settings: AuthSettings) -> list[CheckResult]:
-    """Who can read the files with secrets, those of declared clients included.
+    """Only the service can read the files with secrets, including those of declared clients.
 
-    The secret of the demo client is published, so its file is left out.
+    The secret of the demo client is public, so its file is not checked.
     """
-    clients: list[ExposedSecret] = []
+    exposed = list(find_exposed_secrets(settings))
     for client in load_declaration(settings).clients:
         if client.secret_file is None or client.secret_file.parent == BUILT_IN_FILES:
             continue
         readers = who_can_read(client.secret_file)
         if readers:
-            clients.append(ExposedSecret(f"client {client.client_id}: secret_file", client.secret_file, readers))
-    return check_exposed_secrets([*find_exposed_secrets(settings), *clients])
+            exposed.append(ExposedSecret(f"client {client.client_id}: secret_file", client.secret_file, readers))
+    return check_exposed_secrets(exposed)
 
 
-def _urls(declaration: Declaration) -> list[CheckResult]:
-    """Resources must be what their own metadata says, and travel encrypted."""
+def _check_resource_urls(declaration: Declaration) -> list[CheckResult]:
+    """Resource identifiers are normalized, and https except on loopback."""
     return [
         CheckResult(
-            f"resource: {resource.url}", ok=_is_safe(resource.url), hint="declare it with https and as it is named"
+            f"resource: {resource.url}",
+            ok=_is_valid_resource(resource.url),
+            hint="declare it with https, exactly as in its own metadata",
         )
         for resource in declaration.resources
     ]
 
 
-def _is_safe(url: str) -> bool:
+def _is_valid_resource(url: str) -> bool:
     return comparison_key(url) == url.removesuffix("/") and (url.startswith("https://") or is_loopback_url(url))
 
 
 async def check_clients(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
-    """What stored clients may do is declared still, and their redirects are ones that may be registered today."""
+    """The scopes of stored clients are still declared, and their redirect URIs are still allowed."""
     declaration = load_declaration(settings)
     declared = {client.client_id for client in declaration.clients}
-    known = {scope for resource in declaration.resources for scope in resource.scopes} | IDENTITY_SCOPES
+    known = declaration.known_scopes
     stored = [client async for client in ClientStore(redis).all()]
-    found = [CheckResult(f"redirects: {len(declared)} declared and {len(stored)} stored clients", ok=True)]
+    results = [CheckResult(f"redirects: {len(declared)} declared and {len(stored)} stored clients", ok=True)]
     for client in stored:
         delete = f"`auth-service client delete {client.client_id}`"
         if client.client_id in declared:
-            hint = f"the declared one is used; {delete} is rid of the other"
-            found.append(CheckResult(f"declaration: {client.client_id} is stored too", ok=False, hint=hint))
+            hint = f"the declared client is used; {delete} removes the stored one"
+            results.append(
+                CheckResult(f"declaration: the client {client.client_id} is also stored in Redis", ok=False, hint=hint)
+            )
         if not client.scopes <= known:
             missing = format_scope(client.scopes - known)
-            hint = f"declare them with a resource, or {delete} and make it again"
-            found.append(
-                CheckResult(f"declaration: no resource has {missing} of {client.client_id}", ok=False, hint=hint)
+            hint = f"declare them with a resource, or {delete} and create it again"
+            results.append(
+                CheckResult(
+                    f"declaration: no resource has the scopes {missing} of {client.client_id}", ok=False, hint=hint
+                )
             )
         if not all(map(_is_registrable, client.redirect_uris)):
-            hint = f"{delete} and let it register again"
-            found.append(CheckResult(f"redirects: one of {client.client_id} is not acceptable", ok=False, hint=hint))
-    return found
+            hint = f"{delete}, and let the client register again"
+            results.append(
+                CheckResult(
+                    f"redirects: {client.client_id} has a redirect URI that is not allowed", ok=False, hint=hint
+                )
+            )
+    return results
 
 
 def _is_registrable(uri: str) -> bool:
@@ -174,10 +181,14 @@ def _is_registrable(uri: str) -> bool:
 
 
 async def check_redis(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
-    """Redis is the one that was used before, loses nothing, and keeps this user from the resource service's keys."""
+    """Redis is the one that was used before, is durable, and denies access to the resource service's keys."""
     return [
         *await check_redis_server(redis, redis_identity(settings, redis), settings),
-        CheckResult("redis: the other service's keys are out of reach", ok=await _is_confined(redis), hint=_ACL_HINT),
+        CheckResult(
+            "redis: this user cannot read the keys of the resource service",
+            ok=await _is_confined(redis),
+            hint=_ACL_HINT,
+        ),
     ]
 
 
@@ -193,34 +204,38 @@ async def _is_confined(redis: Redis) -> bool:
 
 
 async def check_keys(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
-    """One key signs, the next is published, and both can be opened with this KEK."""
+    """One key is active, one is next, and the KEK decrypts both."""
     records = (await KeyStore(redis).read()).records
     encryption = PrivateKeyEncryption.load(settings.signing_key_kek_file)
     for record in records:
         if record.encrypted_private_key is not None:
             encryption.decrypt(record.encrypted_private_key, key_id=record.key_id)
     states = [record.state for record in records]
-    good = states.count(SigningKeyState.ACTIVE) == states.count(SigningKeyState.NEXT) == 1
-    hint = "start the service once; it makes its keys"
-    return [CheckResult(f"keys: {', '.join(states) or 'none'}", ok=good, hint=hint)]
+    is_complete = states.count(SigningKeyState.ACTIVE) == states.count(SigningKeyState.NEXT) == 1
+    hint = "start the service once; it creates its keys"
+    return [CheckResult(f"keys: {', '.join(states) or 'none'}", ok=is_complete, hint=hint)]
 
 
 async def check_clock(_settings: AuthSettings, redis: Redis) -> list[CheckResult]:
-    """Tokens carry this clock's time to machines that go by their own."""
+    """The clock agrees with that of Redis: other machines verify the times in tokens with their own clocks."""
     seconds, microseconds = await redis.time()
-    apart = abs(time.time() - (seconds + microseconds / 1e6))
-    hint = "synchronise the clocks of both machines (NTP)"
-    return [CheckResult(f"clock: {apart:.1f} s from that of Redis", ok=apart < _CLOCK_TOLERANCE_SECONDS, hint=hint)]
+    difference = abs(time.time() - (seconds + microseconds / 1e6))
+    hint = "synchronize the clocks of both machines (NTP)"
+    return [
+        CheckResult(
+            f"clock: {difference:.1f} s from that of Redis", ok=difference < _CLOCK_TOLERANCE_SECONDS, hint=hint
+        )
+    ]
 
 
 async def check_issuer(settings: AuthSettings) -> list[CheckResult]:
-    """The metadata is served at the public address, names this issuer and satisfies RFC 8414.
+    """The metadata at the public address names this issuer and complies with RFC 8414.
 
-    A loopback issuer is the machine around a container, which the container does not reach: there the service is asked
-    where it listens.
+    A loopback issuer is the host of a container, which the container cannot reach. Then the metadata is fetched from
+    the port that the service listens on.
     """
     base = settings.issuer
-    hint = "is the service running, and does AUTH_ISSUER lead to it from here?"
+    hint = "check that the service is running, and that AUTH_ISSUER leads to it from this machine"
     try:
         async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS) as http:
             if is_loopback_url(settings.issuer) and not await _is_reachable(http, settings.issuer):
@@ -233,12 +248,12 @@ async def check_issuer(settings: AuthSettings) -> list[CheckResult]:
         return [
             CheckResult(f"issuer: {settings.issuer}{_METADATA_PATH}: {type(failure).__name__}", ok=False, hint=hint)
         ]
-    named = metadata.get("issuer") == settings.issuer
+    is_named = metadata.get("issuer") == settings.issuer
     return [
         CheckResult(
-            f"issuer: the metadata names {metadata.get('issuer')}", ok=named, hint="set AUTH_ISSUER to that address"
+            f"issuer: the metadata names {metadata.get('issuer')}", ok=is_named, hint="set AUTH_ISSUER to that address"
         ),
-        CheckResult("issuer: its keys can be read", ok=keys.is_success, hint=hint),
+        CheckResult("issuer: the key set can be fetched", ok=keys.is_success, hint=hint),
     ]
 
 
@@ -250,14 +265,14 @@ async def _is_reachable(http: httpx2.AsyncClient, url: str) -> bool:
     return True
 
 
-_HINT = (
-    "allow outgoing HTTPS to this host; where that cannot be, set registration.metadata_documents to off in auth.yaml,"
-    " and clients register instead, or keep copies of the documents in registration.pinned_directory"
+_DOCUMENT_HINT = (
+    "allow outgoing HTTPS to this host. Otherwise set registration.metadata_documents to off in auth.yaml, so that"
+    " clients register instead, or put copies of the documents into registration.pinned_directory"
 )
 
 
 async def check_documents(settings: AuthSettings) -> list[CheckResult]:
-    """A warning for each published document that cannot be fetched: a machine may be offline on purpose."""
+    """A warning for each published metadata document that cannot be fetched. A machine may be offline on purpose."""
     policy = load_declaration(settings).registration
     outgoing = OutgoingFetches.of(policy, None)
     try:
@@ -277,8 +292,8 @@ def _documents_of(policy: RegistrationPolicy) -> list[str]:
 def _describe(attempt: FetchAttempt) -> CheckResult:
     if attempt.problem is None:
         return CheckResult(f"metadata documents: {attempt.host} can be reached", ok=True)
-    told = f"metadata documents: {attempt.host}: {attempt.problem}: {attempt.description}"
-    return CheckResult(told, ok=True, hint=_HINT, warning=True)
+    what = f"metadata documents: {attempt.host}: {attempt.problem}: {attempt.description}"
+    return CheckResult(what, ok=True, hint=_DOCUMENT_HINT, warning=True)
 
 
 CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[CheckResult]]], ...] = (

@@ -1,8 +1,8 @@
-"""`auth-service redis ...`: the Redis that this service keeps its state in."""
+"""`auth-service redis ...`: the Redis that stores the state of this service."""
 
 from cyclopts import App
 
-from auth_service.cli.operator import Operator, change
+from auth_service.cli.operator_session import Operator, run_audited_change
 from auth_service.redis_identity import redis_identity
 from security_common.audit import Action
 
@@ -15,11 +15,11 @@ redis_commands = App(
 
 @redis_commands.command
 def accept() -> None:
-    """Take the present Redis for good, after it came back empty or was replaced by another one.
+    """Accept the present Redis, after it restarted empty or was replaced by another one.
 
-    Until then the service is not ready and makes no signing keys. Running replicas write the keys they have in memory
-    into the accepted Redis, so that tokens stay valid; clients, people and consents that are gone stay gone. Restore
-    the old Redis from its files or a backup instead where that is possible.
+    Until then the service is not ready and creates no signing keys. Running replicas write the keys in their memory
+    to the accepted Redis, so that tokens stay valid. Lost clients, users and consents are not restored: if possible,
+    restore the old Redis from its files or a backup instead.
 
     For example: auth-service redis accept
     """
@@ -30,4 +30,4 @@ def accept() -> None:
             await operator.record(Action.REDIS_ACCEPTED)
         return accepted
 
-    print("accepted" if change(work) else "this Redis is the one that was used before: nothing to accept")
+    print("accepted" if run_audited_change(work) else "nothing to accept: this Redis is the one that was used before")

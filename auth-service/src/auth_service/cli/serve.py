@@ -13,30 +13,25 @@ __all__ = ["serve"]
 
 
 def serve() -> None:
-    """Serve until SIGTERM or SIGINT; requests under way get ten seconds to end.
-
-    Settings come from AUTH_ and SECURITY_ variables, see docs/configuration.md.
-
-    For example: AUTH_DEMO=true auth-service serve
-    """
+    """Serves until SIGTERM or SIGINT; the help text is in `cli.commands`."""
     settings = AuthSettings()
     configure_logs(settings, service=SERVICE)
-    _tell(settings)
+    _log_notices(settings)
     app = create_app(settings)
     serve_application(app, settings, on_drain=app.state.readiness.start_draining)
 
 
-def _tell(settings: AuthSettings) -> None:
-    """Notices that whoever starts the service should see."""
+def _log_notices(settings: AuthSettings) -> None:
+    """Logs what the person who starts the service should know."""
     log = logging.getLogger("auth_service")
     for notice in unknown_setting_notices([AuthSettings], os.environ):
         log.warning(notice)
     if settings.demo:
         log.warning(
-            "NOTICE: demo mode: the client mcp-client/secret is open to everyone who reaches %s", settings.issuer
+            "NOTICE: demo mode: everyone who can reach %s can use the client mcp-client/secret", settings.issuer
         )
     if "JWT_SECRET_KEY" in os.environ:
         log.warning(
-            "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, whose keys are made and rotated by the "
-            "service and encrypted with AUTH_SIGNING_KEY_KEK_FILE"
+            "NOTICE: JWT_SECRET_KEY is not read: the service signs tokens with RS256, creates and rotates the keys "
+            "itself, and encrypts them with AUTH_SIGNING_KEY_KEK_FILE"
         )

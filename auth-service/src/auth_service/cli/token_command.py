@@ -1,4 +1,4 @@
-"""`auth-service token`: a token from a running service, for scripts and for trying things out."""
+"""`auth-service token`: a token from the running service, for scripts and manual tests."""
 
 import json as json_text
 import os
@@ -8,7 +8,7 @@ from typing import Annotated
 import httpx2
 from cyclopts import Parameter
 
-from auth_service.cli.operator import Json
+from auth_service.cli.output import Json
 from auth_service.settings import AuthSettings
 from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
@@ -20,7 +20,7 @@ _SECRET_HINT = "name the file with the secret that `auth-service client create` 
 
 
 class TokenRefused(SecurityError):
-    """The service gave no token."""
+    """The service issued no token."""
 
     error = "token_refused"
 
@@ -33,25 +33,23 @@ def token(
     resource: str | None = None,
     json: Json = False,
 ) -> None:
-    """Print an access token, got with client_credentials from the running service.
-
-    Without a secret file it is the demo client's.
-
-    For example: auth-service token --client-id batch --secret-file batch.secret --scope mcp.access
-    """
+    """Prints an access token; the help text is in `cli.commands`."""
     settings = AuthSettings()
     secret = read_secret_file(secret_file, setting="--secret-file", hint=_SECRET_HINT) if secret_file else _DEMO_SECRET
     form = {"grant_type": "client_credentials", "scope": scope or "", "resource": resource or ""}
     url = f"{os.environ.get('AUTH_INTERNAL_URL') or settings.issuer}/oauth2/token"
     try:
-        answer = httpx2.post(url, data=form, auth=(client_id, secret), timeout=_TIMEOUT_SECONDS)
-        members = answer.json()
+        response = httpx2.post(url, data=form, auth=(client_id, secret), timeout=_TIMEOUT_SECONDS)
+        members = response.json()
     except (httpx2.HTTPError, ValueError) as error:
-        raise TokenRefused(f"{url} does not answer", hint="is the service running? try `auth-service serve`") from error
-    if answer.status_code != 200:
-        raise TokenRefused(f"{members.get('error')}: {members.get('error_description')}", hint="check client and scope")
+        raise TokenRefused(f"{url} does not answer", hint="start the service with `auth-service serve`") from error
+    if response.status_code != 200:
+        raise TokenRefused(
+            f"{members.get('error')}: {members.get('error_description')}",
+            hint="check --client-id, --secret-file and --scope",
+        )
     print(json_text.dumps(members, indent=2) if json else members["access_token"])
 
 
-# The demo's secret is no secret; see declaration_demo.yaml.
+# Published on purpose, see declaration_demo.yaml.
 _DEMO_SECRET = "secret"

@@ -1,4 +1,4 @@
-"""`auth-service user ...`: the local accounts."""
+"""`auth-service user ...`: local accounts."""
 
 import getpass
 import os
@@ -15,9 +15,10 @@ from redis.asyncio import Redis
 
 from auth_service.accounts.account import Account, Role
 from auth_service.accounts.local_accounts import DEMO_ACCOUNT
-from auth_service.accounts.passwords import LONGEST_PASSWORD, Passwords
+from auth_service.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from auth_service.accounts.store import AccountStore
-from auth_service.cli.operator import Json, Operator, change, print_rows, run
+from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
+from auth_service.cli.output import Json, print_rows
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
 from security_common.errors import SecurityError
@@ -32,7 +33,7 @@ users = App(
 )
 
 # NIST SP 800-63B section 5.1.1.2.
-_SHORTEST_PASSWORD = 8
+_MIN_PASSWORD_LENGTH = 8
 
 PasswordFromStdin = Annotated[
     bool, Parameter(name="--password-stdin", negative="", help="Read the password from standard input.")
@@ -40,41 +41,42 @@ PasswordFromStdin = Annotated[
 
 
 class UserRefused(SecurityError):
-    """The command cannot do this to this person, or there is nothing to do."""
+    """The command is not possible for this user."""
 
     error = "user_refused"
 
 
 @users.command(name="list")
 def list_users(*, json: Json = False) -> None:
-    """Everybody who can sign in.
+    """Show every user who can sign in.
 
     For example: auth-service user list --json
     """
 
     async def work(settings: AuthSettings, redis: Redis) -> list[Account]:
-        stored = [account async for account in AccountStore(redis).all()]
-        return [*((DEMO_ACCOUNT.account,) if settings.demo else ()), *sorted(stored, key=lambda each: each.username)]
+        accounts = [account async for account in AccountStore(redis).all()]
+        accounts.sort(key=lambda account: account.username)
+        return [DEMO_ACCOUNT.account, *accounts] if settings.demo else accounts
 
-    print_rows([_row(account) for account in run(work)], as_json=json)
+    print_rows([_row(account) for account in run_with_redis(work)], as_json=json)
 
 
 @users.command
 def add(
     username: str,
     *,
-    name: Annotated[str | None, Parameter(help="What pages call them; the user name when left out.")] = None,
-    email: Annotated[str | None, Parameter(help="Their address, for clients that may know it.")] = None,
+    name: Annotated[str | None, Parameter(help="The name that pages show; the username if left out.")] = None,
+    email: Annotated[str | None, Parameter(help="The e-mail address, for clients with the scope email.")] = None,
     role: Annotated[list[Role] | None, Parameter(negative="", help="A role; repeatable.")] = None,
     password_stdin: PasswordFromStdin = False,
     json: Json = False,
 ) -> None:
-    """Add a person; asks for the password.
+    """Add a user. The command asks for the password.
 
     For example: auth-service user add hong --name 홍길동 --role auditor
     """
-    if not username.strip() or not username.isprintable() or len(username) > LONGEST_PASSWORD:
-        raise UserRefused("this user name cannot be used", hint="use letters and digits, at most 256")
+    if not username.strip() or not username.isprintable() or len(username) > MAX_PASSWORD_LENGTH:
+        raise UserRefused("this username is not allowed", hint="use at most 256 letters and digits")
     password = _read_password(from_stdin=password_stdin)
     account = Account(
         subject="u_" + urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode("ascii"),
@@ -86,65 +88,65 @@ def add(
     )
 
     async def work(operator: Operator) -> None:
-        if not await AccountStore(operator.redis).add(account, await Passwords().seal(password)):
-            raise UserRefused(f"there is a user {username} already", hint="`auth-service user list` shows the names")
+        if not await AccountStore(operator.redis).add(account, await Passwords().hash(password)):
+            raise UserRefused(f"the user {username} already exists", hint="`auth-service user list` shows the names")
         await operator.record(Action.USER_ADDED, user_id=account.subject)
 
-    change(work)
+    run_audited_change(work)
     print_rows([_row(account)], as_json=json)
 
 
 @users.command
 def password(username: str, *, password_stdin: PasswordFromStdin = False) -> None:
-    """Set a new password; whoever is signed in with the old one, at any client, has to sign in again.
+    """Set a new password. All sessions and refresh tokens of the user end: sign-in is needed again at every client.
 
     For example: auth-service user password hong
     """
     new = _read_password(from_stdin=password_stdin)
 
-    async def set_it(store: AccountStore, account: Account) -> None:
-        await store.set_password_hash(account.subject, await Passwords().seal(new))
+    async def set_password(store: AccountStore, account: Account) -> None:
+        await store.set_password_hash(account.subject, await Passwords().hash(new))
         await store.save(replace(account, signed_out_at_seconds=int(time.time())))
 
-    _change(username, Action.USER_PASSWORD_SET, set_it)
+    _change_account(username, Action.USER_PASSWORD_SET, set_password)
 
 
 @users.command
 def role(
-    username: str, roles: Annotated[list[Role] | None, Parameter(help="The roles from now on; none: no role.")] = None
+    username: str, roles: Annotated[list[Role] | None, Parameter(help="The new roles; none removes every role.")] = None
 ) -> None:
-    """Set what a person may do: `auditor` may grant clients everybody's access records.
+    """Set the roles of a user: an `auditor` may allow clients to read the access records of all users.
 
     For example: auth-service user role hong auditor
     """
     kept = frozenset(roles or ())
-    _change(username, Action.USER_ROLES_SET, lambda store, account: store.save(replace(account, roles=kept)))
+    _change_account(username, Action.USER_ROLES_SET, lambda store, account: store.save(replace(account, roles=kept)))
 
 
 @users.command
 def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help="Enable again.")] = False) -> None:
-    """Keep a person out: sessions and refresh tokens end at once, access tokens with their lifetime.
+    """Disable a user. Sessions and refresh tokens end at once, access tokens when they expire.
 
     For example: auth-service user disable hong
     """
 
-    async def set_it(store: AccountStore, account: Account) -> None:
+    async def set_disabled(store: AccountStore, account: Account) -> None:
         await store.save(replace(account, disabled=not undo, signed_out_at_seconds=int(time.time())))
 
-    _change(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_it)
+    _change_account(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_disabled)
 
 
 @users.command
 def delete(username: str) -> None:
-    """Delete a person; the id in their tokens is never given to anybody else.
+    """Delete a user. The `sub` of the user is never used again.
 
     For example: auth-service user delete hong
     """
-    _change(username, Action.USER_DELETED, AccountStore.delete)
+    _change_account(username, Action.USER_DELETED, AccountStore.delete)
 
 
 async def find_account(settings: AuthSettings, redis: Redis, username: str) -> Account:
-    """The account with this name, the demo's too. Raises `UserRefused`."""
+    """The account with this username, the demo user included. Raises `UserRefused`."""
     if settings.demo and username == DEMO_ACCOUNT.account.username:
         return DEMO_ACCOUNT.account
     account = await AccountStore(redis).find_by_name(username)
@@ -153,19 +155,19 @@ async def find_account(settings: AuthSettings, redis: Redis, username: str) -> A
     return account
 
 
-def _change(username: str, action: Action, set_it: Callable[[AccountStore, Account], Awaitable[None]]) -> None:
+def _change_account(username: str, action: Action, change: Callable[[AccountStore, Account], Awaitable[None]]) -> None:
     async def work(operator: Operator) -> None:
         account = await find_account(operator.settings, operator.redis, username)
         if account is DEMO_ACCOUNT.account:
-            raise UserRefused("the demo user cannot be changed", hint="set AUTH_DEMO=false to be rid of it")
-        await set_it(AccountStore(operator.redis), account)
+            raise UserRefused("the demo user cannot be changed", hint="set AUTH_DEMO=false to remove it")
+        await change(AccountStore(operator.redis), account)
         await operator.record(action, user_id=account.subject)
 
-    change(work)
+    run_audited_change(work)
 
 
 def _read_password(*, from_stdin: bool) -> str:
-    """Never from the command line, which other users of the machine can read."""
+    """The password is not an argument, because other users of the machine can read command lines."""
     if from_stdin:
         read = sys.stdin.readline().rstrip("\r\n")
     else:
@@ -173,15 +175,16 @@ def _read_password(*, from_stdin: bool) -> str:
         read = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != read:
             raise UserRefused("the two passwords differ", hint="try again")
-    if not _SHORTEST_PASSWORD <= len(read) <= LONGEST_PASSWORD:
+    if not _MIN_PASSWORD_LENGTH <= len(read) <= MAX_PASSWORD_LENGTH:
         raise UserRefused(
-            f"a password needs {_SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters", hint="some words make a good one"
+            f"a password needs {_MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters",
+            hint="several words make a good password",
         )
     return read
 
 
 def _require_terminal() -> None:
-    """`getpass` would otherwise read the password from standard input, or fail. Raises `UserRefused`."""
+    """Raises `UserRefused` without a terminal: `getpass` would then read standard input, or fail."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
