@@ -179,7 +179,7 @@ def test_a_taken_port_is_reported_with_the_name_of_the_variable(stack):
     completed = command(stack, "serve")
     assert completed.returncode == 1
     assert f"error: cannot listen on 127.0.0.1:{stack.ports.mcp}" in completed.stderr
-    assert "hint: stop what listens there, or set MCP_PORT" in completed.stderr
+    assert "hint: stop the process that listens there, or set MCP_PORT" in completed.stderr
 
 
 def test_sigterm_stops_the_service_within_five_seconds(own_stack):

@@ -5,10 +5,10 @@ while the responses to the first of them wait in buffers.
 """
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Sequence
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from security_common.edge.client_address import Network, is_in_networks, network_of
@@ -24,7 +24,7 @@ PIPELINED_REQUESTS = 16
 not pipeline."""
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class _TooManyPipelined(Exception):
@@ -145,7 +145,7 @@ def bounded_connections(*, per_address: int, trusted_proxies: Sequence[Network])
             self._counted_as = source
             connections[source] += 1
             if connections[source] == per_address:
-                logger.warning("connection_limit_reached address=%s connections=%d", source, per_address)
+                log.warning("connection_limit_reached", address=source, connections=per_address)
 
         def connection_lost(self, exc: Exception | None) -> None:
             if self._counted_as is not None:

@@ -1,4 +1,4 @@
-"""The Prometheus metrics of a service, on a port of their own."""
+"""The Prometheus metrics of a service, on a separate port."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ __all__ = ["serving_metrics"]
 
 @contextmanager
 def serving_metrics(settings: ServiceSettings, registry: CollectorRegistry) -> Generator[None]:
-    """Serves the registry while the block runs, unless the port is 0. Raises `PortTaken`."""
+    """Serves the registry while the block runs; does nothing if the port is 0. Raises `PortTaken`."""
     if not settings.metrics_port:
         yield
         return

@@ -1,13 +1,13 @@
-"""Running a service: socket, loop, garbage collector, signals."""
+"""Runs a service with uvicorn: listening socket, event loop, garbage collector, signals."""
 
 import asyncio
 import gc
-import logging
 import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar, Self
 
+import structlog
 import uvicorn
 
 from security_common.edge.connection_limits import bounded_connections
@@ -19,23 +19,23 @@ __all__ = ["PortTaken", "serve"]
 
 _GRACEFUL_STOP_SECONDS = 10
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class PortTaken(SecurityError):
-    """The address cannot be bound."""
+    """The service cannot listen on its address."""
 
     error: ClassVar[str] = "port_taken"
 
     @classmethod
     def at(cls, settings: ServiceSettings, host: str, port: int, name: str) -> Self:
-        """The error for this address; `name` is the setting of its port, without the prefix."""
+        """The error for this address; `name` is the name of the port's setting without its prefix."""
         variable = f"{settings.model_config.get('env_prefix', '')}{name}"
-        return cls(f"cannot listen on {host}:{port}", hint=f"stop what listens there, or set {variable}")
+        return cls(f"cannot listen on {host}:{port}", hint=f"stop the process that listens there, or set {variable}")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with the collector quieted once the heap is built, and a drain before the listener closes."""
+    """uvicorn with a frozen heap after the start, and with a drain before the listening socket closes."""
 
     def __init__(self, config: uvicorn.Config, *, drain_seconds: float, on_drain: Callable[[], None]) -> None:
         super().__init__(config)
@@ -47,62 +47,69 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        # What lives now lives until the end: frozen, it is never walked again, which takes the peaks off the latency.
+        # The objects of now live until the process ends. Frozen, they are no longer scanned, which removes the peaks of
+        # the latency.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 1_000)
-        gc.enable()  # a command may have started without it, since imports make garbage but few cycles
+        gc.enable()  # a command may have disabled it while it imported its modules
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        first, self._draining = not self._draining, True
+        is_first_signal = not self._draining
+        self._draining = True
         self._on_drain()
-        if self._loop is None or not first or not self._drain_seconds:
-            super().handle_exit(sig, frame)
-            return
         stop = super().handle_exit
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_seconds, stop, sig, frame)
+        if self._loop is None or not is_first_signal or not self._drain_seconds:
+            stop(sig, frame)
+        else:
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_seconds, stop, sig, frame)
 
 
-class _Starting:
-    """The application, with the exception that its lifespan failed to start with: uvicorn would log a traceback."""
+class _StartupFailure:
+    """ASGI middleware that keeps the exception with which the application's start failed.
+
+    Otherwise uvicorn logs it with a traceback, and the command cannot report it as an error with a hint.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self.failure: Exception | None = None
+        self.exception: Exception | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
-        started = False
+        has_started = False
 
-        async def note_start(message: Any) -> None:
-            nonlocal started
-            started = started or message["type"] == "lifespan.startup.complete"
+        async def send_without_traceback(message: Any) -> None:
+            nonlocal has_started
+            has_started = has_started or message["type"] == "lifespan.startup.complete"
             if message["type"] == "lifespan.startup.failed":
-                message = {**message, "message": ""}  # holds a traceback
+                message = {**message, "message": ""}  # it contains a traceback
             await send(message)
 
         try:
-            await self._app(scope, receive, note_start)
-        except Exception as failure:
-            if started:
+            await self._app(scope, receive, send_without_traceback)
+        except Exception as exception:
+            if has_started:
                 raise
-            self.failure = failure
+            self.exception = exception
 
 
 def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] = lambda: None) -> None:
-    """Serves an ASGI application until SIGTERM or SIGINT; requests under way get ten seconds to end.
+    """Serves an ASGI application until SIGTERM or SIGINT. Requests in progress get ten seconds to finish.
 
-    `on_drain` is called when the first signal arrives, `drain_seconds` before the listener closes: the moment to
-    answer 503 at /readyz. Raises `PortTaken`, and whatever keeps the application's lifespan from starting.
+    `on_drain` is called at the first signal, `drain_seconds` before the listening socket closes, so that /readyz can
+    answer 503 from then on. Raises `PortTaken`, and the exception with which the application's start failed.
     """
     for exposed in find_exposed_secrets(settings):
-        logger.warning("%s; hint: `chmod 600`, unless only this service's container has the file", exposed)
+        log.warning(
+            "secret_file_exposed", problem=exposed, hint="chmod 600, unless only the container of this service has it"
+        )
     listener = _listen(settings)
-    starting = _Starting(app)
+    startup = _StartupFailure(app)
     config = uvicorn.Config(
-        starting,
+        startup,
         loop="uvloop",
         http=bounded_connections(
             per_address=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
@@ -119,8 +126,8 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
     try:
         server.run(sockets=[listener])
     except SystemExit:
-        if starting.failure is not None:
-            raise starting.failure from None
+        if startup.exception is not None:
+            raise startup.exception from None
         raise
 
 
