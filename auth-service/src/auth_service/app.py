@@ -29,7 +29,7 @@ from auth_service.grants.refresh_token import RefreshTokenGrant
 from auth_service.grants.user_tokens import UserTokenMinter
 from auth_service.http.application import AuthApplication, Endpoints, PlainEndpoint, paths_of
 from auth_service.http.dependencies import context_of
-from auth_service.http.throttle import Throttle
+from auth_service.http.rate_limits import Throttle
 from auth_service.page_routers import make_page_routers
 from auth_service.protocol import Clock, RandomBytes
 from auth_service.readiness import make_readiness

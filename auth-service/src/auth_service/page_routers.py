@@ -13,7 +13,7 @@ from auth_service.authorize.logout_endpoint import LogoutEndpoint
 from auth_service.authorize.repeatable_responses import RepeatableResponses
 from auth_service.authorize.sign_in_page import SignInPage
 from auth_service.authorize.visits import Visits
-from auth_service.http.turns import Turns
+from auth_service.http.rate_limits import Turns
 from auth_service.service_parts import ServiceParts
 from auth_service.web.csrf_tokens import CsrfTokens
 from auth_service.web.pages import Pages

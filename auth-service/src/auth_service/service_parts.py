@@ -22,7 +22,7 @@ from auth_service.clients.store import ClientStore
 from auth_service.declaration import Declaration, load_declaration
 from auth_service.errors import TooManyRequests
 from auth_service.http.metrics import Metrics
-from auth_service.http.throttle import Throttle, redis_counters
+from auth_service.http.rate_limits import Throttle, redis_counters
 from auth_service.keys.rotation import RotationPolicy
 from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.signing_key_set import SigningKeySet

@@ -20,8 +20,8 @@ from auth_service.clients.client import Client
 from auth_service.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
 from auth_service.http.dependencies import context_of
 from auth_service.http.forms import Form
+from auth_service.http.rate_limits import Throttle
 from auth_service.http.responses import Header, add_headers, see_other
-from auth_service.http.throttle import Throttle
 from auth_service.protocol import Clock
 from auth_service.scopes import format_scope
 from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode

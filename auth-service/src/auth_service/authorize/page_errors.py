@@ -1,4 +1,4 @@
-"""Errors of the authorization endpoint that are pages, because there is no address they could safely be sent to."""
+"""Errors of the authorization endpoint that are pages, because no address is known to be safe to redirect to."""
 
 from auth_service.errors import ErrorCode, OAuthError
 from auth_service.web.error_pages import NextStep, PageError

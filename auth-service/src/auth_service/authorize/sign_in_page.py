@@ -21,8 +21,7 @@ from auth_service.http.dependencies import FormBody, QueryString, context_of
 from auth_service.http.forms import Form
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
-from auth_service.http.throttle import Throttle
-from auth_service.http.turns import Turns
+from auth_service.http.rate_limits import Throttle, Turns
 from auth_service.web.content_security import form_target
 from auth_service.web.csrf_tokens import CsrfTokens
 from auth_service.web.error_pages import FormStale, NextStep

@@ -11,7 +11,7 @@ from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
 from auth_service.errors import InvalidClient, TooManyFailures
 from auth_service.http.forms import Form
-from auth_service.http.throttle import Throttle
+from auth_service.http.rate_limits import Throttle
 from auth_service.protocol import SECRET_METHODS, AuthMethod
 from security_common.audit import Action, EventType, Outcome, Reason
 

@@ -31,8 +31,8 @@ from auth_service.http.application import new_router
 from auth_service.http.dependencies import context_of
 from auth_service.http.forms import media_type_of
 from auth_service.http.openapi import ERROR_RESPONSES, json_result
+from auth_service.http.rate_limits import Throttle
 from auth_service.http.responses import json_response
-from auth_service.http.throttle import Throttle
 from auth_service.protocol import SECRET_METHODS, AuthMethod, Clock, RandomBytes
 from auth_service.scopes import format_scope
 from security_common.audit import Action, EventType, Outcome

@@ -12,7 +12,7 @@ from auth_service.errors import InvalidGrant, InvalidRequest
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.parameters import Parameter
-from auth_service.http.throttle import Throttle
+from auth_service.http.rate_limits import Throttle
 from auth_service.protocol import GrantType
 from auth_service.scopes import Scope
 from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode, RedeemedCode, Redemption
