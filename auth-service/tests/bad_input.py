@@ -1,4 +1,4 @@
-"""Bad requests with their right answers. The numbers are those of docs/bad-input.md."""
+"""Invalid requests with their expected responses. The numbers are those of docs/bad-input.md."""
 
 import base64
 import itertools
@@ -13,13 +13,13 @@ FORM = "application/x-www-form-urlencoded"
 DEMO = {"grant_type": "client_credentials", "client_id": "mcp-client", "client_secret": "secret"}
 
 
-# A body that depends on the time or on the address of the service, which it is given.
+# Makes a body that depends on the time, or on the address of the service, which is its argument.
 MakeBody = Callable[[str], Mapping[str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One request. `status` and `error` are the right answer; `rule` is the rule that this row shows to matter."""
+    """One request. `status` and `error` are expected; `rule` is the rule that only this row needs."""
 
     item: str
     case: str
@@ -37,7 +37,7 @@ class Row:
         return f"{self.item} {self.case}"
 
     def send(self, http: httpx2.Client) -> httpx2.Response:
-        # An address of its own for every request, so that rows do not run into each other's limits.
+        # Every request has an address of its own, so that rows do not reach the limits of others.
         headers = {"x-forwarded-for": f"10.{next(_addresses) >> 8}.{next(_addresses) & 255}.1", **self.headers}
         if self.content_type is not None and self.method == "POST":
             headers["content-type"] = self.content_type
@@ -46,7 +46,7 @@ class Row:
         return http.request(self.method, self.path, content=content if self.method == "POST" else None, headers=headers)
 
     def mistakes(self, answer: httpx2.Response) -> list[str]:
-        """What is wrong with the answer; nothing when it is the right one."""
+        """The differences between the response and the expected one."""
         found: list[str] = []
         if answer.status_code != self.status:
             found.append(f"status {answer.status_code}, not {self.status}")
@@ -66,7 +66,7 @@ def error_of(answer: httpx2.Response) -> Any:
 
 
 def demo(**changes: str | None) -> dict[str, str]:
-    """The demo client's request with changes; None takes a parameter out."""
+    """The demo client's request with changes; None removes a parameter."""
     return {name: value for name, value in {**DEMO, **changes}.items() if value is not None}
 
 

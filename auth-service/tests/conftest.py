@@ -23,7 +23,7 @@ from security_common.encryption import Keyring
 from security_common.settings import SecuritySettings
 
 DATABASES = 128
-"""More than there are tests that want one of their own: which worker runs them all nobody knows."""
+"""More than there are tests with a database of their own, because one worker may run all of them."""
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ _databases = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def secret_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What `security-common setup` makes for this service."""
+    """The files that `security-common setup` creates for this service."""
     directory = tmp_path_factory.mktemp("secrets")
     contents = {
         "signing_key_kek": Keyring.generate().dump(),
@@ -125,7 +125,7 @@ def service(start_service: StartService) -> Service:
 
 @pytest.fixture(scope="session")
 def people(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    """A service with public clients that people sign in to."""
+    """A service with public clients for users."""
     config = tmp_path_factory.mktemp("declaration") / "auth.yaml"
     config.write_text(DECLARATION)
     return start_service(config=config, trusted_proxies="127.0.0.1", registrations_per_hour=30)
@@ -133,7 +133,7 @@ def people(start_service: StartService, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def person(people: Service) -> Iterator[Person]:
-    """Somebody at a browser of their own, from an address of their own."""
+    """A user with a browser and a client address of their own."""
     person = Person(f"http://127.0.0.1:{people.settings.port}", source=f"10.9.{next(_sources)}.1")
     yield person
     person.http.close()
@@ -146,13 +146,13 @@ _sources = itertools.count(1)
 def open_server(
     request: pytest.FixtureRequest, start_service: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> Service:
-    """A service that MCP clients register with by themselves."""
+    """A service with open registration."""
     return start_open_service(start_service, tmp_path_factory.mktemp("declaration"), demo=request.param)
 
 
 @pytest.fixture
 def user(open_server: Service) -> Iterator[Person]:
-    """The user of such a client, with an account."""
+    """A user of that service, with an account."""
     person = new_person(open_server)
     yield person
     person.http.close()

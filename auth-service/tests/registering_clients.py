@@ -1,4 +1,4 @@
-"""A service that MCP clients register with, in demo mode and out of it, and a person who uses them there."""
+"""A service with open registration, with and without demo mode, and users of its clients."""
 
 import asyncio
 import itertools
@@ -32,7 +32,7 @@ _sources = itertools.count(1)
 
 
 def start_open_service(start_service: StartService, folder: Path, *, demo: bool) -> Service:
-    """Everybody may register; metadata documents are the pinned ones. Without demo mode the resources are declared."""
+    """Registration is open, metadata documents are pinned. Without demo mode the resources are declared."""
     config = folder / "auth.yaml"
     declared = {"registration": _REGISTRATION, **({} if demo else {"resources": _RESOURCES})}
     config.write_text(yaml.safe_dump(declared))
@@ -49,7 +49,7 @@ def start_open_service(start_service: StartService, folder: Path, *, demo: bool)
 
 
 def user_name(service: Service) -> str:
-    """Somebody for each service: they share a Redis, which remembers consents."""
+    """A user name per service: the services share a Redis, which stores consents."""
     return f"user-of-{service.settings.port}"
 
 
@@ -59,5 +59,5 @@ def auditor_name(service: Service) -> str:
 
 
 def new_person(service: Service) -> Person:
-    """A browser with an address of its own, so that no limit on an address is shared between tests."""
+    """A browser with an address of its own, so that tests do not share rate limits."""
     return Person(f"http://127.0.0.1:{service.settings.port}", source=f"10.7.{next(_sources)}.1")

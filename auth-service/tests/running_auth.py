@@ -20,7 +20,7 @@ from local_stack.ports import free_ports
 
 @dataclass(frozen=True)
 class Service:
-    """A running auth-service; `http` speaks to it, `settings` are its own."""
+    """A running auth-service. `http` sends requests to it."""
 
     settings: AuthSettings
     http: httpx2.Client

@@ -1,4 +1,4 @@
-"""A person at a browser, as far as HTML forms and cookies go, and a client that sends them."""
+"""A user with a browser (HTML forms and cookies), and the client that sends the user to the server."""
 
 import base64
 import hashlib
@@ -34,7 +34,7 @@ clients:
 
 
 class Page(HTMLParser):
-    """What a test looks at in a page: the fields of its form, its links by their text, and its text."""
+    """The parts of a page that tests use: the fields of its form, its links by their text, and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
 @dataclass
 class Request:
-    """A client's authorization request; changed parameters make the cases, None takes one out."""
+    """An authorization request. `changes` replace parameters; None removes one."""
 
     client_id: str
     changes: dict[str, str | None] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Person:
         return self.submit(page, action="allow")
 
     def grant(self, request: Request) -> dict[str, str]:
-        """All of it, with whatever pages come; returns what the client is sent."""
+        """Completes the request on all pages that are shown; returns the parameters of the redirect to the client."""
         answer = self.open(request.path)
         if Page(answer.text).action == "/oauth2/sign-in":
             answer = self.sign_in(answer)

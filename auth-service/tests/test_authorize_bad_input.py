@@ -1,4 +1,4 @@
-"""Items 74 to 101: what the authorization endpoint is sent, and where the answer goes."""
+"""Items 74 to 101: invalid authorization requests, and where their responses go."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ PAGE_HEADERS = {
 
 @dataclass(frozen=True)
 class Row:
-    """`changes` to a good request; `error` travels in the redirect, None means a page."""
+    """`changes` to a valid request; `error` is the code in the redirect, None means a page."""
 
     item: str
     changes: dict[str, str | None]
@@ -100,7 +100,7 @@ def test_an_error_without_a_safe_address_is_a_page(people: Service, row: Row) ->
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=str)
-def test_items_97_and_101_an_error_travels_with_state_and_issuer(people: Service, row: Row) -> None:
+def test_items_97_and_101_an_error_redirect_has_state_and_issuer(people: Service, row: Row) -> None:
     answer = row.send(people.http)
     assert is_right(row, answer), (answer.status_code, answer.headers)
     sent = sent_to_client(answer)
@@ -110,7 +110,7 @@ def test_items_97_and_101_an_error_travels_with_state_and_issuer(people: Service
 
 @pytest.mark.parametrize(("pipeline", "rule"), RULES, ids=lambda each: getattr(each, "__name__", each))
 def test_each_rule_matters(people: Service, monkeypatch: pytest.MonkeyPatch, pipeline: str, rule: object) -> None:
-    """Without the rule, the row that names it gets a wrong answer."""
+    """Without the rule, the response to the row that names it is wrong."""
     row = next(row for row in (*PAGES, *ERRORS) if row.rule == rule.__name__)
     kept = tuple(each for each in getattr(authorization_request, pipeline) if each is not rule)
     module = authorization_endpoint if pipeline == "REQUEST_RULES" else authorization_request
@@ -142,13 +142,15 @@ def test_each_rule_matters(people: Service, monkeypatch: pytest.MonkeyPatch, pip
     ],
     ids=str,
 )
-def test_items_76_77_93_94_95_what_is_fine_leads_to_the_sign_in(person: Person, changes: dict[str, str | None]) -> None:
+def test_items_76_77_93_94_95_a_valid_request_leads_to_the_sign_in_page(
+    person: Person, changes: dict[str, str | None]
+) -> None:
     page = person.open(Request("app", changes).path)
     assert (page.status_code, Page(page.text).action) == (200, "/oauth2/sign-in")
 
 
-def test_item_98_a_post_is_as_good_as_a_get(people: Service, person: Person) -> None:
-    """Sent on by GET: what another site's form posts comes without the cookie that says who is signed in."""
+def test_item_98_a_post_request_is_redirected_to_get(people: Service, person: Person) -> None:
+    """A form that another site posts arrives without the session cookie; the GET request after it has the cookie."""
     person.grant(Request("app"))
     request = Request("app", {"prompt": "none", "state": "a b\r\n\u00e4"})
     answer = people.http.post("/oauth2/authorize", data=request.parameters)
@@ -156,21 +158,21 @@ def test_item_98_a_post_is_as_good_as_a_get(people: Service, person: Person) -> 
     assert "code" in sent_to_client(person.open(answer.headers["location"]))
 
 
-def test_items_95_and_100_state_comes_back_verbatim_and_the_query_is_kept(person: Person) -> None:
+def test_items_95_and_100_state_is_returned_unchanged_and_the_query_of_the_redirect_uri_is_kept(person: Person) -> None:
     state = "a\r\nlocation: https://evil.example/?x=1&y=ä#"
     request = Request("app", {"state": state, "redirect_uri": "https://app.example/callback?tenant=1"})
     sent = person.grant(request)
     assert (sent["state"], sent["tenant"]) == (state, "1")
 
 
-def test_item_91_a_silent_request_is_answered_silently(person: Person) -> None:
+def test_item_91_prompt_none_is_answered_without_a_page(person: Person) -> None:
     person.grant(Request("app"))
     assert "code" in sent_to_client(person.open(Request("app", {"prompt": "none"}).path))
     more = person.open(Request("app", {"prompt": "none", "scope": "mcp.access mcp.decrypt email"}).path)
     assert sent_to_client(more)["error"] == "consent_required"
 
 
-def test_a_request_for_a_fresh_sign_in_gets_one(person: Person) -> None:
+def test_prompt_login_and_max_age_ask_for_a_new_sign_in(person: Person) -> None:
     person.grant(Request("app"))
     for changes in ({"prompt": "login"}, {"max_age": "0"}, {"prompt": "select_account"}):
         page = person.open(Request("app", changes).path)
@@ -178,7 +180,7 @@ def test_a_request_for_a_fresh_sign_in_gets_one(person: Person) -> None:
         assert "code" in sent_to_client(person.sign_in(page))
 
 
-def test_pages_speak_the_language_that_was_asked_for(person: Person) -> None:
+def test_pages_are_in_the_language_of_ui_locales(person: Person) -> None:
     korean = person.open(Request("app", {"ui_locales": "fr ko-KR en"}).path)
     assert '<html lang="ko">' in korean.text
     assert korean.headers["content-language"] == "ko"

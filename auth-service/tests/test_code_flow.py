@@ -1,4 +1,4 @@
-"""From a client's link to tokens: what a person sees, what the client gets."""
+"""The authorization code flow: the pages that a user sees, and the tokens that the client gets."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from running_auth import Service
 from signing_in import RESOURCE, Page, Person, Request, redeem, refresh, sent_to_client
 
 
-def test_a_person_signs_in_allows_and_the_client_gets_tokens(people: Service, person: Person) -> None:
+def test_a_user_signs_in_and_consents_and_the_client_gets_tokens(people: Service, person: Person) -> None:
     request = Request("app", {"scope": "openid profile offline_access mcp.access mcp.audit", "nonce": "n-1"})
     page = person.open(request.path)
     assert Page(page.text).action == "/oauth2/sign-in"
@@ -38,7 +38,7 @@ def test_a_person_signs_in_allows_and_the_client_gets_tokens(people: Service, pe
     assert again.json()["refresh_token"] != members["refresh_token"]
 
 
-def test_userinfo_accepts_tokens_for_itself_only(people: Service, person: Person) -> None:
+def test_userinfo_accepts_only_tokens_with_its_audience(people: Service, person: Person) -> None:
     """RFC 9068 section 4. A token is for userinfo when the person allowed the scope openid, and a resource is named
     beside it or not.
     """
@@ -55,7 +55,7 @@ def test_userinfo_accepts_tokens_for_itself_only(people: Service, person: Person
     assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
 
 
-def test_userinfo_refuses_a_token_for_another_resource_whatever_its_scope(people: Service) -> None:
+def test_userinfo_refuses_a_token_for_another_resource_with_any_scope(people: Service) -> None:
     foreign = sign(
         people,
         {"aud": RESOURCE, "scope": "openid", "sub": "u_demo", "jti": "j", "client_id": "app", "iss": people.issuer},

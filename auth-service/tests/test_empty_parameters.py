@@ -22,18 +22,18 @@ def test_authorize_ignores_an_empty_parameter(person: Person, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["state", "client_id", "redirect_uri", "scope", "request"])
-def test_an_empty_parameter_beside_one_with_a_value_is_no_repetition(person: Person, name: str) -> None:
+def test_an_empty_parameter_does_not_count_as_a_repetition(person: Person, name: str) -> None:
     page = person.open(f"{Request('app').path}&{name}=")
     assert (page.status_code, Page(page.text).action) == (200, "/oauth2/sign-in")
 
 
 @pytest.mark.parametrize("name", ["code_challenge", "code_challenge_method", "response_type"])
-def test_authorize_misses_an_empty_parameter_that_is_required(people: Service, name: str) -> None:
+def test_an_empty_required_parameter_is_missing(people: Service, name: str) -> None:
     answer = people.http.get(Request("app", {name: ""}).path)
     assert sent_to_client(answer)["error"] == "invalid_request"
 
 
-def test_an_empty_state_does_not_come_back(people: Service) -> None:
+def test_an_empty_state_is_not_returned(people: Service) -> None:
     answer = people.http.get(Request("app", {"state": "", "response_type": "token"}).path)
     assert "state" not in sent_to_client(answer)
 
@@ -46,7 +46,7 @@ def test_client_credentials_with_basic_ignore_an_empty_parameter(service: Servic
 
 
 @pytest.mark.parametrize("name", ["grant_type", *TOKEN_OPTIONAL])
-def test_an_empty_parameter_is_no_repetition_at_the_token_endpoint(service: Service, name: str) -> None:
+def test_an_empty_parameter_does_not_count_as_a_repetition_at_the_token_endpoint(service: Service, name: str) -> None:
     fields = "&".join(f"{key}={value}" for key, value in DEMO.items())
     headers = {"content-type": "application/x-www-form-urlencoded"}
     answer = service.http.post("/oauth2/token", content=f"{fields}&{name}=&{name}", headers=headers)

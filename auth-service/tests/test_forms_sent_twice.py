@@ -1,4 +1,4 @@
-"""What browsers do with forms: send them twice, at the same moment too, come back to them, and open several at once."""
+"""Browsers send forms twice, also concurrently, return to them later, and open several requests at once."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +13,16 @@ from signing_in import Page, Person, Request, redeem, sent_to_client
 from auth_service.authorize.interactions import LIFETIME_SECONDS, MAX_REQUESTS
 from auth_service.authorize.repeatable_responses import REPEATABLE_SECONDS
 
-ASK = {"prompt": "consent"}  # what the demo user allowed in one test is remembered in the next
+ASK = {"prompt": "consent"}  # the consents of the demo user are stored across tests
 
 
 def send_twice(person: Person, page: httpx2.Response, **fields: str) -> list[httpx2.Response]:
-    """One after the other, without following where the answers lead."""
+    """One after the other, without following redirects."""
     return [post(person, page, **fields) for _ in range(2)]
 
 
 def send_together(person: Person, page: httpx2.Response, times: int, **fields: str) -> list[httpx2.Response]:
-    """As one browser does that was clicked several times before it had an answer: all with the same cookies."""
+    """Concurrently and with the same cookies, like several clicks before the first response."""
     cookie = "; ".join(f"{each.name}={each.value}" for each in person.http.cookies.jar)
     ready = threading.Barrier(times)
 
@@ -47,7 +47,7 @@ def locations(answers: list[httpx2.Response]) -> set[str]:
 
 
 def begin(people: Service, changes: dict[str, str | None]) -> httpx2.Response:
-    """A request of a browser that has no cookie yet, or whose other requests are still on their way."""
+    """An authorization request of a browser without cookies."""
     return people.http.get(Request("app", changes).path, headers={"x-forwarded-for": "10.7.0.1"})
 
 
@@ -68,7 +68,7 @@ def test_the_first_decision_counts(person: Person) -> None:
     assert locations([allowed, post(person, page, action="deny")]) == {allowed.headers["location"]}
 
 
-def test_clicks_at_the_same_moment_get_one_code_and_leave_one_record(people: Service, person: Person) -> None:
+def test_concurrent_clicks_get_one_code_and_one_audit_event(people: Service, person: Person) -> None:
     page = person.sign_in(person.open(Request("app", {**ASK, "state": "together"}).path))
     before = recorded(people, "consent_given"), recorded(people, "code_issued")
     assert len(locations(send_together(person, page, 5, action="allow"))) == 1
@@ -108,7 +108,7 @@ def test_a_wrong_password_is_not_repeated_for_the_right_one(person: Person) -> N
     assert Page(person.sign_in(page).text).action == "/oauth2/consent"
 
 
-def test_cancelling_and_signing_out_twice_is_as_good_as_once(person: Person) -> None:
+def test_cancelling_and_signing_out_twice_has_the_same_result_as_once(person: Person) -> None:
     page = person.open(Request("app", ASK).path)
     (location,) = locations(send_twice(person, page, action="cancel"))
     assert "error=access_denied" in location
@@ -117,10 +117,10 @@ def test_cancelling_and_signing_out_twice_is_as_good_as_once(person: Person) -> 
     assert locations(send_together(person, page, 3)) == {"https://app.example/bye?state=1"}
 
 
-def test_an_answer_is_kept_for_its_browser_alone(
+def test_a_stored_response_is_encrypted_for_its_browser(
     people: Service, person: Person, own_redis: tuple[str, Any], start_service: StartService
 ) -> None:
-    """Neither another browser nor whoever reads Redis gets the code."""
+    """Neither another browser nor a reader of Redis gets the code."""
     service = start_service(redis_url=own_redis[0], config=people.settings.config)
     person.http.base_url = f"http://127.0.0.1:{service.settings.port}"
     page = person.sign_in(person.open(Request("app", ASK).path))
@@ -137,8 +137,8 @@ def test_an_answer_is_kept_for_its_browser_alone(
     assert (answer.status_code, "location" in answer.headers) == (403, False)
 
 
-def test_a_finished_page_that_is_opened_again_gives_no_code_and_leads_on(person: Person) -> None:
-    """The back button, a reload: the client must not be sent a code that it has used."""
+def test_a_finished_page_that_is_opened_again_issues_no_code_and_offers_a_restart(person: Person) -> None:
+    """After the back button or a reload the client must not get a code that it has used."""
     page = person.sign_in(person.open(Request("app", ASK).path))
     assert "code" in sent_to_client(person.allow(page))
     again = person.http.get(str(page.url))
@@ -151,7 +151,7 @@ def test_a_finished_page_that_is_opened_again_gives_no_code_and_leads_on(person:
 
 @pytest.mark.parametrize("step", ["sign-in", "consent"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_page_that_comes_back_too_late_leads_to_the_same_request(
+def test_an_expired_page_offers_to_restart_the_same_request(
     people: Service, person: Person, step: str, method: str
 ) -> None:
     request = Request("app", {**ASK, "state": "a b&c", "ui_locales": "ko"})
@@ -169,7 +169,7 @@ def test_a_page_that_comes_back_too_late_leads_to_the_same_request(
     assert sent_to_client(person.allow(page))["state"] == "a b&c"
 
 
-def test_what_a_late_page_carries_leads_to_our_own_endpoint_only(people: Service) -> None:
+def test_the_restart_of_an_expired_page_leads_to_this_server_only(people: Service) -> None:
     for resume in ("//evil.example/", "https://evil.example/", "../../evil", '"><script>', "\r\nx: y", "#a"):
         page = people.http.get("/oauth2/sign-in", params={"request": "x" * 22, "resume": resume})
         (link,) = Page(page.text).links.values()
@@ -181,16 +181,16 @@ def test_what_a_late_page_carries_leads_to_our_own_endpoint_only(people: Service
     assert "Go back to the app to start again" in too_long.text
 
 
-def test_a_form_for_another_account_is_loaded_again(person: Person) -> None:
-    """The page showed who allows; somebody else signed in meanwhile, in another tab."""
+def test_a_form_that_shows_another_account_has_to_be_loaded_again(person: Person) -> None:
+    """Another user signed in, in another tab, after the page was loaded."""
     page = person.sign_in(person.open(Request("app", ASK).path))
     stale = post(person, page, action="allow", form_key="0" * 64)
     assert stale.status_code == 403
     assert Page(person.open(Page(stale.text).links["Load the page again"]).text).action == "/oauth2/consent"
 
 
-def test_requests_that_begin_at_the_same_moment_both_go_on(people: Service, person: Person) -> None:
-    """Neither request knows the cookie of the other one; the browser keeps both."""
+def test_requests_that_begin_at_the_same_moment_can_both_be_completed(people: Service, person: Person) -> None:
+    """Neither request has the cookie of the other one; the browser keeps both."""
     answers = [begin(people, {**ASK, "state": state}) for state in ("first", "second")]
     for answer in answers:
         name, _, value = answer.headers["set-cookie"].split(";")[0].partition("=")
@@ -230,8 +230,8 @@ def test_the_cookie_of_a_request_is_strict_and_ends_with_it(person: Person) -> N
     assert [f"Max-Age={REPEATABLE_SECONDS};" in each for each in cookies if each.startswith(name)] == [True]
 
 
-def test_odd_cookies_of_other_applications_hide_none_of_ours(people: Service, person: Person) -> None:
-    """Cookies do not know ports: on localhost we get those of everything else that runs there."""
+def test_malformed_cookies_of_other_applications_do_not_hide_the_session(people: Service, person: Person) -> None:
+    """Cookies are shared between ports, so on localhost the service gets those of all other applications."""
     person.open(Request("app", ASK).path)
     location = person.http.get(Request("app", ASK).path).headers["location"]
     ours = "; ".join(f"{each.name}={each.value}" for each in person.http.cookies.jar)
@@ -241,13 +241,13 @@ def test_odd_cookies_of_other_applications_hide_none_of_ours(people: Service, pe
 
 
 def recorded(service: Service, event_type: str) -> int:
-    """How many events of a kind the journal has."""
+    """The number of events of this type in the journal."""
     journals = service.settings.security.audit_dir.rglob("*.log")
     return sum(path.read_text().count(f'"event_type":"{event_type}"') for path in journals)
 
 
 def forget_interactions(service: Service) -> None:
-    """As if a quarter of an hour had passed."""
+    """Deletes the interaction, as its expiry after 15 minutes does."""
     with redis.Redis.from_url(service.settings.redis_url) as store:
         for key in store.scan_iter("auth:interaction:*"):
             store.delete(key)

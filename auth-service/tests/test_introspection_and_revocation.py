@@ -1,4 +1,4 @@
-"""Items 138 to 145: what a token is worth, and being done with it."""
+"""Items 138 to 145: introspection and revocation of tokens."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def revoke(service: Service, token: str, client_id: str = "mcp-client", **more: 
     return service.http.post("/oauth2/revoke", data={"token": token, **more}, auth=(client_id, "secret"))
 
 
-def test_a_good_token_is_active_with_its_claims(service: Service) -> None:
+def test_a_valid_token_is_active_with_its_claims(service: Service) -> None:
     members = introspect(service, get_token(service))
     assert members["active"] is True
     assert members["token_type"] == "Bearer"
@@ -76,13 +76,13 @@ ROWS = (
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_the_answer_is_the_right_one(service: Service, row: Row) -> None:
+def test_an_invalid_request_is_refused(service: Service, row: Row) -> None:
     answer = row.send(service.http)
     assert not row.mistakes(answer), answer.text
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "e30.e30.e30", "é", "x" * 20_000], ids=lambda token: token[:8])
-def test_item_139_rubbish_is_inactive_and_nothing_else(service: Service, token: str) -> None:
+def test_item_139_a_malformed_token_is_inactive_without_a_reason(service: Service, token: str) -> None:
     assert introspect(service, token) == {"active": False}
 
 
@@ -115,7 +115,7 @@ def test_a_revoked_token_is_inactive_at_once(service: Service) -> None:
     assert introspect(service, untouched)["active"] is True
 
 
-def test_item_143_another_clients_token_is_not_revoked_and_nobody_is_told(service: Service) -> None:
+def test_item_143_a_token_of_another_client_is_not_revoked_and_answered_with_200(service: Service) -> None:
     token = get_token(service)
     assert revoke(service, token, client_id="gateway").status_code == 200
     assert introspect(service, token)["active"] is True

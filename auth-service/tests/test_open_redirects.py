@@ -1,4 +1,4 @@
-"""Who registered an address of their own cannot use this server to send people there (RFC 9700 section 4.11.2)."""
+"""A self-registered client cannot use this server as an open redirector (RFC 9700 section 4.11.2)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,21 +57,19 @@ def test_an_error_of_a_self_registered_client_is_a_page_that_names_the_address(
 
 
 @pytest.mark.parametrize("redirect_uri", [CALLBACK, "http://localhost:50001/cb"])
-def test_an_error_for_a_program_of_this_machine_travels_as_before(
-    people: Service, register: Register, redirect_uri: str
-) -> None:
+def test_an_error_is_redirected_to_a_loopback_address(people: Service, register: Register, redirect_uri: str) -> None:
     client_id = register(redirect_uris=[redirect_uri])
     answer = people.http.get(Request(client_id, {"redirect_uri": redirect_uri, "prompt": "none"}).path)
     assert sent_to_client(answer)["error"] == "login_required"
 
 
-def test_an_error_for_an_application_of_a_private_scheme_is_a_page(people: Service, register: Register) -> None:
+def test_an_error_for_a_private_use_scheme_is_a_page(people: Service, register: Register) -> None:
     uri = "cursor://anysphere.cursor-mcp/oauth/callback"
     answer = people.http.get(Request(register(redirect_uris=[uri]), {"redirect_uri": uri, "prompt": "none"}).path)
     assert Page(answer.text).links.keys() == {"Go to cursor:"}
 
 
-def test_who_allowed_a_client_is_sent_to_it_with_errors_too(register: Register, person: Person) -> None:
+def test_an_error_is_redirected_for_a_user_with_a_consent(register: Register, person: Person) -> None:
     client_id = register()
     silent = Request(client_id, {"redirect_uri": SITE, "prompt": "none", "scope": "mcp.access mcp.decrypt"})
     person.grant(Request("app"))
@@ -80,7 +78,7 @@ def test_who_allowed_a_client_is_sent_to_it_with_errors_too(register: Register, 
     assert sent_to_client(person.open(silent.path))["error"] == "consent_required"
 
 
-def test_a_person_who_cancels_is_sent_back(register: Register, person: Person) -> None:
+def test_cancelling_redirects_to_the_client(register: Register, person: Person) -> None:
     page = person.open(Request(register(), {"redirect_uri": SITE}).path)
     assert person.submit(page, action="cancel").headers["location"].startswith(f"{SITE}?error=access_denied")
 
@@ -89,7 +87,7 @@ def logout(**parameters: str) -> str:
     return f"/oauth2/logout?{urlencode(parameters)}"
 
 
-def test_logout_does_not_lead_strangers_to_a_self_registered_address(register: Register, person: Person) -> None:
+def test_logout_does_not_redirect_to_an_unverified_address(register: Register, person: Person) -> None:
     client_id = register()
     asked = logout(client_id=client_id, post_logout_redirect_uri=BYE, state="a b")
     page = person.open(asked)
@@ -104,7 +102,7 @@ def test_logout_does_not_lead_strangers_to_a_self_registered_address(register: R
     assert person.open(at_home).headers["location"] == "http://localhost:5000/bye"
 
 
-def test_logout_leads_back_who_allowed_the_client(people: Service, register: Register, person: Person) -> None:
+def test_logout_redirects_a_user_with_a_consent(people: Service, register: Register, person: Person) -> None:
     request = Request(register(), {"redirect_uri": SITE, "scope": "openid"})
     tokens = redeem(people.http, request, person.grant(request)["code"]).json()
     asked = logout(id_token_hint=tokens["id_token"], post_logout_redirect_uri=BYE)

@@ -1,4 +1,4 @@
-"""Every endpoint of the OpenAPI document, fed with what its schema allows and with what it does not: never a 5xx."""
+"""Requests that the OpenAPI document allows, and others that it does not: no endpoint answers with a 5xx status."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from running_auth import Service, StartService
 from schemathesis import Case, GenerationMode
 
-# A tenth of the profile's examples for each endpoint; the profile `deep` makes that many.
+# A tenth of the examples of the Hypothesis profile for each endpoint; the profile `deep` makes many.
 EXAMPLES = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
-# Where a client proves who it is, and what it would do that with.
+# The endpoints with client authentication, and the parameters of it.
 PROVEN = ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect")
 CREDENTIALS = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
 
@@ -22,7 +22,7 @@ CREDENTIALS = ("client_id", "client_secret", "client_assertion", "client_asserti
 def ground(
     request: pytest.FixtureRequest, start_service: StartService, tmp_path_factory: pytest.TempPathFactory
 ) -> Service:
-    """In demo mode, and out of it with a client that is declared under the same name."""
+    """In demo mode, and without it with a declared client of the same name."""
     directory = tmp_path_factory.mktemp("declaration")
     (directory / "secret").write_text("secret")
     (directory / "auth.yaml").write_text("clients: [{client_id: mcp-client, secret_file: secret}]")
@@ -32,7 +32,7 @@ def ground(
 @pytest.mark.parametrize("who", [None, ("mcp-client", "secret")], ids=["anybody", "a client"])
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_no_input_is_a_server_error(ground: Service, mode: GenerationMode, who: tuple[str, str] | None) -> None:
-    """From anybody; and from a client, so that more than its authentication is reached."""
+    """Without a client, and with an authenticated one, so that the code behind the authentication is reached."""
     document = ground.http.get("/openapi.json").json()
     assert document["paths"].keys() == ground.paths
     schema = schemathesis.openapi.from_dict(document)
@@ -58,6 +58,6 @@ def test_no_input_is_a_server_error(ground: Service, mode: GenerationMode, who: 
 
 
 def can_be_wrong(operation: Mapping[str, Any]) -> bool:
-    """Any text is right for a parameter that is text and may be left out."""
+    """An operation without required parameters has no invalid input: any text is valid."""
     content = operation.get("requestBody", {}).get("content", {})
     return any(media["schema"].get("required") for media in content.values())

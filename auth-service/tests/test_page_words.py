@@ -1,4 +1,4 @@
-"""The words on the pages: each there in both languages, with the same parts, and used."""
+"""The texts of the pages: each exists in both languages, with the same parts, and is used."""
 
 import re
 from importlib.resources import files
@@ -17,7 +17,7 @@ HANGUL = re.compile(r"[가-힣]")
 
 
 @pytest.mark.parametrize("key", TEXTS)
-def test_a_text_says_the_same_in_both_languages(key: str) -> None:
+def test_a_text_has_both_languages_and_the_same_parts(key: str) -> None:
     texts = TEXTS[key]
     assert texts.keys() == set(Language)
     parts = [set(re.findall(r"{(\w+)}", texts[language])) for language in Language]
@@ -26,7 +26,7 @@ def test_a_text_says_the_same_in_both_languages(key: str) -> None:
     assert not HANGUL.search(texts["en"])
 
 
-def test_every_error_that_is_a_page_has_its_text_and_every_text_its_use() -> None:
+def test_every_error_page_has_its_text_and_every_text_is_used() -> None:
     folder = files("auth_service")
     page_modules = ("sign_in_page", "consent_page", "logout_endpoint")
     sources = list(folder.joinpath("web/templates").iterdir())

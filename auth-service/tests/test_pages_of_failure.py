@@ -1,4 +1,4 @@
-"""When a part is away or something broke, people see a page that says what to do, and programs a 503 with a wait."""
+"""If a dependency fails, people see a page that says what to do, and programs get 503 with Retry-After."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from signing_in import DECLARATION, Person, Request, redeem
 from local_stack.redis_server import RedisServer
 
 UNAVAILABLE = {"en": "go back to the app and start again", "ko": "앱으로 돌아가 다시 시작해 주세요"}
-FAILED = {"en": "give the reference below to whoever runs this server", "ko": "서버 운영자에게 알려 주세요"}
+FAILED = {"en": "give the reference below to the operator of this server", "ko": "서버 운영자에게 알려 주세요"}
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fdatasync", disk_is_full)
 
 
-def test_redis_goes_away_in_mid_flow(
+def test_redis_becomes_unavailable_during_a_sign_in(
     start_service: StartService, tmp_path: Path, declaration: Path, visit: Callable[[Service], Person], language: str
 ) -> None:
     server = RedisServer(tmp_path / "redis", free_port())
@@ -73,7 +73,7 @@ def test_redis_goes_away_in_mid_flow(
     is_a_page_for_people(person.open(Request("app").path), 503, UNAVAILABLE, language)
 
 
-def test_the_journal_cannot_be_written(
+def test_without_journal_neither_codes_nor_tokens_are_issued(
     start_service: StartService,
     own_redis: Any,
     declaration: Path,
@@ -81,7 +81,7 @@ def test_the_journal_cannot_be_written(
     language: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nothing is given that is not on record: no code at the page, no token at the endpoint."""
+    """What cannot be recorded is not issued: no code by the page, no token by the endpoint."""
     service = start_service(redis_url=own_redis[0], config=declaration)
     person = visit(service)
     request = Request("app")
@@ -95,7 +95,7 @@ def test_the_journal_cannot_be_written(
     assert answer.json().keys() == {"error", "error_description"}
 
 
-def test_our_own_mistake_is_a_page_with_a_reference(
+def test_an_unexpected_exception_is_a_page_with_a_reference(
     start_service: StartService, own_redis: Any, declaration: Path, visit: Callable[[Service], Person], language: str
 ) -> None:
     url, stored = own_redis

@@ -1,4 +1,4 @@
-"""Items 116 to 124: dynamic client registration. What real clients register stands in known_clients.yaml."""
+"""Items 116 to 124: dynamic client registration. What real clients register is in known_clients.yaml."""
 
 import json
 import secrets
@@ -78,7 +78,7 @@ def members_of(changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(("case", "changes", "error"), [row[:3] for row in WRONG], ids=[row[0] for row in WRONG])
-def test_a_wrong_registration_is_refused(open_to_all: Service, case: str, changes: Any, error: str) -> None:
+def test_an_invalid_registration_is_refused(open_to_all: Service, case: str, changes: Any, error: str) -> None:
     answer = register(open_to_all, members_of(changes))
     assert (answer.status_code, answer.json()["error"]) == (400, error), case
 
@@ -99,12 +99,12 @@ def test_item_116_another_media_type_is_refused(open_to_all: Service) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, METADATA)
 
 
-def test_item_118_private_use_schemes_are_fine(open_to_all: Service) -> None:
+def test_item_118_private_use_schemes_are_accepted(open_to_all: Service) -> None:
     assert register(open_to_all, members_of({"redirect_uris": ["com.example.app:/callback"]})).status_code == 201
 
 
 @pytest.mark.parametrize("member", ["client_uri", "logo_uri", "policy_uri", "tos_uri"])
-def test_item_96_an_address_that_a_browser_would_run_is_kept_nowhere(open_to_all: Service, member: str) -> None:
+def test_item_96_an_address_with_an_executable_scheme_is_not_stored(open_to_all: Service, member: str) -> None:
     kept, dropped = "https://a.example/about", ("javascript:alert(1)", "data:text/html,x", "http://a.example/", 7)
     assert register(open_to_all, members_of({member: kept})).json()[member] == kept
     for address in dropped:
@@ -133,7 +133,9 @@ def test_item_122_a_large_body_is_refused(open_to_all: Service) -> None:
     assert register(open_to_all, {**GOOD, "client_uri": "x" * 33_000}).status_code == 413
 
 
-def test_item_123_a_flood_has_to_wait_and_is_told_how_long_and_what_to_change(start_service: StartService) -> None:
+def test_item_123_too_many_registrations_get_retry_after_and_the_name_of_the_setting(
+    start_service: StartService,
+) -> None:
     service = start_service(trusted_proxies="127.0.0.1", registrations_per_hour=5)
     one_address = {"x-forwarded-for": "198.51.100.7"}
     answers = [register(service, GOOD, **one_address) for _ in range(7)]
@@ -144,8 +146,8 @@ def test_item_123_a_flood_has_to_wait_and_is_told_how_long_and_what_to_change(st
     assert register(service, GOOD, **{"x-forwarded-for": "198.51.100.8"}).status_code == 201
 
 
-def test_item_123_who_has_many_addresses_of_one_network_has_to_wait_too(start_service: StartService) -> None:
-    """A machine on the Internet has 64 bits of IPv6 addresses to itself."""
+def test_item_123_addresses_of_one_ipv6_network_are_counted_together(start_service: StartService) -> None:
+    """A single host usually has an IPv6 network of 64 bits."""
     service = start_service(trusted_proxies="127.0.0.1", registrations_per_hour=5)
     answers = [register(service, GOOD, **{"x-forwarded-for": f"2001:db8:7:7::{n:x}"}) for n in range(1, 8)]
     assert (answers[0].status_code, answers[-1].status_code) == (201, 429)
@@ -153,13 +155,13 @@ def test_item_123_who_has_many_addresses_of_one_network_has_to_wait_too(start_se
     assert register(service, GOOD, **elsewhere).status_code == 201
 
 
-def test_clients_that_register_at_every_start_have_room_on_a_loopback_issuer(open_to_all: Service) -> None:
+def test_a_loopback_issuer_accepts_many_registrations(open_to_all: Service) -> None:
     one_address = {"x-forwarded-for": "198.51.100.9"}
     assert {register(open_to_all, GOOD, **one_address).status_code for _ in range(70)} == {201}
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic"])
-def test_an_unused_registration_says_when_it_expires_and_a_visit_keeps_it(
+def test_an_unused_registration_has_an_expiry_time_and_a_visit_extends_it(
     own_redis: tuple[str, Any], start_service: StartService, method: str
 ) -> None:
     url, stored = own_redis
@@ -194,8 +196,8 @@ def test_item_109_a_name_is_one_clean_line(open_to_all: Service) -> None:
     assert answer["client_name"] == "A B C" + "x" * 95
 
 
-def test_item_125_a_registration_is_not_managed_here(open_to_all: Service) -> None:
-    """RFC 7592 is not offered: no address and no token to change a registration with."""
+def test_item_125_registrations_cannot_be_changed(open_to_all: Service) -> None:
+    """RFC 7592 is not supported: there is no address and no token to change a registration."""
     made = register(open_to_all, GOOD).json()
     assert not {"registration_client_uri", "registration_access_token"} & made.keys()
     for method in ("GET", "PUT", "DELETE"):
@@ -203,7 +205,7 @@ def test_item_125_a_registration_is_not_managed_here(open_to_all: Service) -> No
         assert open_to_all.http.request(method, "/oauth2/register").status_code == 405
 
 
-def test_a_registered_client_may_not_act_for_itself(open_to_all: Service) -> None:
+def test_a_registered_client_cannot_use_client_credentials(open_to_all: Service) -> None:
     made = register(open_to_all, members_of({"token_endpoint_auth_method": "client_secret_post"})).json()
     form = {"grant_type": "client_credentials", "client_id": made["client_id"], "client_secret": made["client_secret"]}
     answer = open_to_all.http.post("/oauth2/token", data=form)
@@ -214,7 +216,7 @@ def test_a_registered_client_may_not_act_for_itself(open_to_all: Service) -> Non
 def test_a_registered_client_may_send_its_secret_in_the_header_or_in_the_body(
     open_to_all: Service, registered: str
 ) -> None:
-    """It gets as far as the check of the grant, whichever of the two it registered for; no secret gets nowhere."""
+    """Either method passes authentication, whichever was registered; a request without the secret does not."""
     made = register(open_to_all, members_of({"token_endpoint_auth_method": registered})).json()
     form = {"grant_type": "client_credentials", "client_id": made["client_id"]}
     header = httpx2.BasicAuth(made["client_id"], made["client_secret"])
@@ -226,7 +228,7 @@ def test_a_registered_client_may_send_its_secret_in_the_header_or_in_the_body(
     assert open_to_all.http.post("/oauth2/token", data=form).json()["error"] == "invalid_client"
 
 
-def test_elsewhere_registration_needs_the_initial_token(start_service: StartService, tmp_path: Any) -> None:
+def test_on_other_issuers_registration_needs_the_initial_token(start_service: StartService, tmp_path: Any) -> None:
     (tmp_path / "token").write_text("the initial token")
     (tmp_path / "auth.yaml").write_text("registration: {initial_access_token_file: token}")
     service = start_service(config=tmp_path / "auth.yaml", demo=False, issuer="https://auth.example")
@@ -236,14 +238,14 @@ def test_elsewhere_registration_needs_the_initial_token(start_service: StartServ
     assert register(service, GOOD, authorization="Bearer the initial token").status_code == 201
 
 
-def test_declared_open_it_needs_no_token_although_there_is_one(start_service: StartService, tmp_path: Any) -> None:
+def test_registration_that_is_declared_open_needs_no_token(start_service: StartService, tmp_path: Any) -> None:
     (tmp_path / "token").write_text("the initial token")
     (tmp_path / "auth.yaml").write_text("registration: {dynamic: open, initial_access_token_file: token}")
     service = start_service(config=tmp_path / "auth.yaml")
     assert register(service, GOOD).status_code == 201
 
 
-def test_elsewhere_without_a_token_there_is_no_registration(start_service: StartService) -> None:
+def test_on_other_issuers_without_a_token_there_is_no_registration(start_service: StartService) -> None:
     service = start_service(demo=False, issuer="https://auth.example")
     assert register(service, GOOD).status_code == 404
     metadata_document: Mapping[str, Any] = service.http.get("/.well-known/openid-configuration").json()
@@ -278,7 +280,7 @@ def test_elsewhere_without_a_token_there_is_no_registration(start_service: Start
     ],
     ids=ascii,
 )
-def test_a_redirect_to_something_else_or_to_an_unclear_host_is_refused(open_to_all: Service, uri: str) -> None:
+def test_an_unsuitable_redirect_uri_is_refused(open_to_all: Service, uri: str) -> None:
     answer = register(open_to_all, members_of({"redirect_uris": [uri]}))
     assert (answer.status_code, answer.json()["error"]) == (400, REDIRECT), answer.text
 
@@ -295,14 +297,14 @@ def test_a_redirect_to_something_else_or_to_an_unclear_host_is_refused(open_to_a
         *("http://localhost:1/cb", "http://127.0.0.1/cb", "http://[::1]:7/cb", "https://host.example:8443/cb?a=1;b=2"),
     ],
 )
-def test_a_redirect_that_applications_use_is_accepted(open_to_all: Service, uri: str) -> None:
+def test_a_usual_redirect_uri_is_accepted(open_to_all: Service, uri: str) -> None:
     answer = register(open_to_all, members_of({"redirect_uris": [uri]}))
     assert (answer.status_code, answer.json()["redirect_uris"]) == (201, [uri])
 
 
 @pytest.mark.parametrize("member", ["client_uri", "logo_uri", "policy_uri", "tos_uri"])
-def test_what_is_left_out_of_a_registration_is_named_in_the_answer(open_to_all: Service, member: str) -> None:
-    """RFC 7591 section 3.2.1: the answer has what is registered; `warnings` says why a member is missing."""
+def test_the_response_names_members_that_were_left_out(open_to_all: Service, member: str) -> None:
+    """RFC 7591 section 3.2.1: the response has what is registered; `warnings` explains what is missing."""
     for address in (
         "javascript:alert(1)",
         "http://a.example/",
@@ -317,7 +319,7 @@ def test_what_is_left_out_of_a_registration_is_named_in_the_answer(open_to_all: 
 
 
 @pytest.mark.parametrize("name", ["\u3164", "\u2800 \u2800", "\u200b\u202e", "\u0301", " "], ids=ascii)
-def test_a_name_that_nobody_can_see_is_no_name(open_to_all: Service, name: str) -> None:
+def test_an_invisible_name_is_not_registered(open_to_all: Service, name: str) -> None:
     assert register(open_to_all, members_of({"client_name": name})).json()["client_name"] == "Unnamed client"
 
 
@@ -340,7 +342,7 @@ MEMBERS = (
 
 @given(st.dictionaries(st.sampled_from(MEMBERS), json_values | st.lists(st.text()), max_size=4))
 def test_any_members_are_registered_or_refused(open_to_all: Service, changes: dict[str, Any]) -> None:
-    """RFC 7591 section 3.2.2, whatever the body holds."""
+    """RFC 7591 section 3.2.2, for any members."""
     refused_or_registered(register(open_to_all, members_of(changes)))
 
 

@@ -1,4 +1,4 @@
-"""What stands around every endpoint: sizes, times, addresses, origins, settings, and the record before the answer."""
+"""What applies to every endpoint: limits, client addresses, health, settings, and the audit event before a response."""
 
 import errno
 import json
@@ -32,7 +32,7 @@ def address(peer: str, *forwarded: str) -> str:
     return ClientAddressReader(PROXIES)({"client": (peer, 1), "headers": headers})
 
 
-def test_the_address_is_what_declared_proxies_say_and_nobody_else() -> None:
+def test_the_client_address_is_taken_from_declared_proxies_only() -> None:
     assert address("203.0.113.9", "198.51.100.1") == "203.0.113.9", "no proxy of ours: its word counts nothing"
     assert address("10.0.0.1", "198.51.100.1") == "198.51.100.1"
     assert address("10.0.0.1", "6.6.6.6, 198.51.100.1, 10.0.0.2") == "198.51.100.1", "read from the right"
@@ -43,11 +43,11 @@ def test_the_address_is_what_declared_proxies_say_and_nobody_else() -> None:
 
 
 @given(made_up=st.text(alphabet="0123456789abcdef:., x", max_size=40))
-def test_whatever_a_client_makes_up_left_of_the_proxy_changes_nothing(made_up: str) -> None:
+def test_forged_entries_left_of_the_proxy_are_ignored(made_up: str) -> None:
     assert address("10.0.0.1", f"{made_up},198.51.100.1") == "198.51.100.1"
 
 
-def test_an_ipv6_network_is_one_machine_and_anything_else_is_itself() -> None:
+def test_ipv6_addresses_are_counted_by_network_and_others_as_they_are() -> None:
     assert network_of("2001:db8:7:7::1") == network_of("2001:db8:7:7:ffff::2") != network_of("2001:db8:7:8::1")
     for name in ("198.51.100.1", "::ffff:198.51.100.1", "mcp-client", "urn:x:y", "https://a.example/c", "unknown"):
         assert network_of(name) == name
@@ -58,7 +58,7 @@ def test_without_declared_proxies_the_header_is_not_read() -> None:
     assert ClientAddressReader(())({"client": ("127.0.0.1", 1), "headers": headers}) == "127.0.0.1"
 
 
-def test_a_body_that_never_ends_is_answered_and_the_connection_closed(
+def test_an_endless_body_is_refused_and_the_connection_closed(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = f"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: {_FORM}\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -71,7 +71,7 @@ def test_a_body_that_never_ends_is_answered_and_the_connection_closed(
     assert b"connection: close" in answer.lower()
 
 
-def test_a_body_that_stalls_is_given_up(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stalled_body_is_refused(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auth_service.http.application.BODY_TIMEOUT_SECONDS", 0.2)
     service = start_service()
     head = f"POST /oauth2/token HTTP/1.1\r\nhost: x\r\ncontent-type: {_FORM}\r\ncontent-length: 100\r\n\r\ngrant"
@@ -84,12 +84,12 @@ def test_a_body_that_stalls_is_given_up(start_service: StartService, monkeypatch
 _FORM = "application/x-www-form-urlencoded"
 
 
-def test_an_unknown_path_is_json_too(service: Service) -> None:
+def test_an_unknown_path_is_answered_with_json(service: Service) -> None:
     answer = service.http.get("/nothing")
     assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
 
 
-def test_the_trace_of_the_caller_is_kept_and_a_broken_one_is_not(start_service: StartService) -> None:
+def test_a_valid_trace_id_is_recorded_and_an_invalid_one_replaced(start_service: StartService) -> None:
     service = start_service()
     trace = "0af7651916cd43dd8448eb211c80319c"
     for header in (f"00-{trace}-b7ad6b7169203331-01", "00-rubbish-b7ad6b7169203331-01"):
@@ -114,8 +114,10 @@ def test_metrics_are_served_on_a_port_of_their_own(start_service: StartService) 
     assert service.http.get("/metrics").status_code == 404
 
 
-def test_no_token_without_a_record(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the journal can write no more, the answer is 503 and readiness says why."""
+def test_no_token_is_issued_without_an_audit_event(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the journal cannot be written, the response is 503 and readiness reports it."""
     service = start_service()
     assert service.http.post("/oauth2/token", data=DEMO).status_code == 200
 
@@ -159,8 +161,8 @@ def test_a_head_request_gets_the_headers_of_a_get_request(service: Service) -> N
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
-def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_path: Path) -> None:
-    """Tokens of declared clients need no Redis; what does answers 503, and readiness says so."""
+def test_declared_clients_get_tokens_without_redis(start_service: StartService, tmp_path: Path) -> None:
+    """Tokens of declared clients need no Redis; other requests are answered with 503, and readiness reports it."""
     server = RedisServer(tmp_path / "redis", free_port())
     server.start()
     service = start_service(redis_url=server.url)
@@ -178,8 +180,8 @@ def test_redis_away_stops_no_declared_client(start_service: StartService, tmp_pa
     assert service.http.get("/livez").status_code == 200
 
 
-def test_a_full_redis_is_named_and_nothing_has_to_be_restarted(start_service: StartService, tmp_path: Path) -> None:
-    """What needs a write answers 503 and says why, readiness too; what needs none goes on."""
+def test_a_full_redis_is_reported_and_needs_no_restart(start_service: StartService, tmp_path: Path) -> None:
+    """Requests that need a write are answered with 503 and the reason; others still work."""
     server = RedisServer(tmp_path / "redis", free_port())
     server.start()
     service = start_service(redis_url=server.url)
@@ -210,7 +212,7 @@ def test_a_full_redis_is_named_and_nothing_has_to_be_restarted(start_service: St
         ({"trusted_proxies": "not-a-network"}, "network"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(changes: dict[str, Any], word: str) -> None:
+def test_invalid_settings_are_refused(changes: dict[str, Any], word: str) -> None:
     with pytest.raises(SettingInvalid, match=word):
         AuthSettings(**changes)
 
@@ -219,7 +221,7 @@ def test_every_setting_is_described() -> None:
     assert all(field.description for field in AuthSettings.model_fields.values())
 
 
-def test_a_missing_secret_names_its_variable_and_the_way_to_make_it() -> None:
+def test_the_error_of_a_missing_secret_names_its_variable_and_the_command_that_creates_it() -> None:
     with pytest.raises(SecretMissing, match="AUTH_SECRET_PEPPER_FILE") as caught:
         create_app(AuthSettings())
     assert "security-common setup" in caught.value.hint
@@ -238,13 +240,13 @@ def test_a_missing_secret_names_its_variable_and_the_way_to_make_it() -> None:
         ("{", "cannot be read"),
     ],
 )
-def test_a_wrong_declaration_stops_the_start_and_names_its_place(tmp_path: Path, text: str, word: str) -> None:
+def test_an_invalid_declaration_prevents_the_start_and_is_located(tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "auth.yaml").write_text(text)
     with pytest.raises(DeclarationInvalid, match=word):
         load_declaration(AuthSettings(config=tmp_path / "auth.yaml"))
 
 
-def test_registration_is_open_on_this_machine_and_nowhere_else() -> None:
+def test_registration_is_open_on_a_loopback_issuer_only() -> None:
     here = load_declaration(AuthSettings()).registration
     there = load_declaration(AuthSettings(issuer="https://auth.example")).registration
     assert (here.dynamic, here.metadata_documents) == (Openness.OPEN, Openness.OPEN)

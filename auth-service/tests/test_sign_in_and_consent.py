@@ -1,4 +1,4 @@
-"""Items 102 to 115: forms, sessions, guesses, names that lie, and logout."""
+"""Items 102 to 115: forms, sessions, password guesses, misleading names, and logout."""
 
 import asyncio
 import re
@@ -17,17 +17,17 @@ from auth_service.accounts.store import AccountStore
 from auth_service.web.content_security import form_target, page_policy
 from auth_service.web.visible_names import unverified_name, visible_name
 
-ASK = {"prompt": "consent"}  # what the demo user allowed in one test is remembered in the next
+ASK = {"prompt": "consent"}  # the consents of the demo user are stored across tests
 
 
 @pytest.fixture
-def stranger(people: Service) -> Iterator[Person]:
-    stranger = Person(f"http://127.0.0.1:{people.settings.port}", source="10.8.0.1")
-    yield stranger
-    stranger.http.close()
+def other_person(people: Service) -> Iterator[Person]:
+    other_person = Person(f"http://127.0.0.1:{people.settings.port}", source="10.8.0.1")
+    yield other_person
+    other_person.http.close()
 
 
-def test_item_102_a_form_without_its_key_changes_nothing(person: Person) -> None:
+def test_item_102_a_form_without_csrf_token_is_refused(person: Person) -> None:
     page = person.open(Request("app", ASK).path)
     for key in ("", "0" * 64, "é"):
         refused = person.submit(page, form_key=key, username="demo", password="demo", action="sign_in")
@@ -37,7 +37,7 @@ def test_item_102_a_form_without_its_key_changes_nothing(person: Person) -> None
     assert "code" in sent_to_client(person.allow(page))
 
 
-def test_items_103_and_104_a_sign_in_gives_the_browser_a_new_id(person: Person) -> None:
+def test_items_103_and_104_a_sign_in_starts_a_session_with_a_new_id(person: Person) -> None:
     person.sign_in(person.open(Request("app", ASK).path))
     before = person.http.cookies["auth_session"]
     person.sign_in(person.open(Request("app", {"prompt": "login"}).path))
@@ -51,7 +51,7 @@ def test_items_103_and_104_a_sign_in_gives_the_browser_a_new_id(person: Person) 
     assert person.http.cookies["auth_session"] != "A" * 43
 
 
-def test_items_105_and_114_pages_are_framed_by_nobody_and_cookies_are_strict(person: Person) -> None:
+def test_items_105_and_114_pages_cannot_be_framed_and_cookies_are_strict(person: Person) -> None:
     answer = person.http.get(Request("app").path)
     cookie = answer.headers["set-cookie"]
     assert all(part in cookie for part in ("HttpOnly", "SameSite=Lax", "Path=/"))
@@ -63,8 +63,8 @@ def test_items_105_and_114_pages_are_framed_by_nobody_and_cookies_are_strict(per
     assert "<script" not in page.text
 
 
-def test_item_99_no_browser_sends_a_password_on(person: Person) -> None:
-    """After 307 or 308 it would post the form again, to the client in the end."""
+def test_item_99_redirects_do_not_repeat_the_password(person: Person) -> None:
+    """After 307 or 308 a browser would post the form again, in the end to the client."""
     page = person.open(Request("app", ASK).path)
     fields = {**Page(page.text).fields, "username": "demo", "password": "demo", "action": "sign_in"}
     signed_in = person.http.post("/oauth2/sign-in", data=fields)
@@ -74,7 +74,7 @@ def test_item_99_no_browser_sends_a_password_on(person: Person) -> None:
     assert allowed.headers["location"].startswith(CALLBACK)
 
 
-def test_item_111_a_page_leads_to_what_was_begun_here_and_nowhere_else(person: Person) -> None:
+def test_item_111_a_page_leads_only_to_the_stored_request(person: Person) -> None:
     elsewhere = "https://evil.example/"
     for path in ("sign-in", "consent", "logout"):
         for name in ("request", "return_to", "next", "redirect_uri"):
@@ -87,13 +87,13 @@ def test_item_111_a_page_leads_to_what_was_begun_here_and_nowhere_else(person: P
     assert person.sign_in(page).headers.get("location", CALLBACK).startswith(CALLBACK)
 
 
-def test_the_name_that_a_client_hints_at_is_filled_in(person: Person) -> None:
+def test_login_hint_is_the_default_of_the_username(person: Person) -> None:
     page = person.open(Request("app", {"login_hint": 'hong"><script>'}).path)
     assert Page(page.text).fields["username"] == 'hong"><script>'
     assert "<script" not in page.text
 
 
-def test_item_114_on_https_the_cookie_belongs_to_this_host_alone(people: Service, start_service: StartService) -> None:
+def test_item_114_on_https_cookies_have_the_host_prefix(people: Service, start_service: StartService) -> None:
     service = start_service(
         config=people.settings.config, issuer="https://auth.example.com", resource="https://mcp.example.com", demo=False
     )
@@ -102,7 +102,7 @@ def test_item_114_on_https_the_cookie_belongs_to_this_host_alone(people: Service
     assert "; Secure" in cookie
 
 
-def test_item_106_what_is_granted_is_what_was_asked_for(people: Service, person: Person) -> None:
+def test_item_106_the_form_cannot_add_scopes_to_the_stored_request(people: Service, person: Person) -> None:
     request = Request("app", ASK)
     page = person.sign_in(person.open(request.path))
     changed = person.submit(page, action="allow", scope="mcp.audit", redirect_uri="https://evil.example", resource="x")
@@ -110,28 +110,28 @@ def test_item_106_what_is_granted_is_what_was_asked_for(people: Service, person:
     assert redeem(people.http, request, sent_to_client(changed)["code"]).json()["scope"] == "mcp.access"
 
 
-def test_item_108_another_browser_gets_nothing_of_it(person: Person, stranger: Person) -> None:
+def test_item_108_another_browser_cannot_continue_a_request(person: Person, other_person: Person) -> None:
     location = person.http.get(Request("app").path).headers["location"]
-    assert stranger.http.get(location).status_code == 403
-    stranger.grant(Request("app"))
-    assert stranger.http.get(location.replace("sign-in", "consent")).status_code == 403
+    assert other_person.http.get(location).status_code == 403
+    other_person.grant(Request("app"))
+    assert other_person.http.get(location.replace("sign-in", "consent")).status_code == 403
 
 
-def test_a_second_tab_goes_on_after_the_first_one_signed_in(person: Person) -> None:
+def test_a_second_tab_continues_after_the_first_one_signed_in(person: Person) -> None:
     first = person.open(Request("app").path)
     second = person.http.get(Request("app", ASK).path).headers["location"]
     person.sign_in(first)
     assert Page(person.open(second).text).action == "/oauth2/consent"
 
 
-def test_item_97_saying_no_is_an_answer_at_both_pages(people: Service, person: Person) -> None:
+def test_item_97_denying_on_either_page_is_answered_with_access_denied(people: Service, person: Person) -> None:
     sent = sent_to_client(person.submit(person.open(Request("app").path), action="cancel"))
     assert (sent["error"], sent["iss"], sent["state"]) == ("access_denied", people.issuer, "some state")
     page = person.sign_in(person.open(Request("app", ASK).path))
     assert sent_to_client(person.submit(page, action="deny"))["error"] == "access_denied"
 
 
-def test_item_109_a_name_cannot_pretend() -> None:
+def test_item_109_a_client_name_cannot_imitate_the_page() -> None:
     shown = str(unverified_name("<script>x</script>\u202egpj.exe\u200b \n" + "a" * 200))
     assert shown.startswith("<bdi>&lt;script&gt;x&lt;/script&gt;gpj.exe aaa")
     assert len(shown) < 140
@@ -154,12 +154,12 @@ def test_item_109_a_name_cannot_pretend() -> None:
         ("a;b://x/cb", "'self'"),
     ],
 )
-def test_the_policy_lets_a_form_lead_to_the_client(uri: str, target: str) -> None:
+def test_form_action_allows_the_origin_of_the_redirect_uri(uri: str, target: str) -> None:
     assert form_target(uri) == target
 
 
 @pytest.mark.parametrize("source", ["https://a.example;script-src *", "'unsafe-inline'", "*", "https:\r\nx: y", ""])
-def test_the_policy_is_made_of_sources_only(source: str) -> None:
+def test_the_policy_refuses_values_that_are_not_sources(source: str) -> None:
     with pytest.raises(ValueError, match="source"):
         page_policy((source,))
 
@@ -182,18 +182,18 @@ def test_the_policy_is_made_of_sources_only(source: str) -> None:
     ],
     ids=ascii,
 )
-def test_a_name_that_shows_nothing_is_no_name(name: str) -> None:
+def test_an_invisible_name_is_not_displayed(name: str) -> None:
     assert visible_name(name) is None
     assert unverified_name(f"{name} \u3164") is None
 
 
-def test_names_of_every_script_are_names() -> None:
+def test_names_in_every_script_are_displayed() -> None:
     for name in ("Claude", "클로드 데스크톱", "中文", "שלום", "e\u0301diteur", "7", "🦊"):
         assert visible_name(name) == name
 
 
 @pytest.mark.parametrize(("language", "nameless"), [("en", "an app without a name"), ("ko", "이름 없는 앱")])
-def test_an_app_whose_name_shows_nothing_is_named_by_its_host(
+def test_a_client_with_an_invisible_name_is_named_by_its_host(
     people: Service, person: Person, language: str, nameless: str
 ) -> None:
     for redirect_uri, shown in (("https://site.example/cb", "site.example"), (CALLBACK, nameless)):
@@ -211,7 +211,7 @@ def test_an_app_whose_name_shows_nothing_is_named_by_its_host(
         assert shown in page.text.partition("<title>")[2].partition("</title>")[0]
 
 
-def test_item_112_an_unknown_name_and_a_wrong_password_look_and_cost_the_same(
+def test_item_112_an_unknown_name_and_a_wrong_password_have_equal_responses_and_costs(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page, hashed, verify = person.open(Request("app").path), list[str](), PasswordHasher.verify
@@ -224,17 +224,17 @@ def test_item_112_an_unknown_name_and_a_wrong_password_look_and_cost_the_same(
     assert 'role="alert"' in answers[0].text
 
 
-def test_item_113_guessing_makes_wait_and_only_the_one_who_guesses(person: Person, stranger: Person) -> None:
+def test_item_113_only_the_address_that_guesses_has_to_wait(person: Person, other_person: Person) -> None:
     page = person.open(Request("app").path)
     answers = [person.sign_in(page, "demo", "wrong") for _ in range(8)]
     assert answers[0].status_code == 400
     last = next(answer for answer in answers if answer.status_code == 429)
     assert int(last.headers["retry-after"]) >= 1
-    assert "code" in stranger.grant(Request("app"))
+    assert "code" in other_person.grant(Request("app"))
 
 
-def test_guesses_that_are_sent_at_once_are_counted_like_others(person: Person) -> None:
-    """Five are free; each of the others has to see the failures before it, however many are on their way."""
+def test_concurrent_guesses_are_all_counted(person: Person) -> None:
+    """Five failures cause no wait; each further one sees the failures before it, however many are sent at once."""
     form = Page(person.open(Request("app").path).text)
     cookie = "; ".join(f"{each.name}={each.value}" for each in person.http.cookies.jar)
     headers = {**person.http.headers, "cookie": cookie}
@@ -250,7 +250,7 @@ def test_guesses_that_are_sent_at_once_are_counted_like_others(person: Person) -
     assert statuses.count(400) <= 8, "more were checked than the waits allow"
 
 
-def test_one_address_cannot_fill_redis_with_requests_that_nobody_answers(people: Service) -> None:
+def test_one_address_cannot_fill_redis_with_unanswered_requests(people: Service) -> None:
     def begin(address: str) -> httpx2.Response:
         return people.http.get(Request("app").path, headers={"x-forwarded-for": address})
 
@@ -261,7 +261,7 @@ def test_one_address_cannot_fill_redis_with_requests_that_nobody_answers(people:
     assert begin("192.0.2.81").headers["location"].startswith("/oauth2/sign-in")
 
 
-def test_a_self_registered_name_is_said_to_be_unverified(people: Service, person: Person) -> None:
+def test_the_name_of_a_self_registered_client_is_marked_as_unverified(people: Service, person: Person) -> None:
     metadata = {
         "client_name": "My \u202eeditor & <b>",
         "redirect_uris": [CALLBACK],
@@ -270,16 +270,14 @@ def test_a_self_registered_name_is_said_to_be_unverified(people: Service, person
     client_id = people.http.post("/oauth2/register", json=metadata).json()["client_id"]
     page = person.sign_in(person.open(Request(client_id).path)).text
     text = Page(page).text
-    assert (
-        "<title>Allow My editor &amp; &lt;b&gt; to connect? " in page
-    )  # a title is text: no mark-up of ours shows in it
+    assert "<title>Allow My editor &amp; &lt;b&gt; to connect? " in page  # a title is plain text without markup
     assert "Allow My editor & <b> to connect?" in text
     assert "nobody has checked it" in text
     assert "another program there could pretend to be it" in text
     assert "mcp.audit" not in text
 
 
-def test_a_korean_reader_is_told_in_korean_what_each_scope_allows(person: Person) -> None:
+def test_the_korean_consent_page_describes_each_scope(person: Person) -> None:
     scopes = "openid profile email offline_access mcp.access mcp.decrypt mcp.audit"
     request = Request("app", {**ASK, "ui_locales": "ko", "scope": scopes})
     text = Page(person.sign_in(person.open(request.path)).text).text
@@ -305,7 +303,9 @@ def test_only_auditors_can_grant_the_audit_scope(people: Service, person: Person
         grantable_scopes(("mcp.audit",), anyone)
 
 
-def test_a_hint_at_one_person_is_never_answered_for_another(people: Service, person: Person, stranger: Person) -> None:
+def test_id_token_hint_is_never_answered_for_another_user(
+    people: Service, person: Person, other_person: Person
+) -> None:
     async def add_other() -> None:
         async with Redis.from_url(people.settings.redis_url) as redis:
             other = Account(subject="u_other", username="not-hinted", name="Other")
@@ -317,16 +317,16 @@ def test_a_hint_at_one_person_is_never_answered_for_another(people: Service, per
     token = redeem(people.http, request, person.grant(request)["code"]).json()["id_token"]
     silent = Request("app", {**asked, "id_token_hint": token, "prompt": "none"})
     assert "code" in sent_to_client(person.open(silent.path))
-    stranger.allow(stranger.sign_in(stranger.open(request.path), "not-hinted", "pass phrase"))
-    assert sent_to_client(stranger.open(silent.path))["error"] == "login_required"
-    page = stranger.open(Request("app", {**asked, "id_token_hint": token}).path)
+    other_person.allow(other_person.sign_in(other_person.open(request.path), "not-hinted", "pass phrase"))
+    assert sent_to_client(other_person.open(silent.path))["error"] == "login_required"
+    page = other_person.open(Request("app", {**asked, "id_token_hint": token}).path)
     assert Page(page.text).action == "/oauth2/sign-in"
-    assert sent_to_client(stranger.sign_in(page, "not-hinted", "pass phrase"))["error"] == "login_required"
-    page = stranger.open(Request("app", {**asked, "id_token_hint": token}).path)
-    assert "code" in sent_to_client(stranger.sign_in(page))
+    assert sent_to_client(other_person.sign_in(page, "not-hinted", "pass phrase"))["error"] == "login_required"
+    page = other_person.open(Request("app", {**asked, "id_token_hint": token}).path)
+    assert "code" in sent_to_client(other_person.sign_in(page))
 
 
-def test_logout_asks_unless_the_client_knows_who_is_signed_in(people: Service, person: Person) -> None:
+def test_logout_asks_unless_id_token_hint_names_the_signed_in_user(people: Service, person: Person) -> None:
     request = Request("app", {"scope": "openid"})
     token = redeem(people.http, request, person.grant(request)["code"]).json()["id_token"]
     asked = person.open("/oauth2/logout")
@@ -339,8 +339,8 @@ def test_logout_asks_unless_the_client_knows_who_is_signed_in(people: Service, p
     assert sent_to_client(silent)["error"] == "login_required"
 
 
-def test_logout_by_a_form_of_the_client_is_as_good(people: Service, person: Person) -> None:
-    """Another site's form comes without the cookie, and must neither end nor leave the session unasked."""
+def test_logout_by_a_form_of_the_client_is_redirected_to_get(people: Service, person: Person) -> None:
+    """A form of another site arrives without the session cookie, which the GET request after it has."""
     request = Request("app", {"scope": "openid"})
     token = redeem(people.http, request, person.grant(request)["code"]).json()["id_token"]
     for form, action in (({"client_id": "app"}, "/oauth2/logout"), ({"id_token_hint": token}, "")):
@@ -351,20 +351,20 @@ def test_logout_by_a_form_of_the_client_is_as_good(people: Service, person: Pers
     assert sent_to_client(silent)["error"] == "login_required"
 
 
-def test_logout_by_hand(person: Person) -> None:
+def test_logout_without_parameters(person: Person) -> None:
     person.grant(Request("app"))
     done = person.submit(person.open("/oauth2/logout"))
     assert "You are signed out" in done.text
     assert sent_to_client(person.open(Request("app", {"prompt": "none"}).path))["error"] == "login_required"
 
 
-def test_logout_leads_back_to_any_port_of_this_machine(person: Person) -> None:
+def test_logout_redirects_to_any_loopback_port(person: Person) -> None:
     address = "http://localhost:50123/bye"
     answer = person.open(f"/oauth2/logout?client_id=app&post_logout_redirect_uri={address}")
     assert (answer.status_code, answer.headers["location"]) == (303, address)
 
 
-def test_item_115_logout_leads_nowhere_else(person: Person) -> None:
+def test_item_115_logout_does_not_redirect_to_unregistered_addresses(person: Person) -> None:
     person.grant(Request("app"))
     answer = person.open("/oauth2/logout?client_id=app&post_logout_redirect_uri=https://evil.example/")
     assert (answer.status_code, "location" in answer.headers) == (400, False)

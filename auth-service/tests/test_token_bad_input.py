@@ -1,4 +1,4 @@
-"""Items 1 to 51: the token endpoint, as far as client_credentials has them."""
+"""Items 1 to 51: invalid token requests, with the client_credentials grant."""
 
 import hmac
 import json
@@ -261,7 +261,7 @@ def declared(start_service: StartService, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_the_answer_is_the_right_one(declared: Service, row: Row) -> None:
+def test_a_token_request_has_the_expected_response(declared: Service, row: Row) -> None:
     answer = row.send(declared.http)
     assert not row.mistakes(answer), answer.text
     if answer.status_code in {400, 401, 413}:
@@ -273,14 +273,14 @@ def test_the_answer_is_the_right_one(declared: Service, row: Row) -> None:
 
 @pytest.mark.parametrize("rule", [rule for module, name in PIPELINES for rule in getattr(module, name)])
 def test_each_rule_matters(declared: Service, monkeypatch: pytest.MonkeyPatch, rule: object) -> None:
-    """Without the rule, the row that names it gets a wrong answer."""
+    """Without the rule, the response to the row that names it is wrong."""
     row = next(row for row in ROWS if row.rule == rule.__name__)
     for module, name in PIPELINES:
         monkeypatch.setattr(module, name, tuple(kept for kept in getattr(module, name) if kept is not rule))
     assert row.mistakes(row.send(declared.http))
 
 
-def test_item_19_browsers_may_ask_for_tokens_from_anywhere(declared: Service) -> None:
+def test_item_19_scripts_of_any_origin_can_request_tokens(declared: Service) -> None:
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
     answer = declared.http.options("/oauth2/token", headers=headers)
     assert answer.status_code == 204
@@ -289,7 +289,7 @@ def test_item_19_browsers_may_ask_for_tokens_from_anywhere(declared: Service) ->
     assert "access-control-allow-credentials" not in answer.headers
 
 
-def test_item_19_other_origins_reach_what_applications_in_browsers_need_and_nothing_else(declared: Service) -> None:
+def test_item_19_scripts_of_any_origin_can_use_exactly_these_endpoints(declared: Service) -> None:
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
     open_to_all = {
         *("/oauth2/token", "/oauth2/register", "/oauth2/revoke", "/oauth2/userinfo", "/openapi.json"),
@@ -302,7 +302,7 @@ def test_item_19_other_origins_reach_what_applications_in_browsers_need_and_noth
             assert "access-control-allow-credentials" not in answer.headers
 
 
-def test_item_21_an_unknown_client_gets_the_same_bytes_as_a_wrong_secret(declared: Service) -> None:
+def test_item_21_an_unknown_client_and_a_wrong_secret_have_equal_responses(declared: Service) -> None:
     wrong = declared.http.post("/oauth2/token", data=demo(client_secret="x"))
     unknown = declared.http.post("/oauth2/token", data=demo(client_id="nobody"))
     assert wrong.content == unknown.content
@@ -328,7 +328,7 @@ def test_item_21_clients_without_a_secret_cost_as_many_comparisons(
 
 
 @pytest.mark.parametrize("algorithm", CLIENT_KEYS)
-def test_item_21_whoever_has_no_keys_costs_as_many_signatures(
+def test_item_21_clients_without_keys_cost_as_many_signature_checks(
     declared: Service, monkeypatch: pytest.MonkeyPatch, algorithm: str
 ) -> None:
     scheme, checked = JWSRegistry.algorithms[algorithm], list[str]()
@@ -350,14 +350,14 @@ def test_item_26_basic_credentials_are_form_encoded(declared: Service) -> None:
     assert answer.status_code == 200
 
 
-def test_item_35_an_assertion_is_good_once(declared: Service) -> None:
+def test_item_35_a_client_assertion_can_be_used_once(declared: Service) -> None:
     form = assertion()("")
     answers = [declared.http.post("/oauth2/token", data=form) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 401]
 
 
-def test_item_40_failures_make_wait_and_only_the_one_who_failed(declared: Service) -> None:
-    """After a hundred wrong secrets from one address, the right one from another gets its token."""
+def test_item_40_only_the_address_that_failed_has_to_wait(declared: Service) -> None:
+    """After a hundred wrong secrets from one address, the right secret from another address gets a token."""
     attacker, owner = {"x-forwarded-for": "192.0.2.1"}, {"x-forwarded-for": "192.0.2.2"}
     guesses = [declared.http.post("/oauth2/token", data=demo(client_secret="x"), headers=attacker) for _ in range(100)]
     assert {answer.status_code for answer in guesses} == {401, 429}
@@ -373,21 +373,21 @@ def test_item_43_scopes_are_normalised(declared: Service) -> None:
     assert answer.json()["scope"] == "mcp.access"
 
 
-def test_item_50_without_a_resource_the_token_is_for_the_default_one(declared: Service) -> None:
-    """And never for the client itself, unless the operator says so, as in demo mode."""
+def test_item_50_without_a_resource_the_token_is_for_the_default_resource(declared: Service) -> None:
+    """It is not for the client itself, unless the operator declares that, as demo mode does."""
     token = declared.http.post("/oauth2/token", data=demo(client_id="greedy")).json()["access_token"]
     assert jwt.decode(token, options={"verify_signature": False})["aud"] == "http://localhost:8082/mcp"
     token = declared.http.post("/oauth2/token", data=demo(client_id="narrow")).json()["access_token"]
     assert jwt.decode(token, options={"verify_signature": False})["aud"] == "http://localhost:8083/other"
 
 
-def test_item_73_a_proof_of_possession_is_neither_offered_nor_taken_for_one(declared: Service) -> None:
+def test_item_73_dpop_is_neither_advertised_nor_accepted(declared: Service) -> None:
     answer = declared.http.post("/oauth2/token", data=DEMO, headers={"dpop": "e30.e30.e30"})
     assert (answer.status_code, answer.json()["token_type"]) == (200, "Bearer")
     assert not any("dpop" in name for name in declared.http.get("/.well-known/openid-configuration").json())
 
 
-def test_item_45_there_is_no_refresh_token(declared: Service) -> None:
+def test_item_45_client_credentials_get_no_refresh_token(declared: Service) -> None:
     assert "refresh_token" not in declared.http.post("/oauth2/token", data=DEMO).json()
 
 

@@ -1,4 +1,4 @@
-"""The thin story: from the address of the server alone to a token that anybody can verify."""
+"""From the address of the server alone to a token that any verifier accepts."""
 
 import json
 import time
@@ -14,7 +14,7 @@ DEMO = {"grant_type": "client_credentials", "client_id": "mcp-client", "client_s
 RESOURCE = "http://localhost:8082/mcp"
 
 
-def test_the_command_of_the_readme_gives_a_token(service: Service) -> None:
+def test_the_curl_command_of_the_readme_returns_a_token(service: Service) -> None:
     answer = service.http.post("/oauth2/token", data=DEMO)
     assert answer.status_code == 200
     members = answer.json()
@@ -24,14 +24,14 @@ def test_the_command_of_the_readme_gives_a_token(service: Service) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_basic_authentication_gives_one_too(service: Service) -> None:
+def test_basic_authentication_returns_a_token(service: Service) -> None:
     form = {"grant_type": "client_credentials"}
     answer = service.http.post("/oauth2/token", data=form, auth=("mcp-client", "secret"))
     assert answer.status_code == 200
     assert answer.json()["scope"] == "mcp.access"
 
 
-def test_the_claims_are_those_of_rfc_9068(service: Service) -> None:
+def test_the_access_token_has_the_claims_of_rfc_9068(service: Service) -> None:
     token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
     header = jwt.get_unverified_header(token)
     claims = jwt.decode(token, options={"verify_signature": False})
@@ -44,7 +44,7 @@ def test_the_claims_are_those_of_rfc_9068(service: Service) -> None:
     assert abs(claims["iat"] - time.time()) < 60
 
 
-def test_two_libraries_verify_it_from_discovery_alone(service: Service) -> None:
+def test_two_libraries_verify_the_token_with_discovery_alone(service: Service) -> None:
     token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
     metadata = service.http.get("/.well-known/openid-configuration").json()
     keys = service.http.get(metadata["jwks_uri"].removeprefix(service.issuer)).json()
@@ -54,7 +54,7 @@ def test_two_libraries_verify_it_from_discovery_alone(service: Service) -> None:
     jwt.decode(token, key, algorithms=["RS256"], audience=RESOURCE, issuer=metadata["issuer"])
 
 
-def test_both_well_known_documents_say_the_same_and_only_what_works(service: Service) -> None:
+def test_both_metadata_documents_are_equal_and_advertise_only_what_is_served(service: Service) -> None:
     first = service.http.get("/.well-known/oauth-authorization-server")
     second = service.http.get("/.well-known/openid-configuration")
     assert first.content == second.content
@@ -68,7 +68,7 @@ def test_both_well_known_documents_say_the_same_and_only_what_works(service: Ser
             assert service.http.get(path).status_code != 404, f"{name} is advertised but not there"
 
 
-def test_items_133_134_and_135_the_key_set_holds_public_keys_only_and_is_cached_by_its_tag(
+def test_items_133_134_and_135_the_key_set_has_public_keys_only_and_an_etag(
     start_service: StartService, own_redis: tuple[str, Any]
 ) -> None:
     # In the shared database, a service whose clock is weeks ahead may have rotated the keys.
@@ -87,7 +87,7 @@ def test_items_133_134_and_135_the_key_set_holds_public_keys_only_and_is_cached_
     assert service.http.post("/.well-known/jwks.json").status_code == 405
 
 
-def test_the_root_is_401_and_points_on(service: Service) -> None:
+def test_the_root_is_401_with_the_address_of_the_token_endpoint(service: Service) -> None:
     answer = service.http.get("/")
     assert answer.status_code == 401
     assert answer.json()["resource"] == RESOURCE
@@ -95,21 +95,21 @@ def test_the_root_is_401_and_points_on(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/hello", "/mcp"])
-def test_what_is_at_the_resource_service_is_404_and_says_where_it_is(service: Service, path: str) -> None:
+def test_paths_of_the_resource_service_are_404_with_its_address(service: Service, path: str) -> None:
     answer = service.http.get(path)
     assert answer.status_code == 404
     assert answer.json()["resource"] == RESOURCE
 
 
-def test_it_is_alive_and_ready(service: Service) -> None:
+def test_the_service_is_live_and_ready(service: Service) -> None:
     assert service.http.get("/livez").json() == {"status": "alive"}
     ready = service.http.get("/readyz")
     assert ready.status_code == 200
     assert all(check["ok"] for check in ready.json()["checks"].values())
 
 
-def test_item_136_a_host_header_changes_no_address(service: Service) -> None:
-    """With a slash too many as well: a redirect to the path without it would lead to whatever the header names."""
+def test_item_136_the_host_header_does_not_change_any_address(service: Service) -> None:
+    """Also for a path with an additional slash: a redirect would go to the host that the header names."""
     for served in service.paths:
         for path in (served, f"{served}/"):
             for method in ("GET", "POST"):
@@ -118,8 +118,8 @@ def test_item_136_a_host_header_changes_no_address(service: Service) -> None:
 
 
 @pytest.mark.parametrize("document", ["oauth-authorization-server", "openid-configuration"])
-def test_item_137_an_issuer_without_a_path_has_no_metadata_below_one(service: Service, document: str) -> None:
-    """The settings refuse an issuer with a path, so whatever stands there is nobody's metadata."""
+def test_item_137_an_issuer_without_a_path_has_no_metadata_below_a_path(service: Service, document: str) -> None:
+    """The settings refuse an issuer with a path, so metadata there would belong to no issuer."""
     assert service.http.get(f"/.well-known/{document}").status_code == 200
     for path in ("/tenant", "/tenant/", "/.."):
         answer = service.http.get(f"/.well-known/{document}{path}")
@@ -135,7 +135,7 @@ def test_the_openapi_document_lists_every_route(service: Service) -> None:
         assert answered - {"HEAD"} == {method.upper() for method in item}
 
 
-def test_issue_and_refusal_are_in_the_journal_without_secret_or_token(start_service: StartService) -> None:
+def test_issued_and_refused_tokens_are_recorded_without_secret_or_token(start_service: StartService) -> None:
     service = start_service()
     token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
     service.http.post("/oauth2/token", data={**DEMO, "client_secret": "a wrong guess"})
