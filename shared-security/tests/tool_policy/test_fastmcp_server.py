@@ -11,6 +11,7 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
+from security_common.errors import SecurityError
 from security_common.fastmcp import ServiceUnavailableMiddleware, UnsecuredComponent, secure_server
 from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tool_policy import ArgumentScope, secure_tool
@@ -210,7 +211,7 @@ def test_with_an_unwritable_journal_every_call_answers_503(
     assert '"error":"temporarily_unavailable"' in answer.text
 
 
-@pytest.mark.parametrize("name", ["look_up", "read_file", "refuse"])
+@pytest.mark.parametrize("name", ["look_up", "read_file", "fetch", "refuse"])
 def test_a_failed_call_is_logged_once_with_trace_id_and_cause_and_without_personal_data(
     server: FastMCP[Any], caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -223,6 +224,11 @@ def test_a_failed_call_is_logged_once_with_trace_id_and_cause_and_without_person
     @secure_tool(pii_policy="observe")
     async def read_file() -> str:
         raise ToolError(f"cannot read the file of {CLEAR}")
+
+    @server.tool
+    @secure_tool(pii_policy="mask")
+    async def fetch() -> str:
+        raise SecurityError("the store is down", hint="try again") from ConnectionError("no route to host")
 
     @server.tool
     @secure_tool(scopes=["mcp.decrypt"])
@@ -245,10 +251,27 @@ def test_a_failed_call_is_logged_once_with_trace_id_and_cause_and_without_person
     expected = {
         "look_up": (logging.ERROR, f"cause=LookupError: no entry for {MASKED}\nTraceback"),
         "read_file": (logging.WARNING, f"cause=ToolError: cannot read the file of {MASKED}"),
+        "fetch": (
+            logging.WARNING,
+            "cause=SecurityError: security_error: the store is down (try again) <- ConnectionError: no route to host",
+        ),
         "refuse": (logging.WARNING, "reason=insufficient_scope"),
     }[name]
     assert record.levelno == expected[0]
     assert expected[1] in line
+
+
+@pytest.mark.parametrize("params", [{"name": {"a": "hong@example.com"}}, {"name": 7}, {}])
+def test_a_malformed_call_is_logged_without_its_values_and_without_a_traceback(
+    server: FastMCP[Any], caplog: pytest.LogCaptureFixture, params: dict[str, Any]
+) -> None:
+    secure_server(server)
+    with caplog.at_level(logging.INFO):
+        answer = post(server.http_app(stateless_http=True), "tools/call", dict(params), "2025-11-25")
+    assert '"code":-32602' in answer.text
+    assert "call_failed method=tools/call cause=ValidationError: " in caplog.text
+    assert "Traceback" not in caplog.text
+    assert "hong" not in caplog.text
 
 
 def test_an_unknown_tool_is_logged_with_the_trace_id_and_its_name_masked(

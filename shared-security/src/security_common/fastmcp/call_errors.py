@@ -47,6 +47,9 @@ LOGGERS_WITH_VALUES = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.c
 REPLACED_MESSAGES = ("Error calling ", "Error reading ", "Error rendering ", "Invalid arguments for ")
 """FastMCP's log lines about failed calls, which have neither cause nor trace id. `log_failed_call` replaces them."""
 
+EXPECTED_ERRORS = (SecurityError, FastMCPError, NotFoundError, DisabledError, MCPError)
+"""Errors that are logged without a traceback, because they are not defects of the program."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,15 +60,16 @@ def describe(error: SecurityError) -> str:
 
 
 def client_error(error_type: type[FastMCPError], failure: Exception) -> Exception:
-    """The exception that FastMCP turns into the answer.
+    """The exception that FastMCP turns into the answer. Its `__cause__` is for the log.
 
     Exceptions of the tool itself are not changed, so that FastMCP's `mask_error_details` applies to them.
     """
     if not isinstance(failure, SecurityError):
         return failure
-    if failure.error == JournalUnavailable.error:
-        return CallUnavailable(describe(failure))
-    return error_type(describe(failure))
+    is_unavailable = failure.error == JournalUnavailable.error
+    error = CallUnavailable(describe(failure)) if is_unavailable else error_type(describe(failure))
+    error.__cause__ = failure
+    return error
 
 
 def without_client_values(failure: Exception, method: str) -> Exception:
@@ -74,13 +78,7 @@ def without_client_values(failure: Exception, method: str) -> Exception:
     FastMCP quotes the name of a component in a NotFoundError. If the name contains personal data, another exception
     type is returned, because FastMCP would quote the name again.
     """
-    text = str(failure)
-    cause = failure.__cause__
-    if isinstance(cause, PydanticValidationError):
-        text = "; ".join(
-            f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
-            for each in cause.errors(include_input=False, include_url=False, include_context=False)
-        )
+    text = _text_without_input(failure)
     masked = policy_dependencies().detector.mask_text(text)
     if masked == text or isinstance(failure, ValidationError):
         return type(failure)(masked)
@@ -109,31 +107,52 @@ async def record_rejected_call(failure: Exception) -> None:
 
 
 def log_failed_call(adapter: FrameworkAdapter, method: str, failure: Exception) -> None:
-    """Writes one log line with cause and trace id, followed by a traceback if the exception is not an expected one.
+    """Writes one log line with causes and trace id, followed by the traceback of an unexpected exception.
 
     The text is masked even where the policy lets personal data pass to the client.
     """
     caller = current_caller.get()
     call = adapter.call
-    cause = failure.__cause__ or failure
-    # The text of pydantic's error quotes the values of a malformed message.
-    is_malformed = call is None and isinstance(cause, PydanticValidationError)
+    causes = _causes_of(failure)
     fields = {
         "method": method,
         "tool": call.tool_name if call else None,
         "reason": call.reason if call else None,
         "trace_id": caller.trace_id if caller else None,
-        "cause": type(cause).__name__ if is_malformed else f"{type(cause).__name__}: {cause}",
+        "cause": " <- ".join(f"{type(each).__name__}: {_text_without_input(each)}" for each in causes),
     }
     text = " ".join(["call_failed", *(f"{name}={value}" for name, value in fields.items() if value is not None)])
-    is_expected = is_malformed or isinstance(
-        cause, (SecurityError, FastMCPError, MCPError, NotFoundError, DisabledError)
-    )
+    # Before a tool is reached, a pydantic error is about the client's input.
+    is_about_input = call is None and isinstance(causes[0], PydanticValidationError)
+    is_expected = is_about_input or isinstance(causes[0], EXPECTED_ERRORS)
     if not is_expected:
-        text += "\n" + "".join(traceback.format_exception(cause))
-    is_warning = is_expected and not isinstance(cause, CallUnavailable)
+        text += "\nTraceback (most recent call last):\n" + "".join(traceback.format_tb(causes[0].__traceback__))
+    is_warning = is_expected and not isinstance(failure, CallUnavailable)
     level = logging.WARNING if is_warning else logging.ERROR
     logger.log(level, "%s", policy_dependencies().detector.mask_text(text))
+
+
+def _causes_of(failure: BaseException) -> list[BaseException]:
+    """The exception that made the call fail, then its causes. FastMCP's exception around it is left out."""
+    causes: list[BaseException] = []
+    each = failure.__cause__ or failure
+    while each is not None and each not in causes:
+        causes.append(each)
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+    return causes
+
+
+def _text_without_input(error: BaseException) -> str:
+    """The text of an exception. That of a validation error, or of one caused by it, has no input values."""
+    if isinstance(error, SecurityError):
+        return describe(error)
+    details = error if isinstance(error, PydanticValidationError) else error.__cause__
+    if not isinstance(details, PydanticValidationError):
+        return str(error)
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
+        for each in details.errors(include_input=False, include_url=False, include_context=False)
+    )
 
 
 def install_log_filters() -> None:
