@@ -86,7 +86,8 @@ def test_the_doctor_finds_a_well_service_well_but_for_its_redis(own_service: Ser
     assert [finding["what"].partition(":")[0] for finding in wrong] == ["redis", "redis"]
     assert all(finding["hint"] for finding in wrong)
     assert {finding["what"].partition(":")[0] for finding in findings} == {
-        *("declaration", "redirects", "resource", "secrets", "redis", "keys", "clock", "issuer", "metadata documents")
+        *("declaration", "redirects", "resource", "secrets", "redis", "keys", "clock", "issuer", "metadata documents"),
+        *("settings", "port", "audit"),
     }
 
 

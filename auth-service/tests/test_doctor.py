@@ -68,7 +68,8 @@ def test_a_well_service_is_found_well(well: Service) -> None:
     assert examined.returncode == 0, examined.stdout + examined.stderr
     looked_at = {finding["what"].partition(":")[0] for finding in json.loads(examined.stdout)}
     assert looked_at == {
-        *("declaration", "resource", "secrets", "redirects", "redis", "keys", "clock", "issuer", "metadata documents")
+        *("declaration", "resource", "secrets", "redirects", "redis", "keys", "clock", "issuer", "metadata documents"),
+        *("settings", "port", "audit"),
     }
 
 
@@ -96,9 +97,10 @@ def test_a_redis_that_is_away(well: Service) -> None:
 
 def test_no_keys_and_keys_that_another_kek_sealed(well: Service, own_redis: Any, tmp_path: Path) -> None:
     (tmp_path / "kek").write_text(Keyring.generate().dump())
-    (found,) = wrong(well, signing_key_kek_file=tmp_path / "kek").items()
-    assert found[0].startswith("signing key ")
-    assert "AUTH_SIGNING_KEY_KEK_FILE" in found[1]
+    replaced, unreadable = wrong(well, signing_key_kek_file=tmp_path / "kek").items()
+    assert "AUTH_SIGNING_KEY_KEK_FILE: not the secret that was used before" in replaced[0]
+    assert unreadable[0].startswith("signing key ")
+    assert "AUTH_SIGNING_KEY_KEK_FILE" in unreadable[1]
     empty = wrong(well, redis_url=own_redis[0], redis_password_file=None)
     assert "start the service" in empty["keys: none"]
 
@@ -106,7 +108,7 @@ def test_no_keys_and_keys_that_another_kek_sealed(well: Service, own_redis: Any,
 def test_a_clock_that_is_wrong(well: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: time.time() + 60))
     (found,) = wrong(well).items()
-    assert found[0].startswith("clock: 60.")
+    assert found[0].startswith("clock: 60 s ahead")
     assert "NTP" in found[1]
 
 

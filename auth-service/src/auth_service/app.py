@@ -132,6 +132,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
         paths={TOKEN_PATH, *paths_of(page_routers), *paths_of(protocol_routers)},
         grants=[grant.grant_type.value for grant in grants],
         scopes=[*sorted(IDENTITY_SCOPES), *resource.scopes],
+        resources=[each.url for each in parts.declaration.resources],
         supports_client_id_metadata=parts.directory.finds_documents,
         documentation_url=settings.documentation_url,
     )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import structlog
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -92,6 +92,9 @@ class DeclaredClient(_Declared):
     client_id: str = Field(pattern=r"^[\x21-\x7e]{1,200}$", description="Its id; u_ is only for users.")
     name: str | None = Field(default=None, description="The name that pages show; left out: the id.")
     secret_file: Path | None = Field(default=None, description="File with its secret.")
+    secret_expires_at: AwareDatetime | None = Field(
+        default=None, description="When the secret expires (RFC 3339): after that it is refused. Unset: never."
+    )
     jwks_file: Path | None = Field(
         default=None, description="File with its public JWK or JWK Set, for private_key_jwt."
     )

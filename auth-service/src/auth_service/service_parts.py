@@ -96,7 +96,7 @@ def build_parts(
         clock=clock,
         replica=f"{socket.gethostname()}:{os.getpid()}:{random_bytes(4).hex()}",
     )
-    client_secrets = ClientSecrets(pepper, random_bytes)
+    client_secrets = ClientSecrets(pepper, random_bytes, clock)
     client_store = ClientStore(redis)
     outgoing = OutgoingFetches.of(declaration.registration, fetcher)
     revoked_tokens = RevokedTokens(redis, lifetime_seconds=settings.access_token_lifetime_seconds)

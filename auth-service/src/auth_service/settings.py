@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from security_common.secret_files import SecretFile
+from security_common.secret_files import SecretFile, SecretKeyFile
 from security_common.service import ServiceSettings, check_public_url, is_loopback_url
 
 __all__ = ["SERVICE", "AuthSettings"]
@@ -41,10 +41,10 @@ class AuthSettings(ServiceSettings):
     signing_key_kek_file: SecretFile = Field(
         default=None, description="Keyring file that encrypts the private signing keys in Redis."
     )
-    secret_pepper_file: SecretFile = Field(
+    secret_pepper_file: SecretKeyFile = Field(
         default=None, description="File with the key of the HMAC for client secrets and refresh tokens."
     )
-    cookie_key_file: SecretFile = Field(default=None, description="File with the key that binds forms to a session.")
+    cookie_key_file: SecretKeyFile = Field(default=None, description="File with the key that binds forms to a session.")
     audit_page_public_key_file: Path | None = Field(
         default=None, description="Public JWK of the audit page, a client that uses private_key_jwt."
     )

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from security_common.secret_files import SecretFile
+from security_common.secret_files import SecretFile, SecretKeyFile
 from security_common.service import (
     ServiceSettings,
     check_exact_url,
@@ -50,7 +50,7 @@ class ResourceSettings(ServiceSettings):
         " of entries with `issuer`, `audience` and, for Entra ID, Auth0, Okta, Keycloak, Cognito or Google, `preset`."
         " docs/trusted-issuers.md describes every member.",
     )
-    cookie_key_file: SecretFile = Field(
+    cookie_key_file: SecretKeyFile = Field(
         default=None, description="File with the key that signs the audit page's cookies."
     )
     audit_page_private_key_file: SecretFile = Field(

@@ -1,16 +1,16 @@
-"""Reading secrets from files: keys, keyrings, PEM and JWK files, passwords, client secrets. Everything reads them here.
+"""Reads secrets from files: keys, keyrings, PEM and JWK files, passwords, client secrets.
 
 A secret file is UTF-8 text. A byte order mark and the white space around the text are not part of the secret, and CR LF
-counts as LF, so that a file made by an editor, `echo`, PowerShell or a platform's secret store gives the same secret.
-Every secret is therefore text (base64url, PEM, JSON or a password); raw random bytes are refused, since cutting white
-space could cut a part of them.
+is read as LF, so that a file made by an editor, `echo`, PowerShell or a platform's secret store gives the same secret.
+Every secret is therefore text (base64url, PEM, JSON or a password). Raw random bytes are refused: some of them could be
+white space and would be removed.
 """
 
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -19,8 +19,10 @@ from security_common.errors import SecurityError
 __all__ = [
     "ExposedSecret",
     "SecretFile",
+    "SecretKeyFile",
     "SecretMissing",
     "find_exposed_secrets",
+    "find_short_keys",
     "read_secret",
     "read_secret_file",
     "require_secret_file",
@@ -28,27 +30,35 @@ __all__ = [
 ]
 
 LARGEST_BYTES = 256 * 1024
+# 32 random bytes as base64url have 43 characters, as hexadecimal digits 64; 128 random bits have at least 22.
+MIN_KEY_CHARACTERS = 32
 _WHITE_SPACE = " \t\r\n\v\f"
 _HINT = "run `security-common setup DIRECTORY`, which makes every secret, and name the file below it"
 
 
 class SecretMissing(SecurityError):
-    """A secret's file is not named, or does not hold a secret that can be used."""
+    """A setting does not name a secret file, or the file does not contain a usable secret."""
 
     error: ClassVar[str] = "secret_missing"
 
 
-class _IsSecret:
-    """Marks a setting that names a secret file, so that its mode is checked."""
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """Marks a setting that names a secret file, so that the file is checked. `is_key`: it contains a random key."""
+
+    is_key: bool
 
 
-SecretFile = Annotated[Path | None, _IsSecret()]
+SecretFile = Annotated[Path | None, _Secret(is_key=False)]
 """The type of a setting that names a secret file."""
+
+SecretKeyFile = Annotated[Path | None, _Secret(is_key=True)]
+"""The type of a setting that names a file with a random key as text, of at least 32 characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExposedSecret:
-    """A secret file that more than its owner can read; `who` is "its group" or "everybody"."""
+    """A secret file that others than its owner can read; `who` is "its group" or "everybody"."""
 
     setting: str
     path: Path
@@ -100,7 +110,7 @@ def read_secret(path: Path | None, setting: str) -> bytes:
 
 
 def who_can_read(path: Path) -> str:
-    """Who can read the file besides its owner: everybody, its group, or nobody (an empty text)."""
+    """Who can read the file besides its owner: "everybody", "its group", or an empty string."""
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -111,19 +121,42 @@ def who_can_read(path: Path) -> str:
 
 
 def find_exposed_secrets(settings: BaseModel) -> Iterator[ExposedSecret]:
-    """The files named by `SecretFile` settings, nested settings included, that more than their owner can read.
+    """The secret files of these settings, including nested settings, that others than their owner can read.
 
-    No reason to refuse them: Kubernetes and compose mount secrets with such modes in containers of one user.
+    They are no reason to stop: Kubernetes and compose mount secrets with such modes in containers of one user.
     """
+    for setting, path, _ in _secret_files(settings):
+        who = who_can_read(path)
+        if who:
+            yield ExposedSecret(setting, path, who)
+
+
+def find_short_keys(settings: BaseModel) -> Iterator[tuple[str, Path]]:
+    """The settings and files of keys that are shorter than 32 characters and could therefore be guessed.
+
+    Files that cannot be read are left out.
+    """
+    for setting, path, is_key in _secret_files(settings):
+        if is_key:
+            try:
+                secret = read_secret_file(path)
+            except SecurityError:
+                continue
+            if len(secret) < MIN_KEY_CHARACTERS:
+                yield setting, path
+
+
+def _secret_files(settings: BaseModel) -> Iterator[tuple[str, Path, bool]]:
+    """Setting, path, and whether it is a key, for each secret file that is set."""
     prefix = settings.model_config.get("env_prefix", "")
     for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
+        value: Any = getattr(settings, name)
         if isinstance(value, BaseModel):
-            yield from find_exposed_secrets(value)
-        elif value is not None and any(isinstance(mark, _IsSecret) for mark in field.metadata):
-            who = who_can_read(value)
-            if who:
-                yield ExposedSecret(f"{prefix}{name}".upper(), value, who)
+            yield from _secret_files(value)
+            continue
+        for mark in field.metadata:
+            if value is not None and isinstance(mark, _Secret):
+                yield f"{prefix}{name}".upper(), value, mark.is_key
 
 
 def _sentence(setting: str, path: Path, problem: str) -> str:

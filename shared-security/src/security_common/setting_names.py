@@ -1,27 +1,34 @@
-"""The names of the environment variables that the settings classes read, and the variables that none of them reads."""
+"""The names of the environment variables that the settings classes read, and variables that no class reads."""
 
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
-__all__ = ["secret_variable_names", "unknown_setting_notices", "variable_names"]
+__all__ = [
+    "UnknownSetting",
+    "find_unknown_settings",
+    "secret_variable_names",
+    "unknown_setting_notices",
+    "variable_names",
+]
 
-# Kubernetes adds such variables for every Service of the namespace: a Service `auth` gives AUTH_SERVICE_HOST.
+# Kubernetes sets such variables for every Service of the namespace: for a Service `auth`, AUTH_SERVICE_HOST.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)")
 
 
 def variable_names(settings: type[BaseSettings]) -> tuple[str, ...]:
-    """Every variable that the class reads, in the order of its fields; those of nested settings classes included."""
+    """The variables that the class reads, in the order of its fields, including those of nested settings classes."""
     return tuple(name for name, _ in _variables(settings))
 
 
 def secret_variable_names(settings: type[BaseSettings]) -> tuple[str, ...]:
-    """The variables that hold a secret themselves, not the path of its file."""
+    """The variables that contain a secret themselves, not the path of a file."""
     return tuple(
         name
         for name, field in _variables(settings)
@@ -29,12 +36,24 @@ def secret_variable_names(settings: type[BaseSettings]) -> tuple[str, ...]:
     )
 
 
-def unknown_setting_notices(
-    classes: Iterable[type[BaseSettings]], environment: Mapping[str, str], *, allowed: Iterable[str] = ()
-) -> list[str]:
-    """One line for each variable that has a prefix of these classes but is no setting, with the most similar name.
+@dataclass(frozen=True, slots=True)
+class UnknownSetting:
+    """A variable with the prefix of a settings class that is not a setting; `similar` is empty or a likely name."""
 
-    `allowed` are further variables with such a prefix that something else reads.
+    name: str
+    similar: str
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean {self.similar}?" if self.similar else "docs/configuration.md lists the settings"
+
+
+def find_unknown_settings(
+    classes: Iterable[type[BaseSettings]], environment: Mapping[str, str], *, allowed: Iterable[str] = ()
+) -> list[UnknownSetting]:
+    """The variables that have a prefix of these classes but are no settings, in alphabetical order.
+
+    `allowed` are further variables with such a prefix, which something else reads.
     """
     known = {name for settings in classes for name in variable_names(settings)}
     prefixes = tuple({f"{name.split('_', 1)[0]}_" for name in known})
@@ -43,12 +62,20 @@ def unknown_setting_notices(
         for name in environment
         if name.startswith(prefixes) and name not in known.union(allowed) and not _SERVICE_LINK.search(name)
     )
-    return [f"NOTICE: {name} is not a setting and has no effect; {_suggestion(name, known)}" for name in unknown]
+    return [UnknownSetting(name, _most_similar(name, known)) for name in unknown]
 
 
-def _suggestion(name: str, known: set[str]) -> str:
+def unknown_setting_notices(
+    classes: Iterable[type[BaseSettings]], environment: Mapping[str, str], *, allowed: Iterable[str] = ()
+) -> list[str]:
+    """One line for each unknown setting, for the log of a service that starts."""
+    unknown = find_unknown_settings(classes, environment, allowed=allowed)
+    return [f"NOTICE: {each.name} is not a setting and has no effect; {each.hint}" for each in unknown]
+
+
+def _most_similar(name: str, known: set[str]) -> str:
     similar = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
-    return f"did you mean {similar[0]}?" if similar else "docs/configuration.md lists the settings"
+    return similar[0] if similar else ""
 
 
 def _variables(settings: type[BaseSettings]) -> Iterator[tuple[str, FieldInfo]]:

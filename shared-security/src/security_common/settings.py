@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from security_common.errors import SecurityError
-from security_common.secret_files import SecretFile
+from security_common.secret_files import SecretFile, SecretKeyFile
 
 __all__ = ["SecuritySettings", "SettingInvalid", "SettingProblem", "Settings", "Threshold"]
 
@@ -81,7 +81,7 @@ class SecuritySettings(Settings):
         default=Path("logs/audit"),
         description="Folder of the audit journals; each service and process has its own slot below it.",
     )
-    audit_chain_key_file: SecretFile = Field(
+    audit_chain_key_file: SecretKeyFile = Field(
         default=None, description="File with the key of the journal's HMAC chain: 32 random bytes, base64url."
     )
     audit_checkpoint_key_file: SecretFile = Field(
@@ -169,7 +169,7 @@ class SecuritySettings(Settings):
         description="TOML file that says what becomes of personal data by kind and tool, with allowed values and own "
         "patterns (docs/pii.md). Without one, everything found is masked where a tool masks.",
     )
-    pseudonym_key_file: SecretFile = Field(
+    pseudonym_key_file: SecretKeyFile = Field(
         default=None,
         description="File with the key of keyed pseudonyms and subject references: 32 random bytes, base64url.",
     )

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx2
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import NoPermissionError
 
 from auth_service.cli.output import Json
 from auth_service.clients.client_secrets import ClientSecrets
@@ -31,19 +32,26 @@ from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.store import KeyStore
 from auth_service.redis_identity import redis_identity
 from auth_service.scopes import format_scope
-from auth_service.settings import AuthSettings
-from auth_service.tokens.resources import comparison_key
-from security_common.errors import SecurityError
-from security_common.secret_files import ExposedSecret, find_exposed_secrets, who_can_read
+from auth_service.settings import SERVICE, AuthSettings
+from auth_service.tokens.resources import comparison_key, declared_resources
+from security_common.secret_files import ExposedSecret, who_can_read
 from security_common.service import (
     CheckResult,
-    check_exposed_secrets,
     check_redis_connection,
     check_redis_server,
     connect_redis,
     is_loopback_url,
     print_check_results,
     read_secret,
+)
+from security_common.service.doctor import (
+    Listener,
+    check_clock,
+    check_journal_folder,
+    check_port,
+    check_secrets,
+    check_setting_names,
+    run_check,
 )
 
 __all__ = ["CHECKS", "CHECKS_IN_REDIS", "doctor", "run_checks"]
@@ -60,6 +68,7 @@ async def _run_with_redis(settings: AuthSettings) -> list[CheckResult]:
 
 
 _CLOCK_TOLERANCE_SECONDS = 5.0
+_EXPIRY_WARNING = timedelta(days=14)
 _TIMEOUT_SECONDS = 5.0
 _METADATA_PATH = "/.well-known/oauth-authorization-server"
 
@@ -71,25 +80,33 @@ async def run_checks(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """
     results: list[CheckResult] = []
     for check in CHECKS:
-        results += await _attempt(check(settings))
+        results += await run_check(check(settings), settings=settings)
     connection_failure = await check_redis_connection(settings, redis)
     if connection_failure is not None:
         return [*results, connection_failure]
-    for check in CHECKS_IN_REDIS:
-        results += await _attempt(check(settings, redis))
+    for check_in_redis in CHECKS_IN_REDIS:
+        results += await run_check(check_in_redis(settings, redis), settings=settings)
     return results
 
 
-async def _attempt(check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
-    try:
-        return await check
-    except SecurityError as failure:
-        return [CheckResult(failure.description, ok=False, hint=failure.hint)]
-    except NoPermissionError as failure:
-        return [CheckResult(f"redis: the user may not run this command: {failure}", ok=False, hint=_ACL_HINT)]
-    except (RedisError, OSError) as failure:
-        hint = "check whether Redis is overloaded, and run `auth-service doctor` again"
-        return [CheckResult(f"redis: {type(failure).__name__}", ok=False, hint=hint)]
+async def check_environment(settings: AuthSettings) -> list[CheckResult]:
+    """Every variable is a setting, the ports are free or the service's own, and the journal folder can be written."""
+    listeners = (
+        Listener(
+            host=settings.host, port=settings.port, setting="AUTH_PORT", path=_METADATA_PATH, marker=b'"token_endpoint"'
+        ),
+        Listener(
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+            setting="AUTH_METRICS_PORT",
+            path="/metrics",
+            marker=b"auth_tokens_issued",
+        ),
+    )
+    results = check_setting_names(AuthSettings, os.environ)
+    for listener in listeners:
+        results += await check_port(listener)
+    return [*results, *check_journal_folder(settings.security, service=SERVICE)]
 
 
 async def check_declaration(settings: AuthSettings) -> list[CheckResult]:
@@ -98,7 +115,60 @@ async def check_declaration(settings: AuthSettings) -> list[CheckResult]:
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     clients = [make_client(client, ClientSecrets(pepper, os.urandom)) for client in declaration.clients]
     counts = f"resources: {len(declaration.resources)}, clients: {len(clients)}"
-    return [CheckResult(f"declaration: {counts}", ok=True), *_check_resource_urls(declaration)]
+    declared_resources(declaration)  # raises DeclarationInvalid
+    return [
+        CheckResult(f"declaration: {counts}", ok=True),
+        *_check_resource_urls(declaration),
+        *_check_default_resource(declaration),
+        *_check_secret_expiry(declaration),
+    ]
+
+
+def _check_default_resource(declaration: Declaration) -> Iterator[CheckResult]:
+    resources = declaration.resources
+    if len(resources) > 1 and not any(resource.default for resource in resources):
+        what = f"declaration: no resource is the default, so requests that name none get tokens for {resources[0].url}"
+        yield CheckResult(what, ok=False, hint="write `default: true` at one of the resources in auth.yaml")
+
+
+def _check_secret_expiry(declaration: Declaration) -> Iterator[CheckResult]:
+    """Secrets of declared clients that have expired, or will within 14 days."""
+    now = datetime.now(UTC)
+    for client in declaration.clients:
+        expires_at = client.secret_expires_at
+        if expires_at is None or expires_at - now > _EXPIRY_WARNING:
+            continue
+        hint = "give the client a new secret, and change secret_file and secret_expires_at in auth.yaml"
+        if expires_at <= now:
+            yield CheckResult(f"declaration: the secret of {client.client_id} has expired", ok=False, hint=hint)
+        else:
+            moment = expires_at.isoformat(timespec="minutes")
+            what = f"declaration: the secret of {client.client_id} expires at {moment}"
+            yield CheckResult(what, ok=True, hint=hint, warning=True)
+
+
+async def check_resource_metadata(settings: AuthSettings) -> list[CheckResult]:
+    """Each resource server names itself as it is declared here, and trusts this issuer (RFC 9728)."""
+    resources = load_declaration(settings).resources
+    async with httpx2.AsyncClient(timeout=_TIMEOUT_SECONDS) as http:
+        return [await _check_one_resource(http, resource.url, settings.issuer) for resource in resources]
+
+
+async def _check_one_resource(http: httpx2.AsyncClient, url: str, issuer: str) -> CheckResult:
+    parts = urlsplit(url)
+    address = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
+    try:
+        metadata = (await http.get(address)).json()
+        named, issuers = metadata["resource"], metadata.get("authorization_servers", [])
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError, AttributeError):
+        return CheckResult(f"resource: {url}: its metadata cannot be read from here and was not checked", ok=True)
+    if named != url:
+        hint = "make MCP_RESOURCE of the resource service and AUTH_RESOURCE (or `url` in auth.yaml) the same URL"
+        return CheckResult(f"resource: {url}: its metadata names {named}", ok=False, hint=hint)
+    if issuer not in issuers:
+        hint = "set MCP_ISSUER of the resource service to AUTH_ISSUER"
+        return CheckResult(f"resource: {url} does not accept tokens of {issuer}", ok=False, hint=hint)
+    return CheckResult(f"resource: {url} accepts tokens of this issuer", ok=True)
 
 
 async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
@@ -110,18 +180,18 @@ async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> lis
 
 
 async def check_secret_files(settings: AuthSettings) -> list[CheckResult]:
-    """Only the service can read the files with secrets, including those of declared clients.
+    """Keys are long enough, and only the service can read secret files, including those of declared clients.
 
     The secret of the demo client is public, so its file is not checked.
     """
-    exposed = list(find_exposed_secrets(settings))
+    exposed: list[ExposedSecret] = []
     for client in load_declaration(settings).clients:
         if client.secret_file is None or client.secret_file.parent == BUILT_IN_FILES:
             continue
         readers = who_can_read(client.secret_file)
         if readers:
             exposed.append(ExposedSecret(f"client {client.client_id}: secret_file", client.secret_file, readers))
-    return check_exposed_secrets(exposed)
+    return check_secrets(settings, exposed)
 
 
 def _check_resource_urls(declaration: Declaration) -> list[CheckResult]:
@@ -216,16 +286,11 @@ async def check_keys(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     return [CheckResult(f"keys: {', '.join(states) or 'none'}", ok=is_complete, hint=hint)]
 
 
-async def check_clock(_settings: AuthSettings, redis: Redis) -> list[CheckResult]:
+async def check_redis_clock(_settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """The clock agrees with that of Redis: other machines verify the times in tokens with their own clocks."""
     seconds, microseconds = await redis.time()
-    difference = abs(time.time() - (seconds + microseconds / 1e6))
-    hint = "synchronize the clocks of both machines (NTP)"
-    return [
-        CheckResult(
-            f"clock: {difference:.1f} s from that of Redis", ok=difference < _CLOCK_TOLERANCE_SECONDS, hint=hint
-        )
-    ]
+    difference_seconds = time.time() - (seconds + microseconds / 1e6)
+    return [check_clock(difference_seconds, "the clock of Redis", tolerance_seconds=_CLOCK_TOLERANCE_SECONDS)]
 
 
 async def check_issuer(settings: AuthSettings) -> list[CheckResult]:
@@ -297,9 +362,11 @@ def _describe(attempt: FetchAttempt) -> CheckResult:
 
 
 CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[CheckResult]]], ...] = (
+    check_environment,
     check_declaration,
     check_secret_files,
     check_issuer,
+    check_resource_metadata,
     check_documents,
 )
 CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[CheckResult]]], ...] = (
@@ -307,5 +374,5 @@ CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[CheckResul
     check_clients,
     check_redis,
     check_keys,
-    check_clock,
+    check_redis_clock,
 )

@@ -49,6 +49,7 @@ class Client:
     scopes: frozenset[str] = frozenset()
     default_scopes: tuple[str, ...] = ()
     secret: StoredSecret | None = None
+    secret_expires_at_seconds: float | None = None
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()

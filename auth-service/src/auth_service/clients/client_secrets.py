@@ -6,10 +6,11 @@ endpoint would cost as much CPU as eighty signatures, and unauthenticated client
 """
 
 import hmac
+import time
 from base64 import urlsafe_b64encode
 
 from auth_service.clients.client import Client, StoredSecret
-from auth_service.protocol import RandomBytes
+from auth_service.protocol import Clock, RandomBytes
 
 __all__ = ["ClientSecrets"]
 
@@ -19,10 +20,11 @@ _SCHEME = "hmac-sha256"
 class ClientSecrets:
     """Generates, hashes and verifies client secrets."""
 
-    def __init__(self, pepper: bytes, random_bytes: RandomBytes) -> None:
+    def __init__(self, pepper: bytes, random_bytes: RandomBytes, clock: Clock = time.time) -> None:
         # Copied for each digest: `hmac.digest` would release the interpreter lock and wait to acquire it again.
         self._keyed = hmac.new(pepper, digestmod="sha256")
         self._random_bytes = random_bytes
+        self._clock = clock
         # Compared for an unknown client, so that the response takes as long as for a known one.
         self._decoy = self.hash(self.generate())
 
@@ -35,10 +37,18 @@ class ClientSecrets:
         return StoredSecret(scheme=_SCHEME, digest=self._digest(secret))
 
     def matches(self, client: Client | None, secret: str) -> bool:
-        """Whether this is the client's secret. Takes as long if the client does not exist or has no secret."""
+        """Whether this is the client's secret, and it has not expired.
+
+        Takes as long if the client does not exist or has no secret.
+        """
         stored = client.secret if client is not None else None
         expected = (stored or self._decoy).digest
-        return hmac.compare_digest(expected, self._digest(secret)) and stored is not None
+        is_same = hmac.compare_digest(expected, self._digest(secret))
+        return is_same and client is not None and stored is not None and not self._has_expired(client)
+
+    def _has_expired(self, client: Client) -> bool:
+        expires_at_seconds = client.secret_expires_at_seconds
+        return expires_at_seconds is not None and self._clock() >= expires_at_seconds
 
     def _digest(self, secret: str) -> str:
         keyed = self._keyed.copy()

@@ -33,6 +33,7 @@ def make_client(declared: DeclaredClient, secrets: ClientSecrets) -> Client:
         scopes=frozenset(declared.scopes),
         default_scopes=declared.scopes[:1] if declared.default_scopes is None else declared.default_scopes,
         secret=_read_secret(declared, secrets),
+        secret_expires_at_seconds=declared.secret_expires_at.timestamp() if declared.secret_expires_at else None,
         redirect_uris=declared.redirect_uris,
         post_logout_redirect_uris=declared.post_logout_redirect_uris,
         resources=declared.resources,

@@ -45,6 +45,7 @@ def server_metadata(
     paths: Collection[str],
     grants: Sequence[str],
     scopes: Sequence[str],
+    resources: Sequence[str],
     supports_client_id_metadata: bool,
     documentation_url: str,
 ) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def server_metadata(
         "jwks_uri": issuer + KEY_SET_PATH,
         "service_documentation": documentation_url,
         "scopes_supported": list(scopes),
+        "protected_resources": list(resources),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(grants),

@@ -20,7 +20,7 @@ from auth_service.keys.store import KeySnapshot, KeyStore
 from auth_service.protocol import Clock
 from security_common.audit import Action, EventType, JournalUnavailable
 from security_common.errors import SecurityError
-from security_common.service import RedisIdentity, RedisReplaced
+from security_common.service import RedisIdentity, RedisReplaced, StateMismatch
 from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["PublishedKeys", "SigningKeySet"]
@@ -94,7 +94,7 @@ class SigningKeySet:
         """Loads the keys, creates the first one if there is none, and starts the task that refreshes them."""
         try:
             await self.refresh()
-        except (RedisError, RedisReplaced) as error:
+        except (RedisError, StateMismatch) as error:
             log.warning("signing_keys_not_loaded", cause=type(error).__name__)
         self._task = asyncio.create_task(self._keep_fresh(), name="signing-keys")
 

@@ -5,6 +5,7 @@ RFC 6749 section 4.1, RFC 7636, RFC 7523, RFC 9207, OpenID Connect Core 1.0, RP-
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ import httpx2
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
-from joserfc import jwk
+from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +28,15 @@ from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
 from security_common.tokens import TokenVerifier
 
-__all__ = ["CLIENT_ID", "AuditScopeMissing", "OAuthSignIn", "SignInFailed", "TooManySignIns"]
+__all__ = [
+    "CLIENT_ID",
+    "AuditScopeMissing",
+    "OAuthSignIn",
+    "SignInFailed",
+    "TooManySignIns",
+    "make_client_assertion",
+    "read_private_key",
+]
 
 CLIENT_ID = "audit-page"
 # Authlib's default of one hour is more than a strict issuer accepts.
@@ -77,7 +86,7 @@ class OAuthSignIn:
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
-        self._key = _read_private_key(key_file)
+        self._key = read_private_key(key_file)
         self._http = http
         self._verifier = verifier
         self._clock = clock
@@ -193,7 +202,21 @@ class OAuthSignIn:
         )
 
 
-def _read_private_key(path: Path) -> jwk.Key:
+def make_client_assertion(key: jwk.Key, *, audience: str, now_seconds: float) -> str:
+    """A JWT with which the audit page authenticates (RFC 7523 section 2.2), for the doctor."""
+    algorithm = "ES256" if key.key_type == "EC" else "RS256"
+    claims = {
+        "iss": CLIENT_ID,
+        "sub": CLIENT_ID,
+        "aud": audience,
+        "iat": int(now_seconds),
+        "exp": int(now_seconds) + ASSERTION_SECONDS,
+        "jti": secrets.token_urlsafe(16),
+    }
+    return jwt.encode({"alg": algorithm, "kid": key.thumbprint()}, claims, key)
+
+
+def read_private_key(path: Path) -> jwk.Key:
     """Returns the private JWK in the file. Raises PrivateKeyInvalid."""
     setting = "MCP_AUDIT_PAGE_PRIVATE_KEY_FILE"
     hint = "it has to be a private JWK; `security-common setup` makes one"

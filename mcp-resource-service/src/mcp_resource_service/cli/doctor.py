@@ -1,56 +1,76 @@
-"""The checks of `mcp-resource-service doctor`: settings, issuers, clocks, Redis, secrets, keyring, audit folder."""
+"""`mcp-resource-service doctor`: checks the settings, the issuers, Redis, the secrets and the encryption.
 
+The checks that all services share are in `security_common.service.doctor` and `security_common.service.redis_checks`.
+"""
+
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from typing import Any, cast
 
 import httpx2
-from redis.exceptions import RedisError
 
-from mcp_resource_service.issuer_endpoints import trusted_issuers
+from mcp_resource_service.audit_page.oauth_sign_in import CLIENT_ID, make_client_assertion, read_private_key
+from mcp_resource_service.issuer_endpoints import own_issuer, trusted_issuers
 from mcp_resource_service.redis_identity import open_redis_identity
-from mcp_resource_service.settings import ResourceSettings
+from mcp_resource_service.settings import SERVICE, ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
-from security_common.secret_files import find_exposed_secrets
-from security_common.service import (
-    CheckResult,
-    check_exposed_secrets,
-    check_redis_connection,
-    check_redis_server,
-    connect_redis,
+from security_common.service import CheckResult, check_redis_connection, check_redis_server, connect_redis
+from security_common.service.doctor import (
+    Listener,
+    check_clock,
+    check_journal_folder,
+    check_port,
+    check_secrets,
+    check_setting_names,
+    run_check,
 )
 from security_common.tokens import TrustedIssuer
 from security_common.tokens.bounded_fetch import fetch_document
-from security_common.tokens.issuer_metadata import read_jwks_uri
+from security_common.tokens.issuer_metadata import read_jwks_uri, read_metadata
 from security_common.tokens.validation_rules import LEEWAY_SECONDS
 from security_common.tokens.verification_keys import read_key_set
 
 __all__ = ["examine"]
 
 KEYS_HINT = "its jwks_uri must return a key for a declared algorithm; RSA keys need at least 2048 bits"
-CLOCK_HINT = "valid tokens are refused as expired or not yet valid: synchronize both machines with a time server"
 
 
 async def examine(settings: ResourceSettings) -> list[CheckResult]:
-    """Runs every check in order, also after a failed one, and returns the results."""
+    """The results of all checks, in order. A check that fails does not keep the next one from running."""
     results: list[CheckResult] = []
     for check in CHECKS:
-        results += await _attempt(check(settings))
+        results += await run_check(check(settings), settings=settings)
     return results
 
 
-async def _attempt(check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
-    try:
-        return await check
-    except SecurityError as failure:
-        return [CheckResult(failure.description, ok=False, hint=failure.hint)]
-
-
-async def _check_settings(settings: ResourceSettings) -> list[CheckResult]:
+async def _check_environment(settings: ResourceSettings) -> list[CheckResult]:
+    """Every variable is a setting, the ports are free or the service's own, and the journal folder can be written."""
     demo = ", demo mode, for loopback addresses only" if settings.demo else ""
-    return [CheckResult(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True)]
+    listeners = (
+        Listener(
+            host=settings.host,
+            port=settings.port,
+            setting="MCP_PORT",
+            path="/.well-known/oauth-protected-resource",
+            marker=b'"authorization_servers"',
+        ),
+        Listener(
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+            setting="MCP_METRICS_PORT",
+            path="/metrics",
+            marker=b"mcp_journal_writable",
+        ),
+    )
+    results = [CheckResult(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True)]
+    results += check_setting_names(ResourceSettings, os.environ)
+    for listener in listeners:
+        results += await check_port(listener)
+    return [*results, *check_journal_folder(settings.security, service=SERVICE)]
 
 
 async def _check_issuers(settings: ResourceSettings) -> list[CheckResult]:
@@ -80,12 +100,63 @@ async def _check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
             )
         ]
     # The smallest difference contains the least network time.
-    ahead = round(min(ahead_seconds, key=abs, default=0))
-    difference = f"{abs(ahead)} s {'behind' if ahead < 0 else 'ahead of'} {issuer.issuer}"
+    ahead = min(ahead_seconds, key=abs, default=0.0)
     return [
         CheckResult(f"issuer: {issuer.issuer}, {len(keys)} keys at {url}", ok=True),
-        CheckResult(f"clock: {difference}", ok=abs(ahead) <= LEEWAY_SECONDS, hint=CLOCK_HINT),
+        check_clock(ahead, issuer.issuer, tolerance_seconds=LEEWAY_SECONDS),
     ]
+
+
+async def _check_registration_at_issuer(settings: ResourceSettings) -> list[CheckResult]:
+    """The issuer issues tokens for this resource, and knows the public half of the audit page's key.
+
+    An issuer that cannot be reached is reported by the check of the issuers.
+    """
+    async with httpx2.AsyncClient(timeout=5.0) as http:
+        try:
+            metadata = await read_metadata(http, own_issuer(settings))
+        except SecurityError:
+            return []
+        return [*_check_resource(settings, metadata), *await _check_audit_page_key(settings, metadata, http)]
+
+
+def _check_resource(settings: ResourceSettings, metadata: Mapping[str, Any]) -> list[CheckResult]:
+    """The issuer announces its resources (RFC 9728 section 4). Other issuers than auth-service may not do that."""
+    resources: Any = metadata.get("protected_resources")
+    if not isinstance(resources, list) or settings.resource in resources:
+        return []
+    names = ", ".join(map(str, cast("list[Any]", resources))) or "no resource"
+    hint = "make MCP_RESOURCE here and AUTH_RESOURCE (or `url` in auth.yaml) in auth-service the same URL"
+    what = f"resource: tokens of {settings.issuer} have the audience {names}, not {settings.resource}"
+    return [CheckResult(what, ok=False, hint=hint)]
+
+
+async def _check_audit_page_key(
+    settings: ResourceSettings, metadata: Mapping[str, Any], http: httpx2.AsyncClient
+) -> list[CheckResult]:
+    """Authenticates as the audit page at the revocation endpoint, with a token that does not exist (RFC 7009)."""
+    path, endpoint = settings.audit_page_private_key_file, metadata.get("revocation_endpoint")
+    if path is None or not isinstance(endpoint, str):
+        return []
+    assertion = make_client_assertion(read_private_key(path), audience=settings.issuer, now_seconds=time.time())
+    form = {
+        "client_id": CLIENT_ID,
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": assertion,
+        "token": "doctor",
+    }
+    try:
+        response = await http.post(own_issuer(settings).back_channel(endpoint), data=form)
+    except httpx2.HTTPError:
+        return []
+    if response.is_success:
+        return [CheckResult("audit page: the issuer accepts its key", ok=True)]
+    hint = (
+        "AUTH_AUDIT_PAGE_PUBLIC_KEY_FILE of auth-service must contain the public half of this key: remove both files, "
+        "run `security-common setup`, and restart both services"
+    )
+    what = f"audit page: {settings.issuer} does not accept the key of MCP_AUDIT_PAGE_PRIVATE_KEY_FILE"
+    return [CheckResult(what, ok=False, hint=hint)]
 
 
 async def _check_redis(settings: ResourceSettings) -> list[CheckResult]:
@@ -93,15 +164,11 @@ async def _check_redis(settings: ResourceSettings) -> list[CheckResult]:
         failure = await check_redis_connection(settings, redis)
         if failure is not None:
             return [failure]
-        try:
-            return await check_redis_server(redis, open_redis_identity(settings, redis), settings)
-        except (RedisError, OSError) as error:
-            hint = "use the ACL file that `security-common setup` writes, and its user `mcp`"
-            return [CheckResult(f"redis: {error}", ok=False, hint=hint)]
+        return await check_redis_server(redis, open_redis_identity(settings, redis), settings)
 
 
-async def _check_exposed_secrets(settings: ResourceSettings) -> list[CheckResult]:
-    return check_exposed_secrets(find_exposed_secrets(settings))
+async def _check_secrets(settings: ResourceSettings) -> list[CheckResult]:
+    return check_secrets(settings)
 
 
 async def _check_encryption(settings: ResourceSettings) -> list[CheckResult]:
@@ -113,23 +180,11 @@ async def _check_encryption(settings: ResourceSettings) -> list[CheckResult]:
     return [CheckResult("encryption: the keyring encrypts and decrypts", ok)]
 
 
-async def _check_audit_folder(settings: ResourceSettings) -> list[CheckResult]:
-    folder = settings.security.audit_dir
-    probe = folder / ".doctor"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as failure:
-        return [CheckResult(f"audit: {folder}: {failure.strerror}", ok=False, hint="set SECURITY_AUDIT_DIR")]
-    return [CheckResult(f"audit: {folder} can be written", ok=True)]
-
-
 CHECKS: tuple[Callable[[ResourceSettings], Awaitable[list[CheckResult]]], ...] = (
-    _check_settings,
+    _check_environment,
     _check_issuers,
+    _check_registration_at_issuer,
     _check_redis,
-    _check_exposed_secrets,
+    _check_secrets,
     _check_encryption,
-    _check_audit_folder,
 )

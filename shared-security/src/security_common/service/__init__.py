@@ -3,7 +3,8 @@
     settings                  listening address, Redis, proxies, logs
     redis_connection          the connection pool, with the password from its file
     redis_checks              the version, durability and memory of Redis, for doctor and readiness
-    redis_identity            whether this Redis is the one that was used before
+    redis_identity            whether this Redis and the secrets are the ones that were used before
+    key_check_values          how a wrong secret is found
     redis_circuit_breaker     commands fail at once while Redis hangs
     sessions                  sessions of browsers in Redis, and their cookies
     logs                      JSON lines, or readable lines on a terminal
@@ -15,12 +16,13 @@ It needs the extra `service` of the distribution.
 """
 
 from security_common.secret_files import SecretMissing, read_secret, require_secret_file
-from security_common.service.doctor import CheckResult, check_exposed_secrets, print_check_results
+from security_common.service.doctor import CheckResult, print_check_results
+from security_common.service.key_check_values import secrets_in_use
 from security_common.service.logs import configure_logs
 from security_common.service.metrics_server import serving_metrics
 from security_common.service.redis_checks import RedisMonitor, check_redis_connection, check_redis_server
 from security_common.service.redis_connection import connect_redis, redis_for_command
-from security_common.service.redis_identity import RedisIdentity, RedisReplaced
+from security_common.service.redis_identity import RedisIdentity, RedisReplaced, SecretReplaced, StateMismatch
 from security_common.service.server import PortTaken, serve
 from security_common.service.sessions import ServiceCookies, SessionStore
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
@@ -34,11 +36,12 @@ __all__ = [
     "RedisMonitor",
     "RedisReplaced",
     "SecretMissing",
+    "SecretReplaced",
     "ServiceCookies",
     "ServiceSettings",
     "SessionStore",
+    "StateMismatch",
     "check_exact_url",
-    "check_exposed_secrets",
     "check_public_url",
     "check_redis_connection",
     "check_redis_server",
@@ -51,6 +54,7 @@ __all__ = [
     "read_trusted_issuers",
     "redis_for_command",
     "require_secret_file",
+    "secrets_in_use",
     "serve",
     "serving_metrics",
 ]

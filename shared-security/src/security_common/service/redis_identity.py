@@ -1,21 +1,23 @@
-"""Whether this Redis is the one that was used before.
+"""Whether this Redis, and the secrets that its data depends on, are the ones that were used before.
 
-A Redis that comes back empty, or another one behind the same address, has lost clients, records and signing keys. So a
-random id is written to Redis when a service first uses it, and is remembered on the service's own disk:
+A Redis that is empty after a failure, or another one at the same address, has lost clients, records and signing keys.
+A service therefore writes a random id to Redis when it first uses it, and remembers the id on its own disk:
 
     SPACE:redis_identity            the id, written once (SET NX)
     SPACE:redis_identity:accepted   ids of earlier Redis servers that an operator replaced by this one
-    <audit folder>/<service>/redis_identity   the id this service remembers
+    SPACE:key_check_values          check values of the service's secrets (`key_check_values`)
+    <audit folder>/<service>/redis_identity   the id that this service remembers
 
-A first start, and a start after an upgrade, remember nothing and take what is there. Replicas share the id in Redis and
-remember it each. `redis accept` is given once, on any replica: the others learn from Redis that theirs was replaced.
+At a first start, and at the first start after an upgrade, nothing is remembered, and what is in Redis is accepted.
+Replicas share the id in Redis, and each of them remembers it. `redis accept` is run once, on any replica: the others
+find in Redis that theirs was replaced.
 """
 
 import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -24,22 +26,33 @@ from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
 from security_common.private_files import write_new
+from security_common.service.key_check_values import KeyCheckValues, SecretInUse
 
-__all__ = ["RedisIdentity", "RedisReplaced"]
+__all__ = ["RedisIdentity", "RedisReplaced", "SecretReplaced", "StateMismatch"]
 
-_LOOK_SECONDS = 2.0
+_INTERVAL_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
 
 
-class RedisReplaced(SecurityError):
-    """Redis is empty, or another one than the service used before."""
+class StateMismatch(SecurityError):
+    """The data in Redis and the files of the service do not belong together."""
+
+
+class RedisReplaced(StateMismatch):
+    """Redis is empty, or is another one than the service used before."""
 
     error: ClassVar[str] = "redis_replaced"
 
 
+class SecretReplaced(StateMismatch):
+    """A secret is another one than the service used before with this Redis."""
+
+    error: ClassVar[str] = "secret_replaced"
+
+
 class RedisIdentity:
-    """Compares the id in Redis with the remembered one. `problem` is what the last comparison found."""
+    """Compares the ids and the secrets. `problem` is what the last comparison found."""
 
     def __init__(
         self,
@@ -48,102 +61,128 @@ class RedisIdentity:
         space: str,
         memory: Path,
         accept_command: str,
+        secrets_in_use: Sequence[SecretInUse] = (),
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         """`space` is the prefix of the service's keys, `memory` the file that remembers the id.
 
-        `redis` decodes its answers. `accept_command` is named in the hint.
+        `redis` decodes its answers. `accept_command` is named in the hints.
         """
         self._redis = redis
         self._key = f"{space}:redis_identity"
         self._accepted_key = f"{self._key}:accepted"
         self._memory = memory
         self._accept_command = accept_command
+        self._check_values = KeyCheckValues(redis, space=space, secrets=secrets_in_use)
         self._new_id = new_id
-        self.problem: RedisReplaced | None = None
+        self.problem: StateMismatch | None = None
 
     async def check(self) -> None:
-        """Raises `RedisReplaced` when this is another Redis, `RedisError` or `OSError` when that cannot be told."""
+        """Compares, and stores what is new.
+
+        Raises:
+            StateMismatch: this is another Redis, or a secret was replaced.
+            RedisError, OSError: the comparison was not possible.
+
+        """
         remembered, stored = self._recall(), await self._stored()
         if remembered is None:
-            self._remember(stored or await self._introduce())
+            self._remember(stored or await self._create())
         elif stored is not None and stored != remembered and await self._replaces(remembered):
             self._remember(stored)
         elif stored != remembered:
-            self._note(self._replaced(is_empty=stored is None))
-            raise cast("RedisReplaced", self.problem)
+            self._report(self._redis_replaced(is_empty=stored is None))
+        replaced = await self._check_values.find_replaced()
+        if replaced:
+            self._report(self._secret_replaced(replaced))
+        await self._check_values.add_new()
         self._note(None)
 
-    async def examine(self) -> RedisReplaced | None:
-        """As `check`, for a doctor: changes and logs nothing, and returns what is wrong. Raises `RedisError`."""
+    async def examine(self) -> StateMismatch | None:
+        """Compares for a doctor: changes and logs nothing, and returns the problem. Raises `RedisError`."""
         remembered, stored = self._recall(), await self._stored()
-        if remembered is None or stored == remembered:
-            return None
-        if stored is not None and await self._replaces(remembered):
-            return None
-        return self._replaced(is_empty=stored is None)
+        is_another = remembered is not None and stored != remembered
+        if remembered is not None and is_another and (stored is None or not await self._replaces(remembered)):
+            return self._redis_replaced(is_empty=stored is None)
+        replaced = await self._check_values.find_replaced()
+        return self._secret_replaced(replaced) if replaced else None
 
     async def accept(self) -> bool:
-        """Takes this Redis for the right one, for every replica; False when it was already. Raises `RedisError`."""
+        """Accepts this Redis and the secrets in use, for every replica. Returns whether one of them was replaced.
+
+        Raises `RedisError`.
+        """
         remembered = self._recall()
-        stored = await self._stored() or await self._introduce()
+        stored = await self._stored() or await self._create()
         if remembered is not None and remembered != stored:
             await self._redis.sadd(self._accepted_key, remembered)
         self._remember(stored)
-        return remembered != stored
+        secrets_were_replaced = await self._check_values.accept()
+        return remembered != stored or secrets_were_replaced
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncGenerator[None]:
-        """Checks now, and every two seconds while the block runs."""
-        await self._look()
-        task = asyncio.create_task(self._watch(), name="redis-identity")
+        """Compares now, and every two seconds while the block runs."""
+        await self._check_once()
+        task = asyncio.create_task(self._check_repeatedly(), name="redis-identity")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _watch(self) -> None:
+    async def _check_repeatedly(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            await self._look()
+            await asyncio.sleep(_INTERVAL_SECONDS)
+            await self._check_once()
 
-    async def _look(self) -> None:
-        with contextlib.suppress(RedisReplaced, RedisError, OSError, TimeoutError):
-            async with asyncio.timeout(_LOOK_SECONDS):
+    async def _check_once(self) -> None:
+        with contextlib.suppress(StateMismatch, RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(_INTERVAL_SECONDS):
                 await self.check()
 
     async def _stored(self) -> str | None:
         return cast("str | None", await self._redis.get(self._key))
 
-    async def _introduce(self) -> str:
-        """Writes an id, unless another replica was quicker; returns the one that is there."""
+    async def _create(self) -> str:
+        """Writes an id, unless another replica was faster; returns the id that is in Redis."""
         await self._redis.set(self._key, self._new_id(), nx=True)
         return await self._stored() or ""
 
     async def _replaces(self, remembered: str) -> bool:
         return bool(await self._redis.sismember(self._accepted_key, remembered))
 
-    def _replaced(self, *, is_empty: bool) -> RedisReplaced:
+    def _redis_replaced(self, *, is_empty: bool) -> RedisReplaced:
         what = "it is empty, or another one" if is_empty else "it has another identity"
         hint = (
             "point the service at the Redis it used, or restore that one from its files or a backup; "
-            f"`{self._accept_command}` takes the present one for good"
+            f"`{self._accept_command}` accepts the present one permanently"
         )
         return RedisReplaced(f"this Redis is not the one that was used before: {what}", hint=hint)
 
-    def _note(self, problem: RedisReplaced | None) -> None:
-        """Logs when the answer changes."""
+    def _secret_replaced(self, settings: Sequence[str]) -> SecretReplaced:
+        hint = (
+            "restore the file that was used before; what was stored with it cannot be used without it. If it was "
+            f"replaced on purpose, `{self._accept_command}` accepts the new one"
+        )
+        return SecretReplaced(f"{', '.join(settings)}: not the secret that was used before with this Redis", hint=hint)
+
+    def _report(self, problem: StateMismatch) -> None:
+        self._note(problem)
+        raise problem
+
+    def _note(self, problem: StateMismatch | None) -> None:
+        """Logs when the result changes."""
         if problem is not None and self.problem is None:
-            logger.error("%s; hint: %s", problem.description, problem.hint)
+            logger.error("%s cause=%s hint=%s", problem.error, problem.description, problem.hint)
         elif problem is None and self.problem is not None:
-            logger.info("this Redis is the one to use from now on")
+            logger.info("redis_accepted")
         self.problem = problem
 
     def _recall(self) -> str | None:
         try:
             return self._memory.read_text(encoding="ascii").strip() or None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def _remember(self, identity: str) -> None:
