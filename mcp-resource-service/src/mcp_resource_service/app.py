@@ -1,4 +1,4 @@
-"""The composition root: creates every part of the service and connects them. Only this module reads the clock."""
+"""The composition root: creates every part of the service and connects them."""
 
 import asyncio
 import secrets

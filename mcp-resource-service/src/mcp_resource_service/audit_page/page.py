@@ -61,6 +61,12 @@ DOWNLOAD_FORM = {
     }
 }
 
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "3XX": {"description": "A redirect: without a session, to the sign-in."},
+    "4XX": {"description": "A page that explains the error and what to do."},
+    "503": {"description": "A page: the audit trail or the authorization server does not answer."},
+}
+
 log = structlog.get_logger("mcp_resource_service")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -128,6 +134,7 @@ class AuditPage:
             operation_id=f"audit_{handler.__name__}",
             summary=summary,
             response_class=HTMLResponse,
+            responses=RESPONSES,
             openapi_extra={"parameters": [*QUERY, *parameters]},
             include_in_schema=in_schema,
         )
@@ -146,6 +153,7 @@ class AuditPage:
             operation_id=f"audit_{handler.__name__}",
             summary=summary,
             response_class=HTMLResponse,
+            responses=RESPONSES,
             openapi_extra=extra,
         )
 
@@ -161,7 +169,8 @@ class AuditPage:
                     "the audit trail does not answer", hint="try again in a moment"
                 )
             except SecurityError as failure:
-                log.info("audit_page_refused", error=failure.description, cause=type(failure.__cause__).__name__)
+                cause = type(failure.__cause__).__name__ if failure.__cause__ else None
+                log.info("audit_page_refused", error=failure.description, cause=cause)
                 problem = failure
             else:
                 response.headers.update(self._rendering.headers)

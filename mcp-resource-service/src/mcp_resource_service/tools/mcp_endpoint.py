@@ -1,10 +1,9 @@
 """The ASGI application at the MCP path. It answers a call with one JSON document, or with an event stream.
 
-    2025-11-25 and older ─────────────────────────────────▶ stream, the only form of these versions
-    2026-07-28, with a progress token or log level, or a long tool ▶ stream: carries progress; closing it cancels
-    2026-07-28, everything else ──────────────────────────▶ JSON: two thirds of the CPU time
-
-    A client that accepts only one of the two media types gets that one.
+    2025-11-25 and older ──────────────────────────────────────────▶ stream, the only form of these versions
+    2026-07-28 with a progress token or log level, or a long tool ─▶ stream: carries progress; closing it cancels
+    2026-07-28, everything else ───────────────────────────────────▶ JSON: two thirds of the CPU time
+    a client that accepts only one of the two media types ─────────▶ that one
 
 FastMCP implements both forms. This module selects one for each request.
 """
