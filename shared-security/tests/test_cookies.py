@@ -17,6 +17,6 @@ def test_cookies_are_read_in_the_order_they_were_sent() -> None:
 
 
 @pytest.mark.parametrize("space", ["\u0085", "\u00a0", "\u001f", "\u000b"])
-def test_a_name_with_other_spaces_before_it_is_another_name(space: str) -> None:
+def test_other_whitespace_is_part_of_a_cookie_name(space: str) -> None:
     found = parse_cookies([f"__Host-session=own; {space}__Host-session=planted; __Host-session{space}=planted"])
     assert found["__Host-session"] == "own"

@@ -1,4 +1,4 @@
-"""URLs are read the way browsers read them; what could be read in two ways is refused."""
+"""URLs are parsed like in browsers; ambiguous ones are refused."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from security_common.web_urls import is_loopback_url, parse_authority, parse_web
         ("https://under_score.example/", "under_score.example", None),
     ],
 )
-def test_a_plain_url_is_read(url: str, host: str, port: int | None) -> None:
+def test_a_valid_url_is_parsed(url: str, host: str, port: int | None) -> None:
     parsed = parse_web_url(url)
     assert (parsed.host, parsed.port) == (host, port)
 
@@ -36,7 +36,7 @@ NOT_A_HOST = (
 
 
 @pytest.mark.parametrize("authority", NOT_A_HOST, ids=ascii)
-def test_what_is_no_host_is_refused(authority: str) -> None:
+def test_an_invalid_host_is_refused(authority: str) -> None:
     for scheme in ("http", "https"):
         with pytest.raises(ValueError):
             parse_web_url(f"{scheme}://{authority}/callback")
@@ -46,7 +46,7 @@ def test_what_is_no_host_is_refused(authority: str) -> None:
 @pytest.mark.parametrize(
     "url", ["ftp://example.com/", "//example.com/", "example.com", "http:example.com", "http:///a"]
 )
-def test_what_is_no_web_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError):
         parse_web_url(url)
 
@@ -54,12 +54,12 @@ def test_what_is_no_web_url_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://localhost", "https://a.localhost:1/", "http://127.8.9.1/", "http://[::1]:8080/x"]
 )
-def test_names_of_this_machine_are_loopback(url: str) -> None:
+def test_loopback_urls_are_recognized(url: str) -> None:
     assert is_loopback_url(url)
 
 
 @pytest.mark.parametrize("url", ["http://localhost.evil.example", "http://evil.example/localhost", "http://10.0.0.1"])
-def test_other_names_are_not(url: str) -> None:
+def test_other_urls_are_not_loopback(url: str) -> None:
     assert not is_loopback_url(url)
 
 

@@ -1,4 +1,4 @@
-"""A request line and its headers have a size and a time; a body and an answer have as long as they need."""
+"""The limits on the size and time of a request head, which do not apply to bodies and responses."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ async def echo(scope, receive, send):
 
 @pytest.fixture
 async def connect(monkeypatch) -> AsyncIterator[Callable]:
-    """Opens connections to a server that gives a head a fifth of a second."""
+    """Opens connections to a server with a limit of 0.2 seconds for a head."""
     monkeypatch.setattr(connection_limits, "HEAD_SECONDS", 0.2)
     config = uvicorn.Config(echo, port=0, lifespan="off", log_config=None, http=connection_limits.BoundedConnection)
     server = uvicorn.Server(config)
@@ -51,34 +51,34 @@ async def connect(monkeypatch) -> AsyncIterator[Callable]:
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"GET", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
-async def test_a_head_that_does_not_end_is_hung_up_on(connect, sent):
+async def test_the_connection_of_an_incomplete_head_is_closed(connect, sent):
     reader, writer = await connect()
     writer.write(sent)
     assert await reader.read() == b""
 
 
-async def test_neither_is_one_that_drips(connect):
+async def test_the_connection_of_a_slow_head_is_closed(connect):
     reader, writer = await connect()
     writer.write(b"GET / HTTP/1.1\r\n")
-    answer = asyncio.create_task(reader.read())
-    while not answer.done():
+    response = asyncio.create_task(reader.read())
+    while not response.done():
         writer.write(b"X: y\r\n")
         with contextlib.suppress(ConnectionError):
             await writer.drain()
-        await asyncio.wait([answer], timeout=0.01)
-    assert answer.exception() is not None or answer.result() == b""
+        await asyncio.wait([response], timeout=0.01)
+    assert response.exception() is not None or response.result() == b""
 
 
 async def test_a_large_head_is_refused_before_it_ends(connect):
     reader, writer = await connect()
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: %s\r\n" % (b"y" * 100 * connection_limits.HEAD_BYTES))
     await writer.drain()
-    answer = await reader.read()
-    assert answer.startswith(b"HTTP/1.1 431 ")
-    assert answer.count(b"HTTP/1.1") == 1
+    response = await reader.read()
+    assert response.startswith(b"HTTP/1.1 431 ")
+    assert response.count(b"HTTP/1.1") == 1
 
 
-async def test_empty_lines_between_requests_hold_no_connection(connect):
+async def test_empty_lines_do_not_keep_a_connection_open(connect):
     reader, writer = await connect()
     writer.write(HEAD + b"1234")
     assert (await reader.readuntil(b"1234")).startswith(b"HTTP/1.1 200 ")
@@ -86,11 +86,11 @@ async def test_empty_lines_between_requests_hold_no_connection(connect):
     assert await reader.read() == b""
 
 
-async def test_a_body_may_take_longer_and_the_connection_goes_on(connect):
+async def test_a_body_may_take_longer_than_a_head(connect):
     reader, writer = await connect()
     for _ in range(2):
         writer.write(HEAD[:20])
         writer.write(HEAD[20:])
-        await asyncio.sleep(2 * connection_limits.HEAD_SECONDS)  # longer than a head has
+        await asyncio.sleep(2 * connection_limits.HEAD_SECONDS)  # longer than the limit for a head
         writer.write(b"abcd")
         assert (await reader.readuntil(b"abcd")).startswith(b"HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-"""Clients that do not read their answers, send requests ahead of them, or open more and more connections."""
+"""Clients that do not read responses, pipeline requests, or open many connections."""
 
 import asyncio
 import contextlib
@@ -19,20 +19,20 @@ KERNEL_BYTES = 4096
 
 
 class Server:
-    """A server whose answers have `answer_bytes` bytes; kernel buffers are small, so that it has to keep the rest."""
+    """A server with responses of `response_bytes` bytes. Kernel buffers are small, so it has to keep the rest."""
 
     def __init__(self, running: uvicorn.Server) -> None:
         self.running = running
-        self.answer_bytes = 10
+        self.response_bytes = 10
         self.asked = 0
         self.was_asked = asyncio.Event()
 
-    async def answer(self, scope, receive, send) -> None:
+    async def respond(self, scope, receive, send) -> None:
         self.asked += 1
         self.was_asked.set()
-        length = b"%d" % self.answer_bytes
+        length = b"%d" % self.response_bytes
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
-        await send({"type": "http.response.body", "body": b"x" * self.answer_bytes})
+        await send({"type": "http.response.body", "body": b"x" * self.response_bytes})
 
     def connect(self) -> socket.socket:
         client = socket.socket()
@@ -49,12 +49,12 @@ class Server:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable]:
-    """Starts servers with a protocol."""
+    """Starts servers with a protocol class."""
     async with contextlib.AsyncExitStack() as opened:
 
         async def start(protocol: type[limits.BoundedConnection] = limits.BoundedConnection) -> Server:
             async def app(scope, receive, send):
-                await server.answer(scope, receive, send)
+                await server.respond(scope, receive, send)
 
             listener = socket.create_server(("127.0.0.1", 0))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BYTES)
@@ -83,12 +83,12 @@ async def receive_all(client: socket.socket) -> bytes:
     return received
 
 
-@pytest.mark.parametrize("answer_bytes", [40_000, 4_000_000], ids=["small", "large"])
+@pytest.mark.parametrize("response_bytes", [40_000, 4_000_000], ids=["small", "large"])
 @pytest.mark.parametrize("request_head", [REQUEST, REQUEST.replace(b"1.1", b"1.0")], ids=["keep-alive", "close"])
-async def test_an_answer_that_nobody_reads_is_given_up(serve, monkeypatch, answer_bytes, request_head):
+async def test_the_connection_of_an_unread_response_is_aborted(serve, monkeypatch, response_bytes, request_head):
     monkeypatch.setattr(limits, "UNREAD_SECONDS", 0.1)
     server = await serve()
-    server.answer_bytes = answer_bytes
+    server.response_bytes = response_bytes
     with server.connect() as client:
         await asyncio.get_running_loop().sock_sendall(client, request_head)
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -96,25 +96,25 @@ async def test_an_answer_that_nobody_reads_is_given_up(serve, monkeypatch, answe
         await server.until_connections(0)
 
 
-async def test_an_answer_that_is_read_slowly_arrives(serve, monkeypatch):
+async def test_a_response_that_is_read_slowly_arrives(serve, monkeypatch):
     monkeypatch.setattr(limits, "UNREAD_SECONDS", 2.0)
     server = await serve()
-    server.answer_bytes = 200_000
+    server.response_bytes = 200_000
     with server.connect() as client:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(client, REQUEST)
         received = 0
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while received < server.answer_bytes:
+            while received < server.response_bytes:
                 await asyncio.sleep(0.01)
                 part = await loop.sock_recv(client, 4096)
                 assert part, "the connection was closed"
                 received += len(part)
 
 
-async def test_thousands_of_requests_sent_ahead_are_not_kept(serve):
+async def test_too_many_pipelined_requests_abort_the_connection(serve):
     server = await serve()
-    server.answer_bytes = 1_000_000
+    server.response_bytes = 1_000_000
     with server.connect() as client:
         with contextlib.suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(client, REQUEST * 5000)
@@ -124,7 +124,7 @@ async def test_thousands_of_requests_sent_ahead_are_not_kept(serve):
     assert server.asked <= 1 + limits.PIPELINED_REQUESTS
 
 
-async def test_a_few_requests_sent_ahead_are_answered(serve):
+async def test_a_few_pipelined_requests_are_answered(serve):
     server = await serve()
     with server.connect() as client:
         ahead = REQUEST * (limits.PIPELINED_REQUESTS - 1) + REQUEST.replace(b"1.1", b"1.0")
@@ -134,7 +134,7 @@ async def test_a_few_requests_sent_ahead_are_answered(serve):
     assert received.count(b"HTTP/1.1 200 ") == limits.PIPELINED_REQUESTS
 
 
-async def test_one_address_has_a_number_of_connections(serve):
+async def test_connections_per_address_are_limited(serve):
     server = await serve(limits.bounded_connections(per_address=3, trusted_proxies=()))
     with contextlib.ExitStack() as opened:
         first = opened.enter_context(server.connect())
@@ -154,7 +154,7 @@ async def test_one_address_has_a_number_of_connections(serve):
 @pytest.mark.parametrize(
     ("per_address", "trusted"), [(0, ()), (3, (ip_network("127.0.0.0/8"),))], ids=["no limit", "a trusted proxy"]
 )
-async def test_others_have_as_many_as_they_open(serve, per_address, trusted):
+async def test_connections_are_unlimited_without_a_limit_and_for_trusted_proxies(serve, per_address, trusted):
     server = await serve(limits.bounded_connections(per_address=per_address, trusted_proxies=trusted))
     with contextlib.ExitStack() as opened:
         for _ in range(8):

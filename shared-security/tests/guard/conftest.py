@@ -1,4 +1,4 @@
-"""A guarded application on a real socket, and an issuer beside it."""
+"""A guarded application on a real socket, and an issuer."""
 
 import socket
 import time
@@ -17,11 +17,11 @@ from security_common.tokens import TokenVerifier, TrustedIssuer, current_caller
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the body and who the guard says is calling."""
+    """Responds with the body, and with the caller in a header."""
     body = (await receive())["body"]
     caller = current_caller.get()
     assert scope.get("security_common.caller") is caller
-    who = f"{caller.token.subject} {caller.source_address} {caller.trace_id}" if caller else "nobody"
+    who = f"{caller.token.subject} {caller.source_address} {caller.trace_id}" if caller else "no caller"
     headers = [(b"x-caller", who.encode()), (b"content-type", b"application/octet-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -41,7 +41,7 @@ class Guarded:
 
 
 async def serve(app: Any, stack: AsyncExitStack, *, listener: socket.socket | None = None) -> str:
-    """Serves until the stack closes; gives the URL. Listeners that exist already serve applications with a lifespan."""
+    """Serves until the stack closes, and returns the URL. With a listener, the lifespan of the application runs too."""
     lifespan = "on" if listener else "off"
     config = uvicorn.Config(app, port=0, lifespan=lifespan, log_level="warning", proxy_headers=False)
     config.load()
@@ -61,7 +61,7 @@ async def serve_at() -> AsyncIterator[Callable[[Any, socket.socket], Awaitable[s
 
 @pytest.fixture
 async def guard() -> AsyncIterator[Callable[..., Any]]:
-    """A maker of guarded servers; it takes the application, the scopes and what `Guard` takes."""
+    """Starts guarded servers with an application, scopes and the options of `Guard`."""
     async with AsyncExitStack() as stack:
 
         async def make(

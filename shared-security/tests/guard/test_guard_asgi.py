@@ -1,4 +1,4 @@
-"""What the guard owes the server and the application beside its answers: the interface itself, start and stop."""
+"""The guard as ASGI middleware: disconnects, ambiguous requests, start and stop."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ async def issuer():
 
 @pytest.fixture
 async def make(issuer):
-    """A maker of guards around an application."""
+    """Makes a guard around an application."""
     async with httpx2.AsyncClient(verify=False) as http:
         verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http)
         resource = ProtectedResource(issuer.audience, [issuer.url], ["mcp.access"])
@@ -52,7 +52,7 @@ def saying(*messages: dict[str, Any]):
     return receive
 
 
-async def test_a_client_that_goes_away_is_not_answered_and_reaches_nobody(make, issuer):
+async def test_a_disconnected_client_gets_no_response_and_does_not_reach_the_application(make, issuer):
     reached = []
 
     async def app(*_: Any) -> None:
@@ -68,8 +68,8 @@ async def test_a_client_that_goes_away_is_not_answered_and_reaches_nobody(make, 
 
 
 @pytest.mark.parametrize("lengths", [[b"ten"], [b""], [b"-1"], [b"+1"], [b"1e3"], [b"2", b"2"]])
-async def test_a_length_that_can_be_read_in_two_ways_is_refused(make, issuer, lengths):
-    """HTTP servers refuse these before anybody else sees them; not every one that an application meets does."""
+async def test_an_ambiguous_content_length_is_refused(make, issuer, lengths):
+    """Uvicorn refuses these itself; other ASGI servers may not."""
     sent = []
 
     async def send(message: Any) -> None:
@@ -81,7 +81,7 @@ async def test_a_length_that_can_be_read_in_two_ways_is_refused(make, issuer, le
     assert sent[0]["status"] == 400
 
 
-async def test_nobody_is_calling_once_the_request_is_over(make, issuer):
+async def test_the_current_caller_is_reset_after_the_request(make, issuer):
     seen = []
 
     async def app(*_: Any) -> None:
@@ -95,7 +95,7 @@ async def test_nobody_is_calling_once_the_request_is_over(make, issuer):
     assert current_caller.get() is None
 
 
-async def test_what_runs_in_the_background_starts_and_stops_with_the_application(make, issuer, redis):
+async def test_background_tasks_start_and_stop_with_the_application(make, issuer, redis):
     work = {"TokenVerifier._keep_fresh", "RequestRates._keep_sharing"}
 
     def running() -> set[str]:
@@ -120,6 +120,6 @@ async def test_what_runs_in_the_background_starts_and_stops_with_the_application
 
 def test_a_challenge_is_one_header_line():
     resource = ProtectedResource("http://localhost:8082/mcp", ["http://localhost:8081"])
-    answer = refusal_response(InvalidToken('it says "x"\r\nset-cookie: y'), resource)
-    challenge = dict(answer.headers)[b"www-authenticate"]
+    response = refusal_response(InvalidToken('it says "x"\r\nset-cookie: y'), resource)
+    challenge = dict(response.headers)[b"www-authenticate"]
     assert b'error_description="it says \\"x\\"set-cookie: y"' in challenge

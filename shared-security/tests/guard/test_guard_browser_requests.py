@@ -1,4 +1,4 @@
-"""The list of what browsers ask for by themselves: it takes in their requests, and nothing that leads further."""
+"""Which paths count as files that browsers request on their own."""
 
 import pytest
 
@@ -21,7 +21,7 @@ from security_common.browser_requests import is_browser_file
         "/.well-known/assetlinks.json",
     ],
 )
-def test_a_browser_asks_for_it(path):
+def test_browser_file_is_recognized(path):
     assert is_browser_file(path)
 
 
@@ -42,5 +42,5 @@ def test_a_browser_asks_for_it(path):
         "/.well-known/openid-configuration",
     ],
 )
-def test_nobody_but_a_person_or_an_attacker_asks_for_it(path):
+def test_other_path_is_not_a_browser_file(path):
     assert not is_browser_file(path)

@@ -1,4 +1,4 @@
-"""Sizes, times, rates, browsers and proxies: what reaches the application at all."""
+"""Limits on sizes, times and rates, the checks of Host and Origin, and client addresses behind proxies."""
 
 import asyncio
 import json
@@ -16,16 +16,16 @@ pytestmark = pytest.mark.anyio
 
 
 async def raw_exchange(url: str, request: bytes) -> bytes:
-    """Sends bytes that no client library would, and reads until the server has answered or hung up."""
+    """Sends raw bytes, and returns the head of the response."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
-    answer = await reader.readuntil(b"\r\n\r\n")
+    response = await reader.readuntil(b"\r\n\r\n")
     writer.close()
-    return answer
+    return response
 
 
-async def test_a_body_over_the_limit_is_refused_as_announced_and_as_counted(guard):
+async def test_a_body_over_the_limit_is_refused_by_its_length_header_and_by_its_size(guard):
     guarded = await guard(policy=GuardPolicy(max_body_bytes=1000))
     headers = guarded.bearer()
 
@@ -36,21 +36,21 @@ async def test_a_body_over_the_limit_is_refused_as_announced_and_as_counted(guar
     announced = await guarded.http.post(guarded.url, content=b"x" * 1001, headers=headers)
     counted = await guarded.http.post(guarded.url, content=chunks(), headers=headers)
     fits = await guarded.http.post(guarded.url, content=b"x" * 1000, headers=headers)
-    assert [answer.status_code for answer in (announced, counted, fits)] == [413, 413, 200]
+    assert [response.status_code for response in (announced, counted, fits)] == [413, 413, 200]
 
 
-async def test_an_announced_size_is_judged_before_anything_of_the_body_is_there(guard):
+async def test_content_length_over_the_limit_is_refused_before_the_body_arrives(guard):
     guarded = await guard(policy=GuardPolicy(max_body_bytes=1000, body_deadline_seconds=5))
     for length in ("1001", "9" * 40):
         head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nAuthorization: Bearer "
-        answer = await raw_exchange(guarded.url, f"{head}{guarded.issuer.token()}\r\n\r\n".encode())
-        # The HTTP server itself has no name for a number of forty digits.
-        assert answer.splitlines()[0].split()[1] == (b"413" if length == "1001" else b"400")
+        response = await raw_exchange(guarded.url, f"{head}{guarded.issuer.token()}\r\n\r\n".encode())
+        # uvicorn itself refuses a number of forty digits.
+        assert response.splitlines()[0].split()[1] == (b"413" if length == "1001" else b"400")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS", "POST"])
 @pytest.mark.parametrize("announced", [True, False])
-async def test_a_body_is_bounded_whatever_the_method(guard, method, announced):
+async def test_a_body_is_bounded_for_every_method(guard, method, announced):
     async def chunks(count: int):
         for _ in range(count):
             yield b"x" * 100
@@ -58,19 +58,19 @@ async def test_a_body_is_bounded_whatever_the_method(guard, method, announced):
     guarded = await guard(policy=GuardPolicy(max_body_bytes=1000))
     for count, status in ((10, 200), (11, 413)):
         content = b"x" * 100 * count if announced else chunks(count)
-        answer = await guarded.http.request(method, guarded.url, content=content, headers=guarded.bearer())
-        assert answer.status_code == status
-        assert status == 413 or answer.content == b"x" * 1000
+        response = await guarded.http.request(method, guarded.url, content=content, headers=guarded.bearer())
+        assert response.status_code == status
+        assert status == 413 or response.content == b"x" * 1000
 
 
-async def test_an_open_path_has_the_limit_too(guard):
+async def test_a_body_is_bounded_on_open_paths(guard):
     guarded = await guard(policy=GuardPolicy(max_body_bytes=10))
     assert (await guarded.http.post(f"{guarded.url}/livez", content=b"x" * 11)).status_code == 413
     assert (await guarded.http.post(f"{guarded.url}/livez", content=b"x" * 10)).status_code == 200
 
 
-async def test_spaces_around_a_header_are_no_part_of_it(guard):
-    """RFC 9110 section 5.5; not every server that runs the application takes them away."""
+async def test_whitespace_around_a_header_value_is_removed(guard):
+    """RFC 9110 section 5.5; httptools keeps the whitespace after a value."""
 
     async def tell(scope, receive, send):
         headers = [(b"x-came", b"<" + dict(scope["headers"])[b"mcp-name"] + b">")]
@@ -82,13 +82,13 @@ async def test_spaces_around_a_header_are_no_part_of_it(guard):
     assert b"x-came: <a b>" in (await raw_exchange(guarded.url, f"{head} \r\n\r\n".encode())).splitlines()
 
 
-async def test_a_body_that_drips_is_refused_in_time(guard):
+async def test_a_slow_body_is_refused_at_its_deadline(guard):
     guarded = await guard(policy=GuardPolicy(body_deadline_seconds=0.05))
     head = (
         f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\nAuthorization: Bearer {guarded.issuer.token()}"
     )
-    answer = await raw_exchange(guarded.url, f"{head}\r\n\r\n{{".encode())
-    assert b" 408 " in answer.splitlines()[0]
+    response = await raw_exchange(guarded.url, f"{head}\r\n\r\n{{".encode())
+    assert b" 408 " in response.splitlines()[0]
 
 
 @pytest.mark.parametrize(("scope", "status"), [(None, b"401"), ("openid", b"403")], ids=["no token", "no scope"])
@@ -103,8 +103,8 @@ async def test_a_request_without_a_sufficient_token_is_refused_before_its_body_i
 
 async def test_headers_are_bounded(guard):
     guarded = await guard(policy=GuardPolicy(max_header_bytes=4096))
-    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-long": "x" * 4096})
-    assert answer.status_code == 431
+    response = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-long": "x" * 4096})
+    assert response.status_code == 431
 
 
 @pytest.mark.parametrize(
@@ -124,17 +124,17 @@ async def test_headers_are_bounded(guard):
         ("", 421),
     ],
 )
-async def test_the_host_must_be_ours(guard, host, status):
+async def test_only_known_hosts_are_accepted(guard, host, status):
     guarded = await guard(policy=GuardPolicy(allowed_hosts=("extra.example", "Docker.example:8082")))
     assert (await guarded.http.get(guarded.url, headers=guarded.bearer() | {"host": host})).status_code == status
 
 
-async def test_probes_may_come_by_any_host(guard):
+async def test_health_probes_are_accepted_for_every_host(guard):
     guarded = await guard()
     assert (await guarded.http.get(f"{guarded.url}/readyz", headers={"host": "10.0.0.7"})).status_code == 200
 
 
-async def test_two_hosts_are_no_host(guard):
+async def test_two_host_headers_are_refused(guard):
     guarded = await guard()
     request = "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"
     assert b" 400 " in (await raw_exchange(guarded.url, request.encode())).splitlines()[0]
@@ -154,14 +154,14 @@ async def test_two_hosts_are_no_host(guard):
         ("http://[", 403),
     ],
 )
-async def test_a_page_may_call_from_an_allowed_origin(guard, origin, status):
+async def test_only_allowed_origins_are_accepted(guard, origin, status):
     guarded = await guard(policy=GuardPolicy(allowed_origins=("https://inspector.example",)))
-    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"origin": origin})
-    assert answer.status_code == status
-    assert answer.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
+    response = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"origin": origin})
+    assert response.status_code == status
+    assert response.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
 
 
-async def test_a_page_can_ask_first_and_read_the_challenge(guard):
+async def test_preflight_is_answered_and_the_challenge_is_readable(guard):
     guarded = await guard()
     origin = {"origin": "http://localhost:6274"}
     ask = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,mcp-name"}
@@ -179,33 +179,33 @@ async def test_a_page_can_ask_first_and_read_the_challenge(guard):
     assert foreign.status_code == 403
 
 
-async def test_two_origins_are_no_origin(guard):
+async def test_two_origin_headers_are_refused(guard):
     guarded = await guard()
     twice = [("origin", "http://localhost:6274")] * 2 + list(guarded.bearer().items())
     assert (await guarded.http.get(guarded.url, headers=twice)).status_code == 400
 
 
-async def test_an_application_with_cors_of_its_own_keeps_it(guard):
+async def test_cors_headers_of_the_application_are_kept(guard):
     async def app(scope, receive, send):
         headers = [(b"access-control-allow-origin", b"https://own.example")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
     guarded = await guard(app)
-    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"origin": "http://localhost:6274"})
-    assert answer.headers.get_list("access-control-allow-origin") == ["https://own.example"]
+    response = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"origin": "http://localhost:6274"})
+    assert response.headers.get_list("access-control-allow-origin") == ["https://own.example"]
 
 
 @pytest.mark.parametrize("place", ["", "/mcp"])
 @pytest.mark.parametrize("document", ["oauth-authorization-server", "openid-configuration"])
-async def test_other_well_known_documents_are_absent_and_not_forbidden(guard, place, document):
+async def test_other_well_known_documents_are_404_and_not_401(guard, place, document):
     guarded = await guard()
-    answer = await guarded.http.get(f"{guarded.url}{place}/.well-known/{document}")
-    assert answer.status_code == 404
-    assert "oauth-protected-resource" in answer.json()["hint"]
+    response = await guarded.http.get(f"{guarded.url}{place}/.well-known/{document}")
+    assert response.status_code == 404
+    assert "oauth-protected-resource" in response.json()["hint"]
 
 
-async def test_a_caller_has_a_share_of_the_minute(guard):
+async def test_requests_over_the_limit_of_a_caller_are_refused(guard):
     guarded = await guard(rates=RequestRates(2, clock=lambda: 1_800_000_015.0))
     statuses = [(await guarded.http.get(guarded.url, headers=guarded.bearer(jti=str(n)))).status_code for n in range(3)]
     assert statuses == [200, 200, 429]
@@ -214,7 +214,7 @@ async def test_a_caller_has_a_share_of_the_minute(guard):
     assert (await guarded.http.get(guarded.url, headers=guarded.bearer(sub="u_other"))).status_code == 200
 
 
-async def test_the_next_minute_is_a_new_share():
+async def test_the_limit_starts_again_in_the_next_minute():
     now = [119.5]
     rates = RequestRates(1, clock=lambda: now[0])
     assert [rates.take("issuer", "u_one") for _ in range(2)] == [None, 1]
@@ -223,7 +223,7 @@ async def test_the_next_minute_is_a_new_share():
     assert [rates.take("issuer", "u_one") for _ in range(2)] == [None, 60]
 
 
-async def test_counts_leave_redis_when_their_minute_is_over(redis):
+async def test_shared_counts_expire_in_redis(redis):
     rates = RequestRates(5, clock=lambda: 60.0, redis=redis, key_prefix="mcp:rates-that-leave")
     for _ in range(2):
         rates.take("issuer", "u_one")
@@ -236,7 +236,7 @@ async def test_counts_leave_redis_when_their_minute_is_over(redis):
     )
 
 
-async def test_replicas_share_the_count_and_count_alone_without_redis(redis):
+async def test_replicas_share_their_counts(redis):
     here, there = (RequestRates(5, clock=lambda: 60.0, redis=redis) for _ in range(2))
     for _ in range(3):
         assert here.take("issuer", "u_one") is None
@@ -259,7 +259,7 @@ async def test_counts_below_one_percent_of_the_limit_are_not_shared(redis):
     assert await redis.get(key) == b"10"
 
 
-async def test_a_minute_of_many_callers_is_shared_whole(redis):
+async def test_counts_of_many_callers_are_shared(redis):
     here, there = (RequestRates(2, clock=lambda: 60.0, redis=redis, key_prefix="mcp:rates-of-many") for _ in range(2))
     callers = [f"u_{number}" for number in range(201)]
     for caller in callers:
@@ -283,30 +283,30 @@ async def test_a_minute_of_many_callers_is_shared_whole(redis):
         ("127.0.0.9", "127.0.0.1"),
     ],
 )
-async def test_a_declared_proxy_is_believed_from_the_right(guard, forwarded, source):
+async def test_x_forwarded_for_of_a_trusted_proxy_is_read_from_the_right(guard, forwarded, source):
     guarded = await guard(policy=GuardPolicy(trusted_proxies=[ip_network("127.0.0.0/8")]))
-    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-forwarded-for": forwarded})
-    assert answer.headers["x-caller"].split()[1] == source
+    response = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-forwarded-for": forwarded})
+    assert response.headers["x-caller"].split()[1] == source
 
 
 @pytest.mark.parametrize(("trusted", "source"), [([ip_network("127.0.0.0/8")], "203.0.113.7"), ([], "127.0.0.1")])
-async def test_an_application_on_an_open_path_sees_who_asks_too(guard, trusted, source):
+async def test_an_open_path_gets_the_client_address_behind_a_trusted_proxy(guard, trusted, source):
     async def tell(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": scope["client"][0].encode()})
 
     guarded = await guard(tell, policy=GuardPolicy(trusted_proxies=trusted))
-    answer = await guarded.http.get(f"{guarded.url}/livez", headers={"x-forwarded-for": "203.0.113.7"})
-    assert answer.text == source
+    response = await guarded.http.get(f"{guarded.url}/livez", headers={"x-forwarded-for": "203.0.113.7"})
+    assert response.text == source
 
 
-async def test_nobody_else_is_believed(guard):
+async def test_x_forwarded_for_of_other_clients_is_ignored(guard):
     guarded = await guard()
-    answer = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-forwarded-for": "203.0.113.7"})
-    assert answer.headers["x-caller"].split()[1] == "127.0.0.1"
+    response = await guarded.http.get(guarded.url, headers=guarded.bearer() | {"x-forwarded-for": "203.0.113.7"})
+    assert response.headers["x-caller"].split()[1] == "127.0.0.1"
 
 
-async def test_strangers_cannot_fill_the_trail(guard, open_one, settings: SecuritySettings):
+async def test_refusals_of_one_address_are_bounded_in_the_audit_trail(guard, open_one, settings: SecuritySettings):
     guarded = await guard(journal=await open_one(), clock=lambda: 60.0)
     for _ in range(130):
         assert (await guarded.http.get(guarded.url)).status_code == 401
@@ -320,24 +320,24 @@ def request_from(address: str) -> RequestContext:
 
 
 def unrecorded(settings: SecuritySettings) -> int:
-    """How many refusals the trail says that it does not have."""
+    """The number of refusals that the audit trail only counts."""
     journal = settings.audit_dir / "tests" / "0" / "security_audit.log"
     lines = map(json.loads, journal.read_text("utf-8").splitlines())
-    told = [line["reason"] for line in lines if line["action_taken"] == "refused_unrecorded"]
-    return sum(int(reason.removesuffix("_more")) for reason in told)
+    counted = [line["reason"] for line in lines if line["action_taken"] == "refused_unrecorded"]
+    return sum(int(reason.removesuffix("_more")) for reason in counted)
 
 
-async def test_what_is_not_recorded_one_by_one_is_counted_on_record(guard, open_one, settings: SecuritySettings):
+async def test_unrecorded_refusals_are_counted_in_one_event(guard, open_one, settings: SecuritySettings):
     guarded = await guard(journal=await open_one(), clock=lambda: 59.9)
     for _ in range(130):
         await guarded.http.get(guarded.url)
     async with asyncio.timeout(20):
-        while unrecorded(settings) < 10:  # noqa: ASYNC110 - the guard tells by itself
+        while unrecorded(settings) < 10:  # noqa: ASYNC110 - the event is written in the background
             await asyncio.sleep(0.02)
     assert unrecorded(settings) == 10
 
 
-async def test_an_ipv6_network_has_the_bound_of_one_machine(open_one, settings: SecuritySettings):
+async def test_an_ipv6_network_has_the_bound_of_one_address(open_one, settings: SecuritySettings):
     audit = RefusalAudit(await open_one(), clock=lambda: 60.0)
     for number in range(130):
         address = f"2001:db8:1:1::{number:x}"
@@ -346,7 +346,7 @@ async def test_an_ipv6_network_has_the_bound_of_one_machine(open_one, settings: 
     assert unrecorded(settings) == 10
 
 
-async def test_a_stop_does_not_lose_the_count(open_one, settings: SecuritySettings):
+async def test_unrecorded_refusals_are_counted_at_stop(open_one, settings: SecuritySettings):
     audit = RefusalAudit(await open_one(), clock=lambda: 60.0)
     for _ in range(130):
         await audit.record(MissingToken("none"), token=None, request=request_from("192.0.2.1"))

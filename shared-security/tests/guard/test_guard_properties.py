@@ -1,4 +1,4 @@
-"""Whatever bytes arrive: the guard answers, and its answer is never a server error."""
+"""The guard answers every request, and never with a server error."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ def _dump(value: Any) -> bytes:
 
 
 class Ground:
-    """A guard whose keys are known, called as a server calls it."""
+    """A guard with known keys, called like by a server."""
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self._run = runner.run

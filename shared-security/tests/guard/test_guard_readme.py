@@ -1,4 +1,4 @@
-"""The README's examples, run as written except for the addresses."""
+"""The examples of the README, run unchanged except for the addresses."""
 
 import socket
 import time
@@ -29,7 +29,7 @@ EXAMPLES = {
 
 
 class Example:
-    """One example's names, and the URL where its application is served."""
+    """The names that an example defines, and the URL of its application."""
 
     def __init__(self, names: dict[str, Any], url: str, issuer: LoopbackIssuer, http: httpx2.AsyncClient) -> None:
         self.names, self.url, self.issuer, self._http = names, url, issuer, http

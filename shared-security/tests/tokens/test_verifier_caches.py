@@ -113,7 +113,7 @@ async def test_a_fetch_ends_at_its_deadline_whatever_arrives(issuer, http):
         await fetch_document(http, f"{issuer.url}{KEYS}", deadline_seconds=0.2)
 
 
-def test_a_host_that_is_no_name_is_not_remembered():
+def test_an_oversized_host_is_not_cached():
     origins = HostAndOriginRules(ProtectedResource("https://mcp.example/mcp", ()), hosts=(), origins=())
     for number in range(300):
         with pytest.raises(MisdirectedRequest):
@@ -121,7 +121,7 @@ def test_a_host_that_is_no_name_is_not_remembered():
     assert origins._is_our_host.cache_info().currsize == 0
 
 
-def test_the_callers_of_a_minute_are_bounded():
+def test_the_number_of_counted_callers_is_bounded():
     rates = RequestRates(2, clock=lambda: 60.0)
     for number in range(MAX_CALLERS + 100):
         assert rates.take("https://login.example", f"u_{number}") is None
