@@ -1,4 +1,4 @@
-"""A recorded event is on disk, sealed and linked, and reaches the stream once."""
+"""A recorded event is on disk with its seal and link, and reaches the stream once."""
 
 import asyncio
 import json
@@ -22,12 +22,12 @@ def lines_of(settings, slot: int = 0) -> list[bytes]:
 
 
 async def shipped(redis, count: int) -> list[RecordedEvent]:
-    while await redis.xlen("audit:events") < count:  # noqa: ASYNC110  # no event of this process tells
+    while await redis.xlen("audit:events") < count:  # noqa: ASYNC110  # the condition is in Redis
         await asyncio.sleep(0.01)
     return [RecordedEvent.from_line(members[b"event"]) for _, members in await redis.xrange("audit:events")]
 
 
-async def test_the_line_is_on_disk_when_record_returns(open_one, settings):
+async def test_the_event_is_on_disk_when_record_returns(open_one, settings):
     journal = await open_one()
     receipt = await journal.record(an_event(1, user_id="u_1", pii_kinds={"email": 2}, contains_pii=True))
     line = json.loads(lines_of(settings)[-1])
@@ -38,7 +38,7 @@ async def test_the_line_is_on_disk_when_record_returns(open_one, settings):
     assert line["service"] == "tests"
 
 
-async def test_every_line_links_to_the_one_before(open_one, settings):
+async def test_every_line_links_to_the_line_before(open_one, settings):
     journal = await open_one()
     await asyncio.gather(*(journal.record(an_event(number)) for number in range(700)))
     lines = lines_of(settings)
@@ -57,7 +57,7 @@ async def test_a_restart_continues_the_journal(open_one, settings):
     assert [json.loads(line)["seq"] for line in lines_of(settings)] == [1, 2, 3, 4]
 
 
-async def test_two_journals_take_two_slots(open_one):
+async def test_two_processes_use_two_slots(open_one):
     first, second = await open_one(), await open_one()
     assert (await first.record(an_event())).journal_id != (await second.record(an_event())).journal_id
 
@@ -76,7 +76,7 @@ async def test_events_reach_the_stream_in_order(redis, open_one):
     assert {event.event_id for event in events} >= {receipt.event_id for receipt in receipts}
 
 
-async def test_what_a_stopped_journal_left_is_shipped_by_its_successor(redis, open_one):
+async def test_the_next_process_ships_what_the_last_one_left(redis, open_one):
     alone = await open_one()
     await alone.record(an_event(1))
     await alone.stop()
@@ -84,7 +84,7 @@ async def test_what_a_stopped_journal_left_is_shipped_by_its_successor(redis, op
     assert [event.seq for event in await shipped(redis, 3)] == [1, 2, 3]
 
 
-async def test_a_closed_journal_refuses(open_one):
+async def test_a_stopped_journal_refuses_events(open_one):
     journal = await open_one()
     await journal.stop()
     assert not journal.writable
@@ -92,7 +92,7 @@ async def test_a_closed_journal_refuses(open_one):
         await journal.record(an_event())
 
 
-async def test_text_from_a_caller_cannot_break_the_line(open_one, settings):
+async def test_text_of_a_caller_cannot_break_a_line(open_one, settings):
     journal = await open_one()
     await journal.record(an_event(reason='\n","seq":9}\ud800' + "x" * 9000))
     line = lines_of(settings)[-1]

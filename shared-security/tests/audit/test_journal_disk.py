@@ -1,4 +1,4 @@
-"""What a crash or a failing disk leaves behind, and what the journal makes of it."""
+"""Recovery after a crash, and behaviour with a failing disk."""
 
 import asyncio
 import errno
@@ -22,14 +22,14 @@ def live_file(settings):
     return settings.audit_dir / "tests" / "0" / "security_audit.log"
 
 
-def stories(settings) -> list[tuple[str, str]]:
-    """Journal id and story of each start on record."""
+def starts(settings) -> list[tuple[str, str]]:
+    """Journal id and action of each recorded start."""
     files = sorted(live_file(settings).parent.glob("security_audit.*log"))
     lines = [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
     return [(line["journal_id"], line["action_taken"]) for line in lines if line["event_type"] == "journal_opened"]
 
 
-async def test_a_tail_torn_at_any_byte_is_set_aside(open_one, settings):
+async def test_an_incomplete_last_line_is_set_aside(open_one, settings):
     journal = await open_one()
     receipts = [await journal.record(EVENT) for _ in range(3)]
     await journal.stop()
@@ -49,7 +49,7 @@ async def test_a_tail_torn_at_any_byte_is_set_aside(open_one, settings):
     slot.release()
 
 
-async def test_what_one_turn_of_the_loop_records_shares_a_sync(open_one, settings, monkeypatch):
+async def test_events_of_one_turn_of_the_event_loop_share_a_sync(open_one, settings, monkeypatch):
     journal = await open_one()
     synced, sync = [], os.fdatasync
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: (synced.append(descriptor), sync(descriptor)))
@@ -58,7 +58,7 @@ async def test_what_one_turn_of_the_loop_records_shares_a_sync(open_one, setting
     assert len(synced) <= 2
 
 
-async def test_a_start_tells_that_it_recovered(open_one, settings):
+async def test_a_start_after_a_crash_is_recorded_as_recovered(open_one, settings):
     journal = await open_one()
     await journal.record(EVENT)
     await journal.stop()
@@ -66,21 +66,21 @@ async def test_a_start_tells_that_it_recovered(open_one, settings):
         file.write(b'{"action_taken":"exec')
     journal = await open_one()
     assert (await journal.record(EVENT)).seq == 4
-    assert [story for _, story in stories(settings)] == ["opened", "recovered"]
+    assert [action for _, action in starts(settings)] == ["opened", "recovered"]
 
 
-@pytest.mark.parametrize("rubbish", [b"\0" * 5000, b"{}\n" * 3, b"\xff\n\n\n", b'{"seq":9}\n{"se'])
-async def test_rubbish_behind_the_last_line_is_set_aside(open_one, settings, rubbish):
+@pytest.mark.parametrize("garbage", [b"\0" * 5000, b"{}\n" * 3, b"\xff\n\n\n", b'{"seq":9}\n{"se'])
+async def test_invalid_bytes_after_the_last_line_are_set_aside(open_one, settings, garbage):
     journal = await open_one()
     await journal.stop()
     with live_file(settings).open("ab") as file:
-        file.write(rubbish)
+        file.write(garbage)
     journal = await open_one()
     assert (await journal.record(EVENT)).seq == 3
-    assert [path.read_bytes() for path in live_file(settings).parent.glob("*.torn")] == [rubbish]
+    assert [path.read_bytes() for path in live_file(settings).parent.glob("*.torn")] == [garbage]
 
 
-async def test_a_changed_line_with_good_ones_behind_it_is_left_as_evidence(open_one, settings):
+async def test_a_changed_line_followed_by_valid_ones_is_kept_as_evidence(open_one, settings):
     journal = await open_one()
     for _ in range(3):
         await journal.record(EVENT)
@@ -93,7 +93,7 @@ async def test_a_changed_line_with_good_ones_behind_it_is_left_as_evidence(open_
     assert live_file(settings).read_bytes().startswith(b"".join(lines))
 
 
-async def test_segments_follow_each_other(open_one, settings):
+async def test_a_journal_continues_across_segments(open_one, settings):
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
     journal = await open_one(settings=small)
     for _ in range(30):
@@ -106,7 +106,7 @@ async def test_segments_follow_each_other(open_one, settings):
     assert [json.loads(line)["seq"] for file in files for line in file.read_bytes().splitlines()] == list(range(1, 34))
 
 
-async def test_a_start_between_two_segments_goes_on(open_one, settings):
+async def test_a_start_after_a_crash_between_two_segments_continues(open_one, settings):
     journal = await open_one()
     await journal.stop()
     live_file(settings).rename(live_file(settings).with_name("security_audit.00000001.log"))
@@ -114,7 +114,7 @@ async def test_a_start_between_two_segments_goes_on(open_one, settings):
     assert (await journal.record(EVENT)).seq == 3
 
 
-async def test_a_failed_sync_is_final_for_this_process(open_one, monkeypatch):
+async def test_after_a_failed_sync_every_event_is_refused(open_one, monkeypatch):
     journal = await open_one()
     synced = []
 
@@ -130,22 +130,22 @@ async def test_a_failed_sync_is_final_for_this_process(open_one, monkeypatch):
     assert len(synced) == 1
 
 
-async def test_a_disk_that_hangs_refuses_in_time(open_one, monkeypatch):
+async def test_waiting_events_are_refused_if_the_disk_hangs(open_one, monkeypatch):
     journal = await open_one()
-    goes_on = threading.Event()
+    may_sync = threading.Event()
     sync = os.fdatasync
     monkeypatch.setattr(group_commit, "COMMIT_TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (goes_on.wait(), sync(descriptor)))
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (may_sync.wait(), sync(descriptor)))
     results = await asyncio.gather(*(journal.record(EVENT) for _ in range(1000)), return_exceptions=True)
     assert {type(result) for result in results} == {JournalUnavailable}
     assert not journal.writable
-    goes_on.set()
-    while not journal.writable:  # noqa: ASYNC110  # the journal looks at its disk by itself
+    may_sync.set()
+    while not journal.writable:  # noqa: ASYNC110  # the journal checks its disk by itself
         await asyncio.sleep(0.01)
     assert (await journal.record(EVENT)).seq > 1
 
 
-async def test_a_short_write_leaves_no_half_line(open_one, settings, monkeypatch):
+async def test_a_failed_write_leaves_no_incomplete_line(open_one, settings, monkeypatch):
     journal = await open_one()
     before = live_file(settings).read_bytes()
     write, calls = os.write, []
@@ -164,7 +164,7 @@ async def test_a_short_write_leaves_no_half_line(open_one, settings, monkeypatch
     assert (await journal.record(EVENT)).seq >= 2
 
 
-async def test_nobody_else_may_read_the_journal(open_one, settings):
+async def test_only_the_owner_may_read_the_journal(open_one, settings):
     await open_one()
     assert stat.S_IMODE(live_file(settings).stat().st_mode) == 0o600
     assert stat.S_IMODE(live_file(settings).parent.stat().st_mode) == 0o700
@@ -172,14 +172,14 @@ async def test_nobody_else_may_read_the_journal(open_one, settings):
 
 
 @pytest.mark.parametrize("content", ["", "short", "not base64 !" * 9, "\xff"])
-def test_a_chain_key_that_is_none_is_refused(settings, tmp_path, content):
+def test_an_invalid_chain_key_is_refused(settings, tmp_path, content):
     path = tmp_path / "key"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(ChainKeyInvalid):
         open_journal(service="tests", settings=settings.model_copy(update={"audit_chain_key_file": path}), redis=None)
 
 
-def test_the_symlink_leads_to_slot_0(settings, tmp_path):
+def test_the_symbolic_link_points_to_slot_0(settings, tmp_path):
     from security_common.audit import link_audit_log
 
     for _ in range(2):

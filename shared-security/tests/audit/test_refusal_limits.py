@@ -1,4 +1,4 @@
-"""Refusals fill no disk: so many for each caller, so many for all, and the last one says that there were more."""
+"""Recorded refusals are limited for each caller and in all, and the last one within a limit says so."""
 
 import pytest
 
@@ -13,32 +13,32 @@ def clock():
 
 
 @pytest.fixture
-def bounds(clock):
+def limits(clock):
     return RefusalLimits(lambda: clock[0])
 
 
-def test_a_caller_has_its_bound_and_others_have_theirs(bounds):
-    told = [bounds.admit("192.0.2.1", "expired") for _ in range(PER_CALLER + 2)]
-    assert told == ["expired"] * (PER_CALLER - 1) + [Reason.REST_OF_MINUTE_UNRECORDED, None, None]
-    assert bounds.admit("192.0.2.2", "expired") == "expired"
+def test_each_caller_has_its_own_limit(limits):
+    reasons = [limits.admit("192.0.2.1", "expired") for _ in range(PER_CALLER + 2)]
+    assert reasons == ["expired"] * (PER_CALLER - 1) + [Reason.REST_OF_MINUTE_UNRECORDED, None, None]
+    assert limits.admit("192.0.2.2", "expired") == "expired"
 
 
-def test_all_together_have_a_bound_too_however_many_they_are(bounds):
-    told = [bounds.admit(f"2001:db8:{number:x}::1", "missing_token") for number in range(PER_MINUTE + 2)]
-    assert told == ["missing_token"] * (PER_MINUTE - 1) + [Reason.REST_OF_MINUTE_UNRECORDED, None, None]
+def test_all_callers_together_have_a_limit(limits):
+    reasons = [limits.admit(f"2001:db8:{number:x}::1", "missing_token") for number in range(PER_MINUTE + 2)]
+    assert reasons == ["missing_token"] * (PER_MINUTE - 1) + [Reason.REST_OF_MINUTE_UNRECORDED, None, None]
 
 
-def test_what_is_over_a_callers_bound_takes_nothing_from_the_others(bounds):
+def test_refusals_over_the_limit_of_a_caller_do_not_count_for_the_others(limits):
     for _ in range(2 * PER_MINUTE):
-        bounds.admit("192.0.2.1", "expired")
-    assert bounds.admit("192.0.2.2", "expired") == "expired"
+        limits.admit("192.0.2.1", "expired")
+    assert limits.admit("192.0.2.2", "expired") == "expired"
 
 
-def test_the_next_minute_begins_anew(bounds, clock):
+def test_the_limits_are_reset_every_minute(limits, clock):
     for number in range(PER_MINUTE + PER_CALLER):
-        bounds.admit(f"2001:db8:{number % 60:x}::1", "expired")
-    assert bounds.admit("2001:db8:0::1", "expired") is None
+        limits.admit(f"2001:db8:{number % 60:x}::1", "expired")
+    assert limits.admit("2001:db8:0::1", "expired") is None
     clock[0] += 59.9
-    assert bounds.admit("2001:db8:0::1", "expired") is None
+    assert limits.admit("2001:db8:0::1", "expired") is None
     clock[0] += 0.1
-    assert bounds.admit("2001:db8:0::1", "expired") == "expired"
+    assert limits.admit("2001:db8:0::1", "expired") == "expired"

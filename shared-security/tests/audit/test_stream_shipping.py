@@ -1,4 +1,4 @@
-"""The stream beside the journals: successors, idle slots, checkpoints, what may be dropped and what must stay."""
+"""Shipping, idle journals, checkpoints, and what retention may remove from the stream and the journals."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ EVENT = AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outc
 LATER = datetime.now(UTC) + timedelta(days=1)
 
 
-async def places(redis) -> list[tuple[str, int]]:
+async def shipped_lines(redis) -> list[tuple[str, int]]:
     return [(event.journal_id, event.seq) async for event in each_event(redis)]
 
 
@@ -34,7 +34,7 @@ def live_file(settings):
     return settings.audit_dir / "tests" / "0" / "security_audit.log"
 
 
-async def test_a_fresh_volume_does_not_take_an_old_cursor_for_its_own(redis, open_one, settings, tmp_path):
+async def test_a_new_volume_does_not_continue_from_an_old_cursor(redis, open_one, settings, tmp_path):
     journal = await open_one(ships=True)
     old = [await journal.record(EVENT) for _ in range(3)]
     await journal.stop()
@@ -42,12 +42,12 @@ async def test_a_fresh_volume_does_not_take_an_old_cursor_for_its_own(redis, ope
     journal = await open_one(ships=True, settings=fresh)
     new = [await journal.record(EVENT) for _ in range(2)]
     await journal.stop()
-    streamed = await places(redis)
+    streamed = await shipped_lines(redis)
     assert {(receipt.journal_id, receipt.seq) for receipt in [*old, *new]} <= set(streamed)
     assert len(streamed) == len(set(streamed)) == 7
 
 
-async def test_a_journal_older_than_the_stream_gets_a_successor(redis, open_one, settings):
+async def test_a_journal_that_ends_before_the_stream_is_replaced(redis, open_one, settings):
     journal = await open_one(ships=True)
     await journal.record(EVENT)
     restored = live_file(settings).read_bytes()
@@ -57,13 +57,13 @@ async def test_a_journal_older_than_the_stream_gets_a_successor(redis, open_one,
     journal = await open_one(ships=True)
     receipt = await journal.record(EVENT)
     await journal.stop()
-    streamed = await places(redis)
+    streamed = await shipped_lines(redis)
     assert receipt.journal_id != lost.journal_id
     assert {(lost.journal_id, lost.seq), (receipt.journal_id, receipt.seq)} <= set(streamed)
     assert len(streamed) == len(set(streamed))
 
 
-async def test_idle_slots_are_shipped_by_the_living(redis, open_one, settings):
+async def test_a_running_process_ships_idle_slots(redis, open_one, settings):
     first, second = await open_one(), await open_one()
     receipts = [await first.record(EVENT), await second.record(EVENT)]
     await first.stop()
@@ -72,10 +72,10 @@ async def test_idle_slots_are_shipped_by_the_living(redis, open_one, settings):
     (directory / "9").mkdir()
     key = chain_key(settings, service="tests")
     assert await IdleJournals(redis, directory, key, directory / "9").ship(own_journal_id="") == 2
-    assert {(receipt.journal_id, receipt.seq) for receipt in receipts} <= set(await places(redis))
+    assert {(receipt.journal_id, receipt.seq) for receipt in receipts} <= set(await shipped_lines(redis))
 
 
-async def test_a_living_slot_is_left_alone(redis, open_one, settings):
+async def test_a_slot_in_use_is_not_shipped_by_others(redis, open_one, settings):
     await open_one()
     directory = settings.audit_dir / "tests"
     (directory / "9").mkdir()
@@ -83,7 +83,7 @@ async def test_a_living_slot_is_left_alone(redis, open_one, settings):
     assert await IdleJournals(redis, directory, key, directory / "9").ship(own_journal_id="") == 0
 
 
-async def test_two_that_ship_the_same_journal_do_no_harm(redis, redis_server, open_one, settings):
+async def test_two_processes_may_ship_the_same_journal(redis, redis_server, open_one, settings):
     journal = await open_one()
     receipts = await asyncio.gather(*(journal.record(EVENT) for _ in range(2000)))
     journal_id, last_seq = receipts[-1].journal_id, max(receipt.seq for receipt in receipts)
@@ -92,10 +92,10 @@ async def test_two_that_ship_the_same_journal_do_no_harm(redis, redis_server, op
         await asyncio.gather(*(shipper.ship() for shipper in shippers))
         for shipper in shippers:
             shipper.close()
-    assert await places(redis) == [(journal_id, seq) for seq in range(1, last_seq + 1)]
+    assert await shipped_lines(redis) == [(journal_id, seq) for seq in range(1, last_seq + 1)]
 
 
-async def test_a_flush_after_retention_feeds_what_is_left(redis, open_one, settings):
+async def test_after_a_flush_the_remaining_lines_are_shipped_again(redis, open_one, settings):
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
     journal = await open_one(ships=True, settings=small)
     for _ in range(30):
@@ -107,11 +107,11 @@ async def test_a_flush_after_retention_feeds_what_is_left(redis, open_one, setti
     await redis.flushall()
     journal = await open_one(ships=True, settings=small)
     await journal.stop()
-    kept = [seq for _, seq in await places(redis)]
+    kept = [seq for _, seq in await shipped_lines(redis)]
     assert kept == list(range(going[-1].last_seq + 1, 33))
 
 
-async def test_a_segment_goes_only_when_shipped_safe_and_old(redis, open_one, settings):
+async def test_a_segment_is_removable_only_if_shipped_synced_and_old(redis, open_one, settings):
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
     journal = await open_one(settings=small)
     receipts = [await journal.record(EVENT) for _ in range(30)]
@@ -133,22 +133,22 @@ async def test_a_segment_goes_only_when_shipped_safe_and_old(redis, open_one, se
         await redis.config_set("appendonly", "yes")
 
 
-async def test_the_living_let_go_of_what_idle_slots_keep_too_long(redis, open_one, settings):
+async def test_retention_removes_segments_of_idle_slots(redis, open_one, settings):
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
-    living, leaves = await open_one(ships=True), await open_one(ships=True, settings=small)
+    running, stopping = await open_one(ships=True), await open_one(ships=True, settings=small)
     for _ in range(30):
-        await leaves.record(EVENT)
+        await stopping.record(EVENT)
     idle = settings.audit_dir / "tests" / "1"
-    await living.apply_retention(now=LATER + timedelta(days=4000))
+    await running.apply_retention(now=LATER + timedelta(days=4000))
     closed = list(idle.glob("security_audit.0*.log"))
-    assert closed, "a slot in use is its owner's"
-    await leaves.stop()
-    await living.apply_retention(now=LATER + timedelta(days=4000))
+    assert closed, "segments of a slot in use are removed by its own process"
+    await stopping.stop()
+    await running.apply_retention(now=LATER + timedelta(days=4000))
     assert not list(idle.glob("security_audit.0*.log"))
     assert live_file(settings).read_text().count("journal_segment_removed") == len(closed)
 
 
-async def test_a_removal_tells_what_the_next_segment_links_to(redis, open_one, settings):
+async def test_a_removal_has_the_digest_that_the_next_segment_links_to(redis, open_one, settings):
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
     journal = await open_one(ships=True, settings=small)
     for _ in range(30):
@@ -160,23 +160,23 @@ async def test_a_removal_tells_what_the_next_segment_links_to(redis, open_one, s
     assert json.loads(second.read_bytes().splitlines()[0])["prev"] == removal.digest
 
 
-@pytest.mark.parametrize("behind", ["unread", "unacknowledged", "nothing"])
-async def test_trimming_waits_for_the_slowest_group(redis, behind):
+@pytest.mark.parametrize("unfinished", ["unread", "unacknowledged", "nothing"])
+async def test_trimming_by_age_keeps_what_a_group_has_not_acknowledged(redis, unfinished):
     for number in range(100):
         await redis.xadd("audit:events", {"event": str(number)}, id=f"{number + 1}-0")
     await redis.xgroup_create("audit:events", "fast", id="$")
     await redis.xgroup_create("audit:events", "slow", id="0")
-    taken = await redis.xreadgroup("slow", "one", {"audit:events": ">"}, count=40 if behind == "unread" else 100)
+    taken = await redis.xreadgroup("slow", "one", {"audit:events": ">"}, count=40 if unfinished == "unread" else 100)
     read = [entry_id for entry_id, _ in taken[0][1]]
-    acknowledged = read if behind == "nothing" else read[:30]
+    acknowledged = read if unfinished == "nothing" else read[:30]
     await redis.xack("audit:events", "slow", *acknowledged)
     await trim_stream(redis, keep=timedelta(0), now=LATER)
     left = [int(entry_id.split(b"-")[0]) for entry_id, _ in await redis.xrange("audit:events")]
-    # The last entry that a group has read stays: its id marks the group's place.
-    assert left == ([100] if behind == "nothing" else list(range(31, 101)))
+    # The last entry that a group has read stays, because its id is the group's position.
+    assert left == ([100] if unfinished == "nothing" else list(range(31, 101)))
 
 
-async def test_trimming_keeps_what_retention_needs(redis, open_one):
+async def test_trimming_by_age_keeps_newer_entries(redis, open_one):
     journal = await open_one(ships=True)
     await journal.record(EVENT)
     await journal.stop()
@@ -185,7 +185,7 @@ async def test_trimming_keeps_what_retention_needs(redis, open_one):
     assert await redis.exists("audit:events")
 
 
-async def test_checkpoints_are_signed_idle_or_not(redis, settings, open_one, tmp_path, caplog):
+async def test_checkpoints_are_signed_also_without_new_events(redis, settings, open_one, tmp_path, caplog):
     pem = tmp_path / "checkpoint.pem"
     key = RSAKey.generate_key(2048)
     pem.write_bytes(key.as_pem(private=True))
@@ -195,7 +195,7 @@ async def test_checkpoints_are_signed_idle_or_not(redis, settings, open_one, tmp
     caplog.set_level("INFO")
     journal = await open_one(ships=True, settings=signing)
     receipt = await journal.record(EVENT)
-    while await redis.xlen("audit:checkpoints") < 3:  # noqa: ASYNC110  # no event of this process tells
+    while await redis.xlen("audit:checkpoints") < 3:  # noqa: ASYNC110  # the condition is in Redis
         await asyncio.sleep(0.01)
     await journal.stop()
     signed = (tmp_path / "tests" / "0" / "checkpoints.jws").read_text().splitlines()
@@ -208,7 +208,7 @@ async def test_checkpoints_are_signed_idle_or_not(redis, settings, open_one, tmp
         checkpoints[-1].time,
         chain_key_id(chain_key(settings, service="tests")),
     )
-    assert [told[b"checkpoint"].decode() for _, told in await redis.xrange("audit:checkpoints")] == signed
+    assert [members[b"checkpoint"].decode() for _, members in await redis.xrange("audit:checkpoints")] == signed
     assert signed[0] in caplog.text
 
 
@@ -221,22 +221,22 @@ def test_a_public_key_cannot_sign_checkpoints(settings, tmp_path):
         )
 
 
-def unlike_halves() -> rsa.RSAPrivateKey:
+def mismatched_halves() -> rsa.RSAPrivateKey:
     own = rsa.generate_private_key(65537, 2048).private_numbers()
-    strange = rsa.RSAPrivateNumbers(own.p, own.q, own.d + 2, own.dmp1 + 2, own.dmq1, own.iqmp, own.public_numbers)
-    return strange.private_key(unsafe_skip_rsa_key_validation=True)
+    mismatched = rsa.RSAPrivateNumbers(own.p, own.q, own.d + 2, own.dmp1 + 2, own.dmq1, own.iqmp, own.public_numbers)
+    return mismatched.private_key(unsafe_skip_rsa_key_validation=True)
 
 
 @pytest.mark.parametrize(
     ("key", "encryption"),
     [
-        (unlike_halves, NoEncryption()),
+        (mismatched_halves, NoEncryption()),
         (lambda: ec.generate_private_key(ec.SECP256R1()), NoEncryption()),
         (lambda: rsa.generate_private_key(65537, 2048), BestAvailableEncryption(b"password")),
     ],
-    ids=["unlike halves", "another kind", "encrypted"],
+    ids=["mismatched halves", "not RSA", "encrypted"],
 )
-def test_a_key_that_could_not_sign_stops_the_start(tmp_path, key, encryption):
+def test_a_key_that_cannot_sign_stops_the_start(tmp_path, key, encryption):
     pem = tmp_path / "checkpoint.pem"
     pem.write_bytes(key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
     with pytest.raises(CheckpointKeyInvalid):

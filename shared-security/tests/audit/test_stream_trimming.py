@@ -1,4 +1,4 @@
-"""The stream takes its share of Redis's memory and no more; a full Redis costs no acknowledged event."""
+"""The stream stays within its limit of memory, and a full Redis loses no acknowledged event."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ def limited(settings):
 
 @pytest.fixture
 async def memory_limit(redis):
-    """Sets the server's `maxmemory` to what it uses now and some bytes more; afterwards there is none again."""
+    """Sets `maxmemory` to the used memory plus some bytes, and removes the limit after the test."""
 
     async def set_limit(spare_bytes: int) -> None:
         used = (await redis.info("memory"))["used_memory"]
@@ -52,7 +52,7 @@ async def newest_seq(redis) -> int:
 
 async def shipped(redis, seq: int) -> None:
     async with asyncio.timeout(30):
-        while await newest_seq(redis) < seq:  # noqa: ASYNC110  # no event of this process tells
+        while await newest_seq(redis) < seq:  # noqa: ASYNC110  # the condition is in Redis
             await asyncio.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""The monthly review counts accesses to personal data the way a reviewer reads them, in both languages."""
+"""The monthly review of access records, and the export formats."""
 
 import json
 from dataclasses import fields, replace
@@ -18,7 +18,7 @@ NOVEMBER = Month.parse("2026-11", SEOUL)
 
 
 def access(moment: datetime, **members) -> RecordedEvent:
-    told = {
+    defaults = {
         "user_id": "u_1",
         "source_address": "192.0.2.1",
         "subject_reference": "s-1",
@@ -29,7 +29,7 @@ def access(moment: datetime, **members) -> RecordedEvent:
         "action_taken": "executed",
     }
     return RecordedEvent(
-        **(told | members),
+        **(defaults | members),
         timestamp=moment.astimezone(UTC),
         event_id="e",
         journal_id="j",
@@ -44,7 +44,7 @@ TRIGGER = access(datetime(2026, 11, 23, 10, tzinfo=SEOUL))
 
 
 def event_members(alert: Alert) -> dict[str, object]:
-    """What the alert's own event would hold."""
+    """The members of the alert's event."""
     event = alert.as_event()
     return {each.name: getattr(event, each.name) for each in fields(event)}
 
@@ -56,13 +56,13 @@ def review(*events: RecordedEvent) -> AccessReview:
     return found
 
 
-def test_a_month_is_the_reviewers():
+def test_a_month_is_in_the_time_zone_of_the_reviewer():
     assert NOVEMBER.since == datetime(2026, 10, 31, 15, tzinfo=UTC)
     assert Month.parse("2026-12", SEOUL).until == datetime(2026, 12, 31, 15, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["2026", "2026-13", "11-2026", ""])
-def test_what_is_no_month_is_refused(text):
+def test_an_invalid_month_is_refused(text):
     with pytest.raises(ValueError):
         Month.parse(text, SEOUL)
 
@@ -81,8 +81,8 @@ def test_only_accesses_to_personal_data_count():
 
 
 @pytest.mark.parametrize("event_type", ["audit_page", "tool_call"])
-def test_a_download_is_listed_though_it_names_no_person(event_type):
-    """As the audit page records it: no findings, no data subject, but a reason."""
+def test_a_download_without_a_data_subject_is_listed(event_type):
+    """The audit page records no findings and no data subject, but a reason."""
     day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
     found = review(
         access(
@@ -102,7 +102,7 @@ def test_a_download_is_listed_though_it_names_no_person(event_type):
     assert "| 다운로드 | 1 |" in found.as_markdown("ko")
 
 
-def test_an_access_by_nobody_is_counted_as_incomplete():
+def test_an_access_without_identifier_is_counted_as_incomplete():
     day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
     found = review(access(day, user_id=None), access(day, user_id=None, client_id="batch"))
     assert (found.accesses, found.incomplete) == (2, 1)
@@ -110,7 +110,7 @@ def test_an_access_by_nobody_is_counted_as_incomplete():
 
 
 @pytest.mark.parametrize(("language", "word"), [("ko", "한 달 전체가 아닙니다"), ("en", "Not the whole month")])
-def test_a_record_that_begins_within_the_month_says_so(language, word):
+def test_the_sheet_has_a_warning_if_the_events_begin_within_the_month(language, word):
     found = AccessReview(NOVEMBER, begins=datetime(2026, 11, 20, tzinfo=SEOUL))
     assert word in found.as_markdown(language)
     assert "2026-11-20 00:00" in found.as_markdown(language)
@@ -127,11 +127,11 @@ def test_a_record_that_begins_within_the_month_says_so(language, word):
         (datetime(2026, 11, 22, 12, tzinfo=SEOUL), 1),
     ],
 )
-def test_what_is_outside_working_hours_stands_out(moment, unusual):
+def test_accesses_outside_working_hours_are_counted(moment, unusual):
     assert review(access(moment)).people["u_1"].unusual_hours == unusual
 
 
-def test_what_the_law_asks_for_and_is_missing_is_counted():
+def test_accesses_without_required_members_are_counted():
     day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
     assert review(access(day), access(day, source_address=None), access(day, subject_reference=None)).incomplete == 2
 
@@ -150,13 +150,13 @@ def test_the_sheet_lists_people_downloads_and_alerts(language, word):
     assert "$" not in sheet
 
 
-def test_a_spreadsheet_gets_no_formula():
+def test_csv_contains_no_formula():
     row = FORMATS["csv"].write_event(access(datetime.now(UTC), user_id='=HYPERLINK("x")'))
     assert "'=HYPERLINK" in row
     assert len(COLUMNS) == row.count(",") + 1
 
 
-def test_other_formats_keep_who_when_and_what():
+def test_cloudevents_and_ocsf_have_the_caller_and_the_operation():
     event = access(datetime(2026, 11, 23, tzinfo=UTC), tool_name="get_user_info", outcome=Outcome.REFUSED)
     cloud, ocsf = (json.loads(FORMATS[name].write_event(event)) for name in ("cloudevents", "ocsf"))
     assert (cloud["specversion"], cloud["id"], cloud["source"]) == ("1.0", "e", "urn:mcp-oauth2:journal:j")
@@ -164,7 +164,7 @@ def test_other_formats_keep_who_when_and_what():
     assert ocsf["actor"]["user"]["uid"] == cloud["subject"] == "u_1"
 
 
-def test_an_alert_is_a_detection_finding_and_the_same_one_while_it_goes_on():
+def test_all_alerts_of_a_burst_are_one_ocsf_detection_finding():
     alert = Alert(
         "pii_volume_person", "user u_1", 1001, Threshold(1000, 3600), datetime(2026, 11, 23, 9, tzinfo=UTC), TRIGGER
     )

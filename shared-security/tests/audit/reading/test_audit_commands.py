@@ -1,4 +1,4 @@
-"""The audit commands that read the stream, run as a person runs them."""
+"""The audit commands that read the stream, as they are run on a command line."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def run(redis, redis_server, open_one, capsys):
-    """Runs a command over a trail of three calls and returns what it printed. It has an event loop, hence a thread."""
+    """Runs a command on a stream of three calls and returns its output. It has its own event loop, so it needs a thread."""
     journal = await open_one(ships=True)
     for number in range(3):
         await journal.record(
@@ -53,7 +53,7 @@ async def test_search_filters(run):
 
 
 @pytest.mark.parametrize("command", ["search", "tail"])
-async def test_a_match_further_back_than_one_page_looks_is_found(run, monkeypatch, command):
+async def test_a_match_beyond_the_first_page_is_found(run, monkeypatch, command):
     monkeypatch.setattr("security_common.audit.reading.search.PAGE_SCAN_LIMIT", 1)
     (line,) = (await run(command, "--user", "u_0", "--json")).splitlines()
     assert json.loads(line)["user_id"] == "u_0"
@@ -77,7 +77,7 @@ async def test_the_monthly_review_counts(run):
     assert json.loads(await run("report", "--month", month, "--json", "--time-zone", "UTC"))["accesses"] == 3
 
 
-async def test_the_month_is_that_of_the_zone_that_is_set_or_asked_for(run, monkeypatch):
+async def test_the_month_is_in_the_configured_or_the_given_time_zone(run, monkeypatch):
     async def since(*zone: str) -> str:
         return json.loads(await run("report", "--month", "2026-11", "--json", *zone))["since"]
 
@@ -87,7 +87,7 @@ async def test_the_month_is_that_of_the_zone_that_is_set_or_asked_for(run, monke
     assert await since("--time-zone", "America/New_York") == "2026-11-01T04:00:00+00:00"
 
 
-async def test_a_zone_that_nobody_knows_is_told_with_the_variable_to_mend():
+async def test_an_unknown_time_zone_is_reported_with_the_name_of_the_setting():
     command = [sys.executable, "-c", "from security_common.cli import main; main()", "audit", "report"]
     done = await anyio.run_process(
         [*command, "--month", "2026-11", "--redis", "redis://127.0.0.1:1"],
@@ -98,7 +98,7 @@ async def test_a_zone_that_nobody_knows_is_told_with_the_variable_to_mend():
     assert done.stderr.startswith(b"error: SECURITY_TIME_ZONE: invalid timezone: KST\nhint: ")
 
 
-async def test_report_and_export_read_the_journals_where_the_stream_was_trimmed(
+async def test_report_and_export_can_read_the_journals_of_a_trimmed_stream(
     run, redis, settings, monkeypatch, tmp_path, capsys
 ):
     monkeypatch.setenv("SECURITY_AUDIT_DIR", str(settings.audit_dir))
@@ -115,10 +115,10 @@ async def test_report_and_export_read_the_journals_where_the_stream_was_trimmed(
     assert review["accesses"] == 3
 
 
-async def test_a_trimmed_stream_is_told(redis, run, redis_server, capsys):
+async def test_a_note_shows_that_the_stream_was_trimmed(redis, run, redis_server, capsys):
     await redis.xtrim("audit:events", maxlen=1, approximate=False)
     await asyncio.to_thread(app, ["audit", "report", "--redis", redis_server.url], result_action="return_value")
-    told = capsys.readouterr()
-    assert "note: the stream begins at" in told.err
-    assert "--journals" in told.err
-    assert "The stream begins at" in told.out
+    output = capsys.readouterr()
+    assert "note: the stream begins at" in output.err
+    assert "--journals" in output.err
+    assert "The stream begins at" in output.out

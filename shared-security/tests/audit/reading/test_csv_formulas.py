@@ -1,4 +1,4 @@
-"""No cell of a CSV file may act as a formula in a spreadsheet."""
+"""No cell of a CSV file can be executed as a formula in a spreadsheet."""
 
 import csv
 import io
@@ -17,17 +17,17 @@ from security_common.audit.reading.export import COLUMNS, safe_cell
     ],
     ids=ascii,
 )
-def test_what_begins_like_a_formula_is_text(text: str) -> None:
+def test_a_text_like_a_formula_gets_an_apostrophe(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", ["", "u_abc", "a=b", "EMAIL=1", "2026-11-30T00:00:00+00:00", "홍길동", "127.0.0.1"])
-def test_everything_else_stays(text: str) -> None:
+def test_other_texts_are_not_changed(text: str) -> None:
     assert safe_cell(text) == text
 
 
-def test_there_is_one_writer_of_csv_rows() -> None:
-    """A second one would have to call `safe_cell` too: the header alone is written elsewhere, from names of ours."""
+def test_the_header_needs_no_apostrophes() -> None:
+    """It is written without `safe_cell`."""
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(COLUMNS)
     assert out.getvalue() == ",".join(map(safe_cell, COLUMNS))

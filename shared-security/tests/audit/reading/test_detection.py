@@ -1,4 +1,4 @@
-"""Each rule speaks at its threshold and not before; scenarios go through the very same rules."""
+"""Each rule raises an alert at its threshold and not before. Scenarios are processed by the same rules."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -45,13 +45,13 @@ def alerts_of(events, **thresholds):
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_scenario_sets_off_its_rules_and_no_others(name):
-    played = run_scenario(name, SecuritySettings(), now=NOW)
-    assert {alert.rule for alert in played.alerts} == EXPECTED[name]
+def test_a_scenario_causes_the_alerts_of_its_rules_and_no_others(name):
+    result = run_scenario(name, SecuritySettings(), now=NOW)
+    assert {alert.rule for alert in result.alerts} == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", [name for name, rules in EXPECTED.items() if rules])
-def test_scenarios_follow_the_thresholds_in_force(name):
+def test_scenarios_use_the_current_thresholds(name):
     fields = [field for field, value in SecuritySettings() if isinstance(value, Threshold)]
     out_of_reach = SecuritySettings(**dict.fromkeys(fields, Threshold(10**8, 10**8)))
     few = run_scenario(name, SecuritySettings(), now=NOW)
@@ -61,17 +61,17 @@ def test_scenarios_follow_the_thresholds_in_force(name):
     assert not [alert for event in events for alert in detector.observe(event)]
 
 
-def test_nobody_knows_an_unknown_scenario():
+def test_an_unknown_scenario_is_an_error():
     with pytest.raises(ScenarioUnknown):
         run_scenario("nothing", SecuritySettings(), now=NOW)
 
 
-def test_one_less_than_the_threshold_is_quiet():
+def test_one_less_than_the_threshold_is_no_alert():
     assert not alerts_of([refused(0), refused(1)], detect_refusal_burst="3/60")
     assert len(alerts_of([refused(0), refused(1), refused(2)], detect_refusal_burst="3/60")) == 1
 
 
-def test_addresses_of_one_ipv6_network_are_one_machine():
+def test_addresses_of_one_ipv6_network_are_one_group():
     burst = [refused(number, user_id=None, source_address=f"2001:db8:1:1::{number}") for number in range(3)]
     [alert] = alerts_of(burst, detect_refusal_burst="3/60")
     assert "2001:db8:1:1::/64" in alert.group
@@ -80,7 +80,7 @@ def test_addresses_of_one_ipv6_network_are_one_machine():
     )
 
 
-def test_what_is_older_than_the_window_does_not_count():
+def test_events_older_than_the_window_do_not_count():
     assert not alerts_of([refused(0), refused(1), refused(60)], detect_refusal_burst="3/60")
 
 
@@ -90,14 +90,14 @@ def test_one_burst_is_one_alert():
     assert (alert.value, alert.continues) == (5, False)
 
 
-def test_a_burst_that_goes_on_is_reported_once_in_each_window_with_its_count():
+def test_a_continuing_burst_is_reported_once_in_each_window_with_its_count():
     burst = [refused(number) for number in range(200)]
     alerts = alerts_of(burst, detect_refusal_burst="5/60")
     assert [(alert.value, alert.continues) for alert in alerts] == [(5, False), (65, True), (125, True), (185, True)]
     assert {alert.since for alert in alerts} == {NOW}
 
 
-def test_a_burst_after_a_quiet_window_is_another_one():
+def test_a_burst_after_a_quiet_window_is_a_new_burst():
     bursts = [refused(number) for number in (*range(5), *range(100, 105))]
     alerts = alerts_of(bursts, detect_refusal_burst="5/60")
     assert [(alert.value, alert.continues) for alert in alerts] == [(5, False), (5, False)]
@@ -134,8 +134,8 @@ def test_an_alert_of_an_older_release_keeps_its_text():
     assert describe_alert(old, "ko") == "user u_1: 9 within 60 s"
 
 
-def test_an_alert_that_no_rule_wrote_can_be_shown():
-    """The stream is open to each service's Redis user."""
+def test_an_alert_with_invalid_members_can_be_described():
+    """The Redis user of every service can write to the stream."""
     made_up = {"about": "user", "name": "u_1", "count": "many", "threshold": "x", "window_seconds": ""}
     event = AuditEvent(
         event_type="security_alert",
@@ -147,7 +147,7 @@ def test_an_alert_that_no_rule_wrote_can_be_shown():
     assert describe_alert(event).startswith("user u_1: 0 refusals")
 
 
-def test_groups_do_not_add_up():
+def test_groups_are_counted_separately():
     events = [refused(number, source_address=f"192.0.2.{number}") for number in range(5)]
     assert not alerts_of(events, detect_refusal_burst="2/60")
 
@@ -157,13 +157,13 @@ def test_the_same_tool_twice_is_one_tool():
     assert not alerts_of(twice, detect_tool_enumeration="2/60")
 
 
-def test_tools_that_do_not_exist_count_each_time():
+def test_each_call_of_an_unknown_tool_counts():
     guesses = [refused(number, reason="unknown_component", event_id=str(number)) for number in range(3)]
     assert {alert.rule for alert in alerts_of(guesses, detect_tool_enumeration="3/60")} == {"tool_enumeration"}
 
 
 @pytest.mark.parametrize("name", [name for name, rules in EXPECTED.items() if rules])
-def test_an_alert_sets_off_no_alert_and_is_no_gap(name):
+def test_an_alert_event_causes_no_alert_and_is_not_a_gap(name):
     settings = SecuritySettings()
     detector = Detector(detection_rules(settings))
     seen = [(event, detector.observe(event)) for event in SCENARIOS[name](settings, NOW)]
@@ -175,19 +175,19 @@ def test_an_alert_sets_off_no_alert_and_is_no_gap(name):
     assert detector.observe(replace(last, outcome=Outcome.SUCCESS, pii_kinds={}, seq=last.seq + number + 1)) == []
 
 
-def test_a_gap_in_the_numbering_is_told_with_its_size():
+def test_a_gap_in_the_numbers_is_reported_with_its_size():
     (alert,) = alerts_of([refused(0, seq=4), refused(1, seq=5), refused(2, seq=9)])
     assert (alert.rule, alert.value) == ("journal_gap", 3)
 
 
-def test_a_flood_of_names_is_forgotten():
+def test_the_number_of_groups_is_limited():
     detector = Detector(detection_rules(SecuritySettings()))
     for number in range(WATCHED_GROUPS + 50):
         detector.observe(refused(0, source_address=f"a-{number}", seq=number + 1))
     assert max(map(len, detector._windows.values())) == WATCHED_GROUPS
 
 
-def test_a_group_is_forgotten_when_its_window_has_passed():
+def test_a_group_is_dropped_when_its_window_has_passed():
     seconds = SecuritySettings().detect_refusal_burst.seconds
     detector = Detector(detection_rules(SecuritySettings()))
     for number in range(100):
@@ -197,7 +197,7 @@ def test_a_group_is_forgotten_when_its_window_has_passed():
 
 
 @pytest.mark.parametrize("text", ["", "5", "0/60", "5/0", "-5/60", "5/60/1", "five/60"])
-def test_a_threshold_that_makes_no_sense_is_refused(text):
+def test_an_invalid_threshold_is_refused(text):
     with pytest.raises(SettingInvalid):
         SecuritySettings(detect_refusal_burst=text)
 

@@ -1,4 +1,4 @@
-"""The live watch records each alert as an event, one process at a time, and a successor goes on where it stopped."""
+"""Live detection records each alert as an event, in one process at a time, and another process can take over."""
 
 import asyncio
 import json
@@ -26,9 +26,9 @@ async def alerts(redis) -> list[str]:
     return [event.reason async for event in each_event(redis, EventFilter(event_type=EventType.SECURITY_ALERT))]
 
 
-async def until(holds) -> None:
+async def until(condition) -> None:
     async with asyncio.timeout(8):
-        while not await holds():  # noqa: ASYNC110  # the condition is Redis's
+        while not await condition():  # noqa: ASYNC110  # the condition is in Redis
             await asyncio.sleep(0.02)
 
 
@@ -37,7 +37,7 @@ def strict(settings):
     return settings.model_copy(update={"detect_secret_guessing": settings.detect_secret_guessing.parse("3/300")})
 
 
-async def test_a_guessed_secret_raises_one_alert_event(redis, open_one, strict):
+async def test_wrong_secrets_cause_one_alert_event(redis, open_one, strict):
     journal = await open_one(ships=True)
     async with live_detection(redis, journal, strict), live_detection(redis, journal, strict):
         await until(lambda: redis.exists("audit:watch:place"))
@@ -51,7 +51,7 @@ async def test_a_guessed_secret_raises_one_alert_event(redis, open_one, strict):
     assert await alerts(redis) == ["secret_guessing"]
 
 
-async def test_a_burst_across_a_change_of_watch_is_seen_once(redis, open_one, strict):
+async def test_a_burst_during_a_change_of_process_is_one_alert(redis, open_one, strict):
     journal = await open_one(ships=True)
     async with live_detection(redis, journal, strict):
         await until(lambda: redis.exists("audit:watch:place"))
@@ -68,12 +68,12 @@ async def test_a_burst_across_a_change_of_watch_is_seen_once(redis, open_one, st
 
 
 async def passed(redis, entries: int) -> bool:
-    """Whether the watch is done with the first so many entries."""
+    """Whether the first entries of the stream were processed."""
     present = await redis.xrange("audit:events", count=entries)
     return len(present) == entries and await redis.get("audit:watch:place") == present[-1][0]
 
 
-POISON = (
+INVALID_MEMBERS = (
     {"timestamp": "2026-01-01T00:00:00"},
     {"seq": "seven"},
     {"seq": None},
@@ -86,16 +86,16 @@ POISON = (
 )
 
 
-async def test_entries_that_are_no_events_do_not_end_the_watch(redis, open_one, strict):
-    """The stream is open to each service's Redis user; one that was taken over must not stop the detection."""
+async def test_invalid_entries_do_not_stop_the_detection(redis, open_one, strict):
+    """The Redis user of every service can write to the stream, so a compromised service must not stop the detection."""
     journal = await open_one(ships=True)
     async with live_detection(redis, journal, strict):
         await until(lambda: redis.exists("audit:watch:place"))
         await journal.record(WRONG_SECRET)
         await until(lambda: passed(redis, 2))
-        good = json.loads((await redis.xrange("audit:events"))[-1][1][b"event"])
-        for members in POISON:
-            await redis.xadd("audit:events", {"event": json.dumps(good | {"journal_id": "made up"} | members)})
+        valid = json.loads((await redis.xrange("audit:events"))[-1][1][b"event"])
+        for members in INVALID_MEMBERS:
+            await redis.xadd("audit:events", {"event": json.dumps(valid | {"journal_id": "made up"} | members)})
         await redis.hset("audit:journals", "made up", json.dumps({"service": "x", "seq": "x", "seen_ms": 0}))
         await redis.hset("audit:journals", "no object", "[]")
         await redis.hset("audit:cursors", "made up", "x")
@@ -105,4 +105,4 @@ async def test_entries_that_are_no_events_do_not_end_the_watch(redis, open_one, 
         await until(lambda: alerts(redis))
     assert await alerts(redis) == ["secret_guessing"]
     assert await read_heartbeats(redis) != []
-    assert {each.journal_id for each in (await read_trail_state(redis)).journals} >= {good["journal_id"]}
+    assert {each.journal_id for each in (await read_trail_state(redis)).journals} >= {valid["journal_id"]}

@@ -1,4 +1,4 @@
-"""A process dies together with its disk: the others notice, and `audit verify` does not say intact."""
+"""A process is lost together with its disk: an alert is recorded, and `audit verify` does not report intact."""
 
 import asyncio
 import json
@@ -21,18 +21,18 @@ from security_common.cli import app
 pytestmark = pytest.mark.anyio
 
 ACKNOWLEDGED = 25
-QUIET_SECONDS = 10  # the least that the setting takes
+QUIET_SECONDS = 10  # the minimum of the setting
 
 
 @pytest.fixture
 async def replica(redis, redis_server, tmp_path):
-    """Starts a process that records on a disk of its own, and ends it with `kill -9` together with the disk."""
+    """Starts a process that records on its own disk, kills it and deletes the disk."""
     processes: list[asyncio.subprocess.Process] = []
     disk, acks = tmp_path / "disk", tmp_path / "acks"
 
-    async def run_and_vanish(*, ships: bool) -> Heartbeat:
+    async def run_and_lose(*, ships: bool) -> Heartbeat:
         if not ships:
-            await redis.set(STREAM_KEY, "not a stream")  # what it records can't be shipped
+            await redis.set(STREAM_KEY, "not a stream")  # so that nothing can be shipped
         command = (sys.executable, "-m", "local_stack.faults.audit_load", str(disk), redis_server.url, str(acks), "1")
         process = await asyncio.create_subprocess_exec(*command)
         processes.append(process)
@@ -47,13 +47,13 @@ async def replica(redis, redis_server, tmp_path):
         if not ships:
             await redis.delete(STREAM_KEY)
         (last,) = [each for each in await read_heartbeats(redis) if each.journal_id == known[0].journal_id]
-        # As if it had been quiet for two minutes; what it reported on the way to the stream may have been cut off.
+        # As if the last heartbeat was two minutes ago. Lines that were reported may not have reached the stream.
         seq = min(last.seq, last.shipped) if ships else last.seq
         aged = replace(last, seq=seq, seen_ms=int((time.time() - 120) * 1000))
         await write_heartbeat(redis, aged)
         return aged
 
-    yield run_and_vanish
+    yield run_and_lose
     for process in processes:
         if process.returncode is None:
             process.kill()
@@ -87,7 +87,7 @@ async def known_as(redis, journal_id: str) -> Heartbeat:
     return next(each for each in await read_heartbeats(redis) if each.journal_id == journal_id)
 
 
-async def test_lines_that_were_reported_and_never_shipped_are_missed(
+async def test_reported_lines_that_were_not_shipped_are_missing(
     replica, survivor, redis, redis_server, settings, monkeypatch, capsys
 ):
     gone = await replica(ships=False)
@@ -98,7 +98,7 @@ async def test_lines_that_were_reported_and_never_shipped_are_missed(
     assert f"its last heartbeat reported seq {gone.seq}" in finding["problem"]
     strict = settings.model_copy(update={"detect_journal_quiet_seconds": QUIET_SECONDS})
     async with live_detection(redis, survivor, strict), asyncio.timeout(60):
-        while not (await known_as(redis, gone.journal_id)).alerted:  # noqa: ASYNC110  # the condition is Redis's
+        while not (await known_as(redis, gone.journal_id)).alerted:  # noqa: ASYNC110  # the condition is in Redis
             await asyncio.sleep(0.1)
         while not await alerts(redis):  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.1)
@@ -107,10 +107,10 @@ async def test_lines_that_were_reported_and_never_shipped_are_missed(
     assert f"{gone.seq:,} lines known to be missing" in describe_alert(alert)
 
 
-async def test_a_journal_that_was_not_closed_is_not_called_intact(
+async def test_a_journal_that_was_not_closed_is_not_intact(
     replica, survivor, redis, redis_server, settings, monkeypatch, capsys
 ):
-    """All that it reported is in the stream: whether there was more is not known."""
+    """All reported lines are in the stream, but there may have been more."""
     gone = await replica(ships=True)
     assert gone.shipped >= gone.seq
     status, verdict = await verify(settings, redis_server, monkeypatch, capsys)
@@ -120,9 +120,7 @@ async def test_a_journal_that_was_not_closed_is_not_called_intact(
     assert "was not closed" in problem
 
 
-async def test_a_process_that_stops_in_order_is_not_missed(
-    redis, redis_server, settings, tmp_path, monkeypatch, capsys
-):
+async def test_a_stopped_process_is_not_missing(redis, redis_server, settings, tmp_path, monkeypatch, capsys):
     elsewhere = settings.model_copy(update={"audit_dir": tmp_path / "elsewhere"})
     for each in (settings, elsewhere):
         journal = open_journal(service=SERVICE, settings=each, redis=redis)
@@ -135,12 +133,12 @@ async def test_a_process_that_stops_in_order_is_not_missed(
     assert (await verify(settings, redis_server, monkeypatch, capsys))[0] == 0
 
 
-async def test_a_journal_on_a_shared_disk_is_closed_by_the_others(redis, redis_server, settings, survivor):
-    """Killed, but its lines are here: a living process ships them, and none of them is missing."""
+async def test_a_journal_on_a_shared_disk_is_closed_by_another_process(redis, redis_server, settings, survivor):
+    """The process was killed, but its lines are here: a running process ships them."""
     command = (sys.executable, "-m", "local_stack.faults.audit_load", str(settings.audit_dir), redis_server.url)
     process = await asyncio.create_subprocess_exec(*command, str(settings.audit_dir / "acks"), "1")
     async with asyncio.timeout(60):
-        while len(await read_heartbeats(redis)) < 2:  # noqa: ASYNC110  # the condition is Redis's
+        while len(await read_heartbeats(redis)) < 2:  # noqa: ASYNC110  # the condition is in Redis
             await asyncio.sleep(0.05)
         process.kill()
         await process.wait()

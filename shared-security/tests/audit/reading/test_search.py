@@ -1,4 +1,4 @@
-"""The trail answers questions page by page, and the report adds up what it holds."""
+"""Search with filters and pages, and the security report."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def trail(redis, open_one):
-    """Ten tool calls of two people, every third refused."""
+    """Ten tool calls of two users, every third refused."""
     journal = await open_one(ships=True)
     for number in range(10):
         await journal.record(
@@ -42,23 +42,24 @@ async def trail(redis, open_one):
     return redis
 
 
-async def test_filters_are_all_of_them(trail):
+async def test_all_filters_apply_together(trail):
     page = await read_events(trail, EventFilter(user_id="u_1", outcome=Outcome.REFUSED))
     assert [event.seq for event in page.events] == [11, 5]
     assert page.next_token is None
 
 
-async def test_pages_hold_everything_once(trail):
+async def test_pages_contain_every_event_once(trail):
     seen, token = [], None
     while True:
         page = await read_events(trail, EventFilter(event_type="tool_call"), limit=3, after=token)
         seen += [event.seq for event in page.events]
-        if (token := page.next_token) is None:
+        token = page.next_token
+        if token is None:
             break
     assert seen == list(range(11, 1, -1))
 
 
-async def test_a_period_ends_before_its_end(trail):
+async def test_the_end_of_a_period_is_exclusive(trail):
     everything = [event async for event in each_event(trail)]
     middle = everything[5].timestamp
     before = [event async for event in each_event(trail, EventFilter(until=middle))]
@@ -68,12 +69,12 @@ async def test_a_period_ends_before_its_end(trail):
 
 
 @pytest.mark.parametrize("token", ["", "0", "1-x", "1-1) COUNT", "١-١", "-", "1" * 50 + "-0"])
-async def test_a_made_up_token_is_refused(trail, token):
+async def test_an_invalid_paging_token_is_refused(trail, token):
     with pytest.raises(PagingTokenInvalid):
         await read_events(trail, after=token)
 
 
-async def test_an_entry_that_is_no_event_is_passed_over(trail):
+async def test_an_invalid_entry_is_ignored(trail):
     await trail.xadd("audit:events", {"event": "{"})
     await trail.xadd("audit:events", {"other": "x"})
     assert len([event async for event in each_event(trail)]) == 11
@@ -92,7 +93,7 @@ async def test_the_report_counts_what_happened(trail):
     assert report.as_data()["by_tool"] == {"get_user_info": 10}
 
 
-async def test_the_report_says_whether_the_chain_holds_and_which_keys_are_in_use(trail):
+async def test_the_report_has_the_state_of_the_chain_and_the_keys(trail):
     report = await security_report(each_event(trail))
     report.trail, report.keys = await read_trail_state(trail), [KeyInUse("stored data", "k_1", "primary")]
     assert "has no gaps and no changed lines" in report.as_markdown()
@@ -101,7 +102,7 @@ async def test_the_report_says_whether_the_chain_holds_and_which_keys_are_in_use
     assert report.as_data()["chain"]["journals"][0]["shipped_through_seq"] == 11
 
 
-async def test_a_quiet_period_still_tells_of_chain_and_keys(trail):
+async def test_the_report_of_an_empty_period_has_the_state_of_the_chain_and_the_keys(trail):
     report = SecurityReport(trail=await read_trail_state(trail), keys=[KeyInUse("stored data", "k_1", "primary")])
     assert "No events" in report.as_markdown()
     assert "has no gaps and no changed lines" in report.as_markdown()
@@ -109,7 +110,7 @@ async def test_a_quiet_period_still_tells_of_chain_and_keys(trail):
 
 
 @pytest.mark.parametrize("change", ["missing", "broken"])
-async def test_a_changed_stream_is_not_called_sound(trail, change):
+async def test_a_changed_stream_is_not_sound(trail, change):
     entry_id, members = (await trail.xrange("audit:events"))[5]
     line = members[b"event"]
     await trail.xdel("audit:events", entry_id)

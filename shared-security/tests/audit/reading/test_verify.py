@@ -1,4 +1,4 @@
-"""Every way to touch the files is found at its line; `verify` and the bundle's own verifier agree."""
+"""`audit verify` and the verifier of a bundle find every change of the files."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ def chain_key_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def written_once(tmp_path_factory, checkpoint_pem, chain_key_file):
-    """Forty events in several segments, with a checkpoint at their end."""
+    """Forty events in several segments, with a checkpoint at the end."""
     settings = SecuritySettings(
         audit_dir=tmp_path_factory.mktemp("written"),
         audit_chain_key_file=chain_key_file,
@@ -124,7 +124,7 @@ def empty_line(lines):
     lines.insert(1, b"\n")
 
 
-def rubbish(lines):
+def garbage(lines):
     lines.insert(1, b'{"seq":1}\n')
 
 
@@ -137,7 +137,7 @@ CHANGES = [
     duplicate_line,
     cut_a_line_short,
     empty_line,
-    rubbish,
+    garbage,
 ]
 
 
@@ -149,7 +149,7 @@ async def test_an_untouched_journal_is_intact(journal_files, capsys):
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("place", [0, 2, -1])
-async def test_a_changed_file_is_found_there(journal_files, capsys, change, place):
+async def test_a_change_is_reported_with_its_file(journal_files, capsys, change, place):
     path = journal_files[place]
     lines = path.read_bytes().splitlines(keepends=True)
     change(lines)
@@ -160,7 +160,7 @@ async def test_a_changed_file_is_found_there(journal_files, capsys, change, plac
 
 
 @pytest.mark.parametrize("bytes_cut", [1, 300, 1500])
-async def test_a_cut_tail_is_found_by_the_checkpoint(journal_files, capsys, bytes_cut):
+async def test_removed_last_lines_are_found_by_the_checkpoint(journal_files, capsys, bytes_cut):
     live = journal_files[-1].read_bytes()
     journal_files[-1].write_bytes(live[:-bytes_cut] if bytes_cut < len(live) else b"")
     status, verdict = verify(capsys)
@@ -193,7 +193,7 @@ async def test_a_forged_checkpoint_is_found(journal_files, capsys):
 
 
 @pytest.mark.parametrize("signed", [True, False], ids=["checkpoint names the key", "no checkpoint"])
-async def test_another_chain_key_is_a_wrong_key(journal_files, tmp_path, monkeypatch, capsys, signed):
+async def test_another_chain_key_is_reported_as_a_wrong_key(journal_files, tmp_path, monkeypatch, capsys, signed):
     other = tmp_path / "other_key"
     other.write_bytes(base64.urlsafe_b64encode(b"x" * 32))
     monkeypatch.setenv("SECURITY_AUDIT_CHAIN_KEY_FILE", str(other))
@@ -204,7 +204,7 @@ async def test_another_chain_key_is_a_wrong_key(journal_files, tmp_path, monkeyp
     assert "is not the key that journal" in verdict["unchecked"][0]
 
 
-async def test_the_stream_knows_of_a_cut_tail(redis, redis_server, settings, capsys):
+async def test_removed_last_lines_are_found_by_the_cursor_of_the_stream(redis, redis_server, settings, capsys):
     journal = open_journal(
         service=SERVICE, settings=settings.model_copy(update={"audit_checkpoint_key_file": None}), redis=redis
     )
@@ -213,7 +213,7 @@ async def test_the_stream_knows_of_a_cut_tail(redis, redis_server, settings, cap
     await journal.stop()
     live = settings.audit_dir / SERVICE / "0" / "security_audit.log"
     live.write_bytes(live.read_bytes().splitlines(keepends=True)[0])
-    # The command has an event loop of its own, so it gets a thread of its own.
+    # The command has its own event loop, so it needs its own thread.
     status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
     assert status == 1
     assert "the stream has it through 2" in verdict["findings"][0]["problem"]
@@ -224,65 +224,65 @@ async def fill_segments(journal):
         await journal.record(AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outcome.SUCCESS))
 
 
-def removals_told_in(slot):
-    """The numbers of the lines that tell of a removal."""
+def recorded_removals(slot):
+    """The numbers of the lines that record a removal."""
     lines = [json.loads(line) for path in slot.glob("*.log") for line in path.read_text().splitlines()]
     return {line["seq"] for line in lines if line["event_type"] == "journal_segment_removed"}
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
-async def test_what_the_living_removed_from_an_idle_slot_is_no_tampering(redis, redis_server, settings, capsys, told):
-    """The removal stands in another slot's journal; a file that goes without one is missed."""
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "not recorded"])
+async def test_a_recorded_removal_from_an_idle_slot_is_not_tampering(redis, redis_server, settings, capsys, recorded):
+    """The removal is recorded in the journal of another slot; a file that is removed without it is missing."""
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
-    living, leaves = (open_journal(service=SERVICE, settings=each, redis=redis) for each in (settings, small))
-    for journal in (living, leaves):
+    running, stopping = (open_journal(service=SERVICE, settings=each, redis=redis) for each in (settings, small))
+    for journal in (running, stopping):
         await journal.start()
-    await fill_segments(leaves)
-    await leaves.stop()
+    await fill_segments(stopping)
+    await stopping.stop()
     closed = sorted((settings.audit_dir / SERVICE / "1").glob("security_audit.0*.log"))
     assert len(closed) > 1
-    if told:
-        await living.apply_retention(now=datetime.now(UTC) + timedelta(days=4000))
+    if recorded:
+        await running.apply_retention(now=datetime.now(UTC) + timedelta(days=4000))
     else:
         for path in closed:
             path.unlink()
-    await living.stop()
+    await running.stop()
     assert not any(path.exists() for path in closed)
     status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
-    assert status == (0 if told else 1), verdict
-    assert told or "no removal is recorded" in verdict["findings"][0]["problem"]
+    assert status == (0 if recorded else 1), verdict
+    assert recorded or "no removal is recorded" in verdict["findings"][0]["problem"]
 
 
-async def test_a_removal_is_told_again_before_the_segment_that_tells_of_it_goes(redis, redis_server, settings, capsys):
-    """Else a journal that ended long ago would seem to have lost its beginning, one retention period later."""
+async def test_a_removal_is_recorded_again_before_its_own_segment_is_removed(redis, redis_server, settings, capsys):
+    """Otherwise a journal that ended long ago would seem to have lost its beginning, one retention period later."""
     small = settings.model_copy(update={"audit_segment_bytes": 4096})
-    living, leaves = (open_journal(service=SERVICE, settings=small, redis=redis) for _ in range(2))
-    for journal in (living, leaves):
+    running, stopping = (open_journal(service=SERVICE, settings=small, redis=redis) for _ in range(2))
+    for journal in (running, stopping):
         await journal.start()
-    await fill_segments(leaves)
-    await leaves.stop()
+    await fill_segments(stopping)
+    await stopping.stop()
     far = datetime.now(UTC) + timedelta(days=4000)
-    await living.apply_retention(now=far)
-    first_told = removals_told_in(settings.audit_dir / SERVICE / "0")
-    assert first_told
-    await fill_segments(living)
+    await running.apply_retention(now=far)
+    first_recorded = recorded_removals(settings.audit_dir / SERVICE / "0")
+    assert first_recorded
+    await fill_segments(running)
     async with asyncio.timeout(30):
-        while first_told & removals_told_in(settings.audit_dir / SERVICE / "0"):
-            await living.apply_retention(now=far)
-    await living.stop()
+        while first_recorded & recorded_removals(settings.audit_dir / SERVICE / "0"):
+            await running.apply_retention(now=far)
+    await running.stop()
     status, verdict = await asyncio.to_thread(verify, capsys, "--redis", redis_server.url)
     assert status == 0, verdict
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((), "services with journals: none"),
         (("--public-key", "/nowhere/key.pem"), "/nowhere/key.pem"),
         (("--checkpoints", "/nowhere/checkpoints.jws"), "/nowhere"),
     ],
 )
-async def test_what_cannot_be_checked_says_so(journal_files, settings, capsys, monkeypatch, arguments, told):
+async def test_missing_inputs_are_errors(journal_files, settings, capsys, monkeypatch, arguments, message):
     if not arguments:
         shutil.rmtree(settings.audit_dir)
     monkeypatch.setattr("sys.argv", ["security-common", "audit", "verify", *arguments])
@@ -291,7 +291,7 @@ async def test_what_cannot_be_checked_says_so(journal_files, settings, capsys, m
     assert exit_info.value.code == 2
     error, *hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: ")
-    assert told in error
+    assert message in error
     assert all(line.startswith("hint: ") for line in hint)
 
 
@@ -304,7 +304,7 @@ def bundle(path) -> None:
 
 
 def check_offline(path, *arguments: str) -> subprocess.CompletedProcess:
-    """The verifier out of the bundle, with nothing of ours on its path."""
+    """Runs the verifier of the bundle without our packages on its path."""
     with zipfile.ZipFile(path) as archive:
         program = archive.extract("verify.py", path.parent)
     command = [sys.executable, "-I", program, str(path), *arguments]
@@ -325,7 +325,7 @@ def rewrite(path, change) -> None:
             archive.writestr(name, data)
 
 
-async def test_a_bundle_proves_itself_offline(journal_files, tmp_path):
+async def test_a_bundle_is_verified_offline(journal_files, tmp_path):
     path = tmp_path / "bundle.zip"
     bundle(path)
     checked = check_offline(path)
@@ -334,14 +334,14 @@ async def test_a_bundle_proves_itself_offline(journal_files, tmp_path):
 
 
 @pytest.mark.parametrize("change", [*CHANGES, lambda lines: lines.pop()])
-async def test_a_changed_bundle_does_not(journal_files, tmp_path, change):
+async def test_a_changed_bundle_is_found_offline(journal_files, tmp_path, change):
     path = tmp_path / "bundle.zip"
     bundle(path)
     rewrite(path, change)
     assert check_offline(path).returncode == 1
 
 
-async def test_another_key_is_not_the_one_of_a_bundle(journal_files, tmp_path):
+async def test_a_bundle_is_not_verified_with_another_key(journal_files, tmp_path):
     path, other = tmp_path / "bundle.zip", tmp_path / "other.pem"
     bundle(path)
     public_key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
@@ -364,7 +364,7 @@ async def test_a_bundle_is_not_made_with_the_key_of_another_service(journal_file
         bundle(tmp_path / "bundle.zip")
 
 
-async def test_lines_behind_the_last_checkpoint_are_told(journal_files, settings, tmp_path):
+async def test_lines_after_the_last_checkpoint_are_counted(journal_files, settings, tmp_path):
     (journal_files[0].parent / "checkpoints.jws").unlink()
     path = tmp_path / "bundle.zip"
     bundle(path)
@@ -373,10 +373,10 @@ async def test_lines_behind_the_last_checkpoint_are_told(journal_files, settings
     assert "41 without a checkpoint" in checked.stdout
 
 
-def test_rubbish_is_no_bundle(tmp_path, settings):
+def test_an_invalid_file_is_not_a_bundle(tmp_path, settings):
     from security_common.audit.reading import bundle_verifier
 
     path = tmp_path / "no.zip"
-    path.write_bytes(b"rubbish")
-    told = subprocess.run([sys.executable, bundle_verifier.__file__, str(path)], capture_output=True, check=False)
-    assert told.returncode == 2
+    path.write_bytes(b"garbage")
+    verified = subprocess.run([sys.executable, bundle_verifier.__file__, str(path)], capture_output=True, check=False)
+    assert verified.returncode == 2

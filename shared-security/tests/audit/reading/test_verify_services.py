@@ -1,4 +1,4 @@
-"""`audit verify` beside others: several services and replicas share one stream, and each has keys of its own."""
+"""`audit verify` with several services and replicas that share one stream and have their own keys."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ def keys(made_keys):
 
 @pytest.fixture
 def write(redis_server, keys, tmp_path):
-    """Writes some events as one process of a service would, below a folder, and stops in order."""
+    """Writes some events like a process of a service, below a directory, and stops."""
 
     async def write_events(service: str, *, folder: str = "audit", secrets=keys) -> SecuritySettings:
         own = secrets / service.partition("-")[0]
@@ -70,7 +70,7 @@ def write(redis_server, keys, tmp_path):
 
 @pytest.fixture
 def verify(redis, redis_server, capsys, monkeypatch):
-    """Runs the command with the environment of a service, on a thread since it has an event loop of its own."""
+    """Runs the command with the environment of a service, on a thread because it has its own event loop."""
 
     async def run(settings: SecuritySettings, *arguments: str) -> tuple[int, dict]:
         monkeypatch.setenv("SECURITY_AUDIT_DIR", str(settings.audit_dir))
@@ -89,7 +89,7 @@ def verify(redis, redis_server, capsys, monkeypatch):
     return run
 
 
-async def test_all_services_together_are_intact_with_the_keys_of_each(write, verify, keys):
+async def test_all_services_are_verified_together_with_their_own_keys(write, verify, keys):
     settings = await write(AUTH)
     await write(MCP)
     status, verdict = await verify(settings, "--keys", str(keys))
@@ -97,8 +97,8 @@ async def test_all_services_together_are_intact_with_the_keys_of_each(write, ver
     assert {name: each["checkpoints"] for name, each in verdict["services"].items()} == {AUTH: 1, MCP: 1}
 
 
-async def test_a_program_that_uses_the_library_alone_is_checked_with_the_key_beside_its_journal(write, verify, keys):
-    """As `secure_tool` in a script records, with the settings of `local-stack env`."""
+async def test_the_journal_of_a_library_user_is_verified_with_the_key_beside_it(write, verify, keys):
+    """As `secure_tool` records in a script, with the settings of `local-stack env`."""
     settings = await write(AUTH)
     alone = SecuritySettings(audit_dir=settings.audit_dir)
     journal = open_journal(service="security-common", settings=alone, redis=None)
@@ -112,16 +112,16 @@ async def test_a_program_that_uses_the_library_alone_is_checked_with_the_key_bes
 
 
 @pytest.mark.parametrize(("service", "folder"), [("billing-service", ""), ("security-common", "missing")])
-async def test_a_folder_without_the_keys_is_an_error(keys, tmp_path, service, folder):
-    """Also where a key lies beside the journal: to go on with that would check less than was asked for."""
+async def test_a_directory_without_the_keys_is_an_error(keys, tmp_path, service, folder):
+    """Also if there is a key beside the journal: to use it would verify less than was requested."""
     settings = SecuritySettings(audit_dir=tmp_path)
     chain_key(settings, service=service)
     with pytest.raises(ServiceUnknown, match=f"has no keys of {service}"):
         service_keys(settings, service, directory=keys / folder, public_keys=[])
 
 
-async def test_a_service_that_shares_the_stream_is_intact_with_its_own_keys(write, verify):
-    """As in a container: its own journals and keys, and the stream of all."""
+async def test_a_service_is_verified_with_its_own_keys_and_the_shared_stream(write, verify):
+    """As in a container: its own journals and keys, and the stream of all services."""
     settings = await write(AUTH, folder="auth")
     await write(MCP, folder="mcp")
     status, verdict = await verify(settings)
@@ -130,7 +130,7 @@ async def test_a_service_that_shares_the_stream_is_intact_with_its_own_keys(writ
     assert verdict["notes"] == [f"1 checkpoints of {MCP} were not checked with the key of {AUTH}"]
 
 
-async def test_a_replica_with_a_disk_of_its_own_is_intact(write, verify):
+async def test_a_replica_with_its_own_disk_is_intact(write, verify):
     settings = await write(AUTH, folder="one")
     await write(AUTH, folder="other")
     status, verdict = await verify(settings)
@@ -139,7 +139,7 @@ async def test_a_replica_with_a_disk_of_its_own_is_intact(write, verify):
     assert "its checkpoints agree with the stream" in note
 
 
-async def test_a_replica_whose_lines_never_reached_the_stream_is_missed(write, verify, redis):
+async def test_a_replica_whose_lines_are_not_in_the_stream_is_missing(write, verify, redis):
     settings = await write(AUTH, folder="one")
     await write(AUTH, folder="other")
     (gone,) = {name for name in await redis.hkeys(CURSORS_KEY) if name.decode() not in _journals(settings)}
@@ -150,7 +150,7 @@ async def test_a_replica_whose_lines_never_reached_the_stream_is_missed(write, v
     assert f"journal {gone.decode()} is not here and its stream ends at seq 2" in finding["problem"]
 
 
-async def test_a_replica_with_keys_of_its_own_is_told(write, verify, other_keys):
+async def test_a_replica_with_its_own_keys_is_noted(write, verify, other_keys):
     settings = await write(AUTH, folder="one")
     await write(AUTH, folder="other", secrets=other_keys)
     status, verdict = await verify(settings)
@@ -159,7 +159,7 @@ async def test_a_replica_with_keys_of_its_own_is_told(write, verify, other_keys)
     assert "its checkpoints were signed with another key" in note
 
 
-async def test_a_wrong_chain_key_is_not_tampering(write, verify, other_keys):
+async def test_a_wrong_chain_key_is_not_reported_as_tampering(write, verify, other_keys):
     settings = await write(AUTH)
     wrong = settings.model_copy(update={"audit_chain_key_file": other_keys / "auth" / "audit_chain_key"})
     status, verdict = await verify(wrong)
@@ -181,7 +181,7 @@ async def test_a_wrong_chain_key_does_not_hide_tampering(write, verify, other_ke
 
 
 async def test_lines_sealed_with_another_key_are_not_intact(write, verify, other_keys):
-    """Whoever has no key can write all of it anew; a signed checkpoint knows which key it was."""
+    """An attacker without the key can rewrite everything; a signed checkpoint names the key that was used."""
     settings = await write(AUTH)
     slot = settings.audit_dir / AUTH / "0"
     checkpoints = (slot / "checkpoints.jws").read_bytes()
@@ -193,7 +193,7 @@ async def test_lines_sealed_with_another_key_are_not_intact(write, verify, other
     assert "ends at seq 0" in verdict["findings"][0]["problem"]
 
 
-async def test_a_wrong_checkpoint_key_is_not_tampering(write, verify, other_keys):
+async def test_a_wrong_checkpoint_key_is_not_reported_as_tampering(write, verify, other_keys):
     settings = await write(AUTH)
     other = other_keys / "auth" / "audit_checkpoint_key.pem"
     status, verdict = await verify(settings, "--public-key", str(other))
@@ -203,7 +203,7 @@ async def test_a_wrong_checkpoint_key_is_not_tampering(write, verify, other_keys
     assert "not with the given key" in problem
 
 
-async def test_a_checkpoint_key_of_an_earlier_time_can_be_given_too(write, verify, other_keys):
+async def test_a_former_checkpoint_key_can_be_given_too(write, verify, other_keys):
     settings = await write(AUTH)
     now = other_keys / "auth" / "audit_checkpoint_key.pem"
     changed = settings.model_copy(update={"audit_checkpoint_key_file": now})
@@ -213,8 +213,8 @@ async def test_a_checkpoint_key_of_an_earlier_time_can_be_given_too(write, verif
     assert (status, verdict["checkpoints"]) == (0, 1)
 
 
-async def test_the_key_of_another_service_is_named_wrong(write, verify):
-    """Both journals below one folder, and the keys of one service only."""
+async def test_the_key_of_another_service_is_a_wrong_key(write, verify):
+    """Both journals are below one directory, and only the keys of one service are given."""
     settings = await write(AUTH)
     await write(MCP)
     status, verdict = await verify(settings)
@@ -224,8 +224,8 @@ async def test_the_key_of_another_service_is_named_wrong(write, verify):
 
 
 @pytest.mark.parametrize("claimed", [[], None, "x", {"service": []}, {"journal_id": []}, {"seq": "x"}], ids=str)
-async def test_a_checkpoint_that_is_none_is_a_finding(write, verify, redis, claimed):
-    """The stream is open to each service's Redis user, and the verification must not end in an exception."""
+async def test_an_invalid_checkpoint_is_a_problem(write, verify, redis, claimed):
+    """The Redis user of every service can write to the stream, and verification must not end with an exception."""
     settings = await write(MCP)
     usual = {"journal_id": "j", "service": MCP, "seq": 1, "digest": "d", "time": "t"}
     members = usual | claimed if isinstance(claimed, dict) else claimed
@@ -237,7 +237,7 @@ async def test_a_checkpoint_that_is_none_is_a_finding(write, verify, redis, clai
     assert "this is not a checkpoint" in str(verdict["findings"])
 
 
-async def test_entries_that_cannot_be_read_are_no_reason_to_fail(write, verify, redis):
+async def test_unreadable_entries_are_a_problem_and_not_an_exception(write, verify, redis):
     settings = await write(MCP)
     await redis.xadd(CHECKPOINTS_KEY, {b"checkpoint": b"\xff\xfe"})
     await redis.hset(CURSORS_KEY, b"\xff", "x")
@@ -246,7 +246,7 @@ async def test_entries_that_cannot_be_read_are_no_reason_to_fail(write, verify, 
     assert "this is not a checkpoint" in str(verdict["findings"])
 
 
-async def test_the_checkpoints_of_another_service_in_place_of_its_own_are_a_finding(write, verify, keys):
+async def test_the_checkpoints_of_another_service_in_a_file_are_a_problem(write, verify, keys):
     settings = await write(AUTH)
     await write(MCP)
     own, other = (settings.audit_dir / service / "0" / CHECKPOINTS_NAME for service in (AUTH, MCP))
@@ -257,7 +257,7 @@ async def test_the_checkpoints_of_another_service_in_place_of_its_own_are_a_find
 
 
 @pytest.mark.parametrize("members", [{"seq": "x"}, {"journal_id": []}], ids=str)
-async def test_a_first_line_with_other_types_is_a_finding(write, verify, members):
+async def test_a_first_line_with_wrong_types_is_a_problem(write, verify, members):
     settings = await write(MCP)
     (journal,) = settings.audit_dir.rglob("security_audit.log")
     first, rest = journal.read_text().split("\n", 1)
@@ -267,7 +267,7 @@ async def test_a_first_line_with_other_types_is_a_finding(write, verify, members
     assert "the line was changed" in str(verdict["findings"])
 
 
-async def test_verify_makes_no_key(write, verify, monkeypatch):
+async def test_verify_creates_no_key(write, verify, monkeypatch):
     settings = await write(AUTH)
     await verify(settings)
     monkeypatch.delenv("SECURITY_AUDIT_CHAIN_KEY_FILE")
@@ -279,8 +279,8 @@ async def test_verify_makes_no_key(write, verify, monkeypatch):
     assert not (settings.audit_dir / AUTH / "chain_key").exists()
 
 
-async def test_a_start_with_another_chain_key_leaves_the_old_lines_where_they_are(write, verify, tmp_path, other_keys):
-    """A change of the key begins a new journal; the old one is not taken for a torn tail."""
+async def test_a_start_with_another_chain_key_does_not_change_the_old_journal(write, verify, tmp_path, other_keys):
+    """A new key starts a new journal; the old lines are not treated as an incomplete tail."""
     settings = await write(AUTH)
     slot = settings.audit_dir / AUTH / "0"
     before = (slot / "security_audit.log").read_bytes()
