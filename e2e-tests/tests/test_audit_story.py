@@ -1,4 +1,4 @@
-"""What the story leaves on record: every call, refusal and token in the journal and in the stream, and no value."""
+"""The demo is recorded completely: every call, refusal and token is in the journal and the stream, and no value."""
 
 import json
 import time
@@ -20,7 +20,7 @@ SHIPPED_WITHIN_SECONDS = 20
 
 @dataclass(frozen=True)
 class Trail:
-    """Journal lines of both services, and the same as the stream has them."""
+    """The journal lines of both services, and the entries of the stream."""
 
     journal: list[dict[str, Any]]
     stream: list[dict[str, Any]]
@@ -39,7 +39,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def trail(stack: Stack) -> Trail:
-    """The record of one whole story, once it has all been shipped."""
+    """The audit trail of one complete demo, after everything was shipped."""
     assert all(step.passed for step in run_scenario(stack.auth_url, stack.mcp_url))
     raw = "".join(file.read_text(encoding="utf-8") for file in journal_files(stack))
     journal = [json.loads(line) for line in raw.splitlines()]
@@ -58,7 +58,7 @@ def test_both_services_keep_a_journal(stack: Stack) -> None:
     assert {file.parent.parent.name for file in journal_files(stack)} == {"auth-service", "mcp-resource-service"}
 
 
-def test_every_line_stands_in_the_stream_once(trail: Trail) -> None:
+def test_every_line_is_in_the_stream_once(trail: Trail) -> None:
     times = Counter((event["journal_id"], event["seq"]) for event in trail.stream)
     assert set(times.values()) == {1}
     assert {(event["journal_id"], event["seq"]) for event in trail.journal} <= set(times)
@@ -68,7 +68,7 @@ def test_every_event_has_the_fields_of_the_demo(trail: Trail) -> None:
     assert all(set(event) >= SEED_FIELDS for event in trail.journal)
 
 
-def test_calls_refusals_and_tokens_are_there(trail: Trail) -> None:
+def test_calls_refusals_and_tokens_are_recorded(trail: Trail) -> None:
     seen = {
         (event["event_type"], event["tool_name"], event["outcome"], event["action_taken"]) for event in trail.journal
     }
@@ -81,7 +81,7 @@ def test_calls_refusals_and_tokens_are_there(trail: Trail) -> None:
     assert {"insufficient_scope", "invalid_client"} <= reasons
 
 
-def test_every_caller_is_named_and_located(trail: Trail) -> None:
+def test_every_call_has_a_caller_and_a_source_address(trail: Trail) -> None:
     calls = [event for event in trail.journal if event["tool_name"] and event["outcome"] == "success"]
     assert calls
     for event in calls:
@@ -92,7 +92,7 @@ def test_every_caller_is_named_and_located(trail: Trail) -> None:
         )
 
 
-def test_no_event_holds_a_value_a_token_or_a_secret(trail: Trail, stack: Stack) -> None:
+def test_no_event_contains_a_value_a_token_or_a_secret(trail: Trail, stack: Stack) -> None:
     personal = ["홍길동", "hong@example.com", "010-1234-5678", PERSON]
     made = [file.read_text(encoding="utf-8").strip() for file in stack.secrets.rglob("*") if file.is_file()]
     secrets = [text for text in made if text.isascii() and 20 < len(text) < 100]

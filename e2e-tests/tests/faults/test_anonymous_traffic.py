@@ -1,4 +1,4 @@
-"""Strangers cannot fill the memory of the services: five minutes of anonymous traffic leave it as it was.
+"""Unauthenticated clients cannot fill the memory of the services: it does not grow in five minutes of traffic.
 
 `pytest -o log_cli=true --log-cli-level=info` prints the resident memory of both services every 15 seconds.
 """
@@ -29,7 +29,7 @@ def stack(tmp_path):
 
 
 def resident_bytes(pid: int) -> int:
-    """The memory of a process and of those it has started, without what they share (Linux: Pss)."""
+    """The memory of a process and its children, with shared memory divided among them (Linux: Pss)."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     own_kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
@@ -49,7 +49,7 @@ def lasting_keys(stack: Stack) -> set[str]:
     return found
 
 
-async def play(stack: Stack) -> tuple[list[dict[str, int]], AnonymousTraffic]:
+async def run_traffic(stack: Stack) -> tuple[list[dict[str, int]], AnonymousTraffic]:
     """The memory of each service at every sample, in bytes, while the traffic runs."""
     traffic = AnonymousTraffic(stack.auth_url, stack.mcp_url, REQUESTS_PER_SECOND)
     running = asyncio.create_task(traffic.run())
@@ -71,10 +71,10 @@ def report(seconds: int, sample: dict[str, int], requests: int) -> None:
 
 
 @pytest.mark.deep
-def test_memory_stays_as_it_was_after_the_first_minute(stack, caplog) -> None:
-    caplog.set_level(logging.WARNING, logger="httpx2")  # else a line for each of the requests
+def test_memory_does_not_grow_after_the_first_minute(stack, caplog) -> None:
+    caplog.set_level(logging.WARNING, logger="httpx2")  # otherwise it logs a line for each request
     lasting = lasting_keys(stack)
-    samples, traffic = asyncio.run(play(stack))
+    samples, traffic = asyncio.run(run_traffic(stack))
     with open_redis(stack, "auth") as redis:
         logger.info("Redis: %d bytes, %d keys", redis.info("memory")["used_memory"], redis.dbsize())
     logger.info("answers: %s", sorted(traffic.answers.items(), key=str))
@@ -82,4 +82,4 @@ def test_memory_stays_as_it_was_after_the_first_minute(stack, caplog) -> None:
     warm, last = samples[WARM_UP_SECONDS // SAMPLE_SECONDS - 1], samples[-1]
     grown = {name: last[name] - warm[name] for name in last}
     assert max(grown.values()) <= ALLOWED_GROWTH_BYTES, grown
-    assert lasting_keys(stack) <= lasting, "what strangers leave in Redis expires"
+    assert lasting_keys(stack) <= lasting, "everything that unauthenticated clients leave in Redis expires"

@@ -1,4 +1,4 @@
-"""The consumer of deploy/examples keeps every event once, killed or not."""
+"""The consumer of deploy/examples stores every event once, also if it is killed."""
 
 import os
 import random
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from local_stack.faults.trail_check import stream_places
+from local_stack.faults.trail_check import stream_lines
 from local_stack.ports import free_ports
 from local_stack.processes import Child
 from local_stack.redis_server import RedisServer
@@ -19,9 +19,9 @@ EXAMPLE = Path(__file__).parents[3] / "deploy" / "examples" / "audit_consumer.py
 PATIENCE_SECONDS = 60.0
 
 
-def eventually(holds) -> None:
+def eventually(condition) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -35,7 +35,7 @@ def redis_server(tmp_path):
 
 @pytest.fixture
 def start_consumer(tmp_path, redis_server):
-    """Starts one that takes over abandoned entries at once."""
+    """Starts a consumer that takes over abandoned entries at once."""
     started = []
     program = EXAMPLE.read_text().replace("ABANDONED_AFTER_MS = 200, 1000, 5000", "ABANDONED_AFTER_MS = 20, 100, 200")
     assert "20, 100, 200" in program
@@ -52,7 +52,7 @@ def start_consumer(tmp_path, redis_server):
         child.kill()
 
 
-def kept(path: Path) -> list[tuple[str, int]]:
+def stored(path: Path) -> list[tuple[str, int]]:
     if not path.exists():
         return []
     database = sqlite3.connect(path, timeout=30)
@@ -65,7 +65,7 @@ def kept(path: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("kills", [pytest.param(3), pytest.param(20, marks=pytest.mark.deep)])
-def test_every_event_arrives_once_though_consumers_are_killed(tmp_path, redis_server, start_consumer, kills):
+def test_every_event_is_stored_once_although_consumers_are_killed(tmp_path, redis_server, start_consumer, kills):
     chance = random.Random(20261123)
     database = tmp_path / "events.db"
     consumers = [start_consumer("one"), start_consumer("two")]
@@ -75,22 +75,22 @@ def test_every_event_arrives_once_though_consumers_are_killed(tmp_path, redis_se
             for _ in range(400):
                 seq += 1
                 redis.xadd("audit:events", {"event": f'{{"journal_id":"j","seq":{seq}}}'})
-            wanted = min(seq, len(kept(database)) + chance.randint(1, 200))
-            eventually(lambda wanted=wanted: len(kept(database)) >= wanted)
+            wanted = min(seq, len(stored(database)) + chance.randint(1, 200))
+            eventually(lambda wanted=wanted: len(stored(database)) >= wanted)
             victim = chance.randrange(2)
             consumers[victim].kill()
-            consumers[victim] = start_consumer(f"heir-{seq}-{victim}")
-        eventually(lambda: len(kept(database)) == seq)
+            consumers[victim] = start_consumer(f"successor-{seq}-{victim}")
+        eventually(lambda: len(stored(database)) == seq)
         eventually(lambda: redis.xpending("audit:events", "example-archive")["pending"] == 0)
-        assert sorted(kept(database)) == sorted(stream_places(redis))
+        assert sorted(stored(database)) == sorted(stream_lines(redis))
 
 
-def test_a_flushed_redis_costs_no_event(tmp_path, redis_server, start_consumer):
+def test_no_event_is_lost_when_redis_is_flushed(tmp_path, redis_server, start_consumer):
     database = tmp_path / "events.db"
     start_consumer("one")
     with Redis(port=redis_server.port) as redis:
         for seqs in (range(1, 51), range(1, 101)):
             for seq in seqs:
                 redis.xadd("audit:events", {"event": f'{{"journal_id":"j","seq":{seq}}}'})
-            eventually(lambda seqs=seqs: len(kept(database)) == seqs[-1])
+            eventually(lambda seqs=seqs: len(stored(database)) == seqs[-1])
             redis.flushall()

@@ -1,4 +1,4 @@
-"""`audit verify` says intact of an untouched trail: both services, restarts, replicas on one disk and on another."""
+"""`audit verify` reports an unchanged audit trail as intact: two services, restarts, and replicas on two disks."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ EVENT = AuditEvent(event_type="tool_call", action_taken="executed", outcome=Outc
 
 
 @pytest.mark.parametrize("events", EVENTS)
-def test_an_untouched_trail_is_intact(tmp_path: Path, events: int) -> None:
+def test_an_unchanged_audit_trail_is_intact(tmp_path: Path, events: int) -> None:
     with start_stack(tmp_path) as stack:
         write_as_replica(stack, stack.audit_dir, events)
         restart(stack, MCP)
@@ -35,7 +35,7 @@ def test_an_untouched_trail_is_intact(tmp_path: Path, events: int) -> None:
 
 
 def write_as_replica(stack: Stack, audit_dir: Path, events: int) -> None:
-    """Records events as one more process of auth-service would, with the journals below `audit_dir`."""
+    """Records events like another process of auth-service, with the journals below `audit_dir`."""
     environment = stack.environment(AUTH)
     settings = SecuritySettings(
         audit_dir=audit_dir,

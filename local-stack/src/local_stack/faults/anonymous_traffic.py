@@ -1,7 +1,7 @@
-"""Traffic from strangers: requests of every kind that anybody on the network can send without a credential.
+"""Traffic of unauthenticated clients: requests of every kind that can be sent without credentials.
 
-Each kind varies whatever a service might remember: client ids, hosts, tokens, addresses behind a trusted proxy. What
-the services answer is not judged here; the test that plays this looks at what the traffic leaves behind in memory.
+Each kind varies everything that a service could remember: client ids, hosts, tokens, addresses behind a trusted proxy.
+The answers are not checked here; the test checks how much memory the services use afterwards.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 # Larger than any limit of the services on a body.
 _OVERSIZED_BODY = b"x" * (5 * 1024 * 1024)
 
-# Paths that clients, browsers and scanners ask for.
+# Paths that clients, browsers and scanners request.
 _DISCOVERY_PATHS = (
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
@@ -49,7 +49,7 @@ _DISCOVERY_PATHS = (
 class AnonymousTraffic:
     """Sends requests of all kinds, at most `requests_per_second` in all, until it is cancelled.
 
-    Every request comes from another address: both services have to trust 127.0.0.1 as a proxy.
+    Every request has another source address: both services have to trust 127.0.0.1 as a proxy.
     """
 
     auth_url: str
@@ -57,7 +57,7 @@ class AnonymousTraffic:
     requests_per_second: float
     random: Random = field(default_factory=lambda: Random(20261130))  # noqa: S311 - a repeatable choice
     answers: Counter[tuple[str, int | str]] = field(default_factory=Counter[tuple[str, int | str]])
-    """How often each kind was answered with each status, or ended with which error of the transport."""
+    """The number of answers of each kind and status, or of each transport error."""
 
     async def run(self) -> None:
         limits = httpx2.Limits(max_connections=2 * _CONCURRENCY)
@@ -75,7 +75,7 @@ class AnonymousTraffic:
             await asyncio.sleep(max(0.0, started + seconds_per_request - loop.time()))
 
     async def send(self, http: httpx2.AsyncClient, kind: str) -> None:
-        """One request of this kind, and counts the answer."""
+        """Sends one request of this kind and counts the answer."""
         try:
             status: int | str = await KINDS[kind](self, http)
         except (httpx2.TransportError, OSError) as error:
@@ -96,7 +96,7 @@ class AnonymousTraffic:
         return (await http.post(url, content=body, headers=sent)).status_code
 
     def address(self) -> str:
-        """Some address: IPv4, IPv6, or a list that a client made up."""
+        """A random address: IPv4, IPv6, or a list as a client could send it."""
         first = ".".join(str(self.random.randint(1, 254)) for _ in range(4))
         second = ":".join(f"{self.random.randint(0, 0xFFFF):x}" for _ in range(8))
         return self.random.choice((first, second, f"{second}, {first}"))
@@ -115,7 +115,7 @@ async def register(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
     return await traffic.post_bytes(http, f"{traffic.auth_url}/oauth2/register", json.dumps(body).encode())
 
 
-async def register_nonsense(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
+async def register_invalid(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
     body = traffic.random.choice(
         (b"", b"[]", b"{", b'{"redirect_uris": 1}', b'{"redirect_uris": ["javascript:x"]}', b"[" * 20_000, b"\xff\xfe")
     )
@@ -127,14 +127,14 @@ async def authorize_unknown_client(traffic: AnonymousTraffic, http: httpx2.Async
 
 
 async def authorize_unreachable_document(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
-    """The client id is the address of a metadata document: of a host that does not exist, or of this machine."""
+    """The client id is the URL of a metadata document on a host that does not exist, or on this machine."""
     host = traffic.random.choice((f"{secrets.token_hex(8)}.invalid", "127.0.0.1", "[::1]", "10.0.0.1", "localhost"))
     return await _authorize(traffic, http, client_id=f"https://{host}/{secrets.token_hex(8)}.json")
 
 
 async def authorize_known_client(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
-    """A registered client begins a sign-in that nobody finishes."""
-    body = {"client_name": "Passing by", "redirect_uris": [_REDIRECT_URI], "token_endpoint_auth_method": "none"}
+    """A registered client begins a sign-in that is not finished."""
+    body = {"client_name": "Unfinished sign-in", "redirect_uris": [_REDIRECT_URI], "token_endpoint_auth_method": "none"}
     headers = {"x-forwarded-for": traffic.address()}
     registered = await http.post(f"{traffic.auth_url}/oauth2/register", json=body, headers=headers)
     if registered.status_code != 201:
@@ -167,7 +167,7 @@ async def send_wrong_secret(traffic: AnonymousTraffic, http: httpx2.AsyncClient)
     return await traffic.post_form(http, "/oauth2/token", form, f"Basic {credentials}")
 
 
-async def send_token_request_nonsense(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
+async def send_invalid_token_request(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
     form = traffic.random.choice(
         (
             {"grant_type": "authorization_code", "code": secrets.token_urlsafe(32), "client_id": "mcp-client"},
@@ -200,7 +200,7 @@ async def ask_userinfo_with_bad_token(traffic: AnonymousTraffic, http: httpx2.As
     return await traffic.get(http, f"{traffic.auth_url}/oauth2/userinfo", authorization=f"Bearer {_bad_token(traffic)}")
 
 
-async def post_garbage_to_mcp(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
+async def post_invalid_body_to_mcp(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
     body = traffic.random.choice((b"", b"{", b"[" * 20_000, b"null", b'{"jsonrpc": "2.0", "id": 1.5}', b"\xff\xfe"))
     given: dict[str, str] = {"authorization": f"Bearer {_bad_token(traffic)}"} if traffic.random.random() < 0.5 else {}
     return await traffic.post_bytes(http, f"{traffic.mcp_url}/mcp", body, **given)
@@ -214,7 +214,7 @@ async def send_oversized_body(traffic: AnonymousTraffic, http: httpx2.AsyncClien
 
 
 async def send_slow_body(traffic: AnonymousTraffic, _http: httpx2.AsyncClient) -> str:
-    """Begins a request, sends a little of it now and then, and leaves without an end."""
+    """Begins a request, sends small parts of it, and closes the connection before the end."""
     url = httpx2.URL(traffic.random.choice((traffic.auth_url, traffic.mcp_url)))
     path = "/oauth2/token" if str(url).startswith(traffic.auth_url) else "/mcp"
     head = f"POST {path} HTTP/1.1\r\nHost: localhost:{url.port}\r\nX-Forwarded-For: {traffic.address()}\r\n"
@@ -227,7 +227,7 @@ async def send_slow_body(traffic: AnonymousTraffic, _http: httpx2.AsyncClient) -
             await asyncio.sleep(traffic.random.random() * _SLOW_CONNECTION_SECONDS / 3)
     finally:
         writer.transport.abort()
-    return "left"
+    return "closed"
 
 
 async def begin_audit_sign_in(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
@@ -235,7 +235,7 @@ async def begin_audit_sign_in(traffic: AnonymousTraffic, http: httpx2.AsyncClien
     return await traffic.get(http, f"{traffic.mcp_url}/audit/sign-in{query}", accept="text/html")
 
 
-async def look_at_audit_page(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
+async def request_audit_page(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
     made_up = secrets.token_hex(8)
     path = traffic.random.choice(("/audit", f"/audit/callback?code={made_up}&state={made_up}", "/audit/style.css"))
     cookie = f"audit_session={made_up}; __Host-audit_session={made_up}"
@@ -262,7 +262,7 @@ async def send_odd_headers(traffic: AnonymousTraffic, http: httpx2.AsyncClient) 
 
 
 def _bad_token(traffic: AnonymousTraffic) -> str:
-    """A token that is refused: each time for another reason, and never the same token again."""
+    """A token that is refused, each time another one and for another reason."""
     unsigned = _token({"alg": "none"}, {"sub": secrets.token_hex(4)})
     unknown_key = _token({"alg": "RS256", "kid": secrets.token_hex(8), "typ": "at+jwt"}, {"iss": traffic.auth_url})
     other_issuer = _token({"alg": "RS256", "kid": "1"}, {"iss": f"https://{secrets.token_hex(8)}.invalid"})
@@ -286,21 +286,21 @@ KINDS: Mapping[str, Send] = {
     send.__name__: send
     for send in (
         register,
-        register_nonsense,
+        register_invalid,
         authorize_unknown_client,
         authorize_unreachable_document,
         authorize_known_client,
         submit_stale_page,
         send_wrong_secret,
-        send_token_request_nonsense,
+        send_invalid_token_request,
         send_client_assertion,
         call_with_bad_token,
         ask_userinfo_with_bad_token,
-        post_garbage_to_mcp,
+        post_invalid_body_to_mcp,
         send_oversized_body,
         send_slow_body,
         begin_audit_sign_in,
-        look_at_audit_page,
+        request_audit_page,
         discover,
         send_odd_headers,
     )

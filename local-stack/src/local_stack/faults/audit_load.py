@@ -1,9 +1,9 @@
-"""Records events as fast as its emitters can, and writes down each one that was acknowledged. Made to be killed.
+"""Records events as fast as its emitters can, and writes a line for each acknowledged event. The tests kill it.
 
     python -m local_stack.faults.audit_load DIRECTORY REDIS_URL ACKS [EMITTERS]
 
-An ack is one line, `journal_id seq event_id`, written with one write(2): what stands in the file was acknowledged
-before the process died.
+An ack is one line, `journal_id seq event_id`, written with one write(2): every event in the file was acknowledged
+before the process ended.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ REFUSED_PAUSE_SECONDS = 0.01
 
 
 def load_settings(directory: Path) -> SecuritySettings:
-    """Small segments, so that a run rotates many times."""
+    """Small segments, so that a run has many of them."""
     return SecuritySettings(audit_dir=directory, audit_segment_bytes=SEGMENT_BYTES)
 
 
 async def run(directory: Path, redis_url: str, acks: Path, emitters: int) -> None:
-    """Runs until SIGTERM. With no emitters it only ships what others left behind."""
+    """Runs until SIGTERM. Without emitters it only ships what other processes have left."""
     async with Redis.from_url(redis_url, socket_timeout=2) as redis:
         journal = open_journal(service=SERVICE, settings=load_settings(directory), redis=redis)
         await journal.start()

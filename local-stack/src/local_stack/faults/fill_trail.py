@@ -1,9 +1,9 @@
-"""Records a number of events as one more process of a service, and reports what Redis needs for them.
+"""Records a number of events as another process of a service, and prints how much memory Redis needs for them.
 
     docker compose exec -T auth-service python -c "$(cat fill_trail.py)" EVENTS
 
-EVENTS is a multiple of 50,000. One JSON object a line on stdout: events recorded, seconds, Redis's memory and length of
-the stream. It imports nothing of this package, so that it runs in the services' containers.
+EVENTS is a multiple of 50,000. It prints one JSON object on each line: recorded events, seconds, memory of Redis and
+length of the stream. It imports nothing of this package, so that it runs in the containers of the services.
 """
 
 import asyncio

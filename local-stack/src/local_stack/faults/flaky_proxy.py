@@ -1,4 +1,4 @@
-"""A TCP relay in front of Redis that cuts connections after the command was executed and before its answer arrives."""
+"""A TCP proxy for Redis that closes connections after a command was executed and before its reply arrives."""
 
 import asyncio
 import random
@@ -14,9 +14,9 @@ __all__ = ["FlakyProxy"]
 
 
 class FlakyProxy:
-    """Relays to `target_port`, which may change while it runs: connections that are open then are cut.
+    """Forwards connections to `target_port`, which may change: open connections are closed then.
 
-    `cut_share` of the answers are lost, by a seeded generator. Runs in a thread with a loop of its own.
+    `cut_share` of the replies are lost, chosen by a seeded generator. It runs in a thread with its own event loop.
     """
 
     def __init__(self, target_port: int, *, cut_share: float = 0.0, seed: int = 0) -> None:
@@ -24,13 +24,13 @@ class FlakyProxy:
         self.cuts = 0
         self.cut_share = cut_share
         self._target_port = target_port
-        self._random = random.Random(seed)  # noqa: S311  # a repeatable fault, no secret
+        self._random = random.Random(seed)  # noqa: S311  # a repeatable fault, not a secret
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def lead_to(self, target_port: int) -> None:
-        """From now on this is where Redis is, as after a failover."""
+    def redirect_to(self, target_port: int) -> None:
+        """Forwards to another Redis from now on, as after a failover."""
         self._target_port = target_port
         self._loop.call_soon_threadsafe(self._cut_all)
 
@@ -68,16 +68,19 @@ class FlakyProxy:
             if to_redis is None or from_redis is None:
                 return
             self._writers |= {writer, from_redis}
-            answers = asyncio.create_task(self._pump(to_redis, writer, share=self.cut_share))
+            replies = asyncio.create_task(self._pump(to_redis, writer, share=self.cut_share))
             await self._pump(reader, from_redis, share=0.0)
-            await answers
+            await replies
             self._writers -= {writer, from_redis}
         finally:
             writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, share: float) -> None:
         with suppress(OSError):
-            while data := await reader.read(65536):
+            while True:
+                data = await reader.read(65536)
+                if not data:
+                    break
                 if share and self._random.random() < share:
                     self.cuts += 1
                     break

@@ -1,4 +1,4 @@
-"""Compares what was acknowledged, what the journals hold and what the stream shows."""
+"""Compares the acknowledged events, the lines of the journals and the entries of the stream."""
 
 import json
 from collections import Counter
@@ -12,74 +12,75 @@ from redis import Redis
 from local_stack.faults.audit_load import SERVICE
 from security_common.audit.segment_files import open_segments, slots_of
 
-__all__ = ["Comparison", "acknowledged", "compare", "journal_places", "stream_places"]
+__all__ = ["Comparison", "acknowledged", "compare", "journal_lines", "stream_lines"]
 
-Place = tuple[str, int]
+LineId = tuple[str, int]
+"""Journal id and sequence number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Counts of a run. `unacknowledged` events were on disk when their process was killed before it could answer."""
+    """Counts of a run. `unacknowledged` events are on disk, but their process was killed before it could answer."""
 
     acknowledged: int
     in_stream: int
     lost: int
-    doubled: int
-    disordered: int
+    duplicated: int
+    out_of_order: int
     missing: int
     unacknowledged: int
 
     @property
-    def whole(self) -> bool:
-        return (self.lost, self.doubled, self.disordered, self.missing) == (0, 0, 0, 0)
+    def is_complete(self) -> bool:
+        return (self.lost, self.duplicated, self.out_of_order, self.missing) == (0, 0, 0, 0)
 
 
-def acknowledged(acks: Path) -> set[Place]:
-    """(journal, seq) of each event whose caller was told that it is on disk."""
+def acknowledged(acks: Path) -> set[LineId]:
+    """The acknowledged events."""
     if not acks.exists():
         return set()
-    told = (line.split() for line in acks.read_text(encoding="ascii").splitlines())
-    return {(words[0], int(words[1])) for words in told if len(words) == 3}
+    lines = [line.split() for line in acks.read_text(encoding="ascii").splitlines()]
+    return {(parts[0], int(parts[1])) for parts in lines if len(parts) == 3}
 
 
-def journal_places(directory: Path) -> list[Place]:
-    """(journal, seq) of each line on disk, in the order of the files."""
-    places: list[Place] = []
+def journal_lines(directory: Path) -> list[LineId]:
+    """The complete lines on disk, in the order of the files."""
+    lines: list[LineId] = []
     for slot in slots_of(directory / SERVICE):
         for _, file in open_segments(slot):
             with file:
-                places += [_place(line) for line in file if line.endswith(b"\n")]
-    return places
+                lines += [_line_id(line) for line in file if line.endswith(b"\n")]
+    return lines
 
 
-def stream_places(redis: "Redis") -> list[Place]:
-    """(journal, seq) of each entry of the stream, in its order."""
+def stream_lines(redis: "Redis") -> list[LineId]:
+    """The entries of the stream, in its order."""
     entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", redis.xrange("audit:events"))
-    return [_place(members[b"event"]) for _, members in entries]
+    return [_line_id(members[b"event"]) for _, members in entries]
 
 
 def compare(directory: Path, acks: Path, redis: "Redis") -> Comparison:
-    """Everything acknowledged must be in the stream, all that is on disk exactly once, each journal in order."""
-    acked, on_disk, streamed = acknowledged(acks), journal_places(directory), stream_places(redis)
+    """Every acknowledged event must be in the stream, and every line on disk exactly once and in order."""
+    acknowledged_lines, on_disk, streamed = acknowledged(acks), journal_lines(directory), stream_lines(redis)
     return Comparison(
-        acknowledged=len(acked),
+        acknowledged=len(acknowledged_lines),
         in_stream=len(streamed),
-        lost=len(acked - set(streamed)),
-        doubled=sum(count - 1 for count in Counter(streamed).values()),
-        disordered=_disordered(streamed),
+        lost=len(acknowledged_lines - set(streamed)),
+        duplicated=sum(count - 1 for count in Counter(streamed).values()),
+        out_of_order=_out_of_order(streamed),
         missing=len(set(on_disk) - set(streamed)),
-        unacknowledged=len(set(on_disk) - acked),
+        unacknowledged=len(set(on_disk) - acknowledged_lines),
     )
 
 
-def _disordered(places: list[Place]) -> int:
-    """Entries that do not follow their predecessor in the same journal by exactly one."""
+def _out_of_order(lines: list[LineId]) -> int:
+    """Entries whose number is not one higher than that of the entry before it in the same journal."""
     seqs: dict[str, list[int]] = {}
-    for journal_id, seq in places:
+    for journal_id, seq in lines:
         seqs.setdefault(journal_id, []).append(seq)
     return sum(following != seq + 1 for mine in seqs.values() for seq, following in pairwise(mine))
 
 
-def _place(line: bytes) -> Place:
+def _line_id(line: bytes) -> LineId:
     members: dict[str, Any] = json.loads(line)
     return members["journal_id"], members["seq"]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def run(redis, redis_server, open_one, capsys):
-    """Runs a command on a stream of three calls and returns its output. It has its own event loop, so it needs a thread."""
+    """Runs a command on a stream of three calls and returns its output. It has an event loop, so it needs a thread."""
     journal = await open_one(ships=True)
     for number in range(3):
         await journal.record(
