@@ -1,10 +1,10 @@
-"""What a durable audit event costs: events per second and core, and the latency it adds to a request.
+"""The cost of a durable audit event: events per second and core, and the latency that it adds to a request.
 
     python benchmarks/audit_journal.py [SECONDS]
 
-Throughput: many waiters, journal and stream together, divided by the processor time of this process and of Redis (one
-core's worth is one second of it). Latency: 16 concurrent requests, each a stand-in for a tool call (a short
-computation), with and without a recorded event; the difference of the medians is what recording adds.
+Throughput: many concurrent callers, journal and stream together, divided by the CPU time of this process and of Redis.
+Latency: 16 concurrent requests, each with a short computation in place of a tool call, with and without a recorded
+event; the difference of the medians is the latency of recording.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ async def main(seconds: float) -> None:
 
 
 async def throughput(journal: Journal, redis: Redis, server: RedisServer, seconds: float) -> None:
-    """Records as fast as it goes, and counts until the last event stands in the stream."""
+    """Records as fast as possible, until the last event is in the stream."""
     recorded, ends = 0, time.perf_counter() + seconds
     before = await redis.xlen("audit:events")
     used_before, started = cpu_seconds(server), time.perf_counter()
@@ -85,7 +85,7 @@ async def throughput(journal: Journal, redis: Redis, server: RedisServer, second
 
 
 async def latency(journal: Journal, seconds: float) -> None:
-    """Alternating rounds, so that a disturbance of the machine hits both."""
+    """Alternates between both kinds of request, so that other load on the machine affects both."""
 
     async def bare() -> None:
         work()
@@ -109,7 +109,7 @@ async def latency(journal: Journal, seconds: float) -> None:
 
 
 def bare_sync(path: Path) -> None:
-    """What the disk alone takes for a batch of 16 lines: no journal can add less."""
+    """The time that the disk needs to sync a batch of 16 lines: no journal can add less."""
     times: list[float] = []
     with path.open("ab", buffering=0) as file:
         for _ in range(300):
@@ -134,12 +134,12 @@ async def timed(request: Callable[[], Awaitable[None]], seconds: float) -> list[
 
 
 def work() -> int:
-    """About what a small tool costs in Python."""
+    """About the CPU time of a small tool in Python."""
     return sum(number * number for number in range(200))
 
 
 def cpu_seconds(server: RedisServer) -> float:
-    """Processor time of this process and of Redis, user and system."""
+    """The CPU time of this process and of Redis, user and system."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     assert server.child is not None
     fields = Path(f"/proc/{server.child.pid}/stat").read_text().rpartition(") ")[2].split()

@@ -1,4 +1,4 @@
-"""Recorded refusals are limited for each caller and in all, and the last one within a limit says so."""
+"""Recorded refusals are limited for each caller and in all, and the last one within a limit has its own reason."""
 
 import pytest
 

@@ -110,8 +110,8 @@ async def test_a_group_that_is_too_slow_is_logged_once(redis, open_one, settings
     assert await limit.trim() == 0
     await shipped(redis, await record(journal, 8_000))
     assert await limit.trim() > 0
-    told = [each.message for each in caplog.records if "slow" in each.message]
-    assert len(told) == 1
+    warnings = [each.message for each in caplog.records if "slow" in each.message]
+    assert len(warnings) == 1
 
 
 async def test_the_limit_needs_no_more_than_the_services_may(redis):

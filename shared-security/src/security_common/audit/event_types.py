@@ -67,7 +67,7 @@ class EventType(StrEnum):
     personal data, subject reference, task.
     """
     AUDIT_PAGE = "audit_page"
-    """the audit page: an auditor signed in, viewed or downloaded events or signed out; a user who is no auditor was
+    """the audit page: an auditor signed in, viewed or downloaded events or signed out; a user who is not an auditor was
     refused. Details: what was viewed; the reason.
     """
     SECURITY_ALERT = "security_alert"

@@ -5,7 +5,7 @@
      ,"hash":"<HMAC-SHA256 of every byte above, closed with }>"}         the seal
 
 The link `prev` needs no key. A signed checkpoint of one line therefore proves every line before it to anyone who has
-the public key. The seal `hash` needs the chain key: without it, nobody who can write the file can create a valid line.
+the public key. The seal `hash` needs the chain key: an attacker who can only write the file cannot create a valid line.
 """
 
 import hashlib

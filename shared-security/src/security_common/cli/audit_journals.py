@@ -122,7 +122,7 @@ def bundle(
     own_keys = service_keys(settings, directory.name, directory=keys, public_keys=[])
     if not own_keys.checkpoint:
         raise CheckpointKeyInvalid(
-            "there is no key to verify the checkpoints with",
+            "the key that verifies the checkpoints is missing",
             hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE or use --keys",
         )
     signed = [each.text for each in signed_checkpoints(settings, directory, checkpoints)]

@@ -25,7 +25,13 @@ EXPECTED = {
 
 
 def refused(at_seconds: float, **members) -> RecordedEvent:
-    told = {"source_address": "192.0.2.7", "user_id": "u_1", "reason": "insufficient_scope", "seq": 1, "event_id": ""}
+    defaults = {
+        "source_address": "192.0.2.7",
+        "user_id": "u_1",
+        "reason": "insufficient_scope",
+        "seq": 1,
+        "event_id": "",
+    }
     return RecordedEvent(
         event_type="tool_call",
         action_taken="rejected",
@@ -35,7 +41,7 @@ def refused(at_seconds: float, **members) -> RecordedEvent:
         prev="",
         hash="",
         service="tests",
-        **(told | members),
+        **(defaults | members),
     )
 
 
@@ -169,8 +175,8 @@ def test_an_alert_event_causes_no_alert_and_is_not_a_gap(name):
     seen = [(event, detector.observe(event)) for event in SCENARIOS[name](settings, NOW)]
     last = seen[-1][0]
     for number, alert in enumerate([alert for _, alerts in seen for alert in alerts] * 50, start=1):
-        told = {each.name: getattr(alert.as_event(), each.name) for each in fields(AuditEvent)}
-        echo = replace(last, **told, seq=last.seq + number)
+        alert_members = {each.name: getattr(alert.as_event(), each.name) for each in fields(AuditEvent)}
+        echo = replace(last, **alert_members, seq=last.seq + number)
         assert detector.observe(echo) == []
     assert detector.observe(replace(last, outcome=Outcome.SUCCESS, pii_kinds={}, seq=last.seq + number + 1)) == []
 

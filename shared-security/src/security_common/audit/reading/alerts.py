@@ -182,7 +182,7 @@ def describe_alert(event: AuditEvent, language: Language = "en", *, since: str |
 
 
 def _number(members: Mapping[str, str | int], name: str) -> int:
-    """0 if there is no number, as in a stream entry that no rule wrote."""
+    """0 if the member is not a number, as in a stream entry that no rule wrote."""
     value = members.get(name)
     return value if isinstance(value, int) else 0
 
