@@ -23,9 +23,9 @@ class _Entry(Generic[Value]):
 class BoundedCache(Generic[Key, Value]):
     """Maps keys to values; the entry that was stored longest ago is evicted first.
 
-    What other people send decides what is stored here, so every entry has a size, and expired entries are removed
-    although nobody asks for them again. Values must be small and complete: never an exception (its traceback keeps
-    every local variable of the call alive), a response, or a connection.
+    Input of unauthenticated clients decides what is stored, so every entry has a size, and expired entries are removed
+    even if they are never requested again. Values must be small and complete: never an exception (its traceback keeps
+    all local variables of the call in memory), a response, or a connection.
     """
 
     def __init__(self, *, clock: Callable[[], float], max_entries: int, max_bytes: int) -> None:
@@ -55,7 +55,7 @@ class BoundedCache(Generic[Key, Value]):
         return entry.value
 
     def put(self, key: Key, value: Value, *, size_bytes: int, lifetime_seconds: float) -> None:
-        """Stores a value in place of an earlier one. One that is larger than the whole cache is not stored."""
+        """Stores a value and replaces an earlier one. A value that is larger than the whole cache is not stored."""
         self.discard(key)
         if size_bytes > self._max_bytes:
             return
@@ -73,9 +73,9 @@ class BoundedCache(Generic[Key, Value]):
         if entry is not None:
             self._size_bytes -= entry.size_bytes
 
-    def discard_where(self, holds: Callable[[Value], bool]) -> None:
-        """Removes every entry whose value has a property."""
-        for key in [key for key, entry in self._entries.items() if holds(entry.value)]:
+    def discard_where(self, matches: Callable[[Value], bool]) -> None:
+        """Removes all entries whose value matches."""
+        for key in [key for key, entry in self._entries.items() if matches(entry.value)]:
             self.discard(key)
 
     def _remove_expired(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What a failure of Redis means to an operator: the cause in one sentence, and the setting or the step that helps."""
+"""Explains failures of Redis to an operator: the cause in one sentence, and how to fix it."""
 
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -18,11 +18,11 @@ from security_common.errors import SecurityError
 
 __all__ = ["RedisUnavailable", "explain_redis_failure"]
 
-_LONGEST_ANSWER = 200
+_MAX_ANSWER_CHARACTERS = 200
 
 
 class RedisUnavailable(SecurityError):
-    """Redis cannot be used; the description says why."""
+    """Redis cannot be used. The description contains the reason."""
 
     error: ClassVar[str] = "redis_unavailable"
 
@@ -32,8 +32,8 @@ def explain_redis_failure(
 ) -> RedisUnavailable:
     """Turns an exception of redis-py, or an `OSError`, into an error with a hint.
 
-    `url` is shown without a password. The settings are the names of the variables or options that name the URL and the
-    file with the password.
+    `url` is shown without a password. `url_setting` and `file_setting` are the names of the variables or options for
+    the URL and for the file with the password.
     """
     problem, hint = _explain(failure, url_setting or "the address of Redis", file_setting or "its password file")
     return RedisUnavailable(f"Redis at {_address(url)} {problem}", hint=hint)
@@ -44,7 +44,7 @@ def _explain(failure: Exception, url_setting: str, password_setting: str) -> tup
     match failure:
         case AuthenticationError():
             return (
-                "refuses the user or the password",
+                "does not accept the user or the password",
                 f"check the user name in {url_setting} and the password in {password_setting}",
             )
         case NoPermissionError():
@@ -56,10 +56,13 @@ def _explain(failure: Exception, url_setting: str, password_setting: str) -> tup
         case OutOfMemoryError():
             return "is full: it refuses writes", "raise maxmemory, or delete what is not needed"
         case RedisTimeoutError() | TimeoutError():
-            return "does not answer in time", f"is it overloaded or suspended, and is {url_setting} right?"
+            return (
+                "does not answer in time",
+                f"check whether it is overloaded or suspended, and whether {url_setting} is correct",
+            )
         case ResponseError() if "NOAUTH" in str(failure) or "WRONGPASS" in str(failure):
             return (
-                "asks for a user and a password",
+                "requires a user and a password",
                 f"name the user in {url_setting} and the password file in {password_setting}",
             )
         case ResponseError():
@@ -71,8 +74,8 @@ def _explain(failure: Exception, url_setting: str, password_setting: str) -> tup
 
 
 def _answer(failure: Exception) -> str:
-    """The server's own words, which name commands and keys but no values."""
-    return str(failure)[:_LONGEST_ANSWER]
+    """The server's error message, which contains commands and keys but no values."""
+    return str(failure)[:_MAX_ANSWER_CHARACTERS]
 
 
 def _address(url: str) -> str:

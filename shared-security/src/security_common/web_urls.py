@@ -18,7 +18,7 @@ _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"[0-9]{1,5}")
-_LONGEST_NAME = 253
+_MAX_NAME_CHARACTERS = 253
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def parse_host(text: str) -> str:
         return str(IPv6Address(text[1:-1]))
     name = text.lower()
     labels = name.split(".")
-    if len(name) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, labels)):
+    if len(name) > _MAX_NAME_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError("the host must be an address or a DNS name (international names in their xn-- form)")
     if _NUMBER.fullmatch(labels[-1]):
         # Browsers take 2130706433 and 0x7f.1 for IPv4 addresses (WHATWG URL, host parser); IPv4Address raises.

@@ -1,4 +1,4 @@
-"""The `security-common` command. Each group is a module of its own, imported when one of its commands is called."""
+"""The `security-common` command. Each group of commands is a module that is imported when it is needed."""
 
 from importlib.metadata import version
 
@@ -8,21 +8,21 @@ from security_common.cli.command_line import run_command_line
 
 __all__ = ["app", "main", "run_command_line"]
 
-# `audit verify` and `pii scan` answer with 0 or 1; what could not be looked at is told apart, as grep and diff do.
-_COULD_NOT_BE_DONE = 2
+# 0 and 1 are the results of `audit verify` and `pii scan`. A failure has a status of its own, as with grep and diff.
+_FAILURE_STATUS = 2
 
 
 def _version() -> str:
     return version("mcp-oauth2-security-common")
 
 
-# The groups are described here: cyclopts does not import them for the list of commands.
+# cyclopts does not import the groups to list them, so they are described here.
 app = App(
     name="security-common",
     help="""Personal data, keys and the audit trail of MCP servers.
 
 `audit` reads and verifies the audit trail, `keys` manages the keyring of field encryption, `pii` finds and masks
-personal data in a text file, and `setup` makes every secret that nobody gave. Each has `--help`.
+personal data in a text file, and `setup` creates the secrets that do not exist yet. Each has `--help`.
 
 Example: security-common audit tail --help
 """,
@@ -36,5 +36,5 @@ app.command("security_common.cli.audit:app", name="audit")
 
 
 def main() -> None:
-    """Runs the command that the arguments name; exit status 2 when it fails."""
-    run_command_line(lambda: app, failure_status=_COULD_NOT_BE_DONE)
+    """Runs the command in the arguments. The exit status is 2 if it fails."""
+    run_command_line(lambda: app, failure_status=_FAILURE_STATUS)

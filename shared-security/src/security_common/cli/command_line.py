@@ -1,7 +1,7 @@
-"""How every command line of this product ends: with a result, or with one `error:` and one `hint:` line.
+"""Runs a command-line program: it ends with a result, or with one `error:` and one `hint:` line.
 
     exit status   0  done                    130  interrupted (Ctrl-C)
-                  1  failed                  141  the reader of a pipe went away (`| head`)
+                  1  failed                  141  the reader of a pipe has closed it (`| head`)
                   2  wrong usage
 
 Both lines go to stderr. A traceback is never shown, except with PYTHONDEVMODE=1.
@@ -34,7 +34,7 @@ _OS_HINTS = {
     errno.ENOSPC: "free space on that disk",
     errno.EDQUOT: "free space on that disk",
     errno.EFBIG: "raise the limit on the size of files (`ulimit -f`)",
-    errno.EADDRINUSE: "stop what listens there, or choose another port",
+    errno.EADDRINUSE: "stop the program that listens there, or choose another port",
     errno.EMFILE: "raise the limit on open files (`ulimit -n`)",
 }
 
@@ -42,10 +42,10 @@ _OS_HINTS = {
 def run_command_line(
     load: Callable[[], App], arguments: Sequence[str] | None = None, *, failure_status: int = FAILED
 ) -> None:
-    """Runs the command that the arguments name, by default those of the process. Raises `SystemExit` on failure.
+    """Runs the command in the arguments, by default those of the process. Raises `SystemExit` on failure.
 
-    `load` returns the application; it is called here so that Ctrl-C during the imports is quiet too.
-    `failure_status` is the exit status of a command that failed, for programs whose 1 is an answer, like that of grep.
+    `load` returns the application. It is called here so that Ctrl-C during the imports prints no traceback either.
+    `failure_status` is the exit status of a command that fails, for programs whose status 1 is a result, as with grep.
     """
     program = ""
     try:
@@ -73,13 +73,15 @@ def _run(app: App, arguments: Sequence[str]) -> int:
     try:
         app(arguments, print_error=False, exit_on_error=False)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else FAILED
+        if end.code is None:
+            return 0
+        return end.code if isinstance(end.code, int) else FAILED
     return 0
 
 
 def _describe(failure: Exception, program: str) -> tuple[str, str]:
     match failure:
-        case ExceptionGroup(exceptions=(Exception() as only,)):  # a task group around the failure adds nothing
+        case ExceptionGroup(exceptions=(Exception() as only,)):  # a task group around the failure adds no information
             return _describe(only, program)
         case SecurityError():
             return failure.description, failure.hint or "docs/configuration.md describes every setting"
@@ -104,14 +106,14 @@ def _describe_os_error(failure: OSError) -> tuple[str, str]:
 
 
 def _describe_bug(failure: Exception) -> tuple[str, str]:
-    """Without the exception's text, which can quote any data."""
+    """Without the message of the exception, which can contain any data."""
     place = traceback.extract_tb(failure.__traceback__)[-1]
     where = f"{type(failure).__name__} in {os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a text
     return f"internal error: {where}", "please report it; PYTHONDEVMODE=1 shows the traceback"
 
 
 def _discard_unwritable_output() -> None:
-    """What stdout still holds and cannot be written would make the interpreter report it again at its end."""
+    """Discards output that cannot be written: otherwise the interpreter reports the failure again when it ends."""
     try:
         sys.stdout.flush()
     except OSError:

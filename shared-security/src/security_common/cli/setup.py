@@ -1,4 +1,4 @@
-"""`security-common setup`: makes every secret that nobody gave, one folder for each reader."""
+"""`security-common setup`: creates the secrets that do not exist yet, in one folder for each reader."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ __all__ = ["app", "make_secrets"]
 
 app = App(
     version_flags=[],
-    help="""Make every secret that nobody gave. Files that exist are left as they are.
+    help="""Create the secrets that do not exist yet. Existing files are not changed.
 
 Example: security-common setup /var/lib/mcp-oauth2/secrets
 """,
@@ -30,14 +30,14 @@ _RSA_BITS = 3072
 
 @app.default
 def setup(directory: Path) -> None:
-    """Make what is missing in DIRECTORY/auth, DIRECTORY/mcp and DIRECTORY/redis, and print what was made.
+    """Create missing secrets in DIRECTORY/auth, DIRECTORY/mcp and DIRECTORY/redis, and print the new files.
 
-    Each folder is for one reader: mount it there and nowhere else.
+    Each folder is for one reader: mount it only there.
 
     Parameters
     ----------
     directory
-        The folder above the three; it is made when it is missing.
+        The parent folder of the three; it is created if it does not exist.
 
     """
     for path in make_secrets(directory):
@@ -45,9 +45,9 @@ def setup(directory: Path) -> None:
 
 
 def make_secrets(directory: Path) -> list[Path]:
-    """The same for programs: returns the files that were made.
+    """Creates the secrets and returns the new files.
 
-    The Redis ACL is written again whenever it is not what the passwords say, since it holds only their hashes.
+    The Redis ACL is written every time, since it contains only hashes of the passwords and follows their files.
     """
     auth, mcp, redis = (directory / reader for reader in ("auth", "mcp", "redis"))
     made: list[Path] = []
@@ -69,7 +69,7 @@ def make_secrets(directory: Path) -> list[Path]:
     make(auth / "audit_page_public_key.json", lambda: _public_jwk(mcp / "audit_page_private_key.json"))
     make(redis / "health_password", _random_key)
     _write_acl(redis / "users.acl", directory)
-    # Its server runs as a user of its own, and what is in here is hashes and a password that may only PING.
+    # Redis runs as another user and must read these files. They contain hashes, and a password that allows only PING.
     redis.chmod(0o755)
     for path in (redis / "health_password", redis / "users.acl"):
         path.chmod(0o644)
@@ -90,7 +90,7 @@ def _rsa_private_pem() -> str:
 
 
 def _private_jwk() -> str:
-    # A P-256 key opens at once; OpenSSL checks an RSA one for 0.1 s at every start.
+    # A P-256 key loads at once, while OpenSSL validates an RSA key for 0.1 s at every start.
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": "ES256"}, private=True, auto_kid=True)
     return json.dumps(key.as_dict(private=True))
 
@@ -100,7 +100,7 @@ def _public_jwk(private: Path) -> str:
 
 
 def _write_acl(path: Path, directory: Path) -> None:
-    """Users of Redis by the hash of their password: each service its own keys, the audit trail both, no default."""
+    """The Redis users: each service has access to its own keys, both to the audit trail. There is no default user."""
     hashes = {
         user: hashlib.sha256(read_secret_file(directory / folder / name).encode()).hexdigest()
         for user, folder, name in (

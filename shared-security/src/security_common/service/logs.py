@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stderr, or readable lines on a terminal; every library's go the same way."""
+"""Logs of the service and its libraries on stderr: one JSON object per line, or readable lines on a terminal."""
 
 import logging
 import sys
@@ -12,13 +12,13 @@ from security_common.service.settings import ServiceSettings
 
 __all__ = ["configure_logs"]
 
-# These log arguments, headers or bodies at debug level; personal data and tokens would reach the log.
-_CHATTY = ("fastmcp", "mcp", "httpx2", "httpcore2", "authlib", "asyncio")
+# These libraries log arguments, headers or bodies at debug level, and thereby personal data and tokens.
+_NO_DEBUG_LOGS = ("fastmcp", "mcp", "httpx2", "httpcore2", "authlib", "asyncio")
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 def configure_logs(settings: ServiceSettings, *, service: str) -> None:
-    """Process-wide: sends structlog and the standard library's records through one formatter."""
+    """Sends the records of structlog and of the standard library through one formatter, for the whole process."""
 
     def name_service(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event["service"] = service
@@ -33,8 +33,8 @@ def configure_logs(settings: ServiceSettings, *, service: str) -> None:
         name_service,
         _add_trace_id,
     ]
-    # A traceback, but never the values of its local variables: they hold tokens and secrets.
-    endings: list[structlog.typing.Processor] = (
+    # Tracebacks without the values of local variables, which can be tokens and secrets.
+    renderers: list[structlog.typing.Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
@@ -42,15 +42,16 @@ def configure_logs(settings: ServiceSettings, *, service: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *endings]
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-    for name in (*_CHATTY, *_UVICORN):
+    for name in (*_NO_DEBUG_LOGS, *_UVICORN):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    for name in _CHATTY:
+    for name in _NO_DEBUG_LOGS:
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

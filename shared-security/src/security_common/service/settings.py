@@ -1,4 +1,4 @@
-"""The settings that every service has; each adds its own and the prefix."""
+"""The settings that every service has. Each service adds its own settings and the prefix."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ __all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_ur
 
 
 def check_web_url(url: str) -> str:
-    """The URL, when it is absolute. Raises ValueError."""
+    """Returns the URL if it is absolute. Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an absolute http(s) URL without query and fragment")
@@ -23,26 +23,26 @@ def check_web_url(url: str) -> str:
 
 
 def check_https(url: str) -> str:
-    """The URL, when nobody on the way can read what is sent there. Raises ValueError."""
+    """Returns the URL if it is https, or http on this machine. Raises ValueError."""
     if urlsplit(check_web_url(url)).scheme == "http" and not is_loopback_url(url):
-        raise ValueError("must be https unless it is this machine")
+        raise ValueError("must be https, except on this machine (loopback)")
     return url
 
 
 def check_exact_url(url: str) -> str:
-    """The URL, when it can be compared byte for byte. Raises ValueError."""
+    """Returns the URL if it has no slash at the end. Raises ValueError."""
     if check_web_url(url).endswith("/"):
         raise ValueError("must not end in a slash: clients compare it byte for byte")
     return url
 
 
 def check_public_url(url: str) -> str:
-    """The URL, when clients may be sent there (RFC 8414 section 2). Raises ValueError."""
+    """Returns the URL if clients may use it (RFC 8414 section 2). Raises ValueError."""
     return check_https(check_exact_url(url))
 
 
 class ServiceSettings(Settings):
-    """Read from the environment at start. `security` holds what the library reads (SECURITY_)."""
+    """Read from the environment at start. `security` contains the settings of the library (SECURITY_)."""
 
     model_config = SettingsConfigDict(frozen=True)
 
@@ -52,28 +52,28 @@ class ServiceSettings(Settings):
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the Prometheus metrics; 0 is off.")
     redis_url: str = Field(
         default="redis://127.0.0.1:6379/0",
-        description="Redis with the user's name but never the password, for example redis://auth@redis:6379/0.",
+        description="URL of Redis with the user name, but never the password, for example redis://auth@redis:6379/0.",
     )
     redis_password_file: SecretFile = Field(default=None, description="File with the password of the Redis user.")
     redis_durability: Literal["disk", "memory"] = Field(
         default="disk",
-        description="What Redis has to guarantee. disk: every write is on its disk before it counts (appendonly yes,"
-        " appendfsync always, WAITAOF). memory: for a managed Redis that cannot; a crash of it can lose the newest"
-        " writes, see docs/reliability.md.",
+        description="What Redis must guarantee. disk: every write is on its disk before it is confirmed (appendonly"
+        " yes, appendfsync always, WAITAOF). memory: for a managed Redis without that, whose crash can lose the latest"
+        " writes (docs/reliability.md).",
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
-        description="Addresses or networks of the proxies whose X-Forwarded-For is believed, separated by commas.",
+        description="Addresses or networks of the proxies whose X-Forwarded-For is trusted, separated by commas.",
     )
     connections_per_address: int = Field(
         default=500,
         ge=0,
-        description="How many connections one client address (an IPv6 network of 64 bits) may have at once; 0 is no"
-        " limit. Those of trusted proxies are not limited.",
+        description="How many connections one client address (an IPv6 network of 64 bits) may have at once. 0 is no"
+        " limit. Trusted proxies are not limited.",
     )
     documentation_url: str = Field(
         default="https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization",
-        description="Where `/` and the metadata send people for documentation.",
+        description="The documentation that `/` and the metadata link to.",
     )
     api_docs: bool | None = Field(
         default=None,
@@ -89,7 +89,8 @@ class ServiceSettings(Settings):
         default=0.0,
         ge=0,
         le=60,
-        description="How long to go on answering after SIGTERM, with /readyz at 503, so that load balancers look away.",
+        description="How long requests are still answered after SIGTERM, in seconds. /readyz answers 503 meanwhile, so"
+        " that load balancers send no more requests.",
     )
     security: SecuritySettings = Field(
         default_factory=SecuritySettings, description="Settings of the library, read from SECURITY_ variables."

@@ -1,4 +1,4 @@
-"""The setting that declares trusted issuers: JSON, or the path of a JSON or YAML file, with one entry for each issuer.
+"""Reads the setting that declares trusted issuers: JSON, or the path of a JSON or YAML file, with a list of entries.
 
     - {preset: entra, issuer: https://login.microsoftonline.com/<tenant>/v2.0, audience: <client id of the API>}
     - {issuer: https://login.example.com, audience: weather-api, typ: [JWT], roles: {reader: [weather.read]}}
@@ -40,7 +40,7 @@ def _as_list(value: object) -> object:
 
 
 def _with_empty_type(value: object) -> object:
-    """`null` stands for tokens without a `typ` header."""
+    """`null` means tokens without a `typ` header."""
     listed = _as_list(value)
     return ["" if each is None else each for each in cast("list[object]", listed)] if isinstance(listed, list) else None
 
@@ -69,9 +69,9 @@ _MAPPING = 'an object that gives each name a list of scopes, such as {"reader": 
 
 
 class _Entry(BaseModel, frozen=True, extra="forbid"):
-    """One issuer as it is declared. Members that are left out have the preset's value, or the one of RFC 9068.
+    """One declared issuer. Members that are left out have the value of the preset, or the default for RFC 9068.
 
-    The descriptions say what a member must be, for messages.
+    The descriptions complete the message "<member>: must be ...".
     """
 
     preset: Literal["auth0", "cognito", "entra", "google", "keycloak", "okta"] | None = Field(
@@ -125,7 +125,7 @@ _FIELDS = {
 def read_trusted_issuers(value: object, *, setting: str) -> tuple[TrustedIssuer, ...]:
     """The declared issuers, in their order. `setting` is the name of the environment variable.
 
-    Raises SettingProblem, a ValueError, with the entry and the member that are wrong.
+    Raises SettingProblem, a ValueError, which names the entry and the member that are wrong.
     """
     document = _parse(value) if isinstance(value, str) else value
     if not isinstance(document, list | tuple):
@@ -167,7 +167,7 @@ def _parse_json(text: str, problem: str) -> object:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        # The text itself is not repeated: a setting may hold anything.
+        # Without the text: a setting can contain secrets.
         raise SettingProblem(f"{problem} (line {error.lineno}, column {error.colno})", hint=GUIDE_HINT) from None
 
 
@@ -196,7 +196,7 @@ def _preset(entry: _Entry) -> Mapping[str, Any]:
 
 
 def _explain(error: Mapping[str, Any]) -> tuple[str, str]:
-    """What is wrong with the entry, and a hint."""
+    """The problem with the entry, and a hint."""
     member = str(error["loc"][0]) if error["loc"] else ""
     known = list(_Entry.model_fields)
     if error["type"] == "missing":

@@ -1,6 +1,6 @@
-"""YAML whose only booleans are `true` and `false` (YAML 1.2 core schema): `off`, `on`, `yes` and `no` are words.
+"""Parses YAML with the booleans of YAML 1.2: only `true` and `false`; `off`, `on`, `yes` and `no` are strings.
 
-PyYAML follows YAML 1.1, where `metadata_documents: off` is false.
+PyYAML implements YAML 1.1, in which `metadata_documents: off` is false.
 """
 
 import re
