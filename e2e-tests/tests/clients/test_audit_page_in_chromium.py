@@ -17,7 +17,7 @@ from local_stack.story import World
 pytestmark = pytest.mark.clients
 
 TITLES = {"ko": "감사 기록", "en": "Audit trail"}
-REFUSED = {"ko": "읽을 수 없는 토큰", "en": "token cannot be read"}
+REFUSED = {"ko": "읽을 수 없는 토큰", "en": "malformed token"}
 SIGNED_OUT = {"ko": "로그아웃되었습니다.", "en": "You are signed out."}
 
 
