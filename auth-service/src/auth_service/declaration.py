@@ -23,7 +23,8 @@ from auth_service.scopes import IDENTITY_SCOPES, Scope
 from auth_service.settings import AuthSettings
 from security_common.audit import Action, EventType
 from security_common.errors import SecurityError
-from security_common.service import is_loopback_url, parse_yaml
+from security_common.service import parse_yaml
+from security_common.web_urls import is_loopback_url
 
 __all__ = [
     "APPLIED_KEY",

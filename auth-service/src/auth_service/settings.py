@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from security_common.secret_files import SecretFile, SecretKeyFile
-from security_common.service import ServiceSettings, check_public_url, is_loopback_url
+from security_common.service import ServiceSettings, check_public_url
+from security_common.web_urls import is_loopback_url
 
 __all__ = ["SERVICE", "AuthSettings"]
 

@@ -19,7 +19,7 @@ from local_stack.readiness import fetch_readiness
 from local_stack.redis_server import RedisServer
 from security_common.cli.setup import make_secrets
 from security_common.secret_files import read_secret_file
-from security_common.web_urls import is_loopback_host
+from security_common.web_urls import is_loopback_url
 
 __all__ = ["AUTH", "MCP", "REDIS", "SECRETS", "Stack", "start_stack"]
 
@@ -221,7 +221,7 @@ class Stack:
     def _demo_setting(self) -> str:
         """The value for both services. They refuse demo mode on an address that is not on this machine."""
         public = (self.issuer, self.resource, self.overrides.get("MCP_ISSUER", self.issuer))
-        is_local = all(is_loopback_host(urlsplit(url).hostname or "") for url in public)
+        is_local = all(is_loopback_url(url) for url in public)
         return self.overrides.get("AUTH_DEMO", "true" if self.demo and is_local else "false")
 
     def _redis_settings(self, user: str) -> dict[str, str]:

@@ -8,15 +8,10 @@ from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_v
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.secret_files import SecretFile, SecretKeyFile
-from security_common.service import (
-    ServiceSettings,
-    check_exact_url,
-    check_public_url,
-    is_loopback_url,
-    read_trusted_issuers,
-)
+from security_common.service import ServiceSettings, check_exact_url, check_public_url, read_trusted_issuers
 from security_common.settings import SettingProblem
 from security_common.tokens import TrustedIssuer
+from security_common.web_urls import is_loopback_url
 
 __all__ = ["SERVICE", "ResourceSettings"]
 

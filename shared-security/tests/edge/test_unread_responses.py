@@ -24,12 +24,12 @@ class Server:
     def __init__(self, running: uvicorn.Server) -> None:
         self.running = running
         self.response_bytes = 10
-        self.asked = 0
-        self.was_asked = asyncio.Event()
+        self.requests = 0
+        self.request_arrived = asyncio.Event()
 
     async def respond(self, scope, receive, send) -> None:
-        self.asked += 1
-        self.was_asked.set()
+        self.requests += 1
+        self.request_arrived.set()
         length = b"%d" % self.response_bytes
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
         await send({"type": "http.response.body", "body": b"x" * self.response_bytes})
@@ -92,7 +92,7 @@ async def test_the_connection_of_an_unread_response_is_aborted(serve, monkeypatc
     with server.connect() as client:
         await asyncio.get_running_loop().sock_sendall(client, request_head)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await server.was_asked.wait()
+            await server.request_arrived.wait()
         await server.until_connections(0)
 
 
@@ -119,9 +119,9 @@ async def test_too_many_pipelined_requests_abort_the_connection(serve):
         with contextlib.suppress(ConnectionError):
             await asyncio.get_running_loop().sock_sendall(client, REQUEST * 5000)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await server.was_asked.wait()
+            await server.request_arrived.wait()
         await server.until_connections(0)
-    assert server.asked <= 1 + limits.PIPELINED_REQUESTS
+    assert server.requests <= 1 + limits.PIPELINED_REQUESTS
 
 
 async def test_a_few_pipelined_requests_are_answered(serve):

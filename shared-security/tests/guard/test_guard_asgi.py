@@ -75,23 +75,23 @@ async def test_an_ambiguous_content_length_is_refused(make, issuer, lengths):
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asked = request(issuer)
-    asked["headers"] += [(b"content-length", length) for length in lengths]
-    await make(app=None)(asked, saying(), send)
+    scope = request(issuer)
+    scope["headers"] += [(b"content-length", length) for length in lengths]
+    await make(app=None)(scope, saying(), send)
     assert sent[0]["status"] == 400
 
 
 async def test_the_current_caller_is_reset_after_the_request(make, issuer):
-    seen = []
+    observed = []
 
     async def app(*_: Any) -> None:
-        seen.append(current_caller.get())
+        observed.append(current_caller.get())
 
     async def send(_: Any) -> None: ...
 
     guard = make(app)
     await guard(request(issuer), saying({"type": "http.request", "body": b""}), send)
-    assert [caller.token.subject for caller in seen] == ["u_tester"]
+    assert [caller.token.subject for caller in observed] == ["u_tester"]
     assert current_caller.get() is None
 
 
@@ -108,14 +108,14 @@ async def test_background_tasks_start_and_stop_with_the_application(make, issuer
         assert running() == work
         assert (await receive())["type"] == "lifespan.shutdown"
         assert running() == set()
-        seen.append("everything")
+        observed.append("everything")
 
     async def send(_: Any) -> None: ...
 
-    seen: list[str] = []
+    observed: list[str] = []
     guard = make(app, rates=RequestRates(redis=redis))
     await guard({"type": "lifespan"}, saying({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}), send)
-    assert seen == ["everything"]
+    assert observed == ["everything"]
 
 
 def test_a_challenge_is_one_header_line():

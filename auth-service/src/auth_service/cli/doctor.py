@@ -40,7 +40,6 @@ from security_common.service import (
     check_redis_connection,
     check_redis_server,
     connect_redis,
-    is_loopback_url,
     print_check_results,
     read_secret,
 )
@@ -53,6 +52,7 @@ from security_common.service.doctor import (
     check_setting_names,
     run_check,
 )
+from security_common.web_urls import is_loopback_url
 
 __all__ = ["CHECKS", "CHECKS_IN_REDIS", "doctor", "run_checks"]
 

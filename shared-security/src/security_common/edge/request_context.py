@@ -97,12 +97,12 @@ current_request: ContextVar[RequestContext | None] = ContextVar("current_request
 
 
 def request_context(scope: Scope) -> RequestContext:
-    """The context of this request. Raises KeyError when neither `Edge` nor a guard has seen the request."""
+    """The context of this request. Raises KeyError when neither `Edge` nor a guard has handled the request."""
     return scope[_SCOPE_KEY]
 
 
 def find_request_context(scope: Scope) -> RequestContext | None:
-    """The context of this request, or None when neither `Edge` nor a guard has seen it."""
+    """The context of this request, or None when neither `Edge` nor a guard has handled it."""
     return scope.get(_SCOPE_KEY)
 
 

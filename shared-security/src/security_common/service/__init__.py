@@ -25,7 +25,7 @@ from security_common.service.redis_connection import connect_redis, redis_for_co
 from security_common.service.redis_identity import RedisIdentity, RedisReplaced, SecretReplaced, StateMismatch
 from security_common.service.server import PortTaken, serve
 from security_common.service.sessions import ServiceCookies, SessionStore
-from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url, is_loopback_url
+from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url
 from security_common.service.trusted_issuer_settings import read_trusted_issuers
 from security_common.service.yaml_files import parse_yaml
 
@@ -47,7 +47,6 @@ __all__ = [
     "check_redis_server",
     "configure_logs",
     "connect_redis",
-    "is_loopback_url",
     "parse_yaml",
     "print_check_results",
     "read_secret",

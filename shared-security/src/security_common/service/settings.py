@@ -11,7 +11,7 @@ from security_common.secret_files import SecretFile
 from security_common.settings import SecuritySettings, Settings
 from security_common.web_urls import is_loopback_url
 
-__all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_url", "check_web_url", "is_loopback_url"]
+__all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_url", "check_web_url"]
 
 
 def check_web_url(url: str) -> str:
