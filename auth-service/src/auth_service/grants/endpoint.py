@@ -12,8 +12,8 @@ from auth_service.clients.client import Client
 from auth_service.clients.credentials import CLIENT_PARAMETERS
 from auth_service.errors import InvalidClient, OAuthError, UnauthorizedClient, UnsupportedGrantType
 from auth_service.grants.grant_handler import GrantHandler, TokenRequest, TokenResponse
-from auth_service.http.dependencies import context_of
-from auth_service.http.forms import Form, parse_body, refuse_repeated_parameters
+from auth_service.http.dependencies import context_of, read_form
+from auth_service.http.forms import Form, refuse_repeated_parameters
 from auth_service.http.metrics import Metrics
 from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES, json_result
 from auth_service.http.parameters import Parameter, ParameterTable
@@ -60,7 +60,7 @@ class TokenEndpoint:
         origin = context_of(request)
         authenticated: list[Client] = []
         try:
-            form = parse_body(await request.body(), request.headers.get("content-type"), self.parameters)
+            form = read_form(request, self.parameters)
             grant, tokens = await self._exchange(form, request.headers.getlist("authorization"), origin, authenticated)
         except OAuthError as error:
             await self._record_refusal(error, origin, authenticated)

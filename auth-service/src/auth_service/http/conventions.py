@@ -13,11 +13,13 @@ _PREFLIGHT_HEADERS = (
     (b"access-control-allow-headers", b"authorization, content-type, mcp-protocol-version"),
     (b"access-control-max-age", b"7200"),
 )
+_COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"),)
 _CROSS_ORIGIN_HEADERS = (
+    *_COMMON_HEADERS,
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"www-authenticate, retry-after"),
 )
-_COMMON_HEADERS = ((b"x-content-type-options", b"nosniff"),)
+_ADDED_NAMES = frozenset(name for name, _ in _CROSS_ORIGIN_HEADERS)
 
 
 class HttpConventions:
@@ -37,9 +39,7 @@ class HttpConventions:
             await self._app(scope, receive, send)
             return
         allowed_methods = self._cross_origin.get(scope["path"])
-        headers = _COMMON_HEADERS
-        if allowed_methods is not None:
-            headers = (*_COMMON_HEADERS, *_CROSS_ORIGIN_HEADERS)
+        headers = _COMMON_HEADERS if allowed_methods is None else _CROSS_ORIGIN_HEADERS
         if allowed_methods is not None and scope["method"] == "OPTIONS":
             await _send_preflight(allowed_methods, headers, send)
             return
@@ -56,10 +56,11 @@ class HttpConventions:
         await self._app({**scope, "method": "GET"} if is_head else scope, receive, send_with_headers)
 
 
-def _merge(sent: Iterable[Header], added: Sequence[Header]) -> list[Header]:
+def _merge(sent: Iterable[Header], added: Iterable[Header]) -> list[Header]:
     """All headers; an added one replaces one with the same name, because browsers reject some that occur twice."""
-    names = {name for name, _ in added}
-    return [*(header for header in sent if header[0] not in names), *added]
+    merged = [header for header in sent if header[0] not in _ADDED_NAMES]
+    merged.extend(added)
+    return merged
 
 
 async def _send_preflight(allowed_methods: str, headers: Sequence[Header], send: Send) -> None:

@@ -15,14 +15,16 @@ Header: TypeAlias = tuple[str, str]
 
 NO_STORE: Mapping[str, str] = {"cache-control": "no-store", "pragma": "no-cache"}
 
+# `json.dumps` would create an encoder for each response.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 # RFC 3986 section 2; everything else is percent-encoded before it is written into the header.
 _URI_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
 
 
 def json_response(members: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
     """A JSON object in UTF-8. Caches must not store it unless `headers` say otherwise."""
-    body = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
+    return Response(_encode(members).encode(), status_code=status, media_type="application/json", headers=headers)
 
 
 def error_response(error: OAuthError, *, issuer: str) -> Response:
