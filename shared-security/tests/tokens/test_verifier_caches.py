@@ -13,8 +13,8 @@ from security_common.guard.origins import HostAndOriginRules
 from security_common.guard.refusals import MisdirectedRequest
 from security_common.guard.request_rates import MAX_CALLERS, RequestRates
 from security_common.tokens import AccessToken, TokenRejected
-from security_common.tokens.bounded_fetch import fetch_document
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable, KeysUnavailable
+from security_common.tokens.issuer_fetch import fetch_document
 from security_common.tokens.issuer_metadata import read_metadata
 from security_common.tokens.verifier import MAX_CACHED_BYTES, MAX_CACHED_TOKENS, VerifiedTokenCache
 

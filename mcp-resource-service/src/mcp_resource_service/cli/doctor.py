@@ -29,7 +29,7 @@ from security_common.service.doctor import (
     run_check,
 )
 from security_common.tokens import TrustedIssuer
-from security_common.tokens.bounded_fetch import fetch_document
+from security_common.tokens.issuer_fetch import fetch_document
 from security_common.tokens.issuer_metadata import read_jwks_uri, read_metadata
 from security_common.tokens.validation_rules import LEEWAY_SECONDS
 from security_common.tokens.verification_keys import read_key_set

@@ -17,8 +17,8 @@ import httpx2
 
 from security_common.bounded_cache import BoundedCache
 from security_common.errors import SecurityError
-from security_common.tokens.bounded_fetch import fetch_document
 from security_common.tokens.errors import IssuerUnreachable, KeysUnavailable, TokenRejected
+from security_common.tokens.issuer_fetch import fetch_document
 from security_common.tokens.issuer_metadata import read_jwks_uri
 from security_common.tokens.trusted_issuer import TrustedIssuer
 from security_common.tokens.verification_keys import VerificationKey, read_key_set

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from security_common.tokens.bounded_fetch import fetch_document
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable
+from security_common.tokens.issuer_fetch import fetch_document
 from security_common.tokens.strict_json import parse_json
 from security_common.tokens.trusted_issuer import OWN_SETTING, TrustedIssuer
 

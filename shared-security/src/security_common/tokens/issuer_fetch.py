@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 import httpx2
 
+from security_common.bounded_fetch import (
+    REQUEST_HEADERS,
+    DocumentRefused,
+    check_not_compressed,
+    parse_max_age,
+    read_bounded,
+)
 from security_common.tokens.errors import IssuerUnreachable
 
 __all__ = ["MAX_DOCUMENT_BYTES", "Document", "fetch_document"]
@@ -13,7 +20,6 @@ __all__ = ["MAX_DOCUMENT_BYTES", "Document", "fetch_document"]
 MAX_DOCUMENT_BYTES = 64 * 1024
 DEADLINE_SECONDS = 5.0
 OK, NOT_MODIFIED = 200, 304
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})", re.IGNORECASE)
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 
 
@@ -45,37 +51,25 @@ async def fetch_document(
 
 
 async def _exchange(http: httpx2.AsyncClient, url: str, etag: str | None) -> Document:
-    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    headers = dict(REQUEST_HEADERS)
     if etag is not None:
         headers["if-none-match"] = etag
     try:
         async with http.stream("GET", url, headers=headers, follow_redirects=False) as response:
-            max_age_seconds = _read_max_age(response)
+            max_age_seconds = parse_max_age(response.headers.get("cache-control", ""))
             if response.status_code == NOT_MODIFIED and etag is not None:
                 return Document(None, etag, max_age_seconds)
             if response.status_code != OK:
                 raise IssuerUnreachable(f"{url} answered {response.status_code}")
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise IssuerUnreachable(f"{url} answered with a compressed document, which was not requested")
-            return Document(await _read_body(response, url), _read_etag(response), max_age_seconds)
+            check_not_compressed(response.headers.get("content-encoding"))
+            body = await read_bounded(response.aiter_raw(), max_bytes=MAX_DOCUMENT_BYTES)
+            return Document(body, _read_etag(response), max_age_seconds)
+    except DocumentRefused as error:
+        raise IssuerUnreachable(f"{url}: {error}") from error
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise IssuerUnreachable(f"{url} does not answer ({type(error).__name__})") from error
-
-
-async def _read_body(response: httpx2.Response, url: str) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_DOCUMENT_BYTES:
-            raise IssuerUnreachable(f"{url} answered with more than {MAX_DOCUMENT_BYTES} bytes")
-    return bytes(body)
 
 
 def _read_etag(response: httpx2.Response) -> str | None:
     etag = response.headers.get("etag", "")
     return etag if _ETAG.fullmatch(etag) else None
-
-
-def _read_max_age(response: httpx2.Response) -> float | None:
-    found = _MAX_AGE.search(response.headers.get("cache-control", ""))
-    return float(found[1]) if found else None
