@@ -1,4 +1,4 @@
-"""Items 33 to 39: client assertions, right and wrong, of a client whose keys are CLIENT_KEYS."""
+"""Items 33 to 39: valid and invalid client assertions of a client whose keys are CLIENT_KEYS."""
 
 import base64
 import hmac
@@ -23,13 +23,13 @@ OTHER_KEYS = {
     "ES256": ECKey.generate_key("P-256", {"kid": "ec"}),
     "EdDSA": OKPKey.generate_key("Ed25519", {"kid": "okp"}),
 }
-"""A stranger's, who names the client's."""
+"""Keys of an attacker, with the key ids of the client."""
 
 
 def assertion(
     *, algorithm: str = "ES256", key: Key | None = None, form: Mapping[str, str] | None = None, **changes: object
 ) -> MakeBody:
-    """A token request of the client `key-holder`; `changes` replace claims, None takes one out."""
+    """A token request of the client `key-holder`; `changes` replace claims; None removes one."""
 
     def make(_address: str) -> Mapping[str, str]:
         now = int(time.time())
@@ -41,7 +41,7 @@ def assertion(
         kept = {name: value for name, value in claims.items() if value is not None}
         signer = key or CLIENT_KEYS[algorithm]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SecurityWarning)  # EdDSA has a new name, and the PEM is no good HMAC key
+            warnings.simplefilter("ignore", SecurityWarning)  # EdDSA has a new name (RFC 9864)
             encoded = jwt.encode({"alg": algorithm, "kid": signer.kid}, kept, signer, algorithms=[algorithm])
         return {
             "grant_type": "client_credentials",
@@ -72,7 +72,7 @@ def signed_with_the_public_key(_address: str) -> Mapping[str, str]:
 
 
 ASSERTIONS = (
-    *(Row(item="33", case=f"a right one, {name}", body=assertion(algorithm=name), status=200) for name in CLIENT_KEYS),
+    *(Row(item="33", case=f"valid, {name}", body=assertion(algorithm=name), status=200) for name in CLIENT_KEYS),
     Row(item="39", case="the token endpoint as aud", body=assertion(aud=f"{ISSUER}/oauth2/token"), status=200),
     Row(item="39", case="the issuer with a slash as aud", body=assertion(aud=f"{ISSUER}/"), status=200),
     *(

@@ -1,4 +1,4 @@
-"""Azure API Management's validate-jwt, played by what its policy file says."""
+"""The validate-jwt policy of Azure API Management, applied as its policy file describes."""
 
 import os
 import time
@@ -31,11 +31,11 @@ _OTHER_ISSUER = "<issuers><issuer>https://other.example</issuer></issuers>"
 
 
 class Refused(Exception):
-    """The gateway would answer 401."""
+    """The gateway responds with 401."""
 
 
 def validate(policy: str, authorization: str, get: Callable[[str], Any], *, now: float) -> dict[str, Any]:
-    """What the gateway does with a request under this policy; returns the claims."""
+    """Validates a request as the gateway does; returns the claims."""
     root = ET.fromstring(policy.strip())
     scheme, _, token = authorization.partition(" ")
     if scheme != "Bearer":
@@ -62,7 +62,7 @@ def validate(policy: str, authorization: str, get: Callable[[str], Any], *, now:
 
 
 def reader(service: Service) -> Callable[[str], Any]:
-    """Fetches a public address of the service from where it really listens."""
+    """Fetches a public address of the service from the port that it listens on."""
 
     def get(url: str) -> Any:
         answer: httpx2.Response = service.http.get(url.removeprefix(service.issuer))
@@ -97,7 +97,7 @@ def test_the_gateway_accepts_the_token(gateway: Any) -> None:
     assert claims["client_id"] == "mcp-client"
 
 
-def test_the_gateway_refuses_what_is_wrong(gateway: Any) -> None:
+def test_the_gateway_refuses_invalid_tokens(gateway: Any) -> None:
     service, secret = gateway
     policy, token, get = policy_for(service.issuer), get_token(service, secret), reader(service)
     head, payload, signature = token.split(".")
@@ -122,7 +122,7 @@ def test_a_client_without_the_extra_audience_is_refused(start_service: StartServ
         validate(policy, f"Bearer {get_token(service, 'secret')}", reader(service), now=time.time())
 
 
-def test_the_example_declaration_is_a_good_one(tmp_path: Path) -> None:
+def test_the_example_declaration_is_valid(tmp_path: Path) -> None:
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     (tmp_path / "auth.yaml").write_text((DEPLOY / "auth.yaml").read_text())

@@ -1,4 +1,4 @@
-"""mcp.audit for clients that registered themselves, and what becomes of scopes that are not granted."""
+"""mcp.audit for clients that registered themselves, and scopes that are not granted."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ def client_id(people: Service) -> str:
 
 @pytest.fixture
 async def clerk(people: Service) -> Any:
-    """Stores an account in the state of its argument."""
+    """Stores an account with the given changes."""
     async with Redis.from_url(people.settings.redis_url, decode_responses=True) as redis:
         store = AccountStore(redis)
         account = Account(subject="u_clerk_of_audit", username="audit-clerk", name="Clerk")
@@ -49,7 +49,7 @@ async def clerk(people: Service) -> Any:
 
 @pytest.fixture
 def forget_consents(people: Service) -> Iterator[None]:
-    """Of the demo user, who is an auditor."""
+    """Deletes the consents of the demo user, who is an auditor."""
     yield
     with redis_client.Redis.from_url(people.settings.redis_url) as store:
         for key in store.scan_iter("auth:consent:*"):
@@ -78,7 +78,7 @@ def test_an_auditor_grants_it_to_a_client_that_registered_itself(
 
 
 @pytest.mark.anyio
-async def test_nobody_else_is_offered_it(people: Service, person: Person, client_id: str, clerk: Any) -> None:
+async def test_other_users_are_not_offered_it(people: Service, person: Person, client_id: str, clerk: Any) -> None:
     await clerk()
     request = Request(client_id, {"scope": ASKED})
     page = person.sign_in(person.open(request.path), "audit-clerk", PASSWORD)
@@ -94,7 +94,7 @@ async def test_nobody_else_is_offered_it(people: Service, person: Person, client
 
 
 @pytest.mark.anyio
-async def test_who_is_no_auditor_any_more_loses_it_at_the_next_refresh(
+async def test_a_user_who_loses_the_role_loses_the_scope_at_the_next_refresh(
     people: Service, person: Person, client_id: str, clerk: Any
 ) -> None:
     await clerk(Role.AUDITOR)
@@ -109,7 +109,7 @@ async def test_who_is_no_auditor_any_more_loses_it_at_the_next_refresh(
 
 @pytest.mark.usefixtures("forget_consents")
 def test_a_client_that_was_stored_before_may_be_granted_it_too(people: Service, person: Person, client_id: str) -> None:
-    """What a self-registered client may ask for is today's declaration to say."""
+    """The scopes of a self-registered client come from the current declaration."""
     with redis_client.Redis.from_url(people.settings.redis_url, decode_responses=True) as store:
         (key,) = [key for key in store.scan_iter("auth:client:*") if client_id in key]
         document = str(store.get(key))

@@ -1,4 +1,4 @@
-"""How clients authenticate at the token endpoint: every form that real clients send, and what a mistake is told."""
+"""Client authentication at the token endpoint: the forms that real clients send, and the errors for mistakes."""
 
 import base64
 import json
@@ -28,10 +28,10 @@ def declared(start_service: StartService, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("secret", ["p+q %&=:ü", "p+q%20%&=", "%zz+", "%ff"], ids=ascii)
 @pytest.mark.parametrize("client_id", ["plain", "a+b"])
-def test_item_26_basic_credentials_as_most_clients_send_them_are_good_too(
+def test_item_26_basic_credentials_without_form_encoding_are_accepted(
     start_service: StartService, tmp_path: Path, client_id: str, secret: str
 ) -> None:
-    """curl, httpx, requests and Authlib do not form-encode them; a client that does is right as well."""
+    """curl, httpx, requests and Authlib do not form-encode them. RFC 6749 requires it."""
     (tmp_path / "secret").write_text(secret)
     (tmp_path / "auth.yaml").write_text(f"clients: [{{client_id: '{client_id}', secret_file: secret}}]")
     service = start_service(config=tmp_path / "auth.yaml")
@@ -40,7 +40,7 @@ def test_item_26_basic_credentials_as_most_clients_send_them_are_good_too(
         assert answer.status_code == 200, answer.text
 
 
-def test_item_26_a_secret_with_two_readings_fails_once(declared: Service) -> None:
+def test_item_26_a_wrong_secret_that_can_be_read_in_two_ways_counts_as_one_failure(declared: Service) -> None:
     headers = {"x-forwarded-for": "192.0.2.26", **basic("mcp-client", "a+b%20c")}
     answers = [
         declared.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, headers=headers)
@@ -49,7 +49,7 @@ def test_item_26_a_secret_with_two_readings_fails_once(declared: Service) -> Non
     assert [answer.status_code for answer in answers] == [401] * 10 + [429]
 
 
-def test_item_26_the_other_reading_of_a_client_id_gives_no_second_set_of_guesses(declared: Service) -> None:
+def test_item_26_two_encodings_of_a_client_id_share_one_failure_count(declared: Service) -> None:
     address = {"x-forwarded-for": "192.0.2.27"}
     statuses = []
     for number in range(20):
@@ -59,13 +59,13 @@ def test_item_26_the_other_reading_of_a_client_id_gives_no_second_set_of_guesses
     assert statuses.count(401) <= 10
 
 
-def test_item_28_a_client_id_in_the_body_may_agree_with_either_reading(declared: Service) -> None:
+def test_item_28_client_id_in_the_body_may_match_either_encoding_of_the_header(declared: Service) -> None:
     headers = basic("a%2Bb%25", quote_plus("p+q %&=:ü"))
     form = {"grant_type": "client_credentials", "client_id": "a+b%"}
     assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 200
 
 
-def test_item_31_the_right_secret_by_the_wrong_method_is_told_what_to_change(declared: Service) -> None:
+def test_item_31_a_correct_secret_with_the_wrong_method_gets_an_explanation(declared: Service) -> None:
     told = declared.http.post("/oauth2/token", data=demo(client_id="basic-only")).json()["error_description"]
     assert "client_secret_basic" in told
     assert "client_secret_post" in told
@@ -74,13 +74,13 @@ def test_item_31_the_right_secret_by_the_wrong_method_is_told_what_to_change(dec
 
 
 def test_unknown_parameters_are_ignored(declared: Service) -> None:
-    """RFC 6749 section 3.2; n8n and others add some."""
+    """RFC 6749 section 3.2. n8n and others send some."""
     answer = declared.http.post("/oauth2/token", data=demo(audience="anything", state="1", display="popup"))
     assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("left_empty", ["client_assertion", "client_assertion_type", "scope", "resource", "code"])
-def test_an_empty_parameter_counts_as_left_out(declared: Service, left_empty: str) -> None:
+def test_an_empty_parameter_counts_as_absent(declared: Service, left_empty: str) -> None:
     """RFC 6749 section 3.2."""
     assert declared.http.post("/oauth2/token", data=demo(**{left_empty: ""})).status_code == 200
     headers = basic("mcp-client", "secret")
@@ -96,7 +96,7 @@ def encoded(members: object) -> str:
     "claims", [{"sub": "\ud800"}, {"sub": "app\udfff"}, {"sub": 1}, {}, [], "app", None], ids=ascii
 )
 @pytest.mark.parametrize("endpoint", ["token", "introspect", "revoke"])
-def test_a_malformed_assertion_is_refused_and_no_failure_of_the_server(
+def test_a_malformed_assertion_is_refused_without_a_server_error(
     declared: Service, endpoint: str, claims: object
 ) -> None:
     assertion = f"{encoded({'alg': 'RS256'})}.{encoded(claims)}.AA"
@@ -109,16 +109,14 @@ def test_a_malformed_assertion_is_refused_and_no_failure_of_the_server(
 @pytest.mark.parametrize(
     "credentials", [b"\xff", "é".encode(), b"YQ==\x85", b"a", b"%%%", b"Og==", b"7aCAOng="], ids=ascii
 )
-def test_malformed_basic_credentials_are_refused_and_no_failure_of_the_server(
-    declared: Service, credentials: bytes
-) -> None:
+def test_malformed_basic_credentials_are_refused_without_a_server_error(declared: Service, credentials: bytes) -> None:
     headers = {b"authorization": b"Basic " + credentials}
     answer = declared.http.post("/oauth2/token", data={"grant_type": "client_credentials"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
-def test_client_ids_that_nobody_has_take_no_place_in_redis(start_service: StartService, own_redis: Any) -> None:
-    """Else one address fills it, since each made-up id would be counted under a key of its own."""
+def test_unknown_client_ids_are_not_stored_in_redis(start_service: StartService, own_redis: Any) -> None:
+    """A counter for each unknown id would let one address fill Redis."""
     url, stored = own_redis
     service = start_service(redis_url=url)
     form = {"grant_type": "client_credentials", "client_secret": "x"}

@@ -1,4 +1,4 @@
-"""Items 52 to 63: a code is good once, for its client, its redirect and its verifier."""
+"""Items 52 to 63: a code is valid once, for its client, its redirect URI and its verifier."""
 
 import json
 import secrets
@@ -26,7 +26,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str | None]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_wrong_redemption_is_refused_and_burns_the_code(people: Service, person: Person, case: str) -> None:
+def test_a_wrong_redemption_is_refused_and_spends_the_code(people: Service, person: Person, case: str) -> None:
     changes, error, _rule = CASES[case]
     request = Request("app")
     code = person.grant(request)["code"]
@@ -44,7 +44,7 @@ def test_each_rule_matters(people: Service, person: Person, monkeypatch: pytest.
     assert redeem(people.http, request, person.grant(request)["code"], **changes).status_code == 200
 
 
-def test_item_52_the_return_of_a_used_code_revokes_what_it_gave(people: Service, person: Person) -> None:
+def test_item_52_code_reuse_revokes_the_tokens_of_the_code(people: Service, person: Person) -> None:
     request = Request("app", {"scope": "openid offline_access"})
     code = person.grant(request)["code"]
     tokens = redeem(people.http, request, code).json()
@@ -56,14 +56,14 @@ def test_item_52_the_return_of_a_used_code_revokes_what_it_gave(people: Service,
     assert "code_reuse" in recorded(people)
 
 
-def test_item_59_no_code_is_given_that_needs_no_verifier(people: Service, person: Person) -> None:
-    """So nobody can redeem one with a verifier that nothing was asked to match."""
+def test_item_59_no_code_is_issued_without_a_code_challenge(people: Service, person: Person) -> None:
+    """So a verifier is never compared with a missing challenge."""
     person.grant(Request("app"))
     answer = person.open(Request("app", {"code_challenge": None, "code_challenge_method": None}).path)
     assert sent_to_client(answer).keys() == {"error", "error_description", "state", "iss"}
 
 
-def test_item_62_a_scope_at_redemption_changes_nothing(people: Service, person: Person) -> None:
+def test_item_62_scope_at_the_token_endpoint_is_ignored(people: Service, person: Person) -> None:
     request = Request("app", {"scope": "mcp.access"})
     answer = redeem(
         people.http, request, person.grant(request)["code"], scope="mcp.access mcp.decrypt mcp.audit"
@@ -71,7 +71,7 @@ def test_item_62_a_scope_at_redemption_changes_nothing(people: Service, person: 
     assert answer["scope"] == "mcp.access"
 
 
-def test_item_53_of_twelve_redemptions_at_once_one_wins(people: Service, person: Person) -> None:
+def test_item_53_of_twelve_parallel_redemptions_one_succeeds(people: Service, person: Person) -> None:
     request = Request("app")
     code = person.grant(request)["code"]
     with ThreadPoolExecutor(12) as pool:
@@ -79,7 +79,7 @@ def test_item_53_of_twelve_redemptions_at_once_one_wins(people: Service, person:
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 11
 
 
-def test_item_55_a_code_ends_after_a_minute(people: Service, person: Person, redis_url: str) -> None:
+def test_item_55_a_code_expires_after_one_minute(people: Service, person: Person, redis_url: str) -> None:
     import redis
 
     with redis.Redis.from_url(redis_url) as stored:
@@ -90,7 +90,7 @@ def test_item_55_a_code_ends_after_a_minute(people: Service, person: Person, red
     assert 0 < lives[0] <= 60_000
 
 
-def test_item_63_guessing_codes_makes_wait_and_only_the_one_who_guesses(people: Service) -> None:
+def test_item_63_unknown_codes_are_limited_for_the_guessing_address_only(people: Service) -> None:
     def guess(address: str) -> httpx2.Response:
         form = {"grant_type": "authorization_code", "code": secrets.token_urlsafe(), "client_id": "app"}
         return people.http.post("/oauth2/token", data=form, headers={"x-forwarded-for": address})
@@ -101,7 +101,7 @@ def test_item_63_guessing_codes_makes_wait_and_only_the_one_who_guesses(people: 
     assert guess("192.0.2.71").status_code == 400
 
 
-def test_codes_and_their_answers_work_across_replicas(
+def test_codes_and_tokens_of_one_replica_work_at_another(
     people: Service, person: Person, start_service: StartService
 ) -> None:
     other = start_service(config=people.settings.config, issuer=people.issuer)
@@ -111,6 +111,6 @@ def test_codes_and_their_answers_work_across_replicas(
 
 
 def recorded(service: Service) -> list[str]:
-    """The kinds of events in the service's journal."""
+    """The types of the events in the journal of the service."""
     journals = service.settings.security.audit_dir.rglob("security_audit.log")
     return [json.loads(line)["event_type"] for path in journals for line in path.read_text().splitlines()]

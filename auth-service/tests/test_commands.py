@@ -42,7 +42,7 @@ def run(own_service: Service, secret_files: dict[str, Path]) -> Run:
     return run
 
 
-def test_a_client_is_made_listed_used_and_deleted(own_service: Service, run: Run) -> None:
+def test_a_client_is_created_listed_used_and_deleted(own_service: Service, run: Run) -> None:
     (made,) = json.loads(run("client", "create", "batch", "--name", "Nightly batch", "--json").stdout)
     listed = json.loads(run("client", "list", "--json").stdout)
     assert {client["client_id"]: client["origin"] for client in listed} == {
@@ -62,7 +62,7 @@ def test_a_client_is_made_listed_used_and_deleted(own_service: Service, run: Run
 
 
 @pytest.mark.parametrize("client_id", ["u_1", "https://a.example/c", "a b"])
-def test_an_id_that_could_be_somebody_elses_is_refused(run: Run, client_id: str) -> None:
+def test_a_client_id_that_could_be_another_kind_of_id_is_refused(run: Run, client_id: str) -> None:
     assert run("client", "create", client_id).returncode == 1
 
 
@@ -73,8 +73,8 @@ def test_a_token_is_printed(run: Run) -> None:
     assert refused.stderr.startswith("error: invalid_scope")
 
 
-def test_the_doctor_finds_a_well_service_well_but_for_its_redis(own_service: Service, run: Run) -> None:
-    """The tests' Redis keeps nothing and has no users, which is just what the doctor has to say."""
+def test_the_doctor_reports_only_the_redis_of_the_tests(own_service: Service, run: Run) -> None:
+    """The Redis of the tests is not durable and has no users."""
     deadline = time.monotonic() + 10
     while len(own_service.http.get("/.well-known/jwks.json").json()["keys"]) < 2:
         assert time.monotonic() < deadline
@@ -91,7 +91,7 @@ def test_the_doctor_finds_a_well_service_well_but_for_its_redis(own_service: Ser
     }
 
 
-def test_a_client_gets_declared_scopes_only(run: Run) -> None:
+def test_a_client_gets_only_declared_scopes(run: Run) -> None:
     refused = run("client", "create", "mistyped", "--scope", "mcp.acess")
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: no resource has the scope mcp.acess\nhint: choose from ")
@@ -99,7 +99,7 @@ def test_a_client_gets_declared_scopes_only(run: Run) -> None:
     assert "mistyped" not in run("client", "list").stdout
 
 
-def test_the_doctor_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
+def test_the_doctor_reports_what_is_wrong(run: Run, tmp_path: Path) -> None:
     (tmp_path / "auth.yaml").write_text("resources: [{url: 'http://mcp.example/mcp', scopes: {a: {ko: a, en: a}}}]")
     examined = run(
         "doctor", AUTH_CONFIG=str(tmp_path / "auth.yaml"), AUTH_DEMO="false", AUTH_ISSUER="http://localhost:1"
@@ -109,7 +109,7 @@ def test_the_doctor_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
     assert examined.stdout.count("hint: ") >= 3
 
 
-def test_the_doctor_compares_what_is_stored_with_the_declaration(run: Run, own_redis: Any, tmp_path: Path) -> None:
+def test_the_doctor_compares_stored_clients_with_the_declaration(run: Run, own_redis: Any, tmp_path: Path) -> None:
     for client_id in ("twice", "outgrown", "bent"):
         assert run("client", "create", client_id, "--redirect-uri", "https://a.example/b").returncode == 0
     _url, stored = own_redis

@@ -1,4 +1,4 @@
-"""Words of auth.yaml that YAML 1.1 takes for booleans are the words they are, with quotes or without."""
+"""Values of auth.yaml that YAML 1.1 reads as booleans stay strings, with or without quotes."""
 
 from pathlib import Path
 
@@ -28,13 +28,13 @@ def test_how_far_registration_is_open(tmp_path: Path, setting: str, word: Openne
 @pytest.mark.parametrize(
     ("word", "is_default"), [("true", True), ("yes", True), ("on", True), ("False", False), ("no", False)]
 )
-def test_a_real_boolean_takes_all_of_these_words(tmp_path: Path, word: str, is_default: bool) -> None:
+def test_a_boolean_setting_accepts_every_yaml_boolean(tmp_path: Path, word: str, is_default: bool) -> None:
     declared = load(tmp_path, f"resources: [{{url: 'https://mcp.example.com/mcp', default: {word}, {SCOPES}}}]")
     assert declared.resources[0].default is is_default
 
 
 @pytest.mark.parametrize("word", ["off", "no", "yes", "on", "y"])
-def test_an_id_or_a_name_may_be_such_a_word(tmp_path: Path, word: str) -> None:
+def test_an_id_or_a_name_may_look_like_a_boolean(tmp_path: Path, word: str) -> None:
     (tmp_path / "secret").write_text("a secret of this client")
     declared = load(tmp_path, f"clients: [{{client_id: {word}, name: {word}, secret_file: secret}}]")
     assert [(client.client_id, client.name) for client in declared.clients] == [(word, word)]

@@ -1,4 +1,4 @@
-"""deploy/auth.yaml, from its recipe for a secret to a token, with curl as an operator has it."""
+"""deploy/auth.yaml: the recipe for secrets in it, and a token with curl."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ NAMES = ("mcp-client", "example-app", "initial-access-token")
 
 @pytest.fixture(scope="module")
 def deployed(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> tuple[Service, dict[str, str]]:
-    """The service with the declaration as it is, and with secrets made by the recipe in it."""
+    """The service with this declaration, and with secrets from the recipe in it."""
     assert RECIPE in DECLARATION.read_text()
     folder = tmp_path_factory.mktemp("deployed")
     (folder / "auth.yaml").write_text(DECLARATION.read_text())

@@ -26,7 +26,7 @@ from security_common.service import CheckResult, connect_redis
 
 @pytest.fixture(scope="module")
 def well(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service as compose.yaml has it: a strict Redis with users, secrets by `setup`."""
+    """A service as in compose.yaml: Redis with users, and secrets from `setup`."""
     directory = tmp_path_factory.mktemp("well")
     made = directory / "secrets"
     make_secrets(made)
@@ -53,12 +53,12 @@ def look(settings: AuthSettings) -> list[CheckResult]:
 
 
 def wrong(service: Service, **changes: Any) -> dict[str, str]:
-    """What it complains about, with its hints, while the rest of the service is well."""
+    """The failed checks with their hints; the rest of the service is correct."""
     found = look(service.settings.model_copy(update=changes))
     return {finding.what: finding.hint for finding in found if not finding.ok}
 
 
-def test_a_well_service_is_found_well(well: Service) -> None:
+def test_a_correct_service_passes_every_check(well: Service) -> None:
     names = ("issuer", "redis_url", "redis_password_file", "signing_key_kek_file", "secret_pepper_file")
     given = {f"AUTH_{name}".upper(): str(getattr(well.settings, name)) for name in names}
     command = [str(Path(sys.executable).with_name("auth-service")), "doctor", "--json"]
@@ -76,8 +76,8 @@ def test_a_well_service_is_found_well(well: Service) -> None:
 @pytest.mark.parametrize(
     ("setting", "weak"), [("appendonly", "no"), ("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")]
 )
-def test_a_redis_that_may_lose_something(start_service: StartService, tmp_path: Path, setting: str, weak: str) -> None:
-    """It has no users either, so the other service's keys are within reach."""
+def test_a_redis_that_is_not_durable(start_service: StartService, tmp_path: Path, setting: str, weak: str) -> None:
+    """It also has no users, so the keys of the other service can be read."""
     with RedisServer(tmp_path / "redis", free_port()) as server, redis.Redis(port=server.port) as stored:
         settings = start_service(redis_url=server.url).settings
         stored.config_set(setting, weak)
@@ -88,14 +88,14 @@ def test_a_redis_that_may_lose_something(start_service: StartService, tmp_path: 
     assert "ACL" in found["redis: this user cannot read the keys of the resource service"]
 
 
-def test_a_redis_that_is_away(well: Service) -> None:
+def test_an_unavailable_redis(well: Service) -> None:
     found = wrong(well, redis_url=f"redis://auth@127.0.0.1:{free_port()}/0")
     ((what, hint),) = found.items()
     assert what.startswith("redis: ")
     assert "AUTH_REDIS_URL" in hint
 
 
-def test_no_keys_and_keys_that_another_kek_sealed(well: Service, own_redis: Any, tmp_path: Path) -> None:
+def test_missing_keys_and_keys_under_another_kek(well: Service, own_redis: Any, tmp_path: Path) -> None:
     (tmp_path / "kek").write_text(Keyring.generate().dump())
     replaced, unreadable = wrong(well, signing_key_kek_file=tmp_path / "kek").items()
     assert "AUTH_SIGNING_KEY_KEK_FILE: not the secret that was used before" in replaced[0]
@@ -105,14 +105,14 @@ def test_no_keys_and_keys_that_another_kek_sealed(well: Service, own_redis: Any,
     assert "start the service" in empty["keys: none"]
 
 
-def test_a_clock_that_is_wrong(well: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_clock(well: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: time.time() + 60))
     (found,) = wrong(well).items()
     assert found[0].startswith("clock: 60 s ahead")
     assert "NTP" in found[1]
 
 
-def test_metadata_that_names_another_issuer_and_none_at_all(well: Service) -> None:
+def test_metadata_of_another_issuer_and_an_unreachable_issuer(well: Service) -> None:
     by_address = f"http://127.0.0.1:{well.settings.port}"
     (found,) = wrong(well, issuer=by_address).items()
     assert found == (f"issuer: the metadata names {well.issuer}", "set AUTH_ISSUER to that address")
@@ -122,14 +122,14 @@ def test_metadata_that_names_another_issuer_and_none_at_all(well: Service) -> No
     assert "running" in found[1]
 
 
-def test_a_loopback_issuer_out_of_reach_is_asked_where_it_listens(well: Service) -> None:
-    """In a container, the published port of the machine around it leads nowhere."""
+def test_an_unreachable_loopback_issuer_is_checked_at_its_own_port(well: Service) -> None:
+    """A container cannot reach the port that its host publishes."""
     (found,) = wrong(well, issuer=f"http://localhost:{free_port()}").items()
     assert found == (f"issuer: the metadata names {well.issuer}", "set AUTH_ISSUER to that address")
 
 
 @pytest.mark.parametrize("url", ["http://mcp.example/mcp", "HTTPS://mcp.example/mcp", "https://mcp.example:443/mcp"])
-def test_a_resource_that_is_named_otherwise_or_travels_in_clear(well: Service, tmp_path: Path, url: str) -> None:
+def test_a_resource_that_is_not_normalized_or_not_https(well: Service, tmp_path: Path, url: str) -> None:
     config = tmp_path / "auth.yaml"
     config.write_text(json.dumps({"resources": [{"url": url, "scopes": {"mcp.access": {"ko": "가", "en": "a"}}}]}))
     found = wrong(well, config=config)
@@ -137,6 +137,6 @@ def test_a_resource_that_is_named_otherwise_or_travels_in_clear(well: Service, t
     assert "restart" in found["declaration: the running service applied this one"]
 
 
-def test_the_published_secret_of_the_demo_client_is_not_reported(service: Service) -> None:
+def test_the_public_secret_of_the_demo_client_is_not_reported(service: Service) -> None:
     found = asyncio.run(doctor.check_secret_files(service.settings))
     assert [finding.what for finding in found if "mcp-client" in finding.what] == []

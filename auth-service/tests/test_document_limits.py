@@ -1,4 +1,4 @@
-"""What strangers can make this service fetch and remember: little, and never at the cost of others."""
+"""The fetches and the memory that unauthenticated clients can cause are limited, and never at the cost of others."""
 
 import asyncio
 import gc
@@ -58,7 +58,7 @@ def make(host: DocumentHost, store: ClientStore, **policy: Any) -> ClientIdMetad
 
 
 def reachable(root: object) -> list[object]:
-    """Everything that `root` keeps alive as data: what code, modules and types refer to is left out."""
+    """Every object that `root` references, without what code, modules and types reference."""
     seen: dict[int, object] = {}
     waiting = [root]
     passed_over = (
@@ -78,7 +78,7 @@ def reachable(root: object) -> list[object]:
     return list(seen.values())
 
 
-async def test_a_refused_document_leaves_nothing_but_a_small_value(host: DocumentHost, store: ClientStore) -> None:
+async def test_a_refused_document_leaves_only_a_small_cache_entry(host: DocumentHost, store: ClientStore) -> None:
     found = make(host, store)
     for number in range(300):
         url = f"https://host-{number}.example:{host.port}/c.json"
@@ -89,10 +89,10 @@ async def test_a_refused_document_leaves_nothing_but_a_small_value(host: Documen
     assert len(kept) < 300 * 10
 
 
-def test_thousands_of_refused_ids_leave_the_service_as_large_as_before(
+def test_thousands_of_refused_client_ids_do_not_increase_the_memory(
     host: DocumentHost, start_service: StartService
 ) -> None:
-    """Through the authorization endpoint, each from another address, over real TLS."""
+    """At the authorization endpoint, each from another address, over TLS."""
     service = start_service(parts={"fetcher": host.fetcher()}, trusted_proxies="127.0.0.1")
 
     def ask(number: int) -> None:
@@ -137,7 +137,7 @@ async def test_the_keys_of_clients_take_a_bounded_number_of_bytes(host: Document
     assert keys._cached.size_bytes <= 2 * 1024 * 1024  # pyright: ignore[reportPrivateUsage] # see above
 
 
-async def test_one_address_cannot_use_up_the_fetches_of_all(host: DocumentHost, store: ClientStore) -> None:
+async def test_one_address_cannot_use_up_the_fetches_of_others(host: DocumentHost, store: ClientStore) -> None:
     found = make(host, store)
     for number in range(200):
         with pytest.raises(InvalidClient):
@@ -146,10 +146,10 @@ async def test_one_address_cannot_use_up_the_fetches_of_all(host: DocumentHost, 
     assert (await found.find(url, source_address="198.51.100.1")).client_id == url
 
 
-async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_all(
+async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_others(
     host: DocumentHost, store: ClientStore
 ) -> None:
-    """Clients that registered themselves name where their keys are published."""
+    """Registered clients choose the address of their key set."""
     outgoing = OutgoingFetches.of(RegistrationPolicy(), host.fetcher())
     keys = ClientKeys(outgoing=outgoing, clock=Clock())
     for number in range(100):
@@ -162,7 +162,7 @@ async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_all(
     assert (await documents.find(url, source_address="198.51.100.3")).client_id == url
 
 
-async def test_requests_of_the_same_moment_share_one_fetch_of_the_keys(host: DocumentHost) -> None:
+async def test_concurrent_requests_share_one_fetch_of_the_keys(host: DocumentHost) -> None:
     host.pages["/shared-keys.json"] = answer(json.dumps({"keys": []}).encode())
     keys = ClientKeys(outgoing=OutgoingFetches.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
     client = with_keys_at(host.url("/shared-keys.json"), ClientOrigin.DECLARED)
@@ -180,7 +180,7 @@ async def test_listed_hosts_have_fetches_that_others_cannot_use_up(host: Documen
     assert (await found.find(url, source_address="198.51.100.2")).client_id == url
 
 
-async def test_a_spent_budget_is_not_remembered_as_a_refusal(host: DocumentHost, store: ClientStore) -> None:
+async def test_a_reached_limit_is_not_cached_as_a_refusal(host: DocumentHost, store: ClientStore) -> None:
     found = make(host, store)
     url = host.publish("/patient.json", GOOD)
     for number in range(7):
@@ -191,7 +191,7 @@ async def test_a_spent_budget_is_not_remembered_as_a_refusal(host: DocumentHost,
     assert (await found.find(url, source_address="203.0.113.8")).client_id == url
 
 
-async def test_a_name_that_is_not_resolved_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_name_resolution_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auth_service.clients.ssrf_safe_fetch._RESOLVE_TIMEOUT_SECONDS", 0.05)
 
     async def resolve(_host: str, _port: int) -> list[str]:
@@ -203,7 +203,7 @@ async def test_a_name_that_is_not_resolved_in_time_is_given_up(monkeypatch: pyte
     assert failure.value.problem is FetchProblem.NAME
 
 
-async def test_a_host_that_cannot_be_a_name_is_a_failed_fetch(host: DocumentHost, store: ClientStore) -> None:
+async def test_an_invalid_host_name_is_a_failed_fetch(host: DocumentHost, store: ClientStore) -> None:
     """`getaddrinfo` raises UnicodeError for a label of more than 63 characters."""
     outgoing = OutgoingFetches.of(RegistrationPolicy(), None)
     found = ClientIdMetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
@@ -211,7 +211,7 @@ async def test_a_host_that_cannot_be_a_name_is_a_failed_fetch(host: DocumentHost
         await found.find(f"https://{'a' * 64}.example/c.json")
 
 
-async def test_the_next_address_is_tried_when_one_cannot_be_connected_to(host: DocumentHost) -> None:
+async def test_the_next_address_is_tried_if_a_connection_fails(host: DocumentHost) -> None:
     host.publish("/second.json", GOOD)
 
     async def resolve(_host: str, _port: int) -> list[str]:
@@ -221,10 +221,10 @@ async def test_the_next_address_is_tried_when_one_cannot_be_connected_to(host: D
     assert (await fetcher.fetch(host.url("/second.json"))).body
 
 
-def test_a_sign_in_does_not_wait_for_names_that_nobody_resolves(
+def test_a_sign_in_does_not_wait_for_slow_name_resolution(
     start_service: StartService, own_redis: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    """The system's resolver hangs in every thread it has, while somebody types a password."""
+    """Every resolver thread is blocked while a user signs in."""
     released, asked = threading.Event(), threading.Semaphore(0)
     resolve = socket.getaddrinfo
 

@@ -1,4 +1,4 @@
-"""Keys move on without a person, and nobody who verifies tokens ever notices."""
+"""Signing keys rotate automatically, and no verification of a valid token fails."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ POLICY = RotationPolicy(period_seconds=1000, lead_seconds=100, drain_seconds=300
 
 
 class Keys:
-    """Makes records without the cost of real keys."""
+    """Makes key records without generating keys."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -61,7 +61,7 @@ def test_the_first_start_activates_one_key_and_publishes_the_next() -> None:
 
 
 @given(steps=st.lists(st.floats(min_value=1, max_value=500), min_size=1, max_size=40))
-def test_a_key_signs_only_after_its_lead_and_stays_until_its_tokens_are_gone(steps: list[float]) -> None:
+def test_a_key_signs_after_its_lead_time_and_is_published_until_its_tokens_expire(steps: list[float]) -> None:
     keys = Keys()
     records = advance((), 0, POLICY, keys)
     first = records[0].key_id
@@ -85,13 +85,13 @@ def test_a_key_signs_only_after_its_lead_and_stays_until_its_tokens_are_gone(ste
         assert still_needed <= ids
 
 
-def test_nothing_due_changes_nothing() -> None:
+def test_records_do_not_change_if_nothing_is_due() -> None:
     keys = Keys()
     records = advance((), 0, POLICY, keys)
     assert advance(records, 999, POLICY, keys) is records
 
 
-def test_a_revoked_key_is_gone_and_the_published_next_one_signs() -> None:
+def test_a_revoked_key_is_removed_and_the_next_key_signs() -> None:
     keys = Keys()
     records = revoke(advance((), 0, POLICY, keys), "key-1", 5, keys)
     assert [(record.key_id, record.state.value) for record in records] == [("key-2", "active"), ("key-3", "next")]
@@ -118,7 +118,7 @@ def wait_until(condition: Any, *, seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-def test_two_replicas_that_start_at_once_agree_on_the_keys(start_service: StartService, own_redis: Any) -> None:
+def test_two_replicas_that_start_together_have_the_same_keys(start_service: StartService, own_redis: Any) -> None:
     services: list[Service] = []
     issuer = "http://localhost:8081"
     threads = [
@@ -133,7 +133,7 @@ def test_two_replicas_that_start_at_once_agree_on_the_keys(start_service: StartS
     assert kid_of(get_token(services[0])) == kid_of(get_token(services[1]))
 
 
-def test_rotating_under_load_makes_no_verification_fail(start_service: StartService, own_redis: Any) -> None:
+def test_no_verification_fails_while_keys_rotate_under_load(start_service: StartService, own_redis: Any) -> None:
     """Two replicas rotate every two seconds; a verifier that caches keys for one second accepts every token."""
     settings = {"redis_url": own_redis[0], "issuer": "http://localhost:8081"}
     replicas = [start_service(key_period_seconds=2, key_lead_seconds=2, **settings) for _ in range(2)]
@@ -151,7 +151,7 @@ def test_rotating_under_load_makes_no_verification_fail(start_service: StartServ
     assert verified > 50
 
 
-def test_private_halves_are_encrypted_and_follow_a_new_kek(
+def test_private_keys_are_encrypted_and_reencrypted_under_a_new_kek(
     start_service: StartService, own_redis: Any, secret_files: dict[str, Path], tmp_path: Path
 ) -> None:
     url, client = own_redis
@@ -176,10 +176,10 @@ def test_private_halves_are_encrypted_and_follow_a_new_kek(
     assert kid_of(get_token(restarted)) == signer
 
 
-def test_a_replica_whose_keyring_is_late_signs_with_what_is_still_good_and_follows(
+def test_a_replica_with_an_old_keyring_signs_with_its_key_until_the_keyring_arrives(
     start_service: StartService, own_redis: Any, tmp_path: Path, run: "Run"
 ) -> None:
-    """Keys sealed under a KEK that it has not got are published all the same; with a revoked one it never signs."""
+    """Keys under a KEK that it does not have are published nevertheless. It never signs with a revoked key."""
     old = Keyring.generate()
     added = old.add()
     (fresh,) = {key.key_id for key in added.keys} - {key.key_id for key in old.keys}
@@ -233,7 +233,7 @@ def on_record(client: Any) -> list[tuple[str, str]]:
     return [(entry["action_taken"], entry["reason"]) for entry in changes]
 
 
-def test_the_command_revokes_a_key_and_the_service_follows(
+def test_the_command_revokes_a_key_and_the_service_stops_signing_with_it(
     start_service: StartService, own_redis: Any, run: Run
 ) -> None:
     url, client = own_redis
@@ -248,17 +248,17 @@ def test_the_command_revokes_a_key_and_the_service_follows(
     assert (action, signer in keys) == ("key_revoked", True)
 
 
-def test_a_key_id_may_begin_with_a_hyphen(run: Run) -> None:
-    """One thumbprint in 64 does; it is no option."""
+def test_a_key_id_may_start_with_a_hyphen(run: Run) -> None:
+    """One thumbprint in 64 does; it must not be parsed as an option."""
     refused = run("revoke", "-EA-dzP18iTBOVBn8SVsh3f42")
     assert refused.returncode == 1
     assert "the key -EA-dzP18iTBOVBn8SVsh3f42" in refused.stderr
 
 
-def test_the_task_ends_although_a_cancellation_gets_lost(
+def test_the_service_stops_although_a_cancellation_is_lost(
     secret_files: dict[str, Path], own_redis: Any, tmp_path: Path
 ) -> None:
-    """On Python 3.11 a wait_for, as inside redis-py, can swallow one: a service must stop all the same."""
+    """On Python 3.11, `wait_for` (as in redis-py) can suppress a cancellation."""
 
     class LosingStore(KeyStore):
         def __init__(self, redis: Redis) -> None:
@@ -298,7 +298,7 @@ def test_the_task_ends_although_a_cancellation_gets_lost(
     asyncio.run(run())
 
 
-def test_the_command_moves_on_to_the_next_key_and_the_old_one_goes_on_verifying(
+def test_the_command_activates_the_next_key_and_the_old_one_still_verifies(
     start_service: StartService, own_redis: Any, run: Run
 ) -> None:
     url, client = own_redis

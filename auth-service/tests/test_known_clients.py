@@ -1,4 +1,4 @@
-"""What each known MCP client sends, from its registration to its first refresh, in demo mode and out of it."""
+"""The requests of known MCP clients, from registration to the first refresh, with and without demo mode."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ CLIENTS: dict[str, dict[str, Any]] = yaml.safe_load(
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_known_client_gets_its_user_in(open_server: Service, user: Person, name: str) -> None:
+def test_a_known_client_signs_its_user_in(open_server: Service, user: Person, name: str) -> None:
     sent: dict[str, Any] = CLIENTS[name]
     client_id, secret = introduce(user, sent)
     request = Request(client_id, {"resource": RESOURCE, **sent["authorize"]})

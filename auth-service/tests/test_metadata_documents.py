@@ -1,4 +1,4 @@
-"""Items 126 to 132: Client ID Metadata Documents, honest and hostile, over real TLS on this machine."""
+"""Items 126 to 132: valid and hostile client id metadata documents, over TLS on loopback."""
 
 import asyncio
 import gzip
@@ -86,7 +86,7 @@ async def test_a_document_is_a_client(host: DocumentHost, store: ClientStore, cl
         ("long", f"https://client.example/{'c' * 2048}"),
     ],
 )
-async def test_item_126_nothing_is_fetched_for_a_bad_address(
+async def test_item_126_nothing_is_fetched_for_an_invalid_url(
     host: DocumentHost, store: ClientStore, clock: Clock, case: str, address: str
 ) -> None:
     visits = len(host.visits)
@@ -106,7 +106,7 @@ WITHOUT_RULE = {
 async def test_item_126_each_rule_matters(
     host: DocumentHost, store: ClientStore, clock: Clock, monkeypatch: pytest.MonkeyPatch, rule: Any
 ) -> None:
-    """Without the rule, the address that only it refuses is looked up."""
+    """Without the rule, the host of the URL that only it refuses is resolved."""
     asked: list[str] = []
 
     async def resolve(name: str, _port: int) -> list[str]:
@@ -151,14 +151,14 @@ def test_item_127_a_public_address_is_accepted(address: str) -> None:
     assert is_public_address(ip_address(address))
 
 
-async def test_item_127_one_bad_address_among_several_refuses_the_host(host: DocumentHost) -> None:
+async def test_item_127_a_host_with_one_private_address_is_refused(host: DocumentHost) -> None:
     host.publish("/several.json", GOOD)
     with pytest.raises(FetchRefused):
         await host.fetcher(resolves_to=("127.0.0.1", "10.0.0.1")).fetch(host.url("/several.json"))
 
 
-async def test_item_127_a_name_that_changes_between_check_and_connect_gains_nothing(host: DocumentHost) -> None:
-    """The name is resolved once; the second answer, which would lead elsewhere, is never asked for."""
+async def test_item_127_a_host_name_is_resolved_once_against_dns_rebinding(host: DocumentHost) -> None:
+    """A second lookup would return another address."""
     host.publish("/rebinding.json", GOOD)
     asked: list[str] = []
 
@@ -171,7 +171,7 @@ async def test_item_127_a_name_that_changes_between_check_and_connect_gains_noth
     assert asked == [HOST]
 
 
-async def test_item_127_a_literal_address_is_checked_too(host: DocumentHost) -> None:
+async def test_item_127_an_ip_address_in_the_url_is_checked(host: DocumentHost) -> None:
     async def resolve(name: str, _port: int) -> list[str]:
         return [name]
 
@@ -210,20 +210,20 @@ async def without_length(writer: asyncio.StreamWriter) -> None:
     ],
     ids=["redirect", "404", "500", "html", "40 kB", "gzip", "rubbish", "800 kB without a length"],
 )
-async def test_item_128_a_hostile_answer_is_refused(host: DocumentHost, page: Any, failure: type[Exception]) -> None:
+async def test_item_128_a_hostile_response_is_refused(host: DocumentHost, page: Any, failure: type[Exception]) -> None:
     host.pages["/hostile.json"] = page
     with pytest.raises(failure):
         await host.fetcher().fetch(host.url("/hostile.json"))
 
 
-async def test_item_128_a_slow_drip_ends(host: DocumentHost, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_item_128_a_slow_response_is_aborted(host: DocumentHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auth_service.clients.ssrf_safe_fetch._TIMEOUT_SECONDS", 0.3)
     host.pages["/slow.json"] = drip
     with pytest.raises(FetchFailed):
         await host.fetcher().fetch(host.url("/slow.json"))
 
 
-async def test_item_128_a_certificate_of_nobody_is_refused(host: DocumentHost) -> None:
+async def test_item_128_an_untrusted_certificate_is_refused(host: DocumentHost) -> None:
     async def resolve(_name: str, _port: int) -> list[str]:
         return ["127.0.0.1"]
 
@@ -247,7 +247,7 @@ async def test_item_128_a_certificate_of_nobody_is_refused(host: DocumentHost) -
         ({"jwks": {"keys": [{"kty": "oct", "k": "x"}]}}, "check_keys"),
     ],
 )
-async def test_item_129_a_wrong_document_is_refused_and_each_rule_matters(
+async def test_item_129_an_invalid_document_is_refused_and_each_rule_matters(
     host: DocumentHost,
     store: ClientStore,
     clock: Clock,
@@ -279,7 +279,7 @@ async def test_item_130_a_document_is_fetched_once_while_it_is_fresh(
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("no-store", 300), ("max-age=1", 300), ("max-age=9999999", 86400)])
-async def test_item_130_the_age_is_clamped(
+async def test_item_130_the_cache_lifetime_has_a_minimum_and_a_maximum(
     host: DocumentHost, store: ClientStore, clock: Clock, header: str, seconds: int
 ) -> None:
     path = f"/clamped-{seconds}-{len(header)}.json"
@@ -294,7 +294,7 @@ async def test_item_130_the_age_is_clamped(
     assert host.visits.count(path) == 2
 
 
-async def test_item_130_a_refusal_is_remembered_for_a_minute(
+async def test_item_130_a_refusal_is_cached_for_one_minute(
     host: DocumentHost, store: ClientStore, clock: Clock
 ) -> None:
     url = host.publish("/refused.json", {**GOOD, "client_secret": "x"})
@@ -305,7 +305,7 @@ async def test_item_130_a_refusal_is_remembered_for_a_minute(
     assert host.visits.count("/refused.json") == 1
 
 
-async def test_item_130_strangers_cannot_make_us_fetch_without_end(
+async def test_item_130_fetches_for_unauthenticated_clients_are_limited(
     host: DocumentHost, store: ClientStore, clock: Clock
 ) -> None:
     found = make(host.fetcher(), store, clock)
@@ -316,7 +316,7 @@ async def test_item_130_strangers_cannot_make_us_fetch_without_end(
     assert len(host.visits) - visits <= 10
 
 
-async def test_the_copy_of_a_client_in_use_serves_while_the_host_is_away(
+async def test_the_stored_copy_of_a_client_is_used_while_its_host_is_unavailable(
     host: DocumentHost, store: ClientStore, clock: Clock
 ) -> None:
     url = host.publish("/away.json", GOOD)
@@ -327,15 +327,13 @@ async def test_the_copy_of_a_client_in_use_serves_while_the_host_is_away(
     assert (await found.find(url)).client_id == url
 
 
-async def test_nothing_is_stored_for_a_client_that_nobody_uses(
-    host: DocumentHost, store: ClientStore, clock: Clock
-) -> None:
+async def test_an_unused_client_is_not_stored(host: DocumentHost, store: ClientStore, clock: Clock) -> None:
     url = host.publish("/looked-at.json", GOOD)
     await make(host.fetcher(), store, clock).find(url)
     assert await store.find(url) is None
 
 
-async def test_a_document_that_is_gone_is_no_client_any_more(
+async def test_a_client_is_unknown_once_its_document_is_deleted(
     host: DocumentHost, store: ClientStore, clock: Clock
 ) -> None:
     url = host.publish("/gone.json", GOOD)
@@ -347,7 +345,7 @@ async def test_a_document_that_is_gone_is_no_client_any_more(
         await found.find(url)
 
 
-async def test_only_listed_hosts_are_accepted_where_there_is_a_list(
+async def test_with_a_list_of_hosts_other_hosts_are_refused(
     host: DocumentHost, store: ClientStore, clock: Clock
 ) -> None:
     url = host.publish("/listed.json", GOOD)
@@ -365,7 +363,7 @@ async def test_only_listed_hosts_are_accepted_where_there_is_a_list(
         ("chatgpt", "https://chatgpt.com/connector_platform_oauth_redirect", {"none", AuthMethod.PRIVATE_KEY_JWT}),
     ],
 )
-async def test_item_132_the_quirks_of_published_documents_are_accepted_from_pinned_copies(
+async def test_item_132_deviations_of_published_documents_are_accepted(
     host: DocumentHost, store: ClientStore, clock: Clock, name: str, redirect: str, methods: set[str]
 ) -> None:
     folder = Path(__file__).parent / "client_documents"

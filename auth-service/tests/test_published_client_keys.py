@@ -1,4 +1,4 @@
-"""Clients whose keys stand at their `jwks_uri`, as ChatGPT's do: fetched over TLS, cached, renewed, kept when away."""
+"""Clients with a `jwks_uri`, as ChatGPT has: keys are fetched over TLS, cached, renewed and kept during an outage."""
 
 import json
 import secrets
@@ -45,7 +45,7 @@ def service(start_service: StartService, host: DocumentHost, clock: Clock) -> Se
 
 
 class Application:
-    """A client with a metadata document and a key set beside it."""
+    """A client with a metadata document and a published key set."""
 
     def __init__(self, host: DocumentHost, service: Service, clock: Clock, **members: Any) -> None:
         self.host, self.service, self.clock = host, service, clock
@@ -69,7 +69,7 @@ class Application:
         return {"client_assertion": signed, "client_assertion_type": ASSERTION_TYPE}
 
     def revoke(self, key: ECKey | None = None) -> int:
-        """The status of a request that costs nothing but the proof; each from an address of its own."""
+        """The status of a request with this proof; each comes from another address."""
         source = {"x-forwarded-for": ".".join(str(byte) for byte in secrets.token_bytes(4))}
         form = {"token": "x", **self.proof(key)}
         return self.service.http.post("/oauth2/revoke", data=form, headers=source).status_code
@@ -96,13 +96,13 @@ def proven(service: Service, request: Request, code: str, **proof: str) -> httpx
     return redeem(service.http, request, code, **proof)
 
 
-def test_a_client_proves_itself_with_a_key_it_publishes(service: Service, application: Application) -> None:
+def test_a_client_authenticates_with_a_published_key(service: Service, application: Application) -> None:
     request, code = code_for(application.client_id, service)
     assert proven(service, request, code).json()["error"] == "invalid_client", "without a proof"
     assert proven(service, request, code, **application.proof()).status_code == 200
 
 
-def test_chatgpts_document_leaves_it_the_choice(host: DocumentHost, service: Service, clock: Clock) -> None:
+def test_chatgpt_may_authenticate_with_or_without_keys(host: DocumentHost, service: Service, clock: Clock) -> None:
     methods = {"token_endpoint_auth_methods_supported": ["none", "private_key_jwt"]}
     application = Application(host, service, clock, **methods)
     for proof in (application.proof(), {}):
@@ -118,7 +118,7 @@ def test_a_key_set_is_fetched_once_while_it_is_fresh(application: Application, c
     assert application.fetches == 2
 
 
-def test_a_new_key_is_found_and_strangers_keys_cost_a_fetch_in_half_a_minute(
+def test_a_new_key_is_found_and_unknown_keys_cause_one_fetch_in_half_a_minute(
     application: Application, clock: Clock
 ) -> None:
     stranger = ECKey.generate_key("P-256", {"kid": "stranger"})
@@ -133,7 +133,7 @@ def test_a_new_key_is_found_and_strangers_keys_cost_a_fetch_in_half_a_minute(
     assert application.fetches == 3
 
 
-def test_known_keys_stand_while_their_host_is_away(application: Application, clock: Clock) -> None:
+def test_known_keys_stay_in_use_while_their_host_is_unavailable(application: Application, clock: Clock) -> None:
     assert application.revoke() == 200
     application.host.pages[application.keys_path] = answer(b"", status="503 Service Unavailable")
     clock.now += 301
@@ -141,19 +141,19 @@ def test_known_keys_stand_while_their_host_is_away(application: Application, clo
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"keys": 7}', b'{"keys": [7]}', b'{"keys": [{}]}', b"[" * 20_000])
-def test_rubbish_in_place_of_keys_proves_nothing(application: Application, body: bytes) -> None:
+def test_an_invalid_key_set_is_refused(application: Application, body: bytes) -> None:
     application.host.pages[application.keys_path] = answer(body)
     assert application.revoke() == 401
 
 
-def test_an_id_that_is_no_text_proves_nothing(application: Application) -> None:
+def test_a_token_id_that_is_not_a_string_is_refused(application: Application) -> None:
     form = {"token": "x", **application.proof(token_id="\ud800")}
     answer = application.service.http.post("/oauth2/revoke", data=form)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 def test_only_the_first_keys_of_a_large_set_are_read(application: Application) -> None:
-    """The event loop waits for each key that is read."""
+    """Each key that is imported blocks the event loop."""
     many = [ECKey.generate_key("P-256").as_dict(private=False) for _ in range(MAX_KEYS)]
     own = application.key.as_dict(private=False)
     for keys, status in (([*many[1:], own], 200), ([*many, own], 401)):

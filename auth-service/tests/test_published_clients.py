@@ -1,4 +1,4 @@
-"""What published MCP clients were seen to send, replayed byte for byte: each gets its user in and stays connected."""
+"""Recorded requests of published MCP clients: each one signs its user in and stays connected."""
 
 import base64
 import hashlib
@@ -137,7 +137,9 @@ def get_in(client: PublishedClient, user: Person, scope: str, account: str, issu
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_a_published_client_gets_its_user_in_and_stays_connected(open_server: Service, user: Person, name: str) -> None:
+def test_a_published_client_signs_its_user_in_and_stays_connected(
+    open_server: Service, user: Person, name: str
+) -> None:
     client = PublishedClient(CLIENTS[name], user.http)
     client.introduce()
     granted: set[str] = set()
@@ -158,7 +160,7 @@ def test_a_client_that_asks_for_every_scope_gets_an_auditors_too(open_server: Se
 def test_gemini_with_a_stored_token_is_refused_a_registration_without_redirects(
     open_server: Service, user: Person
 ) -> None:
-    """`gemini mcp list` sends this after a 401 and goes on without: it has to be told in the protocol's terms."""
+    """`gemini mcp list` sends this after a 401 and continues without a client; it needs a protocol error."""
     client = PublishedClient({"user_agent": "node"}, user.http)
     body = {
         "client_name": "Gemini CLI (Stored OAuth)",

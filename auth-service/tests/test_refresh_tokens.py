@@ -1,4 +1,4 @@
-"""Items 64 to 72: refresh tokens rotate, forgive a lost answer, and end together when one was copied."""
+"""Items 64 to 72: refresh tokens rotate, a lost response can be repeated, and reuse revokes the family."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,14 +20,14 @@ def tokens(people: Service, person: Person) -> dict[str, Any]:
     return redeem(people.http, request, person.grant(request)["code"]).json()
 
 
-def forget_answers(redis_url: str) -> None:
-    """As thirty seconds would."""
+def expire_stored_responses(redis_url: str) -> None:
+    """Deletes the stored responses, as Redis does after thirty seconds."""
     with redis.Redis.from_url(redis_url) as stored:
         for key in stored.scan_iter("auth:refresh-answer:*"):
             stored.delete(key)
 
 
-def test_item_65_a_repeated_token_gets_the_same_answer(people: Service, tokens: dict[str, Any]) -> None:
+def test_item_65_a_repeated_refresh_token_gets_the_same_response(people: Service, tokens: dict[str, Any]) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: refresh(people.http, "app", tokens["refresh_token"]), range(8)))
     assert {answer.status_code for answer in answers} == {200}
@@ -36,7 +36,7 @@ def test_item_65_a_repeated_token_gets_the_same_answer(people: Service, tokens: 
     assert refresh(people.http, "app", answers[0].json()["refresh_token"]).status_code == 200
 
 
-def test_item_65_the_kept_answer_is_encrypted(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+def test_item_65_the_stored_response_is_encrypted(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
     family = tokens["refresh_token"].partition(".")[0]
     answer = refresh(people.http, "app", tokens["refresh_token"]).json()
     with redis.Redis.from_url(redis_url) as stored:
@@ -48,16 +48,18 @@ def test_item_65_the_kept_answer_is_encrypted(people: Service, tokens: dict[str,
         assert secret.encode() not in everything
 
 
-def test_item_64_after_that_it_ends_the_family(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+def test_item_64_refresh_token_reuse_revokes_the_family(
+    people: Service, tokens: dict[str, Any], redis_url: str
+) -> None:
     following = refresh(people.http, "app", tokens["refresh_token"]).json()
-    forget_answers(redis_url)
+    expire_stored_responses(redis_url)
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert refresh(people.http, "app", following["refresh_token"]).json()["error"] == "invalid_grant"
     bearer = {"authorization": f"Bearer {following['access_token']}"}
     assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
 
 
-def test_a_guess_ends_no_family(people: Service, tokens: dict[str, Any]) -> None:
+def test_a_guessed_refresh_token_does_not_revoke_the_family(people: Service, tokens: dict[str, Any]) -> None:
     family, generation, secret = tokens["refresh_token"].split(".")
     for guess in (f"{family}.{generation}.{'A' * 43}", f"{family}.2.{secret}", f"{family}.{generation}."):
         assert refresh(people.http, "app", guess).json()["error"] == "invalid_grant"
@@ -71,25 +73,25 @@ def test_a_guess_ends_no_family(people: Service, tokens: dict[str, Any]) -> None
         pytest.param({"resource": "https://other.example/"}, "invalid_target", id="70 another resource"),
     ],
 )
-def test_items_66_and_70_it_gives_no_more_than_was_granted(
+def test_items_66_and_70_a_refresh_grants_no_more_than_the_user_did(
     people: Service, tokens: dict[str, Any], changes: dict[str, str], error: str
 ) -> None:
     answer = refresh(people.http, "app", tokens["refresh_token"], **changes)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-def test_item_66_a_narrower_scope_narrows_this_token_only(people: Service, tokens: dict[str, Any]) -> None:
+def test_item_66_a_smaller_scope_applies_to_this_access_token_only(people: Service, tokens: dict[str, Any]) -> None:
     narrow = refresh(people.http, "app", tokens["refresh_token"], scope="mcp.access").json()
     assert narrow["scope"] == "mcp.access"
     assert refresh(people.http, "app", narrow["refresh_token"]).json()["scope"] == SCOPE
 
 
-def test_item_67_another_client_ends_the_family(people: Service, tokens: dict[str, Any]) -> None:
+def test_item_67_use_by_another_client_revokes_the_family(people: Service, tokens: dict[str, Any]) -> None:
     assert refresh(people.http, "other", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_item_68_a_client_that_lost_the_grant_gets_nothing(
+def test_item_68_a_client_without_the_grant_type_is_refused(
     people: Service, tokens: dict[str, Any], start_service: StartService, tmp_path: Path
 ) -> None:
     declared = people.settings.config.read_text()
@@ -99,7 +101,7 @@ def test_item_68_a_client_that_lost_the_grant_gets_nothing(
     assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
 
 
-def test_item_145_revoking_a_refresh_token_ends_the_family(people: Service, tokens: dict[str, Any]) -> None:
+def test_item_145_revoking_a_refresh_token_revokes_the_family(people: Service, tokens: dict[str, Any]) -> None:
     following = refresh(people.http, "app", tokens["refresh_token"]).json()
     form = {"token": following["refresh_token"], "client_id": "app"}
     answer = people.http.post("/oauth2/revoke", data=form)
@@ -111,8 +113,8 @@ def test_item_145_revoking_a_refresh_token_ends_the_family(people: Service, toke
         assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
 
 
-def test_item_145_a_refresh_token_that_was_rotated_since_ends_it_too(people: Service, tokens: dict[str, Any]) -> None:
-    """Whoever lost the answer to a refresh has only the old one to revoke."""
+def test_item_145_revoking_a_rotated_refresh_token_revokes_the_family(people: Service, tokens: dict[str, Any]) -> None:
+    """A client that lost the response to a refresh can only revoke the old token."""
     following = refresh(people.http, "app", tokens["refresh_token"]).json()
     form = {"token": tokens["refresh_token"], "client_id": "app"}
     assert people.http.post("/oauth2/revoke", data={**form, "client_id": "other"}).status_code == 200
@@ -121,21 +123,21 @@ def test_item_145_a_refresh_token_that_was_rotated_since_ends_it_too(people: Ser
     assert refresh(people.http, "app", following["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_item_69_a_user_who_is_gone_gets_nothing(
+def test_item_69_a_deleted_user_gets_no_tokens(
     people: Service, tokens: dict[str, Any], start_service: StartService
 ) -> None:
-    """Without demo mode there is no demo user, in the same Redis."""
+    """The demo user does not exist without demo mode; the Redis is the same."""
     service = start_service(config=people.settings.config, issuer=people.issuer, demo=False)
     assert refresh(service.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_a_consent_taken_back_ends_the_family(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+def test_withdrawing_the_consent_ends_the_family(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as stored:
         stored.delete(f"auth:consent:{DEMO_ACCOUNT.account.subject}")
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_item_71_no_family_lives_longer_than_it_may(
+def test_item_71_a_family_ends_after_its_absolute_lifetime(
     people: Service, tokens: dict[str, Any], start_service: StartService
 ) -> None:
     later = people.settings.refresh_absolute_lifetime_seconds + 1
@@ -143,7 +145,7 @@ def test_item_71_no_family_lives_longer_than_it_may(
     assert refresh(service.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_an_idle_family_ends_and_a_refresh_lets_it_live_on(
+def test_an_idle_family_expires_and_a_refresh_extends_it(
     people: Service, tokens: dict[str, Any], redis_url: str
 ) -> None:
     key, idle_seconds = f"auth:family:{tokens['refresh_token'].partition('.')[0]}", 14 * 86400
@@ -159,7 +161,7 @@ def test_an_idle_family_ends_and_a_refresh_lets_it_live_on(
     assert refresh(people.http, "app", following["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_no_refresh_lets_a_family_live_beyond_its_end(
+def test_a_refresh_does_not_extend_the_absolute_lifetime(
     people: Service, tokens: dict[str, Any], start_service: StartService, redis_url: str
 ) -> None:
     almost = people.settings.refresh_absolute_lifetime_seconds - 3600
@@ -169,10 +171,10 @@ def test_no_refresh_lets_a_family_live_beyond_its_end(
         assert 3500 < stored.ttl(f"auth:family:{tokens['refresh_token'].partition('.')[0]}") <= 3600
 
 
-def test_item_72_an_access_token_is_no_refresh_token(people: Service, tokens: dict[str, Any]) -> None:
+def test_item_72_an_access_token_is_not_a_refresh_token(people: Service, tokens: dict[str, Any]) -> None:
     assert refresh(people.http, "app", tokens["access_token"]).json()["error"] == "invalid_grant"
 
 
-def test_without_offline_access_an_openid_client_gets_none(people: Service, person: Person) -> None:
+def test_an_openid_client_without_offline_access_gets_no_refresh_token(people: Service, person: Person) -> None:
     request = Request("app", {"scope": "openid mcp.access"})
     assert "refresh_token" not in redeem(people.http, request, person.grant(request)["code"]).json()

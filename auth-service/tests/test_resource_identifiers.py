@@ -1,4 +1,4 @@
-"""Item 51: identifiers of a resource are compared after RFC 3986 normalization, one slash at the end forgiven."""
+"""Item 51: resource identifiers are compared after RFC 3986 normalization, without one slash at the end."""
 
 from pathlib import Path
 
@@ -65,14 +65,14 @@ def test_another_spelling_gets_a_token_for_the_declared_one(service: Service, re
 
 
 @pytest.mark.parametrize("resource", DIFFERENT)
-def test_another_resource_is_refused_with_the_name_of_the_right_one(service: Service, resource: str) -> None:
+def test_another_resource_is_refused_and_the_error_names_the_right_one(service: Service, resource: str) -> None:
     answer = service.http.post("/oauth2/token", data=demo(resource=resource))
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_target")
     assert answer.json()["error_description"].endswith(f"send {RESOURCE}")
 
 
 @pytest.mark.parametrize("resource", MALFORMED)
-def test_what_is_no_absolute_uri_is_refused(service: Service, resource: str) -> None:
+def test_a_relative_or_invalid_uri_is_refused(service: Service, resource: str) -> None:
     with pytest.raises(InvalidTarget):
         comparison_key(resource)
     answer = service.http.post("/oauth2/token", data=demo(resource=resource))
@@ -84,7 +84,7 @@ def test_two_spellings_of_one_resource_are_one_resource(service: Service) -> Non
     assert service.http.post("/oauth2/token", data=form).status_code == 200
 
 
-def test_every_step_of_a_sign_in_may_spell_it_in_its_own_way(people: Service, person: Person) -> None:
+def test_each_step_of_a_sign_in_may_use_another_spelling(people: Service, person: Person) -> None:
     request = Request("app", {"resource": f"{RESOURCE}/", "scope": "offline_access mcp.access"})
     tokens = redeem(people.http, request, person.grant(request)["code"], resource="HTTP://localhost:8082/mcp")
     assert tokens.status_code == 200, tokens.text
@@ -118,7 +118,7 @@ def start(start_service: StartService, folder: Path, second: str, own: str) -> S
 
 
 @pytest.mark.parametrize("second", ["https://mcp.example/mcp/", "https://MCP.example:443/x/../mcp", "no uri"])
-def test_two_declared_resources_must_differ_in_what_they_mean(
+def test_two_declared_resources_must_differ_after_normalization(
     start_service: StartService, tmp_path: Path, second: str
 ) -> None:
     with pytest.raises(DeclarationInvalid) as refused:
@@ -127,7 +127,7 @@ def test_two_declared_resources_must_differ_in_what_they_mean(
     assert refused.value.hint
 
 
-def test_a_client_names_declared_resources_only(start_service: StartService, tmp_path: Path) -> None:
+def test_a_client_may_only_have_declared_resources(start_service: StartService, tmp_path: Path) -> None:
     with pytest.raises(DeclarationInvalid, match=r"client one: .*https://mcp\.example/third"):
         start(start_service, tmp_path, "https://mcp.example/other", "https://mcp.example/third")
 

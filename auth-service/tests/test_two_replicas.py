@@ -1,4 +1,4 @@
-"""Two processes behave as one, and one that dies takes nothing with it."""
+"""Two replicas behave as one service, and a replica that dies loses no state."""
 
 import json
 import os
@@ -26,7 +26,7 @@ clients:
 
 
 class Replica:
-    """One `auth-service serve`, as an operator runs it."""
+    """One process `auth-service serve`."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.port = free_port()
@@ -51,10 +51,8 @@ class Replica:
         return self.process.wait(timeout=30)
 
 
-def test_what_registered_itself_is_there_after_a_restart(
-    own_redis: Any, secret_files: dict[str, Path], tmp_path: Path
-) -> None:
-    """Without demo mode: an account by command, a client by registration, its grant and its refresh token."""
+def test_registered_clients_survive_a_restart(own_redis: Any, secret_files: dict[str, Path], tmp_path: Path) -> None:
+    """Without demo mode: an account, a registered client, its grant and its refresh token."""
     environment = {
         **os.environ,
         "AUTH_ISSUER": "http://localhost:8081",
@@ -118,8 +116,8 @@ def replicas(own_redis: Any, secret_files: dict[str, Path], tmp_path: Path) -> I
         replica.http.close()
 
 
-def test_one_replica_dies_in_mid_flow_and_the_other_goes_on(replicas: list[Replica], tmp_path: Path) -> None:
-    """A code of the one that is killed is redeemed at the other: twelve times at once, and once with success."""
+def test_a_code_of_a_dead_replica_is_redeemed_at_the_other(replicas: list[Replica], tmp_path: Path) -> None:
+    """Of twelve parallel redemptions, one succeeds."""
     first, second = replicas
     request = Request("app", {"scope": "mcp.access offline_access"})
     person = Person(first.address)
@@ -136,7 +134,7 @@ def test_one_replica_dies_in_mid_flow_and_the_other_goes_on(replicas: list[Repli
     assert len(issued) == 1
 
 
-def test_of_twelve_redemptions_at_both_at_once_one_wins(replicas: list[Replica]) -> None:
+def test_of_twelve_parallel_redemptions_at_both_replicas_one_succeeds(replicas: list[Replica]) -> None:
     request = Request("app")
     for _ in range(3):
         person = Person(replicas[0].address)
@@ -147,8 +145,8 @@ def test_of_twelve_redemptions_at_both_at_once_one_wins(replicas: list[Replica])
         assert sorted(answer.status_code for answer in answers) == [200] + [400] * 11
 
 
-def test_a_person_goes_on_at_the_other_when_one_dies_between_two_pages(replicas: list[Replica]) -> None:
-    """Signed in at one, which is killed; asked, allowed and redeemed at the other, and refreshed there."""
+def test_a_user_continues_at_the_other_replica_if_one_dies_between_pages(replicas: list[Replica]) -> None:
+    """Sign-in at one replica, which is killed; consent, redemption and refresh at the other."""
     first, second = replicas
     request = Request("app", {"scope": "mcp.access offline_access"})
     person = Person(first.address)
@@ -162,7 +160,7 @@ def test_a_person_goes_on_at_the_other_when_one_dies_between_two_pages(replicas:
     person.http.close()
 
 
-def test_a_refresh_token_of_one_is_good_at_the_other(replicas: list[Replica]) -> None:
+def test_a_refresh_token_of_one_replica_is_valid_at_the_other(replicas: list[Replica]) -> None:
     first, second = replicas
     request = Request("app", {"scope": "mcp.access offline_access"})
     person = Person(first.address)

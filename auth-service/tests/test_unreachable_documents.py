@@ -1,4 +1,4 @@
-"""A machine that cannot fetch metadata documents: clients register instead, and pages and doctor say what is wrong."""
+"""Without access to metadata documents, clients register instead, and pages and doctor show the cause."""
 
 import asyncio
 import time
@@ -53,7 +53,7 @@ def test_documents_are_advertised_once_one_was_fetched(start_service: StartServi
     assert service.http.get(METADATA, headers={"if-none-match": tag}).status_code == 200
 
 
-def test_a_machine_that_can_fetch_a_published_document_advertises_soon(
+def test_documents_are_advertised_after_a_published_one_was_fetched(
     start_service: StartService, host: DocumentHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.pages["/published.json"] = answer(b"{}")
@@ -67,7 +67,7 @@ def test_a_machine_that_can_fetch_a_published_document_advertises_soon(
 
 
 @pytest.mark.parametrize("choice", ["open", "listed"])
-def test_an_operator_who_chose_documents_has_them_advertised(
+def test_documents_are_advertised_if_the_operator_enables_them(
     start_service: StartService, tmp_path: Path, choice: str
 ) -> None:
     (tmp_path / "auth.yaml").write_text(f"registration: {{metadata_documents: {choice}}}")
@@ -90,7 +90,7 @@ CAUSES = {
 
 
 def failing(host: DocumentHost, cause: str) -> tuple[SsrfSafeFetcher, str]:
-    """A fetcher and the address of a document that it cannot fetch for this cause."""
+    """A fetcher, and the URL of a document that it cannot fetch for this cause."""
 
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["10.0.0.1"] if cause == "private" else ["127.0.0.1"]
@@ -125,9 +125,7 @@ def test_the_page_names_the_cause_and_what_the_operator_can_do(
         assert "다시 추가" not in text
 
 
-def test_the_page_does_not_tell_whether_a_name_exists_in_the_private_network(
-    start_service: StartService, host: DocumentHost
-) -> None:
+def test_the_page_does_not_reveal_names_of_the_private_network(start_service: StartService, host: DocumentHost) -> None:
     pages = []
     for cause in ("name", "private"):
         service = start_service(parts={"fetcher": failing(host, cause)[0]})
@@ -136,7 +134,7 @@ def test_the_page_does_not_tell_whether_a_name_exists_in_the_private_network(
     assert pages[0] == pages[1]
 
 
-def test_a_document_that_is_wrong_is_said_to_be_wrong(start_service: StartService, host: DocumentHost) -> None:
+def test_an_invalid_document_is_reported_as_invalid(start_service: StartService, host: DocumentHost) -> None:
     url = host.publish("/wrong.json", {"client_name": "Example", "redirect_uris": []})
     text = Page(open_page(start_service(parts={"fetcher": host.fetcher()}), url).text).text
     assert "This app cannot be used here" in text
@@ -164,5 +162,5 @@ async def _reach(host: DocumentHost) -> bool:
     return reach.is_confirmed
 
 
-def test_looking_for_documents_ends_with_the_service(host: DocumentHost) -> None:
+def test_the_reachability_task_ends_with_the_service(host: DocumentHost) -> None:
     assert asyncio.run(_reach(host)) is False

@@ -1,4 +1,4 @@
-"""`auth-service user` and `auth-service consent`: what an operator does, and what it changes for the person."""
+"""`auth-service user` and `auth-service consent`, and their effects on sessions and tokens."""
 
 import io
 import json
@@ -28,14 +28,14 @@ def command(people: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     def run(*words: str, typed: str = "") -> str:
         monkeypatch.setattr(sys, "argv", ["auth-service", *words])
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed + "\n"))
-        capsys.readouterr()  # what the service beside us logged while it started is not the command's
+        capsys.readouterr()  # removes what the service logged while it started
         main()
         return capsys.readouterr().out
 
     return run
 
 
-def test_a_person_is_added_signs_in_is_disabled_and_goes(people: Service, person: Person, command) -> None:
+def test_a_user_is_added_signs_in_is_disabled_and_deleted(people: Service, person: Person, command) -> None:
     added = json.loads(command("user", "add", "Hong", "--name", "홍길동", "--password-stdin", "--json", typed=PASSWORD))
     assert added[0]["subject"].startswith("u_")
     page = person.open(Request("app", {"scope": "mcp.access mcp.audit"}).path)
@@ -53,7 +53,7 @@ def test_a_person_is_added_signs_in_is_disabled_and_goes(people: Service, person
 
 
 @pytest.mark.parametrize("words", [("password", "park", "--password-stdin"), ("disable", "park")])
-def test_a_new_password_or_being_kept_out_ends_what_was_signed_in_before(
+def test_a_new_password_or_disabling_ends_earlier_sessions(
     people: Service, person: Person, command, words: tuple[str, ...]
 ) -> None:
     command("user", "add", "park", "--password-stdin", typed=PASSWORD)
@@ -73,7 +73,7 @@ def test_a_new_password_or_being_kept_out_ends_what_was_signed_in_before(
     command("user", "delete", "park")
 
 
-def test_a_name_is_taken_once_however_it_is_written(command, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_username_is_unique_in_every_spelling(command, capsys: pytest.CaptureFixture[str]) -> None:
     command("user", "add", "kim", "--password-stdin", typed=PASSWORD)
     with pytest.raises(SystemExit):
         command("user", "add", "KIM ", "--password-stdin", typed=PASSWORD)
@@ -87,7 +87,7 @@ def test_a_short_password_is_refused(command, capsys: pytest.CaptureFixture[str]
     assert "hint:" in capsys.readouterr().err
 
 
-def test_a_consent_is_remembered_listed_and_revoked(people: Service, person: Person, command) -> None:
+def test_a_consent_is_stored_listed_and_withdrawn(people: Service, person: Person, command) -> None:
     request = Request("app", {"scope": "offline_access mcp.access"})
     tokens = redeem(people.http, request, person.grant(request)["code"]).json()
     answer = person.http.get(request.path)
@@ -99,7 +99,7 @@ def test_a_consent_is_remembered_listed_and_revoked(people: Service, person: Per
     assert Page(person.open(request.path).text).action == "/oauth2/consent"
 
 
-def test_what_an_operator_changes_is_on_record(people: Service, person: Person, command) -> None:
+def test_changes_by_an_operator_are_recorded(people: Service, person: Person, command) -> None:
     added = json.loads(command("user", "add", "kim", "--password-stdin", "--json", typed=PASSWORD))
     person.sign_in(person.open(Request("app").path))
     person.grant(Request("app"))
@@ -128,14 +128,14 @@ def test_what_an_operator_changes_is_on_record(people: Service, person: Person, 
     assert mine >= {("consent_revoked", "app"), ("client_created", "recorded"), ("client_deleted", "recorded")}
 
 
-def test_what_cannot_go_on_record_is_not_changed(
+def test_a_change_that_cannot_be_recorded_is_not_made(
     people: Service, command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("SECURITY_AUDIT_DIR", str(tmp_path / "file"))
     with pytest.raises(SystemExit):
         command("client", "create", "unrecorded")
-    # Services beside us log there too.
+    # Other services log there as well.
     assert any(line.startswith("error: ") for line in capsys.readouterr().err.splitlines())
     monkeypatch.setenv("SECURITY_AUDIT_DIR", str(people.settings.security.audit_dir))
     assert "unrecorded" not in command("client", "list")
