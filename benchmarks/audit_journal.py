@@ -125,7 +125,10 @@ async def timed(request: Callable[[], Awaitable[None]], seconds: float) -> list[
     ends = time.perf_counter() + seconds
 
     async def client() -> None:
-        while (started := time.perf_counter()) < ends:
+        while True:
+            started = time.perf_counter()
+            if started >= ends:
+                return
             await request()
             times.append(time.perf_counter() - started)
 

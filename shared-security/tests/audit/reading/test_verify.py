@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,10 @@ def garbage(lines):
     lines.insert(1, b'{"seq":1}\n')
 
 
+def change_type_of_seq(lines):
+    lines[1] = re.sub(rb'"seq":([0-9]+)', rb'"seq":"\1"', lines[1])
+
+
 CHANGES = [
     edit_first_line,
     edit_middle_line,
@@ -136,6 +141,7 @@ CHANGES = [
     swap_lines,
     duplicate_line,
     cut_a_line_short,
+    change_type_of_seq,
     empty_line,
     garbage,
 ]

@@ -182,6 +182,8 @@ def check_line(line: bytes, position: ChainPosition, signed: dict[int, JsonObjec
         journal_id, seq, prev = members["journal_id"], members["seq"], members["prev"]
     except (ValueError, KeyError, TypeError):
         return "this is not an audit line", position
+    if not isinstance(seq, int):
+        return "this is not an audit line: its seq is not a number", position
     if journal_id != position.journal_id:
         return f"this is a line of journal {journal_id}", position
     problem = position.find_break(seq, prev)

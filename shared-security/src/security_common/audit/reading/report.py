@@ -96,24 +96,24 @@ class SecurityReport:
         if self.since is None or self.until is None:
             return "\n".join(["# Security report\n\nNo events in this period.\n", *self._chain(), *self._keys()])
         period = f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:%Y-%m-%d %H:%M:%S} UTC"
+        alerts = Counter({_title(rule): count for rule, count in self.alerts.items()})
+        rankings = {
+            "Outcomes": self.by_outcome,
+            "Alerts": alerts,
+            "Refusals by reason": self.refusals,
+            "Users": self.by_user,
+            "Clients": self.by_client,
+            "Tools": self.by_tool,
+            "Actions": self.by_action,
+            "Kinds of personal data": self.by_pii_kind,
+        }
         parts = [
             "# Security report\n",
             f"{period}: {self.events} events, {self.with_personal_data} with personal data.\n",
-            *(
-                _ranking(title, counts)
-                for title, counts in (
-                    ("Outcomes", self.by_outcome),
-                    ("Alerts", Counter({_title(rule): count for rule, count in self.alerts.items()})),
-                    ("Refusals by reason", self.refusals),
-                    ("Users", self.by_user),
-                    ("Clients", self.by_client),
-                    ("Tools", self.by_tool),
-                    ("Actions", self.by_action),
-                    ("Kinds of personal data", self.by_pii_kind),
-                )
-                if counts
-            ),
         ]
+        for title, counts in rankings.items():
+            if counts:
+                parts.append(_ranking(title, counts))
         return "\n".join([*parts, self._journals(), *self._chain(), *self._keys()])
 
     def _journals(self) -> str:
