@@ -1,4 +1,4 @@
-"""The cache keeps to its limits whatever is stored."""
+"""The cache never exceeds its limits."""
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +29,7 @@ def test_entries_are_discarded_by_their_value(clock: Clock) -> None:
     assert (len(cache), cache.size_bytes) == (3, 6)
 
 
-def test_an_entry_lives_as_long_as_it_was_stored_for(clock: Clock) -> None:
+def test_an_entry_expires_after_its_lifetime(clock: Clock) -> None:
     cache = BoundedCache[str, str](clock=clock, max_entries=10, max_bytes=100)
     cache.put("a", "value", size_bytes=5, lifetime_seconds=60)
     clock.now += 59
@@ -39,7 +39,7 @@ def test_an_entry_lives_as_long_as_it_was_stored_for(clock: Clock) -> None:
     assert (len(cache), cache.size_bytes) == (0, 0)
 
 
-def test_expired_entries_are_removed_although_nobody_asks_for_them(clock: Clock) -> None:
+def test_expired_entries_are_removed_without_being_requested(clock: Clock) -> None:
     cache = BoundedCache[int, str](clock=clock, max_entries=1000, max_bytes=10_000)
     for number in range(500):
         cache.put(number, "value", size_bytes=5, lifetime_seconds=60)
@@ -48,7 +48,7 @@ def test_expired_entries_are_removed_although_nobody_asks_for_them(clock: Clock)
     assert (len(cache), cache.size_bytes) == (1, 5)
 
 
-def test_what_is_larger_than_the_cache_is_not_stored(clock: Clock) -> None:
+def test_a_value_larger_than_the_cache_is_not_stored(clock: Clock) -> None:
     cache = BoundedCache[str, str](clock=clock, max_entries=10, max_bytes=100)
     cache.put("small", "value", size_bytes=5, lifetime_seconds=60)
     cache.put("large", "value", size_bytes=101, lifetime_seconds=60)
@@ -58,7 +58,7 @@ def test_what_is_larger_than_the_cache_is_not_stored(clock: Clock) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 60), st.floats(0, 100), st.floats(0, 40))))
-def test_it_never_exceeds_its_limits_and_counts_right(steps: list[tuple[int, int, float, float]]) -> None:
+def test_the_limits_are_never_exceeded_and_sizes_are_counted(steps: list[tuple[int, int, float, float]]) -> None:
     clock = Clock()
     cache = BoundedCache[int, int](clock=clock, max_entries=8, max_bytes=100)
     for key, size_bytes, lifetime_seconds, pause_seconds in steps:

@@ -1,4 +1,4 @@
-"""Every kind of secret is read alike, however the file was written; what cannot be a secret is named."""
+"""All secret files are read in the same way, and unusable files are reported."""
 
 import codecs
 import secrets
@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("rewrite", REWRITTEN.values(), ids=REWRITTEN)
 @pytest.mark.parametrize("name", KINDS)
-def test_a_secret_is_the_same_however_its_file_was_written(
+def test_a_secret_does_not_depend_on_how_its_file_was_written(
     made: Path, tmp_path: Path, name: str, rewrite: Rewrite
 ) -> None:
     rewritten = tmp_path / "secret"
@@ -70,9 +70,7 @@ def test_a_secret_is_the_same_however_its_file_was_written(
     ids=["empty", "only white space", "raw bytes", "UTF-16", "too large", "a folder"],
 )
 @pytest.mark.parametrize("name", KINDS)
-def test_what_is_no_secret_is_named_with_its_file(
-    tmp_path: Path, name: str, content: bytes | None, problem: str
-) -> None:
+def test_an_unusable_file_is_reported_by_name(tmp_path: Path, name: str, content: bytes | None, problem: str) -> None:
     path = tmp_path / "secret"
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(SecurityError) as caught:
@@ -83,24 +81,24 @@ def test_what_is_no_secret_is_named_with_its_file(
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(SecurityError) as caught:
         KINDS[name](tmp_path / "nowhere")
     assert str(tmp_path / "nowhere") in caught.value.description
     assert caught.value.hint
 
 
-def test_the_setting_is_named_too(tmp_path: Path) -> None:
+def test_the_setting_is_reported_as_well(tmp_path: Path) -> None:
     with pytest.raises(SecretMissing, match=r"MCP_COOKIE_KEY_FILE: .*cannot be read: No such file"):
         read_secret_file(tmp_path / "nowhere", setting="MCP_COOKIE_KEY_FILE")
 
 
-def test_white_space_inside_a_secret_is_part_of_it(tmp_path: Path) -> None:
+def test_white_space_inside_a_secret_is_kept(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("  four words, one\ttab \n")
     assert read_secret_file(tmp_path / "secret") == "four words, one\ttab"
 
 
-def test_python_itself_shows_the_hint() -> None:
+def test_a_python_traceback_shows_the_hint() -> None:
     error = EncryptionKeyMissing("no encryption key is configured", hint="run this")
     assert str(error) == "no encryption key is configured\nhint: run this"
 

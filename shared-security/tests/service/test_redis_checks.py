@@ -1,4 +1,4 @@
-"""What is said about a Redis that can lose or refuse data, by real servers that can."""
+"""The checks of a Redis server, with real servers that can lose or refuse data."""
 
 import subprocess
 import time
@@ -22,7 +22,7 @@ StartServer = Callable[..., str]
 
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Starts a server with options on top of the strict ones; returns its URL."""
+    """Starts a server with the strict options and these ones; returns its URL."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(**options: str) -> str:
@@ -60,7 +60,7 @@ def problems(found: list[CheckResult]) -> list[str]:
     return [finding.what for finding in found if not finding.ok]
 
 
-async def test_a_strict_server_is_described_and_has_no_findings(start_server: StartServer) -> None:
+async def test_a_strict_server_is_described_and_has_no_problems(start_server: StartServer) -> None:
     url = start_server()
     assert await findings(url) == []
     async with Redis.from_url(url, decode_responses=True) as redis:
@@ -69,7 +69,7 @@ async def test_a_strict_server_is_described_and_has_no_findings(start_server: St
     assert facts.role == "master"
 
 
-async def test_a_managed_server_without_config_is_judged_by_info(start_server: StartServer) -> None:
+async def test_a_managed_server_without_config_is_checked_with_info(start_server: StartServer) -> None:
     found = await findings(start_server(rename_command='CONFIG ""'))
     assert problems(found) == []
     (warning,) = found
@@ -78,7 +78,7 @@ async def test_a_managed_server_without_config_is_judged_by_info(start_server: S
     assert "reliability.md" in warning.hint
 
 
-async def test_a_managed_server_without_config_and_append_only_file(start_server: StartServer) -> None:
+async def test_a_managed_server_without_append_only_file_is_reported(start_server: StartServer) -> None:
     url = start_server(rename_command='CONFIG ""', appendonly="no")
     (problem,) = [finding for finding in await findings(url) if not finding.ok]
     assert "appendonly is no" in problem.what
@@ -97,7 +97,7 @@ async def test_without_waitaof_no_record_can_be_stored(start_server: StartServer
 
 
 @pytest.mark.parametrize(("share", "found_ok"), [(0.7, []), (0.8, [True]), (0.95, [False])])
-async def test_a_server_that_fills_up(start_server: StartServer, share: float, found_ok: list[bool]) -> None:
+async def test_a_nearly_full_server_is_reported(start_server: StartServer, share: float, found_ok: list[bool]) -> None:
     url = start_server()
     async with Redis.from_url(url, decode_responses=True) as redis:
         await redis.setrange("ballast", 32 * MEBIBYTE, "x")  # without a large query buffer, which is freed again
@@ -108,19 +108,19 @@ async def test_a_server_that_fills_up(start_server: StartServer, share: float, f
     assert all("% full" in finding.what for finding in found)
 
 
-async def test_a_replica_is_named(start_server: StartServer) -> None:
+async def test_a_replica_is_reported(start_server: StartServer) -> None:
     (found,) = problems(await findings(start_server(replicaof="127.0.0.1 1")))
     assert "it is a replica" in found
 
 
-async def test_an_eviction_policy_that_drops_data_is_a_problem_in_any_case(start_server: StartServer) -> None:
+async def test_an_eviction_policy_is_always_a_failure(start_server: StartServer) -> None:
     url = start_server(maxmemory_policy="allkeys-lru", rename_command='CONFIG ""')
     for durability in ("disk", "memory"):
         (found,) = problems(await findings(url, durability))
         assert "maxmemory-policy is allkeys-lru" in found
 
 
-async def test_a_user_who_may_not_look_is_told_so(start_server: StartServer) -> None:
+async def test_missing_permissions_are_reported(start_server: StartServer) -> None:
     url = start_server(user="default on nopass ~* +@all -info -config")
     found = await findings(url)
     assert problems(found) == []
@@ -128,7 +128,7 @@ async def test_a_user_who_may_not_look_is_told_so(start_server: StartServer) -> 
     assert any("cannot be read: the user may not run it" in finding.what for finding in found)
 
 
-async def test_readiness_examines_now_and_then(start_server: StartServer) -> None:
+async def test_readiness_makes_all_checks_every_few_seconds(start_server: StartServer) -> None:
     now = 0.0
     async with Redis.from_url(start_server(appendfsync="everysec"), decode_responses=True) as redis:
         monitor = RedisMonitor(redis, durability="disk", prefix="MCP_", clock=lambda: now)

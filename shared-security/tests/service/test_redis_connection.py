@@ -9,14 +9,14 @@ from security_common.service import ServiceSettings, connect_redis
 pytestmark = pytest.mark.anyio
 
 
-async def test_more_requests_at_once_than_connections_wait_for_one(redis_server) -> None:
+async def test_requests_wait_for_a_free_connection(redis_server) -> None:
     async with connect_redis(ServiceSettings(redis_url=redis_server.url)) as redis:
         await redis.set("here", "yes")
         assert await asyncio.gather(*(redis.get("here") for _ in range(500))) == ["yes"] * 500
         assert int((await redis.info("clients"))["connected_clients"]) <= 101
 
 
-async def test_the_connections_end_with_the_client(redis_server) -> None:
+async def test_connections_are_closed_with_the_client(redis_server) -> None:
     redis = connect_redis(ServiceSettings(redis_url=redis_server.url), decode=False)
     await asyncio.gather(*(redis.ping() for _ in range(20)))
     await redis.aclose()

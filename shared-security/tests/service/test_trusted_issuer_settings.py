@@ -1,4 +1,4 @@
-"""The setting that declares trusted issuers: where it is read from, and what it says when it is wrong."""
+"""The setting that declares trusted issuers: its sources, its members, and the messages for wrong values."""
 
 import json
 
@@ -25,11 +25,11 @@ def read(value):
 
 
 @pytest.mark.parametrize("value", ["", "[]", "  "])
-def test_nothing_declares_nothing(value):
+def test_an_empty_value_declares_no_issuer(value):
     assert read(value) == ()
 
 
-def test_json_and_files_are_read_alike(tmp_path):
+def test_json_and_files_give_the_same_issuers(tmp_path):
     text = json.dumps([ENTRY])
     (tmp_path / "issuers.json").write_text(f"\ufeff{text}", encoding="utf-8")
     (tmp_path / "issuers.yaml").write_text("- issuer: https://login.example/\n  audience: api://mcp\n")
@@ -38,7 +38,7 @@ def test_json_and_files_are_read_alike(tmp_path):
         assert (issuer.issuer, issuer.audiences) == ("https://login.example/", ("api://mcp",))
 
 
-def test_members_may_hold_one_or_several(tmp_path):
+def test_members_may_contain_one_or_several_values(tmp_path):
     path = tmp_path / "issuers.yaml"
     path.write_text(YAML)
     (issuer,) = read(str(path))
@@ -47,7 +47,7 @@ def test_members_may_hold_one_or_several(tmp_path):
     assert issuer.roles == {"reader": ("mcp.access", "mcp.decrypt")}
 
 
-def test_without_a_preset_rfc_9068_says_what_is_required():
+def test_without_a_preset_the_claims_of_rfc_9068_are_required():
     (strict,) = read([ENTRY])
     (loose,) = read([ENTRY | {"typ": ["JWT"]}])
     (own,) = read([ENTRY | {"required_claims": [["azp", "cid"], "jti"]}])
@@ -56,7 +56,7 @@ def test_without_a_preset_rfc_9068_says_what_is_required():
     assert own.required() == (("azp", "cid"), "jti")
 
 
-def test_a_token_leaves_room_for_the_other_headers():
+def test_the_largest_token_leaves_space_for_other_headers():
     assert DEFAULT_TOKEN_BYTES < LARGEST_TOKEN_BYTES <= GuardPolicy().max_header_bytes - 8 * 1024
 
 
@@ -91,7 +91,7 @@ def test_a_token_leaves_room_for_the_other_headers():
         ("Audience", "x", "Audience: is not a member of an entry"),
     ],
 )
-def test_a_wrong_member_is_named_with_what_it_must_be(member, value, problem):
+def test_a_wrong_member_is_reported_with_its_allowed_values(member, value, problem):
     with pytest.raises(SettingProblem) as failure:
         read([ENTRY, {"issuer": "https://other.example", "audience": "x"} | {member: value}])
     assert str(failure.value).startswith(f"entry 2: {problem}")
@@ -120,12 +120,12 @@ def test_a_wrong_entry_is_explained(entry, problem):
 
 
 @pytest.mark.parametrize("value", ["{}", '{"issuer": "https://login.example", "audience": "x"}', 7, None])
-def test_it_must_be_a_list(value):
+def test_a_value_that_is_not_a_list_is_refused(value):
     with pytest.raises(SettingProblem, match="must be a list"):
         read(value)
 
 
-def test_an_issuer_is_declared_once():
+def test_an_issuer_that_is_declared_twice_is_refused():
     with pytest.raises(SettingProblem, match="entry 2: issuer: is declared twice"):
         read([ENTRY, ENTRY | {"audience": "other"}])
     assert len(read([ENTRY, ENTRY | {"issuer": "https://login.example"}])) == 2
@@ -147,13 +147,13 @@ def test_a_wrong_file_is_explained(tmp_path, name, text, problem):
         read(str(path))
 
 
-def test_a_file_that_is_not_there_is_explained(tmp_path):
+def test_a_missing_file_is_explained(tmp_path):
     with pytest.raises(SettingProblem, match="the file cannot be read: No such file") as failure:
         read(str(tmp_path / "issuers.yaml"))
     assert "JSON" in failure.value.hint
 
 
-def test_the_tenant_of_entra_is_checked():
+def test_the_tenant_of_entra_id_is_validated():
     for issuer in (f"https://login.microsoftonline.com/{TENANT}/v2.0", f"https://sts.windows.net/{TENANT}/"):
         (trusted,) = read([ENTRY | {"issuer": issuer, "preset": "entra"}])
         assert trusted.expected_claims == {"tid": (TENANT,)}

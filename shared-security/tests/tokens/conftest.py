@@ -1,4 +1,4 @@
-"""Time that a test moves itself, an issuer and a verifier that live in it."""
+"""A clock that a test advances, and an issuer and a verifier that use it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +13,7 @@ MAX_RANDOM = 1.0
 
 
 class Clock:
-    """Seconds since the epoch that stand still until `advance`."""
+    """Seconds since the epoch, which change only with `advance`."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -30,13 +30,13 @@ class Clock:
         await waking
 
     async def asleep(self) -> None:
-        """Until the background has nothing to do but wait."""
+        """Waits until the background tasks have nothing to do."""
         while not self._sleepers:
             self._asleep.clear()
             await self._asleep.wait()
 
     async def advance(self, seconds: float) -> None:
-        """Moves on, and lets the background do what has become due."""
+        """Advances the time and lets the background tasks do what has become due."""
         self.now += seconds
         due = [waking for waking, at in self._sleepers.items() if at <= self.now]
         for waking in due:
@@ -53,7 +53,7 @@ async def clock() -> Clock:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    # Loopback speaks plain HTTP: loading the machine's certificates would be waste.
+    # Loopback speaks plain HTTP: the machine's certificates need not be loaded.
     async with httpx2.AsyncClient(verify=False) as client:
         yield client
 
@@ -68,7 +68,7 @@ async def issuer(clock: Clock) -> AsyncIterator[LoopbackIssuer]:
 async def make_verifier(
     clock: Clock, http: httpx2.AsyncClient, issuer: LoopbackIssuer
 ) -> AsyncIterator[Callable[..., TokenVerifier]]:
-    """A maker of verifiers for the issuer, or for others that it is given; they are stopped at the end."""
+    """A function that makes verifiers for this issuer, or for given ones; they are stopped at the end."""
     made: list[TokenVerifier] = []
 
     def make(*trusted: TrustedIssuer, fetch_deadline_seconds: float = 4.0) -> TokenVerifier:

@@ -1,4 +1,4 @@
-"""JSON that is refused, and the bounds of what is not."""
+"""The strict JSON parser: what it refuses, and its limits."""
 
 import pytest
 
@@ -25,7 +25,7 @@ from security_common.tokens.strict_json import parse_json
         "",
     ],
 )
-def test_what_two_parsers_could_read_differently_is_refused(text):
+def test_ambiguous_json_is_refused(text):
     with pytest.raises(ValueError):
         parse_json(text.encode(), max_depth=4)
 
@@ -42,10 +42,10 @@ def test_what_two_parsers_could_read_differently_is_refused(text):
         ("null", None),
     ],
 )
-def test_what_is_plain_is_read(text, value):
+def test_strict_json_is_parsed(text, value):
     assert parse_json(text.encode(), max_depth=4) == value
 
 
-def test_an_unfinished_string_full_of_quotes_takes_no_longer_than_its_length():
+def test_an_unterminated_string_full_of_quotes_is_refused_in_linear_time():
     with pytest.raises(ValueError):
         parse_json(b'{"' + b'\\"' * 500_000 + b"[" * 10, max_depth=4)

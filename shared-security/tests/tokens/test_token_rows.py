@@ -1,4 +1,4 @@
-"""The 72 tokens, judged by the verifier in this process."""
+"""A table of 72 valid and invalid tokens, verified in this process."""
 
 import pytest
 
@@ -10,13 +10,13 @@ NOW = 1_800_000_000.0
 pytestmark = pytest.mark.anyio
 
 
-def test_the_table_is_whole():
+def test_the_table_has_72_different_tokens():
     assert len(ROWS) == 72
     assert len({row.name for row in ROWS}) == 72
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_each_token_gets_its_verdict(row: TokenRow, http):
+async def test_each_token_is_accepted_or_rejected(row: TokenRow, http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http, clock=lambda: NOW)
         token = row.make(issuer)
@@ -43,7 +43,7 @@ async def test_each_token_gets_its_verdict(row: TokenRow, http):
         ({"cnf": {"jkt": "x"}}, "sender_constrained"),
     ],
 )
-async def test_the_edges_of_the_rules(changes, reason, http):
+async def test_tokens_at_the_limits_of_the_rules(changes, reason, http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http, clock=lambda: NOW)
         verdict = None
@@ -55,7 +55,7 @@ async def test_the_edges_of_the_rules(changes, reason, http):
         await verifier.stop()
 
 
-async def test_a_remembered_token_expires_too(http):
+async def test_a_cached_token_is_rejected_after_it_expires(http):
     now = NOW
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http, clock=lambda: now)
@@ -67,7 +67,7 @@ async def test_a_remembered_token_expires_too(http):
         await verifier.stop()
 
 
-async def test_bits_that_no_byte_needs_make_no_second_token(http):
+async def test_a_second_encoding_of_the_same_bytes_is_rejected(http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http, clock=lambda: NOW)
         # A header of 3n + 1 bytes, so that its last character has bits to spare.
@@ -81,7 +81,7 @@ async def test_bits_that_no_byte_needs_make_no_second_token(http):
 
 
 async def test_each_issuer_has_its_own_audience_type_and_keys(http):
-    """Two issuers, one as Entra ID and Keycloak write tokens; neither's tokens pass for the other's."""
+    """Two issuers, one with tokens like those of Entra ID and Keycloak: no token is accepted as one of the other."""
     async with LoopbackIssuer(now=lambda: NOW) as own, LoopbackIssuer("api://other", now=lambda: NOW) as other:
         verifier = TokenVerifier(
             [TrustedIssuer(own.url, own.audience), TrustedIssuer(other.url, "api://other", token_types=("JWT",))],

@@ -1,4 +1,4 @@
-"""The verifier's face: a good token in, typed claims out."""
+"""The interface of the verifier: it returns the typed claims of a valid token."""
 
 import pytest
 
@@ -9,7 +9,7 @@ NOW = 1_800_000_000.0
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_good_token_is_read_once_and_remembered(http):
+async def test_a_valid_token_is_verified_once_and_cached(http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http, clock=lambda: NOW)
         token = issuer.token(scope="mcp.access mcp.decrypt", aud=["other", issuer.audience])
@@ -24,7 +24,7 @@ async def test_a_good_token_is_read_once_and_remembered(http):
         await verifier.stop()
 
 
-async def test_start_fetches_ahead_and_an_issuer_away_is_no_reason_to_refuse(http):
+async def test_start_fetches_the_keys_and_tokens_are_accepted_while_the_issuer_is_down(http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         token = issuer.token()
         await issuer.stop()
@@ -36,7 +36,7 @@ async def test_start_fetches_ahead_and_an_issuer_away_is_no_reason_to_refuse(htt
         await verifier.stop()
 
 
-async def test_an_issuer_under_another_name_is_named_with_what_to_mend(http):
+async def test_metadata_of_another_issuer_is_reported_with_a_hint(http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         trusted = TrustedIssuer("http://localhost:1", issuer.audience, internal_url=issuer.url)
         verifier = TokenVerifier([trusted], http=http, clock=lambda: NOW)
@@ -46,7 +46,7 @@ async def test_an_issuer_under_another_name_is_named_with_what_to_mend(http):
         await verifier.stop()
 
 
-async def test_the_wrong_audience_is_told_the_right_one(http):
+async def test_a_token_for_another_audience_is_rejected_with_a_hint(http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http, clock=lambda: NOW)
         with pytest.raises(TokenRejected) as refused:

@@ -1,4 +1,4 @@
-"""Tokens as Entra ID, Auth0, Okta, Keycloak, Cognito and Google write them, read by the preset of each vendor."""
+"""Tokens like those of Entra ID, Auth0, Okta, Keycloak, Cognito and Google, verified with the vendors' presets."""
 
 import hmac
 import json
@@ -43,7 +43,7 @@ async def reason_for(verify: Verify, token: str) -> str:
 
 
 @pytest.mark.parametrize("row", ACCEPTED, ids=lambda row: row.id)
-async def test_an_access_token_is_read(row: VendorToken, http):
+async def test_an_access_token_is_accepted(row: VendorToken, http):
     async with trusting(row, http) as (issuer, verify):
         token: AccessToken = await verify(row.sign(issuer))
         assert (token.client_id, token.token_id, token.scopes) == (row.client_id, row.token_id, row.scopes)
@@ -61,7 +61,7 @@ def with_slash_toggled(issuer: str) -> str:
 
 
 @pytest.mark.parametrize("row", ONE_EACH, ids=lambda row: row.vendor)
-async def test_what_no_vendors_token_may_have(row: VendorToken, http):
+async def test_an_invalid_token_is_refused(row: VendorToken, http):
     async with trusting(row, http) as (issuer, verify):
         evil: dict[str, Any] = {"key": "evil"}
         tokens = {
@@ -116,7 +116,7 @@ async def test_a_role_or_group_without_a_mapping_gives_no_scope(row: VendorToken
 
 
 @pytest.mark.parametrize("row", ONE_EACH, ids=lambda row: row.vendor)
-async def test_what_a_preset_says_can_be_replaced(row: VendorToken, http):
+async def test_a_declaration_can_replace_values_of_a_preset(row: VendorToken, http):
     changed = {"typ": ["at+jwt"], "client_claim": "app", "scope_claim": "allowed", "token_id_claim": "number"}
     changed |= {"audience_claim": "for", "audience": ["one", "two"], "claims": {}, "required_claims": ["app"]}
     async with trusting(row, http, **changed) as (issuer, verify):
@@ -166,7 +166,7 @@ def test_an_algorithm_that_is_not_offered_cannot_be_declared(algorithms: tuple[s
         TrustedIssuer("https://login.example", "x", algorithms=algorithms)
 
 
-async def test_a_key_serves_no_algorithm_but_its_own(http):
+async def test_a_key_is_used_only_with_its_own_algorithm(http):
     async with LoopbackIssuer(now=lambda: NOW) as issuer:
         issuer.keys |= {"ec": EC_KEY, "ed": ED_KEY}
         entry = {

@@ -1,4 +1,4 @@
-"""What the verifier and the guard remember is bounded in entries and bytes, expires, and holds no exceptions."""
+"""The caches of the verifier and the guard are limited in entries and bytes, expire, and contain no exceptions."""
 
 import gc
 import tracemalloc
@@ -42,7 +42,7 @@ def make_token(number: int, *, payload: bytes, scopes: frozenset[str], key_id: s
     [(10_500, 600, 2), (1600, 12 * 1024, 2), (60, 12 * 1024, 3000)],
     ids=["usual tokens", "large tokens", "tokens of many scopes"],
 )
-async def test_verified_tokens_take_no_more_memory_than_they_may(clock, count, payload_bytes, scopes):
+async def test_the_memory_of_verified_tokens_is_limited(clock, count, payload_bytes, scopes):
     tokens = VerifiedTokenCache(clock)
     tracemalloc.start()
     try:
@@ -61,7 +61,7 @@ async def test_verified_tokens_take_no_more_memory_than_they_may(clock, count, p
     assert kept[-1] == count - 1
 
 
-async def test_a_verified_token_is_forgotten_when_it_expires(issuer, verifier, clock):
+async def test_a_verified_token_is_removed_when_it_expires(issuer, verifier, clock):
     for number in range(50):
         await verifier.verify(issuer.token(exp=int(clock()) + 60, jti=str(number)))
     clock.now += 91
@@ -69,7 +69,7 @@ async def test_a_verified_token_is_forgotten_when_it_expires(issuer, verifier, c
     assert len(verifier._cache._tokens) == 1
 
 
-async def test_unknown_keys_are_bounded_and_forgotten(issuer, verifier, clock):
+async def test_unknown_key_ids_are_limited_and_expire(issuer, verifier, clock):
     (keys,) = verifier.keys
     for number in range(1200):
         clock.now += 1  # so that one look in thirty is made, and remembered
@@ -79,7 +79,7 @@ async def test_unknown_keys_are_bounded_and_forgotten(issuer, verifier, clock):
     assert keys._unknown.size_bytes < 5 * 600
 
 
-async def test_no_exception_outlives_its_request(issuer, verifier, clock, http):
+async def test_no_exception_is_kept_after_its_request(issuer, verifier, clock, http):
     bad = ["", "a.b.c", issuer.token(aud="x"), issuer.token(header={"kid": "unknown"}), issuer.token(key="evil")]
     for token in bad:
         with pytest.raises(TokenRejected):
@@ -96,7 +96,7 @@ async def test_no_exception_outlives_its_request(issuer, verifier, clock, http):
     assert kept == []
 
 
-async def test_what_an_issuer_calls_itself_is_told_in_part(issuer, verifier, http):
+async def test_a_long_issuer_name_is_shortened_in_messages(issuer, verifier, http):
     issuer.answers[METADATA] = always(http_answer(b'{"issuer": "' + b"x" * 60_000 + b'"}'))
     with pytest.raises(KeysUnavailable):
         await verifier.verify(issuer.token())
@@ -107,7 +107,7 @@ async def test_what_an_issuer_calls_itself_is_told_in_part(issuer, verifier, htt
         await read_metadata(http, keys.issuer)
 
 
-async def test_a_fetch_ends_at_its_deadline_whatever_arrives(issuer, http):
+async def test_a_fetch_ends_at_its_deadline(issuer, http):
     issuer.answers[KEYS] = dripping
     with pytest.raises(IssuerUnreachable, match="took over"):
         await fetch_document(http, f"{issuer.url}{KEYS}", deadline_seconds=0.2)
