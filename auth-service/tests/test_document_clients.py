@@ -53,7 +53,7 @@ def test_the_consent_page_says_who_vouches_and_where_it_leads(
     assert f"<strong>{host}</strong>" in page.text
     assert f"<strong>{place}</strong>" in page.text
     assert ("another program there could pretend to be it" in text) == warns
-    assert "nobody has checked it" not in text
+    assert "has not been verified" not in text
 
 
 def test_item_110_no_page_loads_anything_from_elsewhere(person: Person) -> None:

@@ -272,7 +272,7 @@ def test_the_name_of_a_self_registered_client_is_marked_as_unverified(people: Se
     text = Page(page).text
     assert "<title>Allow My editor &amp; &lt;b&gt; to connect? " in page  # a title is plain text without markup
     assert "Allow My editor & <b> to connect?" in text
-    assert "nobody has checked it" in text
+    assert "has not been verified" in text
     assert "another program there could pretend to be it" in text
     assert "mcp.audit" not in text
 

@@ -45,7 +45,7 @@ class RedirectRefused(PageError):
 
 
 class ResponseHeld(PageError):
-    """An error for a client whose address nobody has verified: the user decides whether the browser goes there."""
+    """An error for a client whose address is unverified: the user decides whether the browser goes there."""
 
     page = "answer_held"
 

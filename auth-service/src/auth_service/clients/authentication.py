@@ -33,8 +33,8 @@ class ClientAuthenticator:
 
         Raises `InvalidClient`, with the same text for an unknown client and a wrong secret, or `InvalidRequest`.
 
-        After too many failures a client has to wait. Failures are counted for client and address together, so that
-        nobody can lock a client out by guessing its secret elsewhere, nor its neighbours behind the same address.
+        After too many failures a client has to wait. Failures are counted for client and address together: guesses from
+        another address do not lock a client out, and neither do failures of other clients behind the same address.
         """
         try:
             candidates = find_credentials(authorization, form)
