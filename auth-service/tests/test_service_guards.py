@@ -79,9 +79,29 @@ def test_a_stalled_body_is_refused(start_service: StartService, monkeypatch: pyt
         connection.sendall(head.encode())
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400")
+    assert b"access-control-allow-origin: *" in answer
+    assert b"x-content-type-options: nosniff" in answer
 
 
 _FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed_origin"),
+    [("/oauth2/token", "*"), ("/oauth2/register", "*"), ("/oauth2/authorize", None), ("/nowhere", None)],
+)
+def test_refusals_of_the_edge_have_the_headers_of_every_response(
+    service: Service, path: str, allowed_origin: str | None
+) -> None:
+    """Otherwise a script that may use the endpoint could not read why its request was refused."""
+    origin = {"origin": "https://app.example"}
+    too_large = service.http.post(path, content=b"x" * 300_000, headers=origin)
+    headers_too_large = service.http.get(path, headers={**origin, "x-filler": "x" * 40_000})
+    assert (too_large.status_code, headers_too_large.status_code) == (413, 431)
+    for answer in (too_large, headers_too_large):
+        assert answer.headers.get("access-control-allow-origin") == allowed_origin
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    assert service.http.head(path, headers={"x-filler": "x" * 40_000}).content == b""
 
 
 def test_an_unknown_path_is_answered_with_json(service: Service) -> None:

@@ -112,9 +112,6 @@ class AuthApplication(WebApplication):
             self.add_exception_handler(kind, handle_error)
         # The middleware that is added last sees a request first.
         self.add_middleware(
-            HttpConventions, cross_origin={path: methods[path] for path in endpoints.cross_origin if path in methods}
-        )
-        self.add_middleware(
             Edge,
             trusted_proxies=trusted_proxies,
             limits=EdgeLimits(
@@ -122,6 +119,10 @@ class AuthApplication(WebApplication):
             ),
             render_refusal=handle_error.render_refusal,
             randomness=random_bytes,
+        )
+        # Outside the edge, so that its refusals have the common headers too.
+        self.add_middleware(
+            HttpConventions, cross_origin={path: methods[path] for path in endpoints.cross_origin if path in methods}
         )
         self.add_middleware(MeasuredRequests, metrics=RequestMetrics(registry, prefix="auth", paths=methods.keys()))
 
