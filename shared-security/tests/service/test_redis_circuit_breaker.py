@@ -69,7 +69,7 @@ async def test_every_request_to_a_hanging_redis_fails_within_two_seconds(redis, 
         failures = await asyncio.gather(*(redis.get("here") for _ in range(number)), return_exceptions=True)
         seconds = time.monotonic() - began
     assert all(isinstance(failure, RedisTimeoutError | RedisConnectionError) for failure in failures)
-    assert seconds < 3  # the deadline of 1.5 s, and the work for 300 requests on a busy machine
+    assert seconds < 3  # the deadline of 1.2 s, and the work for 300 requests on a busy machine
 
 
 async def test_scripts_pipelines_and_rate_limits_share_the_circuit(redis, redis_server):
@@ -110,7 +110,7 @@ async def test_readiness_answers_within_two_seconds_while_redis_hangs(redis, red
             began = time.monotonic()
             health = await monitor.health()
             assert not health.answers
-            assert time.monotonic() - began < 2.5
+            assert time.monotonic() - began < 2
 
 
 async def test_a_blocking_read_may_take_longer_than_the_deadline(redis):

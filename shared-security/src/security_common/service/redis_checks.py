@@ -36,8 +36,9 @@ _STRICT = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "no
 _STRICT_HINT = "set appendonly yes, appendfsync always, maxmemory-policy noeviction"
 _WITHOUT_DISK = "; for a Redis that cannot, {}REDIS_DURABILITY=memory accepts the risk (docs/reliability.md)"
 _WARN_SHARE, _FULL_SHARE = 0.75, 0.90
-# Longer than the deadline of a command, so that a Redis that hangs opens the circuit.
-_PROBE_SECONDS = 2.0
+# Longer than the deadline of a command, so that a Redis that hangs opens the circuit, and shorter than the 1.5 seconds
+# of a readiness check.
+_PROBE_SECONDS = 1.35
 _DOCTOR_SECONDS = 3.0
 _KEPT_SECONDS = 5.0
 
@@ -184,7 +185,7 @@ class RedisHealth:
 
 
 class RedisMonitor:
-    """Checks Redis for readiness probes: all checks at most every five seconds, and for at most two seconds."""
+    """Checks Redis for readiness probes: all checks at most every five seconds, and for at most 1.35 seconds."""
 
     def __init__(
         self, redis: Redis, *, durability: Durability, prefix: str, clock: Callable[[], float] = time.monotonic
