@@ -12,6 +12,13 @@
     doctor                    results of checks and their output
     trusted_issuer_settings   the trusted issuers that a service declares as JSON or in a file
 
+These are imported from their modules, because they import FastAPI, which a command does not need:
+
+    web_application           the FastAPI application that every service starts from
+    api_docs                  /docs without the internet
+    health                    /livez and /readyz
+    request_metrics           the duration of requests
+
 It needs the extra `service` of the distribution.
 """
 
