@@ -36,6 +36,11 @@ class SecretInUse:
 
     setting: str
     check_values: frozenset[str]
+    keyring_file: Path | None = None
+
+    def current_check_values(self) -> frozenset[str]:
+        """As the keyring file is now: keys may be added to it, and old ones destroyed, while the service runs."""
+        return _keyring_check_values(self.keyring_file, self.setting) or self.check_values
 
 
 def secrets_in_use(*, keys: Mapping[str, Path | None], keyrings: Mapping[str, Path | None]) -> list[SecretInUse]:
@@ -48,7 +53,7 @@ def secrets_in_use(*, keys: Mapping[str, Path | None], keyrings: Mapping[str, Pa
     for setting, path in keyrings.items():
         values = _keyring_check_values(path, setting)
         if values:
-            secrets.append(SecretInUse(setting, values))
+            secrets.append(SecretInUse(setting, values, keyring_file=path))
     return secrets
 
 
@@ -75,10 +80,11 @@ class KeyCheckValues:
         stored = await self._stored()
         for secret in self._secrets:
             known = stored.get(secret.setting, frozenset())
+            current = secret.current_check_values()
             if not known:
-                await self._redis.hsetnx(self._key, secret.setting, _join(secret.check_values))
-            elif not known.isdisjoint(secret.check_values) and not secret.check_values <= known:
-                await self._redis.hset(self._key, secret.setting, _join(known | secret.check_values))
+                await self._redis.hsetnx(self._key, secret.setting, _join(current))
+            elif not known.isdisjoint(current) and not current <= known:
+                await self._redis.hset(self._key, secret.setting, _join(known | current))
 
     async def accept(self) -> bool:
         """Stores the secrets in use as the right ones. Returns whether one had been replaced. Raises `RedisError`."""
