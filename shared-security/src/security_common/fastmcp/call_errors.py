@@ -50,6 +50,14 @@ REPLACED_MESSAGES = ("Error calling ", "Error reading ", "Error rendering ", "In
 EXPECTED_ERRORS = (SecurityError, FastMCPError, NotFoundError, DisabledError, MCPError)
 """Errors that are logged without a traceback, because they are not defects of the program."""
 
+CLIENT_NAMED_ERRORS = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
+"""Types of pydantic errors whose location begins with a name that the client chose."""
+
+MAX_CAUSE_CHARACTERS = 1_000
+MAX_MESSAGE_CHARACTERS = 2_000
+MAX_TRACEBACK_CHARACTERS = 12_000
+MAX_LISTED_PROBLEMS = 10
+
 logger = logging.getLogger(__name__)
 
 
@@ -109,27 +117,30 @@ async def record_rejected_call(failure: Exception) -> None:
 def log_failed_call(adapter: FrameworkAdapter, method: str, failure: Exception) -> None:
     """Writes one log line with causes and trace id, followed by the traceback of an unexpected exception.
 
-    The text is masked even where the policy lets personal data pass to the client.
+    Before a tool is reached, the text of an exception can quote the client: the name of a component or an argument. It
+    is not logged then. A tool's own text is masked, even where the policy lets personal data pass to the client.
     """
     caller = current_caller.get()
     call = adapter.call
     causes = _causes_of(failure)
+    describe_cause = _without_client_text if call is None else _bounded_text
     fields = {
         "method": method,
         "tool": call.tool_name if call else None,
         "reason": call.reason if call else None,
         "trace_id": caller.trace_id if caller else None,
-        "cause": " <- ".join(f"{type(each).__name__}: {_text_without_input(each)}" for each in causes),
+        "cause": " <- ".join(map(describe_cause, causes)),
     }
     text = " ".join(["call_failed", *(f"{name}={value}" for name, value in fields.items() if value is not None)])
     # Before a tool is reached, a pydantic error is about the client's input.
     is_about_input = call is None and isinstance(causes[0], PydanticValidationError)
     is_expected = is_about_input or isinstance(causes[0], EXPECTED_ERRORS)
+    text = _cut(policy_dependencies().detector.mask_text(text), MAX_MESSAGE_CHARACTERS)
     if not is_expected:
-        text += "\nTraceback (most recent call last):\n" + "".join(traceback.format_tb(causes[0].__traceback__))
+        lines = "".join(traceback.format_tb(causes[0].__traceback__))
+        text += "\nTraceback (most recent call last):\n" + lines[-MAX_TRACEBACK_CHARACTERS:]
     is_warning = is_expected and not isinstance(failure, CallUnavailable)
-    level = logging.WARNING if is_warning else logging.ERROR
-    logger.log(level, "%s", policy_dependencies().detector.mask_text(text))
+    logger.log(logging.WARNING if is_warning else logging.ERROR, "%s", text)
 
 
 def _causes_of(failure: BaseException) -> list[BaseException]:
@@ -142,12 +153,53 @@ def _causes_of(failure: BaseException) -> list[BaseException]:
     return causes
 
 
+def _without_client_text(error: BaseException) -> str:
+    """The type of an exception from before a tool was reached, with what is known to be no text of the client.
+
+    That is the text of our own errors, and for a validation error the known parameters and the kinds of the problems.
+    """
+    name = type(error).__name__
+    if isinstance(error, SecurityError):
+        return f"{name}: {_cut(describe(error), MAX_CAUSE_CHARACTERS)}"
+    details = _validation_details(error)
+    if details is None:
+        return name
+    problems = details.errors(include_input=False, include_url=False, include_context=False)
+    listed = [_problem_without_client_text(each["type"], each["loc"]) for each in problems[:MAX_LISTED_PROBLEMS]]
+    if len(problems) > MAX_LISTED_PROBLEMS:
+        listed.append(f"{len(problems) - MAX_LISTED_PROBLEMS} more")
+    return _cut(f"{name}: {details.title}: {'; '.join(listed)}", MAX_CAUSE_CHARACTERS)
+
+
+def _problem_without_client_text(problem: str, location: tuple[int | str, ...]) -> str:
+    # Only the first part of a location is the name of a parameter: the others can be keys of the client's data.
+    if not location or problem in CLIENT_NAMED_ERRORS:
+        return problem
+    return f"{location[0]}: {problem}"
+
+
+def _bounded_text(error: BaseException) -> str:
+    # The text is cut again after masking: a value at the first cut could be too short to be detected.
+    text = _cut(_text_without_input(error), 2 * MAX_CAUSE_CHARACTERS)
+    masked = policy_dependencies().detector.mask_text(text)
+    return f"{type(error).__name__}: {_cut(masked, MAX_CAUSE_CHARACTERS)}"
+
+
+def _cut(text: str, max_characters: int) -> str:
+    return text if len(text) <= max_characters else f"{text[:max_characters]}…"
+
+
+def _validation_details(error: BaseException) -> PydanticValidationError | None:
+    details = error if isinstance(error, PydanticValidationError) else error.__cause__
+    return details if isinstance(details, PydanticValidationError) else None
+
+
 def _text_without_input(error: BaseException) -> str:
     """The text of an exception. That of a validation error, or of one caused by it, has no input values."""
     if isinstance(error, SecurityError):
         return describe(error)
-    details = error if isinstance(error, PydanticValidationError) else error.__cause__
-    if not isinstance(details, PydanticValidationError):
+    details = _validation_details(error)
+    if details is None:
         return str(error)
     return "; ".join(
         f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}"
@@ -164,7 +216,7 @@ def install_log_filters() -> None:
 
 def _mask_record(record: logging.LogRecord) -> bool:
     text = record.getMessage()
-    masked = policy_dependencies().detector.mask_text(text)
+    masked = _cut(policy_dependencies().detector.mask_text(text), MAX_MESSAGE_CHARACTERS)
     if masked is not text:
         record.msg, record.args = masked, ()
     return True

@@ -69,7 +69,7 @@ class PolicyMiddleware(Middleware):
             raise unavailable_error(request, str(failure)) from None
         except (NotFoundError, DisabledError, ValidationError) as failure:
             error = without_client_values(failure, method)
-            log_failed_call(adapter, method, error)
+            log_failed_call(adapter, method, failure)
             if adapter.call is None:
                 await _record_or_answer_503(failure, request)
             raise error from None

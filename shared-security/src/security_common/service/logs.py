@@ -14,6 +14,8 @@ __all__ = ["configure_logs"]
 
 # These libraries log arguments, headers or bodies at debug level, and thereby personal data and tokens.
 _NO_DEBUG_LOGS = ("fastmcp", "mcp", "httpx2", "httpcore2", "authlib", "asyncio")
+_MAX_VALUE_CHARACTERS = 16_000
+"""Enough for a traceback. A longer value contains data of a client."""
 _UVICORN = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
@@ -35,9 +37,13 @@ def configure_logs(settings: ServiceSettings, *, service: str) -> None:
     ]
     # Tracebacks without the values of local variables, which can be tokens and secrets.
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [_cut_long_values, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        else [
+            structlog.processors.format_exc_info,
+            _cut_long_values,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -59,6 +65,14 @@ def configure_logs(settings: ServiceSettings, *, service: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _cut_long_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Bounds the size of a line: a client must not be able to fill the disk with few requests."""
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) > _MAX_VALUE_CHARACTERS:
+            event[name] = f"{value[:_MAX_VALUE_CHARACTERS]}…"
+    return event
 
 
 def _add_trace_id(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
