@@ -49,7 +49,7 @@ def node() -> Path:
 
 
 @dataclass(frozen=True)
-class Ground:
+class Services:
     """Running services, and the accounts and clients that may use them."""
 
     auth_url: str
@@ -72,19 +72,19 @@ class Ground:
 
 
 @pytest.fixture(scope="session")
-def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Ground]]:
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Services]]:
     with ExitStack() as running:
         yield functools.cache(lambda mode: running.enter_context(services(tmp_path_factory.mktemp(mode), mode)))
 
 
 @pytest.fixture(params=["demo", "declared"])
-def ground(request: pytest.FixtureRequest, grounds: Callable[[str], Ground]) -> Ground:
+def ground(request: pytest.FixtureRequest, grounds: Callable[[str], Services]) -> Services:
     """The services in demo mode, and without it, with declared clients and users."""
     return grounds(request.param)
 
 
 @contextmanager
-def services(folder: Path, mode: str) -> Iterator[Ground]:
+def services(folder: Path, mode: str) -> Iterator[Services]:
     is_demo = mode == "demo"
     given = {name: secrets.token_urlsafe(32) for name in ("machine", "application", "registration", "person")}
     key = ECKey.generate_key("P-256", {"kid": "signer-1", "alg": "ES256", "use": "sig"})
@@ -92,7 +92,7 @@ def services(folder: Path, mode: str) -> Iterator[Ground]:
     with start_stack(folder, overrides={"AUTH_CONFIG": str(declaration)}, demo=is_demo) as stack:
         if not is_demo:
             add_user(stack, given["person"])
-        yield Ground(
+        yield Services(
             stack.auth_url,
             stack.mcp_url,
             account=("demo", "demo") if is_demo else ("person", given["person"]),
@@ -218,7 +218,7 @@ def wait_until_listening(address: str) -> None:
 
 
 @pytest.fixture
-def person(ground: Ground, chromium_thread: Chromium) -> Iterator[Person]:
+def person(ground: Services, chromium_thread: Chromium) -> Iterator[Person]:
     person = Person(chromium_thread, chromium_thread.new_context(), ground.auth_url, ground.account)
     yield person
     person.leave()

@@ -50,11 +50,12 @@ def demo() -> None:
     stack = find_running_stack(STATE.absolute(), os.environ)
     from local_stack.story import run_scenario  # noqa: PLC0415 - imports FastMCP's client, which `run` does not need
 
-    failed = 0
+    has_failed = False
     for step in run_scenario(stack.auth_url, stack.mcp_url):
         print(f"{'✓' if step.passed else '✗'} {step.text}{'' if step.passed else f' ({step.detail})'}", flush=True)
-        failed += not step.passed
-    sys.exit(failed > 0)
+        if not step.passed:
+            has_failed = True
+    sys.exit(1 if has_failed else 0)
 
 
 @app.command
@@ -108,7 +109,8 @@ def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> Non
         return
     stack = last_stack(STATE.absolute(), os.environ)
     status = run_command(stack, command)
-    if status and (problem := find_problem(stack)) is not None:
+    problem = find_problem(stack) if status else None
+    if problem is not None:
         print(f"hint: {problem}; start it first: make run", file=sys.stderr)
     sys.exit(status)
 

@@ -1,4 +1,4 @@
-"""A child process that is terminated when its parent dies."""
+"""A child process that is terminated when its parent ends."""
 
 import ctypes
 import os

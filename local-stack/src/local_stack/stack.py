@@ -160,7 +160,10 @@ class Stack:
         url = f"{self.auth_url if name == AUTH else self.mcp_url}/readyz"
         started = time.monotonic()
         printed = ""
-        while not (readiness := fetch_readiness(url)).is_ready:
+        while True:
+            readiness = fetch_readiness(url)
+            if readiness.is_ready:
+                return
             waited_seconds = time.monotonic() - started
             if child.exit_status() is not None:
                 raise _start_failure(child)

@@ -1,4 +1,4 @@
-"""The demo scenario: one step for each promise of the product. `make demo` runs it, and so do the tests."""
+"""The demo scenario: one step for each documented property of the product. `make demo` runs it, and so do the tests."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ PERSON = "홍길동님 (hong@example.com, 010-1234-5678)"
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One line of the demo: the promise, whether it was kept, and if not, why."""
+    """One line of the demo: the property, whether it holds, and if not, why."""
 
     text: str
     passed: bool
@@ -248,7 +248,7 @@ def stores_encrypted(world: World) -> None:
 
 
 def requires_step_up(world: World) -> None:
-    """Reading it in clear needs mcp.decrypt: 403 names the scope, and a token with it gets the value"""
+    """Reading it in plaintext needs mcp.decrypt: 403 names the scope, and a token with it gets the value"""
     arguments = {"record_id": world.results["record"]}
     call = {"name": "read_sensitive_data", "arguments": arguments}
     refused = world.post_mcp(world.token, "2026-07-28", "tools/call", call)

@@ -20,7 +20,7 @@ from security_common.settings import SecuritySettings
 
 __all__ = ["exclusive", "supervise"]
 
-# The path that the original demo used for its audit log.
+# The path of the audit log in the original demo, which people still look for.
 AUDIT_LOG = Path("logs/security_audit.log")
 
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
