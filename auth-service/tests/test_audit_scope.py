@@ -71,7 +71,7 @@ def test_an_auditor_grants_it_to_a_client_that_registered_itself(
     assert tokens_of(people, first, person.grant(first)["code"])["scope"] == "mcp.access"
     more = Request(client_id, {"scope": ASKED})
     page = person.open(more.path)
-    assert "Read everybody's access records" in Page(page.text).text
+    assert "Read the audit trail of all users" in Page(page.text).text
     tokens = tokens_of(people, more, person.grant(more)["code"])
     assert tokens["scope"] == "mcp.access mcp.audit offline_access"
     assert refresh(people.http, client_id, tokens["refresh_token"], scope=ASKED).json()["scope"] == tokens["scope"]
@@ -82,7 +82,7 @@ async def test_other_users_are_not_offered_it(people: Service, person: Person, c
     await clerk()
     request = Request(client_id, {"scope": ASKED})
     page = person.sign_in(person.open(request.path), "audit-clerk", PASSWORD)
-    assert "access records" not in Page(page.text).text
+    assert "audit trail" not in Page(page.text).text
     tokens = tokens_of(people, request, sent_to_client(person.allow(page))["code"])
     assert tokens["scope"] == "mcp.access offline_access"
     again = refresh(people.http, client_id, tokens["refresh_token"], scope=ASKED)

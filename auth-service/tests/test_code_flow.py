@@ -15,7 +15,7 @@ def test_a_user_signs_in_and_consents_and_the_client_gets_tokens(people: Service
     assert Page(page.text).action == "/oauth2/sign-in"
     page = person.sign_in(page)
     words = Page(page.text).text
-    for shown in ("Example application", RESOURCE, "127.0.0.1:7777", "Read everybody's access records", "Demo User"):
+    for shown in ("Example application", RESOURCE, "127.0.0.1:7777", "Read the audit trail of all users", "Demo User"):
         assert shown in words
     answer = sent_to_client(person.allow(page))
     assert answer.keys() == {"code", "state", "iss"}

@@ -45,7 +45,10 @@ class AuthSettings(ServiceSettings):
     secret_pepper_file: SecretKeyFile = Field(
         default=None, description="File with the key of the HMAC for client secrets and refresh tokens."
     )
-    cookie_key_file: SecretKeyFile = Field(default=None, description="File with the key that binds forms to a session.")
+    cookie_key_file: SecretKeyFile = Field(
+        default=None,
+        description="File with the key of CSRF tokens, and of responses that are stored for a repeated form.",
+    )
     audit_page_public_key_file: Path | None = Field(
         default=None, description="Public JWK of the audit page, a client that uses private_key_jwt."
     )

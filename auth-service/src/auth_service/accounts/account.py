@@ -11,7 +11,7 @@ __all__ = ["Account", "AccountDirectory", "Role", "SignIn", "fold_username"]
 class Role(StrEnum):
     """What a user may do beyond every other user."""
 
-    AUDITOR = "auditor"  # may grant mcp.audit: the access records of all users
+    AUDITOR = "auditor"  # may grant mcp.audit: the audit trail of all users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

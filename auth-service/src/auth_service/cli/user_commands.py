@@ -115,7 +115,7 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
 def role(
     username: str, roles: Annotated[list[Role] | None, Parameter(help="The new roles; none removes every role.")] = None
 ) -> None:
-    """Set the roles of a user: an `auditor` may allow clients to read the access records of all users.
+    """Set the roles of a user: an `auditor` may allow clients to read the audit trail of all users.
 
     For example: auth-service user role hong auditor
     """

@@ -55,7 +55,8 @@ class TokenEndpoint:
     async def respond(self, request: Request) -> Response:
         """The token response.
 
-        Raises an `OAuthError` once the refusal is recorded. No response is sent before its audit event is on disk.
+        Raises an `OAuthError` once the refusal is recorded. No token is sent before its audit event is on disk.
+        Refusals above the limit are only counted.
         """
         origin = context_of(request)
         authenticated: list[Client] = []

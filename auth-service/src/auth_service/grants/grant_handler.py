@@ -15,8 +15,8 @@ __all__ = ["GrantHandler", "TokenRequest", "TokenResponse"]
 class TokenRequest:
     """A token request whose client is authenticated and may use the grant.
 
-    `scopes` is None if the request has no `scope`. `resources` are the values of `resource` as sent, syntactically
-    valid (RFC 8707); `tokens.resources.Resources.resolve` finds the declared resource. `parameters` are those that
+    `scopes` is None if the request has no `scope`. `resources` are the normalized values of `resource`
+    (RFC 8707); `tokens.resources.Resources.resolve` finds the declared resource. `parameters` are those that
     `GrantHandler.parameters` names, each at most once; a handler never reads the raw form.
     """
 

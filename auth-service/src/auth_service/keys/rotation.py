@@ -18,8 +18,8 @@ __all__ = [
     "revoke",
 ]
 
-# A retired key is published for this long after its last token has expired: verifiers cache a key set for an hour, and
-# clocks differ.
+# A retired key is published for this long after its last token has expired: some verifiers (Azure API Management) cache
+# a key set for an hour, whatever Cache-Control says, and clocks differ.
 DRAIN_MARGIN_SECONDS = 65 * 60
 
 
