@@ -160,6 +160,38 @@ async def test_a_body_may_be_64_levels_deep(guard, depth, status):
     }
 
 
+@pytest.mark.parametrize("message_id", ["null", "1.5", "1.0", "1e3", "{}", "[]", "true", "false"])
+@pytest.mark.parametrize("form", ["%s", "[%s]", '[{"method":"ping","id":1},%s]'])
+@pytest.mark.parametrize("tool_scopes", [{}, {"read": frozenset({"mcp.decrypt"})}])
+async def test_the_id_of_a_request_is_a_string_or_an_integer(guard, tool_scopes, form, message_id):
+    guarded = await guard(tool_scopes=tool_scopes)
+    for method in ("tools/call", "ping"):
+        message = f'{{"jsonrpc":"2.0","method":"{method}","params":{{"name":"other"}},"id":{message_id}}}'
+        response = await guarded.http.post(f"{guarded.url}/mcp", content=form % message, headers=guarded.bearer())
+        assert response.status_code == 400
+        assert response.json() == {
+            "jsonrpc": "2.0",
+            "id": None,
+            "error": {"code": -32600, "message": "the id of a JSON-RPC request must be a string or an integer"},
+        }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"method":"ping","id":7}',
+        '{"method":"ping","id":""}',
+        '{"method":"notifications/initialized"}',
+        '{"method":"ping","id":1,"params":{"id":null}}',
+        '{"id":null,"error":{"code":-32700,"message":"a response"}}',
+    ],
+)
+async def test_messages_with_a_valid_id_or_none_reach_the_application(guard, body):
+    guarded = await guard()
+    response = await guarded.http.post(f"{guarded.url}/mcp", content=body, headers=guarded.bearer())
+    assert (response.status_code, response.text) == (200, body)
+
+
 async def test_item_154_unavailable_keys_are_503_and_not_401(guard):
     guarded = await guard()
     headers = guarded.bearer()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from security_common.guard.refusals import UnreadableCall
+from security_common.guard.refusals import InvalidMessageId, UnreadableCall
 from security_common.tokens.strict_json import parse_json
 from security_common.tool_scopes import ToolScopes, required_scopes
 
@@ -33,7 +33,7 @@ class CalledTool:
 
 
 def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
-    """The calls of all `tools/call` messages, batches included. Raises `UnreadableCall`.
+    """The calls of all `tools/call` messages, batches included. Raises `UnreadableCall`, `InvalidMessageId`.
 
     Whether the Mcp-Name header names the same tool is checked by the MCP server, as the specification requires.
     """
@@ -42,6 +42,8 @@ def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
     except (ValueError, RecursionError) as error:
         raise UnreadableCall("the body is not plain JSON in UTF-8") from error
     messages = cast("list[Any]", document) if isinstance(document, list) else [document]
+    for message in messages:
+        _require_valid_id(message)
     return tuple(call for call in map(_called_tool, messages) if call is not None)
 
 
@@ -54,6 +56,18 @@ def replace_lone_surrogates(body: bytes) -> bytes:
     if b"\\ud" not in body and b"\\uD" not in body:
         return body
     return _ESCAPE.sub(lambda match: match[0] if match["half"] is None else b"\\ufffd", body)
+
+
+def _require_valid_id(message: Any) -> None:
+    """Raises `InvalidMessageId` for a request. A message without the member `id` is a notification."""
+    if not isinstance(message, dict):
+        return
+    members = cast("dict[str, Any]", message)
+    if "method" not in members or "id" not in members:
+        return
+    message_id = members["id"]
+    if isinstance(message_id, bool) or not isinstance(message_id, str | int):
+        raise InvalidMessageId("the id of a JSON-RPC request must be a string or an integer")
 
 
 def _called_tool(message: Any) -> CalledTool | None:

@@ -189,7 +189,7 @@ class Guard:
             )
         body = await self._read_body(exchange) if has_body(exchange.method, context.headers) else b""
         # A Starlette route that ends in `$` also matches a path with a line break at its end.
-        if self._tool_scopes and body and exchange.path.rstrip("/\n") == self._mcp_path:
+        if body and exchange.path.rstrip("/\n") == self._mcp_path:
             repaired = replace_lone_surrogates(body)
             if repaired != body:
                 await self._replace_body(exchange, repaired)

@@ -8,6 +8,7 @@ from security_common.edge import Refusal
 __all__ = [
     "ForbiddenOrigin",
     "InsufficientScope",
+    "InvalidMessageId",
     "InvalidToken",
     "MisdirectedRequest",
     "MissingToken",
@@ -19,10 +20,23 @@ __all__ = [
 
 
 class UnreadableCall(Refusal):
-    """The body at the MCP path is not unambiguous JSON. The response is a JSON-RPC error."""
+    """The body at the MCP path is not unambiguous JSON.
+
+    The response is a JSON-RPC error with `json_rpc_code` (JSON-RPC 2.0 section 5.1).
+    """
 
     status: ClassVar[int] = 400
     error: ClassVar[str] = "unreadable_call"
+    json_rpc_code: ClassVar[int] = -32700
+
+
+class InvalidMessageId(UnreadableCall):
+    """A JSON-RPC request has an id that is neither a string nor an integer.
+
+    MCP SDKs take such a request for a notification and answer it with 202, so its caller would wait in vain.
+    """
+
+    json_rpc_code: ClassVar[int] = -32600
 
 
 class MissingToken(Refusal):

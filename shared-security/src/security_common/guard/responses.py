@@ -16,7 +16,6 @@ BROWSER_FILE_NOT_FOUND = HttpResponse(
 """For files that browsers request on their own. It has no challenge, and is cached for a day."""
 
 _CHALLENGED = (InvalidRequest, MissingToken, InvalidToken, InsufficientScope)
-_PARSE_ERROR = -32700  # JSON-RPC 2.0 section 5.1
 _PREFLIGHT_SECONDS = b"600"
 _METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
 _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
@@ -25,7 +24,7 @@ _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 def refusal_response(refusal: Refusal, resource: ProtectedResource) -> HttpResponse:
     """The response to a refused request."""
     if isinstance(refusal, UnreadableCall):
-        error = {"code": _PARSE_ERROR, "message": refusal.description}
+        error = {"code": refusal.json_rpc_code, "message": refusal.description}
         members: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": error}
     else:
         members = _error_members(refusal, resource)
