@@ -23,7 +23,7 @@ OTHER_KEYS = {
     "ES256": ECKey.generate_key("P-256", {"kid": "ec"}),
     "EdDSA": OKPKey.generate_key("Ed25519", {"kid": "okp"}),
 }
-"""Keys of an attacker, with the key ids of the client."""
+"""The key of another party that uses the client's key id."""
 
 
 def assertion(

@@ -1,4 +1,4 @@
-"""An https host on this machine that serves whatever a test wants, honest or hostile, and counts who came."""
+"""An HTTPS host on this machine that sends the responses of a test, valid or invalid, and counts the requests."""
 
 import asyncio
 import datetime as dt
@@ -26,7 +26,7 @@ Serve = Callable[[asyncio.StreamWriter], Any]
 
 @dataclass
 class DocumentHost:
-    """`pages` maps a path to the bytes of an answer, or to a coroutine that writes one."""
+    """`pages` maps a path to the bytes of a response, or to a coroutine that writes one."""
 
     port: int
     tls: ssl.SSLContext

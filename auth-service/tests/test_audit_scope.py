@@ -63,7 +63,7 @@ def tokens_of(people: Service, request: Request, code: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("forget_consents")
-def test_an_auditor_grants_it_to_a_client_that_registered_itself(
+def test_an_auditor_may_grant_the_audit_scope_to_a_self_registered_client(
     people: Service, person: Person, client_id: str
 ) -> None:
     """The step-up of an MCP client: first without it, then with it."""
@@ -78,7 +78,9 @@ def test_an_auditor_grants_it_to_a_client_that_registered_itself(
 
 
 @pytest.mark.anyio
-async def test_other_users_are_not_offered_it(people: Service, person: Person, client_id: str, clerk: Any) -> None:
+async def test_only_auditors_are_offered_the_audit_scope(
+    people: Service, person: Person, client_id: str, clerk: Any
+) -> None:
     await clerk()
     request = Request(client_id, {"scope": ASKED})
     page = person.sign_in(person.open(request.path), "audit-clerk", PASSWORD)
@@ -108,8 +110,10 @@ async def test_a_user_who_loses_the_role_loses_the_scope_at_the_next_refresh(
 
 
 @pytest.mark.usefixtures("forget_consents")
-def test_a_client_that_was_stored_before_may_be_granted_it_too(people: Service, person: Person, client_id: str) -> None:
-    """The scopes of a self-registered client come from the current declaration."""
+def test_the_audit_scope_can_be_granted_to_a_client_that_was_stored_without_it(
+    people: Service, person: Person, client_id: str
+) -> None:
+    """The current declaration decides what a self-registered client may request."""
     with redis_client.Redis.from_url(people.settings.redis_url, decode_responses=True) as store:
         (key,) = [key for key in store.scan_iter("auth:client:*") if client_id in key]
         document = str(store.get(key))

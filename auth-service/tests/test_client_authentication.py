@@ -1,4 +1,4 @@
-"""Client authentication at the token endpoint: the forms that real clients send, and the errors for mistakes."""
+"""Client authentication at the token endpoint: the forms that real clients send, and the error of each mistake."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ def test_item_26_a_wrong_secret_that_can_be_read_in_two_ways_counts_as_one_failu
     assert [answer.status_code for answer in answers] == [401] * 10 + [429]
 
 
-def test_item_26_two_encodings_of_a_client_id_share_one_failure_count(declared: Service) -> None:
+def test_item_26_both_readings_of_a_client_id_share_one_failure_limit(declared: Service) -> None:
     address = {"x-forwarded-for": "192.0.2.27"}
     statuses = []
     for number in range(20):
@@ -116,7 +116,7 @@ def test_malformed_basic_credentials_are_refused_without_a_server_error(declared
 
 
 def test_unknown_client_ids_are_not_stored_in_redis(start_service: StartService, own_redis: Any) -> None:
-    """A counter for each unknown id would let one address fill Redis."""
+    """Otherwise one address could fill Redis: each made-up id would have its own key."""
     url, stored = own_redis
     service = start_service(redis_url=url)
     form = {"grant_type": "client_credentials", "client_secret": "x"}
@@ -126,4 +126,4 @@ def test_unknown_client_ids_are_not_stored_in_redis(start_service: StartService,
     assert len(stored.keys("auth:limits*")) == 0
     assert stored.dbsize() <= before + 1  # the audit stream
     statuses = [service.http.post("/oauth2/token", data={**form, "client_id": "nobody"}).status_code for _ in range(11)]
-    assert statuses == [401] * 10 + [429], "whoever guesses waits, whether the client exists or not"
+    assert statuses == [401] * 10 + [429], "each caller that guesses has to wait, whether the client exists or not"

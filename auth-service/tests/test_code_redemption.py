@@ -26,7 +26,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str | None]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_wrong_redemption_is_refused_and_spends_the_code(people: Service, person: Person, case: str) -> None:
+def test_a_wrong_redemption_is_refused_and_invalidates_the_code(people: Service, person: Person, case: str) -> None:
     changes, error, _rule = CASES[case]
     request = Request("app")
     code = person.grant(request)["code"]
@@ -57,7 +57,7 @@ def test_item_52_code_reuse_revokes_the_tokens_of_the_code(people: Service, pers
 
 
 def test_item_59_no_code_is_issued_without_a_code_challenge(people: Service, person: Person) -> None:
-    """So a verifier is never compared with a missing challenge."""
+    """Otherwise a code could be redeemed with any verifier."""
     person.grant(Request("app"))
     answer = person.open(Request("app", {"code_challenge": None, "code_challenge_method": None}).path)
     assert sent_to_client(answer).keys() == {"error", "error_description", "state", "iss"}
@@ -85,12 +85,12 @@ def test_item_55_a_code_expires_after_one_minute(people: Service, person: Person
     with redis.Redis.from_url(redis_url) as stored:
         earlier = set(stored.scan_iter("auth:code:*"))
         person.grant(Request("app"))
-        lives = [stored.pttl(key) for key in set(stored.scan_iter("auth:code:*")) - earlier]
-    assert len(lives) == 1
-    assert 0 < lives[0] <= 60_000
+        lifetimes_ms = [stored.pttl(key) for key in set(stored.scan_iter("auth:code:*")) - earlier]
+    assert len(lifetimes_ms) == 1
+    assert 0 < lifetimes_ms[0] <= 60_000
 
 
-def test_item_63_unknown_codes_are_limited_for_the_guessing_address_only(people: Service) -> None:
+def test_item_63_an_address_that_guesses_codes_has_to_wait(people: Service) -> None:
     def guess(address: str) -> httpx2.Response:
         form = {"grant_type": "authorization_code", "code": secrets.token_urlsafe(), "client_id": "app"}
         return people.http.post("/oauth2/token", data=form, headers={"x-forwarded-for": address})

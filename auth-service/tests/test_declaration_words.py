@@ -19,7 +19,9 @@ def load(folder: Path, text: str):
 @pytest.mark.parametrize("word", Openness)
 @pytest.mark.parametrize("quoted", [False, True])
 @pytest.mark.parametrize("setting", ["dynamic", "metadata_documents"])
-def test_how_far_registration_is_open(tmp_path: Path, setting: str, word: Openness, quoted: bool) -> None:
+def test_openness_accepts_words_that_yaml_reads_as_booleans(
+    tmp_path: Path, setting: str, word: Openness, quoted: bool
+) -> None:
     declared = load(tmp_path, f"registration: {{{setting}: {repr(word.value) if quoted else word.value}}}")
     expected = Openness.LISTED if word is Openness.AUTO else word
     assert getattr(declared.registration, setting) is expected

@@ -1,4 +1,4 @@
-"""The doctor finds a well service well; each thing it looks at is broken in turn: it says so, and how to mend it."""
+"""The doctor reports no problem for a correct service, and each fault with a hint."""
 
 import asyncio
 import json
@@ -25,9 +25,9 @@ from security_common.service import CheckResult, connect_redis
 
 
 @pytest.fixture(scope="module")
-def well(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def healthy_service(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service as in compose.yaml: Redis with users, and secrets from `setup`."""
-    directory = tmp_path_factory.mktemp("well")
+    directory = tmp_path_factory.mktemp("healthy_service")
     made = directory / "secrets"
     make_secrets(made)
     with RedisServer(directory / "redis", free_port(), made / "redis/users.acl") as server:
@@ -44,7 +44,7 @@ def well(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) 
         yield service
 
 
-def look(settings: AuthSettings) -> list[CheckResult]:
+def results_of(settings: AuthSettings) -> list[CheckResult]:
     async def run() -> list[CheckResult]:
         async with connect_redis(settings) as connection:
             return await run_checks(settings, connection)
@@ -52,15 +52,15 @@ def look(settings: AuthSettings) -> list[CheckResult]:
     return asyncio.run(run())
 
 
-def wrong(service: Service, **changes: Any) -> dict[str, str]:
+def failed_checks(service: Service, **changes: Any) -> dict[str, str]:
     """The failed checks with their hints; the rest of the service is correct."""
-    found = look(service.settings.model_copy(update=changes))
+    found = results_of(service.settings.model_copy(update=changes))
     return {finding.what: finding.hint for finding in found if not finding.ok}
 
 
-def test_a_correct_service_passes_every_check(well: Service) -> None:
+def test_a_correct_service_passes_every_check(healthy_service: Service) -> None:
     names = ("issuer", "redis_url", "redis_password_file", "signing_key_kek_file", "secret_pepper_file")
-    given = {f"AUTH_{name}".upper(): str(getattr(well.settings, name)) for name in names}
+    given = {f"AUTH_{name}".upper(): str(getattr(healthy_service.settings, name)) for name in names}
     command = [str(Path(sys.executable).with_name("auth-service")), "doctor", "--json"]
     examined = subprocess.run(
         command, env={**os.environ, **given}, capture_output=True, text=True, timeout=30, check=False
@@ -81,58 +81,60 @@ def test_a_redis_that_is_not_durable(start_service: StartService, tmp_path: Path
     with RedisServer(tmp_path / "redis", free_port()) as server, redis.Redis(port=server.port) as stored:
         settings = start_service(redis_url=server.url).settings
         stored.config_set(setting, weak)
-        found = {finding.what: finding.hint for finding in look(settings) if not finding.ok}
+        found = {finding.what: finding.hint for finding in results_of(settings) if not finding.ok}
     (complaint,) = [what for what in found if f"{setting} is {weak}" in what]
     assert complaint.startswith(f"redis: {setting} is {weak}")
     assert setting in found[complaint]
     assert "ACL" in found["redis: this user cannot read the keys of the resource service"]
 
 
-def test_an_unavailable_redis(well: Service) -> None:
-    found = wrong(well, redis_url=f"redis://auth@127.0.0.1:{free_port()}/0")
+def test_an_unavailable_redis(healthy_service: Service) -> None:
+    found = failed_checks(healthy_service, redis_url=f"redis://auth@127.0.0.1:{free_port()}/0")
     ((what, hint),) = found.items()
     assert what.startswith("redis: ")
     assert "AUTH_REDIS_URL" in hint
 
 
-def test_missing_keys_and_keys_under_another_kek(well: Service, own_redis: Any, tmp_path: Path) -> None:
+def test_missing_keys_and_keys_encrypted_with_another_kek(
+    healthy_service: Service, own_redis: Any, tmp_path: Path
+) -> None:
     (tmp_path / "kek").write_text(Keyring.generate().dump())
-    replaced, unreadable = wrong(well, signing_key_kek_file=tmp_path / "kek").items()
+    replaced, unreadable = failed_checks(healthy_service, signing_key_kek_file=tmp_path / "kek").items()
     assert "AUTH_SIGNING_KEY_KEK_FILE: not the secret that was used before" in replaced[0]
     assert unreadable[0].startswith("signing key ")
     assert "AUTH_SIGNING_KEY_KEK_FILE" in unreadable[1]
-    empty = wrong(well, redis_url=own_redis[0], redis_password_file=None)
+    empty = failed_checks(healthy_service, redis_url=own_redis[0], redis_password_file=None)
     assert "start the service" in empty["keys: none"]
 
 
-def test_a_wrong_clock(well: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_clock(healthy_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: time.time() + 60))
-    (found,) = wrong(well).items()
+    (found,) = failed_checks(healthy_service).items()
     assert found[0].startswith("clock: 60 s ahead")
     assert "NTP" in found[1]
 
 
-def test_metadata_of_another_issuer_and_an_unreachable_issuer(well: Service) -> None:
-    by_address = f"http://127.0.0.1:{well.settings.port}"
-    (found,) = wrong(well, issuer=by_address).items()
-    assert found == (f"issuer: the metadata names {well.issuer}", "set AUTH_ISSUER to that address")
+def test_metadata_of_another_issuer_and_an_unreachable_issuer(healthy_service: Service) -> None:
+    by_address = f"http://127.0.0.1:{healthy_service.settings.port}"
+    (found,) = failed_checks(healthy_service, issuer=by_address).items()
+    assert found == (f"issuer: the metadata names {healthy_service.issuer}", "set AUTH_ISSUER to that address")
     nowhere = free_port()
-    (found,) = wrong(well, issuer=f"http://localhost:{nowhere}", port=nowhere).items()
+    (found,) = failed_checks(healthy_service, issuer=f"http://localhost:{nowhere}", port=nowhere).items()
     assert "ConnectError" in found[0]
     assert "running" in found[1]
 
 
-def test_an_unreachable_loopback_issuer_is_checked_at_its_own_port(well: Service) -> None:
+def test_an_unreachable_loopback_issuer_is_checked_at_its_own_port(healthy_service: Service) -> None:
     """A container cannot reach the port that its host publishes."""
-    (found,) = wrong(well, issuer=f"http://localhost:{free_port()}").items()
-    assert found == (f"issuer: the metadata names {well.issuer}", "set AUTH_ISSUER to that address")
+    (found,) = failed_checks(healthy_service, issuer=f"http://localhost:{free_port()}").items()
+    assert found == (f"issuer: the metadata names {healthy_service.issuer}", "set AUTH_ISSUER to that address")
 
 
 @pytest.mark.parametrize("url", ["http://mcp.example/mcp", "HTTPS://mcp.example/mcp", "https://mcp.example:443/mcp"])
-def test_a_resource_that_is_not_normalized_or_not_https(well: Service, tmp_path: Path, url: str) -> None:
+def test_a_resource_that_is_not_normalized_or_not_https(healthy_service: Service, tmp_path: Path, url: str) -> None:
     config = tmp_path / "auth.yaml"
     config.write_text(json.dumps({"resources": [{"url": url, "scopes": {"mcp.access": {"ko": "가", "en": "a"}}}]}))
-    found = wrong(well, config=config)
+    found = failed_checks(healthy_service, config=config)
     assert "https" in found[f"resource: {url}"]
     assert "restart" in found["declaration: the running service applied this one"]
 

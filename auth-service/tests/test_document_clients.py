@@ -1,4 +1,4 @@
-"""What people are shown of clients that are known by a document: the host that vouches, and where the answer goes."""
+"""What users see of clients with a metadata document: its host and the redirect URI."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def consent_page(person: Person, document: str, redirect_uri: str) -> httpx2.Res
         ("vscode", "https://vscode.dev/redirect", "vscode.dev", "vscode.dev", False),
     ],
 )
-def test_the_consent_page_says_who_vouches_and_where_it_leads(
+def test_the_consent_page_shows_the_host_of_the_document_and_of_the_redirect_uri(
     person: Person, document: str, redirect_uri: str, host: str, place: str, warns: bool
 ) -> None:
     page = consent_page(person, document, redirect_uri)
@@ -56,8 +56,8 @@ def test_the_consent_page_says_who_vouches_and_where_it_leads(
     assert "has not been verified" not in text
 
 
-def test_item_110_no_page_loads_anything_from_elsewhere(person: Person) -> None:
-    """The document has a logo on a host of its own: the page shows none, and its policy would let none in."""
+def test_item_110_pages_load_nothing_from_other_hosts(person: Person) -> None:
+    """The document has a logo on another host: the page does not show it, and its policy would not allow it."""
     assert "logo_uri" in read("vscode")
     page = consent_page(person, "vscode", "https://vscode.dev/redirect")
     assert "<img" not in page.text
@@ -66,10 +66,10 @@ def test_item_110_no_page_loads_anything_from_elsewhere(person: Person) -> None:
     assert "; img-src 'self';" in policy, "nothing but the service's own icon"
 
 
-def test_item_131_a_code_keeps_the_redirect_that_it_was_asked_with(
+def test_item_131_a_code_is_valid_for_the_redirect_uri_of_its_request(
     pinned: Service, person: Person, start_service: StartService, tmp_path: Path
 ) -> None:
-    """Between authorization and token the document changes: what the code was made with counts."""
+    """Also if the document changes between the authorization request and the token request."""
     request = Request(read("vscode")["client_id"], {"redirect_uri": "https://vscode.dev/redirect"})
     codes = [person.grant(request)["code"] for _ in range(2)]
     changed = {**read("vscode"), "redirect_uris": ["https://insiders.vscode.dev/redirect"]}

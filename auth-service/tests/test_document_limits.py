@@ -1,4 +1,4 @@
-"""The fetches and the memory that unauthenticated clients can cause are limited, and never at the cost of others."""
+"""Limits on what unauthenticated clients can make this service fetch and store."""
 
 import asyncio
 import gc

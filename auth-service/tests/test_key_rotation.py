@@ -1,4 +1,4 @@
-"""Signing keys rotate automatically, and no verification of a valid token fails."""
+"""Keys rotate automatically, and no verification fails."""
 
 import asyncio
 import contextlib
@@ -114,7 +114,7 @@ def published(service: Service) -> list[str]:
 def wait_until(condition: Any, *, seconds: float = 15) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"not true after {seconds} seconds"
         time.sleep(0.02)
 
 
@@ -179,7 +179,7 @@ def test_private_keys_are_encrypted_and_reencrypted_under_a_new_kek(
 def test_a_replica_with_an_old_keyring_signs_with_its_key_until_the_keyring_arrives(
     start_service: StartService, own_redis: Any, tmp_path: Path, run: "Run"
 ) -> None:
-    """Keys under a KEK that it does not have are published nevertheless. It never signs with a revoked key."""
+    """Keys encrypted with a KEK that the replica does not have are still published; a revoked key never signs."""
     old = Keyring.generate()
     added = old.add()
     (fresh,) = {key.key_id for key in added.keys} - {key.key_id for key in old.keys}

@@ -36,7 +36,7 @@ def test_a_known_client_signs_its_user_in(open_server: Service, user: Person, na
 
 
 def introduce(user: Person, sent: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """The client's id, and the secret where it sends one in its forms; in the header it is sent from here on."""
+    """The client's id, and its secret if it is sent in forms. A secret for the header is set for later requests."""
     if "document" in sent:
         document = json.loads((DOCUMENTS / f"{sent['document']}.json").read_text())
         return document["client_id"], {}

@@ -1,4 +1,4 @@
-"""Items 126 to 132: valid and hostile client id metadata documents, over TLS on loopback."""
+"""Items 126 to 132: valid and invalid client ID metadata documents, over TLS on loopback."""
 
 import asyncio
 import gzip
@@ -305,7 +305,7 @@ async def test_item_130_a_refusal_is_cached_for_one_minute(
     assert host.visits.count("/refused.json") == 1
 
 
-async def test_item_130_fetches_for_unauthenticated_clients_are_limited(
+async def test_item_130_fetches_for_unknown_clients_are_limited(
     host: DocumentHost, store: ClientStore, clock: Clock
 ) -> None:
     found = make(host.fetcher(), store, clock)
@@ -333,9 +333,7 @@ async def test_an_unused_client_is_not_stored(host: DocumentHost, store: ClientS
     assert await store.find(url) is None
 
 
-async def test_a_client_is_unknown_once_its_document_is_deleted(
-    host: DocumentHost, store: ClientStore, clock: Clock
-) -> None:
+async def test_a_deleted_document_is_no_longer_a_client(host: DocumentHost, store: ClientStore, clock: Clock) -> None:
     url = host.publish("/gone.json", GOOD)
     found = make(host.fetcher(), store, clock)
     await found.find(url)

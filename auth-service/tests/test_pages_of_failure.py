@@ -81,7 +81,7 @@ def test_without_journal_neither_codes_nor_tokens_are_issued(
     language: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What cannot be recorded is not issued: no code by the page, no token by the endpoint."""
+    """If the audit event cannot be written, the page issues no code, and the endpoint no token."""
     service = start_service(redis_url=own_redis[0], config=declaration)
     person = visit(service)
     request = Request("app")

@@ -25,7 +25,7 @@ CLIENTS: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
 
 @dataclass
 class PublishedClient:
-    """One of the table. `values` are what its templates are filled with, not yet encoded."""
+    """A client of the table. `values` replace the placeholders of its templates; they are not yet encoded."""
 
     sent: Mapping[str, Any]
     http: httpx2.Client
@@ -33,7 +33,7 @@ class PublishedClient:
     method: str = "none"
 
     def introduce(self) -> None:
-        """Registers, unless its id is the address of its document."""
+        """Registers the client, unless its id is the URL of a metadata document."""
         if "document" in self.sent:
             document = json.loads((DOCUMENTS / f"{self.sent['document']}.json").read_text(encoding="utf-8"))
             self.values["client_id"] = document["client_id"]
@@ -65,7 +65,7 @@ class PublishedClient:
         return address
 
     def finish(self, sent: Mapping[str, str]) -> dict[str, Any]:
-        """Redeems the code that the browser brought; returns the tokens."""
+        """Redeems the code that the browser delivered; returns the tokens."""
         has_state = "$state" in self.sent["authorize"]
         assert sent.get("state") == (self.values["state"] if has_state else None)
         self.values["code"] = sent["code"]
@@ -107,7 +107,7 @@ class PublishedClient:
 
 
 def check_registration(sent: Mapping[str, Any], registered: Mapping[str, Any]) -> None:
-    """What came back is what clients read: RFC 7591 section 3.2.1, and their own metadata as registered."""
+    """The response has what clients read: the members of RFC 7591 section 3.2.1, and the registered metadata."""
     assert registered["client_id"].startswith("c_")
     assert isinstance(registered["client_id_issued_at"], int)
     for member in ("client_name", "redirect_uris", "response_types"):
@@ -150,7 +150,7 @@ def test_a_published_client_signs_its_user_in_and_stays_connected(
         assert set(client.refresh()["scope"].split()) == granted
 
 
-def test_a_client_that_asks_for_every_scope_gets_an_auditors_too(open_server: Service, user: Person) -> None:
+def test_a_client_that_requests_every_scope_gets_those_of_an_auditor_too(open_server: Service, user: Person) -> None:
     client = PublishedClient(CLIENTS["Gemini CLI 0.61.0"], user.http)
     client.introduce()
     scope = client.sent["scope"]

@@ -1,4 +1,4 @@
-"""Items 64 to 72: refresh tokens rotate, a lost response can be repeated, and reuse revokes the family."""
+"""Items 64 to 72: rotation, the repeated response, and revocation of the family after reuse."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +20,8 @@ def tokens(people: Service, person: Person) -> dict[str, Any]:
     return redeem(people.http, request, person.grant(request)["code"]).json()
 
 
-def expire_stored_responses(redis_url: str) -> None:
-    """Deletes the stored responses, as Redis does after thirty seconds."""
+def delete_stored_responses(redis_url: str) -> None:
+    """As their expiry after 30 seconds does."""
     with redis.Redis.from_url(redis_url) as stored:
         for key in stored.scan_iter("auth:refresh-answer:*"):
             stored.delete(key)
@@ -40,26 +40,26 @@ def test_item_65_the_stored_response_is_encrypted(people: Service, tokens: dict[
     family = tokens["refresh_token"].partition(".")[0]
     answer = refresh(people.http, "app", tokens["refresh_token"]).json()
     with redis.Redis.from_url(redis_url) as stored:
-        lives = [stored.pttl(key) for key in stored.scan_iter(f"auth:refresh-answer:{family}*")]
+        lifetimes_ms = [stored.pttl(key) for key in stored.scan_iter(f"auth:refresh-answer:{family}*")]
         everything = b"".join(stored.dump(key) or b"" for key in stored.scan_iter("auth:*"))
-    assert len(lives) == 1
-    assert 0 < lives[0] <= 30_000
+    assert len(lifetimes_ms) == 1
+    assert 0 < lifetimes_ms[0] <= 30_000
     for secret in (answer["access_token"], answer["refresh_token"], tokens["refresh_token"]):
         assert secret.encode() not in everything
 
 
-def test_item_64_refresh_token_reuse_revokes_the_family(
+def test_item_64_reuse_after_the_grace_period_revokes_the_family(
     people: Service, tokens: dict[str, Any], redis_url: str
 ) -> None:
     following = refresh(people.http, "app", tokens["refresh_token"]).json()
-    expire_stored_responses(redis_url)
+    delete_stored_responses(redis_url)
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert refresh(people.http, "app", following["refresh_token"]).json()["error"] == "invalid_grant"
     bearer = {"authorization": f"Bearer {following['access_token']}"}
     assert people.http.get("/oauth2/userinfo", headers=bearer).status_code == 401
 
 
-def test_a_guessed_refresh_token_does_not_revoke_the_family(people: Service, tokens: dict[str, Any]) -> None:
+def test_a_wrong_secret_does_not_revoke_the_family(people: Service, tokens: dict[str, Any]) -> None:
     family, generation, secret = tokens["refresh_token"].split(".")
     for guess in (f"{family}.{generation}.{'A' * 43}", f"{family}.2.{secret}", f"{family}.{generation}."):
         assert refresh(people.http, "app", guess).json()["error"] == "invalid_grant"
@@ -114,7 +114,7 @@ def test_item_145_revoking_a_refresh_token_revokes_the_family(people: Service, t
 
 
 def test_item_145_revoking_a_rotated_refresh_token_revokes_the_family(people: Service, tokens: dict[str, Any]) -> None:
-    """A client that lost the response to a refresh can only revoke the old token."""
+    """A client that did not receive the response can revoke only the old token."""
     following = refresh(people.http, "app", tokens["refresh_token"]).json()
     form = {"token": tokens["refresh_token"], "client_id": "app"}
     assert people.http.post("/oauth2/revoke", data={**form, "client_id": "other"}).status_code == 200
@@ -145,9 +145,7 @@ def test_item_71_a_family_ends_after_its_absolute_lifetime(
     assert refresh(service.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_an_idle_family_expires_and_a_refresh_extends_it(
-    people: Service, tokens: dict[str, Any], redis_url: str
-) -> None:
+def test_the_idle_lifetime_is_extended_by_a_refresh(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
     key, idle_seconds = f"auth:family:{tokens['refresh_token'].partition('.')[0]}", 14 * 86400
     assert people.settings.refresh_idle_lifetime_seconds == idle_seconds
     with redis.Redis.from_url(redis_url) as stored:

@@ -197,7 +197,7 @@ def test_item_109_a_name_is_one_clean_line(open_to_all: Service) -> None:
 
 
 def test_item_125_registrations_cannot_be_changed(open_to_all: Service) -> None:
-    """RFC 7592 is not supported: there is no address and no token to change a registration."""
+    """RFC 7592 is not supported: the response has no registration_client_uri and no registration_access_token."""
     made = register(open_to_all, GOOD).json()
     assert not {"registration_client_uri", "registration_access_token"} & made.keys()
     for method in ("GET", "PUT", "DELETE"):

@@ -1,4 +1,4 @@
-"""Item 51: resource identifiers are compared after RFC 3986 normalization, without one slash at the end."""
+"""Item 51: resource identifiers are compared after RFC 3986 normalization; one trailing slash is ignored."""
 
 from pathlib import Path
 

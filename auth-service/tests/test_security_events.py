@@ -1,4 +1,4 @@
-"""Whatever concerns security is on record: each thing is made to happen, then looked for in the stream."""
+"""Every security event is recorded: each is caused, then looked up in the stream."""
 
 import json
 import time
@@ -21,16 +21,19 @@ WANTED = {"scope": "openid offline_access mcp.access"}
 
 
 def events(redis_url: str, wanted: Callable[[dict[str, Any]], bool]) -> set[tuple[str, str | None]]:
-    """Type and reason of those in the stream that are wanted."""
+    """Type and reason of the matching events in the stream."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as stored:
         found = [json.loads(entry["event"]) for _id, entry in stored.xrange("audit:events")]
     return {(event["event_type"], event.get("reason")) for event in found if wanted(event)}
 
 
 def wait_for(redis_url: str, expected: set[tuple[str, str | None]], wanted: Callable[[dict[str, Any]], bool]) -> None:
-    """The stream follows the journal within moments."""
+    """Events reach the stream shortly after the journal."""
     deadline = time.monotonic() + 20
-    while not expected <= (found := events(redis_url, wanted)):
+    while True:
+        found = events(redis_url, wanted)
+        if expected <= found:
+            return
         assert time.monotonic() < deadline, f"{expected - found} is not in {found}"
         time.sleep(0.02)
 
@@ -92,16 +95,16 @@ def denied(person: Person) -> None:
     person.submit(person.open(Request("app").path), action="cancel")
 
 
-def too_much_asked(person: Person) -> None:
+def scope_not_allowed(person: Person) -> None:
     person.http.post("/oauth2/token", data=demo(scope="mcp.audit"))
 
 
-PROVOKED: tuple[tuple[Callable[[Person], object], str, str | None], ...] = (
+CAUSES: tuple[tuple[Callable[[Person], object], str, str | None], ...] = (
     (wrong_secret, "client_refused", "invalid_client"),
     (wrong_secret_elsewhere, "client_refused", "invalid_client"),
     (unknown_client, "client_refused", "invalid_client"),
     (lambda person: wrong_secret(person, 15), "client_refused", "too_many_failures"),
-    (too_much_asked, "token_refused", "invalid_scope"),
+    (scope_not_allowed, "token_refused", "invalid_scope"),
     (wrong_password, "sign_in_refused", "wrong_password"),
     (lambda person: wrong_password(person, 7), "sign_in_refused", "too_many_failures"),
     (tokens_of, "sign_in", None),
@@ -120,19 +123,19 @@ PROVOKED: tuple[tuple[Callable[[Person], object], str, str | None], ...] = (
 )
 
 
-@pytest.mark.parametrize(("provoke", "event_type", "reason"), PROVOKED)
-def test_what_happens_is_on_record(
-    people: Service, person: Person, provoke: Callable[[Person], object], event_type: str, reason: str | None
+@pytest.mark.parametrize(("cause", "event_type", "reason"), CAUSES)
+def test_each_security_event_is_recorded(
+    people: Service, person: Person, cause: Callable[[Person], object], event_type: str, reason: str | None
 ) -> None:
     with redis.Redis.from_url(people.settings.redis_url) as stored:
         # Consent is asked for again.
         stored.delete(*stored.keys("auth:consent:*"), "nothing")
-    provoke(person)
+    cause(person)
     source = person.http.headers["x-forwarded-for"]
     wait_for(people.settings.redis_url, {(event_type, reason)}, lambda event: event.get("source_address") == source)
 
 
-def test_a_refresh_token_that_comes_back_late_is_on_record(people: Service, person: Person) -> None:
+def test_late_reuse_of_a_refresh_token_is_recorded(people: Service, person: Person) -> None:
     first = tokens_of(person)["refresh_token"]
     refresh(person.http, "app", first)
     with redis.Redis.from_url(people.settings.redis_url) as stored:
@@ -143,7 +146,7 @@ def test_a_refresh_token_that_comes_back_late_is_on_record(people: Service, pers
     wait_for(people.settings.redis_url, expected, lambda event: event.get("source_address") == source)
 
 
-def test_what_the_service_does_by_itself_is_on_record(start_service: StartService, own_redis: Any) -> None:
+def test_events_of_the_service_itself_are_recorded(start_service: StartService, own_redis: Any) -> None:
     url, _client = own_redis
     service = start_service(redis_url=url)
     fingerprint = service.app.state.parts.declaration.fingerprint
@@ -153,12 +156,12 @@ def test_what_the_service_does_by_itself_is_on_record(start_service: StartServic
     assert [part.partition("=")[0] for part in keys.split()] == ["active", "next"]
 
 
-def test_failing_fills_no_disk(people: Service, person: Person) -> None:
-    """After 120 refusals in a minute the rest is left out, and the record says so."""
+def test_recorded_refusals_are_limited(people: Service, person: Person) -> None:
+    """Refusals after the first 120 of a minute are not recorded, except for one event that reports this."""
     wrong_secret(person, 300)
     source = person.http.headers["x-forwarded-for"]
     mine = [event for event in journal_of(people.settings) if event.get("source_address") == source]
-    # Minutes may have ended in between, each with 120 of its own.
+    # The requests may span several minutes, and 120 refusals are recorded in each.
     assert 120 <= len(mine) < 300
     assert "rest_of_minute_unrecorded" in {event.get("reason") for event in mine}
 
@@ -168,7 +171,7 @@ def journal_of(settings: AuthSettings) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
 
 
-def test_noise_does_not_keep_wrong_secrets_from_being_recorded(people: Service, person: Person) -> None:
+def test_many_invalid_requests_do_not_prevent_the_recording_of_wrong_secrets(people: Service, person: Person) -> None:
     for _ in range(300):
         person.http.post("/oauth2/token", data={"grant_type": "password"})
     wrong_secret(person, 3)
@@ -180,7 +183,7 @@ def test_noise_does_not_keep_wrong_secrets_from_being_recorded(people: Service, 
     assert 120 <= noise < 300
 
 
-def test_what_is_not_recorded_is_counted_when_the_service_stops(
+def test_the_number_of_unrecorded_refusals_is_recorded_when_the_service_stops(
     tmp_path: Path, own_redis: Any, secret_files: dict[str, Path]
 ) -> None:
     url, _client = own_redis
@@ -197,5 +200,5 @@ def test_what_is_not_recorded_is_counted_when_the_service_stops(
     with serving(settings, clock=lambda: 60.0, fetcher=offline_fetcher()):
         for _ in range(130):
             httpx2.post(f"http://127.0.0.1:{port}/oauth2/token", data={"grant_type": "password"})
-    told = [event for event in journal_of(settings) if event["action_taken"] == "refused_unrecorded"]
-    assert [(event["event_type"], event["reason"]) for event in told] == [("token_refused", "10_more")]
+    unrecorded = [event for event in journal_of(settings) if event["action_taken"] == "refused_unrecorded"]
+    assert [(event["event_type"], event["reason"]) for event in unrecorded] == [("token_refused", "10_more")]

@@ -1,4 +1,4 @@
-"""Two replicas behave as one service, and a replica that dies loses no state."""
+"""Two replicas share all state; killing one loses nothing."""
 
 import json
 import os
@@ -51,7 +51,9 @@ class Replica:
         return self.process.wait(timeout=30)
 
 
-def test_registered_clients_survive_a_restart(own_redis: Any, secret_files: dict[str, Path], tmp_path: Path) -> None:
+def test_registered_clients_and_accounts_survive_a_restart(
+    own_redis: Any, secret_files: dict[str, Path], tmp_path: Path
+) -> None:
     """Without demo mode: an account, a registered client, its grant and its refresh token."""
     environment = {
         **os.environ,
@@ -85,7 +87,7 @@ def test_registered_clients_survive_a_restart(own_redis: Any, secret_files: dict
         assert again.status_code == 200, again.text
         visitor = Person(second.address)
         page = visitor.sign_in(visitor.open(request.path), "kim", "a long password")
-        # The consent of before the restart still stands: the client gets its code at once.
+        # The consent that was given before the restart is still stored: the client gets its code at once.
         assert redeem(second.http, request, sent_to_client(page)["code"]).status_code == 200
         visitor.http.close()
     finally:
@@ -116,7 +118,7 @@ def replicas(own_redis: Any, secret_files: dict[str, Path], tmp_path: Path) -> I
         replica.http.close()
 
 
-def test_a_code_of_a_dead_replica_is_redeemed_at_the_other(replicas: list[Replica], tmp_path: Path) -> None:
+def test_a_code_of_a_killed_replica_is_redeemed_at_the_other(replicas: list[Replica], tmp_path: Path) -> None:
     """Of twelve parallel redemptions, one succeeds."""
     first, second = replicas
     request = Request("app", {"scope": "mcp.access offline_access"})
@@ -145,7 +147,7 @@ def test_of_twelve_parallel_redemptions_at_both_replicas_one_succeeds(replicas: 
         assert sorted(answer.status_code for answer in answers) == [200] + [400] * 11
 
 
-def test_a_user_continues_at_the_other_replica_if_one_dies_between_pages(replicas: list[Replica]) -> None:
+def test_a_sign_in_continues_at_the_other_replica(replicas: list[Replica]) -> None:
     """Sign-in at one replica, which is killed; consent, redemption and refresh at the other."""
     first, second = replicas
     request = Request("app", {"scope": "mcp.access offline_access"})

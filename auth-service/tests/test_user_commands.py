@@ -53,7 +53,7 @@ def test_a_user_is_added_signs_in_is_disabled_and_deleted(people: Service, perso
 
 
 @pytest.mark.parametrize("words", [("password", "park", "--password-stdin"), ("disable", "park")])
-def test_a_new_password_or_disabling_ends_earlier_sessions(
+def test_a_new_password_or_disabling_ends_existing_sessions(
     people: Service, person: Person, command, words: tuple[str, ...]
 ) -> None:
     command("user", "add", "park", "--password-stdin", typed=PASSWORD)
