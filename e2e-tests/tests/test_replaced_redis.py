@@ -100,7 +100,7 @@ def test_a_service_on_an_emptied_redis_creates_no_keys_until_it_is_accepted(own_
                 return False
 
         wait_until(refuses)
-        assert readiness(http, own_stack.auth_url).json()["checks"]["redis_identity"] is False
+        assert readiness(http, own_stack.auth_url).json()["checks"]["redis_identity"]["ok"] is False
         assert world_keys(http, own_stack) == []
         assert not keys_in_redis(own_stack)
         assert command(own_stack, AUTH, "redis", "accept").returncode == 0
