@@ -109,6 +109,13 @@ def test_an_unknown_path_is_answered_with_json(service: Service) -> None:
     assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("path", ["/oauth2/register%0a", "/oauth2/token%0a", "/oauth2/authorize%0A", "/livez%00"])
+def test_a_path_with_a_control_character_is_not_found(service: Service, path: str) -> None:
+    refused = service.http.post(path, content=b"x" * 40_000, headers={"content-type": "application/json"})
+    assert (refused.status_code, refused.json()["error"]) == (404, "not_found")
+    assert (refused.headers["cache-control"], refused.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 def test_a_valid_trace_id_is_recorded_and_an_invalid_one_replaced(start_service: StartService) -> None:
     service = start_service()
     trace = "0af7651916cd43dd8448eb211c80319c"

@@ -195,3 +195,19 @@ async def test_an_edge_behind_an_edge_does_nothing_twice(serve, http):
 )
 def test_traceparent_is_parsed_as_w3c_trace_context_defines(value, trace_id):
     assert parse_traceparent(value) == trace_id
+
+
+@pytest.mark.parametrize("path", ["/%0a", "/items%0A", "/a%00b", "/%0d%0aset-cookie:x", "/%1f", "/%7f"])
+async def test_a_path_with_a_control_character_is_not_found(serve, http, path):
+    async def fail(*_: Any) -> None:
+        raise AssertionError
+
+    url = await serve(Edge(fail, limits=EdgeLimits(max_body_bytes=1)))
+    response = await http.post(f"{url}{path}", content=b"longer than allowed")
+    assert (response.status_code, response.json()["error"]) == (404, "not_found")
+    assert (response.headers["cache-control"], response.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+@pytest.mark.parametrize("path", ["/", "/items/%EA%B0%80", "/%C2%AD", "/a%20b"])
+async def test_other_characters_in_a_path_are_passed_on(serve, http, path):
+    assert (await http.get(f"{await serve(Edge(describe))}{path}")).status_code == 200

@@ -372,3 +372,13 @@ async def test_half_of_a_surrogate_pair_reaches_the_tool_as_a_replacement_charac
     body = r'{"id":7,"method":"tools/call","params":{"name":"other","arguments":{"text":"%s"}}}'
     response = await guarded.http.post(f"{guarded.url}/mcp", content=(body % sent).encode(), headers=guarded.bearer())
     assert (response.status_code, response.content) == (200, (body % received).encode())
+
+
+@pytest.mark.parametrize("path", ["/livez%0a", "/mcp%0a", "/.well-known/x%0a", "/open/%00", "/x%7f"])
+async def test_a_path_with_a_control_character_is_not_found_with_and_without_a_token(guard, path):
+    guarded = await guard(policy=GuardPolicy(open_prefixes=("/open",)))
+    for headers in ({}, guarded.bearer()):
+        response = await guarded.http.post(f"{guarded.url}{path}", headers=headers, content=b"{}")
+        assert (response.status_code, response.json()["error"]) == (404, "not_found")
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "www-authenticate" not in response.headers

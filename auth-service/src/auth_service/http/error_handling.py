@@ -22,7 +22,7 @@ from auth_service.errors import (
 from auth_service.http.dependencies import context_of
 from auth_service.http.responses import error_response, json_response
 from security_common.audit import JournalUnavailable
-from security_common.edge import BodyTooLarge, BodyTooSlow, HeadersTooLarge, Refusal, Scope
+from security_common.edge import BodyTooLarge, BodyTooSlow, HeadersTooLarge, NotFound, Refusal, Scope
 
 __all__ = ["HANDLER_TIMEOUT_SECONDS", "ErrorHandler", "RenderError", "run_handler"]
 
@@ -99,6 +99,8 @@ class ErrorHandler:
 
     def render_refusal(self, refusal: Refusal, scope: Scope) -> Response:
         """The response to a request that the edge refuses before it reaches a route."""
+        if isinstance(refusal, NotFound):
+            return json_response(self._not_found, status=404)
         return self._render(_oauth_error_of(refusal), Request(scope))
 
     def _render(self, error: OAuthError, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """The HTTP edge: everything that has to happen before any application reads a request. Pure ASGI, no web framework.
 
     uvicorn, BoundedConnection ─▶ Edge or Guard ─▶ application
-     │ head: 10 s, 64 KiB          │ head: 32 KiB
+     │ head: 10 s, 64 KiB          │ path without control characters, head: 32 KiB
      │ unread responses            │ client address, trace id
      │ pipelined requests          │ body: size and time
      └ connections per address     └ Refusal ─▶ response
@@ -19,7 +19,7 @@ connection_limits   limits below HTTP, for uvicorn; needs the extra `service`
 from security_common.edge.asgi import Application, HttpResponse, Message, Receive, Scope, Send
 from security_common.edge.client_address import UNKNOWN_ADDRESS, ClientAddressReader, network_of
 from security_common.edge.middleware import Edge, EdgeLimits
-from security_common.edge.refusals import BodyTooLarge, BodyTooSlow, HeadersTooLarge, InvalidRequest, Refusal
+from security_common.edge.refusals import BodyTooLarge, BodyTooSlow, HeadersTooLarge, InvalidRequest, NotFound, Refusal
 from security_common.edge.request_body import ClientDisconnected
 from security_common.edge.request_context import RequestContext, RequestHeaders, current_request, request_context
 
@@ -36,6 +36,7 @@ __all__ = [
     "HttpResponse",
     "InvalidRequest",
     "Message",
+    "NotFound",
     "Receive",
     "Refusal",
     "RequestContext",

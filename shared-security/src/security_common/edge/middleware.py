@@ -8,7 +8,12 @@ from security_common.edge.asgi import Application, Message, Receive, Scope, Send
 from security_common.edge.client_address import ClientAddressReader, Network
 from security_common.edge.refusals import Refusal, json_refusal
 from security_common.edge.request_body import ClientDisconnected, has_body, read_body, replaying
-from security_common.edge.request_context import RequestContext, current_request, open_request_context
+from security_common.edge.request_context import (
+    RequestContext,
+    current_request,
+    open_request_context,
+    require_plain_path,
+)
 
 __all__ = ["Edge", "EdgeLimits"]
 
@@ -24,7 +29,7 @@ class EdgeLimits:
 
 
 class Edge:
-    """ASGI middleware that passes a request on when its head and its whole body are within the limits.
+    """ASGI middleware that passes a request on when its path, its head and its whole body are within the limits.
 
     The application finds a `RequestContext` in the scope (`request_context(scope)`) and in `current_request`, and
     receives the body as one message.
@@ -70,6 +75,7 @@ class Edge:
 
     async def _bounded(self, scope: Scope, receive: Receive, context: RequestContext) -> Receive:
         """The `receive` for the application. Raises `Refusal` or `ClientDisconnected`."""
+        require_plain_path(scope)
         limits = self._limits
         context.headers.require_size(limits.max_header_bytes)
         if context.body is not None:

@@ -6,7 +6,25 @@ from typing import ClassVar
 from security_common.edge.asgi import HttpResponse, Scope
 from security_common.errors import SecurityError
 
-__all__ = ["BodyTooLarge", "BodyTooSlow", "HeadersTooLarge", "InvalidRequest", "Refusal", "json_refusal"]
+__all__ = [
+    "REFUSAL_HEADERS",
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "HeadersTooLarge",
+    "InvalidRequest",
+    "NotFound",
+    "Refusal",
+    "json_refusal",
+    "refusal_members",
+]
+
+
+REFUSAL_HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""The headers of every refusal."""
 
 
 class Refusal(SecurityError):
@@ -32,6 +50,13 @@ class InvalidRequest(Refusal):
     error: ClassVar[str] = "invalid_request"
 
 
+class NotFound(Refusal):
+    """There is nothing at this path, and a token would not change that."""
+
+    status: ClassVar[int] = 404
+    error: ClassVar[str] = "not_found"
+
+
 class BodyTooSlow(Refusal):
     """The request body did not arrive within its time limit."""
 
@@ -55,8 +80,13 @@ class HeadersTooLarge(Refusal):
 
 def json_refusal(refusal: Refusal, _scope: Scope) -> HttpResponse:
     """The refusal as a JSON object with `error` and `error_description`."""
+    body = json.dumps(refusal_members(refusal), ensure_ascii=False).encode()
+    return HttpResponse(refusal.status, body, REFUSAL_HEADERS)
+
+
+def refusal_members(refusal: Refusal) -> dict[str, str]:
+    """The members of the JSON object: `error`, `error_description`, and `hint` if there is one."""
     members = {"error": refusal.error, "error_description": refusal.description}
     if refusal.hint:
         members["hint"] = refusal.hint
-    headers = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
-    return HttpResponse(refusal.status, json.dumps(members, ensure_ascii=False).encode(), headers)
+    return members

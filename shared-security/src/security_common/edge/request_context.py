@@ -13,7 +13,7 @@ from itertools import chain
 
 from security_common.edge.asgi import Scope
 from security_common.edge.client_address import ClientAddressReader
-from security_common.edge.refusals import HeadersTooLarge, InvalidRequest
+from security_common.edge.refusals import HeadersTooLarge, InvalidRequest, NotFound
 
 __all__ = [
     "RequestContext",
@@ -23,12 +23,14 @@ __all__ = [
     "open_request_context",
     "parse_traceparent",
     "request_context",
+    "require_plain_path",
 ]
 
 _SCOPE_KEY = "security_common.request"
 
 # W3C Trace Context section 3.2: version ff is invalid, and so are ids of zeros only.
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _SEPARATORS = ": \r\n"
 
 
@@ -130,6 +132,17 @@ def open_request_context(
     )
     scope[_SCOPE_KEY] = context
     return context
+
+
+def require_plain_path(scope: Scope) -> None:
+    """Raises `NotFound` for a path with a control character (U+0000 to U+001F, U+007F).
+
+    No endpoint has one. A route of Starlette also matches a path with a line break at its end, while limits and rules
+    that are found by the exact path do not.
+    """
+    path: str = scope["path"]
+    if not path.isprintable() and _CONTROL_CHARACTER.search(path):
+        raise NotFound("the path contains a control character", hint="remove line breaks and the like from the URL")
 
 
 def parse_traceparent(value: str) -> str | None:

@@ -4,7 +4,7 @@
                                │        └─ preflight
                                └─ metadata (RFC 9728)
 
-    Each step can end in a Refusal ─▶ audit event ─▶ response.
+    Each step can end in a Refusal ─▶ audit event ─▶ response. The first also refuses control characters in the path.
 
 A path of `open_paths` is checked for the sizes only, one below `open_prefixes` also for Host and Origin. The files that
 browsers request on their own get a 404 before Host is checked.

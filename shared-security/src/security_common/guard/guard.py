@@ -13,6 +13,7 @@ from security_common.edge import (
     ClientDisconnected,
     HttpResponse,
     Message,
+    NotFound,
     Receive,
     Refusal,
     RequestContext,
@@ -21,19 +22,13 @@ from security_common.edge import (
     current_request,
 )
 from security_common.edge.request_body import has_body, read_body, replaying
-from security_common.edge.request_context import open_request_context
+from security_common.edge.request_context import open_request_context, require_plain_path
 from security_common.guard.bearer_token import read_bearer_token
 from security_common.guard.called_tools import read_called_tools, replace_lone_surrogates
 from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
 from security_common.guard.policy import GuardPolicy, ProtectedResource
 from security_common.guard.refusal_audit import RefusalAudit
-from security_common.guard.refusals import (
-    InsufficientScope,
-    InvalidToken,
-    NotFound,
-    TemporarilyUnavailable,
-    TooManyRequests,
-)
+from security_common.guard.refusals import InsufficientScope, InvalidToken, TemporarilyUnavailable, TooManyRequests
 from security_common.guard.request_rates import RequestRates
 from security_common.guard.responses import (
     BROWSER_FILE_NOT_FOUND,
@@ -144,6 +139,7 @@ class Guard:
 
     def _respond_without_token(self, exchange: _Exchange) -> HttpResponse | None:
         """The response to what needs no token; None if the request needs one or its path is open. Raises `Refusal`."""
+        require_plain_path(exchange.scope)
         path, method, headers = exchange.path, exchange.method, exchange.context.headers
         headers.require_size(self._policy.max_header_bytes)
         if path in self._policy.open_paths:
@@ -163,6 +159,7 @@ class Guard:
         if is_preflight(method, headers):
             return preflight_response(headers)
         if path.startswith("/.well-known/") or path.endswith(_ISSUER_METADATA):
+            # Not a 401, which would make clients ask again with a token.
             raise NotFound(
                 "there is no such document", hint=f"the metadata of this resource: {self._resource.metadata_url}"
             )
@@ -188,8 +185,7 @@ class Guard:
                 "too many requests in this minute", hint="wait and try again", retry_after_seconds=wait_seconds
             )
         body = await self._read_body(exchange) if has_body(exchange.method, context.headers) else b""
-        # A Starlette route that ends in `$` also matches a path with a line break at its end.
-        if body and exchange.path.rstrip("/\n") == self._mcp_path:
+        if body and exchange.path.rstrip("/") == self._mcp_path:
             repaired = replace_lone_surrogates(body)
             if repaired != body:
                 await self._replace_body(exchange, repaired)

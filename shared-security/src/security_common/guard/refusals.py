@@ -12,7 +12,6 @@ __all__ = [
     "InvalidToken",
     "MisdirectedRequest",
     "MissingToken",
-    "NotFound",
     "TemporarilyUnavailable",
     "TooManyRequests",
     "UnreadableCall",
@@ -73,13 +72,6 @@ class ForbiddenOrigin(Refusal):
 
     status: ClassVar[int] = 403
     error: ClassVar[str] = "forbidden_origin"
-
-
-class NotFound(Refusal):
-    """There is no such document below /.well-known/. A 401 there would make clients ask again with a token."""
-
-    status: ClassVar[int] = 404
-    error: ClassVar[str] = "not_found"
 
 
 class MisdirectedRequest(Refusal):

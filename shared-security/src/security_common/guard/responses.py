@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from security_common.edge import HttpResponse, InvalidRequest, Refusal, RequestHeaders
+from security_common.edge.refusals import REFUSAL_HEADERS, refusal_members
 from security_common.guard.policy import WELL_KNOWN, ProtectedResource
 from security_common.guard.refusals import InsufficientScope, InvalidToken, MissingToken, UnreadableCall
 
@@ -28,7 +29,7 @@ def refusal_response(refusal: Refusal, resource: ProtectedResource) -> HttpRespo
         members: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": error}
     else:
         members = _error_members(refusal, resource)
-    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    headers = list(REFUSAL_HEADERS)
     if isinstance(refusal, _CHALLENGED):
         headers.append((b"www-authenticate", _challenge(refusal, resource).encode("latin-1", "replace")))
     if refusal.retry_after_seconds is not None:
@@ -37,9 +38,7 @@ def refusal_response(refusal: Refusal, resource: ProtectedResource) -> HttpRespo
 
 
 def _error_members(refusal: Refusal, resource: ProtectedResource) -> dict[str, Any]:
-    members: dict[str, Any] = {"error": refusal.error, "error_description": refusal.description}
-    if refusal.hint:
-        members["hint"] = refusal.hint
+    members: dict[str, Any] = {**refusal_members(refusal)}
     if isinstance(refusal, _CHALLENGED):
         members["resource_metadata"] = resource.metadata_url
         members["authorization_servers"] = list(resource.authorization_servers)
