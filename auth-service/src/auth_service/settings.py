@@ -79,7 +79,7 @@ class AuthSettings(ServiceSettings):
         default=None,
         ge=1,
         description="How many clients may register (RFC 7591) from one address in an hour. Some clients register at"
-        " every start. Left out: 1000 on a loopback issuer, else 60.",
+        " every start. If unset: 1000 on a loopback issuer, else 60.",
     )
     authorizations_per_address: int = Field(
         default=600,

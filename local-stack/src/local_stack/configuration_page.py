@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo
 
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
@@ -28,6 +29,7 @@ _SECTIONS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
 
 _NAMES = {
     str: "text",
+    SecretStr: "text",
     int: "whole number",
     float: "number",
     bool: "`true` or `false`",

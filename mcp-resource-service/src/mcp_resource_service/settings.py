@@ -46,7 +46,9 @@ class ResourceSettings(ServiceSettings):
         " docs/trusted-issuers.md describes every member.",
     )
     cookie_key_file: SecretKeyFile = Field(
-        default=None, description="File with the key that signs the audit page's cookies."
+        default=None,
+        description="File with the HMAC key under which session ids of the audit page are stored in Redis. Without it"
+        " there is no audit page.",
     )
     audit_page_private_key_file: SecretFile = Field(
         default=None,

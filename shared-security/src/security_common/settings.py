@@ -125,7 +125,8 @@ class SecuritySettings(Settings):
     )
     detect_secret_guessing: _Threshold = Field(
         default=Threshold(10, 300),
-        description="Alert at this many wrong secrets or passwords for one name; count/seconds.",
+        description="Alert at this many wrong secrets of one client, or wrong passwords from one address; "
+        "count/seconds.",
     )
     detect_refresh_reuse: _Threshold = Field(
         default=Threshold(1, 60), description="Alert at this many refresh tokens that are used again; count/seconds."
@@ -152,8 +153,8 @@ class SecuritySettings(Settings):
     detect_journal_quiet_seconds: int = Field(
         default=300,
         ge=10,
-        description="Alert when a journal that was not closed has sent nothing for this many seconds: its process may "
-        "be lost together with its disk, and with events that are not in Redis yet.",
+        description="Alert when a journal that was not closed has sent no heartbeat for this many seconds: its "
+        "process may be lost together with its disk, and with events that are not in Redis yet.",
     )
     encryption_key_file: SecretFile = Field(
         default=None,
@@ -166,7 +167,7 @@ class SecuritySettings(Settings):
     pii_config_file: Path | None = Field(
         default=None,
         description="TOML file that configures the treatment of personal data by kind and tool, allowed values and "
-        "custom patterns (docs/pii.md). Unset: all findings are masked if the policy of the tool is to mask.",
+        "custom patterns (docs/pii.md). If unset: all findings are masked if the policy of the tool is to mask.",
     )
     pseudonym_key_file: SecretKeyFile = Field(
         default=None,

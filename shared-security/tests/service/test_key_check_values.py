@@ -19,7 +19,7 @@ async def redis(redis_server):
 
 @pytest.fixture
 def make_values(redis, tmp_path):
-    """Makes the check values of a pepper and a keyring; an empty text means that there is no file."""
+    """Makes the check values of a pepper and a keyring; without a text the file is not written."""
 
     def make(*, pepper: str = "", keyring: str = "") -> KeyCheckValues:
         files = {"PEPPER_FILE": pepper, "KEYRING_FILE": keyring}

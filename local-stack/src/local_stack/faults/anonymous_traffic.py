@@ -156,7 +156,7 @@ async def _authorize(traffic: AnonymousTraffic, http: httpx2.AsyncClient, **para
 
 async def submit_stale_page(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
     path = traffic.random.choice(("/oauth2/sign-in", "/oauth2/consent", "/oauth2/logout"))
-    form = {"interaction": secrets.token_urlsafe(32), "username": secrets.token_hex(8), "password": "guess"}
+    form = {"request": secrets.token_urlsafe(32), "username": secrets.token_hex(8), "password": "guess"}
     return await traffic.post_form(http, path, {**form, "action": "sign_in"})
 
 
@@ -231,14 +231,14 @@ async def send_slow_body(traffic: AnonymousTraffic, _http: httpx2.AsyncClient) -
 
 
 async def begin_audit_sign_in(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
-    query = traffic.random.choice(("", "?language=ko", "?as=another"))
+    query = traffic.random.choice(("", "?language=ko", "?prompt=login"))
     return await traffic.get(http, f"{traffic.mcp_url}/audit/sign-in{query}", accept="text/html")
 
 
 async def request_audit_page(traffic: AnonymousTraffic, http: httpx2.AsyncClient) -> int:
     made_up = secrets.token_hex(8)
     path = traffic.random.choice(("/audit", f"/audit/callback?code={made_up}&state={made_up}", "/audit/style.css"))
-    cookie = f"audit_session={made_up}; __Host-audit_session={made_up}"
+    cookie = f"mcp_audit={made_up}; __Host-mcp_audit={made_up}"
     return await traffic.get(http, f"{traffic.mcp_url}{path}", accept="text/html", cookie=cookie)
 
 

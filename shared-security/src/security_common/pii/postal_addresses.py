@@ -57,7 +57,7 @@ _KOREAN_ADDRESS = re.compile(
     r"(?<![가-힣0-9])(?:"
     # an area and a place in it
     rf"{_AREA}(?:{_LOT}|{_ROAD}|(?<=[동리])\s?{_HOUSE_NUMBER}(?![0-9가])|{_NAMED_BUILDING}|{_APARTMENT_COMPLEX})"
-    # without an area: a building with a room
+    # without an area: a building with a unit number
     rf"|{_NAMED_BUILDING}(?<=호)"
     # without an area: a road or a lot, if a detail such as a floor follows
     rf"|(?:{_ROAD}|{_LOT})(?={_DETAIL})"
@@ -126,7 +126,7 @@ _HAS_HOUSE_NUMBER = re.compile(r"(?<![0-9.\-])[0-9]{1,6}[A-Za-z]?(?:-[0-9]+)*(?!
 
 
 def _find_korean_addresses(source: LabelledText) -> Iterator[Finding]:
-    """A road or lot with a house number, in a region or with a room. With a label, the region may be missing."""
+    """A road or lot with a house number, in a region or with a unit number. With a label, the region may be missing."""
     text = source.text
     for match in _KOREAN_ADDRESS.finditer(text):
         yield Finding(PIIKind.ADDRESS, match.start(), _trimmed_end(text, *match.span()), 0.94, "region")

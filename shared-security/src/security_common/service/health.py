@@ -16,7 +16,9 @@ from fastapi.responses import JSONResponse
 __all__ = ["Check", "Checker", "Readiness", "health_router"]
 
 CHECK_SECONDS = 1.5
-"""Less than the time-out of usual probes: Kubernetes waits one second by default, container health checks three."""
+"""Less than the three seconds of container health checks. Kubernetes probes wait one second by default: set
+timeoutSeconds: 2.
+"""
 _RETRY_SECONDS = "1"
 
 

@@ -15,7 +15,7 @@ __all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_ur
 
 
 def check_web_url(url: str) -> str:
-    """Returns the URL if it is absolute. Raises ValueError."""
+    """Returns the URL if it is absolute. Raises ValueError otherwise."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an absolute http(s) URL without query and fragment")
@@ -23,21 +23,21 @@ def check_web_url(url: str) -> str:
 
 
 def check_https(url: str) -> str:
-    """Returns the URL if it is https, or http on this machine. Raises ValueError."""
+    """Returns the URL if it is https, or http on this machine. Raises ValueError otherwise."""
     if urlsplit(check_web_url(url)).scheme == "http" and not is_loopback_url(url):
         raise ValueError("must be https, except on this machine (loopback)")
     return url
 
 
 def check_exact_url(url: str) -> str:
-    """Returns the URL if it has no slash at the end. Raises ValueError."""
+    """Returns the URL if it has no slash at the end. Raises ValueError otherwise."""
     if check_web_url(url).endswith("/"):
         raise ValueError("must not end in a slash: clients compare it byte for byte")
     return url
 
 
 def check_public_url(url: str) -> str:
-    """Returns the URL if clients may use it (RFC 8414 section 2). Raises ValueError."""
+    """Returns the URL if clients may use it (RFC 8414 section 2). Raises ValueError otherwise."""
     return check_https(check_exact_url(url))
 
 
@@ -58,8 +58,8 @@ class ServiceSettings(Settings):
     redis_durability: Literal["disk", "memory"] = Field(
         default="disk",
         description="What Redis must guarantee. disk: every write is on its disk before it is confirmed (appendonly"
-        " yes, appendfsync always, WAITAOF). memory: for a managed Redis without that, whose crash can lose the latest"
-        " writes (docs/reliability.md).",
+        " yes, appendfsync always, WAITAOF). memory: for a managed Redis that cannot guarantee this: a crash can lose"
+        " the latest writes (docs/reliability.md).",
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         default=(),
@@ -76,14 +76,13 @@ class ServiceSettings(Settings):
         description="The documentation that `/` and the metadata link to.",
     )
     api_docs: bool | None = Field(
-        default=None,
-        description="Whether /docs shows the documentation of the HTTP API. Without a value: in demo mode only.",
+        default=None, description="Whether /docs shows the documentation of the HTTP API. If unset: in demo mode only."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="json, console, or auto: console on a terminal, JSON elsewhere."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe log level."
+        default="info", description="Lowest level that is logged."
     )
     drain_seconds: float = Field(
         default=0.0,
