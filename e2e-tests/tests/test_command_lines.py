@@ -283,7 +283,7 @@ def test_commands_do_not_wait_for_a_redis_that_does_not_answer(
     (tmp_path / "people.jsonl").write_text('{"name": "홍길동", "email": "hong@example.com"}\n')
     done = run_program(*words, environment=environment, folder=tmp_path)
     assert done.returncode in {1, 2}
-    assert "does not answer in time" in done.stderr
+    assert "does not respond in time" in done.stderr
     assert_explained(done.returncode, done.stdout, done.stderr)
 
 

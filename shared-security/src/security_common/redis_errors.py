@@ -57,7 +57,7 @@ def _explain(failure: Exception, url_setting: str, password_setting: str) -> tup
             return "is full: it refuses writes", "raise maxmemory, or delete what is not needed"
         case RedisTimeoutError() | TimeoutError():
             return (
-                "does not answer in time",
+                "does not respond in time",
                 f"check whether it is overloaded or suspended, and whether {url_setting} is correct",
             )
         case ResponseError() if "NOAUTH" in str(failure) or "WRONGPASS" in str(failure):

@@ -84,7 +84,7 @@ class Action(StrEnum):
     ALERTED = "alerted"
     """A detection rule reached its threshold."""
     ALERT_CONTINUES = "alert_continues"
-    """A burst continues that was reported before."""
+    """A burst that was reported before continues."""
 
     OPENED = "opened"
     """A new journal was started."""
@@ -92,9 +92,9 @@ class Action(StrEnum):
     """An existing journal is continued."""
     RECOVERED = "recovered"
     """An existing journal is continued after an incomplete last line was set aside."""
-    SUCCEEDED = "succeeded"
+    REPLACED = "succeeded"  # in the sense of "was followed by"; existing trails contain this value
     """A new journal replaces one that must not be continued."""
-    HEALED = "healed"
+    WRITABLE_AGAIN = "healed"
     """The journal can be written again."""
     REMOVED = "removed"
     """Retention removed a segment."""

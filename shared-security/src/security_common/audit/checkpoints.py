@@ -150,8 +150,14 @@ def _read_key(pem: bytes) -> RSAKey:
     # One signature shows whether both halves belong together. OpenSSL's own check would delay every start by 0.1 s.
     private: Any = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
     key = RSAKey.import_key(private)
-    jws.deserialize_compact(jws.serialize_compact({"alg": "RS256"}, b"", key), key, algorithms=["RS256"])
+    _check_key_signs(key)
     return key
+
+
+def _check_key_signs(key: RSAKey) -> None:
+    """Signs an empty text and verifies it. Raises JoseError if the halves of the key do not belong together."""
+    signed = jws.serialize_compact({"alg": "RS256"}, b"", key)
+    jws.deserialize_compact(signed, key, algorithms=["RS256"])
 
 
 def read_checkpoint(signed: str, key: RSAKey) -> Checkpoint:

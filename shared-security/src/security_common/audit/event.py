@@ -1,4 +1,4 @@
-"""The audit event: the fields of the original demo, and those that Korean law requires of access records (접속기록)."""
+"""The audit event: what happened, and the fields that Korean law requires of access records (접속기록)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -59,7 +59,7 @@ class EventType(StrEnum):
     fingerprint.
     """
     ACCESS_REFUSED = "access_refused"
-    """the guard: a request was refused, with whichever status. Details: the reason; the tool and the caller if known."""
+    """the guard: a request was refused, with any status. Details: the reason; the tool and the caller if known."""
     TOOL_CALL = "tool_call"
     """`secure_tool`: every tool call, whatever its outcome. Details: tool, the policy's action, kinds and counts of
     personal data, subject reference, task.

@@ -1,7 +1,7 @@
 """Group commit: one thread writes and syncs the events of many callers together.
 
     record() ──▶ queue ──▶ [ up to 512 events ] ── write ── fdatasync ──▶ every caller gets its receipt
-                             while one batch is synced, the next one collects
+                             while one batch is synced, the next one is collected
 
 A commit starts at least one millisecond after the previous one. Without this pause, on a fast disk each event of a busy
 service would be a batch of its own, and each batch takes the interpreter lock from the event loop six times.
@@ -26,7 +26,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -125,9 +124,12 @@ class GroupCommit:
         pending.loop.call_soon(self._queue_submitted)
 
     def _queue_submitted(self) -> None:
-        with suppress(IndexError):
-            while True:
-                self._queue.put(self._submitted.popleft())
+        while True:
+            try:
+                pending = self._submitted.popleft()
+            except IndexError:  # not checked before: the loop of another thread may take the last one
+                return
+            self._queue.put(pending)
 
     def refuse_if_stuck(self) -> bool:
         """Refuses all waiting events if the current commit takes too long. Returns whether it does."""
@@ -205,7 +207,7 @@ class GroupCommit:
         self.head = head
         self.healthy = True
         self._on_commit()
-        return [Receipt(pending.event_id, head.journal_id, first_seq + place) for place, pending in enumerate(batch)]
+        return [Receipt(pending.event_id, head.journal_id, first_seq + index) for index, pending in enumerate(batch)]
 
     def _append(self, data: bytes) -> None:
         try:
@@ -253,8 +255,8 @@ class GroupCommit:
 def answer_callers(batch: Sequence[PendingEvent], outcome: Sequence[Receipt] | JournalUnavailable) -> None:
     """Gives every caller of a batch its receipt or the error, with one call for each event loop."""
     answers: dict[asyncio.AbstractEventLoop | None, list[tuple[PendingEvent, Receipt | JournalUnavailable]]] = {}
-    for place, pending in enumerate(batch):
-        answer = outcome if isinstance(outcome, JournalUnavailable) else outcome[place]
+    for index, pending in enumerate(batch):
+        answer = outcome if isinstance(outcome, JournalUnavailable) else outcome[index]
         answers.setdefault(pending.loop, []).append((pending, answer))
     for loop, group in answers.items():
         if loop is None:

@@ -79,11 +79,12 @@ class Journal:
 
     async def start(self) -> None:
         """Locks a slot, recovers its journal, and starts to write and ship. Raises OSError and JournalUnavailable."""
-        self._slot = slot = await asyncio.to_thread(Slot.claim, self._options.directory)
+        slot = await asyncio.to_thread(Slot.claim, self._options.directory)
+        self._slot = slot
         recovery = await asyncio.to_thread(recover, slot, self._options.chain_key)
         head, action = await self._choose_head(slot, recovery)
         background = BackgroundTasks(self._options, self._redis, slot, record=self.record, clock_ns=self._clock_ns)
-        self._commit = commit = GroupCommit(
+        commit = GroupCommit(
             slot,
             head,
             recovery.live_bytes if head is recovery.head else 0,
@@ -91,6 +92,7 @@ class Journal:
             segment_bytes=self._options.segment_bytes,
             on_commit=background.notify_of_commit,
         )
+        self._commit = commit
         commit.start()
         await self.record(AuditEvent(event_type=EventType.JOURNAL_OPENED, action_taken=action, outcome=Outcome.SUCCESS))
         self._background = background
@@ -98,7 +100,8 @@ class Journal:
 
     async def stop(self) -> None:
         """Commits pending events, signs a checkpoint, ships for at most two seconds, and unlocks the slot."""
-        commit, self._commit = self._commit, None
+        commit = self._commit
+        self._commit = None
         if commit is None or self._slot is None:
             return
         await asyncio.to_thread(commit.stop)
@@ -133,7 +136,7 @@ class Journal:
         if recovery.other_key:
             logger.error("audit_journal_replaced slot=%s cause=it was written with another chain key", slot.directory)
             slot.close_live_segment()
-            return self._new_head(), Action.SUCCEEDED
+            return self._new_head(), Action.REPLACED
         head = recovery.head
         if head is None:
             return self._new_head(), Action.OPENED
@@ -150,7 +153,7 @@ class Journal:
             shipped,
         )
         slot.close_live_segment()
-        return self._new_head(), Action.SUCCEEDED
+        return self._new_head(), Action.REPLACED
 
     def _new_head(self) -> ChainHead:
         return ChainHead(uuid7(self._clock_ns() // 1_000_000, self._randomness(10)))
@@ -171,9 +174,14 @@ class Journal:
         Readiness may keep all requests away, so the journal tries to write an event of its own.
         """
         commit = self._commit
-        if commit is None or commit.refuse_if_stuck() or commit.healthy or commit.broken:
+        if commit is None:
             return
-        event = AuditEvent(event_type=EventType.JOURNAL_HEALED, action_taken=Action.HEALED, outcome=Outcome.SUCCESS)
+        is_stuck = commit.refuse_if_stuck()
+        if is_stuck or commit.healthy or commit.broken:
+            return
+        event = AuditEvent(
+            event_type=EventType.JOURNAL_HEALED, action_taken=Action.WRITABLE_AGAIN, outcome=Outcome.SUCCESS
+        )
         async with asyncio.timeout(DISK_CHECK_SECONDS):
             await self.record(event)
 

@@ -10,7 +10,6 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,7 +83,12 @@ async def removable_segments(redis: Redis, directory: Path, *, keep: timedelta, 
     if not old or not await _redis_has_synced(redis):
         return []
     cursors = {journal_id: await shipped_through(redis, journal_id) for journal_id in {each.journal_id for each in old}}
-    return list(takewhile(lambda each: each.last_seq <= cursors[each.journal_id], old))
+    removable: list[Removal] = []
+    for removal in old:
+        if removal.last_seq > cursors[removal.journal_id]:
+            break
+        removable.append(removal)
+    return removable
 
 
 def _to_removal(match: re.Match[str] | None, path: Path) -> Removal | None:

@@ -176,12 +176,18 @@ def report(
         async with _open_source(redis, criteria, journals=journals) as source:
             if period is not None:
                 review = await review_access(source.events, period, begins=source.begins)
-                print_json(review.as_data()) if json else print(review.as_markdown(language))
+                if json:
+                    print_json(review.as_data())
+                else:
+                    print(review.as_markdown(language))
                 return
             summary = await security_report(source.events)
             summary.trail = await read_trail_state(source.redis) if source.redis else None
             summary.keys = _keys_in_use()
-            print_json(summary.as_data()) if json else print(summary.as_markdown())
+            if json:
+                print_json(summary.as_data())
+            else:
+                print(summary.as_markdown())
 
     _run(run())
 

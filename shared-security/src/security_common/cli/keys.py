@@ -104,7 +104,7 @@ def status(*, file: KeyFile = None, as_json: AsJson = False) -> None:
     created_at = keyring.primary.created_at
     rotation_due = created_at is None or (datetime.now(UTC) - created_at).days >= ROTATION_DUE_DAYS
     rows = [
-        {"id": key.key_id, "state": str(key.state), "created": key.created_at and key.created_at.isoformat()}
+        {"id": key.key_id, "state": str(key.state), "created": key.created_at.isoformat() if key.created_at else None}
         for key in keyring.keys
     ]
     if as_json:

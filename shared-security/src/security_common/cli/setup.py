@@ -100,7 +100,7 @@ def _public_jwk(private: Path) -> str:
 
 
 def _write_acl(path: Path, directory: Path) -> None:
-    """The Redis users: each service has access to its own keys, both to the audit trail. There is no default user."""
+    """The Redis users. Each service has access to its own keys, and both to the audit trail. No default user."""
     hashes = {
         user: hashlib.sha256(read_secret_file(directory / folder / name).encode()).hexdigest()
         for user, folder, name in (

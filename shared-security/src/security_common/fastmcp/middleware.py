@@ -35,7 +35,7 @@ INPUT_RESPONSES = frozenset({"inputResponses", "input_responses"})
 
 
 class PolicyMiddleware(Middleware):
-    """Prepares each call for `secure_tool`, answers its errors, and filters lists by scope."""
+    """Prepares each call for `secure_tool`, converts its errors to responses, and filters lists by scope."""
 
     def __init__(self, attainable_scopes: Collection[str] = ()) -> None:
         """`attainable_scopes` are those that a user can still consent to. Components that need them are listed."""

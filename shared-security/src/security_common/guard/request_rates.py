@@ -78,7 +78,8 @@ class RequestRates:
             if len(self._counts) >= MAX_CALLERS:
                 # The oldest count is dropped and its caller starts again: among so many it gains little.
                 del self._counts[next(iter(self._counts))]
-            count = self._counts[issuer, subject] = _Count()
+            count = _Count()
+            self._counts[issuer, subject] = count
         if count.known >= self._per_minute:
             return _MINUTE_SECONDS - int(now % _MINUTE_SECONDS)
         count.known += 1
@@ -86,13 +87,14 @@ class RequestRates:
         return None
 
     async def start(self) -> None:
-        """Starts to share the counts if there is a Redis. A second call does nothing."""
+        """Starts sharing the counts if there is a Redis. A second call does nothing."""
         if self._storage is not None and self._sharing is None:
             self._sharing = asyncio.create_task(self._keep_sharing(), name="request-rates")
 
     async def stop(self) -> None:
-        """Stops to share the counts. A second call does nothing."""
-        sharing, self._sharing = self._sharing, None
+        """Stops sharing the counts. A second call does nothing."""
+        sharing = self._sharing
+        self._sharing = None
         if sharing is not None:
             await cancel_tasks(sharing)
 

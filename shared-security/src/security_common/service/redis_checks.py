@@ -173,7 +173,7 @@ async def check_redis_server(redis: Redis, identity: RedisIdentity, settings: Se
     if replaced:
         results.append(CheckResult(f"redis: {replaced.description}", ok=False, hint=replaced.hint))
     weaknesses = check_redis_facts(facts, durability=settings.redis_durability, prefix=prefix)
-    return [*results, *(weaknesses or [CheckResult("redis: keeps what it is given", ok=True)])]
+    return [*results, *(weaknesses or [CheckResult("redis: no setting can lose or refuse data", ok=True)])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,12 @@ async def _answer_or_refusal(command: Awaitable[Any]) -> tuple[dict[str, Any], s
 def _config_from_info(info: Mapping[str, Any]) -> dict[str, str | None]:
     """The same settings from INFO, which does not report `appendfsync`."""
     aof = info.get("aof_enabled")
-    appendonly = None if aof is None else "yes" if int(aof) else "no"
+    if aof is None:
+        appendonly = None
+    elif int(aof):
+        appendonly = "yes"
+    else:
+        appendonly = "no"
     return {"appendonly": appendonly, "maxmemory-policy": info.get("maxmemory_policy")}
 
 

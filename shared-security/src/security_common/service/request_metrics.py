@@ -36,7 +36,8 @@ class RequestMetrics:
         key = path if path in self._paths else "other", status
         child = self._children.get(key)
         if child is None:
-            child = self._children[key] = self._histogram.labels(*key)
+            child = self._histogram.labels(*key)
+            self._children[key] = child
         child.observe(seconds)
 
 

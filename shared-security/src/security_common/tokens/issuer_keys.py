@@ -212,7 +212,8 @@ class IssuerKeys:
         backoff = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
         self._due_at = self._clock() + backoff * (0.5 + self._randomness() / 2)
         # The keys may have moved: the next fetch reads the metadata again.
-        self._jwks_uri = self._etag = None
+        self._jwks_uri = None
+        self._etag = None
 
 
 class _FetchBudget:

@@ -97,7 +97,8 @@ class TokenVerifier:
 
     async def stop(self) -> None:
         """Ends the background tasks. A second call has no effect."""
-        tasks, self._tasks = self._tasks, []
+        tasks = self._tasks
+        self._tasks = []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

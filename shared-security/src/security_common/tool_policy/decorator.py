@@ -51,7 +51,7 @@ def secure_tool(
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(
-                f"{function.__qualname__} is a generator: its parts would leave before the call is recorded; "
+                f"{function.__qualname__} is a generator: its items would be returned before the call is recorded; "
                 "return a list"
             )
         secured = _secure_async(function) if inspect.iscoroutinefunction(function) else _secure_sync(function)

@@ -144,7 +144,7 @@ class SecuredCall:
         current_adapter.reset(outer_adapter)
 
     def protect_result(self, result: Any) -> None:
-        """Sets the result as it may leave. Raises ResultWithheld, UnsupportedValue and TooMuchData."""
+        """Sets the result as it may be returned. Raises ResultWithheld, UnsupportedValue and TooMuchData."""
         is_question = self.adapter is not None and self.adapter.asks_client(result)
         walk = self._message_walk() if is_question else self._walk(self.tool.result_policy)
         self._result = walk.visit(result)
@@ -152,7 +152,7 @@ class SecuredCall:
             raise ResultWithheld(walk.leaves.refused["result"])
 
     def protect_message(self, content: Any) -> Any:
-        """Progress, a log message or a question, as it may leave before the result."""
+        """Progress, a log message or a question, as it may be sent before the result."""
         return self._message_walk().visit(content)
 
     def protect_reply(self, content: Any) -> Any:

@@ -98,19 +98,23 @@ class AccessReview:
     def add(self, event: RecordedEvent) -> None:
         """Counts one event of the month."""
         if is_alert(event):
-            self.alerts[event.reason or ""] += is_new_alert(event)
+            if is_new_alert(event):
+                self.alerts[event.reason or ""] += 1
             return
         if not (event.contains_pii or event.subject_reference or event.task):
             return
         identifier = event.user_id or event.client_id or UNKNOWN_PERSON
         task = event.task or event.tool_name or event.event_type
         self.accesses += 1
-        self.incomplete += self._is_incomplete(event)
+        if self._is_incomplete(event):
+            self.incomplete += 1
         self.tasks[task] += 1
         person = self.people.setdefault(identifier, _Person())
         person.accesses += 1
-        person.refused += event.outcome is Outcome.REFUSED
-        person.unusual_hours += self._is_unusual(event.timestamp)
+        if event.outcome is Outcome.REFUSED:
+            person.refused += 1
+        if self._is_unusual(event.timestamp):
+            person.unusual_hours += 1
         person.tasks[task] += 1
         if event.subject_reference:
             person.subjects.add(event.subject_reference)

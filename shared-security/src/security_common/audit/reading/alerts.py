@@ -81,15 +81,14 @@ _QUIET: Mapping[Language, str] = {
     "ko": "{about} {name}: {since} 이후 응답이 없고 정상 종료되지 않음, {counted}",
 }
 
-_SENTENCES: Mapping[bool, Mapping[Language, str]] = {
-    False: {
-        "en": "{about} {name}: {counted} within {window} (threshold: {threshold})",
-        "ko": "{about} {name}: {window} 동안 {counted} (기준: {threshold})",
-    },
-    True: {
-        "en": "{about} {name}: {counted} since {since}, still continuing (threshold: {threshold} within {window})",
-        "ko": "{about} {name}: {since}부터 {counted}, 계속 발생 중 (기준: {window} 동안 {threshold})",
-    },
+_SENTENCES: Mapping[Language, str] = {
+    "en": "{about} {name}: {counted} within {window} (threshold: {threshold})",
+    "ko": "{about} {name}: {window} 동안 {counted} (기준: {threshold})",
+}
+
+_CONTINUES_SENTENCES: Mapping[Language, str] = {
+    "en": "{about} {name}: {counted} since {since}, still continuing (threshold: {threshold} within {window})",
+    "ko": "{about} {name}: {since}부터 {counted}, 계속 발생 중 (기준: {window} 동안 {threshold})",
 }
 
 
@@ -166,11 +165,12 @@ def describe_alert(event: AuditEvent, language: Language = "en", *, since: str |
     counted = _COUNTED.get(event.reason or "")
     if about is None or counted is None:
         return event.task or ""
-    sentences = (
-        _QUIET
-        if event.reason == DetectionRule.JOURNAL_QUIET
-        else _SENTENCES[event.action_taken == Action.ALERT_CONTINUES]
-    )
+    if event.reason == DetectionRule.JOURNAL_QUIET:
+        sentences = _QUIET
+    elif event.action_taken == Action.ALERT_CONTINUES:
+        sentences = _CONTINUES_SENTENCES
+    else:
+        sentences = _SENTENCES
     return sentences[language].format(
         about=about[language],
         name=members.get("name", ""),

@@ -142,7 +142,8 @@ def _report_burst(rule: Rule, window: _Window, observation: Observation, event: 
     continues = burst is not None
     if burst is None:
         since = window.observations[0][0] if window.observations else event.timestamp
-        burst = window.burst = _Burst(since, window.value, event.timestamp)
+        burst = _Burst(since, window.value, event.timestamp)
+        window.burst = burst
     else:
         # The different names of a whole burst are not remembered, only those of the window.
         burst.count = window.value if rule.distinct else burst.count + observation.weight
@@ -255,7 +256,7 @@ class _JournalGaps:
         if len(self._last_seq) > WATCHED_GROUPS:
             self._last_seq.popitem(last=False)
         missing = 0 if last_seq is None else event.seq - last_seq - 1
-        was_replaced = event.event_type == EventType.JOURNAL_OPENED and event.action_taken == Action.SUCCEEDED
+        was_replaced = event.event_type == EventType.JOURNAL_OPENED and event.action_taken == Action.REPLACED
         if missing <= 0 and not was_replaced:
             return None
         return Observation(f"journal {event.journal_id}", weight=max(missing, 1))

@@ -168,7 +168,8 @@ async def _scan(
         for raw_id, members in entries:
             entry_id = entry_text(raw_id)
             event = parse_entry(members, entry_id)
-            yield entry_id, event if event is not None and criteria.matches(event) else None
+            is_match = event is not None and criteria.matches(event)
+            yield entry_id, event if is_match else None
         if len(entries) < SCAN_ENTRIES:
             return
         edge = f"({entry_text(entries[-1][0])}"
