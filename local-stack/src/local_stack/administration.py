@@ -11,6 +11,7 @@ from local_stack.errors import StackError
 from local_stack.given_settings import without_settings
 from local_stack.stack import AUTH, MCP, Stack
 from security_common.cli.setup import make_secrets
+from security_common.setting_names import AUDIT_KEYS_VARIABLE
 
 __all__ = ["COMMANDS", "export_lines", "run_command"]
 
@@ -53,7 +54,7 @@ def _prepared(stack: Stack, service: str | None) -> dict[str, str]:
     shared = {name: value for name, value in both.items() if name not in per_service}
     if per_service == _PER_SERVICE:
         # For commands that check the journals of all services: the keys of each service are below this folder.
-        shared["SECURITY_AUDIT_KEYS_DIR"] = str(stack.secrets)
+        shared[AUDIT_KEYS_VARIABLE] = str(stack.secrets)
     return shared
 
 

@@ -11,12 +11,19 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 __all__ = [
+    "AUDIT_KEYS_VARIABLE",
     "UnknownSetting",
     "find_unknown_settings",
     "secret_variable_names",
     "unknown_setting_notices",
     "variable_names",
 ]
+
+AUDIT_KEYS_VARIABLE = "SECURITY_AUDIT_KEYS_DIR"
+"""The directory of the keys of all services, for `security-common audit verify`."""
+
+# Options of the `security-common` commands that can also be given as variables.
+_COMMAND_OPTIONS = frozenset({AUDIT_KEYS_VARIABLE})
 
 # Kubernetes sets such variables for every Service of the namespace: for a Service `auth`, AUTH_SERVICE_HOST.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)")
@@ -56,11 +63,14 @@ def find_unknown_settings(
     `allowed` are further variables with such a prefix, which something else reads.
     """
     known = {name for settings in classes for name in variable_names(settings)}
+    expected = known.union(allowed, _COMMAND_OPTIONS)
     prefixes = tuple({f"{name.split('_', 1)[0]}_" for name in known})
     unknown = sorted(
         name
         for name in environment
-        if name.startswith(prefixes) and name not in known.union(allowed) and not _SERVICE_LINK.search(name)
+        if name.startswith(prefixes)
+        and name not in known.union(allowed, _COMMAND_OPTIONS)
+        and not _SERVICE_LINK.search(name)
     )
     return [UnknownSetting(name, _most_similar(name, known)) for name in unknown]
 

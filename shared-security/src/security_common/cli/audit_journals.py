@@ -23,6 +23,7 @@ from security_common.cli.audit_source import (
 )
 from security_common.cli.progress import Progress
 from security_common.cli.terminal import paint, print_json
+from security_common.setting_names import AUDIT_KEYS_VARIABLE
 from security_common.settings import SecuritySettings
 
 __all__ = ["bundle", "verify"]
@@ -41,7 +42,7 @@ PublicKeys = Annotated[
 KeysDirectory = Annotated[
     Path | None,
     Parameter(
-        env_var="SECURITY_AUDIT_KEYS_DIR",
+        env_var=AUDIT_KEYS_VARIABLE,
         help="the directory that `security-common setup` wrote: each service is verified with its own keys in it",
     ),
 ]
