@@ -230,7 +230,7 @@ PIPELINES = (
     (credentials, "CREDENTIAL_RULES"),
     (authentication, "CLIENT_RULES"),
     (client_assertions, "ASSERTION_RULES"),
-    (endpoint, "CLIENT_RULES"),
+    (endpoint, "GRANT_RULES"),
     (client_credentials, "SCOPE_RULES"),
 )
 

@@ -59,7 +59,11 @@ class DeclarationInvalid(SecurityError):
 
 
 class Openness(StrEnum):
-    """Who may register: everyone, the listed ones, or no one. AUTO is OPEN on a loopback issuer, else LISTED."""
+    """Which clients may register (`dynamic`), or use a metadata document (`metadata_documents`).
+
+    OPEN: all. LISTED: for `dynamic`, those that send the initial access token; for `metadata_documents`, those whose
+    document is on one of the listed `hosts`. OFF: none. AUTO: OPEN on a loopback issuer, else LISTED.
+    """
 
     AUTO = "auto"
     OPEN = "open"
@@ -157,17 +161,17 @@ class RegistrationPolicy(_Declared):
         description="The scopes of clients that register themselves. Only an auditor can grant mcp.audit.",
     )
 
-    # Set by `settle`.
+    # Set by `resolve_auto`.
     _advertised_once_reachable: bool = PrivateAttr(default=False)
 
-    def settle(self, issuer: str) -> Self:
+    def resolve_auto(self, issuer: str) -> Self:
         """The policy with each `auto` replaced by its value for this issuer."""
         automatic = Openness.OPEN if is_loopback_url(issuer) else Openness.LISTED
         unset = [name for name in ("dynamic", "metadata_documents") if getattr(self, name) is Openness.AUTO]
-        settled = self.model_copy(update=dict.fromkeys(unset, automatic))
+        resolved = self.model_copy(update=dict.fromkeys(unset, automatic))
         is_optional = "metadata_documents" in unset and self.pinned_directory is None
-        settled._advertised_once_reachable = is_optional and settled.dynamic is Openness.OPEN  # noqa: SLF001 - same class
-        return settled
+        resolved._advertised_once_reachable = is_optional and resolved.dynamic is Openness.OPEN  # noqa: SLF001 - same class
+        return resolved
 
     @property
     def advertised_once_reachable(self) -> bool:
@@ -240,7 +244,7 @@ def load_declaration(settings: AuthSettings) -> Declaration:
             f"{place}: {first['msg']}", hint=f"correct {settings.config} and start again"
         ) from None
     audit_page = _audit_page(settings.audit_page_public_key_file, declaration)
-    registration = declaration.registration.settle(settings.issuer)
+    registration = declaration.registration.resolve_auto(settings.issuer)
     return declaration.model_copy(update={"clients": (*declaration.clients, *audit_page), "registration": registration})
 
 

@@ -124,7 +124,7 @@ class InvalidTarget(OAuthError):
 
 
 class AccessDenied(OAuthError):
-    """RFC 6749 section 4.1.2.1: the user refused."""
+    """RFC 6749 section 4.1.2.1: the user denied."""
 
     error = ErrorCode.ACCESS_DENIED
     status = 403

@@ -13,9 +13,9 @@ from auth_service.authorize.logout_endpoint import LogoutEndpoint
 from auth_service.authorize.repeatable_responses import RepeatableResponses
 from auth_service.authorize.sign_in_page import SignInPage
 from auth_service.authorize.visits import Visits
-from auth_service.http.rate_limits import Turns
+from auth_service.http.rate_limits import SerialWork
 from auth_service.service_parts import ServiceParts
-from auth_service.web.csrf_tokens import CsrfTokens
+from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
 from security_common.service import ServiceCookies, read_secret
@@ -27,7 +27,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
     """The routers; errors of their endpoints are pages."""
     settings = parts.settings
     cookies = ServiceCookies("auth_", secure=settings.issuer.startswith("https:"))
-    csrf_tokens = CsrfTokens(read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"))
+    browser_keys = BrowserKeys(read_secret(settings.cookie_key_file, "AUTH_COOKIE_KEY_FILE"))
     sessions = Sessions(
         parts.redis,
         cookies=cookies,
@@ -46,7 +46,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
         accounts=parts.accounts,
         consents=parts.consents,
         codes=parts.codes,
-        repeatable=RepeatableResponses(redis=parts.redis, csrf_tokens=csrf_tokens),
+        repeatable=RepeatableResponses(redis=parts.redis, browser_keys=browser_keys),
         started=parts.make_throttle("begun", settings.authorizations_per_address),
         record=parts.record,
         clock=parts.clock,
@@ -54,17 +54,17 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
     sign_in = SignInPage(
         flow=flow,
         sessions=sessions,
-        csrf_tokens=csrf_tokens,
+        browser_keys=browser_keys,
         sign_in=parts.accounts,
         pages=pages,
-        names=parts.make_throttle("password", settings.sign_in_failures_per_name),
-        addresses=parts.make_throttle("passwords", settings.sign_in_failures_per_address),
-        turns=Turns(),
+        failures_by_name=parts.make_throttle("password", settings.sign_in_failures_per_name),
+        failures_by_address=parts.make_throttle("passwords", settings.sign_in_failures_per_address),
+        serial_work=SerialWork(),
         demo=DEMO_ACCOUNT if settings.demo else None,
     )
-    consent = ConsentPage(flow=flow, csrf_tokens=csrf_tokens, resources=parts.resources, pages=pages)
+    consent = ConsentPage(flow=flow, browser_keys=browser_keys, resources=parts.resources, pages=pages)
     logout = LogoutEndpoint(
-        flow=flow, sessions=sessions, csrf_tokens=csrf_tokens, tokens=parts.issued_tokens, pages=pages
+        flow=flow, sessions=sessions, browser_keys=browser_keys, tokens=parts.issued_tokens, pages=pages
     )
     authorization = AuthorizationEndpoint(flow=flow, resources=parts.resources, tokens=parts.issued_tokens)
     return (authorization.make_router(), sign_in.make_router(), consent.make_router(), logout.make_router())

@@ -89,13 +89,14 @@ class AuthSettings(ServiceSettings):
     sign_in_failures_per_name: int = Field(
         default=5,
         ge=1,
-        description="How many wrong passwords for one username from one address cause no waiting, within 15 minutes.",
+        description="How many wrong passwords for one username from one address are allowed without a waiting time,"
+        " within 15 minutes.",
     )
     sign_in_failures_per_address: int = Field(
         default=50,
         ge=1,
-        description="How many wrong passwords from one address cause no waiting, within 15 minutes. Raise it if many"
-        " users share an address.",
+        description="How many wrong passwords from one address are allowed without a waiting time, within 15 minutes."
+        " Raise it if many users share an address.",
     )
     key_period_seconds: int = Field(
         default=30 * 86400, ge=1, description="How long a key signs until the next one becomes active, in seconds."

@@ -13,7 +13,8 @@ __all__ = ["MAX_PASSWORD_LENGTH", "Passwords"]
 
 MAX_PASSWORD_LENGTH = 256
 
-# 19 MiB and two passes are the OWASP minimum. An attack makes the server pay more memory for every attempt as well.
+# 19 MiB and two passes are the OWASP minimum. More memory per hash would also make it easier for an attacker to exhaust
+# the server's memory.
 _MEMORY_KIB = 19 * 1024
 _PASSES = 2
 _CONCURRENT_HASHES = 2

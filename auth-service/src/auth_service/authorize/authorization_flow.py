@@ -90,7 +90,7 @@ class AuthorizationFlow:
         return await self._finish(visit, partial(self._allow, visit, session, scopes, http))
 
     async def deny(self, visit: Visit, http: Request) -> Response:
-        """The user refused, on the sign-in page or on the consent page."""
+        """The user denied, on the sign-in page or on the consent page."""
         return await self._finish(visit, partial(self._deny, visit, http))
 
     async def _finish(self, visit: Visit, make: Callable[[], Awaitable[Response]], *headers: Header) -> Response:
@@ -182,6 +182,7 @@ class AuthorizationFlow:
         if account is None:
             raise AccessDenied("the account does not exist any more")
         scopes = grantable_scopes(request.scopes, account)
+        newly_dropped = tuple(scope for scope in request.scopes if scope not in scopes)
         code = await self.codes.issue(
             IssuedCode(
                 grant=AuthorizationGrant(
@@ -192,7 +193,7 @@ class AuthorizationFlow:
                     scopes=scopes,
                     signed_in_at_seconds=int(session.signed_in_at_seconds),
                     methods=session.methods,
-                    dropped=(*request.dropped, *(scope for scope in request.scopes if scope not in scopes)),
+                    dropped=request.dropped + newly_dropped,
                 ),
                 redirect_uri=request.redirect_uri,
                 code_challenge=request.code_challenge,

@@ -63,7 +63,7 @@ AUTHORIZATION_PARAMETERS = ParameterTable(
     Parameter("resource", "The resource that the token is for (RFC 8707).", repeatable=True),
     Parameter("state", "Returned unchanged in the redirect."),
     Parameter("nonce", "Copied into the ID token."),
-    Parameter("prompt", f"Space-separated: {', '.join(Prompt)}. The value none goes with no other one."),
+    Parameter("prompt", f"Space-separated: {', '.join(Prompt)}. The value none cannot be combined with another value."),
     Parameter("max_age", "The longest time since the user signed in, in seconds."),
     Parameter("login_hint", "The username to show on the sign-in page."),
     Parameter("id_token_hint", "An ID token of the user that the request is about."),
@@ -185,7 +185,7 @@ def refuse_request_objects(sent: SentRequest) -> None:
 
 def refuse_request_uris(sent: SentRequest) -> None:
     if "request_uri" in sent.form:
-        raise RequestUriNotSupported("request objects are not fetched")
+        raise RequestUriNotSupported("the parameter request_uri is not supported")
 
 
 def refuse_registration(sent: SentRequest) -> None:

@@ -22,9 +22,9 @@ from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.scopes import IDENTITY_SCOPES, format_scope
 from auth_service.tokens.resources import Resource, Resources
+from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.content_security import form_target
-from auth_service.web.csrf_tokens import CsrfTokens
-from auth_service.web.error_pages import FormStale, NextStep
+from auth_service.web.error_pages import FormInvalid, NextStep
 from auth_service.web.language import Language, choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Session
@@ -45,7 +45,7 @@ class ConsentPage:
     """The stored request decides what can be allowed: the form contains a yes or a no and nothing else."""
 
     flow: AuthorizationFlow
-    csrf_tokens: CsrfTokens
+    browser_keys: BrowserKeys
     resources: Resources
     pages: Pages
 
@@ -89,8 +89,8 @@ class ConsentPage:
             return await self.flow.proceed(visit, http)
         account, session = signed_in
         scopes = grantable_scopes(visit.request.scopes, account)
-        if not self.csrf_tokens.is_valid(visit.secret, _purpose(visit, account, scopes), form.get("form_key")):
-            raise FormStale(
+        if not self.browser_keys.is_valid(visit.secret, _purpose(visit, account, scopes), form.get("form_key")):
+            raise FormInvalid(
                 "the form was not made for this browser, account and request",
                 next_step=NextStep("next_step.load_again", visit.address(Step.CONSENT)),
                 ui_locales=visit.request.ui_locales,
@@ -129,7 +129,7 @@ class ConsentPage:
             account_name=account.name,
             hidden=visit.hidden_fields,
             switch_address=f"{visit.address(Step.SIGN_IN)}&switch=yes",
-            form_key=self.csrf_tokens.make(visit.secret, _purpose(visit, account, scopes)),
+            csrf_token=self.browser_keys.make(visit.secret, _purpose(visit, account, scopes)),
         )
 
     def _describe(self, scope: str, resource: Resource, language: Language) -> Mapping[str, str]:

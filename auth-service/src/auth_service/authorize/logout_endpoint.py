@@ -23,8 +23,8 @@ from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.responses import see_other
 from auth_service.tokens.issued_tokens import ID_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.content_security import form_target
-from auth_service.web.csrf_tokens import CsrfTokens
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Browser, Sessions
@@ -61,7 +61,7 @@ class LogoutEndpoint:
 
     flow: AuthorizationFlow
     sessions: Sessions
-    csrf_tokens: CsrfTokens
+    browser_keys: BrowserKeys
     tokens: IssuedTokenVerifier
     pages: Pages
 
@@ -109,7 +109,7 @@ class LogoutEndpoint:
         is_known = hint is not None and hint.get("sub") == account.subject
         if target is not None and is_known:
             target = replace(target, is_trusted=True)
-        is_confirmed = self.csrf_tokens.is_valid(browser.secret, _CSRF_PURPOSE, csrf_token)
+        is_confirmed = self.browser_keys.is_valid(browser.secret, _CSRF_PURPOSE, csrf_token)
         if not is_confirmed and not is_known:
             return self._question(form, browser, account, target, http)
         await self.sessions.sign_out(browser)
@@ -149,7 +149,7 @@ class LogoutEndpoint:
             form_targets=(form_target(target.address),) if target is not None and target.is_trusted else (),
             account_name=account.name,
             carried=form.subset(_CARRIED),
-            form_key=self.csrf_tokens.make(browser.secret, _CSRF_PURPOSE),
+            csrf_token=self.browser_keys.make(browser.secret, _CSRF_PURPOSE),
         )
 
     def _signed_out(self, form: Form, target: LogoutTarget | None, http: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Browsers send a form twice and show only the second response: it must be the same as the first.
+"""Returns the same response to a form that a browser sends twice: browsers show only the second response.
 
 The first of several equal POST requests does the work; the others wait for its response and get the same one. Without
 this, a double click on Allow would issue a second code, or show an error instead of the redirect of the first click.
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from auth_service.errors import TemporarilyUnavailable
 from auth_service.http.error_handling import HANDLER_TIMEOUT_SECONDS
 from auth_service.http.responses import Header, add_headers
-from auth_service.web.csrf_tokens import CsrfTokens
+from auth_service.web.browser_keys import BrowserKeys
 
 __all__ = ["REPEATABLE_SECONDS", "RepeatableResponses"]
 
@@ -48,7 +48,7 @@ class RepeatableResponses:
     """
 
     redis: Redis
-    csrf_tokens: CsrfTokens
+    browser_keys: BrowserKeys
 
     async def respond_once(
         self, interaction_id: str, purpose: str, secret: str, make: Callable[[], Awaitable[Response]]
@@ -60,7 +60,7 @@ class RepeatableResponses:
         `TemporarilyUnavailable` if the other request takes too long.
         """
         key = f"auth:page-answer:{{{interaction_id}}}:{purpose}"
-        encryption = self.csrf_tokens.encryption_for(secret, key)
+        encryption = self.browser_keys.encryption_for(secret, key)
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 stored = await self._claim_or_wait(key)
@@ -83,12 +83,14 @@ class RepeatableResponses:
 
     async def _claim_or_wait(self, key: str) -> str | None:
         """None if this request has to do the work, else the stored response of the one that did it."""
-        while not await self.redis.set(key, _CLAIMED, nx=True, ex=_CLAIM_SECONDS):
+        while True:
+            claimed = await self.redis.set(key, _CLAIMED, nx=True, ex=_CLAIM_SECONDS)
+            if claimed:
+                return None
             value = await self.redis.get(key)
             if value not in {None, _CLAIMED}:
                 return str(value)
             await asyncio.sleep(_POLL_SECONDS)
-        return None
 
 
 def _dump(response: Response) -> bytes:

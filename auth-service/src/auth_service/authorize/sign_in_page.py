@@ -21,10 +21,10 @@ from auth_service.http.dependencies import FormBody, QueryString, context_of
 from auth_service.http.forms import Form
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
-from auth_service.http.rate_limits import Throttle, Turns
+from auth_service.http.rate_limits import SerialWork, Throttle
+from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.content_security import form_target
-from auth_service.web.csrf_tokens import CsrfTokens
-from auth_service.web.error_pages import FormStale, NextStep
+from auth_service.web.error_pages import FormInvalid, NextStep
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
@@ -51,6 +51,18 @@ _FORM_PARAMETERS = ParameterTable(
 )
 
 
+class _PasswordWrong(Exception):
+    """There is no account with this username and password."""
+
+
+class _PasswordTooEarly(Exception):
+    """After too many failures, the next password is checked only after `wait_seconds`."""
+
+    def __init__(self, wait_seconds: int | None) -> None:
+        super().__init__()
+        self.wait_seconds = wait_seconds
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPage:
     """Failures are counted per name and address, and per address: the waiting time grows, no account is locked.
@@ -60,12 +72,12 @@ class SignInPage:
 
     flow: AuthorizationFlow
     sessions: Sessions
-    csrf_tokens: CsrfTokens
+    browser_keys: BrowserKeys
     sign_in: SignIn
     pages: Pages
-    names: Throttle
-    addresses: Throttle
-    turns: Turns
+    failures_by_name: Throttle
+    failures_by_address: Throttle
+    serial_work: SerialWork
     demo: BuiltIn | None
 
     def make_router(self) -> APIRouter:
@@ -104,8 +116,8 @@ class SignInPage:
     ) -> Response:
         """A redirect; or the page again with what was wrong."""
         visit = await self.flow.visit(form, http)
-        if not self.csrf_tokens.is_valid(visit.secret, _purpose(visit), form.get("form_key")):
-            raise FormStale(
+        if not self.browser_keys.is_valid(visit.secret, _purpose(visit), form.get("form_key")):
+            raise FormInvalid(
                 "the form was not made for this browser and this request",
                 next_step=NextStep("next_step.load_again", visit.address(Step.SIGN_IN)),
                 ui_locales=visit.request.ui_locales,
@@ -113,7 +125,7 @@ class SignInPage:
         if form.get("action") == "cancel":
             return await self.flow.deny(visit, http)
         # The same form sent twice is one sign-in; with another password it is a second one.
-        fingerprint = self.csrf_tokens.make(visit.secret, (await http.body()).decode("latin-1"))
+        fingerprint = self.browser_keys.make(visit.secret, (await http.body()).decode("latin-1"))
         return await self.flow.repeatable.respond_once(
             visit.interaction_id, f"sign-in:{fingerprint}", visit.secret, partial(self._sign_in, visit, form, http)
         )
@@ -122,10 +134,14 @@ class SignInPage:
         if visit.interaction.finished:
             raise visit.finished()
         username = (form.get("username") or "")[:_LONGEST_NAME]
-        async with self.turns.wait_for(network_of(context_of(http).source_address)):
-            account = await self._check_password(visit, username, form.get("password") or "", http)
-        if not isinstance(account, Account):
-            return account
+        password = form.get("password") or ""
+        try:
+            async with self.serial_work.wait_for(network_of(context_of(http).source_address)):
+                account = await self._check_password(visit, username, password, http)
+        except _PasswordTooEarly as error:
+            return self._page(visit, http, username=username, wait_seconds=error.wait_seconds)
+        except _PasswordWrong:
+            return self._page(visit, http, username=username, wrong=True)
         browser = await self.sessions.sign_in(visit.browser, account.subject, _METHODS)
         await self.flow.record(
             context_of(http),
@@ -136,22 +152,22 @@ class SignInPage:
         )
         return await self.flow.proceed(replace(visit, browser=browser), http, self.sessions.cookie(browser))
 
-    async def _check_password(self, visit: Visit, username: str, password: str, http: Request) -> Account | Response:
-        """The account, or the page that says that the password is wrong or that it is too early to try again."""
+    async def _check_password(self, visit: Visit, username: str, password: str, http: Request) -> Account:
+        """The account. Raises `_PasswordWrong`, or `_PasswordTooEarly`; both are recorded."""
         source_address = context_of(http).source_address
         name = hashlib.sha256(fold_username(username).encode()).hexdigest()[:24]
         try:
-            self.addresses.check(source_address)
-            self.names.check(name, source_address)
+            self.failures_by_address.check(source_address)
+            self.failures_by_name.check(name, source_address)
         except TooManyRequests as error:
             await self._record_refusal(visit, http, Reason.TOO_MANY_FAILURES)
-            return self._page(visit, http, username=username, wait_seconds=error.retry_after_seconds)
+            raise _PasswordTooEarly(error.retry_after_seconds) from error
         account = await self.sign_in.sign_in(username, password)
         if account is None:
-            await self.names.count(name, source_address)
-            await self.addresses.count(source_address)
+            await self.failures_by_name.count(name, source_address)
+            await self.failures_by_address.count(source_address)
             await self._record_refusal(visit, http, Reason.WRONG_PASSWORD)
-            return self._page(visit, http, username=username, wrong=True)
+            raise _PasswordWrong
         return account
 
     async def _record_refusal(self, visit: Visit, http: Request, reason: str) -> None:
@@ -186,7 +202,7 @@ class SignInPage:
             problem=problem,
             demo=self.demo,
             hidden=visit.hidden_fields,
-            form_key=self.csrf_tokens.make(visit.secret, _purpose(visit)),
+            csrf_token=self.browser_keys.make(visit.secret, _purpose(visit)),
         )
 
 

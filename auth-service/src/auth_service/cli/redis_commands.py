@@ -15,7 +15,7 @@ redis_commands = App(
 
 @redis_commands.command
 def accept() -> None:
-    """Accept the present Redis, after it restarted empty or was replaced by another one.
+    """Accept the current Redis, after it restarted empty or was replaced by another one.
 
     Until then the service is not ready and creates no signing keys. Running replicas write the keys in their memory
     to the accepted Redis, so that tokens stay valid. Lost clients, users and consents are not restored: if possible,

@@ -50,7 +50,9 @@ class ClientAuthenticator:
             raise
         refusal = InvalidClient(REFUSAL)
         for client, credentials in zip(clients, candidates, strict=True):
-            if not await self._verify_proof(client, credentials, origin) or client is None:
+            # The proof is verified for an unknown client too, so that both take the same time.
+            proven = await self._verify_proof(client, credentials, origin)
+            if client is None or not proven:
                 continue
             try:
                 for check in CLIENT_RULES:
@@ -60,10 +62,13 @@ class ClientAuthenticator:
             else:
                 return client
         # Both readings of a Basic header may name the same client: then this is one failure.
-        known = {_counted_name(each): client is not None for client, each in zip(clients, candidates, strict=True)}
+        known: dict[str, bool] = {}
+        for client, credentials in zip(clients, candidates, strict=True):
+            known[_counted_name(credentials)] = client is not None
         for name, is_known in known.items():
             await self.throttle.count(name, origin.source_address, shared=is_known)
-        await self._record_refusal(origin, next(filter(None, clients), None), InvalidClient.error)
+        first_known = next((client for client in clients if client is not None), None)
+        await self._record_refusal(origin, first_known, InvalidClient.error)
         raise refusal
 
     async def _record_refusal(self, origin: Origin, client: Client | None, reason: str) -> None:

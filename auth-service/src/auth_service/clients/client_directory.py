@@ -12,7 +12,7 @@ from security_common.edge import UNKNOWN_ADDRESS
 
 __all__ = ["ClientDirectory"]
 
-# Saves a Redis read for each token request. The price: other replicas accept a deleted client for this long.
+# Saves a Redis read for each token request. As a consequence, other replicas accept a deleted client for this long.
 _CACHED_FOR_SECONDS = 5.0
 _CACHED_CLIENTS = 1_000
 _CACHED_BYTES = 8 * 1024 * 1024

@@ -81,7 +81,9 @@ def _check_client_id(readings: tuple[Credentials, ...], form: Form) -> tuple[Cre
 
 def refuse_two_methods(authorization: Sequence[str], form: Form) -> None:
     """RFC 6749 section 2.3: a client MUST NOT use more than one method in a request."""
-    if len(authorization) + ("client_secret" in form) + ("client_assertion" in form) > 1:
+    methods = ["authorization" for _ in authorization]
+    methods += [name for name in ("client_secret", "client_assertion") if name in form]
+    if len(methods) > 1:
         raise InvalidRequest("use one authentication method only (RFC 6749 section 2.3)")
 
 

@@ -21,7 +21,7 @@ from security_common.audit import Action, EventType, Outcome
 
 __all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCodeGrant"]
 
-# Unknown codes from one client and address that cause no waiting: more than a correct client ever sends.
+# Unknown codes from one client and address that cause no waiting time: more than a correct client ever sends.
 FREE_GUESSES = 20
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")

@@ -22,7 +22,7 @@ from auth_service.scopes import format_scope, parse_scope
 from auth_service.tokens.resources import normalize_identifier
 from security_common.audit import Action, EventType, Outcome
 
-__all__ = ["CLIENT_RULES", "TOKEN_PATH", "TokenEndpoint"]
+__all__ = ["GRANT_RULES", "TOKEN_PATH", "TokenEndpoint"]
 
 TOKEN_PATH = "/oauth2/token"
 
@@ -34,7 +34,7 @@ _SHARED_PARAMETERS = (
 
 
 class TokenEndpoint:
-    """Every request passes the same phases in the order of `_exchange`; a grant adds what is unique to it."""
+    """Every request passes the same phases in the order of `respond`; a grant adds what is unique to it."""
 
     def __init__(
         self,
@@ -59,14 +59,18 @@ class TokenEndpoint:
         Refusals above the limit are only counted.
         """
         origin = context_of(request)
-        authenticated: list[Client] = []
+        client: Client | None = None
         try:
             form = read_form(request, self.parameters)
-            grant, tokens = await self._exchange(form, request.headers.getlist("authorization"), origin, authenticated)
+            refuse_repeated_parameters(form)
+            grant = self._find_grant(form)
+            client = await self._authenticator.authenticate(
+                form, authorization=request.headers.getlist("authorization"), origin=origin
+            )
+            tokens = await _exchange(form, client, grant, origin)
         except OAuthError as error:
-            await self._record_refusal(error, origin, authenticated)
+            await self._record_refusal(error, origin, client)
             raise
-        client = authenticated[0]
         await self._record(
             origin,
             event_type=EventType.TOKEN_ISSUED,
@@ -79,7 +83,7 @@ class TokenEndpoint:
 
     def describe(self) -> Mapping[str, Any]:
         """The operation of the OpenAPI document."""
-        answer = json_result(
+        success = json_result(
             "RFC 6749 section 5.1",
             required=("access_token", "token_type", "expires_in", "scope"),
             properties={
@@ -97,20 +101,8 @@ class TokenEndpoint:
             "tags": ["tokens"],
             **self.parameters.as_form(),
             **CLIENT_AUTHENTICATION,
-            "responses": {str(status): response for status, response in {**ERROR_RESPONSES, **answer}.items()},
+            "responses": {str(status): response for status, response in {**ERROR_RESPONSES, **success}.items()},
         }
-
-    async def _exchange(
-        self, form: Form, authorization: Sequence[str], origin: Origin, authenticated: list[Client]
-    ) -> tuple[GrantHandler, TokenResponse]:
-        """The phases. The client is appended to `authenticated`, so that a later refusal is recorded with its id."""
-        refuse_repeated_parameters(form)
-        grant = self._find_grant(form)
-        client = await self._authenticator.authenticate(form, authorization=authorization, origin=origin)
-        authenticated.append(client)
-        for check in CLIENT_RULES:
-            check(client, grant)
-        return grant, await grant.exchange(_read_request(form, client, grant, origin))
 
     def _find_grant(self, form: Form) -> GrantHandler:
         grant = self._grants.get(form.require("grant_type"))
@@ -118,8 +110,11 @@ class TokenEndpoint:
             raise UnsupportedGrantType(f"grant_type must be one of: {', '.join(self._grants)}")
         return grant
 
-    async def _record_refusal(self, error: OAuthError, origin: Origin, authenticated: Sequence[Client]) -> None:
-        """A failed client authentication is already recorded by `ClientAuthenticator`."""
+    async def _record_refusal(self, error: OAuthError, origin: Origin, client: Client | None) -> None:
+        """`client` is None if it is not authenticated yet.
+
+        A failed client authentication is already recorded by `ClientAuthenticator`.
+        """
         self._metrics.tokens_refused.labels(error.error).inc()
         if isinstance(error, InvalidClient):
             return
@@ -128,7 +123,7 @@ class TokenEndpoint:
             event_type=EventType.TOKEN_REFUSED,
             action=Action.REFUSED,
             outcome=Outcome.REFUSED,
-            client_id=authenticated[0].client_id if authenticated else None,
+            client_id=client.client_id if client else None,
             reason=error.error,
         )
 
@@ -138,7 +133,13 @@ def check_grant_allowed(client: Client, grant: GrantHandler) -> None:
         raise UnauthorizedClient(f"the client is not allowed to use {grant.grant_type}")
 
 
-CLIENT_RULES: tuple[Callable[[Client, GrantHandler], None], ...] = (check_grant_allowed,)
+GRANT_RULES: tuple[Callable[[Client, GrantHandler], None], ...] = (check_grant_allowed,)
+
+
+async def _exchange(form: Form, client: Client, grant: GrantHandler, origin: Origin) -> TokenResponse:
+    for check in GRANT_RULES:
+        check(client, grant)
+    return await grant.exchange(_read_request(form, client, grant, origin))
 
 
 def _read_request(form: Form, client: Client, grant: GrantHandler, origin: Origin) -> TokenRequest:

@@ -53,7 +53,8 @@ class HttpConventions:
             await send(message)
 
         # A copy: the server itself must still see the method HEAD.
-        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send_with_headers)
+        inner_scope = {**scope, "method": "GET"} if is_head else scope
+        await self._app(inner_scope, receive, send_with_headers)
 
 
 def _merge(sent: Iterable[Header], added: Iterable[Header]) -> list[Header]:

@@ -6,7 +6,7 @@ from auth_service.http.forms import Form, parse_body, parse_query, refuse_repeat
 from auth_service.http.parameters import ParameterTable
 from security_common.edge import RequestContext, request_context
 
-__all__ = ["FormBody", "FormOrQuery", "QueryString", "context_of", "read_form"]
+__all__ = ["FormBody", "QueryString", "context_of", "read_form"]
 
 
 class FormBody:
@@ -32,16 +32,6 @@ class QueryString:
 
     async def __call__(self, request: Request) -> Form:
         return parse_query(request.scope["query_string"], self._table)
-
-
-class FormOrQuery:
-    """`Depends(FormOrQuery(table))` is for a page: the body of a POST request, the query string of a GET request."""
-
-    def __init__(self, table: ParameterTable) -> None:
-        self._body, self._query = FormBody(table), QueryString(table)
-
-    async def __call__(self, request: Request) -> Form:
-        return await (self._body if request.method == "POST" else self._query)(request)
 
 
 def read_form(request: Request, table: ParameterTable) -> Form:

@@ -33,12 +33,14 @@ class Form:
 
     def get(self, name: str) -> str | None:
         """The first value, or None when the parameter is absent. Raises `KeyError` if the table does not list it."""
-        values = self._values.get(self._table.check(name))
+        self._table.require_listed(name)
+        values = self._values.get(name)
         return values[0] if values else None
 
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of a parameter that may be repeated."""
-        return tuple(self._values.get(self._table.check(name), ()))
+        self._table.require_listed(name)
+        return tuple(self._values.get(name, ()))
 
     def require(self, name: str) -> str:
         """The value. Raises `InvalidRequest` with the name of the parameter if it is absent."""
@@ -124,8 +126,10 @@ def _decode(raw: bytes) -> Iterable[tuple[str, str]]:
 
 
 def _decode_part(raw: bytes) -> str:
-    plain = raw.replace(b"+", b" ") if b"+" in raw else raw
+    plain = raw.replace(b"+", b" ")
+    if b"%" in plain:
+        plain = unquote_to_bytes(plain)
     try:
-        return (unquote_to_bytes(plain) if b"%" in plain else plain).decode("utf-8")
+        return plain.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidRequest("a parameter is not valid UTF-8") from error

@@ -33,13 +33,16 @@ class ParameterTable:
         self._parameters = {parameter.name: parameter for parameter in parameters}
         self.repeatable_names = frozenset(parameter.name for parameter in parameters if parameter.repeatable)
 
-    def check(self, name: str) -> str:
-        """The name. Raises `KeyError` if the table does not list it: a mistake in this service, not in the request."""
-        return self._parameters[name].name
+    def require_listed(self, name: str) -> None:
+        """Raises `KeyError` if the table does not list it: a mistake in this service, not in the request."""
+        if name not in self._parameters:
+            raise KeyError(name)
 
     def extended_by(self, parameters: Iterable[Parameter]) -> "ParameterTable":
         """A table with further parameters; one that is already listed stays as it is."""
-        return ParameterTable(*{**{each.name: each for each in parameters}, **self._parameters}.values())
+        known = {each.name: each for each in parameters}
+        known.update(self._parameters)
+        return ParameterTable(*known.values())
 
     def as_query(self) -> dict[str, Any]:
         """The OpenAPI `parameters` member of an operation that reads them from the query string."""

@@ -22,7 +22,7 @@ from auth_service.protocol import Clock
 from security_common.bounded_cache import BoundedCache
 from security_common.edge import network_of
 
-__all__ = ["Throttle", "Turns", "redis_counters"]
+__all__ = ["SerialWork", "Throttle", "redis_counters"]
 
 _MAX_NAMES = 10_000
 _MAX_NAMES_BYTES = 4 * 1024 * 1024
@@ -52,7 +52,7 @@ class Throttle:
         """`error` and `description` are what `check` raises."""
         self._storage = storage
         self._clock = clock
-        self._free = free
+        self._free_events = free
         self._window = RateLimitItemPerSecond(free, window_seconds, namespace=name)
         self._error = error
         self._description = description
@@ -76,8 +76,8 @@ class Throttle:
         count = await self._count_in_redis(key) if shared else None
         if count is None:
             count = self._count_locally(key)
-        if count >= self._free:
-            wait_seconds = min(2.0 ** (count - self._free), _LONGEST_WAIT_SECONDS)
+        if count >= self._free_events:
+            wait_seconds = min(2.0 ** (count - self._free_events), _LONGEST_WAIT_SECONDS)
             self._blocked_until.put(
                 key, self._clock() + wait_seconds, size_bytes=_size_of(key), lifetime_seconds=wait_seconds
             )
@@ -103,7 +103,7 @@ class _Queue:
     length: int = 0
 
 
-class Turns:
+class SerialWork:
     """Runs the work of one name one after the other, in this process.
 
     A limit that is checked before some work and counted after it would let through a hundred concurrent requests.

@@ -30,7 +30,11 @@ class IssuedCode:
 
 
 class Redemption(StrEnum):
-    """The result of redeeming a code. RACED: another request redeemed it and its response is not ready yet."""
+    """The result of redeeming a code.
+
+    TAKEN: by this request. RACED: another request redeemed it and its response is not ready. REUSED: it was redeemed
+    before. UNKNOWN: never issued, or expired.
+    """
 
     TAKEN = "taken"
     RACED = "raced"

@@ -74,19 +74,19 @@ class IntrospectionEndpoint:
         if client.is_public:
             raise InvalidClient("introspection needs a client that authenticates itself")
         token = form.require("token")
-        claims = await self._access_token(token, client)
+        claims = await self._access_token_claims(token, client)
         if claims is None:
-            claims = await self._refresh_token(token, client)
+            claims = await self._refresh_token_claims(token, client)
         return json_response(claims)
 
-    async def _access_token(self, token: str, client: Client) -> Mapping[str, Any] | None:
+    async def _access_token_claims(self, token: str, client: Client) -> Mapping[str, Any] | None:
         """The claims (RFC 9068 section 5), or None if it is not an access token that the client can introspect."""
         claims = self.tokens.verify(token, token_type=ACCESS_TOKEN_TYPE)
         if claims is None or not _can_introspect(client, claims) or await self.revoked.is_revoked(claims["jti"]):
             return None
         return {"active": True, "token_type": "Bearer", **claims}
 
-    async def _refresh_token(self, token: str, client: Client) -> Mapping[str, Any]:
+    async def _refresh_token_claims(self, token: str, client: Client) -> Mapping[str, Any]:
         view = await self.refresh_tokens.look_up(token)
         if view is None or not view.is_current or view.client_id != client.client_id:
             return _INACTIVE

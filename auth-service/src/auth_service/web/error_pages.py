@@ -13,7 +13,7 @@ from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.web.language import choose_language
 from auth_service.web.pages import Pages
 
-__all__ = ["FormStale", "NextStep", "PageError", "render_error_page"]
+__all__ = ["FormInvalid", "NextStep", "PageError", "render_error_page"]
 
 _LOCALE_PARAMETERS = ParameterTable(Parameter("ui_locales", "Preferred languages of the page."))
 
@@ -57,7 +57,7 @@ class PageError(OAuthError):
         self.code = self.error
 
 
-class FormStale(PageError):
+class FormInvalid(PageError):
     """The CSRF token of a form is missing or wrong: another site sent it, or the page shows another account."""
 
     status = 403

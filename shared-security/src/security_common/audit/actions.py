@@ -44,7 +44,7 @@ class Action(StrEnum):
     """A user denied a client's request."""
     APPLIED = "applied"
     """A declaration was applied."""
-    MOVED_ON = "moved_on"
+    KEYS_ROTATED = "moved_on"
     """Signing keys moved to their next states."""
 
     USER_ADDED = "user_added"

@@ -1,4 +1,4 @@
-"""CSRF tokens of forms: they show that this server made the form, for this browser and for one purpose."""
+"""Keys that belong to one browser: for the CSRF tokens of its forms, and for data that is stored for it."""
 
 import hmac
 from base64 import urlsafe_b64encode
@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 
 from cryptography.fernet import Fernet
 
-__all__ = ["CsrfTokens"]
+__all__ = ["BrowserKeys"]
 
 
 @dataclass(frozen=True, slots=True)
-class CsrfTokens:
-    """`secret` is always the value of a cookie that only this browser has; `purpose` separates the forms."""
+class BrowserKeys:
+    """Keys derived from the cookie key, a browser's cookie (`secret`) and a purpose.
+
+    A valid CSRF token shows that this server made the form, for this browser and this purpose.
+    """
 
     cookie_key: bytes = field(repr=False)
 
     def make(self, secret: str, purpose: str) -> str:
+        """The CSRF token of a form."""
         return self._digest(secret, purpose).hex()
 
     def is_valid(self, secret: str, purpose: str, token: str | None) -> bool:
