@@ -95,6 +95,25 @@ def test_without_journal_neither_codes_nor_tokens_are_issued(
     assert answer.json().keys() == {"error", "error_description"}
 
 
+def test_a_sign_out_that_cannot_be_recorded_keeps_the_session(
+    start_service: StartService,
+    own_redis: Any,
+    declaration: Path,
+    visit: Callable[[Service], Person],
+    language: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise the next attempt would find no session, and the sign-out would never be recorded."""
+    service = start_service(redis_url=own_redis[0], config=declaration)
+    person = visit(service)
+    request = Request("app", {"scope": "openid mcp.access"})
+    hint = redeem(service.http, request, person.grant(request)["code"]).json()["id_token"]
+    fill_the_disk(monkeypatch)
+    for _ in range(2):
+        refused = person.http.get("/oauth2/logout", params={"id_token_hint": hint})
+        is_a_page_for_people(refused, 503, UNAVAILABLE, language)
+
+
 def test_an_unexpected_exception_is_a_page_with_a_reference(
     start_service: StartService, own_redis: Any, declaration: Path, visit: Callable[[Service], Person], language: str
 ) -> None:

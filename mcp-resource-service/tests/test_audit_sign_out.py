@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import resource
 import ssl
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from starlette.requests import Request
 
 from local_stack.forms import Form, sign_in
-from local_stack.stack import AUTH
+from local_stack.stack import AUTH, MCP
 from mcp_resource_service.audit_page import OAuthSignIn
 from mcp_resource_service.settings import ResourceSettings
 from security_common.tokens import TokenVerifier
@@ -100,6 +101,25 @@ def test_without_the_issuer_only_the_session_of_the_page_ends(http, own_stack):
     assert "로그인 서비스에는 세션이 남아 있을 수 있으니" in signed_out.text
     http.follow_redirects = False
     assert http.get(f"{own_stack.mcp_url}/audit").headers["location"].startswith("/audit/sign-in")
+
+
+def test_a_sign_out_that_cannot_be_recorded_can_be_repeated_and_is_recorded_then(http, own_stack):
+    sign_in_as_demo(http, http.get(f"{own_stack.mcp_url}/audit"), own_stack.mcp_url)
+    pid = own_stack.children[MCP].pid
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        refused = sign_out(http, own_stack.mcp_url)
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) > 0
+    deadline = time.monotonic() + 20
+    while sign_out(http, own_stack.mcp_url).status_code == 503:
+        assert time.monotonic() < deadline
+    sign_in_as_demo(http, http.get(f"{own_stack.mcp_url}/audit"), own_stack.mcp_url)
+    (recorded,) = audit_page_events(http, own_stack, "signed_out")
+    assert recorded["outcome"] == "success"
 
 
 @pytest.mark.anyio

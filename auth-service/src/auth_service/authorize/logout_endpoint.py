@@ -112,7 +112,6 @@ class LogoutEndpoint:
         is_confirmed = self.browser_keys.is_valid(browser.secret, _CSRF_PURPOSE, csrf_token)
         if not is_confirmed and not is_known:
             return self._question(form, browser, account, target, http)
-        await self.sessions.sign_out(browser)
         client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
         await self.flow.record(
             context_of(http),
@@ -121,6 +120,8 @@ class LogoutEndpoint:
             client_id=client_id,
             user_id=account.subject,
         )
+        # Recorded first: if that fails, the session continues and the next attempt is recorded.
+        await self.sessions.sign_out(browser)
         return self._signed_out(form, target, http)
 
     async def _find_target(

@@ -67,6 +67,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     "503": {"description": "A page: the audit trail or the authorization server does not answer."},
 }
 
+RETRY_AFTER_SECONDS = {429: "60", 503: "5"}
+
 log = structlog.get_logger("mcp_resource_service")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -176,6 +178,9 @@ class AuditPage:
                 response.headers.update(self._rendering.headers)
                 return response
             status = ERROR_STATUSES.get(problem.error, 403)
-            return self._rendering.problem(parse_query(request), problem, status=status)
+            page = self._rendering.problem(parse_query(request), problem, status=status)
+            if status in RETRY_AFTER_SECONDS:
+                page.headers["Retry-After"] = RETRY_AFTER_SECONDS[status]
+            return page
 
         return handle

@@ -128,11 +128,11 @@ class SignInPages:
         if session_id is None or auditor is None:
             return None
         ended = EndedSession(await self._logout_url(auditor, language))
+        # Recorded first: if that fails, the session continues and the next attempt is recorded.
+        await self._auditors.record(request, auditor, Action.SIGNED_OUT)
         previous = await self._sessions.replace(session_id, ended, lifetime_seconds=SIGN_OUT_SECONDS)
         if isinstance(previous, EndedSession):  # another request with this cookie was faster
             return previous.signed_out_to
-        if isinstance(previous, AuditorSession):
-            await self._auditors.record(request, auditor, Action.SIGNED_OUT)
         return ended.signed_out_to
 
     async def _logout_url(self, auditor: Auditor, language: Language) -> str:
