@@ -211,8 +211,12 @@ async def test_metadata_is_served_without_a_token_at_both_paths(guard):
         assert document["resource"] == "http://localhost:8082/mcp"
         assert document["authorization_servers"] == [guarded.issuer.url]
         assert document["scopes_supported"] == ["mcp.access"]
-    same = await guarded.http.get(response.url, headers={"if-none-match": response.headers["etag"]})
-    assert (same.status_code, same.content) == (304, b"")
+    etag = response.headers["etag"]
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        same = await guarded.http.get(response.url, headers={"if-none-match": known})
+        assert (same.status_code, same.content) == (304, b"")
+    other = await guarded.http.get(response.url, headers={"if-none-match": '"other"'})
+    assert other.status_code == 200
 
 
 async def test_metadata_is_read_only_and_has_no_empty_list(guard):

@@ -15,6 +15,7 @@ from auth_service.http.application import new_router
 from auth_service.http.openapi import json_result
 from auth_service.keys.signing_key_set import PublishedKeys
 from auth_service.protocol import DEFAULT_SIGNING_ALGORITHM, AuthMethod
+from security_common.edge.entity_tags import is_unmodified
 
 __all__ = ["KEY_SET_PATH", "METADATA_PATHS", "make_discovery_router", "server_metadata"]
 
@@ -145,12 +146,6 @@ class _CachedDocument:
 
     def respond(self, request: Request, *, media_type: str) -> Response:
         headers = {"etag": self.etag, "cache-control": self.caching}
-        if self.etag in _entity_tags(request):
+        if is_unmodified(request.headers.getlist("if-none-match"), self.etag):
             return Response(status_code=304, headers=headers)
         return Response(self.body, media_type=media_type, headers=headers)
-
-
-def _entity_tags(request: Request) -> set[str]:
-    """The tags of If-None-Match. A proxy may have made a strong tag weak (RFC 9110 section 13.1.2)."""
-    tags = ",".join(request.headers.getlist("if-none-match")).split(",")
-    return {tag.strip().removeprefix("W/") for tag in tags}

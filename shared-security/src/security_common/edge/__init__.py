@@ -12,6 +12,7 @@ request_context     headers, address, trace id and body of one request
 request_body        a body within its size and time
 refusals            what the edge refuses, with status and error code
 content_negotiation which media types the client accepts
+entity_tags         whether the client has the current version of a document
 middleware          `Edge`, for a service; the guard does the same work itself
 connection_limits   limits below HTTP, for uvicorn; needs the extra `service`
 """

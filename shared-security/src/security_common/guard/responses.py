@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from security_common.edge import HttpResponse, InvalidRequest, Refusal, RequestHeaders
+from security_common.edge.entity_tags import is_unmodified
 from security_common.edge.refusals import REFUSAL_HEADERS, refusal_members
 from security_common.guard.policy import WELL_KNOWN, ProtectedResource
 from security_common.guard.refusals import InsufficientScope, InvalidToken, MissingToken, UnreadableCall
@@ -119,6 +120,6 @@ class MetadataDocument:
         if method not in {"GET", "HEAD"}:
             return HttpResponse(405, headers=(_ANY_ORIGIN, (b"allow", b"GET, HEAD, OPTIONS")))
         common = (_ANY_ORIGIN, (b"cache-control", b"public, max-age=3600"), (b"etag", self._etag.encode()))
-        if headers.last(b"if-none-match") == self._etag:
+        if is_unmodified([headers.last(b"if-none-match") or ""], self._etag):
             return HttpResponse(304, headers=common)
         return HttpResponse(200, self._body, ((b"content-type", b"application/json"), *common))
