@@ -1,8 +1,16 @@
 """The OpenAPI document and its page."""
 
+import re
+
 import pytest
 
+from local_stack.stack import start_stack
+
 PATHS = {
+    "/.well-known/oauth-protected-resource": {"get"},
+    "/.well-known/oauth-protected-resource/mcp": {"get"},
+    "/openapi.json": {"get"},
+    "/favicon.ico": {"get"},
     "/": {"get"},
     "/hello": {"get"},
     "/mcp": {"post"},
@@ -38,11 +46,14 @@ def test_the_document_describes_every_endpoint_without_a_token(document, world):
 
 def test_operations_with_a_token_name_the_scheme_and_their_refusals(document, world):
     (scheme,) = document["components"]["securitySchemes"].values()
-    assert scheme["openIdConnectUrl"] == f"{world.auth_url}/.well-known/openid-configuration"
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for components in document["components"].values():
+        assert all(re.fullmatch(r"[a-zA-Z0-9._-]+", key) for key in components)
     for path, method in (("/", "get"), ("/hello", "get"), ("/mcp", "post")):
         operation = document["paths"][path][method]
         assert [list(each.values()) for each in operation["security"]] == [[["mcp.access"]]]
-        assert set(operation["responses"]) == {"200", "401", "403", "429", "503"}
+        of_body = {"408", "413"} if method == "post" else set[str]()
+        assert set(operation["responses"]) == {"200", "400", "401", "403", "421", "429", "503"} | of_body
         assert world.http.request(method, world.mcp_url + path).status_code == 401
 
 
@@ -57,7 +68,7 @@ def test_the_document_has_the_parameters_of_the_audit_page(document):
 
 
 def test_head_is_answered_like_get(world):
-    for path in ("/livez", "/audit", "/audit/style.css", "/favicon.ico"):
+    for path in ("/livez", "/audit", "/audit/style.css", "/favicon.ico", "/docs", "/docs/start.js"):
         assert world.http.head(world.mcp_url + path).status_code == world.get(path).status_code
     hello = world.http.head(f"{world.mcp_url}/hello", headers={"Authorization": f"Bearer {world.token}"})
     assert (hello.status_code, hello.content) == (200, b"")
@@ -67,3 +78,41 @@ def test_the_documentation_page_is_served_in_demo_mode(world):
     page = world.get("/docs")
     assert page.status_code == 200
     assert "://" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("POST", "/livez", 405, "GET, HEAD"),
+        ("POST", "/docs", 405, "GET, HEAD"),
+        ("DELETE", "/hello", 405, "GET, HEAD"),
+        ("GET", "/docs/", 404, None),
+        ("GET", "/docs/nothing.js", 404, None),
+        ("GET", "/nope", 404, None),
+    ],
+)
+def test_unknown_paths_and_methods_are_answered_like_other_refusals(world, method, path, status, allowed):
+    response = world.http.request(method, world.mcp_url + path, headers={"Authorization": f"Bearer {world.token}"})
+    assert response.status_code == status
+    assert set(response.json()) == {"error", "error_description", "hint"}
+    assert (response.headers["cache-control"], response.headers["x-content-type-options"]) == ("no-store", "nosniff")
+    assert response.headers.get("allow") == allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [("GET", "/audit/nothing", 404, None), ("POST", "/audit", 405, "GET, HEAD"), ("GET", "/audit/export", 405, "POST")],
+)
+def test_errors_below_the_audit_page_are_pages(world, method, path, status, allowed):
+    response = world.http.request(method, world.mcp_url + path, headers={"Accept-Language": "ko"})
+    assert response.status_code == status
+    assert response.headers["content-type"].startswith("text/html")
+    assert 'lang="ko"' in response.text
+    assert (response.headers["cache-control"], response.headers["x-content-type-options"]) == ("no-store", "nosniff")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers.get("allow") == allowed
+
+
+def test_a_path_of_the_documentation_needs_a_token_while_it_is_off(tmp_path, world):
+    with start_stack(tmp_path / "stack", overrides={"MCP_API_DOCS": "false"}) as stack:
+        assert world.http.get(f"{stack.mcp_url}/docs").status_code == 401

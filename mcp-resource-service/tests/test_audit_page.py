@@ -253,6 +253,14 @@ def test_personal_data_in_a_reason_is_masked(page):
     assert page_events(page, "exported_jsonl")[-1]["reason"] == "asked by h***@example.com"
 
 
+def test_a_form_that_cannot_be_parsed_is_answered_with_a_page(page):
+    headers = {"Origin": str(page.base_url).rstrip("/"), "Accept-Language": "en"}
+    response = page.post("/audit/export", data={f"field{index}": "x" for index in range(2_000)}, headers=headers)
+    assert response.status_code == 400
+    assert "The form cannot be read." in response.text
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.example"}])
 @pytest.mark.parametrize("path", ["/audit/export", "/audit/sign-out"])
 def test_a_form_of_another_site_is_refused(page, headers, path):

@@ -88,7 +88,8 @@ def create_app(settings: ResourceSettings) -> FastAPI:
     audit_page = _audit_page(core)
     if audit_page is not None:
         app.include_router(audit_page.router())
-    _add_guard(app, core, tool_scopes)
+        app.add_error_page("/audit", audit_page.error_page)
+    _add_guard(app, core, tool_scopes, open_prefixes=_open_prefixes(settings, has_audit_page=audit_page is not None))
     app.add_middleware(MeasuredRequests, metrics=core.metrics.requests)  # the last one is the outermost
     app.state.readiness = core.tools.readiness
     return app
@@ -97,8 +98,10 @@ def create_app(settings: ResourceSettings) -> FastAPI:
 def _security_schemes(settings: ResourceSettings) -> dict[str, Any]:
     return {
         SECURITY_SCHEME: {
-            "type": "openIdConnect",
-            "openIdConnectUrl": f"{settings.issuer}/.well-known/openid-configuration",
+            # Not openIdConnect: Swagger UI would fetch the issuer's metadata, which the policy of its page forbids.
+            "type": "http",
+            "scheme": "bearer",
+            "description": f"An access token of {settings.issuer} for {settings.resource}.",
         }
     }
 
@@ -205,7 +208,13 @@ def _audit_page(core: Core) -> AuditPage | None:
     )
 
 
-def _add_guard(app: WebApplication, core: Core, tool_scopes: ToolScopes) -> None:
+def _open_prefixes(settings: ResourceSettings, *, has_audit_page: bool) -> tuple[str, ...]:
+    """Only what is served: below an open prefix, the body of a request without a token is read."""
+    prefixes = {"/audit": has_audit_page, DOCS_PATH: settings.shows_api_docs(demo=settings.demo)}
+    return tuple(prefix for prefix, is_served in prefixes.items() if is_served)
+
+
+def _add_guard(app: WebApplication, core: Core, tool_scopes: ToolScopes, *, open_prefixes: tuple[str, ...]) -> None:
     settings = core.settings
     open_paths = GuardPolicy().open_paths | {ICON_PATH, OPENAPI_PATH}
     app.add_middleware(
@@ -221,7 +230,7 @@ def _add_guard(app: WebApplication, core: Core, tool_scopes: ToolScopes) -> None
         tool_scopes=tool_scopes,
         policy=GuardPolicy(
             open_paths=open_paths,
-            open_prefixes=("/audit", DOCS_PATH),
+            open_prefixes=open_prefixes,
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
             trusted_proxies=settings.trusted_proxies,

@@ -79,6 +79,18 @@ async def test_a_plain_asgi_route_has_the_exception_handlers_and_the_methods_of_
     assert (await http.get("/items/")).status_code == 404
 
 
+async def test_an_unexpected_exception_is_answered_with_json(serve):
+    async def fail() -> None:
+        raise LookupError("a secret")
+
+    app = make_app()
+    app.add_api_route("/items", fail)
+    response = await (await serve(app)).get("/items")
+    assert (response.status_code, response.json()["error"]) == (500, "server_error")
+    assert "secret" not in response.text
+    assert (response.headers["cache-control"], response.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
 async def test_the_documentation_page_loads_nothing_from_other_hosts(serve):
     http = await serve(make_app(serves_docs=True))
     page = await http.get("/docs")

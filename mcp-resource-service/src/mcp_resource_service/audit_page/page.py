@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import structlog
 from fastapi import APIRouter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -21,8 +22,10 @@ from mcp_resource_service.audit_page.trail_pages import MEDIA_TYPES, TrailPages
 from mcp_resource_service.audit_page.trail_query import QUERY_PARAMETERS, parse_query
 from mcp_resource_service.store_errors import StoreUnavailable
 from security_common.audit import Journal
+from security_common.edge import InvalidRequest, NotFound, Refusal
 from security_common.errors import SecurityError
 from security_common.pii import PIIDetector
+from security_common.service.read_routes import add_read_route
 
 __all__ = ["ERROR_STATUSES", "AuditPage"]
 
@@ -32,6 +35,7 @@ ERROR_STATUSES = {
     "issuer_unreachable": 503,
     "issuer_mismatch": 503,
     "not_found": 404,
+    "invalid_request": 400,
     "invalid_paging_token": 404,
     "too_many_sign_ins": 429,
 }
@@ -70,6 +74,13 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 RETRY_AFTER_SECONDS = {429: "60", 503: "5"}
 
 log = structlog.get_logger("mcp_resource_service")
+
+
+class PageNotFound(SecurityError):
+    """There is no page at this path below /audit."""
+
+    error: ClassVar[str] = "page_not_found"
+
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -129,18 +140,17 @@ class AuditPage:
         in_schema: bool = True,
     ) -> None:
         endpoint = self._with_error_pages(handler)
-        router.add_api_route(
+        add_read_route(
+            router,
             path,
             endpoint,
-            methods=["GET"],
+            in_schema=in_schema,
             operation_id=f"audit_{handler.__name__}",
             summary=summary,
             response_class=HTMLResponse,
             responses=RESPONSES,
             openapi_extra={"parameters": [*QUERY, *parameters]},
-            include_in_schema=in_schema,
         )
-        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
 
     def _add_form(
         self, router: APIRouter, path: str, handler: Handler, summary: str, *, body: Mapping[str, Any] | None = None
@@ -159,6 +169,11 @@ class AuditPage:
             openapi_extra=extra,
         )
 
+    def error_page(self, request: Request, problem: Refusal) -> Response:
+        """Renders an error of a request that no handler answers, in the language of the page if it has a text."""
+        page_problem = PageNotFound(problem.description) if isinstance(problem, NotFound) else problem
+        return self._rendering.problem(parse_query(request), page_problem, status=problem.status)
+
     def _with_error_pages(self, handler: Handler) -> Handler:
         """Returns the handler with a page for each error: what happened, and what to do."""
 
@@ -174,6 +189,9 @@ class AuditPage:
                 cause = type(failure.__cause__).__name__ if failure.__cause__ else None
                 log.info("audit_page_refused", error=failure.description, cause=cause)
                 problem = failure
+            except HTTPException as failure:  # the form parser of Starlette
+                log.info("audit_page_refused", error=InvalidRequest.error, cause=type(failure).__name__)
+                problem = InvalidRequest("the form cannot be read", hint="go back and send the form again")
             else:
                 response.headers.update(self._rendering.headers)
                 return response

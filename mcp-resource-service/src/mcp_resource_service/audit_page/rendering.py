@@ -30,7 +30,7 @@ SECURITY_HEADERS = {
 }
 
 # The link on an error page by status. After any other status the link leads to a new sign-in.
-LINKS_BY_STATUS = {400: "back", 404: "back", 503: "try_again"}
+LINKS_BY_STATUS = {400: "back", 404: "back", 405: "back", 500: "try_again", 503: "try_again"}
 
 
 class Rendering:

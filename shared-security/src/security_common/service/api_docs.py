@@ -9,6 +9,9 @@ from html import escape
 from importlib.resources import files
 
 from fastapi import APIRouter, Response
+from starlette.exceptions import HTTPException
+
+from security_common.service.read_routes import add_read_route
 
 __all__ = ["DOCS_PATH", "api_docs_router"]
 
@@ -54,12 +57,12 @@ def api_docs_router(*, title: str, openapi_path: str) -> APIRouter:
     def show_asset(name: str) -> Response:
         media_type = _FILES.get(name)
         if media_type is None:
-            return Response(status_code=404)
+            raise HTTPException(404)
         return _response(assets.joinpath(name).read_bytes(), media_type, cache_seconds=86400)
 
-    router.add_api_route(DOCS_PATH, show_page, methods=["GET"])
-    router.add_api_route(f"{DOCS_PATH}/start.js", show_start, methods=["GET"])
-    router.add_api_route(f"{DOCS_PATH}/{{name}}", show_asset, methods=["GET"])
+    add_read_route(router, DOCS_PATH, show_page, in_schema=False)
+    add_read_route(router, f"{DOCS_PATH}/start.js", show_start, in_schema=False)
+    add_read_route(router, f"{DOCS_PATH}/{{name}}", show_asset, in_schema=False)
     return router
 
 

@@ -13,6 +13,8 @@ from typing import TypeAlias, cast
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from security_common.service.read_routes import add_read_route
+
 __all__ = ["Check", "Checker", "Readiness", "health_router"]
 
 CHECK_SECONDS = 1.5
@@ -83,10 +85,13 @@ def health_router(readiness: Readiness) -> APIRouter:
         return JSONResponse(members, status_code=200 if is_ready else 503, headers=headers)
 
     unavailable = cast("dict[int | str, dict[str, object]]", {503: {"description": "A required check fails."}})
-    router.add_api_route("/livez", show_liveness, summary="The process answers", operation_id="livez")
-    router.add_api_route(
-        "/readyz", show_readiness, summary="The service can do its work", operation_id="readyz", responses=unavailable
+    add_read_route(router, "/livez", show_liveness, summary="The process answers", operation_id="livez")
+    add_read_route(
+        router,
+        "/readyz",
+        show_readiness,
+        summary="The service can do its work",
+        operation_id="readyz",
+        responses=unavailable,
     )
-    for path, endpoint in (("/livez", show_liveness), ("/readyz", show_readiness)):
-        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     return router

@@ -21,11 +21,12 @@ from starlette.routing import Route
 from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
 from security_common.edge import Application, Receive, Scope, Send
 from security_common.service.api_docs import api_docs_router
+from security_common.service.http_errors import ErrorPage, HttpErrors
+from security_common.service.read_routes import READ, add_read_route
 
 __all__ = ["OPENAPI_PATH", "READ", "WebApplication", "icon_router"]
 
 OPENAPI_PATH = "/openapi.json"
-READ = ("GET", "HEAD")
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
@@ -65,9 +66,20 @@ class WebApplication(FastAPI):
         self._asgi_routes: dict[str, Application] = {}
         self._operations: dict[str, dict[str, Any]] = {}
         self._document: bytes | None = None
+        self._errors = HttpErrors()
+        self.add_exception_handler(HTTPException, self._errors.respond)
+        self.add_exception_handler(Exception, self._errors.respond)
         self.router.routes.append(Route(OPENAPI_PATH, self._show_openapi, methods=["GET"], include_in_schema=False))
         if serves_docs:
             self.include_router(api_docs_router(title=title, openapi_path=OPENAPI_PATH))
+
+    def add_error_page(self, prefix: str, page: ErrorPage) -> None:
+        """Makes `page` render the errors of this path and of all paths below it, in place of JSON."""
+        self._errors.pages[prefix] = page
+
+    def describe_path(self, path: str, operations: Mapping[str, Mapping[str, Any]]) -> None:
+        """Adds a path to the OpenAPI document: an Operation Object by HTTP method in lower case."""
+        self._operations[path] = {method: dict(operation) for method, operation in operations.items()}
 
     def add_asgi_route(
         self,
@@ -87,7 +99,7 @@ class WebApplication(FastAPI):
         """
         self._asgi_routes[path] = app if methods is None else _MethodFilter(app, methods)
         if operations is not None:
-            self._operations[path] = {method: dict(operation) for method, operation in operations.items()}
+            self.describe_path(path, operations)
 
     def build_middleware_stack(self) -> Application:
         """Adds the plain ASGI routes behind all other middleware, in front of the router."""
@@ -145,5 +157,5 @@ def icon_router() -> APIRouter:
     async def show_icon() -> Response:
         return icon
 
-    router.add_api_route(ICON_PATH, show_icon, methods=list(READ), include_in_schema=False)
+    add_read_route(router, ICON_PATH, show_icon, in_schema=False)
     return router
