@@ -34,6 +34,7 @@ check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/sizes.py
+	$(BIN)/python .ci/wording.py
 
 test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"

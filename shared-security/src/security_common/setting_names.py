@@ -68,9 +68,7 @@ def find_unknown_settings(
     unknown = sorted(
         name
         for name in environment
-        if name.startswith(prefixes)
-        and name not in known.union(allowed, _COMMAND_OPTIONS)
-        and not _SERVICE_LINK.search(name)
+        if name.startswith(prefixes) and name not in expected and not _SERVICE_LINK.search(name)
     )
     return [UnknownSetting(name, _most_similar(name, known)) for name in unknown]
 

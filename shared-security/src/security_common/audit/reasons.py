@@ -70,7 +70,7 @@ class Reason(StrEnum):
     TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
     """The service could not answer at that time."""
     UNREADABLE_CALL = "unreadable_call"
-    """The body is not a valid JSON-RPC message."""
+    """The body is not a valid JSON-RPC message, or its id is not a string or an integer."""
     INVALID_REQUEST = "invalid_request"
     """The request is malformed."""
     REST_OF_MINUTE_UNRECORDED = "rest_of_minute_unrecorded"
