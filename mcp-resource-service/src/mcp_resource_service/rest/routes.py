@@ -69,8 +69,13 @@ def _describe_open_paths(app: WebApplication, mcp_path: str) -> None:
         ICON_PATH: ("icon", "The icon", ICON_MEDIA_TYPE),
     }
     for path, (operation_id, summary, media_type) in open_paths.items():
-        responses = {"200": {"description": summary, "content": {media_type: {}}}}
-        operation = {"tags": ["discovery"], "operationId": operation_id, "summary": summary, "responses": responses}
+        responses: dict[str, Any] = {"200": {"description": summary, "content": {media_type: {}}}}
+        operation: dict[str, Any] = {
+            "tags": ["discovery"],
+            "operationId": operation_id,
+            "summary": summary,
+            "responses": responses,
+        }
         app.describe_path(path, {"get": operation})
 
 
