@@ -51,8 +51,8 @@ def add_routes(app: WebApplication, information: Mapping[str, Any], *, mcp_path:
         methods=READ,
         operations={"get": _operation("hello", "A greeting", "text/plain")},
     )
-    app.add_asgi_route(mcp_path, mcp, operations={"post": _mcp_operation()})
-    app.add_asgi_route(f"{mcp_path}/", mcp)  # many users type the slash
+    app.add_asgi_route(mcp_path, mcp, methods=("POST",), operations={"post": _mcp_operation()})
+    app.add_asgi_route(f"{mcp_path}/", mcp, methods=("POST",))  # many users type the slash
     _describe_open_paths(app, mcp_path)
 
 

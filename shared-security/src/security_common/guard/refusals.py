@@ -32,7 +32,7 @@ class UnreadableCall(Refusal):
 class InvalidMessageId(UnreadableCall):
     """A JSON-RPC request has an id that is neither a string nor an integer.
 
-    MCP SDKs take such a request for a notification and answer it with 202, so its caller would wait without effect.
+    MCP SDKs take such a request for a notification and answer it with 202, so its caller would wait for a response that is never sent.
     """
 
     json_rpc_code: ClassVar[int] = -32600
