@@ -32,7 +32,7 @@ class UnreadableCall(Refusal):
 class InvalidMessageId(UnreadableCall):
     """A JSON-RPC request has an id that is neither a string nor an integer.
 
-    MCP SDKs take such a request for a notification and answer it with 202, so its caller would wait for a response that is never sent.
+    MCP SDKs treat such a request as a notification and answer 202, so its caller would wait for a response.
     """
 
     json_rpc_code: ClassVar[int] = -32600
