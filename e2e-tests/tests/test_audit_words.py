@@ -22,6 +22,7 @@ from security_common.edge import Refusal
 from security_common.encryption.errors import EncryptionError
 from security_common.fastmcp import UnsecuredComponent
 from security_common.pii import PIIKind
+from security_common.service.http_errors import HttpErrors
 from security_common.settings import Threshold
 from security_common.tool_policy.errors import ToolPolicyError
 
@@ -53,7 +54,8 @@ def token_rejections() -> Iterator[str]:
 
 def errors_below(kind: type[Any]) -> Iterator[str]:
     for each in kind.__subclasses__():
-        if each is not UnsecuredComponent:  # it stops a server from starting
+        # One stops a server from starting, and the others answer requests of which there is no audit event.
+        if each is not UnsecuredComponent and each.__module__ != HttpErrors.__module__:
             yield str(each.error)
         yield from errors_below(each)
 

@@ -1,6 +1,5 @@
 """Event counts over time, and their stacked bar charts as geometry that the template draws as SVG."""
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,9 +47,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A label of an axis; `at` is its position in view box units."""
+    """A label of an axis; `position` is in view box units."""
 
-    at: float
+    position: float
     text: str
 
 
@@ -167,8 +166,12 @@ def _stack(series: Sequence[Series], bucket: int, top: int, *, at: datetime) -> 
 
 def _round_up(count: int) -> int:
     """Returns the smallest of 4, 8, 20, 40, 80, 200 … that is not below `count`; its quarters are integers."""
-    tops = (factor * 10**power for power in itertools.count() for factor in (4, 8, 20))
-    return next(top for top in tops if count <= top)
+    power_of_ten = 1
+    while True:
+        for factor in (4, 8, 20):
+            if count <= factor * power_of_ten:
+                return factor * power_of_ten
+        power_of_ten *= 10
 
 
 def _time_marks(since: datetime, until: datetime, plot_width: int, zone: ZoneInfo) -> tuple[Mark, ...]:
@@ -176,7 +179,7 @@ def _time_marks(since: datetime, until: datetime, plot_width: int, zone: ZoneInf
     step = (until - since) / TIME_MARKS
     return tuple(
         Mark(
-            at=round(LEFT + plot_width * index / TIME_MARKS, 2),
+            position=round(LEFT + plot_width * index / TIME_MARKS, 2),
             text=f"{(since + step * index).astimezone(zone):{time_format}}",
         )
         for index in range(TIME_MARKS + 1)

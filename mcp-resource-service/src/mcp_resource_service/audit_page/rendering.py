@@ -83,7 +83,9 @@ class Rendering:
 
     def event(self, query: TrailQuery, event: RecordedEvent) -> HTMLResponse:
         """Renders one event with all its members, the time first."""
-        members = {"timestamp": None} | asdict(event) | {"timestamp": event.timestamp.astimezone(self._zone)}
+        members: dict[str, Any] = {"timestamp": event.timestamp.astimezone(self._zone)}
+        for name, value in asdict(event).items():
+            members.setdefault(name, value)
         return self._render("event.html", query, event=event, members=members)
 
     def message(self, query: TrailQuery, key: str, *, status: int) -> HTMLResponse:

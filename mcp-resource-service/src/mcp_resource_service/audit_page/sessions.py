@@ -77,7 +77,7 @@ def open_sessions(redis: Redis, digest_key: bytes) -> Sessions:
 
 
 def page_cookies(*, secure: bool) -> ServiceCookies:
-    """Returns the cookies of the page: the session is the one without a further name."""
+    """Returns the cookies of the page. The session cookie has the prefix alone as its name."""
     return ServiceCookies("mcp_audit", secure=secure)
 
 

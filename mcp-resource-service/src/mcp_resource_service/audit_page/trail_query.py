@@ -58,7 +58,8 @@ class TrailQuery:
 
     def link(self, **changes: str) -> str:
         """Returns the query string with some changes. It starts at the first page unless `after` is given."""
-        changed = replace(self, **({"after": ""} | changes))  # pyright: ignore[reportArgumentType] - names of fields
+        changes.setdefault("after", "")
+        changed = replace(self, **changes)  # pyright: ignore[reportArgumentType] - names of fields
         values: dict[str, Any] = {name: getattr(changed, name) for name in QUERY_PARAMETERS}
         return "?" + urlencode({name: value for name, value in values.items() if value})
 

@@ -1,7 +1,7 @@
 """The ASGI application at the MCP path. It answers a call with one JSON document, or with an event stream.
 
     2025-11-25 and older ──────────────────────────────────────────▶ stream, the only form of these versions
-    2026-07-28 with a progress token or log level, or a long tool ─▶ stream: carries progress; closing it cancels
+    2026-07-28 with a progress token or log level, or a long tool ─▶ stream with progress; closing it cancels the call
     2026-07-28, everything else ───────────────────────────────────▶ JSON: two thirds of the CPU time
     a client that accepts only one of the two media types ─────────▶ that one
 
@@ -59,7 +59,7 @@ class McpEndpoint:
             if form is not None:
                 await form(scope, receive, send)
                 return
-        if not _is_modern(headers) or headers.get(NAME_HEADER) in self._long_tools:
+        if not _uses_protocol_2026(headers) or headers.get(NAME_HEADER) in self._long_tools:
             await self._stream(scope, receive, send)
             return
         # The guard has read the body and passes it on as one message.
@@ -83,6 +83,6 @@ class McpEndpoint:
         return self._json if accepts_json else self._stream
 
 
-def _is_modern(headers: dict[bytes, bytes]) -> bool:
+def _uses_protocol_2026(headers: dict[bytes, bytes]) -> bool:
     version = headers.get(VERSION_HEADER)
     return version is not None and version.decode("latin-1") not in HANDSHAKE_PROTOCOL_VERSIONS

@@ -176,7 +176,10 @@ class Guard:
             return None
         context = exchange.context
         bearer = read_bearer_token(context.headers, exchange.scope["query_string"])
-        token = exchange.token = self._verifier.recall(bearer) or await self._verify(bearer)
+        token = self._verifier.recall(bearer)
+        if token is None:
+            token = await self._verify(bearer)
+        exchange.token = token
         if not self._resource_scopes <= token.scopes:
             raise self._insufficient_for_resource(context)
         wait_seconds = self._rates.take(token.issuer, token.subject)
@@ -223,9 +226,9 @@ class Guard:
         needed = self._resource_scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
         if needed <= token.scopes:
             return
-        refused = (call.name for call in calls if not call.needed_scopes(self._tool_scopes) <= token.scopes)
+        refused = [call.name for call in calls if not call.needed_scopes(self._tool_scopes) <= token.scopes]
         # Such a name is in `tool_scopes`; any other could be text of the client, with personal data in it.
-        raise InsufficientScope(sorted(needed), tool_name=next(refused))
+        raise InsufficientScope(sorted(needed), tool_name=refused[0])
 
     async def _read_body(self, exchange: _Exchange) -> bytes:
         """The whole body, which the application receives as one message."""
