@@ -123,7 +123,7 @@ def who_can_read(path: Path) -> str:
 def find_exposed_secrets(settings: BaseModel) -> Iterator[ExposedSecret]:
     """The secret files of these settings, including nested settings, that others than their owner can read.
 
-    They are no reason to stop: Kubernetes and compose mount secrets with such modes in containers of one user.
+    They do not prevent a start: Kubernetes and compose mount secrets with such modes in containers of one user.
     """
     for setting, path, _ in _secret_files(settings):
         who = who_can_read(path)

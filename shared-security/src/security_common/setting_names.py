@@ -58,7 +58,7 @@ class UnknownSetting:
 def find_unknown_settings(
     classes: Iterable[type[BaseSettings]], environment: Mapping[str, str], *, allowed: Iterable[str] = ()
 ) -> list[UnknownSetting]:
-    """The variables that have a prefix of these classes but are no settings, in alphabetical order.
+    """The variables that have a prefix of these classes but are not settings, in alphabetical order.
 
     `allowed` are further variables with such a prefix, which something else reads.
     """

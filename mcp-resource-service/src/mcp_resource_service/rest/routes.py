@@ -57,7 +57,7 @@ def add_routes(app: WebApplication, information: Mapping[str, Any], *, mcp_path:
 
 
 def _describe_open_paths(app: WebApplication, mcp_path: str) -> None:
-    """Describes the paths without a token that are no path operations: the guard and the application serve them."""
+    """Describes the paths without a token that are not path operations: the guard and the application serve them."""
     open_paths = {
         WELL_KNOWN: ("protected_resource_metadata", "Protected resource metadata (RFC 9728)", "application/json"),
         f"{WELL_KNOWN}{mcp_path}": (

@@ -112,7 +112,7 @@ class SessionStore(Generic[Data]):
         return self._parse(previous)
 
     async def end(self, session_id: str) -> None:
-        """Deletes the session. A session that has ended is no error."""
+        """Deletes the session. Does nothing if the session has ended."""
         await self._redis.delete(self._key(session_id))
 
     def _parse(self, document: Any) -> Data | None:
