@@ -38,10 +38,29 @@ _CLEAR_DOT = re.compile(r"dot|[점닷쩜)\]}>]| \. ", re.IGNORECASE)
 _TOP_LEVEL_DOMAIN = re.compile(
     r"\.?(?:com|net|org|edu|gov|io|co|kr|jp|cn|uk|de|fr|us|me|info|biz|dev|ai|app|컴|넷)$", re.IGNORECASE
 )
-_FILE_EXTENSIONS = frozenset("png jpg jpeg gif svg webp pdf js ts py java css html json yaml yml md txt zip sh".split())  # noqa: SIM905 - readable as a list of words
+# Last labels of names that are no top-level domains: of files, and of the units of systemd (systemd.unit(5)).
+_FILE_EXTENSIONS = """
+png jpg jpeg gif svg webp pdf docx xlsx pptx txt log csv html css scss js jsx ts tsx vue java cpp hpp swift go rb sql
+json yaml yml toml xml ini cfg conf lock bak tmp pem crt exe dll dylib jar war whl gz tgz bz2 xz rpm deb
+"""
+_UNIT_SUFFIXES = "service timer socket target mount automount swap slice scope path"
+_FILE_OR_UNIT = frozenset(f"{_FILE_EXTENSIONS} {_UNIT_SUFFIXES}".split())
+# File extensions that are also country codes: a file, unless the domain is like those that people register there.
+_EXTENSIONS_AND_COUNTRIES = frozenset({"py", "sh", "md", "rs", "so", "zip"})
+_SECOND_LEVEL_DOMAIN = re.compile(r"\.(?:com|co|org|net|edu|gov)\.[a-z]+$", re.IGNORECASE)
 _URL_USER_INFO = re.compile(r"[a-z][a-z0-9+.\-]{1,15}://[^\s/@]{0,64}$", re.IGNORECASE)
 _LONGEST_URL_USER_INFO = 80
+# A login on a machine: ssh -p 22 deploy@web1.example.com, scp a.txt deploy@web1.example.com:/srv
+_REMOTE_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|ssh-copy-id)(?:\s+[^\s@]{1,40}){0,6}\s+$")
+_LONGEST_REMOTE_COMMAND = 80
+_REMOTE_PATH = re.compile(r":(?:[~/.]|[A-Za-z0-9_.\-]{1,64}/)")
+_MESSAGE_ID_HEADER = re.compile(
+    r"(?:message-id|in-reply-to|references)[\"']?\s{0,2}[:=]\s{0,2}[\"']?<?$", re.IGNORECASE
+)
+_LONGEST_MESSAGE_ID_HEADER = 22
 _NOT_AFTER_LOCALHOST = frozenset({"@", ":", "/", "~", "_"})
+_NOT_AFTER_DOMAIN = frozenset({"_", "="})
+_NOT_AFTER_SPACED_DOMAIN = frozenset({"(", "["})  # matrices: grad @ weights.transpose(0, 1), x @ layer.data[0]
 
 
 def _find_email_addresses(source: LabelledText) -> Iterator[Finding]:
@@ -53,6 +72,7 @@ def _find_email_addresses(source: LabelledText) -> Iterator[Finding]:
 
 def _find_plain(source: LabelledText) -> Iterator[Finding]:
     text = source.text
+    has_urls = "://" in text
     for match in _AT_DOMAIN.finditer(text):
         before = text[max(0, match.start() - _LONGEST_LOCAL_PART - _MOST_SPACES) : match.start()]
         without_spaces = before.rstrip(" \t\r\n")
@@ -62,8 +82,11 @@ def _find_plain(source: LabelledText) -> Iterator[Finding]:
         if not local_part or len(local_part) > _LONGEST_LOCAL_PART or spaces > _MOST_SPACES:
             continue
         start = match.start() - spaces - len(local_part)
-        if _is_mailbox(source, start, local_part, match):
-            yield Finding(PIIKind.EMAIL, start, match.end(), 0.96, "shape")
+        if not _is_mailbox(source, start, local_part, match):
+            continue
+        if has_urls and _URL_USER_INFO.search(text, max(0, start - _LONGEST_URL_USER_INFO), start):
+            continue
+        yield Finding(PIIKind.EMAIL, start, match.end(), 0.96, "shape")
 
 
 def _find_spelled(text: str) -> Iterator[Finding]:
@@ -76,7 +99,7 @@ def _find_spelled(text: str) -> Iterator[Finding]:
 
 
 def _is_mailbox(source: LabelledText, start: int, local_part: str, match: re.Match[str]) -> bool:
-    """Excludes file names (logo@2x.png), git@host:path and URLs with user information.
+    """Excludes names of files, units and machines (logo@2x.png, wg-quick@wg0.service, git@host:path) and code.
 
     A domain without a dot counts with an e-mail label, or if it is `localhost` outside of a prompt or path.
     """
@@ -85,15 +108,24 @@ def _is_mailbox(source: LabelledText, start: int, local_part: str, match: re.Mat
     if "." not in domain:
         is_expected = domain == "localhost" or source.adjacent_label(start) == "EMAIL"
         return is_expected and following not in _NOT_AFTER_LOCALHOST
-    last_label = domain.rpartition(".")[2].lower()
-    if last_label in _FILE_EXTENSIONS or not last_label.isalpha():
+    if following in _NOT_AFTER_DOMAIN or not _is_plausible_domain(domain):
         return False
-    if local_part == "git" and following in {":", "/"}:
+    if (local_part == "git" and following in {":", "/"}) or _REMOTE_PATH.match(text, match.end()):
         return False
     has_spaces = match.end() - start > len(local_part) + 1 + len(domain)
-    if has_spaces and len(local_part) < 2:
+    if has_spaces and (len(local_part) < 2 or following in _NOT_AFTER_SPACED_DOMAIN):
         return False
-    return "://" not in text or _URL_USER_INFO.search(text, max(0, start - _LONGEST_URL_USER_INFO), start) is None
+    is_login = _REMOTE_COMMAND.search(text, max(0, start - _LONGEST_REMOTE_COMMAND), start)
+    is_message_id = _MESSAGE_ID_HEADER.search(text, max(0, start - _LONGEST_MESSAGE_ID_HEADER), start)
+    return is_login is None and is_message_id is None
+
+
+def _is_plausible_domain(domain: str) -> bool:
+    """Whether the last label can be a top-level domain and not the extension of a file or unit."""
+    last_label = domain.rpartition(".")[2].lower()
+    if last_label in _FILE_OR_UNIT or not last_label.isalpha():
+        return False
+    return last_label not in _EXTENSIONS_AND_COUNTRIES or _SECOND_LEVEL_DOMAIN.search(domain) is not None
 
 
 EMAIL_ADDRESSES = Rule(rf"@|{_SPELLING_GATE}", _find_email_addresses)
