@@ -35,7 +35,16 @@ async def test_the_event_is_on_disk_when_record_returns(open_one, settings):
     assert line["user_id"] == "u_1"
     assert line["client_id"] is None
     assert line["pii_kinds"] == {"email": 2}
+    assert "revealed_kinds" not in line
     assert line["service"] == "tests"
+
+
+async def test_the_kinds_that_a_tool_received_are_recorded(open_one, settings):
+    journal = await open_one()
+    await journal.record(an_event(1, revealed_kinds={"PHONE": 2}))
+    line = lines_of(settings)[-1]
+    assert json.loads(line)["revealed_kinds"] == {"PHONE": 2}
+    assert RecordedEvent.from_line(line).revealed_kinds == {"PHONE": 2}
 
 
 async def test_every_line_links_to_the_line_before(open_one, settings):

@@ -57,6 +57,7 @@ class EventInfo(TypedDict):
     client_id: str | None
     contains_pii: bool
     pii_kinds: dict[str, int]
+    revealed_kinds: dict[str, int]
     action_taken: str
     outcome: str
     reason: str | None
@@ -176,4 +177,5 @@ def _criteria(whose: Literal["mine", "everyone"], **filters: Any) -> EventFilter
 
 def _event_info(event: RecordedEvent) -> EventInfo:
     members = {name: getattr(event, name) for name in EventInfo.__annotations__}
-    return cast("EventInfo", members | {"pii_kinds": dict(event.pii_kinds), "alert": dict(event.alert)})
+    mappings = {name: dict(members[name]) for name in ("pii_kinds", "revealed_kinds", "alert")}
+    return cast("EventInfo", members | mappings)

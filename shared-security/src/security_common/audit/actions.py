@@ -17,6 +17,8 @@ class Action(StrEnum):
     """A tool ran, and personal data was masked."""
     EXECUTED_WITH_ENCRYPTION = "executed_with_encryption"
     """A tool ran, and values were encrypted."""
+    EXECUTED_WITH_PLACEHOLDERS = "executed_with_placeholders"
+    """A tool ran, and placeholders took the place of personal data, or values were put back for the tool."""
     EXECUTED_OBSERVED = "executed_observed"
     """A tool ran, and personal data was counted but not changed."""
     REJECTED = "rejected"

@@ -22,10 +22,11 @@ class AuditEvent:
 
     No field may contain a payload value, a token or a secret. `event_type` is an `EventType`, `action_taken` an
     `Action`, and `reason` a `Reason` or a text; they are typed as strings because recorded events of other releases
-    are read into the same fields. `user_id` is the token's `sub`. `pii_kinds` counts findings per kind.
-    `subject_reference` is a keyed reference to the person whose data was accessed, and `task` is what was done with
-    it: `view`, `store`, `change`, `delete` or `download`. `duration_ms` is wall time in milliseconds. `alert` has the
-    details of a security alert (security_common.audit.reading.alerts).
+    are read into the same fields. `user_id` is the token's `sub`. `pii_kinds` counts findings per kind, and
+    `revealed_kinds` counts the placeholders whose values a tool received. `subject_reference` is a keyed reference to
+    the person whose data was accessed, and `task` is what was done with it: `view`, `store`, `change`, `delete` or
+    `download`. `duration_ms` is wall time in milliseconds. `alert` has the details of a security alert
+    (security_common.audit.reading.alerts).
     """
 
     event_type: str
@@ -37,6 +38,7 @@ class AuditEvent:
     client_id: str | None = None
     contains_pii: bool = False
     pii_kinds: Mapping[str, int] = field(default_factory=dict[str, int])
+    revealed_kinds: Mapping[str, int] = field(default_factory=dict[str, int])
     reason: str | None = None
     source_address: str | None = None
     subject_reference: str | None = None

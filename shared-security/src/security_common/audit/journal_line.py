@@ -75,6 +75,8 @@ def draft_line(event: AuditEvent, *, service: str, time_ns: int, event_id: str) 
             body[name] = _cut(value)
     if event.pii_kinds:
         body["pii_kinds"] = dict(event.pii_kinds)
+    if event.revealed_kinds:
+        body["revealed_kinds"] = dict(event.revealed_kinds)
     if event.alert:
         body["alert"] = dict(event.alert)
     # A lone surrogate cannot be encoded as UTF-8, but JSON has an escape for it.

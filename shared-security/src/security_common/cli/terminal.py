@@ -33,8 +33,10 @@ def print_event(event: RecordedEvent, *, as_json: bool) -> None:
         return
     caller = "/".join(filter(None, (event.user_id, event.client_id))) or "-"
     pii_kinds = " ".join(f"{kind}:{count}" for kind, count in event.pii_kinds.items())
+    revealed_kinds = " ".join(f"{kind}:{count}" for kind, count in event.revealed_kinds.items())
+    revealed = f"revealed {revealed_kinds}" if revealed_kinds else ""
     alert = describe_alert(event) if is_alert(event) else ""
-    details = (event.tool_name, event.action_taken, event.reason, alert, event.source_address, pii_kinds)
+    details = (event.tool_name, event.action_taken, event.reason, alert, event.source_address, pii_kinds, revealed)
     text = " ".join(filter(None, (event.event_type, caller, *details)))
     printable = "".join(character if character.isprintable() else "?" for character in text)
     outcome = Outcome.ALERT if is_alert(event) else event.outcome

@@ -156,6 +156,17 @@ def test_csv_contains_no_formula():
     assert len(COLUMNS) == row.count(",") + 1
 
 
+def test_the_formats_have_the_kinds_that_a_tool_received():
+    day = datetime(2026, 11, 23, tzinfo=UTC)
+    event = access(day, revealed_kinds={"PERSON": 1, "PHONE": 2})
+    assert dict(zip(COLUMNS, FORMATS["csv"].write_event(event).split(","), strict=True))["revealed_kinds"] == (
+        "PERSON=1 PHONE=2"
+    )
+    assert json.loads(FORMATS["jsonl"].write_event(event))["revealed_kinds"] == {"PERSON": 1, "PHONE": 2}
+    assert json.loads(FORMATS["ocsf"].write_event(event))["unmapped"]["revealed_kinds"] == {"PERSON": 1, "PHONE": 2}
+    assert "revealed_kinds" not in FORMATS["jsonl"].write_event(access(day))
+
+
 def test_cloudevents_and_ocsf_have_the_caller_and_the_operation():
     event = access(datetime(2026, 11, 23, tzinfo=UTC), tool_name="get_user_info", outcome=Outcome.REFUSED)
     cloud, ocsf = (json.loads(FORMATS[name].write_event(event)) for name in ("cloudevents", "ocsf"))

@@ -36,9 +36,14 @@ class ExportFormat:
 def as_members(event: RecordedEvent) -> dict[str, Any]:
     """JSON-ready members with their names as stored, without unknown ones."""
     members = {name: value for name, value in asdict(event).items() if value is not None and name != "cursor"}
-    if not event.alert:
-        del members["alert"]
+    for name in ("alert", "revealed_kinds"):
+        if not members[name]:
+            del members[name]
     return members | {"timestamp": event.timestamp.isoformat(), "pii_kinds": dict(event.pii_kinds)}
+
+
+def _describe_counts(counts: Mapping[str, int]) -> str:
+    return " ".join(f"{kind}={count}" for kind, count in counts.items())
 
 
 def as_json_line(event: RecordedEvent) -> str:
@@ -48,12 +53,13 @@ def as_json_line(event: RecordedEvent) -> str:
 COLUMNS = (
     *("timestamp", "event_type", "outcome", "reason", "service", "tool_name", "user_id", "issuer", "client_id"),
     *("source_address", "subject_reference", "task", "contains_pii", "pii_kinds", "action_taken", "duration_ms"),
-    *("alert", "trace_id", "event_id", "journal_id", "seq", "prev", "hash"),
+    *("alert", "trace_id", "event_id", "journal_id", "seq", "prev", "hash", "revealed_kinds"),
 )
 
 # Columns that are not written as stored.
 _CSV_TEXTS: Table = {
-    "pii_kinds": lambda event: " ".join(f"{kind}={count}" for kind, count in event.pii_kinds.items()),
+    "pii_kinds": lambda event: _describe_counts(event.pii_kinds),
+    "revealed_kinds": lambda event: _describe_counts(event.revealed_kinds),
     "alert": lambda event: describe_alert(event) if is_alert(event) else "",
 }
 
