@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from security_common.pii.check_digits import is_calendar_date
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.labels import LabelledText
+from security_common.pii.labels import Label, LabelledText
 from security_common.pii.rules import Rule
 
 __all__ = ["DATES_OF_BIRTH"]
@@ -22,9 +22,9 @@ def _month_name(group: str) -> str:
 _DATE = re.compile(
     r"(?<![0-9A-Za-z])(?<![0-9][-./])(?:"
     # 1988년 1월 1일
-    r"(?P<y1>(?:19|20)?[0-9]{2})\s?년\s{0,2}(?P<m1>[0-9]{1,2})\s?월\s{0,2}(?P<d1>[0-9]{1,2})\s?일"
+    r"(?P<y1>(?:1[0-9]|20)?[0-9]{2})\s?년\s{0,2}(?P<m1>[0-9]{1,2})\s?월\s{0,2}(?P<d1>[0-9]{1,2})\s?일"
     # 1988-01-01, 1988. 1. 1, 1988/1/1
-    r"|(?P<y2>(?:18|19|20)[0-9]{2})\s?[-./]\s?(?P<m2>[0-9]{1,2})\s?[-./]\s?(?P<d2>[0-9]{1,2})"
+    r"|(?P<y2>(?:1[0-9]|20)[0-9]{2})\s?[-./]\s?(?P<m2>[0-9]{1,2})\s?[-./]\s?(?P<d2>[0-9]{1,2})"
     # 01/02/1988
     r"|(?P<a>[0-9]{1,2})\s?[-./]\s?(?P<b>[0-9]{1,2})\s?[-./]\s?(?P<y3>(?:19|20)[0-9]{2})"
     # 88-01-01
@@ -34,41 +34,93 @@ _DATE = re.compile(
     # 1st of January 1988
     r"|(?P<d7>[0-9]{1,2})(?:st|nd|rd|th)?(?:\s|-)(?:of\s)?"
     + _month_name("n7")
-    + r"(?:,?(?:\s|-)(?P<y7>(?:19|20)?[0-9]{2}))?"
+    + r"(?:,?(?:\s|-)(?P<y7>(?:1[0-9]|20)?[0-9]{2}))?"
     # January 1st, 1988
-    r"|" + _month_name("n8") + r"\s(?P<d8>[0-9]{1,2})(?:st|nd|rd|th)?(?:,?\s(?P<y8>(?:19|20)[0-9]{2}))?"
+    r"|" + _month_name("n8") + r"\s(?P<d8>[0-9]{1,2})(?:st|nd|rd|th)?(?:,?\s(?P<y8>(?:1[0-9]|20)[0-9]{2}))?"
     # 1월 1일, 1/1
     r"|(?P<m9>[0-9]{1,2})(?:\s?월\s{0,2}|[-./])(?P<d9>[0-9]{1,2})(?:\s?일)?"
-    # not followed by a letter (but the T of an ISO 8601 time) or by more digits
-    r")(?![0-9A-SU-Za-z])(?![-./][0-9])",
+    r")"
+    # a time of ISO 8601; then neither a letter nor more digits
+    r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"(?![0-9A-Za-z])(?![-./][0-9])",
     re.IGNORECASE,
 )
 _YEAR_GROUPS = [name for name in _DATE.groupindex if name.startswith("y")]
-_MOST_CHARS_AFTER_LABEL, _LONGEST_DATE = 28, 30
+_MOST_CHARS_AFTER_LABEL, _LONGEST_DATE = 28, 36
+_OLDEST_AGE = 120
+# Words between a label and a date that is about something else: 생일 쿠폰 유효기간, birthday party on
+_OTHER_SUBJECT = re.compile(
+    r"쿠폰|파티|이벤트|선물|할인|혜택|케이크|기념|축하|적립|신고|증명|여행|행사"
+    r"|certificate|party|coupon|gift|cake|promo|discount|sale|celebrat|event|dinner|voucher"
+)
+_AFTER_LABEL = r"(?:은|는|이)?[\"'\])]{0,2}(?:\([^()\n]{1,12}\))?[\s:=|\"'\-]{0,4}"
+# 생일: 음력 1월 1일, 생년월일 (음)1988.1.1
+_CALENDAR = re.compile(rf"{_AFTER_LABEL}[(\[]?(?:음력|양력|음|양|윤달|lunar|solar)[)\]]?[\s:.]{{0,3}}")
+# 천구백팔십팔년 유월 이일, 팔팔년 시월 십오일
+_NUMERAL = "[공영일이삼사오육칠팔구십백천]"
+_DATE_IN_WORDS = re.compile(
+    rf"{_AFTER_LABEL}(?P<date>{_NUMERAL}{{2,8}}\s?년\s?(?:{_NUMERAL}{{1,2}}|유|시)월\s?{_NUMERAL}{{1,3}}일)"
+)
+# Shapes that count only directly after a label: 0503; 1988; 1988-05, born in 1988
+_SHORT_DATE = re.compile(
+    rf"{_AFTER_LABEL}(?:in\s)?(?P<date>(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?P<year>19[0-9]{2}|20[0-2][0-9])(?:\s?년(?:도|생)?(?:\s?(?:0?[1-9]|1[0-2])\s?월)?|[-./](?:0?[1-9]|1[0-2]))?)"
+    r"(?![0-9A-Za-z:]|[-./]\s?[0-9]|\s?[년월])"
+)
 # After a date: 1988년 1월 1일생, 88.1.1 출생, 1월 1일이 제 생일, 1988-01-01에 태어난; or a sex: 88.1.1/남
 _BORN = re.compile(
-    r"(?:출|에\s?(?:[가-힣]{1,8}에서\s)?|\(|이?\s?[제내]?\s?)?(?:생일|생(?![가-힣])|생(?:이|인|입|으|의|은|년)|태어)"
-    r"|[,/]\s?[남여](?![가-힣])"
+    r"(?:출|에[ \t]?(?:[가-힣]{1,8}에서[ \t])?|\(|이?[ \t]?[제내]?[ \t]?)?"
+    r"(?:생일|생(?![가-힣])|생(?:이|인|입|으|의|은|년(?!월))|태어)"
+    r"|[,/][ \t]?(?:[남여](?:성|자)?(?![가-힣])|[MF](?![A-Za-z0-9]))"
 )
+# Before a date: (F/1988-01-01)
+_SEX = re.compile(r"(?<![가-힣A-Za-z])(?:[남여](?:성|자)?|[MF])[ ]?[,/][ ]?(?=[0-9])")
+# 1988년생, 88년생
+_YEAR_OF_BIRTH = re.compile(
+    r"(?<![0-9A-Za-z.\-])(?P<year>(?:19|20)?[0-9]{2})\s?년생(?![산활명물체태계각겨긴길존기맥선방성])"
+)
+# b. 1988-01-01, as in lists of persons
+_ABBREVIATION = re.compile(r"(?<![A-Za-z0-9.])[Bb]\.[ ]?(?=[0-9])")
 
 
 def _find_dates_of_birth(source: LabelledText) -> Iterator[Finding]:
-    """Dates that exist and are not in a later year than today, after a label or before a word such as 생."""
-    yield from _find_after_labels(source)
-    yield from _find_before_born(source)
-
-
-def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
+    """Dates that exist and are in the last 120 years, after a label or before a word such as 생."""
     for label in source.labels.of_kind("DATE_OF_BIRTH"):
-        end_of_search = label.end + _MOST_CHARS_AFTER_LABEL + _LONGEST_DATE
-        for match in _DATE.finditer(source.text, label.end, end_of_search):
-            nearest = source.labels.before(match.start())
-            if nearest.start != label.start:
-                break
-            is_adjacent = bool(nearest.adjacent_kind)
-            has_year = any(map(match.group, _YEAR_GROUPS))
-            if _is_past_date(match, source.today.year) and (is_adjacent or has_year):
-                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9 if is_adjacent else 0.7, "label")
+        yield from _find_dates_after(source, label)
+        yield from _find_unusual_dates_after(source, label)
+    yield from _find_before_born(source)
+    for match in _YEAR_OF_BIRTH.finditer(source.text):
+        if _is_in_last_years(_four_digit_year(match["year"], source.today.year), source.today.year):
+            yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
+    for before_date in (_ABBREVIATION, _SEX):
+        for place in before_date.finditer(source.text):
+            match = _DATE.match(source.text, place.end())
+            if match is not None and _has_year(match) and _is_past_date(match, source.today.year):
+                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
+
+
+def _find_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
+    """The dates whose nearest label is this one. A date that is not adjacent needs a year."""
+    calendar = _CALENDAR.match(source.text, label.end)
+    end_of_calendar = calendar.end() if calendar is not None else -1
+    end_of_search = label.end + _MOST_CHARS_AFTER_LABEL + _LONGEST_DATE
+    for match in _DATE.finditer(source.text, label.end, end_of_search):
+        nearest = source.labels.before(match.start())
+        if nearest.start != label.start or _OTHER_SUBJECT.search(source.lowered, label.end, match.start()):
+            return
+        is_adjacent = bool(nearest.adjacent_kind) or match.start() == end_of_calendar
+        if (is_adjacent or _has_year(match)) and _is_past_date(match, source.today.year):
+            yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9 if is_adjacent else 0.7, "label")
+
+
+def _find_unusual_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
+    """A date in words, a year alone, or a month and a day in four digits, directly after the label."""
+    in_words = _DATE_IN_WORDS.match(source.text, label.end)
+    if in_words is not None:
+        yield Finding(PIIKind.DATE_OF_BIRTH, *in_words.span("date"), 0.9, "label")
+    short = _SHORT_DATE.match(source.text, label.end)
+    if short is not None and (not short["year"] or _is_in_last_years(int(short["year"]), source.today.year)):
+        yield Finding(PIIKind.DATE_OF_BIRTH, *short.span("date"), 0.8, "label")
 
 
 def _find_before_born(source: LabelledText) -> Iterator[Finding]:
@@ -80,14 +132,31 @@ def _find_before_born(source: LabelledText) -> Iterator[Finding]:
                 yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9, "born")
 
 
+def _has_year(match: re.Match[str]) -> bool:
+    return any(map(match.group, _YEAR_GROUPS))
+
+
+def _four_digit_year(written: str, this_year: int) -> int:
+    """The year; two digits are a year of the last hundred years."""
+    year = int(written)
+    if year >= 100:
+        return year
+    return year + (2000 if year <= this_year % 100 else 1900)
+
+
+def _is_in_last_years(year: int, this_year: int) -> bool:
+    """Whether a person who was born in this year can be alive."""
+    return this_year - _OLDEST_AGE <= year <= this_year
+
+
 def _is_past_date(match: re.Match[str], this_year: int) -> bool:
-    """Whether a match of _DATE is a calendar date of this year or an earlier one."""
+    """Whether a match of _DATE is a calendar date of the last 120 years."""
     parts: dict[str, str] = {name[0]: value for name, value in match.groupdict().items() if value}
-    year = int(parts.get("y", 2000))  # without a year, 29 February is accepted: 2000 was a leap year
-    if year < 100:
-        year += 2000 if year <= this_year % 100 else 1900
-    if year > this_year:
-        return False
+    year = 2000  # without a year, 29 February is accepted: 2000 was a leap year
+    if "y" in parts:
+        year = _four_digit_year(parts["y"], this_year)
+        if not _is_in_last_years(year, this_year):
+            return False
     if "n" in parts:
         return is_calendar_date(year, _MONTHS.index(parts["n"][:3].lower()) + 1, int(parts["d"]))
     if "a" in parts:
@@ -99,4 +168,7 @@ def _is_past_date(match: re.Match[str], this_year: int) -> bool:
     return "y" in parts and len(parts["y"]) == 2 and is_calendar_date(2000, int(parts["y"]), int(parts["m"]))
 
 
-DATES_OF_BIRTH = Rule(r"생|태어|[0-9][,/]\s?[남여]|(?i:birth|born|dob|bday|d\.o\.b)", _find_dates_of_birth)
+DATES_OF_BIRTH = Rule(
+    r"생|태어|[0-9][,/] ?[남여MF]|[남여성자MF] ?[,/] ?[0-9]|[bB]\. ?[0-9]|(?i:birth|born|dob|bday|d\.o\.b)",
+    _find_dates_of_birth,
+)

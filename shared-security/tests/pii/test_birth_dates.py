@@ -1,0 +1,73 @@
+"""Which dates are dates of birth. Every text marks the expected findings with brackets: 생일 [1990-01-01]."""
+
+from datetime import date
+
+import pytest
+from marked_texts import without_marks
+
+from security_common.pii import PIIDetector, PIIKind
+
+BIRTH_DATES = [
+    "생년월일: [1990-01-01]\n가입일: 2026-04-18",
+    "가입일: 2026-04-18\n생년월일: [1990-01-01]",
+    "가입일 2024.03.02, 생년월일 [1988.11.30], 만료일 2030.03.02",
+    "주문일: 2026-11-02\n출생일: [1975/03/08]\n배송일: 2026-11-05",
+    '{"created": "2026-01-02", "birth_date": "[1991-12-24]", "updated": "2026-02-03"}',
+    "생일: 음력 [3월 2일]",
+    "생년월일(음력) [1965.3.2]",
+    "생년월일: (양력) [1965년 3월 2일]",
+    "생일 [천구백구십삼년 유월 이일]",
+    "생년월일은 [팔팔년 시월 십오일]이에요",
+    "출생년도: [1984]",
+    "생년 [1971년]",
+    "저는 [1990년생]이에요",
+    "[97년생] 남자 두 명",
+    "[900503]생입니다",
+    "b. [1985-07-04], Leeds",
+    "환자 (F/[1988-02-03])",
+    "([1979.10.12]/남)",
+    "[1985.03.12], 여성",
+    '{"dob": "[1990-05-03T00:00:00Z]"}',
+    '{"dob": "[1990-05-03T09:30:00+09:00]"}',
+    '{"birthday":"[0503]"}',
+    "Born in [1984] in Busan",
+    "DOB: [12-Mar-1980]",
+    "date of birth [19800312]",
+    "She was born in Seoul on [3 May 1990]",
+    "Birthday: [March 15]",
+    "1988-01-01 가입, 생일은 [1월 1일]",
+]
+OTHER_DATES = [
+    "가입일: 2026-04-18",
+    "최종 접속 2026-03-01 생성",
+    "배포 2026-11-01, 생성 2026-11-02",
+    "생일 쿠폰 유효기간 2026-05-01",
+    "생일 쿠폰은 2026-05-01까지 사용할 수 있습니다",
+    "생일 파티 2026년 11월 3일 저녁",
+    "birthday party on May 3",
+    "The birthday voucher expires on 2026-05-01",
+    "출생신고 2024-01-01 접수",
+    "2024년생산 제품 12,000개",
+    "2024년 생산",
+    "이순신은 1545년 4월 28일 출생",
+    "The composer was born on 14 March 1879",
+    "생년월일: 2031-01-01",
+    "생년월일: 1990-13-41",
+    "남/여 비율 3/4",
+    "A/2026-11-03 release",
+    "v1.2.3, built 2026-11-03",
+    "마감일 2026년 11월 3일, 학생 12명",
+    "1988년 1월 1일 설립",
+    "생산일 1999-01-01",
+    "SM/1988-02-03 코드",
+]
+
+
+@pytest.mark.parametrize("marked", BIRTH_DATES + OTHER_DATES)
+def test_only_dates_of_birth_are_found(marked: str) -> None:
+    text, expected = without_marks(marked)
+    detector = PIIDetector(today=lambda: date(2026, 11, 30))
+
+    found = [finding for finding in detector.scan_text(text) if finding.kind == PIIKind.DATE_OF_BIRTH]
+
+    assert [text[finding.start : finding.end] for finding in found] == expected
