@@ -14,6 +14,8 @@
      ▼
     findings ── masking ──▶ masked text
 
+`placeholders` has the form of the placeholders that `secure_tool` writes; they are never findings.
+
 `field_names` uses the names of fields and table columns as labels. `text_blocks` splits texts that do not fit into
 memory. `configuration` has what a team adds: allowed values, custom patterns, and operators by kind and tool.
 

@@ -32,6 +32,7 @@ from security_common.pii.normalization import (
     replace_spoken_digits,
 )
 from security_common.pii.number_rules import NUMBERS
+from security_common.pii.placeholders import without_placeholders
 from security_common.pii.postal_addresses import FOREIGN_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Rule, compile_gates
@@ -88,7 +89,7 @@ class PIIDetector:
             found = _resolve_overlaps([*found, *self.configuration.find_custom(text)])
         if self.configuration.allowed_values:
             found = [finding for finding in found if not self.configuration.allows(text[finding.start : finding.end])]
-        return found
+        return without_placeholders(found, text)
 
     def mask_text(self, text: str, *, field_name: str | None = None) -> str:
         """The text with every finding masked. Masking the result again changes nothing."""
