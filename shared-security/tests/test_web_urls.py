@@ -80,3 +80,17 @@ def test_any_authority_is_parsed_or_refused(text: str) -> None:
         parse_authority(text)
     except ValueError:
         return
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://Example.com/mcp?x=1", "https://example.com"),
+        ("https://example.com:443/mcp", "https://example.com"),
+        ("http://example.com:80", "http://example.com"),
+        ("http://example.com:443", "http://example.com:443"),
+        ("http://[::1]:8082/mcp", "http://[::1]:8082"),
+    ],
+)
+def test_the_origin_is_what_browsers_send(url: str, origin: str) -> None:
+    assert parse_web_url(url).origin == origin

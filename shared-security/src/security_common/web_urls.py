@@ -19,6 +19,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"[0-9]{1,5}")
 _MAX_NAME_CHARACTERS = 253
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,13 @@ class WebUrl:
     port: int | None
     path: str
     query: str
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, as browsers send it in the Origin header: without the scheme's default port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port in (None, _DEFAULT_PORTS[self.scheme]) else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
 
 
 def parse_web_url(url: str) -> WebUrl:

@@ -172,7 +172,7 @@ async def test_an_edge_behind_an_edge_does_nothing_twice(serve, http):
     def fail(_: int) -> bytes:
         raise AssertionError("a second trace id was made")
 
-    url = await serve(Edge(Edge(app, randomness=fail)))
+    url = await serve(Edge(Edge(app, random_bytes=fail)))
     assert (await http.post(url, content=b"xx")).json()["body_bytes"] == 2
     assert len(contexts) == 1
 

@@ -76,7 +76,7 @@ async def make_verifier(
             trusted or (TrustedIssuer(issuer.url, issuer.audience),),
             http=http,
             clock=clock,
-            randomness=lambda: MAX_RANDOM,
+            random_number=lambda: MAX_RANDOM,
             pause=clock.pause,
             fetch_deadline_seconds=fetch_deadline_seconds,
         )

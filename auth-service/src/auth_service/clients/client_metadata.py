@@ -15,7 +15,7 @@ from auth_service.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_service.protocol import AuthMethod, GrantType
 from auth_service.scopes import Scope
 from auth_service.web.visible_names import visible_name
-from security_common.tokens.strict_json import parse_json
+from security_common.strict_json import parse_json
 from security_common.web_urls import parse_web_url
 
 __all__ = [

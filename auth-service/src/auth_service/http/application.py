@@ -118,7 +118,7 @@ class AuthApplication(WebApplication):
                 body_bytes_by_path=endpoints.body_bytes_by_path, body_deadline_seconds=BODY_TIMEOUT_SECONDS
             ),
             render_refusal=handle_error.render_refusal,
-            randomness=random_bytes,
+            random_bytes=random_bytes,
         )
         # Outside the edge, so that its refusals have the common headers too.
         self.add_middleware(

@@ -90,7 +90,8 @@ async def _check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
     try:
         async with httpx2.AsyncClient(timeout=5.0, event_hooks={"response": [compare_clocks]}) as http:
             url = await read_jwks_uri(http, issuer)
-            keys = read_key_set((await fetch_document(http, url)).body or b"", issuer.algorithms)
+            document = await fetch_document(http, url)
+            keys = read_key_set(document.body, issuer.algorithms)
     except SecurityError as failure:
         return [CheckResult(f"issuer: {failure.description}", ok=False, hint=failure.hint or KEYS_HINT)]
     except ValueError:

@@ -49,12 +49,12 @@ class Journal:
         redis: Redis | None,
         *,
         clock_ns: Callable[[], int] = time.time_ns,
-        randomness: Callable[[int], bytes] = os.urandom,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._options = options
         self._redis = redis
         self._clock_ns = clock_ns
-        self._randomness = randomness
+        self._random_bytes = random_bytes
         self._slot: Slot | None = None
         self._commit: GroupCommit | None = None
         self._background: BackgroundTasks | None = None
@@ -123,7 +123,7 @@ class Journal:
         if self._commit is None:
             raise JournalUnavailable("the audit journal is not open", hint="call start() before the first event")
         time_ns = self._clock_ns()
-        event_id = uuid7(time_ns // 1_000_000, self._randomness(10))
+        event_id = uuid7(time_ns // 1_000_000, self._random_bytes(10))
         draft = draft_line(event, service=self._options.service, time_ns=time_ns, event_id=event_id)
         self._commit.submit(PendingEvent(draft, event_id, future, loop))
 
@@ -156,7 +156,7 @@ class Journal:
         return self._new_head(), Action.REPLACED
 
     def _new_head(self) -> ChainHead:
-        return ChainHead(uuid7(self._clock_ns() // 1_000_000, self._randomness(10)))
+        return ChainHead(uuid7(self._clock_ns() // 1_000_000, self._random_bytes(10)))
 
     async def _shipped_through(self, journal_id: str) -> int | None:
         """The last line that the stream has; None if Redis does not answer in time."""

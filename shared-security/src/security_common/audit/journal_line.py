@@ -56,9 +56,9 @@ class ChainHead:
     digest: str = GENESIS
 
 
-def uuid7(unix_ms: int, randomness: bytes) -> str:
+def uuid7(unix_ms: int, random_bytes: bytes) -> str:
     """A time-ordered identifier (RFC 9562 section 5.7) from milliseconds since the epoch and 10 random bytes."""
-    random_bits = int.from_bytes(randomness[:10])
+    random_bits = int.from_bytes(random_bytes[:10])
     version_and_variant = 0x7 << 76 | 0x2 << 62
     digits = f"{unix_ms << 80 | version_and_variant | random_bits & _UUID7_RANDOM_BITS:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -45,20 +45,20 @@ class Edge:
         trusted_proxies: Sequence[Network] = (),
         limits: EdgeLimits | None = None,
         render_refusal: Callable[[Refusal, Scope], Application] = json_refusal,
-        randomness: Callable[[int], bytes] = os.urandom,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._app = app
         self._read_address = ClientAddressReader(trusted_proxies)
         self._limits = limits or EdgeLimits()
         self._render_refusal = render_refusal
-        self._randomness = randomness
+        self._random_bytes = random_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        context = open_request_context(scope, read_address=self._read_address, randomness=self._randomness)
+        context = open_request_context(scope, read_address=self._read_address, random_bytes=self._random_bytes)
         try:
             receive = await self._bounded(scope, receive, context)
         except ClientDisconnected:

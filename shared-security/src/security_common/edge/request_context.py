@@ -109,7 +109,7 @@ def find_request_context(scope: Scope) -> RequestContext | None:
 
 
 def open_request_context(
-    scope: Scope, *, read_address: ClientAddressReader, randomness: Callable[[int], bytes]
+    scope: Scope, *, read_address: ClientAddressReader, random_bytes: Callable[[int], bytes]
 ) -> RequestContext:
     """The context of this request; it is created unless a layer further out has done so.
 
@@ -128,7 +128,7 @@ def open_request_context(
     traceparent = headers.last(b"traceparent")
     trace_id = parse_traceparent(traceparent) if traceparent is not None else None
     context = RequestContext(
-        headers, source_address, trace_id or randomness(16).hex(), received_at_seconds=time.perf_counter()
+        headers, source_address, trace_id or random_bytes(16).hex(), received_at_seconds=time.perf_counter()
     )
     scope[_SCOPE_KEY] = context
     return context

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from security_common.guard.refusals import InvalidMessageId, UnreadableCall
-from security_common.tokens.strict_json import parse_json
+from security_common.strict_json import parse_json
 from security_common.tool_scopes import ToolScopes, required_scopes
 
 __all__ = ["CalledTool", "read_called_tools", "replace_lone_surrogates"]

@@ -84,7 +84,7 @@ class Guard:
         policy: GuardPolicy | None = None,
         rates: RequestRates | None = None,
         clock: Callable[[], float] = time.time,
-        randomness: Callable[[int], bytes] = os.urandom,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._app = app
         self._verifier = verifier
@@ -101,12 +101,12 @@ class Guard:
         self._origins = HostAndOriginRules(
             resource, hosts=self._policy.allowed_hosts, origins=self._policy.allowed_origins
         )
-        self._randomness = randomness
+        self._random_bytes = random_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
         if scope["type"] == "http":
-            context = open_request_context(scope, read_address=self._read_address, randomness=self._randomness)
+            context = open_request_context(scope, read_address=self._read_address, random_bytes=self._random_bytes)
             await self._serve(_Exchange(scope, receive, send, context, scope["path"], scope["method"]))
         elif scope["type"] == "lifespan":
             await self._app(scope, self._stopping_first(receive), self._starting_last(send))

@@ -1,18 +1,18 @@
 """The checks of Host and Origin, and the CORS headers of responses to pages.
 
 The check of Host prevents DNS rebinding; MCP requires the check of Origin (transports, "Security Warning"). Of a Host
-only the name is compared, because ports are often mapped on the way. Responses to an allowed origin have CORS headers,
-refusals included: a browser client must be able to read the challenge.
+only the name is compared, because ports are often mapped on the way, unless the allowed host is declared with a port.
+Responses to an allowed origin have CORS headers, refusals included: a browser client must be able to read the
+challenge.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from security_common.edge import InvalidRequest, Message, RequestHeaders, Send
 from security_common.guard.policy import ProtectedResource
 from security_common.guard.refusals import ForbiddenOrigin, MisdirectedRequest
-from security_common.web_urls import is_loopback_host, is_loopback_url, parse_authority
+from security_common.web_urls import is_loopback_host, is_loopback_url, parse_authority, parse_web_url
 
 __all__ = ["HostAndOriginRules", "is_preflight", "with_cors_headers"]
 
@@ -24,7 +24,7 @@ class HostAndOriginRules:
     """Accepts the host and origin of the resource and the declared ones; every loopback name if it is on loopback."""
 
     def __init__(self, resource: ProtectedResource, *, hosts: Sequence[str], origins: Sequence[str]) -> None:
-        own_host = urlsplit(resource.url).hostname or ""
+        own_host = parse_web_url(resource.url).host
         self._is_on_loopback = is_loopback_host(own_host)
         self._hosts = {own_host, *(host.lower() for host in hosts)}
         self._origins = {resource.origin, *origins}

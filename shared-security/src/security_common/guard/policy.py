@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from security_common.edge.client_address import Network
+from security_common.web_urls import parse_web_url
 
 __all__ = ["WELL_KNOWN", "GuardPolicy", "ProtectedResource"]
 
@@ -26,13 +26,12 @@ class ProtectedResource:
 
     @property
     def origin(self) -> str:
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return parse_web_url(self.url).origin
 
     @property
     def path(self) -> str:
         """The path of the resource, at which MCP calls arrive."""
-        return urlsplit(self.url).path
+        return parse_web_url(self.url).path
 
     @property
     def metadata_path(self) -> str:

@@ -2,29 +2,32 @@
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.secret_files import SecretFile
 from security_common.settings import SecuritySettings, Settings
-from security_common.web_urls import is_loopback_url
+from security_common.web_urls import is_loopback_url, parse_web_url
 
 __all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_url", "check_web_url"]
 
 
 def check_web_url(url: str) -> str:
     """Returns the URL if it is absolute. Raises ValueError otherwise."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an absolute http(s) URL without query and fragment")
+    problem = "must be an absolute http(s) URL without query and fragment"
+    if "?" in url or "#" in url:
+        raise ValueError(problem)
+    try:
+        parse_web_url(url)
+    except ValueError as error:
+        raise ValueError(f"{problem}: {error}") from error
     return url
 
 
 def check_https(url: str) -> str:
     """Returns the URL if it is https, or http on this machine. Raises ValueError otherwise."""
-    if urlsplit(check_web_url(url)).scheme == "http" and not is_loopback_url(url):
+    if parse_web_url(check_web_url(url)).scheme == "http" and not is_loopback_url(url):
         raise ValueError("must be https, except on this machine (loopback)")
     return url
 

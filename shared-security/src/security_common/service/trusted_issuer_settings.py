@@ -27,7 +27,7 @@ from pydantic import (
 from security_common.service.settings import check_https, check_web_url
 from security_common.service.yaml_files import parse_yaml
 from security_common.settings import SettingProblem
-from security_common.tokens.trusted_issuer import DEFAULT_TOKEN_BYTES, LARGEST_TOKEN_BYTES, TrustedIssuer
+from security_common.tokens.trusted_issuer import DEFAULT_TOKEN_BYTES, MAX_TOKEN_BYTES, TrustedIssuer
 from security_common.tokens.vendor_presets import PRESETS, PresetMismatch
 
 __all__ = ["read_trusted_issuers"]
@@ -105,8 +105,8 @@ class _Entry(BaseModel, frozen=True, extra="forbid"):
     max_token_bytes: StrictInt = Field(
         default=DEFAULT_TOKEN_BYTES,
         ge=1024,
-        le=LARGEST_TOKEN_BYTES,
-        description=f"a whole number from 1024 to {LARGEST_TOKEN_BYTES}",
+        le=MAX_TOKEN_BYTES,
+        description=f"a whole number from 1024 to {MAX_TOKEN_BYTES}",
     )
 
 

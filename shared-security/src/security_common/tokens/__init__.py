@@ -14,7 +14,8 @@
     verification_keys   JWK sets and signature algorithms (RFC 7517, RFC 7518)
     issuer_keys         when the keys of an issuer are fetched, and how long they are used
     issuer_metadata     where an issuer publishes its keys (RFC 8414)
-    bounded_fetch       one document, limited in size and time
+    issuer_fetch        one document of an issuer, limited in size and time
+    errors              why a token was rejected, or why the keys of its issuer are not available
 
 Access tokens are JWTs as in RFC 9068, or as the issuer's profile declares, and are verified as RFC 8725 recommends:
 only declared asymmetric algorithms, token types and audiences are accepted.

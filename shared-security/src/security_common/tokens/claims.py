@@ -9,32 +9,32 @@ from security_common.tokens.errors import TokenRejected
 from security_common.tokens.trusted_issuer import TrustedIssuer
 
 __all__ = [
-    "MAX_NAME_CHARACTERS",
+    "MAX_TEXT_CHARACTERS",
     "find_claim",
     "find_first_claim",
     "read_access_token",
     "read_audience",
-    "read_name",
-    "read_names",
+    "read_text",
+    "read_texts",
     "read_time",
 ]
 
-MAX_NAME_CHARACTERS = 512
-LATEST_SECONDS = 2**53
+MAX_TEXT_CHARACTERS = 512
+MAX_TIME_SECONDS = 2**53
 
 
 def read_access_token(token: UnverifiedToken, issuer: TrustedIssuer) -> AccessToken:
     """The typed claims of a token (RFC 9068 section 2.2) that the caller has verified. Raises `TokenRejected`."""
     claims = token.claims
     return AccessToken(
-        issuer=read_name(claims.get("iss"), "iss"),
-        subject=read_name(claims.get("sub"), "sub"),
-        client_id=_read_optional_name(claims, issuer.client_claims),
+        issuer=read_text(claims.get("iss"), "iss"),
+        subject=read_text(claims.get("sub"), "sub"),
+        client_id=_read_optional_text(claims, issuer.client_claims),
         audience=read_audience(claims, issuer),
         scopes=_read_scopes(claims, issuer),
         expires_at_seconds=read_time(claims.get("exp"), "exp"),
         issued_at_seconds=read_time(claims["iat"], "iat") if "iat" in claims else None,
-        token_id=_read_optional_name(claims, issuer.token_id_claims),
+        token_id=_read_optional_text(claims, issuer.token_id_claims),
         key_id=token.header["kid"],
         payload=token.payload,
     )
@@ -47,15 +47,13 @@ def find_claim(claims: Mapping[str, Any], path: str) -> Any:
     """
     if path in claims:
         return claims[path]
-    name, dot, rest = path.partition(".")
-    while dot:
-        member = claims.get(name)
+    parts = path.split(".")
+    for length in range(1, len(parts)):
+        member = claims.get(".".join(parts[:length]))
         if isinstance(member, dict):
-            found = find_claim(cast("dict[str, Any]", member), rest)
+            found = find_claim(cast("dict[str, Any]", member), ".".join(parts[length:]))
             if found is not None:
                 return found
-        more, dot, rest = rest.partition(".")
-        name = f"{name}.{more}"
     return None
 
 
@@ -68,14 +66,14 @@ def find_first_claim(claims: Mapping[str, Any], paths: Iterable[str]) -> tuple[s
     return "", None
 
 
-def read_name(value: Any, claim: str) -> str:
+def read_text(value: Any, claim: str) -> str:
     """A printable string of 1 to 512 characters."""
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARACTERS or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT_CHARACTERS or not value.isprintable():
         raise _malformed(claim)
     return value
 
 
-def read_names(value: Any, claim: str, *, separator: str | None = None) -> tuple[str, ...]:
+def read_texts(value: Any, claim: str, *, separator: str | None = None) -> tuple[str, ...]:
     """Several strings: from a list of strings, or from one string, which is split at `separator` if that is given."""
     if isinstance(value, str):
         if separator is None:
@@ -89,31 +87,31 @@ def read_names(value: Any, claim: str, *, separator: str | None = None) -> tuple
 
 def read_time(value: Any, claim: str) -> float:
     """A NumericDate in seconds since the epoch (RFC 7519 section 2)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST_SECONDS:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIME_SECONDS:
         raise _malformed(claim)
     return float(value)
 
 
 def read_audience(claims: Mapping[str, Any], issuer: TrustedIssuer) -> tuple[str, ...]:
     """The audiences of the token, from the claim that the issuer's profile names."""
-    return read_names(find_claim(claims, issuer.audience_claim), issuer.audience_claim)
+    return read_texts(find_claim(claims, issuer.audience_claim), issuer.audience_claim)
 
 
-def _read_optional_name(claims: Mapping[str, Any], paths: Iterable[str]) -> str:
+def _read_optional_text(claims: Mapping[str, Any], paths: Iterable[str]) -> str:
     name, value = find_first_claim(claims, paths)
-    return read_name(value, name) if name else ""
+    return read_text(value, name) if name else ""
 
 
 def _read_scopes(claims: Mapping[str, Any], issuer: TrustedIssuer) -> frozenset[str]:
     """The scopes of the token, and those that its roles and groups are mapped to."""
     name, value = find_first_claim(claims, issuer.scope_claims)
-    token_scopes = read_names(value, name, separator=" ") if name else ()
+    token_scopes = read_texts(value, name, separator=" ") if name else ()
     scopes: set[str] = set()
     for scope in token_scopes:
         scopes.update(issuer.scopes.get(scope, (scope,)))
     scopes |= _read_mapped_scopes(claims, issuer.role_claims, issuer.roles)
     scopes |= _read_mapped_scopes(claims, issuer.group_claims, issuer.groups)
-    scopes.discard("")
+    scopes.discard("")  # a list of scopes may contain an empty text
     return frozenset(scopes)
 
 
@@ -126,7 +124,7 @@ def _read_mapped_scopes(
     for path in paths:
         value = find_claim(claims, path)
         if value is not None:
-            for name in read_names(value, path):
+            for name in read_texts(value, path):
                 scopes.update(mapping.get(name, ()))
     return scopes
 

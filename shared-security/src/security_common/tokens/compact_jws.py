@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from security_common.strict_json import parse_json
 from security_common.tokens.errors import TokenRejected
-from security_common.tokens.strict_json import parse_json
 
 __all__ = ["UnverifiedToken", "parse_compact_jws"]
 

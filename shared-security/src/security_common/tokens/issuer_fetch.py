@@ -25,11 +25,16 @@ _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A response body with its caching headers. `body` is None if the copy of the caller is still current (304)."""
+    """A response body with its caching headers.
 
-    body: bytes | None
+    `max_age_seconds` is None if the response does not say how long it is fresh. If `is_unchanged`, the caller's copy is
+    still current (304) and `body` is empty.
+    """
+
+    body: bytes
     etag: str | None
     max_age_seconds: float | None
+    is_unchanged: bool = False
 
 
 async def fetch_document(
@@ -58,7 +63,7 @@ async def _exchange(http: httpx2.AsyncClient, url: str, etag: str | None) -> Doc
         async with http.stream("GET", url, headers=headers, follow_redirects=False) as response:
             max_age_seconds = parse_max_age(response.headers.get("cache-control", ""))
             if response.status_code == NOT_MODIFIED and etag is not None:
-                return Document(None, etag, max_age_seconds)
+                return Document(b"", etag, max_age_seconds, is_unchanged=True)
             if response.status_code != OK:
                 raise IssuerUnreachable(f"{url} answered {response.status_code}")
             check_not_compressed(response.headers.get("content-encoding"))

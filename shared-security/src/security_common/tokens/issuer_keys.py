@@ -28,11 +28,18 @@ __all__ = ["IssuerKeys"]
 OUTAGE_LIMIT_SECONDS: Final = 24 * 3600.0
 # A key set is fresh for as long as its Cache-Control header allows, within these bounds. The maximum limits how long a
 # key is trusted after its issuer has revoked it, even if the issuer allows its keys to be cached for a day.
-DEFAULT_MAX_AGE_SECONDS, MIN_MAX_AGE_SECONDS, MAX_MAX_AGE_SECONDS = 300.0, 10.0, 300.0
-REFRESH_AHEAD: Final = 0.8
-FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 30.0
-UNKNOWN_KEY_BURST, UNKNOWN_KEY_REFILL_SECONDS = 2, 30.0
-UNKNOWN_KEY_SECONDS, UNKNOWN_KEYS, UNKNOWN_KEYS_BYTES = 60.0, 1000, 256 * 1024
+DEFAULT_FRESH_SECONDS: Final = 300.0
+MIN_FRESH_SECONDS: Final = 10.0
+MAX_FRESH_SECONDS: Final = 300.0
+# The next refresh is due after this share of the time that the keys are fresh.
+REFRESH_AFTER_SHARE: Final = 0.8
+MIN_RETRY_SECONDS: Final = 1.0
+MAX_RETRY_SECONDS: Final = 30.0
+UNKNOWN_KEY_BURST: Final = 2
+UNKNOWN_KEY_REFILL_SECONDS: Final = 30.0
+UNKNOWN_KEY_LIFETIME_SECONDS: Final = 60.0
+MAX_UNKNOWN_KEYS: Final = 1000
+MAX_UNKNOWN_KEYS_BYTES: Final = 256 * 1024
 OUTCOMES: Final = ("fetched", "unchanged", "failed")
 
 logger = logging.getLogger(__name__)
@@ -41,8 +48,8 @@ logger = logging.getLogger(__name__)
 class IssuerKeys:
     """Finds the keys of an issuer by key id.
 
-    `on_drop` is called with the issuer and the ids of keys that a new set no longer contains, or contains with another
-    value. `problem` describes the present problem with the issuer; it is empty if there is none. For metrics,
+    `on_removed` is called with the issuer and the ids of keys that a new set no longer contains, or contains with
+    another value. `problem` describes the present problem with the issuer; it is empty if there is none. For metrics,
     `refreshes` counts refreshes by outcome, and `throttled` counts requests whose fetch the budget did not allow.
     """
 
@@ -52,9 +59,9 @@ class IssuerKeys:
         *,
         http: httpx2.AsyncClient,
         clock: Callable[[], float],
-        randomness: Callable[[], float],
+        random_number: Callable[[], float],
         deadline_seconds: float,
-        on_drop: Callable[[str, frozenset[str]], None],
+        on_removed: Callable[[str, frozenset[str]], None],
     ) -> None:
         self.issuer = issuer
         self.problem = ""
@@ -62,9 +69,9 @@ class IssuerKeys:
         self.throttled = 0
         self._http = http
         self._clock = clock
-        self._randomness = randomness
+        self._random_number = random_number
         self._deadline_seconds = deadline_seconds
-        self._on_drop = on_drop
+        self._on_removed = on_removed
         self._keys: dict[str, VerificationKey] = {}
         self._jwks_uri: str | None = None
         self._etag: str | None = None
@@ -74,7 +81,7 @@ class IssuerKeys:
         self._running_fetch: asyncio.Task[None] | None = None
         self._budget = _FetchBudget(burst=UNKNOWN_KEY_BURST, refill_seconds=UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
         self._unknown: BoundedCache[str, bool] = BoundedCache(
-            clock=clock, max_entries=UNKNOWN_KEYS, max_bytes=UNKNOWN_KEYS_BYTES
+            clock=clock, max_entries=MAX_UNKNOWN_KEYS, max_bytes=MAX_UNKNOWN_KEYS_BYTES
         )
 
     def are_usable(self, now: float) -> bool:
@@ -96,7 +103,7 @@ class IssuerKeys:
         """The time until the next refresh is due: before the keys expire, or after a growing delay on failures."""
         wait = self._due_at - self._clock()
         # A longer wait means that the clock was set back. Then the refresh is due now.
-        return max(0.0, wait) if wait <= MAX_MAX_AGE_SECONDS else 0.0
+        return max(0.0, wait) if wait <= MAX_FRESH_SECONDS else 0.0
 
     def begin_refresh_if_due(self, now: float) -> None:
         """Begins a refresh in the background, for programs that never call `TokenVerifier.start`."""
@@ -104,10 +111,11 @@ class IssuerKeys:
             self._begin_fetch()
 
     async def find(self, key_id: str) -> VerificationKey:
-        """The key with this id.
+        """The key with this id. Waits for one fetch at most.
 
         Raises:
-            TokenRejected: the issuer has no such key.
+            TokenRejected: the issuer has no such key, or it was not asked because the budget for unknown key ids is
+                used up.
             KeysUnavailable: there are no keys, or the issuer does not answer and the key id is unknown.
 
         """
@@ -116,17 +124,29 @@ class IssuerKeys:
             await self._refresh_within_budget()
             if not self.are_usable(self._clock()):
                 raise KeysUnavailable("the issuer's keys are not known yet", hint="try again in a moment")
-        if key_id not in self._keys and self._unknown.get(key_id) is None:
-            refreshed = await self._refresh_within_budget()
             if key_id not in self._keys:
-                if self._failures:
-                    raise KeysUnavailable("the issuer does not answer, and the token's key is not known")
-                if refreshed:
-                    self._unknown.put(key_id, True, size_bytes=getsizeof(key_id), lifetime_seconds=UNKNOWN_KEY_SECONDS)
+                self._remember_unknown(key_id)
+        elif key_id not in self._keys:
+            await self._look_for_unknown_key(key_id)
         key = self._keys.get(key_id)
         if key is None:
             raise TokenRejected("unknown_key", "the token is signed with a key that its issuer does not publish")
         return key
+
+    async def _look_for_unknown_key(self, key_id: str) -> None:
+        """Fetches the keys within the budget, unless the issuer was asked for this key a moment ago."""
+        if self._unknown.get(key_id) is not None:
+            return
+        refreshed = await self._refresh_within_budget()
+        if key_id in self._keys:
+            return
+        if self._failures:
+            raise KeysUnavailable("the issuer does not answer, and the token's key is not known")
+        if refreshed:
+            self._remember_unknown(key_id)
+
+    def _remember_unknown(self, key_id: str) -> None:
+        self._unknown.put(key_id, True, size_bytes=getsizeof(key_id), lifetime_seconds=UNKNOWN_KEY_LIFETIME_SECONDS)
 
     async def refresh(self) -> None:
         """Fetches the keys, or waits for the running fetch. Never raises: `problem` describes a failure."""
@@ -175,7 +195,7 @@ class IssuerKeys:
         if self._jwks_uri is None:
             self._jwks_uri = await read_jwks_uri(self._http, self.issuer)
         document = await fetch_document(self._http, self._jwks_uri, etag=self._etag)
-        if document.body is not None:
+        if not document.is_unchanged:
             try:
                 keys = read_key_set(document.body, self.issuer.algorithms)
             except (ValueError, RecursionError) as error:
@@ -184,23 +204,24 @@ class IssuerKeys:
             self._etag = document.etag
         if self._failures:
             logger.info("issuer_keys_recovered issuer=%s", self.issuer.issuer)
-        self.refreshes["unchanged" if document.body is None else "fetched"] += 1
-        self._failures, self.problem = 0, ""
+        self.refreshes["unchanged" if document.is_unchanged else "fetched"] += 1
+        self._failures = 0
+        self.problem = ""
         self._fetched_at = self._clock()
-        max_age = DEFAULT_MAX_AGE_SECONDS if document.max_age_seconds is None else document.max_age_seconds
-        fresh_seconds = min(max(max_age, MIN_MAX_AGE_SECONDS), MAX_MAX_AGE_SECONDS)
+        max_age = DEFAULT_FRESH_SECONDS if document.max_age_seconds is None else document.max_age_seconds
+        fresh_seconds = min(max(max_age, MIN_FRESH_SECONDS), MAX_FRESH_SECONDS)
         # Up to a tenth earlier at random, so that replicas that were started together do not refresh together.
-        self._due_at = self._fetched_at + fresh_seconds * REFRESH_AHEAD * (1 - self._randomness() / 10)
+        self._due_at = self._fetched_at + fresh_seconds * REFRESH_AFTER_SHARE * (1 - self._random_number() / 10)
 
     def _replace(self, keys: dict[str, VerificationKey]) -> None:
-        dropped = frozenset(
+        removed = frozenset(
             key_id for key_id, known in self._keys.items() if key_id not in keys or not keys[key_id].is_same_as(known)
         )
         self._keys = keys
         for key_id in keys:
             self._unknown.discard(key_id)
-        if dropped:
-            self._on_drop(self.issuer.issuer, dropped)
+        if removed:
+            self._on_removed(self.issuer.issuer, removed)
 
     def _note_failure(self, error: SecurityError) -> None:
         problem = f"{error.description}: {error.hint}" if error.hint else error.description
@@ -209,8 +230,8 @@ class IssuerKeys:
         self.problem = problem
         self.refreshes["failed"] += 1
         self._failures += 1
-        backoff = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
-        self._due_at = self._clock() + backoff * (0.5 + self._randomness() / 2)
+        backoff = min(MAX_RETRY_SECONDS, MIN_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
+        self._due_at = self._clock() + backoff * (0.5 + self._random_number() / 2)
         # The keys may have moved: the next fetch reads the metadata again.
         self._jwks_uri = None
         self._etag = None
@@ -219,7 +240,8 @@ class IssuerKeys:
 class _FetchBudget:
     """A token bucket: allows `burst` fetches at once, then one for every `refill_seconds`.
 
-    When the clock is set back, the bucket is full again.
+    When the clock is set back, the bucket is full again. It is not made with `limits`, whose storage in memory has no
+    token bucket, reads the time of the machine itself, and refuses until a clock that was set back has caught up.
     """
 
     def __init__(self, *, burst: int, refill_seconds: float, clock: Callable[[], float]) -> None:

@@ -1,20 +1,21 @@
 """The metadata of an issuer and the URL of its keys (RFC 8414, OpenID Connect Discovery 1.0)."""
 
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import httpx2
 
+from security_common.strict_json import parse_json
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable
 from security_common.tokens.issuer_fetch import fetch_document
-from security_common.tokens.strict_json import parse_json
 from security_common.tokens.trusted_issuer import OWN_SETTING, TrustedIssuer
+from security_common.web_urls import parse_web_url
 
 __all__ = ["metadata_urls", "read_jwks_uri", "read_metadata"]
 
 MAX_JSON_DEPTH = 8
 MAX_EXCERPT_CHARACTERS = 200
-AUTHORIZATION_SERVER, OPENID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+AUTHORIZATION_SERVER_METADATA = "/.well-known/oauth-authorization-server"
+OPENID_CONFIGURATION = "/.well-known/openid-configuration"
 
 
 def metadata_urls(base_url: str) -> tuple[str, ...]:
@@ -23,10 +24,12 @@ def metadata_urls(base_url: str) -> tuple[str, ...]:
     A trailing slash is dropped, whether the well-known path is inserted (RFC 8414 section 3.1) or appended (OpenID
     Connect Discovery section 4.1).
     """
-    parts = urlsplit(base_url.removesuffix("/"))
-    origin = f"{parts.scheme}://{parts.netloc}"
-    inserted = tuple(f"{origin}{name}{parts.path}" for name in (AUTHORIZATION_SERVER, OPENID))
-    return (*inserted, f"{origin}{parts.path}{OPENID}") if parts.path else inserted
+    url = parse_web_url(base_url.removesuffix("/"))
+    inserted = (
+        f"{url.origin}{AUTHORIZATION_SERVER_METADATA}{url.path}",
+        f"{url.origin}{OPENID_CONFIGURATION}{url.path}",
+    )
+    return (*inserted, f"{url.origin}{url.path}{OPENID_CONFIGURATION}") if url.path else inserted
 
 
 async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict[str, Any]:
@@ -39,34 +42,46 @@ async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict
         IssuerMismatch: there is one, but it names another issuer.
 
     """
-    failure, mismatch = IssuerUnreachable("no metadata"), None
+    failures: list[IssuerUnreachable] = []
+    mismatch: IssuerMismatch | None = None
     for url in metadata_urls(issuer.base_url):
         try:
-            document = _read_object((await fetch_document(http, url)).body or b"", url)
+            document = await fetch_document(http, url)
+            metadata = _parse_metadata(document.body, url)
         except IssuerUnreachable as error:
-            failure = error
+            failures.append(error)
             continue
-        named = document.get("issuer")
+        named = metadata.get("issuer")
         if named == issuer.issuer:
-            return document
+            return metadata
         mismatch = IssuerMismatch(
             f"the metadata at {issuer.base_url} names the issuer {_excerpt(named)}, not {issuer.issuer!r}",
             hint=_mismatch_hint(issuer),
         )
     if mismatch is not None:
         raise mismatch
-    raise IssuerUnreachable(failure.description, hint=_unreachable_hint(issuer)) from failure
+    raise IssuerUnreachable(failures[-1].description, hint=_unreachable_hint(issuer)) from failures[-1]
 
 
 async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
     """The URL of the issuer's key set, as this process reaches it. Raises the same errors as `read_metadata`."""
-    uri: Any = (await read_metadata(http, issuer)).get("jwks_uri")
+    metadata = await read_metadata(http, issuer)
+    uri: Any = metadata.get("jwks_uri")
     if not isinstance(uri, str):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} has no jwks_uri")
     url = issuer.back_channel(uri)
-    if not url.startswith("https://") and _origin(url) != _origin(issuer.base_url):
+    if not _may_serve_keys(url, issuer):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} names a jwks_uri on another host without https")
     return url
+
+
+def _may_serve_keys(url: str, issuer: TrustedIssuer) -> bool:
+    """Whether the URL is https, or http on the same host and port as the issuer itself."""
+    try:
+        keys_url = parse_web_url(url)
+    except ValueError as error:
+        raise IssuerUnreachable(f"the metadata of {issuer.issuer} has a jwks_uri that is not a valid URL") from error
+    return keys_url.scheme == "https" or keys_url.origin == parse_web_url(issuer.base_url).origin
 
 
 def _excerpt(value: Any) -> str:
@@ -76,19 +91,19 @@ def _excerpt(value: Any) -> str:
 
 
 def _mismatch_hint(issuer: TrustedIssuer) -> str:
-    if issuer.setting == OWN_SETTING:
+    if issuer.is_own:
         return "set AUTH_ISSUER in auth-service and MCP_ISSUER here to exactly the same URL"
     return f"write it in {issuer.setting} exactly as its metadata does, with or without a slash at the end"
 
 
 def _unreachable_hint(issuer: TrustedIssuer) -> str:
-    if issuer.setting != OWN_SETTING:
+    if not issuer.is_own:
         return f"start the issuer, or correct its entry in {issuer.setting}: internal_url is where it is reached"
     setting = "MCP_AUTH_INTERNAL_URL" if issuer.internal_url else OWN_SETTING
     return f"start the issuer, or set {setting} to the URL at which this process reaches it"
 
 
-def _read_object(raw: bytes, url: str) -> dict[str, Any]:
+def _parse_metadata(raw: bytes, url: str) -> dict[str, Any]:
     try:
         document: Any = parse_json(raw, max_depth=MAX_JSON_DEPTH)
     except ValueError as error:
@@ -96,8 +111,3 @@ def _read_object(raw: bytes, url: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise IssuerUnreachable(f"{url} did not answer with a JSON object")
     return cast("dict[str, Any]", document)
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc

@@ -8,7 +8,7 @@ from security_common.tokens.verification_keys import ALGORITHMS
 __all__ = [
     "ACCESS_TOKEN_TYPE",
     "DEFAULT_TOKEN_BYTES",
-    "LARGEST_TOKEN_BYTES",
+    "MAX_TOKEN_BYTES",
     "OWN_SETTING",
     "ClaimValue",
     "TrustedIssuer",
@@ -20,7 +20,7 @@ OWN_SETTING = "MCP_ISSUER"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, not a password
 DEFAULT_TOKEN_BYTES = 16 * 1024
 # Leaves 8 KiB for the other headers of a request: all together may have 32 KiB (GuardPolicy.max_header_bytes).
-LARGEST_TOKEN_BYTES = 24 * 1024
+MAX_TOKEN_BYTES = 24 * 1024
 # What RFC 9068 section 2.2 requires besides `iss`, `sub`, `aud` and `exp`, which are required of every token.
 RFC_9068_CLAIMS = ("client_id", "iat", "jti")
 
@@ -88,6 +88,11 @@ class TrustedIssuer:
             raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
 
     @property
+    def is_own(self) -> bool:
+        """Whether this is the issuer of the resource itself, and not a further one that is trusted as well."""
+        return self.setting == OWN_SETTING
+
+    @property
     def audiences(self) -> tuple[str, ...]:
         """The accepted audiences."""
         return (self.audience,) if isinstance(self.audience, str) else self.audience
@@ -108,7 +113,8 @@ class TrustedIssuer:
         """Whether a token may have this `typ` header; an empty string means that it has none."""
         return media_type(typ) in {media_type(each) for each in self.token_types}
 
-    def required(self) -> tuple[str | tuple[str, ...], ...]:
+    @property
+    def all_required_claims(self) -> tuple[str | tuple[str, ...], ...]:
         """The claims that every token must have, besides `iss`, `sub`, `exp` and the audience."""
         if self.required_claims is not None:
             return self.required_claims

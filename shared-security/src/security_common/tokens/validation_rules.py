@@ -7,10 +7,10 @@ use other claim names than RFC 9068. Each rule raises `TokenRejected`.
 from collections.abc import Callable
 from typing import Any
 
-from security_common.tokens.claims import MAX_NAME_CHARACTERS, find_claim, find_first_claim, read_audience, read_time
+from security_common.tokens.claims import MAX_TEXT_CHARACTERS, find_claim, find_first_claim, read_audience, read_time
 from security_common.tokens.compact_jws import UnverifiedToken
 from security_common.tokens.errors import TokenRejected
-from security_common.tokens.trusted_issuer import OWN_SETTING, TrustedIssuer
+from security_common.tokens.trusted_issuer import TrustedIssuer
 from security_common.tokens.verification_keys import algorithm_of
 
 __all__ = ["CLAIM_RULES", "HEADER_RULES", "LEEWAY_SECONDS", "ClaimRule", "HeaderRule"]
@@ -51,7 +51,7 @@ def require_type(token: UnverifiedToken, issuer: TrustedIssuer) -> None:
 
 def require_key_id(token: UnverifiedToken, _: TrustedIssuer) -> None:
     key_id: Any = token.header.get("kid")
-    if not isinstance(key_id, str) or not 0 < len(key_id) <= MAX_NAME_CHARACTERS:
+    if not isinstance(key_id, str) or not 0 < len(key_id) <= MAX_TEXT_CHARACTERS:
         raise TokenRejected("no_key_id", "the token does not name its key")
 
 
@@ -59,8 +59,11 @@ def require_audience(token: UnverifiedToken, issuer: TrustedIssuer, _: float) ->
     if not set(issuer.audiences) & set(read_audience(token.claims, issuer)):
         expected = " or ".join(issuer.audiences)
         # Foreign issuers have other parameters than the `resource` of RFC 8707.
-        is_own = issuer.setting == OWN_SETTING
-        hint = f"request it with resource={expected}" if is_own else f"its {issuer.audience_claim} must be {expected}"
+        hint = (
+            f"request it with resource={expected}"
+            if issuer.is_own
+            else f"its {issuer.audience_claim} must be {expected}"
+        )
         raise TokenRejected("wrong_audience", "the token is for another audience", hint=hint)
 
 
@@ -92,7 +95,7 @@ def reject_other_tokens(token: UnverifiedToken, issuer: TrustedIssuer, _: float)
 
 
 def require_claims(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
-    for required in issuer.required():
+    for required in issuer.all_required_claims:
         names = (required,) if isinstance(required, str) else required
         if not find_first_claim(token.claims, names)[0]:
             raise TokenRejected("bad_claim", f"the token's {' or '.join(names)} is missing or malformed")

@@ -6,7 +6,8 @@ They follow the documentation of the vendors. docs/trusted-issuers.md describes 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+
+from security_common.web_urls import parse_web_url
 
 __all__ = ["PRESETS", "Preset", "PresetMismatch"]
 
@@ -24,7 +25,7 @@ class PresetMismatch(ValueError):
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ENTRA_HOSTS = ("login.microsoftonline.com", "login.microsoftonline.us", "sts.windows.net")
-_ENTRA_TEMPLATES = {"common", "organizations", "consumers", "{tenantid}", "%7btenantid%7d"}
+_ENTRA_TEMPLATES = {"common", "organizations", "consumers", "%7btenantid%7d"}
 
 
 def _entra(issuer: str, _: tuple[str, ...]) -> Mapping[str, Any]:
@@ -32,9 +33,9 @@ def _entra(issuer: str, _: tuple[str, ...]) -> Mapping[str, Any]:
 
     ID tokens have the same `typ`, may have `roles`, and never `azp` or `appid`.
     """
-    parts = urlsplit(issuer)
-    tenant = parts.path.strip("/").partition("/")[0]
-    if tenant.lower() in _ENTRA_TEMPLATES or (parts.hostname in _ENTRA_HOSTS and not _GUID.fullmatch(tenant)):
+    url = parse_web_url(issuer)
+    tenant = url.path.strip("/").partition("/")[0]
+    if tenant.lower() in _ENTRA_TEMPLATES or (url.host in _ENTRA_HOSTS and not _GUID.fullmatch(tenant)):
         raise PresetMismatch("issuer", "must contain the tenant's id (a GUID), as `iss` in the tokens does")
     return {
         "token_types": ("JWT",),

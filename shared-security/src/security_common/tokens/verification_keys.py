@@ -12,13 +12,14 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.util import base64_to_int
 
-from security_common.tokens.strict_json import parse_json
+from security_common.strict_json import parse_json
 
 __all__ = ["ALGORITHMS", "VerificationKey", "algorithm_of", "read_key_set"]
 
 PublicKey = RSAKey | ECKey | OKPKey
 
-MIN_MODULUS_BITS, MAX_MODULUS_BITS = 2048, 8192
+MIN_MODULUS_BITS = 2048
+MAX_MODULUS_BITS = 8192
 MAX_JSON_DEPTH = 8
 _PUBLIC_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 
@@ -106,7 +107,7 @@ def _usable_algorithms(jwk: Mapping[str, Any], algorithms: Collection[str]) -> f
 def _fits(jwk: Mapping[str, Any], name: str) -> bool:
     algorithm = ALGORITHMS[name]
     has_type = jwk.get("kty") == algorithm.key_type
-    has_curve = algorithm.curve in (None, jwk.get("crv"))
+    has_curve = algorithm.curve is None or jwk.get("crv") == algorithm.curve
     return has_type and has_curve and ("alg" not in jwk or algorithm_of(jwk) == name)
 
 

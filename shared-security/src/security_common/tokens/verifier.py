@@ -23,14 +23,15 @@ __all__ = ["TokenVerifier"]
 
 MAX_CACHED_TOKENS: Final = 10_000
 MAX_CACHED_BYTES: Final = 16 * 1024 * 1024
+_SLASH_HINT = "its `iss` differs from a trusted issuer only by the slash at the end"
 
 
 class TokenVerifier:
     """Verifies access tokens of one or more issuers.
 
     `start` keeps the keys fresh in the background; without it they are fetched when they are first needed. `clock`
-    returns seconds since the epoch; `randomness` returns 0 to 1; `pause` waits for the given seconds.
-    `fetch_deadline_seconds` limits a whole fetch of keys; no request waits longer than that for keys.
+    returns seconds since the epoch; `random_number` returns 0 to 1; `pause` waits for the given seconds.
+    `fetch_deadline_seconds` limits a whole fetch of keys; a request waits for at most one fetch.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class TokenVerifier:
         *,
         http: httpx2.AsyncClient | None = None,
         clock: Callable[[], float] = time.time,
-        randomness: Callable[[], float] = random.random,
+        random_number: Callable[[], float] = random.random,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
         fetch_deadline_seconds: float = 4.0,
     ) -> None:
@@ -53,9 +54,9 @@ class TokenVerifier:
                 issuer,
                 http=client,
                 clock=clock,
-                randomness=randomness,
+                random_number=random_number,
                 deadline_seconds=fetch_deadline_seconds,
-                on_drop=self._cache.drop,
+                on_removed=self._cache.discard_signed_with,
             )
             for issuer in issuers
         }
@@ -150,7 +151,8 @@ class TokenVerifier:
         known = self._cache.get(_digest(token))
         if known is None:
             return None
-        keys, now = self._keys[known.issuer], self._clock()
+        keys = self._keys[known.issuer]
+        now = self._clock()
         keys.begin_refresh_if_due(now)
         return known if keys.are_usable(now) else None
 
@@ -158,8 +160,7 @@ class TokenVerifier:
         issuer = token.claims.get("iss")
         keys = self._keys.get(issuer) if isinstance(issuer, str) else None
         if keys is None:
-            differs = "its `iss` differs from a trusted issuer only by the slash at the end"
-            hint = differs if self._differs_by_slash(issuer) else ""
+            hint = _SLASH_HINT if self._differs_by_slash(issuer) else ""
             raise TokenRejected("unknown_issuer", "the token's issuer is not one that this server trusts", hint=hint)
         return keys
 
@@ -194,7 +195,7 @@ class VerifiedTokenCache:
         lifetime_seconds = until_seconds - self._clock()
         self._tokens.put(digest, token, size_bytes=token.size_bytes, lifetime_seconds=lifetime_seconds)
 
-    def drop(self, issuer: str, key_ids: frozenset[str]) -> None:
+    def discard_signed_with(self, issuer: str, key_ids: frozenset[str]) -> None:
         """Removes all tokens that were signed with these keys of this issuer."""
         self._tokens.discard_where(lambda token: token.issuer == issuer and token.key_id in key_ids)
 

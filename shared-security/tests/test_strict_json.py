@@ -2,7 +2,7 @@
 
 import pytest
 
-from security_common.tokens.strict_json import parse_json
+from security_common.strict_json import parse_json
 
 
 @pytest.mark.parametrize(
