@@ -118,6 +118,16 @@ def test_every_install_uses_no_deps_and_require_hashes() -> None:
             assert "--require-hashes" in line, f"{file}: {line}"
 
 
+def test_only_targets_that_install_the_clients_collect_their_tests() -> None:
+    """Without the packages of `make test-clients`, pytest cannot import e2e-tests/tests/clients."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = re.findall(r"^(test[a-z-]*): (\S+).*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert {"test", "test-compose", "test-compose-deep", "test-deep", "test-clients"} <= {name for name, *_ in recipes}
+    for name, prerequisite, recipe in recipes:
+        if prerequisite == "$(VENV)/.dev":
+            assert "--ignore e2e-tests/tests/clients" in recipe, name
+
+
 def test_the_environment_is_complete_and_consistent() -> None:
     """`pip check` finds missing and conflicting packages."""
     checked = subprocess.run(
