@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from security_common.pii.check_digits import IBAN_LENGTHS, is_valid_iban
+from security_common.pii.check_digits import IBAN_LENGTHS, is_calendar_date, is_valid_iban
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import OTHER, LabelledText
 from security_common.pii.rules import Rule
+from security_common.pii.value_surroundings import has_other_name, is_in_path_or_url
 
 __all__ = ["ALPHANUMERIC_CODES", "IBANS", "VEHICLE_PLATES"]
 
@@ -38,28 +39,53 @@ _PLATE = re.compile(
 _PLATE_LETTERS = frozenset("가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자배허하호국합육해공")
 _PLATE_LETTERS_AND_WORDS = frozenset("조호주부도구수소사자하로보")
 """Plate letters that are also words between numbers, as in 12호 3456."""
+_COURT = re.compile(r"법원|[고지]법|헌재|헌법재판소|판례|판결|선고|사건")
+_DECISION = re.compile(r"판결|결정|사건|선고|전원합의체|명령|판시|판례")
+_CHARS_READ_FOR_COURT = 24
+_COMMON_PASSPORT_LETTERS = frozenset("MSR")
+"""The first letters of most passports. The others (diplomatic and official ones) need a label."""
+_DATE_IN_CODE = re.compile(r"[A-Z](20[0-9]{2})([0-9]{2})([0-9]{2})")
 _IBAN = re.compile(_CODE_START + r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){10,32}")
 
 
 def _find_codes(source: LabelledText) -> Iterator[Finding]:
-    """Korean passports and customs codes by shape, unless a label says otherwise; other codes by their label."""
+    """Korean passports and customs codes by shape, unless something says otherwise; other codes by their label."""
     for match in _CODE.finditer(source.text):
-        start, end = match.span()
-        label = source.label_of(start, end)
-        shape = match.lastgroup
-        if label.kind == OTHER:
-            continue
-        if shape == "customs":
-            score = 0.97 if label.kind == "CUSTOMS_CODE" else 0.9
-            yield Finding(PIIKind.CUSTOMS_CODE, start, end, score, "shape")
-        elif shape == "british_license" or (label.adjacent_kind == "DRIVER_LICENSE" and shape != "new_passport"):
-            yield Finding(PIIKind.DRIVER_LICENSE, start, end, 0.85, "label")
-        elif label.kind == "PASSPORT":
-            yield Finding(PIIKind.PASSPORT, start, end, 0.95, "label")
-        elif shape in {"new_passport", "passport"} and match.group()[0].isupper():
-            yield Finding(PIIKind.PASSPORT, start, end, 0.8, "shape")
+        recognition = _recognize_code(source, match)
+        if recognition is not None:
+            kind, score, why = recognition
+            yield Finding(kind, match.start(), match.end(), score, why)
     for match in _REGION_LICENSE.finditer(source.text):
         yield Finding(PIIKind.DRIVER_LICENSE, match.start(), match.end(), 0.9, "shape")
+
+
+def _recognize_code(source: LabelledText, match: re.Match[str]) -> tuple[PIIKind, float, str] | None:
+    """Kind, score and reason for a match of _CODE, or None."""
+    label = source.label_of(*match.span())
+    shape = match.lastgroup
+    if label.kind == OTHER:
+        return None
+    if shape == "customs" and label.kind == "CUSTOMS_CODE":
+        return PIIKind.CUSTOMS_CODE, 0.97, "shape"
+    if shape == "customs":
+        return (PIIKind.CUSTOMS_CODE, 0.9, "shape") if _is_likely_without_label(source.text, match) else None
+    if shape == "british_license" or (label.adjacent_kind == "DRIVER_LICENSE" and shape != "new_passport"):
+        return PIIKind.DRIVER_LICENSE, 0.85, "label"
+    if label.kind == "PASSPORT":
+        return PIIKind.PASSPORT, 0.95, "label"
+    is_common_passport = shape in {"new_passport", "passport"} and match.group()[0] in _COMMON_PASSPORT_LETTERS
+    if is_common_passport and _is_likely_without_label(source.text, match):
+        return PIIKind.PASSPORT, 0.8, "shape"
+    return None
+
+
+def _is_likely_without_label(text: str, match: re.Match[str]) -> bool:
+    """Excludes codes that contain a date (M20261128), parts of paths and URLs, and values of other names."""
+    start, end = match.span()
+    date = _DATE_IN_CODE.match(match.group())
+    if date is not None and is_calendar_date(*map(int, date.groups())):
+        return False
+    return not is_in_path_or_url(text, start, end) and not has_other_name(text, start)
 
 
 def _find_plates(source: LabelledText) -> Iterator[Finding]:
@@ -73,8 +99,16 @@ def _find_plates(source: LabelledText) -> Iterator[Finding]:
             continue
         labelled = label.kind == "VEHICLE_PLATE"
         is_ambiguous = letter in _PLATE_LETTERS_AND_WORDS and (space_before or space_after)
-        if labelled or region or not is_ambiguous:
-            yield Finding(PIIKind.VEHICLE_PLATE, match.start(), match.end(), 0.95 if labelled else 0.85, "shape")
+        if (is_ambiguous or _is_case_number(source.text, match)) and not (labelled or region):
+            continue
+        yield Finding(PIIKind.VEHICLE_PLATE, match.start(), match.end(), 0.95 if labelled else 0.85, "shape")
+
+
+def _is_case_number(text: str, match: re.Match[str]) -> bool:
+    """Whether a court is named beside it: 대법원 97다4326 판결. A case number is year, letter and serial number."""
+    start, end = match.span()
+    before, after = text[max(0, start - _CHARS_READ_FOR_COURT) : start], text[end : end + _CHARS_READ_FOR_COURT]
+    return _COURT.search(before) is not None or _DECISION.search(after) is not None
 
 
 def _find_ibans(source: LabelledText) -> Iterator[Finding]:

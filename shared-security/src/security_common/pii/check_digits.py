@@ -12,6 +12,7 @@ __all__ = [
     "IBAN_LENGTHS",
     "has_card_scheme_prefix",
     "has_valid_corporate_check_digit",
+    "has_valid_ean13_check_digit",
     "is_calendar_date",
     "is_valid_business_number",
     "is_valid_iban",
@@ -71,6 +72,11 @@ def is_valid_business_number(digits: str) -> bool:
 def has_valid_corporate_check_digit(digits: str) -> bool:
     """Korean corporate registration number: numbers issued before 2025 end in a check digit, later ones do not."""
     return (10 - weighted_sum(digits[:12], _CORPORATE_NUMBER_WEIGHTS) % 10) % 10 == int(digits[12])
+
+
+def has_valid_ean13_check_digit(digits: str) -> bool:
+    """Barcode of 13 digits (GS1 General Specifications, section 7.9): weights 1 and 3 in turn."""
+    return weighted_sum(digits, (1, 3) * 6 + (1,)) % 10 == 0
 
 
 def is_valid_us_ssn(digits: str) -> bool:

@@ -25,11 +25,17 @@ _IPV6 = re.compile(
     r"(?:%[0-9a-z]{1,15})?"  # a zone
     r"(?![0-9A-Za-z_:])"
 )
+_EUI64 = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){7}")  # a hardware address of eight bytes
 _MAY_BE_IPV6 = re.compile("::|:[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]")
 _VERSION_BEFORE = re.compile(
     r"(?:\bv|\bver\.?|version|버전|빌드|build|release|펌웨어|firmware|section|chapter|§|표|항|절)[\s:=\"']{0,4}$",
     re.IGNORECASE,
 )
+# pkg==1.2.3.4, pkg@1.2.3.4, nginx/1.25.3.1 and Chrome/120.0.0.0, but not //10.0.0.1
+_PRODUCT_BEFORE = re.compile(
+    r"[A-Za-z0-9_\]]\s?[=~!<>]==?\s?$|[a-z0-9]@$|(?:^|[\s\"'(;,])[A-Za-z][A-Za-z0-9_.+\-]{1,30}/$"
+)
+_LONGEST_PRODUCT = 34
 _LONGEST_VERSION_WORD = 14
 _VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
 
@@ -68,7 +74,7 @@ def _is_ipv4_of_machine(address: str) -> bool:
 
 
 def _is_ipv6_of_machine(address: str) -> bool:
-    if address.count(":") < 2 or not any(char.isdigit() for char in address):
+    if address.count(":") < 2 or not any(char.isdigit() for char in address) or _EUI64.fullmatch(address):
         return False
     try:
         return _identifies_machine(IPv6Address(address))
@@ -82,12 +88,19 @@ def _identifies_machine(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _is_version(source: LabelledText, match: re.Match[str]) -> bool:
-    """1.2.3.4 beside a word such as "version"; with a label of kind OTHER only if every part has one or two digits."""
+    """1.2.3.4 beside a word such as "version", or with short parts behind the name of a package or product.
+
+    An address that begins with 10 is private, so it is a version only beside such a word or a label of kind OTHER.
+    """
     text, start, end = source.text, match.start(), match.end()
     if _VERSION_BEFORE.search(text, max(0, start - _LONGEST_VERSION_WORD), start) or _VERSION_AFTER.match(text, end):
         return True
     parts = match.group().split(".")
-    return source.adjacent_label(start) == OTHER and all(len(part) < 3 for part in parts)
+    has_short_parts = all(len(part) < 3 for part in parts)
+    is_like_version = (has_short_parts and parts[0] != "10") or parts[1:] == ["0", "0", "0"]
+    if is_like_version and _PRODUCT_BEFORE.search(text, max(0, start - _LONGEST_PRODUCT), start):
+        return True
+    return has_short_parts and source.adjacent_label(start) == OTHER
 
 
 IP_ADDRESSES = Rule(

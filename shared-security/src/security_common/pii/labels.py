@@ -53,6 +53,7 @@ class Label(NamedTuple):
     end: int = -1
 
 
+_KINDS_OF_TEXT = frozenset({"PERSON", "ADDRESS", "EMAIL"})  # no labels for a number or code in front of them
 _NO_LABEL = Label("")
 _WITHOUT_SEPARATORS = str.maketrans("", "", " _-")
 _KIND_OF_WORD = {word: kind for kind, words in read_lists("labels").items() for word in words}
@@ -177,4 +178,5 @@ class LabelledText:
         if before.adjacent_kind:
             return before
         after = self.labels.after(end)
-        return after if after.adjacent_kind else before
+        names_next_value = before.kind and after.kind in _KINDS_OF_TEXT  # "통관 code P123456789012, 주소 서울"
+        return after if after.adjacent_kind and not names_next_value else before

@@ -7,11 +7,13 @@ can be a number of its own becomes a NumberCandidate.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import LabelledText
+from security_common.pii.value_surroundings import has_currency_before, is_in_path_or_url, is_item_of_list
 
 __all__ = ["NumberCandidate", "Recognition", "find_number_candidates"]
 
@@ -27,9 +29,15 @@ _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
 # The character class comes first and the look-around after it, so that the engine skips to digits quickly. A plus sign
 # begins a run only before a digit.
 _RUN = re.compile(rf"[+0-9](?:(?<=[0-9])|(?=[0-9]))[0-9]*(?:{_SEPARATOR}[0-9]+)*")
-_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
+_AMOUNT = re.compile(r"(?<![0-9,])[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])")  # 1,234,567.89
 _ADJOINING = re.compile(r"[A-Za-z0-9_@]|-[A-Za-z0-9]")
-_UNIT = re.compile(r"(?:원|달러|만\s?원|억|천\s?원|%|명|개|건|점|포인트)")
+_UNIT = re.compile(
+    r"(?:원|달러|만\s?원|억|천\s?원|%|명|개|건|점|포인트|바이트)"
+    r"|\s(?:만|억|천)?\s?원(?![가-힣])|\s원(?:입|이|을|은|의|에|정|씩|짜리)"
+    r"|\s?(?:KRW|USD|EUR|JPY|CNY|GBP|bytes?|[KMGT]i?B|ms|us|ns|sec|seconds|rows|tokens)(?![A-Za-z0-9])"
+)
+_PLAIN_JOINTS = frozenset(" ,")  # between the parts of an amount
+_DECIMAL_POINTS = (["."], [","])
 _FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 7, 19, 8
 _LONG_RUN_PARTS = 24  # a run with more parts is a table or an attack: only usual groupings are read from it
 _USUAL_GROUPINGS = frozenset(
@@ -44,6 +52,7 @@ class NumberCandidate(NamedTuple):
 
     `grouping` has the lengths of the parts, `separators` one character for each gap between them. `label` is the kind
     of the label that belongs to the number; `adjacent_label` is the same if that label is adjacent. Both may be empty.
+    `is_in_series` is whether a part of the same length continues the number: one of many numbers in a row.
     """
 
     digits: str
@@ -54,7 +63,13 @@ class NumberCandidate(NamedTuple):
     has_plus: bool
     label: str
     adjacent_label: str
+    is_in_series: bool
     source: LabelledText
+
+    def stands_alone(self) -> bool:
+        """Whether nothing around the number says that it is a part of a path, a URL or a list of numbers."""
+        text, start, end = self.source.text, self.start, self.end
+        return not (self.is_in_series or is_in_path_or_url(text, start, end) or is_item_of_list(text, start, end))
 
 
 def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
@@ -62,15 +77,27 @@ def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
     text = source.text
     for match in _RUN.finditer(text):
         start, end = match.span()
-        if end - start < _FEWEST_DIGITS or _THOUSANDS.fullmatch(match.group()):
+        if end - start < _FEWEST_DIGITS or _AMOUNT.fullmatch(match.group()):
             continue
         has_plus, parts, separators = _split(start, match.group())
+        amounts = _parts_of_amounts(parts, text, start, end) if "," in separators else frozenset[int]()
         may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
         for first, last in _sequences(parts, separators, may_begin=may_begin, may_end=may_end):
-            is_last_part = first == last == len(parts) - 1
-            if is_last_part and _UNIT.match(text, end):
+            if last == len(parts) - 1 and _PLAIN_JOINTS.issuperset(separators[first:last]) and _UNIT.match(text, end):
                 continue  # an amount or a count
-            yield _candidate(source, parts[first : last + 1], separators[first:last], has_plus=has_plus and first == 0)
+            if amounts and not amounts.isdisjoint(range(first, last + 1)):
+                continue
+            if separators[first:last] in _DECIMAL_POINTS and not parts[first][2].startswith("01"):
+                continue  # 4.539578763621486
+            yield _candidate(source, parts, separators, first, last, has_plus=has_plus and first == 0)
+
+
+def _parts_of_amounts(parts: list[_Part], text: str, start: int, end: int) -> frozenset[int]:
+    """The indexes of the parts of a run that belong to an amount with thousands separators."""
+    spans = [match.span() for match in _AMOUNT.finditer(text, start, end) if match.group().count(",") > 1]
+    return frozenset(
+        index for first, last in spans for index in range(bisect_left(parts, (first,)), bisect_left(parts, (last,)))
+    )
 
 
 def _sequences(
@@ -98,14 +125,16 @@ def _sequences(
                 yield first, last
 
 
-def _candidate(source: LabelledText, parts: list[_Part], separators: list[str], *, has_plus: bool) -> NumberCandidate:
+def _candidate(
+    source: LabelledText, parts: list[_Part], separators: list[str], first: int, last: int, *, has_plus: bool
+) -> NumberCandidate:
     """Includes the plus sign, and the opening bracket whose closing bracket is one of the separators."""
-    start, end = parts[0][0] - has_plus, parts[-1][1]
-    joined_separators = "".join(separators)
+    start, end = parts[first][0] - has_plus, parts[last][1]
+    joined_separators = "".join(separators[first:last])
     if ")" in joined_separators and start and source.text[start - 1] == "(":
         start -= 1
     label = source.label_of(start, end)
-    digits = [part[2] for part in parts]
+    digits = [part[2] for part in parts[first : last + 1]]
     return NumberCandidate(
         digits="".join(digits),
         start=start,
@@ -115,7 +144,18 @@ def _candidate(source: LabelledText, parts: list[_Part], separators: list[str], 
         has_plus=has_plus,
         label=label.kind,
         adjacent_label=label.adjacent_kind,
+        is_in_series=_is_in_series(parts, separators, first, last),
         source=source,
+    )
+
+
+def _is_in_series(parts: list[_Part], separators: list[str], first: int, last: int) -> bool:
+    if first == last:
+        return False
+    follows = first > 0 and separators[first - 1] == separators[first]
+    precedes = last + 1 < len(parts) and separators[last] == separators[last - 1]
+    return (follows and len(parts[first - 1][2]) == len(parts[first][2])) or (
+        precedes and len(parts[last + 1][2]) == len(parts[last][2])
     )
 
 
@@ -124,7 +164,7 @@ def _ends_before_separator(separators: list[str], first: int, last: int) -> bool
     separator = separators[last]
     if last == first:
         return separator not in "-_."
-    return separator not in "-_" and (separator == " " or separator != separators[last - 1])
+    return separator not in "-_" and (separator in " \n" or separator != separators[last - 1])
 
 
 def _split(start: int, run: str) -> tuple[bool, list[_Part], list[str]]:
@@ -138,7 +178,8 @@ def _split(start: int, run: str) -> tuple[bool, list[_Part], list[str]]:
         if separator in _PLAIN_SEPARATORS:
             separators.append(separator)
         else:
-            separators.append(separator.strip()[:1].replace("ㅡ", "-") or " ")
+            blank = "\n" if "\n" in separator else " "
+            separators.append(separator.strip()[:1].replace("ㅡ", "-") or blank)
         place += len(digits) + len(separator)
     if len(parts) >= _FEWEST_SINGLE_DIGITS:
         parts, separators = _join_single_digits(parts, separators)
@@ -147,9 +188,11 @@ def _split(start: int, run: str) -> tuple[bool, list[_Part], list[str]]:
 
 def _may_begin_number(text: str, start: int) -> bool:
     """False after a letter, inside a code such as ORD-2024, in a time of day and in an amount of money."""
+    if has_currency_before(text, start):
+        return False
     before = text[start - 1] if start else " "
     before_that = text[start - 2] if start > 1 else " "
-    if before in "_$₩€£¥" or (before.isascii() and before.isalnum()):
+    if before == "_" or (before.isascii() and before.isalnum()):
         return False
     if before == "-":
         return not (before_that.isascii() and before_that.isalnum())

@@ -12,11 +12,14 @@ from security_common.pii.number_candidates import NumberCandidate, Recognition, 
 from security_common.pii.phone_numbers import recognize_phone_number
 from security_common.pii.resident_number import recognize_resident_number
 from security_common.pii.rules import Rule
+from security_common.pii.value_surroundings import has_other_name, is_in_path_or_url
 
 __all__ = ["NUMBERS"]
 
 _FIRST_LICENSING_OFFICE, _LAST_LICENSING_OFFICE = 11, 28
 _REGISTRY_OFFICES = frozenset({"11", "12", "13", "14", "15", "21", "22", "71", "81"})
+_CARD_GROUPINGS = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3)})
+_EPOCH_PREFIXES = frozenset({"15", "16", "17", "18", "19"})
 _ACCOUNT_LABELS = frozenset({"BANK_ACCOUNT", BANK})
 _ACCOUNT_OR_OTHER_LABELS = _ACCOUNT_LABELS | {OTHER}
 
@@ -46,15 +49,23 @@ def _recognize_business_number(number: NumberCandidate) -> Recognition:
 
 
 def _recognize_card_number(number: NumberCandidate) -> Recognition:
-    """By the Luhn formula, and by the prefix of a card scheme unless the label says that it is a card."""
+    """By the Luhn formula. Without a label also by the prefix of a card scheme, the usual grouping and what is around.
+
+    One in ten numbers passes the Luhn formula by chance, so an unlabelled number has to be a whole value.
+    """
     if not check_digits.passes_luhn(number.digits):
         return None
-    labelled = number.label == "CREDIT_CARD"
-    if not labelled and (not check_digits.has_card_scheme_prefix(number.digits) or number.adjacent_label == OTHER):
+    is_bare = number.grouping == (len(number.digits),)
+    if is_bare and number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
         return None
-    if number.grouping == (len(number.digits),) and number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
+    if number.label == "CREDIT_CARD":
+        return PIIKind.CREDIT_CARD, 0.98, "check-digit"
+    if not check_digits.has_card_scheme_prefix(number.digits) or number.adjacent_label == OTHER:
         return None
-    return PIIKind.CREDIT_CARD, 0.98 if labelled or number.separators else 0.9, "check-digit"
+    has_usual_form = is_bare or (number.grouping in _CARD_GROUPINGS and number.separators[0] in "- ./")
+    if not has_usual_form or len(set(number.separators)) > 1 or not number.stands_alone():
+        return None
+    return PIIKind.CREDIT_CARD, 0.9 if is_bare else 0.98, "check-digit"
 
 
 def _recognize_driver_license(number: NumberCandidate) -> Recognition:
@@ -70,24 +81,38 @@ def _recognize_driver_license(number: NumberCandidate) -> Recognition:
 
 
 def _recognize_us_ssn(number: NumberCandidate) -> Recognition:
-    """123-45-6789 in the ranges that are issued. Digits without separators also need the label."""
+    """123-45-6789 in the ranges that are issued. Other forms, and the values of other fields, need the label."""
     if not check_digits.is_valid_us_ssn(number.digits) or number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
         return None
     if number.label == "US_SSN":
         return PIIKind.US_SSN, 0.95, "label"
     hyphenated = number.grouping == (3, 2, 4) and number.separators == "--"
-    return (PIIKind.US_SSN, 0.8, "shape") if hyphenated and number.label != OTHER else None
+    text, start, end = number.source.text, number.start, number.end
+    if not hyphenated or number.label == OTHER or has_other_name(text, start) or is_in_path_or_url(text, start, end):
+        return None
+    return PIIKind.US_SSN, 0.8, "shape"
 
 
 def _recognize_bank_account(number: NumberCandidate) -> Recognition:
     """Korean accounts have no check digit and any grouping: a label or the name of a bank beside them decides."""
     if number.has_plus or len(set(number.separators)) > 1:
         return None
+    if not number.adjacent_label and _is_time_stamp(number):
+        return None
     if number.label == "BANK_ACCOUNT":
         return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label else 0.7, "label"
     if number.label == BANK and len(number.digits) >= 10:
         return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label else 0.65, "bank"
     return None
+
+
+def _is_time_stamp(number: NumberCandidate) -> bool:
+    """Whether digits are seconds or milliseconds since 1970 (2017 to 2033), or year, month, day and so on."""
+    digits = number.digits
+    if number.grouping in {(10,), (13,)} and digits[:2] in _EPOCH_PREFIXES:
+        return True
+    year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
+    return 1990 <= year <= 2050 and check_digits.is_calendar_date(year, month, day)
 
 
 def _recognize_foreign_passport(number: NumberCandidate) -> Recognition:

@@ -5,6 +5,7 @@ import re
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK, OTHER
 from security_common.pii.number_candidates import NumberCandidate, Recognition
+from security_common.pii.value_surroundings import is_in_path_or_url
 from security_common.pii.word_lists import read_rows
 
 __all__ = ["recognize_phone_number"]
@@ -16,6 +17,7 @@ _SERVICE_LINE = re.compile(r"1[568][0-9]{6}")  # 1588-1234 is a company's number
 _HANGUL = re.compile("[가-힣]")
 _ACCOUNT_OR_OTHER_LABELS = frozenset({"BANK_ACCOUNT", BANK, OTHER})
 _CHARS_READ_FOR_LANGUAGE = 60
+_SEPARATORS_OF_COORDINATES = frozenset({".-.", ". .", "."})  # +37.5665-126.9780 (ISO 6709)
 
 _NATIONAL_LENGTHS = {
     code: range(int(fewest), int(most) + 1) for code, fewest, most in map(str.split, read_rows("calling_codes"))
@@ -25,6 +27,8 @@ _NATIONAL_LENGTHS = {
 def recognize_phone_number(number: NumberCandidate) -> Recognition:
     """Kind, score and reason, or None. Tries the rules for the first digit; the first that recognizes it decides."""
     if number.has_plus:  # +82 10-1234-5678, +1 (415) 555-2671
+        if "," in number.separators or number.separators in _SEPARATORS_OF_COORDINATES:
+            return None
         return (PIIKind.PHONE, 0.93, "country-code") if _has_valid_national_length(number.digits) else None
     for rule in _RULES_BY_FIRST_DIGIT[number.digits[0]]:
         recognition = rule(number)
@@ -34,7 +38,7 @@ def recognize_phone_number(number: NumberCandidate) -> Recognition:
 
 
 def _recognize_mobile(number: NumberCandidate) -> Recognition:
-    """010-1234-5678 in any grouping. Digits without separators only if no label says otherwise."""
+    """010-1234-5678 in any grouping. Digits without separators only if nothing around them says otherwise."""
     if not _MOBILE.fullmatch(number.digits):
         return None
     if number.grouping in {(3, 4, 4), (3, 3, 4)}:
@@ -42,9 +46,14 @@ def _recognize_mobile(number: NumberCandidate) -> Recognition:
     if number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
         return None
     labelled = number.label == "PHONE"
-    if len(number.digits) == 11 and (number.digits.startswith("010") or labelled):
+    if len(number.digits) == 11 and labelled:
         return PIIKind.PHONE, 0.88, "area-code"
-    return (PIIKind.PHONE, 0.8, "label") if labelled or number.grouping in {(3, 7), (3, 8)} else None
+    if labelled or number.grouping in {(3, 7), (3, 8)}:
+        return PIIKind.PHONE, 0.8, "label"
+    if len(number.digits) == 11 and number.digits.startswith("010") and number.grouping[0] >= 3:
+        is_in_path = is_in_path_or_url(number.source.text, number.start, number.end)
+        return None if is_in_path else (PIIKind.PHONE, 0.88, "area-code")
+    return None
 
 
 def _recognize_landline(number: NumberCandidate) -> Recognition:
@@ -79,7 +88,7 @@ def _recognize_north_american(number: NumberCandidate) -> Recognition:
     """(415) 555-2671; 415-555-2671 and 1-415-555-2671 in English text; any grouping with an adjacent label."""
     if len(number.digits) not in {10, 11} or not _NORTH_AMERICAN.fullmatch(number.digits):
         return None
-    usual_grouping = number.grouping in {(3, 3, 4), (1, 3, 3, 4)}
+    usual_grouping = number.grouping in {(3, 3, 4), (1, 3, 3, 4)} and not {",", "/", "_", "\n"} & set(number.separators)
     if usual_grouping and number.adjacent_label != OTHER:
         has_area_in_brackets = number.separators[0] == ")"
         if has_area_in_brackets or _is_in_english_text(number):

@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from security_common.pii.check_digits import is_calendar_date, weighted_sum
+from security_common.pii.check_digits import has_valid_ean13_check_digit, is_calendar_date, weighted_sum
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import BANK, OTHER, LabelledText
 from security_common.pii.number_candidates import NumberCandidate, Recognition
 from security_common.pii.rules import Rule
+from security_common.pii.value_surroundings import is_in_path_or_url
 
 __all__ = ["SPLIT_RESIDENT_NUMBERS", "birth_date", "has_valid_check_digit", "recognize_resident_number"]
 
@@ -35,6 +36,12 @@ _CENTURY_BY_SEVENTH_DIGIT = {
     "7": 2000,
     "8": 2000,
 }
+_EARLIEST_BIRTH_WITHOUT_CHECK_DIGIT = 1935
+_EPOCH = date(1970, 1, 1)
+_SECONDS_PER_DAY, _DAYS_OF_LAST_TEN_YEARS, _DAYS_OF_NEXT_YEAR = 86_400, 3_653, 366
+_PERSON_BEFORE = re.compile(r"[가-힣]{2,4}\($")  # 홍길동(8801011234568)
+_LONGEST_NAME = 5
+_KOREAN_BARCODE_PREFIX = "880"  # GS1 prefix of Korea
 _OTHER_NUMBER_LABELS = frozenset({"BANK_ACCOUNT", BANK, OTHER, "CORP_NUMBER"})
 _SPLIT_NUMBER = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9]{7})(?![0-9])")
 
@@ -44,7 +51,7 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 
     Required: the date of birth exists and is not after today. In addition one of
 
-    - the check digit is valid (score 0.90 to 0.99),
+    - the check digit is valid, and without label or hyphen nothing says otherwise (score 0.90 to 0.99),
     - a label says that it is a resident number (0.90),
     - it is written as 880101-1234567 and no label says otherwise (0.75).
 
@@ -58,14 +65,33 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     if born_before_1900 and not labelled:
         return None
     if has_valid_check_digit(number.digits):
-        if number.grouping == (13,) and number.label == OTHER:
-            return None
-        return PIIKind.KR_RRN, 0.99 if labelled or number.grouping == (6, 7) else 0.9, "check-digit"
+        if labelled or number.grouping == (6, 7):
+            return PIIKind.KR_RRN, 0.99, "check-digit"
+        return (PIIKind.KR_RRN, 0.9, "check-digit") if _is_likely_without_label(number) else None
     if labelled:
         return PIIKind.KR_RRN, 0.9, "label"
     if number.grouping == (6, 7) and number.separators == "-" and number.label not in _OTHER_NUMBER_LABELS:
-        return PIIKind.KR_RRN, 0.75, "birth-date"
+        # A date and a serial number of this century, such as 260418-1000123, looks like a person born a century ago.
+        return (PIIKind.KR_RRN, 0.75, "birth-date") if born.year >= _EARLIEST_BIRTH_WITHOUT_CHECK_DIGIT else None
     return None
+
+
+def _is_likely_without_label(number: NumberCandidate) -> bool:
+    """For 13 digits in a row with a valid check digit: excludes time stamps, barcodes and parts of paths."""
+    digits, source = number.digits, number.source
+    if number.grouping != (13,) or number.label == OTHER or is_in_path_or_url(source.text, number.start, number.end):
+        return False
+    if _is_epoch_milliseconds(digits, source.today):
+        return _PERSON_BEFORE.search(source.text, max(0, number.start - _LONGEST_NAME), number.start) is not None
+    is_barcode = digits.startswith(_KOREAN_BARCODE_PREFIX) and has_valid_ean13_check_digit(digits)
+    return not is_barcode or number.label == "PERSON"
+
+
+def _is_epoch_milliseconds(digits: str, today: date) -> bool:
+    """Whether 13 digits are milliseconds since 1970 of the last ten years or the next one."""
+    seconds = int(digits) // 1000
+    days = seconds // _SECONDS_PER_DAY - (today - _EPOCH).days
+    return -_DAYS_OF_LAST_TEN_YEARS <= days <= _DAYS_OF_NEXT_YEAR
 
 
 def has_valid_check_digit(digits: str) -> bool:
