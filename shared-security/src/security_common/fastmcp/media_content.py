@@ -7,21 +7,22 @@ import mcp_types as types
 from fastmcp.utilities.types import Audio, File, Image
 from pydantic import BaseModel
 
+from security_common.pii import FieldContext
 from security_common.tool_policy import DataWalk, handles
 
 __all__: list[str] = []
 
 
 @handles(types.ImageContent, types.AudioContent, types.BlobResourceContents)
-def _handle_base64_content(walk: DataWalk, value: Any, field: str | None) -> Any:
+def _handle_base64_content(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     member = "blob" if isinstance(value, types.BlobResourceContents) else "data"
     try:
         content = base64.b64decode(getattr(value, member), validate=True)
     except ValueError:  # it is not base64, so it is searched as text
         content = getattr(value, member)
-    protected = walk.visit(content, field)
+    protected = walk.visit(content, context)
     without_content = value.model_copy(update={member: ""})
-    other_members = walk.visit_as(BaseModel, without_content, field)
+    other_members = walk.visit_as(BaseModel, without_content, context)
     if protected is content and other_members is without_content:
         return value
     encoded = base64.b64encode(protected).decode() if isinstance(protected, bytes) else protected
@@ -29,15 +30,15 @@ def _handle_base64_content(walk: DataWalk, value: Any, field: str | None) -> Any
 
 
 @handles(Image)
-def _handle_image(walk: DataWalk, value: Image, field: str | None) -> Any:
-    return walk.visit(value.to_image_content(), field)
+def _handle_image(walk: DataWalk, value: Image, context: FieldContext | None) -> Any:
+    return walk.visit(value.to_image_content(), context)
 
 
 @handles(Audio)
-def _handle_audio(walk: DataWalk, value: Audio, field: str | None) -> Any:
-    return walk.visit(value.to_audio_content(), field)
+def _handle_audio(walk: DataWalk, value: Audio, context: FieldContext | None) -> Any:
+    return walk.visit(value.to_audio_content(), context)
 
 
 @handles(File)
-def _handle_file(walk: DataWalk, value: File, field: str | None) -> Any:
-    return walk.visit(value.to_resource_content(), field)
+def _handle_file(walk: DataWalk, value: File, context: FieldContext | None) -> Any:
+    return walk.visit(value.to_resource_content(), context)

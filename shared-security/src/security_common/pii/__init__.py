@@ -16,8 +16,10 @@
 
 `placeholders` has the form of the placeholders that `secure_tool` writes; they are never findings.
 
-`field_names` uses the names of fields and table columns as labels. `text_blocks` splits texts that do not fit into
-memory. `configuration` has what a team adds: allowed values, custom patterns, and operators by kind and tool.
+`field_names` reads the names of fields, `field_context` what they and their neighbours say about a value, and
+`split_values` which values belong together. `delimited_tables` finds tables in a text. `text_blocks` splits texts that
+do not fit into memory. `configuration` has what a team adds: allowed values, custom patterns, and operators by kind and
+tool.
 
 A finding has a kind, a place, a score and a reason, but not the value. Formats: ITU-T E.164, ISO/IEC 7812-1, ISO 13616,
 RFC 4291, RFC 5321, and the rules that Korean authorities publish for their numbers.
@@ -25,18 +27,23 @@ RFC 4291, RFC 5321, and the rules that Korean authorities publish for their numb
 
 from security_common.pii.configuration import Operator, PIIConfiguration, PIIConfigurationError
 from security_common.pii.detector import PIIDetector, get_pii_detector, open_pii_detector
+from security_common.pii.field_context import FieldContext, field_context, item_contexts, member_contexts
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.masking import mask_finding, replace_until_clean
 
 __all__ = [
+    "FieldContext",
     "Finding",
     "Operator",
     "PIIConfiguration",
     "PIIConfigurationError",
     "PIIDetector",
     "PIIKind",
+    "field_context",
     "get_pii_detector",
+    "item_contexts",
     "mask_finding",
+    "member_contexts",
     "open_pii_detector",
     "replace_until_clean",
 ]

@@ -14,14 +14,15 @@ from security_common.pii.alphanumeric_codes import ALPHANUMERIC_CODES, IBANS, VE
 from security_common.pii.birth_dates import DATES_OF_BIRTH
 from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
+from security_common.pii.delimited_tables import table_cells
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES
-from security_common.pii.field_names import moved_by, scan_under_name, table_cells
-from security_common.pii.finding import Finding
+from security_common.pii.field_context import FieldContext, field_context
+from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.labels import LabelledText
-from security_common.pii.masking import mask_finding, replace_until_clean
+from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
 from security_common.pii.normalization import (
     BASE64_GATE,
     NORMALIZATION_GATE,
@@ -59,6 +60,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 PREPARATION_GATES = (NORMALIZATION_GATE, SPOKEN_DIGITS_GATE, BASE64_GATE)
+_CERTAIN_NAMES = frozenset({"honorific", "title"})
+"""The reasons for which a name is a person's even in a field with the name of a thing."""
 _NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
 
 open_gates = compile_gates([*PREPARATION_GATES, *(rule.gate for rule in RULES)])
@@ -78,22 +81,31 @@ class PIIDetector:
         self.configuration = configuration or PIIConfiguration()
         self._today = today
 
-    def scan_text(self, text: str, *, field_name: str | None = None) -> list[Finding]:
+    def scan_text(
+        self, text: str, *, field_name: str | None = None, context: FieldContext | None = None
+    ) -> list[Finding]:
         """The findings in order of their place, without overlaps.
 
         `field_name` is the name of the field that contains the text, such as `phone` or `주민등록번호`. It counts as a
-        label in front of the value.
+        label in front of the value. `context`, from `member_contexts` or `item_contexts`, is used instead where the
+        neighbouring fields are known too.
         """
-        found = scan_under_name(field_name, text, self._scan) if field_name else self._scan(text)
+        if context is None and field_name:
+            context = field_context(field_name)
+        found = self._scan(text) if context is None else _scan_in_context(text, context, self._scan)
         if self.configuration.patterns:
             found = _resolve_overlaps([*found, *self.configuration.find_custom(text)])
         if self.configuration.allowed_values:
             found = [finding for finding in found if not self.configuration.allows(text[finding.start : finding.end])]
         return without_placeholders(found, text)
 
-    def mask_text(self, text: str, *, field_name: str | None = None) -> str:
+    def mask_text(self, text: str, *, field_name: str | None = None, context: FieldContext | None = None) -> str:
         """The text with every finding masked. Masking the result again changes nothing."""
-        return replace_until_clean(text, lambda current: self.scan_text(current, field_name=field_name), mask_finding)
+
+        def find(current: str) -> list[Finding]:
+            return self.scan_text(current, field_name=field_name, context=context)
+
+        return replace_until_clean(text, find, mask_finding)
 
     mask_pii = mask_text
 
@@ -139,8 +151,8 @@ class PIIDetector:
             begun_before_cell_ends = bisect_left(starts, start + len(cell))
             ended_before_cell = bisect_right(ends, start)
             if begun_before_cell_ends == ended_before_cell:
-                for finding in scan_under_name(heading, cell, self._apply_open_rules):
-                    yield moved_by(start, finding)
+                for finding in _scan_in_context(cell, field_context(heading), self._apply_open_rules):
+                    yield _moved_by(start, finding)
 
     def _find_in_base64_tokens(self, text: str) -> Iterator[Finding]:
         """Reports a token as a whole with the best finding inside it. Tokens inside tokens are not decoded."""
@@ -152,6 +164,33 @@ class PIIDetector:
 
     def _apply_open_rules(self, text: str) -> list[Finding]:
         return self.apply_rules(text, open_gates(text))
+
+
+def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], list[Finding]]) -> list[Finding]:
+    """What `scan` finds in the value of a field."""
+    if context.is_part:
+        start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+        return [Finding(PIIKind(context.kind), start, end, 0.9, PART_OF_VALUE)] if start < end else []
+    found = _scan_behind_label(context.label, text, scan) if context.label else scan(text)
+    if context.names_thing:
+        return [each for each in found if each.kind != PIIKind.PERSON or each.why in _CERTAIN_NAMES]
+    return found
+
+
+def _scan_behind_label(label: str, text: str, scan: Callable[[str], list[Finding]]) -> list[Finding]:
+    """What `scan` finds in `text` with a label in front of it. The places are those in `text`."""
+    prefix = f"{label}: "
+    found: list[Finding] = []
+    for finding in scan(prefix + text):
+        if finding.end > len(prefix):  # not in the label itself
+            moved = _moved_by(-len(prefix), finding)
+            found.append(moved if moved.start >= 0 else moved._replace(start=0))
+    return found
+
+
+def _moved_by(distance: int, finding: Finding) -> Finding:
+    """The same finding at another place."""
+    return finding._replace(start=finding.start + distance, end=finding.end + distance)
 
 
 def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:

@@ -1,66 +1,160 @@
-"""Names outside of a value that say what it is: the name of a field, and the headings of the columns of a table.
+"""What the name of a field says about its value, from `data/field_names.toml` and `data/labels.toml`.
 
-Both are used as labels: a value is scanned as if its name and a colon were in front of it.
+    mblPhonNo  휴대폰_번호1  customer.phone_home
+        │  words               without separators, in lower case
+        ▼
+    mbl phon no  휴대폰 번호 1  customer phone home
+        │  longest listed ending, after words such as `home` and `1` are removed from the end
+        ▼
+    PHONE
+
+The name of a member of an object, of a column and the key of a `key: value` line are all read by `meaning_of_name`.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
-from security_common.pii.finding import Finding
-from security_common.pii.labels import is_label
+from security_common.pii.finding import PIIKind
+from security_common.pii.word_lists import read_lists, read_tables
 
-__all__ = ["header_line", "moved_by", "scan_under_name", "table_cells"]
+__all__ = ["LONGEST_NAME", "NO_MEANING", "FieldMeaning", "cut_name", "meaning_of_name", "words_of_name"]
 
-_HEADER_LINE = re.compile(r"[^\n\t,;|]*([\t,;|])[^\n]*\n")
-_FEWEST_LABELS = 2
+LONGEST_NAME = 64
+"""The number of characters of a name that are read. No label is longer."""
+_MOST_NAMES_REMEMBERED = 4096
+_MOST_WORDS = 12
+_SHORTEST_HANGUL_ENDING = 2
+_SHORTEST_PREFIX = 2
+
+_TABLES = read_tables("field_names")
+_KIND_OF_NAME = {word.replace(" ", ""): kind for kind, words in read_lists("labels").items() for word in words}
+for _kind, _words in _TABLES["kinds"].items():
+    _KIND_OF_NAME.update(dict.fromkeys(_words, "" if _kind == "NONE" else _kind))
+_MODIFIERS = frozenset(_TABLES["modifiers"]["words"])
+_PREFIXES = frozenset(_TABLES["prefixes"]["words"])
+_NAMES_OF_RECORDS = frozenset(_TABLES["names"]["words"])
+_THING_NEIGHBOURS, _PERSON_NEIGHBOURS = (frozenset(_TABLES["records"][side]) for side in ("thing", "person"))
+_THING_TYPES, _PERSON_TYPES = (frozenset(_TABLES["records"][f"{side}_types"]) for side in ("thing", "person"))
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[가-힣]+|[^\W\d_]")
+_NOTE_IN_BRACKETS = re.compile(r"[(\[（].*", re.DOTALL)
+_ENDINGS_FOR_NAMES = ("name", "nm", "title", "명")
 
 
-def scan_under_name(name: str, text: str, scan: Callable[[str], list[Finding]]) -> list[Finding]:
-    """What `scan` finds in `text` if `name` is its label. The places are those in `text`."""
-    prefix = f"{name}: "
-    found: list[Finding] = []
-    for finding in scan(prefix + text):
-        if finding.end > len(prefix):  # not in the name itself
-            moved = moved_by(-len(prefix), finding)
-            found.append(moved if moved.start >= 0 else moved._replace(start=0))
-    return found
+class FieldMeaning(NamedTuple):
+    """What a name says.
 
-
-def moved_by(distance: int, finding: Finding) -> Finding:
-    """The same finding at another place."""
-    return finding._replace(start=finding.start + distance, end=finding.end + distance)
-
-
-def header_line(text: str) -> str:
-    """The first line with its line end if it has the headings of a table, otherwise an empty string.
-
-    At least two headings must be labels. Columns are separated by tab, comma, semicolon or `|`.
+    `kind` is that of the value: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
+    `may_name_thing` is whether the value is a name that can be a person's or a thing's: `name`, `title`.
+    `names_thing` is the same for names of things only: `bucketName`.
+    `is_modifier` is whether the name says nothing alone, as `home` in `{"phone": {"home": …}}`.
+    `record` is `person` or `thing` if a field of this name contains a record of one: `customer`, `products`.
+    `neighbour` is `person` or `thing` if a field of this name shows what its record is about: `age`, `price`.
     """
-    match = _HEADER_LINE.match(text)
-    if match is None or sum(map(is_label, _headings(match))) < _FEWEST_LABELS:
+
+    kind: str = ""
+    may_name_thing: bool = False
+    names_thing: bool = False
+    is_modifier: bool = False
+    record: str = ""
+    neighbour: str = ""
+
+
+NO_MEANING = FieldMeaning()
+
+
+def cut_name(name: str) -> str:
+    """The part of a name that is read."""
+    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME]
+
+
+def words_of_name(name: str) -> list[str]:
+    """The words of a name in lower case, without a note in brackets: `homeTel_1 (optional)` has home, tel and 1."""
+    return [word.lower() for word in _WORD.findall(_without_note(cut_name(name)))]
+
+
+def _without_note(name: str) -> str:
+    shortened = _NOTE_IN_BRACKETS.sub("", name)
+    return shortened if shortened.strip() else name
+
+
+def meaning_of_name(name: str) -> FieldMeaning:
+    """What the name of a field says about its value. Names are read up to LONGEST_NAME characters."""
+    return _meaning_of_cut_name(cut_name(name))
+
+
+@lru_cache(maxsize=_MOST_NAMES_REMEMBERED)
+def _meaning_of_cut_name(name: str) -> FieldMeaning:
+    words = words_of_name(name)[-_MOST_WORDS:]
+    if not words:
+        return NO_MEANING
+    whole = "".join(words)
+    without_number = whole.rstrip("0123456789")
+    is_modifier = all(word.isdigit() or word in _MODIFIERS for word in words)
+    kind = _kind_of_words(words)
+    names_thing = False
+    if whole not in _KIND_OF_NAME and kind in {"PERSON", ""}:
+        names_thing = _is_name_of_thing(words)
+    return FieldMeaning(
+        kind="" if names_thing else kind,
+        may_name_thing=without_number in _NAMES_OF_RECORDS,
+        names_thing=names_thing,
+        is_modifier=is_modifier,
+        record=_side(words[-1], whole, _PERSON_TYPES, _THING_TYPES),
+        neighbour=_side(without_number, whole, _PERSON_NEIGHBOURS, _THING_NEIGHBOURS),
+    )
+
+
+def _side(word: str, whole: str, person: frozenset[str], thing: frozenset[str]) -> str:
+    if word in person or whole in person:
+        return "person"
+    return "thing" if word in thing or whole in thing else ""
+
+
+def _kind_of_words(words: list[str]) -> str:
+    """The kind of the longest listed ending; words such as `home` and numbers at the end are removed one by one."""
+    count = len(words)
+    while count:
+        for first in range(count):
+            ending = "".join(words[first:count])
+            kind = _KIND_OF_NAME.get(ending, _KIND_OF_NAME.get(ending.removesuffix("s")))
+            if kind is not None:
+                return kind
+        kind = _kind_of_compound(words[count - 1])
+        if kind:
+            return kind
+        last = words[count - 1]
+        if not (last.isdigit() or last in _MODIFIERS):
+            return ""
+        count -= 1
+    return ""
+
+
+def _kind_of_compound(word: str) -> str:
+    """The kind of a word without separators: 보호자연락처 ends in 연락처, custaddr begins with cust."""
+    if word.isascii():
+        for length in range(_SHORTEST_PREFIX, len(word) - 1):
+            if word[:length] in _PREFIXES and word[length:] in _KIND_OF_NAME:
+                return _KIND_OF_NAME[word[length:]]
         return ""
-    return match.group()
+    for first in range(1, len(word) - _SHORTEST_HANGUL_ENDING + 1):
+        kind = _KIND_OF_NAME.get(word[first:])
+        if kind is not None:
+            return kind
+    return ""
 
 
-def table_cells(text: str) -> Iterator[tuple[int, str, str]]:
-    """Start, text and heading of each cell, if the text begins with a line of headings.
-
-    Rows with another number of cells are skipped: a quoted comma moves the columns.
-    """
-    match = _HEADER_LINE.match(header_line(text))
-    if match is None:
-        return
-    headings, start = _headings(match), match.end()
-    separator = match.group(1)
-    for line in text[start:].split("\n"):
-        cells = line.split(separator)
-        has_all_cells = len(cells) == len(headings)
-        for index, cell in enumerate(cells):
-            if has_all_cells and len(cell) > 1:
-                yield start, cell, headings[index]
-            start += len(cell) + 1
+def _is_name_of_thing(words: list[str]) -> bool:
+    """Whether a name of several words ends in `name`, without a word for a person in front: bucketName, 강좌명."""
+    whole = "".join(words)
+    for ending in _ENDINGS_FOR_NAMES:
+        owner = whole.removesuffix(ending)
+        if owner and owner != whole:
+            return not _is_word_for_person(owner)
+    owner = whole.removesuffix("이름")
+    return owner != whole and owner in _THING_TYPES
 
 
-def _headings(header: re.Match[str]) -> list[str]:
-    cells = header.group().split(header.group(1))
-    return [cell.strip(" \"'\r\n").lower().replace("_", " ") for cell in cells]
+def _is_word_for_person(word: str) -> bool:
+    return word in _PERSON_TYPES or word in _PREFIXES or word in _MODIFIERS or _KIND_OF_NAME.get(word) == PIIKind.PERSON

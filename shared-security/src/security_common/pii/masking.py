@@ -6,18 +6,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.normalization import normalize
 
-__all__ = ["mask_finding", "replace_until_clean"]
+__all__ = ["PART_OF_VALUE", "mask_finding", "replace_until_clean"]
 
 HIDDEN = "***"
+PART_OF_VALUE = "part"
+"""The reason of a finding that is a part of a value in several fields."""
 _MOST_PASSES = 4
 _LETTER_OR_DIGIT = re.compile(r"\w")
 _YEAR_FIRST = re.compile(r"(?:19|20)[0-9]{2}")
 
 
 def mask_finding(finding: Finding, written: str) -> str:
-    """The mask for the text of a finding, in plain characters. A base64 token is hidden as a whole."""
+    """The mask for the text of a finding, in plain characters.
+
+    A base64 token is hidden as a whole. A part of a value that is split over several fields is hidden completely: what
+    a mask would keep of the whole value is more than the part has.
+    """
     if finding.why.startswith("base64"):
         return HIDDEN
+    if finding.why == PART_OF_VALUE:
+        return _hide(normalize(written).text)
     return _mask_value(finding.kind, normalize(written).text)
 
 

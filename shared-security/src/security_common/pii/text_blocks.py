@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from security_common.pii.delimited_tables import header_line
 from security_common.pii.detector import PIIDetector
-from security_common.pii.field_names import header_line
 from security_common.pii.finding import Finding
 
 __all__ = ["BLOCK_CHARS", "MARGIN_CHARS", "blocks_with_header", "split_into_blocks"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["any_word", "longest_word", "read_lists", "read_rows"]
+__all__ = ["any_word", "longest_word", "read_lists", "read_rows", "read_tables"]
 
 _DATA = Path(__file__).with_name("data")
 _BRANCH_SIZE = 40
@@ -17,6 +17,12 @@ def read_lists(name: str) -> dict[str, list[str]]:
     """The lists of `data/<name>.toml`. A list is a TOML array or a string of words separated by spaces."""
     entries = tomllib.loads(_DATA.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
     return {key: words.split() if isinstance(words, str) else words for key, words in entries.items()}
+
+
+def read_tables(name: str) -> dict[str, dict[str, list[str]]]:
+    """The tables of `data/<name>.toml`, each with its lists. A list is a string of words separated by spaces."""
+    entries = tomllib.loads(_DATA.joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+    return {table: {key: words.split() for key, words in lists.items()} for table, lists in entries.items()}
 
 
 def read_rows(name: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Walks nested data and protects every leaf of it, JSON in text included. Masking of nested JSON is done here.
 
     {"note": '{"phone": "010-1234-5678"}'}
-      mapping: each key, then each value with its key as field name
+      mapping: each key, then each value with its context: its key and its neighbours
         text that is JSON: parsed, walked as data, written as JSON again
           leaf: LeafProtector.protect_text("010-1234-5678", "phone") ─▶ "010-****-5678"
       ─▶ {"note": '{"phone": "010-****-5678"}'}
@@ -20,6 +20,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, cast
 
+from security_common.pii import FieldContext, item_contexts, member_contexts
 from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
 from security_common.tool_policy.leaf_protection import LeafProtector
 
@@ -37,8 +38,8 @@ class DataWalk:
         self.leaves = leaves
         self._depth_left, self._values_left, self._characters_left = MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS
 
-    def visit(self, value: Any, field: str | None = None) -> Any:
-        """The value with its leaves protected. `field` is the name of the field that contains the value.
+    def visit(self, value: Any, context: FieldContext | None = None) -> Any:
+        """The value with its leaves protected. `context` is the field that contains the value.
 
         Raises TooMuchData and UnsupportedValue.
         """
@@ -50,15 +51,15 @@ class DataWalk:
         self._depth_left -= 1
         kind = cast("type[object]", type(value))
         try:
-            return _handler_of(kind)(self, value, field)
+            return _handler_of(kind)(self, value, context)
         finally:
             self._depth_left += 1
 
-    def visit_as(self, kind: type, value: Any, field: str | None) -> Any:
+    def visit_as(self, kind: type, value: Any, context: FieldContext | None) -> Any:
         """The value handled as one of type `kind`, for handlers that build on another one."""
-        return _handler_of(kind)(self, value, field)
+        return _handler_of(kind)(self, value, context)
 
-    def visit_text(self, text: str, field: str | None) -> str:
+    def visit_text(self, text: str, context: FieldContext | None) -> str:
         """The text protected: as data if it is JSON, and as one leaf otherwise.
 
         If every text is encrypted, JSON is encrypted as one text.
@@ -67,9 +68,9 @@ class DataWalk:
         if not self.leaves.encrypt_all and _may_be_json(text):
             document = _parse_json(text)
             if document is not None:
-                protected = self.visit(document, field)
+                protected = self.visit(document, context)
                 return text if protected is document else json.dumps(protected, ensure_ascii=False)
-        return self.leaves.protect_text(text, field)
+        return self.leaves.protect_text(text, context)
 
     def count_characters(self, characters: int) -> None:
         """Counts characters before they are searched. Raises TooMuchData."""
@@ -80,8 +81,8 @@ class DataWalk:
             )
 
 
-TypeHandler = Callable[[DataWalk, Any, str | None], Any]
-"""Returns the protected value: the same object if nothing changed. Arguments: the walk, the value, its field name."""
+TypeHandler = Callable[[DataWalk, Any, FieldContext | None], Any]
+"""Returns the protected value: the same object if nothing changed. Arguments: the walk, the value, its field."""
 
 _JSON_STARTS = ("{", "[")
 
@@ -130,9 +131,9 @@ def _handler_of(kind: type) -> TypeHandler:
     return _refuse
 
 
-def _refuse(walk: DataWalk, value: Any, field: str | None) -> Any:
+def _refuse(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     del walk
-    location = f" in {field}" if field else ""
+    location = f" in {context.name}" if context is not None and context.name else ""
     raise UnsupportedValue(
         f"a value of type {type(value).__name__}{location} cannot be searched for personal data",
         hint="use plain data: text, numbers, lists, dicts, dataclasses or pydantic models",
@@ -140,29 +141,31 @@ def _refuse(walk: DataWalk, value: Any, field: str | None) -> Any:
 
 
 @handles(type(None), bool)
-def _handle_constant(walk: DataWalk, value: Any, field: str | None) -> Any:
-    del walk, field
+def _handle_constant(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
+    del walk, context
     return value
 
 
 @handles(str)
-def _handle_text(walk: DataWalk, value: str, field: str | None) -> Any:
-    protected = walk.visit_text(value, field)
+def _handle_text(walk: DataWalk, value: str, context: FieldContext | None) -> Any:
+    protected = walk.visit_text(value, context)
     return value if protected is value else rebuild(value.__class__, protected)
 
 
 @handles(Enum)
-def _handle_enum(walk: DataWalk, value: Enum, field: str | None) -> Any:
+def _handle_enum(walk: DataWalk, value: Enum, context: FieldContext | None) -> Any:
     """Enum members are constants of the program. One with personal data is refused: there is no masked member."""
-    if walk.visit(value.value, field) is not value.value:
+    if walk.visit(value.value, context) is not value.value:
         raise UnsupportedValue(f"a member of {type(value).__name__} contains personal data", hint="use text instead")
     return value
 
 
 @handles(list, tuple, set, frozenset, deque)
-def _handle_sequence(walk: DataWalk, value: Iterable[Any], field: str | None) -> Any:
-    protected = [walk.visit(item, field) for item in value]
-    if all(new is old for new, old in zip(protected, value, strict=True)):
+def _handle_sequence(walk: DataWalk, value: Iterable[Any], context: FieldContext | None) -> Any:
+    items = list(value)
+    contexts = item_contexts(items, context)
+    protected = [walk.visit(item, each) for item, each in zip(items, contexts, strict=True)]
+    if all(new is old for new, old in zip(protected, items, strict=True)):
         return value
     if isinstance(value, deque):
         return type(value)(protected, value.maxlen)
@@ -172,12 +175,13 @@ def _handle_sequence(walk: DataWalk, value: Iterable[Any], field: str | None) ->
 
 
 @handles(dict, Mapping)
-def _handle_mapping(walk: DataWalk, value: Mapping[Any, Any], field: str | None) -> Any:
+def _handle_mapping(walk: DataWalk, value: Mapping[Any, Any], context: FieldContext | None) -> Any:
     changed = False
     entries: list[tuple[Any, Any]] = []
-    for key, item in value.items():
-        new_key = walk.leaves.protect_key(key) if type(key) is str else walk.visit(key, field)
-        new_item = walk.visit(item, key if isinstance(key, str) else field)
+    members = list(value.items())
+    for (key, item), of_item in zip(members, member_contexts(members, context), strict=True):
+        new_key = walk.leaves.protect_key(key) if type(key) is str else walk.visit(key, context)
+        new_item = walk.visit(item, of_item)
         changed = changed or new_key is not key or new_item is not item
         entries.append((new_key, new_item))
     return _with_entries(value, _number_duplicates(entries)) if changed else value

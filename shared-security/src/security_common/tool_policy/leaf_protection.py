@@ -16,6 +16,7 @@ from typing import Any
 
 from security_common.encryption import ciphertext_spans
 from security_common.pii import (
+    FieldContext,
     Finding,
     Operator,
     PIIConfiguration,
@@ -106,10 +107,10 @@ class LeafProtector:
         encrypt: Callable[[str, str], str],
         is_own_ciphertext: Callable[[str], bool],
         *,
-        clean_texts: set[tuple[str, str | None]],
+        clean_texts: set[tuple[str, FieldContext | None]],
         encrypt_all: bool = False,
     ) -> None:
-        """`encrypt` takes a part and a text. `clean_texts` remembers short texts (with field name) across calls."""
+        """`encrypt` takes a part and a text. `clean_texts` remembers short texts (with their fields) across calls."""
         self.part = "result"
         self.kinds: dict[str, Counter[str]] = {}
         self.refused: dict[str, Counter[str]] = {}
@@ -121,43 +122,45 @@ class LeafProtector:
         self._is_own_ciphertext = is_own_ciphertext
         self._clean_texts = clean_texts
 
-    def protect_text(self, text: str, field: str | None) -> str:
-        """The text as it may be passed on; `field` is the name of the field that it is in."""
-        return self._protect(text, field, encrypt_all=self.encrypt_all)
+    def protect_text(self, text: str, context: FieldContext | None) -> str:
+        """The text as it may be passed on; `context` is the field that it is in."""
+        return self._protect(text, context, encrypt_all=self.encrypt_all)
 
     def protect_key(self, key: str) -> str:
         """The key of a mapping as it may be passed on. Keys are not encrypted just because all texts are."""
         return self._protect(key, None, encrypt_all=False)
 
-    def protect_scalar(self, value: Any, text: str, field: str | None) -> Any:
+    def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
         A masked value becomes the zero of its type, because the type is part of the tool's contract. An encrypted
         value becomes text. Raises UnsupportedValue for a type without a zero.
         """
-        treatment, _ = self._examine(text, field, encrypt_all=False)
+        treatment, _ = self._examine(text, context, encrypt_all=False)
         if treatment is Treatment.MASK:
             return _zero_of(value)
         return self._encrypt(str(value)) if treatment is Treatment.ENCRYPT else value
 
-    def require_clean(self, text: str, field: str | None) -> None:
+    def require_clean(self, text: str, context: FieldContext | None) -> None:
         """Checks text inside a value that cannot be changed, such as an image.
 
         Raises UnsupportedValue if the text would have to be masked or encrypted.
         """
-        treatment, _ = self._examine(text, field, encrypt_all=False)
+        treatment, _ = self._examine(text, context, encrypt_all=False)
         if treatment in {Treatment.MASK, Treatment.ENCRYPT}:
             raise UnsupportedValue("binary content contains personal data", hint="send it as text")
 
-    def _protect(self, text: str, field: str | None, *, encrypt_all: bool) -> str:
-        treatment, findings = self._examine(text, field, encrypt_all=encrypt_all)
+    def _protect(self, text: str, context: FieldContext | None, *, encrypt_all: bool) -> str:
+        treatment, findings = self._examine(text, context, encrypt_all=encrypt_all)
         if treatment is Treatment.ENCRYPT:
             return self._encrypt(text)
-        return self._mask(text, findings, field) if treatment is Treatment.MASK else text
+        return self._mask(text, findings, context) if treatment is Treatment.MASK else text
 
-    def _examine(self, text: str, field: str | None, *, encrypt_all: bool) -> tuple[Treatment, Sequence[Finding]]:
+    def _examine(
+        self, text: str, context: FieldContext | None, *, encrypt_all: bool
+    ) -> tuple[Treatment, Sequence[Finding]]:
         """What is to be done with the text, and what was found in it. Counts the findings."""
-        findings = self._find(text, field)
+        findings = self._find(text, context)
         operators = {finding.kind: self._writer.operator(finding.kind) for finding in findings}
         is_ciphertext = encrypt_all and self._own_ciphertexts(text) == [(0, len(text))]
         treatment = decide_treatment(set(operators.values()), encrypt_all=encrypt_all and not is_ciphertext)
@@ -168,13 +171,13 @@ class LeafProtector:
             self.treatments.add(treatment)
         return treatment, findings
 
-    def _find(self, text: str, field: str | None) -> Sequence[Finding]:
+    def _find(self, text: str, context: FieldContext | None) -> Sequence[Finding]:
         # Short texts, such as keys and states, repeat from call to call, so those without findings are remembered.
-        if (text, field) in self._clean_texts:
+        if (text, context) in self._clean_texts:
             return ()
-        findings = self._detector.scan_text(text, field_name=field)
+        findings = self._detector.scan_text(text, context=context)
         if not findings:
-            self._remember_clean(text, field)
+            self._remember_clean(text, context)
             return findings
         ciphertexts = self._own_ciphertexts(text)
         # Part of a ciphertext may look like a number or a secret, but it is not personal data.
@@ -184,20 +187,20 @@ class LeafProtector:
             if not any(start <= finding.start and finding.end <= end for start, end in ciphertexts)
         ]
 
-    def _remember_clean(self, text: str, field: str | None) -> None:
+    def _remember_clean(self, text: str, context: FieldContext | None) -> None:
         if len(text) > MAX_CLEAN_TEXT_CHARACTERS:
             return
         if len(self._clean_texts) >= MAX_CLEAN_TEXTS:
             self._clean_texts.clear()
-        self._clean_texts.add((text, field))
+        self._clean_texts.add((text, context))
 
     def _own_ciphertexts(self, text: str) -> list[tuple[int, int]]:
         """Start and end of each ciphertext of our own keys. Text that only has the shape of ciphertext is searched."""
         return [(start, end) for start, end in ciphertext_spans(text) if self._is_own_ciphertext(text[start:end])]
 
-    def _mask(self, text: str, findings: Sequence[Finding], field: str | None) -> str:
+    def _mask(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:
         def find(searched: str) -> Sequence[Finding]:
-            return findings if searched is text else self._find(searched, field)
+            return findings if searched is text else self._find(searched, context)
 
         def replace(finding: Finding, value: str) -> str:
             return self._writer.write(finding, value, self._encrypt)

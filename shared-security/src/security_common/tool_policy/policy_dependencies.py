@@ -9,7 +9,7 @@ import threading
 from security_common.audit import Journal, open_journal
 from security_common.audit.chain_key import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
-from security_common.pii import Operator, PIIConfigurationError, PIIDetector, get_pii_detector
+from security_common.pii import FieldContext, Operator, PIIConfigurationError, PIIDetector, get_pii_detector
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.leaf_protection import ReplacementWriter
 from security_common.tool_policy.policy import PIIPolicy, operator_of
@@ -42,7 +42,7 @@ class PolicyDependencies:
             raise PIIConfigurationError(
                 "the operator pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask"
             )
-        self.clean_texts: set[tuple[str, str | None]] = set()
+        self.clean_texts: set[tuple[str, FieldContext | None]] = set()
 
     @property
     def encryption(self) -> EncryptionService:

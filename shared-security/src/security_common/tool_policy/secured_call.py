@@ -17,6 +17,7 @@ from typing import Any
 from security_common.audit import Action, AuditEvent, EventType, JournalUnavailable, Outcome, Reason
 from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
+from security_common.pii import field_context, member_contexts
 from security_common.tokens.access_token import current_caller
 from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import (
@@ -121,9 +122,11 @@ class SecuredCall:
             self._dependencies.require_encryption_key()
         walk = self._walk(self.tool.policy, encrypt_all=self.tool.requires_encryption)
 
+        contexts = dict(zip((name for name, _ in arguments), member_contexts(arguments), strict=True))
+
         def protect(name: str, value: Any) -> Any:
             walk.leaves.part = name
-            return value if name in unchanged else walk.visit(value, name)
+            return value if name in unchanged else walk.visit(value, contexts[name])
 
         protected = [protect(name, value) for name, value in zip(names, positional, strict=True)]
         protected_named = {name: protect(name, value) for name, value in named.items()}
@@ -256,7 +259,7 @@ class SecuredCall:
         walk = self._walk(PIIPolicy.REJECT, counts=False)
         for name, value in identifiers:
             walk.leaves.part = name
-            walk.visit(value, name)
+            walk.visit(value, field_context(name))
         # Operators that would change an identifier refuse it as well; only `keep` lets personal data pass.
         if walk.leaves.treatments - {Treatment.OBSERVE}:
             self._protectors.append(walk.leaves)

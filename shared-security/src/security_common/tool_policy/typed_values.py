@@ -17,6 +17,7 @@ from typing import Any, cast
 from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic_core import Url
 
+from security_common.pii import FieldContext, member_contexts
 from security_common.tool_policy.data_walk import DataWalk, handles, rebuild
 from security_common.tool_policy.errors import UnsupportedValue
 
@@ -29,34 +30,34 @@ _PRINTABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
 
 
 @handles(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
-def _handle_scalar(walk: DataWalk, value: Any, field: str | None) -> Any:
+def _handle_scalar(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     try:
         text = str(value)
     except ValueError:  # Python converts at most 4,300 digits
         raise UnsupportedValue("a number is too long to be searched", hint="send it as text") from None
     walk.count_characters(len(text))
-    return walk.leaves.protect_scalar(value, text, field)
+    return walk.leaves.protect_scalar(value, text, context)
 
 
 @handles(float, Decimal, Fraction)
-def _handle_fraction(walk: DataWalk, value: Any, field: str | None) -> Any:
+def _handle_fraction(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     """Searches the whole part only: no personal number has a fraction, and fraction digits cause false findings."""
     try:
         whole_part = int(value) if math.isfinite(value) and abs(value) < MAX_WHOLE_PART else 0
     except (ValueError, OverflowError):  # a signalling NaN, or a fraction too large for a float
         whole_part = 0
-    return walk.leaves.protect_scalar(value, str(whole_part), field)
+    return walk.leaves.protect_scalar(value, str(whole_part), context)
 
 
 @handles(PurePath, AnyUrl, Url, IPv4Network, IPv6Network, SecretStr, SecretBytes)
-def _handle_as_text(walk: DataWalk, value: Any, field: str | None) -> Any:
+def _handle_as_text(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     content = value.get_secret_value() if isinstance(value, (SecretStr, SecretBytes)) else str(value)
-    protected = walk.visit(content, field)
+    protected = walk.visit(content, context)
     return value if protected is content else rebuild(value.__class__, protected)
 
 
 @handles(bytes, bytearray, memoryview)
-def _handle_bytes(walk: DataWalk, value: bytes | bytearray | memoryview, field: str | None) -> Any:
+def _handle_bytes(walk: DataWalk, value: bytes | bytearray | memoryview, context: FieldContext | None) -> Any:
     """Bytes that are text are protected as text. In other bytes, any text must be free of personal data."""
     content = bytes(value)
     for encoding in TEXT_ENCODINGS:
@@ -64,7 +65,7 @@ def _handle_bytes(walk: DataWalk, value: bytes | bytearray | memoryview, field: 
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        protected = walk.visit_text(text, field)
+        protected = walk.visit_text(text, context)
         if protected is not text:
             return rebuild(value.__class__, protected.encode(encoding, "replace"))
         if 0 not in content:
@@ -75,7 +76,7 @@ def _handle_bytes(walk: DataWalk, value: bytes | bytearray | memoryview, field: 
     else:
         contained_text = b"\n".join(_PRINTABLE_RUN.findall(content.replace(b"\0", b""))).decode("ascii")
     walk.count_characters(len(contained_text))
-    walk.leaves.require_clean(contained_text, field)
+    walk.leaves.require_clean(contained_text, context)
     return value
 
 
@@ -89,11 +90,11 @@ class _Dataclass(metaclass=_AnyDataclass):
 
 
 @handles(_Dataclass)
-def _handle_dataclass(walk: DataWalk, value: Any, field: str | None) -> Any:
+def _handle_dataclass(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     field_names = [each.name for each in dataclasses.fields(value)]
     members = {name: getattr(value, name) for name in field_names if hasattr(value, name)}
     members |= getattr(value, "__dict__", {})
-    changes = _changed_members(walk, members, field)
+    changes = _changed_members(walk, members, context)
     protected = copy.copy(value) if changes else value
     for name, new in changes.items():
         object.__setattr__(protected, name, new)  # also of a frozen dataclass
@@ -102,10 +103,10 @@ def _handle_dataclass(walk: DataWalk, value: Any, field: str | None) -> Any:
 
 
 @handles(BaseModel)
-def _handle_model(walk: DataWalk, value: BaseModel, field: str | None) -> Any:
+def _handle_model(walk: DataWalk, value: BaseModel, context: FieldContext | None) -> Any:
     """Walks fields, extra members, cached properties and private attributes, since the tool can return any of them."""
     places = ("__dict__", "__pydantic_extra__", "__pydantic_private__")
-    changes = {place: _changed_members(walk, getattr(value, place) or {}, field) for place in places}
+    changes = {place: _changed_members(walk, getattr(value, place) or {}, context) for place in places}
     protected = copy.copy(value) if any(changes.values()) else value
     for place, changed in changes.items():
         if changed:
@@ -150,19 +151,19 @@ def _has_computed_output(kind: Any) -> bool:
     return any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.__pydantic_fields__.values())
 
 
-def _changed_members(walk: DataWalk, members: Mapping[str, Any], field: str | None) -> dict[str, Any]:
+def _changed_members(walk: DataWalk, members: Mapping[str, Any], context: FieldContext | None) -> dict[str, Any]:
     """The members of a dataclass or model that changed. Raises UnsupportedValue where a change is not possible."""
     changes: dict[str, Any] = {}
-    for name, old in members.items():
+    for (name, old), of_member in zip(members.items(), member_contexts(list(members.items()), context), strict=True):
         is_plain_name = name.isascii() and name.isidentifier()
         if not is_plain_name and walk.leaves.protect_key(name) is not name:
             raise UnsupportedValue("the name of a member contains personal data", hint="use a dict instead")
-        new = walk.visit(old, name)
+        new = walk.visit(old, of_member)
         if new is old:
             continue
         if isinstance(new, str) and not isinstance(old, str):
             raise UnsupportedValue(
-                f"{name or field} has the type {type(cast('object', old)).__name__} and cannot contain ciphertext",
+                f"{name} has the type {type(cast('object', old)).__name__} and cannot contain ciphertext",
                 hint="declare it as text, or use the policy mask",
             )
         changes[name] = new

@@ -1,0 +1,287 @@
+"""The context of a value in structured data: the name of its field, and what the neighbouring fields say about it.
+
+    {"name": "이유식", "price": 9000}                  name of a thing: it is not searched for persons
+    {"label": "계좌번호", "value": "302-3845-1903-48"}   the value has the label in the field beside it
+    {"tel1": "010", "tel2": "1234", "tel3": "5678"}    each value is a part of a telephone number
+    {"columns": ["이름"], "rows": [["홍길동"]]}          the items of a row have the names of the columns
+
+A walk over data calls `member_contexts` once for each object and `item_contexts` once for each array, with the context
+of the object or array itself, and passes the contexts on to `PIIDetector.scan_text`. A context has a bounded size and
+contains no value, so it can be a part of a cache key.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
+
+from security_common.pii.field_names import LONGEST_NAME, FieldMeaning, cut_name, meaning_of_name, words_of_name
+from security_common.pii.finding import PIIKind
+from security_common.pii.labels import BANK, OTHER
+from security_common.pii.split_values import (
+    SplitGroup,
+    find_split_groups,
+    is_part_of_name,
+    is_part_of_split_name,
+    is_split,
+    is_split_list,
+)
+from security_common.pii.word_lists import read_tables
+
+__all__ = ["NO_CONTEXT", "FieldContext", "field_context", "item_contexts", "member_contexts"]
+
+_MOST_MEMBERS = 64
+"""How many members of an object are compared with each other. An object with more is a collection of values."""
+_MOST_RECORDS_REMEMBERED = 512
+_MOST_COLUMNS = 256
+_FEWEST_HEADINGS = 2
+_VOTES_OF_TYPE = 2  # `type` counts for a thing; if its value names a person, it counts for a person instead
+_PAIR = 2
+
+# What is written in front of a value when it is searched. In ASCII, because Hangul is evidence for a Korean text.
+_LABEL_OF_KIND = {
+    PIIKind.EMAIL: "email",
+    PIIKind.PHONE: "phone",
+    PIIKind.KR_RRN: "rrn",
+    PIIKind.CREDIT_CARD: "card number",
+    PIIKind.IBAN: "iban",
+    PIIKind.IP: "ip",
+    PIIKind.US_SSN: "ssn",
+    PIIKind.PASSPORT: "passport",
+    PIIKind.DRIVER_LICENSE: "driver license",
+    PIIKind.BUSINESS_NUMBER: "business number",
+    PIIKind.CORP_NUMBER: "corp number",
+    PIIKind.BANK_ACCOUNT: "account number",
+    PIIKind.VEHICLE_PLATE: "vehicle number",
+    PIIKind.CUSTOMS_CODE: "customs code",
+    PIIKind.PERSON: "name",
+    PIIKind.ADDRESS: "address",
+    PIIKind.DATE_OF_BIRTH: "date of birth",
+    PIIKind.SECRET: "password",
+    OTHER: "reference number",
+    BANK: "은행",
+}
+
+_LABEL_OF_PART_OF_NAME = "first name"
+_NAMES_OF_TYPES = frozenset({"type", "kind", "category", "종류", "유형"})
+_PAIRS = {key: frozenset(words) for key, words in read_tables("field_names")["pairs"].items()}
+
+
+class FieldContext(NamedTuple):
+    """What is known about a value before it is read.
+
+    `name` is the name of the field, up to LONGEST_NAME characters; an item of an array has the name of the array.
+    `kind` is the kind of the field: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
+    `label` is the text that is written in front of the value when it is searched, or empty.
+    `names_thing` is whether the value is the name of a thing. `is_part` is whether the whole value is a part of a
+    value of `kind`. `record` is `person` or `thing` if the value, an object or array, is a record of one.
+    `columns` has the contexts of the items if the value is a row of a table, or an array of rows.
+    """
+
+    name: str = ""
+    kind: str = ""
+    label: str = ""
+    names_thing: bool = False
+    is_part: bool = False
+    record: str = ""
+    columns: tuple["FieldContext", ...] = ()
+
+
+NO_CONTEXT = FieldContext()
+
+
+def field_context(name: str) -> FieldContext:
+    """The context of a value of which only the name of its field is known."""
+    cut = cut_name(name)
+    return _context_of(cut, meaning_of_name(cut))
+
+
+def member_contexts(
+    members: Sequence[tuple[object, object]], context: FieldContext | None = None
+) -> list[FieldContext]:
+    """The contexts of the members of an object, in their order.
+
+    `members` has name and value of each. `context` is that of the object itself. A member whose
+    name is not a text has the context of the object.
+    """
+    own = context._replace(columns=()) if context is not None else NO_CONTEXT
+    names = tuple(cut_name(name) if type(name) is str else "" for name, _ in members[:_MOST_MEMBERS])
+    shape = _shape_of(names, own.record)
+    contexts = [own if each.inherits else each.context for each in shape.fields]
+    if shape.has_relations:
+        _relate_members(shape, [value for _, value in members[:_MOST_MEMBERS]], contexts)
+    if own.kind == PIIKind.PERSON:
+        for index, (each, (_, value)) in enumerate(zip(shape.fields, members, strict=False)):
+            if each.inherits and names[index] and is_part_of_split_name(value):
+                contexts[index] = own._replace(is_part=True)
+    for name, _ in members[_MOST_MEMBERS:]:
+        contexts.append(field_context(name) if type(name) is str else own)
+    return contexts
+
+
+def item_contexts(items: Sequence[object], context: FieldContext | None = None) -> list[FieldContext]:
+    """The contexts of the items of an array, in their order. `context` is that of the array itself."""
+    own = context or NO_CONTEXT
+    if own.columns:
+        if items and isinstance(items[0], (list, tuple)):
+            return [own] * len(items)
+        return [own.columns[index] if index < len(own.columns) else NO_CONTEXT for index in range(len(items))]
+    if items and isinstance(items[0], (list, tuple)):
+        return _row_contexts(items, own)
+    if own.kind and is_split_list(own.kind, items):
+        return [own._replace(is_part=True)] * len(items)
+    if not own.kind and len(items) == _PAIR and isinstance(items[0], str):
+        return [own, _context_of_label(items[0]) or own]
+    return [own] * len(items)
+
+
+class _Field(NamedTuple):
+    """A member of a record. `inherits` is whether it has the context of the record itself."""
+
+    context: FieldContext
+    inherits: bool
+
+
+class _RecordShape(NamedTuple):
+    """What the names of the members of a record say, whatever their values are. The numbers are indexes of members.
+
+    `names` are the members that have the name of the record, `type` the one that says what it is a record of.
+    `thing_votes` is by how many members more the record looks like that of a thing than like that of a person.
+    `label` and `value`, `columns` and `rows` belong together. `has_relations` is whether the values have to be read.
+    """
+
+    fields: tuple[_Field, ...]
+    names: tuple[int, ...]
+    type: int | None
+    thing_votes: int
+    label: int | None
+    value: int | None
+    columns: int | None
+    rows: int | None
+    groups: tuple[SplitGroup, ...]
+    has_relations: bool
+
+
+@lru_cache(maxsize=_MOST_RECORDS_REMEMBERED)
+def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
+    meanings = [meaning_of_name(name) for name in names]
+    votes = [meaning.neighbour for meaning in meanings] + [record]
+    thing_votes = votes.count("thing") - votes.count("person")
+    fields: list[_Field] = []
+    for name, meaning in zip(names, meanings, strict=True):
+        own = _context_of(name, meaning)
+        if meaning.may_name_thing and thing_votes > 0:
+            own = own._replace(kind="", label="", names_thing=True)
+        fields.append(_Field(own, inherits=not name or (meaning.is_modifier and not own.kind)))
+    plain_names = ["".join(words_of_name(name)) for name in names]
+    type_ = _first_in(plain_names, _NAMES_OF_TYPES)
+    label, value = (_first_in(plain_names, _PAIRS[role]) for role in ("labels", "values"))
+    columns, rows = (_first_in(plain_names, _PAIRS[role]) for role in ("columns", "rows"))
+    names_of_record = tuple(index for index, meaning in enumerate(meanings) if meaning.may_name_thing)
+    groups = find_split_groups(names)
+    is_pair = value is not None and (label is not None or type_ is not None)
+    is_table = columns is not None and rows is not None
+    return _RecordShape(
+        fields=tuple(fields),
+        names=names_of_record,
+        type=type_,
+        thing_votes=thing_votes,
+        label=label if is_pair else None,
+        value=value if is_pair else None,
+        columns=columns if is_table else None,
+        rows=rows if is_table else None,
+        groups=groups,
+        has_relations=is_pair or is_table or bool(groups) or (type_ is not None and bool(names_of_record)),
+    )
+
+
+def _first_in(names: Sequence[str], words: frozenset[str]) -> int | None:
+    return next((index for index, name in enumerate(names) if name in words), None)
+
+
+def _relate_members(shape: _RecordShape, values: Sequence[object], contexts: list[FieldContext]) -> None:
+    """Adds to the contexts of members what the values of other members say."""
+    if shape.type is not None and shape.thing_votes <= _VOTES_OF_TYPE:
+        _relate_type_and_names(shape, values[shape.type], contexts)
+    if shape.value is not None:
+        _relate_label_and_value(shape, values, contexts)
+    if shape.columns is not None and shape.rows is not None:
+        columns = _columns_of(values[shape.columns])
+        if columns is not None and isinstance(values[shape.rows], (list, tuple)):
+            contexts[shape.rows] = contexts[shape.rows]._replace(columns=columns)
+    for group in shape.groups:
+        if is_split(group, [values[index] for index in group.members]):
+            for index in group.members:
+                name = shape.fields[index].context.name
+                contexts[index] = FieldContext(name, group.kind, _LABEL_OF_KIND[group.kind], is_part=True)
+
+
+def _relate_type_and_names(shape: _RecordShape, type_: object, contexts: list[FieldContext]) -> None:
+    """A `type` such as `customer` makes the record that of a person; `_shape_of` counted the member for a thing."""
+    if isinstance(type_, str) and meaning_of_name(type_).record == "person":
+        for index in shape.names:
+            context = shape.fields[index].context
+            contexts[index] = FieldContext(context.name, PIIKind.PERSON, _LABEL_OF_KIND[PIIKind.PERSON])
+
+
+def _relate_label_and_value(shape: _RecordShape, values: Sequence[object], contexts: list[FieldContext]) -> None:
+    for index in (shape.label, shape.type):
+        if index is None or index == shape.value or shape.value is None:
+            continue
+        of_value = _context_of_label(values[index])
+        if of_value is not None and (index == shape.label or of_value.kind != OTHER):
+            contexts[index] = FieldContext(contexts[index].name, names_thing=True)
+            contexts[shape.value] = of_value
+            return
+
+
+def _context_of_label(label: object) -> FieldContext | None:
+    """The context of a value whose label is this text, or None if the text is no label."""
+    if type(label) is not str or len(label) > LONGEST_NAME:
+        return None
+    context = field_context(label)
+    return context if context.kind else None
+
+
+def _columns_of(headings: object) -> tuple[FieldContext, ...] | None:
+    """The contexts of the columns of a table, or None if the headings say nothing about them.
+
+    A heading is a text, or an object with the name of the column.
+    """
+    if not isinstance(headings, (list, tuple)):
+        return None
+    texts: list[str] = []
+    for heading in cast("Sequence[object]", headings)[:_MOST_COLUMNS]:
+        text: object = heading
+        if isinstance(heading, dict):
+            described = cast("dict[object, object]", heading)
+            text = described.get("name") or described.get("field") or described.get("label")
+        texts.append(text if type(text) is str else "")
+    contexts = member_contexts([(text, None) for text in texts])
+    return tuple(contexts) if any(context.kind or context.names_thing for context in contexts) else None
+
+
+def _row_contexts(rows: Sequence[Any], own: FieldContext) -> list[FieldContext]:
+    """The contexts of rows: those below a row of headings, or pairs of a label and a value."""
+    first, second = rows[0], rows[1] if len(rows) > 1 else None
+    is_below_headings = isinstance(second, (list, tuple)) and len(cast("Sequence[object]", second)) == len(first)
+    if is_below_headings and all(type(cell) is str for cell in first):
+        known = [context.kind for context in map(_context_of_label, first[:_MOST_COLUMNS]) if context is not None]
+        if len(known) >= min(_FEWEST_HEADINGS, len(first)) and any(kind != OTHER for kind in known):
+            return [NO_CONTEXT] + [own._replace(columns=_columns_of(first) or ())] * (len(rows) - 1)
+    return [_pair_context(row, own) for row in rows]
+
+
+def _pair_context(row: object, own: FieldContext) -> FieldContext:
+    if not isinstance(row, (list, tuple)):
+        return own
+    cells = cast("Sequence[object]", row)
+    of_value = _context_of_label(cells[0]) if len(cells) == _PAIR else None
+    return own if of_value is None else own._replace(columns=(NO_CONTEXT, of_value))
+
+
+def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:
+    kind = meaning.kind
+    label = _LABEL_OF_KIND.get(kind, name) if kind else ""
+    if kind == PIIKind.PERSON and is_part_of_name(name):
+        label = _LABEL_OF_PART_OF_NAME
+    return FieldContext(name, kind, label, names_thing=meaning.names_thing, record=meaning.record)
