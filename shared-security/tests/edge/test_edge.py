@@ -22,7 +22,7 @@ from security_common.edge import (
     current_request,
     request_context,
 )
-from security_common.edge.request_context import parse_traceparent
+from security_common.edge.request_context import RequestHeaders, parse_traceparent
 
 pytestmark = pytest.mark.anyio
 
@@ -211,3 +211,9 @@ async def test_a_path_with_a_control_character_is_not_found(serve, http, path):
 @pytest.mark.parametrize("path", ["/", "/items/%EA%B0%80", "/%C2%AD", "/a%20b"])
 async def test_other_characters_in_a_path_are_passed_on(serve, http, path):
     assert (await http.get(f"{await serve(Edge(describe))}{path}")).status_code == 200
+
+
+def test_a_repeated_header_has_all_its_values_in_order():
+    headers = RequestHeaders([(b"accept", b"a "), (b"host", b"h"), (b"accept", b"b")])
+    assert headers.all(b"accept") == ["a", "b"]
+    assert headers.all(b"cookie") == []

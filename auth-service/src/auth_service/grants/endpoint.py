@@ -48,6 +48,8 @@ class TokenEndpoint:
         self._grants = {grant.grant_type.value: grant for grant in grants}
         self._record = record
         self._metrics = metrics
+        # Looking up a counter by its labels for each token would cost more than counting.
+        self._tokens_issued = {grant: metrics.tokens_issued.labels(grant) for grant in self._grants}
         grant_type = Parameter("grant_type", "The grant.", required=True, values=tuple(self._grants))
         specific = (parameter for grant in grants for parameter in grant.parameters)
         self.parameters = ParameterTable(grant_type, *_SHARED_PARAMETERS).extended_by(specific)
@@ -65,7 +67,7 @@ class TokenEndpoint:
             refuse_repeated_parameters(form)
             grant = self._find_grant(form)
             client = await self._authenticator.authenticate(
-                form, authorization=request.headers.getlist("authorization"), origin=origin
+                form, authorization=origin.headers.all(b"authorization"), origin=origin
             )
             tokens = await _exchange(form, client, grant, origin)
         except OAuthError as error:
@@ -78,7 +80,7 @@ class TokenEndpoint:
             client_id=client.client_id,
             user_id=tokens.subject,
         )
-        self._metrics.tokens_issued.labels(grant.grant_type.value).inc()
+        self._tokens_issued[grant.grant_type].inc()
         return json_response(_members(tokens))
 
     def describe(self) -> Mapping[str, Any]:

@@ -1,10 +1,10 @@
 """Responses that several packages send: JSON, OAuth errors and redirects (RFC 6749 section 5, RFC 6750 section 3)."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from auth_service.errors import InsufficientScope, InvalidClient, InvalidToken, OAuthError
@@ -15,16 +15,13 @@ Header: TypeAlias = tuple[str, str]
 
 NO_STORE: Mapping[str, str] = {"cache-control": "no-store", "pragma": "no-cache"}
 
-# `json.dumps` would create an encoder for each response.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
 # RFC 3986 section 2; everything else is percent-encoded before it is written into the header.
 _URI_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
 
 
 def json_response(members: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
     """A JSON object in UTF-8. Caches must not store it unless `headers` say otherwise."""
-    return Response(_encode(members).encode(), status_code=status, media_type="application/json", headers=headers)
+    return Response(to_json(members), status_code=status, media_type="application/json", headers=headers)
 
 
 def error_response(error: OAuthError, *, issuer: str) -> Response:

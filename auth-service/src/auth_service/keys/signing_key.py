@@ -1,6 +1,5 @@
 """One RSA signing key: creation, encryption at rest, and signing of compact JWS (RFC 7515, RFC 7518 section 3.3)."""
 
-import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
+from pydantic_core import to_json
 
 from auth_service.keys.rotation import SigningKeyRecord, SigningKeyState
 from auth_service.protocol import DEFAULT_SIGNING_ALGORITHM
@@ -38,8 +38,7 @@ class SigningKey:
 
     def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
         """The compact JWS over the claims, with `token_type` as `typ`."""
-        payload = json.dumps(claims, ensure_ascii=False, separators=(",", ":")).encode()
-        signing_input = self._header(token_type) + b"." + _base64url(payload)
+        signing_input = self._header(token_type) + b"." + _base64url(to_json(claims))
         signature = self._algorithm.sign(signing_input, self._private_key)
         return (signing_input + b"." + _base64url(signature)).decode("ascii")
 
@@ -47,7 +46,7 @@ class SigningKey:
         encoded = self._encoded_headers.get(token_type)
         if encoded is None:
             header = {"alg": DEFAULT_SIGNING_ALGORITHM, "typ": token_type, "kid": self.key_id}
-            encoded = _base64url(json.dumps(header, separators=(",", ":")).encode())
+            encoded = _base64url(to_json(header))
             self._encoded_headers[token_type] = encoded
         return encoded
 

@@ -68,8 +68,9 @@ class IntrospectionEndpoint:
 
     async def respond(self, request: Request, form: Annotated[Form, Depends(FormBody(TOKEN_PARAMETERS))]) -> Response:
         """The claims of the token, or `{"active": false}`. Raises `InvalidClient`, `InvalidRequest`."""
+        origin = context_of(request)
         client = await self.authenticator.authenticate(
-            form, authorization=request.headers.getlist("authorization"), origin=context_of(request)
+            form, authorization=origin.headers.all(b"authorization"), origin=origin
         )
         if client.is_public:
             raise InvalidClient("introspection needs a client that authenticates itself")

@@ -55,7 +55,7 @@ class RevocationEndpoint:
         """An empty response. Raises `InvalidClient`, `InvalidRequest`."""
         origin = context_of(request)
         client = await self.authenticator.authenticate(
-            form, authorization=request.headers.getlist("authorization"), origin=origin
+            form, authorization=origin.headers.all(b"authorization"), origin=origin
         )
         subject = await self._revoke(form.require("token"), client)
         if subject is not None:

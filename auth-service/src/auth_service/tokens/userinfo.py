@@ -11,6 +11,7 @@ from starlette.responses import Response
 from auth_service.accounts.account import Account, AccountDirectory
 from auth_service.errors import InsufficientScope, InvalidToken
 from auth_service.http.application import new_router
+from auth_service.http.dependencies import context_of
 from auth_service.http.openapi import ERROR_CONTENT, ERROR_RESPONSES, json_result
 from auth_service.http.responses import json_response
 from auth_service.scopes import Scope
@@ -55,7 +56,7 @@ class UserinfoEndpoint:
     async def respond(self, request: Request) -> Response:
         """The claims. Raises `InvalidToken`, `InsufficientScope`."""
         claims = self.tokens.verify(
-            _bearer_token(request.headers.getlist("authorization")), token_type=ACCESS_TOKEN_TYPE
+            _bearer_token(context_of(request).headers.all(b"authorization")), token_type=ACCESS_TOKEN_TYPE
         )
         if claims is None or await self.revoked.is_revoked(claims["jti"]):
             raise InvalidToken("the access token is not valid here")

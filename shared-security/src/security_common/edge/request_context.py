@@ -63,6 +63,12 @@ class RequestHeaders:
         value = self._values.get(name)
         return None if value is None else value.decode("latin-1")
 
+    def all(self, name: bytes) -> list[str]:
+        """Every value, in the order of the request."""
+        if name not in self._values:
+            return []
+        return [value.decode("latin-1") for other, value in self.trimmed if other == name]
+
     def require_size(self, max_bytes: int) -> None:
         """Raises `HeadersTooLarge`."""
         if self.size_bytes > max_bytes:

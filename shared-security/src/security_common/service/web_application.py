@@ -61,6 +61,8 @@ class WebApplication(FastAPI):
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
+            # Otherwise FastAPI looks for OpenTelemetry providers at each request.
+            telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self._security_schemes = dict(security_schemes or {})
         self._asgi_routes: dict[str, Application] = {}
