@@ -169,6 +169,15 @@ class SecuritySettings(Settings):
         description="TOML file that configures the treatment of personal data by kind and tool, allowed values and "
         "custom patterns (docs/pii.md). If unset: all findings are masked if the policy of the tool is to mask.",
     )
+    pii_search_max_characters: int = Field(
+        default=32_000_000,
+        ge=2_000_000,
+        description="Characters of all callers that may be searched for personal data or wait for it in one process, "
+        "where a call has more than about 4,000. Calls above it are answered with 503.",
+    )
+    pii_search_max_characters_per_caller: int = Field(
+        default=8_000_000, ge=2_000_000, description="The same limit for one caller (issuer and subject of the token)."
+    )
     pseudonym_key_file: SecretKeyFile = Field(
         default=None,
         description="File with the key of keyed pseudonyms and subject references: 32 random bytes, base64url.",

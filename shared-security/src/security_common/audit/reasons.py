@@ -88,6 +88,8 @@ class Reason(StrEnum):
     """A value has a type that cannot be searched for personal data."""
     TOO_MUCH_DATA = "too_much_data"
     """The data is larger than the limit of one call."""
+    SEARCH_QUEUE_FULL = "search_queue_full"
+    """Too much data of running calls is waiting to be searched for personal data."""
     TOOL_POLICY_ERROR = "tool_policy_error"
     """The call is against the tool's policy."""
     TOOL_FAILED = "tool_failed"

@@ -21,7 +21,7 @@ from security_common.audit import Action, AuditEvent, EventType, JournalUnavaila
 from security_common.errors import SecurityError
 from security_common.fastmcp.unavailable import CallUnavailable
 from security_common.tokens.access_token import current_caller
-from security_common.tool_policy import FrameworkAdapter, current_adapter, policy_dependencies
+from security_common.tool_policy import FrameworkAdapter, SearchQueueFull, current_adapter, policy_dependencies
 
 __all__ = [
     "ERROR_TYPES",
@@ -39,6 +39,9 @@ ERROR_TYPES: Mapping[str, type[FastMCPError]] = {
     "prompts/get": PromptError,
 }
 """The methods that run a component, with the error that FastMCP expects from each."""
+
+TEMPORARY_ERRORS = frozenset({JournalUnavailable.error, SearchQueueFull.error})
+"""Codes of the errors that are answered with status 503: the same call can succeed a little later."""
 
 SERVER_LOGGER = "fastmcp.server.server"
 LOGGERS_WITH_VALUES = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.context.to_client", SERVER_LOGGER)
@@ -74,8 +77,10 @@ def client_error(error_type: type[FastMCPError], failure: Exception) -> Exceptio
     """
     if not isinstance(failure, SecurityError):
         return failure
-    is_unavailable = failure.error == JournalUnavailable.error
-    error = CallUnavailable(describe(failure)) if is_unavailable else error_type(describe(failure))
+    if failure.error in TEMPORARY_ERRORS:
+        error: FastMCPError = CallUnavailable(describe(failure), failure.error)
+    else:
+        error = error_type(describe(failure))
     error.__cause__ = failure
     return error
 

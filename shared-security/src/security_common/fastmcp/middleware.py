@@ -66,7 +66,7 @@ class PolicyMiddleware(Middleware):
             result = await call_next(context)
         except CallUnavailable as failure:
             log_failed_call(adapter, method, failure)
-            raise unavailable_error(request, str(failure)) from None
+            raise unavailable_error(request, str(failure), failure.code) from None
         except (NotFoundError, DisabledError, ValidationError) as failure:
             error = without_client_values(failure, method)
             log_failed_call(adapter, method, failure)
@@ -104,13 +104,14 @@ class ProtectedSession(ServerSession):
         call = current_call.get() or self._adapter.call
         if call is None:
             return await super().send_request(request, *args, **kwargs)
-        answer = await super().send_request(call.protect_message(request), *args, **kwargs)
-        return call.protect_reply(answer)
+        protected = await call.search(call.protect_message, request)
+        answer = await super().send_request(protected, *args, **kwargs)
+        return await call.search(call.protect_reply, answer)
 
     async def _notify(self, notification: Any, *, request_scoped: bool) -> None:
         call = current_call.get() or self._adapter.call
         if call is not None:
-            notification = call.protect_message(notification)
+            notification = await call.search(call.protect_message, notification)
         await super()._notify(notification, request_scoped=request_scoped)
 
 
@@ -129,7 +130,7 @@ async def _record_or_answer_503(failure: Exception, request: Any) -> None:
     try:
         await record_rejected_call(failure)
     except JournalUnavailable as unrecorded:
-        raise unavailable_error(request, describe(unrecorded)) from None
+        raise unavailable_error(request, describe(unrecorded), unrecorded.error) from None
 
 
 def _protect_input_responses(request: Any, protect: Callable[[Any], Any]) -> None:

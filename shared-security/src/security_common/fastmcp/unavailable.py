@@ -6,7 +6,6 @@ import mcp_types as types
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
 
-from security_common.audit import JournalUnavailable
 from security_common.edge import Application, Message, Receive, Scope, Send
 
 __all__ = ["CallUnavailable", "ServiceUnavailableMiddleware", "unavailable_error"]
@@ -20,17 +19,21 @@ RETRY_AFTER_SECONDS = b"5"
 class CallUnavailable(ToolError):
     """The call could not be recorded, or something it needs is down. The client may try again.
 
-    It is a FastMCPError because FastMCP passes these on without changing them.
+    It is a FastMCPError because FastMCP passes these on without changing them. `code` is the error code of the cause.
     """
 
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
-def unavailable_error(request: Any, message: str) -> MCPError:
+
+def unavailable_error(request: Any, message: str, code: str) -> MCPError:
     """The JSON-RPC error of a call that cannot be answered now. Marks the HTTP request for status 503."""
     if request is not None and request.request is not None:
         mark = request.request.scope.get(SCOPE_KEY)
         if mark is not None:
             mark["unavailable"] = True
-    return MCPError(types.INTERNAL_ERROR, message, {"error": JournalUnavailable.error})
+    return MCPError(types.INTERNAL_ERROR, message, {"error": code})
 
 
 class ServiceUnavailableMiddleware:

@@ -10,6 +10,7 @@ policy               what happens to a leaf, as pure functions
 data_walk            nested data, containers and JSON in text; the limits of size and depth
 typed_values         numbers, dates, bytes, dataclasses and pydantic models in the walk
 leaf_protection      one leaf: findings, masks, ciphertext, pseudonyms
+search_queue         large data is searched in a thread beside the event loop
 exception_masking    exceptions of a tool without personal data
 policy_dependencies  the journal, detector and keys in use
 pseudonyms           keyed digests of people and values
@@ -22,6 +23,7 @@ from security_common.tool_policy.errors import (
     InsufficientScope,
     PersonalDataRefused,
     ResultWithheld,
+    SearchQueueFull,
     ToolFailed,
     ToolPolicyError,
     TooMuchData,
@@ -47,6 +49,7 @@ __all__ = [
     "InsufficientScope",
     "PersonalDataRefused",
     "ResultWithheld",
+    "SearchQueueFull",
     "SecuredCall",
     "SecuredTool",
     "TooMuchData",

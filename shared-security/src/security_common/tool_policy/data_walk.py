@@ -21,30 +21,34 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from security_common.pii import FieldContext, item_contexts, member_contexts
+from security_common.tool_policy.data_size import LIMITS_OF_CALL, SearchTooLong, WalkLimits
 from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
 from security_common.tool_policy.leaf_protection import LeafProtector
 
 __all__ = ["DataWalk", "TypeHandler", "handles", "rebuild"]
 
-MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS = 64, 200_000, 2_000_000
-
 
 class DataWalk:
-    """One walk over some data. Data that is deeper, larger or has more parts than the limits is refused."""
+    """One walk over some data. Data that is deeper, larger or has more parts than the limits is refused.
 
-    __slots__ = ("_characters_left", "_depth_left", "_values_left", "leaves")
+    With LIMITS_ON_EVENT_LOOP, SearchTooLong is raised instead, and the data has to be walked in another thread.
+    """
 
-    def __init__(self, leaves: LeafProtector) -> None:
+    __slots__ = ("_characters_left", "_depth_left", "_on_event_loop", "_values_left", "leaves")
+
+    def __init__(self, leaves: LeafProtector, limits: WalkLimits = LIMITS_OF_CALL) -> None:
         self.leaves = leaves
-        self._depth_left, self._values_left, self._characters_left = MAX_DEPTH, MAX_VALUES, MAX_CHARACTERS
+        self._depth_left, self._values_left, self._characters_left, self._on_event_loop = limits
 
     def visit(self, value: Any, context: FieldContext | None = None) -> Any:
         """The value with its leaves protected. `context` is the field that contains the value.
 
-        Raises TooMuchData and UnsupportedValue.
+        Raises TooMuchData, UnsupportedValue and SearchTooLong.
         """
         self._values_left -= 1
         if self._values_left < 0 or self._depth_left <= 0:
+            if self._on_event_loop and self._values_left < 0:
+                raise SearchTooLong
             raise TooMuchData(
                 "the data is nested too deeply or has too many parts", hint="send or request less data in one call"
             )
@@ -73,9 +77,11 @@ class DataWalk:
         return self.leaves.protect_text(text, context)
 
     def count_characters(self, characters: int) -> None:
-        """Counts characters before they are searched. Raises TooMuchData."""
+        """Counts characters before they are searched. Raises TooMuchData and SearchTooLong."""
         self._characters_left -= characters
         if self._characters_left < 0:
+            if self._on_event_loop:
+                raise SearchTooLong
             raise TooMuchData(
                 "the data is larger than the limit for one call", hint="send or request less data in one call"
             )

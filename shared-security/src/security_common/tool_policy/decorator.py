@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from security_common.audit import AuditEvent, Journal
+from security_common.tool_policy.errors import SearchQueueFull
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import policy_dependencies
 from security_common.tool_policy.secured_call import SecuredCall, current_call
@@ -87,16 +88,17 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
         dependencies = policy_dependencies()
         call = SecuredCall(getattr(secured, SECURED_TOOL_ATTRIBUTE), dependencies)
         try:
-            arguments, named = call.protect_arguments(args, kwargs)
-            with call:
-                result = await function(*arguments, **named)
-            call.protect_result(result)
+            try:
+                arguments, named = await call.search(call.protect_arguments, args, kwargs)
+                with call:
+                    result = await function(*arguments, **named)
+                await call.search(call.protect_result, result)
+            except Exception as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
+                await _fail(call, failure)
         except asyncio.CancelledError:
             call.cancel()
             _record_cancelled_call(dependencies.journal, call.audit_event())
             raise
-        except Exception as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
-            call.fail(failure)
         event = call.audit_event()
         if event is not None:
             try:
@@ -114,12 +116,12 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
         dependencies = policy_dependencies()
         call = SecuredCall(getattr(secured, SECURED_TOOL_ATTRIBUTE), dependencies)
         try:
-            arguments, named = call.protect_arguments(args, kwargs)
+            arguments, named = call.search_blocking(call.protect_arguments, args, kwargs)
             with call:
                 result = function(*arguments, **named)
-            call.protect_result(result)
+            call.search_blocking(call.protect_result, result)
         except Exception as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
-            call.fail(failure)
+            _fail_blocking(call, failure)
         event = call.audit_event()
         if event is not None:
             try:
@@ -129,6 +131,20 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
         return call.result()
 
     return secured
+
+
+async def _fail(call: SecuredCall, failure: Exception) -> None:
+    try:
+        await call.search(call.fail, failure)
+    except SearchQueueFull as full:  # the text of this error contains no data
+        call.fail(full)
+
+
+def _fail_blocking(call: SecuredCall, failure: Exception) -> None:
+    try:
+        call.search_blocking(call.fail, failure)
+    except SearchQueueFull as full:
+        call.fail(full)
 
 
 def _record_cancelled_call(journal: Journal, event: AuditEvent | None) -> None:

@@ -9,6 +9,7 @@ __all__ = [
     "InsufficientScope",
     "PersonalDataRefused",
     "ResultWithheld",
+    "SearchQueueFull",
     "TooMuchData",
     "ToolFailed",
     "ToolPolicyError",
@@ -58,6 +59,18 @@ class TooMuchData(ToolPolicyError):
     """The data is deeper, larger or has more parts than the limits for one call."""
 
     error: ClassVar[str] = "too_much_data"
+
+
+class SearchQueueFull(ToolPolicyError):
+    """Too much data is waiting to be searched, of this caller or in total. The same call can succeed a little later."""
+
+    error: ClassVar[str] = "search_queue_full"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "too much data of running calls is waiting to be searched for personal data",
+            hint="wait until other calls have ended, or request less data in one call, and try again",
+        )
 
 
 class InsufficientScope(ToolPolicyError):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
+from security_common.tool_policy.data_size import SearchTooLong
 from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import ToolFailed, ToolPolicyError
 
@@ -13,10 +14,12 @@ def mask_exception(failure: Exception, counting_walk: DataWalk, walk: DataWalk) 
     """The exception itself if neither it nor its causes contain personal data, and otherwise a masked copy.
 
     The copy has no traceback and no causes, because both lead to frames that contain the data. `counting_walk` counts
-    the findings for the audit event; `walk` reads the same texts again without counting.
+    the findings for the audit event; `walk` reads the same texts again without counting. Raises SearchTooLong.
     """
     try:
         return _mask(failure, counting_walk, walk)
+    except SearchTooLong:
+        raise
     except Exception:  # noqa: BLE001 - a text that cannot be read may contain anything, and so may this exception
         return ToolFailed(f"{type(failure).__name__}: its text cannot be read")
 
@@ -24,6 +27,7 @@ def mask_exception(failure: Exception, counting_walk: DataWalk, walk: DataWalk) 
 def _mask(failure: Exception, counting_walk: DataWalk, walk: DataWalk) -> Exception:
     texts = [text for each in _with_causes(failure) for text in _texts_of(each)]
     # Every text is read, also after a change was found, so that all findings are counted.
+    counting_walk.count_characters(sum(map(len, texts)))
     is_clean = [counting_walk.leaves.protect_text(text, None) is text for text in texts]
     if all(is_clean):
         return failure

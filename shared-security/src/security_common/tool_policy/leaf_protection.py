@@ -33,7 +33,10 @@ from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 __all__ = ["LeafProtector", "ReplacementWriter"]
 
 MAX_CLEAN_TEXTS, MAX_CLEAN_TEXT_CHARACTERS = 4096, 64
-"""How many texts without personal data are remembered, and how long such a text may be."""
+"""How many texts without personal data are remembered, and how long such a text may be.
+
+The context that is remembered with a text is bounded as well, so the texts of callers take 2 MB at most.
+"""
 
 _KINDS_WITH_DIGITS_ONLY = {PIIKind.PHONE, PIIKind.KR_RRN, PIIKind.CREDIT_CARD}
 
@@ -188,7 +191,8 @@ class LeafProtector:
         ]
 
     def _remember_clean(self, text: str, context: FieldContext | None) -> None:
-        if len(text) > MAX_CLEAN_TEXT_CHARACTERS:
+        # The columns of a table are many contexts, so a text with them is not remembered.
+        if len(text) > MAX_CLEAN_TEXT_CHARACTERS or (context is not None and context.columns):
             return
         if len(self._clean_texts) >= MAX_CLEAN_TEXTS:
             self._clean_texts.clear()

@@ -14,6 +14,7 @@ from security_common.settings import SecuritySettings
 from security_common.tool_policy.leaf_protection import ReplacementWriter
 from security_common.tool_policy.policy import PIIPolicy, operator_of
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
+from security_common.tool_policy.search_queue import SearchQueue
 
 __all__ = ["PolicyDependencies", "configure", "policy_dependencies"]
 
@@ -43,6 +44,11 @@ class PolicyDependencies:
                 "the operator pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask"
             )
         self.clean_texts: set[tuple[str, FieldContext | None]] = set()
+        settings = SecuritySettings()
+        self.search_queue = SearchQueue(
+            max_characters=settings.pii_search_max_characters,
+            max_characters_of_caller=settings.pii_search_max_characters_per_caller,
+        )
 
     @property
     def encryption(self) -> EncryptionService:

@@ -3,6 +3,8 @@
 protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
                        └─▶ protect_message (progress, log messages, questions), protect_reply (their answers)
 
+These methods are called through `search` or `search_blocking`, so that large data does not stop the event loop.
+
 A framework such as FastMCP describes the request that a call belongs to in a `FrameworkAdapter`.
 """
 
@@ -12,13 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from security_common.audit import Action, AuditEvent, EventType, JournalUnavailable, Outcome, Reason
 from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
 from security_common.pii import field_context, member_contexts
 from security_common.tokens.access_token import current_caller
+from security_common.tool_policy.data_size import (
+    LIMITS_OF_CALL,
+    LIMITS_ON_EVENT_LOOP,
+    SearchTooLong,
+    estimate_characters,
+)
 from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import (
     InsufficientScope,
@@ -36,6 +44,10 @@ from security_common.tool_policy.secured_tool import SecuredTool
 __all__ = ["FrameworkAdapter", "SecuredCall", "bind_field", "current_adapter", "current_call", "owner_of"]
 
 Argument = tuple[str, Any]
+Protected = TypeVar("Protected")
+
+# What has been found so far by a search that gives up when the data is too large; unset for all other searches.
+_short_search: ContextVar[list[LeafProtector] | None] = ContextVar("short_search", default=None)
 
 
 def owner_of(issuer: str, subject: str) -> str:
@@ -104,6 +116,40 @@ class SecuredCall:
         self._started_seconds = time.monotonic()
         if self.adapter:
             self.adapter.call = self
+
+    async def search(self, protect: Callable[..., Protected], *values: Any) -> Protected:
+        """What `protect`, a method of this call, returns for these values. Large values are searched in another thread.
+
+        Raises SearchQueueFull, and what `protect` raises.
+        """
+        try:
+            return self._search_briefly(protect, *values)
+        except SearchTooLong:
+            pass
+        queue, characters = self._dependencies.search_queue, estimate_characters(*values)
+        return await queue.run(partial(protect, *values), characters=characters, caller=self._owner)
+
+    def search_blocking(self, protect: Callable[..., Protected], *values: Any) -> Protected:
+        """The same for a function that is not asynchronous: large values are searched in this thread."""
+        try:
+            return self._search_briefly(protect, *values)
+        except SearchTooLong:
+            pass
+        queue, characters = self._dependencies.search_queue, estimate_characters(*values)
+        return queue.run_blocking(partial(protect, *values), characters=characters, caller=self._owner)
+
+    def _search_briefly(self, protect: Callable[..., Protected], *values: Any) -> Protected:
+        """Raises SearchTooLong if the values are too large, and forgets what was found in them."""
+        protectors: list[LeafProtector] = []
+        reset = _short_search.set(protectors)
+        try:
+            return protect(*values)
+        except SearchTooLong:
+            protectors.clear()
+            raise
+        finally:
+            _short_search.reset(reset)
+            self._protectors += protectors
 
     def protect_arguments(
         self, positional: Sequence[Any], named: Mapping[str, Any]
@@ -274,26 +320,31 @@ class SecuredCall:
     def _message_walk(self, *, counts: bool = True) -> DataWalk:
         return self._walk(policy_for_messages(self.tool.result_policy), counts=counts, for_messages=True)
 
+    @property
+    def _owner(self) -> str:
+        """Who calls: ciphertext is bound to this owner, and the owner's searches are counted together."""
+        return owner_of(self._token.issuer, self._token.subject) if self._token else self._user_id or ""
+
     def _walk(
         self, policy: PIIPolicy, *, encrypt_all: bool = False, counts: bool = True, for_messages: bool = False
     ) -> DataWalk:
         """A new walk. With `counts`, what it finds becomes part of the audit event."""
         dependencies = self._dependencies
         token = self._token
-        owner = owner_of(token.issuer, token.subject) if token else self._user_id or ""
         # The protector must not refer to this call. A reference cycle would keep the whole request until the garbage
         # collector runs, and collecting many of them takes 30 ms.
         leaves = LeafProtector(
             dependencies.detector,
             dependencies.writer(policy, self.tool_name, token.issuer if token else "", for_messages=for_messages),
-            partial(_encrypt, dependencies, owner, self.tool.name),
+            partial(_encrypt, dependencies, self._owner, self.tool.name),
             dependencies.is_own_ciphertext,
             clean_texts=dependencies.clean_texts,
             encrypt_all=encrypt_all and policy is PIIPolicy.ENCRYPT,
         )
+        found_briefly = _short_search.get()
         if counts:
-            self._protectors.append(leaves)
-        return DataWalk(leaves)
+            (self._protectors if found_briefly is None else found_briefly).append(leaves)
+        return DataWalk(leaves, LIMITS_OF_CALL if found_briefly is None else LIMITS_ON_EVENT_LOOP)
 
 
 def _encrypt(dependencies: PolicyDependencies, owner: str, tool: str, part: str, text: str) -> str:
