@@ -21,11 +21,13 @@ __all__ = ["Sample", "corpus", "written"]
 
 SEED = 20261123
 _TEMPLATES = tomllib.loads(Path(__file__).with_name("pii_templates.toml").read_text(encoding="utf-8"))
+_NATIONAL_IDS = tomllib.loads(Path(__file__).with_name("pii_national_ids.toml").read_text(encoding="utf-8"))
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _FIELD = re.compile(r"@(\S+) ")
 _MARK = re.compile(r"\[\[([A-Z_]+):(.*?)\]\]", re.DOTALL)
 _PLAIN_TEXTS = 1_500  # of each of the two sets
 _SPELLED_TEXTS = 40  # of each spelling and set
+_NATIONAL_ID_TEXTS = 160  # of each of the two sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _fill(template: str, rng: Random, spell: Callable[[str, str], str]) -> tuple
         position = slot.end()
         name = slot.group(1)
         if name:
-            kind = name.removesuffix("_EN")
+            kind = "NATIONAL_ID" if name.startswith("NATIONAL_ID") else name.removesuffix("_EN")
             value = spell(kind, make(name, rng))
             if name.isupper():
                 spans.append((kind, length, length + len(value)))
@@ -137,6 +139,13 @@ def _spelled_texts(which: str, rng: Random) -> Iterator[Sample]:
             yield Sample(f"{which}/adv/{name}", text, tuple(spans))
 
 
+def _national_id_texts(which: str, rng: Random) -> Iterator[Sample]:
+    templates = [template for templates in _NATIONAL_IDS[which].values() for template in templates]
+    for index in range(_NATIONAL_ID_TEXTS):
+        text, spans = _fill(templates[index % len(templates)], rng, lambda _, value: value)
+        yield Sample(f"{which}/national_ids", text, tuple(spans))
+
+
 def corpus(seed: int = SEED) -> list[Sample]:
     """All samples; the same seed gives the same samples."""
     rng = Random(seed)
@@ -145,7 +154,7 @@ def corpus(seed: int = SEED) -> list[Sample]:
         for which in ("tuned", "held_out")
         for part in (_plain_texts, _spelled_texts)
         for sample in part(which, rng)
-    ]
+    ] + [sample for which in ("tuned", "held_out") for sample in _national_id_texts(which, rng)]
 
 
 def written(which: str) -> list[Sample]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pii_corpus import SEED, Sample, corpus, written
-from pii_score import CONTEXT, STRUCT, Score, Span, score
+from pii_score import ALONE, CONTEXT, STRUCT, Score, Span, score
 
 from security_common.pii import get_pii_detector
 
@@ -84,7 +84,7 @@ def _table(samples: Sequence[Sample], kept: Mapping[str, Score]) -> str:
     columns = [name for name, result in results.items() if result is not None]
     lines = ["| kind | " + " | ".join(f"{name} P | R | F1" for name in columns) + " |"]
     lines.append("|---" * (1 + 3 * len(columns)) + "|")
-    rows = [(kind, [kind]) for kind in (*STRUCT, *CONTEXT, "SECRET")]
+    rows = [(kind, [kind]) for kind in (*STRUCT, *CONTEXT, *ALONE)]
     for title, kinds in [*rows, ("STRUCT", STRUCT), ("CONTEXT", CONTEXT), ("ALL", [*STRUCT, *CONTEXT])]:
         lines.append(f"| {title} | " + " | ".join(_cells(results[name], kinds) for name in columns) + " |")
     lines += [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pii_corpus import Sample
 
-__all__ = ["CONTEXT", "STRUCT", "Score", "score"]
+__all__ = ["ALONE", "CONTEXT", "STRUCT", "Score", "score"]
 
 Span = tuple[str, int, int]
 Scan = Callable[[Sample], Sequence[Span]]
@@ -16,6 +16,7 @@ STRUCT = (
     *("EMAIL", "PHONE", "KR_RRN", "CREDIT_CARD", "IBAN", "IP", "US_SSN", "PASSPORT", "DRIVER_LICENSE"),
     *("BUSINESS_NUMBER", "CORP_NUMBER", "BANK_ACCOUNT", "VEHICLE_PLATE", "CUSTOMS_CODE"),
 )
+ALONE = ("NATIONAL_ID", "SECRET")  # kinds that are reported by themselves, not as a part of a group
 
 
 @dataclass

@@ -10,6 +10,7 @@ __all__ = ["KINDS", "NEGATIVES", "make"]
 
 _POOLS = tomllib.loads(Path(__file__).with_name("pii_pools.toml").read_text(encoding="utf-8"))
 _POOLS |= {name: pool.split() for name, pool in _POOLS.items() if isinstance(pool, str) and " " in pool}
+_NATIONAL_IDS = tomllib.loads(Path(__file__).with_name("pii_national_ids.toml").read_text(encoding="utf-8"))["values"]
 _ALNUM = string.ascii_letters + string.digits
 _UPPER = string.ascii_uppercase + string.digits
 
@@ -217,6 +218,10 @@ def _plate(rng: Random) -> str:
     return f"{head}{_pick(rng, 'plate_letters')}{rng.choice([' ', ''])}{_digits(rng, 4)}"
 
 
+def _national_id(country: str) -> Callable[[Random], str]:
+    return lambda rng: rng.choice(_NATIONAL_IDS[country])
+
+
 def _grouped(number: str) -> str:
     return "-".join(number[i : i + 4] for i in range(0, len(number), 4))
 
@@ -249,6 +254,7 @@ KINDS: Mapping[str, Callable[[Random], str]] = {
     "DATE_OF_BIRTH": _birth,
     "DATE_OF_BIRTH_EN": _birth_english,
     "SECRET": _secret,
+    **{f"NATIONAL_ID_{country}": _national_id(country) for country in _NATIONAL_IDS},
 }
 
 NEGATIVES: Mapping[str, Callable[[Random], str]] = {

@@ -7,7 +7,7 @@
      │  rules                 gates: which rules can find something in this text?
      ▼
     rules with an open gate   listed in detector.RULES; they use labels beside the value (labels), check digits
-     │                        (check_digits, resident_number) and word lists (word_lists, data/)
+     │                        (check_digits, resident_number, national_ids) and word lists (word_lists, data/)
      ▼
     candidates
      │  detector              of overlapping candidates keeps the one with the highest score

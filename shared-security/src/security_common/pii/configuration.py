@@ -1,6 +1,7 @@
 """The configuration of a team: operators by kind and tool, allowed values, custom patterns.
 
 default = "mask"                          # pii.toml, the file that SECURITY_PII_CONFIG_FILE names
+national_ids = ["JP", "CN"]               # numbers of these countries only; the default is all
 [kinds]
 US_SSN = "reject"
 [tools.send_mail.kinds]
@@ -18,6 +19,7 @@ from typing import Any
 
 from security_common.errors import SecurityError
 from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.national_ids import COUNTRIES
 from security_common.pii.normalization import normalize
 
 __all__ = ["CustomPattern", "Operator", "PIIConfiguration", "PIIConfigurationError"]
@@ -60,6 +62,8 @@ class PIIConfiguration:
     tools: Mapping[str, "PIIConfiguration"] = field(default_factory=dict[str, "PIIConfiguration"])
     allowed_values: frozenset[str] = frozenset()
     patterns: tuple[CustomPattern, ...] = ()
+    national_ids: frozenset[str] = COUNTRIES
+    """The countries whose national identification numbers are searched for (ISO 3166-1 alpha-2 codes)."""
 
     def operator(self, kind: PIIKind, tool: str = "", *, masks: bool = True) -> Operator | None:
         """The operator for a kind in a tool; `masks` is whether the tool's policy is `mask`.

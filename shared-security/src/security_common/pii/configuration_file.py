@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from security_common.pii.configuration import CustomPattern, Operator, PIIConfiguration, PIIConfigurationError
 from security_common.pii.finding import PIIKind
+from security_common.pii.national_ids import COUNTRIES
 
 try:
     import re2
@@ -42,6 +43,7 @@ class _Pattern(_Section):
 
 class _File(_Tool):
     default: Operator | None = Operator.MASK
+    national_ids: bool | list[str] = True
     tools: dict[str, _Tool] = {}
     allow: _Allow = _Allow()
     patterns: Annotated[dict[str, _Pattern], Field(max_length=_MOST_PATTERNS)] = {}
@@ -73,7 +75,20 @@ def parse_configuration(entries: Mapping[str, Any]) -> PIIConfiguration:
         tools={name: PIIConfiguration(default=tool.default, kinds=tool.kinds) for name, tool in file.tools.items()},
         allowed_values=frozenset(value.casefold() for value in file.allow.values),
         patterns=tuple(_compile(name, pattern.expression) for name, pattern in file.patterns.items()),
+        national_ids=_countries(file.national_ids),
     )
+
+
+def _countries(entry: bool | list[str]) -> frozenset[str]:
+    """All countries for true, none for false, otherwise those of the list."""
+    if isinstance(entry, bool):
+        return COUNTRIES if entry else frozenset()
+    unknown = sorted(set(entry) - COUNTRIES)
+    if unknown:
+        raise PIIConfigurationError(
+            f"national_ids: {', '.join(unknown)} is not supported", hint=f"use codes of {', '.join(sorted(COUNTRIES))}"
+        )
+    return frozenset(entry)
 
 
 def _compile(name: str, expression: str) -> CustomPattern:

@@ -23,6 +23,7 @@ from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.labels import LabelledText
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
+from security_common.pii.national_ids import COUNTRIES, NATIONAL_CODES, country_of
 from security_common.pii.normalization import (
     BASE64_GATE,
     NORMALIZATION_GATE,
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     IP_ADDRESSES,
     IBANS,
     ALPHANUMERIC_CODES,  # passports, driver's licences and customs codes with letters
+    NATIONAL_CODES,  # identification numbers of other countries with letters
     NUMBERS,  # telephone, resident, corporate, business, card, licence, account and US social security numbers
     SPLIT_RESIDENT_NUMBERS,
     VEHICLE_PLATES,
@@ -142,7 +144,10 @@ class PIIDetector:
             rule_index = gate - len(PREPARATION_GATES)
             if rule_index >= 0:
                 candidates.extend(RULES[rule_index].find(source))
-        return candidates
+        countries = self.configuration.national_ids
+        if countries is COUNTRIES:
+            return candidates
+        return [each for each in candidates if each.kind is not PIIKind.NATIONAL_ID or country_of(each) in countries]
 
     def _find_in_table_cells(self, text: str, found: list[Finding]) -> Iterator[Finding]:
         """Scans each cell of a table that has no finding yet again, with the heading of its column as its label."""

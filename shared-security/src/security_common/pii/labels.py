@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
+from security_common.pii.field_names import meaning_of_name
+from security_common.pii.normalization import normalize
+from security_common.pii.value_surroundings import name_before
 from security_common.pii.word_lists import longest_word, read_lists
 
 __all__ = ["BANK", "OTHER", "Label", "LabelledText", "Labels", "is_label"]
@@ -43,7 +46,8 @@ _JOINT_AFTER_VALUE = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/
 class Label(NamedTuple):
     """A label and its place.
 
-    `kind` is the name of its list in labels.toml: a PIIKind, `OTHER` or `BANK`; it is empty for "no label".
+    `kind` is the name of its list in labels.toml: a PIIKind, NATIONAL_ID_ with a country, `OTHER` or `BANK`; it is
+    empty for "no label".
     `adjacent_kind` is the same if only punctuation or a particle is between label and value, otherwise empty.
     """
 
@@ -54,9 +58,12 @@ class Label(NamedTuple):
 
 
 _KINDS_OF_TEXT = frozenset({"PERSON", "ADDRESS", "EMAIL"})  # no labels for a number or code in front of them
+_GENERAL_NAMES = frozenset({"code", "id", "key", "ref"})
+_QUOTES = frozenset({"'", '"'})
 _NO_LABEL = Label("")
 _WITHOUT_SEPARATORS = str.maketrans("", "", " _-")
-_KIND_OF_WORD = {word: kind for kind, words in read_lists("labels").items() for word in words}
+# The labels are compared with normalized text, which has no combining characters, for example.
+_KIND_OF_WORD = {normalize(word).text: kind for kind, words in read_lists("labels").items() for word in words}
 _WORD = re.compile(longest_word(_KIND_OF_WORD))
 # phone_number, phone-number and phonenumber are all looked up as "phonenumber".
 _KIND_OF_SPELLING = _KIND_OF_WORD | {word.translate(_WITHOUT_SEPARATORS): kind for word, kind in _KIND_OF_WORD.items()}
@@ -121,7 +128,21 @@ class Labels:
         return [label for label in self.all() if label.kind == kind]
 
     def before(self, start: int) -> Label:
-        """The nearest label that ends at or before `start`; without kind if there is none within reach."""
+        """The nearest label that ends at or before `start`; without kind if there is none within reach.
+
+        The name of a field that is longer than the label in it decides: the value of `account_id` is no account. A
+        general name in a sentence does not: in `통관 조회 code=P123456789012`, the label is 통관.
+        """
+        label = self._nearest_before(start)
+        place = name_before(self._text, start)
+        if place is None or (label.adjacent_kind and label.start < place[0]):
+            return label
+        name = self._text[slice(*place)]
+        if label.kind and name.lower() in _GENERAL_NAMES and self._text[place[0] - 1 : place[0]] not in _QUOTES:
+            return label
+        return Label(OTHER, OTHER, *place) if meaning_of_name(name).kind == OTHER else label
+
+    def _nearest_before(self, start: int) -> Label:
         found = self.all()
         index = bisect_right(self._ends, start)
         if not index:

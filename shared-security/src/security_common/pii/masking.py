@@ -108,6 +108,7 @@ _MASKS: Mapping[PIIKind, Callable[[str], str]] = {
     PIIKind.IBAN: lambda value: _hide(value, head=2, tail=4),
     PIIKind.IP: _mask_ip,
     PIIKind.US_SSN: lambda value: _hide(value, tail=4),
+    PIIKind.NATIONAL_ID: lambda value: _hide(value, tail=2),
     PIIKind.PASSPORT: lambda value: _hide(value, head=1),
     PIIKind.DRIVER_LICENSE: lambda value: _hide(value, head=2),
     PIIKind.BUSINESS_NUMBER: lambda value: _hide(value, head=5),

@@ -42,6 +42,7 @@ _FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 7, 19, 8
 _LONG_RUN_PARTS = 24  # a run with more parts is a table or an attack: only usual groupings are read from it
 _USUAL_GROUPINGS = frozenset(
     {(3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (6, 7), (4, 4, 4, 4), (4, 6, 5), (3, 2, 5), (3, 2, 4), (2, 2, 6, 2)}
+    | {(3, 3, 3, 2), (1, 4, 5, 2, 1), (1, 2, 2, 2, 3, 3, 2), (4, 4, 4), (3, 3, 3), (2, 3, 3, 3), (6, 8, 4)}
     | {(length,) for length in range(8, 20)}
 )
 _FEWEST_SINGLE_DIGITS = 9  # "0 1 0 1 2 3 4 5 6": at least this many single digits in a row are one number

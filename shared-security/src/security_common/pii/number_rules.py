@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from security_common.pii import check_digits
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import BANK, OTHER, LabelledText
+from security_common.pii.national_ids import recognize_national_number
 from security_common.pii.number_candidates import NumberCandidate, Recognition, find_number_candidates
 from security_common.pii.phone_numbers import recognize_phone_number
 from security_common.pii.resident_number import recognize_resident_number
@@ -123,15 +124,28 @@ def _recognize_foreign_passport(number: NumberCandidate) -> Recognition:
 
 
 _RULES_BY_DIGIT_COUNT: Mapping[int, tuple[Callable[[NumberCandidate], Recognition], ...]] = {
-    8: (recognize_phone_number,),
-    9: (recognize_phone_number, _recognize_us_ssn, _recognize_foreign_passport, _recognize_bank_account),
-    10: (recognize_phone_number, _recognize_business_number, _recognize_bank_account),
-    11: (recognize_phone_number, _recognize_bank_account),
-    12: (recognize_phone_number, _recognize_driver_license, _recognize_bank_account),
-    13: (recognize_phone_number, recognize_resident_number, _recognize_corporate_number, _recognize_bank_account),
-    14: (recognize_phone_number, _recognize_card_number, _recognize_bank_account),
-    15: (recognize_phone_number, _recognize_card_number, _recognize_bank_account),
-    16: (_recognize_card_number, _recognize_bank_account),
+    8: (recognize_phone_number, recognize_national_number),
+    9: (
+        recognize_phone_number,
+        _recognize_us_ssn,
+        _recognize_foreign_passport,
+        recognize_national_number,
+        _recognize_bank_account,
+    ),
+    10: (recognize_phone_number, _recognize_business_number, recognize_national_number, _recognize_bank_account),
+    11: (recognize_phone_number, recognize_national_number, _recognize_bank_account),
+    12: (recognize_phone_number, _recognize_driver_license, recognize_national_number, _recognize_bank_account),
+    13: (
+        recognize_phone_number,
+        recognize_resident_number,
+        _recognize_corporate_number,
+        recognize_national_number,
+        _recognize_bank_account,
+    ),
+    14: (recognize_phone_number, _recognize_card_number, recognize_national_number, _recognize_bank_account),
+    15: (recognize_phone_number, _recognize_card_number, recognize_national_number, _recognize_bank_account),
+    16: (_recognize_card_number, recognize_national_number, _recognize_bank_account),
+    18: (recognize_national_number,),
     19: (_recognize_card_number,),
 }
 

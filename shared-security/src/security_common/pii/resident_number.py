@@ -42,6 +42,7 @@ _SECONDS_PER_DAY, _DAYS_OF_LAST_TEN_YEARS, _DAYS_OF_NEXT_YEAR = 86_400, 3_653, 3
 _PERSON_BEFORE = re.compile(r"[가-힣]{2,4}\($")  # 홍길동(8801011234568)
 _LONGEST_NAME = 5
 _KOREAN_BARCODE_PREFIX = "880"  # GS1 prefix of Korea
+_LABELS = frozenset({"KR_RRN", "NATIONAL_ID"})
 _OTHER_NUMBER_LABELS = frozenset({"BANK_ACCOUNT", BANK, OTHER, "CORP_NUMBER"})
 _SPLIT_NUMBER = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9]{7})(?![0-9])")
 
@@ -60,7 +61,7 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     born = birth_date(number.digits)
     if born is None or born > number.source.today or number.adjacent_label == "CORP_NUMBER":
         return None
-    labelled = number.label == "KR_RRN"
+    labelled = number.label in _LABELS
     born_before_1900 = number.digits[6] in "90"
     if born_before_1900 and not labelled:
         return None

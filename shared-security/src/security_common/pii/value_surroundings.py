@@ -53,16 +53,18 @@ def has_currency_before(text: str, start: int) -> bool:
     return text[max(0, start - _LONGEST_CURRENCY) : start].rstrip(" +-").endswith(_CURRENCY_SIGNS)
 
 
-def name_before(text: str, start: int) -> str:
-    """The name in `name: value`, `name=value` or `"name": "value"`, or an empty string. Only ASCII names."""
-    head = text[max(0, start - _LONGEST_NAME) : start].rstrip(" \t").rstrip(_QUOTES).rstrip(" \t")
+def name_before(text: str, start: int) -> tuple[int, int] | None:
+    """The place of the name in `name: value`, `name=value` or `"name": "value"`. Only ASCII names are read."""
+    first = max(0, start - _LONGEST_NAME)
+    head = text[first:start].rstrip(" \t").rstrip(_QUOTES).rstrip(" \t")
     if not head.endswith((":", "=")):
-        return ""
+        return None
     head = head[:-1].rstrip(" \t").rstrip(_QUOTES)
-    return head[len(head.rstrip(_NAME_CHARS)) :].strip("-.")
+    name_start = len(head.rstrip(_NAME_CHARS))
+    return (first + name_start, first + len(head)) if name_start < len(head) else None
 
 
 def has_other_name(text: str, start: int) -> bool:
     """Whether a name in front of a value says what it is, as in `"acct_code": "101-02-0003"`. Labels are names too."""
-    name = name_before(text, start)
-    return bool(name) and name.lower() not in _NAMES_FOR_ANY_VALUE
+    place = name_before(text, start)
+    return place is not None and text[slice(*place)].lower() not in _NAMES_FOR_ANY_VALUE
