@@ -29,7 +29,6 @@ from mcp_resource_service.tools import LONG_TOOLS, McpEndpoint, ToolDependencies
 from security_common import tool_policy
 from security_common.audit import Journal, link_audit_log, open_journal
 from security_common.audit.reading import KeyInUse, live_detection
-from security_common.browser_requests import ICON_PATH
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import ServiceUnavailableMiddleware
 from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
@@ -39,7 +38,7 @@ from security_common.service import RedisIdentity, RedisMonitor, connect_redis, 
 from security_common.service.api_docs import DOCS_PATH
 from security_common.service.health import health_router
 from security_common.service.request_metrics import MeasuredRequests
-from security_common.service.web_application import OPENAPI_PATH, WebApplication, icon_router
+from security_common.service.web_application import ICON_PATH, OPENAPI_PATH, WebApplication, icon_router
 from security_common.task_cancellation import cancel_tasks
 from security_common.tokens import TokenVerifier
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants

@@ -1,17 +1,11 @@
-"""Files that browsers request from every site on their own: the services' icon, and files that they do not have.
+"""Files that browsers request from every site on their own, and that the services do not have, except the icon.
 
 Such a request is not a security event: it is answered without a token and not recorded.
 """
 
 import re
-from importlib.resources import files
 
-__all__ = ["ICON", "ICON_MEDIA_TYPE", "ICON_PATH", "is_browser_file"]
-
-ICON_PATH = "/favicon.ico"
-ICON_MEDIA_TYPE = "image/svg+xml"
-ICON = files("security_common").joinpath("icon.svg").read_bytes()
-"""The icon of the services. Browsers decide by the media type, not by the extension of the path."""
+__all__ = ["is_browser_file"]
 
 _BROWSER_FILE = re.compile(
     r"""/(?:

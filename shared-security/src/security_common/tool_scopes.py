@@ -3,11 +3,11 @@
 A tool declares its scopes with `secure_tool(scopes=..., argument_scopes=...)`, and `secure_server` collects them in a
 table, which is then checked at three points:
 
-| where            | when                        | result for a token without the scopes                             |
-|------------------|-----------------------------|-------------------------------------------------------------------|
-| Guard            | before the call             | 403 `insufficient_scope` naming every scope that the call needs   |
-| secure_tool      | in the call, guard or not   | InsufficientScope                                                  |
-| PolicyMiddleware | when tools are listed       | not listed, unless the user can still consent to the scopes       |
+| where            | when                      | result for a token without the scopes                                 |
+|------------------|---------------------------|-----------------------------------------------------------------------|
+| Guard            | before the call           | `guard.refusals.InsufficientScope`, a 403 naming every scope it needs |
+| secure_tool      | in the call, guard or not | `tool_policy.errors.InsufficientScope`, an error of the call          |
+| PolicyMiddleware | when tools are listed     | not listed, unless the user can still consent to the scopes           |
 """
 
 from collections.abc import Callable, Mapping

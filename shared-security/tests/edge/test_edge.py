@@ -20,7 +20,7 @@ from security_common.edge import (
     Refusal,
     RequestContext,
     current_request,
-    request_context,
+    require_request_context,
 )
 from security_common.edge.request_context import RequestHeaders, parse_traceparent
 
@@ -32,7 +32,7 @@ PARENT = "00f067aa0ba902b7"
 
 async def describe(scope: Any, receive: Any, send: Any) -> None:
     """Responds with what the edge has read of the request."""
-    context = request_context(scope)
+    context = require_request_context(scope)
     assert current_request.get() is context
     message = await receive() if context.body else {"body": b""}
     assert message["body"] == context.body
@@ -102,7 +102,7 @@ async def test_a_request_counts_as_received_when_its_last_byte_is_there(serve, h
     received: list[float] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        received.append(request_context(scope).received_at_seconds)
+        received.append(require_request_context(scope).received_at_seconds)
         await describe(scope, receive, send)
 
     sent: list[float] = []
@@ -135,7 +135,7 @@ async def test_large_headers_are_refused(serve, http):
 async def test_the_service_renders_the_refusal_in_its_own_format(serve, http):
     def render(refusal: Refusal, scope: Any) -> HttpResponse:
         assert isinstance(refusal, BodyTooLarge)
-        assert request_context(scope).source_address == "127.0.0.1"
+        assert require_request_context(scope).source_address == "127.0.0.1"
         return HttpResponse(400, scope["path"].encode())
 
     url = await serve(Edge(describe, limits=EdgeLimits(max_body_bytes=1), render_refusal=render))
@@ -159,14 +159,14 @@ async def test_a_client_that_disconnects_gets_no_response():
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "client": None}
     await Edge(app)(scope, receive, send)
     assert calls == []
-    assert request_context(scope).source_address == "unknown"
+    assert require_request_context(scope).source_address == "unknown"
 
 
 async def test_an_edge_behind_an_edge_does_nothing_twice(serve, http):
     contexts: list[RequestContext] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        contexts.append(request_context(scope))
+        contexts.append(require_request_context(scope))
         await describe(scope, receive, send)
 
     def fail(_: int) -> bytes:

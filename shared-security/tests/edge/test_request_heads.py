@@ -29,7 +29,7 @@ async def echo(scope, receive, send):
 @pytest.fixture
 async def connect(monkeypatch) -> AsyncIterator[Callable]:
     """Opens connections to a server with a limit of 0.2 seconds for a head."""
-    monkeypatch.setattr(connection_limits, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(connection_limits, "MAX_HEAD_SECONDS", 0.2)
     config = uvicorn.Config(echo, port=0, lifespan="off", log_config=None, http=connection_limits.BoundedConnection)
     server = uvicorn.Server(config)
     async with contextlib.AsyncExitStack() as opened:
@@ -71,7 +71,9 @@ async def test_the_connection_of_a_slow_head_is_closed(connect):
 
 async def test_a_large_head_is_refused_before_it_ends(connect):
     reader, writer = await connect()
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: %s\r\n" % (b"y" * 100 * connection_limits.HEAD_BYTES))
+    writer.write(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: %s\r\n" % (b"y" * 100 * connection_limits.MAX_HEAD_BYTES)
+    )
     await writer.drain()
     response = await reader.read()
     assert response.startswith(b"HTTP/1.1 431 ")
@@ -91,6 +93,6 @@ async def test_a_body_may_take_longer_than_a_head(connect):
     for _ in range(2):
         writer.write(HEAD[:20])
         writer.write(HEAD[20:])
-        await asyncio.sleep(2 * connection_limits.HEAD_SECONDS)  # longer than the limit for a head
+        await asyncio.sleep(2 * connection_limits.MAX_HEAD_SECONDS)  # longer than the limit for a head
         writer.write(b"abcd")
         assert (await reader.readuntil(b"abcd")).startswith(b"HTTP/1.1 200 ")

@@ -86,7 +86,7 @@ async def receive_all(client: socket.socket) -> bytes:
 @pytest.mark.parametrize("response_bytes", [40_000, 4_000_000], ids=["small", "large"])
 @pytest.mark.parametrize("request_head", [REQUEST, REQUEST.replace(b"1.1", b"1.0")], ids=["keep-alive", "close"])
 async def test_the_connection_of_an_unread_response_is_aborted(serve, monkeypatch, response_bytes, request_head):
-    monkeypatch.setattr(limits, "UNREAD_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "MAX_UNREAD_SECONDS", 0.1)
     server = await serve()
     server.response_bytes = response_bytes
     with server.connect() as client:
@@ -97,7 +97,7 @@ async def test_the_connection_of_an_unread_response_is_aborted(serve, monkeypatc
 
 
 async def test_a_response_that_is_read_slowly_arrives(serve, monkeypatch):
-    monkeypatch.setattr(limits, "UNREAD_SECONDS", 2.0)
+    monkeypatch.setattr(limits, "MAX_UNREAD_SECONDS", 2.0)
     server = await serve()
     server.response_bytes = 200_000
     with server.connect() as client:
@@ -121,17 +121,17 @@ async def test_too_many_pipelined_requests_abort_the_connection(serve):
         async with asyncio.timeout(PATIENCE_SECONDS):
             await server.request_arrived.wait()
         await server.until_connections(0)
-    assert server.requests <= 1 + limits.PIPELINED_REQUESTS
+    assert server.requests <= 1 + limits.MAX_PIPELINED_REQUESTS
 
 
 async def test_a_few_pipelined_requests_are_answered(serve):
     server = await serve()
     with server.connect() as client:
-        ahead = REQUEST * (limits.PIPELINED_REQUESTS - 1) + REQUEST.replace(b"1.1", b"1.0")
+        ahead = REQUEST * (limits.MAX_PIPELINED_REQUESTS - 1) + REQUEST.replace(b"1.1", b"1.0")
         await asyncio.get_running_loop().sock_sendall(client, ahead)
         async with asyncio.timeout(PATIENCE_SECONDS):
             received = await receive_all(client)
-    assert received.count(b"HTTP/1.1 200 ") == limits.PIPELINED_REQUESTS
+    assert received.count(b"HTTP/1.1 200 ") == limits.MAX_PIPELINED_REQUESTS
 
 
 async def test_connections_per_address_are_limited(serve):

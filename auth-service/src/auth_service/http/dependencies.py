@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from auth_service.http.forms import Form, parse_body, parse_query, refuse_repeated_parameters
 from auth_service.http.parameters import ParameterTable
-from security_common.edge import RequestContext, request_context
+from security_common.edge import RequestContext, require_request_context
 
 __all__ = ["FormBody", "QueryString", "context_of", "read_form"]
 
@@ -42,4 +42,4 @@ def read_form(request: Request, table: ParameterTable) -> Form:
 
 def context_of(request: Request) -> RequestContext:
     """The client's address and the trace id, as the edge determined them."""
-    return request_context(request.scope)
+    return require_request_context(request.scope)

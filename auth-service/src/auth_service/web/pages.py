@@ -16,8 +16,8 @@ from auth_service.http.application import new_router
 from auth_service.http.responses import Header, add_headers
 from auth_service.web.content_security import page_policy
 from auth_service.web.language import Language
-from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
 from security_common.service import parse_yaml
+from security_common.service.web_application import ICON, ICON_MEDIA_TYPE, ICON_PATH
 
 __all__ = ["STYLE_PATH", "Pages", "make_asset_router"]
 

@@ -9,11 +9,10 @@ from typing import Any
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from mcp_resource_service.scopes import ACCESS_SCOPE
-from security_common.browser_requests import ICON_MEDIA_TYPE, ICON_PATH
 from security_common.edge import Application
-from security_common.guard.policy import WELL_KNOWN
+from security_common.guard.policy import PROTECTED_RESOURCE_METADATA_PATH
 from security_common.service.read_routes import READ
-from security_common.service.web_application import OPENAPI_PATH, WebApplication
+from security_common.service.web_application import ICON_MEDIA_TYPE, ICON_PATH, OPENAPI_PATH, WebApplication
 
 __all__ = ["SECURITY_SCHEME", "add_routes"]
 
@@ -59,8 +58,12 @@ def add_routes(app: WebApplication, information: Mapping[str, Any], *, mcp_path:
 def _describe_open_paths(app: WebApplication, mcp_path: str) -> None:
     """Describes the paths without a token that are not path operations: the guard and the application serve them."""
     open_paths = {
-        WELL_KNOWN: ("protected_resource_metadata", "Protected resource metadata (RFC 9728)", "application/json"),
-        f"{WELL_KNOWN}{mcp_path}": (
+        PROTECTED_RESOURCE_METADATA_PATH: (
+            "protected_resource_metadata",
+            "Protected resource metadata (RFC 9728)",
+            "application/json",
+        ),
+        f"{PROTECTED_RESOURCE_METADATA_PATH}{mcp_path}": (
             "protected_resource_metadata_of_path",
             "Protected resource metadata, at the path of the resource",
             "application/json",

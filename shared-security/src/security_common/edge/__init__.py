@@ -14,7 +14,7 @@ refusals            what the edge refuses, with status and error code
 content_negotiation which media types the client accepts
 entity_tags         whether the client has the current version of a document
 middleware          `Edge`, for a service; the guard does the same work itself
-connection_limits   limits below HTTP, for uvicorn; needs the extra `service`
+connection_limits   limits in uvicorn's HTTP protocol class; needs the extra `service`
 """
 
 from security_common.edge.asgi import Application, HttpResponse, Message, Receive, Scope, Send
@@ -22,7 +22,12 @@ from security_common.edge.client_address import UNKNOWN_ADDRESS, ClientAddressRe
 from security_common.edge.middleware import Edge, EdgeLimits
 from security_common.edge.refusals import BodyTooLarge, BodyTooSlow, HeadersTooLarge, InvalidRequest, NotFound, Refusal
 from security_common.edge.request_body import ClientDisconnected
-from security_common.edge.request_context import RequestContext, RequestHeaders, current_request, request_context
+from security_common.edge.request_context import (
+    RequestContext,
+    RequestHeaders,
+    current_request,
+    require_request_context,
+)
 
 __all__ = [
     "UNKNOWN_ADDRESS",
@@ -46,5 +51,5 @@ __all__ = [
     "Send",
     "current_request",
     "network_of",
-    "request_context",
+    "require_request_context",
 ]

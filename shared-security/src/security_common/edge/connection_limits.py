@@ -1,4 +1,4 @@
-"""Limits of a connection, below HTTP: its request head, pipelined requests, unread responses, connections per address.
+"""Limits that an ASGI application cannot apply: request heads, pipelined requests, unread responses, connections.
 
 uvicorn has none of these limits. Without them a single address can fill the memory: requests are parsed and queued
 while the responses to the first of them wait in buffers.
@@ -15,11 +15,12 @@ from security_common.edge.client_address import Network, is_in_networks, network
 
 __all__ = ["BoundedConnection", "bounded_connections"]
 
-HEAD_SECONDS, HEAD_BYTES = 10.0, 64 * 1024
-UNREAD_SECONDS = 20.0
-"""How long a response may wait for its client: until 48 KiB were read of a response larger than 64 KiB, and until one
-byte was read of a smaller one."""
-PIPELINED_REQUESTS = 16
+MAX_HEAD_SECONDS = 10.0
+MAX_HEAD_BYTES = 64 * 1024
+MAX_UNREAD_SECONDS = 20.0
+"""How long a client may read nothing. While more than 64 KiB wait for it, it must read until 16 KiB are left in this
+time; otherwise one byte is enough."""
+MAX_PIPELINED_REQUESTS = 16
 """Requests that a client may send before it has received the responses to earlier ones. Browsers and HTTP libraries do
 not pipeline."""
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -37,14 +38,16 @@ class BoundedConnection(HttpToolsProtocol):
     A larger head that arrives in a single read reaches the application, which refuses it.
     """
 
-    _in_head, _head_bytes, _refused = True, 0, False
+    _is_in_head = True
+    _head_bytes = 0
+    _is_refused = False  # further data is ignored
     _head_deadline: asyncio.TimerHandle | None = None
     _unread_deadline: asyncio.TimerHandle | None = None
     _unread_check: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._head_deadline = self.loop.call_later(HEAD_SECONDS, transport.abort)
+        self._head_deadline = self.loop.call_later(MAX_HEAD_SECONDS, transport.abort)
         self._schedule_unread_check(self._write_state())
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -52,36 +55,41 @@ class BoundedConnection(HttpToolsProtocol):
         for timer in (self._unread_deadline, self._unread_check):
             if timer is not None:
                 timer.cancel()
-        self._unread_deadline = self._unread_check = None
+        self._unread_deadline = None
+        self._unread_check = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._is_refused:
             return
-        was_idle, cycle = self.timeout_keep_alive_task is not None, self.cycle
+        was_idle = self.timeout_keep_alive_task is not None
+        cycle = self.cycle
         super().data_received(data)
-        # Empty lines before a request do not start one, but they cancel uvicorn's keep-alive timer.
-        self._in_head |= was_idle and self.cycle is cycle
-        if not self._in_head or self.transport.is_closing():
+        if was_idle and self.cycle is cycle:
+            # Empty lines before a request begin none, but uvicorn has cancelled its keep-alive timer.
+            self._is_in_head = True
+        if not self._is_in_head or self.transport.is_closing():
             return
         self._head_bytes += len(data)
-        if self._head_bytes > HEAD_BYTES:
-            self._refused = True  # further data is ignored: closing now would discard the response
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._is_refused = True  # not closed: closing now would discard the response
             self.transport.write(_HEAD_TOO_LARGE)
             self.transport.write_eof()
-        if self._head_deadline is None:  # nearly every head arrives in one read and needs no timer
-            self._head_deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        if self._head_deadline is None:
+            # The head is not complete after one read, which is rare. `connection_made` started the timer of the first.
+            self._head_deadline = self.loop.call_later(MAX_HEAD_SECONDS, self.transport.abort)
 
     def on_message_begin(self) -> None:
-        if len(self.pipeline) >= PIPELINED_REQUESTS:
-            self._refused = True
+        if len(self.pipeline) >= MAX_PIPELINED_REQUESTS:
+            self._is_refused = True
             self.transport.abort()
             raise _TooManyPipelined
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._is_in_head = True
+        self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._is_in_head = False
         self._cancel_head_deadline()
         super().on_headers_complete()
 
@@ -89,7 +97,7 @@ class BoundedConnection(HttpToolsProtocol):
         """More than 64 KiB wait for the client; `resume_writing` is called when 16 KiB are left."""
         super().pause_writing()
         if self._unread_deadline is None:
-            self._unread_deadline = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+            self._unread_deadline = self.loop.call_later(MAX_UNREAD_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -102,7 +110,7 @@ class BoundedConnection(HttpToolsProtocol):
 
         There is one timer per connection; one per response would cost every request.
         """
-        self._unread_check = self.loop.call_later(UNREAD_SECONDS, self._check_unread, before)
+        self._unread_check = self.loop.call_later(MAX_UNREAD_SECONDS, self._check_unread, before)
 
     def _check_unread(self, before: tuple[object, int]) -> None:
         now = self._write_state()
@@ -139,7 +147,7 @@ def bounded_connections(*, per_address: int, trusted_proxies: Sequence[Network])
                 return
             source = network_of(address)
             if connections[source] >= per_address:
-                self._refused = True
+                self._is_refused = True
                 transport.abort()
                 return
             self._counted_as = source

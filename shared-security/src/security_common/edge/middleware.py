@@ -11,7 +11,7 @@ from security_common.edge.request_body import ClientDisconnected, has_body, read
 from security_common.edge.request_context import (
     RequestContext,
     current_request,
-    open_request_context,
+    get_or_create_request_context,
     require_plain_path,
 )
 
@@ -31,8 +31,8 @@ class EdgeLimits:
 class Edge:
     """ASGI middleware that passes a request on when its path, its head and its whole body are within the limits.
 
-    The application finds a `RequestContext` in the scope (`request_context(scope)`) and in `current_request`, and
-    receives the body as one message.
+    The application finds a `RequestContext` with `require_request_context(scope)` and in `current_request`. It receives
+    the body as one message.
 
     `render_refusal` returns the ASGI application that answers a refused request; a Starlette `Response` is one. Without
     it the response is a JSON object. A client that disconnects while it sends the body gets no response.
@@ -58,7 +58,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        context = open_request_context(scope, read_address=self._read_address, random_bytes=self._random_bytes)
+        context = get_or_create_request_context(scope, read_address=self._read_address, random_bytes=self._random_bytes)
         try:
             receive = await self._bounded(scope, receive, context)
         except ClientDisconnected:
@@ -81,7 +81,7 @@ class Edge:
         if context.body is not None:
             return receive
         if not has_body(scope["method"], context.headers):
-            context.body = b""
+            context.set_body(b"")
             return receive
         body = await read_body(
             receive,

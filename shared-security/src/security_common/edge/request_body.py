@@ -8,6 +8,8 @@ from security_common.edge.request_context import RequestHeaders
 
 __all__ = ["ClientDisconnected", "has_body", "read_body", "replaying"]
 
+# More than any limit. int() is slow for long texts and refuses very long ones.
+_MAX_LENGTH_DIGITS = 20
 _METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
@@ -34,7 +36,7 @@ async def read_body(receive: Receive, headers: RequestHeaders, *, max_bytes: int
     if announced is not None:
         if not announced.isdecimal():
             raise InvalidRequest("Content-Length is not a number")
-        _require_size(int(announced[:20]), max_bytes)
+        _require_size(int(announced[:_MAX_LENGTH_DIGITS]), max_bytes)
     try:
         async with asyncio.timeout(deadline_seconds):
             return await _collect(receive, max_bytes)

@@ -20,10 +20,10 @@ __all__ = [
     "RequestHeaders",
     "current_request",
     "find_request_context",
-    "open_request_context",
+    "get_or_create_request_context",
     "parse_traceparent",
-    "request_context",
     "require_plain_path",
+    "require_request_context",
 ]
 
 _SCOPE_KEY = "security_common.request"
@@ -104,7 +104,7 @@ current_request: ContextVar[RequestContext | None] = ContextVar("current_request
 """The request that is being served, for log lines."""
 
 
-def request_context(scope: Scope) -> RequestContext:
+def require_request_context(scope: Scope) -> RequestContext:
     """The context of this request. Raises KeyError when neither `Edge` nor a guard has handled the request."""
     return scope[_SCOPE_KEY]
 
@@ -114,7 +114,7 @@ def find_request_context(scope: Scope) -> RequestContext | None:
     return scope.get(_SCOPE_KEY)
 
 
-def open_request_context(
+def get_or_create_request_context(
     scope: Scope, *, read_address: ClientAddressReader, random_bytes: Callable[[int], bytes]
 ) -> RequestContext:
     """The context of this request; it is created unless a layer further out has done so.

@@ -9,7 +9,9 @@ _HINT = "read resource_metadata, get a token from one of its authorization serve
 
 
 def read_bearer_token(headers: RequestHeaders, query_string: bytes) -> str:
-    """The token, not verified. A token in the query or the body is ignored, because URLs end up in logs.
+    """The token, not verified.
+
+    Only the Authorization header counts: URLs end up in logs, and a body is not read before its token is verified.
 
     Raises:
         MissingToken: there is no Authorization header, or it uses another scheme.

@@ -1,11 +1,14 @@
-"""The tools that a request calls, read from its body: both versions of the MCP protocol name them only there."""
+"""The tools that a request calls, read from its body.
+
+The body decides in both versions of the MCP protocol: the Mcp-Name header of 2026-07-28 only repeats the name.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from security_common.guard.refusals import InvalidMessageId, UnreadableCall
+from security_common.guard.refusals import InvalidJsonRpcMessage, InvalidMessageId
 from security_common.strict_json import parse_json
 from security_common.tool_scopes import ToolScopes, required_scopes
 
@@ -33,14 +36,14 @@ class CalledTool:
 
 
 def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
-    """The calls of all `tools/call` messages, batches included. Raises `UnreadableCall`, `InvalidMessageId`.
+    """The calls of all `tools/call` messages, batches included. Raises `InvalidJsonRpcMessage`, `InvalidMessageId`.
 
     Whether the Mcp-Name header names the same tool is checked by the MCP server, as the specification requires.
     """
     try:
         document: Any = parse_json(body, max_depth=_MAX_DEPTH)
     except (ValueError, RecursionError) as error:
-        raise UnreadableCall("the body is not plain JSON in UTF-8") from error
+        raise InvalidJsonRpcMessage("the body is not plain JSON in UTF-8") from error
     messages = cast("list[Any]", document) if isinstance(document, list) else [document]
     for message in messages:
         _require_valid_id(message)

@@ -22,7 +22,7 @@ from security_common.edge import (
     current_request,
 )
 from security_common.edge.request_body import has_body, read_body, replaying
-from security_common.edge.request_context import open_request_context, require_plain_path
+from security_common.edge.request_context import get_or_create_request_context, require_plain_path
 from security_common.guard.bearer_token import read_bearer_token
 from security_common.guard.called_tools import read_called_tools, replace_lone_surrogates
 from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
@@ -37,6 +37,7 @@ from security_common.guard.responses import (
     refusal_response,
 )
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
+from security_common.tokens.issuer_metadata import AUTHORIZATION_SERVER_METADATA_PATH, OPENID_CONFIGURATION_PATH
 from security_common.tool_scopes import ToolScopes, required_scopes
 
 __all__ = ["CALLER", "Guard"]
@@ -44,7 +45,7 @@ __all__ = ["CALLER", "Guard"]
 CALLER = "security_common.caller"
 
 # Where clients look for an authorization server below the resource's own path (OpenID Connect Discovery section 4).
-_ISSUER_METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+_ISSUER_METADATA_PATHS = (AUTHORIZATION_SERVER_METADATA_PATH, OPENID_CONFIGURATION_PATH)
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -106,7 +107,9 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
         if scope["type"] == "http":
-            context = open_request_context(scope, read_address=self._read_address, random_bytes=self._random_bytes)
+            context = get_or_create_request_context(
+                scope, read_address=self._read_address, random_bytes=self._random_bytes
+            )
             await self._serve(_Exchange(scope, receive, send, context, scope["path"], scope["method"]))
         elif scope["type"] == "lifespan":
             await self._app(scope, self._stopping_first(receive), self._starting_last(send))
@@ -138,7 +141,10 @@ class Guard:
             current_caller.reset(reset_caller)
 
     def _respond_without_token(self, exchange: _Exchange) -> HttpResponse | None:
-        """The response to what needs no token; None if the request needs one or its path is open. Raises `Refusal`."""
+        """The response to what needs no token; None if the request needs one or its path is open. Raises `Refusal`.
+
+        Sets `is_open` of the exchange, and makes later responses to an allowed origin have CORS headers.
+        """
         require_plain_path(exchange.scope)
         path, method, headers = exchange.path, exchange.method, exchange.context.headers
         headers.require_size(self._policy.max_header_bytes)
@@ -158,7 +164,7 @@ class Guard:
             exchange.send = with_cors_headers(origin, exchange.send)
         if is_preflight(method, headers):
             return preflight_response(headers)
-        if path.startswith("/.well-known/") or path.endswith(_ISSUER_METADATA):
+        if path.startswith("/.well-known/") or path.endswith(_ISSUER_METADATA_PATHS):
             # Not a 401, which would make clients ask again with a token.
             raise NotFound(
                 "there is no such document", hint=f"the metadata of this resource: {self._resource.metadata_url}"
@@ -218,7 +224,7 @@ class Guard:
         return InsufficientScope(sorted(scopes), tool_name=tool_name)
 
     def _require_tool_scopes(self, token: AccessToken, body: bytes) -> None:
-        """Raises `InsufficientScope` with every scope that the calls in the body need, `UnreadableCall`.
+        """Raises `InsufficientScope` with every scope that the calls in the body need, `InvalidJsonRpcMessage`.
 
         A client that learned the missing scopes one at a time would ask its user for each of them.
         """

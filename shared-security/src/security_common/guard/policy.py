@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from security_common.edge.client_address import Network
 from security_common.web_urls import parse_web_url
 
-__all__ = ["WELL_KNOWN", "GuardPolicy", "ProtectedResource"]
+__all__ = ["PROTECTED_RESOURCE_METADATA_PATH", "GuardPolicy", "ProtectedResource"]
 
-WELL_KNOWN = "/.well-known/oauth-protected-resource"
+PROTECTED_RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class ProtectedResource:
     @property
     def metadata_path(self) -> str:
         """The path of the metadata; the guard serves it there and at the root form of the path."""
-        return f"{WELL_KNOWN}{self.path}"
+        return f"{PROTECTED_RESOURCE_METADATA_PATH}{self.path}"
 
     @property
     def metadata_url(self) -> str:

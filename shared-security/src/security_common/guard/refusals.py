@@ -8,18 +8,18 @@ from security_common.edge import Refusal
 __all__ = [
     "ForbiddenOrigin",
     "InsufficientScope",
+    "InvalidJsonRpcMessage",
     "InvalidMessageId",
     "InvalidToken",
     "MisdirectedRequest",
     "MissingToken",
     "TemporarilyUnavailable",
     "TooManyRequests",
-    "UnreadableCall",
 ]
 
 
-class UnreadableCall(Refusal):
-    """The body at the MCP path is not unambiguous JSON.
+class InvalidJsonRpcMessage(Refusal):
+    """The body at the MCP path is not JSON that every parser reads in the same way.
 
     The response is a JSON-RPC error with `json_rpc_code` (JSON-RPC 2.0 section 5.1).
     """
@@ -29,7 +29,7 @@ class UnreadableCall(Refusal):
     json_rpc_code: ClassVar[int] = -32700
 
 
-class InvalidMessageId(UnreadableCall):
+class InvalidMessageId(InvalidJsonRpcMessage):
     """A JSON-RPC request has an id that is neither a string nor an integer.
 
     MCP SDKs treat such a request as a notification and answer 202, so its caller would wait for a response.

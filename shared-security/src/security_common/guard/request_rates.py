@@ -72,7 +72,8 @@ class RequestRates:
         now = self._clock()
         minute = int(now // _MINUTE_SECONDS)
         if minute != self._minute:
-            self._minute, self._counts = minute, {}
+            self._minute = minute
+            self._counts = {}
         count = self._counts.get((issuer, subject))
         if count is None:
             if len(self._counts) >= MAX_CALLERS:
@@ -118,8 +119,7 @@ class RequestRates:
 
     async def _keep_sharing(self) -> None:
         is_available = True
-        # Not `while True`: on Python 3.11 a timeout inside redis-py can swallow the cancellation that stop() sends.
-        while self._sharing is not None:
+        while True:
             await asyncio.sleep(_SHARE_INTERVAL_SECONDS)
             try:
                 await self.share()

@@ -7,8 +7,8 @@ from typing import Any
 from security_common.edge import HttpResponse, InvalidRequest, Refusal, RequestHeaders
 from security_common.edge.entity_tags import is_unmodified
 from security_common.edge.refusals import REFUSAL_HEADERS, refusal_members
-from security_common.guard.policy import WELL_KNOWN, ProtectedResource
-from security_common.guard.refusals import InsufficientScope, InvalidToken, MissingToken, UnreadableCall
+from security_common.guard.policy import PROTECTED_RESOURCE_METADATA_PATH, ProtectedResource
+from security_common.guard.refusals import InsufficientScope, InvalidJsonRpcMessage, InvalidToken, MissingToken
 
 __all__ = ["BROWSER_FILE_NOT_FOUND", "MetadataDocument", "preflight_response", "refusal_response"]
 
@@ -25,7 +25,7 @@ _ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 
 def refusal_response(refusal: Refusal, resource: ProtectedResource) -> HttpResponse:
     """The response to a refused request."""
-    if isinstance(refusal, UnreadableCall):
+    if isinstance(refusal, InvalidJsonRpcMessage):
         error = {"code": refusal.json_rpc_code, "message": refusal.description}
         members: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": error}
     else:
@@ -107,7 +107,7 @@ class MetadataDocument:
             members["resource_documentation"] = resource.documentation
         self._body = json.dumps(members).encode()
         self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
-        self._paths = {WELL_KNOWN, resource.metadata_path.rstrip("/")}
+        self._paths = {PROTECTED_RESOURCE_METADATA_PATH, resource.metadata_path.rstrip("/")}
 
     def is_at(self, path: str) -> bool:
         """Whether this is the path of the document; a trailing slash is ignored, as in the resource's URL."""

@@ -10,6 +10,7 @@
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
+from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -18,15 +19,18 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Route
 
-from security_common.browser_requests import ICON, ICON_MEDIA_TYPE, ICON_PATH
 from security_common.edge import Application, Receive, Scope, Send
 from security_common.service.api_docs import api_docs_router
 from security_common.service.http_errors import ErrorPage, HttpErrors
 from security_common.service.read_routes import READ, add_read_route
 
-__all__ = ["OPENAPI_PATH", "READ", "WebApplication", "icon_router"]
+__all__ = ["ICON", "ICON_MEDIA_TYPE", "ICON_PATH", "OPENAPI_PATH", "READ", "WebApplication", "icon_router"]
 
 OPENAPI_PATH = "/openapi.json"
+ICON_PATH = "/favicon.ico"
+ICON_MEDIA_TYPE = "image/svg+xml"
+ICON = files("security_common").joinpath("icon.svg").read_bytes()
+"""The icon of the services. Browsers decide by the media type, not by the extension of the path."""
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 

@@ -10,12 +10,18 @@ from security_common.tokens.issuer_fetch import fetch_document
 from security_common.tokens.trusted_issuer import OWN_SETTING, TrustedIssuer
 from security_common.web_urls import parse_web_url
 
-__all__ = ["metadata_urls", "read_jwks_uri", "read_metadata"]
+__all__ = [
+    "AUTHORIZATION_SERVER_METADATA_PATH",
+    "OPENID_CONFIGURATION_PATH",
+    "metadata_urls",
+    "read_jwks_uri",
+    "read_metadata",
+]
 
 MAX_JSON_DEPTH = 8
 MAX_EXCERPT_CHARACTERS = 200
-AUTHORIZATION_SERVER_METADATA = "/.well-known/oauth-authorization-server"
-OPENID_CONFIGURATION = "/.well-known/openid-configuration"
+AUTHORIZATION_SERVER_METADATA_PATH = "/.well-known/oauth-authorization-server"
+OPENID_CONFIGURATION_PATH = "/.well-known/openid-configuration"
 
 
 def metadata_urls(base_url: str) -> tuple[str, ...]:
@@ -26,10 +32,10 @@ def metadata_urls(base_url: str) -> tuple[str, ...]:
     """
     url = parse_web_url(base_url.removesuffix("/"))
     inserted = (
-        f"{url.origin}{AUTHORIZATION_SERVER_METADATA}{url.path}",
-        f"{url.origin}{OPENID_CONFIGURATION}{url.path}",
+        f"{url.origin}{AUTHORIZATION_SERVER_METADATA_PATH}{url.path}",
+        f"{url.origin}{OPENID_CONFIGURATION_PATH}{url.path}",
     )
-    return (*inserted, f"{url.origin}{url.path}{OPENID_CONFIGURATION}") if url.path else inserted
+    return (*inserted, f"{url.origin}{url.path}{OPENID_CONFIGURATION_PATH}") if url.path else inserted
 
 
 async def read_metadata(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> dict[str, Any]:
