@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from auth_service.service_parts import ServiceParts
-from security_common.service.health import Check, Readiness
+from security_common.service.health import Readiness, ReadinessResult
 
 __all__ = ["make_readiness"]
 
@@ -16,24 +16,24 @@ _WRITE_TIMEOUT_SECONDS = 1.0
 def make_readiness(parts: ServiceParts) -> Readiness:
     """The checks of this service. `redis` only reports weaknesses, for example a Redis without durable writes."""
 
-    def check_signing_key() -> Check:
-        return Check(parts.keys.ready, note="" if parts.keys.ready else "no active signing key")
+    def check_signing_key() -> ReadinessResult:
+        return ReadinessResult(parts.keys.ready, note="" if parts.keys.ready else "no active signing key")
 
-    def check_journal() -> Check:
+    def check_journal() -> ReadinessResult:
         note = "" if parts.journal.writable else "the audit journal cannot be written: check its disk"
-        return Check(parts.journal.writable, note=note)
+        return ReadinessResult(parts.journal.writable, note=note)
 
-    def check_redis_identity() -> Check:
+    def check_redis_identity() -> ReadinessResult:
         replaced = parts.redis_identity.problem
-        return Check(replaced is None, note=f"{replaced.description}; {replaced.hint}" if replaced else "")
+        return ReadinessResult(replaced is None, note=f"{replaced.description}; {replaced.hint}" if replaced else "")
 
-    async def check_redis_write() -> Check:
+    async def check_redis_write() -> ReadinessResult:
         can_write = await _can_write(parts.redis)
-        return Check(can_write, note="" if can_write else "Redis does not answer, or accepts no writes")
+        return ReadinessResult(can_write, note="" if can_write else "Redis does not answer, or accepts no writes")
 
-    async def check_redis() -> Check:
+    async def check_redis() -> ReadinessResult:
         health = await parts.redis_monitor.health()
-        return Check(health.answers, required=False, note="; ".join(health.notes))
+        return ReadinessResult(health.answers, required=False, note="; ".join(health.notes))
 
     return Readiness(
         {

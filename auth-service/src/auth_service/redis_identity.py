@@ -17,7 +17,7 @@ def redis_identity(settings: AuthSettings, redis: Redis) -> RedisIdentity:
         },
         keyrings={"AUTH_SIGNING_KEY_KEK_FILE": settings.signing_key_kek_file},
     )
-    memory = settings.security.audit_dir / SERVICE / "redis_identity"
+    id_file = settings.security.audit_dir / SERVICE / "redis_identity"
     return RedisIdentity(
-        redis, space="auth", memory=memory, accept_command="auth-service redis accept", secrets_in_use=secrets
+        redis, space="auth", id_file=id_file, accept_command="auth-service redis accept", secrets_in_use=secrets
     )

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from auth_service.settings import AuthSettings
 from mcp_resource_service.settings import ResourceSettings
+from security_common.setting_names import variable_name
 from security_common.settings import SecuritySettings, Threshold
 from security_common.tokens import TrustedIssuer
 
@@ -52,11 +53,10 @@ def _section(title: str, lead: str, settings: type[BaseSettings]) -> str:
 
 
 def _rows(settings: type[BaseSettings]) -> Iterator[str]:
-    prefix = settings.model_config.get("env_prefix", "")
     for name, field in settings.model_fields.items():
         if field.annotation is not SecuritySettings:  # it has its own section
             description = (field.description or "").replace("|", "\\|").replace("\n", " ")
-            yield f"| `{(prefix + name).upper()}` | {_kind(field)} | {_default(field)} | {description} |"
+            yield f"| `{variable_name(settings, name)}` | {_kind(field)} | {_default(field)} | {description} |"
 
 
 def _kind(field: FieldInfo) -> str:

@@ -18,7 +18,7 @@ def open_redis_identity(settings: ResourceSettings, redis: Redis) -> RedisIdenti
         },
         keyrings={"SECURITY_ENCRYPTION_KEY_FILE": security.encryption_key_file},
     )
-    memory = security.audit_dir / SERVICE / "redis_identity"
+    id_file = security.audit_dir / SERVICE / "redis_identity"
     return RedisIdentity(
-        redis, space="mcp", memory=memory, accept_command="mcp-resource-service redis accept", secrets_in_use=secrets
+        redis, space="mcp", id_file=id_file, accept_command="mcp-resource-service redis accept", secrets_in_use=secrets
     )

@@ -15,8 +15,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel
 
 from security_common.errors import SecurityError
+from security_common.setting_names import variable_name
 
 __all__ = [
+    "MIN_KEY_CHARACTERS",
     "ExposedSecret",
     "SecretFile",
     "SecretKeyFile",
@@ -29,7 +31,7 @@ __all__ = [
     "who_can_read",
 ]
 
-LARGEST_BYTES = 256 * 1024
+MAX_SECRET_BYTES = 256 * 1024
 # 32 random bytes as base64url have 43 characters, as hexadecimal digits 64; 128 random bits have at least 22.
 MIN_KEY_CHARACTERS = 32
 _WHITE_SPACE = " \t\r\n\v\f"
@@ -64,6 +66,8 @@ class ExposedSecret:
     path: Path
     who: str
 
+    hint: ClassVar[str] = "`chmod 600`, unless only the container of this service has the file"
+
     def __str__(self) -> str:
         return f"{self.setting}: {self.path} can be read by {self.who}"
 
@@ -78,18 +82,18 @@ def read_secret_file(
     """
     try:
         with path.open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
+            raw = file.read(MAX_SECRET_BYTES + 1)
     except OSError as failure:
         reason = failure.strerror or type(failure).__name__
         raise error(_sentence(setting, path, f"cannot be read: {reason}"), hint=hint) from failure
-    if len(raw) > LARGEST_BYTES:
-        raise error(_sentence(setting, path, f"is larger than {LARGEST_BYTES // 1024} KiB"), hint=hint)
+    if len(raw) > MAX_SECRET_BYTES:
+        raise error(_sentence(setting, path, f"is larger than {MAX_SECRET_BYTES // 1024} KiB"), hint=hint)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        # No `from`: the cause would quote the secret.
+        text = None
+    if text is None or "\0" in text:
+        # Raised outside of the `except` block, so that the decoding error, which quotes the secret, is not its context.
         raise error(_sentence(setting, path, "is not UTF-8 text"), hint=f"secrets are text, not raw bytes; {hint}")
     secret = text.replace("\r\n", "\n").strip(_WHITE_SPACE)
     if not secret:
@@ -148,7 +152,6 @@ def find_short_keys(settings: BaseModel) -> Iterator[tuple[str, Path]]:
 
 def _secret_files(settings: BaseModel) -> Iterator[tuple[str, Path, bool]]:
     """Setting, path, and whether it is a key, for each secret file that is set."""
-    prefix = settings.model_config.get("env_prefix", "")
     for name, field in type(settings).model_fields.items():
         value: Any = getattr(settings, name)
         if isinstance(value, BaseModel):
@@ -156,7 +159,7 @@ def _secret_files(settings: BaseModel) -> Iterator[tuple[str, Path, bool]]:
             continue
         for mark in field.metadata:
             if value is not None and isinstance(mark, _Secret):
-                yield f"{prefix}{name}".upper(), value, mark.is_key
+                yield variable_name(settings, name), value, mark.is_key
 
 
 def _sentence(setting: str, path: Path, problem: str) -> str:

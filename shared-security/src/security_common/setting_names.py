@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
@@ -15,7 +15,9 @@ __all__ = [
     "UnknownSetting",
     "find_unknown_settings",
     "secret_variable_names",
+    "setting_prefix",
     "unknown_setting_notices",
+    "variable_name",
     "variable_names",
 ]
 
@@ -27,6 +29,16 @@ _COMMAND_OPTIONS = frozenset({AUDIT_KEYS_VARIABLE})
 
 # Kubernetes sets such variables for every Service of the namespace: for a Service `auth`, AUTH_SERVICE_HOST.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP)")
+
+
+def setting_prefix(settings: BaseModel | type[BaseModel]) -> str:
+    """The prefix of the variables that a settings class reads; empty if it has none."""
+    return str(settings.model_config.get("env_prefix", ""))
+
+
+def variable_name(settings: BaseModel | type[BaseModel], field: str) -> str:
+    """The environment variable that a field is read from: the prefix and the name, in upper case."""
+    return f"{setting_prefix(settings)}{field}".upper()
 
 
 def variable_names(settings: type[BaseSettings]) -> tuple[str, ...]:
@@ -87,10 +99,9 @@ def _most_similar(name: str, known: set[str]) -> str:
 
 
 def _variables(settings: type[BaseSettings]) -> Iterator[tuple[str, FieldInfo]]:
-    prefix = settings.model_config.get("env_prefix", "")
     for name, field in settings.model_fields.items():
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseSettings):
             yield from _variables(annotation)
         else:
-            yield f"{prefix}{name}".upper(), field
+            yield variable_name(settings, name), field

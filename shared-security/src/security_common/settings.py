@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from security_common.errors import SecurityError
 from security_common.secret_files import SecretFile, SecretKeyFile
+from security_common.setting_names import variable_name
 
 __all__ = ["SecuritySettings", "SettingInvalid", "SettingProblem", "Settings", "Threshold"]
 
@@ -59,13 +60,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     def __init__(self, **given: Any) -> None:
-        prefix, hint = self.model_config.get("env_prefix", ""), "docs/configuration.md describes every setting"
+        hint = "docs/configuration.md describes every setting"
         try:
             super().__init__(**given)
         except ValidationError as failure:
             first = failure.errors(include_input=False, include_url=False)[0]
-            variable, problem = "_".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-            description = f"{(prefix + variable).upper()}: {problem}" if variable else problem
+            problem = first["msg"].removeprefix("Value error, ")
+            field = "_".join(map(str, first["loc"]))
+            description = f"{variable_name(self, field)}: {problem}" if field else problem
             cause = first.get("ctx", {}).get("error")
             raise SettingInvalid(description, hint=cause.hint if isinstance(cause, SettingProblem) else hint) from None
         except SettingsError as failure:

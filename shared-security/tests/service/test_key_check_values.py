@@ -86,7 +86,7 @@ async def test_the_identity_of_redis_includes_the_secrets(redis, tmp_path):
         return RedisIdentity(
             redis,
             space="test",
-            memory=tmp_path / "redis_identity",
+            id_file=tmp_path / "redis_identity",
             accept_command="service redis accept",
             secrets_in_use=secrets_in_use(keys={"PEPPER_FILE": tmp_path / "pepper"}, keyrings={}),
         )

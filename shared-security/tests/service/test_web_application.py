@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from security_common.edge import Edge, EdgeLimits, HttpResponse
 from security_common.service import health
-from security_common.service.health import Check, Readiness, health_router
+from security_common.service.health import Readiness, ReadinessResult, health_router
 from security_common.service.request_metrics import MeasuredRequests, RequestMetrics
 from security_common.service.web_application import WebApplication, icon_router
 
@@ -122,10 +122,10 @@ async def test_a_trailing_slash_is_not_redirected(serve):
 async def test_readiness_depends_on_the_required_checks(serve):
     states = {"journal": True, "redis": False}
 
-    async def check_redis() -> Check:
-        return Check(states["redis"], required=False, note="does not answer")
+    async def check_redis() -> ReadinessResult:
+        return ReadinessResult(states["redis"], required=False, note="does not answer")
 
-    readiness = Readiness({"journal": lambda: Check(states["journal"]), "redis": check_redis})
+    readiness = Readiness({"journal": lambda: ReadinessResult(states["journal"]), "redis": check_redis})
     app = make_app()
     app.include_router(health_router(readiness))
     http = await serve(app)
@@ -160,9 +160,9 @@ async def test_readiness_fails_while_the_service_drains(serve):
 async def test_a_check_that_hangs_fails_in_time(monkeypatch):
     monkeypatch.setattr(health, "CHECK_SECONDS", 0.05)
 
-    async def hang() -> Check:
+    async def hang() -> ReadinessResult:
         await asyncio.Event().wait()
-        return Check(ok=True)
+        return ReadinessResult(ok=True)
 
     checks = await Readiness({"first": hang, "second": hang}).checks()
     assert [checks[name].ok for name in ("first", "second")] == [False, False]

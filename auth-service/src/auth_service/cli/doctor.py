@@ -43,15 +43,7 @@ from security_common.service import (
     print_check_results,
     read_secret,
 )
-from security_common.service.doctor import (
-    Listener,
-    check_clock,
-    check_journal_folder,
-    check_port,
-    check_secrets,
-    check_setting_names,
-    run_check,
-)
+from security_common.service.doctor import Listener, check_clock, check_secrets, check_service_environment, run_check
 from security_common.web_urls import is_loopback_url
 
 __all__ = ["CHECKS", "CHECKS_IN_REDIS", "doctor", "run_checks"]
@@ -103,10 +95,7 @@ async def check_environment(settings: AuthSettings) -> list[CheckResult]:
             marker=b"auth_tokens_issued",
         ),
     )
-    results = check_setting_names(AuthSettings, os.environ)
-    for listener in listeners:
-        results += await check_port(listener)
-    return [*results, *check_journal_folder(settings.security, service=SERVICE)]
+    return await check_service_environment(settings, service=SERVICE, listeners=listeners)
 
 
 async def check_declaration(settings: AuthSettings) -> list[CheckResult]:

@@ -3,7 +3,6 @@
 The checks that all services share are in `security_common.service.doctor` and `security_common.service.redis_checks`.
 """
 
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -19,15 +18,7 @@ from mcp_resource_service.settings import SERVICE, ResourceSettings
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.service import CheckResult, check_redis_connection, check_redis_server, connect_redis
-from security_common.service.doctor import (
-    Listener,
-    check_clock,
-    check_journal_folder,
-    check_port,
-    check_secrets,
-    check_setting_names,
-    run_check,
-)
+from security_common.service.doctor import Listener, check_clock, check_secrets, check_service_environment, run_check
 from security_common.tokens import TrustedIssuer
 from security_common.tokens.issuer_fetch import fetch_document
 from security_common.tokens.issuer_metadata import read_jwks_uri, read_metadata
@@ -66,11 +57,10 @@ async def _check_environment(settings: ResourceSettings) -> list[CheckResult]:
             marker=b"mcp_journal_writable",
         ),
     )
-    results = [CheckResult(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True)]
-    results += check_setting_names(ResourceSettings, os.environ)
-    for listener in listeners:
-        results += await check_port(listener)
-    return [*results, *check_journal_folder(settings.security, service=SERVICE)]
+    return [
+        CheckResult(f"settings: {settings.resource} trusts {settings.issuer}{demo}", ok=True),
+        *await check_service_environment(settings, service=SERVICE, listeners=listeners),
+    ]
 
 
 async def _check_issuers(settings: ResourceSettings) -> list[CheckResult]:

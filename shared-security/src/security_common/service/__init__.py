@@ -6,22 +6,27 @@
     redis_identity            whether this Redis and the secrets are the ones that were used before
     key_check_values          how a wrong secret is found
     redis_circuit_breaker     commands fail at once while Redis hangs
-    sessions                  sessions of browsers in Redis, and their cookies
+    sessions                  sessions of browsers in Redis
     logs                      JSON lines, or readable lines on a terminal
     server                    uvicorn: socket, drain, garbage collector
+    metrics_server            Prometheus metrics on a separate port
     doctor                    results of checks and their output
     trusted_issuer_settings   the trusted issuers that a service declares as JSON or in a file
+    yaml_files                YAML with the booleans of YAML 1.2
 
 These are imported from their modules, because they import FastAPI, which a command does not need:
 
     web_application           the FastAPI application that every service starts from
     api_docs                  /docs without the internet
+    http_errors               responses to unknown paths and failed handlers
+    read_routes               routes for GET and HEAD
     health                    /livez and /readyz
     request_metrics           the duration of requests
 
 It needs the extra `service` of the distribution.
 """
 
+from security_common.cookies import ServiceCookies
 from security_common.secret_files import SecretMissing, read_secret, require_secret_file
 from security_common.service.doctor import CheckResult, print_check_results
 from security_common.service.key_check_values import secrets_in_use
@@ -31,7 +36,7 @@ from security_common.service.redis_checks import RedisMonitor, check_redis_conne
 from security_common.service.redis_connection import connect_redis, redis_for_command
 from security_common.service.redis_identity import RedisIdentity, RedisReplaced, SecretReplaced, StateMismatch
 from security_common.service.server import PortTaken, serve
-from security_common.service.sessions import ServiceCookies, SessionStore
+from security_common.service.sessions import SessionStore
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url
 from security_common.service.trusted_issuer_settings import read_trusted_issuers
 from security_common.service.yaml_files import parse_yaml

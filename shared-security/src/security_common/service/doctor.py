@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import secrets
-import socket
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from redis.exceptions import RedisError
 from security_common.errors import SecurityError
 from security_common.secret_files import ExposedSecret, find_exposed_secrets, find_short_keys
 from security_common.service.redis_connection import explain_failure
+from security_common.service.server import bind_socket
 from security_common.service.settings import ServiceSettings
 from security_common.setting_names import find_unknown_settings
 from security_common.settings import SecuritySettings
@@ -31,6 +31,7 @@ __all__ = [
     "check_journal_folder",
     "check_port",
     "check_secrets",
+    "check_service_environment",
     "check_setting_names",
     "print_check_results",
     "run_check",
@@ -40,8 +41,6 @@ _HTTP_SECONDS = 3.0
 _SHORT_HINT = (
     "`openssl rand -hex 32` and `security-common setup` make long ones; what was stored with it must be renewed"
 )
-
-_EXPOSED_HINT = "`chmod 600`, unless only the container of this service has the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,33 @@ async def run_check(check: Awaitable[list[CheckResult]], *, settings: ServiceSet
         return [CheckResult(what, ok=False, hint="check the path, the owner and the mode of this file")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An address that the service listens on, and how its own response there is recognized.
+
+    `setting` is the variable of the port. The response to a GET request for `path` contains `marker`.
+    """
+
+    host: str
+    port: int
+    setting: str
+    path: str
+    marker: bytes
+
+
+async def check_service_environment(
+    settings: ServiceSettings, *, service: str, listeners: Iterable[Listener]
+) -> list[CheckResult]:
+    """Every variable is a setting, the ports are free or the service's own, and the journal folder can be written.
+
+    `service` is the name of the service's folder in SECURITY_AUDIT_DIR.
+    """
+    results = check_setting_names(type(settings), os.environ)
+    for listener in listeners:
+        results += await check_port(listener)
+    return [*results, *check_journal_folder(settings.security, service=service)]
+
+
 def check_setting_names(settings: type[BaseSettings], environment: Mapping[str, str]) -> list[CheckResult]:
     """A failure for each variable that is probably a misspelled setting, and a warning for other unknown ones."""
     results: list[CheckResult] = []
@@ -127,7 +153,7 @@ def check_secrets(settings: BaseModel, exposed: Iterable[ExposedSecret] = ()) ->
         for setting, path in find_short_keys(settings)
     ]
     results += [
-        CheckResult(f"secrets: {each}", ok=True, hint=_EXPOSED_HINT, warning=True)
+        CheckResult(f"secrets: {each}", ok=True, hint=each.hint, warning=True)
         for each in (*find_exposed_secrets(settings), *exposed)
     ]
     return results or [CheckResult("secrets: only their owner can read the files", ok=True)]
@@ -160,20 +186,6 @@ def _write_and_delete(path: Path) -> None:
     path.unlink()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """An address that the service listens on, and how its own response there is recognized.
-
-    `setting` is the variable of the port. The response to a GET request for `path` contains `marker`.
-    """
-
-    host: str
-    port: int
-    setting: str
-    path: str
-    marker: bytes
-
-
 async def check_port(listener: Listener) -> list[CheckResult]:
     """Whether the port is free, or the running service answers there."""
     if not listener.port:
@@ -182,15 +194,12 @@ async def check_port(listener: Listener) -> list[CheckResult]:
     hint = f"stop the program that listens there, or set {listener.setting} to a free port"
     if await _is_answered_by_service(listener):
         return [CheckResult(f"port: {listener.setting}: this service answers at {place}", ok=True)]
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((listener.host, listener.port))
-        except OSError as failure:
-            is_taken = failure.errno == errno.EADDRINUSE
-            reason = "another program listens there" if is_taken else str(failure.strerror)
-            return [CheckResult(f"port: {listener.setting}: {place}: {reason}", ok=False, hint=hint)]
+    try:
+        bind_socket(listener.host, listener.port).close()
+    except OSError as failure:
+        is_taken = failure.errno == errno.EADDRINUSE
+        reason = "another program listens there" if is_taken else str(failure.strerror)
+        return [CheckResult(f"port: {listener.setting}: {place}: {reason}", ok=False, hint=hint)]
     return [CheckResult(f"port: {listener.setting}: {place} is free", ok=True)]
 
 

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from security_common.service.read_routes import add_read_route
 
-__all__ = ["Check", "Checker", "Readiness", "health_router"]
+__all__ = ["Readiness", "ReadinessCheck", "ReadinessResult", "health_router"]
 
 CHECK_SECONDS = 1.5
 """Less than the three seconds of container health checks. Kubernetes probes wait one second by default: set
@@ -25,7 +25,7 @@ _RETRY_SECONDS = "1"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ReadinessResult:
     """The result of one check. A `required` one decides on readiness; `note` explains what to do."""
 
     ok: bool
@@ -33,13 +33,13 @@ class Check:
     note: str = ""
 
 
-Checker: TypeAlias = Callable[[], Check | Awaitable[Check]]
+ReadinessCheck: TypeAlias = Callable[[], ReadinessResult | Awaitable[ReadinessResult]]
 
 
 class Readiness:
     """Runs the checks of a service by name, all at the same time. The check `process` fails while the service stops."""
 
-    def __init__(self, checkers: Mapping[str, Checker]) -> None:
+    def __init__(self, checkers: Mapping[str, ReadinessCheck]) -> None:
         self._checkers = dict(checkers)
         self._is_draining = False
 
@@ -47,22 +47,22 @@ class Readiness:
         """Makes readiness fail while requests are still answered, so that load balancers stop sending them."""
         self._is_draining = True
 
-    async def checks(self) -> dict[str, Check]:
+    async def checks(self) -> dict[str, ReadinessResult]:
         """Every check by name. One without a result in time counts as failed, also for readiness."""
         results = await asyncio.gather(*(_run(checker) for checker in self._checkers.values()))
-        process = Check(not self._is_draining, note="the service is stopping" if self._is_draining else "")
+        process = ReadinessResult(not self._is_draining, note="the service is stopping" if self._is_draining else "")
         return {"process": process, **dict(zip(self._checkers, results, strict=True))}
 
 
-async def _run(checker: Checker) -> Check:
+async def _run(checker: ReadinessCheck) -> ReadinessResult:
     result = checker()
-    if isinstance(result, Check):
+    if isinstance(result, ReadinessResult):
         return result
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return await result
     except TimeoutError:
-        return Check(ok=False, note=f"no result after {CHECK_SECONDS:g} seconds")
+        return ReadinessResult(ok=False, note=f"no result after {CHECK_SECONDS:g} seconds")
 
 
 def health_router(readiness: Readiness) -> APIRouter:

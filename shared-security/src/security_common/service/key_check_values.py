@@ -21,11 +21,10 @@ from redis.asyncio import Redis
 
 from security_common.encryption import Keyring
 from security_common.errors import SecurityError
-from security_common.secret_files import read_secret_file
+from security_common.secret_files import MIN_KEY_CHARACTERS, read_secret_file
 
 __all__ = ["KeyCheckValues", "SecretInUse", "secrets_in_use"]
 
-MIN_SECRET_CHARACTERS = 32
 _LABEL = "mcp-oauth2 key check value v1: "
 _DIGITS = 16
 
@@ -48,7 +47,7 @@ def secrets_in_use(*, keys: Mapping[str, Path | None], keyrings: Mapping[str, Pa
     secrets: list[SecretInUse] = []
     for setting, path in keys.items():
         secret = _read(path)
-        if len(secret) >= MIN_SECRET_CHARACTERS:
+        if len(secret) >= MIN_KEY_CHARACTERS:
             secrets.append(SecretInUse(setting, frozenset({_check_value(secret.encode(), setting)})))
     for setting, path in keyrings.items():
         values = _keyring_check_values(path, setting)

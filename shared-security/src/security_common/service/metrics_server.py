@@ -20,7 +20,7 @@ def serving_metrics(settings: ServiceSettings, registry: CollectorRegistry) -> G
     try:
         server, thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
     except OSError as failure:
-        raise PortTaken.at(settings, settings.metrics_host, settings.metrics_port, "METRICS_PORT") from failure
+        raise PortTaken.at(settings, settings.metrics_host, settings.metrics_port, "metrics_port") from failure
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ settings. Without WAITAOF it is unknown whether a write is on disk: REDIS_DURABI
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from redis.asyncio import Redis
@@ -18,6 +18,7 @@ from security_common.service.doctor import CheckResult
 from security_common.service.redis_connection import explain_failure
 from security_common.service.redis_identity import RedisIdentity
 from security_common.service.settings import ServiceSettings
+from security_common.setting_names import setting_prefix
 
 __all__ = [
     "Durability",
@@ -166,14 +167,15 @@ async def check_redis_server(redis: Redis, identity: RedisIdentity, settings: Se
 
     Raises `RedisError`.
     """
-    prefix = settings.model_config.get("env_prefix", "")
+    prefix = setting_prefix(settings)
     facts = await read_redis_facts(redis)
     results = [CheckResult(f"redis: {facts}", ok=True)]
     replaced = await identity.examine()
     if replaced:
         results.append(CheckResult(f"redis: {replaced.description}", ok=False, hint=replaced.hint))
     weaknesses = check_redis_facts(facts, durability=settings.redis_durability, prefix=prefix)
-    return [*results, *(weaknesses or [CheckResult("redis: no setting can lose or refuse data", ok=True)])]
+    results += [replace(each, what=f"redis: {each.what}") for each in weaknesses]
+    return results if weaknesses else [*results, CheckResult("redis: no setting can lose or refuse data", ok=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,7 @@ class RedisMonitor:
         facts = await read_redis_facts(self._redis)
         results = check_redis_facts(facts, durability=self._durability, prefix=self._prefix)
         self._checked_at_seconds = self._clock()
-        self._notes = tuple(result.what.removeprefix("redis: ") for result in results)
+        self._notes = tuple(result.what for result in results)
 
 
 async def _answer_or_refusal(command: Awaitable[Any]) -> tuple[dict[str, Any], str]:
@@ -243,11 +245,11 @@ def _config_from_info(info: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _failure(what: str, hint: str) -> CheckResult:
-    return CheckResult(f"redis: {what}", ok=False, hint=hint)
+    return CheckResult(what, ok=False, hint=hint)
 
 
 def _warning(what: str, hint: str) -> CheckResult:
-    return CheckResult(f"redis: {what}", ok=True, hint=hint, warning=True)
+    return CheckResult(what, ok=True, hint=hint, warning=True)
 
 
 def _mebibytes(count: int) -> str:

@@ -15,6 +15,7 @@ from security_common.redis_errors import RedisUnavailable, explain_redis_failure
 from security_common.secret_files import read_secret
 from security_common.service.redis_circuit_breaker import CircuitBreaker, CircuitBreakerPool
 from security_common.service.settings import ServiceSettings
+from security_common.setting_names import variable_name
 from security_common.settings import SettingInvalid
 
 __all__ = ["connect_redis", "explain_failure", "redis_for_command"]
@@ -35,9 +36,8 @@ def connect_redis(settings: ServiceSettings, *, decode: bool = True) -> Redis:
 
     Raises `SecretMissing` or `SettingInvalid`.
     """
-    prefix = settings.model_config.get("env_prefix", "")
     file = settings.redis_password_file
-    password = read_secret(file, f"{prefix}REDIS_PASSWORD_FILE").decode() if file else None
+    password = read_secret(file, variable_name(settings, "redis_password_file")).decode() if file else None
     try:
         pool = CircuitBreakerPool.from_url(
             settings.redis_url,
@@ -53,7 +53,9 @@ def connect_redis(settings: ServiceSettings, *, decode: bool = True) -> Redis:
         )
     except ValueError as failure:
         hint = "write it like redis://user@host:6379/0, rediss://… or unix://…, without a password"
-        raise SettingInvalid(f"{prefix}REDIS_URL is not the URL of a Redis", hint=hint) from failure
+        raise SettingInvalid(
+            f"{variable_name(settings, 'redis_url')} is not the URL of a Redis", hint=hint
+        ) from failure
     return Redis.from_pool(pool)
 
 
@@ -82,7 +84,9 @@ async def redis_for_command(settings: ServiceSettings) -> AsyncGenerator[Redis]:
 
 def explain_failure(settings: ServiceSettings, failure: Exception) -> RedisUnavailable:
     """The failure as an error that names the settings of this service."""
-    prefix = settings.model_config.get("env_prefix", "")
     return explain_redis_failure(
-        failure, url=settings.redis_url, url_setting=f"{prefix}REDIS_URL", file_setting=f"{prefix}REDIS_PASSWORD_FILE"
+        failure,
+        url=settings.redis_url,
+        url_setting=variable_name(settings, "redis_url"),
+        file_setting=variable_name(settings, "redis_password_file"),
     )

@@ -27,6 +27,7 @@ from redis.exceptions import RedisError
 from security_common.errors import SecurityError
 from security_common.private_files import write_new
 from security_common.service.key_check_values import KeyCheckValues, SecretInUse
+from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["RedisIdentity", "RedisReplaced", "SecretReplaced", "StateMismatch"]
 
@@ -59,19 +60,19 @@ class RedisIdentity:
         redis: Redis,
         *,
         space: str,
-        memory: Path,
+        id_file: Path,
         accept_command: str,
         secrets_in_use: Sequence[SecretInUse] = (),
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
-        """`space` is the prefix of the service's keys, `memory` the file that remembers the id.
+        """`space` is the prefix of the service's keys, `id_file` the file with the id that the service remembers.
 
         `redis` decodes its answers. `accept_command` is named in the hints.
         """
         self._redis = redis
         self._key = f"{space}:redis_identity"
         self._accepted_key = f"{self._key}:accepted"
-        self._memory = memory
+        self._id_file = id_file
         self._accept_command = accept_command
         self._check_values = KeyCheckValues(redis, space=space, secrets=secrets_in_use)
         self._new_id = new_id
@@ -85,25 +86,26 @@ class RedisIdentity:
             RedisError, OSError: the comparison was not possible.
 
         """
-        remembered, stored = self._recall(), await self._stored()
-        if remembered is None:
-            self._remember(stored or await self._create())
-        elif stored is not None and stored != remembered and await self._replaces(remembered):
-            self._remember(stored)
-        elif stored != remembered:
-            self._report(self._redis_replaced(is_empty=stored is None))
-        replaced = await self._check_values.find_replaced()
-        if replaced:
-            self._report(self._secret_replaced(replaced))
+        remembered = self._read_id_file()
+        stored = await self._stored()
+        problem = await self._compare(remembered, stored)
+        self._note(problem)
+        if problem is not None:
+            raise problem
+        if remembered is None or stored != remembered:
+            self._write_id_file(stored or await self._create())
         await self._check_values.add_new()
-        self._note(None)
 
     async def examine(self) -> StateMismatch | None:
         """Compares for a doctor: changes and logs nothing, and returns the problem. Raises `RedisError`."""
-        remembered, stored = self._recall(), await self._stored()
-        is_another = remembered is not None and stored != remembered
-        if remembered is not None and is_another and (stored is None or not await self._replaces(remembered)):
-            return self._redis_replaced(is_empty=stored is None)
+        return await self._compare(self._read_id_file(), await self._stored())
+
+    async def _compare(self, remembered: str | None, stored: str | None) -> StateMismatch | None:
+        """What is wrong with the id in Redis (`stored`) and the secrets in use; None if nothing is."""
+        if remembered is not None and stored != remembered:
+            is_accepted = stored is not None and await self._replaces(remembered)
+            if not is_accepted:
+                return self._redis_replaced(is_empty=stored is None)
         replaced = await self._check_values.find_replaced()
         return self._secret_replaced(replaced) if replaced else None
 
@@ -112,11 +114,11 @@ class RedisIdentity:
 
         Raises `RedisError`.
         """
-        remembered = self._recall()
+        remembered = self._read_id_file()
         stored = await self._stored() or await self._create()
         if remembered is not None and remembered != stored:
             await self._redis.sadd(self._accepted_key, remembered)
-        self._remember(stored)
+        self._write_id_file(stored)
         secrets_were_replaced = await self._check_values.accept()
         return remembered != stored or secrets_were_replaced
 
@@ -128,8 +130,7 @@ class RedisIdentity:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancel_tasks(task)
 
     async def _check_repeatedly(self) -> None:
         while True:
@@ -167,10 +168,6 @@ class RedisIdentity:
         )
         return SecretReplaced(f"{', '.join(settings)}: not the secret that was used before with this Redis", hint=hint)
 
-    def _report(self, problem: StateMismatch) -> None:
-        self._note(problem)
-        raise problem
-
     def _note(self, problem: StateMismatch | None) -> None:
         """Logs when the result changes."""
         if problem is not None and self.problem is None:
@@ -179,14 +176,14 @@ class RedisIdentity:
             logger.info("redis_accepted")
         self.problem = problem
 
-    def _recall(self) -> str | None:
+    def _read_id_file(self) -> str | None:
         try:
-            return self._memory.read_text(encoding="ascii").strip() or None
+            return self._id_file.read_text(encoding="ascii").strip() or None
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def _remember(self, identity: str) -> None:
-        self._memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._memory.with_name(f".{self._memory.name}.{secrets.token_hex(8)}")
+    def _write_id_file(self, identity: str) -> None:
+        self._id_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._id_file.with_name(f".{self._id_file.name}.{secrets.token_hex(8)}")
         write_new(draft, f"{identity}\n")
-        draft.replace(self._memory)
+        draft.replace(self._id_file)

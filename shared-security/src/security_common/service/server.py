@@ -14,8 +14,9 @@ from security_common.edge.connection_limits import bounded_connections
 from security_common.errors import SecurityError
 from security_common.secret_files import find_exposed_secrets
 from security_common.service.settings import ServiceSettings
+from security_common.setting_names import variable_name
 
-__all__ = ["PortTaken", "serve"]
+__all__ = ["PortTaken", "bind_socket", "serve"]
 
 _GRACEFUL_STOP_SECONDS = 10
 
@@ -29,8 +30,8 @@ class PortTaken(SecurityError):
 
     @classmethod
     def at(cls, settings: ServiceSettings, host: str, port: int, name: str) -> Self:
-        """The error for this address; `name` is the name of the port's setting without its prefix."""
-        variable = f"{settings.model_config.get('env_prefix', '')}{name}"
+        """The error for this address; `name` is the field of its port in the settings."""
+        variable = variable_name(settings, name)
         return cls(f"cannot listen on {host}:{port}", hint=f"stop the process that listens there, or set {variable}")
 
 
@@ -47,8 +48,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
-        # The objects of now live until the process ends. Frozen, they are no longer scanned, which removes the peaks of
-        # the latency.
+        # Objects that exist now live until the process ends. Freezing excludes them from garbage collection, so that no
+        # request waits for a scan of them. The thresholds make the scans of the other objects rarer than the defaults.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 1_000)
@@ -62,6 +63,7 @@ class _Server(uvicorn.Server):
         if self._loop is None or not is_first_signal or not self._drain_seconds:
             stop(sig, frame)
         else:
+            # In a signal handler, which can run at any moment, only call_soon_threadsafe wakes the loop safely.
             self._loop.call_soon_threadsafe(self._loop.call_later, self._drain_seconds, stop, sig, frame)
 
 
@@ -103,10 +105,11 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
     answer 503 from then on. Raises `PortTaken`, and the exception with which the application's start failed.
     """
     for exposed in find_exposed_secrets(settings):
-        log.warning(
-            "secret_file_exposed", problem=exposed, hint="chmod 600, unless only the container of this service has it"
-        )
-    listener = _listen(settings)
+        log.warning("secret_file_exposed", problem=exposed, hint=exposed.hint)
+    try:
+        listener = bind_socket(settings.host, settings.port)
+    except OSError as failure:
+        raise PortTaken.at(settings, settings.host, settings.port, "port") from failure
     startup = _StartupFailure(app)
     config = uvicorn.Config(
         startup,
@@ -131,12 +134,13 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
         raise
 
 
-def _listen(settings: ServiceSettings) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def bind_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket that is bound to the address. Raises OSError."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
-    except OSError as failure:
-        listener.close()
-        raise PortTaken.at(settings, settings.host, settings.port, "PORT") from failure
-    return listener
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,7 +1,7 @@
 """Sessions of browsers: the cookie contains a random id, and Redis contains a digest of the id with the session's data.
 
-A session therefore ends when the service ends it, not when the browser forgets it, and a copy of the data in Redis is
-not enough to take over a session.
+A session therefore ends when the service ends it, not when the browser deletes the cookie, and a copy of the data in
+Redis is not enough to take over a session.
 """
 
 import hashlib
@@ -9,55 +9,18 @@ import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
-__all__ = ["ServiceCookies", "SessionStore"]
+__all__ = ["SessionStore"]
 
 Data = TypeVar("Data")
 
 _ID_BYTES = 32
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}")
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceCookies:
-    """Names and attributes of the cookies of one service.
-
-    `prefix` distinguishes the services of one host, since cookies are shared among ports. With `secure`, for https,
-    the names begin with `__Host-`: other hosts of the domain cannot set such cookies (RFC 6265bis section 4.1.3.2).
-    All cookies are HttpOnly and SameSite=Lax, so that a form that another site posts arrives without them.
-    """
-
-    prefix: str
-    secure: bool
-
-    def full_name(self, name: str) -> str:
-        """The name of the cookie as the browser stores it."""
-        return f"__Host-{self.prefix}{name}" if self.secure else f"{self.prefix}{name}"
-
-    def read(self, cookies: Mapping[str, str], name: str) -> str | None:
-        """The value of a cookie, from the cookies of a request (`security_common.cookies.parse_cookies`)."""
-        return cookies.get(self.full_name(name))
-
-    def names(self, cookies: Mapping[str, str], beginning: str) -> list[str]:
-        """The names of this service's cookies that begin with `beginning`, oldest first (RFC 6265 section 5.4)."""
-        start = self.full_name("")
-        return [name.removeprefix(start) for name in cookies if name.startswith(start + beginning)]
-
-    def set_header(self, name: str, value: str, *, max_age_seconds: int | None = None) -> tuple[str, str]:
-        """The header that sets a cookie. Without `max_age_seconds` it ends when the browser is closed."""
-        age = "" if max_age_seconds is None else f"Max-Age={max_age_seconds}; "
-        secure = "; Secure" if self.secure else ""
-        return "set-cookie", f"{self.full_name(name)}={value}; {age}Path=/; HttpOnly; SameSite=Lax{secure}"
-
-    def delete_header(self, name: str) -> tuple[str, str]:
-        """The header that deletes a cookie."""
-        return self.set_header(name, "", max_age_seconds=0)
 
 
 class SessionStore(Generic[Data]):
@@ -86,7 +49,8 @@ class SessionStore(Generic[Data]):
     async def begin(self, data: Data, *, lifetime_seconds: float) -> str:
         """Stores a new session and returns its id.
 
-        Begin a new session at every sign-in: an id that an attacker planted in the browser before stays worthless.
+        Begin a new session at every sign-in, so that an id that an attacker set in the browser beforehand cannot be
+        used (session fixation).
         """
         session_id = urlsafe_b64encode(self._random_bytes(_ID_BYTES)).rstrip(b"=").decode("ascii")
         await self._redis.set(self._key(session_id), self._data.dump_json(data), ex=max(1, int(lifetime_seconds)))

@@ -42,7 +42,9 @@ def _as_list(value: object) -> object:
 def _with_empty_type(value: object) -> object:
     """`null` means tokens without a `typ` header."""
     listed = _as_list(value)
-    return ["" if each is None else each for each in cast("list[object]", listed)] if isinstance(listed, list) else None
+    if not isinstance(listed, list):
+        return None
+    return ["" if each is None else each for each in cast("list[object]", listed)]
 
 
 def _as_scopes(value: object) -> object:
@@ -172,8 +174,6 @@ def _parse_json(text: str, problem: str) -> object:
 
 
 def _read_entry(entry: object, number: int, setting: str) -> TrustedIssuer:
-    if isinstance(entry, TrustedIssuer):
-        return entry
     if not isinstance(entry, dict):
         raise SettingProblem(f"entry {number}: must be an object with issuer and audience", hint=GUIDE_HINT)
     try:
