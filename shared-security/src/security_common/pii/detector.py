@@ -14,7 +14,7 @@ from security_common.pii.alphanumeric_codes import ALPHANUMERIC_CODES, IBANS, VE
 from security_common.pii.birth_dates import DATES_OF_BIRTH
 from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
-from security_common.pii.delimited_tables import table_cells
+from security_common.pii.delimited_tables import header_line, table_cells
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES
 from security_common.pii.field_context import FieldContext, field_context
@@ -38,6 +38,7 @@ from security_common.pii.placeholders import without_placeholders
 from security_common.pii.postal_addresses import FOREIGN_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Rule, compile_gates
+from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
 
 if TYPE_CHECKING:
     from security_common.settings import SecuritySettings
@@ -112,7 +113,21 @@ class PIIDetector:
     mask_pii = mask_text
 
     def _scan(self, text: str) -> list[Finding]:
-        """The findings of the rules, without those of the configuration."""
+        """The findings of the rules, without those of the configuration. A long text is searched in slices."""
+        if len(text) <= SLICE_CHARS:
+            return self._scan_slice(text)
+        header = header_line(text)
+
+        def find(start: int, end: int) -> list[Finding]:
+            # The headings of a table are put in front of every slice but the first, which contains them.
+            prefix = header if start else ""
+            distance = start - len(prefix)
+            found = self._scan_slice(prefix + text[start:end])
+            return [_moved_by(distance, each) for each in found if each.start + distance >= start]
+
+        return find_in_slices(text, find)
+
+    def _scan_slice(self, text: str) -> list[Finding]:
         gates = open_gates(text)
         if not gates:
             return []
@@ -205,16 +220,14 @@ def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:
     ranked = sorted(
         candidates, key=lambda finding: (-finding.score, finding.start - finding.end, finding.start, finding.kind)
     )
-    starts: list[int] = []
+    is_taken = bytearray(max(candidate.end for candidate in candidates))
     kept: list[Finding] = []
     for candidate in ranked:
-        index = bisect_left(starts, candidate.start)
-        is_free_before = index == 0 or kept[index - 1].end <= candidate.start
-        is_free_after = index == len(kept) or candidate.end <= kept[index].start
-        if is_free_before and is_free_after:
-            starts.insert(index, candidate.start)
-            kept.insert(index, candidate)
-    return kept
+        start, end = candidate.start, candidate.end
+        if is_taken.find(1, start, end) < 0:
+            is_taken[start:end] = b"\1" * (end - start)
+            kept.append(candidate)
+    return sorted(kept, key=lambda finding: finding.start)
 
 
 def open_pii_detector(settings: "SecuritySettings") -> PIIDetector:
