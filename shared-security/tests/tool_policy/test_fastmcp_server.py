@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -341,10 +342,17 @@ def test_lists_may_be_cached_for_one_caller_only(server: FastMCP[Any]) -> None:
     assert (result["cacheScope"], result["ttlMs"]) == ("private", 60_000)
 
 
-def test_the_session_sends_messages_through_two_methods_only() -> None:
-    """ProtectedSession overrides `send_request` and `_notify`; a third way would bypass the policy."""
+def test_the_session_sends_messages_through_its_two_channels_only() -> None:
+    """`protect_session` replaces both channels; a third one would bypass the policy."""
     from mcp.server.session import ServerSession
 
     source = inspect.getsource(ServerSession)
     assert source.count(".send_raw_request(") == 1
     assert source.count(".notify(") == 1
+    constructed = ServerSession.__new__(ServerSession)
+    channels = SimpleNamespace(protocol_version="2025-11-25")
+    constructed.__init__(channels, channels)  # type: ignore[misc, arg-type]
+    assert [name for name, value in vars(constructed).items() if value is channels] == [
+        "_request_outbound",
+        "_connection",
+    ]

@@ -125,7 +125,8 @@ def test_observe_counts_findings_and_changes_nothing(recorded_calls: RecordedCal
 def test_data_without_personal_data_is_not_changed(policy: str, recorded_calls: RecordedCalls) -> None:
     value = {"memo": "nothing here", "n": [1, 2.5, None, True], "t": (b"bytes", {"s"})}
     received, results = run(policy, value)
-    assert all(each is value for each in received + results)
+    assert all(each == value for each in received + results)
+    assert not any(each is value for each in received + results)
     assert {(event["action_taken"], event["contains_pii"]) for event in recorded_calls()} == {("executed", False)}
 
 

@@ -8,28 +8,28 @@
 
     tool_scopes = secure_server(mcp)      # after the last tool is registered; pass the table to the Guard
 
-Resources and prompts are decorated with `secure_tool` in the same way. The parts of a call:
+Resources, prompts and the completion handler are decorated with `secure_tool` in the same way. The parts of a call:
 
-    tools/call ─▶ PolicyMiddleware ─▶ FastMCP validates the arguments ─▶ secure_tool ─▶ the tool
-                   │ errors, lists                                          │ arguments, result, audit event
-                   └─ ProtectedSession ◀─ progress, log messages, questions ┘
+    tools/call ─▶ WirePolicy ─▶ PolicyMiddleware ─▶ FastMCP validates the arguments ─▶ secure_tool ─▶ the tool
+                   │  ▲          failures, lists     and serializes the result           arguments
+                   │  └ result in JSON form, audit event
+                   └ ProtectedChannel ◀─ progress, log messages, questions ◀─ the tool
 
-    server         secure_server: checks that every component is protected, and adds the middleware
-    middleware     PolicyMiddleware and ProtectedSession
-    call_errors    what client, audit trail and log get for a call that fails
-    unavailable    HTTP status 503 for a call that cannot be recorded
-    media_content  images, audio and files in the walk over data
+    server             secure_server: checks that everything is protected, and adds the layers
+    components         tools, resources, prompts and the completion handler, and their policies
+    wire_policy        WirePolicy: the outermost layer, protects and records what is sent
+    outbound_messages  ProtectedChannel: what is sent before the result
+    output_schemas     published schemas that protected results match
+    middleware         PolicyMiddleware: failures of calls, and lists
+    call_errors        what client, audit trail and log get for a call that fails
+    unavailable        HTTP status 503 for a call that cannot be recorded
+    media_content      images, audio and files in the walk over values of Python
 """
 
 from security_common.fastmcp import media_content as media_content  # registers its handlers
-from security_common.fastmcp.middleware import PolicyMiddleware, ProtectedSession
+from security_common.fastmcp.middleware import PolicyMiddleware
 from security_common.fastmcp.server import UnsecuredComponent, secure_server
 from security_common.fastmcp.unavailable import ServiceUnavailableMiddleware
+from security_common.fastmcp.wire_policy import WirePolicy
 
-__all__ = [
-    "PolicyMiddleware",
-    "ProtectedSession",
-    "ServiceUnavailableMiddleware",
-    "UnsecuredComponent",
-    "secure_server",
-]
+__all__ = ["PolicyMiddleware", "ServiceUnavailableMiddleware", "UnsecuredComponent", "WirePolicy", "secure_server"]

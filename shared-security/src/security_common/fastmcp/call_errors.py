@@ -25,6 +25,8 @@ from security_common.tool_policy import FrameworkAdapter, SearchQueueFull, curre
 
 __all__ = [
     "ERROR_TYPES",
+    "NO_POLICY",
+    "TEMPORARY_ERRORS",
     "client_error",
     "describe",
     "install_log_filters",
@@ -37,11 +39,14 @@ ERROR_TYPES: Mapping[str, type[FastMCPError]] = {
     "tools/call": ToolError,
     "resources/read": ResourceError,
     "prompts/get": PromptError,
+    "completion/complete": FastMCPError,
 }
 """The methods that run a component, with the error that FastMCP expects from each."""
 
 TEMPORARY_ERRORS = frozenset({JournalUnavailable.error, SearchQueueFull.error})
 """Codes of the errors that are answered with status 503: the same call can succeed a little later."""
+
+NO_POLICY = "this component has no policy, so its result was withheld"
 
 SERVER_LOGGER = "fastmcp.server.server"
 LOGGERS_WITH_VALUES = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.context.to_client", SERVER_LOGGER)
@@ -119,7 +124,7 @@ async def record_rejected_call(failure: Exception) -> None:
     )
 
 
-def log_failed_call(adapter: FrameworkAdapter, method: str, failure: Exception) -> None:
+def log_failed_call(adapter: FrameworkAdapter, method: str, failure: BaseException) -> None:
     """Writes one log line with causes and trace id, followed by the traceback of an unexpected exception.
 
     Before a tool is reached, the text of an exception can quote the client: the name of a component or an argument. It

@@ -16,16 +16,15 @@ __all__: list[str] = []
 @handles(types.ImageContent, types.AudioContent, types.BlobResourceContents)
 def _handle_base64_content(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     member = "blob" if isinstance(value, types.BlobResourceContents) else "data"
+    encoded: str = getattr(value, member)
     try:
-        content = base64.b64decode(getattr(value, member), validate=True)
+        content = base64.b64decode(encoded, validate=True)
     except ValueError:  # it is not base64, so it is searched as text
-        content = getattr(value, member)
+        content = encoded
     protected = walk.visit(content, context)
-    without_content = value.model_copy(update={member: ""})
-    other_members = walk.visit_as(BaseModel, without_content, context)
-    if protected is content and other_members is without_content:
-        return value
-    encoded = base64.b64encode(protected).decode() if isinstance(protected, bytes) else protected
+    if protected is not content:
+        encoded = base64.b64encode(protected).decode() if isinstance(protected, bytes) else protected
+    other_members = walk.visit_as(BaseModel, value.model_copy(update={member: ""}), context)
     return other_members.model_copy(update={member: encoded})
 
 

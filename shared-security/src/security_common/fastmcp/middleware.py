@@ -1,32 +1,28 @@
-"""What happens around `secure_tool` on a FastMCP server: messages to the client, errors, and lists by scope."""
+"""What happens around `secure_tool` inside FastMCP: failures are logged and converted, and lists filtered by scope."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, cast
 
-import mcp_types as types
 from fastmcp.exceptions import DisabledError, NotFoundError, ValidationError
-from fastmcp.server.dependencies import (
-    get_dependency_parameters,  # pyright: ignore[reportPrivateImportUsage] - the function FastMCP itself uses
-    transform_context_annotations,
-)
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
-from mcp.server.session import ServerSession
 
 from security_common.audit import JournalUnavailable
 from security_common.fastmcp.call_errors import (
     ERROR_TYPES,
+    NO_POLICY,
     client_error,
     describe,
     log_failed_call,
     record_rejected_call,
     without_client_values,
 )
+from security_common.fastmcp.components import injected_parameters, secured_component
 from security_common.fastmcp.unavailable import CallUnavailable, unavailable_error
 from security_common.tokens.access_token import current_caller
-from security_common.tool_policy import FrameworkAdapter, SecuredTool, current_adapter, current_call, secured_tool_of
+from security_common.tool_policy import FrameworkAdapter, current_adapter
 
-__all__ = ["PolicyMiddleware", "ProtectedSession", "secured_component"]
+__all__ = ["PolicyMiddleware"]
 
 LIST_METHODS = frozenset({"tools/list", "resources/list", "resources/templates/list", "prompts/list"})
 
@@ -35,7 +31,7 @@ INPUT_RESPONSES = frozenset({"inputResponses", "input_responses"})
 
 
 class PolicyMiddleware(Middleware):
-    """Prepares each call for `secure_tool`, converts its errors to responses, and filters lists by scope."""
+    """FastMCP middleware that logs and converts the failures of calls, and filters lists by scope."""
 
     def __init__(self, attainable_scopes: Collection[str] = ()) -> None:
         """`attainable_scopes` are those that a user can still consent to. Components that need them are listed."""
@@ -51,36 +47,26 @@ class PolicyMiddleware(Middleware):
 
     async def _call_component(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str) -> Any:
         request = context.fastmcp_context.request_context if context.fastmcp_context else None
+        adapter = current_adapter.get()
+        if adapter is not None:
+            adapter.protect_replies = partial(_protect_input_responses, request)
+            return await _run_component(adapter, context, call_next, method, request)
+        # The program itself runs the component, without a client: nothing is serialized and sent.
         adapter = FrameworkAdapter(
-            # The message is a dict if it is malformed; the SDK refuses it later.
             tool_name=getattr(context.message, "name", None) if method == "tools/call" else None,
-            injected_parameters=_injected_parameters,
+            components=(),
+            injected_parameters=injected_parameters,
             convert_exception=partial(client_error, ERROR_TYPES[method]),
             protect_replies=partial(_protect_input_responses, request),
-            asks_client=_asks_client,
         )
-        if request is not None and not isinstance(request.session, ProtectedSession):
-            request.session = ProtectedSession(request.session, adapter)
         reset = current_adapter.set(adapter)
         try:
-            result = await call_next(context)
-        except CallUnavailable as failure:
-            log_failed_call(adapter, method, failure)
-            raise unavailable_error(request, str(failure), failure.code) from None
-        except (NotFoundError, DisabledError, ValidationError) as failure:
-            error = without_client_values(failure, method)
-            log_failed_call(adapter, method, failure)
-            if adapter.call is None:
-                await _record_or_answer_503(failure, request)
-            raise error from None
-        except Exception as failure:
-            log_failed_call(adapter, method, failure)
-            raise
+            result = await _run_component(adapter, context, call_next, method, request)
         finally:
             current_adapter.reset(reset)
             adapter.release_references()
         if adapter.call is None:
-            raise ERROR_TYPES[method]("this component has no policy, so its result was withheld")
+            raise ERROR_TYPES[method](NO_POLICY)
         return result
 
     def _filter_by_scope(self, components: Sequence[Any]) -> Sequence[Any]:
@@ -91,34 +77,24 @@ class PolicyMiddleware(Middleware):
         return [each for each in components if _always_required_scopes(each) <= scopes]
 
 
-class ProtectedSession(ServerSession):
-    """The session of one request. Everything that a tool sends before its result passes the policy here."""
-
-    def __init__(self, session: ServerSession, adapter: FrameworkAdapter) -> None:
-        self.__dict__.update(session.__dict__)
-        # A thread or task that the tool started may not have the context variable of the call.
-        self._adapter = adapter
-
-    async def send_request(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Sends a question (elicitation, sampling) and returns its answer, both protected."""
-        call = current_call.get() or self._adapter.call
-        if call is None:
-            return await super().send_request(request, *args, **kwargs)
-        protected = await call.search(call.protect_message, request)
-        answer = await super().send_request(protected, *args, **kwargs)
-        return await call.search(call.protect_reply, answer)
-
-    async def _notify(self, notification: Any, *, request_scoped: bool) -> None:
-        call = current_call.get() or self._adapter.call
-        if call is not None:
-            notification = await call.search(call.protect_message, notification)
-        await super()._notify(notification, request_scoped=request_scoped)
-
-
-def secured_component(component: Any) -> SecuredTool | None:
-    """What `secure_tool` was given for the function of a tool, resource, template or prompt."""
-    function: Callable[..., Any] = getattr(component, "fn", component)
-    return secured_tool_of(function)
+async def _run_component(
+    adapter: FrameworkAdapter, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str, request: Any
+) -> Any:
+    """Runs a component. Logs each failure, and records those from before a tool was reached."""
+    try:
+        return await call_next(context)
+    except CallUnavailable as failure:
+        log_failed_call(adapter, method, failure)
+        raise unavailable_error(request, str(failure), failure.code) from None
+    except (NotFoundError, DisabledError, ValidationError) as failure:
+        error = without_client_values(failure, method)
+        log_failed_call(adapter, method, failure)
+        if adapter.call is None:
+            await _record_or_answer_503(failure, request)
+        raise error from None
+    except Exception as failure:
+        log_failed_call(adapter, method, failure)
+        raise
 
 
 def _always_required_scopes(component: Any) -> frozenset[str]:
@@ -142,13 +118,3 @@ def _protect_input_responses(request: Any, protect: Callable[[Any], Any]) -> Non
     answers = {name: protect(params[name]) for name in INPUT_RESPONSES & params.keys()}
     if answers:
         wire_request.params = {**params, **answers}
-
-
-def _asks_client(result: Any) -> bool:
-    return isinstance(result, types.InputRequiredResult)
-
-
-@lru_cache(maxsize=1024)
-def _injected_parameters(function: Callable[..., Any]) -> frozenset[str]:
-    """The parameters that FastMCP fills in: its context and dependencies."""
-    return frozenset(get_dependency_parameters(transform_context_annotations(function)))

@@ -1,14 +1,18 @@
 """Protection of personal data around a tool: the policy, the walk over nested data, and the `secure_tool` decorator.
 
 arguments ─▶ data_walk ─▶ leaf_protection: find, then keep, mask, encrypt or refuse ─▶ the tool
-answer    ◀─ audit event on disk ◀─ leaf_protection ◀─ data_walk ◀─ result, exception, progress, log message
+answer    ◀─ audit event on disk ◀─ leaf_protection ◀─ walk ◀─ result, exception, progress, log message
 
 decorator            secure_tool: a call of the decorated function from start to end
 secured_tool         what secure_tool was given for a tool, and the signature of its function
 secured_call         the state of one call, and its audit event
 policy               what happens to a leaf, as pure functions
-data_walk            nested data, containers and JSON in text; the limits of size and depth
-typed_values         numbers, dates, bytes, dataclasses and pydantic models in the walk
+framework_adapter    the request of a framework, such as FastMCP, that a call belongs to
+json_walk            JSON values, and JSON in text; the limits of size and depth
+mcp_messages         MCP results, notifications and questions in their JSON form
+data_walk            values of Python, for functions that are called without a framework
+typed_values         numbers, dates, bytes, dataclasses and pydantic models in that walk
+binary_content       bytes and base64
 leaf_protection      one leaf: findings, masks, ciphertext, pseudonyms
 search_queue         large data is searched in a thread beside the event loop
 exception_masking    exceptions of a tool without personal data
@@ -18,7 +22,13 @@ pseudonyms           keyed digests of people and values
 
 from security_common.tool_policy import typed_values as typed_values  # registers its handlers
 from security_common.tool_policy.data_walk import DataWalk, handles
-from security_common.tool_policy.decorator import annotate_audit_event, secure_tool
+from security_common.tool_policy.decorator import (
+    annotate_audit_event,
+    fail_call,
+    is_being_cancelled,
+    record_cancelled_call,
+    secure_tool,
+)
 from security_common.tool_policy.errors import (
     InsufficientScope,
     PersonalDataRefused,
@@ -29,13 +39,14 @@ from security_common.tool_policy.errors import (
     TooMuchData,
     UnsupportedValue,
 )
+from security_common.tool_policy.framework_adapter import FrameworkAdapter, current_adapter
+from security_common.tool_policy.json_walk import JSONWalk
 from security_common.tool_policy.policy_dependencies import configure, policy_dependencies
 from security_common.tool_policy.secured_call import (
-    FrameworkAdapter,
     SecuredCall,
     bind_field,
-    current_adapter,
     current_call,
+    mask_unattributed_message,
     owner_of,
 )
 from security_common.tool_policy.secured_tool import Identifier, SecuredTool, secured_tool_of
@@ -47,6 +58,7 @@ __all__ = [
     "FrameworkAdapter",
     "Identifier",
     "InsufficientScope",
+    "JSONWalk",
     "PersonalDataRefused",
     "ResultWithheld",
     "SearchQueueFull",
@@ -61,9 +73,13 @@ __all__ = [
     "configure",
     "current_adapter",
     "current_call",
+    "fail_call",
     "handles",
+    "is_being_cancelled",
+    "mask_unattributed_message",
     "owner_of",
     "policy_dependencies",
+    "record_cancelled_call",
     "secure_tool",
     "secured_tool_of",
 ]

@@ -1,117 +1,44 @@
-"""Walks nested data and protects every leaf of it, JSON in text included. Masking of nested JSON is done here.
+"""The walk over values of Python, for functions that are called without a framework. It extends the walk over JSON.
 
-    {"note": '{"phone": "010-1234-5678"}'}
-      mapping: each key, then each value with its context: its key and its neighbours
-        text that is JSON: parsed, walked as data, written as JSON again
-          leaf: LeafProtector.protect_text("010-1234-5678", "phone") ─▶ "010-****-5678"
-      ─▶ {"note": '{"phone": "010-****-5678"}'}
-
-If no leaf changes, the result is the same object, so that clean data is not copied. Containers, dataclasses and models
-keep their type. A value of a type without a handler is refused, so nothing passes without being searched. This module
-has the handlers of containers and text; `typed_values` has those of numbers, dates, bytes, dataclasses and models.
+Containers, dataclasses and models are always copied, so that neither caller nor tool can change what was searched.
+Subclasses of built-in types become the built-in type: what their methods show can differ from what a serializer reads.
+A value of a type without a handler is refused, so nothing passes without being searched. This module has the handlers
+of containers and text; `typed_values` has those of numbers, dates, bytes, dataclasses and models.
 """
 
-import copy
-import json
-from collections import deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, cast
 
-from security_common.pii import FieldContext, item_contexts, member_contexts
-from security_common.tool_policy.data_size import LIMITS_OF_CALL, SearchTooLong, WalkLimits
-from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
-from security_common.tool_policy.leaf_protection import LeafProtector
+from security_common.pii import FieldContext
+from security_common.tool_policy.errors import UnsupportedValue
+from security_common.tool_policy.json_walk import JSONWalk, unsupported_value
 
 __all__ = ["DataWalk", "TypeHandler", "handles", "rebuild"]
 
 
-class DataWalk:
-    """One walk over some data. Data that is deeper, larger or has more parts than the limits is refused.
+class DataWalk(JSONWalk):
+    """One walk over values of any type that has a handler. Its limits are those of JSONWalk."""
 
-    With LIMITS_ON_EVENT_LOOP, SearchTooLong is raised instead, and the data has to be walked in another thread.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_characters_left", "_depth_left", "_on_event_loop", "_values_left", "leaves")
-
-    def __init__(self, leaves: LeafProtector, limits: WalkLimits = LIMITS_OF_CALL) -> None:
-        self.leaves = leaves
-        self._depth_left, self._values_left, self._characters_left, self._on_event_loop = limits
-
-    def visit(self, value: Any, context: FieldContext | None = None) -> Any:
-        """The value with its leaves protected. `context` is the field that contains the value.
-
-        Raises TooMuchData, UnsupportedValue and SearchTooLong.
-        """
-        self._values_left -= 1
-        if self._values_left < 0 or self._depth_left <= 0:
-            if self._on_event_loop and self._values_left < 0:
-                raise SearchTooLong
-            raise TooMuchData(
-                "the data is nested too deeply or has too many parts", hint="send or request less data in one call"
-            )
-        self._depth_left -= 1
-        kind = cast("type[object]", type(value))
-        try:
-            return _handler_of(kind)(self, value, context)
-        finally:
-            self._depth_left += 1
+    def protect_value(self, value: Any, context: FieldContext | None) -> Any:
+        """One value, dispatched by its type. The limit of depth is counted by `visit`."""
+        return self.visit_as(cast("type[object]", type(value)), value, context)
 
     def visit_as(self, kind: type, value: Any, context: FieldContext | None) -> Any:
         """The value handled as one of type `kind`, for handlers that build on another one."""
         return _handler_of(kind)(self, value, context)
 
-    def visit_text(self, text: str, context: FieldContext | None) -> str:
-        """The text protected: as data if it is JSON, and as one leaf otherwise.
-
-        If every text is encrypted, JSON is encrypted as one text.
-        """
-        self.count_characters(len(text))
-        if not self.leaves.encrypt_all and _may_be_json(text):
-            document = _parse_json(text)
-            if document is not None:
-                protected = self.visit(document, context)
-                return text if protected is document else json.dumps(protected, ensure_ascii=False)
-        return self.leaves.protect_text(text, context)
-
-    def count_characters(self, characters: int) -> None:
-        """Counts characters before they are searched. Raises TooMuchData and SearchTooLong."""
-        self._characters_left -= characters
-        if self._characters_left < 0:
-            if self._on_event_loop:
-                raise SearchTooLong
-            raise TooMuchData(
-                "the data is larger than the limit for one call", hint="send or request less data in one call"
-            )
-
 
 TypeHandler = Callable[[DataWalk, Any, FieldContext | None], Any]
-"""Returns the protected value: the same object if nothing changed. Arguments: the walk, the value, its field."""
+"""Returns the protected value: a new object, or the same one if it is immutable and nothing was found.
 
-_JSON_STARTS = ("{", "[")
-
-
-def _may_be_json(text: str) -> bool:
-    return text[:1] in _JSON_STARTS or text.lstrip()[:1] in _JSON_STARTS
-
-
-def _parse_json(text: str) -> Any:
-    """The document in a text, or None if the text is not JSON or must be searched as text."""
-    try:
-        return json.loads(text, object_pairs_hook=_members_without_duplicates)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _members_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Raises ValueError if a name appears twice: the parser would drop a value that is visible in the text."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError
-    return members
-
+Arguments: the walk, the value, its field.
+"""
 
 _handlers: dict[type, TypeHandler] = {}
 
@@ -139,11 +66,7 @@ def _handler_of(kind: type) -> TypeHandler:
 
 def _refuse(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     del walk
-    location = f" in {context.name}" if context is not None and context.name else ""
-    raise UnsupportedValue(
-        f"a value of type {type(value).__name__}{location} cannot be searched for personal data",
-        hint="use plain data: text, numbers, lists, dicts, dataclasses or pydantic models",
-    )
+    raise unsupported_value(value, context)
 
 
 @handles(type(None), bool)
@@ -154,67 +77,54 @@ def _handle_constant(walk: DataWalk, value: Any, context: FieldContext | None) -
 
 @handles(str)
 def _handle_text(walk: DataWalk, value: str, context: FieldContext | None) -> Any:
-    protected = walk.visit_text(value, context)
-    return value if protected is value else rebuild(value.__class__, protected)
+    if isinstance(value, Enum):
+        return _handle_enum(walk, value, context)
+    # The content of the object, not what an overridden `__str__` returns.
+    return walk.visit_text(str.__str__(value), context)
 
 
 @handles(Enum)
 def _handle_enum(walk: DataWalk, value: Enum, context: FieldContext | None) -> Any:
     """Enum members are constants of the program. One with personal data is refused: there is no masked member."""
-    if walk.visit(value.value, context) is not value.value:
+    changes_before = walk.changes
+    walk.visit(value.value, context)
+    if walk.changes != changes_before:
         raise UnsupportedValue(f"a member of {type(value).__name__} contains personal data", hint="use text instead")
     return value
 
 
-@handles(list, tuple, set, frozenset, deque)
-def _handle_sequence(walk: DataWalk, value: Iterable[Any], context: FieldContext | None) -> Any:
-    items = list(value)
-    contexts = item_contexts(items, context)
-    protected = [walk.visit(item, each) for item, each in zip(items, contexts, strict=True)]
-    if all(new is old for new, old in zip(protected, items, strict=True)):
-        return value
-    if isinstance(value, deque):
-        return type(value)(protected, value.maxlen)
-    # A named tuple takes its fields one by one; `_make` takes them as a list.
-    make = cast("Callable[[Any], Any]", getattr(type(value), "_make", type(value)))
-    return rebuild(make, protected)
+@handles(list, set, frozenset)
+def _handle_collection(
+    walk: DataWalk, value: list[Any] | set[Any] | frozenset[Any], context: FieldContext | None
+) -> list[Any] | set[Any] | frozenset[Any]:
+    protected = walk.visit_items(list(value), context)
+    if isinstance(value, list):
+        return protected
+    return frozenset(protected) if isinstance(value, frozenset) else set(protected)
+
+
+@handles(deque)
+def _handle_deque(walk: DataWalk, value: deque[Any], context: FieldContext | None) -> Any:
+    return deque(walk.visit_items(list(value), context), value.maxlen)
+
+
+@handles(tuple)
+def _handle_tuple(walk: DataWalk, value: tuple[Any, ...], context: FieldContext | None) -> Any:
+    # `tuple.__iter__` reads the content of the object, and `tuple.__new__` keeps the type of a named tuple.
+    protected = walk.visit_items(list(cast("Iterable[Any]", tuple.__iter__(value))), context)
+    is_named_tuple = hasattr(value, "_fields")
+    return tuple.__new__(type(value), protected) if is_named_tuple else tuple(protected)
 
 
 @handles(dict, Mapping)
 def _handle_mapping(walk: DataWalk, value: Mapping[Any, Any], context: FieldContext | None) -> Any:
-    changed = False
-    entries: list[tuple[Any, Any]] = []
-    members = list(value.items())
-    for (key, item), of_item in zip(members, member_contexts(members, context), strict=True):
-        new_key = walk.leaves.protect_key(key) if type(key) is str else walk.visit(key, context)
-        new_item = walk.visit(item, of_item)
-        changed = changed or new_key is not key or new_item is not item
-        entries.append((new_key, new_item))
-    return _with_entries(value, _number_duplicates(entries)) if changed else value
-
-
-def _number_duplicates(entries: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A dict of all entries. Keys that are equal once masked get a number, so that no entry is lost."""
-    numbered: dict[Any, Any] = {}
-    last_numbers: dict[Any, int] = {}  # counting from one for each key would be quadratic in the equal keys
-    for key, item in entries:
-        name = key
-        while name in numbered:
-            last_numbers[key] = last_numbers.get(key, 1) + 1
-            name = f"{key} ({last_numbers[key]})"
-        numbered[name] = item
-    return numbered
-
-
-def _with_entries(value: Mapping[Any, Any], entries: dict[Any, Any]) -> Any:
-    """A mapping of the same type with these entries; a plain dict for mappings that are neither dict nor proxy."""
-    if isinstance(value, dict):
-        # Only a dict is copied: the copy of another mapping may share its content with the original.
-        copied = copy.copy(value)
-        copied.clear()
-        copied.update(entries)
-        return copied
-    return MappingProxyType(entries) if isinstance(value, MappingProxyType) else entries
+    entries = walk.visit_members(value, context)
+    kind = type(value)
+    if isinstance(value, defaultdict):
+        return defaultdict(value.default_factory, entries)
+    if kind in {OrderedDict, Counter, MappingProxyType}:
+        return cast("Callable[[dict[Any, Any]], Any]", kind)(entries)
+    return entries
 
 
 def rebuild(make: Callable[[Any], Any], content: Any) -> Any:

@@ -15,7 +15,7 @@ from security_common.tool_policy.secured_call import SecuredCall, current_call
 from security_common.tool_policy.secured_tool import SECURED_TOOL_ATTRIBUTE, SecuredTool, ToolSignature
 from security_common.tool_scopes import ArgumentScope, RequiredScopes
 
-__all__ = ["annotate_audit_event", "secure_tool"]
+__all__ = ["annotate_audit_event", "fail_call", "is_being_cancelled", "record_cancelled_call", "secure_tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -92,17 +92,23 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
                 arguments, named = await call.search(call.protect_arguments, args, kwargs)
                 with call:
                     result = await function(*arguments, **named)
-                await call.search(call.protect_result, result)
-            except Exception as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
-                await _fail(call, failure)
+                await call.search(call.finish, result)
+            except GeneratorExit:  # the coroutine is being closed, so it cannot wait for anything
+                raise
+            except asyncio.CancelledError as cancellation:
+                if is_being_cancelled() or not call.is_component:
+                    raise
+                await fail_call(call, cancellation)
+            except BaseException as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
+                await fail_call(call, failure)
         except asyncio.CancelledError:
             call.cancel()
-            _record_cancelled_call(dependencies.journal, call.audit_event())
+            if not call.is_component:
+                record_cancelled_call(dependencies.journal, call.audit_event())
             raise
-        event = call.audit_event()
-        if event is not None:
+        if not call.is_component:
             try:
-                await dependencies.journal.record(event)
+                await _record(dependencies.journal, call.audit_event())
             except Exception as failure:  # noqa: BLE001 - a call that is not recorded has no result
                 call.fail(failure)
         return call.result()
@@ -119,10 +125,10 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
             arguments, named = call.search_blocking(call.protect_arguments, args, kwargs)
             with call:
                 result = function(*arguments, **named)
-            call.search_blocking(call.protect_result, result)
-        except Exception as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
+            call.search_blocking(call.finish, result)
+        except BaseException as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
             _fail_blocking(call, failure)
-        event = call.audit_event()
+        event = None if call.is_component else call.audit_event()
         if event is not None:
             try:
                 dependencies.journal.record_blocking(event)
@@ -133,21 +139,33 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
     return secured
 
 
-async def _fail(call: SecuredCall, failure: Exception) -> None:
+async def fail_call(call: SecuredCall, failure: BaseException) -> None:
+    """Ends the call with an exception, whose text may be large."""
     try:
         await call.search(call.fail, failure)
     except SearchQueueFull as full:  # the text of this error contains no data
         call.fail(full)
 
 
-def _fail_blocking(call: SecuredCall, failure: Exception) -> None:
+def _fail_blocking(call: SecuredCall, failure: BaseException) -> None:
     try:
         call.search_blocking(call.fail, failure)
     except SearchQueueFull as full:
         call.fail(full)
 
 
-def _record_cancelled_call(journal: Journal, event: AuditEvent | None) -> None:
+async def _record(journal: Journal, event: AuditEvent | None) -> None:
+    if event is not None:
+        await journal.record(event)
+
+
+def is_being_cancelled() -> bool:
+    """True if the task of the call was cancelled, and not only something that the tool waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def record_cancelled_call(journal: Journal, event: AuditEvent | None) -> None:
     """Records in a task of its own, because a cancelled task cannot wait for the disk."""
     if event is not None:
         task = asyncio.get_running_loop().create_task(journal.record(event))

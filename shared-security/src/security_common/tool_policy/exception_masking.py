@@ -10,7 +10,7 @@ from security_common.tool_policy.errors import ToolFailed, ToolPolicyError
 __all__ = ["mask_exception"]
 
 
-def mask_exception(failure: Exception, counting_walk: DataWalk, walk: DataWalk) -> Exception:
+def mask_exception(failure: BaseException, counting_walk: DataWalk, walk: DataWalk) -> BaseException:
     """The exception itself if neither it nor its causes contain personal data, and otherwise a masked copy.
 
     The copy has no traceback and no causes, because both lead to frames that contain the data. `counting_walk` counts
@@ -24,7 +24,7 @@ def mask_exception(failure: Exception, counting_walk: DataWalk, walk: DataWalk) 
         return ToolFailed(f"{type(failure).__name__}: its text cannot be read")
 
 
-def _mask(failure: Exception, counting_walk: DataWalk, walk: DataWalk) -> Exception:
+def _mask(failure: BaseException, counting_walk: DataWalk, walk: DataWalk) -> BaseException:
     texts = [text for each in _with_causes(failure) for text in _texts_of(each)]
     # Every text is read, also after a change was found, so that all findings are counted.
     counting_walk.count_characters(sum(map(len, texts)))
@@ -60,7 +60,7 @@ def _texts_of(failure: BaseException) -> set[str]:
     return {str(failure), *(part if isinstance(part, str) else repr(part) for part in parts)}
 
 
-def _masked_copy(failure: Exception, walk: DataWalk) -> Exception | None:
+def _masked_copy(failure: BaseException, walk: DataWalk) -> BaseException | None:
     """A new exception of the same type with masked arguments, or None if the type does not allow it."""
     kind = type(failure)
     try:

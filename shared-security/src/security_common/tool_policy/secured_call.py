@@ -1,18 +1,19 @@
 """One call of a secured tool, from its arguments to its audit event. This module does no input or output itself.
 
-protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
+protect_arguments ─▶ the tool runs ─▶ finish, or `fail` ─▶ audit_event ─▶ result
                        └─▶ protect_message (progress, log messages, questions), protect_reply (their answers)
 
 These methods are called through `search` or `search_blocking`, so that large data does not stop the event loop.
 
-A framework such as FastMCP describes the request that a call belongs to in a `FrameworkAdapter`.
+The result of a plain function is protected as values of Python, by `finish`. A framework such as FastMCP, which
+describes its request in a `FrameworkAdapter`, serializes the result of a component first and has that form protected
+by `protect_wire_result`.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -36,15 +37,19 @@ from security_common.tool_policy.errors import (
     ToolPolicyError,
 )
 from security_common.tool_policy.exception_masking import mask_exception
+from security_common.tool_policy.framework_adapter import current_adapter
+from security_common.tool_policy.json_walk import JSONWalk
 from security_common.tool_policy.leaf_protection import LeafProtector
+from security_common.tool_policy.mcp_messages import MCPWalk, is_question, protect_parameters, protect_result
 from security_common.tool_policy.policy import PIIPolicy, Treatment, name_action, policy_for_messages
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 from security_common.tool_policy.secured_tool import SecuredTool
 
-__all__ = ["FrameworkAdapter", "SecuredCall", "bind_field", "current_adapter", "current_call", "owner_of"]
+__all__ = ["SecuredCall", "bind_field", "current_call", "mask_unattributed_message", "owner_of"]
 
 Argument = tuple[str, Any]
 Protected = TypeVar("Protected")
+Walk = TypeVar("Walk", bound=JSONWalk)
 
 # What has been found so far by a search that gives up when the data is too large; unset for all other searches.
 _short_search: ContextVar[list[LeafProtector] | None] = ContextVar("short_search", default=None)
@@ -60,39 +65,6 @@ def bind_field(*, owner: str, tool: str, name: str) -> Mapping[str, str]:
     return {"owner": owner, "tool": tool, "field": name}
 
 
-@dataclass(slots=True)
-class FrameworkAdapter:
-    """One request of a framework, as far as a secured call needs it.
-
-    tool_name             the name under which the framework registered the tool; None for resources and prompts
-    injected_parameters   returns the parameters of a function that the framework fills in itself
-    convert_exception     returns the exception that the framework understands for one that leaves the call
-    protect_replies       applies a function to the client's answers to earlier questions, before the tool reads them
-    asks_client           True for a result that is a question to the client and does not end the exchange
-    call                  the secured call of this request, or None if none was reached (yet)
-    """
-
-    tool_name: str | None
-    injected_parameters: Callable[[Callable[..., Any]], frozenset[str]]
-    convert_exception: Callable[[Exception], Exception]
-    protect_replies: Callable[[Callable[[Any], Any]], None]
-    asks_client: Callable[[Any], bool]
-    call: "SecuredCall | None" = None
-
-    def release_references(self) -> None:
-        """Ends the reference cycle of request, session, adapter and call.
-
-        Otherwise all of them would wait for the garbage collector, which stops the process when it has to collect
-        thousands of requests at once.
-        """
-        self.protect_replies = lambda _: None
-        if self.call is not None:
-            self.call.adapter = None
-
-
-current_adapter: ContextVar[FrameworkAdapter | None] = ContextVar("current_adapter", default=None)
-
-
 class SecuredCall:
     """The state of one call. `audit_event` describes what has happened up to that moment."""
 
@@ -100,9 +72,11 @@ class SecuredCall:
         caller = current_caller.get()
         self.tool = tool
         self.adapter = current_adapter.get()
+        self.is_component = self.adapter is not None and tool in self.adapter.components
+        """The framework protects the result and records the call."""
         self.outcome = Outcome.SUCCESS
         self.reason: str | None = None
-        self.tool_name = (self.adapter.tool_name if self.adapter else None) or tool.name
+        self.tool_name = self._registered_name() or tool.name
         self._dependencies = dependencies
         self._caller = caller
         self._token = caller.token if caller else None
@@ -110,12 +84,12 @@ class SecuredCall:
         self._client_id = self._token.client_id if self._token else None
         self._protectors: list[LeafProtector] = []
         self._result: Any = None
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._data_subject: str | None = None
         self._task: str | None = None
         self._started_seconds = time.monotonic()
         if self.adapter:
-            self.adapter.call = self
+            self.adapter.calls.append(self)
 
     async def search(self, protect: Callable[..., Protected], *values: Any) -> Protected:
         """What `protect`, a method of this call, returns for these values. Large values are searched in another thread.
@@ -166,7 +140,7 @@ class SecuredCall:
         unchanged = self._unchanged_arguments(arguments)
         if self.tool.requires_encryption:
             self._dependencies.require_encryption_key()
-        walk = self._walk(self.tool.policy, encrypt_all=self.tool.requires_encryption)
+        walk = self._walk(DataWalk, self.tool.policy, encrypt_all=self.tool.requires_encryption)
 
         contexts = dict(zip((name for name, _ in arguments), member_contexts(arguments), strict=True))
 
@@ -192,34 +166,51 @@ class SecuredCall:
         current_call.reset(outer_call)
         current_adapter.reset(outer_adapter)
 
-    def protect_result(self, result: Any) -> None:
+    def finish(self, result: Any) -> None:
         """Sets the result as it may be returned. Raises ResultWithheld, UnsupportedValue and TooMuchData."""
-        is_question = self.adapter is not None and self.adapter.asks_client(result)
-        walk = self._message_walk() if is_question else self._walk(self.tool.result_policy)
+        if self.is_component:
+            self._result = result
+            return
+        walk = self._walk(DataWalk, self.tool.result_policy)
         self._result = walk.visit(result)
-        if walk.leaves.refused:
-            raise ResultWithheld(walk.leaves.refused["result"])
+        self._require_no_refusal(walk)
 
-    def protect_message(self, content: Any) -> Any:
-        """Progress, a log message or a question, as it may be sent before the result."""
-        return self._message_walk().visit(content)
+    def protect_wire_result(self, result: Mapping[str, Any], requested_uri: str | None = None) -> dict[str, Any]:
+        """The result of the component as a new JSON object. `requested_uri` is the address that the client sent.
+
+        Raises ResultWithheld, UnsupportedValue and TooMuchData.
+        """
+        is_message = is_question(result) or result.get("isError") is True
+        walk = self._message_walk(MCPWalk) if is_message else self._walk(MCPWalk, self.tool.result_policy)
+        protected = protect_result(walk, result, requested_uri=requested_uri)
+        self._require_no_refusal(walk)
+        return protected
+
+    def protect_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of progress, a log message or a question, as they may be sent before the result."""
+        return protect_parameters(self._message_walk(MCPWalk), parameters)
 
     def protect_reply(self, content: Any) -> Any:
-        """The client's answer to a question, which is protected like an argument. Raises as `protect_arguments`."""
-        walk = self._walk(self.tool.policy)
+        """The client's answer to a question, in JSON form, protected like an argument. Raises as protect_arguments."""
+        walk = self._walk(MCPWalk, self.tool.policy)
         walk.leaves.part = "reply"
         protected = walk.visit(content)
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
         return protected
 
-    def fail(self, failure: Exception) -> None:
+    def fail(self, failure: BaseException) -> None:
         """Ends the call with an exception. Its personal data is masked; it is raised by `result`."""
         is_refusal = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
         self.outcome = Outcome.REFUSED if is_refusal else Outcome.FAILURE
         self.reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
-        masked = mask_exception(failure, self._message_walk(), self._message_walk(counts=False))
-        self._failure = self.adapter.convert_exception(masked) if self.adapter else masked
+        masked = mask_exception(failure, self._message_walk(DataWalk), self._message_walk(DataWalk, counts=False))
+        self._failure = self._convert_exception(masked) if self.adapter else masked
+
+    @property
+    def has_failed(self) -> bool:
+        """True if the call was ended by an exception."""
+        return self._failure is not None
 
     def cancel(self) -> None:
         """Ends the call because the client has cancelled it. What was done until then is recorded."""
@@ -264,6 +255,12 @@ class SecuredCall:
             duration_ms=round((time.monotonic() - self._started_seconds) * 1000, 3),
         )
 
+    def _registered_name(self) -> str | None:
+        """The name of the tool in the framework, unless the request is for another component."""
+        if self.adapter is None or (self.adapter.components and not self.is_component):
+            return None
+        return self.adapter.tool_name
+
     def _subject_reference(self) -> str | None:
         if self._data_subject is None:
             return None
@@ -302,7 +299,7 @@ class SecuredCall:
         return program_objects | signature.identifiers
 
     def _require_clean_identifiers(self, identifiers: Sequence[Argument]) -> None:
-        walk = self._walk(PIIPolicy.REJECT, counts=False)
+        walk = self._walk(DataWalk, PIIPolicy.REJECT, counts=False)
         for name, value in identifiers:
             walk.leaves.part = name
             walk.visit(value, field_context(name))
@@ -317,8 +314,14 @@ class SecuredCall:
             texts = {name: value for name, value in identifiers.items() if isinstance(value, str)}
             self._user_id, self._client_id = texts.get("user_id"), texts.get("client_id")
 
-    def _message_walk(self, *, counts: bool = True) -> DataWalk:
-        return self._walk(policy_for_messages(self.tool.result_policy), counts=counts, for_messages=True)
+    def _convert_exception(self, failure: BaseException) -> Exception:
+        """The exception for the framework. One that would end its event loop or generators becomes ToolFailed."""
+        if not isinstance(failure, Exception) or isinstance(failure, (StopIteration, StopAsyncIteration)):
+            failure = ToolFailed(f"{type(failure).__name__}: {failure}")
+        return self.adapter.convert_exception(failure) if self.adapter else failure
+
+    def _message_walk(self, walk_type: type[Walk], *, counts: bool = True) -> Walk:
+        return self._walk(walk_type, policy_for_messages(self.tool.result_policy), counts=counts, for_messages=True)
 
     @property
     def _owner(self) -> str:
@@ -326,8 +329,14 @@ class SecuredCall:
         return owner_of(self._token.issuer, self._token.subject) if self._token else self._user_id or ""
 
     def _walk(
-        self, policy: PIIPolicy, *, encrypt_all: bool = False, counts: bool = True, for_messages: bool = False
-    ) -> DataWalk:
+        self,
+        walk_type: type[Walk],
+        policy: PIIPolicy,
+        *,
+        encrypt_all: bool = False,
+        counts: bool = True,
+        for_messages: bool = False,
+    ) -> Walk:
         """A new walk. With `counts`, what it finds becomes part of the audit event."""
         dependencies = self._dependencies
         token = self._token
@@ -344,11 +353,28 @@ class SecuredCall:
         found_briefly = _short_search.get()
         if counts:
             (self._protectors if found_briefly is None else found_briefly).append(leaves)
-        return DataWalk(leaves, LIMITS_OF_CALL if found_briefly is None else LIMITS_ON_EVENT_LOOP)
+        return walk_type(leaves, LIMITS_OF_CALL if found_briefly is None else LIMITS_ON_EVENT_LOOP)
+
+    @staticmethod
+    def _require_no_refusal(walk: JSONWalk) -> None:
+        if walk.leaves.refused:
+            raise ResultWithheld(walk.leaves.refused["result"])
 
 
 def _encrypt(dependencies: PolicyDependencies, owner: str, tool: str, part: str, text: str) -> str:
     return dependencies.encryption.encrypt(text, context=bind_field(owner=owner, tool=tool, name=part))
+
+
+def mask_unattributed_message(dependencies: PolicyDependencies, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A message to the client that belongs to no call, such as one of a middleware, with personal data masked."""
+    leaves = LeafProtector(
+        dependencies.detector,
+        dependencies.writer(PIIPolicy.MASK, "", "", for_messages=True),
+        partial(_encrypt, dependencies, "", ""),
+        dependencies.is_own_ciphertext,
+        clean_texts=dependencies.clean_texts,
+    )
+    return protect_parameters(MCPWalk(leaves), parameters)
 
 
 current_call: ContextVar[SecuredCall | None] = ContextVar("current_call", default=None)

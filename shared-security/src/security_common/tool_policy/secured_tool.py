@@ -26,7 +26,7 @@ class Identifier:
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SecuredTool:
     """One tool that is protected by `secure_tool`: its name, policies, scopes and signature."""
 

@@ -2,12 +2,11 @@
 
 import copy
 import dataclasses
-import math
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -18,35 +17,28 @@ from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic_core import Url
 
 from security_common.pii import FieldContext, member_contexts
+from security_common.tool_policy.binary_content import protect_bytes
 from security_common.tool_policy.data_walk import DataWalk, handles, rebuild
 from security_common.tool_policy.errors import UnsupportedValue
 
-MAX_WHOLE_PART = 10**40
-TEXT_ENCODINGS = ("utf-8", "cp949")
-UTF16_BYTE_ORDER_MARKS = {b"\xff\xfe", b"\xfe\xff"}
 
-_PRINTABLE_RUN = re.compile(rb"[\x20-\x7e]{10,}")
-"""Ten printable bytes in a row, once zero bytes are removed, are taken for text. Shorter runs occur in every image."""
+@handles(int, float)
+def _handle_number(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
+    if isinstance(value, Enum) or type(value) in {int, float}:
+        return walk.visit_number(value, context)
+    # The number itself, not what the methods of a subclass show.
+    plain = int.__pos__(value) if isinstance(value, int) else float.__pos__(value)
+    return walk.visit_number(plain, context)
 
 
-@handles(int, complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
+@handles(Decimal, Fraction)
+def _handle_exact_number(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
+    return walk.visit_number(value, context)
+
+
+@handles(complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
 def _handle_scalar(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
-    try:
-        text = str(value)
-    except ValueError:  # Python converts at most 4,300 digits
-        raise UnsupportedValue("a number is too long to be searched", hint="send it as text") from None
-    walk.count_characters(len(text))
-    return walk.leaves.protect_scalar(value, text, context)
-
-
-@handles(float, Decimal, Fraction)
-def _handle_fraction(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
-    """Searches the whole part only: no personal number has a fraction, and fraction digits cause false findings."""
-    try:
-        whole_part = int(value) if math.isfinite(value) and abs(value) < MAX_WHOLE_PART else 0
-    except (ValueError, OverflowError):  # a signalling NaN, or a fraction too large for a float
-        whole_part = 0
-    return walk.leaves.protect_scalar(value, str(whole_part), context)
+    return walk.visit_scalar(value, str(value), context)
 
 
 @handles(PurePath, AnyUrl, Url, IPv4Network, IPv6Network, SecretStr, SecretBytes)
@@ -58,26 +50,10 @@ def _handle_as_text(walk: DataWalk, value: Any, context: FieldContext | None) ->
 
 @handles(bytes, bytearray, memoryview)
 def _handle_bytes(walk: DataWalk, value: bytes | bytearray | memoryview, context: FieldContext | None) -> Any:
-    """Bytes that are text are protected as text. In other bytes, any text must be free of personal data."""
-    content = bytes(value)
-    for encoding in TEXT_ENCODINGS:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        protected = walk.visit_text(text, context)
-        if protected is not text:
-            return rebuild(value.__class__, protected.encode(encoding, "replace"))
-        if 0 not in content:
-            return value
-        break  # zero bytes: it may be text in another encoding
-    if content[:2] in UTF16_BYTE_ORDER_MARKS:
-        contained_text = content.decode("utf-16", "replace")
-    else:
-        contained_text = b"\n".join(_PRINTABLE_RUN.findall(content.replace(b"\0", b""))).decode("ascii")
-    walk.count_characters(len(contained_text))
-    walk.leaves.require_clean(contained_text, context)
-    return value
+    protected = protect_bytes(walk, bytes(value), context)
+    if isinstance(value, bytearray):
+        return bytearray(protected)
+    return memoryview(protected) if isinstance(value, memoryview) else protected
 
 
 class _AnyDataclass(type):
@@ -91,12 +67,14 @@ class _Dataclass(metaclass=_AnyDataclass):
 
 @handles(_Dataclass)
 def _handle_dataclass(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
-    field_names = [each.name for each in dataclasses.fields(value)]
-    members = {name: getattr(value, name) for name in field_names if hasattr(value, name)}
+    names = [each.name for each in dataclasses.fields(value)]
+    for kind in type(value).__mro__:
+        slots = getattr(kind, "__slots__", ())
+        names += [slots] if isinstance(slots, str) else slots
+    members = {name: getattr(value, name) for name in names if not name.startswith("__") and hasattr(value, name)}
     members |= getattr(value, "__dict__", {})
-    changes = _changed_members(walk, members, context)
-    protected = copy.copy(value) if changes else value
-    for name, new in changes.items():
+    protected = _copy(value)
+    for name, new in _protect_attributes(walk, members, context).items():
         object.__setattr__(protected, name, new)  # also of a frozen dataclass
     _check_computed_output(walk, protected)
     return protected
@@ -105,14 +83,21 @@ def _handle_dataclass(walk: DataWalk, value: Any, context: FieldContext | None) 
 @handles(BaseModel)
 def _handle_model(walk: DataWalk, value: BaseModel, context: FieldContext | None) -> Any:
     """Walks fields, extra members, cached properties and private attributes, since the tool can return any of them."""
-    places = ("__dict__", "__pydantic_extra__", "__pydantic_private__")
-    changes = {place: _changed_members(walk, getattr(value, place) or {}, context) for place in places}
-    protected = copy.copy(value) if any(changes.values()) else value
-    for place, changed in changes.items():
-        if changed:
-            getattr(protected, place).update(changed)
+    protected = _copy(value)
+    for storage_name in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
+        storage = getattr(protected, storage_name)
+        if storage:
+            storage.update(_protect_attributes(walk, storage, context))
     _check_computed_output(walk, protected)
     return protected
+
+
+def _copy(value: Any) -> Any:
+    """A shallow copy. Raises UnsupportedValue if the type does not make one."""
+    copied = copy.copy(value)
+    if copied is value:
+        raise UnsupportedValue(f"a {type(value).__name__} cannot be copied", hint="return plain data")
+    return copied
 
 
 def _check_computed_output(walk: DataWalk, value: Any) -> None:
@@ -132,7 +117,9 @@ def _check_computed_output(walk: DataWalk, value: Any) -> None:
         fields = {name: getattr(value, name, None) for name in kind.__pydantic_fields__}
         members = cast("dict[str, Any]", output)
         output = {name: member for name, member in members.items() if fields.get(name) != member}
-    if walk.visit(output) is not output:
+    changes_before = walk.changes
+    walk.visit(output)
+    if walk.changes != changes_before:
         raise UnsupportedValue("the computed output of a model contains personal data", hint="make it a field")
 
 
@@ -151,20 +138,18 @@ def _has_computed_output(kind: Any) -> bool:
     return any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.__pydantic_fields__.values())
 
 
-def _changed_members(walk: DataWalk, members: Mapping[str, Any], context: FieldContext | None) -> dict[str, Any]:
-    """The members of a dataclass or model that changed. Raises UnsupportedValue where a change is not possible."""
-    changes: dict[str, Any] = {}
+def _protect_attributes(walk: DataWalk, members: Mapping[str, Any], context: FieldContext | None) -> dict[str, Any]:
+    """The protected members of a dataclass or model. Raises UnsupportedValue where a change is not possible."""
+    protected: dict[str, Any] = {}
     for (name, old), of_member in zip(members.items(), member_contexts(list(members.items()), context), strict=True):
         is_plain_name = name.isascii() and name.isidentifier()
         if not is_plain_name and walk.leaves.protect_key(name) is not name:
             raise UnsupportedValue("the name of a member contains personal data", hint="use a dict instead")
         new = walk.visit(old, of_member)
-        if new is old:
-            continue
         if isinstance(new, str) and not isinstance(old, str):
             raise UnsupportedValue(
                 f"{name} has the type {type(cast('object', old)).__name__} and cannot contain ciphertext",
                 hint="declare it as text, or use the policy mask",
             )
-        changes[name] = new
-    return changes
+        protected[name] = new
+    return protected

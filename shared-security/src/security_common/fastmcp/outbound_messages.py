@@ -1,0 +1,85 @@
+"""What a server sends to the client before the result of a request: progress, log messages, questions.
+
+    tool ─▶ ServerSession ─▶ ProtectedChannel ─▶ channel of the request, or of the connection ─▶ client
+                              │ parameters in JSON form, protected
+                              └ answers of the client, protected like arguments
+
+The channel is the last place through which every message passes, in the form in which it is sent. So it does not matter
+which method of the session sends a message, or which serializers the message has.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from security_common.tool_policy import (
+    FrameworkAdapter,
+    SecuredCall,
+    current_call,
+    mask_unattributed_message,
+    policy_dependencies,
+)
+
+__all__ = ["ProtectedChannel", "protect_session"]
+
+Parameters = Mapping[str, Any] | None
+
+
+class ProtectedChannel:
+    """A channel to the client whose messages follow the policy of the call that sends them.
+
+    It has the interface of the SDK's `DispatchContext`. What it does not define is that of the channel itself.
+    """
+
+    def __init__(self, channel: Any, adapter: FrameworkAdapter | None) -> None:
+        self._channel = channel
+        # A thread or task that the tool started may not have the context variable of the call.
+        self._adapter = adapter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    async def notify(self, method: str, params: Parameters, opts: Any = None) -> None:
+        """Sends a notification with protected parameters."""
+        await self._channel.notify(method, await self._protect(params), opts)
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Reports progress with protected numbers and text."""
+        protected = await self._protect({"progress": progress, "total": total, "message": message})
+        await self._channel.progress(**(protected or {}))
+
+    async def send_raw_request(self, method: str, params: Parameters, opts: Any = None) -> dict[str, Any]:
+        """Sends a question (elicitation, sampling, roots) and returns its answer, both protected."""
+        call = self._sender()
+        answer = await self._channel.send_raw_request(method, await self._protect(params), opts)
+        return answer if call is None else await call.search(call.protect_reply, answer)
+
+    def _sender(self) -> SecuredCall | None:
+        return current_call.get() or (self._adapter.call if self._adapter is not None else None)
+
+    async def _protect(self, params: Parameters) -> dict[str, Any] | None:
+        if params is None:
+            return None
+        protected: dict[str, Any] = to_jsonable_python(params)
+        component_calls = self._adapter.component_calls if self._adapter is not None else []
+        # A message of a tool that another one called follows the policies of both.
+        calls = {id(call): call for call in (self._sender(), *component_calls[-1:]) if call is not None}
+        for call in calls.values():
+            protected = await call.search(call.protect_message, protected)
+        return protected if calls else mask_unattributed_message(policy_dependencies(), protected)
+
+
+def protect_session(session: Any, adapter: FrameworkAdapter | None) -> None:
+    """Puts a ProtectedChannel between the session of one request and each of its channels.
+
+    `session` is the SDK's ServerSession. Its channels are private attributes; a test checks that it has no others.
+    """
+    session._request_outbound = ProtectedChannel(session._request_outbound, adapter)  # noqa: SLF001
+    connection = session._connection  # noqa: SLF001
+    if connection.has_standalone_channel:
+        # The connection is shared by the requests of a client, so this request gets a copy with a channel of its own.
+        protected = copy.copy(connection)
+        protected.outbound = ProtectedChannel(connection.outbound, adapter)
+        session._connection = protected  # noqa: SLF001

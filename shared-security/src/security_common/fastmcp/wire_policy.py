@@ -1,0 +1,281 @@
+"""The outermost layer of a server: it protects and records what leaves, in the form in which it is sent.
+
+    request ─▶ WirePolicy ─▶ FastMCP and the owner's middleware ─▶ secure_tool ─▶ the tool
+                │  ▲                                               arguments
+                │  └─ result as JSON: protected, then the audit event is on disk, then it is sent
+                └──── progress, log messages, questions: `outbound_messages`
+
+It is a middleware of the SDK and not of FastMCP: there the result has passed return annotations, serializers and every
+middleware, and nothing but the SDK's encoding to JSON follows.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import mcp_types as types
+from fastmcp import FastMCP
+from fastmcp.exceptions import DisabledError, FastMCPError, NotFoundError, to_mcp_error
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
+
+from security_common.audit import JournalUnavailable
+from security_common.errors import SecurityError
+from security_common.fastmcp.call_errors import (
+    ERROR_TYPES,
+    NO_POLICY,
+    TEMPORARY_ERRORS,
+    client_error,
+    describe,
+    log_failed_call,
+)
+from security_common.fastmcp.components import ComponentTable, injected_parameters
+from security_common.fastmcp.outbound_messages import protect_session
+from security_common.fastmcp.output_schemas import loosen_listed_schemas
+from security_common.fastmcp.unavailable import unavailable_error
+from security_common.tool_policy import (
+    FrameworkAdapter,
+    SecuredCall,
+    current_adapter,
+    fail_call,
+    is_being_cancelled,
+    mask_unattributed_message,
+    policy_dependencies,
+    record_cancelled_call,
+)
+from security_common.tool_policy.mcp_messages import SERVER_INFO
+
+__all__ = ["KNOWN_METHODS", "WirePolicy"]
+
+STATIC_METHODS = frozenset(
+    {
+        "initialize",
+        "logging/setLevel",
+        "ping",
+        "prompts/list",
+        "resources/list",
+        "resources/subscribe",
+        "resources/templates/list",
+        "resources/unsubscribe",
+        "server/discover",
+        "subscriptions/listen",
+        "tools/list",
+    }
+)
+"""Methods whose results are definitions of the server or empty, and have no data of a tool."""
+
+KNOWN_METHODS = STATIC_METHODS | ERROR_TYPES.keys()
+"""The request methods that the policy knows. A handler for another one could send data without a policy."""
+
+INTERNAL_ERROR_MESSAGE = "Internal server error"
+
+EXPECTED_ERRORS = (MCPError, FastMCPError, NotFoundError, DisabledError, ValidationError)
+"""Errors that are meant for the client. FastMCP has logged them already."""
+
+Context = ServerRequestContext[Any, Any]
+
+logger = logging.getLogger(__name__)
+
+
+class WirePolicy:
+    """SDK middleware that applies the policies of a server's components to everything that the server sends."""
+
+    def __init__(self, server: FastMCP[Any], components: ComponentTable) -> None:
+        self._server = server
+        self._components = components
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        if ctx.request_id is None:
+            await self._handle_notification(ctx, call_next)
+            return None
+        self._require_outermost_position()
+        if ctx.method in ERROR_TYPES:
+            return await self._call_component(ctx, call_next)
+        return await self._answer_from_definitions(ctx, call_next)
+
+    async def _call_component(self, ctx: Context, call_next: CallNext) -> dict[str, Any]:
+        params = ctx.params or {}
+        adapter = FrameworkAdapter(
+            # The parameters may be malformed; the SDK refuses them later.
+            tool_name=params.get("name") if ctx.method == "tools/call" else None,
+            components=self._components.reachable(ctx.method, params),
+            injected_parameters=injected_parameters,
+            convert_exception=partial(client_error, ERROR_TYPES[ctx.method]),
+        )
+        protect_session(ctx.session, adapter)
+        reset = current_adapter.set(adapter)
+        try:
+            try:
+                result = _to_json_object(await call_next(ctx))
+            except BaseException as failure:
+                if _is_end_of_request(failure):
+                    _record_cancelled_calls(adapter)
+                    raise
+                raise await self._finish_failed_request(ctx, adapter, failure) from None
+            return await self._finish_request(ctx, adapter, result)
+        finally:
+            current_adapter.reset(reset)
+            adapter.release_references()
+
+    async def _finish_request(self, ctx: Context, adapter: FrameworkAdapter, result: dict[str, Any]) -> dict[str, Any]:
+        """The result as it may be sent, once the audit event is on disk."""
+        calls = adapter.component_calls or await self._calls_of_late_component(ctx, adapter)
+        if not calls:
+            # An error from before the component ran has no result of it.
+            if result.get("isError") is True:
+                return mask_unattributed_message(policy_dependencies(), result)
+            return self._withhold(ctx, result, NO_POLICY)
+        refusal: Exception | None = None
+        protected: dict[str, Any] = {}
+        try:
+            protected = await _protect_with_each_policy(ctx, calls, result)
+        except Exception as failure:  # noqa: BLE001 - a result that cannot be protected is not sent
+            await fail_call(calls[-1], failure)
+            refusal = failure
+        await self._record(ctx, adapter)
+        if refusal is None:
+            return protected
+        log_failed_call(adapter, ctx.method, refusal)
+        if isinstance(refusal, SecurityError) and refusal.error in TEMPORARY_ERRORS:
+            raise unavailable_error(ctx, describe(refusal), refusal.error)
+        return self._withhold(ctx, result, _describe_failure(refusal))
+
+    async def _finish_failed_request(self, ctx: Context, adapter: FrameworkAdapter, failure: BaseException) -> MCPError:
+        """The error as it may be sent, once the audit event is on disk."""
+        calls = adapter.component_calls
+        is_logged = isinstance(failure, EXPECTED_ERRORS) or any(call.has_failed for call in calls)
+        if not is_logged:
+            log_failed_call(adapter, ctx.method, failure)
+        if calls and not calls[-1].has_failed:
+            await fail_call(calls[-1], failure)
+        error = await _to_wire_error(failure, adapter.call)
+        await self._record(ctx, adapter)
+        return error
+
+    async def _calls_of_late_component(self, ctx: Context, adapter: FrameworkAdapter) -> Sequence[SecuredCall]:
+        """The calls of a component that was registered later. They have recorded themselves, like plain functions."""
+        if not adapter.calls:
+            return []
+        tool = await self._components.find_late(ctx.method, ctx.params or {})
+        return [call for call in adapter.calls if call.tool is tool]
+
+    async def _record(self, ctx: Context, adapter: FrameworkAdapter) -> None:
+        """Records every call of a component. Raises the error with which HTTP status 503 is answered."""
+        try:
+            journal = policy_dependencies().journal
+            for call in adapter.component_calls:
+                event = call.audit_event()
+                if event is not None:
+                    await journal.record(event)
+        except JournalUnavailable as unrecorded:
+            raise unavailable_error(ctx, describe(unrecorded), unrecorded.error) from None
+
+    @staticmethod
+    def _withhold(ctx: Context, result: Mapping[str, Any], message: str) -> dict[str, Any]:
+        """An error result of a tool in place of `result`. Raises MCPError for other components."""
+        if ctx.method != "tools/call":
+            raise MCPError(types.INTERNAL_ERROR, message)
+        return _error_result(result, message)
+
+    async def _answer_from_definitions(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        handler = self._server._mcp_server.get_request_handler(ctx.method)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if ctx.method not in STATIC_METHODS and handler is not None:
+            raise MCPError(types.INTERNAL_ERROR, f"the method {ctx.method} has no policy, so it is not served")
+        protect_session(ctx.session, None)
+        try:
+            result = await call_next(ctx)
+        except BaseException as failure:
+            if _is_end_of_request(failure):
+                raise
+            raise await _to_wire_error(failure, None) from None
+        if ctx.method != "tools/list":
+            return result
+        operators = policy_dependencies().detector.configuration.operators()
+        return loosen_listed_schemas(_to_json_object(result), self._components.policy_of_tool, operators)
+
+    async def _handle_notification(self, ctx: Context, call_next: CallNext) -> None:
+        protect_session(ctx.session, None)
+        try:
+            await call_next(ctx)
+        except BaseException as failure:
+            if _is_end_of_request(failure):
+                raise
+            logger.error("notification_failed method=%s cause=%s", ctx.method, type(failure).__name__)  # noqa: TRY400 - the traceback may quote personal data
+
+    def _require_outermost_position(self) -> None:
+        """Raises MCPError if another middleware of the SDK could change what this one has protected."""
+        if self._server._mcp_server.middleware[0] is not self:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            raise MCPError(types.INTERNAL_ERROR, "a middleware was added outside of the policy, so nothing is served")
+
+
+def _to_json_object(result: HandlerResult) -> dict[str, Any]:
+    """The result as the SDK would write it. Middleware may return a model in place of its JSON form."""
+    if isinstance(result, BaseModel):
+        return result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return result or {}
+
+
+async def _protect_with_each_policy(
+    ctx: Context, calls: Sequence[SecuredCall], result: dict[str, Any]
+) -> dict[str, Any]:
+    """The result, protected by the policy of each component that took part: usually one, called once."""
+    requested_uri = (ctx.params or {}).get("uri")
+    latest_calls = {call.tool: call for call in calls}
+    for call in latest_calls.values():
+        result = await call.search(call.protect_wire_result, result, requested_uri)
+    return result
+
+
+def _error_result(result: Mapping[str, Any], message: str) -> dict[str, Any]:
+    """The result of a tool that reports an error, with those members of `result` that are not data of the tool."""
+    error: dict[str, Any] = {"content": [{"type": "text", "text": message}], "isError": True}
+    if "resultType" in result:
+        error["resultType"] = "complete"
+    metadata: dict[str, Any] = result.get("_meta") or {}
+    if SERVER_INFO in metadata:
+        error["_meta"] = {SERVER_INFO: metadata[SERVER_INFO]}
+    return error
+
+
+def _describe_failure(failure: Exception) -> str:
+    return describe(failure) if isinstance(failure, SecurityError) else INTERNAL_ERROR_MESSAGE
+
+
+async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MCPError:
+    """The error as it may be sent: message and data follow the policy of the call, or are masked if there is none.
+
+    An exception that is not meant for clients has neither. The SDK would send its text.
+    """
+    if isinstance(failure, ValidationError):
+        return MCPError(types.INVALID_PARAMS, "Invalid request parameters", "")
+    if not isinstance(failure, EXPECTED_ERRORS):
+        return MCPError(types.INTERNAL_ERROR, INTERNAL_ERROR_MESSAGE)
+    error = to_mcp_error(failure).error
+    try:
+        parts = to_jsonable_python({"message": error.message, "data": error.data})
+        if call is None:
+            protected = mask_unattributed_message(policy_dependencies(), parts)
+        else:
+            protected = await call.search(call.protect_message, parts)
+    except Exception:  # noqa: BLE001 - an error that cannot be searched is sent without its text
+        return MCPError(error.code, INTERNAL_ERROR_MESSAGE)
+    return MCPError(error.code, protected["message"], protected["data"])
+
+
+def _is_end_of_request(failure: BaseException) -> bool:
+    """True if the client or the server has ended the request, so that nothing can be sent any more."""
+    if isinstance(failure, asyncio.CancelledError):
+        return is_being_cancelled()
+    return isinstance(failure, GeneratorExit)
+
+
+def _record_cancelled_calls(adapter: FrameworkAdapter) -> None:
+    journal = policy_dependencies().journal
+    for call in adapter.component_calls:
+        if not call.has_failed:
+            call.cancel()
+        record_cancelled_call(journal, call.audit_event())

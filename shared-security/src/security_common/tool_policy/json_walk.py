@@ -1,0 +1,200 @@
+"""Walks JSON values and protects every leaf of them, JSON in text included. Masking of nested JSON is done here.
+
+    {"note": '{"phone": "010-1234-5678"}'}
+      mapping: each key, then each value with its context: its key and its neighbours
+        text that is JSON: parsed, walked as data, written as JSON again
+          leaf: LeafProtector.protect_text("010-1234-5678", "phone") ─▶ "010-****-5678"
+      ─▶ {"note": '{"phone": "010-****-5678"}'}
+
+The result is always a new value: it shares no container with the input, so nothing that still refers to the input can
+change what was searched. Values that are not plain JSON (None, bool, int, float, str, list, dict; not their subclasses)
+are refused. `data_walk` extends the walk to other values of Python.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from security_common.pii import FieldContext, item_contexts, member_contexts
+from security_common.tool_policy.data_size import LIMITS_OF_CALL, SearchTooLong, WalkLimits
+from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
+from security_common.tool_policy.leaf_protection import LeafProtector
+
+__all__ = ["JSONWalk", "text_of_number", "unsupported_value"]
+
+MAX_WHOLE_PART = 10**40
+
+
+class JSONWalk:
+    """One walk over some data. Data that is deeper, larger or has more parts than the limits is refused.
+
+    With LIMITS_ON_EVENT_LOOP, SearchTooLong is raised instead, and the data has to be walked in another thread.
+    `changes` is the number of leaves that were replaced so far.
+    """
+
+    __slots__ = ("_characters_left", "_depth_left", "_on_event_loop", "_values_left", "changes", "leaves")
+
+    def __init__(self, leaves: LeafProtector, limits: WalkLimits = LIMITS_OF_CALL) -> None:
+        self.leaves = leaves
+        self.changes = 0
+        self._depth_left, self._values_left, self._characters_left, self._on_event_loop = limits
+
+    def visit(self, value: Any, context: FieldContext | None = None) -> Any:
+        """A new value with protected leaves. `context` is the field that contains the value.
+
+        Raises TooMuchData, UnsupportedValue and SearchTooLong.
+        """
+        self._values_left -= 1
+        if self._values_left < 0 or self._depth_left <= 0:
+            if self._on_event_loop and self._values_left < 0:
+                raise SearchTooLong
+            raise TooMuchData(
+                "the data is nested too deeply or has too many parts", hint="send or request less data in one call"
+            )
+        self._depth_left -= 1
+        try:
+            return self.protect_value(value, context)
+        finally:
+            self._depth_left += 1
+
+    def protect_value(self, value: Any, context: FieldContext | None) -> Any:
+        """One value, dispatched by its type. The limit of depth is counted by `visit`."""
+        kind = cast("type[object]", type(value))
+        if kind is str:
+            return self.visit_text(value, context)
+        if kind is dict:
+            return self.visit_members(value, context)
+        if kind is list:
+            return self.visit_items(value, context)
+        if kind is int or kind is float:
+            return self.visit_number(value, context)
+        if value is None or kind is bool:
+            return value
+        raise unsupported_value(value, context)
+
+    def visit_members(self, members: Mapping[Any, Any], context: FieldContext | None) -> dict[Any, Any]:
+        """A new dict of the protected members. Keys that are equal once masked get a number, so that none is lost."""
+        pairs = list(members.items())
+        entries: list[tuple[Any, Any]] = []
+        for (key, item), of_item in zip(pairs, member_contexts(pairs, context), strict=True):
+            new_key = self.visit_key(key) if type(key) is str else self.visit(key, context)
+            entries.append((new_key, self.visit(item, of_item)))
+        protected = dict(entries)
+        return protected if len(protected) == len(entries) else _number_duplicates(entries)
+
+    def visit_items(self, items: Sequence[Any], context: FieldContext | None) -> list[Any]:
+        """A new list of the protected items."""
+        contexts = item_contexts(items, context)
+        return [self.visit(item, of_item) for item, of_item in zip(items, contexts, strict=True)]
+
+    def visit_key(self, key: str) -> str:
+        """The key of a mapping, protected."""
+        protected = self.leaves.protect_key(key)
+        self._count_change(key, protected)
+        return protected
+
+    def visit_text(self, text: str, context: FieldContext | None) -> str:
+        """The text protected: as data if it is JSON, and as one leaf otherwise. The same text if nothing was found.
+
+        If every text is encrypted, JSON is encrypted as one text.
+        """
+        self.count_characters(len(text))
+        if not self.leaves.encrypt_all and _may_be_json(text):
+            document = _parse_json(text)
+            if document is not None:
+                changes_before = self.changes
+                protected_document = self.visit(document, context)
+                if self.changes == changes_before:
+                    return text
+                return json.dumps(protected_document, ensure_ascii=False)
+        protected = self.leaves.protect_text(text, context)
+        self._count_change(text, protected)
+        return protected
+
+    def visit_number(self, value: Any, context: FieldContext | None) -> Any:
+        """The number protected, or the same object if nothing was found, so that its spelling is kept."""
+        return self.visit_scalar(value, text_of_number(value), context)
+
+    def visit_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
+        """A leaf that is not a string, protected. `text` is what is searched."""
+        self.count_characters(len(text))
+        protected = self.leaves.protect_scalar(value, text, context)
+        self._count_change(value, protected)
+        return protected
+
+    def count_characters(self, characters: int) -> None:
+        """Counts characters before they are searched. Raises TooMuchData and SearchTooLong."""
+        self._characters_left -= characters
+        if self._characters_left < 0:
+            if self._on_event_loop:
+                raise SearchTooLong
+            raise TooMuchData(
+                "the data is larger than the limit for one call", hint="send or request less data in one call"
+            )
+
+    def _count_change(self, old: Any, new: Any) -> None:
+        if new is not old:
+            self.changes += 1
+
+
+def unsupported_value(value: Any, context: FieldContext | None) -> UnsupportedValue:
+    """The error for a value of a type that cannot be searched."""
+    location = f" in {context.name}" if context is not None and context.name else ""
+    return UnsupportedValue(
+        f"a value of type {type(value).__name__}{location} cannot be searched for personal data",
+        hint="use plain data: text, numbers, lists, dicts, dataclasses or pydantic models",
+    )
+
+
+def text_of_number(value: Any) -> str:
+    """The whole part of a number, as text: no personal number has a fraction, and its digits cause false findings.
+
+    Raises UnsupportedValue for a number with more digits than Python converts.
+    """
+    try:
+        if isinstance(value, int):
+            return str(value)
+        return str(int(value)) if math.isfinite(value) and abs(value) < MAX_WHOLE_PART else "0"
+    except OverflowError:  # a fraction that is too large for a float
+        return "0"
+    except ValueError:
+        if isinstance(value, int):  # Python converts at most 4,300 digits
+            raise UnsupportedValue("a number is too long to be searched", hint="send it as text") from None
+        return "0"  # a signalling NaN
+
+
+_JSON_STARTS = ("{", "[")
+
+
+def _may_be_json(text: str) -> bool:
+    return text[:1] in _JSON_STARTS or text.lstrip()[:1] in _JSON_STARTS
+
+
+def _parse_json(text: str) -> Any:
+    """The document in a text, or None if the text is not JSON or must be searched as text."""
+    try:
+        return json.loads(text, object_pairs_hook=_members_without_duplicates)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _members_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError if a name appears twice: the parser would drop a value that is visible in the text."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError
+    return members
+
+
+def _number_duplicates(entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dict of all entries. Keys that are equal once masked get a number, so that no entry is lost."""
+    numbered: dict[Any, Any] = {}
+    last_numbers: dict[Any, int] = {}  # counting from one for each key would be quadratic in the equal keys
+    for key, item in entries:
+        name = key
+        while name in numbered:
+            last_numbers[key] = last_numbers.get(key, 1) + 1
+            name = f"{key} ({last_numbers[key]})"
+        numbered[name] = item
+    return numbered
