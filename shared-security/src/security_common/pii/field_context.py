@@ -62,6 +62,7 @@ _LABEL_OF_KIND = {
 }
 
 _LABEL_OF_PART_OF_NAME = "first name"
+_LABEL_OF_PERSON = "full name"  # for names that are certainly not those of things
 _NAMES_OF_TYPES = frozenset({"type", "kind", "category", "종류", "유형"})
 _PAIRS = {key: frozenset(words) for key, words in read_tables("field_names")["pairs"].items()}
 
@@ -171,6 +172,8 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
         own = _context_of(name, meaning)
         if meaning.may_name_thing and thing_votes > 0:
             own = own._replace(kind="", label="", names_thing=True)
+        elif meaning.may_name_thing and thing_votes < 0 and own.label == _LABEL_OF_KIND[PIIKind.PERSON]:
+            own = own._replace(label=_LABEL_OF_PERSON)
         fields.append(_Field(own, inherits=not name or (meaning.is_modifier and not own.kind)))
     plain_names = ["".join(words_of_name(name)) for name in names]
     type_ = _first_in(plain_names, _NAMES_OF_TYPES)
@@ -284,4 +287,6 @@ def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:
     label = _LABEL_OF_KIND.get(kind, name) if kind else ""
     if kind == PIIKind.PERSON and is_part_of_name(name):
         label = _LABEL_OF_PART_OF_NAME
+    elif kind == PIIKind.PERSON and not meaning.may_name_thing:
+        label = _LABEL_OF_PERSON
     return FieldContext(name, kind, label, names_thing=meaning.names_thing, record=meaning.record)

@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.given_names import COMMON_GIVEN_NAMES, find_given_names
+from security_common.pii.korean_words import is_derived_word, is_listed_word, is_ordinary_word
+from security_common.pii.labelled_names import find_labelled_names
 from security_common.pii.labels import LabelledText, is_label
+from security_common.pii.names_in_hangul import find_names_in_hangul
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, read_lists
 
@@ -22,11 +26,7 @@ _DOUBLE_SURNAMES = frozenset(_LISTS["double_surnames"])
 _FIRST_SYLLABLES = frozenset(_SYLLABLES["first_syllables"])
 _LAST_SYLLABLES = frozenset(_SYLLABLES["last_syllables"])
 _SINGLE_GIVEN = frozenset(_SYLLABLES["single_given"])
-_NAME_ENDINGS = frozenset(_SYLLABLES["name_endings"])
-_NOT_NAMES, _FULL_NAMES = frozenset(_LISTS["not_names"]), frozenset(_LISTS["full_names"])
-_COMMON_GIVEN = frozenset(_LISTS["given_names"]) | {
-    first + last for first in _SYLLABLES["common_first"] for last in _SYLLABLES["name_endings"]
-}
+_FULL_NAMES = frozenset(_LISTS["full_names"])
 
 # The beginning of a word whose syllables can be a name. The character class comes first and the look-behind after it,
 # so that the engine skips to surnames quickly; the look-aheads exclude most other words.
@@ -41,10 +41,6 @@ _WORD = re.compile(
 )
 _HANGUL_WORD = re.compile("[가-힣]{2,12}")
 _NAME_WITH_SPACES = re.compile(rf"[{_SYLLABLES['surnames']}][ ][가-힣][ ][가-힣](?![가-힣])")  # 홍 길 동
-# 길동씨, 홍 길동님
-_GIVEN_NAME = re.compile(
-    rf"(?<![가-힣])(?:[{_SYLLABLES['surnames']}][ ])?([가-힣]{{2}})(?=\s?(?:씨|님)(?![가-힣]{{3}}))"
-)
 _LABEL_GAP = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|]\s{0,2}[\"']?")
 _CASE_PARTICLE = r"(?:께서|께|의|이|가|은|는|을|를|도|과|와|한테|에게|이랑|랑)?(?![가-힣])"
 _HONORIFIC = re.compile(rf"[ \t]?{any_word(_LISTS['honorifics'])}{_CASE_PARTICLE}|님")
@@ -69,8 +65,11 @@ _PERSONAL_DATA_AFTER = re.compile(
 _PERSONAL_DATA_BEFORE = re.compile(r"(?:[0-9]{4}|\.[a-z]{2,4})[\s,)/|:;\-\]>]{1,4}$")
 _LONGEST_END_OF_DATA = 12
 _POSSESSION_AFTER = re.compile(r"의?\s?(?:앞으로|명의|계좌|통장|생년월일|생일|주민|여권|카드)")
+_ATTACHED_HONORIFIC = re.compile("님|씨")
+_SEPARATOR = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|>]")
 _SEPARATOR_AFTER_LABEL = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}(?:[:=|>\-]|은\s|는\s|[\"']|\n|\t)")
 _END_OF_FIELD = re.compile(r"\s{0,2}(?:[/|,(:;\n\t0-9]|$)")
+_LAST_SYLLABLES_OF_ROLES = frozenset("자원인장사관생")
 _PLACE_ENDINGS = frozenset("동구군읍면리")
 
 _Assessment = tuple[float, str] | None
@@ -97,7 +96,7 @@ class _NameCandidate:
 
     @property
     def has_common_given_name(self) -> bool:
-        return self.given in _COMMON_GIVEN
+        return self.given in COMMON_GIVEN_NAMES
 
     @property
     def has_usual_syllables(self) -> bool:
@@ -107,15 +106,20 @@ class _NameCandidate:
 
     @property
     def is_other_word(self) -> bool:
-        """Whether this is an ordinary word, a label or a title."""
-        return self.full_name in _NOT_NAMES or is_label(self.full_name) or self.full_name.endswith(_LONG_TITLES)
+        """Whether this is an ordinary word that cannot be a name, a label or a title."""
+        may_be_name = self.has_common_given_name and self.full_name[-1] not in _LAST_SYLLABLES_OF_ROLES
+        if is_listed_word(self.full_name) and not may_be_name:
+            return True
+        return is_label(self.full_name) or self.full_name.endswith(_LONG_TITLES)
 
     @property
-    def begins_with_ordinary_word(self) -> bool:
-        """As 이유진 begins with 이유 (reason). An ending that ordinary words do not have still makes it a name."""
-        if self.given[-1] == "하" and self.rest[:1] == "는":  # 지정하는 is a verb
-            return True
-        return self.full_name[:2] in _NOT_NAMES and self.full_name[-1] not in _NAME_ENDINGS
+    def is_ordinary_with_ending(self) -> bool:
+        """As 배송이, which is the noun 배송 with a particle."""
+        return is_listed_word(self.full_name) or is_ordinary_word(self.full_name + self.rest)
+
+    @property
+    def may_be_derived_word(self) -> bool:
+        return is_derived_word(self.full_name)
 
     @property
     def is_whole_word(self) -> bool:
@@ -132,8 +136,9 @@ def _find_korean_names(source: LabelledText) -> Iterator[Finding]:
         yield from _find_in_word(source, match.start(), match.group())
     if not text.isascii():
         yield from _find_after_labels(source)
-    if "씨" in text or "님" in text:
-        yield from _find_given_names(text)
+    yield from find_given_names(text)
+    yield from find_names_in_hangul(text)
+    yield from find_labelled_names(source)
 
 
 def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
@@ -147,17 +152,8 @@ def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
             yield from _find_in_word(source, start, word.group())
             continue
         with_spaces = _NAME_WITH_SPACES.match(text, start)
-        if with_spaces is not None:
+        if gap is not None and with_spaces is not None:
             yield Finding(PIIKind.PERSON, start, with_spaces.end(), 0.85, "label")
-
-
-def _find_given_names(text: str) -> Iterator[Finding]:
-    """Common given names before 씨 or 님, with or without a surname and a space in front."""
-    for match in _GIVEN_NAME.finditer(text):
-        given = match.group(1)
-        if given in _COMMON_GIVEN and given not in _NOT_NAMES:
-            has_surname = match.start(1) > match.start()
-            yield Finding(PIIKind.PERSON, match.start(), match.end(), 0.8 if has_surname else 0.6, "given-name")
 
 
 def _find_in_word(source: LabelledText, start: int, word: str) -> Iterator[Finding]:
@@ -177,12 +173,25 @@ def _find_in_word(source: LabelledText, start: int, word: str) -> Iterator[Findi
 
 def _assess_full_name(name: _NameCandidate) -> _Assessment:
     """A surname with two given-name syllables, or a double surname."""
+    if name.is_ordinary_with_ending:
+        return _assess_ordinary_word(name)
     if not (name.has_common_given_name or name.has_usual_syllables):
         confirmed = name.is_followed_by(_NIM) or (not name.rest and _is_confirmed_by_label(name))
-        return (0.7, "label") if confirmed and not name.begins_with_ordinary_word else None
+        return (0.7, "label") if confirmed and not name.may_be_derived_word else None
     if name.is_followed_by(_HONORIFIC):
         return 0.9, "honorific"
     return _assess_without_honorific(name)
+
+
+def _assess_ordinary_word(name: _NameCandidate) -> _Assessment:
+    """정보라 is also the noun 정보 with a particle: only a label with a separator, 님 or 씨 make it a name."""
+    if not name.has_common_given_name:
+        return None
+    if name.is_followed_by(_ATTACHED_HONORIFIC):
+        return 0.8, "honorific"
+    label = name.source.labels.before(name.start)
+    is_value_of_label = label.adjacent_kind == "PERSON" and _SEPARATOR.match(name.source.text, label.end) is not None
+    return (0.8, "label") if is_value_of_label and not name.rest and name.is_followed_by(_END_OF_FIELD) else None
 
 
 def _assess_without_honorific(name: _NameCandidate) -> _Assessment:
@@ -192,8 +201,8 @@ def _assess_without_honorific(name: _NameCandidate) -> _Assessment:
         return None
     if _is_confirmed_by_label(name):
         return 0.88, "label"
-    ordinary_word = name.begins_with_ordinary_word
-    if ordinary_word and not name.has_common_given_name:
+    may_be_derived = name.may_be_derived_word
+    if may_be_derived and not name.has_common_given_name:
         return None
     if has_title:
         return 0.85, "title"
@@ -201,7 +210,7 @@ def _assess_without_honorific(name: _NameCandidate) -> _Assessment:
         return 0.8, "neighbour"
     if _PARTICLE_FOR_PERSONS.match(name.rest):
         return 0.75, "particle"
-    if ordinary_word:
+    if may_be_derived:
         return None
     may_be_place = name.given[-1] in _PLACE_ENDINGS and name.full_name not in _FULL_NAMES
     if name.has_common_given_name and not may_be_place:
@@ -236,4 +245,4 @@ def _is_beside_personal_data(name: _NameCandidate) -> bool:
     return _PERSONAL_DATA_BEFORE.search(name.source.text, search_from, name.start) is not None
 
 
-KOREAN_NAMES = Rule(r"[가-힣]{2}|[가-힣] [가-힣] [가-힣]", _find_korean_names)
+KOREAN_NAMES = Rule("[가-힣]{2}|[가-힣] [가-힣] [가-힣]|[\u4e00-\u9fff]{2}", _find_korean_names)
