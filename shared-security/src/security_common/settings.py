@@ -175,7 +175,7 @@ class SecuritySettings(Settings):
         default=32_000_000,
         ge=2_000_000,
         description="Characters of all callers that may be searched for personal data or wait for it in one process, "
-        "where a call has more than about 4,000. Calls above it are answered with 503.",
+        "where a call has more than about 2,000. Calls above it are answered with 503.",
     )
     pii_search_max_characters_per_caller: int = Field(
         default=8_000_000, ge=2_000_000, description="The same limit for one caller (issuer and subject of the token)."

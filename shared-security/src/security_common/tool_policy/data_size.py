@@ -18,8 +18,8 @@ class WalkLimits(NamedTuple):
 LIMITS_OF_CALL = WalkLimits(depth=64, values=200_000, characters=2_000_000)
 """Data with more than this is refused."""
 
-LIMITS_ON_EVENT_LOOP = WalkLimits(depth=64, values=500, characters=4_096, on_event_loop=True)
-"""Data with more than this is searched in the thread of the search queue. Less takes at most about 10 ms."""
+LIMITS_ON_EVENT_LOOP = WalkLimits(depth=64, values=250, characters=2_048, on_event_loop=True)
+"""Data with more than this is searched in the thread of the search queue. Less takes 5 ms at most."""
 
 _CHARACTERS_OF_OTHER_VALUE = 16
 """Counted for each number, date and other value, and for each container."""

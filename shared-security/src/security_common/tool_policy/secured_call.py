@@ -96,11 +96,13 @@ class SecuredCall:
 
         Raises SearchQueueFull, and what `protect` raises.
         """
+        queue = self._dependencies.search_queue
+        await queue.wait_for_loop()
         try:
             return self._search_briefly(protect, *values)
         except SearchTooLong:
             pass
-        queue, characters = self._dependencies.search_queue, estimate_characters(*values)
+        characters = estimate_characters(*values)
         return await queue.run(partial(protect, *values), characters=characters, caller=self._owner)
 
     def search_blocking(self, protect: Callable[..., Protected], *values: Any) -> Protected:
