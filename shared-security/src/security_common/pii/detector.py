@@ -23,6 +23,7 @@ from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.labels import LabelledText
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
+from security_common.pii.named_secrets import NAMED_SECRETS
 from security_common.pii.national_ids import COUNTRIES, NATIONAL_CODES, country_of
 from security_common.pii.normalization import (
     BASE64_GATE,
@@ -38,6 +39,7 @@ from security_common.pii.placeholders import without_placeholders
 from security_common.pii.postal_addresses import FOREIGN_ADDRESSES, KOREAN_ADDRESSES
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Rule, compile_gates
+from security_common.pii.secret_tokens import SECRET_TOKENS
 from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "PIIDetector", "get_pii_detector", "open_pii_detector"]
 
 RULES: tuple[Rule, ...] = (
-    CREDENTIALS,  # private keys, tokens, passwords
+    SECRET_TOKENS,  # private keys, tokens of known vendors, webhooks
+    CREDENTIALS,  # passwords and keys in URLs, headers, commands and configuration files
+    NAMED_SECRETS,  # values behind a name such as `password`
     EMAIL_ADDRESSES,
     IP_ADDRESSES,
     IBANS,
