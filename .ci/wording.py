@@ -12,7 +12,7 @@ from pathlib import Path
 CHECKED = {".py", ".md", ".yaml", ".yml", ".toml", ".lua", ".sh", ".html", ".css", ".mjs", ".bicep", ".env"}
 # Files that are written by a program, quote other people's texts, or list these very words.
 NOT_CHECKED = {".ci/wording.py", "docs/pii-report.md"}
-DATA_FOLDERS = ("benchmarks/pii_", "shared-security/src/security_common/pii/words", "requirements/")
+DATA_FOLDERS = ("benchmarks/pii_", "shared-security/src/security_common/pii/data", "requirements/")
 
 _NOUNS = "URL|UTF-8|JSON|number|object|list|string|token|key|secret|file|folder|JWT|text|part|address"
 _PLACES = "in|at|on|for itself|alone|behind|before|twice|once|here|there|beside|between|open"

@@ -16,7 +16,7 @@ from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
 from security_common.pii.delimited_tables import header_line, table_cells
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
-from security_common.pii.english_names import ENGLISH_NAMES
+from security_common.pii.english_names import ENGLISH_NAMES, FIRST_NAMES_ALONE
 from security_common.pii.field_context import FieldContext, field_context
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.ip_addresses import IP_ADDRESSES
@@ -63,6 +63,7 @@ RULES: tuple[Rule, ...] = (
     KOREAN_ADDRESSES,
     FOREIGN_ADDRESSES,
     KOREAN_NAMES,
+    FIRST_NAMES_ALONE,
     ENGLISH_NAMES,  # romanised Korean names included
 )
 

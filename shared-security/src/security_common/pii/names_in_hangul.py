@@ -4,7 +4,8 @@ Two listed names side by side are a person; one alone needs an honorific or a pa
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.word_lists import any_word, longest_word, read_lists
@@ -19,54 +20,66 @@ _END = (
     r"(?=(?:이가|이는|이를|이랑|이|가|은|는|을|를|의|와|과|도|에게서?|한테서?|께서?|랑|하고|씨|님|군|양"
     r"|입니다|이에요|예요|이라고|라고|인데)?(?![가-힣]))"
 )
-_SEVERAL_NAMES = re.compile(
-    rf"(?<![가-힣])(?:{_NAMES}(?:{_SEPARATOR}(?:[A-Z]\.[ ])?(?:{_NAMES}|{_LAST_NAME_ENDING})){{1,3}}"
-    rf"|{_LAST_NAME_ENDING}{_SEPARATOR}{_NAMES}){_END}"
-)
+_SEVERAL_NAMES = re.compile(rf"{_NAMES}(?:{_SEPARATOR}(?:[A-Z]\.[ ])?(?:{_NAMES}|{_LAST_NAME_ENDING})){{1,3}}{_END}")
 _ONE_NAME = re.compile(
-    rf"(?<![가-힣])(?:{_NAMES})"
-    r"(?=[ ]?(?:씨|님|고객님|선생님)(?![가-힣]{2})|(?:한테서?|에게서?|이랑|랑)(?![가-힣]))"
+    rf"{_NAMES}(?=[ ]?(?:씨|님|고객님|선생님)(?![가-힣]{{2}})|(?:한테서?|에게서?|이랑|랑)(?![가-힣]))"
 )
-_VIETNAMESE_FAMILY, _VIETNAMESE_SYLLABLE = (
-    any_word(_LISTS["vietnamese_family"]),
-    any_word(_LISTS["vietnamese_syllables"]),
+_VIETNAMESE_FAMILY = any_word(_LISTS["vietnamese_family"])
+_VIETNAMESE_SYLLABLE = any_word(_LISTS["vietnamese_syllables"])
+# Family names that are also Korean syllables (도, 하) need a middle name such as 티.
+_VIETNAMESE_NAME = re.compile(
+    rf"(?:{any_word(_LISTS['certain_vietnamese_family'])}|{_VIETNAMESE_FAMILY}[ ](?:티|반|응옥|꾸옥|득|투이|쑤언))"
+    rf"(?:[ ]{_VIETNAMESE_SYLLABLE}){{1,3}}{_END}"
 )
-_VIETNAMESE_NAME = re.compile(rf"(?<![가-힣]){_VIETNAMESE_FAMILY}(?:[ ]{_VIETNAMESE_SYLLABLE}){{1,3}}{_END}")
-_CERTAIN_FAMILY_NAME = re.compile("응|쩐|팜|후[인잉]|호앙|쯔엉|즈엉|찐|까오|부이")
-_MIDDLE_NAME = re.compile("[가-힣]+ (?:티|반|응옥|꾸옥|득|투이|쑤언) ")
-_CHINESE_PART, _ANY_CHINESE_PART = (
-    any_word(_LISTS["chinese_parts"]),
-    any_word([*_LISTS["chinese_parts"], *_LISTS["chinese_other_parts"]]),
-)
+_CHINESE_FAMILY, _CHINESE_PART = any_word(_LISTS["chinese_family"]), any_word(_LISTS["chinese_parts"])
+_ANY_CHINESE_PART = any_word([*_LISTS["chinese_parts"], *_LISTS["chinese_other_parts"]])
 _CHINESE_NAME = re.compile(
-    rf"(?<![가-힣]){any_word(_LISTS['chinese_family'])}[ ]?"
+    rf"(?=[가-힣 ]{{3}}){_CHINESE_FAMILY}[ ]?"
     rf"(?:{_CHINESE_PART}{_ANY_CHINESE_PART}?|{_ANY_CHINESE_PART}{_CHINESE_PART}){_END}"
 )
-_SHORTEST_UNUSUAL_NAME = 3
 _MONGOLIAN_PART = any_word(_LISTS["mongolian_parts"])
-_MONGOLIAN_NAME = re.compile(rf"(?<![가-힣]){_MONGOLIAN_PART}{{2,3}}(?:[ ]{_MONGOLIAN_PART}{{2,3}})?{_END}")
-
-_LISTED_NAME = re.compile(
-    rf"(?:{_NAMES}|{_VIETNAMESE_FAMILY} [가-힣 ]+|{_MONGOLIAN_PART}{{2,3}}"
-    rf"|{any_word(_LISTS['chinese_family'])}{_ANY_CHINESE_PART}{{1,2}})(?:[ ·][가-힣]+){{0,3}}"
+_MONGOLIAN_NAME = re.compile(
+    rf"(?=[가-힣]{{3}}){_MONGOLIAN_PART}{{2,3}}(?:[ ](?=[가-힣]{{3}}){_MONGOLIAN_PART}{{2,3}})?{_END}"
 )
+_LISTED_NAME = re.compile(
+    rf"(?:{_NAMES}|{_VIETNAMESE_FAMILY} [가-힣 ]+|{_MONGOLIAN_PART}{{2,3}}|{_CHINESE_FAMILY}{_ANY_CHINESE_PART}{{1,2}})"
+    r"(?:[ ·][가-힣]+){0,3}"
+)
+_WORD = re.compile("[가-힣]+")
+
+_Pattern = tuple[re.Pattern[str], float, str]
+"""Expression of a name, score and reason of its finding."""
+
+
+def _patterns_by_start() -> dict[str, list[_Pattern]]:
+    """The patterns that can match at a word with these first two characters; a space may be the second one."""
+    names = [*_LISTS["given"], *_LISTS["family"]]
+    parts = {part[0] for part in [*_LISTS["chinese_parts"], *_LISTS["chinese_other_parts"], " "]}
+    beginnings: list[tuple[_Pattern, Iterable[str]]] = [
+        ((_SEVERAL_NAMES, 0.75, "listed"), names),
+        ((_ONE_NAME, 0.7, "honorific"), names),
+        ((_VIETNAMESE_NAME, 0.8, "listed"), _LISTS["vietnamese_family"]),
+        ((_CHINESE_NAME, 0.7, "listed"), [family + part for family in _LISTS["chinese_family"] for part in parts]),
+        ((_MONGOLIAN_NAME, 0.75, "listed"), map("".join, product(_LISTS["mongolian_parts"], repeat=2))),
+    ]
+    patterns: dict[str, list[_Pattern]] = {}
+    for pattern, words in beginnings:
+        for start in {f"{word} "[:2] for word in words}:
+            patterns.setdefault(start, []).append(pattern)
+    return patterns
+
+
+_PATTERNS_BY_START = _patterns_by_start()
 
 
 def find_names_in_hangul(text: str) -> Iterator[Finding]:
     """The names of people from other countries, and those with an honorific."""
-    for match in _SEVERAL_NAMES.finditer(text):
-        yield Finding(PIIKind.PERSON, *match.span(), 0.75, "listed")
-    for match in _ONE_NAME.finditer(text):
-        yield Finding(PIIKind.PERSON, *match.span(), 0.7, "honorific")
-    for match in _VIETNAMESE_NAME.finditer(text):
-        if _CERTAIN_FAMILY_NAME.match(match.group()) or _MIDDLE_NAME.match(match.group()):
-            yield Finding(PIIKind.PERSON, *match.span(), 0.8, "listed")
-    for match in _CHINESE_NAME.finditer(text):
-        if match.end() - match.start() >= _SHORTEST_UNUSUAL_NAME:
-            yield Finding(PIIKind.PERSON, *match.span(), 0.7, "listed")
-    for match in _MONGOLIAN_NAME.finditer(text):
-        if match.end() - match.start() >= _SHORTEST_UNUSUAL_NAME:
-            yield Finding(PIIKind.PERSON, *match.span(), 0.75, "listed")
+    for word in _WORD.finditer(text):
+        start = word.start()
+        for pattern, score, why in _PATTERNS_BY_START.get(text[start : start + 2], ()):
+            match = pattern.match(text, start)
+            if match is not None:
+                yield Finding(PIIKind.PERSON, *match.span(), score, why)
 
 
 def is_name_in_hangul(word: str) -> bool:
