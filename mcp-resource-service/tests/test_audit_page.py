@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from local_stack.stack import start_stack
 from mcp_resource_service.audit_page import open_sessions
-from mcp_resource_service.audit_page.sessions import Auditor, AuditorSession
+from mcp_resource_service.audit_page.sessions import AuditorSession, SignedInUser
 from mcp_resource_service.audit_page.sign_in_pages import SIGN_INS_PER_MINUTE
 
 AUDITOR = "u_auditor"
@@ -29,7 +29,7 @@ def auditor_of():
     async def begin(stack):
         password, key = stack.redis_password("mcp"), (stack.secrets / "mcp" / "cookie_key").read_bytes().strip()
         async with Redis.from_url(stack.redis_url("mcp"), password=password, decode_responses=True) as redis:
-            auditor = Auditor(issuer=stack.issuer, subject=AUDITOR, expires_at_seconds=time.time() + 600)
+            auditor = SignedInUser(issuer=stack.issuer, subject=AUDITOR, expires_at_seconds=time.time() + 600)
             return await open_sessions(redis, key).begin(AuditorSession(auditor), lifetime_seconds=600)
 
     return lambda stack: asyncio.run(begin(stack))

@@ -80,7 +80,7 @@ def test_csv_and_json_lines_result_in_the_same_person():
         ('{"name": "홍길동"}', "line 1 has no email"),
         ('{"name": "홍길동", "email": "a@b.kr"}\n[]', "line 2 is not a JSON object"),
         ('{"name": 7, "email": "a@b.kr"}', "line 1: name is not text"),
-        ('{"name": "n", "email": "a@b.kr", "person_id": "880101-1234568"}', "line 1: person_id is not opaque"),
+        ('{"name": "n", "email": "a@b.kr", "person_id": "880101-1234568"}', "line 1: person_id is not allowed"),
     ],
 )
 def test_the_error_for_an_invalid_line_names_the_line_without_its_values(text, problem):

@@ -26,18 +26,18 @@ def records(redis, encryption, new_id):
 
 
 async def test_the_owner_can_read_a_stored_record(records):
-    stored = await records.keep(ALICE, "note", TEXT)
-    record = await records.open(ALICE, stored.record_id)
+    stored = await records.store(ALICE, "note", TEXT)
+    record = await records.read(ALICE, stored.record_id)
     assert (record.text, record.field, record.stored_at) == (TEXT, "note", NOON)
 
 
 @pytest.mark.parametrize("other_owner", [BOB, Owner("http://other-issuer", ALICE.subject)])
 async def test_other_owners_get_the_error_for_a_missing_record(records, other_owner):
-    stored = await records.keep(ALICE, "note", TEXT)
+    stored = await records.store(ALICE, "note", TEXT)
     with pytest.raises(NotFound) as of_another_owner:
-        await records.open(other_owner, stored.record_id)
+        await records.read(other_owner, stored.record_id)
     with pytest.raises(NotFound) as missing:
-        await records.open(other_owner, "rec_nothing")
+        await records.read(other_owner, "rec_nothing")
     assert of_another_owner.value.description == missing.value.description
 
 
@@ -45,60 +45,60 @@ async def test_the_quota_counts_the_records_of_one_owner_only(redis, encryption,
     records = RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id, per_owner=2)
     carol = Owner("http://issuer", "u_carol_with_many_records")
     for _ in range(2):
-        await records.keep(carol, "note", TEXT)
+        await records.store(carol, "note", TEXT)
     with pytest.raises(QuotaReached) as full:
-        await records.keep(carol, "note", TEXT)
+        await records.store(carol, "note", TEXT)
     assert "MCP_RECORDS_PER_OWNER" in full.value.hint
-    assert await records.keep(Owner("http://other-issuer", carol.subject), "note", TEXT)
+    assert await records.store(Owner("http://other-issuer", carol.subject), "note", TEXT)
 
 
 async def test_redis_contains_no_plaintext(records, redis):
-    stored = await records.keep(ALICE, "note", TEXT)
+    stored = await records.store(ALICE, "note", TEXT)
     assert "880101" not in str(await redis.hgetall(f"mcp:records:{stored.record_id}"))
 
 
 async def test_content_moved_to_another_record_field_or_owner_cannot_be_decrypted(records, redis):
-    one = await records.keep(ALICE, "note", TEXT)
-    two = await records.keep(ALICE, "note", "something else")
+    one = await records.store(ALICE, "note", TEXT)
+    two = await records.store(ALICE, "note", "something else")
     await redis.hset(
         f"mcp:records:{two.record_id}", "content", await redis.hget(f"mcp:records:{one.record_id}", "content")
     )
     with pytest.raises(DecryptionFailed):
-        await records.open(ALICE, two.record_id)
+        await records.read(ALICE, two.record_id)
     await redis.hset(f"mcp:records:{one.record_id}", "field", "email")
     with pytest.raises(DecryptionFailed):
-        await records.open(ALICE, one.record_id)
+        await records.read(ALICE, one.record_id)
     await redis.hset(f"mcp:records:{one.record_id}", mapping={"field": "note", "subject": BOB.subject})
     with pytest.raises(DecryptionFailed):
-        await records.open(BOB, one.record_id)
+        await records.read(BOB, one.record_id)
 
 
 async def test_the_list_contains_own_records_newest_first(redis, encryption, new_id):
     moments = iter((1.0, 2.0, 3.0))
     records = RecordStore(redis, encryption, clock=lambda: next(moments), new_id=new_id)
-    first = await records.keep(ALICE, "first", TEXT)
-    await records.keep(BOB, "other", TEXT)
-    last = await records.keep(ALICE, "last", TEXT)
-    assert await records.of(ALICE, limit=10) == [last, first]
-    assert await records.of(ALICE, limit=1) == [last]
+    first = await records.store(ALICE, "first", TEXT)
+    await records.store(BOB, "other", TEXT)
+    last = await records.store(ALICE, "last", TEXT)
+    assert await records.list_of(ALICE, limit=10) == [last, first]
+    assert await records.list_of(ALICE, limit=1) == [last]
 
 
 async def test_reencrypt_moves_every_record_to_the_primary_key(redis, keyring, new_id):
     rings = [keyring]
     records = RecordStore(redis, EncryptionService(lambda: rings[-1]), clock=NOON.timestamp, new_id=new_id)
-    stored = [await records.keep(ALICE, "note", TEXT) for _ in range(3)]
+    stored = [await records.store(ALICE, "note", TEXT) for _ in range(3)]
     rings.append(_rotated(keyring))
     assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.RENEWED] * 3
     assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.CURRENT] * 3
     rings.append(_without_old_keys(rings[-1]))
-    assert (await records.open(ALICE, stored[0].record_id)).text == TEXT
+    assert (await records.read(ALICE, stored[0].record_id)).text == TEXT
 
 
 async def test_keep_fails_when_redis_does_not_write_to_disk(redis, records):
     await redis.config_set("appendonly", "no")
     try:
         with pytest.raises(StoreUnavailable):
-            await records.keep(ALICE, "note", TEXT)
+            await records.store(ALICE, "note", TEXT)
     finally:
         await redis.config_set("appendonly", "yes")
 
@@ -106,7 +106,11 @@ async def test_keep_fails_when_redis_does_not_write_to_disk(redis, records):
 async def test_without_redis_every_method_raises_store_unavailable(tmp_path: Path, encryption, new_id):
     async with Redis(unix_socket_path=str(tmp_path / "missing.sock"), retry=Retry(NoBackoff(), 0)) as redis:
         records = RecordStore(redis, encryption, clock=NOON.timestamp, new_id=new_id)
-        for attempt in (records.keep(ALICE, "note", TEXT), records.open(ALICE, "rec_x"), records.of(ALICE, limit=1)):
+        for attempt in (
+            records.store(ALICE, "note", TEXT),
+            records.read(ALICE, "rec_x"),
+            records.list_of(ALICE, limit=1),
+        ):
             with pytest.raises(StoreUnavailable) as failure:
                 await attempt
             assert failure.value.error == "temporarily_unavailable"

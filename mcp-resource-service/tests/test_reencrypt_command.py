@@ -41,7 +41,7 @@ async def test_a_key_is_replaced_without_downtime(
     encryption = EncryptionService(KeyringFile(path))  # as in a running service
     records = RecordStore(redis, encryption, clock=lambda: 0.0, new_id=new_id)
     directory = Directory(redis, encryption)
-    stored = [await records.keep(OWNER, "note", "비밀") for _ in range(3)]
+    stored = [await records.store(OWNER, "note", "비밀") for _ in range(3)]
     await directory.put([HONG])
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,7 +57,7 @@ async def test_a_key_is_replaced_without_downtime(
     assert renewed_by_store == {"directory": (1, 1), "records": (3, 3)}
     assert "mcp-resource-service records: 3 items, 0 renewed, 0 unreadable" in run("reencrypt").stdout
     run("retire", first, "--destroy")
-    assert (await records.open(OWNER, stored[0].record_id)).text == "비밀"
+    assert (await records.read(OWNER, stored[0].record_id)).text == "비밀"
     assert (await directory.find("p_hong")).phone == HONG.phone
 
 
@@ -70,7 +70,7 @@ async def test_unreadable_items_are_counted_and_the_others_are_renewed(
     path.write_text(current_keyring.dump())
     for keyring in (lost_keyring, current_keyring):
         store = RecordStore(redis, EncryptionService(lambda keyring=keyring: keyring), clock=lambda: 0.0, new_id=new_id)
-        await store.keep(OWNER, "note", "비밀")
+        await store.store(OWNER, "note", "비밀")
     await Directory(redis, EncryptionService(lambda: lost_keyring)).put([HONG])
     completed = keys("reencrypt", keyring=path, socket=redis_socket)
     assert completed.returncode == 1

@@ -228,6 +228,17 @@ def test_imported_people_are_found_by_the_printed_id(stack, world):
     assert (person["email"], person["department"]) == ("c***@example.com", "홍보팀")
 
 
+def test_an_import_is_recorded_with_its_operator_and_no_personal_data(stack):
+    csv = "name,email\n이몽룡,mongryong@example.com\n변학도,hakdo@example.com\n"
+    assert command(stack, "user", "import", "-", stdin=csv).returncode == 0
+    journals = (stack.audit_dir / "mcp-resource-service").glob("*/security_audit.log")
+    lines = [line for journal in journals for line in journal.read_text("utf-8").splitlines()]
+    (event,) = (json.loads(line) for line in lines if '"2_people"' in line)
+    assert (event["event_type"], event["action_taken"]) == ("operator_change", "people_imported")
+    assert event["source_address"].partition("@")[2] == socket.gethostname()
+    assert "이몽룡" not in "".join(lines)
+
+
 def test_an_invalid_import_stores_no_person_and_names_the_line(stack):
     completed = command(stack, "user", "import", "-", stdin="name,email\n성춘향,\n")
     assert completed.returncode == 1

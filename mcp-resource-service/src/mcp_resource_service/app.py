@@ -61,28 +61,30 @@ class Core:
     journal: Journal
     verifier: TokenVerifier
     metrics: Metrics
-    tools: ToolDependencies
+    tool_dependencies: ToolDependencies
 
 
 def create_app(settings: ResourceSettings) -> FastAPI:
     """Returns the service as one application. It connects to nothing and writes nothing before its lifespan starts.
 
+    It configures `tool_policy` and FastMCP for the whole process, so a process can have one application only.
+
     Raises `SecurityError` with a hint when a secret is not valid.
     """
     core = _make_core(settings)
-    mcp, tool_scopes = build_mcp(core.tools)
+    mcp, tool_scopes = build_mcp(core.tool_dependencies)
     endpoint = McpEndpoint(mcp, path=settings.mcp_path, long_tools=LONG_TOOLS)
     app = WebApplication(
         title="MCP resource service",
-        version=core.tools.version,
-        description="An MCP server that is protected by OAuth, and HTTP endpoints beside it.",
+        version=core.tool_dependencies.version,
+        description="An MCP server that is protected by OAuth, and further HTTP endpoints.",
         server_url=settings.origin,
         serves_docs=settings.shows_api_docs(demo=settings.demo),
         security_schemes=_security_schemes(settings),
         lifespan=partial(_run, core, endpoint),
     )
     add_routes(app, _information(settings), mcp_path=settings.mcp_path, mcp=ServiceUnavailableMiddleware(endpoint))
-    app.include_router(health_router(core.tools.readiness))
+    app.include_router(health_router(core.tool_dependencies.readiness))
     app.include_router(icon_router())
     audit_page = _audit_page(core)
     if audit_page is not None:
@@ -90,7 +92,7 @@ def create_app(settings: ResourceSettings) -> FastAPI:
         app.add_error_page("/audit", audit_page.error_page)
     _add_guard(app, core, tool_scopes, open_prefixes=_open_prefixes(settings, has_audit_page=audit_page is not None))
     app.add_middleware(MeasuredRequests, metrics=core.metrics.requests)  # the last one is the outermost
-    app.state.readiness = core.tools.readiness
+    app.state.readiness = core.tool_dependencies.readiness
     return app
 
 
@@ -125,7 +127,7 @@ def _make_core(settings: ResourceSettings) -> Core:
     metrics.journal_writable.set_function(lambda: journal.writable)
     started_at = time.monotonic()
     identity = open_redis_identity(settings, redis)
-    tools = ToolDependencies(
+    tool_dependencies = ToolDependencies(
         settings=settings,
         version=version("mcp-oauth2-mcp-resource-service"),
         redis=redis,
@@ -142,7 +144,7 @@ def _make_core(settings: ResourceSettings) -> Core:
         detector=detector,
         encryption=encryption,
         readiness=make_readiness(
-            keys=verifier,
+            verifier=verifier,
             issuer=settings.issuer,
             journal=journal,
             redis=RedisMonitor(redis, durability=settings.redis_durability, prefix="MCP_"),
@@ -160,7 +162,7 @@ def _make_core(settings: ResourceSettings) -> Core:
         journal=journal,
         verifier=verifier,
         metrics=metrics,
-        tools=tools,
+        tool_dependencies=tool_dependencies,
     )
 
 
@@ -199,7 +201,7 @@ def _audit_page(core: Core) -> AuditPage | None:
         sessions=open_sessions(core.redis, cookie_key),
         redis=core.redis,
         journal=core.journal,
-        detector=core.tools.detector,
+        detector=core.tool_dependencies.detector,
         origin=settings.origin,
         issuer=settings.issuer,
         time_zone=settings.security.time_zone,
@@ -255,7 +257,7 @@ async def _run(core: Core, endpoint: McpEndpoint, _app: FastAPI) -> AsyncGenerat
         stack.enter_context(serving_metrics(core.settings, core.metrics.registry))
         if core.settings.demo:
             log.warning("demo_mode", notice="synthetic directory and create_test_token: not for production")
-            task = asyncio.create_task(_fill_demo_directory(core.tools.directory))
+            task = asyncio.create_task(_fill_demo_directory(core.tool_dependencies.directory))
             stack.push_async_callback(cancel_tasks, task)
         yield
 

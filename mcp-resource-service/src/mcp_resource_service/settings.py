@@ -102,7 +102,8 @@ class ResourceSettings(ServiceSettings):
     def _check_demo(self) -> Self:
         if self.demo and not (is_loopback_url(self.issuer) and is_loopback_url(self.resource)):
             raise ValueError(
-                "MCP_DEMO issues tokens to every caller, so MCP_ISSUER and MCP_RESOURCE must be loopback addresses"
+                "MCP_DEMO adds create_test_token, which uses a published client secret,"
+                " so MCP_ISSUER and MCP_RESOURCE must be loopback addresses"
             )
         return self
 

@@ -34,7 +34,7 @@ class QuotaReached(SecurityError):
 
 @contextmanager
 def redis_errors_as_unavailable(store: str) -> Generator[None]:
-    """Raises StoreUnavailable in the place of Redis errors; `store` names the store in the message."""
+    """Raises StoreUnavailable instead of Redis errors; `store` names the store in the message."""
     try:
         yield
     except OutOfMemoryError as failure:

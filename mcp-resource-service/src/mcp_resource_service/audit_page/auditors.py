@@ -1,19 +1,30 @@
 """The signed-in auditor of a request, and the audit events of what the auditor does."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from starlette.requests import Request
 
-from mcp_resource_service.audit_page.oauth_sign_in import CLIENT_ID, SignInFailed
-from mcp_resource_service.audit_page.sessions import Auditor, AuditorSession, Sessions, read_cookies
+from mcp_resource_service.audit_page.oauth_sign_in import CLIENT_ID
+from mcp_resource_service.audit_page.sessions import AuditorSession, Sessions, SignedInUser, read_cookies
 from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome
+from security_common.errors import SecurityError
 from security_common.service import ServiceCookies
 
-__all__ = ["Auditors"]
+__all__ = ["AuditorAccess", "FormRefused"]
 
 
-class Auditors:
-    """Finds the auditor of a request; `clock` returns seconds since the epoch."""
+class FormRefused(SecurityError):
+    """A form was sent by a page of another site."""
+
+    error: ClassVar[str] = "form_refused"
+
+
+class AuditorAccess:
+    """Finds the auditor of a request, checks forms and records what auditors do.
+
+    `clock` returns seconds since the epoch.
+    """
 
     def __init__(
         self, sessions: Sessions, cookies: ServiceCookies, journal: Journal, *, origin: str, clock: Callable[[], float]
@@ -28,25 +39,31 @@ class Auditors:
         """Returns the session id in the cookie of a request, or None."""
         return self.cookies.read(read_cookies(request), "")
 
-    async def of_request(self, request: Request) -> Auditor | None:
+    async def of_request(self, request: Request) -> SignedInUser | None:
         """Returns the auditor who is signed in, or None."""
         session = await self.sessions.load(self.session_id(request))
         return self.of_session(session) if isinstance(session, AuditorSession) else None
 
-    def of_session(self, session: AuditorSession) -> Auditor | None:
+    def of_session(self, session: AuditorSession) -> SignedInUser | None:
         """Returns the auditor of a session, or None when the auditor's token has expired."""
         return session.auditor if session.auditor.expires_at_seconds > self._clock() else None
 
     def require_own_form(self, request: Request) -> None:
         """Checks that a POST comes from a form of this page: browsers send the origin with every POST.
 
-        Raises SignInFailed for the form of another site, which would act in the name of the auditor.
+        Raises FormRefused for the form of another site, which would act in the name of the auditor.
         """
         if request.headers.get("origin") != self._origin:
-            raise SignInFailed("the form came from another site", hint="open the audit page and try again")
+            raise FormRefused("the form came from another site", hint="open the audit page and try again")
 
     async def record(
-        self, request: Request, auditor: Auditor, action: Action, *, task: str | None = None, reason: str | None = None
+        self,
+        request: Request,
+        auditor: SignedInUser,
+        action: Action,
+        *,
+        task: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Records an audit event; returns when it is on disk."""
         await self._journal.record(

@@ -20,7 +20,7 @@ from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcp_resource_service.audit_page.sessions import Auditor
+from mcp_resource_service.audit_page.sessions import SignedInUser
 from mcp_resource_service.issuer_endpoints import IssuerEndpoints, own_issuer, read_endpoints
 from mcp_resource_service.scopes import ACCESS_SCOPE, AUDIT_SCOPE
 from mcp_resource_service.settings import ResourceSettings
@@ -56,7 +56,7 @@ class AuditScopeMissing(SecurityError):
 
     error: ClassVar[str] = "insufficient_scope"
 
-    def __init__(self, user: Auditor) -> None:
+    def __init__(self, user: SignedInUser) -> None:
         super().__init__("this account is not an auditor", hint="request the role `auditor`, then sign in again")
         self.user = user
 
@@ -117,8 +117,8 @@ class OAuthSignIn:
         )
         return redirect, request.session
 
-    async def finish(self, request: Request, state: Mapping[str, Any]) -> Auditor:
-        """Exchanges the code of the authorization response for tokens, and returns the verified auditor.
+    async def finish(self, request: Request, state: Mapping[str, Any]) -> SignedInUser:
+        """Exchanges the code of the authorization response for tokens, and returns the user, who is an auditor.
 
         Raises:
             SignInFailed: the issuer refused, the response is from another issuer, or the token is not valid.
@@ -141,7 +141,7 @@ class OAuthSignIn:
             raise SignInFailed(f"the sign-in ended with {failure.error}", hint="sign in again") from failure
         except (SecurityError, JoseError, httpx2.HTTPError, TimeoutError, KeyError, ValueError) as failure:
             raise SignInFailed("the sign-in could not be completed", hint="sign in again") from failure
-        user = Auditor(
+        user = SignedInUser(
             issuer=token.issuer,
             subject=token.subject,
             expires_at_seconds=token.expires_at_seconds,
@@ -159,7 +159,7 @@ class OAuthSignIn:
         if iss != self._settings.issuer and (iss or required):
             raise SignInFailed("the response does not name the expected issuer", hint="sign in again")
 
-    async def logout_url(self, auditor: Auditor, *, language: str) -> str:
+    async def logout_url(self, auditor: SignedInUser, *, language: str) -> str:
         """Returns the URL at which the issuer ends its own session; empty if it has no such endpoint.
 
         Raises IssuerUnreachable or IssuerMismatch.
@@ -173,13 +173,12 @@ class OAuthSignIn:
 
     def _client(self, endpoints: IssuerEndpoints) -> Any:
         """Returns Authlib's client with the current metadata: sign-ins are rare, and the endpoints may have changed."""
-        algorithm = "ES256" if self._key.key_type == "EC" else "RS256"
         # The audience of the assertion is the issuer, as in both MCP SDKs (draft-ietf-oauth-rfc7523bis).
         assertion = PrivateKeyJWT(
             self._settings.issuer,
             claims={"exp": int(self._clock()) + ASSERTION_SECONDS},
             headers={"kid": self._key.thumbprint()},
-            alg=algorithm,
+            alg=_assertion_algorithm(self._key),
         )
         registry: Any = OAuth()
         return registry.register(
@@ -202,9 +201,12 @@ class OAuthSignIn:
         )
 
 
+def _assertion_algorithm(key: jwk.Key) -> str:
+    return "ES256" if key.key_type == "EC" else "RS256"
+
+
 def make_client_assertion(key: jwk.Key, *, audience: str, now_seconds: float) -> str:
     """A JWT with which the audit page authenticates (RFC 7523 section 2.2), for the doctor."""
-    algorithm = "ES256" if key.key_type == "EC" else "RS256"
     claims = {
         "iss": CLIENT_ID,
         "sub": CLIENT_ID,
@@ -213,7 +215,7 @@ def make_client_assertion(key: jwk.Key, *, audience: str, now_seconds: float) ->
         "exp": int(now_seconds) + ASSERTION_SECONDS,
         "jti": secrets.token_urlsafe(16),
     }
-    return jwt.encode({"alg": algorithm, "kid": key.thumbprint()}, claims, key)
+    return jwt.encode({"alg": _assertion_algorithm(key), "kid": key.thumbprint()}, claims, key)
 
 
 def read_private_key(path: Path) -> jwk.Key:

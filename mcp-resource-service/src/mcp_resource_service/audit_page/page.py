@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from mcp_resource_service.audit_page.auditors import Auditors
+from mcp_resource_service.audit_page.auditors import AuditorAccess
 from mcp_resource_service.audit_page.oauth_sign_in import OAuthSignIn
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.sessions import Sessions, page_cookies
@@ -103,7 +103,7 @@ class AuditPage:
     ) -> None:
         self._rendering = Rendering(issuer, time_zone)
         cookies = page_cookies(secure=origin.startswith("https:"))
-        auditors = Auditors(sessions, cookies, journal, origin=origin, clock=clock)
+        auditors = AuditorAccess(sessions, cookies, journal, origin=origin, clock=clock)
         self._sign_in_pages = SignInPages(auditors, oauth, self._rendering, clock=clock)
         self._trail_pages = TrailPages(
             auditors, self._rendering, redis, journal, detector, time_zone=time_zone, clock=clock

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from mcp_resource_service.audit_page.charts import Chart
 from mcp_resource_service.audit_page.trail_query import PERIODS, Language, TrailQuery
-from security_common.audit import Outcome, RecordedEvent
+from security_common.audit import EventType, Outcome, RecordedEvent
 from security_common.audit.reading import Page, TrailState
 from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert
 from security_common.errors import SecurityError
@@ -46,9 +46,6 @@ class Rendering:
         }
         self._zone = zone
         self._texts = _read_texts()
-        self._event_types = tuple(
-            name.removeprefix("events_") for name in self._texts["en"] if name.startswith("events_")
-        )
         self._templates = Environment(
             loader=PackageLoader(PACKAGE),
             autoescape=True,
@@ -62,23 +59,26 @@ class Rendering:
         query: TrailQuery,
         *,
         charts: Sequence[Chart],
-        truncated: bool,
+        charted_events: int | None,
         page: Page,
         state: TrailState,
         writable: bool,
     ) -> HTMLResponse:
-        """Renders charts, filters, the table of events, and the state of the audit trail."""
+        """Renders charts, filters, the table of events, and the state of the audit trail.
+
+        `charted_events` is the number of events in the charts if there are more, else None.
+        """
         return self._render(
             "overview.html",
             query,
             charts=charts,
-            truncated=truncated,
+            charted_events=charted_events,
             page=page,
             state=state,
             sound=writable and state.sound,
             periods=tuple(PERIODS),
             outcomes=tuple(map(str, Outcome)),
-            event_types=self._event_types,
+            event_types=tuple(map(str, EventType)),
         )
 
     def event(self, query: TrailQuery, event: RecordedEvent) -> HTMLResponse:

@@ -17,11 +17,11 @@ from security_common.cookies import parse_cookies
 from security_common.service import ServiceCookies, SessionStore
 
 __all__ = [
-    "Auditor",
     "AuditorSession",
     "EndedSession",
     "PendingSignIn",
     "Sessions",
+    "SignedInUser",
     "open_sessions",
     "page_cookies",
     "read_cookies",
@@ -35,8 +35,11 @@ SIGN_IN_COOKIE = "_sign_in_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Auditor:
-    """A signed-in user with the scope mcp.audit, until the token expires. Sign-out sends the ID token to the issuer."""
+class SignedInUser:
+    """A user who has signed in at the issuer; an auditor if the token has the scope mcp.audit.
+
+    The access token is valid until `expires_at_seconds`. The ID token is sent to the issuer at sign-out.
+    """
 
     issuer: str
     subject: str
@@ -57,7 +60,7 @@ class PendingSignIn:
 class AuditorSession:
     """The session of a signed-in auditor."""
 
-    auditor: Auditor
+    auditor: SignedInUser
 
 
 @dataclass(frozen=True, slots=True)

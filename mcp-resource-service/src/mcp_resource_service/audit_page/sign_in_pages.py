@@ -7,14 +7,14 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mcp_resource_service.audit_page.auditors import Auditors
+from mcp_resource_service.audit_page.auditors import AuditorAccess
 from mcp_resource_service.audit_page.oauth_sign_in import AuditScopeMissing, OAuthSignIn, SignInFailed, TooManySignIns
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.sessions import (
-    Auditor,
     AuditorSession,
     EndedSession,
     PendingSignIn,
+    SignedInUser,
     read_cookies,
     sign_in_cookie,
     surplus_sign_ins,
@@ -39,7 +39,7 @@ class SignInPages:
     """The pages under /audit that begin and end a session; `clock` returns seconds since the epoch."""
 
     def __init__(
-        self, auditors: Auditors, oauth: OAuthSignIn, rendering: Rendering, *, clock: Callable[[], float]
+        self, auditors: AuditorAccess, oauth: OAuthSignIn, rendering: Rendering, *, clock: Callable[[], float]
     ) -> None:
         self._auditors = auditors
         self._sessions = auditors.sessions
@@ -53,7 +53,8 @@ class SignInPages:
     async def sign_in(self, request: Request) -> Response:
         """Redirects to the issuer. Each sign-in has a session and a cookie of its own."""
         address = request.client.host if request.client else ""
-        if self._rates.take("", network_of(address)) is not None:
+        # Callers are counted by issuer and subject; before the sign-in there is only the address.
+        if self._rates.take(issuer="", subject=network_of(address)) is not None:
             raise TooManySignIns("too many sign-ins were started from this address", hint="try again in a minute")
         query = parse_query(request)
         state = secrets.token_urlsafe(STATE_BYTES)
@@ -135,7 +136,7 @@ class SignInPages:
             return previous.signed_out_to
         return ended.signed_out_to
 
-    async def _logout_url(self, auditor: Auditor, language: Language) -> str:
+    async def _logout_url(self, auditor: SignedInUser, language: Language) -> str:
         try:
             return await self._oauth.logout_url(auditor, language=language)
         except SecurityError as failure:

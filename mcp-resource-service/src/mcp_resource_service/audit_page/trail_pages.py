@@ -2,21 +2,22 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from redis.asyncio import Redis
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from mcp_resource_service.audit_page.auditors import Auditors
+from mcp_resource_service.audit_page.auditors import AuditorAccess
 from mcp_resource_service.audit_page.charts import count_events, draw_chart
-from mcp_resource_service.audit_page.oauth_sign_in import SignInFailed
 from mcp_resource_service.audit_page.rendering import Rendering
 from mcp_resource_service.audit_page.trail_query import PERIODS, TrailQuery, parse_query
 from mcp_resource_service.store_errors import NotFound
 from security_common.audit import Action, Journal, RecordedEvent
 from security_common.audit.reading import each_event, find_event, read_events, read_trail_state
 from security_common.audit.reading.export import COLUMNS, FORMATS
+from security_common.errors import SecurityError
 from security_common.pii import PIIDetector
 
 __all__ = ["MEDIA_TYPES", "TrailPages"]
@@ -24,8 +25,15 @@ __all__ = ["MEDIA_TYPES", "TrailPages"]
 LISTED_EVENTS = 50
 CHARTED_EVENTS = 20_000
 MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+EXPORT_ACTIONS = {"csv": Action.EXPORTED_CSV, "jsonl": Action.EXPORTED_JSONL}
 # Excel recognizes UTF-8 in a CSV file only by the byte order mark.
 CSV_HEADER = "\ufeff" + ",".join(COLUMNS) + "\r\n"
+
+
+class SessionEnded(SecurityError):
+    """A form needs a signed-in auditor, and there is none any more."""
+
+    error: ClassVar[str] = "session_ended"
 
 
 class TrailPages:
@@ -33,7 +41,7 @@ class TrailPages:
 
     def __init__(
         self,
-        auditors: Auditors,
+        auditors: AuditorAccess,
         rendering: Rendering,
         redis: Redis,
         journal: Journal,
@@ -69,7 +77,7 @@ class TrailPages:
                 draw_chart(key, series, since=since, until=now, zone=self._time_zone)
                 for key, series in series_by_chart.items()
             ],
-            truncated=charted.next_token is not None,
+            charted_events=CHARTED_EVENTS if charted.next_token is not None else None,
             page=listed,
             state=await read_trail_state(self._redis),
             writable=self._journal.writable,
@@ -92,7 +100,7 @@ class TrailPages:
         self._auditors.require_own_form(request)
         auditor = await self._auditors.of_request(request)
         if auditor is None:
-            raise SignInFailed("the session has ended", hint="sign in again")
+            raise SessionEnded("the session has ended", hint="sign in again")
         async with request.form(max_files=0, max_fields=4) as form:
             reason = str(form.get("reason", "")).strip()
             file_format = str(form.get("format", ""))
@@ -101,11 +109,7 @@ class TrailPages:
         if not reason or file_format not in MEDIA_TYPES:
             return self._rendering.message(query, "reason_missing", status=400)
         await self._auditors.record(
-            request,
-            auditor,
-            Action(f"exported_{file_format}"),
-            task="download",
-            reason=self._detector.mask_text(reason),
+            request, auditor, EXPORT_ACTIONS[file_format], task="download", reason=self._detector.mask_text(reason)
         )
         return StreamingResponse(
             _export(file_format, each_event(self._redis, query.criteria(now))),

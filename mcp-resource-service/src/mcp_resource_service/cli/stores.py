@@ -1,9 +1,6 @@
 """What the commands do with the data of this service in Redis: import people, accept another Redis, re-encrypt."""
 
-import getpass
-import os
 import secrets
-import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,17 +10,17 @@ from mcp_resource_service.directory.people import PersonInvalid
 from mcp_resource_service.records import RecordStore
 from mcp_resource_service.redis_identity import open_redis_identity
 from mcp_resource_service.settings import SERVICE, ResourceSettings
-from security_common.audit import Action, AuditEvent, EventType, Outcome, open_journal
+from security_common.audit import Action
 from security_common.encryption import open_encryption_service
 from security_common.encryption.reencryption import EncryptedStore
-from security_common.service import redis_for_command
+from security_common.service import operator_session, redis_for_command
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants
 
 __all__ = ["accept_redis", "encrypted_stores", "import_people"]
 
 
 async def import_people(settings: ResourceSettings, content: bytes) -> list[str]:
-    """Stores the people of an import file and returns their ids in the order of the file.
+    """Stores the people of an import file, records that, and returns their ids in the order of the file.
 
     Raises:
         PersonInvalid: the file has an invalid line; then no person is stored.
@@ -35,8 +32,9 @@ async def import_people(settings: ResourceSettings, content: bytes) -> list[str]
         # Excel in Korean writes CP949 by default. Another encoding is not guessed, because names could be wrong.
         raise PersonInvalid("the file is not UTF-8", hint="save it as `CSV UTF-8`") from None
     people = list(parse_people(text, make_id=_id_maker(settings)))
-    async with redis_for_command(settings) as redis:
-        await Directory(redis, open_encryption_service(settings.security)).put(people)
+    async with operator_session(settings, service=SERVICE) as operator:
+        await Directory(operator.redis, open_encryption_service(settings.security)).put(people)
+        await operator.record(Action.PEOPLE_IMPORTED, reason=f"{len(people)}_people")
     return [person.person_id for person in people]
 
 
@@ -53,34 +51,15 @@ def _id_maker(settings: ResourceSettings) -> Callable[[str], str]:
 
 
 async def accept_redis(settings: ResourceSettings) -> bool:
-    """Accepts the current Redis in the place of the previous one and records that.
+    """Accepts the current Redis instead of the previous one and records that.
 
     Returns False when it is the one that was used before.
     """
-    async with redis_for_command(settings) as redis:
-        journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
-        try:
-            await journal.start()
-            accepted = await open_redis_identity(settings, redis).accept()
-            if accepted:
-                event = AuditEvent(
-                    event_type=EventType.OPERATOR_CHANGE,
-                    action_taken=Action.REDIS_ACCEPTED,
-                    outcome=Outcome.SUCCESS,
-                    source_address=f"{_account()}@{socket.gethostname()}",
-                )
-                await journal.record(event)
-            return accepted
-        finally:
-            await journal.stop()
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # The user id of a container may have no name.
-        return f"uid-{os.getuid()}"
+    async with operator_session(settings, service=SERVICE) as operator:
+        accepted = await open_redis_identity(settings, operator.redis).accept()
+        if accepted:
+            await operator.record(Action.REDIS_ACCEPTED)
+        return accepted
 
 
 @asynccontextmanager

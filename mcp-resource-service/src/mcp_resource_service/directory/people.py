@@ -12,6 +12,7 @@ from security_common.errors import SecurityError
 
 __all__ = ["Person", "PersonInvalid", "parse_people"]
 
+# No digits: the detector would find personal data in ids that look like phone numbers or dates.
 PERSON_ID = re.compile(r"[a-z][a-z_-]{2,63}\Z")
 
 
@@ -96,7 +97,7 @@ def _person(line: int, row: dict[str, Any], make_id: Callable[[str], str]) -> Pe
     values["person_id"] = values["person_id"] or make_id(values["email"].casefold())
     if not PERSON_ID.match(values["person_id"]):
         raise PersonInvalid(
-            f"line {line}: person_id is not opaque",
-            hint="use lower-case letters, - and _, or omit it: then it is made from the e-mail address",
+            f"line {line}: person_id is not allowed",
+            hint="use 3 to 64 lower-case letters, - and _, or omit it: then it is made from the e-mail address",
         )
     return Person(**values)

@@ -75,7 +75,7 @@ class RecordStore:
         self._per_owner = per_owner
         self._waits_for_disk = waits_for_disk
 
-    async def keep(self, owner: Owner, field: str, text: str) -> RecordSummary:
+    async def store(self, owner: Owner, field: str, text: str) -> RecordSummary:
         """Stores `text` encrypted; returns when Redis has it, and on disk if the store waits for that.
 
         Raises:
@@ -105,7 +105,7 @@ class RecordStore:
                 raise StoreUnavailable("the record was not confirmed to be on disk", hint="store it again in a moment")
         return RecordSummary(record_id=record_id, field=field, stored_at=_to_datetime(stored_at_seconds))
 
-    async def open(self, owner: Owner, record_id: str) -> Record:
+    async def read(self, owner: Owner, record_id: str) -> Record:
         """Returns the owner's record in plaintext.
 
         Raises:
@@ -122,7 +122,7 @@ class RecordStore:
         stored_at = _to_datetime(float(stored["stored_at"]))
         return Record(record_id=record_id, field=field, stored_at=stored_at, text=text)
 
-    async def of(self, owner: Owner, *, limit: int) -> list[RecordSummary]:
+    async def list_of(self, owner: Owner, *, limit: int) -> list[RecordSummary]:
         """Returns the owner's newest records without their content."""
         with redis_errors_as_unavailable(STORE_NAME):
             record_ids = cast("list[str]", await self._redis.zrange(owner.index_key, 0, limit - 1, desc=True))

@@ -8,6 +8,8 @@ GET  /readyz        the process can serve requests     open, checks keys, journa
 GET  /openapi.json  the OpenAPI document               open
 GET  /docs          the document as a page             open, in demo mode or with MCP_API_DOCS
 GET  /favicon.ico   the icon                           open
+GET  /.well-known/oauth-protected-resource[/mcp]
+                    the resource metadata (RFC 9728)   open
 """
 
 from mcp_resource_service.rest.metrics import Metrics

@@ -9,7 +9,7 @@ __all__ = ["make_readiness"]
 
 
 def make_readiness(
-    *, keys: TokenVerifier, issuer: str, journal: Journal, redis: RedisMonitor, identity: RedisIdentity
+    *, verifier: TokenVerifier, issuer: str, journal: Journal, redis: RedisMonitor, identity: RedisIdentity
 ) -> Readiness:
     """Returns the checks by name.
 
@@ -18,8 +18,8 @@ def make_readiness(
     """
 
     def check_keys() -> ReadinessResult:
-        ready = keys.has_keys_of(issuer)
-        return ReadinessResult(ready, note=keys.problem or ("" if ready else "no keys of the issuer yet"))
+        ready = verifier.has_keys_of(issuer)
+        return ReadinessResult(ready, note=verifier.problem or ("" if ready else "no keys of the issuer yet"))
 
     def check_journal() -> ReadinessResult:
         writable = journal.writable

@@ -23,6 +23,7 @@ from security_common.audit.reading import (
     read_events,
     read_trail_state,
 )
+from security_common.audit.stream_shipping import STREAM_KEY
 from security_common.tool_policy import ArgumentScope, Identifier, secure_tool
 
 __all__ = ["read_own_events", "register"]
@@ -85,7 +86,7 @@ class Report(TypedDict):
 def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[KeyInUse]]) -> None:
     """Adds `get_security_audit_log` and `generate_security_report`."""
     # Each report reads the whole trail; more of them at once would slow down every other request.
-    report_slots = asyncio.Semaphore(CONCURRENT_REPORTS)
+    report_limit = asyncio.Semaphore(CONCURRENT_REPORTS)
 
     @mcp.tool(
         title="Audit log · 감사 기록",
@@ -147,9 +148,9 @@ def register(mcp: FastMCP, redis: Redis, *, keys_in_use: Callable[[], Sequence[K
         events_of_all = replace(criteria, user_id=None, issuer=None)
         report = SecurityReport()
         events_read = 0
-        async with report_slots:
+        async with report_limit:
             with redis_errors_as_unavailable(STORE_NAME):
-                total = await redis.xlen("audit:events")
+                total = await redis.xlen(STREAM_KEY)
                 async for event in each_event(redis, events_of_all):
                     events_read += 1
                     if criteria.matches(event):

@@ -61,7 +61,7 @@ def _register_data(mcp: FastMCP, redis: Redis, records: RecordStore, directory: 
     @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
     async def my_records() -> str:
         """Your stored records without their content, newest first. 내가 저장한 데이터의 목록입니다. 내용은 없습니다."""
-        summaries = await records.of(record_owner(), limit=MAX_ENTRIES)
+        summaries = await records.list_of(record_owner(), limit=MAX_ENTRIES)
         return json.dumps(
             [
                 {"record_id": summary.record_id, "field": summary.field, "stored_at": summary.stored_at.isoformat()}

@@ -11,7 +11,7 @@ from mcp_resource_service.scopes import ACCESS_SCOPE
 from mcp_resource_service.tools.caller import verified_caller
 from security_common.encryption import DecryptionFailed, EncryptionService
 from security_common.pii import PIIDetector
-from security_common.tool_policy import secure_tool
+from security_common.tool_policy import bind_field, owner_of, secure_tool
 
 __all__ = ["register"]
 
@@ -87,8 +87,9 @@ def register(mcp: FastMCP, detector: PIIDetector, encryption: EncryptionService)
         Nothing is stored. 텍스트를 암호화하고 다시 복호화하며, 다른 사용자의 맥락에서는 복호화되지 않음을 확인합니다.
         """
         token = verified_caller().token
-        own_binding = {"tool": "test_encryption", "issuer": token.issuer, "subject": token.subject}
-        other_binding = own_binding | {"subject": f"not {token.subject}"}
+        owner, other = owner_of(token.issuer, token.subject), owner_of(token.issuer, f"not {token.subject}")
+        own_binding = bind_field(owner=owner, tool="test_encryption", name="text")
+        other_binding = bind_field(owner=other, tool="test_encryption", name="text")
         ciphertext = encryption.encrypt(text, context=own_binding)
         try:
             encryption.decrypt(ciphertext, context=other_binding)

@@ -83,7 +83,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
         argument_binding = bind_field(
             owner=owner_of(owner.issuer, owner.subject), tool="store_sensitive_data", name="data"
         )
-        stored = await records.keep(owner, field, encryption.decrypt(data, context=argument_binding))
+        stored = await records.store(owner, field, encryption.decrypt(data, context=argument_binding))
         annotate_audit_event(data_subject=owner.subject, task="store")
         return {"record_id": stored.record_id, "field": stored.field, "stored_at": stored.stored_at, "encrypted": True}
 
@@ -109,7 +109,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
         본인이 저장한 데이터를 평문으로 열람합니다. mcp.decrypt 권한이 필요합니다.
         """
         owner = record_owner()
-        record = await records.open(owner, record_id)
+        record = await records.read(owner, record_id)
         annotate_audit_event(data_subject=owner.subject, task="view")
         return {
             "record_id": record.record_id,
@@ -138,5 +138,5 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
         The error names the argument and the kinds of personal data. Remove them, refer to people by person_id, and call
         again. 보안 작업을 접수합니다. 개인정보가 들어 있으면 거부되며, 오류에 인수와 종류가 표시됩니다.
         """
-        stored = await records.keep(record_owner(), "operation", operation_data)
+        stored = await records.store(record_owner(), "operation", operation_data)
         return {"operation_id": stored.record_id, "status": "accepted", "accepted_at": stored.stored_at}

@@ -71,6 +71,8 @@ class Action(StrEnum):
     """An operator revoked a signing key."""
     KEY_ROTATED = "key_rotated"
     """An operator rotated the signing keys."""
+    PEOPLE_IMPORTED = "people_imported"
+    """An operator imported people into the directory; the reason has their number."""
     REDIS_ACCEPTED = "redis_accepted"
     """An operator accepted a Redis that is not the one used before."""
 

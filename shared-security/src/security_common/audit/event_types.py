@@ -43,13 +43,13 @@ class EventType(StrEnum):
     subject.
     """
     REFRESH_REUSE = "refresh_reuse"
-    """auth-service: a rotated refresh token was used again, and its family was revoked. Details: client, subject; the
-    reason.
+    """auth-service: a rotated refresh token was used again, or another client used a refresh token; its family was
+    revoked. Details: client, subject; the reason.
     """
     OPERATOR_CHANGE = "operator_change"
-    """auth-service, mcp-resource-service: a command changed an account, a client, a consent or a key, or accepted
-    another Redis. Details: the change; the account, client or key; the operator (`account@machine`, as source
-    address).
+    """auth-service, mcp-resource-service: a command changed an account, a client, a consent or a key, imported people,
+    or accepted another Redis. Details: the change; the account, client or key; the operator (`account@machine`, as
+    source address).
     """
     KEY_CHANGE = "key_change"
     """auth-service: the service created, activated, retired or removed a signing key. Details: the states of the keys.

@@ -6,6 +6,7 @@
     redis_identity            whether this Redis and the secrets are the ones that were used before
     key_check_values          how a wrong secret is found
     redis_circuit_breaker     commands fail at once while Redis hangs
+    operator_session          Redis and the audit journal for commands that change something
     sessions                  sessions of browsers in Redis
     logs                      JSON lines, or readable lines on a terminal
     server                    uvicorn: socket, drain, garbage collector
@@ -32,6 +33,7 @@ from security_common.service.doctor import CheckResult, print_check_results
 from security_common.service.key_check_values import secrets_in_use
 from security_common.service.logs import configure_logs
 from security_common.service.metrics_server import serving_metrics
+from security_common.service.operator_session import OperatorSession, operator_session
 from security_common.service.redis_checks import RedisMonitor, check_redis_connection, check_redis_server
 from security_common.service.redis_connection import connect_redis, redis_for_command
 from security_common.service.redis_identity import RedisIdentity, RedisReplaced, SecretReplaced, StateMismatch
@@ -43,6 +45,7 @@ from security_common.service.yaml_files import parse_yaml
 
 __all__ = [
     "CheckResult",
+    "OperatorSession",
     "PortTaken",
     "RedisIdentity",
     "RedisMonitor",
@@ -59,6 +62,7 @@ __all__ = [
     "check_redis_server",
     "configure_logs",
     "connect_redis",
+    "operator_session",
     "parse_yaml",
     "print_check_results",
     "read_secret",
