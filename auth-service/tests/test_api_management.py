@@ -15,7 +15,7 @@ from running_auth import Service, StartService
 
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
-from auth_service.declaration import load_declaration
+from auth_service.declaration_file import load_declaration
 from auth_service.settings import AuthSettings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -86,7 +86,7 @@ def test_the_doctor_reports_only_the_redis_of_the_tests(own_service: Service, ru
     assert [finding["what"].partition(":")[0] for finding in wrong] == ["redis", "redis"]
     assert all(finding["hint"] for finding in wrong)
     assert {finding["what"].partition(":")[0] for finding in findings} == {
-        *("declaration", "redirects", "resource", "secrets", "redis", "keys", "clock", "issuer", "metadata documents"),
+        *("declaration", "clients", "resource", "secrets", "redis", "keys", "clock", "issuer", "metadata documents"),
         *("settings", "port", "audit"),
     }
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from auth_service.declaration import Openness, load_declaration
+from auth_service.declaration import Openness
+from auth_service.declaration_file import load_declaration
 from auth_service.settings import AuthSettings
 
 SCOPES = "scopes: {mcp.access: {ko: 접근, en: access}}"

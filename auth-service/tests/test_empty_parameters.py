@@ -81,7 +81,7 @@ def test_an_empty_token_is_a_missing_token(service: Service) -> None:
 def test_logout_ignores_empty_parameters(person: Person) -> None:
     person.grant(Request("app"))
     empty = "&".join(
-        f"{name}=" for name in ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "form_key")
+        f"{name}=" for name in ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "csrf_token")
     )
     asked = person.open(f"/oauth2/logout?{empty}")
     assert (asked.status_code, Page(asked.text).action) == (200, "/oauth2/logout")

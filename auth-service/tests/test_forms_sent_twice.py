@@ -126,7 +126,7 @@ def test_a_stored_response_is_encrypted_for_its_browser(
     page = person.sign_in(person.open(Request("app", ASK).path))
     code = sent_to_client(post(person, page, action="allow"))["code"]
     store = own_redis[1]
-    stored = [store.get(key) for key in store.scan_iter("auth:page-answer:*")]
+    stored = [store.get(key) for key in store.scan_iter("auth:page-response:*")]
     assert stored
     assert not any(code in value or "location" in value for value in stored)
     stolen = {key: value for key, value in person.http.cookies.items() if "request" not in key}
@@ -184,7 +184,7 @@ def test_the_restart_of_an_expired_page_leads_to_this_server_only(people: Servic
 def test_a_form_that_shows_another_account_has_to_be_loaded_again(person: Person) -> None:
     """Another user signed in, in another tab, after the page was loaded."""
     page = person.sign_in(person.open(Request("app", ASK).path))
-    stale = post(person, page, action="allow", form_key="0" * 64)
+    stale = post(person, page, action="allow", csrf_token="0" * 64)
     assert stale.status_code == 403
     assert Page(person.open(Page(stale.text).links["Load the page again"]).text).action == "/oauth2/consent"
 
@@ -260,4 +260,4 @@ def test_a_cookie_of_another_name_does_not_replace_the_session(people: Service, 
     for space in (b"\x85", b"\xa0"):
         planted = own + b"; " + space + b"auth_session=" + b"A" * 43
         answer = people.http.get("/oauth2/logout", headers={b"cookie": planted})
-        assert "form_key" in answer.text, "the person is no longer signed in"
+        assert "csrf_token" in answer.text, "the person is no longer signed in"

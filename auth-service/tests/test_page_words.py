@@ -36,7 +36,7 @@ def test_every_error_page_has_its_text_and_every_text_is_used() -> None:
     said = set(re.findall(r'(?:say|text)\((?:language, )?"([\w.]+)"[,)]', source))
     errors = [error for error in vars(page_errors).values() if isinstance(error, type)]
     pages = {error.page for error in errors if issubclass(error, PageError)}
-    pages |= {PageError.page, "form_stale", "too_many", "unavailable", "failed"}
+    pages |= {PageError.page, "form_invalid", "too_many", "unavailable", "failed"}
     said |= {f"error.{page}.{part}" for page in pages for part in ("title", "text")}
     said |= set(re.findall(r'NextStep\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
     said |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}

@@ -23,7 +23,7 @@ def tokens(people: Service, person: Person) -> dict[str, Any]:
 def delete_stored_responses(redis_url: str) -> None:
     """As their expiry after 30 seconds does."""
     with redis.Redis.from_url(redis_url) as stored:
-        for key in stored.scan_iter("auth:refresh-answer:*"):
+        for key in stored.scan_iter("auth:refresh-response:*"):
             stored.delete(key)
 
 
@@ -40,7 +40,7 @@ def test_item_65_the_stored_response_is_encrypted(people: Service, tokens: dict[
     family = tokens["refresh_token"].partition(".")[0]
     answer = refresh(people.http, "app", tokens["refresh_token"]).json()
     with redis.Redis.from_url(redis_url) as stored:
-        lifetimes_ms = [stored.pttl(key) for key in stored.scan_iter(f"auth:refresh-answer:{family}*")]
+        lifetimes_ms = [stored.pttl(key) for key in stored.scan_iter(f"auth:refresh-response:{family}*")]
         everything = b"".join(stored.dump(key) or b"" for key in stored.scan_iter("auth:*"))
     assert len(lifetimes_ms) == 1
     assert 0 < lifetimes_ms[0] <= 30_000

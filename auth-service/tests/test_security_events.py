@@ -139,7 +139,7 @@ def test_late_reuse_of_a_refresh_token_is_recorded(people: Service, person: Pers
     first = tokens_of(person)["refresh_token"]
     refresh(person.http, "app", first)
     with redis.Redis.from_url(people.settings.redis_url) as stored:
-        stored.delete(*stored.keys("auth:refresh-answer:*"))
+        stored.delete(*stored.keys("auth:refresh-response:*"))
     refresh(person.http, "app", first)
     source = person.http.headers["x-forwarded-for"]
     expected = {("refresh_reuse", "rotated_before")}

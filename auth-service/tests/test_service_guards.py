@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from running_auth import Service, StartService, free_port
 
 from auth_service.app import create_app
-from auth_service.declaration import DeclarationInvalid, Openness, load_declaration
+from auth_service.declaration import DeclarationInvalid, Openness
+from auth_service.declaration_file import load_declaration
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
 from security_common.edge import ClientAddressReader, network_of
@@ -263,14 +264,38 @@ def test_the_error_of_a_missing_secret_names_its_variable_and_the_command_that_c
         ("clients: [{client_id: a, secret_file: s}, {client_id: a, secret_file: s}]", "twice"),
         ("clients: [{client_id: a, grant_types: [authorization_code]}]", "redirect_uris"),
         ("colour: blue", "colour"),
+        ("clients: [{secret_file: s}]", "client_id"),
+        ("clients: [{client_id: a b, secret_file: s}]", "no space"),
+        ("clients: {client_id: a}", "clients"),
+        ("clients: [a]", "clients"),
+        ("1: a", "1"),
+        ("clients: [{client_id: a, secret_file: s, secret_expires_at: 2027-13-45}]", "cannot be read"),
         ("- a", "mapping"),
         ("{", "cannot be read"),
     ],
 )
-def test_an_invalid_declaration_prevents_the_start_and_is_located(tmp_path: Path, text: str, word: str) -> None:
+@pytest.mark.parametrize("demo", [False, True])
+def test_an_invalid_declaration_prevents_the_start_and_is_located(
+    tmp_path: Path, text: str, word: str, demo: bool
+) -> None:
     (tmp_path / "auth.yaml").write_text(text)
-    with pytest.raises(DeclarationInvalid, match=word):
-        load_declaration(AuthSettings(config=tmp_path / "auth.yaml"))
+    with pytest.raises(DeclarationInvalid, match=word) as refused:
+        load_declaration(AuthSettings(config=tmp_path / "auth.yaml", demo=demo))
+    assert "auth.yaml" in f"{refused.value.description} {refused.value.hint}" or "AUTH_CONFIG" in refused.value.hint
+
+
+def test_members_without_a_value_count_as_absent(tmp_path: Path) -> None:
+    (tmp_path / "auth.yaml").write_text("resources:\nclients:\nregistration:\n")
+    declaration = load_declaration(AuthSettings(config=tmp_path / "auth.yaml", demo=True))
+    assert [client.client_id for client in declaration.clients] == ["mcp-client"]
+    assert declaration.resources[0].default
+
+
+def test_without_a_file_the_hint_names_the_setting() -> None:
+    settings = AuthSettings.model_construct(resource=None, config=None)
+    with pytest.raises(DeclarationInvalid) as refused:
+        load_declaration(settings)
+    assert "AUTH_RESOURCE" in refused.value.hint
 
 
 def test_registration_is_open_on_a_loopback_issuer_only() -> None:

@@ -30,10 +30,10 @@ def other_person(people: Service) -> Iterator[Person]:
 def test_item_102_a_form_without_csrf_token_is_refused(person: Person) -> None:
     page = person.open(Request("app", ASK).path)
     for key in ("", "0" * 64, "é"):
-        refused = person.submit(page, form_key=key, username="demo", password="demo", action="sign_in")
+        refused = person.submit(page, csrf_token=key, username="demo", password="demo", action="sign_in")
         assert refused.status_code == 403
     page = person.sign_in(page)
-    assert person.submit(page, form_key="0" * 64, action="allow").status_code == 403
+    assert person.submit(page, csrf_token="0" * 64, action="allow").status_code == 403
     assert "code" in sent_to_client(person.allow(page))
 
 
@@ -283,7 +283,7 @@ def test_the_korean_consent_page_describes_each_scope(person: Person) -> None:
     text = Page(person.sign_in(person.open(request.path)).text).text
     for words in (
         *("내가 누구인지 확인하기 openid", "내 이름 보기 profile", "내 이메일 주소 보기 email"),
-        *("연결 유지하기 offline_access", "도구 사용하기 mcp.access", "원문으로 읽기 mcp.decrypt"),
+        *("연결 유지하기 offline_access", "도구 사용하기 mcp.access", "평문으로 읽기 mcp.decrypt"),
         *(
             "모든 사용자의 감사 기록 열람하기 mcp.audit",
             "이 서버의 운영자가 등록한 앱",

@@ -73,6 +73,53 @@ def test_a_new_password_or_disabling_ends_existing_sessions(
     command("user", "delete", "park")
 
 
+def test_introspection_follows_the_account_and_the_consent(people: Service, person: Person, command) -> None:
+    """A refresh token that the token endpoint would refuse is not reported as active."""
+    made = command("client", "create", "desk", "--redirect-uri", "http://127.0.0.1:7777/callback", "--json")
+    secret = json.loads(made)[0]["client_secret"]
+    request = Request("desk", {"prompt": "login consent"})
+
+    def is_active(token: str) -> bool:
+        answer = people.http.post("/oauth2/introspect", data={"token": token}, auth=("desk", secret))
+        return answer.json()["active"]
+
+    def sign_in_and_redeem() -> str:
+        page = person.allow(person.sign_in(person.open(request.path), "choi", PASSWORD))
+        code = sent_to_client(page)["code"]
+        return redeem(people.http, request, code, client_secret=secret).json()["refresh_token"]
+
+    command("user", "add", "choi", "--password-stdin", typed=PASSWORD)
+    first = sign_in_and_redeem()
+    assert is_active(first)
+    command("consent", "revoke", "choi", "desk")
+    assert not is_active(first)
+    time.sleep(1.0 - time.time() % 1.0)  # disabling marks the second
+    second = sign_in_and_redeem()
+    assert is_active(second)
+    command("user", "disable", "choi")
+    assert not is_active(second)
+    command("user", "delete", "choi")
+    command("client", "delete", "desk")
+
+
+def test_a_deleted_user_leaves_nothing_in_the_store(people: Service, person: Person, command) -> None:
+    request = Request("app", {"scope": "mcp.access"})
+    added = json.loads(command("user", "add", "jung", "--password-stdin", "--json", typed=PASSWORD))
+    person.allow(person.sign_in(person.open(request.path), "jung", PASSWORD))
+    subject = added[0]["subject"]
+    with redis.Redis.from_url(people.settings.redis_url) as stored:
+        assert stored.exists(f"auth:consent:{subject}")
+        command("user", "delete", "jung")
+        keys = [key for key in stored.scan_iter("auth:*") if subject.encode() in key]
+    assert keys == []
+
+
+def test_the_demo_user_is_found_in_every_spelling(command, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command("user", "disable", "Ｄemo")
+    assert "the demo user cannot be changed" in capsys.readouterr().err
+
+
 def test_a_username_is_unique_in_every_spelling(command, capsys: pytest.CaptureFixture[str]) -> None:
     command("user", "add", "kim", "--password-stdin", typed=PASSWORD)
     with pytest.raises(SystemExit):

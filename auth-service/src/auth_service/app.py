@@ -11,13 +11,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from auth_service.applied_declaration import record_applied_declaration
 from auth_service.clients import registration
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.client_assertions import AssertionVerifier
 from auth_service.clients.client_keys import ClientKeys
 from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Openness, note_applied
+from auth_service.declaration import Openness
 from auth_service.discovery.root import make_root_router
 from auth_service.discovery.server_metadata import KEY_SET_PATH, METADATA_PATHS, make_discovery_router, server_metadata
 from auth_service.errors import OAuthError
@@ -107,20 +108,21 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
     protocol_routers = (
         UserinfoEndpoint(
             audience=userinfo_audience(settings.issuer),
-            tokens=parts.issued_tokens,
+            verifier=parts.issued_tokens,
             revoked=parts.revoked_tokens,
             accounts=parts.accounts,
         ).make_router(),
         IntrospectionEndpoint(
             authenticator=authenticator,
-            tokens=parts.issued_tokens,
+            verifier=parts.issued_tokens,
             revoked=parts.revoked_tokens,
             refresh_tokens=parts.refresh_tokens,
+            permissions=parts.grant_permissions,
             issuer=settings.issuer,
         ).make_router(),
         RevocationEndpoint(
             authenticator=authenticator,
-            tokens=parts.issued_tokens,
+            verifier=parts.issued_tokens,
             revoked=parts.revoked_tokens,
             refresh_tokens=parts.refresh_tokens,
             record=parts.record,
@@ -186,8 +188,7 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
         ),
         RefreshTokenGrant(
             refresh_tokens=parts.refresh_tokens,
-            accounts=parts.accounts,
-            consents=parts.consents,
+            permissions=parts.grant_permissions,
             tokens=tokens,
             record=parts.record,
             clock=parts.clock,
@@ -252,7 +253,7 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
         stack.push_async_callback(parts.journal.stop)
         stack.push_async_callback(parts.record.stop)
         await parts.keys.start()
-        await note_applied(parts.declaration, parts.redis, parts.record)
+        await record_applied_declaration(parts.declaration, parts.redis, parts.record)
         stack.push_async_callback(parts.keys.stop)
         parts.metrics.signing_key_age_seconds.set_function(lambda: parts.keys.active_age_seconds)
         stack.enter_context(serving_metrics(parts.settings, parts.metrics.registry))

@@ -1,34 +1,23 @@
-"""The declaration (auth.yaml): the resources, the clients, and who may register further clients.
-
-It is read completely at start; an error in it ends the start and names the place. Without a file the built-in one is
-used (`declaration_default.yaml`). Demo mode adds `declaration_demo.yaml`.
-"""
+"""The declaration (auth.yaml) as a model: the resources, the clients, and who may register further clients."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self
 from urllib.parse import urlsplit
 
-import structlog
-import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from auth_service.audit_recorder import AuditRecorder
 from auth_service.protocol import AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
-from auth_service.settings import AuthSettings
-from security_common.audit import Action, EventType
 from security_common.errors import SecurityError
-from security_common.service import parse_yaml
 from security_common.web_urls import is_loopback_url
 
 __all__ = [
-    "APPLIED_KEY",
-    "BUILT_IN_FILES",
+    "KNOWN_DOCUMENTS",
+    "MAX_CLIENT_ID_LENGTH",
     "Declaration",
     "DeclarationInvalid",
     "DeclaredClient",
@@ -36,20 +25,19 @@ __all__ = [
     "DeclaredScope",
     "Openness",
     "RegistrationPolicy",
-    "load_declaration",
-    "note_applied",
+    "check_client_id",
 ]
 
-_AUDIT_PAGE = "audit-page"
-# The Redis key with the fingerprint of the declaration that was applied last.
-APPLIED_KEY = "auth:declaration"
-# The folder with the built-in declarations and the public secret of the demo client.
-BUILT_IN_FILES = Path(__file__).parent
+# The published metadata documents of Claude Code, VS Code and Codex.
+KNOWN_DOCUMENTS = (
+    "https://claude.ai/oauth/claude-code-client-metadata",
+    "https://vscode.dev/oauth/client-metadata.json",
+    "https://chatgpt.com/oauth/codex/client.json",
+)
+_KNOWN_HOSTS = tuple(urlsplit(url).netloc for url in KNOWN_DOCUMENTS)
 
-log = structlog.get_logger(__name__)
-
-# The hosts of the published metadata documents that MCP clients use.
-_KNOWN_CLIENT_HOSTS = ("claude.ai", "vscode.dev", "chatgpt.com")
+MAX_CLIENT_ID_LENGTH = 200
+_CLIENT_ID = re.compile(r"[\x21-\x7e]+")
 
 
 class DeclarationInvalid(SecurityError):
@@ -69,6 +57,14 @@ class Openness(StrEnum):
     OPEN = "open"
     LISTED = "listed"
     OFF = "off"
+
+
+def check_client_id(client_id: str) -> None:
+    """The rule for ids that an operator chooses, in auth.yaml or with a command. Raises ValueError."""
+    if not _CLIENT_ID.fullmatch(client_id) or len(client_id) > MAX_CLIENT_ID_LENGTH:
+        raise ValueError(f"a client id has 1 to {MAX_CLIENT_ID_LENGTH} printable ASCII characters and no space")
+    if client_id.startswith("u_"):
+        raise ValueError("a client id must not start with u_, because users' ids do")
 
 
 class _Declared(BaseModel):
@@ -94,7 +90,7 @@ class DeclaredResource(_Declared):
 class DeclaredClient(_Declared):
     """A client that the operator declares."""
 
-    client_id: str = Field(pattern=r"^[\x21-\x7e]{1,200}$", description="Its id; u_ is only for users.")
+    client_id: str = Field(description="Its id; u_ is only for users.")
     name: str | None = Field(default=None, description="The name that pages show; left out: the id.")
     secret_file: Path | None = Field(default=None, description="File with its secret.")
     secret_expires_at: AwareDatetime | None = Field(
@@ -116,7 +112,8 @@ class DeclaredClient(_Declared):
     )
     resources: tuple[str, ...] = Field(default=(), description="Resources it may ask for; left out: all.")
     extra_audiences: tuple[str, ...] = Field(
-        default=(), description="Added to aud beside the resource, for gateways that require a name of their own."
+        default=(),
+        description="Added to aud in addition to the resource, for gateways that require a name of their own.",
     )
     redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may be redirected after sign-in.")
     post_logout_redirect_uris: tuple[str, ...] = Field(
@@ -125,8 +122,7 @@ class DeclaredClient(_Declared):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.client_id.startswith("u_"):
-            raise ValueError("client_id must not start with u_, because users' ids do")
+        check_client_id(self.client_id)
         if GrantType.AUTHORIZATION_CODE in self.grant_types and not self.redirect_uris:
             raise ValueError("authorization_code needs redirect_uris")
         if GrantType.CLIENT_CREDENTIALS in self.grant_types and not (
@@ -150,9 +146,7 @@ class RegistrationPolicy(_Declared):
         description="Client ID Metadata Documents: open, listed (hosts), off, or auto. With auto, if clients can"
         " register as well, they are advertised once this machine has fetched a published document.",
     )
-    hosts: tuple[str, ...] = Field(
-        default=_KNOWN_CLIENT_HOSTS, description="Hosts whose metadata documents are accepted."
-    )
+    hosts: tuple[str, ...] = Field(default=_KNOWN_HOSTS, description="Hosts whose metadata documents are accepted.")
     pinned_directory: Path | None = Field(
         default=None, description="Folder with copies of metadata documents, for networks that cannot fetch them."
     )
@@ -217,92 +211,3 @@ class Declaration(_Declared):
     def fingerprint(self) -> str:
         """Equal for equal declarations; replicas compare it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
-
-
-def load_declaration(settings: AuthSettings) -> Declaration:
-    """The file that AUTH_CONFIG names, with the built-in resource if it has none, and the demo client in demo mode.
-
-    Raises `DeclarationInvalid`.
-    """
-    declared = _read(settings.config) if settings.config else {}
-    if not declared.get("resources"):
-        default = _read(BUILT_IN_FILES / "declaration_default.yaml")["resources"]
-        declared["resources"] = [{"url": settings.resource, **resource} for resource in default]
-    if settings.demo:
-        clients = declared.get("clients", [])
-        declared_ids = {client["client_id"] for client in clients}
-        for client in _read(BUILT_IN_FILES / "declaration_demo.yaml")["clients"]:
-            if client["client_id"] not in declared_ids:
-                clients = [*clients, client]
-        declared["clients"] = clients
-    try:
-        declaration = Declaration.model_validate(declared)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise DeclarationInvalid(
-            f"{place}: {first['msg']}", hint=f"correct {settings.config} and start again"
-        ) from None
-    audit_page = _audit_page(settings.audit_page_public_key_file, declaration)
-    registration = declaration.registration.resolve_auto(settings.issuer)
-    return declaration.model_copy(update={"clients": (*declaration.clients, *audit_page), "registration": registration})
-
-
-def _audit_page(key_file: Path | None, declaration: Declaration) -> tuple[DeclaredClient, ...]:
-    """The audit page: a client at the origin of the default resource. Empty if its key is not set or it is declared."""
-    if key_file is None or any(client.client_id == _AUDIT_PAGE for client in declaration.clients):
-        return ()
-    defaults = [resource for resource in declaration.resources if resource.default]
-    resource = (defaults or declaration.resources)[0]
-    parts = urlsplit(resource.url)
-    address = f"{parts.scheme}://{parts.netloc}/audit"
-    page = DeclaredClient(
-        client_id=_AUDIT_PAGE,
-        name="Audit page · 감사 기록",
-        jwks_file=key_file,
-        grant_types=frozenset({GrantType.AUTHORIZATION_CODE}),
-        scopes=(Scope.OPENID, Scope.MCP_ACCESS, Scope.MCP_AUDIT),
-        resources=(resource.url,),
-        redirect_uris=(f"{address}/callback",),
-        post_logout_redirect_uris=(f"{address}/signed-out?language=en", f"{address}/signed-out?language=ko"),
-    )
-    return (page,)
-
-
-async def note_applied(declaration: Declaration, redis: Redis, record: AuditRecorder) -> None:
-    """Stores the fingerprint of the applied declaration for `auth-service doctor`, and records a change of it."""
-    fingerprint = declaration.fingerprint
-    try:
-        before = await redis.set(APPLIED_KEY, fingerprint, get=True)
-    except (RedisError, OSError):
-        log.warning("declaration_fingerprint_not_stored", cause="redis_unavailable")
-        return
-    if before != fingerprint:
-        await record(None, event_type=EventType.DECLARATION_APPLIED, action=Action.APPLIED, reason=fingerprint)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The file as a mapping. Paths in it are relative to its folder. Raises `DeclarationInvalid`."""
-    try:
-        content: Any = parse_yaml(path.read_text(encoding="utf-8-sig")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        hint = "check that AUTH_CONFIG names a readable YAML file"
-        raise DeclarationInvalid(f"{path} cannot be read: {type(error).__name__}", hint=hint) from error
-    if not isinstance(content, dict):
-        raise DeclarationInvalid(f"{path} must be a mapping", hint="start with `resources:` and `clients:`")
-    return _resolve_paths(cast("dict[str, Any]", content), path.parent)
-
-
-def _resolve_paths(members: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The members with every path in them relative to `folder`."""
-    return {key: _resolve_member(key, value, folder) for key, value in members.items()}
-
-
-def _resolve_member(key: str, value: Any, folder: Path) -> Any:
-    if isinstance(value, str) and key.endswith(("_file", "_directory")):
-        return str(folder / value)
-    if isinstance(value, dict):
-        return _resolve_paths(cast("dict[str, Any]", value), folder)
-    if isinstance(value, list):
-        return [_resolve_member("", item, folder) for item in cast("list[Any]", value)]
-    return value

@@ -47,7 +47,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
         consents=parts.consents,
         codes=parts.codes,
         repeatable=RepeatableResponses(redis=parts.redis, browser_keys=browser_keys),
-        started=parts.make_throttle("begun", settings.authorizations_per_address),
+        waiting_requests=parts.make_throttle("authorization-request", settings.authorizations_per_address),
         record=parts.record,
         clock=parts.clock,
     )
@@ -55,16 +55,16 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
         flow=flow,
         sessions=sessions,
         browser_keys=browser_keys,
-        sign_in=parts.accounts,
+        password_sign_in=parts.accounts,
         pages=pages,
-        failures_by_name=parts.make_throttle("password", settings.sign_in_failures_per_name),
-        failures_by_address=parts.make_throttle("passwords", settings.sign_in_failures_per_address),
+        failures_by_name=parts.make_throttle("sign-in-by-name", settings.sign_in_failures_per_name),
+        failures_by_address=parts.make_throttle("sign-in-by-address", settings.sign_in_failures_per_address),
         serial_work=SerialWork(),
         demo=DEMO_ACCOUNT if settings.demo else None,
     )
     consent = ConsentPage(flow=flow, browser_keys=browser_keys, resources=parts.resources, pages=pages)
     logout = LogoutEndpoint(
-        flow=flow, sessions=sessions, browser_keys=browser_keys, tokens=parts.issued_tokens, pages=pages
+        flow=flow, sessions=sessions, browser_keys=browser_keys, verifier=parts.issued_tokens, pages=pages
     )
-    authorization = AuthorizationEndpoint(flow=flow, resources=parts.resources, tokens=parts.issued_tokens)
+    authorization = AuthorizationEndpoint(flow=flow, resources=parts.resources, verifier=parts.issued_tokens)
     return (authorization.make_router(), sign_in.make_router(), consent.make_router(), logout.make_router())

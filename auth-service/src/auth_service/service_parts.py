@@ -19,7 +19,8 @@ from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration, load_declaration
+from auth_service.declaration import Declaration
+from auth_service.declaration_file import load_declaration
 from auth_service.errors import TooManyRequests
 from auth_service.http.metrics import Metrics
 from auth_service.http.rate_limits import Throttle, redis_counters
@@ -31,6 +32,7 @@ from auth_service.protocol import Clock, RandomBytes
 from auth_service.redis_identity import redis_identity
 from auth_service.settings import SERVICE, AuthSettings
 from auth_service.tokens.authorization_codes import AuthorizationCodes
+from auth_service.tokens.grant_permissions import GrantPermissionsReader
 from auth_service.tokens.issued_tokens import AccessTokenMinter, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import Resources, declared_resources
@@ -70,6 +72,7 @@ class ServiceParts:
     minter: AccessTokenMinter
     issued_tokens: IssuedTokenVerifier
     refresh_tokens: RefreshTokens
+    grant_permissions: GrantPermissionsReader
     revoked_tokens: RevokedTokens
 
     def make_throttle(self, name: str, free: int) -> Throttle:
@@ -99,6 +102,10 @@ def build_parts(
     client_secrets = ClientSecrets(pepper, random_bytes, clock)
     client_store = ClientStore(redis)
     outgoing = OutgoingFetches.of(declaration.registration, fetcher)
+    accounts = LocalAccounts(
+        store=AccountStore(redis), passwords=Passwords(), built_in=(DEMO_ACCOUNT,) if settings.demo else ()
+    )
+    consents = Consents(redis)
     revoked_tokens = RevokedTokens(redis, lifetime_seconds=settings.access_token_lifetime_seconds)
     return ServiceParts(
         settings=settings,
@@ -124,15 +131,13 @@ def build_parts(
             self_described_scopes=declaration.registration.scopes,
         ),
         resources=declared_resources(declaration),
-        accounts=LocalAccounts(
-            store=AccountStore(redis), passwords=Passwords(), built_in=(DEMO_ACCOUNT,) if settings.demo else ()
-        ),
-        consents=Consents(redis),
+        accounts=accounts,
+        consents=consents,
         codes=AuthorizationCodes(
             redis,
             random_bytes=random_bytes,
             lifetime_seconds=settings.code_lifetime_seconds,
-            memory_seconds=settings.access_token_lifetime_seconds,
+            reuse_detection_seconds=settings.access_token_lifetime_seconds,
         ),
         minter=AccessTokenMinter(
             issuer=settings.issuer,
@@ -154,5 +159,6 @@ def build_parts(
             absolute_seconds=settings.refresh_absolute_lifetime_seconds,
             grace_seconds=settings.refresh_grace_seconds,
         ),
+        grant_permissions=GrantPermissionsReader(accounts=accounts, consents=consents),
         revoked_tokens=revoked_tokens,
     )

@@ -167,7 +167,7 @@ def request_an_invalid_scope_as_an_unknown_site(page: Page, world: World, _clien
 
 def send_an_expired_form(page: Page, world: World, client_id: str, _callback: str) -> None:
     page.goto(authorize_url(world, client_id))
-    page.evaluate("document.querySelector('[name=form_key]').value = 'of before'")
+    page.evaluate("document.querySelector('[name=csrf_token]').value = 'of before'")
     press(page, "button[value=cancel]")
 
 
@@ -185,14 +185,14 @@ def guess_passwords(page: Page, world: World, client_id: str) -> None:
 ERROR_VISITS: dict[str, Visit] = {
     "client_unknown": lambda page, world, *_: page.goto(authorize_url(world, "nobody")),
     "request_wrong": lambda page, world, *_: page.goto(f"{world.auth_url}/oauth2/authorize?state=%zz"),
-    "request_gone": lambda page, world, *_: page.goto(f"{world.auth_url}/oauth2/sign-in?request=gone"),
+    "request_expired": lambda page, world, *_: page.goto(f"{world.auth_url}/oauth2/sign-in?request=gone"),
     "logout_refused": lambda page, world, *_: page.goto(
         f"{world.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
     ),
-    "not_yours": open_a_link_of_another_browser,
-    "answer_held": request_an_invalid_scope_as_an_unknown_site,
+    "other_browser": open_a_link_of_another_browser,
+    "response_held": request_an_invalid_scope_as_an_unknown_site,
     "request_finished": return_after_the_response,
-    "form_stale": send_an_expired_form,
+    "form_invalid": send_an_expired_form,
 }
 
 
@@ -247,7 +247,7 @@ def test_the_consent_page_of_verified_clients(
         page.fill("#username", ground.account[0])
         page.fill("#password", ground.account[1])
         press(page, "button[value=sign_in]")
-        said = TEXTS["consent.vouched" if who == "desktop" else "consent.from_host"][language]
+        said = TEXTS["consent.declared_by_operator" if who == "desktop" else "consent.from_host"][language]
         assert said.format(host="editor.example") in page.inner_text("main")
         check_accessibility(page, f"consent-{who}-{language}", picture=False)
         page.close()

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["Account", "AccountDirectory", "Role", "SignIn", "fold_username"]
+__all__ = ["MAX_USERNAME_LENGTH", "Account", "AccountDirectory", "PasswordSignIn", "Role", "fold_username"]
+
+MAX_USERNAME_LENGTH = 256
 
 
 class Role(StrEnum):
-    """What a user may do beyond every other user."""
+    """What a user may do in addition to what every user may do."""
 
     AUDITOR = "auditor"  # may grant mcp.audit: the audit trail of all users
 
@@ -39,10 +41,10 @@ class AccountDirectory(Protocol):
         ...
 
 
-class SignIn(Protocol):
+class PasswordSignIn(Protocol):
     """Sign-in by username and password."""
 
-    async def sign_in(self, username: str, password: str) -> Account | None:
+    async def check(self, username: str, password: str) -> Account | None:
         """The account, or None. Takes the same time whether the username or the password is wrong."""
         ...
 

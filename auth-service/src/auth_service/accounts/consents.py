@@ -49,7 +49,11 @@ class Consents:
         stored = await self._redis.hgetall(_PREFIX + subject)
         return [_load(subject, str(field), str(document)) for field, document in sorted(stored.items())]
 
-    async def revoke(self, subject: str, client_id: str) -> int:
+    async def delete_all(self, subject: str) -> None:
+        """Deletes every consent of a user whose account is deleted."""
+        await self._redis.delete(_PREFIX + subject)
+
+    async def withdraw(self, subject: str, client_id: str) -> int:
         """Withdraws every consent for this client, which ends its refresh tokens. Returns the number of resources."""
         consents = [consent for consent in await self.all(subject) if consent.client_id == client_id]
         fields = [_field(client_id, consent.resource) for consent in consents]

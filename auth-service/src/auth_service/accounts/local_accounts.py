@@ -1,13 +1,13 @@
 """Local accounts: sign-in by username and password, with accounts in Redis or built in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from auth_service.accounts.account import Account, Role, fold_username
+from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, Role, fold_username
 from auth_service.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from auth_service.accounts.store import AccountStore
 
-__all__ = ["DEMO_ACCOUNT", "BuiltIn", "LocalAccounts"]
+__all__ = ["DEMO_ACCOUNT", "BuiltIn", "LocalAccounts", "find_built_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,14 @@ DEMO_ACCOUNT = BuiltIn(
 )
 
 
+def find_built_in(accounts: Iterable[BuiltIn], username: str) -> BuiltIn | None:
+    """The built-in account with this username, which takes precedence over a stored one."""
+    folded = fold_username(username)
+    return next((entry for entry in accounts if fold_username(entry.account.username) == folded), None)
+
+
 class LocalAccounts:
-    """Implements `AccountDirectory` and `SignIn`. A built-in account takes precedence over a stored one."""
+    """Implements `AccountDirectory` and `PasswordSignIn`. A built-in account takes precedence over a stored one."""
 
     def __init__(self, *, store: AccountStore, passwords: Passwords, built_in: Sequence[BuiltIn] = ()) -> None:
         self._store = store
@@ -46,9 +52,12 @@ class LocalAccounts:
         account = await self._store.find(subject)
         return None if account is None or account.disabled else account
 
-    async def sign_in(self, username: str, password: str) -> Account | None:
-        if not username.isprintable() or len(username) > MAX_PASSWORD_LENGTH or len(password) > MAX_PASSWORD_LENGTH:
-            username = ""
+    async def check(self, username: str, password: str) -> Account | None:
+        is_possible = (
+            username.isprintable() and len(username) <= MAX_USERNAME_LENGTH and len(password) <= MAX_PASSWORD_LENGTH
+        )
+        if not is_possible:
+            username = ""  # no account has it, and the response takes as long as for another wrong username
         account = await self._find_by_name(username)
         password_hash = await self._password_hash(account)
         if not await self._passwords.matches(password_hash, password) or account is None or account.disabled:
@@ -58,11 +67,8 @@ class LocalAccounts:
         return account
 
     async def _find_by_name(self, username: str) -> Account | None:
-        folded = fold_username(username)
-        for entry in self._built_in.values():
-            if fold_username(entry.account.username) == folded:
-                return entry.account
-        return await self._store.find_by_name(username)
+        built_in = find_built_in(self._built_in.values(), username)
+        return built_in.account if built_in is not None else await self._store.find_by_name(username)
 
     async def _password_hash(self, account: Account | None) -> str | None:
         if account is None:

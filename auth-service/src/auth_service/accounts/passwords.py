@@ -58,5 +58,8 @@ class Passwords:
 
 
 def _normalize(password: str) -> str:
-    """Keyboards compose Hangul and accents in different ways (NIST SP 800-63B section 5.1.1.2)."""
+    """Keyboards compose Hangul and accents in different ways (NIST SP 800-63B section 5.1.1.2).
+
+    Cut to one character more than any stored password can have: a longer guess costs no more and still does not match.
+    """
     return unicodedata.normalize("NFKC", password[: MAX_PASSWORD_LENGTH + 1])

@@ -1,6 +1,7 @@
 """Local accounts in Redis: a JSON document for each, an index by username, and the password hash in its own key."""
 
 from collections.abc import AsyncIterator
+from importlib.resources import files
 from typing import cast
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ _ACCOUNT = "auth:account:"
 _NAME = "auth:account-name:"
 _PASSWORD = "auth:password:"
 _DOCUMENT = TypeAdapter(Account)
+_ADD = files("auth_service.accounts").joinpath("add_account.lua").read_text(encoding="utf-8")
 
 
 class AccountStore:
@@ -21,6 +23,7 @@ class AccountStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._add = redis.register_script(_ADD)
 
     async def find(self, subject: str) -> Account | None:
         document = await self._redis.get(_ACCOUNT + subject)
@@ -31,12 +34,13 @@ class AccountStore:
         return await self.find(str(subject)) if subject else None
 
     async def add(self, account: Account, password_hash: str) -> bool:
-        """False, without any change, if the username is taken."""
-        if not await self._redis.set(_NAME + fold_username(account.username), account.subject, nx=True):
-            return False
-        await self._redis.set(_PASSWORD + account.subject, password_hash)
-        await self.save(account)
-        return True
+        """False, without any change, if the username is taken. All keys are written, or none."""
+        return bool(
+            await self._add(
+                keys=[_NAME + fold_username(account.username), _PASSWORD + account.subject, _ACCOUNT + account.subject],
+                args=[account.subject, password_hash, _DOCUMENT.dump_json(account)],
+            )
+        )
 
     async def save(self, account: Account) -> None:
         await self._redis.set(_ACCOUNT + account.subject, _DOCUMENT.dump_json(account))

@@ -27,7 +27,7 @@ from auth_service.http.forms import Form, parse_body
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import ParameterTable
 from auth_service.http.responses import see_other
-from auth_service.tokens.issued_tokens import ID_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.tokens.issued_tokens import IssuedTokenVerifier
 from auth_service.tokens.resources import Resources
 
 __all__ = ["AuthorizationEndpoint", "redirect_as_get"]
@@ -41,7 +41,7 @@ class AuthorizationEndpoint:
 
     flow: AuthorizationFlow
     resources: Resources
-    tokens: IssuedTokenVerifier
+    verifier: IssuedTokenVerifier
 
     def make_router(self) -> APIRouter:
         router = new_router("pages")
@@ -74,7 +74,7 @@ class AuthorizationEndpoint:
         try:
             for check in REQUEST_RULES:
                 check(sent)
-            hint = self.tokens.verify(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, accept_expired=True)
+            hint = self.verifier.read_id_token_hint(form.get("id_token_hint"))
             request = make_request(form, client, redirect_uri, self.resources, str(hint["sub"]) if hint else None)
             return await self.flow.begin(request, client, http)
         except OAuthError as error:

@@ -13,7 +13,14 @@ from auth_service.accounts.consents import Consents, grantable_scopes
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.authorize.authorization_request import AuthorizationRequest, Prompt
 from auth_service.authorize.client_redirects import error_parameters, redirect_to_client
-from auth_service.authorize.interaction_policy import ConsentState, SignInState, Step, needs_consent, needs_sign_in
+from auth_service.authorize.interaction_policy import (
+    ConsentState,
+    SignedIn,
+    SignInState,
+    Step,
+    needs_consent,
+    needs_sign_in,
+)
 from auth_service.authorize.repeatable_responses import REPEATABLE_SECONDS, RepeatableResponses
 from auth_service.authorize.visits import Visit, Visits
 from auth_service.clients.client import Client
@@ -35,7 +42,11 @@ __all__ = ["AuthorizationFlow"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationFlow:
-    """Every page leads back to the flow, none directly to another page. Raises `RedisError`, `JournalUnavailable`."""
+    """Every submitted form leads back to the flow, which chooses the next page.
+
+    The only direct link is from the consent page to the sign-in page, to use another account. `waiting_requests` counts
+    the requests of an address that wait for their users. Raises `RedisError`, `JournalUnavailable`.
+    """
 
     issuer: str
     visits: Visits
@@ -43,7 +54,7 @@ class AuthorizationFlow:
     consents: Consents
     codes: AuthorizationCodes
     repeatable: RepeatableResponses
-    started: Throttle
+    waiting_requests: Throttle
     record: AuditRecorder
     clock: Clock
 
@@ -54,16 +65,16 @@ class AuthorizationFlow:
         many waiting requests from this address.
         """
         session = (await self.visits.sessions.read(http)).session
-        step = await self._next_step(request, client, session, self.clock())
-        if step is None and session is not None:
-            return await self._redirect_with_code(request, session, http)
+        next_step = await self._next_step(request, client, session, self.clock())
+        if isinstance(next_step, SignedIn):
+            return await self._redirect_with_code(request, next_step, http)
         if Prompt.NONE in request.prompts:
-            _refuse_interaction(step)
+            _refuse_interaction(next_step)
         source_address = context_of(http).source_address
-        self.started.check(source_address)
-        await self.started.count(source_address)
+        self.waiting_requests.check(source_address)
+        await self.waiting_requests.count(source_address)
         await self.visits.directory.mark_visited(client)
-        return await self.visits.begin(request, step or Step.SIGN_IN, http)
+        return await self.visits.begin(request, next_step, http)
 
     async def visit(self, form: Form, http: Request) -> Visit:
         """The visit of a page. Raises the page errors of `Visits.find`, and `RequestFinished`."""
@@ -71,23 +82,24 @@ class AuthorizationFlow:
         # A form that is sent again gets the same response as before. A page that is only opened again must not, because
         # the client would get the same code a second time.
         if visit.interaction.finished and http.method != "POST":
-            raise visit.finished()
+            raise visit.finished_error()
         return visit
 
     async def proceed(self, visit: Visit, http: Request, *headers: Header) -> Response:
         """What follows after a page, with these headers: another page, or the redirect to the client."""
-        session = visit.browser.session
+        session, started_at_seconds = visit.browser.session, visit.interaction.started_at_seconds
         try:
-            step = await self._next_step(visit.request, visit.client, session, visit.interaction.started_at_seconds)
+            next_step = await self._next_step(visit.request, visit.client, session, started_at_seconds)
         except OAuthError as error:
             return await self._finish(visit, partial(self._redirect_with_error, visit.request, error), *headers)
-        if step is not None or session is None:
-            return see_other(visit.address(step or Step.SIGN_IN), *headers)
-        return await self._finish(visit, partial(self._redirect_with_code, visit.request, session, http), *headers)
+        if isinstance(next_step, SignedIn):
+            redirect = partial(self._redirect_with_code, visit.request, next_step, http)
+            return await self._finish(visit, redirect, *headers)
+        return see_other(visit.address(next_step), *headers)
 
-    async def allow(self, visit: Visit, session: Session, scopes: tuple[str, ...], http: Request) -> Response:
+    async def allow(self, visit: Visit, signed_in: SignedIn, scopes: tuple[str, ...], http: Request) -> Response:
         """The user allowed these scopes: the consent is stored, and the request answered once."""
-        return await self._finish(visit, partial(self._allow, visit, session, scopes, http))
+        return await self._finish(visit, partial(self._allow, visit, signed_in, scopes, http))
 
     async def deny(self, visit: Visit, http: Request) -> Response:
         """The user denied, on the sign-in page or on the consent page."""
@@ -102,7 +114,7 @@ class AuthorizationFlow:
         async def finish() -> Response:
             interaction = await self.visits.interactions.find(visit.interaction_id)
             if interaction is None or interaction.finished:
-                raise visit.finished()
+                raise visit.finished_error()
             try:
                 response = await make()
             except PageError:
@@ -115,19 +127,19 @@ class AuthorizationFlow:
 
         return await self.repeatable.respond_once(visit.interaction_id, "decision", visit.secret, finish)
 
-    async def _allow(self, visit: Visit, session: Session, scopes: tuple[str, ...], http: Request) -> Response:
-        request = visit.request
-        await self.consents.give(session.subject, request.client_id, request.resource, scopes, now=self.clock())
+    async def _allow(self, visit: Visit, signed_in: SignedIn, scopes: tuple[str, ...], http: Request) -> Response:
+        request, subject = visit.request, signed_in.account.subject
+        await self.consents.give(subject, request.client_id, request.resource, scopes, now=self.clock())
         await self.visits.directory.mark_used(visit.client)
         await self.record(
             context_of(http),
             event_type=EventType.CONSENT_GIVEN,
             action=Action.ALLOWED,
             client_id=request.client_id,
-            user_id=session.subject,
+            user_id=subject,
             reason=format_scope(scopes),
         )
-        return await self._redirect_with_code(request, session, http)
+        return await self._redirect_with_code(request, signed_in, http)
 
     async def _deny(self, visit: Visit, http: Request) -> Response:
         session = visit.browser.session
@@ -155,33 +167,38 @@ class AuthorizationFlow:
             return None
         return account
 
-    async def needs_sign_in(self, request: AuthorizationRequest, session: Session | None, since_seconds: float) -> bool:
-        """Whether the user has to sign in (again) for this request, which began at `since_seconds`."""
-        if session is None or await self.account_of(session) is None:
-            return True
-        return needs_sign_in(
-            SignInState(request=request, session=session, started_at_seconds=since_seconds, now=self.clock())
-        )
+    async def signed_in(self, visit: Visit) -> SignedIn | None:
+        """The user of the visit, or None if the user has to sign in (again) for this request."""
+        return await self._signed_in(visit.request, visit.browser.session, visit.interaction.started_at_seconds)
+
+    async def _signed_in(
+        self, request: AuthorizationRequest, session: Session | None, started_at_seconds: float
+    ) -> SignedIn | None:
+        account = await self.account_of(session)
+        if session is None or account is None:
+            return None
+        state = SignInState(request=request, session=session, started_at_seconds=started_at_seconds, now=self.clock())
+        return None if needs_sign_in(state) else SignedIn(account, session)
 
     async def _next_step(
-        self, request: AuthorizationRequest, client: Client, session: Session | None, since_seconds: float
-    ) -> Step | None:
-        """The next page, or None if the request can be answered. Raises `LoginRequired`, `InvalidScope`."""
-        account = await self.account_of(session)
-        if account is None or await self.needs_sign_in(request, session, since_seconds):
+        self, request: AuthorizationRequest, client: Client, session: Session | None, started_at_seconds: float
+    ) -> Step | SignedIn:
+        """The next page, or the user for whom the request can be answered. Raises `LoginRequired`, `InvalidScope`."""
+        signed_in = await self._signed_in(request, session, started_at_seconds)
+        if signed_in is None:
             return Step.SIGN_IN
+        account = signed_in.account
+        # A new sign-in satisfies `SIGN_IN_RULES`, also that of another user than the hint names.
         if request.subject not in {None, account.subject}:
             raise LoginRequired("another user signed in than id_token_hint names")
         scopes = grantable_scopes(request.scopes, account)
         allowed = await self.consents.scopes(account.subject, request.client_id, request.resource)
         state = ConsentState(request=request, client=client, scopes=scopes, allowed=allowed)
-        return Step.CONSENT if needs_consent(state) else None
+        return Step.CONSENT if needs_consent(state) else signed_in
 
-    async def _redirect_with_code(self, request: AuthorizationRequest, session: Session, http: Request) -> Response:
-        account = await self.account_of(session)
-        if account is None:
-            raise AccessDenied("the account does not exist any more")
-        scopes = grantable_scopes(request.scopes, account)
+    async def _redirect_with_code(self, request: AuthorizationRequest, signed_in: SignedIn, http: Request) -> Response:
+        session = signed_in.session
+        scopes = grantable_scopes(request.scopes, signed_in.account)
         newly_dropped = tuple(scope for scope in request.scopes if scope not in scopes)
         code = await self.codes.issue(
             IssuedCode(
@@ -215,7 +232,7 @@ class AuthorizationFlow:
         )
 
 
-def _refuse_interaction(step: Step | None) -> NoReturn:
+def _refuse_interaction(step: Step) -> NoReturn:
     """The errors of `prompt=none` (OpenID Connect Core section 3.1.2.6)."""
     if step is Step.CONSENT:
         raise ConsentRequired("the user has not allowed this yet")

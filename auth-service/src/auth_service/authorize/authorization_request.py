@@ -22,6 +22,7 @@ from auth_service.errors import (
     UnsupportedResponseMode,
     UnsupportedResponseType,
 )
+from auth_service.http import forms
 from auth_service.http.forms import Form
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.protocol import GrantType
@@ -80,8 +81,9 @@ AUTHORIZATION_PARAMETERS = ParameterTable(
 class AuthorizationRequest:
     """A request that all rules accepted. `resource` is the URL of a declared resource, `redirect_uri` is as sent.
 
-    `scopes` are the requested scopes that this client can have; `grantable_scopes` are those of them that a user can
-    grant. `dropped` are the other requested scopes. `subject` is the user that the client expects (`id_token_hint`).
+    `scopes` are the requested scopes that this client can have; `accounts.consents.grantable_scopes` decides which of
+    them a user may grant. `dropped` are the requested scopes that are not in `scopes`. `subject` is the user that the
+    client expects (`id_token_hint`).
     """
 
     client_id: str
@@ -174,8 +176,7 @@ REDIRECT_RULES: tuple[Callable[[SentRequest], None], ...] = (require_one_redirec
 
 
 def refuse_repeated_parameters(sent: SentRequest) -> None:
-    if sent.form.repeated:
-        raise InvalidRequest("a parameter is repeated; send each parameter once")
+    forms.refuse_repeated_parameters(sent.form)
 
 
 def refuse_request_objects(sent: SentRequest) -> None:

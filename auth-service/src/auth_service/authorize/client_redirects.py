@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from markupsafe import Markup
 from starlette.responses import Response
 
-from auth_service.clients.client import UNNAMED_CLIENT, Client, ClientOrigin
+from auth_service.clients.client import UNNAMED_CLIENT, Client
 from auth_service.clients.loopback_redirects import is_loopback_redirect
 from auth_service.errors import OAuthError
 from auth_service.http.responses import see_other
@@ -19,7 +19,7 @@ from auth_service.web.error_pages import NextStep
 from auth_service.web.visible_names import unverified_name
 
 __all__ = [
-    "VERIFIED_ORIGINS",
+    "add_query",
     "button_to",
     "client_title",
     "error_parameters",
@@ -28,15 +28,17 @@ __all__ = [
     "target_name",
 ]
 
-# The operator of this server declared these clients, and their addresses with them.
-VERIFIED_ORIGINS = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
-
 
 def redirect_to_client(redirect_uri: str, parameters: Mapping[str, str], *, issuer: str, state: str | None) -> Response:
     """A redirect with `iss`, on success and error alike (RFC 9207), and with `state` as the client sent it."""
     query = {**parameters, "iss": issuer} if state is None else {**parameters, "state": state, "iss": issuer}
-    separator = "&" if "?" in redirect_uri else "?"
-    return see_other(f"{redirect_uri}{separator}{urlencode(query, quote_via=quote)}")
+    return see_other(add_query(redirect_uri, query))
+
+
+def add_query(address: str, parameters: Mapping[str, str]) -> str:
+    """The address with these parameters added to its query."""
+    separator = "&" if "?" in address else "?"
+    return f"{address}{separator}{urlencode(parameters, quote_via=quote, safe='')}"
 
 
 def error_parameters(error: OAuthError) -> dict[str, str]:
@@ -46,7 +48,7 @@ def error_parameters(error: OAuthError) -> dict[str, str]:
 
 def is_trusted_target(client: Client, address: str) -> bool:
     """Whether the operator declared the address, or it is on the user's own computer."""
-    return client.origin in VERIFIED_ORIGINS or is_loopback_redirect(address)
+    return client.is_from_operator or is_loopback_redirect(address)
 
 
 def target_name(address: str) -> str:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from auth_service.accounts.account import Account
 from auth_service.accounts.consents import grantable_scopes
 from auth_service.authorize.authorization_flow import AuthorizationFlow
-from auth_service.authorize.client_redirects import VERIFIED_ORIGINS, client_title, target_name
+from auth_service.authorize.client_redirects import client_title, target_name
 from auth_service.authorize.interaction_policy import Step
 from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
 from auth_service.clients.loopback_redirects import is_loopback_redirect
@@ -27,7 +27,6 @@ from auth_service.web.content_security import form_target
 from auth_service.web.error_pages import FormInvalid, NextStep
 from auth_service.web.language import Language, choose_language
 from auth_service.web.pages import Pages
-from auth_service.web.sessions import Session
 
 __all__ = ["ConsentPage"]
 
@@ -35,14 +34,14 @@ _PATH = "/oauth2/consent"
 _QUERY_PARAMETERS = ParameterTable(*VISIT_PARAMETERS)
 _FORM_PARAMETERS = ParameterTable(
     *VISIT_PARAMETERS,
-    Parameter("form_key", "The CSRF token of the form."),
+    Parameter("csrf_token", "The CSRF token of the form."),
     Parameter("action", "The button that was pressed.", values=("allow", "deny")),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentPage:
-    """The stored request decides what can be allowed: the form contains a yes or a no and nothing else."""
+    """The stored request decides what can be allowed; the form only says allow or deny."""
 
     flow: AuthorizationFlow
     browser_keys: BrowserKeys
@@ -73,42 +72,31 @@ class ConsentPage:
     async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
         """The page; or a redirect to the sign-in page, if no user is signed in."""
         visit = await self.flow.visit(form, http)
-        signed_in = await self._signed_in(visit)
+        signed_in = await self.flow.signed_in(visit)
         if signed_in is None:
             return await self.flow.proceed(visit, http)
-        account, _ = signed_in
-        return self._page(visit, account, grantable_scopes(visit.request.scopes, account), http)
+        scopes = grantable_scopes(visit.request.scopes, signed_in.account)
+        return self._page(visit, signed_in.account, scopes, http)
 
     async def respond_to_post(
         self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
     ) -> Response:
         """The redirect to the client, with a code or with an error."""
         visit = await self.flow.visit(form, http)
-        signed_in = await self._signed_in(visit)
+        signed_in = await self.flow.signed_in(visit)
         if signed_in is None:
             return await self.flow.proceed(visit, http)
-        account, session = signed_in
+        account = signed_in.account
         scopes = grantable_scopes(visit.request.scopes, account)
-        if not self.browser_keys.is_valid(visit.secret, _purpose(visit, account, scopes), form.get("form_key")):
+        if not self.browser_keys.is_valid(visit.secret, _purpose(visit, account, scopes), form.get("csrf_token")):
             raise FormInvalid(
                 "the form was not made for this browser, account and request",
                 next_step=NextStep("next_step.load_again", visit.address(Step.CONSENT)),
                 ui_locales=visit.request.ui_locales,
             )
         if form.get("action") == "allow":
-            return await self.flow.allow(visit, session, scopes, http)
+            return await self.flow.allow(visit, signed_in, scopes, http)
         return await self.flow.deny(visit, http)
-
-    async def _signed_in(self, visit: Visit) -> tuple[Account, Session] | None:
-        """The user of the visit, or None if a sign-in is needed first."""
-        session = visit.browser.session
-        account = await self.flow.account_of(session)
-        started_at_seconds = visit.interaction.started_at_seconds
-        if session is None or account is None:
-            return None
-        if await self.flow.needs_sign_in(visit.request, session, started_at_seconds):
-            return None
-        return account, session
 
     def _page(self, visit: Visit, account: Account, scopes: tuple[str, ...], http: Request) -> Response:
         request, client = visit.request, visit.client
@@ -120,7 +108,7 @@ class ConsentPage:
             form_targets=(form_target(request.redirect_uri),),
             client_name=client_title(client, request.redirect_uri) or self.pages.text(language, "client.nameless"),
             host=client.host,
-            declared_by_operator=client.origin in VERIFIED_ORIGINS,
+            declared_by_operator=client.is_from_operator,
             scopes=[self._describe(scope, resource, language) for scope in scopes],
             resource=resource,
             redirect_host=target_name(request.redirect_uri),

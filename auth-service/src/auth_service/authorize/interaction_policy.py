@@ -4,12 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from auth_service.accounts.account import Account
 from auth_service.authorize.authorization_request import AuthorizationRequest, Prompt
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.loopback_redirects import is_loopback_redirect
 from auth_service.web.sessions import Session
 
-__all__ = ["CONSENT_RULES", "SIGN_IN_RULES", "ConsentState", "SignInState", "Step", "needs_consent", "needs_sign_in"]
+__all__ = [
+    "CONSENT_RULES",
+    "SIGN_IN_RULES",
+    "ConsentState",
+    "SignInState",
+    "SignedIn",
+    "Step",
+    "needs_consent",
+    "needs_sign_in",
+]
 
 
 class Step(StrEnum):
@@ -17,6 +27,14 @@ class Step(StrEnum):
 
     SIGN_IN = "sign-in"
     CONSENT = "consent"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A user who does not need to sign in for the request: the account, and the session of the browser."""
+
+    account: Account
+    session: Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

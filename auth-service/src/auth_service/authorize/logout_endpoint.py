@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from auth_service.accounts.account import Account
 from auth_service.authorize.authorization_endpoint import redirect_as_get
 from auth_service.authorize.authorization_flow import AuthorizationFlow
-from auth_service.authorize.client_redirects import button_to, is_trusted_target
+from auth_service.authorize.client_redirects import add_query, button_to, is_trusted_target
 from auth_service.authorize.page_errors import LogoutRefused
 from auth_service.clients.loopback_redirects import matches_registered
 from auth_service.errors import InvalidClient
@@ -22,7 +21,7 @@ from auth_service.http.forms import Form
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.responses import see_other
-from auth_service.tokens.issued_tokens import ID_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.tokens.issued_tokens import IssuedTokenVerifier
 from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.content_security import form_target
 from auth_service.web.language import choose_language
@@ -40,7 +39,7 @@ _PARAMETERS = ParameterTable(
     Parameter("state", "Returned unchanged in the redirect."),
     Parameter("ui_locales", "Preferred languages of the pages."),
 )
-_FORM_PARAMETERS = _PARAMETERS.extended_by([Parameter("form_key", "The CSRF token of this server's own form.")])
+_FORM_PARAMETERS = _PARAMETERS.extended_by([Parameter("csrf_token", "The CSRF token of this server's own form.")])
 
 # What the confirmation form repeats of the request.
 _CARRIED = ("client_id", "post_logout_redirect_uri", "state", "ui_locales")
@@ -62,7 +61,7 @@ class LogoutEndpoint:
     flow: AuthorizationFlow
     sessions: Sessions
     browser_keys: BrowserKeys
-    tokens: IssuedTokenVerifier
+    verifier: IssuedTokenVerifier
     pages: Pages
 
     def make_router(self) -> APIRouter:
@@ -94,13 +93,14 @@ class LogoutEndpoint:
         self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
     ) -> Response:
         """The response to this server's own form. A form of another site is redirected, see `redirect_as_get`."""
-        if "form_key" not in form:
+        if "csrf_token" not in form:
             return await redirect_as_get(http, _FORM_PARAMETERS)
-        return await self._log_out(http, form, csrf_token=form.get("form_key"))
+        return await self._log_out(http, form, csrf_token=form.get("csrf_token"))
 
     async def _log_out(self, http: Request, form: Form, *, csrf_token: str | None) -> Response:
-        hint = self.tokens.verify(form.get("id_token_hint") or "", token_type=ID_TOKEN_TYPE, accept_expired=True)
-        target = await self._find_target(form, hint, context_of(http).source_address)
+        hint = self.verifier.read_id_token_hint(form.get("id_token_hint"))
+        client_id = _client_id(form, hint)
+        target = await self._find_target(form, client_id, context_of(http).source_address)
         browser = await self.sessions.read(http)
         account = await self.flow.account_of(browser.session)
         if account is None:
@@ -112,7 +112,6 @@ class LogoutEndpoint:
         is_confirmed = self.browser_keys.is_valid(browser.secret, _CSRF_PURPOSE, csrf_token)
         if not is_confirmed and not is_known:
             return self._question(form, browser, account, target, http)
-        client_id = str(hint["aud"]) if hint is not None else form.get("client_id")
         await self.flow.record(
             context_of(http),
             event_type=EventType.LOGOUT,
@@ -124,11 +123,8 @@ class LogoutEndpoint:
         await self.sessions.sign_out(browser)
         return self._signed_out(form, target, http)
 
-    async def _find_target(
-        self, form: Form, hint: Mapping[str, Any] | None, source_address: str
-    ) -> LogoutTarget | None:
+    async def _find_target(self, form: Form, client_id: str | None, source_address: str) -> LogoutTarget | None:
         """The address to go to afterwards. Raises `LogoutRefused` if the client has not registered it."""
-        client_id = _client_id(form, hint)
         address = form.get("post_logout_redirect_uri")
         if address is None:
             return None
@@ -139,7 +135,10 @@ class LogoutEndpoint:
             raise LogoutRefused(error.description) from error
         if client is None or not matches_registered(address, client.post_logout_redirect_uris):
             raise LogoutRefused("post_logout_redirect_uri is not one that the client registered")
-        return LogoutTarget(_with_state(address, form.get("state")), is_trusted=is_trusted_target(client, address))
+        state = form.subset(["state"])
+        return LogoutTarget(
+            add_query(address, state) if state else address, is_trusted=is_trusted_target(client, address)
+        )
 
     def _question(
         self, form: Form, browser: Browser, account: Account, target: LogoutTarget | None, http: Request
@@ -173,9 +172,3 @@ def _client_id(form: Form, hint: Mapping[str, Any] | None) -> str | None:
     if client_id is not None and hinted is not None and client_id != hinted:
         raise LogoutRefused("client_id differs from the one in id_token_hint")
     return client_id or hinted
-
-
-def _with_state(address: str, state: str | None) -> str:
-    if state is None:
-        return address
-    return f"{address}{'&' if '?' in address else '?'}state={quote(state, safe='')}"

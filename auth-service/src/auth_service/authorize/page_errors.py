@@ -47,7 +47,7 @@ class RedirectRefused(PageError):
 class ResponseHeld(PageError):
     """An error for a client whose address is unverified: the user decides whether the browser goes there."""
 
-    page = "answer_held"
+    page = "response_held"
 
     def __init__(self, error: OAuthError, *, next_step: NextStep, ui_locales: str | None) -> None:
         super().__init__(
@@ -59,7 +59,7 @@ class ResponseHeld(PageError):
 class RequestExpired(PageError):
     """The authorization request of a page has expired, or never existed."""
 
-    page = "request_gone"
+    page = "request_expired"
     restarts = True
 
 
@@ -74,7 +74,7 @@ class OtherBrowser(PageError):
     """Another browser began the authorization request of a page."""
 
     status = 403
-    page = "not_yours"
+    page = "other_browser"
     restarts = True
 
 

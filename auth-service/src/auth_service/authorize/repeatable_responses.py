@@ -44,7 +44,7 @@ _DOCUMENT = TypeAdapter(StoredRedirect)
 class RepeatableResponses:
     """Stores redirects for `REPEATABLE_SECONDS`, encrypted for the browser that caused them.
 
-    Keys: `auth:page-answer:{<interaction id>}:<purpose>`. Raises `RedisError` if Redis is not available.
+    Keys: `auth:page-response:{<interaction id>}:<purpose>`. Raises `RedisError` if Redis is not available.
     """
 
     redis: Redis
@@ -59,7 +59,7 @@ class RepeatableResponses:
         be sent again. If `make` raises an exception, nothing is stored and the next POST request tries again. Raises
         `TemporarilyUnavailable` if the other request takes too long.
         """
-        key = f"auth:page-answer:{{{interaction_id}}}:{purpose}"
+        key = f"auth:page-response:{{{interaction_id}}}:{purpose}"
         encryption = self.browser_keys.encryption_for(secret, key)
         try:
             async with asyncio.timeout(_WAIT_SECONDS):

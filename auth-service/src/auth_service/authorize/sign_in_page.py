@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from auth_service.accounts.account import Account, SignIn, fold_username
+from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, PasswordSignIn, fold_username
 from auth_service.accounts.local_accounts import BuiltIn
 from auth_service.authorize.authorization_flow import AuthorizationFlow
 from auth_service.authorize.client_redirects import client_title
@@ -34,7 +34,6 @@ from security_common.edge import network_of
 __all__ = ["SignInPage"]
 
 _PATH = "/oauth2/sign-in"
-_LONGEST_NAME = 256
 
 # How the user was authenticated (RFC 8176).
 _METHODS = ("pwd",)
@@ -44,7 +43,7 @@ _QUERY_PARAMETERS = ParameterTable(
 )
 _FORM_PARAMETERS = ParameterTable(
     *VISIT_PARAMETERS,
-    Parameter("form_key", "The CSRF token of the form."),
+    Parameter("csrf_token", "The CSRF token of the form."),
     Parameter("action", "The button that was pressed.", values=("sign_in", "cancel")),
     Parameter("username", "The username."),
     Parameter("password", "The password."),
@@ -73,7 +72,7 @@ class SignInPage:
     flow: AuthorizationFlow
     sessions: Sessions
     browser_keys: BrowserKeys
-    sign_in: SignIn
+    password_sign_in: PasswordSignIn
     pages: Pages
     failures_by_name: Throttle
     failures_by_address: Throttle
@@ -104,10 +103,7 @@ class SignInPage:
     async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
         """The page; or a redirect, if the user does not need to sign in."""
         visit = await self.flow.visit(form, http)
-        needs_sign_in = await self.flow.needs_sign_in(
-            visit.request, visit.browser.session, visit.interaction.started_at_seconds
-        )
-        if not form.get("switch") and not needs_sign_in:
+        if not form.get("switch") and await self.flow.signed_in(visit) is not None:
             return await self.flow.proceed(visit, http)
         return self._page(visit, http, username=visit.request.login_hint or "")
 
@@ -116,7 +112,7 @@ class SignInPage:
     ) -> Response:
         """A redirect; or the page again with what was wrong."""
         visit = await self.flow.visit(form, http)
-        if not self.browser_keys.is_valid(visit.secret, _purpose(visit), form.get("form_key")):
+        if not self.browser_keys.is_valid(visit.secret, _purpose(visit), form.get("csrf_token")):
             raise FormInvalid(
                 "the form was not made for this browser and this request",
                 next_step=NextStep("next_step.load_again", visit.address(Step.SIGN_IN)),
@@ -132,8 +128,8 @@ class SignInPage:
 
     async def _sign_in(self, visit: Visit, form: Form, http: Request) -> Response:
         if visit.interaction.finished:
-            raise visit.finished()
-        username = (form.get("username") or "")[:_LONGEST_NAME]
+            raise visit.finished_error()
+        username = (form.get("username") or "")[:MAX_USERNAME_LENGTH]
         password = form.get("password") or ""
         try:
             async with self.serial_work.wait_for(network_of(context_of(http).source_address)):
@@ -162,7 +158,7 @@ class SignInPage:
         except TooManyRequests as error:
             await self._record_refusal(visit, http, Reason.TOO_MANY_FAILURES)
             raise _PasswordTooEarly(error.retry_after_seconds) from error
-        account = await self.sign_in.sign_in(username, password)
+        account = await self.password_sign_in.check(username, password)
         if account is None:
             await self.failures_by_name.count(name, source_address)
             await self.failures_by_address.count(source_address)

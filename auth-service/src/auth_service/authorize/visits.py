@@ -64,7 +64,7 @@ class Visit:
     def address(self, step: Step) -> str:
         return _address(step, self.interaction_id, self.interaction)
 
-    def finished(self) -> RequestFinished:
+    def finished_error(self) -> RequestFinished:
         """The error for a page that is opened again after its request was answered."""
         return RequestFinished(
             "the request is finished", next_step=_restart(self.interaction.query), ui_locales=self.request.ui_locales

@@ -16,7 +16,8 @@ from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.redirect_uris import check_redirect_uri
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import load_declaration
+from auth_service.declaration import check_client_id
+from auth_service.declaration_file import load_declaration
 from auth_service.protocol import SECRET_METHODS, GrantType
 from auth_service.scopes import Scope, format_scope
 from auth_service.settings import AuthSettings
@@ -104,8 +105,13 @@ def delete(client_id: str) -> None:
 
 
 def _check(client_id: str, redirect_uris: Iterable[str]) -> None:
-    if client_id.startswith("u_") or "://" in client_id or not client_id.isprintable() or " " in client_id:
-        raise ClientRefused("this client id is not allowed", hint="use letters, digits, - and _, not starting with u_")
+    hint = "use letters, digits, - and _, not starting with u_"
+    try:
+        check_client_id(client_id)
+    except ValueError as error:
+        raise ClientRefused(f"this client id is not allowed: {error}", hint=hint) from error
+    if "://" in client_id:
+        raise ClientRefused("this client id is not allowed: a URL is the id of a metadata document", hint=hint)
     for uri in redirect_uris:
         check_redirect_uri(uri)
 

@@ -44,7 +44,7 @@ app.command(
     "auth_service.cli.token_command:token",
     help="""Print an access token that the running service issued by client_credentials.
 
-Without a secret file, the credentials of the demo client are used.
+Without --secret-file, the secret of the demo client is sent.
 
 For example: auth-service token --client-id batch --secret-file batch.secret --scope mcp.access
 """,

@@ -8,7 +8,7 @@ from auth_service.cli.operator_session import Operator, run_audited_change, run_
 from auth_service.cli.output import Json, format_time, print_rows
 from auth_service.cli.user_commands import UserRefused, find_account
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import load_declaration
+from auth_service.declaration_file import load_declaration
 from auth_service.scopes import format_scope
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
@@ -65,7 +65,7 @@ def revoke(username: str, client_id: str) -> None:
 
     async def work(operator: Operator) -> None:
         account = await find_account(operator.settings, operator.redis, username)
-        if not await Consents(operator.redis).revoke(account.subject, client_id):
+        if not await Consents(operator.redis).withdraw(account.subject, client_id):
             raise UserRefused(
                 f"{username} has allowed {client_id} nothing", hint="`auth-service consent list` shows the consents"
             )

@@ -12,20 +12,15 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from auth_service.applied_declaration import find_applied_fingerprint
 from auth_service.cli.output import Json
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
-from auth_service.clients.outgoing_fetches import KNOWN_DOCUMENTS, FetchAttempt, OutgoingFetches, try_documents
+from auth_service.clients.outgoing_fetches import FetchAttempt, OutgoingFetches, try_documents
 from auth_service.clients.redirect_uris import check_redirect_uri
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import (
-    APPLIED_KEY,
-    BUILT_IN_FILES,
-    Declaration,
-    Openness,
-    RegistrationPolicy,
-    load_declaration,
-)
+from auth_service.declaration import KNOWN_DOCUMENTS, Declaration, Openness, RegistrationPolicy
+from auth_service.declaration_file import DEMO_SECRET_FILE, load_declaration
 from auth_service.errors import InvalidRedirectUri
 from auth_service.keys.rotation import SigningKeyState
 from auth_service.keys.signing_key import PrivateKeyEncryption
@@ -162,8 +157,10 @@ async def _check_one_resource(http: httpx2.AsyncClient, url: str, issuer: str) -
 
 async def check_applied_declaration(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """The running service has applied this declaration."""
-    applied = await redis.get(APPLIED_KEY)
-    is_applied = applied in {None, load_declaration(settings).fingerprint}
+    applied = await find_applied_fingerprint(redis)
+    if applied is None:
+        return [CheckResult("declaration: the service has not run yet, so none was applied", ok=True)]
+    is_applied = applied == load_declaration(settings).fingerprint
     hint = "restart the replicas that run with another auth.yaml"
     return [CheckResult("declaration: the running service applied this one", ok=is_applied, hint=hint)]
 
@@ -175,7 +172,7 @@ async def check_secret_files(settings: AuthSettings) -> list[CheckResult]:
     """
     exposed: list[ExposedSecret] = []
     for client in load_declaration(settings).clients:
-        if client.secret_file is None or client.secret_file.parent == BUILT_IN_FILES:
+        if client.secret_file is None or client.secret_file == DEMO_SECRET_FILE:
             continue
         readers = who_can_read(client.secret_file)
         if readers:
@@ -205,7 +202,7 @@ async def check_clients(settings: AuthSettings, redis: Redis) -> list[CheckResul
     declared = {client.client_id for client in declaration.clients}
     known = declaration.known_scopes
     stored = [client async for client in ClientStore(redis).all()]
-    results = [CheckResult(f"redirects: {len(declared)} declared and {len(stored)} stored clients", ok=True)]
+    results = [CheckResult(f"clients: {len(declared)} declared and {len(stored)} stored clients", ok=True)]
     for client in stored:
         delete = f"`auth-service client delete {client.client_id}`"
         if client.client_id in declared:
@@ -285,8 +282,8 @@ async def check_redis_clock(_settings: AuthSettings, redis: Redis) -> list[Check
 async def check_issuer(settings: AuthSettings) -> list[CheckResult]:
     """The metadata at the public address names this issuer and complies with RFC 8414.
 
-    A loopback issuer is the host of a container, which the container cannot reach. Then the metadata is fetched from
-    the port that the service listens on.
+    In a container, a loopback issuer is an address of the host, which the container cannot reach. Then the metadata is
+    fetched from the port that the service listens on.
     """
     base = settings.issuer
     hint = "check that the service is running, and that AUTH_ISSUER leads to it from this machine"

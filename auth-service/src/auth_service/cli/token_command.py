@@ -9,6 +9,7 @@ import httpx2
 from cyclopts import Parameter
 
 from auth_service.cli.output import Json
+from auth_service.declaration_file import DEMO_SECRET_FILE
 from auth_service.settings import AuthSettings
 from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
@@ -35,7 +36,7 @@ def token(
 ) -> None:
     """Prints an access token; the help text is in `cli.commands`."""
     settings = AuthSettings()
-    secret = read_secret_file(secret_file, setting="--secret-file", hint=_SECRET_HINT) if secret_file else _DEMO_SECRET
+    secret = read_secret_file(secret_file or DEMO_SECRET_FILE, setting="--secret-file", hint=_SECRET_HINT)
     form = {"grant_type": "client_credentials", "scope": scope or "", "resource": resource or ""}
     url = f"{os.environ.get('AUTH_INTERNAL_URL') or settings.issuer}/oauth2/token"
     try:
@@ -49,7 +50,3 @@ def token(
             hint="check --client-id, --secret-file and --scope",
         )
     print(json_text.dumps(members, indent=2) if json else members["access_token"])
-
-
-# Published on purpose, see declaration_demo.yaml.
-_DEMO_SECRET = "secret"

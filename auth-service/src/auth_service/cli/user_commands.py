@@ -13,8 +13,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
-from auth_service.accounts.account import Account, Role
-from auth_service.accounts.local_accounts import DEMO_ACCOUNT
+from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, Role
+from auth_service.accounts.consents import Consents
+from auth_service.accounts.local_accounts import DEMO_ACCOUNT, find_built_in
 from auth_service.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
@@ -75,8 +76,8 @@ def add(
 
     For example: auth-service user add hong --name 홍길동 --role auditor
     """
-    if not username.strip() or not username.isprintable() or len(username) > MAX_PASSWORD_LENGTH:
-        raise UserRefused("this username is not allowed", hint="use at most 256 letters and digits")
+    if not username.strip() or not username.isprintable() or len(username) > MAX_USERNAME_LENGTH:
+        raise UserRefused("this username is not allowed", hint=f"use at most {MAX_USERNAME_LENGTH} letters and digits")
     password = _read_password(from_stdin=password_stdin)
     account = Account(
         subject="u_" + urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode("ascii"),
@@ -104,7 +105,8 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
     """
     new = _read_password(from_stdin=password_stdin)
 
-    async def set_password(store: AccountStore, account: Account) -> None:
+    async def set_password(operator: Operator, account: Account) -> None:
+        store = AccountStore(operator.redis)
         await store.set_password_hash(account.subject, await Passwords().hash(new))
         await store.save(replace(account, signed_out_at_seconds=int(time.time())))
 
@@ -119,8 +121,12 @@ def role(
 
     For example: auth-service user role hong auditor
     """
-    kept = frozenset(roles or ())
-    _change_account(username, Action.USER_ROLES_SET, lambda store, account: store.save(replace(account, roles=kept)))
+    new_roles = frozenset(roles or ())
+
+    async def set_roles(operator: Operator, account: Account) -> None:
+        await AccountStore(operator.redis).save(replace(account, roles=new_roles))
+
+    _change_account(username, Action.USER_ROLES_SET, set_roles)
 
 
 @users.command
@@ -130,37 +136,46 @@ def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help=
     For example: auth-service user disable hong
     """
 
-    async def set_disabled(store: AccountStore, account: Account) -> None:
-        await store.save(replace(account, disabled=not undo, signed_out_at_seconds=int(time.time())))
+    async def set_disabled(operator: Operator, account: Account) -> None:
+        await AccountStore(operator.redis).save(
+            replace(account, disabled=not undo, signed_out_at_seconds=int(time.time()))
+        )
 
     _change_account(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_disabled)
 
 
 @users.command
 def delete(username: str) -> None:
-    """Delete a user. The `sub` of the user is never used again.
+    """Delete a user and the user's consents. The `sub` of the user is never used again.
 
     For example: auth-service user delete hong
     """
-    _change_account(username, Action.USER_DELETED, AccountStore.delete)
+
+    async def delete_account(operator: Operator, account: Account) -> None:
+        # First: with the account deleted, the command could not find the consents by the username again.
+        await Consents(operator.redis).delete_all(account.subject)
+        await AccountStore(operator.redis).delete(account)
+
+    _change_account(username, Action.USER_DELETED, delete_account)
 
 
 async def find_account(settings: AuthSettings, redis: Redis, username: str) -> Account:
     """The account with this username, the demo user included. Raises `UserRefused`."""
-    if settings.demo and username == DEMO_ACCOUNT.account.username:
-        return DEMO_ACCOUNT.account
+    built_in = find_built_in((DEMO_ACCOUNT,) if settings.demo else (), username)
+    if built_in is not None:
+        return built_in.account
     account = await AccountStore(redis).find_by_name(username)
     if account is None:
         raise UserRefused(f"there is no user {username}", hint="`auth-service user list` shows the names")
     return account
 
 
-def _change_account(username: str, action: Action, change: Callable[[AccountStore, Account], Awaitable[None]]) -> None:
+def _change_account(username: str, action: Action, change: Callable[[Operator, Account], Awaitable[None]]) -> None:
     async def work(operator: Operator) -> None:
         account = await find_account(operator.settings, operator.redis, username)
         if account is DEMO_ACCOUNT.account:
             raise UserRefused("the demo user cannot be changed", hint="set AUTH_DEMO=false to remove it")
-        await change(AccountStore(operator.redis), account)
+        await change(operator, account)
         await operator.record(action, user_id=account.subject)
 
     run_audited_change(work)

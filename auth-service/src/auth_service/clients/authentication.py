@@ -9,6 +9,7 @@ from auth_service.clients.client_assertions import AssertionVerifier
 from auth_service.clients.client_directory import ClientDirectory
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.credentials import REFUSAL, Credentials, find_credentials
+from auth_service.declaration import MAX_CLIENT_ID_LENGTH
 from auth_service.errors import InvalidClient, TooManyFailures
 from auth_service.http.forms import Form
 from auth_service.http.rate_limits import Throttle
@@ -94,7 +95,8 @@ class ClientAuthenticator:
 
 
 def _counted_name(credentials: Credentials) -> str:
-    return credentials.client_id[:200]
+    # Cut, because clients choose it and the counters are kept in memory.
+    return credentials.client_id[:MAX_CLIENT_ID_LENGTH]
 
 
 def require_a_registered_method(client: Client, credentials: Credentials) -> None:

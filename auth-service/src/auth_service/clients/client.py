@@ -1,4 +1,4 @@
-"""A client: one model for declared, registered and self-described clients."""
+"""A client: one model for clients of every origin (`ClientOrigin`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,8 +37,9 @@ class Client:
 
     `resources` are the resource identifiers (RFC 8707) that the client may request tokens for; the first one is its
     default. If it is empty, the client may use every declared resource, and the declared default is its default.
-    `default_scopes` are granted if a request has no `scope`. `extra_audiences` are added to `aud` beside the resource.
-    `signing_keys` is a JWK Set for private_key_jwt; `signing_keys_uri` is the address at which one is published.
+    `default_scopes` are granted if a request has no `scope`. `extra_audiences` are added to `aud` in addition to the
+    resource. `signing_keys` is a JWK Set for private_key_jwt; `signing_keys_uri` is the address at which one is
+    published.
     """
 
     client_id: str
@@ -62,6 +63,11 @@ class Client:
     policy_uri: str | None = None
     tos_uri: str | None = None
     created_at_seconds: float = 0.0
+
+    @property
+    def is_from_operator(self) -> bool:
+        """Whether the operator of this server has set up the client. If not, the client has described itself."""
+        return self.origin in {ClientOrigin.DECLARED, ClientOrigin.OPERATOR}
 
     @property
     def is_public(self) -> bool:

@@ -16,7 +16,7 @@ __all__ = ["ClientDirectory"]
 _CACHED_FOR_SECONDS = 5.0
 _CACHED_CLIENTS = 1_000
 _CACHED_BYTES = 8 * 1024 * 1024
-# Memory that a client takes beside its texts.
+# Memory that a client takes in addition to its texts.
 _ENTRY_BYTES = 2000
 _MAX_ID_LENGTH = 2048
 
@@ -90,7 +90,6 @@ class ClientDirectory:
 
     def _with_current_scopes(self, client: Client) -> Client:
         """The scopes of a self-described client come from the current declaration, not from its registration."""
-        is_self_described = client.origin in {ClientOrigin.REGISTERED, ClientOrigin.METADATA_DOCUMENT}
-        if not is_self_described or client.scopes == self._self_described_scopes:
+        if client.is_from_operator or client.scopes == self._self_described_scopes:
             return client
         return replace(client, scopes=self._self_described_scopes)

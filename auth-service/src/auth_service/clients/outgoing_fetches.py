@@ -23,11 +23,11 @@ from auth_service.clients.ssrf_safe_fetch import (
     SystemResolver,
     is_public_address,
 )
-from auth_service.declaration import RegistrationPolicy
+from auth_service.declaration import KNOWN_DOCUMENTS, RegistrationPolicy
 from security_common.edge.client_address import network_of
+from security_common.task_cancellation import cancel_tasks
 
 __all__ = [
-    "KNOWN_DOCUMENTS",
     "FetchAttempt",
     "FetchLimitReached",
     "FetchLimits",
@@ -36,19 +36,13 @@ __all__ = [
     "try_documents",
 ]
 
-# One source address may fetch less than one host may be asked for. Listed hosts have a limit that others cannot use up.
+# The limit of one source address is below that of one host, so one address cannot use up a host's limit. Listed hosts
+# are counted separately, so that fetches from other hosts cannot use up theirs.
 _PER_SOURCE = RateLimitItemPerMinute(6, namespace="fetches-of-caller")
 _PER_HOST = RateLimitItemPerMinute(10, namespace="fetches-from-host")
 _PER_LISTED_HOST = RateLimitItemPerMinute(30, namespace="fetches-from-host")
 _ALL_UNLISTED = RateLimitItemPerMinute(30, namespace="fetches")
 _ALL_LISTED = RateLimitItemPerMinute(60, namespace="fetches")
-
-# Documents that MCP clients publish: Claude Code, VS Code and Codex.
-KNOWN_DOCUMENTS = (
-    "https://claude.ai/oauth/claude-code-client-metadata",
-    "https://vscode.dev/oauth/client-metadata.json",
-    "https://chatgpt.com/oauth/codex/client.json",
-)
 
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 900.0
 
@@ -140,8 +134,7 @@ class MetadataReachability:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_tasks(self._task)
 
     async def _try_until_confirmed(self) -> None:
         retry_seconds = _FIRST_RETRY_SECONDS

@@ -171,7 +171,8 @@ def _describe(client: Client, secret: str | None, *, dropped: Sequence[str]) -> 
     """The client as it is registered, which may be less than was requested.
 
     Two members are not from RFC 7591: `warnings`, and `client_id_expires_at`, the earliest time at which the client can
-    be deleted. A client that a user has consented to is never deleted. RFC 7591 has such a time for secrets only.
+    be deleted. A client that a user has consented to is never deleted. `client_secret_expires_at` is the same time: it
+    is the only member that makes existing clients register again, and this server deletes the unused ones by then.
     """
     issued_at_seconds = int(client.created_at_seconds)
     expires_at_seconds = issued_at_seconds + UNUSED_LIFETIME_SECONDS

@@ -55,7 +55,7 @@ class AuthorizationCodeGrant:
         for check in CODE_RULES:
             check(redeemed.issued, request)
         response = await self._issue_tokens(redeemed.issued, request)
-        await self.codes.mark_spent(code, redeemed.issued.grant.family)
+        await self.codes.mark_redeemed(code, redeemed.issued.grant)
         return response
 
     async def _issue_tokens(self, issued: IssuedCode, request: TokenRequest) -> TokenResponse:
@@ -74,13 +74,14 @@ class AuthorizationCodeGrant:
         """A reused code was copied: its tokens are revoked (RFC 6749 section 4.1.2)."""
         if redeemed.redemption is Redemption.UNKNOWN:
             await self.failures.count(request.client.client_id, request.source_address)
-        if redeemed.family is not None:
-            await self.refresh_tokens.revoke_family(redeemed.family)
+        if redeemed.reused is not None:
+            await self.refresh_tokens.revoke_family(redeemed.reused.family)
             await self.record(
                 request,
                 event_type=EventType.CODE_REUSE,
                 action=Action.FAMILY_REVOKED,
                 client_id=request.client.client_id,
+                user_id=redeemed.reused.subject,
                 outcome=Outcome.REFUSED,
             )
 

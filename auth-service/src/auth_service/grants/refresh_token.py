@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from auth_service.accounts.account import AccountDirectory
-from auth_service.accounts.consents import Consents, grantable_scopes
+from auth_service.accounts.consents import grantable_scopes
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import InvalidGrant, InvalidRequest, InvalidScope
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
@@ -13,6 +12,7 @@ from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import Clock, GrantType
 from auth_service.tokens.authorization_grant import AuthorizationGrant
+from auth_service.tokens.grant_permissions import GrantPermissionsReader
 from auth_service.tokens.refresh_tokens import RefreshTokens, Rotation
 from security_common.audit import Action, EventType, Outcome, Reason
 
@@ -32,8 +32,7 @@ class RefreshTokenGrant:
     """
 
     refresh_tokens: RefreshTokens
-    accounts: AccountDirectory
-    consents: Consents
+    permissions: GrantPermissionsReader
     tokens: UserTokenMinter
     record: AuditRecorder
     clock: Clock
@@ -66,21 +65,20 @@ class RefreshTokenGrant:
     async def _current_scopes(self, grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
         """The scopes of the new token: those of the grant that are requested and still allowed.
 
-        Raises `InvalidGrant` if the user or the consent does not exist any more, `InvalidScope` if a scope is requested
-        that was not part of the authorization request.
+        Raises `InvalidGrant` if the grant is not valid any more, `InvalidScope` if a scope is requested that was not
+        part of the authorization request.
         """
-        account = await self.accounts.find(grant.subject)
-        allowed = await self.consents.scopes(grant.subject, grant.client_id, grant.resource)
-        if account is None or not allowed or grant.signed_in_at_seconds < account.signed_out_at_seconds:
+        permissions = await self.permissions.read(grant)
+        if permissions is None:
             await self.refresh_tokens.revoke_family(grant.family)
             raise InvalidGrant("the user was deleted, was signed out, or has withdrawn the consent")
         # Clients repeat the scopes of the authorization request. Those that were dropped there are dropped again;
         # others must not be requested (RFC 6749 section 6).
         if request.scopes is not None and not set(request.scopes) <= {*grant.scopes, *grant.dropped}:
             raise InvalidScope("scope names more than was requested at the authorization endpoint")
-        available = allowed & request.client.scopes & set(grant.scopes)
+        available = permissions.allowed_scopes & request.client.scopes & set(grant.scopes)
         requested = request.scopes or grant.scopes
-        return grantable_scopes([scope for scope in requested if scope in available], account)
+        return grantable_scopes([scope for scope in requested if scope in available], permissions.account)
 
     async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
         await self.refresh_tokens.revoke_family(grant.family)

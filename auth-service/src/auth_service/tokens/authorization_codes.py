@@ -15,7 +15,7 @@ from auth_service.tokens.authorization_grant import AuthorizationGrant
 __all__ = ["AuthorizationCodes", "IssuedCode", "RedeemedCode", "Redemption"]
 
 _CODE = "auth:code:"
-_SPENT = "auth:code-spent:"
+_REDEEMED = "auth:code-redeemed:"
 _REDEEM = files("auth_service.tokens").joinpath("redeem_code.lua").read_text(encoding="utf-8")
 
 
@@ -32,37 +32,48 @@ class IssuedCode:
 class Redemption(StrEnum):
     """The result of redeeming a code.
 
-    TAKEN: by this request. RACED: another request redeemed it and its response is not ready. REUSED: it was redeemed
+    REDEEMED: by this request. RACED: another request redeemed it and its response is not ready. REUSED: it was redeemed
     before. UNKNOWN: never issued, or expired.
     """
 
-    TAKEN = "taken"
+    REDEEMED = "redeemed"
     RACED = "raced"
     REUSED = "reused"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
+class ReusedCode:
+    """The grant of a code that was redeemed before: its family, and its user."""
+
+    family: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class RedeemedCode:
-    """`issued` is set if the code was valid. `family` is set if it was reused: its tokens must be revoked."""
+    """`issued` is set if the code was valid, `reused` if its tokens must be revoked."""
 
     redemption: Redemption
     issued: IssuedCode | None = field(default=None, repr=False)
-    family: str | None = None
+    reused: ReusedCode | None = None
 
 
-_DOCUMENT = TypeAdapter(IssuedCode)
+_ISSUED = TypeAdapter(IssuedCode)
+_REUSED = TypeAdapter(ReusedCode)
 
 
 class AuthorizationCodes:
-    """Issues and redeems codes. A redeemed code is remembered for `memory_seconds`, as long as its tokens are valid."""
+    """Issues and redeems codes. A redeemed code is stored for `reuse_detection_seconds`, while its tokens are valid."""
 
-    def __init__(self, redis: Redis, *, random_bytes: RandomBytes, lifetime_seconds: int, memory_seconds: int) -> None:
+    def __init__(
+        self, redis: Redis, *, random_bytes: RandomBytes, lifetime_seconds: int, reuse_detection_seconds: int
+    ) -> None:
         self._redis = redis
         self._redeem = redis.register_script(_REDEEM)
         self._random_bytes = random_bytes
         self._lifetime_seconds = lifetime_seconds
-        self._memory_seconds = memory_seconds
+        self._reuse_detection_seconds = reuse_detection_seconds
 
     def new_family_id(self) -> str:
         """The id of a new authorization grant."""
@@ -71,27 +82,29 @@ class AuthorizationCodes:
     async def issue(self, issued: IssuedCode) -> str:
         """A new code. Redis stores only its hash."""
         code = urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode("ascii")
-        await self._redis.set(_CODE + _hash(code), _DOCUMENT.dump_json(issued), ex=self._lifetime_seconds)
+        await self._redis.set(_CODE + _hash(code), _ISSUED.dump_json(issued), ex=self._lifetime_seconds)
         return code
 
     async def redeem(self, code: str) -> RedeemedCode:
         """Redeems the code before the rest of the request is checked; atomic.
 
-        So a request that fails later spends the code as well: replay protection is more important than a second attempt
-        after a mistake.
+        So a request that fails later uses up the code as well: replay protection is more important than a second
+        attempt after a mistake.
         """
         digest = _hash(code)
-        outcome, value = await self._redeem(keys=[_CODE + digest, _SPENT + digest], args=[self._memory_seconds])
+        keys = [_CODE + digest, _REDEEMED + digest]
+        outcome, value = await self._redeem(keys=keys, args=[self._reuse_detection_seconds])
         redemption = Redemption(str(outcome))
         return RedeemedCode(
             redemption,
-            issued=_DOCUMENT.validate_json(value) if redemption is Redemption.TAKEN else None,
-            family=str(value) if redemption is Redemption.REUSED else None,
+            issued=_ISSUED.validate_json(value) if redemption is Redemption.REDEEMED else None,
+            reused=_REUSED.validate_json(value) if redemption is Redemption.REUSED else None,
         )
 
-    async def mark_spent(self, code: str, family: str) -> None:
-        """The tokens are issued: if the code is presented again, it was copied."""
-        await self._redis.set(_SPENT + _hash(code), family, ex=self._memory_seconds)
+    async def mark_redeemed(self, code: str, grant: AuthorizationGrant) -> None:
+        """The tokens of the grant are issued: if the code is presented again, it was copied."""
+        document = _REUSED.dump_json(ReusedCode(grant.family, grant.subject))
+        await self._redis.set(_REDEEMED + _hash(code), document, ex=self._reuse_detection_seconds)
 
 
 def _hash(code: str) -> str:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from auth_service.clients.authentication import ClientAuthenticator
-from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.client import Client
 from auth_service.clients.credentials import CLIENT_PARAMETERS
 from auth_service.errors import InvalidClient
 from auth_service.http.application import new_router
@@ -19,7 +19,8 @@ from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES, js
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.responses import json_response
 from auth_service.scopes import format_scope
-from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.tokens.grant_permissions import GrantPermissionsReader
+from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier, audiences_of
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import is_same_resource
 from auth_service.tokens.revoked_tokens import RevokedTokens
@@ -45,9 +46,10 @@ class IntrospectionEndpoint:
     """
 
     authenticator: ClientAuthenticator
-    tokens: IssuedTokenVerifier
+    verifier: IssuedTokenVerifier
     revoked: RevokedTokens
     refresh_tokens: RefreshTokens
+    permissions: GrantPermissionsReader
     issuer: str
 
     def make_router(self) -> APIRouter:
@@ -82,31 +84,34 @@ class IntrospectionEndpoint:
 
     async def _access_token_claims(self, token: str, client: Client) -> Mapping[str, Any] | None:
         """The claims (RFC 9068 section 5), or None if it is not an access token that the client can introspect."""
-        claims = self.tokens.verify(token, token_type=ACCESS_TOKEN_TYPE)
+        claims = self.verifier.verify(token, token_type=ACCESS_TOKEN_TYPE)
         if claims is None or not _can_introspect(client, claims) or await self.revoked.is_revoked(claims["jti"]):
             return None
         return {"active": True, "token_type": "Bearer", **claims}
 
     async def _refresh_token_claims(self, token: str, client: Client) -> Mapping[str, Any]:
-        view = await self.refresh_tokens.look_up(token)
-        if view is None or not view.is_current or view.client_id != client.client_id:
+        """The claims of a refresh token that this client could still use, or `{"active": false}`."""
+        presented = await self.refresh_tokens.read(token)
+        if presented is None or presented.family.grant.client_id != client.client_id:
+            return _INACTIVE
+        grant = presented.family.grant
+        if not await self.refresh_tokens.is_current(presented) or await self.permissions.read(grant) is None:
             return _INACTIVE
         return {
             "active": True,
             "iss": self.issuer,
-            "sub": view.subject,
-            "client_id": view.client_id,
-            "scope": format_scope(view.scopes),
-            "aud": view.resource,
-            "exp": view.expires_at_seconds,
+            "sub": grant.subject,
+            "client_id": grant.client_id,
+            "scope": format_scope(grant.scopes),
+            "aud": grant.resource,
+            "exp": presented.family.expires_at_seconds,
         }
 
 
 def _can_introspect(client: Client, claims: Mapping[str, Any]) -> bool:
     if claims["client_id"] == client.client_id:
         return True
-    if client.origin not in {ClientOrigin.DECLARED, ClientOrigin.OPERATOR}:
+    if not client.is_from_operator:
         return False
-    audience: str | list[str] = claims["aud"]
-    audiences = [audience] if isinstance(audience, str) else audience
+    audiences = audiences_of(claims)
     return not client.resources or any(is_same_resource(own, each) for own in client.resources for each in audiences)

@@ -25,6 +25,7 @@ __all__ = [
     "IssuedTokenVerifier",
     "SignInFacts",
     "Signer",
+    "audiences_of",
     "userinfo_audience",
 ]
 
@@ -140,3 +141,16 @@ class IssuedTokenVerifier:
         if decoded.header.get("typ") != token_type or claims.get("iss") != self.issuer:
             return None
         return claims if accept_expired or claims["exp"] > self.clock() else None
+
+    def read_id_token_hint(self, hint: str | None) -> Mapping[str, Any] | None:
+        """The claims of the parameter `id_token_hint`; the ID token may have expired.
+
+        An invalid one is treated as absent: it is only a hint (OpenID Connect Core section 3.1.2.1).
+        """
+        return self.verify(hint, token_type=ID_TOKEN_TYPE, accept_expired=True) if hint is not None else None
+
+
+def audiences_of(claims: Mapping[str, Any]) -> list[str]:
+    """The audiences of a token: `aud` is a string or a list (RFC 7519 section 4.1.3)."""
+    audience: str | list[str] = claims["aud"]
+    return [audience] if isinstance(audience, str) else audience

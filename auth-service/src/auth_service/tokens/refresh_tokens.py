@@ -2,13 +2,15 @@
 
     refresh token = <family id>.<generation>.<HMAC over both and the family's seed>
 
-    present the current generation ─▶ rotated: the next generation is current
-    present the previous one again ─▶ repeated: the same response, within the grace period
-    present an older one           ─▶ reused: the family is revoked
+    present the current generation               ─▶ rotated: the next generation is current
+    present a rotated one in its grace period    ─▶ repeated: the same response
+    present a rotated one after its grace period ─▶ reused: the family is revoked
+
+`rotate_refresh_token.lua` decides which of these applies.
 
 Tokens are computed and not stored, so neither Redis nor the pepper alone is enough to make one. The HMAC also
 distinguishes an old token from a guess: only a genuine old token revokes the family. Redis keys: `auth:family:<id>`,
-`auth:refresh-answer:<id>:<generation>`.
+`auth:refresh-response:<id>:<generation>`.
 """
 
 import hmac
@@ -26,10 +28,10 @@ from auth_service.protocol import Clock, RandomBytes
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.tokens.revoked_tokens import RevokedTokens
 
-__all__ = ["PresentedRefreshToken", "RefreshTokenFamily", "RefreshTokenView", "RefreshTokens", "Rotation"]
+__all__ = ["PresentedRefreshToken", "RefreshTokenFamily", "RefreshTokens", "Rotation"]
 
 _FAMILY = "auth:family:"
-_RESPONSE = "auth:refresh-answer:"
+_RESPONSE = "auth:refresh-response:"
 _ROTATE = files("auth_service.tokens").joinpath("rotate_refresh_token.lua").read_text(encoding="utf-8")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{16})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})")
 
@@ -50,22 +52,6 @@ class PresentedRefreshToken:
     token: str = field(repr=False)
     family: RefreshTokenFamily
     generation: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshTokenView:
-    """A refresh token as introspection and revocation see it. `expires_at_seconds` is since the epoch.
-
-    `is_current` is False if the token was rotated.
-    """
-
-    family: str
-    client_id: str
-    subject: str
-    scopes: tuple[str, ...]
-    resource: str
-    expires_at_seconds: int
-    is_current: bool
 
 
 class Rotation(StrEnum):
@@ -103,8 +89,10 @@ class RefreshTokens:
         seed = self.random_bytes(16).hex()
         family = RefreshTokenFamily(grant=grant, seed=seed, expires_at_seconds=expires_at_seconds)
         key = _FAMILY + grant.family
-        await self.redis.hset(key, mapping={"family": _DOCUMENT.dump_json(family), "generation": 1})
-        await self.redis.expire(key, self._idle_seconds_of(family))
+        async with self.redis.pipeline(transaction=True) as pipe:
+            pipe.hset(key, mapping={"family": _DOCUMENT.dump_json(family), "generation": 1})
+            pipe.expire(key, self._idle_seconds_of(family))
+            await pipe.execute()
         return self._make_token(family, 1)
 
     async def read(self, token: str) -> PresentedRefreshToken | None:
@@ -122,22 +110,10 @@ class RefreshTokens:
             return None
         return PresentedRefreshToken(token=token, family=family, generation=generation)
 
-    async def look_up(self, token: str) -> RefreshTokenView | None:
-        """What introspection and revocation report about the token; None if `read` returns None."""
-        presented = await self.read(token)
-        if presented is None:
-            return None
-        grant = presented.family.grant
-        current = await self.redis.hget(_FAMILY + grant.family, "generation")
-        return RefreshTokenView(
-            family=grant.family,
-            client_id=grant.client_id,
-            subject=grant.subject,
-            scopes=grant.scopes,
-            resource=grant.resource,
-            expires_at_seconds=presented.family.expires_at_seconds,
-            is_current=current == str(presented.generation),
-        )
+    async def is_current(self, presented: PresentedRefreshToken) -> bool:
+        """Whether the token was not rotated yet."""
+        generation = await self.redis.hget(_FAMILY + presented.family.grant.family, "generation")
+        return generation == str(presented.generation)
 
     def next_token(self, presented: PresentedRefreshToken) -> str:
         """The token that replaces the presented one."""
@@ -176,7 +152,7 @@ class RefreshTokens:
 
     def _response_encryption(self, token: str) -> Fernet:
         """Encrypts a stored response under a key from its refresh token: only who has the token can read it."""
-        return Fernet(self._mac(f"answer:{token}") + "=")
+        return Fernet(self._mac(f"response:{token}") + "=")
 
     def _mac(self, message: str) -> str:
         digest = hmac.digest(self.pepper, message.encode(), "sha256")

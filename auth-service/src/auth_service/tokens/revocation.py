@@ -1,6 +1,6 @@
 """POST /oauth2/revoke: a client revokes a token that it no longer needs (RFC 7009).
 
-Revoking any token of a user's grant revokes all tokens of the grant, because signing out of a client means all of it.
+Revoking any token of a user's grant revokes all tokens of the grant: clients revoke a token when their user signs out.
 An unknown token, or one of another client, is answered with 200 as well (RFC 7009 section 2.2).
 """
 
@@ -33,7 +33,7 @@ class RevocationEndpoint:
     """Revokes access tokens and refresh tokens of the client that asks."""
 
     authenticator: ClientAuthenticator
-    tokens: IssuedTokenVerifier
+    verifier: IssuedTokenVerifier
     revoked: RevokedTokens
     refresh_tokens: RefreshTokens
     record: AuditRecorder
@@ -70,17 +70,18 @@ class RevocationEndpoint:
 
     async def _revoke(self, token: str, client: Client) -> str | None:
         """The subject of the revoked token, or None if there was nothing to revoke."""
-        claims = self.tokens.verify(token, token_type=ACCESS_TOKEN_TYPE)
+        claims = self.verifier.verify(token, token_type=ACCESS_TOKEN_TYPE)
         if claims is not None:
             if claims["client_id"] != client.client_id:
                 return None
             await self._revoke_access_token(claims["jti"])
             return str(claims["sub"])
-        view = await self.refresh_tokens.look_up(token)
-        if view is None or view.client_id != client.client_id:
+        presented = await self.refresh_tokens.read(token)
+        if presented is None or presented.family.grant.client_id != client.client_id:
             return None
-        await self.refresh_tokens.revoke_family(view.family)
-        return view.subject
+        grant = presented.family.grant
+        await self.refresh_tokens.revoke_family(grant.family)
+        return grant.subject
 
     async def _revoke_access_token(self, token_id: str) -> None:
         """The `jti` of a user's token contains the id of its family: then the family is revoked."""

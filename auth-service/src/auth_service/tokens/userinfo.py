@@ -15,7 +15,7 @@ from auth_service.http.dependencies import context_of
 from auth_service.http.openapi import ERROR_CONTENT, ERROR_RESPONSES, json_result
 from auth_service.http.responses import json_response
 from auth_service.scopes import Scope
-from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier, audiences_of
 from auth_service.tokens.revoked_tokens import RevokedTokens
 
 __all__ = ["UserinfoEndpoint"]
@@ -31,7 +31,7 @@ class UserinfoEndpoint:
     """
 
     audience: str
-    tokens: IssuedTokenVerifier
+    verifier: IssuedTokenVerifier
     revoked: RevokedTokens
     accounts: AccountDirectory
 
@@ -55,16 +55,14 @@ class UserinfoEndpoint:
 
     async def respond(self, request: Request) -> Response:
         """The claims. Raises `InvalidToken`, `InsufficientScope`."""
-        claims = self.tokens.verify(
-            _bearer_token(context_of(request).headers.all(b"authorization")), token_type=ACCESS_TOKEN_TYPE
-        )
+        token = _bearer_token(context_of(request).headers.all(b"authorization"))
+        claims = self.verifier.verify(token, token_type=ACCESS_TOKEN_TYPE)
         if claims is None or await self.revoked.is_revoked(claims["jti"]):
             raise InvalidToken("the access token is not valid here")
         scopes = claims["scope"].split(" ")
         if Scope.OPENID not in scopes:
             raise InsufficientScope("the access token lacks the scope openid")
-        audience: str | list[str] = claims["aud"]
-        if self.audience not in ([audience] if isinstance(audience, str) else audience):
+        if self.audience not in audiences_of(claims):
             raise InvalidToken("the access token is for another resource")
         account = await self.accounts.find(claims["sub"])
         if account is None:

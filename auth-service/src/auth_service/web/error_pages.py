@@ -61,7 +61,7 @@ class FormInvalid(PageError):
     """The CSRF token of a form is missing or wrong: another site sent it, or the page shows another account."""
 
     status = 403
-    page = "form_stale"
+    page = "form_invalid"
 
 
 def render_error_page(pages: Pages, error: OAuthError, request: Request, *, trace_id: str) -> Response:
