@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from security_common.audit.chain_key import chain_key
+from security_common.audit.chain_key import read_chain_key_file
 from security_common.audit.checkpoints import load_checkpoint_key
 from security_common.cli.setup import make_secrets
 from security_common.encryption import EncryptionKeyMissing, EncryptionService, KeyringFile
@@ -30,7 +30,7 @@ REWRITTEN: dict[str, Rewrite] = {
 KINDS: dict[str, Callable[[Path], object]] = {
     "auth/signing_key_kek": lambda path: EncryptionService(KeyringFile(path)).key_states(),
     "mcp/data_keyring": lambda path: EncryptionService(KeyringFile(path)).key_states(),
-    "mcp/audit_chain_key": lambda path: chain_key(SecuritySettings(audit_chain_key_file=path), service="x"),
+    "mcp/audit_chain_key": read_chain_key_file,
     "mcp/audit_checkpoint_key.pem": lambda path: load_checkpoint_key(path).thumbprint(),
     "mcp/pseudonym_key": lambda path: KeyedPseudonyms(path).key_id,
     "mcp/cookie_key": read_secret_file,

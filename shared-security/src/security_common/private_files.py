@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["write_new", "write_once"]
+__all__ = ["make_private_directory", "replace_file", "sync_directory", "sync_file", "write_new", "write_once"]
 
 
 def write_new(path: Path, text: str) -> None:
@@ -17,11 +17,14 @@ def write_new(path: Path, text: str) -> None:
 
 
 def write_once(path: Path, content: Callable[[], str]) -> bool:
-    """Writes the file unless it exists; returns whether it did. Safe when two processes do it at the same time."""
+    """Writes the file unless it exists; returns whether it did. Safe when two processes do it at the same time.
+
+    The file and its name are on disk when this returns.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         return False
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft = _draft_path(path)
     write_new(draft, content() + "\n")
     try:
         os.link(draft, path)  # fails if the file exists; a rename would replace it
@@ -29,4 +32,41 @@ def write_once(path: Path, content: Callable[[], str]) -> bool:
         return False
     finally:
         draft.unlink()
+    sync_directory(path.parent)
     return True
+
+
+def replace_file(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Writes the file, or replaces it: a reader finds the former text or the new one, never a part. Raises OSError."""
+    draft = _draft_path(path)
+    try:
+        write_new(draft, text)
+        draft.chmod(mode)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def make_private_directory(directory: Path) -> None:
+    """Creates a directory with mode 700. Missing parents get the mode of the umask."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes the names in a directory durable: fsync of a file does not include its directory entry."""
+    sync_file(directory)
+
+
+def sync_file(path: Path) -> None:
+    """Calls fsync on a file or directory."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _draft_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")

@@ -6,6 +6,7 @@ Every secret is therefore text (base64url, PEM, JSON or a password). Raw random 
 white space and would be removed.
 """
 
+import hmac
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = [
     "SecretMissing",
     "find_exposed_secrets",
     "find_short_keys",
+    "key_fingerprint",
     "read_secret",
     "read_secret_file",
     "require_secret_file",
@@ -148,6 +150,14 @@ def find_short_keys(settings: BaseModel) -> Iterator[tuple[str, Path]]:
                 continue
             if len(secret) < MIN_KEY_CHARACTERS:
                 yield setting, path
+
+
+def key_fingerprint(key: bytes, label: bytes) -> str:
+    """16 hexadecimal digits that recognize a key: the beginning of an HMAC-SHA256 of `label` with it.
+
+    They reveal nothing about a random key. Do not use it for a password, which could be guessed.
+    """
+    return hmac.digest(key, label, "sha256").hex()[:16]
 
 
 def _secret_files(settings: BaseModel) -> Iterator[tuple[str, Path, bool]]:

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from security_common.audit import AuditEvent, JournalUnavailable, Outcome, RecordedEvent
-from security_common.audit.journal_line import GENESIS, line_digest
+from security_common.audit.journal_line import DIGEST_BEFORE_FIRST_LINE, line_digest
+from security_common.audit.segment_files import MAX_LINE_BYTES
+from security_common.pii import PIIKind
 
 pytestmark = pytest.mark.anyio
 
@@ -47,12 +50,23 @@ async def test_the_kinds_that_a_tool_received_are_recorded(open_one, settings):
     assert RecordedEvent.from_line(line).revealed_kinds == {"PHONE": 2}
 
 
+async def test_a_line_with_the_longest_texts_is_shorter_than_the_limit(open_one, settings):
+    journal = await open_one()
+    longest = "\x01" * 1000  # the character that takes the most bytes in JSON
+    names = ("tool_name", "user_id", "client_id", "issuer", "reason", "source_address", "subject_reference", "task")
+    alert = {"about": longest, "name": longest, "since": longest, "count": 2**53}
+    counts = dict.fromkeys(PIIKind, 10**9)
+    texts = dict.fromkeys((*names, "trace_id"), longest)
+    await journal.record(replace(an_event(), **texts, alert=alert, pii_kinds=counts, revealed_kinds=counts))
+    assert 16 * 1024 < len(lines_of(settings)[-1]) < MAX_LINE_BYTES
+
+
 async def test_every_line_links_to_the_line_before(open_one, settings):
     journal = await open_one()
     await asyncio.gather(*(journal.record(an_event(number)) for number in range(700)))
     lines = lines_of(settings)
     links = [json.loads(line)["prev"] for line in lines]
-    assert links == [GENESIS, *map(line_digest, lines[:-1])]
+    assert links == [DIGEST_BEFORE_FIRST_LINE, *map(line_digest, lines[:-1])]
     assert [json.loads(line)["seq"] for line in lines] == list(range(1, 702))
 
 

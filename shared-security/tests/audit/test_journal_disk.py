@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from security_common.audit import AuditEvent, JournalUnavailable, Outcome, group_commit, open_journal
-from security_common.audit.chain_key import ChainKeyInvalid, chain_key
+from security_common.audit.chain_key import ChainKeyInvalid, read_or_create_chain_key
 from security_common.audit.journal_slot import Slot, recover
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ async def test_an_incomplete_last_line_is_set_aside(open_one, settings):
     await journal.stop()
     whole = live_file(settings).read_bytes()
     last_line = whole.splitlines(keepends=True)[-1]
-    key = chain_key(settings, service="tests")
+    key = read_or_create_chain_key(settings, service="tests")
     slot = Slot.claim(settings.audit_dir / "tests")
     for kept in range(len(last_line)):
         live_file(settings).write_bytes(whole[: len(whole) - len(last_line) + kept])
@@ -171,7 +171,7 @@ async def test_only_the_owner_may_read_the_journal(open_one, settings):
     assert stat.S_IMODE((settings.audit_dir / "tests" / "chain_key").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("content", ["", "short", "not base64 !" * 9, "\xff"])
+@pytest.mark.parametrize("content", ["", "short", "not base64 !" * 9, "A" * 43 + "!?", "\xff"])
 def test_an_invalid_chain_key_is_refused(settings, tmp_path, content):
     path = tmp_path / "key"
     path.write_bytes(content.encode("latin-1"))

@@ -11,7 +11,7 @@ from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
 
 from security_common.audit import AuditEvent, Outcome, open_journal
-from security_common.audit.chain_key import chain_key, chain_key_id
+from security_common.audit.chain_key import chain_key_id, read_or_create_chain_key
 from security_common.audit.checkpoints import CheckpointKeyInvalid, Checkpoints, load_checkpoint_key, read_checkpoint
 from security_common.audit.idle_journals import IdleJournals
 from security_common.audit.journal_line import ChainHead
@@ -70,7 +70,7 @@ async def test_a_running_process_ships_idle_slots(redis, open_one, settings):
     await second.stop()
     directory = settings.audit_dir / "tests"
     (directory / "9").mkdir()
-    key = chain_key(settings, service="tests")
+    key = read_or_create_chain_key(settings, service="tests")
     assert await IdleJournals(redis, directory, key, directory / "9").ship(own_journal_id="") == 2
     assert {(receipt.journal_id, receipt.seq) for receipt in receipts} <= set(await shipped_lines(redis))
 
@@ -79,7 +79,7 @@ async def test_a_slot_in_use_is_not_shipped_by_others(redis, open_one, settings)
     await open_one()
     directory = settings.audit_dir / "tests"
     (directory / "9").mkdir()
-    key = chain_key(settings, service="tests")
+    key = read_or_create_chain_key(settings, service="tests")
     assert await IdleJournals(redis, directory, key, directory / "9").ship(own_journal_id="") == 0
 
 
@@ -88,10 +88,12 @@ async def test_two_processes_may_ship_the_same_journal(redis, redis_server, open
     receipts = await asyncio.gather(*(journal.record(EVENT) for _ in range(2000)))
     journal_id, last_seq = receipts[-1].journal_id, max(receipt.seq for receipt in receipts)
     async with Redis.from_url(redis_server.url) as other:
-        shippers = [Shipper(each, live_file(settings).parent, journal_id, lambda: last_seq) for each in (redis, other)]
-        await asyncio.gather(*(shipper.ship() for shipper in shippers))
-        for shipper in shippers:
-            shipper.close()
+        directory = live_file(settings).parent
+        with (
+            Shipper(redis, directory, journal_id, lambda: last_seq) as first,
+            Shipper(other, directory, journal_id, lambda: last_seq) as second,
+        ):
+            await asyncio.gather(first.ship(), second.ship())
     assert await shipped_lines(redis) == [(journal_id, seq) for seq in range(1, last_seq + 1)]
 
 
@@ -102,13 +104,13 @@ async def test_after_a_flush_the_remaining_lines_are_shipped_again(redis, open_o
         await journal.record(EVENT)
     await journal.stop()
     going = await removable_segments(redis, live_file(settings).parent, keep=timedelta(0), now=LATER)
-    for removal in going:
-        removal.path.unlink()
+    for segment in going:
+        segment.path.unlink()
     await redis.flushall()
     journal = await open_one(ships=True, settings=small)
     await journal.stop()
     kept = [seq for _, seq in await shipped_lines(redis)]
-    assert kept == list(range(going[-1].last_seq + 1, 33))
+    assert kept == list(range(going[-1].removal.last_seq + 1, 33))
 
 
 async def test_a_segment_is_removable_only_if_shipped_synced_and_old(redis, open_one, settings):
@@ -124,7 +126,7 @@ async def test_a_segment_is_removable_only_if_shipped_synced_and_old(redis, open
     assert len(await removable_segments(redis, directory, keep=timedelta(0), now=LATER)) == closed
     await redis.hset("audit:cursors", journal_id, 12)
     some = await removable_segments(redis, directory, keep=timedelta(0), now=LATER)
-    assert [removal.last_seq <= 12 for removal in some] == [True] * len(some)
+    assert [segment.removal.last_seq <= 12 for segment in some] == [True] * len(some)
     assert 0 < len(some) < closed
     await redis.config_set("appendonly", "no")
     try:
@@ -155,8 +157,8 @@ async def test_a_removal_has_the_digest_that_the_next_segment_links_to(redis, op
         await journal.record(EVENT)
     await journal.stop()
     first, second = sorted(live_file(settings).parent.glob("security_audit.0*.log"))[:2]
-    removal = (await removable_segments(redis, first.parent, keep=timedelta(0), now=LATER))[0]
-    assert removal_of(removal.as_event(), first) == removal
+    removal = (await removable_segments(redis, first.parent, keep=timedelta(0), now=LATER))[0].removal
+    assert removal_of(removal.as_event()) == removal
     assert json.loads(second.read_bytes().splitlines()[0])["prev"] == removal.digest
 
 
@@ -206,7 +208,7 @@ async def test_checkpoints_are_signed_also_without_new_events(redis, settings, o
         receipt.seq,
         checkpoints[-2].digest,
         checkpoints[-1].time,
-        chain_key_id(chain_key(settings, service="tests")),
+        chain_key_id(read_or_create_chain_key(settings, service="tests")),
     )
     assert [members[b"checkpoint"].decode() for _, members in await redis.xrange("audit:checkpoints")] == signed
     assert signed[0] in caplog.text

@@ -114,7 +114,7 @@ class LogoutEndpoint:
             return self._question(form, browser, account, target, http)
         await self.flow.record(
             context_of(http),
-            event_type=EventType.LOGOUT,
+            event_type=EventType.SIGN_OUT,
             action=Action.SIGNED_OUT,
             client_id=client_id,
             user_id=account.subject,

@@ -69,6 +69,6 @@ def revoke(username: str, client_id: str) -> None:
             raise UserRefused(
                 f"{username} has allowed {client_id} nothing", hint="`auth-service consent list` shows the consents"
             )
-        await operator.record(Action.CONSENT_REVOKED, client_id=client_id, user_id=account.subject)
+        await operator.record(Action.CONSENT_WITHDRAWN, client_id=client_id, user_id=account.subject)
 
     run_audited_change(work)

@@ -91,7 +91,7 @@ def rotate() -> None:
             raise KeyRefused("the next key was published too recently", hint=hint)
         return moved
 
-    _swap(Action.KEY_ROTATED, rotated)
+    _swap(Action.KEYS_ROTATED_BY_OPERATOR, rotated)
 
 
 def _swap(action: Action, change: Callable[[Records, float, MakeKey], Records]) -> None:

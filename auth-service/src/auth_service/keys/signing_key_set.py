@@ -143,7 +143,7 @@ class SigningKeySet:
         states = " ".join(f"{record.state}={record.key_id}" for record in records)
         log.info("signing_keys_changed", keys=states)
         try:
-            await self._record(None, event_type=EventType.KEY_CHANGE, action=Action.KEYS_ROTATED, reason=states)
+            await self._record(None, event_type=EventType.KEY_CHANGE, action=Action.KEY_STATES_CHANGED, reason=states)
         except JournalUnavailable as error:
             # The change already applies to every replica.
             log.warning("signing_key_change_not_recorded", cause=error.description)

@@ -75,7 +75,7 @@ class Rendering:
             charted_events=charted_events,
             page=page,
             state=state,
-            sound=writable and state.sound,
+            sound=writable and state.intact,
             periods=tuple(PERIODS),
             outcomes=tuple(map(str, Outcome)),
             event_types=tuple(map(str, EventType)),

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
 from security_common.audit import Outcome
 from security_common.audit.reading import EventFilter
+from security_common.audit.reading.alerts import Language
 
 __all__ = ["PERIODS", "QUERY_PARAMETERS", "Language", "TrailQuery", "parse_query"]
 
-Language = Literal["en", "ko"]
 PERIODS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 DEFAULT_PERIOD = "24h"
 MAX_VALUE_CHARACTERS = 128

@@ -46,7 +46,7 @@ class Action(StrEnum):
     """A user denied a client's request."""
     APPLIED = "applied"
     """A declaration was applied."""
-    KEYS_ROTATED = "moved_on"
+    KEY_STATES_CHANGED = "moved_on"  # existing trails contain this value
     """Signing keys moved to their next states."""
 
     USER_ADDED = "user_added"
@@ -61,7 +61,7 @@ class Action(StrEnum):
     """An operator disabled an account."""
     USER_DELETED = "user_deleted"
     """An operator deleted an account."""
-    CONSENT_REVOKED = "consent_revoked"
+    CONSENT_WITHDRAWN = "consent_revoked"  # existing trails contain this value
     """An operator withdrew a consent."""
     CLIENT_CREATED = "client_created"
     """An operator created a client."""
@@ -69,7 +69,7 @@ class Action(StrEnum):
     """An operator deleted a client."""
     KEY_REVOKED = "key_revoked"
     """An operator revoked a signing key."""
-    KEY_ROTATED = "key_rotated"
+    KEYS_ROTATED_BY_OPERATOR = "key_rotated"
     """An operator rotated the signing keys."""
     PEOPLE_IMPORTED = "people_imported"
     """An operator imported people into the directory; the reason has their number."""

@@ -105,9 +105,8 @@ class BackgroundTasks:
                 if self._checkpoints is not None:
                     await self._checkpoints.write(head)
                 if self._redis is not None:
-                    shipper = self._shipper(self._redis, head.journal_id, lambda: head.seq)
-                    await shipper.ship()
-                    shipper.close()
+                    with self._shipper(self._redis, head.journal_id, lambda: head.seq) as shipper:
+                        await shipper.ship()
                     await write_heartbeat(self._redis, replace(self._heartbeat(head), state="closed"))
         except (RedisError, OSError, TimeoutError):
             logger.warning("audit_journal_not_shipped: the remaining events are shipped after the next start")
@@ -131,11 +130,11 @@ class BackgroundTasks:
                 idle_slot.release()
 
     async def _remove_segments(self, redis: Redis, directory: Path, now: datetime) -> None:
-        for removal in await removable_segments(redis, directory, keep=self._options.keep, now=now):
-            recorded_again = await asyncio.to_thread(removals_recorded_in, removal)
-            for each in [*recorded_again, removal]:
-                await self._record(each.as_event())
-            removal.path.unlink()
+        for segment in await removable_segments(redis, directory, keep=self._options.keep, now=now):
+            recorded_again = await asyncio.to_thread(removals_recorded_in, segment)
+            for removal in [*recorded_again, segment.removal]:
+                await self._record(removal.as_event())
+            segment.path.unlink()
 
     def _periodic_tasks(self, commit: GroupCommit) -> list[PeriodicTask]:
         tasks: list[PeriodicTask] = []
@@ -174,19 +173,17 @@ class BackgroundTasks:
         ]
 
     async def _keep_shipping(self, shipper: Shipper) -> None:
-        try:
-            redis_was_away = False
+        last_shipping_failed = False
+        with shipper:
             while True:
                 # Several commits are shipped together: each batch costs a sync of Redis, perhaps on the same disk.
                 await asyncio.sleep(COLLECT_SECONDS)
                 self._committed.clear()
-                redis_was_away = not await self._ship(shipper, redis_was_away=redis_was_away)
-                if redis_was_away:
+                last_shipping_failed = not await self._ship(shipper, last_shipping_failed=last_shipping_failed)
+                if last_shipping_failed:
                     await asyncio.sleep(RETRY_SECONDS)
                 else:
                     await self._wait_for_commit()
-        finally:
-            shipper.close()
 
     async def _wait_for_commit(self) -> None:
         """Returns after a second also without a commit: the stream may have been deleted meanwhile."""
@@ -196,12 +193,12 @@ class BackgroundTasks:
         except TimeoutError:
             return
 
-    async def _ship(self, shipper: Shipper, *, redis_was_away: bool) -> bool:
+    async def _ship(self, shipper: Shipper, *, last_shipping_failed: bool) -> bool:
         """Whether everything was shipped. A failure is logged once."""
         try:
             await shipper.ship()
         except (RedisError, OSError) as error:
-            if not redis_was_away:
+            if not last_shipping_failed:
                 cause = "out of memory" if isinstance(error, OutOfMemoryError) else type(error).__name__
                 logger.warning("audit_shipping_paused cause=%s: events are kept in the journal", cause)
             return False
@@ -209,7 +206,7 @@ class BackgroundTasks:
             # The events are on disk, and shipping has to continue after any error.
             logger.exception("audit_shipping_failed")
             return False
-        if redis_was_away:
+        if last_shipping_failed:
             logger.info("audit_shipping_resumed shipped_through=%d", shipper.cursor)
         return True
 

@@ -1,17 +1,22 @@
 """The key that seals the journal lines: read from a file, or created beside the journal of a library user."""
 
 import base64
-import hmac
 import secrets
 from pathlib import Path
 
-from security_common.audit.segment_files import make_private_directory, sync_directory
 from security_common.errors import SecurityError
-from security_common.private_files import write_once
-from security_common.secret_files import read_secret_file
+from security_common.private_files import make_private_directory, write_once
+from security_common.secret_files import key_fingerprint, read_secret_file
 from security_common.settings import SecuritySettings
 
-__all__ = ["LIBRARY_SERVICE", "ChainKeyInvalid", "chain_key", "chain_key_id", "load_chain_key", "read_chain_key_file"]
+__all__ = [
+    "LIBRARY_SERVICE",
+    "ChainKeyInvalid",
+    "chain_key_id",
+    "find_chain_key",
+    "read_chain_key_file",
+    "read_or_create_chain_key",
+]
 
 LIBRARY_SERVICE = "security-common"
 """The service name of the journal of a program that uses the library and is not one of the services."""
@@ -23,7 +28,7 @@ class ChainKeyInvalid(SecurityError):
     error = "chain_key_invalid"
 
 
-def chain_key(settings: SecuritySettings, *, service: str) -> bytes:
+def read_or_create_chain_key(settings: SecuritySettings, *, service: str) -> bytes:
     """The chain key of a service's journals, at least 32 bytes. Creates one if none is configured and none exists.
 
     A key beside the journal detects damage and accidents, but not an attacker who can read the directory. A service
@@ -33,11 +38,10 @@ def chain_key(settings: SecuritySettings, *, service: str) -> bytes:
     if settings.audit_chain_key_file is None and not path.exists():
         make_private_directory(path.parent)
         write_once(path, lambda: secrets.token_urlsafe(32))
-        sync_directory(path.parent)
     return read_chain_key_file(path)
 
 
-def load_chain_key(settings: SecuritySettings, *, service: str) -> bytes | None:
+def find_chain_key(settings: SecuritySettings, *, service: str) -> bytes | None:
     """The same key for a reader: None if none is configured and none exists. Raises ChainKeyInvalid."""
     path = _key_path(settings, service)
     if settings.audit_chain_key_file is None and not path.exists():
@@ -50,14 +54,14 @@ def chain_key_id(key: bytes) -> str:
 
     This is safe because the key is 32 random bytes. It would not be safe for a password.
     """
-    return hmac.digest(key, b"audit chain key id", "sha256").hex()[:16]
+    return key_fingerprint(key, b"audit chain key id")
 
 
 def read_chain_key_file(path: Path) -> bytes:
     """Reads a chain key file. Raises ChainKeyInvalid."""
     text = read_secret_file(path, setting="SECURITY_AUDIT_CHAIN_KEY_FILE", error=ChainKeyInvalid, hint=_HINT)
     try:
-        key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         # Raised without its cause, whose text can contain the key.
         raise ChainKeyInvalid(f"the audit chain key {path} is not valid base64url", hint=_HINT) from None

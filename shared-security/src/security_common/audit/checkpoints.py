@@ -29,8 +29,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from security_common.audit.journal_line import ChainHead
-from security_common.audit.segment_files import make_private_directory
 from security_common.errors import SecurityError
+from security_common.private_files import make_private_directory
 from security_common.secret_files import read_secret_file
 
 __all__ = [

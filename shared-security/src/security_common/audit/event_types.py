@@ -30,7 +30,7 @@ class EventType(StrEnum):
     """auth-service: a user signed in. Details: client, subject."""
     SIGN_IN_REFUSED = "sign_in_refused"
     """auth-service: a sign-in failed. Details: client; the reason; never the name that was typed."""
-    LOGOUT = "logout"
+    SIGN_OUT = "logout"  # existing trails contain this value
     """auth-service: a user signed out. Details: client, subject."""
     CONSENT_GIVEN = "consent_given"
     """auth-service: a user allowed a client's request. Details: client, subject; the scopes."""
@@ -74,7 +74,7 @@ class EventType(StrEnum):
     """
     JOURNAL_OPENED = "journal_opened"
     """the journal: each start of a process. Details: how the journal was continued."""
-    JOURNAL_HEALED = "journal_healed"
+    JOURNAL_WRITABLE_AGAIN = "journal_healed"  # existing trails contain this value
     """the journal: the journal can be written again after a failure."""
     JOURNAL_SEGMENT_REMOVED = "journal_segment_removed"
     """the journal: retention removes a segment; repeated before the segment that contains such an event is removed

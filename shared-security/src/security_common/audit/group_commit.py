@@ -12,7 +12,7 @@ When the journal cannot be written, the callers get `JournalUnavailable`, and th
     the sync fails                     every event is refused until the process is restarted: after a failed sync the
                                        kernel may report the lost pages as clean, so a second sync proves nothing
     a commit takes more than 10 s      the waiting events are refused; what is being written may still reach the disk,
-                                       as events whose operations were not answered
+                                       as events of operations whose results were not sent
     20,000 events are waiting          further events are refused
 """
 
@@ -31,13 +31,13 @@ from typing import ClassVar
 
 from security_common.audit.journal_line import ChainHead, seal_line
 from security_common.audit.journal_slot import Slot
-from security_common.audit.segment_files import sync_directory
 from security_common.errors import SecurityError
+from security_common.private_files import sync_directory
 
 __all__ = ["GroupCommit", "JournalUnavailable", "PendingEvent", "Receipt"]
 
-BATCH_EVENTS = 512
-PENDING_EVENTS = 20_000
+MAX_BATCH_EVENTS = 512
+MAX_PENDING_EVENTS = 20_000
 COMMIT_TIMEOUT_SECONDS = 10.0
 COMMIT_INTERVAL_SECONDS = 0.001
 
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 class JournalUnavailable(SecurityError):
-    """The event is not on disk, so the operation must not be answered: the services answer 503 with Retry-After."""
+    """The event is not on disk, so the result of the operation must not be sent; the services send 503 instead."""
 
     error: ClassVar[str] = "temporarily_unavailable"
 
@@ -109,7 +109,7 @@ class GroupCommit:
         """Queues an event for the writer thread. Raises JournalUnavailable if it is broken or too many are waiting."""
         if self.broken:
             raise _sync_failed()
-        if self._queue.qsize() >= PENDING_EVENTS:
+        if self._queue.qsize() >= MAX_PENDING_EVENTS:
             raise JournalUnavailable(
                 "the audit journal cannot write as many events as are recorded",
                 hint="check the speed of the disk that contains SECURITY_AUDIT_DIR",
@@ -140,7 +140,7 @@ class GroupCommit:
         if time.monotonic() - started_at < COMMIT_TIMEOUT_SECONDS:
             return False
         self.healthy = False
-        waiting, stop_requested = self._take_queued(list(batch), limit=PENDING_EVENTS)
+        waiting, stop_requested = self._take_queued(list(batch), limit=MAX_PENDING_EVENTS)
         answer_callers(
             waiting,
             JournalUnavailable(
@@ -177,7 +177,7 @@ class GroupCommit:
         if first is None:
             return [], True
         time.sleep(max(0.0, self._next_commit_at - time.monotonic()))
-        return self._take_queued([first], limit=BATCH_EVENTS)
+        return self._take_queued([first], limit=MAX_BATCH_EVENTS)
 
     def _take_queued(self, taken: list[PendingEvent], *, limit: int) -> tuple[list[PendingEvent], bool]:
         while len(taken) < limit:
@@ -200,9 +200,8 @@ class GroupCommit:
         lines: list[bytes] = []
         for pending in batch:
             line, head = seal_line(pending.draft, head, self._keyed_hash)
-            lines.append(line)
-        lines.append(b"")
-        self._append(b"\n".join(lines))
+            lines.append(line + b"\n")
+        self._append(b"".join(lines))
         first_seq = self.head.seq + 1
         self.head = head
         self.healthy = True

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
-from security_common.audit.stream_shipping import CURSORS_KEY
+from security_common.audit.stream_shipping import CURSORS_KEY, redis_text
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -84,7 +84,7 @@ async def read_heartbeats(redis: Redis) -> list[Heartbeat]:
     for journal_id, text in reports.items():
         try:
             shipped = int(cursors.get(journal_id, 0))
-            members = json.loads(text) | {"journal_id": _text(journal_id), "shipped": shipped}
+            members = json.loads(text) | {"journal_id": redis_text(journal_id), "shipped": shipped}
             heartbeat = _HEARTBEAT.validate_python(members)
         except (ValueError, TypeError, RecursionError):
             continue
@@ -108,7 +108,3 @@ async def missing_journals(redis: Redis, *, now_ms: int, quiet_seconds: float) -
 async def mark_alerted(redis: Redis, heartbeat: Heartbeat) -> None:
     """Stores that an alert about this journal was recorded. The next heartbeat of the journal resets this."""
     await write_heartbeat(redis, replace(heartbeat, alerted=True))
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

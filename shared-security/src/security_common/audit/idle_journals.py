@@ -48,11 +48,8 @@ class IdleJournals:
         return len(last_seqs)
 
     async def _ship_journal(self, directory: Path, journal_id: str, last_seq: int) -> None:
-        shipper = Shipper(self._redis, directory, journal_id, lambda: last_seq, on_shipped=self._on_shipped)
-        try:
+        with Shipper(self._redis, directory, journal_id, lambda: last_seq, on_shipped=self._on_shipped) as shipper:
             await shipper.ship()
-        finally:
-            shipper.close()
 
     async def _close_heartbeats(self, last_seqs: Mapping[str, int]) -> None:
         """The writer of these journals has ended, but all lines are in the stream, so none of them is missing."""
@@ -81,6 +78,7 @@ class IdleJournals:
     def _last_seqs_in(self, directory: Path, own_journal_id: str) -> dict[tuple[Path, str], int]:
         """The last sequence number of each journal in a slot, from the last line of its last segment."""
         index = self._indexes.setdefault(directory, SegmentIndex(directory))
+        # The segments are in order: the last one of a journal replaces the earlier ones.
         last_segments = {each.journal_id: each.path for each in index.segments() if each.journal_id != own_journal_id}
         return {
             (directory, journal_id): json.loads(last_line_of(path))["seq"] for journal_id, path in last_segments.items()

@@ -5,8 +5,8 @@
       ▼
     GroupCommit.submit     the writer thread seals the line, writes it and calls fdatasync (group_commit)
       │
-      ├─▶ Receipt                 the event is on disk: the operation may be answered
-      └─▶ JournalUnavailable      the event is not on disk: the operation is answered with 503
+      ├─▶ Receipt                 the event is on disk: the result of the operation may be sent
+      └─▶ JournalUnavailable      the event is not on disk: the response is 503
 
 Everything else, such as shipping to Redis, runs in background tasks. `record` does not wait for them.
 """
@@ -65,7 +65,7 @@ class Journal:
         return self._commit is not None and self._commit.healthy
 
     async def record(self, event: AuditEvent) -> Receipt:
-        """Returns when the event is on disk. Raises JournalUnavailable: then the operation must not be answered."""
+        """Returns when the event is on disk. Raises JournalUnavailable: then the result must not be sent."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Receipt] = loop.create_future()
         self._submit(event, future, loop)
@@ -180,7 +180,7 @@ class Journal:
         if is_stuck or commit.healthy or commit.broken:
             return
         event = AuditEvent(
-            event_type=EventType.JOURNAL_HEALED, action_taken=Action.WRITABLE_AGAIN, outcome=Outcome.SUCCESS
+            event_type=EventType.JOURNAL_WRITABLE_AGAIN, action_taken=Action.WRITABLE_AGAIN, outcome=Outcome.SUCCESS
         )
         async with asyncio.timeout(DISK_CHECK_SECONDS):
             await self.record(event)

@@ -20,12 +20,21 @@ from pydantic import TypeAdapter
 
 from security_common.audit.event import AuditEvent, Outcome
 
-__all__ = ["GENESIS", "ChainHead", "RecordedEvent", "draft_line", "line_digest", "line_is_sealed", "seal_line", "uuid7"]
+__all__ = [
+    "DIGEST_BEFORE_FIRST_LINE",
+    "ChainHead",
+    "RecordedEvent",
+    "draft_line",
+    "line_digest",
+    "line_is_sealed",
+    "seal_line",
+    "uuid7",
+]
 
-GENESIS = "0" * 64
+DIGEST_BEFORE_FIRST_LINE = "0" * 64
 """`prev` of the first line of a journal."""
 
-TEXT_LIMIT = 512
+MAX_TEXT_CHARACTERS = 512
 """Longer texts are cut to this number of characters: callers choose some of them, and a line must stay small."""
 
 _ALWAYS_WRITTEN = ("event_type", "tool_name", "user_id", "client_id", "contains_pii", "action_taken")
@@ -42,7 +51,9 @@ _WRITTEN_IF_KNOWN = (
 _HASH_MEMBER = b',"hash":"'
 _HASH_SUFFIX_LENGTH = len(_HASH_MEMBER) + 64 + len(b'"}')
 
-_UUID7_RANDOM_BITS = (1 << 76) - 1 & ~(0x3 << 62)
+# A UUID of version 7: 48 bits time, 4 bits version, 12 bits random, 2 bits variant, 62 bits random.
+_UUID7_VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
+_UUID7_RANDOM_BITS = ((1 << 76) - 1) & ~(0x3 << 62)
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
@@ -53,14 +64,13 @@ class ChainHead:
 
     journal_id: str
     seq: int = 0
-    digest: str = GENESIS
+    digest: str = DIGEST_BEFORE_FIRST_LINE
 
 
 def uuid7(unix_ms: int, random_bytes: bytes) -> str:
     """A time-ordered identifier (RFC 9562 section 5.7) from milliseconds since the epoch and 10 random bytes."""
-    random_bits = int.from_bytes(random_bytes[:10])
-    version_and_variant = 0x7 << 76 | 0x2 << 62
-    digits = f"{unix_ms << 80 | version_and_variant | random_bits & _UUID7_RANDOM_BITS:032x}"
+    random_bits = int.from_bytes(random_bytes[:10]) & _UUID7_RANDOM_BITS
+    digits = f"{(unix_ms << 80) | _UUID7_VERSION_AND_VARIANT | random_bits:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
@@ -78,7 +88,7 @@ def draft_line(event: AuditEvent, *, service: str, time_ns: int, event_id: str) 
     if event.revealed_kinds:
         body["revealed_kinds"] = dict(event.revealed_kinds)
     if event.alert:
-        body["alert"] = dict(event.alert)
+        body["alert"] = {name: _cut(value) for name, value in event.alert.items()}
     # A lone surrogate cannot be encoded as UTF-8, but JSON has an escape for it.
     return _encode(body).encode("utf-8", "backslashreplace")[:-1]
 
@@ -90,15 +100,15 @@ def seal_line(draft: bytes, head: ChainHead, keyed_hash: hmac.HMAC) -> tuple[byt
     every event and beside a busy event loop.
     """
     seq = head.seq + 1
-    signed = b'%b,"journal_id":"%b","seq":%d,"prev":"%b"}' % (
+    sealed_part = b'%b,"journal_id":"%b","seq":%d,"prev":"%b"}' % (
         draft,
         head.journal_id.encode(),
         seq,
         head.digest.encode(),
     )
     seal = keyed_hash.copy()
-    seal.update(signed)
-    line = b'%b%b%b"}' % (signed[:-1], _HASH_MEMBER, seal.hexdigest().encode())
+    seal.update(sealed_part)
+    line = b'%b%b%b"}' % (sealed_part[:-1], _HASH_MEMBER, seal.hexdigest().encode())
     return line, ChainHead(head.journal_id, seq, line_digest(line))
 
 
@@ -109,16 +119,17 @@ def line_digest(line: bytes) -> str:
 
 def line_is_sealed(line: bytes, chain_key: bytes) -> bool:
     """Whether the seal of this line was computed with the chain key."""
-    signed, suffix = line[:-_HASH_SUFFIX_LENGTH] + b"}", line[-_HASH_SUFFIX_LENGTH:]
+    sealed_part = line[:-_HASH_SUFFIX_LENGTH] + b"}"
+    suffix = line[-_HASH_SUFFIX_LENGTH:]
     if not suffix.startswith(_HASH_MEMBER) or not suffix.endswith(b'"}'):
         return False
-    expected = hmac.digest(chain_key, signed, "sha256").hex().encode()
+    expected = hmac.digest(chain_key, sealed_part, "sha256").hex().encode()
     return hmac.compare_digest(expected, suffix[len(_HASH_MEMBER) : -2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedEvent(AuditEvent):
-    """An event that was read from a journal or from the stream. `cursor` is its entry id in the stream, if any."""
+    """An event that was read from a journal or from the stream. `entry_id` is its id in the stream, if any."""
 
     timestamp: datetime
     event_id: str
@@ -127,10 +138,10 @@ class RecordedEvent(AuditEvent):
     prev: str
     hash: str
     service: str
-    cursor: str | None = field(default=None, compare=False)
+    entry_id: str | None = field(default=None, compare=False)
 
     @classmethod
-    def from_line(cls, line: bytes | str, *, cursor: str | None = None) -> "RecordedEvent":
+    def from_line(cls, line: bytes | str, *, entry_id: str | None = None) -> "RecordedEvent":
         """Parses one line. Unknown members are ignored. Raises ValueError if it is not a valid audit line.
 
         Types are checked, because the stream and the files may have been written by someone else than a journal.
@@ -140,7 +151,7 @@ class RecordedEvent(AuditEvent):
             known: dict[str, Any] = {name: members[name] for name in _MEMBER_NAMES if name in members}
             known["timestamp"] = datetime.fromisoformat(known["timestamp"])
             known["outcome"] = Outcome(known["outcome"])
-            event = _EVENT_ADAPTER.validate_python(known | {"cursor": cursor})
+            event = _EVENT_ADAPTER.validate_python(known | {"entry_id": entry_id})
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError("not a valid audit line") from error
         if event.timestamp.tzinfo is None:
@@ -149,7 +160,7 @@ class RecordedEvent(AuditEvent):
 
 
 _EVENT_ADAPTER = TypeAdapter(RecordedEvent)
-_MEMBER_NAMES = tuple(each.name for each in fields(RecordedEvent) if each.name != "cursor")
+_MEMBER_NAMES = tuple(each.name for each in fields(RecordedEvent) if each.name != "entry_id")
 
 
 def _timestamp(time_ns: int) -> str:
@@ -158,4 +169,4 @@ def _timestamp(time_ns: int) -> str:
 
 
 def _cut(value: Any) -> Any:
-    return value[:TEXT_LIMIT] if isinstance(value, str) and len(value) > TEXT_LIMIT else value
+    return value[:MAX_TEXT_CHARACTERS] if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS else value

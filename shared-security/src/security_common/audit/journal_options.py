@@ -7,7 +7,7 @@ from typing import Self
 
 from joserfc.jwk import RSAKey
 
-from security_common.audit.chain_key import chain_key
+from security_common.audit.chain_key import read_or_create_chain_key
 from security_common.audit.checkpoints import load_checkpoint_key
 from security_common.settings import SecuritySettings
 
@@ -42,7 +42,7 @@ class JournalOptions:
         return cls(
             service=service,
             directory=settings.audit_dir / service,
-            chain_key=chain_key(settings, service=service),
+            chain_key=read_or_create_chain_key(settings, service=service),
             segment_bytes=settings.audit_segment_bytes,
             keep=timedelta(days=keep_days),
             keep_in_stream=timedelta(days=settings.audit_stream_days or keep_days),

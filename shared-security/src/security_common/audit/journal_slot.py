@@ -9,15 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from security_common.audit.journal_line import ChainHead, line_digest, line_is_sealed
-from security_common.audit.segment_files import (
-    LIVE_NAME,
-    SegmentIndex,
-    close_live_segment,
-    lines_backwards,
-    make_private_directory,
-    sync_directory,
-    sync_file,
-)
+from security_common.audit.segment_files import LIVE_NAME, SegmentIndex, close_live_segment, lines_backwards
+from security_common.private_files import make_private_directory, sync_directory, sync_file
 from security_common.settings import SecuritySettings
 
 __all__ = ["Recovery", "Slot", "link_audit_log", "recover"]
@@ -134,7 +127,9 @@ def _last_sealed_line(path: Path, size: int, chain_key: bytes) -> tuple[ChainHea
         if line_is_sealed(line, chain_key):
             members = json.loads(line)
             return ChainHead(members["journal_id"], members["seq"], line_digest(line)), start + end + 1
-    return None, 0 if start == 0 else size
+    if start == 0:
+        return None, 0
+    return None, size  # only the tail was searched, so nothing may be cut off
 
 
 def _set_aside(slot: Slot, sealed_bytes: int, torn_bytes: int) -> None:

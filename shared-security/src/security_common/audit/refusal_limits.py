@@ -1,4 +1,4 @@
-"""Limits on recorded refusals: enough to see an attack, too few to fill the disk with one.
+"""Limits on recorded refusals, so that an attack is visible and cannot fill the disk.
 
 Of each event type, 120 refusals a minute are recorded for each caller or source address, and 6,000 in all. The last one
 within a limit has the reason `rest_of_minute_unrecorded`. The others are counted, and one event at the end of the
@@ -37,11 +37,13 @@ class RefusalLimits:
         self._total = 0
         self._per_caller: Counter[str] = Counter()
 
-    def admit(self, caller: str, reason: str) -> str | None:
+    def reason_to_record(self, caller: str, reason: str) -> str | None:
         """The reason to record, or None if the refusal is over a limit. `caller` is an identity or an address."""
         minute = int(self._clock() // MINUTE_SECONDS)
         if minute != self._minute:
-            self._minute, self._total, self._per_caller = minute, 0, Counter()
+            self._minute = minute
+            self._total = 0
+            self._per_caller = Counter()
         if self._total >= PER_MINUTE:
             return None
         # An IPv6 network of 64 bits usually belongs to one machine: counted per address, it could use the whole limit.
@@ -71,7 +73,7 @@ class RefusalRecorder:
         `caller` is the identity of the caller, or the source address. Raises JournalUnavailable.
         """
         limits = self._limits.setdefault(event.event_type, RefusalLimits(self._clock))
-        reason = limits.admit(caller, event.reason or event.action_taken)
+        reason = limits.reason_to_record(caller, event.reason or event.action_taken)
         if reason is not None:
             await self._journal.record(replace(event, reason=reason))
             return
@@ -90,7 +92,9 @@ class RefusalRecorder:
         await self._summarize()
 
     async def _summarize(self) -> None:
-        unrecorded, self._unrecorded, self._summary = self._unrecorded, Counter(), None
+        unrecorded = self._unrecorded
+        self._unrecorded = Counter()
+        self._summary = None
         for event_type, count in unrecorded.items():
             event = AuditEvent(
                 event_type=event_type,

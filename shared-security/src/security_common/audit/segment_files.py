@@ -1,6 +1,7 @@
-"""The segment files of a journal slot: which there are, how they are read, and how directory entries are made durable.
+"""The segment files of a journal slot: which there are, and how they are read.
 
-$SECURITY_AUDIT_DIR/<service>/<slot>/security_audit.log            the live segment, which is being written
+$SECURITY_AUDIT_DIR/<service>/<slot>/
+security_audit.log            the live segment, which is being written
 security_audit.00000001.log   closed segments, in order; they never change
 security_audit.00000001.torn  incomplete lines that a crash left behind
 lock                          locked by the process that writes to the slot
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from security_common.private_files import sync_directory
+
 __all__ = [
     "LIVE_NAME",
     "Segment",
@@ -22,17 +25,15 @@ __all__ = [
     "describe_segment",
     "last_line_of",
     "lines_backwards",
-    "make_private_directory",
     "open_segments",
     "slots_of",
-    "sync_directory",
-    "sync_file",
 ]
 
 LIVE_NAME = "security_audit.log"
 
-LONGEST_LINE_BYTES = 64 * 1024
-"""No line is longer than this."""
+MAX_LINE_BYTES = 128 * 1024
+"""No line is longer than this: it has fewer than 30 texts, each of which is cut to 512 characters (`draft_line`), and a
+character takes at most six bytes in JSON."""
 
 _CLOSED_NAME = re.compile(r"security_audit\.(\d{8})\.log")
 
@@ -138,7 +139,7 @@ def last_line_of(path: Path) -> bytes:
     """The last complete line of a segment without its newline; empty if there is none."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - LONGEST_LINE_BYTES))
+        file.seek(max(0, size - MAX_LINE_BYTES))
         tail = file.read()
     for begin, end in lines_backwards(tail):
         return tail[begin:end]
@@ -152,26 +153,6 @@ def lines_backwards(data: bytes) -> Iterator[tuple[int, int]]:
         begin = data.rfind(b"\n", 0, end) + 1
         yield begin, end
         end = begin - 1
-
-
-def make_private_directory(directory: Path) -> None:
-    """Creates a directory with mode 700. Missing parents get the mode of the umask."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory durable: fsync of a file does not include its directory entry."""
-    sync_file(directory)
-
-
-def sync_file(path: Path) -> None:
-    """Calls fsync on a file or directory."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _closed_files(directory: Path) -> list[tuple[int, Path]]:

@@ -23,7 +23,7 @@ from security_common.audit.journal_line import line_digest
 from security_common.audit.segment_files import Segment, SegmentIndex, last_line_of
 from security_common.audit.stream_shipping import shipped_through
 
-__all__ = ["Removal", "removable_segments", "removal_of", "removals_recorded_in"]
+__all__ = ["RemovableSegment", "Removal", "removable_segments", "removal_of", "removals_recorded_in"]
 
 FSYNC_KEY = "audit:fsync"
 FSYNC_WAIT_MS = 2000
@@ -33,12 +33,8 @@ _REMOVAL_TEXT = re.compile(r"journal ([0-9a-f-]{36}) through ([0-9]+), digest ([
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """The removal of a segment: its journal, its last line, and the digest of that line.
+    """The removal of a segment, as the journal records it: its journal, its last line, and the digest of that line."""
 
-    `path` is the segment that is removed, or the file that contains the event.
-    """
-
-    path: Path
     journal_id: str
     last_seq: int
     digest: str
@@ -52,14 +48,22 @@ class Removal:
         )
 
 
-def removal_of(event: AuditEvent, path: Path) -> Removal | None:
-    """The removal that an event records; None for any other event. `path` is the file that contains the event."""
+@dataclass(frozen=True, slots=True)
+class RemovableSegment:
+    """A segment file that may be removed, and the removal that has to be recorded before."""
+
+    path: Path
+    removal: Removal
+
+
+def removal_of(event: AuditEvent) -> Removal | None:
+    """The removal that an event records; None for any other event."""
     if event.event_type != EventType.JOURNAL_SEGMENT_REMOVED:
         return None
-    return _to_removal(_REMOVAL_TEXT.fullmatch(event.reason or ""), path)
+    return _to_removal(_REMOVAL_TEXT.fullmatch(event.reason or ""))
 
 
-def removals_recorded_in(segment: Removal) -> list[Removal]:
+def removals_recorded_in(segment: RemovableSegment) -> list[Removal]:
     """The last removal of each other journal that a segment records.
 
     They have to be recorded again before the segment is removed, because its lines are the only record of them.
@@ -69,38 +73,43 @@ def removals_recorded_in(segment: Removal) -> list[Removal]:
         for line in lines:
             if f'"{EventType.JOURNAL_SEGMENT_REMOVED}"' not in line:
                 continue
-            removal = _to_removal(_REMOVAL_TEXT.search(line), segment.path)
-            if removal is not None and removal.journal_id != segment.journal_id:
+            removal = _to_removal(_REMOVAL_TEXT.search(line))
+            if removal is not None and removal.journal_id != segment.removal.journal_id:
                 newest[removal.journal_id] = removal
     return list(newest.values())
 
 
-async def removable_segments(redis: Redis, directory: Path, *, keep: timedelta, now: datetime) -> list[Removal]:
+async def removable_segments(
+    redis: Redis, directory: Path, *, keep: timedelta, now: datetime
+) -> list[RemovableSegment]:
     """The segments of a slot that may be removed, oldest first. Raises redis.RedisError."""
     closed_segments = SegmentIndex(directory).segments()[:-1]
     described = [_describe(segment) for segment in closed_segments]
-    old = [removal for removal, written_at in described if written_at < now - keep]
+    old = [segment for segment, written_at in described if written_at < now - keep]
     if not old or not await _redis_has_synced(redis):
         return []
-    cursors = {journal_id: await shipped_through(redis, journal_id) for journal_id in {each.journal_id for each in old}}
-    removable: list[Removal] = []
-    for removal in old:
+    cursors: dict[str, int] = {}
+    removable: list[RemovableSegment] = []
+    for segment in old:
+        removal = segment.removal
+        if removal.journal_id not in cursors:
+            cursors[removal.journal_id] = await shipped_through(redis, removal.journal_id)
         if removal.last_seq > cursors[removal.journal_id]:
             break
-        removable.append(removal)
+        removable.append(segment)
     return removable
 
 
-def _to_removal(match: re.Match[str] | None, path: Path) -> Removal | None:
-    return Removal(path, match[1], int(match[2]), match[3]) if match else None
+def _to_removal(match: re.Match[str] | None) -> Removal | None:
+    return Removal(match[1], int(match[2]), match[3]) if match else None
 
 
-def _describe(segment: Segment) -> tuple[Removal, datetime]:
-    """The removal of a segment, and the time of its last line."""
+def _describe(segment: Segment) -> tuple[RemovableSegment, datetime]:
+    """The segment with its removal, and the time of its last line."""
     last_line = last_line_of(segment.path)
     members: dict[str, Any] = json.loads(last_line)
-    removal = Removal(segment.path, segment.journal_id, members["seq"], line_digest(last_line))
-    return removal, datetime.fromisoformat(members["timestamp"])
+    removal = Removal(segment.journal_id, members["seq"], line_digest(last_line))
+    return RemovableSegment(segment.path, removal), datetime.fromisoformat(members["timestamp"])
 
 
 async def _redis_has_synced(redis: Redis) -> bool:

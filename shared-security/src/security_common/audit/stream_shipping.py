@@ -10,14 +10,14 @@ failover or FLUSHALL the cursor is lower than before, and the journal is shipped
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from security_common.audit.segment_files import Segment, SegmentIndex, describe_segment
 
-__all__ = ["CURSORS_KEY", "STREAM_KEY", "JournalReader", "Shipper", "shipped_through"]
+__all__ = ["CURSORS_KEY", "STREAM_KEY", "JournalReader", "Shipper", "redis_text", "shipped_through"]
 
 STREAM_KEY = "audit:events"
 CURSORS_KEY = "audit:cursors"
@@ -26,10 +26,15 @@ BATCH_LINES = 256
 _SHIP_SCRIPT = files("security_common.audit").joinpath("ship.lua").read_text(encoding="ascii")
 
 
+def redis_text(value: bytes | str) -> str:
+    """A text from a Redis client that decodes its answers or does not."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
 async def shipped_through(redis: Redis, journal_id: str) -> int:
     """The sequence number of the last line of a journal that is in the stream; 0 if there is none."""
-    answer = redis.hget(CURSORS_KEY, journal_id)
-    return int(await answer or 0)  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
+    stored = await redis.hget(CURSORS_KEY, journal_id)  # pyright: ignore[reportGeneralTypeIssues]  # typed as sync or async
+    return int(stored) if stored else 0
 
 
 class Shipper:
@@ -64,21 +69,32 @@ class Shipper:
         Raises redis.RedisError and OSError. It can always be called again.
         """
         if not self._cursor_is_known:
-            self.cursor = await self._send(1, [])
+            self.cursor = await self._read_cursor()
             self._cursor_is_known = True
         while True:
-            through, before = self._last_on_disk(), self.cursor
-            first_seq, lines = 1, list[bytes]()
-            if before < through:
+            through = self._last_on_disk()
+            before = self.cursor
+            if before >= through:
+                self.cursor = await self._read_cursor()
+                lines: list[bytes] = []
+            else:
                 first_seq, lines = self._reader.lines_after(before, through=through, limit=BATCH_LINES)
-            self.cursor = await self._send_or_make_space(first_seq, lines)
+                self.cursor = await self._send_or_make_space(first_seq, lines)
             if self._on_shipped is not None and lines:
                 await self._on_shipped(len(lines))
             if self.cursor >= through or (not lines and self.cursor == before):
                 return self.cursor
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closes the file that is read."""
         self._reader.close()
+
+    async def _read_cursor(self) -> int:
+        """The cursor in Redis: the script returns it also when it gets no lines."""
+        return await self._send(1, [])
 
     async def _send_or_make_space(self, first_seq: int, lines: list[bytes]) -> int:
         try:
@@ -112,7 +128,8 @@ class JournalReader:
         """At most `limit` lines after `seq` and up to `through`, and the sequence number of the first of them."""
         if self._file is None or self._next_seq != seq + 1:
             self._seek(seq + 1)
-        first_seq, lines = self._next_seq, list[bytes]()
+        first_seq = self._next_seq
+        lines: list[bytes] = []
         while self._next_seq <= through and len(lines) < limit:
             line = self._file.readline() if self._file else b""
             if line.endswith(b"\n"):
@@ -161,5 +178,6 @@ class JournalReader:
             file.close()
             return False
         file.seek(0)
-        self._file, self._next_seq = file, segment.first_seq
+        self._file = file
+        self._next_seq = segment.first_seq
         return True

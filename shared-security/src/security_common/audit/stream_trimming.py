@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from security_common.audit.stream_shipping import STREAM_KEY
+from security_common.audit.stream_shipping import STREAM_KEY, redis_text
 
 __all__ = ["StreamLimit", "trim_stream"]
 
@@ -86,10 +86,10 @@ class StreamLimit:
         oldest = cast("Sequence[tuple[bytes | str, object]]", await self._redis.xrange(STREAM_KEY, count=1))
         if not oldest:
             return
-        first_id = _parse_id(_text(oldest[0][0]))
+        first_id = _parse_id(redis_text(oldest[0][0]))
         for group in cast("Sequence[Mapping[str, Any]]", await self._redis.xinfo_groups(STREAM_KEY)):
-            name = _text(group["name"])
-            if _parse_id(_text(group["last-delivered-id"])) >= first_id:
+            name = redis_text(group["name"])
+            if _parse_id(redis_text(group["last-delivered-id"])) >= first_id:
                 self._warned_groups.discard(name)
             elif name not in self._warned_groups:
                 self._warned_groups.add(name)
@@ -103,7 +103,3 @@ class StreamLimit:
 def _parse_id(entry_id: str) -> tuple[int, int]:
     milliseconds, _, number = entry_id.partition("-")
     return int(milliseconds), int(number or 0)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -116,7 +116,7 @@ def tail(
                 print_event(event, as_json=json)
             if not follow:
                 return
-            last_shown = newest[0].cursor if newest else None
+            last_shown = newest[0].entry_id if newest else None
             async with aclosing(follow_events(client, criteria, after=last_shown)) as new_events:
                 async for event in new_events:
                     print_event(event, as_json=json)

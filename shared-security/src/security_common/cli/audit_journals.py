@@ -88,7 +88,7 @@ def verify(
         expected.heartbeats = [each for each in stream.heartbeats if each.service == directory.name]
         for verified in directories:
             # Their checkpoints are verified with their own keys, so they are not reported as unchecked here.
-            del expected.other_services[verified.name]
+            expected.other_services.pop(verified.name, None)
         verdict = verify_service(directory, own_keys.chain, expected, progress=progress.advance)
         if not own_keys.checkpoint:
             verdict.notes.append(
@@ -130,7 +130,7 @@ def bundle(
     begins = since.replace(tzinfo=since.tzinfo or UTC)
     ends = until.replace(tzinfo=until.tzinfo or UTC)
     for each in write_bundle(target, directory, signed, own_keys.checkpoint[0], since=begins, until=ends):
-        coverage = "covered by a checkpoint" if each.sealed else "the last lines have no checkpoint yet"
+        coverage = "covered by a checkpoint" if each.is_covered else "the last lines have no checkpoint yet"
         print(f"journal {each.journal_id}: seq {each.first_seq} to {each.last_seq}, {coverage}", file=sys.stderr)
 
 

@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from security_common.audit.chain_key import LIBRARY_SERVICE, load_chain_key, read_chain_key_file
+from security_common.audit.chain_key import LIBRARY_SERVICE, find_chain_key, read_chain_key_file
 from security_common.audit.checkpoints import (
     CHECKPOINTS_KEY,
     CHECKPOINTS_NAME,
@@ -141,11 +141,11 @@ def service_keys(
     Raises ServiceUnknown if `directory` has no keys of the service, ChainKeyInvalid and CheckpointKeyInvalid.
     """
     if directory is None:
-        chain, checkpoint = load_chain_key(settings, service=service), settings.audit_checkpoint_key_file
+        chain, checkpoint = find_chain_key(settings, service=service), settings.audit_checkpoint_key_file
     elif service == LIBRARY_SERVICE and directory.is_dir():
         # SECURITY_AUDIT_CHAIN_KEY_FILE, if it is set, is the key of another service.
         without_key_file = settings.model_copy(update={"audit_chain_key_file": None})
-        chain, checkpoint = load_chain_key(without_key_file, service=service), None
+        chain, checkpoint = find_chain_key(without_key_file, service=service), None
     else:
         own_directory = _directory_of(directory, service)
         chain = read_chain_key_file(own_directory / "audit_chain_key")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from cyclopts import App, Parameter
 from security_common.cli.progress import Progress
 from security_common.encryption import EncryptionKeyMissing, Keyring, KeyringInvalid, ReencryptionResult
 from security_common.encryption.reencryption import EncryptedStore, installed_stores
-from security_common.private_files import write_new
+from security_common.private_files import replace_file, write_new
 from security_common.settings import SecuritySettings
 
 __all__ = ["app"]
@@ -174,12 +173,8 @@ def _change(file: Path | None, change: Callable[[Keyring], Keyring]) -> Keyring:
     """Replaces the keyring file atomically, so that a reader never reads an incomplete file."""
     path = _path(file).resolve()
     changed = change(Keyring.load(path))
-    new_file = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write_new(new_file, changed.dump())
-        new_file.chmod(path.stat().st_mode & 0o777)
-        new_file.replace(path)
+        replace_file(path, changed.dump(), mode=path.stat().st_mode & 0o777)
     except OSError as error:
-        new_file.unlink(missing_ok=True)
         raise KeyringInvalid(f"{path} cannot be changed: {error.strerror}") from error
     return changed

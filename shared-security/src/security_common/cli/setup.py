@@ -12,7 +12,7 @@ from cyclopts import App
 from joserfc.jwk import ECKey, import_key
 
 from security_common.encryption import Keyring
-from security_common.private_files import write_once
+from security_common.private_files import replace_file, write_once
 from security_common.secret_files import read_secret_file
 
 __all__ = ["app", "make_secrets"]
@@ -109,6 +109,7 @@ def _write_acl(path: Path, directory: Path) -> None:
             ("health", "redis", "health_password"),
         )
     }
+    # The ACL syntax of Redis: & channels, ~ keys, + and - commands or, with @, categories of commands.
     service = "&{0}:* ~{0}:* ~audit:* +@all -@admin -@dangerous +info +config|get +acl|whoami +waitaof"
     lines = [
         "user default off",
@@ -116,6 +117,4 @@ def _write_acl(path: Path, directory: Path) -> None:
         f"user mcp on #{hashes['mcp']} {service.format('mcp')}",
         f"user health on #{hashes['health']} -@all +ping",
     ]
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    draft.replace(path)
+    replace_file(path, "\n".join(lines) + "\n", mode=0o644)

@@ -11,7 +11,6 @@ secret shorter than 32 characters, which could be guessed, none is stored. A key
 keys, and is right when it shares one with those in Redis: keys are added and retired during rotation.
 """
 
-import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,11 @@ from redis.asyncio import Redis
 
 from security_common.encryption import Keyring
 from security_common.errors import SecurityError
-from security_common.secret_files import MIN_KEY_CHARACTERS, read_secret_file
+from security_common.secret_files import MIN_KEY_CHARACTERS, key_fingerprint, read_secret_file
 
 __all__ = ["KeyCheckValues", "SecretInUse", "secrets_in_use"]
 
 _LABEL = "mcp-oauth2 key check value v1: "
-_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def _keyring_check_values(path: Path | None, setting: str) -> frozenset[str]:
 
 def _check_value(key: bytes, setting: str) -> str:
     # The setting is part of the message: a key that is used for two settings has two check values.
-    return hmac.digest(key, (_LABEL + setting).encode(), "sha256").hex()[:_DIGITS]
+    return key_fingerprint(key, (_LABEL + setting).encode())
 
 
 def _join(check_values: frozenset[str]) -> str:

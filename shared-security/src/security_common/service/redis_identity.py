@@ -25,7 +25,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
-from security_common.private_files import write_new
+from security_common.private_files import replace_file
 from security_common.service.key_check_values import KeyCheckValues, SecretInUse
 from security_common.task_cancellation import cancel_tasks
 
@@ -184,6 +184,4 @@ class RedisIdentity:
 
     def _write_id_file(self, identity: str) -> None:
         self._id_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._id_file.with_name(f".{self._id_file.name}.{secrets.token_hex(8)}")
-        write_new(draft, f"{identity}\n")
-        draft.replace(self._id_file)
+        replace_file(self._id_file, f"{identity}\n")

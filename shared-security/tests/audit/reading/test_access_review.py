@@ -106,7 +106,7 @@ def test_an_access_without_identifier_is_counted_as_incomplete():
     day = datetime(2026, 11, 23, 10, tzinfo=SEOUL)
     found = review(access(day, user_id=None), access(day, user_id=None, client_id="batch"))
     assert (found.accesses, found.incomplete) == (2, 1)
-    assert set(found.people) == {"-", "batch"}
+    assert set(found.users) == {"-", "batch"}
 
 
 @pytest.mark.parametrize(("language", "word"), [("ko", "한 달 전체가 아닙니다"), ("en", "Not the whole month")])
@@ -128,7 +128,7 @@ def test_the_sheet_has_a_warning_if_the_events_begin_within_the_month(language, 
     ],
 )
 def test_accesses_outside_working_hours_are_counted(moment, unusual):
-    assert review(access(moment)).people["u_1"].unusual_hours == unusual
+    assert review(access(moment)).users["u_1"].unusual_hours == unusual
 
 
 def test_accesses_without_required_members_are_counted():
@@ -201,4 +201,4 @@ def test_a_burst_counts_once_in_reports():
         report.add(event)
     assert report.as_data()["alerts"] == {"many_subjects": 1}
     assert report.as_data()["by_outcome"] == {"alert": 2}
-    assert "| One account accessed the data of many people | 1 |" in report.as_markdown()
+    assert "| One user accessed the data of many people | 1 |" in report.as_markdown()

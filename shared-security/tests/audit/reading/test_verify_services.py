@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from security_common.audit import AuditEvent, Outcome, open_journal
-from security_common.audit.chain_key import chain_key
+from security_common.audit.chain_key import read_or_create_chain_key
 from security_common.audit.checkpoints import CHECKPOINTS_KEY, CHECKPOINTS_NAME
 from security_common.audit.stream_shipping import CURSORS_KEY
 from security_common.cli import app
@@ -115,7 +115,7 @@ async def test_the_journal_of_a_library_user_is_verified_with_the_key_beside_it(
 async def test_a_directory_without_the_keys_is_an_error(keys, tmp_path, service, folder):
     """Also if there is a key beside the journal: to use it would verify less than was requested."""
     settings = SecuritySettings(audit_dir=tmp_path)
-    chain_key(settings, service=service)
+    read_or_create_chain_key(settings, service=service)
     with pytest.raises(ServiceUnknown, match=f"has no keys of {service}"):
         service_keys(settings, service, directory=keys / folder, public_keys=[])
 

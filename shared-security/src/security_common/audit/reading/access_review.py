@@ -10,21 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from importlib.resources import files
 from string import Template
-from typing import Literal
 
 from security_common.audit import EventType, Outcome, RecordedEvent
-from security_common.audit.reading.alerts import RULE_TITLES, is_alert, is_new_alert
+from security_common.audit.reading.alerts import Language, is_alert, is_new_alert, rule_title
 from security_common.audit.reading.report import rows
 
 __all__ = ["AccessReview", "Month", "review_access"]
-
-Language = Literal["ko", "en"]
 
 WORK_BEGINS, WORK_ENDS = time(7), time(21)
 """Accesses outside these hours and on weekends are counted as unusual."""
 
 DOWNLOAD = "download"
-UNKNOWN_PERSON = "-"
+UNKNOWN_USER = "-"
 
 TASKS: Mapping[str, Mapping[Language, str]] = {
     "view": {"en": "view", "ko": "조회"},
@@ -67,7 +64,7 @@ class Month:
 
 
 @dataclass(slots=True)
-class _Person:
+class _User:
     """The accesses of one identifier in the month."""
 
     accesses: int = 0
@@ -90,7 +87,7 @@ class AccessReview:
     begins: datetime | None = None
     accesses: int = 0
     incomplete: int = 0
-    people: dict[str, _Person] = field(default_factory=dict[str, _Person])
+    users: dict[str, _User] = field(default_factory=dict[str, _User])
     tasks: Counter[str] = field(default_factory=Counter[str])
     downloads: list[RecordedEvent] = field(default_factory=list[RecordedEvent])
     alerts: Counter[str] = field(default_factory=Counter[str])
@@ -103,23 +100,23 @@ class AccessReview:
             return
         if not (event.contains_pii or event.subject_reference or event.task):
             return
-        identifier = event.user_id or event.client_id or UNKNOWN_PERSON
+        identifier = event.user_id or event.client_id or UNKNOWN_USER
         task = event.task or event.tool_name or event.event_type
         self.accesses += 1
         if self._is_incomplete(event):
             self.incomplete += 1
         self.tasks[task] += 1
-        person = self.people.setdefault(identifier, _Person())
-        person.accesses += 1
+        user = self.users.setdefault(identifier, _User())
+        user.accesses += 1
         if event.outcome is Outcome.REFUSED:
-            person.refused += 1
+            user.refused += 1
         if self._is_unusual(event.timestamp):
-            person.unusual_hours += 1
-        person.tasks[task] += 1
+            user.unusual_hours += 1
+        user.tasks[task] += 1
         if event.subject_reference:
-            person.subjects.add(event.subject_reference)
+            user.subjects.add(event.subject_reference)
         if event.source_address:
-            person.addresses.add(event.source_address)
+            user.addresses.add(event.source_address)
         if event.task == DOWNLOAD:
             self.downloads.append(event)
 
@@ -156,14 +153,14 @@ class AccessReview:
             ],
             "people": {
                 name: {
-                    "accesses": person.accesses,
-                    "refused": person.refused,
-                    "unusual_hours": person.unusual_hours,
-                    "subjects": len(person.subjects),
-                    "addresses": sorted(person.addresses),
-                    "tasks": dict(person.tasks.most_common()),
+                    "accesses": user.accesses,
+                    "refused": user.refused,
+                    "unusual_hours": user.unusual_hours,
+                    "subjects": len(user.subjects),
+                    "addresses": sorted(user.addresses),
+                    "tasks": dict(user.tasks.most_common()),
                 }
-                for name, person in self._by_accesses()
+                for name, user in self._by_accesses()
             },
         }
 
@@ -186,7 +183,7 @@ class AccessReview:
         downloads = (
             (
                 f"{each.timestamp.astimezone(self.month.zone):%m-%d %H:%M}",
-                each.user_id or each.client_id or UNKNOWN_PERSON,
+                each.user_id or each.client_id or UNKNOWN_USER,
                 _describe_download(each, language),
                 each.source_address,
                 each.reason,
@@ -197,14 +194,14 @@ class AccessReview:
         return Template(sheet).substitute(
             month=f"{self.month.year}-{self.month.month:02d}",
             accesses=self.accesses,
-            persons=len(self.people),
+            persons=len(self.users),
             incomplete=self.incomplete,
-            unusual=sum(person.unusual_hours for person in self.people.values()),
+            unusual=sum(user.unusual_hours for user in self.users.values()),
             people=rows(people),
             tasks=rows(tasks),
             coverage=self._coverage(language),
             downloads=rows(downloads),
-            alerts=rows((_title(rule, language), count) for rule, count in self.alerts.most_common()),
+            alerts=rows((rule_title(rule, language), count) for rule, count in self.alerts.most_common()),
         )
 
     def _coverage(self, language: Language) -> str:
@@ -213,16 +210,12 @@ class AccessReview:
             return ""
         return COVERAGE[language].format(f"{self.begins.astimezone(self.month.zone):%Y-%m-%d %H:%M}")
 
-    def _by_accesses(self) -> list[tuple[str, _Person]]:
-        return sorted(self.people.items(), key=lambda item: (-item[1].accesses, item[0]))
+    def _by_accesses(self) -> list[tuple[str, _User]]:
+        return sorted(self.users.items(), key=lambda item: (-item[1].accesses, item[0]))
 
     def _is_unusual(self, moment: datetime) -> bool:
         local = moment.astimezone(self.month.zone)
         return local.weekday() >= 5 or not WORK_BEGINS <= local.time() < WORK_ENDS
-
-
-def _title(rule: str, language: Language) -> str:
-    return RULE_TITLES[rule][language] if rule in RULE_TITLES else rule
 
 
 def _describe_download(event: RecordedEvent, language: Language) -> str:

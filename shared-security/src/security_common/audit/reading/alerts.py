@@ -13,7 +13,16 @@ from typing import Literal
 from security_common.audit import Action, AuditEvent, EventType, Outcome, RecordedEvent
 from security_common.settings import Threshold
 
-__all__ = ["RULE_TITLES", "Alert", "DetectionRule", "describe_alert", "is_alert", "is_new_alert"]
+__all__ = [
+    "RULE_TITLES",
+    "Alert",
+    "DetectionRule",
+    "Language",
+    "describe_alert",
+    "is_alert",
+    "is_new_alert",
+    "rule_title",
+]
 
 Language = Literal["en", "ko"]
 
@@ -24,7 +33,7 @@ class DetectionRule(StrEnum):
     REFUSAL_BURST = "refusal_burst"
     SECRET_GUESSING = "secret_guessing"  # noqa: S105  # the name of a rule
     REFRESH_TOKEN_REUSE = "refresh_token_reuse"  # noqa: S105  # the name of a rule
-    PII_VOLUME_PERSON = "pii_volume_person"
+    PII_VOLUME_USER = "pii_volume_person"  # existing trails contain this value
     PII_VOLUME_CLIENT = "pii_volume_client"
     MANY_SUBJECTS = "many_subjects"
     TOOL_ENUMERATION = "tool_enumeration"
@@ -36,8 +45,8 @@ RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
     DetectionRule.REFUSAL_BURST: {"en": "Many refusals from one source", "ko": "동일 출처의 반복된 거부"},
     DetectionRule.SECRET_GUESSING: {"en": "Guessing a secret or password", "ko": "비밀번호·시크릿 대입 시도"},
     DetectionRule.REFRESH_TOKEN_REUSE: {"en": "A refresh token was used again", "ko": "사용된 리프레시 토큰의 재사용"},
-    DetectionRule.PII_VOLUME_PERSON: {
-        "en": "Unusual volume of personal data by one account",
+    DetectionRule.PII_VOLUME_USER: {
+        "en": "Unusual volume of personal data by one user",
         "ko": "한 계정의 개인정보 대량 처리",
     },
     DetectionRule.PII_VOLUME_CLIENT: {
@@ -45,7 +54,7 @@ RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
         "ko": "한 클라이언트의 개인정보 대량 처리",
     },
     DetectionRule.MANY_SUBJECTS: {
-        "en": "One account accessed the data of many people",
+        "en": "One user accessed the data of many people",
         "ko": "한 계정의 다수 정보주체 조회",
     },
     DetectionRule.TOOL_ENUMERATION: {"en": "Trying tools one after another", "ko": "도구 탐색 시도"},
@@ -57,11 +66,17 @@ RULE_TITLES: Mapping[str, Mapping[Language, str]] = {
 }
 """The title of every rule in both languages."""
 
+
+def rule_title(rule: str, language: Language) -> str:
+    """The title of a rule; the name itself if it is a rule of another release."""
+    return RULE_TITLES[rule][language] if rule in RULE_TITLES else rule
+
+
 _COUNTED: Mapping[str, Mapping[Language, str]] = {
     DetectionRule.REFUSAL_BURST: {"en": "{} refusals", "ko": "거부 {}건"},
     DetectionRule.SECRET_GUESSING: {"en": "{} failed attempts", "ko": "인증 실패 {}회"},
     DetectionRule.REFRESH_TOKEN_REUSE: {"en": "{} reused refresh tokens", "ko": "리프레시 토큰 재사용 {}회"},
-    DetectionRule.PII_VOLUME_PERSON: {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
+    DetectionRule.PII_VOLUME_USER: {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
     DetectionRule.PII_VOLUME_CLIENT: {"en": "{} pieces of personal data", "ko": "개인정보 {}건"},
     DetectionRule.MANY_SUBJECTS: {"en": "data of {} people", "ko": "정보주체 {}명"},
     DetectionRule.TOOL_ENUMERATION: {"en": "{} tools refused", "ko": "거부된 도구 {}개"},

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from security_common.audit import Action, EventType, Outcome, Reason, RecordedEvent
-from security_common.audit.journal_line import GENESIS
+from security_common.audit.journal_line import DIGEST_BEFORE_FIRST_LINE
 from security_common.audit.reading.alerts import Alert
 from security_common.audit.reading.detection import Detector, detection_rules
 from security_common.errors import SecurityError
@@ -101,7 +101,7 @@ def _bulk_export(settings: SecuritySettings, now: datetime) -> Iterator[Recorded
             "outcome": Outcome.SUCCESS,
             "tool_name": "get_user_info",
             "contains_pii": True,
-            "pii_kinds": {"phone": findings},
+            "pii_kinds": {"PHONE": findings},
             "subject_reference": f"subject-{number}",
             "task": "view",
         },
@@ -147,7 +147,7 @@ def _events(
             event_id=f"simulated-{number}",
             journal_id="simulated",
             seq=number,
-            prev=GENESIS,
-            hash=GENESIS,
+            prev=DIGEST_BEFORE_FIRST_LINE,
+            hash=DIGEST_BEFORE_FIRST_LINE,
             service="simulation",
         )

@@ -34,12 +34,12 @@ class NothingToBundle(SecurityError):
 
 @dataclass(frozen=True, slots=True)
 class BundledJournal:
-    """The range of a journal that is in the bundle. `sealed` is true if a checkpoint covers its last line."""
+    """The range of a journal that is in the bundle. `is_covered`: a checkpoint covers its last line."""
 
     journal_id: str
     first_seq: int
     last_seq: int
-    sealed: bool
+    is_covered: bool
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ def _extend_to_checkpoints(
         journal_id,
         first_seq=before[-1].seq + 1 if before else 1,
         last_seq=last_checkpoints[0].seq if last_checkpoints else in_period.journal_end,
-        sealed=bool(last_checkpoints),
+        is_covered=bool(last_checkpoints),
     )
 
 

@@ -76,7 +76,7 @@ class ChainPosition:
 
 
 @dataclass
-class Verdict:
+class BundleVerdict:
     """The result. `covered` has a sentence for each journal; `uncovered` counts the lines without a checkpoint."""
 
     lines: int = 0
@@ -106,9 +106,9 @@ class Bundle:
         return self._archive.read(name) if self._archive else (self._path / name).read_bytes()
 
 
-def verify_bundle(bundle: Bundle, key: rsa.RSAPublicKey, other_checkpoints: list[str]) -> Verdict:
+def verify_bundle(bundle: Bundle, key: rsa.RSAPublicKey, other_checkpoints: list[str]) -> BundleVerdict:
     """Verifies all journals. Raises OSError, KeyError or ValueError if the bundle cannot be read, and WrongKey."""
-    verdict = Verdict()
+    verdict = BundleVerdict()
     manifest = json.loads(bundle.read("manifest.json"))
     signed = [*bundle.read("checkpoints.jws").decode().splitlines(), *other_checkpoints]
     checkpoints = verify_checkpoints([text for text in signed if text], key, manifest["service"], verdict)
@@ -120,7 +120,9 @@ def verify_bundle(bundle: Bundle, key: rsa.RSAPublicKey, other_checkpoints: list
     return verdict
 
 
-def verify_checkpoints(signed: list[str], key: rsa.RSAPublicKey, service: str, verdict: Verdict) -> list[JsonObject]:
+def verify_checkpoints(
+    signed: list[str], key: rsa.RSAPublicKey, service: str, verdict: BundleVerdict
+) -> list[JsonObject]:
     """The checkpoints of the service. Those with a wrong signature are problems. Raises WrongKey."""
     own_key_id = thumbprint(key)
     checkpoints: list[JsonObject] = []
@@ -141,7 +143,7 @@ def verify_checkpoints(signed: list[str], key: rsa.RSAPublicKey, service: str, v
 
 
 def verify_journal(
-    name: str, data: bytes, entry: JsonObject, checkpoints: list[JsonObject], verdict: Verdict, *, until: str
+    name: str, data: bytes, entry: JsonObject, checkpoints: list[JsonObject], verdict: BundleVerdict, *, until: str
 ) -> None:
     """Verifies the lines of one journal. Only the first break is reported; the lines after it are not trusted."""
     signed = {each["seq"]: each for each in checkpoints}

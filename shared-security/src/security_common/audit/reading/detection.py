@@ -175,12 +175,15 @@ def _drop_quiet_groups(windows: OrderedDict[str, _Window], moment: datetime, sec
 
 
 def detection_rules(settings: SecuritySettings) -> tuple[Rule, ...]:
-    """The rules with the thresholds of the settings. Each Detector needs its own: the last rule has a memory."""
+    """The rules with the thresholds of the settings.
+
+    Call this once for each Detector: the last rule keeps the sequence numbers that it has seen.
+    """
     return (
         Rule(DetectionRule.REFUSAL_BURST, settings.detect_refusal_burst, _refusal),
         Rule(DetectionRule.SECRET_GUESSING, settings.detect_secret_guessing, _failed_authentication),
         Rule(DetectionRule.REFRESH_TOKEN_REUSE, settings.detect_refresh_reuse, _refresh_token_reuse),
-        Rule(DetectionRule.PII_VOLUME_PERSON, settings.detect_pii_volume, _pii_by_person),
+        Rule(DetectionRule.PII_VOLUME_USER, settings.detect_pii_volume, _pii_by_user),
         Rule(DetectionRule.PII_VOLUME_CLIENT, settings.detect_pii_volume_client, _pii_by_client),
         Rule(DetectionRule.MANY_SUBJECTS, settings.detect_many_subjects, _accessed_subject, distinct=True),
         Rule(DetectionRule.TOOL_ENUMERATION, settings.detect_tool_enumeration, _refused_tool, distinct=True),
@@ -211,7 +214,7 @@ def _refresh_token_reuse(event: RecordedEvent) -> Observation | None:
     return Observation(f"user {event.user_id}" if event.user_id else f"client {event.client_id}")
 
 
-def _pii_by_person(event: RecordedEvent) -> Observation | None:
+def _pii_by_user(event: RecordedEvent) -> Observation | None:
     findings = sum(event.pii_kinds.values())
     return Observation(_caller_of(event), weight=findings) if findings and event.user_id else None
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.reading.alerts import RULE_TITLES, describe_alert, is_alert, is_new_alert
+from security_common.audit.reading.alerts import describe_alert, is_alert, is_new_alert, rule_title
 
 __all__ = ["COLUMNS", "FORMATS", "ExportFormat", "as_json_line", "as_members", "safe_cell"]
 
@@ -35,7 +35,7 @@ class ExportFormat:
 
 def as_members(event: RecordedEvent) -> dict[str, Any]:
     """JSON-ready members with their names as stored, without unknown ones."""
-    members = {name: value for name, value in asdict(event).items() if value is not None and name != "cursor"}
+    members = {name: value for name, value in asdict(event).items() if value is not None and name != "entry_id"}
     for name in ("alert", "revealed_kinds"):
         if not members[name]:
             del members[name]
@@ -51,9 +51,30 @@ def as_json_line(event: RecordedEvent) -> str:
 
 
 COLUMNS = (
-    *("timestamp", "event_type", "outcome", "reason", "service", "tool_name", "user_id", "issuer", "client_id"),
-    *("source_address", "subject_reference", "task", "contains_pii", "pii_kinds", "action_taken", "duration_ms"),
-    *("alert", "trace_id", "event_id", "journal_id", "seq", "prev", "hash", "revealed_kinds"),
+    "timestamp",
+    "event_type",
+    "outcome",
+    "reason",
+    "service",
+    "tool_name",
+    "user_id",
+    "issuer",
+    "client_id",
+    "source_address",
+    "subject_reference",
+    "task",
+    "contains_pii",
+    "pii_kinds",
+    "action_taken",
+    "duration_ms",
+    "alert",
+    "trace_id",
+    "event_id",
+    "journal_id",
+    "seq",
+    "prev",
+    "hash",
+    "revealed_kinds",
 )
 
 # Columns that are not written as stored.
@@ -84,11 +105,7 @@ def _finding_info(event: RecordedEvent) -> dict[str, Any]:
     """`uid` is the same for all events of one burst."""
     rule = event.reason or "unnamed"
     burst = (rule, *(event.alert.get(name, "") for name in ("about", "name", "since")))
-    return {
-        "uid": ":".join(str(part) for part in burst),
-        "title": RULE_TITLES[rule]["en"] if rule in RULE_TITLES else rule,
-        "types": [rule],
-    }
+    return {"uid": ":".join(str(part) for part in burst), "title": rule_title(rule, "en"), "types": [rule]}
 
 
 # API Activity (class_uid 6003) with the activity Other (99).

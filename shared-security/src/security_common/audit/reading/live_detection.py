@@ -24,13 +24,14 @@ from security_common.audit import Journal, JournalUnavailable
 from security_common.audit.heartbeats import HEARTBEAT_SECONDS, mark_alerted, missing_journals
 from security_common.audit.reading.alerts import Alert, DetectionRule
 from security_common.audit.reading.detection import Detector, detection_rules
-from security_common.audit.reading.search import StreamEntries, entry_text, parse_entry
-from security_common.audit.stream_shipping import STREAM_KEY
+from security_common.audit.reading.search import StreamEntries, parse_entry
+from security_common.audit.stream_shipping import STREAM_KEY, redis_text
 from security_common.settings import SecuritySettings, Threshold
 from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["live_detection"]
 
+# Replicas of an earlier release, which may still run, use the same keys.
 LOCK_KEY = "audit:watch:lock"
 POSITION_KEY = "audit:watch:place"
 LOCK_SECONDS = 15.0
@@ -105,7 +106,7 @@ async def _detect(
                 next_heartbeat_check = clock() + HEARTBEAT_SECONDS
             entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, f"({position}", count=ENTRIES_AT_ONCE))
             for entry_id, members in entries:
-                position = entry_text(entry_id)
+                position = redis_text(entry_id)
                 event = parse_entry(members, position)
                 if event is None:
                     continue
@@ -141,9 +142,9 @@ async def _read_position(redis: Redis) -> str:
     """The id of the last processed entry. Without one, detection begins with the next new entry."""
     stored = await redis.get(POSITION_KEY)
     if stored is not None:
-        return entry_text(stored)
+        return redis_text(stored)
     newest = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=1))
-    return entry_text(newest[0][0]) if newest else "0-0"
+    return redis_text(newest[0][0]) if newest else "0-0"
 
 
 async def _fill_windows(
@@ -156,7 +157,7 @@ async def _fill_windows(
         found = await redis.xrange(STREAM_KEY, f"({after}", position, count=ENTRIES_AT_ONCE)
         entries = cast("StreamEntries", found)
         for entry_id, members in entries:
-            after = entry_text(entry_id)
+            after = redis_text(entry_id)
             event = parse_entry(members, after)
             if event is not None:
                 detector.observe(event)

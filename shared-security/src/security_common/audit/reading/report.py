@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from security_common.audit import Outcome, RecordedEvent
-from security_common.audit.reading.alerts import RULE_TITLES, is_new_alert
+from security_common.audit.reading.alerts import is_new_alert, rule_title
 from security_common.audit.reading.trail_state import TrailState
 
 __all__ = ["KeyInUse", "SecurityReport", "rows", "security_report"]
@@ -96,7 +96,7 @@ class SecurityReport:
         if self.since is None or self.until is None:
             return "\n".join(["# Security report\n\nNo events in this period.\n", *self._chain(), *self._keys()])
         period = f"{self.since:%Y-%m-%d %H:%M:%S} to {self.until:%Y-%m-%d %H:%M:%S} UTC"
-        alerts = Counter({_title(rule): count for rule, count in self.alerts.items()})
+        alerts = Counter({rule_title(rule, "en"): count for rule, count in self.alerts.items()})
         rankings = {
             "Outcomes": self.by_outcome,
             "Alerts": alerts,
@@ -123,7 +123,7 @@ class SecurityReport:
 
     def _chain(self) -> Iterator[str]:
         if self.trail is not None:
-            verdict = "has no gaps and no changed lines" if self.trail.sound else "has gaps or changed lines"
+            verdict = "has no gaps and no changed lines" if self.trail.intact else "has gaps or changed lines"
             signed = f"{self.trail.newest_checkpoint:%Y-%m-%d %H:%M:%S} UTC" if self.trail.newest_checkpoint else "none"
             lines = [
                 (each.journal_id, each.newest_seq, each.shipped_through_seq, each.missing, each.broken)
@@ -171,10 +171,6 @@ def rows(lines: Iterable[Sequence[object]]) -> str:
 def _ranking(title: str, counts: Counter[str]) -> str:
     more = f"\n{len(counts) - LISTED} more.\n" if len(counts) > LISTED else ""
     return f"## {title}\n\n{table(('what', 'events'), counts.most_common(LISTED))}{more}"
-
-
-def _title(rule: str) -> str:
-    return RULE_TITLES[rule]["en"] if rule in RULE_TITLES else rule
 
 
 def _cell(value: object) -> str:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from security_common.audit import Outcome, RecordedEvent
 from security_common.audit.segment_files import open_segments, slots_of
-from security_common.audit.stream_shipping import STREAM_KEY
+from security_common.audit.stream_shipping import STREAM_KEY, redis_text
 from security_common.errors import SecurityError
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "each_event",
     "each_journal_event",
     "entry_line",
-    "entry_text",
     "find_event",
     "find_newest_events",
     "follow_events",
@@ -40,7 +39,8 @@ PAGE_SCAN_LIMIT = 50_000
 FOLLOW_BLOCK_MS = 1000
 
 CLOCK_SKEW_SECONDS = 300
-"""The id of an entry is the time of shipping by the clock of Redis: it can only be before the event by this skew."""
+"""The id of an entry is the time of its shipping by the clock of Redis. Shipping follows recording, so the id is only
+earlier than the event if the clocks differ, by at most this many seconds."""
 
 
 StreamEntries = Sequence[tuple[bytes | str, dict[bytes | str, bytes | str]]]
@@ -68,7 +68,7 @@ class EventFilter:
     def matches(self, event: RecordedEvent) -> bool:
         named = ("user_id", "issuer", "client_id", "tool_name", "outcome", "event_type")
         return (
-            all(getattr(self, name) in (None, getattr(event, name)) for name in named)
+            all(getattr(self, name) is None or getattr(self, name) == getattr(event, name) for name in named)
             and (self.since is None or event.timestamp >= self.since)
             and (self.until is None or event.timestamp < self.until)
         )
@@ -131,23 +131,23 @@ async def each_event(redis: Redis, criteria: EventFilter | None = None) -> Async
             yield event
 
 
-async def find_event(redis: Redis, cursor: str) -> RecordedEvent | None:
-    """The event at a `cursor`; None if it was trimmed. Raises PagingTokenInvalid and redis.RedisError."""
-    entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, _validate_token(cursor), cursor))
-    return parse_entry(entries[0][1], cursor) if entries else None
+async def find_event(redis: Redis, entry_id: str) -> RecordedEvent | None:
+    """The event with this `entry_id`; None if it was trimmed. Raises PagingTokenInvalid and redis.RedisError."""
+    entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, _validate_token(entry_id), entry_id))
+    return parse_entry(entries[0][1], entry_id) if entries else None
 
 
 async def follow_events(
     redis: Redis, criteria: EventFilter | None = None, *, after: str | None = None
 ) -> AsyncGenerator[RecordedEvent]:
-    """Matching events after the cursor `after` (None: new events only) as they are recorded, without end."""
+    """Matching events after the entry id `after` (None: new events only) as they are recorded, without end."""
     criteria = criteria or EventFilter()
     position = after or "$"
     while True:
         answer = await redis.xread({STREAM_KEY: position}, count=SCAN_ENTRIES, block=FOLLOW_BLOCK_MS)
         for _, entries in cast("Sequence[tuple[bytes, StreamEntries]]", answer or ()):
             for raw_id, members in entries:
-                position = entry_text(raw_id)
+                position = redis_text(raw_id)
                 event = parse_entry(members, position)
                 if event is not None and criteria.matches(event):
                     yield event
@@ -166,19 +166,19 @@ async def _scan(
             found = await redis.xrange(STREAM_KEY, min=edge or oldest, max="+", count=SCAN_ENTRIES)
         entries = cast("StreamEntries", found)
         for raw_id, members in entries:
-            entry_id = entry_text(raw_id)
+            entry_id = redis_text(raw_id)
             event = parse_entry(members, entry_id)
             is_match = event is not None and criteria.matches(event)
             yield entry_id, event if is_match else None
         if len(entries) < SCAN_ENTRIES:
             return
-        edge = f"({entry_text(entries[-1][0])}"
+        edge = f"({redis_text(entries[-1][0])}"
 
 
 def parse_entry(members: dict[bytes | str, bytes | str], entry_id: str) -> RecordedEvent | None:
     """The event of an entry; None if it is not a valid event. Every Redis user of `audit:*` can write entries."""
     try:
-        return RecordedEvent.from_line(entry_line(members), cursor=entry_id)
+        return RecordedEvent.from_line(entry_line(members), entry_id=entry_id)
     except ValueError:
         return None
 
@@ -196,10 +196,6 @@ def _validate_token(token: str) -> str:
 
 def _stream_id(seconds: float) -> str:
     return str(max(0, int(seconds * 1000)))
-
-
-def entry_text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 async def each_journal_event(

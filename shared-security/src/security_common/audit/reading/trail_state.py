@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from security_common.audit import RecordedEvent
 from security_common.audit.checkpoints import CHECKPOINTS_KEY
 from security_common.audit.journal_line import line_digest
-from security_common.audit.reading.search import StreamEntries, entry_line, entry_text, parse_entry
-from security_common.audit.stream_shipping import CURSORS_KEY, STREAM_KEY
+from security_common.audit.reading.search import StreamEntries, entry_line, parse_entry
+from security_common.audit.stream_shipping import CURSORS_KEY, STREAM_KEY, redis_text
 
 __all__ = ["JournalState", "TrailState", "oldest_event", "read_trail_state"]
 
@@ -43,7 +43,7 @@ class TrailState:
     journals: tuple[JournalState, ...]
 
     @property
-    def sound(self) -> bool:
+    def intact(self) -> bool:
         """Whether no line is missing or changed."""
         return not any(journal.missing or journal.broken for journal in self.journals)
 
@@ -51,7 +51,7 @@ class TrailState:
         """JSON-ready members."""
         signed = self.newest_checkpoint.isoformat() if self.newest_checkpoint else None
         return {
-            "sound": self.sound,
+            "sound": self.intact,
             "newest_checkpoint": signed,
             "stream_begins": self.begins.isoformat() if self.begins else None,
             "stream_trimmed": self.trimmed,
@@ -67,16 +67,16 @@ async def read_trail_state(redis: Redis) -> TrailState:
     entries = cast("StreamEntries", await redis.xrevrange(STREAM_KEY, count=NEWEST_LINES))
     oldest = await oldest_event(redis)
     shipped = (await redis.hgetall(CURSORS_KEY)).items()
-    cursors = {entry_text(name): int(seq) for name, seq in shipped if entry_text(seq).isdecimal()}
+    cursors = {redis_text(name): int(seq) for name, seq in shipped if redis_text(seq).isdecimal()}
     checkpoints = cast("StreamEntries", await redis.xrevrange(CHECKPOINTS_KEY, count=1))
     journals: dict[str, dict[int, tuple[RecordedEvent, str]]] = {}
     for entry_id, members in entries:
-        event = parse_entry(members, entry_text(entry_id))
+        event = parse_entry(members, redis_text(entry_id))
         if event is not None:
-            digest = line_digest(entry_text(entry_line(members)).encode())
+            digest = line_digest(redis_text(entry_line(members)).encode())
             journals.setdefault(event.journal_id, {})[event.seq] = event, digest
     return TrailState(
-        newest_checkpoint=_parse_entry_time(entry_text(checkpoints[0][0])) if checkpoints else None,
+        newest_checkpoint=_parse_entry_time(redis_text(checkpoints[0][0])) if checkpoints else None,
         begins=oldest.timestamp if oldest else None,
         trimmed=oldest is not None and oldest.seq > 1,
         journals=tuple(_check_journal(lines, cursors.get(journal_id, 0)) for journal_id, lines in journals.items()),
@@ -86,20 +86,25 @@ async def read_trail_state(redis: Redis) -> TrailState:
 async def oldest_event(redis: Redis) -> RecordedEvent | None:
     """The first event of the stream. If its seq is above 1, older events were trimmed. Raises redis.RedisError."""
     entries = cast("StreamEntries", await redis.xrange(STREAM_KEY, count=1))
-    return parse_entry(entries[0][1], entry_text(entries[0][0])) if entries else None
+    return parse_entry(entries[0][1], redis_text(entries[0][0])) if entries else None
 
 
 def _check_journal(lines: Mapping[int, tuple[RecordedEvent, str]], shipped_through_seq: int) -> JournalState:
-    newest, oldest = max(lines), min(lines)
-    event, _ = lines[newest]
-    links = ((event.prev, lines[seq - 1][1]) for seq, (event, _) in lines.items() if seq - 1 in lines)
+    newest = max(lines)
+    oldest = min(lines)
+    broken = 0
+    for seq, (event, _) in lines.items():
+        if seq - 1 in lines:
+            _, digest_before = lines[seq - 1]
+            broken += event.prev != digest_before
+    newest_event, _ = lines[newest]
     return JournalState(
-        journal_id=event.journal_id,
-        service=event.service,
+        journal_id=newest_event.journal_id,
+        service=newest_event.service,
         shipped_through_seq=shipped_through_seq,
         newest_seq=newest,
         missing=newest - oldest + 1 - len(lines),
-        broken=sum(prev != digest for prev, digest in links),
+        broken=broken,
     )
 
 

@@ -5,9 +5,9 @@
 
 The rules for numbers, links and signed lines are in `bundle_verifier`, which verifies bundles offline.
 
-A wrong key is not a changed line. Checkpoints have the id of the chain key. Without a checkpoint, a journal in which
-every link is right and no seal is was written with another key, or rewritten as a whole. Both are reported as not
-checked, never as intact.
+A wrong key is not a changed line. Checkpoints have the id of the chain key. If a journal has no checkpoint, all its
+links are right and none of its seals is, then it was written with another key or rewritten as a whole. Both cases are
+reported as not checked, never as intact.
 """
 
 import time
@@ -20,7 +20,7 @@ from pathlib import Path
 from security_common.audit import RecordedEvent
 from security_common.audit.chain_key import chain_key_id
 from security_common.audit.heartbeats import HEARTBEAT_SECONDS
-from security_common.audit.journal_line import GENESIS, line_is_sealed
+from security_common.audit.journal_line import DIGEST_BEFORE_FIRST_LINE, line_is_sealed
 from security_common.audit.reading.bundle_verifier import ChainPosition
 from security_common.audit.reading.expected_state import ExpectedState, TrailProblem
 from security_common.audit.segment_files import Segment, SegmentIndex, open_segments, slots_of
@@ -76,6 +76,7 @@ class Verdict:
             "lines": self.lines,
             "checkpoints": self.checkpoints,
             "journals": {journal_id: asdict(span) for journal_id, span in self.journals.items()},
+            # The name of a member that scripts read; in the code a finding is personal data in a text.
             "findings": [asdict(problem) for problem in self.problems],
             "unchecked": self.unchecked,
             "notes": self.notes,
@@ -138,7 +139,7 @@ class _FileVerifier:
         checkpoint = self.expected.checkpoints.get((event.journal_id, event.seq))
         if checkpoint is not None:
             self._add_problem(path, number, position.find_forgery(checkpoint.digest, checkpoint.time))
-        removal = removal_of(event, path)
+        removal = removal_of(event)
         if removal is not None:
             self.removed[removal.journal_id, removal.last_seq] = removal.digest
         span = self.verdict.journals.setdefault(event.journal_id, JournalSpan(path, event.seq, event.prev, event.seq))
@@ -155,7 +156,7 @@ class _FileVerifier:
             return position.find_break(event.seq, event.prev)
         if event.journal_id in self.verdict.journals:
             return f"journal {event.journal_id} continues here although another journal follows it"
-        if position.journal_id is not None and (event.seq, event.prev) != (1, GENESIS):
+        if position.journal_id is not None and (event.seq, event.prev) != (1, DIGEST_BEFORE_FIRST_LINE):
             return f"journal {event.journal_id} begins here with seq {event.seq}"
         return None
 
@@ -168,7 +169,8 @@ def _journals_with_another_key(directory: Path, chain_key: bytes | None, expecte
     """The journals whose seals were made with another chain key than this one."""
     if chain_key is None:
         return set()
-    signed_key_ids, given_key_id = expected.chain_key_ids(), chain_key_id(chain_key)
+    signed_key_ids = expected.chain_key_ids()
+    given_key_id = chain_key_id(chain_key)
     other = {journal_id for journal_id, key_id in signed_key_ids.items() if key_id != given_key_id}
     for slot in slots_of(directory):
         journals: dict[str, list[Segment]] = {}
