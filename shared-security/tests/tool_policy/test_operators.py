@@ -108,12 +108,31 @@ EMAIL, PHONE, PERSON, SSN = "hong@example.com", "010-1234-5678", "홍길동님",
 @pytest.mark.parametrize("policy", ["encrypt", "mask", "reject", "observe"])
 def test_keep_and_reject_apply_under_every_policy(policy: Any, protect: Protect) -> None:
     protect(**FILE)
-    echo = secure_tool(pii_policy=policy)(lambda text: text)
+
+    @secure_tool(pii_policy=policy)
+    def echo(text: str) -> str:
+        return text
+
     assert echo(EMAIL) == EMAIL
     with pytest.raises(PersonalDataRefused):
         echo(SSN)
     with pytest.raises(PersonalDataRefused):
         echo(f"{PHONE} {SSN}")
+
+
+@pytest.mark.parametrize(
+    ("entries", "place"),
+    [
+        ({"default": "tokenize"}, "default"),
+        ({"kinds": {"EMAIL": "tokenize"}}, "kinds.EMAIL"),
+        ({"tools": {"send": {"kinds": {"EMAIL": "tokenize"}}}}, "tools.send.kinds.EMAIL"),
+    ],
+)
+def test_the_configuration_file_cannot_name_the_operator_tokenize(entries: dict[str, Any], place: str) -> None:
+    with pytest.raises(PIIConfigurationError) as refused:
+        parse_configuration(entries)
+    assert refused.value.description.startswith(f"{place}: ")
+    assert "tokenize is a policy of a tool" in refused.value.description
 
 
 def test_redact_applies_only_to_tools_that_mask(protect: Protect, encryption: EncryptionService) -> None:
@@ -159,7 +178,7 @@ def test_an_identifier_may_be_an_email_address_if_addresses_are_kept(
     assert recorded_calls()[0]["user_id"] == EMAIL
 
 
-OPERATORS = st.sampled_from(list(Operator))
+OPERATORS = st.sampled_from([operator for operator in Operator if operator is not Operator.TOKENIZE])
 PLANTED = {PIIKind.EMAIL: EMAIL, PIIKind.PHONE: PHONE, PIIKind.CREDIT_CARD: "4111-1111-1111-1111"}
 OPERATORS_BY_KIND = st.dictionaries(st.sampled_from(list(PLANTED)), OPERATORS)
 

@@ -45,6 +45,9 @@ CONDITIONAL_RULES = frozenset(
 
 OMITTED_KEYWORDS = VALUE_RULES | CONDITIONAL_RULES | {"oneOf"}
 
+POLICIES_WITH_TEXT = frozenset({PIIPolicy.ENCRYPT, PIIPolicy.TOKENIZE})
+"""Policies under which a number becomes text."""
+
 RULES_BY_MEMBER_NAME = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
 
 SCHEMA_MAPS = frozenset({"$defs", "definitions", "properties"})
@@ -67,7 +70,7 @@ def loosen_listed_schemas(
         if "outputSchema" not in definition or not _may_change_results(policy, configured):
             tools.append(definition)
             continue
-        numbers_become_text = policy is PIIPolicy.ENCRYPT or Operator.ENCRYPT in configured
+        numbers_become_text = policy in POLICIES_WITH_TEXT or Operator.ENCRYPT in configured
         schema = SchemaLoosening(numbers_become_text).loosen(definition["outputSchema"])
         tools.append({**definition, "outputSchema": schema})
     return {**listed, "tools": tools}
@@ -80,7 +83,7 @@ def _may_change_results(policy: PIIPolicy, configured: Collection[Operator | Non
 
 @dataclass(frozen=True, slots=True)
 class SchemaLoosening:
-    """Leaves out the rules that a protected value can violate. `numbers_become_text`: numbers may be encrypted."""
+    """Leaves out the rules that a protected value can violate. `numbers_become_text`: text may take their place."""
 
     numbers_become_text: bool
 

@@ -35,13 +35,18 @@ class PIIConfigurationError(SecurityError):
 
 
 class Operator(StrEnum):
-    """What is written in the place of a finding. `reject` refuses the call instead."""
+    """What is written in the place of a finding. `reject` refuses the call instead.
+
+    `tokenize` writes a placeholder. It is only the operator of the policy with this name, because a tool has to be
+    prepared for placeholders, so the configuration file cannot name it.
+    """
 
     KEEP = "keep"
     MASK = "mask"
     REDACT = "redact"
     PSEUDONYM = "pseudonym"
     ENCRYPT = "encrypt"
+    TOKENIZE = "tokenize"
     REJECT = "reject"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from security_common.pii.configuration import CustomPattern, Operator, PIIConfiguration, PIIConfigurationError
 from security_common.pii.finding import PIIKind
@@ -24,13 +24,22 @@ __all__ = ["load_configuration", "parse_configuration"]
 _MOST_PATTERNS, _MOST_PATTERN_CHARS = 20, 500
 
 
+def _check_operator(operator: Operator) -> Operator:
+    if operator is Operator.TOKENIZE:
+        raise ValueError("tokenize is a policy of a tool and cannot be set for a kind of data")
+    return operator
+
+
+_ConfigurableOperator = Annotated[Operator, AfterValidator(_check_operator)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class _Tool(_Section):
-    default: Operator | None = None
-    kinds: dict[PIIKind, Operator] = {}
+    default: _ConfigurableOperator | None = None
+    kinds: dict[PIIKind, _ConfigurableOperator] = {}
 
 
 class _Allow(_Section):
@@ -42,7 +51,7 @@ class _Pattern(_Section):
 
 
 class _File(_Tool):
-    default: Operator | None = Operator.MASK
+    default: _ConfigurableOperator | None = Operator.MASK
     national_ids: bool | list[str] = True
     tools: dict[str, _Tool] = {}
     allow: _Allow = _Allow()

@@ -14,7 +14,10 @@ data_walk            values of Python, for functions that are called without a f
 typed_values         numbers, dates, bytes, dataclasses and pydantic models in that walk
 binary_content       bytes and base64
 leaf_protection      one leaf: findings, masks, ciphertext, pseudonyms
+call_searches        the searches of one call: where they run, and when they are repeated
 search_queue         large data is searched in a thread beside the event loop
+call_placeholders    the placeholders that one call puts back and writes
+placeholder_store    which placeholder stands for which value; a store in memory
 exception_masking    exceptions of a tool without personal data
 policy_dependencies  the journal, detector and keys in use
 pseudonyms           keyed digests of people and values
@@ -32,6 +35,7 @@ from security_common.tool_policy.decorator import (
 from security_common.tool_policy.errors import (
     InsufficientScope,
     PersonalDataRefused,
+    PlaceholderInvalid,
     ResultWithheld,
     SearchQueueFull,
     ToolFailed,
@@ -41,6 +45,12 @@ from security_common.tool_policy.errors import (
 )
 from security_common.tool_policy.framework_adapter import FrameworkAdapter, current_adapter
 from security_common.tool_policy.json_walk import JSONWalk
+from security_common.tool_policy.placeholder_store import (
+    InMemoryPlaceholderStore,
+    PlaceholderLimitReached,
+    PlaceholderStore,
+    PlaceholdersUnavailable,
+)
 from security_common.tool_policy.policy_dependencies import configure, policy_dependencies
 from security_common.tool_policy.secured_call import (
     SecuredCall,
@@ -57,9 +67,14 @@ __all__ = [
     "DataWalk",
     "FrameworkAdapter",
     "Identifier",
+    "InMemoryPlaceholderStore",
     "InsufficientScope",
     "JSONWalk",
     "PersonalDataRefused",
+    "PlaceholderInvalid",
+    "PlaceholderLimitReached",
+    "PlaceholderStore",
+    "PlaceholdersUnavailable",
     "ResultWithheld",
     "SearchQueueFull",
     "SecuredCall",

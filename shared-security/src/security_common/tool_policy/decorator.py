@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from security_common.audit import AuditEvent, Journal
+from security_common.pii import PIIKind
 from security_common.tool_policy.errors import SearchQueueFull
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import policy_dependencies
@@ -20,7 +21,7 @@ __all__ = ["annotate_audit_event", "fail_call", "is_being_cancelled", "record_ca
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PolicyName = Literal["encrypt", "mask", "reject", "observe"]
+PolicyName = Literal["encrypt", "mask", "reject", "tokenize", "observe"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def secure_tool(
     *,
     scopes: Collection[str] = (),
     argument_scopes: Collection[ArgumentScope] = (),
+    reveal: Collection[str] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Protects personal data in the arguments and the result of a tool, and records each call before it is answered.
 
@@ -43,10 +45,12 @@ def secure_tool(
     `security_common.tool_policy.policy` describes the policies. `requires_encryption` refuses calls while there is no
     key, and under the policy `encrypt` the tool receives every text argument as ciphertext. With `log_access=False`,
     successful calls without personal data are not recorded. `scopes` are the scopes that a token needs for this tool
-    in addition to those of the resource, and `argument_scopes` those that depend on the value of an argument.
+    in addition to those of the resource, and `argument_scopes` those that depend on the value of an argument. `reveal`
+    has the kinds of personal data, such as `PHONE`, that a tool with the policy `tokenize` receives in clear.
 
     The decorated function raises the exceptions of the tool with personal data masked, the errors of
-    `security_common.tool_policy`, EncryptionError, and JournalUnavailable, which a service answers with 503.
+    `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable, and JournalUnavailable, which a service
+    answers with 503.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -55,11 +59,13 @@ def secure_tool(
                 f"{function.__qualname__} is a generator: its items would be returned before the call is recorded; "
                 "return a list"
             )
+        _check_placeholders(function, (pii_policy, result_policy), reveal)
         secured = _secure_async(function) if inspect.iscoroutinefunction(function) else _secure_sync(function)
         tool = SecuredTool(
             name=function.__name__,
             policy=PIIPolicy(pii_policy),
             result_policy=PIIPolicy(result_policy or pii_policy),
+            reveal=frozenset(map(PIIKind, reveal)),
             requires_encryption=requires_encryption,
             log_access=log_access,
             scopes=RequiredScopes(frozenset(scopes), tuple(argument_scopes)),
@@ -69,6 +75,27 @@ def secure_tool(
         return cast("Callable[P, R]", secured)
 
     return decorate
+
+
+def _check_placeholders(
+    function: Callable[..., Any], policies: tuple[PolicyName, PolicyName | None], reveal: Collection[str]
+) -> None:
+    """Raises TypeError or ValueError if a tool cannot have the placeholders that its decorator asks for."""
+    if isinstance(reveal, str):
+        raise TypeError(f'{function.__qualname__}: reveal is a list of kinds; write reveal=["{reveal}"]')
+    unknown = sorted(set(reveal) - set(PIIKind))
+    if unknown:
+        raise ValueError(
+            f"{function.__qualname__}: reveal has unknown kinds of personal data: {', '.join(unknown)}; "
+            f"the kinds are {', '.join(sorted(PIIKind))}"
+        )
+    if reveal and policies[0] != "tokenize":
+        raise ValueError(f'{function.__qualname__}: reveal has no effect without pii_policy="tokenize"')
+    if "tokenize" in policies and not inspect.iscoroutinefunction(function):
+        raise TypeError(
+            f"{function.__qualname__} has the policy tokenize, which waits for the store of placeholders; "
+            "define it with async def"
+        )
 
 
 def annotate_audit_event(*, data_subject: str | None = None, task: str | None = None) -> None:

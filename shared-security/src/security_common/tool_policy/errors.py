@@ -8,6 +8,7 @@ from security_common.errors import SecurityError
 __all__ = [
     "InsufficientScope",
     "PersonalDataRefused",
+    "PlaceholderInvalid",
     "ResultWithheld",
     "SearchQueueFull",
     "TooMuchData",
@@ -15,6 +16,8 @@ __all__ = [
     "ToolPolicyError",
     "UnsupportedValue",
 ]
+
+MAX_LISTED_PLACEHOLDERS = 5
 
 
 class ToolPolicyError(SecurityError):
@@ -35,6 +38,23 @@ class PersonalDataRefused(ToolPolicyError):
             hint="remove it, or refer to people by opaque ids, and call again",
         )
         self.kinds = kinds
+
+
+class PlaceholderInvalid(ToolPolicyError):
+    """The arguments have placeholders that the caller does not have.
+
+    The error does not say whether another caller has them, whether they have expired, or whether they never existed.
+    """
+
+    error: ClassVar[str] = "invalid_placeholder"
+
+    def __init__(self, placeholders: Collection[str]) -> None:
+        listed = ", ".join(sorted(placeholders)[:MAX_LISTED_PLACEHOLDERS])
+        super().__init__(
+            f"these placeholders for personal data are not valid for you: {listed}",
+            hint="a placeholder can be used by the caller who received it until it expires; call the tool that "
+            "returned it again, and copy the placeholder from its new result",
+        )
 
 
 class ResultWithheld(ToolPolicyError):

@@ -26,6 +26,7 @@ from security_common.pii import (
     replace_until_clean,
 )
 from security_common.pii.normalization import normalize
+from security_common.tool_policy.call_placeholders import WalkPlaceholders
 from security_common.tool_policy.errors import UnsupportedValue
 from security_common.tool_policy.policy import Treatment, decide_treatment
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
@@ -64,6 +65,8 @@ class ReplacementWriter:
 
     `for_messages` is True for progress, log messages, questions and error texts. There a ciphertext has no use and a
     refusal comes too late, so both operators are replaced by a mask.
+
+    `kept_kinds` are not changed unless the configuration says so. `placeholders` are those of the call.
     """
 
     configuration: PIIConfiguration
@@ -72,11 +75,14 @@ class ReplacementWriter:
     pseudonyms: KeyedPseudonyms | None
     policy_operator: Operator | None
     for_messages: bool = False
+    kept_kinds: frozenset[PIIKind] = frozenset()
+    placeholders: WalkPlaceholders | None = None
 
     def operator(self, kind: PIIKind) -> Operator | None:
         """The operator for findings of a kind, or None if the text as a whole is encrypted."""
-        policy_masks = self.policy_operator is Operator.MASK
-        operator = self.configuration.operator(kind, self.tool, masks=policy_masks) or self.policy_operator
+        policy_operator = Operator.KEEP if kind in self.kept_kinds else self.policy_operator
+        policy_masks = policy_operator is Operator.MASK
+        operator = self.configuration.operator(kind, self.tool, masks=policy_masks) or policy_operator
         if self.for_messages and operator in {Operator.ENCRYPT, Operator.REJECT}:
             return Operator.MASK
         return operator
@@ -92,6 +98,9 @@ class ReplacementWriter:
                 return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), tenant=self.tenant)
             case Operator.ENCRYPT:
                 return encrypt(value)
+            # A base64 token may contain several values. It is hidden as a whole, and so it is not for any one tool.
+            case Operator.TOKENIZE if self.placeholders is not None and not finding.why.startswith("base64"):
+                return self.placeholders.write(finding.kind, value)
             case _:
                 return mask_finding(finding, value)
 
@@ -100,7 +109,8 @@ class LeafProtector:
     """Protects every leaf of one part of a call, such as its arguments, and counts what it found.
 
     `part` is the name of the argument that is being walked, or `result`. Findings are counted by part, and ciphertext
-    is bound to it. `refused` counts those findings whose operator is `reject`.
+    is bound to it. `refused` counts those findings whose operator is `reject`. With `puts_back`, which is for
+    arguments, the values of placeholders are put back where the tool may see them; `revealed` counts them by kind.
     """
 
     def __init__(
@@ -112,6 +122,7 @@ class LeafProtector:
         *,
         clean_texts: set[tuple[str, FieldContext | None]],
         encrypt_all: bool = False,
+        puts_back: bool = False,
     ) -> None:
         """`encrypt` takes a part and a text. `clean_texts` remembers short texts (with their fields) across calls."""
         self.part = "result"
@@ -119,6 +130,9 @@ class LeafProtector:
         self.refused: dict[str, Counter[str]] = {}
         self.treatments: set[Treatment] = set()
         self.encrypt_all = encrypt_all
+        self.revealed: Counter[str] = Counter()
+        self._placeholders = writer.placeholders
+        self._puts_back = puts_back
         self._detector = detector
         self._writer = writer
         self._encrypt_for_part = encrypt
@@ -137,27 +151,45 @@ class LeafProtector:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
         A masked value becomes the zero of its type, because the type is part of the tool's contract. An encrypted
-        value becomes text. Raises UnsupportedValue for a type without a zero.
+        value becomes text, and so does one that is replaced by a placeholder. Raises UnsupportedValue for a type
+        without a zero.
         """
-        treatment, _ = self._examine(text, context, encrypt_all=False)
+        treatment, findings = self._examine(text, context, encrypt_all=False)
         if treatment is Treatment.MASK:
             return _zero_of(value)
+        if treatment is Treatment.TOKENIZE:
+            return self._replace(text, findings, context)
         return self._encrypt(str(value)) if treatment is Treatment.ENCRYPT else value
 
     def require_clean(self, text: str, context: FieldContext | None) -> None:
         """Checks text inside a value that cannot be changed, such as an image.
 
-        Raises UnsupportedValue if the text would have to be masked or encrypted.
+        Raises UnsupportedValue if the text would have to be changed.
         """
         treatment, _ = self._examine(text, context, encrypt_all=False)
-        if treatment in {Treatment.MASK, Treatment.ENCRYPT}:
+        if treatment in {Treatment.MASK, Treatment.TOKENIZE, Treatment.ENCRYPT}:
             raise UnsupportedValue("binary content contains personal data", hint="send it as text")
+
+    def require_placeholders(self) -> None:
+        """Raises PlaceholdersMissing if what was protected must not be used before placeholders are looked up."""
+        if self._placeholders:
+            self._placeholders.require_all()
 
     def _protect(self, text: str, context: FieldContext | None, *, encrypt_all: bool) -> str:
         treatment, findings = self._examine(text, context, encrypt_all=encrypt_all)
         if treatment is Treatment.ENCRYPT:
             return self._encrypt(text)
-        return self._mask(text, findings, context) if treatment is Treatment.MASK else text
+        if treatment in {Treatment.MASK, Treatment.TOKENIZE}:
+            text = self._replace(text, findings, context)
+        return self._put_back(text, self._placeholders) if self._puts_back and self._placeholders else text
+
+    def _put_back(self, text: str, placeholders: WalkPlaceholders) -> str:
+        changed, revealed = placeholders.put_back(text)
+        if revealed:
+            self.treatments.add(Treatment.TOKENIZE)
+            self.kinds.setdefault(self.part, Counter()).update(revealed)
+            self.revealed.update(revealed)
+        return changed
 
     def _examine(
         self, text: str, context: FieldContext | None, *, encrypt_all: bool
@@ -175,6 +207,10 @@ class LeafProtector:
         return treatment, findings
 
     def _find(self, text: str, context: FieldContext | None) -> Sequence[Finding]:
+        findings = self._find_detected(text, context)
+        return self._placeholders.add_revealed_values(findings, text) if self._placeholders else findings
+
+    def _find_detected(self, text: str, context: FieldContext | None) -> Sequence[Finding]:
         # Short texts, such as keys and states, repeat from call to call, so those without findings are remembered.
         if (text, context) in self._clean_texts:
             return ()
@@ -202,7 +238,7 @@ class LeafProtector:
         """Start and end of each ciphertext of our own keys. Text that only has the shape of ciphertext is searched."""
         return [(start, end) for start, end in ciphertext_spans(text) if self._is_own_ciphertext(text[start:end])]
 
-    def _mask(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:
+    def _replace(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:
         def find(searched: str) -> Sequence[Finding]:
             return findings if searched is text else self._find(searched, context)
 

@@ -1,11 +1,16 @@
 """The policy as pure functions: what happens to a leaf of data, and which action the audit event names.
 
-| policy    | personal data in arguments | in the result       | in messages and errors | audit action               |
-|-----------|----------------------------|---------------------|------------------------|----------------------------|
-| `encrypt` | the text is encrypted      | the text, encrypted | masked                 | `executed_with_encryption` |
-| `mask`    | masked                     | masked              | masked                 | `executed_with_masking`    |
-| `reject`  | the call is refused        | withheld            | masked                 | `rejected`                 |
-| `observe` | unchanged                  | unchanged           | unchanged              | `executed_observed`        |
+| policy     | personal data in arguments | in the result       | in messages, errors | audit action                 |
+|------------|----------------------------|---------------------|---------------------|------------------------------|
+| `encrypt`  | the text is encrypted      | the text, encrypted | masked              | `executed_with_encryption`   |
+| `mask`     | masked                     | masked              | masked              | `executed_with_masking`      |
+| `reject`   | the call is refused        | withheld            | masked              | `rejected`                   |
+| `tokenize` | see below                  | placeholders        | masked              | `executed_with_placeholders` |
+| `observe`  | unchanged                  | unchanged           | unchanged           | `executed_observed`          |
+
+Under `tokenize`, the arguments have placeholders such as `[PHONE_7KQ2MZ]`. Those of the kinds in `reveal` are replaced
+by their values before the tool runs, the others stay, and placeholders that the caller does not have refuse the call.
+Personal data that the caller writes in clear is passed to the tool if its kind is in `reveal`, and masked otherwise.
 
 A text without personal data is not changed, and the action of a call without any is `executed`. With
 `requires_encryption`, the policy `encrypt` encrypts every text of the arguments. The configuration file
@@ -18,7 +23,15 @@ from enum import StrEnum
 from security_common.audit import Action
 from security_common.pii import Operator
 
-__all__ = ["PIIPolicy", "Treatment", "decide_treatment", "name_action", "operator_of", "policy_for_messages"]
+__all__ = [
+    "PIIPolicy",
+    "Treatment",
+    "decide_treatment",
+    "name_action",
+    "operator_of",
+    "policy_for_arguments",
+    "policy_for_messages",
+]
 
 
 class PIIPolicy(StrEnum):
@@ -27,6 +40,7 @@ class PIIPolicy(StrEnum):
     ENCRYPT = "encrypt"
     MASK = "mask"
     REJECT = "reject"
+    TOKENIZE = "tokenize"
     OBSERVE = "observe"
 
 
@@ -36,15 +50,22 @@ class Treatment(StrEnum):
     KEEP = "keep"
     OBSERVE = "observe"
     MASK = "mask"
+    TOKENIZE = "tokenize"
     ENCRYPT = "encrypt"
     REFUSE = "refuse"
 
 
-_OPERATORS = {PIIPolicy.MASK: Operator.MASK, PIIPolicy.REJECT: Operator.REJECT, PIIPolicy.OBSERVE: Operator.KEEP}
+_OPERATORS = {
+    PIIPolicy.MASK: Operator.MASK,
+    PIIPolicy.REJECT: Operator.REJECT,
+    PIIPolicy.TOKENIZE: Operator.TOKENIZE,
+    PIIPolicy.OBSERVE: Operator.KEEP,
+}
 
 # From the strongest treatment to the weakest.
 _ACTIONS = (
     (Treatment.REFUSE, Action.REJECTED),
+    (Treatment.TOKENIZE, Action.EXECUTED_WITH_PLACEHOLDERS),
     (Treatment.ENCRYPT, Action.EXECUTED_WITH_ENCRYPTION),
     (Treatment.MASK, Action.EXECUTED_WITH_MASKING),
     (Treatment.OBSERVE, Action.EXECUTED_OBSERVED),
@@ -62,6 +83,8 @@ def decide_treatment(operators: AbstractSet[Operator | None], *, encrypt_all: bo
         return Treatment.REFUSE
     if encrypt_all or None in operators:
         return Treatment.ENCRYPT
+    if Operator.TOKENIZE in operators:
+        return Treatment.TOKENIZE
     if operators <= {Operator.KEEP}:
         return Treatment.OBSERVE if operators else Treatment.KEEP
     return Treatment.MASK
@@ -70,6 +93,14 @@ def decide_treatment(operators: AbstractSet[Operator | None], *, encrypt_all: bo
 def policy_for_messages(policy: PIIPolicy) -> PIIPolicy:
     """The policy for progress, log messages, questions and error texts, where only a mask is readable."""
     return PIIPolicy.OBSERVE if policy is PIIPolicy.OBSERVE else PIIPolicy.MASK
+
+
+def policy_for_arguments(policy: PIIPolicy) -> PIIPolicy:
+    """The policy for personal data in arguments. Values that a caller writes in clear get no placeholder.
+
+    Otherwise, a caller could find out by guessing which value a placeholder stands for.
+    """
+    return PIIPolicy.MASK if policy is PIIPolicy.TOKENIZE else policy
 
 
 def name_action(treatments: AbstractSet[Treatment]) -> Action:

@@ -1,4 +1,4 @@
-"""What the secured tools of this process use: journal, detector, encryption and pseudonyms.
+"""What the secured tools of this process use: journal, detector, encryption, pseudonyms and placeholders.
 
 A service passes them to `configure` when it starts. What it leaves out is created on first use, from SecuritySettings.
 """
@@ -9,9 +9,11 @@ import threading
 from security_common.audit import Journal, open_journal
 from security_common.audit.chain_key import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
-from security_common.pii import FieldContext, Operator, PIIConfigurationError, PIIDetector, get_pii_detector
+from security_common.pii import FieldContext, Operator, PIIConfigurationError, PIIDetector, PIIKind, get_pii_detector
 from security_common.settings import SecuritySettings
+from security_common.tool_policy.call_placeholders import CallPlaceholders, WalkPlaceholders
 from security_common.tool_policy.leaf_protection import ReplacementWriter
+from security_common.tool_policy.placeholder_store import InMemoryPlaceholderStore, PlaceholderStore
 from security_common.tool_policy.policy import PIIPolicy, operator_of
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 from security_common.tool_policy.search_queue import SearchQueue
@@ -33,7 +35,9 @@ class PolicyDependencies:
         detector: PIIDetector | None = None,
         encryption: EncryptionService | None = None,
         pseudonyms: KeyedPseudonyms | None = None,
+        placeholders: PlaceholderStore | None = None,
     ) -> None:
+        self.placeholders = placeholders or InMemoryPlaceholderStore()
         self._journal = journal
         self._encryption = encryption
         self._journal_creation = threading.Lock()
@@ -67,10 +71,35 @@ class PolicyDependencies:
         except EncryptionError:
             return False
 
-    def writer(self, policy: PIIPolicy, tool: str, tenant: str, *, for_messages: bool) -> ReplacementWriter:
+    def writer(
+        self,
+        policy: PIIPolicy,
+        tool: str,
+        tenant: str,
+        *,
+        for_messages: bool,
+        kept_kinds: frozenset[PIIKind] = frozenset(),
+        placeholders: WalkPlaceholders | None = None,
+    ) -> ReplacementWriter:
         """What writes the replacements of personal data in one call."""
-        configuration = self.detector.configuration
-        return ReplacementWriter(configuration, tool, tenant, self.pseudonyms, operator_of(policy), for_messages)
+        return ReplacementWriter(
+            self.detector.configuration,
+            tool,
+            tenant,
+            self.pseudonyms,
+            operator_of(policy),
+            for_messages=for_messages,
+            kept_kinds=kept_kinds,
+            placeholders=placeholders,
+        )
+
+    def placeholders_of_call(
+        self, policy: PIIPolicy, result_policy: PIIPolicy, reveal: frozenset[PIIKind]
+    ) -> CallPlaceholders | None:
+        """The placeholders of one call, or None for a tool without the policy `tokenize`."""
+        if PIIPolicy.TOKENIZE not in {policy, result_policy}:
+            return None
+        return CallPlaceholders(self.placeholders, reveal)
 
     @property
     def journal(self) -> Journal:
@@ -99,13 +128,15 @@ def configure(
     detector: PIIDetector | None = None,
     encryption: EncryptionService | None = None,
     pseudonyms: KeyedPseudonyms | None = None,
+    placeholders: PlaceholderStore | None = None,
 ) -> None:
     """Sets what every secured tool of this process uses. It replaces everything that was set before.
 
-    A service calls it once, when it starts. What is left out is created on first use, from SecuritySettings.
+    A service calls it once, when it starts. What is left out is created on first use, from SecuritySettings; the
+    placeholders of the policy `tokenize` are then kept in the memory of this process.
     """
     global _in_use  # noqa: PLW0603 - see `policy_dependencies`
-    _in_use = PolicyDependencies(journal, detector, encryption, pseudonyms)
+    _in_use = PolicyDependencies(journal, detector, encryption, pseudonyms, placeholders)
 
 
 def _pseudonyms_from_settings() -> KeyedPseudonyms | None:

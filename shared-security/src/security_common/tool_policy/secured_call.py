@@ -4,6 +4,7 @@ protect_arguments ─▶ the tool runs ─▶ finish, or `fail` ─▶ audit_eve
                        └─▶ protect_message (progress, log messages, questions), protect_reply (their answers)
 
 These methods are called through `search` or `search_blocking`, so that large data does not stop the event loop.
+Under the policy `tokenize`, `search` also looks up placeholders that are missing, and repeats the method with them.
 
 The result of a plain function is protected as values of Python, by `finish`. A framework such as FastMCP, which
 describes its request in a `FrameworkAdapter`, serializes the result of a component first and has that form protected
@@ -20,14 +21,10 @@ from typing import Any, TypeVar
 from security_common.audit import Action, AuditEvent, EventType, JournalUnavailable, Outcome, Reason
 from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
-from security_common.pii import field_context, member_contexts
+from security_common.pii import PIIKind, field_context, member_contexts
 from security_common.tokens.access_token import current_caller
-from security_common.tool_policy.data_size import (
-    LIMITS_OF_CALL,
-    LIMITS_ON_EVENT_LOOP,
-    SearchTooLong,
-    estimate_characters,
-)
+from security_common.tool_policy.call_placeholders import WalkPlaceholders
+from security_common.tool_policy.call_searches import CallSearches
 from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import (
     InsufficientScope,
@@ -41,7 +38,13 @@ from security_common.tool_policy.framework_adapter import current_adapter
 from security_common.tool_policy.json_walk import JSONWalk
 from security_common.tool_policy.leaf_protection import LeafProtector
 from security_common.tool_policy.mcp_messages import MCPWalk, is_question, protect_parameters, protect_result
-from security_common.tool_policy.policy import PIIPolicy, Treatment, name_action, policy_for_messages
+from security_common.tool_policy.policy import (
+    PIIPolicy,
+    Treatment,
+    name_action,
+    policy_for_arguments,
+    policy_for_messages,
+)
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 from security_common.tool_policy.secured_tool import SecuredTool
 
@@ -50,9 +53,6 @@ __all__ = ["SecuredCall", "bind_field", "current_call", "mask_unattributed_messa
 Argument = tuple[str, Any]
 Protected = TypeVar("Protected")
 Walk = TypeVar("Walk", bound=JSONWalk)
-
-# What has been found so far by a search that gives up when the data is too large; unset for all other searches.
-_short_search: ContextVar[list[LeafProtector] | None] = ContextVar("short_search", default=None)
 
 
 def owner_of(issuer: str, subject: str) -> str:
@@ -82,7 +82,9 @@ class SecuredCall:
         self._token = caller.token if caller else None
         self._user_id = self._token.subject if self._token else None
         self._client_id = self._token.client_id if self._token else None
-        self._protectors: list[LeafProtector] = []
+        self._searches = CallSearches(dependencies.search_queue)
+        self._placeholders = dependencies.placeholders_of_call(tool.policy, tool.result_policy, tool.reveal)
+        self._has_run = False
         self._result: Any = None
         self._failure: BaseException | None = None
         self._data_subject: str | None = None
@@ -94,38 +96,13 @@ class SecuredCall:
     async def search(self, protect: Callable[..., Protected], *values: Any) -> Protected:
         """What `protect`, a method of this call, returns for these values. Large values are searched in another thread.
 
-        Raises SearchQueueFull, and what `protect` raises.
+        Raises SearchQueueFull, what `protect` raises, and for placeholders the errors of `WalkPlaceholders.look_up`.
         """
-        queue = self._dependencies.search_queue
-        await queue.wait_for_loop()
-        try:
-            return self._search_briefly(protect, *values)
-        except SearchTooLong:
-            pass
-        characters = estimate_characters(*values)
-        return await queue.run(partial(protect, *values), characters=characters, caller=self._owner)
+        return await self._searches.run(self._owner, protect, *values)
 
     def search_blocking(self, protect: Callable[..., Protected], *values: Any) -> Protected:
         """The same for a function that is not asynchronous: large values are searched in this thread."""
-        try:
-            return self._search_briefly(protect, *values)
-        except SearchTooLong:
-            pass
-        queue, characters = self._dependencies.search_queue, estimate_characters(*values)
-        return queue.run_blocking(partial(protect, *values), characters=characters, caller=self._owner)
-
-    def _search_briefly(self, protect: Callable[..., Protected], *values: Any) -> Protected:
-        """Raises SearchTooLong if the values are too large, and forgets what was found in them."""
-        protectors: list[LeafProtector] = []
-        reset = _short_search.set(protectors)
-        try:
-            return protect(*values)
-        except SearchTooLong:
-            protectors.clear()
-            raise
-        finally:
-            _short_search.reset(reset)
-            self._protectors += protectors
+        return self._searches.run_blocking(self._owner, protect, *values)
 
     def protect_arguments(
         self, positional: Sequence[Any], named: Mapping[str, Any]
@@ -142,7 +119,7 @@ class SecuredCall:
         unchanged = self._unchanged_arguments(arguments)
         if self.tool.requires_encryption:
             self._dependencies.require_encryption_key()
-        walk = self._walk(DataWalk, self.tool.policy, encrypt_all=self.tool.requires_encryption)
+        walk = self._argument_walk(DataWalk, encrypt_all=self.tool.requires_encryption)
 
         contexts = dict(zip((name for name, _ in arguments), member_contexts(arguments), strict=True))
 
@@ -154,12 +131,14 @@ class SecuredCall:
         protected_named = {name: protect(name, value) for name, value in named.items()}
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
+        walk.leaves.require_placeholders()
         if self.adapter:
             self.adapter.protect_replies(self.protect_reply)
         return protected, protected_named
 
     def __enter__(self) -> None:
         """While the tool runs, its messages belong to this call, and tools that it calls are calls of their own."""
+        self._has_run = True
         self._outer = current_call.set(self), current_adapter.set(None)
 
     def __exit__(self, *_: object) -> None:
@@ -175,7 +154,7 @@ class SecuredCall:
             return
         walk = self._walk(DataWalk, self.tool.result_policy)
         self._result = walk.visit(result)
-        self._require_no_refusal(walk)
+        self._require_sendable(walk)
 
     def protect_wire_result(self, result: Mapping[str, Any], requested_uri: str | None = None) -> dict[str, Any]:
         """The result of the component as a new JSON object. `requested_uri` is the address that the client sent.
@@ -185,7 +164,7 @@ class SecuredCall:
         is_message = is_question(result) or result.get("isError") is True
         walk = self._message_walk(MCPWalk) if is_message else self._walk(MCPWalk, self.tool.result_policy)
         protected = protect_result(walk, result, requested_uri=requested_uri)
-        self._require_no_refusal(walk)
+        self._require_sendable(walk)
         return protected
 
     def protect_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,11 +173,12 @@ class SecuredCall:
 
     def protect_reply(self, content: Any) -> Any:
         """The client's answer to a question, in JSON form, protected like an argument. Raises as protect_arguments."""
-        walk = self._walk(MCPWalk, self.tool.policy)
+        walk = self._argument_walk(MCPWalk)
         walk.leaves.part = "reply"
         protected = walk.visit(content)
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
+        walk.leaves.require_placeholders()
         return protected
 
     def fail(self, failure: BaseException) -> None:
@@ -232,9 +212,11 @@ class SecuredCall:
     def audit_event(self) -> AuditEvent | None:
         """The audit event, or None for a successful call without personal data of a tool with `log_access=False`."""
         kinds: Counter[str] = Counter()
+        revealed: Counter[str] = Counter()
         treatments: set[Treatment] = set()
-        for protector in self._protectors:
+        for protector in self._searches.protectors:
             treatments |= protector.treatments
+            revealed.update(protector.revealed)
             for kinds_of_part in protector.kinds.values():
                 kinds.update(kinds_of_part)
         if self.outcome is Outcome.SUCCESS and not kinds and not self.tool.log_access:
@@ -249,6 +231,7 @@ class SecuredCall:
             client_id=self._client_id,
             contains_pii=bool(kinds),
             pii_kinds=dict(kinds),
+            revealed_kinds=dict(revealed) if self._has_run else {},
             reason=self.reason,
             source_address=self._caller.source_address if self._caller else None,
             subject_reference=self._subject_reference(),
@@ -307,7 +290,7 @@ class SecuredCall:
             walk.visit(value, field_context(name))
         # Operators that would change an identifier refuse it as well; only `keep` lets personal data pass.
         if walk.leaves.treatments - {Treatment.OBSERVE}:
-            self._protectors.append(walk.leaves)
+            self._searches.add(walk.leaves)
             raise PersonalDataRefused(walk.leaves.kinds)
 
     def _identify_caller(self, identifiers: Mapping[str, Any]) -> None:
@@ -325,7 +308,15 @@ class SecuredCall:
     def _message_walk(self, walk_type: type[Walk], *, counts: bool = True) -> Walk:
         return self._walk(walk_type, policy_for_messages(self.tool.result_policy), counts=counts, for_messages=True)
 
-    @property
+    def _argument_walk(self, walk_type: type[Walk], *, encrypt_all: bool = False) -> Walk:
+        return self._walk(
+            walk_type,
+            policy_for_arguments(self.tool.policy),
+            encrypt_all=encrypt_all,
+            kept_kinds=self.tool.reveal,
+            puts_back=self.tool.policy is PIIPolicy.TOKENIZE,
+        )
+
     def _owner(self) -> str:
         """Who calls: ciphertext is bound to this owner, and the owner's searches are counted together."""
         return owner_of(self._token.issuer, self._token.subject) if self._token else self._user_id or ""
@@ -338,29 +329,41 @@ class SecuredCall:
         encrypt_all: bool = False,
         counts: bool = True,
         for_messages: bool = False,
+        kept_kinds: frozenset[PIIKind] = frozenset(),
+        puts_back: bool = False,
     ) -> Walk:
         """A new walk. With `counts`, what it finds becomes part of the audit event."""
         dependencies = self._dependencies
         token = self._token
+        placeholders = WalkPlaceholders(self._placeholders) if self._placeholders else None
         # The protector must not refer to this call. A reference cycle would keep the whole request until the garbage
         # collector runs, and collecting many of them takes 30 ms.
         leaves = LeafProtector(
             dependencies.detector,
-            dependencies.writer(policy, self.tool_name, token.issuer if token else "", for_messages=for_messages),
-            partial(_encrypt, dependencies, self._owner, self.tool.name),
+            dependencies.writer(
+                policy,
+                self.tool_name,
+                token.issuer if token else "",
+                for_messages=for_messages,
+                kept_kinds=kept_kinds,
+                placeholders=placeholders,
+            ),
+            partial(_encrypt, dependencies, self._owner(), self.tool.name),
             dependencies.is_own_ciphertext,
             clean_texts=dependencies.clean_texts,
             encrypt_all=encrypt_all and policy is PIIPolicy.ENCRYPT,
+            puts_back=puts_back,
         )
-        found_briefly = _short_search.get()
         if counts:
-            (self._protectors if found_briefly is None else found_briefly).append(leaves)
-        return walk_type(leaves, LIMITS_OF_CALL if found_briefly is None else LIMITS_ON_EVENT_LOOP)
+            self._searches.add(leaves)
+        return walk_type(leaves, self._searches.limits())
 
     @staticmethod
-    def _require_no_refusal(walk: JSONWalk) -> None:
+    def _require_sendable(walk: JSONWalk) -> None:
+        """Raises ResultWithheld, and PlaceholdersMissing if the result has to be protected again."""
         if walk.leaves.refused:
             raise ResultWithheld(walk.leaves.refused["result"])
+        walk.leaves.require_placeholders()
 
 
 def _encrypt(dependencies: PolicyDependencies, owner: str, tool: str, part: str, text: str) -> str:

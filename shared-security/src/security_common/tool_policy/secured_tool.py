@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_scopes import RequiredScopes
 
@@ -33,6 +34,7 @@ class SecuredTool:
     name: str
     policy: PIIPolicy
     result_policy: PIIPolicy
+    reveal: frozenset[PIIKind]
     requires_encryption: bool
     log_access: bool
     scopes: RequiredScopes
