@@ -104,8 +104,10 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _CODE_GATE = (
-    r"[0-9]{3}[ -]?[A-Za-z]|[A-Za-z][ -]?[0-9]{6}|[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]"
-    r"|[A-Za-z]{5}[0-9]{4}[A-Za-z]|[A-Za-z]{6}[0-9L-Vl-v]{2}[A-Ta-t]|2[ABab] ?[0-9]{3}"
+    r"[0-9]{7}[ -]?[A-Za-z]|[0-9]{3}\.[0-9]{3}[ -]?[A-Za-z]|[0-9]{3}[Xx]|[A-Za-z]{1,2}[0-9]{6}"
+    r"|[A-Za-z]{2} [0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]|[A-Za-z]{2}[0-9]{2} [0-9]{2} ?[0-9]{2} ?[A-Da-d]"
+    r"|[A-Za-z]{2}[0-9]{4} [0-9]{2} ?[A-Da-d]|[A-Za-z]{5}[0-9]{4}[A-Za-z]|[A-Za-z]{6}[0-9L-Vl-v]{2}[A-Ta-t]"
+    r"|2[ABab] ?[0-9]{3}"
 )
 _IS_VALID_CODE: Mapping[str, Callable[[str], bool]] = {
     "CN": check.is_valid_resident_identity_number,

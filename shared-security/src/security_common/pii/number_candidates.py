@@ -7,7 +7,6 @@ can be a number of its own becomes a NumberCandidate.
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -36,9 +35,12 @@ _UNIT = re.compile(
     r"|\s(?:만|억|천)?\s?원(?![가-힣])|\s원(?:입|이|을|은|의|에|정|씩|짜리)"
     r"|\s?(?:KRW|USD|EUR|JPY|CNY|GBP|bytes?|[KMGT]i?B|ms|us|ns|sec|seconds|rows|tokens)(?![A-Za-z0-9])"
 )
+_FIRST_CHARS_OF_UNITS = frozenset("원달만억천%명개건점포바 \t\nKUEJCGbBMTmunsrt")
 _PLAIN_JOINTS = frozenset(" ,")  # between the parts of an amount
-_DECIMAL_POINTS = (["."], [","])
-_FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 7, 19, 8
+_LENGTHS_OF_DATE = [4, 2, 2]
+_PARTS_OF_DATE = len(_LENGTHS_OF_DATE)
+_MOST_CHARS_OF_AMOUNT = 32
+_FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 8, 19, 8
 _LONG_RUN_PARTS = 24  # a run with more parts is a table or an attack: only usual groupings are read from it
 _USUAL_GROUPINGS = frozenset(
     {(3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (6, 7), (4, 4, 4, 4), (4, 6, 5), (3, 2, 5), (3, 2, 4), (2, 2, 6, 2)}
@@ -73,42 +75,70 @@ class NumberCandidate(NamedTuple):
         return not (self.is_in_series or is_in_path_or_url(text, start, end) or is_item_of_list(text, start, end))
 
 
+class _Run(NamedTuple):
+    """A run of digits: its parts, one character for the separator after each, and whether a plus sign is in front.
+
+    `has_comma` is whether one of the separators is a comma. `may_begin` and `may_end` are whether a number can begin at
+    the start of the run and end at its end.
+    """
+
+    parts: list[_Part]
+    separators: list[str]
+    has_plus: bool
+    has_comma: bool
+    may_begin: bool
+    may_end: bool
+
+
 def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
     """Every sequence of parts that can be a number of its own; in a long run only those with a usual grouping."""
     text = source.text
     for match in _RUN.finditer(text):
         start, end = match.span()
-        if end - start < _FEWEST_DIGITS or _AMOUNT.fullmatch(match.group()):
+        if end - start < _FEWEST_DIGITS:
             continue
-        has_plus, parts, separators = _split(start, match.group())
-        amounts = _parts_of_amounts(parts, text, start, end) if "," in separators else frozenset[int]()
+        written = match.group()
+        if "," in written and _AMOUNT.fullmatch(written):
+            continue
         may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
-        for first, last in _sequences(parts, separators, may_begin=may_begin, may_end=may_end):
-            if last == len(parts) - 1 and _PLAIN_JOINTS.issuperset(separators[first:last]) and _UNIT.match(text, end):
-                continue  # an amount or a count
-            if amounts and not amounts.isdisjoint(range(first, last + 1)):
-                continue
-            if separators[first:last] in _DECIMAL_POINTS and not parts[first][2].startswith("01"):
-                continue  # 4.539578763621486
-            yield _candidate(source, parts, separators, first, last, has_plus=has_plus and first == 0)
+        has_plus, parts, separators = _split(start, written)
+        run = _Run(parts, separators, has_plus, "," in written, may_begin, may_end)
+        for first, last in _sequences(run):
+            if not _is_amount_or_date(text, run, first, last):
+                yield _candidate(source, run, first, last)
 
 
-def _parts_of_amounts(parts: list[_Part], text: str, start: int, end: int) -> frozenset[int]:
-    """The indexes of the parts of a run that belong to an amount with thousands separators."""
-    spans = [match.span() for match in _AMOUNT.finditer(text, start, end) if match.group().count(",") > 1]
-    return frozenset(
-        index for first, last in spans for index in range(bisect_left(parts, (first,)), bisect_left(parts, (last,)))
-    )
+def _is_amount_or_date(text: str, run: _Run, first: int, last: int) -> bool:
+    """Whether a sequence is a number before a unit, a decimal, a part of an amount, or a date."""
+    parts, separators = run.parts, run.separators
+    end = parts[last][1]
+    if run.has_comma and _is_part_of_amount(text, parts[first][0], end):
+        return True
+    if last == len(parts) - 1 and text[end : end + 1] in _FIRST_CHARS_OF_UNITS and _UNIT.match(text, end):
+        return _PLAIN_JOINTS.issuperset(separators[first:last])
+    if first == last:
+        return False
+    if last - first == 1:  # 4.539578763621486
+        return separators[first] in ".," and not parts[first][2].startswith("01")
+    return last - first == _PARTS_OF_DATE - 1 and [len(part[2]) for part in parts[first : last + 1]] == _LENGTHS_OF_DATE
 
 
-def _sequences(
-    parts: list[_Part], separators: list[str], *, may_begin: bool, may_end: bool
-) -> Iterator[tuple[int, int]]:
+def _is_part_of_amount(text: str, start: int, end: int) -> bool:
+    """Whether a number with two or more thousands separators overlaps `text[start:end]`."""
+    first = max(0, start - _MOST_CHARS_OF_AMOUNT)
+    for match in _AMOUNT.finditer(text, first, end + _MOST_CHARS_OF_AMOUNT):
+        if match.group().count(",") > 1 and match.start() < end and start < match.end():
+            return True
+    return False
+
+
+def _sequences(run: _Run) -> Iterator[tuple[int, int]]:
     """The indexes of the first and the last part of every sequence that can be a number."""
+    parts, separators = run.parts, run.separators
     count = len(parts)
     for first in range(count):
         if first == 0:
-            if not may_begin:
+            if not run.may_begin:
                 continue
         elif separators[first - 1] in "-_.":
             continue
@@ -119,45 +149,45 @@ def _sequences(
                 break
             if digit_count < _FEWEST_DIGITS:
                 continue
-            ends_here = may_end if last + 1 == count else _ends_before_separator(separators, first, last)
+            ends_here = run.may_end if last + 1 == count else _ends_before_separator(separators, first, last)
             if not ends_here:
                 continue
             if count <= _LONG_RUN_PARTS or tuple(len(part[2]) for part in parts[first : last + 1]) in _USUAL_GROUPINGS:
                 yield first, last
 
 
-def _candidate(
-    source: LabelledText, parts: list[_Part], separators: list[str], first: int, last: int, *, has_plus: bool
-) -> NumberCandidate:
+def _candidate(source: LabelledText, run: _Run, first: int, last: int) -> NumberCandidate:
     """Includes the plus sign, and the opening bracket whose closing bracket is one of the separators."""
-    start, end = parts[first][0] - has_plus, parts[last][1]
-    joined_separators = "".join(separators[first:last])
-    if ")" in joined_separators and start and source.text[start - 1] == "(":
+    parts = run.parts[first : last + 1]
+    has_plus = run.has_plus and first == 0
+    start, end = parts[0][0] - has_plus, parts[-1][1]
+    separators = "".join(run.separators[first:last])
+    if ")" in separators and start and source.text[start - 1] == "(":
         start -= 1
     label = source.label_of(start, end)
-    digits = [part[2] for part in parts[first : last + 1]]
+    digits = [part[2] for part in parts]
     return NumberCandidate(
         digits="".join(digits),
         start=start,
         end=end,
         grouping=tuple(map(len, digits)),
-        separators=joined_separators,
+        separators=separators,
         has_plus=has_plus,
         label=label.kind,
         adjacent_label=label.adjacent_kind,
-        is_in_series=_is_in_series(parts, separators, first, last),
+        is_in_series=len(parts) < len(run.parts) and _is_in_series(run, first, last),
         source=source,
     )
 
 
-def _is_in_series(parts: list[_Part], separators: list[str], first: int, last: int) -> bool:
+def _is_in_series(run: _Run, first: int, last: int) -> bool:
+    """Whether the part in front or behind has the same length and the same separator as those of the sequence."""
     if first == last:
         return False
-    follows = first > 0 and separators[first - 1] == separators[first]
-    precedes = last + 1 < len(parts) and separators[last] == separators[last - 1]
-    return (follows and len(parts[first - 1][2]) == len(parts[first][2])) or (
-        precedes and len(parts[last + 1][2]) == len(parts[last][2])
-    )
+    lengths = [len(part[2]) for part in run.parts[max(0, first - 1) : last + 2]]
+    follows = first > 0 and run.separators[first - 1] == run.separators[first] and lengths[0] == lengths[1]
+    precedes = last + 1 < len(run.parts) and run.separators[last] == run.separators[last - 1]
+    return follows or (precedes and lengths[-1] == lengths[-2])
 
 
 def _ends_before_separator(separators: list[str], first: int, last: int) -> bool:
@@ -170,6 +200,8 @@ def _ends_before_separator(separators: list[str], first: int, last: int) -> bool
 
 def _split(start: int, run: str) -> tuple[bool, list[_Part], list[str]]:
     """Whether a plus sign is in front, the parts with their places, and one character for the separator after each."""
+    if run.isdecimal():
+        return False, [(start, start + len(run), run)], []
     head, *pieces = _DIGITS.split(run)  # a plus sign or nothing, then digits and separators in turn
     place = start + len(head)
     parts: list[_Part] = []
@@ -189,9 +221,11 @@ def _split(start: int, run: str) -> tuple[bool, list[_Part], list[str]]:
 
 def _may_begin_number(text: str, start: int) -> bool:
     """False after a letter, inside a code such as ORD-2024, in a time of day and in an amount of money."""
+    if start == 0:
+        return True
     if has_currency_before(text, start):
         return False
-    before = text[start - 1] if start else " "
+    before = text[start - 1]
     before_that = text[start - 2] if start > 1 else " "
     if before == "_" or (before.isascii() and before.isalnum()):
         return False

@@ -96,13 +96,13 @@ def _recognize_us_ssn(number: NumberCandidate) -> Recognition:
 
 def _recognize_bank_account(number: NumberCandidate) -> Recognition:
     """Korean accounts have no check digit and any grouping: a label or the name of a bank beside them decides."""
-    if number.has_plus or len(set(number.separators)) > 1:
+    if number.label not in _ACCOUNT_LABELS or number.has_plus or len(set(number.separators)) > 1:
         return None
     if not number.adjacent_label and _is_time_stamp(number):
         return None
     if number.label == "BANK_ACCOUNT":
         return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label else 0.7, "label"
-    if number.label == BANK and len(number.digits) >= 10:
+    if len(number.digits) >= 10:
         return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label else 0.65, "bank"
     return None
 

@@ -17,14 +17,16 @@ _DIRECTORIES = re.compile(
 )
 _FILE_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}(?![A-Za-z0-9])")
 _BEFORE_PATH = frozenset(" \t\r\n\"'`(=<[,")
-_CURRENCY_SIGNS = ("$", "₩", "€", "£", "¥", "KRW", "USD", "EUR", "JPY", "CNY", "GBP", "원화")
+_CURRENCIES = ("$", "₩", "€", "£", "¥", "KRW", "USD", "EUR", "JPY", "CNY", "GBP", "원화")
+_LAST_CHARS_OF_CURRENCIES = frozenset(currency[-1] for currency in _CURRENCIES)
 _LONGEST_CURRENCY = 5
 _ITEM_BEFORE, _ITEM_AFTER = re.compile(r"(?:\[\s?|\t|[0-9],\s?)$"), re.compile(r"\s?\]|\t|,\s?-?[0-9]")
 _CHARS_READ_FOR_LIST = 4
 _LONGEST_NAME = 40
 _NAME_CHARS = string.ascii_letters + string.digits + "_.-"
 _NAMES_FOR_ANY_VALUE = frozenset({"value", "text", "content", "message", "body", "data", "input", "note", "memo", "no"})
-_QUOTES = "\\\"'`"
+_QUOTES_AND_SPACES = frozenset("\\\"'` \t")
+_SIGNS = frozenset(":=")
 
 
 def is_in_path_or_url(text: str, start: int, end: int) -> bool:
@@ -50,18 +52,27 @@ def is_item_of_list(text: str, start: int, end: int) -> bool:
 
 def has_currency_before(text: str, start: int) -> bool:
     """Whether a sign or code of a currency is in front of a number: `₩ 1234567890`, `USD 1234567890`."""
-    return text[max(0, start - _LONGEST_CURRENCY) : start].rstrip(" +-").endswith(_CURRENCY_SIGNS)
+    before = text[max(0, start - _LONGEST_CURRENCY) : start].rstrip(" +-")
+    return before[-1:] in _LAST_CHARS_OF_CURRENCIES and before.endswith(_CURRENCIES)
 
 
 def name_before(text: str, start: int) -> tuple[int, int] | None:
     """The place of the name in `name: value`, `name=value` or `"name": "value"`. Only ASCII names are read."""
-    first = max(0, start - _LONGEST_NAME)
-    head = text[first:start].rstrip(" \t").rstrip(_QUOTES).rstrip(" \t")
-    if not head.endswith((":", "=")):
+    lowest = max(0, start - _LONGEST_NAME)
+    sign = _end_without_quotes(text, lowest, start)
+    if sign == lowest or text[sign - 1] not in _SIGNS:
         return None
-    head = head[:-1].rstrip(" \t").rstrip(_QUOTES)
-    name_start = len(head.rstrip(_NAME_CHARS))
-    return (first + name_start, first + len(head)) if name_start < len(head) else None
+    end = _end_without_quotes(text, lowest, sign - 1)
+    if end == lowest or text[end - 1] not in _NAME_CHARS:
+        return None
+    return lowest + len(text[lowest:end].rstrip(_NAME_CHARS)), end
+
+
+def _end_without_quotes(text: str, lowest: int, end: int) -> int:
+    """The end of `text[lowest:end]` without quotation marks and white space."""
+    while end > lowest and text[end - 1] in _QUOTES_AND_SPACES:
+        end -= 1
+    return end
 
 
 def has_other_name(text: str, start: int) -> bool:
