@@ -9,7 +9,6 @@ It is a middleware of the SDK and not of FastMCP: there the result has passed re
 middleware, and nothing but the SDK's encoding to JSON follows.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -41,8 +40,8 @@ from security_common.tool_policy import (
     FrameworkAdapter,
     SecuredCall,
     current_adapter,
+    ends_task,
     fail_call,
-    is_being_cancelled,
     mask_unattributed_message,
     policy_dependencies,
     record_cancelled_call,
@@ -112,7 +111,7 @@ class WirePolicy:
             try:
                 result = _to_json_object(await call_next(ctx))
             except BaseException as failure:
-                if _is_end_of_request(failure):
+                if ends_task(failure):
                     _record_cancelled_calls(adapter)
                     raise
                 raise await self._finish_failed_request(ctx, adapter, failure) from None
@@ -189,7 +188,7 @@ class WirePolicy:
         try:
             result = await call_next(ctx)
         except BaseException as failure:
-            if _is_end_of_request(failure):
+            if ends_task(failure):
                 raise
             raise await _to_wire_error(failure, None) from None
         if ctx.method != "tools/list":
@@ -202,7 +201,7 @@ class WirePolicy:
         try:
             await call_next(ctx)
         except BaseException as failure:
-            if _is_end_of_request(failure):
+            if ends_task(failure):
                 raise
             logger.error("notification_failed method=%s cause=%s", ctx.method, type(failure).__name__)  # noqa: TRY400 - the traceback may quote personal data
 
@@ -264,13 +263,6 @@ async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MC
     except Exception:  # noqa: BLE001 - an error that cannot be searched is sent without its text
         return MCPError(error.code, INTERNAL_ERROR_MESSAGE)
     return MCPError(error.code, protected["message"], protected["data"])
-
-
-def _is_end_of_request(failure: BaseException) -> bool:
-    """True if the client or the server has ended the request, so that nothing can be sent any more."""
-    if isinstance(failure, asyncio.CancelledError):
-        return is_being_cancelled()
-    return isinstance(failure, GeneratorExit)
 
 
 def _record_cancelled_calls(adapter: FrameworkAdapter) -> None:

@@ -28,8 +28,8 @@ from security_common.tool_policy import typed_values as typed_values  # register
 from security_common.tool_policy.data_walk import DataWalk, handles
 from security_common.tool_policy.decorator import (
     annotate_audit_event,
+    ends_task,
     fail_call,
-    is_being_cancelled,
     record_cancelled_call,
     secure_tool,
 )
@@ -89,9 +89,9 @@ __all__ = [
     "configure",
     "current_adapter",
     "current_call",
+    "ends_task",
     "fail_call",
     "handles",
-    "is_being_cancelled",
     "mask_unattributed_message",
     "owner_of",
     "policy_dependencies",

@@ -16,7 +16,7 @@ from security_common.tool_policy.secured_call import SecuredCall, current_call
 from security_common.tool_policy.secured_tool import SECURED_TOOL_ATTRIBUTE, SecuredTool, ToolSignature
 from security_common.tool_scopes import ArgumentScope, RequiredScopes
 
-__all__ = ["annotate_audit_event", "fail_call", "is_being_cancelled", "record_cancelled_call", "secure_tool"]
+__all__ = ["annotate_audit_event", "ends_task", "fail_call", "record_cancelled_call", "secure_tool"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -119,13 +119,13 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
                 arguments, named = await call.search(call.protect_arguments, args, kwargs)
                 with call:
                     result = await function(*arguments, **named)
-                await call.search(call.finish, result)
-            except GeneratorExit:  # the coroutine is being closed, so it cannot wait for anything
-                raise
-            except asyncio.CancelledError as cancellation:
-                if is_being_cancelled() or not call.is_component:
+                if call.is_component:
+                    return result  # the framework protects its wire form and records the call
+                await call.search(call.protect_result, result)
+            except (asyncio.CancelledError, GeneratorExit) as failure:
+                if ends_task(failure) or not call.is_component:
                     raise
-                await fail_call(call, cancellation)
+                await fail_call(call, failure)
             except BaseException as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
                 await fail_call(call, failure)
         except asyncio.CancelledError:
@@ -152,7 +152,9 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
             arguments, named = call.search_blocking(call.protect_arguments, args, kwargs)
             with call:
                 result = function(*arguments, **named)
-            call.search_blocking(call.finish, result)
+            if call.is_component:
+                return result
+            call.search_blocking(call.protect_result, result)
         except BaseException as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
             _fail_blocking(call, failure)
         event = None if call.is_component else call.audit_event()
@@ -186,10 +188,15 @@ async def _record(journal: Journal, event: AuditEvent | None) -> None:
         await journal.record(event)
 
 
-def is_being_cancelled() -> bool:
-    """True if the task of the call was cancelled, and not only something that the tool waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def ends_task(failure: BaseException) -> bool:
+    """True if the task is being cancelled or closed. False if a tool has raised the exception by itself."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs: the task is being closed
+        return True
+    if isinstance(failure, asyncio.CancelledError):
+        return task is None or task.cancelling() > 0
+    return isinstance(failure, GeneratorExit) and task is None
 
 
 def record_cancelled_call(journal: Journal, event: AuditEvent | None) -> None:

@@ -196,6 +196,8 @@ class LeafProtector:
     ) -> tuple[Treatment, Sequence[Finding]]:
         """What is to be done with the text, and what was found in it. Counts the findings."""
         findings = self._find(text, context)
+        if not findings and not encrypt_all:
+            return Treatment.KEEP, ()
         operators = {finding.kind: self._writer.operator(finding.kind) for finding in findings}
         is_ciphertext = encrypt_all and self._own_ciphertexts(text) == [(0, len(text))]
         treatment = decide_treatment(set(operators.values()), encrypt_all=encrypt_all and not is_ciphertext)

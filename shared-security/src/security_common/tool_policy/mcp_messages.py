@@ -29,6 +29,9 @@ PROTOCOL_PARAMETERS = frozenset({"progressToken", "requestId", "level"})
 SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 """The member of `_meta` in which the SDK describes the server."""
 
+WRAPPED_RESULT = ("fastmcp", {"wrap_result": True})
+"""The member of `_meta` in which FastMCP says that it has wrapped a result."""
+
 MEDIA_MEMBERS = frozenset({"type", "data", "mimeType", "annotations", "_meta"})
 BLOB_MEMBERS = frozenset({"uri", "blob", "mimeType", "_meta"})
 
@@ -62,8 +65,10 @@ def protect_result(walk: MCPWalk, result: Mapping[str, Any], *, requested_uri: s
     for name, value in result.items():
         if name in PROTOCOL_RESULT_MEMBERS:
             protected[name] = value
-        elif name == "_meta":
-            protected[name] = _visit_except(walk, value, SERVER_INFO)
+        elif name == "_meta" and isinstance(value, dict):
+            protected[name] = _protect_metadata(walk, cast("dict[str, Any]", value))
+        elif name == "structuredContent":
+            protected[name] = _protect_structured_content(walk, value)
         elif name == "contents" and isinstance(value, list):
             contents = cast("list[Any]", value)
             protected[name] = [_protect_resource(walk, each, requested_uri) for each in contents]
@@ -90,6 +95,27 @@ def _name_of_base64_member(members: Mapping[Any, Any]) -> str | None:
     return name if type(members.get(name)) is str else None
 
 
+def _protect_metadata(walk: MCPWalk, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of a result. That of the SDK and of FastMCP has no data of a tool."""
+    kept: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, value in metadata.items():
+        is_of_protocol = name == SERVER_INFO or (name, value) == WRAPPED_RESULT
+        (kept if is_of_protocol else others)[name] = value
+    return {**walk.visit(others), **kept} if others else kept
+
+
+def _protect_structured_content(walk: MCPWalk, structured: Any) -> Any:
+    if _is_wrapped(structured):
+        return {"result": walk.visit(structured["result"])}
+    return walk.visit(structured)
+
+
+def _is_wrapped(structured: Any) -> bool:
+    """True for `{"result": …}`, in which FastMCP wraps a value that is not an object."""
+    return isinstance(structured, dict) and list(cast("dict[str, Any]", structured)) == ["result"]
+
+
 def _protect_content(walk: MCPWalk, result: Mapping[str, Any], protected: Mapping[str, Any]) -> Any:
     """The content blocks, protected. FastMCP repeats the structured content in a text block, which is searched once."""
     content: Any = result["content"]
@@ -103,10 +129,8 @@ def _protect_content(walk: MCPWalk, result: Mapping[str, Any], protected: Mappin
 
 
 def _values_in(structured: Any) -> list[Any]:
-    """What FastMCP may repeat as text: the value itself, and the one that it has wrapped in `{"result": …}`."""
-    if isinstance(structured, dict) and list(cast("dict[str, Any]", structured)) == ["result"]:
-        return [structured, structured["result"]]
-    return [structured]
+    """What FastMCP may repeat as text: the value that it has wrapped, and the value itself."""
+    return [structured["result"], structured] if _is_wrapped(structured) else [structured]
 
 
 def _text_of(value: Any) -> str:

@@ -1,12 +1,12 @@
 """One call of a secured tool, from its arguments to its audit event. This module does no input or output itself.
 
-protect_arguments ─▶ the tool runs ─▶ finish, or `fail` ─▶ audit_event ─▶ result
+protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
                        └─▶ protect_message (progress, log messages, questions), protect_reply (their answers)
 
 These methods are called through `search` or `search_blocking`, so that large data does not stop the event loop.
 Under the policy `tokenize`, `search` also looks up placeholders that are missing, and repeats the method with them.
 
-The result of a plain function is protected as values of Python, by `finish`. A framework such as FastMCP, which
+The result of a plain function is protected as values of Python, by `protect_result`. A framework such as FastMCP, which
 describes its request in a `FrameworkAdapter`, serializes the result of a component first and has that form protected
 by `protect_wire_result`.
 """
@@ -147,11 +147,11 @@ class SecuredCall:
         current_call.reset(outer_call)
         current_adapter.reset(outer_adapter)
 
-    def finish(self, result: Any) -> None:
-        """Sets the result as it may be returned. Raises ResultWithheld, UnsupportedValue and TooMuchData."""
-        if self.is_component:
-            self._result = result
-            return
+    def protect_result(self, result: Any) -> None:
+        """Sets the result of a plain function as it may be returned.
+
+        Raises ResultWithheld, UnsupportedValue and TooMuchData.
+        """
         walk = self._walk(DataWalk, self.tool.result_policy)
         self._result = walk.visit(result)
         self._require_sendable(walk)
