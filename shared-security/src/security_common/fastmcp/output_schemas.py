@@ -7,13 +7,13 @@ left out. The structure (types, members, items, required members) stays.
 Keywords: JSON Schema 2020-12, Validation (sections 6.2 to 6.5, 7) and Core (sections 10.2 and 10.3).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from security_common.pii import Operator
+from security_common.pii import Operator, PIIConfiguration, PIIKind
 from security_common.tool_policy import SecuredTool
-from security_common.tool_policy.policy import PIIPolicy
+from security_common.tool_policy.policy import PIIPolicy, operator_of
 
 __all__ = ["SchemaLoosening", "loosen_listed_schemas"]
 
@@ -45,10 +45,13 @@ CONDITIONAL_RULES = frozenset(
 
 OMITTED_KEYWORDS = VALUE_RULES | CONDITIONAL_RULES | {"oneOf"}
 
-POLICIES_WITH_TEXT = frozenset({PIIPolicy.ENCRYPT, PIIPolicy.TOKENIZE})
-"""Policies under which a number becomes text."""
-
 RULES_BY_MEMBER_NAME = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
+
+TEXT_OPERATORS = {None, Operator.ENCRYPT, Operator.TOKENIZE}
+"""With these, a number becomes text. None stands for the encryption of a whole value."""
+
+UNCHANGING_OPERATORS = {Operator.KEEP, Operator.REJECT}
+"""With these, a result is sent as it is or not at all."""
 
 SCHEMA_MAPS = frozenset({"$defs", "definitions", "properties"})
 SCHEMA_LISTS = frozenset({"allOf", "anyOf", "prefixItems"})
@@ -56,29 +59,30 @@ SINGLE_SCHEMAS = frozenset({"additionalProperties", "items", "unevaluatedItems",
 
 
 def loosen_listed_schemas(
-    listed: dict[str, Any], policy_of_tool: Callable[[Any], SecuredTool | None], configured: Collection[Operator | None]
+    listed: dict[str, Any], policy_of_tool: Callable[[Any], SecuredTool | None], configuration: PIIConfiguration
 ) -> dict[str, Any]:
     """The result of `tools/list` with output schemas that protected results match.
 
-    `configured` are the operators of the configuration file, which apply in place of a policy. A tool whose policy is
-    not known may have any.
+    The configuration can name other operators than those of a policy. A tool whose policy is not known may have any.
     """
     tools: list[dict[str, Any]] = []
     for definition in listed.get("tools", []):
-        tool = policy_of_tool(definition.get("name"))
-        policy = tool.result_policy if tool is not None else PIIPolicy.ENCRYPT
-        if "outputSchema" not in definition or not _may_change_results(policy, configured):
+        name = definition.get("name")
+        tool = policy_of_tool(name)
+        operators = _operators_of(tool.result_policy if tool is not None else PIIPolicy.ENCRYPT, name, configuration)
+        if "outputSchema" not in definition or operators <= UNCHANGING_OPERATORS:
             tools.append(definition)
             continue
-        numbers_become_text = policy in POLICIES_WITH_TEXT or Operator.ENCRYPT in configured
+        numbers_become_text = not operators.isdisjoint(TEXT_OPERATORS)
         schema = SchemaLoosening(numbers_become_text).loosen(definition["outputSchema"])
         tools.append({**definition, "outputSchema": schema})
     return {**listed, "tools": tools}
 
 
-def _may_change_results(policy: PIIPolicy, configured: Collection[Operator | None]) -> bool:
-    unchanging = {None, Operator.KEEP, Operator.REJECT}
-    return policy is not PIIPolicy.OBSERVE or any(operator not in unchanging for operator in configured)
+def _operators_of(policy: PIIPolicy, tool_name: str, configuration: PIIConfiguration) -> set[Operator | None]:
+    """The operators that may apply to results of a tool."""
+    masks = policy is PIIPolicy.MASK
+    return {configuration.operator(kind, tool_name, masks=masks) or operator_of(policy) for kind in PIIKind}
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,8 +193,8 @@ class WirePolicy:
             raise await _to_wire_error(failure, None) from None
         if ctx.method != "tools/list":
             return result
-        operators = policy_dependencies().detector.configuration.operators()
-        return loosen_listed_schemas(_to_json_object(result), self._components.policy_of_tool, operators)
+        configuration = policy_dependencies().detector.configuration
+        return loosen_listed_schemas(_to_json_object(result), self._components.policy_of_tool, configuration)
 
     async def _handle_notification(self, ctx: Context, call_next: CallNext) -> None:
         protect_session(ctx.session, None)
