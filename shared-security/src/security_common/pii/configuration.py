@@ -69,6 +69,8 @@ class PIIConfiguration:
     patterns: tuple[CustomPattern, ...] = ()
     national_ids: frozenset[str] = COUNTRIES
     """The countries whose national identification numbers are searched for (ISO 3166-1 alpha-2 codes)."""
+    find_public_names: bool = False
+    """Whether names of historical persons, and of brands and places named after people, are reported as persons."""
 
     def operator(self, kind: PIIKind, tool: str = "", *, masks: bool = True) -> Operator | None:
         """The operator for a kind in a tool; `masks` is whether the tool's policy is `mask`.

@@ -53,6 +53,7 @@ class _Pattern(_Section):
 class _File(_Tool):
     default: _ConfigurableOperator | None = Operator.MASK
     national_ids: bool | list[str] = True
+    find_public_names: bool = False
     tools: dict[str, _Tool] = {}
     allow: _Allow = _Allow()
     patterns: Annotated[dict[str, _Pattern], Field(max_length=_MOST_PATTERNS)] = {}
@@ -82,6 +83,7 @@ def parse_configuration(entries: Mapping[str, Any]) -> PIIConfiguration:
         default=file.default,
         kinds=file.kinds,
         tools={name: PIIConfiguration(default=tool.default, kinds=tool.kinds) for name, tool in file.tools.items()},
+        find_public_names=file.find_public_names,
         allowed_values=frozenset(value.casefold() for value in file.allow.values),
         patterns=tuple(_compile(name, pattern.expression) for name, pattern in file.patterns.items()),
         national_ids=_countries(file.national_ids),

@@ -37,6 +37,7 @@ from security_common.pii.normalization import (
 from security_common.pii.number_rules import NUMBERS
 from security_common.pii.placeholders import without_placeholders
 from security_common.pii.postal_addresses import FOREIGN_ADDRESSES, KOREAN_ADDRESSES
+from security_common.pii.public_names import PUBLIC_NAME
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
@@ -149,6 +150,8 @@ class PIIDetector:
         if "\n" in prepared:
             candidates += list(self._find_in_table_cells(prepared, candidates))
         found = _resolve_overlaps(candidates)
+        if not self.configuration.find_public_names:
+            found = [each for each in found if each.why != PUBLIC_NAME]
         if normalized.starts is None:
             return found
         return [

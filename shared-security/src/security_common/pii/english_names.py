@@ -9,6 +9,7 @@ from security_common.pii.latin_names import (
     DISTINCT_FIRST_NAMES,
     ORDINARY_WORDS,
     SENTENCE_WORDS,
+    THING_WORDS,
     has_listed_name,
     in_list_form,
     is_distinct_first_name,
@@ -17,6 +18,7 @@ from security_common.pii.latin_names import (
     is_last_then_first,
     words_in_name,
 )
+from security_common.pii.public_names import mark_public_names
 from security_common.pii.romanized_names import is_romanized_korean
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, any_word_without_look_around, read_lists
@@ -84,6 +86,10 @@ _Words = list[tuple[int, str]]
 
 
 def _find_english_names(source: LabelledText) -> Iterator[Finding]:
+    return mark_public_names(source.text, _find_any_english_names(source))
+
+
+def _find_any_english_names(source: LabelledText) -> Iterator[Finding]:
     yield from _find_after_labels(source)
     for match in _CAPITALISED_WORDS.finditer(source.text):
         yield from _find_in_capitalised_words(source, match)
@@ -163,6 +169,8 @@ def _length_of_listed_name(text: str, words: _Words, *, is_personal: bool) -> in
     """The number of words of a name; a number or mail address behind it makes a name of an ambiguous first name."""
     in_form = [in_list_form(word) for _, word in words]
     length = words_in_name(in_form, needs_family_name=words[0][1].isupper())
+    if 1 < length < len(words) and in_form[length] in THING_WORDS and not is_personal:
+        return 0  # the name of a product: Oliver Chopping Board
     if length == 1:
         return 1 if is_personal or is_distinct_first_name(in_form[0]) else 0
     if length == 0 and len(words) > 1 and is_first_name(in_form[0]) and in_form[1] not in ORDINARY_WORDS:

@@ -23,7 +23,7 @@ _BEFORE_HONORIFIC = re.compile(
 _DISTINCT_NAME = longest_word(_LISTS["distinct_given_names"])
 _BEFORE_PARTICLE = re.compile(
     rf"(?<![가-힣A-Za-z0-9])(?:{_DISTINCT_NAME})"
-    r"(?=(?:한테서?|에게서?|께서?|이?랑|하고|네|야|아|이?가|이?는|이?를|이?도|이?와|이?의|은|을|이|과)(?![가-힣])|이?한테|이라고|이라는|이에요|예요)"
+    r"(?=(?:한테서?|에게서?|께서?|이?랑|하고|야|아|이?가|이?는|이?를|이?도|이?와|이?의|은|을|이|과)(?![가-힣])|이?한테|이라고|이라는|이에요|예요)"
 )
 # Forms of verbs that are written like a given name and a particle: 지우는 is also a form of 지우다.
 _VERB_FORM = re.compile("지우[는고]|지은이|정은|해진")

@@ -14,6 +14,7 @@ from security_common.pii.korean_words import is_derived_word, is_listed_word, is
 from security_common.pii.labelled_names import find_labelled_names
 from security_common.pii.labels import LabelledText, is_label
 from security_common.pii.names_in_hangul import find_names_in_hangul
+from security_common.pii.public_names import mark_public_names
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, read_lists
 
@@ -46,11 +47,14 @@ _CASE_PARTICLE = r"(?:께서|께|의|이|가|은|는|을|를|도|과|와|한테|
 _HONORIFIC = re.compile(rf"[ \t]?{any_word(_LISTS['honorifics'])}{_CASE_PARTICLE}|님")
 _NIM = re.compile("[ ]?님")
 _HONORIFIC_AFTER_SHORT_NAME = re.compile(rf"[ \t]?(?:님|씨|귀하|고객님|회원님){_CASE_PARTICLE}")
+_RANK_AFTER_SHORT_NAME = re.compile(
+    "[ ]?(?:과장|부장|차장|대리|팀장|실장|이사|상무|전무|대표|사장|원장|교수|선생|변호사|매니저)님"
+)
 _LONG_TITLES = tuple(title for title in _LISTS["titles"] if len(title) > 1)
 # Particles and the forms of "to be", but no verb endings. Whether a particle fits the sound before it is not checked,
 # because people make mistakes when they type.
 _PARTICLE = re.compile(
-    r"(?:이랑|랑|이|가|은|는|을|를|과|와|의|아|야|에게서?|한테서?|께서?|하고|도|만|로부터|이고|이며|이요"
+    r"(?:이랑|랑|이|가|은|는|을|를|과|와|의|아|야|에게서?|한테서?|께서?|하고|도|만|로|으로|로부터|이고|이며|이?요"
     r"|(?:이?(?:라고|라는|예요|에요|었|였|라)|입니다|인데|인가|이신|이시|이야|이죠|이네|인지|이랑|에게|한테)[가-힣]{0,4})?"
 )
 _TITLE = re.compile(rf"[ \t]?{any_word(_LISTS['titles'])}(?:님|들)?{_PARTICLE.pattern}(?![가-힣])")
@@ -61,6 +65,8 @@ _PERSONAL_DATA_AFTER = re.compile(
     r"\((?:남|여|만\s?[0-9]|[0-9]{1,3}세)"
     # a number, an e-mail address or a passport
     r"|[\s,(/|:;\-\[<·\t]{1,4}(?:\+?[0-9][0-9\-. ]{5}|[A-Za-z0-9._%+\-]{2,40}@|[MSROD][0-9]{3})"
+    # "t":"010-1234-5678" in the next member of an object
+    r"|\"[ ]?,[ ]?\"[A-Za-z_]{1,12}\"[ ]?:[ ]?\"(?:01[016-9]-?[0-9]{3,4}-?[0-9]{4}|[A-Za-z0-9._%+\-]{2,40}@)"
 )
 _PERSONAL_DATA_BEFORE = re.compile(r"(?:[0-9]{4}|\.[a-z]{2,4})[\s,)/|:;\-\]>]{1,4}$")
 _LONGEST_END_OF_DATA = 12
@@ -68,8 +74,18 @@ _POSSESSION_AFTER = re.compile(r"의?\s?(?:앞으로|명의|계좌|통장|생년
 _ATTACHED_HONORIFIC = re.compile("님|씨")
 _SEPARATOR = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|>]")
 _SEPARATOR_AFTER_LABEL = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}(?:[:=|>\-]|은\s|는\s|[\"']|\n|\t)")
-_END_OF_FIELD = re.compile(r"\s{0,2}(?:[/|,(:;\n\t0-9]|$)")
+_END_OF_FIELD = re.compile(r"\s{0,2}(?:[/|,(:;\n\t0-9\"'\]}<.]|$)|\s{2}|[ ]?(?:님|씨)")
+_NAME_IN_BRACKETS = re.compile(r"[ ]?\(([가-힣]{2,5})\)")
+# 표석진, 신하람, 선덕배, 박태경 님
+_LIST_OF_WORDS = re.compile(r"(?<![가-힣])[가-힣]{2,4}(?:[ ]?[,·/][ ]?[가-힣]{2,4}(?![가-힣])){1,40}")
+_ITEM = re.compile("[가-힣]+")
+# A speaker at the beginning of a line of a chat: 권산하(상담): ...
+_SPEAKER = re.compile(
+    r"(?:^|(?<=\n))[ \t]{0,4}(?:\[[^\]\n]{1,20}\][ ]?)?([가-힣]{2,4})(?:[ ]?\([가-힣]{2,5}\))?[ ]?:[ ]"
+)
+_INTRODUCTION_AFTER_SPACE = re.compile("[ ](?:이고요|입니다|이에요|예요|이라고|라고[ ](?:합니다|해요|하는데요))")
 _LAST_SYLLABLES_OF_ROLES = frozenset("자원인장사관생")
+_COUNTERS = frozenset("원명권장주조만천백구석")
 _PLACE_ENDINGS = frozenset("동구군읍면리")
 
 _Assessment = tuple[float, str] | None
@@ -105,6 +121,10 @@ class _NameCandidate:
         return self.given[0] in _FIRST_SYLLABLES and self.given[-1] in _LAST_SYLLABLES
 
     @property
+    def begins_word(self) -> bool:
+        return not (self.start and "가" <= self.source.text[self.start - 1] <= "힣")
+
+    @property
     def is_other_word(self) -> bool:
         """Whether this is an ordinary word that cannot be a name, a label or a title."""
         may_be_name = self.has_common_given_name and self.full_name[-1] not in _LAST_SYLLABLES_OF_ROLES
@@ -131,11 +151,20 @@ class _NameCandidate:
 
 
 def _find_korean_names(source: LabelledText) -> Iterator[Finding]:
+    return mark_public_names(source.text, _find_any_korean_names(source))
+
+
+def _find_any_korean_names(source: LabelledText) -> Iterator[Finding]:
     text = source.text
     for match in _WORD.finditer(text):
+        start = match.start()
+        if start and text[start] in _COUNTERS and text[start - 1].isdigit():
+            continue  # 6,000원은, 3명은
         yield from _find_in_word(source, match.start(), match.group())
     if not text.isascii():
         yield from _find_after_labels(source)
+        yield from _find_in_lists(source)
+        yield from _find_speakers(source)
     yield from find_given_names(text)
     yield from find_names_in_hangul(text)
     yield from find_labelled_names(source)
@@ -146,7 +175,10 @@ def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
     text = source.text
     for label in source.labels.of_kind("PERSON"):
         gap = _LABEL_GAP.match(text, label.end)
-        start = gap.end() if gap is not None else label.end
+        start = gap.end() if gap is not None else label.end + text.startswith(" ", label.end)
+        in_brackets = _NAME_IN_BRACKETS.match(text, label.end)
+        if in_brackets is not None:
+            yield from _find_in_word(source, in_brackets.start(1), in_brackets.group(1))
         word = _HANGUL_WORD.match(text, start)
         if word is not None:
             yield from _find_in_word(source, start, word.group())
@@ -154,6 +186,32 @@ def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
         with_spaces = _NAME_WITH_SPACES.match(text, start)
         if gap is not None and with_spaces is not None:
             yield Finding(PIIKind.PERSON, start, with_spaces.end(), 0.85, "label")
+
+
+def _find_in_lists(source: LabelledText) -> Iterator[Finding]:
+    """All names of a list separated by commas if at least half of them, and two, have common given names."""
+    for match in _LIST_OF_WORDS.finditer(source.text):
+        names = [
+            _NameCandidate(source, match.start() + item.start(), item.group()[0], item.group()[1:3], "")
+            for item in _ITEM.finditer(match.group())
+        ]
+        names = [name for name in names if name.surname in _SURNAMES and not name.is_ordinary_with_ending]
+        common = sum(name.has_common_given_name for name in names)
+        if common * 2 >= len(names) and common > 1:
+            for name in names:
+                if name.has_usual_syllables and not name.is_other_word:
+                    yield Finding(PIIKind.PERSON, name.start, name.end, 0.68, "list")
+
+
+def _find_speakers(source: LabelledText) -> Iterator[Finding]:
+    """Names before a colon at the beginning of a line, as in a chat."""
+    for match in _SPEAKER.finditer(source.text):
+        written = match[1]
+        name = _NameCandidate(source, match.start(1), written[0], written[1:], "")
+        is_name = name.surname in _SURNAMES and len(written) < 4 and name.has_usual_syllables
+        may_be_word = name.is_other_word or name.is_ordinary_with_ending or name.may_be_derived_word
+        if is_name and not may_be_word and (name.has_common_given_name or "\n" in source.text):
+            yield Finding(PIIKind.PERSON, name.start, name.end, 0.66, "speaker")
 
 
 def _find_in_word(source: LabelledText, start: int, word: str) -> Iterator[Finding]:
@@ -176,7 +234,9 @@ def _assess_full_name(name: _NameCandidate) -> _Assessment:
     if name.is_ordinary_with_ending:
         return _assess_ordinary_word(name)
     if not (name.has_common_given_name or name.has_usual_syllables):
-        confirmed = name.is_followed_by(_NIM) or (not name.rest and _is_confirmed_by_label(name))
+        is_value = name.begins_word and not name.rest and name.is_followed_by(_END_OF_FIELD)
+        is_value = is_value and _is_confirmed_by_label(name)
+        confirmed = name.is_followed_by(_NIM) or is_value
         return (0.7, "label") if confirmed and not name.may_be_derived_word else None
     if name.is_followed_by(_HONORIFIC):
         return 0.9, "honorific"
@@ -215,16 +275,21 @@ def _assess_without_honorific(name: _NameCandidate) -> _Assessment:
     may_be_place = name.given[-1] in _PLACE_ENDINGS and name.full_name not in _FULL_NAMES
     if name.has_common_given_name and not may_be_place:
         return 0.7, "given-name"
-    return (0.65, "says-name") if _INTRODUCTION.match(name.rest) else None
+    introduces = _INTRODUCTION.match(name.rest) or (not name.rest and name.is_followed_by(_INTRODUCTION_AFTER_SPACE))
+    return (0.65, "says-name") if introduces else None
 
 
 def _assess_short_name(name: _NameCandidate) -> _Assessment:
-    """A surname with one syllable looks like any word, so only a label or an honorific confirms it."""
+    """A surname with one syllable looks like any word: it needs a label, an honorific, a rank or a particle."""
     if not name.has_usual_syllables:
         return None
     if _HONORIFIC_AFTER_SHORT_NAME.match(name.source.text, name.end):
         return 0.75, "honorific"
-    return (0.7, "label") if name.is_whole_word and _is_confirmed_by_label(name) else None
+    if name.is_followed_by(_RANK_AFTER_SHORT_NAME):
+        return 0.7, "title"
+    if name.is_whole_word and _is_confirmed_by_label(name):
+        return 0.7, "label"
+    return (0.62, "particle") if _PARTICLE_FOR_PERSONS.fullmatch(name.rest) else None
 
 
 def _is_confirmed_by_label(name: _NameCandidate) -> bool:
@@ -234,7 +299,7 @@ def _is_confirmed_by_label(name: _NameCandidate) -> bool:
         return False
     if name.has_common_given_name or _SEPARATOR_AFTER_LABEL.match(name.source.text, label.end):
         return True
-    return len(name.given) > 1 and not name.rest and name.is_followed_by(_END_OF_FIELD)
+    return not name.rest and name.is_followed_by(_END_OF_FIELD)
 
 
 def _is_beside_personal_data(name: _NameCandidate) -> bool:

@@ -29,7 +29,9 @@ _JAPANESE_SURNAME = any_word(_LISTS["japanese_surnames"])
 _HAN_SURNAME = f"(?:{_JAPANESE_SURNAME}|[{_LISTS['han_surnames'][0]}])"
 _HAN_NAME = re.compile(_HAN_SURNAME)
 _HAN_VALUE = re.compile(
-    rf"(?:{_GAP}|은 |는 |[ ])(?P<name>[{_HAN}]{{1,3}}[ ·]?[{_HAN_OR_KANA}]{{1,5}})(?![가-힣{_HAN_OR_KANA}])"
+    rf"(?:{_GAP}|은 |는 |[ ])"
+    rf"(?P<name>{_JAPANESE_SURNAME}[ ]?[{_HAN_OR_KANA}]{{1,4}}|[{_HAN}]{{1,2}}[{_HAN_OR_KANA}]{{1,4}})"
+    rf"(?![가-힣{_HAN_OR_KANA}])"
 )
 # 김철수(金哲洙)
 _HAN_AFTER_HANGUL = re.compile(rf"(?<=[가-힣])\s?\((?P<name>[{_HAN}]{{2,4}})\)")
@@ -40,6 +42,7 @@ _JAPANESE_NAME = re.compile(
     rf"(?<![{_HAN}])(?P<name>{_JAPANESE_SURNAME}[ ]?{any_word(_LISTS['japanese_given'])})(?![{_HAN}])"
 )
 _LONGEST_NAME = 5
+_ENDINGS_OF_SENTENCES = frozenset("다요까죠네")
 
 
 def find_labelled_names(source: LabelledText) -> Iterator[Finding]:
@@ -70,6 +73,8 @@ def _find_after_label(source: LabelledText, label: Label) -> Iterator[Finding]:
 def _may_be_person(value: str, *, is_general: bool) -> bool:
     """Whether a value in Hangul may be a person's name."""
     words = re.split("[ ·]", value)
+    if len(words) > 1 and words[-1][-1] in _ENDINGS_OF_SENTENCES:
+        return False
     if value in _NOT_PERSONS or any(_is_other_word(word) for word in words):
         return False
     if is_name_in_hangul(value):

@@ -17,6 +17,7 @@ __all__ = [
     "DISTINCT_FIRST_NAMES",
     "ORDINARY_WORDS",
     "SENTENCE_WORDS",
+    "THING_WORDS",
     "has_listed_name",
     "in_list_form",
     "is_distinct_first_name",
@@ -35,6 +36,8 @@ _AMBIGUOUS = frozenset(_LATIN["ambiguous"])
 _AMBIGUOUS_ALONE = _AMBIGUOUS | frozenset(_LATIN["ambiguous_alone"])
 ORDINARY_WORDS = (_NOT_LAST_NAMES | frozenset(_ENGLISH["thing_words"])) - _LAST_NAMES
 """Words that are in no name, such as street and pipeline."""
+THING_WORDS = ORDINARY_WORDS - frozenset(_ENGLISH["roles"])
+"""Ordinary words after which two capitalised words are not a person, as in Oliver Chopping Board."""
 SENTENCE_WORDS = frozenset(_LATIN["before_names"])
 """Words with a capital at the beginning of a sentence, after which a name may follow."""
 DISTINCT_FIRST_NAMES = _FIRST_NAMES - _AMBIGUOUS_ALONE

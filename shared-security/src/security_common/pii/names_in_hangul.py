@@ -28,8 +28,9 @@ _VIETNAMESE_FAMILY = any_word(_LISTS["vietnamese_family"])
 _VIETNAMESE_SYLLABLE = any_word(_LISTS["vietnamese_syllables"])
 # Family names that are also Korean syllables (도, 하) need a middle name such as 티.
 _VIETNAMESE_NAME = re.compile(
-    rf"(?:{any_word(_LISTS['certain_vietnamese_family'])}|{_VIETNAMESE_FAMILY}[ ](?:티|반|응옥|꾸옥|득|투이|쑤언))"
-    rf"(?:[ ]{_VIETNAMESE_SYLLABLE}){{1,3}}{_END}"
+    rf"(?=[가-힣 ]{{3}})(?:{any_word(_LISTS['certain_vietnamese_family'])}"
+    rf"|{_VIETNAMESE_FAMILY}[ ](?:티|반|응옥|꾸옥|득|투이|쑤언))"
+    rf"(?:[ ]?{_VIETNAMESE_SYLLABLE}){{1,3}}{_END}"
 )
 _CHINESE_FAMILY, _CHINESE_PART = any_word(_LISTS["chinese_family"]), any_word(_LISTS["chinese_parts"])
 _ANY_CHINESE_PART = any_word([*_LISTS["chinese_parts"], *_LISTS["chinese_other_parts"]])
@@ -42,8 +43,9 @@ _MONGOLIAN_NAME = re.compile(
     rf"(?=[가-힣]{{3}}){_MONGOLIAN_PART}{{2,3}}(?:[ ](?=[가-힣]{{3}}){_MONGOLIAN_PART}{{2,3}})?{_END}"
 )
 _LISTED_NAME = re.compile(
-    rf"(?:{_NAMES}|{_VIETNAMESE_FAMILY} [가-힣 ]+|{_MONGOLIAN_PART}{{2,3}}|{_CHINESE_FAMILY}{_ANY_CHINESE_PART}{{1,2}})"
-    r"(?:[ ·][가-힣]+){0,3}"
+    rf"{_NAMES}(?:{_SEPARATOR}(?:{_NAMES}|{_LAST_NAME_ENDING})){{0,3}}"
+    rf"|{_VIETNAMESE_FAMILY}(?:[ ]?{_VIETNAMESE_SYLLABLE}){{1,3}}"
+    rf"|{_MONGOLIAN_PART}{{2,3}}(?:[ ]{_MONGOLIAN_PART}{{2,3}})?|{_CHINESE_FAMILY}[ ]?{_ANY_CHINESE_PART}{{1,2}}"
 )
 _WORD = re.compile("[가-힣]+")
 
@@ -55,10 +57,12 @@ def _patterns_by_start() -> dict[str, list[_Pattern]]:
     """The patterns that can match at a word with these first two characters; a space may be the second one."""
     names = [*_LISTS["given"], *_LISTS["family"]]
     parts = {part[0] for part in [*_LISTS["chinese_parts"], *_LISTS["chinese_other_parts"], " "]}
+    families = _LISTS["vietnamese_family"]
+    vietnamese = [*families, *(family + syllable for family in families for syllable in _LISTS["vietnamese_syllables"])]
     beginnings: list[tuple[_Pattern, Iterable[str]]] = [
         ((_SEVERAL_NAMES, 0.75, "listed"), names),
         ((_ONE_NAME, 0.7, "honorific"), names),
-        ((_VIETNAMESE_NAME, 0.8, "listed"), _LISTS["vietnamese_family"]),
+        ((_VIETNAMESE_NAME, 0.8, "listed"), vietnamese),
         ((_CHINESE_NAME, 0.7, "listed"), [family + part for family in _LISTS["chinese_family"] for part in parts]),
         ((_MONGOLIAN_NAME, 0.75, "listed"), map("".join, product(_LISTS["mongolian_parts"], repeat=2))),
     ]

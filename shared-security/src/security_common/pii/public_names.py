@@ -1,0 +1,49 @@
+"""Names of historical persons, and of brands, works and places that are named after people.
+
+They are readable by default: a text about Newton's laws or a shirt by a designer is not about a private person. The
+configuration entry `find_public_names` reports them like any other name. A label, an honorific or a telephone number
+beside such a name still makes it a private person's.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.word_lists import any_word, read_lists
+
+__all__ = ["PUBLIC_NAME", "mark_public_names"]
+
+PUBLIC_NAME = "public-name"
+"""The reason of findings that are reported only if the configuration asks for public names."""
+
+_LISTS = read_lists("public_names")
+_NAMES = frozenset(
+    [*_LISTS["korean"], *_LISTS["korean_phrases"], *(name.lower().replace(".", "") for name in _LISTS["latin"])]
+)
+_TITLE = r"(?:[ ]?(?:장군|의사|열사|대왕|선생|박사|대통령|여사|시인|화백))?"
+_THING_AFTER = re.compile(
+    rf"{_TITLE}의?[ ]?{any_word(_LISTS['korean_things'])}(?:[은는이가을를의에과와도]|에서|으로|로)?(?![가-힣])"
+    rf"|(?:'s)?[ ](?i:{any_word(_LISTS['latin_things'])})(?![A-Za-z])"
+)
+_LONGEST_TITLE = 6
+_EVIDENCE_OF_PRIVATE_PERSON = frozenset({"label", "neighbour", "honorific"})
+
+
+def mark_public_names(text: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings, with the reason PUBLIC_NAME for names that are not those of private persons."""
+    for finding in findings:
+        is_private = finding.kind != PIIKind.PERSON or finding.why in _EVIDENCE_OF_PRIVATE_PERSON
+        if not is_private and _is_public(text, finding):
+            yield finding._replace(why=PUBLIC_NAME)
+        else:
+            yield finding
+
+
+def _is_public(text: str, finding: Finding) -> bool:
+    name = text[finding.start : finding.end]
+    if _THING_AFTER.match(text, finding.end):
+        return True
+    if finding.why == "title":
+        with_title = text[max(0, finding.start - _LONGEST_TITLE) : finding.end].rpartition("\n")[2]
+        name = with_title[max(0, with_title.rfind(" ", 0, -len(name) - 1) + 1) :]
+    return name.lower().replace(".", "") in _NAMES or name.replace("·", " ") in _NAMES
