@@ -192,3 +192,29 @@ def test_seconds_and_milliseconds_since_1970_are_left_alone(second: int, millise
 )
 def test_amounts_are_left_alone(amount: int, sentence: str, grouped: bool) -> None:
     assert detector.scan_text(sentence.format(f"{amount:,}" if grouped else amount)) == []
+
+
+_NAMES_OF_IDS = """
+orderId campaign_id trackingNumber traceId seq invoiceNo sku etag eventId accountId serialNumber containerNo flightNo
+caseNumber acct_code txnId approvalNo itemCode key id ts amount total offset version lot
+주문번호 송장번호 상품코드 거래번호 금액
+"""
+_ID_NAMES = st.sampled_from(_NAMES_OF_IDS.split())
+_IDS = st.one_of(
+    st.from_regex(r"[1-9][0-9]{7,18}", fullmatch=True),
+    st.from_regex(r"(4539|5500|9410)[0-9]{12}", fullmatch=True),
+    st.from_regex(r"[MSP][0-9]{8}", fullmatch=True),
+    st.from_regex(r"[A-Z]{2,3}-?[0-9]{6,10}", fullmatch=True),
+    st.from_regex(r"[1-6][0-9]{2}-[0-9]{2}-[0-9]{4}", fullmatch=True),
+    st.from_regex(r"[a-f0-9]{12,40}", fullmatch=True),
+)
+
+
+@given(_ID_NAMES, _IDS)
+def test_ids_under_the_name_of_an_id_are_left_alone(name: str, value: str) -> None:
+    number = value if value.isdigit() else f'"{value}"'
+
+    assert detector.scan_text(f'{{"{name}": {number}, "ok": true}}') == []
+    assert detector.scan_text(f'{{"{name}": "{value}"}}') == []
+    assert detector.scan_text(f"{name}={value} done") == []
+    assert detector.scan_text(value, field_name=name) == []

@@ -42,6 +42,7 @@ from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
 from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
+from security_common.pii.value_surroundings import is_specific_name
 
 if TYPE_CHECKING:
     from security_common.settings import SecuritySettings
@@ -69,6 +70,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 PREPARATION_GATES = (NORMALIZATION_GATE, SPOKEN_DIGITS_GATE, BASE64_GATE)
+_WEAK_KINDS = frozenset({PIIKind.US_SSN, PIIKind.PASSPORT})
+"""In a field with the name of something else, their shape alone is not enough: {"acct_code": "101-02-0003"}."""
 _CERTAIN_NAMES = frozenset({"honorific", "title"})
 """The reasons for which a name is a person's even in a field with the name of a thing."""
 _NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
@@ -200,6 +203,8 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
         start, end = len(text) - len(text.lstrip()), len(text.rstrip())
         return [Finding(PIIKind(context.kind), start, end, 0.9, PART_OF_VALUE)] if start < end else []
     found = _scan_behind_label(context.label, text, scan) if context.label else scan(text)
+    if not context.kind and is_specific_name(context.name):
+        found = [each for each in found if each.kind not in _WEAK_KINDS or each.why != "shape" or each.start > 0]
     if context.names_thing:
         return [each for each in found if each.kind != PIIKind.PERSON or each.why in _CERTAIN_NAMES]
     return found

@@ -7,7 +7,14 @@ function reads a bounded number of characters.
 import re
 import string
 
-__all__ = ["has_currency_before", "has_other_name", "is_in_path_or_url", "is_item_of_list", "name_before"]
+__all__ = [
+    "has_currency_before",
+    "has_other_name",
+    "is_in_path_or_url",
+    "is_item_of_list",
+    "is_specific_name",
+    "name_before",
+]
 
 _MOST_CHARS_OF_PATH = 200
 _PATH_CHARS = string.ascii_letters + string.digits + "-._~:/?#@!$&*+=%\\"
@@ -78,4 +85,9 @@ def _end_without_quotes(text: str, lowest: int, end: int) -> int:
 def has_other_name(text: str, start: int) -> bool:
     """Whether a name in front of a value says what it is, as in `"acct_code": "101-02-0003"`. Labels are names too."""
     place = name_before(text, start)
-    return place is not None and text[slice(*place)].lower() not in _NAMES_FOR_ANY_VALUE
+    return place is not None and is_specific_name(text[slice(*place)])
+
+
+def is_specific_name(name: str) -> bool:
+    """Whether the name of a field says something about its value, unlike `value` and `text`."""
+    return name.lower() not in _NAMES_FOR_ANY_VALUE
