@@ -63,7 +63,8 @@ def _recognize_code(source: LabelledText, match: re.Match[str]) -> tuple[PIIKind
     """Kind, score and reason for a match of _CODE, or None."""
     label = source.label_of(*match.span())
     shape = match.lastgroup
-    if label.kind == OTHER:
+    is_of_other = label.adjacent_kind == OTHER if shape == "customs" else label.kind == OTHER
+    if is_of_other:
         return None
     if shape == "customs" and label.kind == "CUSTOMS_CODE":
         return PIIKind.CUSTOMS_CODE, 0.97, "shape"

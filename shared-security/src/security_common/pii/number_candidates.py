@@ -24,7 +24,7 @@ _Part = tuple[int, int, str]  # start, end, digits
 _DIGITS = re.compile("([0-9]+)")
 _PLAIN_SEPARATORS = frozenset("-./,_ ()")
 # A comma or slash with a space beside it is between two numbers, not inside one; so is a bullet on a new line.
-_SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
+_SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ~]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
 # The character class comes first and the look-around after it, so that the engine skips to digits quickly. A plus sign
 # begins a run only before a digit.
 _RUN = re.compile(rf"[+0-9](?:(?<=[0-9])|(?=[0-9]))[0-9]*(?:{_SEPARATOR}[0-9]+)*")

@@ -66,7 +66,8 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     if born_before_1900 and not labelled:
         return None
     if has_valid_check_digit(number.digits):
-        if labelled or number.grouping == (6, 7):
+        is_serial_number = number.adjacent_label == OTHER and born.year < _EARLIEST_BIRTH_WITHOUT_CHECK_DIGIT
+        if labelled or (number.grouping == (6, 7) and not is_serial_number):
             return PIIKind.KR_RRN, 0.99, "check-digit"
         return (PIIKind.KR_RRN, 0.9, "check-digit") if _is_likely_without_label(number) else None
     if labelled:

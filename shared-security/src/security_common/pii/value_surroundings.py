@@ -27,8 +27,9 @@ _BEFORE_PATH = frozenset(" \t\r\n\"'`(=<[,")
 _CURRENCIES = ("$", "₩", "€", "£", "¥", "KRW", "USD", "EUR", "JPY", "CNY", "GBP", "원화")
 _LAST_CHARS_OF_CURRENCIES = frozenset(currency[-1] for currency in _CURRENCIES)
 _LONGEST_CURRENCY = 5
-_ITEM_BEFORE, _ITEM_AFTER = re.compile(r"(?:\[\s?|\t|[0-9],\s?)$"), re.compile(r"\s?\]|\t|,\s?-?[0-9]")
-_CHARS_READ_FOR_LIST = 4
+_ITEM_BEFORE = re.compile(r"(?:\[\s?|\t|#|[0-9],\s?|[0-9]{6}/)$")
+_ITEM_AFTER = re.compile(r"\s?\]|\t|,\s?-?[0-9]|/[0-9]{6}")
+_CHARS_READ_FOR_LIST = 8
 _LONGEST_NAME = 40
 _NAME_CHARS = string.ascii_letters + string.digits + "_.-"
 _NAMES_FOR_ANY_VALUE = frozenset({"value", "text", "content", "message", "body", "data", "input", "note", "memo", "no"})
@@ -52,7 +53,7 @@ def is_in_path_or_url(text: str, start: int, end: int) -> bool:
 
 
 def is_item_of_list(text: str, start: int, end: int) -> bool:
-    """Whether a number is one of several, as in `[4539578763621486, 5]`, or in a tab-separated cell."""
+    """Whether a number is one of several, as in `[4539578763621486, 5]`, in a tab-separated cell, or behind `#`."""
     before, after = text[max(0, start - _CHARS_READ_FOR_LIST) : start], text[end : end + _CHARS_READ_FOR_LIST]
     return _ITEM_BEFORE.search(before) is not None or _ITEM_AFTER.match(after) is not None
 
