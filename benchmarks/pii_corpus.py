@@ -17,9 +17,11 @@ from urllib.parse import quote
 
 from pii_values import make
 
-__all__ = ["Sample", "corpus", "written"]
+__all__ = ["WRITTEN_SETS", "Sample", "corpus", "written"]
 
 SEED = 20261123
+WRITTEN_SETS = ("by_hand", "blind", "blind_again", "blind_shop")
+"""The sets of labelled texts that people wrote: NAME is in pii_NAME.txt."""
 _TEMPLATES = tomllib.loads(Path(__file__).with_name("pii_templates.toml").read_text(encoding="utf-8"))
 _NATIONAL_IDS = tomllib.loads(Path(__file__).with_name("pii_national_ids.toml").read_text(encoding="utf-8"))
 _SLOT = re.compile(r"\{\{|\}\}|\{(\w+)\}")
@@ -158,7 +160,7 @@ def corpus(seed: int = SEED) -> list[Sample]:
 
 
 def written(which: str) -> list[Sample]:
-    """The samples of pii_<which>.txt: `by_hand`, `blind` or `blind_again`."""
+    """The samples of pii_<which>.txt, one of WRITTEN_SETS."""
     path = Path(__file__).with_name(f"pii_{which}.txt")
     lines = (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     return [_parse_line(line, which) for line in lines]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-from pii_corpus import Sample, corpus, written
+from pii_corpus import WRITTEN_SETS, Sample, corpus, written
 from pii_score import CONTEXT, STRUCT, Score, Span, score
 
 from security_common.pii import get_pii_detector
@@ -19,6 +19,10 @@ FLOORS = tomllib.loads((Path(__file__).parents[3] / "benchmarks/pii_floors.toml"
 CLEAN_TEXTS_HIT = FLOORS.pop("clean_texts_hit")
 
 
+def all_samples() -> list[Sample]:
+    return [*corpus(), *(sample for name in WRITTEN_SETS for sample in written(name))]
+
+
 def scan(sample: Sample) -> list[Span]:
     found = get_pii_detector().scan_text(sample.text, field_name=sample.field_name)
     return [(finding.kind.value, finding.start, finding.end) for finding in found]
@@ -26,7 +30,7 @@ def scan(sample: Sample) -> list[Span]:
 
 @pytest.fixture(scope="module")
 def scores() -> dict[str, Score]:
-    samples = [*corpus(), *written("by_hand"), *written("blind"), *written("blind_again")]
+    samples = all_samples()
     return {name: score((sample for sample in samples if sample.group.split("/")[0] == name), scan) for name in FLOORS}
 
 
@@ -43,7 +47,7 @@ def test_no_gate_hides_what_its_rule_would_find() -> None:
     rules = list(enumerate(RULES, start=len(PREPARATION_GATES)))
     all_gates = [gate for gate, rule in rules if rule is not ENGLISH_NAMES]
     apply_rules = get_pii_detector().apply_rules
-    for sample in [*corpus(), *written("by_hand"), *written("blind"), *written("blind_again")]:
+    for sample in all_samples():
         text = replace_spoken_digits(normalize(sample.text).text)
         gates = [gate for gate in open_gates(text) if gate in all_gates]
         assert apply_rules(text, gates) == apply_rules(text, all_gates), text
