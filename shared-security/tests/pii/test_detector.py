@@ -52,11 +52,12 @@ def test_leading_zeros_in_an_ip_address_are_not_an_error(text: str) -> None:
 
 
 def test_the_heading_of_a_column_is_the_label_of_its_cells() -> None:
-    """Rows with another number of cells are not read as a table. Places are those in the whole text."""
+    """A row with fewer cells is read from the left. Places are those in the whole text."""
     text = "성명\t계좌\t생년월일\n편도영\t302-4002-0637-91\t2003-01-23\n2001-02-03\t302-4002-0637-92\n"
     found = get_pii_detector().scan_text(text)
     assert [(finding.kind, text[finding.start : finding.end]) for finding in found] == [
         (PIIKind.PERSON, "편도영"),
         (PIIKind.BANK_ACCOUNT, "302-4002-0637-91"),
         (PIIKind.DATE_OF_BIRTH, "2003-01-23"),
+        (PIIKind.BANK_ACCOUNT, "302-4002-0637-92"),
     ]

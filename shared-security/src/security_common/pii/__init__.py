@@ -17,9 +17,9 @@
 `placeholders` has the form of the placeholders that `secure_tool` writes; they are never findings.
 
 `field_names` reads the names of fields, `field_context` what they and their neighbours say about a value, and
-`split_values` which values belong together. `delimited_tables` finds tables in a text. `text_blocks` splits texts that
-do not fit into memory. `configuration` has what a team adds: allowed values, custom patterns, and operators by kind and
-tool.
+`split_values` which values belong together. `structured_text` applies them to the values that `json_fragments`,
+`delimited_tables` and `key_value_pairs` find in a text. `text_blocks` splits texts that do not fit into memory.
+`configuration` has what a team adds: allowed values, custom patterns, and operators by kind and tool.
 
 A finding has a kind, a place, a score and a reason, but not the value. Formats: ITU-T E.164, ISO/IEC 7812-1, ISO 13616,
 RFC 4291, RFC 5321, and the rules that Korean authorities publish for their numbers.

@@ -4,7 +4,6 @@ The package docstring shows the steps. RULES lists every rule. Overlaps are reso
 rules.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache
@@ -14,7 +13,6 @@ from security_common.pii.alphanumeric_codes import ALPHANUMERIC_CODES, IBANS, VE
 from security_common.pii.birth_dates import DATES_OF_BIRTH
 from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
-from security_common.pii.delimited_tables import header_line, table_cells
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES, FIRST_NAMES_ALONE
 from security_common.pii.field_context import FieldContext, field_context
@@ -41,6 +39,7 @@ from security_common.pii.public_names import PUBLIC_NAME
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
+from security_common.pii.structured_text import StructuredSearch, moved_by
 from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
 from security_common.pii.value_surroundings import is_specific_name
 
@@ -104,9 +103,7 @@ class PIIDetector:
         """
         if context is None and field_name:
             context = field_context(field_name)
-        found = self._scan(text) if context is None else _scan_in_context(text, context, self._scan)
-        if self.configuration.patterns:
-            found = _resolve_overlaps([*found, *self.configuration.find_custom(text)])
+        found = StructuredSearch(self._search_value).find(text, context)
         if self.configuration.allowed_values:
             found = [finding for finding in found if not self.configuration.allows(text[finding.start : finding.end])]
         return without_placeholders(found, text)
@@ -121,18 +118,20 @@ class PIIDetector:
 
     mask_pii = mask_text
 
+    def _search_value(self, text: str, context: FieldContext | None) -> list[Finding]:
+        """The findings in one value, in order: those of the rules and of the custom patterns."""
+        found = self._scan(text) if context is None else _scan_in_context(text, context, self._scan)
+        if not self.configuration.patterns:
+            return found
+        return _resolve_overlaps([*found, *self.configuration.find_custom(text)])
+
     def _scan(self, text: str) -> list[Finding]:
         """The findings of the rules, without those of the configuration. A long text is searched in slices."""
         if len(text) <= SLICE_CHARS:
             return self._scan_slice(text)
-        header = header_line(text)
 
         def find(start: int, end: int) -> list[Finding]:
-            # The headings of a table are put in front of every slice but the first, which contains them.
-            prefix = header if start else ""
-            distance = start - len(prefix)
-            found = self._scan_slice(prefix + text[start:end])
-            return [_moved_by(distance, each) for each in found if each.start + distance >= start]
+            return [moved_by(start, each) for each in self._scan_slice(text[start:end])]
 
         return find_in_slices(text, find)
 
@@ -150,8 +149,6 @@ class PIIDetector:
             if with_digits is not prepared:
                 prepared, gates = with_digits, open_gates(with_digits)
         candidates = self.apply_rules(prepared, gates) + in_tokens
-        if "\n" in prepared:
-            candidates += list(self._find_in_table_cells(prepared, candidates))
         found = _resolve_overlaps(candidates)
         if not self.configuration.find_public_names:
             found = [each for each in found if each.why != PUBLIC_NAME]
@@ -174,16 +171,6 @@ class PIIDetector:
         if countries is COUNTRIES:
             return candidates
         return [each for each in candidates if each.kind is not PIIKind.NATIONAL_ID or country_of(each) in countries]
-
-    def _find_in_table_cells(self, text: str, found: list[Finding]) -> Iterator[Finding]:
-        """Scans each cell of a table that has no finding yet again, with the heading of its column as its label."""
-        starts, ends = sorted(finding.start for finding in found), sorted(finding.end for finding in found)
-        for start, cell, heading in table_cells(text):
-            begun_before_cell_ends = bisect_left(starts, start + len(cell))
-            ended_before_cell = bisect_right(ends, start)
-            if begun_before_cell_ends == ended_before_cell:
-                for finding in _scan_in_context(cell, field_context(heading), self._apply_open_rules):
-                    yield _moved_by(start, finding)
 
     def _find_in_base64_tokens(self, text: str) -> Iterator[Finding]:
         """Reports a token as a whole with the best finding inside it. Tokens inside tokens are not decoded."""
@@ -216,14 +203,9 @@ def _scan_behind_label(label: str, text: str, scan: Callable[[str], list[Finding
     found: list[Finding] = []
     for finding in scan(prefix + text):
         if finding.end > len(prefix):  # not in the label itself
-            moved = _moved_by(-len(prefix), finding)
+            moved = moved_by(-len(prefix), finding)
             found.append(moved if moved.start >= 0 else moved._replace(start=0))
     return found
-
-
-def _moved_by(distance: int, finding: Finding) -> Finding:
-    """The same finding at another place."""
-    return finding._replace(start=finding.start + distance, end=finding.end + distance)
 
 
 def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from security_common.pii.field_names import LONGEST_NAME, FieldMeaning, cut_name, meaning_of_name, words_of_name
 from security_common.pii.finding import PIIKind
-from security_common.pii.labels import BANK, OTHER
+from security_common.pii.labels import BANK, OTHER, label_at_end
 from security_common.pii.split_values import (
     SplitGroup,
     find_split_groups,
@@ -31,7 +31,7 @@ __all__ = ["NO_CONTEXT", "FieldContext", "field_context", "item_contexts", "memb
 
 _MOST_MEMBERS = 64
 """How many members of an object are compared with each other. An object with more is a collection of values."""
-_MOST_RECORDS_REMEMBERED = 512
+_MOST_RECORDS_REMEMBERED, _MOST_NAMES_REMEMBERED = 512, 4096
 _MOST_COLUMNS = 256
 _FEWEST_HEADINGS = 2
 _VOTES_OF_TYPE = 2  # `type` counts for a thing; if its value names a person, it counts for a person instead
@@ -61,6 +61,7 @@ _LABEL_OF_KIND = {
     BANK: "은행",
 }
 
+_NAMES_OF_MESSAGE_IDS = frozenset({"messageid", "inreplyto", "references"})
 _LABEL_OF_PART_OF_NAME = "first name"
 _LABEL_OF_PERSON = "full name"  # for names that are certainly not those of things
 _NAMES_OF_TYPES = frozenset({"type", "kind", "category", "종류", "유형"})
@@ -92,8 +93,12 @@ NO_CONTEXT = FieldContext()
 
 def field_context(name: str) -> FieldContext:
     """The context of a value of which only the name of its field is known."""
-    cut = cut_name(name)
-    return _context_of(cut, meaning_of_name(cut))
+    return _context_of_cut_name(cut_name(name))
+
+
+@lru_cache(maxsize=_MOST_NAMES_REMEMBERED)
+def _context_of_cut_name(name: str) -> FieldContext:
+    return _context_of(name, meaning_of_name(name))
 
 
 def member_contexts(
@@ -169,7 +174,7 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
     thing_votes = votes.count("thing") - votes.count("person")
     fields: list[_Field] = []
     for name, meaning in zip(names, meanings, strict=True):
-        own = _context_of(name, meaning)
+        own = field_context(name)
         if meaning.may_name_thing and thing_votes > 0:
             own = own._replace(kind="", label="", names_thing=True)
         elif meaning.may_name_thing and thing_votes < 0 and own.label == _LABEL_OF_KIND[PIIKind.PERSON]:
@@ -289,4 +294,13 @@ def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:
         label = _LABEL_OF_PART_OF_NAME
     elif kind == PIIKind.PERSON and not meaning.may_name_thing:
         label = _LABEL_OF_PERSON
+    elif kind == OTHER:
+        label = _label_of_other(name)
     return FieldContext(name, kind, label, names_thing=meaning.names_thing, record=meaning.record)
+
+
+def _label_of_other(name: str) -> str:
+    """The name itself if it is a label, because some rules read it: `version` before an IP address."""
+    if "".join(words_of_name(name)) in _NAMES_OF_MESSAGE_IDS:
+        return "message-id"
+    return name if label_at_end(name) == OTHER else _LABEL_OF_KIND[OTHER]

@@ -18,7 +18,15 @@ from typing import NamedTuple
 from security_common.pii.finding import PIIKind
 from security_common.pii.word_lists import read_lists, read_tables
 
-__all__ = ["LONGEST_NAME", "NO_MEANING", "FieldMeaning", "cut_name", "meaning_of_name", "words_of_name"]
+__all__ = [
+    "LONGEST_NAME",
+    "_NO_MEANING",
+    "FieldMeaning",
+    "cut_name",
+    "kind_of_listed_name",
+    "meaning_of_name",
+    "words_of_name",
+]
 
 LONGEST_NAME = 64
 """The number of characters of a name that are read. No label is longer."""
@@ -61,7 +69,7 @@ class FieldMeaning(NamedTuple):
     neighbour: str = ""
 
 
-NO_MEANING = FieldMeaning()
+_NO_MEANING = FieldMeaning()
 
 
 def cut_name(name: str) -> str:
@@ -84,11 +92,16 @@ def meaning_of_name(name: str) -> FieldMeaning:
     return _meaning_of_cut_name(cut_name(name))
 
 
+def kind_of_listed_name(name: str) -> str:
+    """The kind of a text that as a whole is the name of a field, such as 계좌번호, or an empty string."""
+    return _KIND_OF_NAME.get("".join(words_of_name(name)), "") if len(name) <= LONGEST_NAME else ""
+
+
 @lru_cache(maxsize=_MOST_NAMES_REMEMBERED)
 def _meaning_of_cut_name(name: str) -> FieldMeaning:
     words = words_of_name(name)[-_MOST_WORDS:]
     if not words:
-        return NO_MEANING
+        return _NO_MEANING
     whole = "".join(words)
     without_number = whole.rstrip("0123456789")
     is_modifier = all(word.isdigit() or word in _MODIFIERS for word in words)

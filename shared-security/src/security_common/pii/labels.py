@@ -16,7 +16,7 @@ from security_common.pii.normalization import normalize
 from security_common.pii.value_surroundings import name_before
 from security_common.pii.word_lists import longest_word, read_lists
 
-__all__ = ["BANK", "OTHER", "Label", "LabelledText", "Labels", "is_label"]
+__all__ = ["BANK", "OTHER", "Label", "LabelledText", "Labels", "is_label", "label_at_end"]
 
 OTHER = "OTHER"
 """The kind of labels for values that belong to no person."""
@@ -72,6 +72,15 @@ _KIND_OF_SPELLING = _KIND_OF_WORD | {word.translate(_WITHOUT_SEPARATORS): kind f
 def is_label(word: str) -> bool:
     """Whether a word is itself a label, and therefore not a value."""
     return word in _KIND_OF_SPELLING
+
+
+def label_at_end(name: str) -> str:
+    """The kind of the label with which a name ends, or an empty string: OTHER for `build_version`."""
+    kind = ""
+    end = 0
+    for label in _find_labels(name, name.lower()) if len(name.lower()) == len(name) else ():
+        kind, end = label.kind, label.end
+    return kind if end == len(name) else ""
 
 
 def _find_labels(text: str, lowered: str) -> Iterator[Label]:

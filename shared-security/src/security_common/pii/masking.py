@@ -6,27 +6,44 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.normalization import normalize
 
-__all__ = ["PART_OF_VALUE", "mask_finding", "replace_until_clean"]
+__all__ = ["JSON_NUMBER", "MASKED_NUMBER", "PART_OF_VALUE", "is_json_number", "mask_finding", "replace_until_clean"]
 
 HIDDEN = "***"
 PART_OF_VALUE = "part"
 """The reason of a finding that is a part of a value in several fields."""
+JSON_NUMBER = "json-number"
+"""The beginning of the reason of a finding that is a number of a JSON document."""
+MASKED_NUMBER = "0"
 _MOST_PASSES = 4
 _LETTER_OR_DIGIT = re.compile(r"\w")
+_NEEDS_ESCAPE = re.compile(r"[\"\\\x00-\x1f]")
 _YEAR_FIRST = re.compile(r"(?:19|20)[0-9]{2}")
 
 
 def mask_finding(finding: Finding, written: str) -> str:
     """The mask for the text of a finding, in plain characters.
 
-    A base64 token is hidden as a whole. A part of a value that is split over several fields is hidden completely: what
-    a mask would keep of the whole value is more than the part has.
+    A base64 token is hidden as a whole. A number of a JSON document becomes 0, so that the document stays valid. A part
+    of a value that is split over several fields is hidden completely: what a mask would keep of the whole value is more
+    than the part has.
     """
     if finding.why.startswith("base64"):
         return HIDDEN
+    if is_json_number(finding):
+        return MASKED_NUMBER
     if finding.why == PART_OF_VALUE:
-        return _hide(normalize(written).text)
-    return _mask_value(finding.kind, normalize(written).text)
+        return _without_escapes(_hide(normalize(written).text), written)
+    return _without_escapes(_mask_value(finding.kind, normalize(written).text), written)
+
+
+def is_json_number(finding: Finding) -> bool:
+    """Whether a finding is a number of a JSON document, which only another number can replace."""
+    return finding.why.startswith(JSON_NUMBER)
+
+
+def _without_escapes(mask: str, written: str) -> str:
+    """The mask, or `***` if it contains a character that was written as an escape and would need one again."""
+    return HIDDEN if "\\" in written and _NEEDS_ESCAPE.search(mask) else mask
 
 
 def _mask_value(kind: PIIKind, value: str) -> str:

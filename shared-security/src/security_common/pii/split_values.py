@@ -76,8 +76,8 @@ def is_split(group: SplitGroup, values: Sequence[object]) -> bool:
 
 
 def is_part_of_split_name(value: object) -> bool:
-    """Whether a value can be the first or last name in `{"name": {"first": …, "last": …}}`."""
-    return type(value) is str and _NAME.fullmatch(value) is not None
+    """Whether a value can be the first or last name in `{"name": {"first": …, "last": …}}`: it begins like a name."""
+    return type(value) is str and _NAME.fullmatch(value) is not None and not value[0].islower()
 
 
 def is_split_list(kind: str, items: Sequence[object]) -> bool:

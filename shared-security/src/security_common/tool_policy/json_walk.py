@@ -2,7 +2,7 @@
 
     {"note": '{"phone": "010-1234-5678"}'}
       mapping: each key, then each value with its context: its key and its neighbours
-        text that is JSON: parsed, walked as data, written as JSON again
+        text that is JSON: read as data; only what changes is written again
           leaf: LeafProtector.protect_text("010-1234-5678", "phone") ─▶ "010-****-5678"
       ─▶ {"note": '{"phone": "010-****-5678"}'}
 
@@ -17,6 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from security_common.pii import FieldContext, item_contexts, member_contexts
+from security_common.pii.json_fragments import (
+    JsonFragment,
+    JsonScalar,
+    decode_json_string,
+    encode_json_string,
+    read_json_document,
+    scalars_in_context,
+)
 from security_common.tool_policy.data_size import LIMITS_OF_CALL, SearchTooLong, WalkLimits
 from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
 from security_common.tool_policy.leaf_protection import LeafProtector
@@ -100,17 +108,34 @@ class JSONWalk:
         If every text is encrypted, JSON is encrypted as one text.
         """
         self.count_characters(len(text))
-        if not self.leaves.encrypt_all and _may_be_json(text):
-            document = _parse_json(text)
-            if document is not None:
-                changes_before = self.changes
-                protected_document = self.visit(document, context)
-                if self.changes == changes_before:
-                    return text
-                return json.dumps(protected_document, ensure_ascii=False)
+        document = None if self.leaves.encrypt_all else read_json_document(text)
+        if document is not None:
+            return self._visit_document(text, document, context)
         protected = self.leaves.protect_text(text, context)
         self._count_change(text, protected)
         return protected
+
+    def _visit_document(self, text: str, document: JsonFragment, context: FieldContext | None) -> str:
+        """A JSON document in a text. Only names and values that change are written again, the rest stays as it is."""
+        scalars = sorted(scalars_in_context(document.root, context), key=lambda each: each[0].start)
+        parts: list[str] = []
+        position = 0
+        for scalar, of_scalar in scalars:
+            written = text[scalar.start : scalar.end]
+            protected = self._visit_json_scalar(scalar, written, of_scalar)
+            if protected is not written:
+                parts += [text[position : scalar.start], protected]
+                position = scalar.end
+        return "".join([*parts, text[position:]]) if parts else text
+
+    def _visit_json_scalar(self, scalar: JsonScalar, written: str, context: FieldContext | None) -> str:
+        """What replaces `written`, the content of a name, text or number as it is written in a document."""
+        if scalar.is_number:
+            protected = self.visit(scalar.content, context) if isinstance(scalar.content, int) else scalar.content
+            return written if protected == scalar.content else json.dumps(protected)
+        content = decode_json_string(written).text
+        protected = self.visit_key(content) if scalar.is_name else self.visit(content, context)
+        return written if protected == content else encode_json_string(protected)
 
     def visit_number(self, value: Any, context: FieldContext | None) -> Any:
         """The number protected, or the same object if nothing was found, so that its spelling is kept."""
@@ -162,29 +187,6 @@ def text_of_number(value: Any) -> str:
         if isinstance(value, int):  # Python converts at most 4,300 digits
             raise UnsupportedValue("a number is too long to be searched", hint="send it as text") from None
         return "0"  # a signalling NaN
-
-
-_JSON_STARTS = ("{", "[")
-
-
-def _may_be_json(text: str) -> bool:
-    return text[:1] in _JSON_STARTS or text.lstrip()[:1] in _JSON_STARTS
-
-
-def _parse_json(text: str) -> Any:
-    """The document in a text, or None if the text is not JSON or must be searched as text."""
-    try:
-        return json.loads(text, object_pairs_hook=_members_without_duplicates)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _members_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Raises ValueError if a name appears twice: the parser would drop a value that is visible in the text."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError
-    return members
 
 
 def _number_duplicates(entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:

@@ -25,6 +25,7 @@ from security_common.pii import (
     mask_finding,
     replace_until_clean,
 )
+from security_common.pii.masking import MASKED_NUMBER, is_json_number
 from security_common.pii.normalization import normalize
 from security_common.tool_policy.call_placeholders import WalkPlaceholders
 from security_common.tool_policy.errors import UnsupportedValue
@@ -88,8 +89,14 @@ class ReplacementWriter:
         return operator
 
     def write(self, finding: Finding, value: str, encrypt: Callable[[str], str]) -> str:
-        """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call."""
-        match self.operator(finding.kind):
+        """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
+
+        A number of a JSON document in a text becomes 0 whatever the operator, so that the document stays valid.
+        """
+        operator = self.operator(finding.kind)
+        if is_json_number(finding) and operator is not Operator.KEEP:
+            return MASKED_NUMBER
+        match operator:
             case Operator.KEEP:
                 return value
             case Operator.REDACT:

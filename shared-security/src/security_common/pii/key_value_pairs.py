@@ -1,0 +1,93 @@
+"""Pairs of a name and a value in a text: YAML, environment files, log lines with `key=value`, lists of `name: value`.
+
+Pairs that follow each other are one record, so that the neighbours of a value count as they do in an object: `name`
+beside `price` is the name of a product.
+"""
+
+import re
+from collections.abc import Iterator
+
+from security_common.pii.delimited_tables import TextCell
+from security_common.pii.field_context import NO_CONTEXT, FieldContext, field_context, member_contexts
+
+__all__ = ["find_pair_values"]
+
+_PAIR = re.compile(
+    # the name, not in the middle of a word
+    r"(?<![\w.\-])['\"]?(?P<name>[^\W\d][\w.\-]{0,62})['\"]?"
+    r"(?:"
+    # key=value, key="a value"
+    r"[ \t]?=[ \t]?(?:\"(?P<a>[^\"\n]{0,500})\"|'(?P<b>[^'\n]{0,500})'|(?P<c>[^\s,;&|\"'][^\s,;&|]{0,499})?)"
+    # key: value, up to the next separator
+    r"|[ \t]?:(?=\s)[ \t]{0,8}"
+    r"(?:\"(?P<d>[^\"\n]{0,500})\"|'(?P<e>[^'\n]{0,500})'|(?P<f>[^\s,;|/](?:[^\n,;|/]|/(?! )){0,499})?)"
+    r")"
+)
+_BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*")
+_MOST_CHARS_BETWEEN = 80
+_MOST_PAIRS = 64
+_VAGUE_NAMES = frozenset({"code", "코드"})
+"""Names that say too little in a sentence: `통관 code: P123456789012`."""
+
+
+class _Pair:
+    """A name and its value at `text[start:end]`."""
+
+    __slots__ = ("end", "indent", "name", "start", "value")
+
+    def __init__(self, match: re.Match[str]) -> None:
+        group = match.lastgroup or "name"
+        self.name = match.group("name")
+        self.start, self.end = match.span(group) if group != "name" else (match.end(), match.end())
+        self.value = match.group(group) if group != "name" else ""
+        self.indent = _indent_of(match.string, match.start())
+
+
+def _indent_of(text: str, start: int) -> int:
+    """How far a name is indented, or -1 if it is not the first of its line. The dash of a list item is indentation."""
+    search_from = max(0, start - _MOST_CHARS_BETWEEN)
+    line_start = text.rfind("\n", search_from, start) + 1
+    if not line_start and search_from:
+        return -1
+    before = text[line_start:start]
+    return -1 if before.strip(" \t-") else len(before)
+
+
+def find_pair_values(text: str) -> Iterator[TextCell]:
+    """The values of all pairs whose context says something about them, in order."""
+    record: list[_Pair] = []
+    parent = NO_CONTEXT
+    for match in _PAIR.finditer(text):
+        pair = _Pair(match)
+        if record and not _continues(text, record, pair, match.start()):
+            yield from _values_of(record, parent)
+            parent = _parent_of(record[-1], pair, parent)
+            record = []
+        record.append(pair)
+    yield from _values_of(record, parent)
+
+
+def _continues(text: str, record: list[_Pair], pair: _Pair, start: int) -> bool:
+    """Whether a pair belongs to the same record as the pairs before it."""
+    last = record[-1]
+    if len(record) >= _MOST_PAIRS or start - last.end > _MOST_CHARS_BETWEEN:
+        return False
+    between = text[last.end : start]
+    if _BETWEEN_PAIRS.fullmatch(between) is None or between.count("\n") > 1:
+        return False
+    return "\n" not in between or pair.indent == record[0].indent or record[0].indent < 0
+
+
+def _parent_of(last: _Pair, pair: _Pair, parent: FieldContext) -> FieldContext:
+    """The context of the record that begins with `pair`: the name before it if that has no value of its own."""
+    if pair.indent > last.indent >= 0:
+        return field_context(last.name) if not last.value else NO_CONTEXT
+    return parent if pair.indent == last.indent else NO_CONTEXT
+
+
+def _values_of(record: list[_Pair], parent: FieldContext) -> Iterator[TextCell]:
+    contexts = member_contexts([(pair.name, pair.value) for pair in record], parent)
+    for pair, context in zip(record, contexts, strict=True):
+        has_meaning = (context.kind or context.names_thing) and pair.name not in _VAGUE_NAMES
+        if pair.end > pair.start and has_meaning:
+            yield TextCell(pair.start, pair.end, context, is_bounded=False)

@@ -1,0 +1,151 @@
+"""Searches a text with structure: every value of a JSON fragment, table or `key: value` pair in its own context.
+
+    text ── json_fragments ──▶ values and names: searched one by one, as in data that is not text
+      │
+      └─ the text around ── delimited_tables, key_value_pairs ──▶ cells with a context
+                         └─ the text as a whole ──▶ findings, except where the context of a cell decides otherwise
+
+All places are those in the text as it is written. A finding in a JSON number covers the whole number, and its reason
+begins with `json-number`: its mask is 0, so that the document stays valid.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from security_common.pii.delimited_tables import TextCell, find_table_cells
+from security_common.pii.field_context import FieldContext
+from security_common.pii.finding import Finding
+from security_common.pii.json_fragments import JsonScalar, decode_json_string, find_json_fragments, scalars_in_context
+from security_common.pii.key_value_pairs import find_pair_values
+from security_common.pii.labels import BANK, OTHER
+from security_common.pii.masking import JSON_NUMBER
+
+__all__ = ["StructuredSearch", "moved_by"]
+
+MAX_NESTED_TEXTS = 8
+"""How many texts with structure may be inside each other, such as JSON in a string of JSON."""
+_FEWEST_CHARS = 2
+_KINDS_OF_NO_PERSON = frozenset({OTHER, BANK})
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 4096, 64
+
+_Search = Callable[[str, FieldContext | None], list[Finding]]
+
+
+class StructuredSearch:
+    """One search. `search_value` finds personal data in a value or a text without structure."""
+
+    def __init__(self, search_value: _Search) -> None:
+        self._search_value = search_value
+        self._clean: set[tuple[str, FieldContext | None]] = set()
+
+    def find(self, text: str, context: FieldContext | None = None, depth: int = 0) -> list[Finding]:
+        """The findings in a text, in order of their place and without overlaps."""
+        if depth >= MAX_NESTED_TEXTS or (context is not None and context.is_part):
+            return self._search_value(text, context)
+        if not ("{" in text or "[" in text):
+            return self._find_in_lines(text, context)
+        found: list[Finding] = []
+        position = 0
+        for fragment in find_json_fragments(text):
+            found += self._find_between(text, position, fragment.start, context)
+            in_fragment = [
+                each
+                for scalar, of_scalar in scalars_in_context(fragment.root, context)
+                for each in self._find_in_scalar(text, scalar, of_scalar, depth)
+            ]
+            found += sorted(in_fragment, key=lambda each: each.start)
+            position = fragment.end
+        if not position:
+            return self._find_in_lines(text, context)
+        return found + self._find_between(text, position, len(text), context)
+
+    def _find_between(self, text: str, start: int, end: int, context: FieldContext | None) -> list[Finding]:
+        if end - start < _FEWEST_CHARS:
+            return []
+        return [moved_by(start, each) for each in self._find_in_lines(text[start:end], context)]
+
+    def _find_in_scalar(
+        self, text: str, scalar: JsonScalar, context: FieldContext | None, depth: int
+    ) -> Iterator[Finding]:
+        written = text[scalar.start : scalar.end]
+        if scalar.is_number:
+            written = written.partition(".")[0] if scalar.content != "" else ""
+        if len(written) < _FEWEST_CHARS and not (context is not None and context.is_part):
+            return
+        if (written, context) in self._clean:
+            return
+        decoded = decode_json_string(written)
+        found = self.find(decoded.text, context, depth + 1)
+        if not found:
+            self._remember_clean(written, context)
+        elif scalar.is_number:
+            best = max(found, key=lambda each: each.score)
+            yield Finding(best.kind, scalar.start, scalar.end, best.score, f"{JSON_NUMBER}-{best.why}")
+        for each in found if not scalar.is_number else ():
+            start, end = decoded.original_span(each.start, each.end)
+            yield each._replace(start=scalar.start + start, end=scalar.start + end)
+
+    def _remember_clean(self, written: str, context: FieldContext | None) -> None:
+        """Names and short values repeat in every record of a document."""
+        if len(written) <= _LONGEST_REMEMBERED and len(self._clean) < _MOST_REMEMBERED:
+            self._clean.add((written, context))
+
+    def _find_in_lines(self, text: str, context: FieldContext | None) -> list[Finding]:
+        """The findings in a text without JSON. Where a cell has a context, the context decides."""
+        found = self._search_value(text, context)
+        cells = _cells_of(text)
+        return self._decide_by_context(text, found, cells) if cells else found
+
+    def _decide_by_context(self, text: str, found: Sequence[Finding], cells: Sequence[TextCell]) -> list[Finding]:
+        """`found` with the findings in cells replaced by those of the cells. Both are in order."""
+        decided: list[Finding] = []
+        index = 0
+        for cell in cells:
+            while index < len(found) and found[index].end <= cell.start:
+                decided.append(found[index])
+                index += 1
+            first = index
+            while index < len(found) and found[index].start < cell.end:
+                index += 1
+            overlapping = found[first:index]
+            inside = [each for each in overlapping if cell.start <= each.start and each.end <= cell.end]
+            is_crossed = len(inside) < len(overlapping)
+            if is_crossed and not cell.is_bounded:
+                decided += overlapping
+                continue
+            decided += self._find_in_cell(text, cell, inside, is_crossed=is_crossed)
+            if is_crossed and overlapping[-1].end > cell.end:
+                index -= 1  # it crosses the next cell too
+        end_of_cells = cells[-1].end if cells[-1].is_bounded else 0
+        return decided + [each for each in found[index:] if each.start >= end_of_cells]
+
+    def _find_in_cell(
+        self, text: str, cell: TextCell, found: Sequence[Finding], *, is_crossed: bool
+    ) -> Sequence[Finding]:
+        """The findings of one cell. `found` are those without its context; a finding that crosses it does not count."""
+        context = cell.context
+        has_context = bool(context.kind or context.names_thing)
+        is_confirmed = any(each.kind == context.kind for each in found) and not context.is_part
+        if is_confirmed or not (has_context or is_crossed):
+            return found
+        in_context = self._search_value(text[cell.start : cell.end], context)
+        if in_context or context.names_thing or context.kind in _KINDS_OF_NO_PERSON:
+            return [moved_by(cell.start, each) for each in in_context]
+        return found
+
+
+def _cells_of(text: str) -> list[TextCell]:
+    """The cells of tables, and the values of pairs outside of the tables, in order."""
+    cells = list(find_table_cells(text)) if "\n" in text else []
+    if "=" not in text and ":" not in text:
+        return cells
+    pairs = list(find_pair_values(text))
+    if not cells:
+        return pairs
+    first, last = cells[0].start, cells[-1].end
+    before, after = [each for each in pairs if each.end < first], [each for each in pairs if each.start > last]
+    return before + cells + after
+
+
+def moved_by(distance: int, finding: Finding) -> Finding:
+    """The same finding at another place."""
+    return finding._replace(start=finding.start + distance, end=finding.end + distance)
