@@ -19,7 +19,7 @@ from running_auth import StartService
 from signing_in import Person, Request
 
 from auth_service.clients.client import Client, ClientOrigin
-from auth_service.clients.client_id_metadata import ClientIdMetadataDocuments
+from auth_service.clients.client_id_metadata import ClientIdMetadataDirectory
 from auth_service.clients.client_keys import ClientKeys
 from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.ssrf_safe_fetch import FetchFailed, FetchProblem, SsrfSafeFetcher
@@ -52,9 +52,9 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
         yield ClientStore(redis)
 
 
-def make(host: DocumentHost, store: ClientStore, **policy: Any) -> ClientIdMetadataDocuments:
+def make(host: DocumentHost, store: ClientStore, **policy: Any) -> ClientIdMetadataDirectory:
     outgoing = OutgoingFetches.of(RegistrationPolicy(**policy), host.fetcher())
-    return ClientIdMetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    return ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
 
 
 def reachable(root: object) -> list[object]:
@@ -155,7 +155,7 @@ async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_others(
     for number in range(100):
         client = with_keys_at(f"https://k{number}.example:{host.port}/keys.json", ClientOrigin.REGISTERED)
         assert await keys.find(client, source_address="203.0.113.10") is None
-    documents = ClientIdMetadataDocuments(
+    documents = ClientIdMetadataDirectory(
         outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={}
     )
     url = host.publish("/wanted-too.json", GOOD)
@@ -206,7 +206,7 @@ async def test_a_slow_name_resolution_is_aborted(monkeypatch: pytest.MonkeyPatch
 async def test_an_invalid_host_name_is_a_failed_fetch(host: DocumentHost, store: ClientStore) -> None:
     """`getaddrinfo` raises UnicodeError for a label of more than 63 characters."""
     outgoing = OutgoingFetches.of(RegistrationPolicy(), None)
-    found = ClientIdMetadataDocuments(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    found = ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
     with pytest.raises(InvalidClient):
         await found.find(f"https://{'a' * 64}.example/c.json")
 

@@ -33,7 +33,7 @@ from security_common.encryption import Keyring
 from security_common.service import RedisIdentity
 from security_common.settings import SecuritySettings
 
-POLICY = RotationPolicy(period_seconds=1000, lead_seconds=100, drain_seconds=300)
+POLICY = RotationPolicy(period_seconds=1000, lead_seconds=100, retiring_seconds=300)
 
 
 class Keys:
@@ -81,7 +81,7 @@ def test_a_key_signs_after_its_lead_time_and_is_published_until_its_tokens_expir
             if record.state is SigningKeyState.ACTIVE and record.key_id != first:
                 assert record.changed_at_seconds - published_at[record.key_id] >= POLICY.lead_seconds
         ids = {record.key_id for record in records}
-        still_needed = {key for key, at in last_signed_at.items() if keys.now - at < POLICY.drain_seconds}
+        still_needed = {key for key, at in last_signed_at.items() if keys.now - at < POLICY.retiring_seconds}
         assert still_needed <= ids
 
 
@@ -278,7 +278,7 @@ def test_the_service_stops_although_a_cancellation_is_lost(
         async with Redis() as unused, Redis.from_url(own_redis[0], decode_responses=True) as used:
             identity = RedisIdentity(used, space="auth", memory=tmp_path / "redis_identity", accept_command="accept")
             store = LosingStore(unused)
-            policy = RotationPolicy(period_seconds=1, lead_seconds=0, drain_seconds=0)
+            policy = RotationPolicy(period_seconds=1, lead_seconds=0, retiring_seconds=0)
             encryption = PrivateKeyEncryption.load(secret_files["signing_key_kek_file"])
             journal = open_journal(service="auth-service", settings=SecuritySettings(audit_dir=tmp_path), redis=None)
             record = AuditRecorder(journal, clock=time.time)

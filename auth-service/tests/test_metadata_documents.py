@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from auth_service.clients import client_id_metadata, client_metadata
 from auth_service.clients.client import Client
-from auth_service.clients.client_id_metadata import ClientIdMetadataDocuments, read_pinned
+from auth_service.clients.client_id_metadata import ClientIdMetadataDirectory, read_pinned
 from auth_service.clients.loopback_redirects import matches_registered
 from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.ssrf_safe_fetch import FetchFailed, FetchRefused, SsrfSafeFetcher, is_public_address
@@ -54,10 +54,10 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
         yield ClientStore(redis)
 
 
-def make(fetcher: SsrfSafeFetcher, store: ClientStore, clock: Clock, **changes: Any) -> ClientIdMetadataDocuments:
+def make(fetcher: SsrfSafeFetcher, store: ClientStore, clock: Clock, **changes: Any) -> ClientIdMetadataDirectory:
     values: dict[str, Any] = {"scopes": ("mcp.access",), "hosts": None, "pinned": {}, **changes}
     outgoing = OutgoingFetches.of(RegistrationPolicy(), fetcher)
-    return ClientIdMetadataDocuments(outgoing=outgoing, store=store, clock=clock, **values)
+    return ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=clock, **values)
 
 
 async def test_a_document_is_a_client(host: DocumentHost, store: ClientStore, clock: Clock) -> None:

@@ -177,7 +177,7 @@ SCOPE_AND_RESOURCE = (
         body=demo(scope="mcp.audit"),
         status=400,
         error="invalid_scope",
-        rule="refuse_other_scopes",
+        rule="check_scopes",
     ),
     Row(item="41", case="unknown", body=demo(scope="mcp.access nothing"), status=400, error="invalid_scope"),
     Row(item="42", case="a quote", body=demo(scope='mcp"access'), status=400, error="invalid_scope"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.last_run import last_stack, remember
+from local_stack.last_run import last_stack, save_last_run
 from local_stack.ports import StackPorts
 from local_stack.stack import AUTH, Stack
 
@@ -15,7 +15,7 @@ GIVEN = {"AUTH_CONFIG": "auth.yaml", "SECURITY_ENCRYPTION_KEY": "a secret"}
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A state folder in which a stack was started on other ports, with the settings `GIVEN`."""
-    remember(Stack(STARTED, tmp_path, GIVEN))
+    save_last_run(Stack(STARTED, tmp_path, GIVEN))
     return tmp_path
 
 
@@ -49,6 +49,6 @@ def test_a_secret_setting_is_not_stored(state: Path) -> None:
 
 
 def test_a_new_start_replaces_the_state_file(state: Path) -> None:
-    remember(Stack(StackPorts(), state))
+    save_last_run(Stack(StackPorts(), state))
     assert last_stack(state, {}).ports == StackPorts()
     assert last_stack(state, {}).overrides == {}

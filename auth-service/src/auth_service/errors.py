@@ -1,4 +1,6 @@
-"""All error responses of this server: one class per error code of the RFCs.
+"""The OAuth errors of this server: a class for each kind of failure; several kinds can share an error code.
+
+Errors that are only pages are in `web.error_pages` and `authorize.page_errors`.
 
 `error` is the code, `description` is public and ASCII (RFC 6749 section 5.2), `hint` says how to fix the cause and is
 logged, `status` is the HTTP status of a direct response. The authorization endpoint sends the same errors in its
@@ -73,7 +75,10 @@ class MethodNotAllowed(InvalidRequest):
 
 
 class InvalidClient(OAuthError):
-    """RFC 6749 section 5.2. Always 401 with a Basic challenge, so that the response reveals no reason."""
+    """RFC 6749 section 5.2: 401 with a Basic challenge.
+
+    The text for an unknown client and for a wrong secret is the same (`clients.credentials.REFUSAL`).
+    """
 
     error = ErrorCode.INVALID_CLIENT
     status = 401

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeAlias
 
-__all__ = ["DEFAULT_SIGNING_ALGORITHM", "SECRET_METHODS", "AuthMethod", "Clock", "GrantType", "RandomBytes"]
+__all__ = ["SECRET_METHODS", "SIGNING_ALGORITHM", "AuthMethod", "Clock", "GrantType", "RandomBytes"]
 
 # Seconds since the epoch, like `time.time`.
 Clock: TypeAlias = Callable[[], float]
@@ -12,7 +12,8 @@ Clock: TypeAlias = Callable[[], float]
 # Takes a number of bytes and returns that many random bytes, like `secrets.token_bytes`.
 RandomBytes: TypeAlias = Callable[[int], bytes]
 
-DEFAULT_SIGNING_ALGORITHM = "RS256"
+# The only algorithm that this server signs with, and accepts in its own tokens.
+SIGNING_ALGORITHM = "RS256"
 
 
 class GrantType(StrEnum):

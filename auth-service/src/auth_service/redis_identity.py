@@ -5,10 +5,10 @@ from redis.asyncio import Redis
 from auth_service.settings import SERVICE, AuthSettings
 from security_common.service import RedisIdentity, secrets_in_use
 
-__all__ = ["redis_identity"]
+__all__ = ["open_redis_identity"]
 
 
-def redis_identity(settings: AuthSettings, redis: Redis) -> RedisIdentity:
+def open_redis_identity(settings: AuthSettings, redis: Redis) -> RedisIdentity:
     """The identity of the Redis that was used before, stored next to the journal, and the secrets used with it."""
     secrets = secrets_in_use(
         keys={

@@ -13,7 +13,7 @@ from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.clients.client_directory import ClientDirectory
-from auth_service.clients.client_id_metadata import declared_documents
+from auth_service.clients.client_id_metadata import make_document_directory
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import OutgoingFetches
@@ -29,7 +29,7 @@ from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.signing_key_set import SigningKeySet
 from auth_service.keys.store import KeyStore
 from auth_service.protocol import Clock, RandomBytes
-from auth_service.redis_identity import redis_identity
+from auth_service.redis_identity import open_redis_identity
 from auth_service.settings import SERVICE, AuthSettings
 from auth_service.tokens.authorization_codes import AuthorizationCodes
 from auth_service.tokens.grant_permissions import GrantPermissionsReader
@@ -89,7 +89,7 @@ def build_parts(
     redis, trail_redis = connect_redis(settings), connect_redis(settings, decode=False)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
     record = AuditRecorder(journal, clock=clock)
-    identity = redis_identity(settings, redis)
+    identity = open_redis_identity(settings, redis)
     keys = SigningKeySet(
         store=KeyStore(redis),
         identity=identity,
@@ -126,7 +126,9 @@ def build_parts(
         directory=ClientDirectory(
             declared=[make_client(client, client_secrets) for client in declaration.clients],
             store=client_store,
-            documents=declared_documents(declaration.registration, outgoing=outgoing, store=client_store, clock=clock),
+            documents=make_document_directory(
+                declaration.registration, outgoing=outgoing, store=client_store, clock=clock
+            ),
             clock=clock,
             self_described_scopes=declaration.registration.scopes,
         ),

@@ -25,7 +25,7 @@ def export_lines(stack: Stack, service: str | None) -> str:
 
     Missing secrets are created, so that the lines are also valid before the first start.
     """
-    settings = {**_prepared(stack, service), "REDIS_PORT": str(stack.ports.redis)}
+    settings = {**_settings_with_secrets(stack, service), "REDIS_PORT": str(stack.ports.redis)}
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(settings.items()))
 
 
@@ -37,13 +37,13 @@ def run_command(stack: Stack, command: Sequence[str]) -> int:
             hint=f'the first word is one of {", ".join(COMMANDS)}, for example: make admin ARGS="{AUTH} user list"',
         )
     name = command[0]
-    settings = _prepared(stack, name if name in (AUTH, MCP) else None)
+    settings = _settings_with_secrets(stack, name if name in (AUTH, MCP) else None)
     program = str(Path(sys.executable).with_name(name))
     environment = {**without_settings(os.environ), **settings}
     return subprocess.run([program, *command[1:]], env=environment, check=False).returncode
 
 
-def _prepared(stack: Stack, service: str | None) -> dict[str, str]:
+def _settings_with_secrets(stack: Stack, service: str | None) -> dict[str, str]:
     stack.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_secrets(stack.secrets)
     if service is not None:

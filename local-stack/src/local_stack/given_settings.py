@@ -11,7 +11,7 @@ __all__ = ["SETTINGS_CLASSES", "given_settings", "without_settings"]
 SETTINGS_CLASSES = (AuthSettings, ResourceSettings)
 """The settings of the services; those of the library (SECURITY_) are nested in both."""
 
-_PREFIXES = ("AUTH_", "MCP_", "SECURITY_", "GATEWAY_")
+_PREFIXES = ("AUTH_", "MCP_", "SECURITY_")
 # `StackPorts` reads these, because all addresses are derived from them.
 _PORTS = frozenset({"AUTH_PORT", "MCP_PORT"})
 

@@ -14,14 +14,14 @@ from local_stack.stack import SECRETS, Stack
 from security_common.private_files import write_new
 from security_common.setting_names import secret_variable_names
 
-__all__ = ["find_problem", "find_running_stack", "last_stack", "remember"]
+__all__ = ["find_problem", "find_running_stack", "last_stack", "save_last_run"]
 
 _FILE = "stack.json"
 _PORT_VARIABLES = {"auth": "AUTH_PORT", "mcp": "MCP_PORT", "redis": "REDIS_PORT"}
 _ANSWER_SECONDS = 5.0
 
 
-def remember(stack: Stack) -> None:
+def save_last_run(stack: Stack) -> None:
     """Writes the ports and the given settings into the state folder, for the commands in other terminals.
 
     A setting whose value is a secret, not the path of a file, is left out.
@@ -42,12 +42,12 @@ def last_stack(state: Path, environment: Mapping[str, str]) -> Stack:
     nothing of the last one is used then. Raises `StackError`.
     """
     given = given_settings(environment, state / SECRETS)
-    kept = _read(state / _FILE)
-    last_ports = StackPorts().changed_by({name: str(port) for name, port in kept["ports"].items()})
+    saved = _read(state / _FILE)
+    last_ports = StackPorts().changed_by({name: str(port) for name, port in saved["ports"].items()})
     ports = last_ports.changed_by(environment)
     if ports != last_ports:
         return Stack(StackPorts.from_environment(environment), state, given)
-    return Stack(ports, state, {**kept["settings"], **given})
+    return Stack(ports, state, {**saved["settings"], **given})
 
 
 def find_running_stack(state: Path, environment: Mapping[str, str]) -> Stack:
@@ -83,8 +83,8 @@ def find_problem(stack: Stack) -> str | None:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return {"ports": dict(kept["ports"]), "settings": dict(kept["settings"])}
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        return {"ports": dict(saved["ports"]), "settings": dict(saved["settings"])}
     except FileNotFoundError:
         return {"ports": {}, "settings": {}}
     except (ValueError, KeyError, TypeError) as error:

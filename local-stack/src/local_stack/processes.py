@@ -76,6 +76,7 @@ def _terminate_with_parent(parent: int) -> Callable[[], None]:
     on_linux = sys.platform == "linux"
 
     def request_signal() -> None:
+        # The supervisor blocks signals with `pthread_sigmask`; a child would inherit that and ignore SIGTERM.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if on_linux:
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter
+
 from local_stack.addresses import LOOPBACK, base_url
 from local_stack.errors import StackError
 from local_stack.given_settings import without_settings
@@ -87,7 +89,7 @@ class Stack:
     @property
     def in_demo_mode(self) -> bool:
         """Whether auth-service has the demo client and user."""
-        return self.settings(AUTH)["AUTH_DEMO"].lower() in {"true", "1", "yes", "on", "t", "y"}
+        return TypeAdapter(bool).validate_python(self.settings(AUTH)["AUTH_DEMO"])
 
     @property
     def audit_dir(self) -> Path:

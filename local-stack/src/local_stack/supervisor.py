@@ -10,7 +10,7 @@ from types import FrameType
 
 from local_stack.errors import StackError
 from local_stack.given_settings import given_settings
-from local_stack.last_run import remember
+from local_stack.last_run import save_last_run
 from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, SECRETS, Stack
@@ -46,7 +46,7 @@ def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack
             # From here on signals are blocked and received with sigwait, so that they do not interrupt other code.
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
             link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
-            remember(stack)
+            save_last_run(stack)
             print(card(stack), flush=True)
             wait_until_stopped(stack)
             print("stopping …", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """Tokens as known vendors issue them (vendor_tokens.yaml), to be signed by an issuer on loopback."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -30,11 +30,11 @@ class VendorToken:
     token_id: str = ""
     scopes: frozenset[str] = frozenset()
     refused_as: str = ""
-    id: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Names the token for test reports."""
-        object.__setattr__(self, "id", f"{self.vendor}: {self.name}")
+    @property
+    def id(self) -> str:
+        """The name of the token in test reports."""
+        return f"{self.vendor}: {self.name}"
 
     def entry_for(self, issuer: LoopbackIssuer) -> dict[str, Any]:
         """The entry in MCP_TRUSTED_ISSUERS."""

@@ -25,7 +25,7 @@ from auth_service.errors import InvalidRedirectUri
 from auth_service.keys.rotation import SigningKeyState
 from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.store import KeyStore
-from auth_service.redis_identity import redis_identity
+from auth_service.redis_identity import open_redis_identity
 from auth_service.scopes import format_scope
 from auth_service.settings import SERVICE, AuthSettings
 from auth_service.tokens.resources import comparison_key, declared_resources
@@ -239,7 +239,7 @@ def _is_registrable(uri: str) -> bool:
 async def check_redis(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     """Redis is the one that was used before, is durable, and denies access to the resource service's keys."""
     return [
-        *await check_redis_server(redis, redis_identity(settings, redis), settings),
+        *await check_redis_server(redis, open_redis_identity(settings, redis), settings),
         CheckResult(
             "redis: this user cannot read the keys of the resource service",
             ok=await _is_confined(redis),

@@ -3,7 +3,7 @@
 from cyclopts import App
 
 from auth_service.cli.operator_session import Operator, run_audited_change
-from auth_service.redis_identity import redis_identity
+from auth_service.redis_identity import open_redis_identity
 from security_common.audit import Action
 
 __all__ = ["redis_commands"]
@@ -25,7 +25,7 @@ def accept() -> None:
     """
 
     async def work(operator: Operator) -> bool:
-        accepted = await redis_identity(operator.settings, operator.redis).accept()
+        accepted = await open_redis_identity(operator.settings, operator.redis).accept()
         if accepted:
             await operator.record(Action.REDIS_ACCEPTED)
         return accepted

@@ -3,6 +3,8 @@
     https://host/client.json ─▶ URL rules ─▶ allowed host? ─▶ cached, else pinned, else fetched
         ─▶ document rules ─▶ Client
 
+If the fetch fails, the copy is used that was stored when a user consented.
+
 Some deviations are accepted because published documents of real MCP clients contain them: grants that public clients
 cannot have, a list of authentication methods instead of one, images on other hosts, loopback redirects without a port.
 """
@@ -36,7 +38,7 @@ from security_common.bounded_cache import BoundedCache
 from security_common.edge import UNKNOWN_ADDRESS
 from security_common.web_urls import parse_web_url
 
-__all__ = ["DOCUMENT_RULES", "URL_RULES", "ClientIdMetadataDocuments", "declared_documents", "read_pinned"]
+__all__ = ["DOCUMENT_RULES", "URL_RULES", "ClientIdMetadataDirectory", "make_document_directory", "read_pinned"]
 
 _MAX_URL_LENGTH = 2048
 _MIN_FRESH_SECONDS, _MAX_FRESH_SECONDS = 300, 24 * 3600
@@ -44,7 +46,7 @@ _REFUSAL_CACHED_SECONDS = 60
 _STORED_COPY_SECONDS = 7 * 24 * 3600
 _CACHED_DOCUMENTS = 1000
 _CACHED_BYTES = 4 * 1024 * 1024
-# Memory that a client or a refusal takes beside its texts.
+# Memory that a client or a refusal takes in addition to its texts.
 _ENTRY_BYTES = 2000
 
 _ALLOWED_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
@@ -77,7 +79,7 @@ class _LoadedDocument:
     fresh_seconds: float
 
 
-class ClientIdMetadataDocuments:
+class ClientIdMetadataDirectory:
     """Finds clients by the URL of their document. `hosts` None means any host; `pinned` are local copies by URL."""
 
     def __init__(
@@ -270,13 +272,13 @@ def read_pinned(directory: Path | None) -> Mapping[str, Members]:
     return {str(members.get("client_id")): members for members in documents}
 
 
-def declared_documents(
+def make_document_directory(
     policy: RegistrationPolicy, *, outgoing: OutgoingFetches, store: ClientStore, clock: Clock
-) -> ClientIdMetadataDocuments | None:
+) -> ClientIdMetadataDirectory | None:
     """The documents that the declaration accepts; None if it accepts none."""
     if policy.metadata_documents is Openness.OFF:
         return None
-    return ClientIdMetadataDocuments(
+    return ClientIdMetadataDirectory(
         outgoing=outgoing,
         store=store,
         clock=clock,

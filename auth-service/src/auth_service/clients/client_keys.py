@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from auth_service.clients.client import Client, ClientOrigin
+from auth_service.clients.client import Client
 from auth_service.clients.client_metadata import parse_members
 from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.ssrf_safe_fetch import FetchError
@@ -21,10 +21,9 @@ _RENEW_AFTER_SECONDS = 30
 _KEPT_SECONDS = 24 * 3600
 _CACHED_SETS = 500
 _CACHED_BYTES = 2 * 1024 * 1024
-_ENTRY_BYTES = 500
+_ENTRY_BYTES = 500  # memory that an entry takes in addition to its texts
 
 _KeySet: TypeAlias = Mapping[str, Any]
-_OF_THE_OPERATOR = frozenset({ClientOrigin.DECLARED, ClientOrigin.OPERATOR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class ClientKeys:
     async def _fetch(self, uri: str, client: Client, source_address: str) -> bytes | None:
         """A valid key set as published, or None. The operator's own clients have no limit."""
         try:
-            if client.origin not in _OF_THE_OPERATOR:
+            if not client.is_from_operator:
                 await self._outgoing.limits.count(uri, source_address=source_address)
             body = (await self._outgoing.fetcher.fetch(uri)).body
         except FetchError:

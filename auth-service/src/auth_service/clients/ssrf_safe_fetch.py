@@ -142,7 +142,7 @@ class SsrfSafeFetcher:
         except (OSError, httpcore2.NetworkError) as error:
             raise FetchFailed("the connection to the document's server was lost", FetchProblem.CONNECTION) from error
         except httpcore2.ProtocolError as error:
-            raise FetchFailed("the document's server does not speak HTTP", FetchProblem.CONTENT) from error
+            raise FetchFailed("the document's server did not answer with valid HTTP", FetchProblem.CONTENT) from error
 
     def _pool(self) -> httpcore2.AsyncConnectionPool:
         # One pool for each fetch: a reused connection would go to an address that was checked long ago. The TLS context

@@ -10,8 +10,8 @@ from auth_service.clients.client import Client
 
 __all__ = ["UNUSED_LIFETIME_SECONDS", "ClientStore"]
 
-# A registration that no user has consented to is deleted after 30 days. Applications store their client_id for good, so
-# a user who returns to an unfinished connection can complete it for a month.
+# A registration that no user has consented to is deleted after 30 days. Applications keep their client_id,
+# so a user who returns to an unfinished connection can complete it for a month.
 UNUSED_LIFETIME_SECONDS = 30 * 24 * 3600
 
 _PREFIX = "auth:client:"

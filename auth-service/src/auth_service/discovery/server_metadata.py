@@ -14,7 +14,8 @@ from auth_service.clients.client_assertions import ASSERTION_ALGORITHMS
 from auth_service.http.application import new_router
 from auth_service.http.openapi import json_result
 from auth_service.keys.signing_key_set import PublishedKeys
-from auth_service.protocol import DEFAULT_SIGNING_ALGORITHM, AuthMethod
+from auth_service.protocol import SIGNING_ALGORITHM, AuthMethod
+from auth_service.web.language import Language
 from security_common.edge.entity_tags import is_unmodified
 
 __all__ = ["KEY_SET_PATH", "METADATA_PATHS", "make_discovery_router", "server_metadata"]
@@ -33,8 +34,8 @@ ENDPOINT_MEMBERS: Mapping[str, str] = {
 }
 """The member of the metadata that names each endpoint."""
 
-# A verifier trusts a revoked key for at most this long. A request with the entity tag of an unchanged set is answered
-# without a body. If auth-service is not available, stale keys are better than none (RFC 5861).
+# A verifier trusts a revoked key for at most ten seconds while auth-service answers. If it does not, stale keys are
+# better than none (RFC 5861). A request with the entity tag of an unchanged set is answered without a body.
 _KEY_SET_CACHING = "public, max-age=10, stale-if-error=86400"
 _METADATA_CACHING = "public, max-age=3600"
 _REDUCED_METADATA_CACHING = "public, max-age=60"
@@ -70,12 +71,12 @@ def server_metadata(
         "authorization_response_iss_parameter_supported": True,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_supported": ["sub", "auth_time", "name", "preferred_username", "email", "email_verified"],
-        "ui_locales_supported": ["en", "ko"],
+        "ui_locales_supported": list(Language),
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "client_id_metadata_document_supported": supports_client_id_metadata,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [DEFAULT_SIGNING_ALGORITHM],
+        "id_token_signing_alg_values_supported": [SIGNING_ALGORITHM],
     }
 
 

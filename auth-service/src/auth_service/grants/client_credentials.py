@@ -38,7 +38,7 @@ class ClientCredentialsGrant:
         )
 
 
-def refuse_other_scopes(scopes: tuple[str, ...], allowed: frozenset[str]) -> None:
+def check_scopes(scopes: tuple[str, ...], allowed: frozenset[str]) -> None:
     """Refuses the request instead of granting fewer scopes: no user decides here, so it is a mistake of the client."""
     if not scopes:
         raise InvalidScope("the client has no default scope: name one")
@@ -49,4 +49,4 @@ def refuse_other_scopes(scopes: tuple[str, ...], allowed: frozenset[str]) -> Non
         raise InvalidScope(f"a scope cannot be granted: {reason}")
 
 
-SCOPE_RULES: tuple[Callable[[tuple[str, ...], frozenset[str]], None], ...] = (refuse_other_scopes,)
+SCOPE_RULES: tuple[Callable[[tuple[str, ...], frozenset[str]], None], ...] = (check_scopes,)

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["HttpConventions"]
 
-Header: TypeAlias = tuple[bytes, bytes]
+RawHeader: TypeAlias = tuple[bytes, bytes]
 
 _PREFLIGHT_HEADERS = (
     (b"access-control-allow-headers", b"authorization, content-type, mcp-protocol-version"),
@@ -28,6 +28,8 @@ class HttpConventions:
     A HEAD request is answered like a GET request, without the body. Scripts of any origin may use the endpoints in
     `cross_origin` (CORS), which has their allowed methods; endpoints with cookies or redirects must not be in it. Every
     response forbids browsers to guess its media type.
+
+    Starlette's `CORSMiddleware` has one list of methods for all paths, and needs no path to exist.
     """
 
     def __init__(self, app: ASGIApp, *, cross_origin: Mapping[str, str]) -> None:
@@ -57,15 +59,15 @@ class HttpConventions:
         await self._app(inner_scope, receive, send_with_headers)
 
 
-def _merge(sent: Iterable[Header], added: Iterable[Header]) -> list[Header]:
+def _merge(sent: Iterable[RawHeader], added: Iterable[RawHeader]) -> list[RawHeader]:
     """All headers; an added one replaces one with the same name, because browsers reject some that occur twice."""
     merged = [header for header in sent if header[0] not in _ADDED_NAMES]
     merged.extend(added)
     return merged
 
 
-async def _send_preflight(allowed_methods: str, headers: Sequence[Header], send: Send) -> None:
-    """The response to the question whether a script may send a request."""
+async def _send_preflight(allowed_methods: str, headers: Sequence[RawHeader], send: Send) -> None:
+    """The response to a CORS preflight request."""
     allowed = (b"access-control-allow-methods", allowed_methods.encode("ascii"))
     start = {"type": "http.response.start", "status": 204, "headers": [allowed, *_PREFLIGHT_HEADERS, *headers]}
     await send(start)

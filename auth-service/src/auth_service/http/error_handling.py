@@ -81,7 +81,7 @@ class ErrorHandler:
         """The response to a request whose handler raised an exception, or that no route matches."""
         if isinstance(error, HTTPException) and error.status_code == 404:
             return json_response(self._not_found, status=404)
-        if isinstance(error, HTTPException):
+        if isinstance(error, HTTPException):  # routing raises 404 and 405 only; handlers raise `OAuthError`
             allowed = self._allowed_methods.get(request.scope["path"]) or (error.headers or {}).get("Allow", "GET")
             response = self._render(MethodNotAllowed(f"the method is not allowed here; use {allowed}"), request)
             response.headers["allow"] = allowed

@@ -26,7 +26,7 @@ __all__ = ["SerialWork", "Throttle", "redis_counters"]
 
 _MAX_NAMES = 10_000
 _MAX_NAMES_BYTES = 4 * 1024 * 1024
-_ENTRY_BYTES = 200
+_ENTRY_BYTES = 200  # memory that an entry takes in addition to its names
 _LONGEST_WAIT_SECONDS = 900
 
 log = structlog.get_logger(__name__)
@@ -66,8 +66,8 @@ class Throttle:
         if wait_seconds > 0:
             raise self._error(self._description, retry_after_seconds=math.ceil(wait_seconds))
 
-    async def count(self, *names: str, shared: bool = True) -> int:
-        """Counts one event; returns how many there were within the window.
+    async def count(self, *names: str, shared: bool = True) -> None:
+        """Counts one event.
 
         `shared` counts are in Redis. Names that clients invent are counted with `shared=False`, in this process:
         otherwise one address could fill Redis with keys.
@@ -81,7 +81,6 @@ class Throttle:
             self._blocked_until.put(
                 key, self._clock() + wait_seconds, size_bytes=_size_of(key), lifetime_seconds=wait_seconds
             )
-        return count
 
     async def _count_in_redis(self, key: tuple[str, ...]) -> int | None:
         """The count, or None if Redis is not available."""
@@ -142,6 +141,7 @@ def _bounded_names(clock: Clock) -> BoundedCache[tuple[str, ...], float]:
 
 
 def _key(names: tuple[str, ...]) -> tuple[str, ...]:
+    # `network_of` returns a name that is not an address unchanged.
     return tuple(network_of(name) for name in names)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from auth_service.settings import AuthSettings
 
 __all__ = [
-    "DRAIN_MARGIN_SECONDS",
+    "RETIRING_MARGIN_SECONDS",
     "MakeKey",
     "RotationPolicy",
     "SigningKeyRecord",
@@ -18,9 +18,9 @@ __all__ = [
     "revoke",
 ]
 
-# A retired key is published for this long after its last token has expired: some verifiers (Azure API Management) cache
-# a key set for an hour, whatever Cache-Control says, and clocks differ.
-DRAIN_MARGIN_SECONDS = 65 * 60
+# A retiring key is published for this long after its last token has expired: some verifiers (Azure API Management)
+# cache a key set for an hour, whatever Cache-Control says, and clocks differ.
+RETIRING_MARGIN_SECONDS = 65 * 60
 
 
 class SigningKeyState(StrEnum):
@@ -57,20 +57,20 @@ class RotationPolicy:
     """All times in seconds.
 
     `period_seconds` is how long a key signs. `lead_seconds` is how long a key is published before it signs, at least as
-    long as verifiers cache a key set. `drain_seconds` is how long a retired key stays published: the longest lifetime
-    of the tokens it signed, and a margin.
+    long as verifiers cache a key set. `retiring_seconds` is how long a retiring key stays published: the longest
+    lifetime of the tokens it signed, and a margin.
     """
 
     period_seconds: float
     lead_seconds: float
-    drain_seconds: float
+    retiring_seconds: float
 
     @classmethod
     def of(cls, settings: AuthSettings) -> "RotationPolicy":
         return cls(
             period_seconds=settings.key_period_seconds,
             lead_seconds=settings.key_lead_seconds,
-            drain_seconds=settings.access_token_lifetime_seconds + DRAIN_MARGIN_SECONDS,
+            retiring_seconds=settings.access_token_lifetime_seconds + RETIRING_MARGIN_SECONDS,
         )
 
 
@@ -86,15 +86,15 @@ def advance(
     (first start, or after a revocation), the next key becomes active at once. If there is no next key, one is created.
     """
     active, following = find(records, SigningKeyState.ACTIVE), find(records, SigningKeyState.NEXT)
-    kept = [record for record in records if not _is_drained(record, now, policy)]
+    kept = [record for record in records if not _has_retired(record, now, policy)]
     if active is None:
         promoted = following.moved(SigningKeyState.ACTIVE, now) if following else make_key(SigningKeyState.ACTIVE)
         kept = [promoted, *(record for record in kept if record is not following)]
         following = None
     elif following is not None and _is_due(active, following, now, policy):
-        retired = active.moved(SigningKeyState.RETIRING, now)
+        retiring = active.moved(SigningKeyState.RETIRING, now)
         promoted = following.moved(SigningKeyState.ACTIVE, now)
-        replacements = {active.key_id: retired, following.key_id: promoted}
+        replacements = {active.key_id: retiring, following.key_id: promoted}
         kept = [replacements.get(record.key_id, record) for record in kept]
         following = None
     if following is None:
@@ -105,9 +105,12 @@ def advance(
 def revoke(
     records: tuple[SigningKeyRecord, ...], key_id: str, now: float, make_key: MakeKey
 ) -> tuple[SigningKeyRecord, ...]:
-    """The records without this key. If it was active, the next key signs at once: verifiers already have it."""
+    """The records without this key. If it was active, the next key signs at once.
+
+    Verifiers have that key unless it was published less than the lead time ago; a leaked key is the greater risk.
+    """
     rest = tuple(record for record in records if record.key_id != key_id)
-    policy = RotationPolicy(period_seconds=float("inf"), lead_seconds=0, drain_seconds=float("inf"))
+    policy = RotationPolicy(period_seconds=float("inf"), lead_seconds=0, retiring_seconds=float("inf"))
     return advance(rest, now, policy, make_key)
 
 
@@ -120,5 +123,5 @@ def _is_due(active: SigningKeyRecord, following: SigningKeyRecord, now: float, p
     return published_long_enough and now - active.changed_at_seconds >= policy.period_seconds
 
 
-def _is_drained(record: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
-    return record.state is SigningKeyState.RETIRING and now - record.changed_at_seconds >= policy.drain_seconds
+def _has_retired(record: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
+    return record.state is SigningKeyState.RETIRING and now - record.changed_at_seconds >= policy.retiring_seconds

@@ -13,7 +13,7 @@ from joserfc.jws import JWSRegistry
 from pydantic_core import to_json
 
 from auth_service.keys.rotation import SigningKeyRecord, SigningKeyState
-from auth_service.protocol import DEFAULT_SIGNING_ALGORITHM
+from auth_service.protocol import SIGNING_ALGORITHM
 from security_common.encryption import DecryptionFailed, EncryptionService, KeyringFile
 from security_common.service import require_secret_file
 
@@ -33,7 +33,7 @@ class SigningKey:
     def __init__(self, key_id: str, private_pem: str) -> None:
         self.key_id = key_id
         self._private_key = _load(private_pem)
-        self._algorithm = JWSRegistry().get_alg(DEFAULT_SIGNING_ALGORITHM)
+        self._algorithm = JWSRegistry().get_alg(SIGNING_ALGORITHM)
         self._encoded_headers: dict[str, bytes] = {}
 
     def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
@@ -45,7 +45,7 @@ class SigningKey:
     def _header(self, token_type: str) -> bytes:
         encoded = self._encoded_headers.get(token_type)
         if encoded is None:
-            header = {"alg": DEFAULT_SIGNING_ALGORITHM, "typ": token_type, "kid": self.key_id}
+            header = {"alg": SIGNING_ALGORITHM, "typ": token_type, "kid": self.key_id}
             encoded = _base64url(to_json(header))
             self._encoded_headers[token_type] = encoded
         return encoded
@@ -103,7 +103,7 @@ def make_key(state: SigningKeyState, *, now: float, encryption: PrivateKeyEncryp
         public_jwk={
             "kty": "RSA",
             "use": "sig",
-            "alg": DEFAULT_SIGNING_ALGORITHM,
+            "alg": SIGNING_ALGORITHM,
             "kid": key_id,
             "n": public["n"],
             "e": public["e"],

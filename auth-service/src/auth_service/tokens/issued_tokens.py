@@ -13,7 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from auth_service.clients.client import Client
-from auth_service.protocol import DEFAULT_SIGNING_ALGORITHM, Clock, RandomBytes
+from auth_service.protocol import SIGNING_ALGORITHM, Clock, RandomBytes
 from auth_service.scopes import Scope, format_scope
 from auth_service.tokens.resources import Resource
 
@@ -134,7 +134,7 @@ class IssuedTokenVerifier:
         if len(token) > _MAX_TOKEN_LENGTH:
             return None
         try:
-            decoded = jwt.decode(token, self.published(), algorithms=[DEFAULT_SIGNING_ALGORITHM])
+            decoded = jwt.decode(token, self.published(), algorithms=[SIGNING_ALGORITHM])
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return None
         claims: Mapping[str, Any] = decoded.claims

@@ -27,7 +27,7 @@ class BrowserKeys:
 
     def encryption_for(self, secret: str, purpose: str) -> Fernet:
         """Encrypts data that Redis stores for one browser: reading it takes the browser's cookie as well."""
-        return Fernet(urlsafe_b64encode(self._digest(secret, f"seal:{purpose}")))
+        return Fernet(urlsafe_b64encode(self._digest(secret, f"encrypt:{purpose}")))
 
     def _digest(self, secret: str, purpose: str) -> bytes:
         return hmac.digest(self.cookie_key, f"{secret}:{purpose}".encode(), "sha256")

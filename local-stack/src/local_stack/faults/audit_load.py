@@ -3,7 +3,7 @@
     python -m local_stack.faults.audit_load DIRECTORY REDIS_URL ACKS [EMITTERS]
 
 An ack is one line, `journal_id seq event_id`, written with one write(2): every event in the file was acknowledged
-before the process ended.
+before the process ended. An event that the journal refuses writes the line `refused`.
 """
 
 import asyncio
@@ -64,4 +64,5 @@ async def _emit(journal: Journal, emitter: int, acks: int, stopped: asyncio.Even
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int((*sys.argv, "20")[4])))
+    emitters = int(sys.argv[4]) if len(sys.argv) > 4 else 20
+    asyncio.run(run(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), emitters))

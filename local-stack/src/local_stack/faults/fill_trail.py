@@ -16,7 +16,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from security_common.audit import Action, AuditEvent, EventType, Outcome, Receipt, open_journal
-from security_common.audit.stream_shipping import shipped_through
+from security_common.audit.stream_shipping import STREAM_KEY, shipped_through
 from security_common.settings import SecuritySettings
 
 AT_ONCE = 500
@@ -63,8 +63,8 @@ async def report(redis: Redis, events: int, newest: Receipt, seconds: float) -> 
         "last_seq": newest.seq,
         "journal_id": newest.journal_id,
         "seconds": round(seconds, 1),
-        "stream_length": await redis.xlen("audit:events"),
-        "stream_bytes": await redis.memory_usage("audit:events", samples=100),
+        "stream_length": await redis.xlen(STREAM_KEY),
+        "stream_bytes": await redis.memory_usage(STREAM_KEY, samples=100),
         "used_memory": memory["used_memory"],
         "used_memory_rss": memory["used_memory_rss"],
         "maxmemory": memory["maxmemory"],

@@ -11,6 +11,7 @@ from redis import Redis
 
 from local_stack.faults.audit_load import SERVICE
 from security_common.audit.segment_files import open_segments, slots_of
+from security_common.audit.stream_shipping import STREAM_KEY
 
 __all__ = ["Comparison", "acknowledged", "compare", "journal_lines", "stream_lines"]
 
@@ -20,7 +21,11 @@ LineId = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Counts of a run. `unacknowledged` events are on disk, but their process was killed before it could answer."""
+    """Counts of a run.
+
+    `lost` events were acknowledged and are not in the stream. `missing` events are on disk and not in the stream.
+    `unacknowledged` events are on disk, but their process was killed before it could answer.
+    """
 
     acknowledged: int
     in_stream: int
@@ -55,7 +60,7 @@ def journal_lines(directory: Path) -> list[LineId]:
 
 def stream_lines(redis: "Redis") -> list[LineId]:
     """The entries of the stream, in its order."""
-    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", redis.xrange("audit:events"))
+    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", redis.xrange(STREAM_KEY))
     return [_line_id(members[b"event"]) for _, members in entries]
 
 
