@@ -1,10 +1,11 @@
 """Names that the protocol defines, and the types of the clock and the random source that tests replace."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeAlias
 
-__all__ = ["SECRET_METHODS", "SIGNING_ALGORITHM", "AuthMethod", "Clock", "GrantType", "RandomBytes"]
+__all__ = ["SECRET_METHODS", "SIGNING_ALGORITHM", "AuthMethod", "Clock", "GrantType", "RandomBytes", "base64url"]
 
 # Seconds since the epoch, like `time.time`.
 Clock: TypeAlias = Callable[[], float]
@@ -34,3 +35,8 @@ class AuthMethod(StrEnum):
 
 
 SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_POST})
+
+
+def base64url(raw: bytes) -> str:
+    """The bytes in base64url without padding (RFC 4648 section 5, RFC 7515 section 2)."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

@@ -8,7 +8,6 @@ other. A user who opens a link to another person's request does not have its coo
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
@@ -17,7 +16,7 @@ from starlette.requests import Request
 
 from auth_service.authorize.authorization_request import AuthorizationRequest
 from auth_service.http.responses import Header
-from auth_service.protocol import Clock, RandomBytes
+from auth_service.protocol import Clock, RandomBytes, base64url
 from auth_service.web.sessions import cookies_of
 from security_common.service import ServiceCookies
 
@@ -65,7 +64,7 @@ class Interactions:
 
     async def start(self, request: AuthorizationRequest, *, secret: str, query: str) -> tuple[str, Interaction]:
         """Stores the request; returns its id and the interaction. `secret` is the value of its cookie."""
-        interaction_id = urlsafe_b64encode(self.random_bytes(16)).rstrip(b"=").decode("ascii")
+        interaction_id = base64url(self.random_bytes(16))
         interaction = Interaction(request=request, binding=_hash(secret), query=query, started_at_seconds=self.clock())
         await self.redis.set(_key(interaction_id), _DOCUMENT.dump_json(interaction), ex=LIFETIME_SECONDS)
         return interaction_id, interaction
@@ -88,7 +87,7 @@ class InteractionCookies:
     random_bytes: RandomBytes
 
     def new_secret(self) -> str:
-        return urlsafe_b64encode(self.random_bytes(32)).rstrip(b"=").decode("ascii")
+        return base64url(self.random_bytes(32))
 
     def set(self, interaction_id: str, secret: str, http: Request) -> tuple[Header, ...]:
         """The headers that set the cookie of a new interaction and remove the oldest ones beyond `MAX_REQUESTS`."""

@@ -5,7 +5,6 @@ import os
 import secrets
 import sys
 import time
-from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from auth_service.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, print_rows
+from auth_service.protocol import base64url
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
 from security_common.errors import SecurityError
@@ -80,7 +80,7 @@ def add(
         raise UserRefused("this username is not allowed", hint=f"use at most {MAX_USERNAME_LENGTH} letters and digits")
     password = _read_password(from_stdin=password_stdin)
     account = Account(
-        subject="u_" + urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode("ascii"),
+        subject="u_" + base64url(secrets.token_bytes(16)),
         username=username.strip(),
         name=name or username.strip(),
         email=email,

@@ -9,10 +9,10 @@ Some deviations are accepted because published documents of real MCP clients con
 cannot have, a list of authentication methods instead of one, images on other hosts, loopback redirects without a port.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from auth_service.clients.client_metadata import (
     read_text,
     read_texts,
 )
-from auth_service.clients.outgoing_fetches import FetchLimitReached, OutgoingFetches
+from auth_service.clients.outgoing_fetches import FetchLimitReached, OutgoingFetches, SharedFetches
 from auth_service.clients.redirect_uris import has_dot_segments
 from auth_service.clients.ssrf_safe_fetch import FetchError, FetchFailed, FetchProblem
 from auth_service.clients.store import ClientStore
@@ -101,7 +101,7 @@ class ClientIdMetadataDirectory:
         self._cached = BoundedCache[str, _CacheEntry](
             clock=clock, max_entries=_CACHED_DOCUMENTS, max_bytes=_CACHED_BYTES
         )
-        self._fetching: dict[str, asyncio.Task[_CacheEntry]] = {}
+        self._fetches = SharedFetches[_CacheEntry]()
 
     async def find(self, url: str, *, source_address: str = UNKNOWN_ADDRESS) -> Client:
         """The client. Raises `InvalidClient` with a description for its developer; an invalid URL is not fetched.
@@ -112,7 +112,9 @@ class ClientIdMetadataDirectory:
             check(url)
         if self._hosts is not None and urlsplit(url).hostname not in self._hosts:
             raise InvalidClient("this server does not accept clients of this host; ask its operator")
-        entry = self._cached.get(url) or await self._load_once(url, source_address)
+        entry = self._cached.get(url)
+        if entry is None:
+            entry = await self._fetches.fetch(url, partial(self._load, url, source_address))
         if isinstance(entry, _Refusal):
             raise entry.as_error()
         return entry
@@ -120,15 +122,6 @@ class ClientIdMetadataDirectory:
     async def store_copy(self, client: Client) -> None:
         """Stores the client of a document that is in use, for times when its host is unavailable."""
         await self._store.save(client, lifetime_seconds=_STORED_COPY_SECONDS)
-
-    async def _load_once(self, url: str, source_address: str) -> _CacheEntry:
-        """Concurrent requests share one fetch, which continues if one of them is cancelled."""
-        task = self._fetching.get(url)
-        if task is None:
-            task = asyncio.create_task(self._load(url, source_address))
-            self._fetching[url] = task
-            task.add_done_callback(lambda _done: self._fetching.pop(url, None))
-        return await asyncio.shield(task)
 
     async def _load(self, url: str, source_address: str) -> _CacheEntry:
         try:

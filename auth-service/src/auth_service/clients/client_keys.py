@@ -1,13 +1,13 @@
 """The public keys of a client: part of its metadata, or published at its `jwks_uri` and cached."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from auth_service.clients.client import Client
 from auth_service.clients.client_metadata import parse_members
-from auth_service.clients.outgoing_fetches import OutgoingFetches
+from auth_service.clients.outgoing_fetches import OutgoingFetches, SharedFetches
 from auth_service.clients.ssrf_safe_fetch import FetchError
 from auth_service.protocol import Clock
 from security_common.bounded_cache import BoundedCache
@@ -41,7 +41,7 @@ class ClientKeys:
         self._outgoing = outgoing
         self._clock = clock
         self._cached = BoundedCache[str, _CachedKeySet](clock=clock, max_entries=_CACHED_SETS, max_bytes=_CACHED_BYTES)
-        self._fetching: dict[str, asyncio.Task[bytes | None]] = {}
+        self._fetches = SharedFetches[bytes | None]()
 
     async def find(
         self, client: Client, *, source_address: str = UNKNOWN_ADDRESS, renew: bool = False
@@ -62,20 +62,11 @@ class ClientKeys:
             if not renew and age_seconds < _FRESH_SECONDS:
                 return _parse(cached.document)
         earlier = cached.document if cached is not None else None
-        fetched = await self._fetch_once(uri, client, source_address)
+        fetched = await self._fetches.fetch(uri, partial(self._fetch, uri, client, source_address))
         self._cache(uri, fetched or earlier)
         if fetched is not None:
             return _parse(fetched)
         return None if renew else _parse(earlier)
-
-    async def _fetch_once(self, uri: str, client: Client, source_address: str) -> bytes | None:
-        """Concurrent requests share one fetch, which continues if one of them is cancelled."""
-        task = self._fetching.get(uri)
-        if task is None:
-            task = asyncio.create_task(self._fetch(uri, client, source_address))
-            self._fetching[uri] = task
-            task.add_done_callback(lambda _done: self._fetching.pop(uri, None))
-        return await asyncio.shield(task)
 
     async def _fetch(self, uri: str, client: Client, source_address: str) -> bytes | None:
         """A valid key set as published, or None. The operator's own clients have no limit."""

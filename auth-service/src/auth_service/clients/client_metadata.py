@@ -4,7 +4,7 @@ Unknown members are ignored, as the RFC requires. Unsupported values are left ou
 (grants, scopes) and refused if it does not (redirects, authentication).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,6 +23,8 @@ __all__ = [
     "METADATA_RULES",
     "PRIVATE_MEMBERS",
     "Members",
+    "check_jwks_uri",
+    "check_key_count",
     "find_dropped",
     "make_self_described_client",
     "parse_members",
@@ -150,15 +152,24 @@ def check_keys(members: Members) -> None:
     if jwks is not None and members.get("jwks_uri") is not None:
         raise InvalidClientMetadata("send jwks or jwks_uri, not both")
     jwks_uri = read_text(members, "jwks_uri")
-    if jwks_uri is not None and not _is_https(jwks_uri):
-        raise InvalidClientMetadata("jwks_uri must be an https URL")
+    if jwks_uri is not None:
+        check_jwks_uri(jwks_uri)
     if jwks is None:
         return
     keys: Any = cast("dict[str, Any]", jwks).get("keys") if isinstance(jwks, dict) else None
     if not isinstance(keys, list) or not all(map(_is_public_key, cast("list[Any]", keys))):
         raise InvalidClientMetadata("jwks must be a JWK Set of public keys")
-    if len(cast("list[Any]", keys)) > MAX_KEYS:
-        raise InvalidClientMetadata(f"jwks has more than {MAX_KEYS} keys")
+    check_key_count(cast("list[Any]", keys))
+
+
+def check_jwks_uri(jwks_uri: str) -> None:
+    if not _is_https(jwks_uri):
+        raise InvalidClientMetadata("jwks_uri must be an https URL")
+
+
+def check_key_count(keys: Sequence[Any]) -> None:
+    if len(keys) > MAX_KEYS:
+        raise InvalidClientMetadata(f"the JWK Set has more than {MAX_KEYS} keys")
 
 
 METADATA_RULES: tuple[Callable[[Members], None], ...] = (

@@ -7,10 +7,9 @@ endpoint would cost as much CPU as eighty signatures, and unauthenticated client
 
 import hmac
 import time
-from base64 import urlsafe_b64encode
 
 from auth_service.clients.client import Client, StoredSecret
-from auth_service.protocol import Clock, RandomBytes
+from auth_service.protocol import Clock, RandomBytes, base64url
 
 __all__ = ["ClientSecrets"]
 
@@ -30,7 +29,7 @@ class ClientSecrets:
 
     def generate(self) -> str:
         """A new secret of 256 random bits, base64url."""
-        return urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode("ascii")
+        return base64url(self._random_bytes(32))
 
     def hash(self, secret: str) -> StoredSecret:
         """The secret in the form in which it is stored."""

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from auth_service.clients.client import Client, ClientOrigin, StoredSecret
-from auth_service.clients.client_metadata import PRIVATE_MEMBERS
+from auth_service.clients.client_metadata import PRIVATE_MEMBERS, check_jwks_uri, check_key_count
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.redirect_uris import check_redirect_uri
 from auth_service.declaration import DeclarationInvalid, DeclaredClient
-from auth_service.errors import InvalidRedirectUri
+from auth_service.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_service.protocol import SECRET_METHODS, AuthMethod
 from security_common.secret_files import read_secret_file
 
@@ -20,9 +20,12 @@ __all__ = ["make_client"]
 def make_client(declared: DeclaredClient, secrets: ClientSecrets) -> Client:
     """The client with its secret and keys read from their files. Raises `DeclarationInvalid` naming the client."""
     try:
-        for uri in declared.redirect_uris:
+        for uri in (*declared.redirect_uris, *declared.post_logout_redirect_uris):
             check_redirect_uri(uri)
-    except InvalidRedirectUri as error:
+        if declared.jwks_uri is not None:
+            check_jwks_uri(declared.jwks_uri)
+        signing_keys = _read_keys(declared)
+    except (InvalidClientMetadata, InvalidRedirectUri) as error:
         raise DeclarationInvalid(f"client {declared.client_id}: {error.description}") from error
     return Client(
         client_id=declared.client_id,
@@ -38,7 +41,7 @@ def make_client(declared: DeclaredClient, secrets: ClientSecrets) -> Client:
         post_logout_redirect_uris=declared.post_logout_redirect_uris,
         resources=declared.resources,
         extra_audiences=declared.extra_audiences,
-        signing_keys=_read_keys(declared),
+        signing_keys=signing_keys,
         signing_keys_uri=declared.jwks_uri,
     )
 
@@ -77,6 +80,7 @@ def _read_keys(declared: DeclaredClient) -> Mapping[str, Any] | None:
             f"client {declared.client_id}: jwks_file contains a private key",
             hint="give only the public key; the private key stays with the client",
         )
+    check_key_count(keys)
     return {"keys": keys}
 
 

@@ -6,8 +6,9 @@ one source address ─▶ one host ─▶ all hosts that are not listed, or all 
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -33,6 +34,7 @@ __all__ = [
     "FetchLimits",
     "MetadataReachability",
     "OutgoingFetches",
+    "SharedFetches",
     "try_documents",
 ]
 
@@ -48,12 +50,30 @@ _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 900.0
 
 log = structlog.get_logger(__name__)
 
+Fetched = TypeVar("Fetched")
+
 
 class FetchLimitReached(FetchFailed):
     """Too many documents were fetched in this minute; nothing is known about this one."""
 
     def __init__(self) -> None:
         super().__init__("too many documents are being fetched; try again in a minute", FetchProblem.LIMIT)
+
+
+class SharedFetches(Generic[Fetched]):
+    """Concurrent requests for one URL share one fetch, which continues if one of them is cancelled."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[Fetched]] = {}
+
+    async def fetch(self, url: str, start: Callable[[], Coroutine[Any, Any, Fetched]]) -> Fetched:
+        """The result of the fetch of this URL that is running, or else of `start`."""
+        task = self._running.get(url)
+        if task is None:
+            task = asyncio.create_task(start())
+            self._running[url] = task
+            task.add_done_callback(lambda _done: self._running.pop(url, None))
+        return await asyncio.shield(task)
 
 
 class FetchLimits:

@@ -4,7 +4,6 @@ A registration that no user ever consents to is deleted after 30 days, counted f
 """
 
 import hmac
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,7 +32,7 @@ from auth_service.http.forms import media_type_of
 from auth_service.http.openapi import ERROR_RESPONSES, json_result
 from auth_service.http.rate_limits import Throttle
 from auth_service.http.responses import json_response
-from auth_service.protocol import SECRET_METHODS, AuthMethod, Clock, RandomBytes
+from auth_service.protocol import SECRET_METHODS, AuthMethod, Clock, RandomBytes, base64url
 from auth_service.scopes import format_scope
 from security_common.audit import Action, EventType, Outcome
 
@@ -116,7 +115,7 @@ class RegistrationEndpoint:
         method = AuthMethod(read_text(members, "token_endpoint_auth_method") or AuthMethod.CLIENT_SECRET_BASIC)
         client = make_self_described_client(
             members,
-            client_id="c_" + urlsafe_b64encode(self.random_bytes(18)).decode("ascii"),
+            client_id="c_" + base64url(self.random_bytes(18)),
             origin=ClientOrigin.REGISTERED,
             auth_methods=frozenset({method}),
             scopes=self.scopes,

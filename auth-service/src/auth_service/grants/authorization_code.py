@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +12,7 @@ from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.parameters import Parameter
 from auth_service.http.rate_limits import Throttle
-from auth_service.protocol import GrantType
+from auth_service.protocol import GrantType, base64url
 from auth_service.scopes import Scope
 from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode, RedeemedCode, Redemption
 from auth_service.tokens.refresh_tokens import RefreshTokens
@@ -99,7 +98,7 @@ def check_redirect(issued: IssuedCode, request: TokenRequest) -> None:
 def check_verifier(issued: IssuedCode, request: TokenRequest) -> None:
     verifier = request.parameters.get("code_verifier") or ""
     digest = hashlib.sha256(verifier.encode()).digest()
-    challenge = urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    challenge = base64url(digest)
     if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge, issued.code_challenge):
         raise InvalidGrant("code_verifier does not match the code_challenge")
 

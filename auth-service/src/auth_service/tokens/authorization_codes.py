@@ -1,7 +1,6 @@
 """Authorization codes: issued after consent, valid for one minute and one redemption (RFC 6749 section 4.1.2)."""
 
 import hashlib
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -9,7 +8,7 @@ from importlib.resources import files
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
-from auth_service.protocol import RandomBytes
+from auth_service.protocol import RandomBytes, base64url
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 
 __all__ = ["AuthorizationCodes", "IssuedCode", "RedeemedCode", "Redemption"]
@@ -77,11 +76,11 @@ class AuthorizationCodes:
 
     def new_family_id(self) -> str:
         """The id of a new authorization grant."""
-        return urlsafe_b64encode(self._random_bytes(12)).decode("ascii")
+        return base64url(self._random_bytes(12))
 
     async def issue(self, issued: IssuedCode) -> str:
         """A new code. Redis stores only its hash."""
-        code = urlsafe_b64encode(self._random_bytes(32)).rstrip(b"=").decode("ascii")
+        code = base64url(self._random_bytes(32))
         await self._redis.set(_CODE + _hash(code), _ISSUED.dump_json(issued), ex=self._lifetime_seconds)
         return code
 

@@ -3,7 +3,6 @@
 Each kind has its own `typ`, so that one is never accepted as the other (RFC 8725 section 3.11).
 """
 
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,7 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from auth_service.clients.client import Client
-from auth_service.protocol import SIGNING_ALGORITHM, Clock, RandomBytes
+from auth_service.protocol import SIGNING_ALGORITHM, Clock, RandomBytes, base64url
 from auth_service.scopes import Scope, format_scope
 from auth_service.tokens.resources import Resource
 
@@ -67,7 +66,7 @@ class AccessTokenMinter:
         revokes all access tokens of the grant.
         """
         now = int(self.clock())
-        random_part = urlsafe_b64encode(self.random_bytes(16)).rstrip(b"=").decode("ascii")
+        random_part = base64url(self.random_bytes(16))
         token_id = f"{family}.{random_part}" if family else random_part
         userinfo = (userinfo_audience(self.issuer),) if Scope.OPENID in scopes else ()
         audience = (resource.url, *client.extra_audiences, *userinfo)

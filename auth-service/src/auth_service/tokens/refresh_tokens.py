@@ -15,7 +15,6 @@ distinguishes an old token from a guess: only a genuine old token revokes the fa
 
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -24,7 +23,7 @@ from cryptography.fernet import Fernet
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
-from auth_service.protocol import Clock, RandomBytes
+from auth_service.protocol import Clock, RandomBytes, base64url
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.tokens.revoked_tokens import RevokedTokens
 
@@ -156,4 +155,4 @@ class RefreshTokens:
 
     def _mac(self, message: str) -> str:
         digest = hmac.digest(self.pepper, message.encode(), "sha256")
-        return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+        return base64url(digest)

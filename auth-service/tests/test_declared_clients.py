@@ -1,0 +1,58 @@
+"""Declared clients: the expiry of their secrets, and the rules for redirect URIs and keys."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auth_service.clients.client_secrets import ClientSecrets
+from auth_service.clients.declared_clients import make_client
+from auth_service.declaration import DeclarationInvalid, DeclaredClient
+from auth_service.protocol import GrantType
+
+EXPIRY = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def test_a_secret_is_accepted_until_it_expires(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s" * 43)
+    now_seconds = EXPIRY.timestamp() - 1
+    secrets = ClientSecrets(b"p" * 43, os.urandom, clock=lambda: now_seconds)
+    declared = DeclaredClient(client_id="batch", secret_file=tmp_path / "secret", secret_expires_at=EXPIRY)
+    client = make_client(declared, secrets)
+    assert secrets.matches(client, "s" * 43)
+    assert not secrets.matches(client, "t" * 43)
+    now_seconds = EXPIRY.timestamp()
+    assert not secrets.matches(client, "s" * 43)
+
+
+PUBLIC_KEY = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "problem"),
+    [
+        ("redirect_uris", ("http://app.example/callback",), "http must point to localhost"),
+        ("post_logout_redirect_uris", ("http://app.example/bye",), "http must point to localhost"),
+        ("post_logout_redirect_uris", ("javascript:alert(1)",), "scheme javascript"),
+        ("jwks_uri", "http://app.example/keys", "jwks_uri must be an https URL"),
+        ("jwks_file", {"keys": [PUBLIC_KEY] * 17}, "more than 16 keys"),
+        ("jwks_file", PUBLIC_KEY | {"d": "d"}, "private key"),
+    ],
+)
+def test_a_declared_client_follows_the_rules_of_self_described_ones(
+    tmp_path: Path, member: str, value: Any, problem: str
+) -> None:
+    if member == "jwks_file":
+        (tmp_path / "keys").write_text(json.dumps(value))
+        value = tmp_path / "keys"
+    members: dict[str, Any] = {
+        "grant_types": {GrantType.AUTHORIZATION_CODE},
+        "redirect_uris": ("https://app.example/callback",),
+        member: value,
+    }
+    declared = DeclaredClient(client_id="app", **members)
+    with pytest.raises(DeclarationInvalid, match=f"client app: .*{problem}"):
+        make_client(declared, ClientSecrets(b"p" * 43, os.urandom))
