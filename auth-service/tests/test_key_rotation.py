@@ -276,7 +276,7 @@ def test_the_service_stops_although_a_cancellation_is_lost(
 
     async def run() -> None:
         async with Redis() as unused, Redis.from_url(own_redis[0], decode_responses=True) as used:
-            identity = RedisIdentity(used, space="auth", memory=tmp_path / "redis_identity", accept_command="accept")
+            identity = RedisIdentity(used, space="auth", id_file=tmp_path / "redis_identity", accept_command="accept")
             store = LosingStore(unused)
             policy = RotationPolicy(period_seconds=1, lead_seconds=0, retiring_seconds=0)
             encryption = PrivateKeyEncryption.load(secret_files["signing_key_kek_file"])

@@ -20,11 +20,11 @@ from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import Openness
 from auth_service.discovery.root import make_root_router
-from auth_service.discovery.server_metadata import KEY_SET_PATH, METADATA_PATHS, make_discovery_router, server_metadata
+from auth_service.discovery.server_metadata import make_discovery_router, server_metadata
 from auth_service.errors import OAuthError
 from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCodeGrant
 from auth_service.grants.client_credentials import ClientCredentialsGrant
-from auth_service.grants.endpoint import TOKEN_PATH, TokenEndpoint
+from auth_service.grants.endpoint import TokenEndpoint
 from auth_service.grants.grant_handler import GrantHandler
 from auth_service.grants.refresh_token import RefreshTokenGrant
 from auth_service.grants.user_tokens import UserTokenMinter
@@ -32,6 +32,14 @@ from auth_service.http.application import AuthApplication, Endpoints, PlainEndpo
 from auth_service.http.dependencies import context_of
 from auth_service.http.rate_limits import Throttle
 from auth_service.page_routers import make_page_routers
+from auth_service.paths import (
+    KEY_SET_PATH,
+    METADATA_PATHS,
+    REGISTRATION_PATH,
+    REVOCATION_PATH,
+    TOKEN_PATH,
+    USERINFO_PATH,
+)
 from auth_service.protocol import Clock, RandomBytes
 from auth_service.readiness import make_readiness
 from auth_service.scopes import IDENTITY_SCOPES
@@ -55,9 +63,9 @@ _FREE_FAILURES = 10
 # What applications that run in a browser need. Endpoints with cookies or redirects must not be here.
 _CROSS_ORIGIN_PATHS = (
     TOKEN_PATH,
-    registration.PATH,
-    "/oauth2/revoke",
-    "/oauth2/userinfo",
+    REGISTRATION_PATH,
+    REVOCATION_PATH,
+    USERINFO_PATH,
     OPENAPI_PATH,
     KEY_SET_PATH,
     *METADATA_PATHS,
@@ -162,7 +170,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
             " /hello and the MCP tools are at resource.",
             "resource": resource.url,
         },
-        body_bytes_by_path={registration.PATH: registration.MAX_BODY_BYTES},
+        body_bytes_by_path={REGISTRATION_PATH: registration.MAX_BODY_BYTES},
     )
 
 

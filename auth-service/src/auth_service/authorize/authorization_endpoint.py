@@ -27,12 +27,11 @@ from auth_service.http.forms import Form, parse_body
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import ParameterTable
 from auth_service.http.responses import see_other
+from auth_service.paths import AUTHORIZATION_PATH
 from auth_service.tokens.issued_tokens import IssuedTokenVerifier
 from auth_service.tokens.resources import Resources
 
 __all__ = ["AuthorizationEndpoint", "redirect_as_get"]
-
-_PATH = "/oauth2/authorize"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class AuthorizationEndpoint:
     def make_router(self) -> APIRouter:
         router = new_router("pages")
         router.add_api_route(
-            _PATH,
+            AUTHORIZATION_PATH,
             self.respond,
             operation_id="authorize",
             summary="Ask a user for an authorization grant",
@@ -54,7 +53,7 @@ class AuthorizationEndpoint:
             openapi_extra=AUTHORIZATION_PARAMETERS.as_query(),
         )
         router.add_api_route(
-            _PATH,
+            AUTHORIZATION_PATH,
             self.respond_to_post,
             methods=["POST"],
             operation_id="authorize-post",

@@ -20,6 +20,7 @@ from auth_service.http.dependencies import FormBody, QueryString
 from auth_service.http.forms import Form
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
+from auth_service.paths import CONSENT_PATH
 from auth_service.scopes import IDENTITY_SCOPES, format_scope
 from auth_service.tokens.resources import Resource, Resources
 from auth_service.web.browser_keys import BrowserKeys
@@ -30,7 +31,6 @@ from auth_service.web.pages import Pages
 
 __all__ = ["ConsentPage"]
 
-_PATH = "/oauth2/consent"
 _QUERY_PARAMETERS = ParameterTable(*VISIT_PARAMETERS)
 _FORM_PARAMETERS = ParameterTable(
     *VISIT_PARAMETERS,
@@ -51,7 +51,7 @@ class ConsentPage:
     def make_router(self) -> APIRouter:
         router = new_router("pages")
         router.add_api_route(
-            _PATH,
+            CONSENT_PATH,
             self.respond,
             operation_id="consent",
             summary="The consent page",
@@ -59,7 +59,7 @@ class ConsentPage:
             openapi_extra=_QUERY_PARAMETERS.as_query(),
         )
         router.add_api_route(
-            _PATH,
+            CONSENT_PATH,
             self.respond_to_post,
             methods=["POST"],
             operation_id="consent-post",

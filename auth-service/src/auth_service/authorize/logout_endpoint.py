@@ -21,6 +21,7 @@ from auth_service.http.forms import Form
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.responses import see_other
+from auth_service.paths import LOGOUT_PATH
 from auth_service.tokens.issued_tokens import IssuedTokenVerifier
 from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.content_security import form_target
@@ -31,7 +32,6 @@ from security_common.audit import Action, EventType
 
 __all__ = ["LogoutEndpoint"]
 
-_PATH = "/oauth2/logout"
 _PARAMETERS = ParameterTable(
     Parameter("id_token_hint", "An ID token of the user who signs out; it may have expired."),
     Parameter("client_id", "The client, if there is no id_token_hint."),
@@ -67,7 +67,7 @@ class LogoutEndpoint:
     def make_router(self) -> APIRouter:
         router = new_router("pages")
         router.add_api_route(
-            _PATH,
+            LOGOUT_PATH,
             self.respond,
             operation_id="logout",
             summary="Sign out",
@@ -75,7 +75,7 @@ class LogoutEndpoint:
             openapi_extra=_PARAMETERS.as_query(),
         )
         router.add_api_route(
-            _PATH,
+            LOGOUT_PATH,
             self.respond_to_post,
             methods=["POST"],
             operation_id="logout-post",

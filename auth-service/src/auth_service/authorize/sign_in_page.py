@@ -22,6 +22,7 @@ from auth_service.http.forms import Form
 from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.rate_limits import SerialWork, Throttle
+from auth_service.paths import SIGN_IN_PATH
 from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.content_security import form_target
 from auth_service.web.error_pages import FormInvalid, NextStep
@@ -33,7 +34,6 @@ from security_common.edge import network_of
 
 __all__ = ["SignInPage"]
 
-_PATH = "/oauth2/sign-in"
 
 # How the user was authenticated (RFC 8176).
 _METHODS = ("pwd",)
@@ -82,7 +82,7 @@ class SignInPage:
     def make_router(self) -> APIRouter:
         router = new_router("pages")
         router.add_api_route(
-            _PATH,
+            SIGN_IN_PATH,
             self.respond,
             operation_id="sign-in",
             summary="The sign-in page",
@@ -90,7 +90,7 @@ class SignInPage:
             openapi_extra=_QUERY_PARAMETERS.as_query(),
         )
         router.add_api_route(
-            _PATH,
+            SIGN_IN_PATH,
             self.respond_to_post,
             methods=["POST"],
             operation_id="sign-in-post",

@@ -24,6 +24,7 @@ from auth_service.http.dependencies import context_of
 from auth_service.http.forms import Form
 from auth_service.http.parameters import Parameter
 from auth_service.http.responses import see_other
+from auth_service.paths import AUTHORIZATION_PATH
 from auth_service.web.error_pages import NextStep
 from auth_service.web.sessions import Browser, Sessions
 
@@ -147,7 +148,7 @@ def _restart(query: str) -> NextStep | None:
     """
     if not query or len(query) > _LONGEST_QUERY:
         return None
-    return NextStep("next_step.start_again", f"/oauth2/authorize?{quote(query, safe=_QUERY_CHARACTERS)}")
+    return NextStep("next_step.start_again", f"{AUTHORIZATION_PATH}?{quote(query, safe=_QUERY_CHARACTERS)}")
 
 
 def _query_to_resume(raw: bytes) -> str:

@@ -25,6 +25,7 @@ from auth_service.errors import InvalidRedirectUri
 from auth_service.keys.rotation import SigningKeyState
 from auth_service.keys.signing_key import PrivateKeyEncryption
 from auth_service.keys.store import KeyStore
+from auth_service.paths import METADATA_PATHS
 from auth_service.redis_identity import open_redis_identity
 from auth_service.scopes import format_scope
 from auth_service.settings import SERVICE, AuthSettings
@@ -57,7 +58,7 @@ async def _run_with_redis(settings: AuthSettings) -> list[CheckResult]:
 _CLOCK_TOLERANCE_SECONDS = 5.0
 _EXPIRY_WARNING = timedelta(days=14)
 _TIMEOUT_SECONDS = 5.0
-_METADATA_PATH = "/.well-known/oauth-authorization-server"
+_METADATA_PATH = METADATA_PATHS[0]
 
 
 async def run_checks(settings: AuthSettings, redis: Redis) -> list[CheckResult]:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from auth_service.cli.output import Json
 from auth_service.declaration_file import DEMO_SECRET_FILE
+from auth_service.paths import TOKEN_PATH
 from auth_service.settings import AuthSettings
 from security_common.errors import SecurityError
 from security_common.secret_files import read_secret_file
@@ -38,7 +39,7 @@ def token(
     settings = AuthSettings()
     secret = read_secret_file(secret_file or DEMO_SECRET_FILE, setting="--secret-file", hint=_SECRET_HINT)
     form = {"grant_type": "client_credentials", "scope": scope or "", "resource": resource or ""}
-    url = f"{os.environ.get('AUTH_INTERNAL_URL') or settings.issuer}/oauth2/token"
+    url = f"{os.environ.get('AUTH_INTERNAL_URL') or settings.issuer}{TOKEN_PATH}"
     try:
         response = httpx2.post(url, data=form, auth=(client_id, secret), timeout=_TIMEOUT_SECONDS)
         members = response.json()

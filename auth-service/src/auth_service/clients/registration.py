@@ -32,13 +32,13 @@ from auth_service.http.forms import media_type_of
 from auth_service.http.openapi import ERROR_RESPONSES, json_result
 from auth_service.http.rate_limits import Throttle
 from auth_service.http.responses import json_response
+from auth_service.paths import REGISTRATION_PATH
 from auth_service.protocol import SECRET_METHODS, AuthMethod, Clock, RandomBytes, base64url
 from auth_service.scopes import format_scope
 from security_common.audit import Action, EventType, Outcome
 
-__all__ = ["MAX_BODY_BYTES", "PATH", "REGISTRATION_RULES", "RegistrationEndpoint", "registration_throttle"]
+__all__ = ["MAX_BODY_BYTES", "REGISTRATION_RULES", "RegistrationEndpoint", "registration_throttle"]
 
-PATH = "/oauth2/register"
 MAX_BODY_BYTES = 32 * 1024
 
 
@@ -58,7 +58,7 @@ class RegistrationEndpoint:
     def make_router(self) -> APIRouter:
         router = new_router("clients")
         router.add_api_route(
-            PATH,
+            REGISTRATION_PATH,
             self.respond,
             methods=["POST"],
             status_code=201,

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from auth_service.http.application import new_router
 from auth_service.http.openapi import ERROR_CONTENT
 from auth_service.http.responses import json_response
+from auth_service.paths import TOKEN_PATH
 
 __all__ = ["make_root_router"]
 
@@ -16,7 +17,7 @@ def make_root_router(*, issuer: str, resource: str, documentation_url: str) -> A
         "error": "unauthorized",
         "error_description": "This is an authorization server. Get a token at token_endpoint, use it at resource.",
         "issuer": issuer,
-        "token_endpoint": f"{issuer}/oauth2/token",
+        "token_endpoint": f"{issuer}{TOKEN_PATH}",
         "resource": resource,
         "metadata": f"{issuer}/.well-known/oauth-authorization-server",
         "documentation": documentation_url,

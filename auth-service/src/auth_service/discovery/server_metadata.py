@@ -14,23 +14,31 @@ from auth_service.clients.client_assertions import ASSERTION_ALGORITHMS
 from auth_service.http.application import new_router
 from auth_service.http.openapi import json_result
 from auth_service.keys.signing_key_set import PublishedKeys
+from auth_service.paths import (
+    AUTHORIZATION_PATH,
+    INTROSPECTION_PATH,
+    KEY_SET_PATH,
+    LOGOUT_PATH,
+    METADATA_PATHS,
+    REGISTRATION_PATH,
+    REVOCATION_PATH,
+    TOKEN_PATH,
+    USERINFO_PATH,
+)
 from auth_service.protocol import SIGNING_ALGORITHM, AuthMethod
 from auth_service.web.language import Language
 from security_common.edge.entity_tags import is_unmodified
 
-__all__ = ["KEY_SET_PATH", "METADATA_PATHS", "make_discovery_router", "server_metadata"]
-
-KEY_SET_PATH = "/.well-known/jwks.json"
-METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+__all__ = ["make_discovery_router", "server_metadata"]
 
 ENDPOINT_MEMBERS: Mapping[str, str] = {
-    "/oauth2/authorize": "authorization_endpoint",
-    "/oauth2/token": "token_endpoint",
-    "/oauth2/userinfo": "userinfo_endpoint",
-    "/oauth2/introspect": "introspection_endpoint",
-    "/oauth2/revoke": "revocation_endpoint",
-    "/oauth2/register": "registration_endpoint",
-    "/oauth2/logout": "end_session_endpoint",
+    AUTHORIZATION_PATH: "authorization_endpoint",
+    TOKEN_PATH: "token_endpoint",
+    USERINFO_PATH: "userinfo_endpoint",
+    INTROSPECTION_PATH: "introspection_endpoint",
+    REVOCATION_PATH: "revocation_endpoint",
+    REGISTRATION_PATH: "registration_endpoint",
+    LOGOUT_PATH: "end_session_endpoint",
 }
 """The member of the metadata that names each endpoint."""
 

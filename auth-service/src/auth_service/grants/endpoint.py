@@ -22,9 +22,7 @@ from auth_service.scopes import format_scope, parse_scope
 from auth_service.tokens.resources import normalize_identifier
 from security_common.audit import Action, EventType, Outcome
 
-__all__ = ["GRANT_RULES", "TOKEN_PATH", "TokenEndpoint"]
-
-TOKEN_PATH = "/oauth2/token"
+__all__ = ["GRANT_RULES", "TokenEndpoint"]
 
 _SHARED_PARAMETERS = (
     *CLIENT_PARAMETERS,

@@ -18,6 +18,7 @@ from auth_service.http.forms import Form
 from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES, json_result
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.responses import json_response
+from auth_service.paths import INTROSPECTION_PATH
 from auth_service.scopes import format_scope
 from auth_service.tokens.grant_permissions import GrantPermissionsReader
 from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier, audiences_of
@@ -55,7 +56,7 @@ class IntrospectionEndpoint:
     def make_router(self) -> APIRouter:
         router = new_router("tokens")
         router.add_api_route(
-            "/oauth2/introspect",
+            INTROSPECTION_PATH,
             self.respond,
             methods=["POST"],
             operation_id="introspect",

@@ -12,6 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from auth_service.clients.client import Client
+from auth_service.paths import USERINFO_PATH
 from auth_service.protocol import SIGNING_ALGORITHM, Clock, RandomBytes, base64url
 from auth_service.scopes import Scope, format_scope
 from auth_service.tokens.resources import Resource
@@ -44,7 +45,7 @@ class Signer(Protocol):
 
 def userinfo_audience(issuer: str) -> str:
     """The userinfo endpoint as an audience: it accepts only tokens that name it (RFC 9068 section 4)."""
-    return f"{issuer}/oauth2/userinfo"
+    return f"{issuer}{USERINFO_PATH}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from auth_service.http.dependencies import FormBody, context_of
 from auth_service.http.forms import Form
 from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES
 from auth_service.http.responses import NO_STORE
+from auth_service.paths import REVOCATION_PATH
 from auth_service.tokens.introspection import TOKEN_PARAMETERS
 from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
@@ -41,7 +42,7 @@ class RevocationEndpoint:
     def make_router(self) -> APIRouter:
         router = new_router("tokens")
         router.add_api_route(
-            "/oauth2/revoke",
+            REVOCATION_PATH,
             self.respond,
             methods=["POST"],
             operation_id="revoke",

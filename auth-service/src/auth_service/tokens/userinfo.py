@@ -14,13 +14,12 @@ from auth_service.http.application import new_router
 from auth_service.http.dependencies import context_of
 from auth_service.http.openapi import ERROR_CONTENT, ERROR_RESPONSES, json_result
 from auth_service.http.responses import json_response
+from auth_service.paths import USERINFO_PATH
 from auth_service.scopes import Scope
 from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier, audiences_of
 from auth_service.tokens.revoked_tokens import RevokedTokens
 
 __all__ = ["UserinfoEndpoint"]
-
-_PATH = "/oauth2/userinfo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,7 @@ class UserinfoEndpoint:
         router = new_router("accounts")
         for method, operation_id in (("GET", "userinfo"), ("POST", "userinfo-post")):
             router.add_api_route(
-                _PATH,
+                USERINFO_PATH,
                 self.respond,
                 methods=[method],
                 operation_id=operation_id,

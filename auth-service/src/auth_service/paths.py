@@ -1,0 +1,30 @@
+"""The paths of the endpoints, for their routes, the server metadata and whatever else names them."""
+
+__all__ = [
+    "AUTHORIZATION_PATH",
+    "CONSENT_PATH",
+    "INTROSPECTION_PATH",
+    "KEY_SET_PATH",
+    "LOGOUT_PATH",
+    "METADATA_PATHS",
+    "REGISTRATION_PATH",
+    "REVOCATION_PATH",
+    "SIGN_IN_PATH",
+    "TOKEN_PATH",
+    "USERINFO_PATH",
+]
+
+AUTHORIZATION_PATH = "/oauth2/authorize"
+SIGN_IN_PATH = "/oauth2/sign-in"
+CONSENT_PATH = "/oauth2/consent"
+LOGOUT_PATH = "/oauth2/logout"
+
+TOKEN_PATH = "/oauth2/token"
+USERINFO_PATH = "/oauth2/userinfo"
+INTROSPECTION_PATH = "/oauth2/introspect"
+REVOCATION_PATH = "/oauth2/revoke"
+REGISTRATION_PATH = "/oauth2/register"
+
+KEY_SET_PATH = "/.well-known/jwks.json"
+METADATA_PATHS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+"""Clients try one or the other first."""
