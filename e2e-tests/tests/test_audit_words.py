@@ -13,8 +13,10 @@ import pytest
 
 import security_common
 from auth_service.errors import OAuthError
+from mcp_resource_service.audit_page.auditors import FormRefused
 from mcp_resource_service.audit_page.oauth_sign_in import AuditScopeMissing, SignInFailed
 from mcp_resource_service.audit_page.page import ERROR_STATUSES
+from mcp_resource_service.audit_page.trail_pages import SessionEnded
 from mcp_resource_service.store_errors import QuotaReached
 from security_common.audit import Action, EventType, Outcome, Reason, RecordedEvent
 from security_common.audit.reading.alerts import RULE_TITLES, Alert, DetectionRule, Language, describe_alert
@@ -105,7 +107,7 @@ def test_every_alert_has_a_title_and_a_sentence(language: Language) -> None:
 
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_every_error_of_the_page_has_a_text_and_a_hint(language: str) -> None:
-    errors = {*ERROR_STATUSES, SignInFailed.error, AuditScopeMissing.error}
+    errors = {*ERROR_STATUSES, *(kind.error for kind in (SignInFailed, AuditScopeMissing, FormRefused, SessionEnded))}
     assert {
         error for error in errors for part in ("error", "hint") if f"{part}_{error}" not in TEXTS[language]
     } == set()

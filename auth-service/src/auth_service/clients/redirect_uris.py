@@ -12,7 +12,7 @@ __all__ = ["check_redirect_uri", "has_dot_segments", "is_well_formed"]
 _MAX_LENGTH = 2048
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}*#]")
-# In a private-use scheme any name may be instead of the host, but no character with a meaning in a header.
+# With a private-use scheme the host may be any name, but without a character that has a meaning in a header.
 _PRIVATE_AUTHORITY = re.compile(r"[A-Za-z0-9._-]*(?::[0-9]{1,5})?")
 
 
