@@ -17,6 +17,7 @@ from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES, FIRST_NAMES_ALONE
 from security_common.pii.field_context import FieldContext, field_context
 from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.foreign_addresses import FOREIGN_ADDRESSES
 from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.labels import LabelledText
@@ -34,7 +35,7 @@ from security_common.pii.normalization import (
 )
 from security_common.pii.number_rules import NUMBERS
 from security_common.pii.placeholders import without_placeholders
-from security_common.pii.postal_addresses import FOREIGN_ADDRESSES, KOREAN_ADDRESSES
+from security_common.pii.postal_addresses import KOREAN_ADDRESSES
 from security_common.pii.public_names import PUBLIC_NAME
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Rule, compile_gates
