@@ -216,7 +216,12 @@ def test_only_one_of_ten_last_digits_makes_a_thai_number_valid(first: int, rest:
 
 @given(st.from_regex(r"[STFGM][0-9]{7}", fullmatch=True))
 def test_only_one_letter_makes_a_singapore_number_valid(body: str) -> None:
-    assert len([letter for letter in string.ascii_uppercase if _national_ids(f"id card {body}{letter}")]) == 1
+    assert len([letter for letter in string.ascii_uppercase if _national_ids(f"we met {body}{letter}")]) == 1
+
+
+@pytest.mark.parametrize("value", ["S1234567A", "12345678A", "A123456788", "RSSMRA85T10A562T", "X1234567A"])
+def test_a_general_label_is_enough_for_a_number_with_letters(value: str) -> None:
+    assert [found for found, _ in _national_ids(f"national id: {value}")] == [value]
 
 
 @pytest.mark.parametrize("name", sorted(_FAMILIES))

@@ -27,12 +27,12 @@ _MOST_CHARS_AFTER_LABEL = 28
 _MOST_CHARS_BEFORE_LABEL = 12
 # The text between a label and its value: a suffix, a particle, a note in brackets, punctuation, a verb.
 _JOINT = re.compile(
-    r"(?:번호|number|num|no|id|s)?\.?"
+    r"(?:[ _]?(?:번호|number|num|no|id)|s)?\.?"
     r"['\"\]]*"
-    r"(?:은|는|이|가|을|를|도|란|명)?\s*"
+    r"(?:은|는|이|가|을|를|도|란|명|为|為|是|は|が)?\s*"
     r"(?:\([^()\d]{1,15}\))?"
     r"[\s:=\-#'\"\[(<{|>,.~*`_/]*"
-    r"(?:is|was on|was|on)?\s*"
+    r"(?:is|was on|was|on|es|è|est|ist|lautet)?\s*"
     r"['\"(]?",
     re.IGNORECASE,
 )

@@ -4,7 +4,7 @@ A number is found
 
 - by its check digits, if it also has a shape that little else has: 352.844.407-06 (Brazil), S1234567D (Singapore);
 - beside a label of its country (data/labels.toml: NATIONAL_ID_BR, …), whether its check digits are right or not;
-- beside a general label (`national id`), if its check digits are right.
+- beside a general label (`national id`), if its check digits are right or it has letters.
 
 `why` begins with the code of the country (ISO 3166-1), as in `br-check-digit` and `ph-label`.
 """
@@ -174,15 +174,15 @@ def _find_national_codes(source: LabelledText) -> Iterator[Finding]:
         country = shape[:2]
         start, end = match.span()
         compact = _SEPARATORS.sub("", match.group()).upper()
-        has_check = shape in _IS_VALID_CODE
-        is_valid = has_check and _IS_VALID_CODE[shape](compact)
+        is_valid = shape in _IS_VALID_CODE and _IS_VALID_CODE[shape](compact)
         label = source.label_of(start, end)
         is_labelled = label.kind == _LABEL_PREFIX + country or (shape == "IN" and label.kind == PIIKind.CREDIT_CARD)
         if is_labelled and (is_valid or label.adjacent_kind):
             score = _SCORE_LABELLED if is_valid else _SCORE_LABEL_ALONE
             yield Finding(PIIKind.NATIONAL_ID, start, end, score, _reason(country, is_valid=is_valid))
-        elif label.kind == _GENERAL_LABEL and (is_valid or not has_check):
-            yield Finding(PIIKind.NATIONAL_ID, start, end, _SCORE_GENERAL_LABEL, _reason(country, is_valid=is_valid))
+        elif label.kind == _GENERAL_LABEL and (is_valid or (label.adjacent_kind and shape not in _NEEDS_LABEL)):
+            score = _SCORE_GENERAL_LABEL if is_valid else _SCORE_LABEL_ALONE
+            yield Finding(PIIKind.NATIONAL_ID, start, end, score, _reason(country, is_valid=is_valid))
         elif label.kind != OTHER and _needs_no_label(match, shape, is_valid=is_valid):
             has_weak_shape = shape not in _STRONG_SHAPES
             if is_in_path_or_url(source.text, start, end) or (has_weak_shape and has_other_name(source.text, start)):
