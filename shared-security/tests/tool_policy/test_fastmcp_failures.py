@@ -13,7 +13,7 @@ from fastmcp.server.middleware import Middleware
 from mcp import MCPError
 
 from security_common.fastmcp import secure_server
-from security_common.tool_policy import secure_tool
+from security_common.tool_policy import SecuredCall, secure_tool
 
 RecordedCalls = Callable[[], list[dict[str, Any]]]
 PHONE, MASKED = "010-1234-5678", "010-****-5678"
@@ -279,6 +279,35 @@ def test_a_call_that_times_out_or_is_cancelled_is_recorded(recorded_calls: Recor
         ("slow", "cancelled"),
         ("endless", "cancelled"),
     ]
+
+
+def test_a_call_that_is_cancelled_while_its_result_is_searched_is_recorded(
+    recorded_calls: RecordedCalls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = server_that_fails()
+
+    async def use() -> None:
+        searching = asyncio.Event()
+
+        async def search(call: SecuredCall, protect: Any, *values: Any) -> Any:
+            if protect == call.protect_wire_result:
+                searching.set()
+                await asyncio.Event().wait()
+            return protect(*values)
+
+        monkeypatch.setattr(SecuredCall, "search", search)
+        async with Client(server) as client:
+            task = asyncio.create_task(client.call_tool("greet"))
+            await searching.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            async with asyncio.timeout(20):
+                while not recorded_calls():  # noqa: ASYNC110 - the record of a cancelled call is written later
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(use())
+    assert [(event["tool_name"], event["reason"]) for event in recorded_calls()] == [("greet", "cancelled")]
 
 
 def answer_once(use: Callable[[Client[Any]], Awaitable[Any]], server: FastMCP[Any]) -> Any:

@@ -18,9 +18,10 @@ from security_common.tool_policy import (
     FrameworkAdapter,
     SecuredCall,
     current_call,
-    mask_unattributed_message,
     policy_dependencies,
+    walk_without_call,
 )
+from security_common.tool_policy.mcp_messages import protect_parameters
 
 __all__ = ["ProtectedChannel", "protect_session"]
 
@@ -68,7 +69,9 @@ class ProtectedChannel:
         calls = {id(call): call for call in (self._sender(), *component_calls[-1:]) if call is not None}
         for call in calls.values():
             protected = await call.search(call.protect_message, protected)
-        return protected if calls else mask_unattributed_message(policy_dependencies(), protected)
+        if not calls:
+            return protect_parameters(walk_without_call(policy_dependencies()), protected)
+        return protected
 
 
 def protect_session(session: Any, adapter: FrameworkAdapter | None) -> None:

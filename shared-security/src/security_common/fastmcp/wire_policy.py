@@ -9,6 +9,7 @@ It is a middleware of the SDK and not of FastMCP: there the result has passed re
 middleware, and nothing but the SDK's encoding to JSON follows.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -42,11 +43,11 @@ from security_common.tool_policy import (
     current_adapter,
     ends_task,
     fail_call,
-    mask_unattributed_message,
     policy_dependencies,
     record_cancelled_call,
+    walk_without_call,
 )
-from security_common.tool_policy.mcp_messages import SERVER_INFO
+from security_common.tool_policy.mcp_messages import SERVER_INFO, protect_parameters, protect_result
 
 __all__ = ["KNOWN_METHODS", "WirePolicy"]
 
@@ -112,10 +113,14 @@ class WirePolicy:
                 result = _to_json_object(await call_next(ctx))
             except BaseException as failure:
                 if ends_task(failure):
-                    _record_cancelled_calls(adapter)
                     raise
                 raise await self._finish_failed_request(ctx, adapter, failure) from None
             return await self._finish_request(ctx, adapter, result)
+        except asyncio.CancelledError:
+            # The client has ended the request, perhaps while its result was searched.
+            if not adapter.is_recorded:
+                _record_cancelled_calls(adapter)
+            raise
         finally:
             current_adapter.reset(reset)
             adapter.release_references()
@@ -126,7 +131,7 @@ class WirePolicy:
         if not calls:
             # An error from before the component ran has no result of it.
             if result.get("isError") is True:
-                return mask_unattributed_message(policy_dependencies(), result)
+                return protect_result(walk_without_call(policy_dependencies()), result)
             return self._withhold(ctx, result, NO_POLICY)
         refusal: Exception | None = None
         protected: dict[str, Any] = {}
@@ -164,6 +169,7 @@ class WirePolicy:
 
     async def _record(self, ctx: Context, adapter: FrameworkAdapter) -> None:
         """Records every call of a component. Raises the error with which HTTP status 503 is answered."""
+        adapter.is_recorded = True
         try:
             journal = policy_dependencies().journal
             for call in adapter.component_calls:
@@ -257,7 +263,7 @@ async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MC
     try:
         parts = to_jsonable_python({"message": error.message, "data": error.data})
         if call is None:
-            protected = mask_unattributed_message(policy_dependencies(), parts)
+            protected = protect_parameters(walk_without_call(policy_dependencies()), parts)
         else:
             protected = await call.search(call.protect_message, parts)
     except Exception:  # noqa: BLE001 - an error that cannot be searched is sent without its text

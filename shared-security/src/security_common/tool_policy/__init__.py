@@ -53,13 +53,7 @@ from security_common.tool_policy.placeholder_store import (
     PlaceholdersUnavailable,
 )
 from security_common.tool_policy.policy_dependencies import configure, policy_dependencies
-from security_common.tool_policy.secured_call import (
-    SecuredCall,
-    bind_field,
-    current_call,
-    mask_unattributed_message,
-    owner_of,
-)
+from security_common.tool_policy.secured_call import SecuredCall, bind_field, current_call, owner_of, walk_without_call
 from security_common.tool_policy.secured_tool import Identifier, SecuredTool, secured_tool_of
 from security_common.tool_scopes import ArgumentScope
 
@@ -92,10 +86,10 @@ __all__ = [
     "ends_task",
     "fail_call",
     "handles",
-    "mask_unattributed_message",
     "owner_of",
     "policy_dependencies",
     "record_cancelled_call",
     "secure_tool",
     "secured_tool_of",
+    "walk_without_call",
 ]

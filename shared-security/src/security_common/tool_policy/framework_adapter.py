@@ -26,6 +26,7 @@ class FrameworkAdapter:
     injected_parameters   returns the parameters of a function that the framework fills in itself
     convert_exception     returns the exception that the framework understands for one that leaves the call
     protect_replies       applies a function to the client's answers to earlier questions, before the tool reads them
+    is_recorded           whether the audit events of the component's calls have been handed to the journal
     calls                 the secured calls of this request so far; a framework may call a tool again after a failure
     """
 
@@ -34,6 +35,7 @@ class FrameworkAdapter:
     injected_parameters: Callable[[Callable[..., Any]], frozenset[str]]
     convert_exception: Callable[[Exception], Exception]
     protect_replies: Callable[[Callable[[Any], Any]], None] = _has_no_replies
+    is_recorded: bool = False
     calls: "list[SecuredCall]" = field(default_factory=list["SecuredCall"])
 
     @property

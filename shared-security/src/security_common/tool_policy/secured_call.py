@@ -48,7 +48,7 @@ from security_common.tool_policy.policy import (
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 from security_common.tool_policy.secured_tool import SecuredTool
 
-__all__ = ["SecuredCall", "bind_field", "current_call", "mask_unattributed_message", "owner_of"]
+__all__ = ["SecuredCall", "bind_field", "current_call", "owner_of", "walk_without_call"]
 
 Argument = tuple[str, Any]
 Protected = TypeVar("Protected")
@@ -370,8 +370,8 @@ def _encrypt(dependencies: PolicyDependencies, owner: str, tool: str, part: str,
     return dependencies.encryption.encrypt(text, context=bind_field(owner=owner, tool=tool, name=part))
 
 
-def mask_unattributed_message(dependencies: PolicyDependencies, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """A message to the client that belongs to no call, such as one of a middleware, with personal data masked."""
+def walk_without_call(dependencies: PolicyDependencies) -> MCPWalk:
+    """The walk over what belongs to no call, such as a message of a middleware: personal data is masked."""
     leaves = LeafProtector(
         dependencies.detector,
         dependencies.writer(PIIPolicy.MASK, "", "", for_messages=True),
@@ -379,7 +379,7 @@ def mask_unattributed_message(dependencies: PolicyDependencies, parameters: Mapp
         dependencies.is_own_ciphertext,
         clean_texts=dependencies.clean_texts,
     )
-    return protect_parameters(MCPWalk(leaves), parameters)
+    return MCPWalk(leaves)
 
 
 current_call: ContextVar[SecuredCall | None] = ContextVar("current_call", default=None)
