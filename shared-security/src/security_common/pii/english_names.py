@@ -238,8 +238,9 @@ def _may_be_name(written: str, label: str) -> bool:
 
 
 ENGLISH_NAMES = Rule(
-    # two capitalised words, also with a particle between them
-    r"[A-ZÀ-ÞĐŁ-Ž][A-Za-zÀ-žơưẠ-ỹ'.\-]+,? "
+    # a capital after another word, also with a particle between them: only the end of the first word is searched,
+    # because with the whole word the search without RE2 would be quadratic
+    r"[A-Za-zÀ-žơưẠ-ỹ'.\-],? "
     r"(?:(?:van|von|de|da|di|della?|de[rn]|dos|l[ae]|bin|ibn|[ae]l|ter) ){0,2}[A-ZÀ-ÞĐŁ-Ž]"
     # an initial
     r"|[A-Z]\. ?[A-Z][a-z]"
