@@ -22,6 +22,10 @@ CALLS: dict[str, tuple[Result, Callable[[Result], object]]] = {
     "get_server_status": ({}, lambda said: said["status"] == "ready"),
     "create_test_token": ({}, lambda said: said["access_token"].count(".") == 2),
     "get_user_info": ({"person_id": "p_hong"}, lambda said: said["email"] == "h***@example.com"),
+    "send_message": (
+        {"to": "010-1234-5678", "text": "Good morning"},
+        lambda said: said["to"].startswith("[PHONE_") and said["text"] == "Good morning",
+    ),
     "store_sensitive_data": ({"data": PERSON}, lambda said: said["encrypted"] is True),
     "read_sensitive_data": ({}, lambda said: said["data"] == PERSON),
     "high_security_operation": ({"operation_data": "rotate keys"}, lambda said: said["status"] == "accepted"),

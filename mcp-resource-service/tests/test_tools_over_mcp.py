@@ -18,6 +18,7 @@ TOOLS = {
     "get_server_status",
     "create_test_token",
     "get_user_info",
+    "send_message",
     "store_sensitive_data",
     "read_sensitive_data",
     "high_security_operation",

@@ -10,6 +10,7 @@ __all__ = ["RECORD", "SECRET_TEXT", "Calls", "call_every_tool", "every_call"]
 SECRET_TEXT = "고객 이메일: customer@company.com"  # noqa: S105 - a record's content, not a secret of ours
 # A placeholder for the record id that store_sensitive_data returns.
 RECORD = "$record"
+DEMO_TOOLS = frozenset({"create_test_token", "send_message"})
 Calls = Sequence[tuple[str, dict[str, Any]]]
 
 
@@ -19,6 +20,7 @@ def every_call(record_id: str = RECORD, *, demo: bool = True) -> Calls:
         ("get_server_status", {}),
         ("create_test_token", {}),
         ("get_user_info", {"person_id": "p_hong"}),
+        ("send_message", {"to": "010-1234-5678", "text": "Good morning"}),
         ("store_sensitive_data", {"data": SECRET_TEXT, "field": "customer_email"}),
         ("high_security_operation", {"operation_data": "rotate the keys"}),
         ("test_pii_detection", {"text": SECRET_TEXT}),
@@ -28,7 +30,7 @@ def every_call(record_id: str = RECORD, *, demo: bool = True) -> Calls:
         ("simulate_data_breach_detection", {"scenario": "all"}),
         ("read_sensitive_data", {"record_id": record_id}),
     ]
-    return [call for call in calls if demo or call[0] != "create_test_token"]
+    return [call for call in calls if demo or call[0] not in DEMO_TOOLS]
 
 
 async def call_every_tool(session: Any, calls: Calls) -> dict[str, Any]:

@@ -41,7 +41,9 @@ from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.web_application import ICON_PATH, OPENAPI_PATH, WebApplication, icon_router
 from security_common.task_cancellation import cancel_tasks
 from security_common.tokens import TokenVerifier
+from security_common.tool_policy import PlaceholderStore
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants
+from security_common.tool_policy.redis_placeholder_store import RedisPlaceholderStore
 
 __all__ = ["SERVICE", "create_app"]
 
@@ -115,11 +117,13 @@ def _make_core(settings: ResourceSettings) -> Core:
     encryption = open_encryption_service(settings.security)
     detector = open_pii_detector(settings.security)
     key_file = settings.security.pseudonym_key_file
+    pseudonyms = KeyedPseudonyms(key_file) if key_file else None
     tool_policy.configure(
         journal=journal,
         detector=detector,
         encryption=encryption,
-        pseudonyms=KeyedPseudonyms(key_file) if key_file else None,
+        pseudonyms=pseudonyms,
+        placeholders=_placeholder_store(settings, redis, encryption, pseudonyms),
     )
     metrics = Metrics(paths=("/", "/hello", "/livez", "/readyz", "/audit", settings.mcp_path))
     metrics.keys_usable.set_function(lambda: verifier.ready)
@@ -163,6 +167,22 @@ def _make_core(settings: ResourceSettings) -> Core:
         verifier=verifier,
         metrics=metrics,
         tool_dependencies=tool_dependencies,
+    )
+
+
+def _placeholder_store(
+    settings: ResourceSettings, redis: Redis, encryption: EncryptionService, pseudonyms: KeyedPseudonyms | None
+) -> PlaceholderStore | None:
+    """The store in Redis, or None for the one in memory: without the key, only the demo tool has placeholders."""
+    if pseudonyms is None:
+        return None
+    return RedisPlaceholderStore(
+        redis,
+        encryption,
+        pseudonyms,
+        key_prefix="mcp:placeholders:",
+        lifetime_seconds=settings.placeholder_lifetime_seconds,
+        per_owner=settings.placeholders_per_owner,
     )
 
 

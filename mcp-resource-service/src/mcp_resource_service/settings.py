@@ -1,7 +1,7 @@
 """The settings of the resource service, with the prefix MCP_. Secrets are read from files; none has a default."""
 
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_validator
@@ -11,6 +11,7 @@ from security_common.secret_files import SecretFile, SecretKeyFile
 from security_common.service import ServiceSettings, check_exact_url, check_public_url, read_trusted_issuers
 from security_common.settings import SettingProblem
 from security_common.tokens import TrustedIssuer
+from security_common.tool_policy.placeholder_store import DEFAULT_LIFETIME_SECONDS, DEFAULT_PER_OWNER
 from security_common.web_urls import is_loopback_url
 
 __all__ = ["SERVICE", "ResourceSettings"]
@@ -73,6 +74,21 @@ class ResourceSettings(ServiceSettings):
     requests_per_minute: int = Field(
         default=6000, ge=1, description="Maximum number of requests of one caller (issuer and subject) in a minute."
     )
+    directory_policy: Literal["mask", "tokenize"] = Field(
+        default="mask",
+        description="What get_user_info returns in place of personal data: masks, or placeholders such as"
+        " `[PHONE_7KQ2MZ]` that other tools accept (docs/placeholders.md).",
+    )
+    placeholder_lifetime_seconds: int = Field(
+        default=DEFAULT_LIFETIME_SECONDS,
+        ge=60,
+        description="How long a placeholder for personal data is valid after a tool last returned it.",
+    )
+    placeholders_per_owner: int = Field(
+        default=DEFAULT_PER_OWNER,
+        ge=1,
+        description="Maximum number of valid placeholders of one caller (issuer and subject).",
+    )
     records_per_owner: int = Field(
         default=10_000,
         ge=1,
@@ -113,6 +129,15 @@ class ResourceSettings(ServiceSettings):
             raise SettingProblem(
                 "MCP_TRUSTED_ISSUERS contains MCP_ISSUER, which is always trusted",
                 hint="remove its entry: tokens of MCP_ISSUER are accepted for MCP_RESOURCE",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_directory_policy(self) -> Self:
+        if self.directory_policy == "tokenize" and self.security.pseudonym_key_file is None:
+            raise SettingProblem(
+                "MCP_DIRECTORY_POLICY=tokenize needs a key: placeholders are stored by keyed digests",
+                hint="set SECURITY_PSEUDONYM_KEY_FILE; `security-common setup` creates the file",
             )
         return self
 

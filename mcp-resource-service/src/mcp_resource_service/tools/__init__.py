@@ -9,6 +9,7 @@
     audit_tools        get_security_audit_log, generate_security_report
     breach_simulation  simulate_data_breach_detection
     demo_token         create_test_token, in demo mode only
+    messages           send_message, in demo mode only
     mcp_resources      resources and prompts
 
 `secure_tool` declares the policy and the scopes of each tool: `scopes=[...]`, and `argument_scopes=[...]` where a scope

@@ -17,6 +17,7 @@ from mcp_resource_service.tools import (
     breach_simulation,
     demo_token,
     mcp_resources,
+    messages,
     pii_tools,
     sensitive_data,
     server_status,
@@ -37,8 +38,8 @@ LONG_TOOLS = frozenset({"generate_security_report", "simulate_data_breach_detect
 
 INSTRUCTIONS = """\
 An MCP server that protects personal data. Every call is recorded in an audit trail. Each tool has a policy: directory
-entries are masked, only the owner can read stored data, and some tools reject personal data. An error says what to
-change. Call get_server_status first.
+entries are masked or have placeholders such as [PHONE_7KQ2MZ], which you pass on unchanged; only the owner can read
+stored data; some tools reject personal data. An error says what to change. Call get_server_status first.
 개인정보를 보호하는 MCP 서버입니다. 모든 호출은 감사 기록에 남습니다. 먼저 get_server_status를 호출하세요."""
 
 
@@ -84,7 +85,7 @@ def build_mcp(parts: ToolDependencies) -> tuple[FastMCP, ToolScopes]:
     server_status.register(
         mcp, parts.readiness, version=parts.version, endpoints=endpoints, uptime_seconds=parts.uptime_seconds
     )
-    user_info.register(mcp, parts.directory)
+    user_info.register(mcp, parts.directory, parts.settings.directory_policy)
     sensitive_data.register(mcp, parts.records, parts.encryption)
     pii_tools.register(mcp, parts.detector, parts.encryption)
     audit_tools.register(mcp, parts.redis, keys_in_use=parts.keys_in_use)
@@ -92,4 +93,5 @@ def build_mcp(parts: ToolDependencies) -> tuple[FastMCP, ToolScopes]:
     mcp_resources.register(mcp, parts.redis, parts.records, parts.directory)
     if parts.settings.demo:
         demo_token.register(mcp, parts.http, parts.settings)
+        messages.register(mcp, parts.records)
     return mcp, secure_server(mcp, attainable_scopes=REQUESTABLE_SCOPES)

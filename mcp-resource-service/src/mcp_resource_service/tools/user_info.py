@@ -1,6 +1,6 @@
 """The tool that looks up a person in the directory."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastmcp import FastMCP
 from pydantic import Field
@@ -14,7 +14,7 @@ __all__ = ["register"]
 
 
 class UserInfo(TypedDict):
-    """A person of the directory; the policy masks the personal data."""
+    """A person of the directory; the policy masks the personal data or replaces it by placeholders."""
 
     person_id: str
     name: str
@@ -24,14 +24,14 @@ class UserInfo(TypedDict):
     position: str
 
 
-def register(mcp: FastMCP, directory: Directory) -> None:
-    """Adds `get_user_info`."""
+def register(mcp: FastMCP, directory: Directory, policy: Literal["mask", "tokenize"]) -> None:
+    """Adds `get_user_info` with this policy."""
 
     @mcp.tool(
         title="Look up a user · 사용자 정보 조회",
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
-    @secure_tool(pii_policy="mask", scopes=[ACCESS_SCOPE])
+    @secure_tool(pii_policy=policy, scopes=[ACCESS_SCOPE])
     async def get_user_info(
         person_id: Annotated[
             str,
@@ -46,9 +46,10 @@ def register(mcp: FastMCP, directory: Directory) -> None:
     ) -> UserInfo:
         """Look up one person in the directory by opaque id.
 
-        Name, e-mail address and phone number are always masked; a second call returns the same masked values. There is
+        Name, e-mail address and phone number are never returned in clear: they are masked, or replaced by placeholders
+        such as [PHONE_7KQ2MZ], which other tools accept as arguments. A second call returns the same values. There is
         no search by name.
-        디렉터리에서 식별자로 한 사람을 조회합니다. 개인정보는 마스킹되어 반환됩니다.
+        디렉터리에서 식별자로 한 사람을 조회합니다. 개인정보는 마스킹되거나 자리표시자로 바뀌어 반환됩니다.
         """
         person = await directory.find(person_id)
         annotate_audit_event(data_subject=person_id, task="view")
