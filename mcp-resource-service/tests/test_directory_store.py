@@ -59,7 +59,7 @@ async def test_reencrypt_moves_every_person_to_the_primary_key(redis, keyring):
     await directory.put([HONG])
     extended = keyring.add()
     rings.append(extended.promote(extended.keys[-1].key_id))
-    assert [changed async for changed in directory.reencrypt()] == [ReencryptionResult.RENEWED]
+    assert [changed async for changed in directory.reencrypt()] == [ReencryptionResult.REENCRYPTED]
     assert [changed async for changed in directory.reencrypt()] == [ReencryptionResult.CURRENT]
     assert await directory.find("p_hong") == HONG
 

@@ -88,7 +88,7 @@ async def test_reencrypt_moves_every_record_to_the_primary_key(redis, keyring, n
     records = RecordStore(redis, EncryptionService(lambda: rings[-1]), clock=NOON.timestamp, new_id=new_id)
     stored = [await records.store(ALICE, "note", TEXT) for _ in range(3)]
     rings.append(_rotated(keyring))
-    assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.RENEWED] * 3
+    assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.REENCRYPTED] * 3
     assert [changed async for changed in records.reencrypt()] == [ReencryptionResult.CURRENT] * 3
     rings.append(_without_old_keys(rings[-1]))
     assert (await records.read(ALICE, stored[0].record_id)).text == TEXT

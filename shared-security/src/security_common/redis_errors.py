@@ -1,5 +1,7 @@
 """Explains failures of Redis to an operator: the cause in one sentence, and how to fix it."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from security_common.errors import SecurityError
 
-__all__ = ["RedisUnavailable", "explain_redis_failure"]
+__all__ = ["RedisUnavailable", "explain_redis_failure", "explaining_redis_failures"]
 
 _MAX_ANSWER_CHARACTERS = 200
 
@@ -37,6 +39,24 @@ def explain_redis_failure(
     """
     problem, hint = _explain(failure, url_setting or "the address of Redis", file_setting or "its password file")
     return RedisUnavailable(f"Redis at {_address(url)} {problem}", hint=hint)
+
+
+@contextmanager
+def explaining_redis_failures(*, url: str, url_setting: str, file_setting: str) -> Generator[None]:
+    """Raises failures of Redis inside the block as `RedisUnavailable`, with a hint for the operator.
+
+    The arguments are those of `explain_redis_failure`.
+    """
+    try:
+        yield
+    except (RedisError, TimeoutError, ConnectionError) as failure:
+        raise explain_redis_failure(failure, url=url, url_setting=url_setting, file_setting=file_setting) from failure
+    except SecurityError as failure:
+        # The error that a store raises when Redis does not answer is written for clients, who can only try again.
+        cause = failure.__cause__
+        if not isinstance(cause, RedisError):
+            raise
+        raise explain_redis_failure(cause, url=url, url_setting=url_setting, file_setting=file_setting) from failure
 
 
 def _explain(failure: Exception, url_setting: str, password_setting: str) -> tuple[str, str]:

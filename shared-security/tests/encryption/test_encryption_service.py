@@ -163,13 +163,13 @@ def test_a_bare_token_is_decrypted_with_any_key_that_is_not_retired() -> None:
 
 def test_reencryption_keeps_text_context_and_age() -> None:
     token = service().encrypt("x", context=CONTEXT)
-    assert not service().needs_rotation(token)
+    assert not service().needs_reencryption(token)
     later = KEYRING.add()
     later = later.promote(later.keys[-1].key_id)
     new = service(later, now=NOW + 500)
-    assert new.needs_rotation(token)
+    assert new.needs_reencryption(token)
     moved = new.reencrypt(token, context=CONTEXT)
-    assert not new.needs_rotation(moved)
+    assert not new.needs_reencryption(moved)
     assert new.reencrypt(moved, context=CONTEXT) == moved
     assert new.decrypt(moved, context=CONTEXT, max_age_seconds=500) == "x"
     with pytest.raises(CiphertextExpired):
@@ -200,7 +200,7 @@ def test_a_changed_keyring_file_is_read_again(tmp_path: Path, caplog: pytest.Log
     new_file = tmp_path / "new"
     new_file.write_text(changed.dump())
     new_file.replace(path)
-    assert with_file.needs_rotation(token)
+    assert with_file.needs_reencryption(token)
     assert with_file.decrypt(token) == "x"
     path.write_text("{ half a file")
     assert with_file.decrypt(with_file.encrypt("y")) == "y"

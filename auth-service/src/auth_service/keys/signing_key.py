@@ -83,7 +83,7 @@ class PrivateKeyEncryption:
         The same record if it already is, or if its KEK is not in this replica's keyring yet.
         """
         encrypted = record.encrypted_private_key
-        if encrypted is None or not self._encryption.needs_rotation(encrypted):
+        if encrypted is None or not self._encryption.needs_reencryption(encrypted):
             return record
         try:
             renewed = self._encryption.reencrypt(encrypted, context=_context(record.key_id))

@@ -101,7 +101,7 @@ class Directory:
             if renewed == stored:
                 return ReencryptionResult.CURRENT
             pipe.hset(key, mapping=renewed)
-            return ReencryptionResult.RENEWED
+            return ReencryptionResult.REENCRYPTED
 
         return renew
 

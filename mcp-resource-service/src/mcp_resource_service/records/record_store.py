@@ -163,7 +163,7 @@ class RecordStore:
                 yield ReencryptionResult.CURRENT
             else:
                 await self._redis.hset(key, "content", renewed)
-                yield ReencryptionResult.RENEWED
+                yield ReencryptionResult.REENCRYPTED
 
     def _keys(self) -> AsyncIterator[str]:
         return cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{KEY_PREFIX}rec_*", count=200))

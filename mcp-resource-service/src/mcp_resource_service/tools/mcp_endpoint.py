@@ -3,9 +3,11 @@
     2025-11-25 and older ──────────────────────────────────────────▶ stream, the only form of these versions
     2026-07-28 with a progress token or log level, or a long tool ─▶ stream with progress; closing it cancels the call
     2026-07-28, everything else ───────────────────────────────────▶ JSON: two thirds of the CPU time
-    a client that accepts only one of the two media types ─────────▶ that one
+    a client that accepts only one of the two media types ─────────▶ the form of that one
 
-FastMCP implements both forms. This module selects one for each request.
+FastMCP implements both forms. This module selects one for each request. The stream form of 2026-07-28 begins a stream
+when there is something to send before the result, such as progress. A call that ends before that is answered with JSON,
+also to a client that lists only text/event-stream: every client of that version must support both.
 """
 
 import logging

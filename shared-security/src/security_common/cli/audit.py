@@ -2,12 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from cyclopts import App, Parameter
@@ -26,17 +26,13 @@ from security_common.audit.reading.search import (
 )
 from security_common.audit.reading.trail_state import oldest_event, read_trail_state
 from security_common.cli.audit_journals import bundle, verify
-from security_common.cli.audit_source import RedisOptions, service_directories
+from security_common.cli.audit_source import RedisOptions, service_directories, with_offset
 from security_common.cli.terminal import paint, print_event, print_json
 from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.settings import SecuritySettings
 
 __all__ = ["app"]
-
-INTERRUPTED = 130
-
-_Result = TypeVar("_Result")
 
 app = App(
     version_flags=[],
@@ -83,8 +79,8 @@ class Filters:
             tool_name=self.tool,
             outcome=self.outcome,
             event_type=self.type,
-            since=_utc(self.since),
-            until=_utc(self.until),
+            since=with_offset(self.since) if self.since else None,
+            until=with_offset(self.until) if self.until else None,
         )
 
 
@@ -121,7 +117,7 @@ def tail(
                 async for event in new_events:
                     print_event(event, as_json=json)
 
-    _run(run())
+    asyncio.run(run())
 
 
 @app.command
@@ -147,7 +143,7 @@ def search(
         if next_page:
             print(paint(f"more: --page {next_page}", "grey", sys.stderr), file=sys.stderr)
 
-    _run(run())
+    asyncio.run(run())
 
 
 @app.command
@@ -189,7 +185,7 @@ def report(
             else:
                 print(summary.as_markdown())
 
-    _run(run())
+    asyncio.run(run())
 
 
 @app.command
@@ -222,7 +218,7 @@ def export(
                 out.close()
         return count
 
-    count = _run(run())
+    count = asyncio.run(run())
     if target:
         print(f"{count} events in {target}", file=sys.stderr)
 
@@ -272,14 +268,3 @@ def _month(text: str, zone: ZoneInfo) -> Month:
         return Month.parse(text, zone)
     except ValueError as error:
         raise PeriodInvalid(f"{text} is not a month", hint="for example --month 2026-11") from error
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
-def _run(coroutine: Coroutine[object, object, _Result]) -> _Result:
-    try:
-        return asyncio.run(coroutine)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)

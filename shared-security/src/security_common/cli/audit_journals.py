@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from security_common.cli.audit_source import (
     service_directory,
     service_keys,
     signed_checkpoints,
+    with_offset,
 )
 from security_common.cli.progress import Progress
 from security_common.cli.terminal import paint, print_json
@@ -127,8 +128,8 @@ def bundle(
             hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE or use --keys",
         )
     signed = [each.text for each in signed_checkpoints(settings, directory, checkpoints)]
-    begins = since.replace(tzinfo=since.tzinfo or UTC)
-    ends = until.replace(tzinfo=until.tzinfo or UTC)
+    begins = with_offset(since)
+    ends = with_offset(until)
     for each in write_bundle(target, directory, signed, own_keys.checkpoint[0], since=begins, until=ends):
         coverage = "covered by a checkpoint" if each.is_covered else "the last lines have no checkpoint yet"
         print(f"journal {each.journal_id}: seq {each.first_seq} to {each.last_seq}, {coverage}", file=sys.stderr)

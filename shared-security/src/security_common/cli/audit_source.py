@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -13,7 +14,6 @@ from joserfc.jwk import RSAKey
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from security_common.audit.chain_key import LIBRARY_SERVICE, find_chain_key, read_chain_key_file
 from security_common.audit.checkpoints import (
@@ -28,7 +28,7 @@ from security_common.audit.reading.expected_state import SignedCheckpoint, Strea
 from security_common.audit.segment_files import slots_of
 from security_common.audit.stream_shipping import CURSORS_KEY
 from security_common.errors import SecurityError
-from security_common.redis_errors import RedisUnavailable, explain_redis_failure
+from security_common.redis_errors import RedisUnavailable, explaining_redis_failures
 from security_common.secret_files import read_secret_file
 from security_common.settings import SecuritySettings
 
@@ -41,6 +41,7 @@ __all__ = [
     "service_directory",
     "service_keys",
     "signed_checkpoints",
+    "with_offset",
 ]
 
 SHIPPING_SECONDS = 5.0
@@ -89,13 +90,14 @@ class RedisOptions:
         except ValueError as error:
             hint = "use a URL such as redis://mcp@127.0.0.1:6379/0, rediss://… or unix://…"
             raise RedisUnavailable(f"{self.redis.rpartition('@')[2]} is not a valid Redis URL", hint=hint) from error
-        try:
+        with explaining_redis_failures(url=self.redis, url_setting="--redis", file_setting="--redis-password-file"):
             async with client:
                 yield client
-        except (RedisError, TimeoutError, ConnectionError) as error:
-            raise explain_redis_failure(
-                error, url=self.redis, url_setting="--redis", file_setting="--redis-password-file"
-            ) from error
+
+
+def with_offset(moment: datetime) -> datetime:
+    """A time from an option. One without an offset is UTC."""
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class ServiceKeys:
 def service_directories(settings: SecuritySettings, service: str | None) -> list[Path]:
     """The journal directories of all services, or of the given one. Raises ServiceUnknown if there is none."""
     present = [each for each in sorted(settings.audit_dir.glob("*")) if slots_of(each)]
-    named = [each for each in present if service in (None, each.name)]
+    named = [each for each in present if service is None or each.name == service]
     if named:
         return named
     names = ", ".join(each.name for each in present) or "none"
@@ -141,11 +143,13 @@ def service_keys(
     Raises ServiceUnknown if `directory` has no keys of the service, ChainKeyInvalid and CheckpointKeyInvalid.
     """
     if directory is None:
-        chain, checkpoint = find_chain_key(settings, service=service), settings.audit_checkpoint_key_file
+        chain = find_chain_key(settings, service=service)
+        checkpoint = settings.audit_checkpoint_key_file
     elif service == LIBRARY_SERVICE and directory.is_dir():
         # SECURITY_AUDIT_CHAIN_KEY_FILE, if it is set, is the key of another service.
         without_key_file = settings.model_copy(update={"audit_chain_key_file": None})
-        chain, checkpoint = find_chain_key(without_key_file, service=service), None
+        chain = find_chain_key(without_key_file, service=service)
+        checkpoint = None
     else:
         own_directory = _directory_of(directory, service)
         chain = read_chain_key_file(own_directory / "audit_chain_key")
@@ -155,7 +159,7 @@ def service_keys(
 
 
 def _directory_of(directory: Path, service: str) -> Path:
-    """`setup` names the directory of a service by the first part of its name: auth, mcp, gateway."""
+    """`setup` names the directory of a service by the first part of its name: auth, mcp."""
     short_name = directory / service.partition("-")[0]
     for candidate in (directory / service, short_name):
         if candidate.is_dir():

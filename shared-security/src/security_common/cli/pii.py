@@ -44,7 +44,8 @@ def scan(source: Source, *, as_json: AsJson = False) -> int:
 
     Example: git diff --cached | security-common pii scan -
     """
-    detector, progress = get_pii_detector(), Progress("scanning")
+    detector = get_pii_detector()
+    progress = Progress("scanning")
     found_any = False
     line, column = 1, 1
     for header, block in _read_blocks(source, detector, progress):
@@ -68,7 +69,8 @@ def mask(source: Source) -> None:
 
     Example: kubectl logs my-pod | security-common pii mask - > shareable.log
     """
-    detector, progress = get_pii_detector(), Progress("masking")
+    detector = get_pii_detector()
+    progress = Progress("masking")
     for header, block in _read_blocks(source, detector, progress):
         progress.clear()
         sys.stdout.write(detector.mask_text(header + block).removeprefix(header))

@@ -19,7 +19,7 @@ from security_common.encryption.errors import EncryptionKeyWeak, KeyringInvalid
 __all__ = ["MATERIAL_BYTES", "DataKey", "KeyState", "key_id_of", "parse_material"]
 
 MATERIAL_BYTES = 32
-FEWEST_DISTINCT_VALUES = 16
+MIN_DISTINCT_VALUES = 16
 """32 random bytes have about 30 distinct values. With fewer than 16, the key is a pattern."""
 
 EXAMPLE_KEY = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4="
@@ -72,11 +72,12 @@ def canonical_context(context: Mapping[str, str]) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _cipher(material: bytes, context: bytes | None) -> Fernet:
-    """Cached, because deriving a key costs as much as encrypting a field and few contexts are in use."""
+    """Cached, because deriving a key costs as much as encrypting a field, and a caller uses the same fields again."""
     key = material if context is None else _derive(material, _CONTEXT_INFO + context)
     return Fernet(base64.urlsafe_b64encode(key))
 
 
+# Cached for the proof key of each data key, which every ciphertext needs.
 @lru_cache(maxsize=64)
 def _derive(material: bytes, info: bytes) -> bytes:
     return HKDF(SHA256(), MATERIAL_BYTES, salt=None, info=info).derive(material)
@@ -100,6 +101,6 @@ def parse_material(text: str) -> bytes:
     if all(0x20 <= byte < 0x7F for byte in material):
         raise EncryptionKeyWeak("the key is text, not random bytes", hint=_HINT)
     differences = {(after - before) % 256 for before, after in pairwise(material)}
-    if len(set(material)) < FEWEST_DISTINCT_VALUES or len(differences) < FEWEST_DISTINCT_VALUES:
+    if len(set(material)) < MIN_DISTINCT_VALUES or len(differences) < MIN_DISTINCT_VALUES:
         raise EncryptionKeyWeak("the key follows a pattern", hint=_HINT)
     return material

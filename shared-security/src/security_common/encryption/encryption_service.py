@@ -62,7 +62,7 @@ class EncryptionService:
             return False
         return True
 
-    def needs_rotation(self, token: str) -> bool:
+    def needs_reencryption(self, token: str) -> bool:
         """Whether a key other than the primary one created this ciphertext. Raises CiphertextMalformed."""
         return Envelope.parse(token).key_id != self._keyring().primary.key_id
 

@@ -22,7 +22,7 @@ _CIPHERTEXT = re.compile(rf"{_ENVELOPE.pattern}|{_FERNET}")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The parts of a ciphertext. A bare Fernet token has no key id. Only a bound ciphertext has a proof."""
+    """The parts of a ciphertext. A bare Fernet token has no key id. Bound ciphertexts are written with a proof."""
 
     algorithm: str
     key_id: str | None

@@ -20,7 +20,7 @@ ENTRY_POINT_GROUP = "security_common.encrypted_stores"
 class ReencryptionResult(StrEnum):
     """The result for one stored item: re-encrypted, already under the primary key, or not decryptable."""
 
-    RENEWED = "renewed"
+    REENCRYPTED = "renewed"
     CURRENT = "current"
     UNREADABLE = "unreadable"
 

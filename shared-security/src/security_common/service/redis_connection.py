@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TypedDict
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 
-from security_common.errors import SecurityError
-from security_common.redis_errors import RedisUnavailable, explain_redis_failure
+from security_common.redis_errors import RedisUnavailable, explain_redis_failure, explaining_redis_failures
 from security_common.secret_files import read_secret
 from security_common.service.redis_circuit_breaker import CircuitBreaker, CircuitBreakerPool
 from security_common.service.settings import ServiceSettings
@@ -68,25 +67,29 @@ async def redis_for_command(settings: ServiceSettings) -> AsyncGenerator[Redis]:
     """
     redis = connect_redis(settings)
     try:
-        async with asyncio.timeout(_COMMAND_LINE_ANSWER_SECONDS):
-            await redis.ping()
-        yield redis
-    except (RedisError, TimeoutError, ConnectionError) as failure:
-        raise explain_failure(settings, failure) from failure
-    except SecurityError as failure:
-        # The error that a store raises when Redis does not answer is written for clients, who can only try again.
-        if isinstance(failure.__cause__, RedisError):
-            raise explain_failure(settings, failure.__cause__) from failure
-        raise
+        with explaining_redis_failures(**_address_of(settings)):
+            async with asyncio.timeout(_COMMAND_LINE_ANSWER_SECONDS):
+                await redis.ping()
+            yield redis
     finally:
         await redis.aclose()
 
 
 def explain_failure(settings: ServiceSettings, failure: Exception) -> RedisUnavailable:
     """The failure as an error that names the settings of this service."""
-    return explain_redis_failure(
-        failure,
-        url=settings.redis_url,
-        url_setting=variable_name(settings, "redis_url"),
-        file_setting=variable_name(settings, "redis_password_file"),
-    )
+    return explain_redis_failure(failure, **_address_of(settings))
+
+
+class _Address(TypedDict):
+    url: str
+    url_setting: str
+    file_setting: str
+
+
+def _address_of(settings: ServiceSettings) -> _Address:
+    """The URL, and the names of its settings, for messages."""
+    return {
+        "url": settings.redis_url,
+        "url_setting": variable_name(settings, "redis_url"),
+        "file_setting": variable_name(settings, "redis_password_file"),
+    }

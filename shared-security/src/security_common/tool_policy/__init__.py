@@ -22,6 +22,7 @@ redis_placeholder_store   the store that replicas share
 exception_masking    exceptions of a tool without personal data
 policy_dependencies  the journal, detector and keys in use
 pseudonyms           keyed digests of people and values
+errors               why a tool call is refused
 """
 
 from security_common.tool_policy import typed_values as typed_values  # registers its handlers

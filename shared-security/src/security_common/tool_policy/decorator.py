@@ -99,7 +99,7 @@ def _check_placeholders(
 
 
 def annotate_audit_event(*, data_subject: str | None = None, task: str | None = None) -> None:
-    """Adds to the audit event of the current call whose data is accessed, as an opaque id, and for which task.
+    """Completes the audit event of the current call: the person whose data it accesses, as an opaque id, and the task.
 
     `task` is one of `view`, `store`, `change`, `delete` and `download`. The event contains a keyed reference to the
     data subject. Outside a secured tool, the call has no effect.

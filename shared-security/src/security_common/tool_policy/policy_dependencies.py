@@ -1,6 +1,7 @@
 """What the secured tools of this process use: journal, detector, encryption, pseudonyms and placeholders.
 
-A service passes them to `configure` when it starts. What it leaves out is created on first use, from SecuritySettings.
+A service passes them to `configure` when it starts. What it leaves out is created from SecuritySettings: a journal and
+an encryption service on first use, a detector and pseudonyms at once.
 """
 
 import asyncio
@@ -132,7 +133,7 @@ def configure(
 ) -> None:
     """Sets what every secured tool of this process uses. It replaces everything that was set before.
 
-    A service calls it once, when it starts. What is left out is created on first use, from SecuritySettings; the
+    A service calls it once, when it starts. What is left out is created from SecuritySettings (see the module); the
     placeholders of the policy `tokenize` are then kept in the memory of this process.
     """
     global _in_use  # noqa: PLW0603 - see `policy_dependencies`
