@@ -12,6 +12,7 @@ from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = [
     "BASE64_GATE",
@@ -28,7 +29,6 @@ _ESCAPE = (
     r"|(?:\\u[0-9A-Fa-f]{4})+|\\x[0-9A-Fa-f]{2}|\\[nrt\"/]"
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,10});"
 )
-_ESCAPED = re.compile(_ESCAPE)
 # Everything but ASCII, composed Hangul and single Hangul letters. Han and kana are included: they stay as they are.
 _UNUSUAL_CHAR = r"[^\x00-\x7fㄱ-ㅢ가-힣]"
 _DECOMPOSED_SYLLABLE = r"[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?"
@@ -50,6 +50,9 @@ _PLAIN = {ord(char): plain for plain, chars in _PLAIN_FORMS.items() for char in 
 _LOOKALIKES = str.maketrans(
     "аеорсухіјѕԁһԛԝАВЕКМНОРСТХІЈЅοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aeopcyxijsdhqwABEKMHOPCTXIJSoABEZHIKMNOPTYX"
 )
+
+
+_MOST_FORMS_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,13 @@ def normalize(text: str) -> NormalizedText:
         chars += text[position:start]
         starts += range(position, start)
         ends += range(position + 1, start + 1)
-        for char, char_start, char_end in _normalize_piece(piece.group(), start):
-            chars.append(char)
-            starts.append(char_start)
-            ends.append(char_end)
+        written = piece.group()
+        decoded = _decode_escapes(written) if written.isascii() else ((written, 0, end - start),)
+        for char, char_start, char_end in decoded:
+            for plain in _plain_form(char):
+                chars.append(plain)
+                starts.append(start + char_start)
+                ends.append(start + char_end)
         position = end
     chars += text[position:]
     starts += range(position, len(text))
@@ -92,16 +98,9 @@ def normalize(text: str) -> NormalizedText:
     return NormalizedText("".join(chars), starts, ends)
 
 
-def _normalize_piece(piece: str, start: int) -> Iterator[tuple[str, int, int]]:
-    """The plain characters of a piece, each with its place in the original."""
-    is_escape = piece[0] in "%&\\" and _ESCAPED.fullmatch(piece)
-    decoded = _decode_escapes(piece) if is_escape else [(piece, 0, len(piece))]
-    for char, char_start, char_end in decoded:
-        for plain in _plain_form(char):
-            yield plain, start + char_start, start + char_end
-
-
+@lru_cache(maxsize=_MOST_FORMS_REMEMBERED)
 def _plain_form(piece: str) -> str:
+    """The plain characters for one character or one decomposed syllable of Hangul."""
     if piece.isascii():
         return piece
     plain = _PLAIN.get(ord(piece[0]))
