@@ -64,6 +64,7 @@ def test_json_in_a_text_stays_json(text: str, masked: str) -> None:
         "name: 이유식\nprice: 9000\n",
         "- name: Jordan\n  type: country\n",
         "product:\n  name: Jordan\n  sku: A-1\n",
+        "<product><name>Jordan</name><price>1</price></product>",
         "이름,가격,재고\n이유식,9000,3\n",
         "name\tcountry\tpopulation\nJordan\tJO\t11000000\n",
         "id,order_no\n1,4111111111111111\n",
@@ -93,6 +94,11 @@ def test_what_is_not_personal_data_is_unchanged(text: str) -> None:
         (f"계좌번호\n{ACCOUNT}\n\n끝", [("BANK_ACCOUNT", ACCOUNT)]),
         (f"Summary of today:\n\nid,acnt_no\n1,{ACCOUNT}\n\nbye", [("BANK_ACCOUNT", ACCOUNT)]),
         ("customer:\n  name: Jordan\n", [("PERSON", "Jordan")]),
+        (
+            "<Name>Jordan</Name>\n<acnt_no type='x'>302-3845-1903-48</acnt_no>",
+            [("PERSON", "Jordan"), ("BANK_ACCOUNT", ACCOUNT)],
+        ),
+        ("b_no=2208162517 p_nm=장여울", [("BUSINESS_NUMBER", "2208162517"), ("PERSON", "장여울")]),
         ('name,phone\n"Norgay, Tenzin",-\n', [("PERSON", "Norgay, Tenzin")]),
         ('name,salary,note\nTenzin Norgay,"1,200,000",ok\n', [("PERSON", "Tenzin Norgay")]),
         ('note,dob\n"two\nlines, ""quoted""",1991-03-04\n', [("DATE_OF_BIRTH", "1991-03-04")]),
@@ -209,6 +215,8 @@ _HOSTILE: dict[str, Callable[[int], str]] = {
     "yaml": lambda n: "name: x\n" * (n // 8),
     "pairs-on-a-line": lambda n: "id: 12, " * (n // 8),
     "pairs-with-quotes": lambda n: 'a="b ' * (n // 5),
+    "elements": lambda n: "<a>x</a>" * (n // 8),
+    "open-elements": lambda n: "</" + "<a x" * (n // 4),
     "pipes": lambda n: "|" * n,
     "words-with-dots": lambda n: "a." * (n // 2) + "=1",
 }

@@ -20,8 +20,8 @@ from security_common.pii.labels import BANK, OTHER, label_at_end
 from security_common.pii.split_values import (
     SplitGroup,
     find_split_groups,
+    is_part_of,
     is_part_of_name,
-    is_part_of_split_name,
     is_split,
     is_split_list,
 )
@@ -115,9 +115,9 @@ def member_contexts(
     contexts = [own if each.inherits else each.context for each in shape.fields]
     if shape.has_relations:
         _relate_members(shape, [value for _, value in members[:_MOST_MEMBERS]], contexts)
-    if own.kind == PIIKind.PERSON:
+    if own.kind in {PIIKind.PERSON, PIIKind.ADDRESS}:
         for index, (each, (_, value)) in enumerate(zip(shape.fields, members, strict=False)):
-            if each.inherits and names[index] and is_part_of_split_name(value):
+            if each.inherits and names[index] and is_part_of(own.kind, value):
                 contexts[index] = own._replace(is_part=True)
     for name, _ in members[_MOST_MEMBERS:]:
         contexts.append(field_context(name) if type(name) is str else own)

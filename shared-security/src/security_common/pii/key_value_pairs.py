@@ -1,4 +1,4 @@
-"""Pairs of a name and a value in a text: YAML, environment files, log lines with `key=value`, lists of `name: value`.
+"""Pairs of a name and a value in a text: YAML, environment files, log lines with `key=value`, elements of XML.
 
 Pairs that follow each other are one record, so that the neighbours of a value count as they do in an object: `name`
 beside `price` is the name of a product.
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from security_common.pii.delimited_tables import TextCell
 from security_common.pii.field_context import NO_CONTEXT, FieldContext, field_context, member_contexts
+from security_common.pii.field_names import meaning_of_name
+from security_common.pii.labels import BANK, OTHER
 
 __all__ = ["find_pair_values"]
 
@@ -23,9 +25,13 @@ _PAIR = re.compile(
     r"(?:\"(?P<d>[^\"\n]{0,500})\"|'(?P<e>[^'\n]{0,500})'|(?P<f>[^\s,;|/](?:[^\n,;|/]|/(?! )){0,499})?)"
     r")"
 )
-_BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*")
+_NAME = re.compile(r"(?<![\w.\-])([^\W\d][\w.\-]{0,62})['\"]?[ \t]?[=:]")
+# <name>value</name>, with or without attributes
+_ELEMENT = re.compile(r"<(?P<name>[^\W\d][\w.\-:]{0,62})(?:\s[^<>]{0,200})?>(?P<text>[^<>\n]{1,500})</")
+_BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*|</[\w.\-:]{1,63}>\s*")
 _MOST_CHARS_BETWEEN = 80
 _MOST_PAIRS = 64
+_KINDS_OF_NO_PERSON = frozenset({"", OTHER, BANK})
 _VAGUE_NAMES = frozenset({"code", "코드"})
 """Names that say too little in a sentence: `통관 code: P123456789012`."""
 
@@ -53,11 +59,18 @@ def _indent_of(text: str, start: int) -> int:
     return -1 if before.strip(" \t-") else len(before)
 
 
-def find_pair_values(text: str) -> Iterator[TextCell]:
-    """The values of all pairs whose context says something about them, in order."""
+def find_pair_values(text: str, *, only_personal: bool = False) -> Iterator[TextCell]:
+    """The values of all pairs whose context says something about them, in order.
+
+    With `only_personal`, texts without a name for personal data are left out at once: a name for other values can only
+    remove findings.
+    """
+    is_markup = "</" in text
+    if not is_markup and not any(_says_something(name, only_personal=only_personal) for name in _NAME.findall(text)):
+        return
     record: list[_Pair] = []
     parent = NO_CONTEXT
-    for match in _PAIR.finditer(text):
+    for match in (_ELEMENT if is_markup else _PAIR).finditer(text):
         pair = _Pair(match)
         if record and not _continues(text, record, pair, match.start()):
             yield from _values_of(record, parent)
@@ -65,6 +78,14 @@ def find_pair_values(text: str) -> Iterator[TextCell]:
             record = []
         record.append(pair)
     yield from _values_of(record, parent)
+
+
+def _says_something(name: str, *, only_personal: bool) -> bool:
+    """Whether the name of a pair can say something about its value or that of a pair beside it."""
+    meaning = meaning_of_name(name)
+    if meaning.may_name_thing:
+        return True
+    return meaning.kind not in _KINDS_OF_NO_PERSON if only_personal else bool(meaning.kind or meaning.names_thing)
 
 
 def _continues(text: str, record: list[_Pair], pair: _Pair, start: int) -> bool:

@@ -17,7 +17,7 @@ from security_common.pii.field_names import meaning_of_name, words_of_name
 from security_common.pii.finding import PIIKind
 from security_common.pii.word_lists import read_tables
 
-__all__ = ["SplitGroup", "find_split_groups", "is_part_of_name", "is_part_of_split_name", "is_split", "is_split_list"]
+__all__ = ["SplitGroup", "find_split_groups", "is_part_of", "is_part_of_name", "is_split", "is_split_list"]
 
 _MOST_PARTS = 6
 _LONGEST_PART, _LARGEST_PART = 80, 10**8
@@ -25,6 +25,7 @@ _WORDS = read_tables("field_names")["parts"]
 _PART_WORDS = frozenset(_WORDS["words"])
 _PART_ENDINGS = tuple(_WORDS["endings"])
 _NAME_PARTS, _KOREAN_NAME_PARTS = frozenset(_WORDS["person"]), frozenset(_WORDS["korean_pair"])
+_SHORT_NAME_PARTS = frozenset(_WORDS["short"])
 _ADDRESS_DETAIL = re.compile(r"[0-9]|[가-힣] [가-힣]")
 _NAME = re.compile(r"[^\W\d_][^\d_@:/\\<>{}\[\]()=]{0,39}")
 _LOCAL_PART, _DOMAIN = (
@@ -75,9 +76,11 @@ def is_split(group: SplitGroup, values: Sequence[object]) -> bool:
     return texts is not None and _FITS[group.kind](texts, group.kind)
 
 
-def is_part_of_split_name(value: object) -> bool:
-    """Whether a value can be the first or last name in `{"name": {"first": …, "last": …}}`: it begins like a name."""
-    return type(value) is str and _NAME.fullmatch(value) is not None and not value[0].islower()
+def is_part_of(kind: str, value: object) -> bool:
+    """Whether a value can be a part of a name or address, as `line2` in `{"address": {"line2": "Apt 7"}}`."""
+    if type(value) is not str or len(value) > _LONGEST_PART:
+        return False
+    return _FITS[kind]([value], PIIKind(kind))
 
 
 def is_split_list(kind: str, items: Sequence[object]) -> bool:
@@ -109,7 +112,7 @@ def _value_of_part(name: str) -> tuple[str, PIIKind | None]:
     words = words_of_name(name)
     if is_part_of_name(name):
         return "".join(words[:-2]), PIIKind.PERSON
-    if name in _KOREAN_NAME_PARTS:
+    if name in _KOREAN_NAME_PARTS or name.lower() in _SHORT_NAME_PARTS:
         return "", PIIKind.PERSON
     whole = list(words)
     while len(whole) > 1 and (whole[-1].isdigit() or whole[-1] in _PART_WORDS):
@@ -148,7 +151,7 @@ def _fits_email(texts: Sequence[str], kind: PIIKind) -> bool:
 
 def _fits_name(texts: Sequence[str], kind: PIIKind) -> bool:
     del kind
-    return all(map(_NAME.fullmatch, texts))
+    return all(_NAME.fullmatch(text) is not None and not text[0].islower() for text in texts)
 
 
 def _fits_address(texts: Sequence[str], kind: PIIKind) -> bool:

@@ -92,7 +92,7 @@ class StructuredSearch:
     def _find_in_lines(self, text: str, context: FieldContext | None) -> list[Finding]:
         """The findings in a text without JSON. Where a cell has a context, the context decides."""
         found = self._search_value(text, context)
-        cells = _cells_of(text)
+        cells = _cells_of(text, only_personal=not found)
         return self._decide_by_context(text, found, cells) if cells else found
 
     def _decide_by_context(self, text: str, found: Sequence[Finding], cells: Sequence[TextCell]) -> list[Finding]:
@@ -133,12 +133,12 @@ class StructuredSearch:
         return found
 
 
-def _cells_of(text: str) -> list[TextCell]:
+def _cells_of(text: str, *, only_personal: bool) -> list[TextCell]:
     """The cells of tables, and the values of pairs outside of the tables, in order."""
     cells = list(find_table_cells(text)) if "\n" in text else []
-    if "=" not in text and ":" not in text:
+    if not ("=" in text or ":" in text or "</" in text):
         return cells
-    pairs = list(find_pair_values(text))
+    pairs = list(find_pair_values(text, only_personal=only_personal))
     if not cells:
         return pairs
     first, last = cells[0].start, cells[-1].end
