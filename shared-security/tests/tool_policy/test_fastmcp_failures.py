@@ -335,7 +335,7 @@ def test_a_result_that_cannot_be_serialized_is_an_error(recorded_calls: Recorded
     async def deep() -> Any:
         value: Any = "x"
         for _ in range(100):
-            value = [value]
+            value = {"a": value}
         return value
 
     secure_server(server)
