@@ -1,4 +1,7 @@
-"""A cache in memory with limits: a number of entries, a number of bytes, and a lifetime for each entry."""
+"""A cache in memory with limits: a number of entries, a number of bytes, and a lifetime for each entry.
+
+The caches of cachetools have one limit, of a number or of a size, and the ones with lifetimes evict by use.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import yaml
 from pydantic import (
@@ -29,6 +29,7 @@ from security_common.service.yaml_files import parse_yaml
 from security_common.settings import SettingProblem
 from security_common.tokens.trusted_issuer import DEFAULT_TOKEN_BYTES, MAX_TOKEN_BYTES, TrustedIssuer
 from security_common.tokens.vendor_presets import PRESETS, PresetMismatch
+from security_common.tokens.verification_keys import ALGORITHMS
 
 __all__ = ["read_trusted_issuers"]
 
@@ -61,11 +62,27 @@ _Scope = Annotated[StrictStr, Field(pattern=r"^[\x21\x23-\x5B\x5D-\x7E]+$")]  # 
 _ScopesByName = dict[_Name, Annotated[tuple[_Scope, ...], BeforeValidator(_as_scopes)]]
 _Values = Annotated[tuple[StrictStr | StrictBool | StrictInt, ...], Field(min_length=1), BeforeValidator(_as_values)]
 _Types = Annotated[tuple[StrictStr, ...], Field(min_length=1), BeforeValidator(_with_empty_type)]
-_Algorithms = Annotated[
-    tuple[Literal["RS256", "PS256", "ES256", "EdDSA"], ...], Field(min_length=1), BeforeValidator(_as_list)
-]
+_ALGORITHMS_ALLOWED = f"a list of {', '.join(ALGORITHMS)}; symmetric algorithms and none are never accepted"
+_PRESETS_ALLOWED = f"one of {', '.join(PRESETS)}"
 
-_PRESETS = ", ".join(PRESETS)
+
+def _check_algorithm(name: str) -> str:
+    if name not in ALGORITHMS:
+        raise ValueError(f"must be {_ALGORITHMS_ALLOWED}")
+    return name
+
+
+def _check_preset(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(f"must be {_PRESETS_ALLOWED}")
+    return name
+
+
+_Algorithms = Annotated[
+    tuple[Annotated[StrictStr, AfterValidator(_check_algorithm)], ...], Field(min_length=1), BeforeValidator(_as_list)
+]
+_Preset = Annotated[StrictStr, AfterValidator(_check_preset)]
+
 _CLAIM = "the name of a claim, or a list of names"
 _MAPPING = 'an object that gives each name a list of scopes, such as {"reader": ["mcp.access"]}'
 
@@ -76,17 +93,12 @@ class _Entry(BaseModel, frozen=True, extra="forbid"):
     The descriptions complete the message "<member>: must be ...".
     """
 
-    preset: Literal["auth0", "cognito", "entra", "google", "keycloak", "okta"] | None = Field(
-        default=None, description=f"one of {_PRESETS}"
-    )
+    preset: _Preset | None = Field(default=None, description=_PRESETS_ALLOWED)
     issuer: Annotated[StrictStr, AfterValidator(check_https)] = Field(description="a URL")
     audience: _Names = Field(min_length=1, description="a string, or a list of strings")
     internal_url: Annotated[StrictStr, AfterValidator(check_web_url)] | None = Field(default=None, description="a URL")
     typ: _Types = Field(default=(), description="a list of `typ` values, with null for tokens that have none")
-    algorithms: _Algorithms = Field(
-        default=(),
-        description="a list of RS256, PS256, ES256 and EdDSA; symmetric algorithms and none are never accepted",
-    )
+    algorithms: _Algorithms = Field(default=(), description=_ALGORITHMS_ALLOWED)
     audience_claim: _Name = Field(default="", description="the name of a claim")
     client_claim: _Names = Field(default=(), description=_CLAIM)
     scope_claim: _Names = Field(default=(), description=_CLAIM)
