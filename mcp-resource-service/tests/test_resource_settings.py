@@ -30,7 +30,7 @@ def test_an_invalid_value_is_refused(variable, value):
 
 
 def test_demo_mode_requires_loopback_addresses():
-    with pytest.raises(SettingInvalid, match=r"^MCP_DEMO issues"):
+    with pytest.raises(SettingInvalid, match=r"^MCP_DEMO adds"):
         ResourceSettings(demo=True, issuer="https://auth.example.com")
 
 
