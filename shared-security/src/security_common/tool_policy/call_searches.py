@@ -28,7 +28,7 @@ __all__ = ["CallSearches"]
 Protected = TypeVar("Protected")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Search:
     """A search that has not ended. Its protectors become those of the call unless it is repeated."""
 

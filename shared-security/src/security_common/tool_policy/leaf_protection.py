@@ -117,7 +117,7 @@ class LeafProtector:
 
     `part` is the name of the argument that is being walked, or `result`. Findings are counted by part, and ciphertext
     is bound to it. `refused` counts those findings whose operator is `reject`. With `puts_back`, which is for
-    arguments, the values of placeholders are put back where the tool may see them; `revealed` counts them by kind.
+    arguments, the values of placeholders are put back where the tool may see them; `revealed` has the kind of each.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class LeafProtector:
         self.refused: dict[str, Counter[str]] = {}
         self.treatments: set[Treatment] = set()
         self.encrypt_all = encrypt_all
-        self.revealed: Counter[str] = Counter()
+        self.revealed: list[str] = []
         self._placeholders = writer.placeholders
         self._puts_back = puts_back
         self._detector = detector
@@ -195,7 +195,7 @@ class LeafProtector:
         if revealed:
             self.treatments.add(Treatment.TOKENIZE)
             self.kinds.setdefault(self.part, Counter()).update(revealed)
-            self.revealed.update(revealed)
+            self.revealed += revealed.elements()
         return changed
 
     def _examine(

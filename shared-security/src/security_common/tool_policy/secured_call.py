@@ -212,11 +212,11 @@ class SecuredCall:
     def audit_event(self) -> AuditEvent | None:
         """The audit event, or None for a successful call without personal data of a tool with `log_access=False`."""
         kinds: Counter[str] = Counter()
-        revealed: Counter[str] = Counter()
+        revealed: list[str] = []
         treatments: set[Treatment] = set()
         for protector in self._searches.protectors:
             treatments |= protector.treatments
-            revealed.update(protector.revealed)
+            revealed += protector.revealed
             for kinds_of_part in protector.kinds.values():
                 kinds.update(kinds_of_part)
         if self.outcome is Outcome.SUCCESS and not kinds and not self.tool.log_access:
@@ -231,7 +231,7 @@ class SecuredCall:
             client_id=self._client_id,
             contains_pii=bool(kinds),
             pii_kinds=dict(kinds),
-            revealed_kinds=dict(revealed) if self._has_run else {},
+            revealed_kinds=dict(Counter(revealed)) if revealed and self._has_run else {},
             reason=self.reason,
             source_address=self._caller.source_address if self._caller else None,
             subject_reference=self._subject_reference(),
