@@ -53,7 +53,7 @@ def register(mcp: FastMCP, detector: PIIDetector, encryption: EncryptionService)
         annotations={"readOnlyHint": True, "idempotentHint": True, "openWorldHint": False},
     )
     @secure_tool(pii_policy="observe", scopes=[ACCESS_SCOPE])
-    async def test_pii_detection(
+    def test_pii_detection(  # not asynchronous: FastMCP runs it in a thread, because a long text takes a while
         text: Annotated[
             str,
             Field(description="Text to scan, in Korean or English. 검사할 텍스트.", min_length=1, max_length=50_000),

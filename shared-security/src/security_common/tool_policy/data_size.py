@@ -25,6 +25,9 @@ _CHARACTERS_OF_OTHER_VALUE = 16
 """Counted for each number, date and other value, and for each container."""
 
 
+_NUMBERS: frozenset[type] = frozenset({int, float, bool, type(None)})
+
+
 class SearchTooLong(Exception):
     """The data is too large to be searched on the event loop."""
 
@@ -39,6 +42,13 @@ def estimate_characters(*values: Any) -> int:
     while waiting:
         for value in waiting.pop():
             parts_left -= 1
+            kind = cast("type[object]", type(value))
+            if kind is str:
+                characters += len(value)
+                continue
+            if kind in _NUMBERS:  # before the abstract classes below, which are slow to ask
+                characters += _CHARACTERS_OF_OTHER_VALUE
+                continue
             if isinstance(value, (str, bytes, bytearray)):
                 characters += len(value)
                 continue
