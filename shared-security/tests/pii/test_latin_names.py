@@ -70,7 +70,23 @@ IN_PROSE = [
     "first name: [Zdravko]",
     "patient: [Zdravko Puljak]",
 ]
+USERNAMES = [
+    "audit user=[priya.raman] action=EXPORT",
+    "PR #812 by [jaehyuk.hwang]: fix address parser",
+    '{"userId":"[soyul.bae]","ok":true}',
+    "login: [owen.mcallister]",
+    "author: [minsu-kim]",
+    "[jihoon_park]",
+]
 OTHER_WORDS = [
+    "config.json",
+    "user=app.service",
+    "by example.com",
+    "login: data_loader",
+    "user admin_user",
+    "user=no-reply",
+    "min.size",
+    '{"iban_to": 1, "by": "x"}',
     "Set Max Connections to 200 and restart.",
     "Spring Boot and Jackson are on the classpath.",
     "Mark Positioning",
@@ -132,7 +148,7 @@ def persons(text: str) -> list[str]:
     return [text[finding.start : finding.end] for finding in found if finding.kind == PIIKind.PERSON]
 
 
-@pytest.mark.parametrize("marked", ROMANIZED_KOREAN + OTHER_COUNTRIES + IN_PROSE)
+@pytest.mark.parametrize("marked", ROMANIZED_KOREAN + OTHER_COUNTRIES + IN_PROSE + USERNAMES)
 def test_names_in_latin_letters_are_found(marked: str) -> None:
     text, expected = without_marks(marked)
 

@@ -47,7 +47,7 @@ _DATE = re.compile(
 )
 _YEAR_GROUPS = [name for name in _DATE.groupindex if name.startswith("y")]
 _MOST_CHARS_AFTER_LABEL, _LONGEST_DATE = 28, 36
-_OLDEST_AGE = 120
+_OLDEST_AGE, _YOUNGEST_IN_CHAT = 120, 10
 # Words between a label and a date that is about something else: 생일 쿠폰 유효기간, birthday party on
 _OTHER_SUBJECT = re.compile(
     r"쿠폰|파티|이벤트|선물|할인|혜택|케이크|기념|축하|적립|신고|증명|여행|행사"
@@ -75,6 +75,8 @@ _BORN = re.compile(
 )
 # Before a date: (F/1988-01-01)
 _SEX = re.compile(r"(?<![가-힣A-Za-z])(?:[남여](?:성|자)?|[MF])[ ]?[,/][ ]?(?=[0-9])")
+# 주민번호 앞자리 880101
+_FIRST_HALF_OF_RESIDENT_NUMBER = re.compile(r"앞[ ]?자리(?:는|은|가)?[ ]{0,2}[:=]?[ ]?(?=[0-9]{6}(?![0-9]))")
 # 1988년생, 88년생
 _YEAR_OF_BIRTH = re.compile(
     r"(?<![0-9A-Za-z.\-])(?P<year>(?:19|20)?[0-9]{2})\s?년생(?![산활명물체태계각겨긴길존기맥선방성])"
@@ -92,7 +94,7 @@ def _find_dates_of_birth(source: LabelledText) -> Iterator[Finding]:
     for match in _YEAR_OF_BIRTH.finditer(source.text):
         if _is_in_last_years(_four_digit_year(match["year"], source.today.year), source.today.year):
             yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
-    for before_date in (_ABBREVIATION, _SEX):
+    for before_date in (_ABBREVIATION, _SEX, _FIRST_HALF_OF_RESIDENT_NUMBER):
         for place in before_date.finditer(source.text):
             match = _DATE.match(source.text, place.end())
             if match is not None and _has_year(match) and _is_past_date(match, source.today.year):
@@ -106,6 +108,11 @@ def _find_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
     end_of_search = label.end + _MOST_CHARS_AFTER_LABEL + _LONGEST_DATE
     for match in _DATE.finditer(source.text, label.end, end_of_search):
         nearest = source.labels.before(match.start())
+        if nearest.kind == PIIKind.PERSON and "\n" in source.text[label.end : match.start()]:
+            # the answer to a question of a chat: "생년월일 알려 주세요", and in the next line "고객: 1988-01-01"
+            if _has_year(match) and _is_past_date(match, source.today.year - _YOUNGEST_IN_CHAT):
+                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.7, "label")
+            return
         if nearest.start != label.start or _OTHER_SUBJECT.search(source.lowered, label.end, match.start()):
             return
         is_adjacent = bool(nearest.adjacent_kind) or match.start() == end_of_calendar
@@ -169,6 +176,6 @@ def _is_past_date(match: re.Match[str], this_year: int) -> bool:
 
 
 DATES_OF_BIRTH = Rule(
-    r"생|태어|[0-9][,/] ?[남여MF]|[남여성자MF] ?[,/] ?[0-9]|[bB]\. ?[0-9]|(?i:birth|born|dob|bday|d\.o\.b)",
+    r"생|앞 ?자리|태어|[0-9][,/] ?[남여MF]|[남여성자MF] ?[,/] ?[0-9]|[bB]\. ?[0-9]|(?i:birth|born|dob|bday|d\.o\.b)",
     _find_dates_of_birth,
 )

@@ -42,6 +42,7 @@ from security_common.pii.rules import Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
 from security_common.pii.structured_text import StructuredSearch, moved_by
 from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
+from security_common.pii.usernames import USERNAMES
 from security_common.pii.value_surroundings import is_specific_name
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ RULES: tuple[Rule, ...] = (
     FOREIGN_ADDRESSES,
     KOREAN_NAMES,
     FIRST_NAMES_ALONE,
+    USERNAMES,
     ENGLISH_NAMES,  # romanised Korean names included
 )
 

@@ -42,7 +42,7 @@ _PARTICLES = r"(?:(?:van|von|de|da|di|del|della|der|den|dos|la|le|bin|ibn|al|el|
 # One to five capitalised words. The capital comes first and the look-behind after it, so that the engine skips to
 # capitals quickly.
 _CAPITALISED_WORDS = re.compile(
-    rf"{_UPPER}(?<![A-Za-z0-9_@./'\-].){_REST_OF_WORD}"
+    rf"{_UPPER}(?<![A-Za-z0-9_@./\-].)(?<![A-Za-z]'.){_REST_OF_WORD}"
     rf"(?:(?:[ ][A-Z]\.?)?,?[ ]{_PARTICLES}{_WORD}){{0,4}}"
     r"(?![A-Za-z0-9_@]|\.[a-z])"
 )
@@ -78,6 +78,7 @@ _WORD_ALONE = re.compile(
 _PERSONAL_DATA_AFTER = re.compile(
     r"[ ,(:<|/]{1,3}(?:(?i:ssn|dob|tel|phone|born)|\+?[0-9][0-9\-. ]{5}|[A-Za-z0-9._%+\-]{2,40}@)"
 )
+_NAME_OF_SHOP = re.compile("'s [A-Z가-힣]")  # Wendy's Week
 _WORD_BEFORE = re.compile(r"([A-Z][A-Za-z'.]*)[ ]$")
 _LONGEST_WORD_BEFORE = 16
 
@@ -106,7 +107,7 @@ def _find_in_capitalised_words(source: LabelledText, match: re.Match[str]) -> It
     has_strong_cue = words_before.endswith(_STRONG_CUES)
     has_cue = has_strong_cue or last_word_before in _CUES or _CUE_AFTER.match(text, match.end()) is not None
     is_single_word = " " not in match.group()
-    if is_single_word and not has_cue and not has_title:
+    if is_single_word and ((not has_cue and not has_title) or _NAME_OF_SHOP.match(text, match.end())):
         return
     words = [(start + word.start(), word.group()) for word in _CAPITALISED_WORD.finditer(match.group())]
     is_personal = last_word_before in _PERSONAL_CUES or _PERSONAL_CUE_AFTER.match(text, match.end()) is not None
@@ -175,7 +176,7 @@ def _length_of_listed_name(text: str, words: _Words, *, is_personal: bool) -> in
         return 1 if is_personal or is_distinct_first_name(in_form[0]) else 0
     if length == 0 and len(words) > 1 and is_first_name(in_form[0]) and in_form[1] not in ORDINARY_WORDS:
         end = words[1][0] + len(words[1][1])
-        return 2 if _PERSONAL_DATA_AFTER.match(text, end) else 0
+        return 2 if is_personal or _PERSONAL_DATA_AFTER.match(text, end) else 0
     return length
 
 
@@ -196,6 +197,9 @@ def _find_first_names_alone(source: LabelledText) -> Iterator[Finding]:
             continue
         start = match.start()
         before = _WORD_BEFORE.search(text, max(0, start - _LONGEST_WORD_BEFORE), start)
+        is_quoted = text[start - 1 : start] == text[match.end(1) : match.end(1) + 1] == '"'  # the product "Olivia"
+        if is_quoted:
+            continue
         if before is None or before[1].lower().rstrip(".") in SENTENCE_WORDS:
             yield Finding(PIIKind.PERSON, start, match.end(1), 0.6, "given-name")
 

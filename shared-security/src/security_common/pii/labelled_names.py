@@ -17,6 +17,7 @@ __all__ = ["find_labelled_names"]
 
 _LISTS = read_lists("labelled_names")
 _GENERAL_LABELS = frozenset(_LISTS["general_labels"])
+_KOREAN_SURNAMES = frozenset(read_lists("korean_names")["surnames"][0] + "감빈범온옹운")
 _NOT_PERSONS = frozenset(_LISTS["not_persons"])
 _ORGANISATION = re.compile(rf"[가-힣]*{any_word(_LISTS['organisation_endings'])}")
 _GAP = r"(?:\([^()\n]{1,6}\))?[\"'\]]?\s{0,2}[:=|]\s{0,2}[\"'\[]?"
@@ -41,7 +42,8 @@ _HAN_WITH_HONORIFIC = re.compile(
 _JAPANESE_NAME = re.compile(
     rf"(?<![{_HAN}])(?P<name>{_JAPANESE_SURNAME}[ ]?{any_word(_LISTS['japanese_given'])})(?![{_HAN}])"
 )
-_LONGEST_NAME = 5
+_LONGEST_NAME, _LONGEST_KOREAN_NAME = 5, 4
+_HAN_LABELS = frozenset(_LISTS["han_labels"])
 _ENDINGS_OF_SENTENCES = frozenset("다요까죠네")
 
 
@@ -66,7 +68,7 @@ def _find_after_label(source: LabelledText, label: Label) -> Iterator[Finding]:
     if hangul is not None and _may_be_person(hangul["name"], is_general=is_general):
         yield Finding(PIIKind.PERSON, *hangul.span("name"), 0.72, "label")
     han = _HAN_VALUE.match(source.text, label.end)
-    if han is not None and (not is_general or _HAN_NAME.match(han["name"])):
+    if han is not None and han["name"] not in _HAN_LABELS and (not is_general or _HAN_NAME.match(han["name"])):
         yield Finding(PIIKind.PERSON, *han.span("name"), 0.8, "label")
 
 
@@ -79,10 +81,14 @@ def _may_be_person(value: str, *, is_general: bool) -> bool:
         return False
     if is_name_in_hangul(value):
         return True
-    return not is_general and (len(words) > 1 or len(value) <= _LONGEST_NAME)
+    if len(words) > 1:
+        return any(map(is_name_in_hangul, words))
+    return not is_general and len(value) <= _LONGEST_NAME and value[0] in _KOREAN_SURNAMES
 
 
 def _is_other_word(word: str) -> bool:
+    if len(word) > _LONGEST_KOREAN_NAME and is_listed_word(word[:2]):
+        return True  # a compound: 주문번호는
     return (
         word in _NOT_PERSONS
         or is_label(word)

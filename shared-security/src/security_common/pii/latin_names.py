@@ -42,6 +42,7 @@ SENTENCE_WORDS = frozenset(_LATIN["before_names"])
 """Words with a capital at the beginning of a sentence, after which a name may follow."""
 DISTINCT_FIRST_NAMES = _FIRST_NAMES - _AMBIGUOUS_ALONE
 """First names that are nothing else, so that they can be recognized alone."""
+_SHORTEST_NAME_WITH_MC = 5
 _LETTERS_WITHOUT_ACCENT = str.maketrans("łđøıß", "ldois")
 
 
@@ -65,8 +66,8 @@ def is_first_name(word: str) -> bool:
 
 
 def is_family_name(word: str) -> bool:
-    """Whether a word is a listed family name."""
-    return word in _LAST_NAMES
+    """Whether a word is a listed family name, or one with Mc."""
+    return word in _LAST_NAMES or (word.startswith("mc") and len(word) > _SHORTEST_NAME_WITH_MC)
 
 
 def is_last_then_first(last: str, first: str) -> bool:
