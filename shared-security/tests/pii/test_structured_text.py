@@ -94,6 +94,7 @@ def test_what_is_not_personal_data_is_unchanged(text: str) -> None:
         (f"계좌번호\n{ACCOUNT}\n\n끝", [("BANK_ACCOUNT", ACCOUNT)]),
         (f"Summary of today:\n\nid,acnt_no\n1,{ACCOUNT}\n\nbye", [("BANK_ACCOUNT", ACCOUNT)]),
         ("customer:\n  name: Jordan\n", [("PERSON", "Jordan")]),
+        ("고객번호|내용\n062-3769-2099|-\n", [("PHONE", "062-3769-2099")]),
         (
             "<Name>Jordan</Name>\n<acnt_no type='x'>302-3845-1903-48</acnt_no>",
             [("PERSON", "Jordan"), ("BANK_ACCOUNT", ACCOUNT)],

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from security_common.pii.delimited_tables import TextCell, find_table_cells
 from security_common.pii.field_context import FieldContext
-from security_common.pii.finding import Finding
+from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.json_fragments import JsonScalar, decode_json_string, find_json_fragments, scalars_in_context
 from security_common.pii.key_value_pairs import find_pair_values
 from security_common.pii.labels import BANK, OTHER
@@ -24,6 +24,7 @@ __all__ = ["StructuredSearch", "moved_by"]
 MAX_NESTED_TEXTS = 8
 """How many texts with structure may be inside each other, such as JSON in a string of JSON."""
 _FEWEST_CHARS = 2
+_WRITTEN_AS_PHONE_NUMBER = frozenset({"area-code", "country-code"})
 _KINDS_OF_NO_PERSON = frozenset({OTHER, BANK})
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 4096, 64
 
@@ -125,12 +126,23 @@ class StructuredSearch:
         context = cell.context
         has_context = bool(context.kind or context.names_thing)
         is_confirmed = any(each.kind == context.kind for each in found) and not context.is_part
-        if is_confirmed or not (has_context or is_crossed):
+        is_code = context.kind == PIIKind.SECRET and not cell.is_bounded  # `token = await …`: the rule reads such lines
+        if is_confirmed or is_code or not (has_context or is_crossed):
             return found
         in_context = self._search_value(text[cell.start : cell.end], context)
-        if in_context or context.names_thing or context.kind in _KINDS_OF_NO_PERSON:
+        if in_context or context.names_thing:
             return [moved_by(cell.start, each) for each in in_context]
+        if context.kind in _KINDS_OF_NO_PERSON:
+            return [each for each in found if _counts_under_any_name(each)]
         return found
+
+
+def _counts_under_any_name(finding: Finding) -> bool:
+    """Whether a finding counts under a name for values that belong to no person.
+
+    고객번호 is also used for telephone numbers, and `admin-key` for secrets.
+    """
+    return finding.kind is PIIKind.SECRET or finding.why in _WRITTEN_AS_PHONE_NUMBER
 
 
 def _cells_of(text: str, *, only_personal: bool) -> list[TextCell]:
