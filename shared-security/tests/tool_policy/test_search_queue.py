@@ -6,12 +6,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
+from fastmcp import FastMCP
 
 from security_common.audit import Journal
 from security_common.encryption import EncryptionService
+from security_common.fastmcp import ServiceUnavailableMiddleware, secure_server
 from security_common.pii import PIIDetector
-from security_common.tool_policy import SearchQueueFull, configure, secure_tool
+from security_common.settings import SecuritySettings
+from security_common.tool_policy import SearchQueueFull, configure, policy_dependencies, secure_tool
 from security_common.tool_policy.data_size import LIMITS_OF_CALL, LIMITS_ON_EVENT_LOOP, estimate_characters
 from security_common.tool_policy.search_queue import SearchQueue
 
@@ -203,3 +207,53 @@ def test_the_size_of_data_that_contains_itself_is_bounded() -> None:
     endless.append(endless)
     assert estimate_characters(endless) == LIMITS_OF_CALL.characters
     assert LIMITS_ON_EVENT_LOOP.characters < LIMITS_OF_CALL.characters
+
+
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
+def test_a_server_answers_503_while_the_queue_is_full(version: str) -> None:
+    server: FastMCP[Any] = FastMCP("test")
+    server.tool(echo)
+    secure_server(server)
+    queue = policy_dependencies().search_queue
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def search() -> None:
+        has_begun.set()
+        may_end.wait()
+
+    whole = {"characters": SecuritySettings().pii_search_max_characters_per_caller, "caller": ""}
+    other_call = threading.Thread(target=queue.run_blocking, args=(search,), kwargs=whole)
+    other_call.start()
+    has_begun.wait()
+    try:
+        answer = call_over_http(server, "echo", {"data": LARGE_TEXT}, version)
+    finally:
+        may_end.set()
+        other_call.join()
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert '"error":"search_queue_full"' in answer.text
+    assert "try again" in answer.text
+    assert call_over_http(server, "echo", {"data": LARGE_TEXT}, version).status_code == 200
+
+
+def call_over_http(server: FastMCP[Any], tool: str, arguments: dict[str, Any], version: str) -> httpx2.Response:
+    """One call of a tool over HTTP."""
+    headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": version}
+    params: dict[str, Any] = {"name": tool, "arguments": arguments}
+    if version == "2026-07-28":
+        headers |= {"mcp-method": "tools/call", "mcp-name": tool}
+        params["_meta"] = {
+            "io.modelcontextprotocol/protocolVersion": version,
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+    app = server.http_app(stateless_http=True)
+
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=ServiceUnavailableMiddleware(app))
+        async with app.lifespan(app), httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+            return await http.post("/mcp", json=body, headers=headers)
+
+    return asyncio.run(send())
