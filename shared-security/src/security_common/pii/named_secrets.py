@@ -156,11 +156,9 @@ def _value_behind(text: str, name_start: int, name_end: int) -> _Value | None:
     is_next_name = value.endswith(":") or (written[-1] in " \t" and "=" in value[:-2] and value[0].isalpha())
     if is_next_name and not any(map(str.isdigit, value)):
         return None
+    start, end = unquoted.span()
     line_before = text[max(0, name_start - _CHARS_READ_BEFORE_NAME) : name_start].rpartition("\n")[2]
-    fills_line = (
-        not line_before.strip(_CHARS_BEFORE_NAME_IN_LINE) and text[unquoted.end() : unquoted.end() + 1] in "\r\n"
-    )
-    start = unquoted.start()
+    fills_line = not line_before.strip(_CHARS_BEFORE_NAME_IN_LINE) and text[end : end + 1] in "\r\n"
     return _Value(value, start, start + len(value), certainty, fills_line)
 
 
@@ -199,10 +197,8 @@ def _looks_like_password(value: _Value, name: str) -> bool:
     if not is_in_sentence:
         return len(text) >= _FEWEST_CHARS_OF_PASSWORD
     if value.joint == _Joint.SPACE and name.isascii():
-        digits = sum(map(str.isdigit, text))
-        is_varied = (
-            has_symbols or (text != text.lower() and text != text.upper()) or digits >= _FEWEST_DIGITS_BEHIND_SPACE
-        )
+        has_both_cases = text != text.lower() and text != text.upper()
+        is_varied = has_symbols or has_both_cases or sum(map(str.isdigit, text)) >= _FEWEST_DIGITS_BEHIND_SPACE
         return has_digits and is_varied and len(text) >= _FEWEST_CHARS_IN_SENTENCE
     return len(text) >= _FEWEST_CHARS_IN_SENTENCE
 

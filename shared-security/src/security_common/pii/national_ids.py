@@ -22,9 +22,7 @@ from security_common.pii.value_surroundings import has_other_name, is_in_path_or
 
 __all__ = ["COUNTRIES", "NATIONAL_CODES", "country_of", "recognize_national_number"]
 
-COUNTRIES = frozenset(
-    {"AU", "BR", "CA", "CN", "DE", "ES", "FR", "GB", "HK", "IN", "IT", "JP", "PH", "SG", "TH", "TW"}
-)  # fmt: skip
+COUNTRIES = frozenset({"AU", "BR", "CA", "CN", "DE", "ES", "FR", "GB", "HK", "IN", "IT", "JP", "PH", "SG", "TH", "TW"})
 """The countries whose numbers are searched for, as ISO 3166-1 alpha-2 codes."""
 
 _GENERAL_LABEL = "NATIONAL_ID"
@@ -82,9 +80,7 @@ _FORMATS_BY_LENGTH: Mapping[int, list[_NumberFormat]] = {
     length: [each for each in _NUMBER_FORMATS if each.length == length]
     for length in {each.length for each in _NUMBER_FORMATS}
 }
-_FORMAT_BY_DISTINCTIVE_GROUPING = {
-    grouping: each for each in _NUMBER_FORMATS for grouping in each.distinctive
-}  # fmt: skip
+_FORMAT_BY_DISTINCTIVE_GROUPING = {grouping: each for each in _NUMBER_FORMATS for grouping in each.distinctive}
 
 # Codes with letters. Each group is named for its country and, if the country has several, a number.
 _CODE = re.compile(
@@ -121,9 +117,8 @@ _IS_VALID_CODE: Mapping[str, Callable[[str], bool]] = {
     "TW": check.is_valid_taiwan_id,
 }
 _PAN_OF_PERSON = re.compile(r"[A-Z]{3}P")  # the fourth letter is the kind of the holder
-_NINO_OF_PERSON = re.compile(
-    r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] "
-)  # prefixes that are issued
+# The prefixes of national insurance numbers that are issued, with the space that follows.
+_NINO_OF_PERSON = re.compile(r"(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ")
 _NEEDS_LABEL = frozenset({"HK2"})
 _STRONG_SHAPES = frozenset({"CN", "ES1", "ES2", "FR", "HK", "IT", "SG"})
 """Found without a label under any name. The others have no check digits, or a shape that article numbers have."""
@@ -172,22 +167,29 @@ def _find_national_codes(source: LabelledText) -> Iterator[Finding]:
     for match in _CODE.finditer(source.text):
         shape = match.lastgroup or ""
         country = shape[:2]
-        start, end = match.span()
         compact = _SEPARATORS.sub("", match.group()).upper()
         is_valid = shape in _IS_VALID_CODE and _IS_VALID_CODE[shape](compact)
-        label = source.label_of(start, end)
-        is_labelled = label.kind == _LABEL_PREFIX + country or (shape == "IN" and label.kind == PIIKind.CREDIT_CARD)
-        if is_labelled and (is_valid or label.adjacent_kind):
-            score = _SCORE_LABELLED if is_valid else _SCORE_LABEL_ALONE
-            yield Finding(PIIKind.NATIONAL_ID, start, end, score, _reason(country, is_valid=is_valid))
-        elif label.kind == _GENERAL_LABEL and (is_valid or (label.adjacent_kind and shape not in _NEEDS_LABEL)):
-            score = _SCORE_GENERAL_LABEL if is_valid else _SCORE_LABEL_ALONE
-            yield Finding(PIIKind.NATIONAL_ID, start, end, score, _reason(country, is_valid=is_valid))
-        elif label.kind != OTHER and _needs_no_label(match, shape, is_valid=is_valid):
-            has_weak_shape = shape not in _STRONG_SHAPES
-            if is_in_path_or_url(source.text, start, end) or (has_weak_shape and has_other_name(source.text, start)):
-                continue
-            yield Finding(PIIKind.NATIONAL_ID, start, end, _SCORE_UNLABELLED, _reason(country, is_valid=is_valid))
+        score = _score_of_code(source, match, shape, is_valid=is_valid)
+        if score:
+            yield Finding(PIIKind.NATIONAL_ID, *match.span(), score, _reason(country, is_valid=is_valid))
+
+
+def _score_of_code(source: LabelledText, match: re.Match[str], shape: str, *, is_valid: bool) -> float:
+    """The score by the label beside a code, or 0 if it is no national id."""
+    start, end = match.span()
+    label = source.label_of(start, end)
+    is_labelled = label.kind == _LABEL_PREFIX + shape[:2] or (shape == "IN" and label.kind == PIIKind.CREDIT_CARD)
+    if is_labelled or label.kind == _GENERAL_LABEL:
+        if is_valid:
+            return _SCORE_LABELLED if is_labelled else _SCORE_GENERAL_LABEL
+        is_certain = label.adjacent_kind and (is_labelled or shape not in _NEEDS_LABEL)
+        return _SCORE_LABEL_ALONE if is_certain else 0
+    if label.kind == OTHER or not _needs_no_label(match, shape, is_valid=is_valid):
+        return 0
+    has_weak_shape = shape not in _STRONG_SHAPES
+    if is_in_path_or_url(source.text, start, end) or (has_weak_shape and has_other_name(source.text, start)):
+        return 0
+    return _SCORE_UNLABELLED
 
 
 def _needs_no_label(match: re.Match[str], shape: str, *, is_valid: bool) -> bool:
