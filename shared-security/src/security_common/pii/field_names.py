@@ -37,6 +37,9 @@ _SHORTEST_PREFIX = 2
 
 _TABLES = read_tables("field_names")
 _KIND_OF_NAME = {word.replace(" ", ""): kind for kind, words in read_lists("labels").items() for word in words}
+_SECRET_WORDS = read_lists("secret_words")
+for _word in (*_SECRET_WORDS["password"], *_SECRET_WORDS["key"]):
+    _KIND_OF_NAME[_word.replace(" ", "").replace("-", "")] = PIIKind.SECRET
 for _kind, _words in _TABLES["kinds"].items():
     _KIND_OF_NAME.update(dict.fromkeys(_words, "" if _kind == "NONE" else _kind))
 _MODIFIERS = frozenset(_TABLES["modifiers"]["words"])

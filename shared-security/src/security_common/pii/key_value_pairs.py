@@ -32,8 +32,8 @@ _BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*|</[\w.\-:]{1,63}>\s*")
 _MOST_CHARS_BETWEEN = 80
 _MOST_PAIRS = 64
 _KINDS_OF_NO_PERSON = frozenset({"", OTHER, BANK})
-_VAGUE_NAMES = frozenset({"code", "코드"})
-"""Names that say too little in a sentence: `통관 code: P123456789012`."""
+_VAGUE_NAMES = frozenset({"code", "코드", "id", "key", "ref"})
+"""Names that say too little in a sentence: `통관 code: P123456789012`, `national id: S1234567D`."""
 
 
 class _Pair:
