@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -255,3 +256,52 @@ def test_numbers_of_personal_data_keep_a_document_valid_with_every_value() -> No
         masked = json.loads(detector.mask_text(json.dumps(document)))
         assert masked["rate"] == document["rate"]
         assert masked["card"] == 0
+
+
+RESIDENT_NUMBER = 8801011234568
+
+
+@given(st.integers(min_value=-20, max_value=400), st.sampled_from(["e", "E"]))
+def test_a_number_is_found_with_every_exponent(places: int, letter: str) -> None:
+    """The value 8801011234568, written with the decimal point moved to the left or with more zeros."""
+    digits = str(RESIDENT_NUMBER) + "0" * max(0, -places)
+    padded = digits.zfill(places + 1) if places > 0 else digits
+    mantissa = f"{padded[:-places]}.{padded[-places:]}" if places > 0 else padded
+    written = f"{mantissa}{letter}{places:+}"
+    assert Decimal(written) == RESIDENT_NUMBER
+    assert detector.mask_text(f'{{"memo": {written}}}') == '{"memo": 0}'
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 41, "9" * 700, "9" * 5000, f"{'9' * 50}.5", "1e39", "1e40", "1234567890E+999999999999"]
+)
+def test_a_number_of_any_length_is_searched_in_its_field(number: str) -> None:
+    assert detector.mask_text(f'{{"password": {number}, "n": 1}}') == '{"password": 0, "n": 1}'
+
+
+@pytest.mark.parametrize("number", ["1e-999999999999", "0e5", "1E5", "-0.0", "1.5e-3", "12345e400"])
+def test_a_number_without_personal_data_keeps_its_spelling(number: str) -> None:
+    assert found(f'{{"memo": {number}}}') == []
+
+
+@pytest.mark.parametrize(
+    ("written", "masked"),
+    [
+        ("010-1234-5678", "010-****-5678"),
+        ("01012345678", "010****5678"),
+        ("010.1234.5678", "010.****.5678"),
+        ("010 1234 5678", "010 **** 5678"),
+        ("+82-10-1234-5678", "+82-10-****-5678"),
+        ("880101-1234568", "880101-1******"),
+        ("203.0.113.77", "203.0.*.*"),
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["{{phone: {}}}", '{{"memo": {}}}', '{{"memo": {}, "n": 1}}', "call [{}]", '["a", {}]', '{{"memo": {}']
+)
+def test_a_value_without_quotes_that_is_not_a_number_is_searched(text: str, written: str, masked: str) -> None:
+    assert detector.mask_text(text.format(written)) == text.format(masked)
+
+
+def test_the_label_before_an_array_of_such_values_counts() -> None:
+    assert detector.mask_text("주민번호 [880101-1234567, 880101]") == "주민번호 [880101-1******, 880101]"

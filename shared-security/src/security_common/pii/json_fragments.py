@@ -44,7 +44,11 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _CONSTANTS = {"true": None, "false": None, "null": None, "True": None, "False": None, "None": None, "NaN": None}
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,40}")
+_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?)0*([0-9]+))?")  # RFC 8259 section 6
+_MOST_DIGITS = 256
+"""How many digits of a number are searched: no rule finds a longer value."""
+_MOST_EXPONENT_DIGITS = 6
+_AFTER_NUMBER = re.compile(r"\s*(?:[,\]}]|\Z)")
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _CHARACTER_OF_ESCAPE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
@@ -53,8 +57,8 @@ _CHARACTER_OF_ESCAPE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 class JsonScalar:
     """A text, number or constant. Its content is `text[start:end]`: without the quotes, with its escapes.
 
-    `content` is the text, with its escapes, or the number. Of a number with a fraction it is the whole part, because no
-    personal number has a fraction.
+    `content` is the text, with its escapes, or the whole part of a number, because no personal number has a fraction.
+    What only looks like a number, such as 010-1234-5678 or 01012345678, is text without quotes.
     """
 
     start: int
@@ -208,9 +212,10 @@ class _Reader:
             self.has_open_quote = written == '"'
             return False
         if kind in {"text", "repr"}:
+            self._has_texts = self._has_texts or self._expects == _VALUE
             return self._add(JsonScalar(start + 1, end - 1, written[1:-1]), end)
         if kind == "number" and self._expects == _VALUE:
-            return self._add(JsonScalar(start, end, _whole_part(written), is_number=True), end)
+            return self._add_number(start, end)
         if self._expects == _NAME:
             return self._add(JsonScalar(start, end, written), end)
         return kind == "word" and written in _CONSTANTS and self._add(JsonScalar(start, end, _CONSTANTS[written]), end)
@@ -264,8 +269,17 @@ class _Reader:
         self._expects = _COMMA
         self._end_of_values = end
         self._has_members = self._has_members or self._stack[-1].is_object
-        self._has_texts = self._has_texts or isinstance(scalar.content, str)
         return True
+
+    def _add_number(self, start: int, end: int) -> bool:
+        """Adds a number. False if the value continues behind it, as in 010 1234 5678: it is searched as a whole."""
+        if not _AFTER_NUMBER.match(self._text, end):
+            return False
+        written = self._text[start:end]
+        number = _NUMBER.fullmatch(written)
+        if number is None:
+            return self._add(JsonScalar(start, end, written), end)
+        return self._add(JsonScalar(start, end, _whole_part(number), is_number=True), end)
 
     def _append(self, value: JsonScalar | JsonContainer) -> None:
         container = self._stack[-1]
@@ -276,7 +290,16 @@ class _Reader:
             container.content.append(value.content)
 
 
-def _whole_part(number: str) -> int | str:
-    """The whole part of a number. A number with an exponent, or of more than 40 digits, is left as text."""
-    whole = number.partition(".")[0]
-    return int(whole) if _WHOLE_NUMBER.fullmatch(whole) else ""
+def _whole_part(number: re.Match[str]) -> int:
+    """The whole part of a number, with its exponent applied. Of a number with more than 256 digits: the first 256.
+
+    If the exponent makes it longer than that, the exponent is ignored, so that the digits are searched as written.
+    """
+    sign, whole, fraction, exponent_sign, exponent = number.groups(default="")
+    digits = (whole + fraction).lstrip("0")
+    shift = int(f"{exponent_sign}{exponent[:_MOST_EXPONENT_DIGITS] or 0}")
+    length = len(digits) - len(fraction) + shift
+    if not digits or length <= 0:
+        return 0
+    digits = digits[:_MOST_DIGITS] if length > _MOST_DIGITS else digits[:length].ljust(length, "0")
+    return int(sign + digits)

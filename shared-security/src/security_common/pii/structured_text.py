@@ -69,7 +69,7 @@ class StructuredSearch:
     ) -> Iterator[Finding]:
         written = text[scalar.start : scalar.end]
         if scalar.is_number:
-            written = written.partition(".")[0] if scalar.content != "" else ""
+            written = str(scalar.content)
         if len(written) < _FEWEST_CHARS and not (context is not None and context.is_part):
             return
         if (written, context) in self._clean:

@@ -7,8 +7,8 @@
       ─▶ {"note": '{"phone": "010-****-5678"}'}
 
 The result is always a new value: it shares no container with the input, so nothing that still refers to the input can
-change what was searched. Values that are not plain JSON (None, bool, int, float, str, list, dict; not their subclasses)
-are refused. `data_walk` extends the walk to other values of Python.
+change what was searched. Only None, bool, int, float, str, list and dict are accepted, and none of their subclasses.
+`data_walk` extends the walk to other values of Python.
 """
 
 import json
@@ -37,7 +37,8 @@ MAX_WHOLE_PART = 10**40
 class JSONWalk:
     """One walk over some data. Data that is deeper, larger or has more parts than the limits is refused.
 
-    With LIMITS_ON_EVENT_LOOP, SearchTooLong is raised instead, and the data has to be walked in another thread.
+    With LIMITS_ON_EVENT_LOOP, too many parts or characters raise SearchTooLong instead, and the data has to be walked
+    in another thread.
     `changes` is the number of leaves that were replaced so far.
     """
 
@@ -131,7 +132,7 @@ class JSONWalk:
     def _visit_json_scalar(self, scalar: JsonScalar, written: str, context: FieldContext | None) -> str:
         """What replaces `written`, the content of a name, text or number as it is written in a document."""
         if scalar.is_number:
-            protected = self.visit(scalar.content, context) if isinstance(scalar.content, int) else scalar.content
+            protected = self.visit(scalar.content, context)
             return written if protected == scalar.content else json.dumps(protected)
         content = decode_json_string(written).text
         protected = self.visit_key(content) if scalar.is_name else self.visit(content, context)
@@ -173,9 +174,10 @@ def unsupported_value(value: Any, context: FieldContext | None) -> UnsupportedVa
 
 
 def text_of_number(value: Any) -> str:
-    """The whole part of a number, as text: no personal number has a fraction, and its digits cause false findings.
+    """The whole part of a number, as text. "0" if it is not finite, or a fraction with more than 40 digits.
 
-    Raises UnsupportedValue for a number with more digits than Python converts.
+    A fraction is not searched: no personal number has one, and its digits cause false findings. Raises
+    UnsupportedValue for a whole number with more digits than Python converts.
     """
     try:
         if isinstance(value, int):
