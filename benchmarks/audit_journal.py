@@ -23,6 +23,7 @@ from redis.asyncio import Redis
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
 from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome, open_journal
+from security_common.private_files import sync_descriptor
 from security_common.settings import SecuritySettings
 
 WAITERS = 256
@@ -115,7 +116,7 @@ def bare_sync(path: Path) -> None:
         for _ in range(300):
             file.write(b"x" * 700 * CONCURRENT)
             started = time.perf_counter()
-            os.fdatasync(file.fileno())
+            sync_descriptor(file.fileno())
             times.append(time.perf_counter() - started)
     print(f"  of which the disk's own sync  {statistics.median(times) * 1e3:10.3f} ms")
 

@@ -1,11 +1,24 @@
 """Writes files that only their owner can read, such as keys. They are complete on disk before they have their name."""
 
+import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["make_private_directory", "replace_file", "sync_directory", "sync_file", "write_new", "write_once"]
+__all__ = [
+    "make_private_directory",
+    "replace_file",
+    "sync_descriptor",
+    "sync_directory",
+    "sync_file",
+    "write_new",
+    "write_once",
+]
+
+_WITHOUT_FULL_SYNC = frozenset({errno.ENOTSUP, errno.EINVAL, errno.ENOTTY})
+"""The errors of F_FULLFSYNC on a file system that does not have it, such as SMB."""
 
 
 def write_new(path: Path, text: str) -> None:
@@ -13,7 +26,7 @@ def write_new(path: Path, text: str) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        sync_descriptor(file.fileno())
 
 
 def write_once(path: Path, content: Callable[[], str]) -> bool:
@@ -55,17 +68,41 @@ def make_private_directory(directory: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes the names in a directory durable: fsync of a file does not include its directory entry."""
-    sync_file(directory)
+    """Makes the names in a directory durable: the sync of a file does not include its directory entry."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Not fdatasync: on ext4 it leaves out the change of a directory whose size stays the same.
+        _sync(descriptor, os.fsync)
+    finally:
+        os.close(descriptor)
 
 
 def sync_file(path: Path) -> None:
-    """Calls fsync on a file or directory."""
+    """Makes the content of a file durable. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        sync_descriptor(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_descriptor(descriptor: int) -> None:
+    """Makes the content of an open file durable. Every file is synced by this function. Raises OSError."""
+    _sync(descriptor, getattr(os, "fdatasync", os.fsync))  # macOS has no fdatasync
+
+
+def _sync(descriptor: int, sync: Callable[[int], None]) -> None:
+    """Calls F_FULLFSYNC on macOS, where fsync does not empty the cache of the drive, and `sync` elsewhere."""
+    full_sync: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+    if full_sync is None:
+        sync(descriptor)
+        return
+    try:
+        fcntl.fcntl(descriptor, full_sync)
+    except OSError as error:
+        if error.errno not in _WITHOUT_FULL_SYNC:
+            raise
+        os.fsync(descriptor)
 
 
 def _draft_path(path: Path) -> Path:

@@ -130,6 +130,57 @@ async def test_after_a_failed_sync_every_event_is_refused(open_one, monkeypatch)
     assert len(synced) == 1
 
 
+async def test_a_journal_needs_no_fdatasync(open_one, monkeypatch):
+    monkeypatch.delattr(os, "fdatasync")
+    journal = await open_one()
+    assert (await journal.record(EVENT)).seq == 2
+
+
+class UnexpectedExit(BaseException):
+    """An exception that is not an `Exception`."""
+
+
+@pytest.mark.parametrize("error", [AttributeError, MemoryError, UnexpectedExit])
+async def test_an_unexpected_error_of_the_writer_thread_refuses_every_event(open_one, monkeypatch, error):
+    journal = await open_one()
+
+    def fail(_descriptor: int) -> None:
+        raise error
+
+    monkeypatch.setattr(group_commit, "sync_descriptor", fail)
+    results = await asyncio.gather(*(journal.record(EVENT) for _ in range(3)), return_exceptions=True)
+    assert {type(result) for result in results} == {JournalUnavailable}
+    with pytest.raises(JournalUnavailable):
+        await journal.record(EVENT)
+    with pytest.raises(JournalUnavailable):
+        await asyncio.to_thread(journal.record_blocking, EVENT)
+    assert not journal.writable
+
+
+async def test_a_start_ends_if_the_writer_thread_fails(settings, monkeypatch):
+    def fail(_descriptor: int) -> None:
+        raise AttributeError
+
+    monkeypatch.setattr(group_commit, "sync_descriptor", fail)
+    journal = open_journal(service="tests", settings=settings, redis=None)
+    with pytest.raises(JournalUnavailable):
+        await journal.start()
+    await journal.stop()
+
+
+@pytest.mark.parametrize("step", ["_take_queued", "_commit"])
+async def test_an_unexpected_error_in_any_step_answers_the_collected_events(open_one, monkeypatch, step):
+    journal = await open_one()
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(group_commit.GroupCommit, step, fail)
+    with pytest.raises(JournalUnavailable):
+        await journal.record(EVENT)
+    monkeypatch.undo()
+
+
 async def test_waiting_events_are_refused_if_the_disk_hangs(open_one, monkeypatch):
     journal = await open_one()
     may_sync = threading.Event()

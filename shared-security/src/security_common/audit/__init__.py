@@ -1,6 +1,6 @@
 """The audit trail: a journal on local disk, written before an operation is answered, and the Redis stream fed from it.
 
-    Journal.record(event) ──▶ GroupCommit: seal, write, fdatasync ──▶ Receipt ──▶ the operation is answered
+    Journal.record(event) ──▶ GroupCommit: seal, write, sync ──▶ Receipt ──▶ the operation is answered
                                     │ security_audit.log: segments, one slot for each process
                                     ▼
                               BackgroundTasks: Shipper and ship.lua ──▶ Redis stream audit:events

@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 
 from security_common.audit.journal_line import ChainHead
 from security_common.errors import SecurityError
-from security_common.private_files import make_private_directory
+from security_common.private_files import make_private_directory, sync_descriptor
 from security_common.secret_files import read_secret_file
 
 __all__ = [
@@ -212,6 +212,6 @@ def _append(path: Path, line: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         os.write(descriptor, line.encode("ascii") + b"\n")
-        os.fsync(descriptor)
+        sync_descriptor(descriptor)
     finally:
         os.close(descriptor)

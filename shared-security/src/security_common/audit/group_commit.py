@@ -1,18 +1,19 @@
 """Group commit: one thread writes and syncs the events of many callers together.
 
-    record() ──▶ queue ──▶ [ up to 512 events ] ── write ── fdatasync ──▶ every caller gets its receipt
-                             while one batch is synced, the next one is collected
+    record() ──▶ queue ──▶ [ up to 512 events ] ── write ── sync ──▶ every caller gets its receipt
+                             events that arrive during a sync wait for the next batch
 
 A commit starts at least one millisecond after the previous one. Without this pause, on a fast disk each event of a busy
 service would be a batch of its own, and each batch takes the interpreter lock from the event loop six times.
 
 When the journal cannot be written, the callers get `JournalUnavailable`, and the services answer 503 with Retry-After:
 
-    the write fails (disk full)        the incomplete batch is cut off and refused; the next batch is tried again
+    the write fails (disk full)        the incomplete batch is cut off and refused; the next batch is written normally
     the sync fails                     every event is refused until the process is restarted: after a failed sync the
                                        kernel may report the lost pages as clean, so a second sync proves nothing
     a commit takes more than 10 s      the waiting events are refused; what is being written may still reach the disk,
                                        as events of operations whose results were not sent
+    the writer thread fails            every event is refused until the process is restarted
     20,000 events are waiting          further events are refused
 """
 
@@ -32,7 +33,7 @@ from typing import ClassVar
 from security_common.audit.journal_line import ChainHead, seal_line
 from security_common.audit.journal_slot import Slot
 from security_common.errors import SecurityError
-from security_common.private_files import sync_directory
+from security_common.private_files import sync_descriptor, sync_directory
 
 __all__ = ["GroupCommit", "JournalUnavailable", "PendingEvent", "Receipt"]
 
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 class JournalUnavailable(SecurityError):
-    """The event is not on disk, so the result of the operation must not be sent; the services send 503 instead."""
+    """It is not certain that the event is on disk, so the result must not be sent; the services send 503 instead."""
 
     error: ClassVar[str] = "temporarily_unavailable"
 
@@ -73,7 +74,7 @@ class GroupCommit:
     """The writer thread of one slot.
 
     `head` is the last line that is known to be on disk. `healthy` is false after a failure until a commit succeeds.
-    `broken` is true after a failed sync, until the process is restarted.
+    `broken` is true after a failed sync or an unexpected error, until the process is restarted.
     """
 
     def __init__(
@@ -106,9 +107,9 @@ class GroupCommit:
         self._thread.start()
 
     def submit(self, pending: PendingEvent) -> None:
-        """Queues an event for the writer thread. Raises JournalUnavailable if it is broken or too many are waiting."""
+        """Queues an event for the writer thread. Raises JournalUnavailable if it is full or the journal is broken."""
         if self.broken:
-            raise _sync_failed()
+            raise _broken()
         if self._queue.qsize() >= MAX_PENDING_EVENTS:
             raise JournalUnavailable(
                 "the audit journal cannot write as many events as are recorded",
@@ -140,7 +141,8 @@ class GroupCommit:
         if time.monotonic() - started_at < COMMIT_TIMEOUT_SECONDS:
             return False
         self.healthy = False
-        waiting, stop_requested = self._take_queued(list(batch), limit=MAX_PENDING_EVENTS)
+        waiting = list(batch)
+        stop_requested = self._take_queued(waiting, limit=MAX_PENDING_EVENTS)
         answer_callers(
             waiting,
             JournalUnavailable(
@@ -161,39 +163,52 @@ class GroupCommit:
     def _run(self) -> None:
         stop_requested = False
         while not stop_requested:
-            batch, stop_requested = self._collect_batch()
-            started_at = time.monotonic()
-            self._next_commit_at = started_at + COMMIT_INTERVAL_SECONDS
-            self._current_commit = started_at, batch
+            batch: list[PendingEvent] = []
             try:
-                answer_callers(batch, self._commit(batch))
-            except JournalUnavailable as error:
-                answer_callers(batch, error)
+                stop_requested = self._collect_batch(batch)
+                self._commit_batch(batch)
+            except BaseException as error:  # noqa: BLE001 - if this thread ended, callers would wait forever
+                self._refuse_until_restart(error)
+                answer_callers(batch, _broken())
             self._current_commit = None
 
-    def _collect_batch(self) -> tuple[list[PendingEvent], bool]:
-        """Waits for an event and takes all that are queued with it. Returns also whether `stop` was called."""
+    def _commit_batch(self, batch: Sequence[PendingEvent]) -> None:
+        """Commits the events and answers their callers."""
+        started_at = time.monotonic()
+        self._next_commit_at = started_at + COMMIT_INTERVAL_SECONDS
+        self._current_commit = started_at, batch
+        try:
+            receipts = self._commit(batch)
+        except JournalUnavailable as error:
+            answer_callers(batch, error)
+        else:
+            answer_callers(batch, receipts)
+
+    def _collect_batch(self, batch: list[PendingEvent]) -> bool:
+        """Waits for an event and adds all that are queued to `batch`. Returns whether `stop` was called."""
         first = self._queue.get()
         if first is None:
-            return [], True
+            return True
+        batch.append(first)
         time.sleep(max(0.0, self._next_commit_at - time.monotonic()))
-        return self._take_queued([first], limit=MAX_BATCH_EVENTS)
+        return self._take_queued(batch, limit=MAX_BATCH_EVENTS)
 
-    def _take_queued(self, taken: list[PendingEvent], *, limit: int) -> tuple[list[PendingEvent], bool]:
-        while len(taken) < limit:
+    def _take_queued(self, events: list[PendingEvent], *, limit: int) -> bool:
+        """Adds the queued events until there are `limit` in the list. Returns whether `stop` was called."""
+        while len(events) < limit:
             try:
                 pending = self._queue.get_nowait()
             except queue.Empty:
                 break
             if pending is None:
-                return taken, True
-            taken.append(pending)
-        return taken, False
+                return True
+            events.append(pending)
+        return False
 
     def _commit(self, batch: Sequence[PendingEvent]) -> list[Receipt]:
         """Seals the lines, writes them with one call and returns when they are synced. Raises JournalUnavailable."""
         if self.broken:
-            raise _sync_failed()
+            raise _broken()
         if not batch:
             return []
         head = self.head
@@ -220,10 +235,10 @@ class GroupCommit:
                 hint="free space on the disk that contains SECURITY_AUDIT_DIR; recording continues by itself",
             ) from error
         try:
-            os.fdatasync(self._descriptor)
+            sync_descriptor(self._descriptor)
         except OSError as error:
             self._refuse_until_restart(error)
-            raise _sync_failed() from error
+            raise _broken() from error
         self._live_bytes += len(data)
 
     def _start_new_segment(self) -> None:
@@ -242,12 +257,14 @@ class GroupCommit:
         except OSError as error:
             self._refuse_until_restart(error)
 
-    def _refuse_until_restart(self, cause: OSError) -> None:
+    def _refuse_until_restart(self, cause: BaseException) -> None:
         self.healthy = False
         self.broken = True
+        is_disk_error = isinstance(cause, OSError)
         logger.critical(
             "audit_journal_broken cause=%s: events are refused until the service is restarted",
-            os.strerror(cause.errno or 0),
+            os.strerror(cause.errno or 0) if is_disk_error else type(cause).__name__,
+            exc_info=None if is_disk_error else cause,
         )
 
 
@@ -271,15 +288,18 @@ def _set_futures(group: Sequence[tuple[PendingEvent, Receipt | JournalUnavailabl
     for pending, answer in group:
         if pending.future.done():
             continue
-        if isinstance(answer, JournalUnavailable):
-            pending.future.set_exception(answer)
-        else:
-            pending.future.set_result(answer)
+        try:
+            if isinstance(answer, JournalUnavailable):
+                pending.future.set_exception(answer)
+            else:
+                pending.future.set_result(answer)
+        except concurrent.futures.InvalidStateError:
+            continue  # another thread has answered a synchronous caller since the check
 
 
-def _sync_failed() -> JournalUnavailable:
+def _broken() -> JournalUnavailable:
     return JournalUnavailable(
-        "the audit journal could not be synced to the disk", hint="check the disk, then restart the service"
+        "the audit journal could not be synced to the disk", hint="check the disk and the log, then restart the service"
     )
 
 

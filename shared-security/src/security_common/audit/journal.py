@@ -3,10 +3,10 @@
     record(event)
       │  draft_line        JSON of the event (journal_line)
       ▼
-    GroupCommit.submit     the writer thread seals the line, writes it and calls fdatasync (group_commit)
+    GroupCommit.submit     the writer thread seals the line, writes it and syncs it (group_commit)
       │
       ├─▶ Receipt                 the event is on disk: the result of the operation may be sent
-      └─▶ JournalUnavailable      the event is not on disk: the response is 503
+      └─▶ JournalUnavailable      it is not certain that the event is on disk: the response is 503
 
 Everything else, such as shipping to Redis, runs in background tasks. `record` does not wait for them.
 """
@@ -87,7 +87,7 @@ class Journal:
         commit = GroupCommit(
             slot,
             head,
-            recovery.live_bytes if head is recovery.head else 0,
+            recovery.live_bytes if head is recovery.head else 0,  # a new journal begins with an empty segment
             chain_key=self._options.chain_key,
             segment_bytes=self._options.segment_bytes,
             on_commit=background.notify_of_commit,
@@ -131,7 +131,8 @@ class Journal:
         """The line to continue from, and the action of the event that records the start.
 
         A journal that ends before what the stream has (a restored volume, a disk that did not sync) must not be
-        continued: its next lines would have numbers that the stream already has. It is replaced by a new journal.
+        continued: its next lines would have numbers that the stream already has. It is replaced by a new journal. A
+        restored volume has no torn tail, so it is continued if Redis does not answer at the start.
         """
         if recovery.other_key:
             logger.error("audit_journal_replaced slot=%s cause=it was written with another chain key", slot.directory)
@@ -142,7 +143,7 @@ class Journal:
             return self._new_head(), Action.OPENED
         continued = Action.CONTINUED if recovery.torn_bytes == 0 else Action.RECOVERED
         shipped = await self._shipped_through(head.journal_id)
-        # If Redis does not answer: without a torn tail the journal is complete, with one it may have lost lines.
+        # If Redis does not answer, only a journal with a torn tail may have lost lines; any other is taken as complete.
         can_continue = recovery.torn_bytes == 0 if shipped is None else shipped <= head.seq
         if can_continue:
             return head, continued
@@ -171,7 +172,7 @@ class Journal:
     async def _check_disk(self) -> None:
         """Refuses waiting events if the disk hangs, and finds out when a full disk has space again.
 
-        Readiness may keep all requests away, so the journal tries to write an event of its own.
+        While the service is not ready it may get no requests, so the journal writes an event of its own to find out.
         """
         commit = self._commit
         if commit is None:

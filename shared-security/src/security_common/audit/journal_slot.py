@@ -10,7 +10,7 @@ from typing import Self
 
 from security_common.audit.journal_line import ChainHead, line_digest, line_is_sealed
 from security_common.audit.segment_files import LIVE_NAME, SegmentIndex, close_live_segment, lines_backwards
-from security_common.private_files import make_private_directory, sync_directory, sync_file
+from security_common.private_files import make_private_directory, sync_descriptor, sync_directory, sync_file
 from security_common.settings import SecuritySettings
 
 __all__ = ["Recovery", "Slot", "link_audit_log", "recover"]
@@ -142,9 +142,9 @@ def _set_aside(slot: Slot, sealed_bytes: int, torn_bytes: int) -> None:
         with torn_path.open("wb") as file:
             file.write(torn)
             file.flush()
-            os.fsync(file.fileno())
+            sync_descriptor(file.fileno())
         sync_directory(slot.directory)
         os.ftruncate(descriptor, sealed_bytes)
-        os.fsync(descriptor)
+        sync_descriptor(descriptor)
     finally:
         os.close(descriptor)
