@@ -1,5 +1,6 @@
 """What applies to every endpoint: limits, client addresses, health, settings, and the audit event before a response."""
 
+import asyncio
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ import httpx2
 import pytest
 import redis
 from bad_input import DEMO
+from document_host import offline_fetcher
 from hypothesis import given
 from hypothesis import strategies as st
 from running_auth import Service, StartService, free_port
@@ -21,9 +23,10 @@ from auth_service.declaration import DeclarationInvalid, Openness
 from auth_service.declaration_file import load_declaration
 from auth_service.settings import AuthSettings
 from local_stack.redis_server import RedisServer
+from security_common.audit import JournalUnavailable
 from security_common.edge import ClientAddressReader, network_of
 from security_common.service import SecretMissing
-from security_common.settings import SettingInvalid
+from security_common.settings import SecuritySettings, SettingInvalid
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -158,6 +161,31 @@ def test_no_token_is_issued_without_an_audit_event(
     assert "retry-after" in answer.headers
     ready = service.http.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["journal"]["ok"]) == (503, False)
+
+
+@pytest.mark.anyio
+async def test_the_task_of_the_signing_keys_ends_if_the_start_fails(
+    own_redis: Any, secret_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full once the journal is open, so that the event about the declaration cannot be recorded."""
+    synced: set[int] = set()
+    sync = os.fdatasync
+
+    def fill_disk(descriptor: int) -> None:
+        if descriptor in synced:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        synced.add(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fill_disk)
+    settings = AuthSettings(
+        redis_url=own_redis[0], demo=True, security=SecuritySettings(audit_dir=tmp_path), **secret_files
+    )
+    app = create_app(settings, fetcher=offline_fetcher())
+    with pytest.raises(JournalUnavailable):
+        async with app.router.lifespan_context(app):
+            raise AssertionError("the service started")
+    assert "signing-keys" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 def test_readiness_fails_while_the_service_drains(start_service: StartService) -> None:

@@ -260,9 +260,9 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
         await parts.journal.start()
         stack.push_async_callback(parts.journal.stop)
         stack.push_async_callback(parts.record.stop)
+        stack.push_async_callback(parts.keys.stop)
         await parts.keys.start()
         await record_applied_declaration(parts.declaration, parts.redis, parts.record)
-        stack.push_async_callback(parts.keys.stop)
         parts.metrics.signing_key_age_seconds.set_function(lambda: parts.keys.active_age_seconds)
         stack.enter_context(serving_metrics(parts.settings, parts.metrics.registry))
         yield
