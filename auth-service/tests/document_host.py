@@ -26,10 +26,14 @@ Serve = Callable[[asyncio.StreamWriter], Any]
 
 @dataclass
 class DocumentHost:
-    """`pages` maps a path to the bytes of a response, or to a coroutine that writes one."""
+    """`pages` maps a path to the bytes of a response, or to a coroutine that writes one.
+
+    `tls` is for clients of this host, `server_tls` for another server with its certificate.
+    """
 
     port: int
     tls: ssl.SSLContext
+    server_tls: ssl.SSLContext
     pages: dict[str, bytes | Serve] = field(default_factory=dict)
     visits: list[str] = field(default_factory=list)
 
@@ -88,7 +92,7 @@ def serve_documents(directory: Path) -> Generator[DocumentHost]:
                 writer.close()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_tls)
-        host = DocumentHost(server.sockets[0].getsockname()[1], client_tls)
+        host = DocumentHost(server.sockets[0].getsockname()[1], client_tls, server_tls)
         running.update(host=host, stop=asyncio.Event(), loop=asyncio.get_running_loop())
         ready.set()
         await running["stop"].wait()

@@ -6,8 +6,9 @@ import json
 import socket
 import threading
 import types
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 from running_auth import StartService
 from signing_in import Person, Request
 
+from auth_service.clients import ssrf_safe_fetch
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_id_metadata import ClientIdMetadataDirectory
 from auth_service.clients.client_keys import ClientKeys
@@ -219,6 +221,56 @@ async def test_the_next_address_is_tried_if_a_connection_fails(host: DocumentHos
 
     fetcher = SsrfSafeFetcher(resolve=resolve, is_allowed=lambda a: a != ip_address("10.0.0.1"), tls=host.tls)
     assert (await fetcher.fetch(host.url("/second.json"))).body
+
+
+@pytest.fixture
+def unresponsive_address(host: DocumentHost) -> Generator[str]:
+    """An address where connections to the host's port are never answered: the queue of its listener is full."""
+    address = "127.0.0.2"
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind((address, host.port))
+        listener.listen(0)
+        for _ in range(4):
+            client = sockets.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((address, host.port))
+        yield address
+
+
+async def test_the_next_address_is_tried_if_a_connection_is_not_answered(
+    host: DocumentHost, unresponsive_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ssrf_safe_fetch._STEP_TIMEOUTS["timeout"], "connect", 0.3)
+    host.publish("/second.json", GOOD)
+
+    def make_fetcher(*addresses: str) -> SsrfSafeFetcher:
+        async def resolve(_host: str, _port: int) -> Sequence[str]:
+            return addresses
+
+        return SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True, tls=host.tls)
+
+    assert (await make_fetcher(unresponsive_address, "127.0.0.1").fetch(host.url("/second.json"))).body
+    with pytest.raises(FetchFailed) as failure:
+        await make_fetcher(unresponsive_address).fetch(host.url("/second.json"))
+    assert failure.value.problem is FetchProblem.TIMEOUT
+
+
+async def test_the_host_header_names_the_host_as_browsers_do(host: DocumentHost) -> None:
+    """A URL may have a query and no path, and its host may be in upper case."""
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer(b"{}"))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=host.server_tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        await host.fetcher().fetch(f"https://{HOST.upper()}:{port}?version=1")
+    lines = received[0].decode().lower().split("\r\n")
+    assert [line for line in lines if line.startswith("host:")] == [f"host: {HOST}:{port}"]
 
 
 def test_a_sign_in_does_not_wait_for_slow_name_resolution(

@@ -31,6 +31,7 @@ from security_common.bounded_fetch import (
     read_bounded,
 )
 from security_common.errors import SecurityError
+from security_common.web_urls import parse_web_url
 
 __all__ = [
     "FetchError",
@@ -126,7 +127,10 @@ class SsrfSafeFetcher:
         self._tls = tls
 
     async def fetch(self, url: str) -> Fetched:
-        """The document. Raises `FetchRefused` or `FetchFailed`, at the latest after five seconds."""
+        """The document at `url`, an https URL that the caller has validated.
+
+        Raises `FetchRefused` or `FetchFailed`, at the latest after five seconds.
+        """
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS), self._pool() as pool:
                 headers = [("host", _host_header(url)), *REQUEST_HEADERS.items()]
@@ -178,12 +182,16 @@ class _CheckedBackend(AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> AsyncNetworkStream:
+        problem = FetchProblem.CONNECTION
+        # Without IPv6 the first address of many hosts is unreachable, but not the next one.
         for address in await self._find_addresses(host.strip("[]"), port):
             try:
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore2.ConnectTimeout:
+                problem = FetchProblem.TIMEOUT
             except httpcore2.ConnectError:
-                continue  # without IPv6 the first address of many hosts is unreachable, but not the next one
-        raise FetchFailed("the document's server cannot be connected to", FetchProblem.CONNECTION)
+                problem = FetchProblem.CONNECTION
+        raise FetchFailed("the document's server cannot be connected to", problem)
 
     async def _find_addresses(self, host: str, port: int) -> Sequence[str]:
         """At least one address. All must be allowed, so that the order of the DNS response decides nothing."""
@@ -226,7 +234,7 @@ def _max_age(response: httpcore2.Response) -> int | None:
 
 
 def _host_header(url: str) -> str:
-    return url.split("/", 3)[2]
+    return parse_web_url(url).origin.removeprefix("https://")
 
 
 # `getaddrinfo` cannot be cancelled: a lookup without a response occupies its thread for tens of seconds.
