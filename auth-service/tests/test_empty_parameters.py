@@ -21,6 +21,11 @@ def test_authorize_ignores_an_empty_parameter(person: Person, name: str) -> None
     assert (page.status_code, Page(page.text).action) == (200, "/oauth2/sign-in")
 
 
+def test_authorize_ignores_a_scope_of_spaces(person: Person) -> None:
+    page = person.open(Request("app", {"scope": "  "}).path)
+    assert (page.status_code, Page(page.text).action) == (200, "/oauth2/sign-in")
+
+
 @pytest.mark.parametrize("name", ["state", "client_id", "redirect_uri", "scope", "request"])
 def test_an_empty_parameter_does_not_count_as_a_repetition(person: Person, name: str) -> None:
     page = person.open(f"{Request('app').path}&{name}=")

@@ -86,6 +86,11 @@ def test_item_66_a_smaller_scope_applies_to_this_access_token_only(people: Servi
     assert refresh(people.http, "app", narrow["refresh_token"]).json()["scope"] == SCOPE
 
 
+def test_item_43_a_scope_of_spaces_counts_as_omitted(people: Service, tokens: dict[str, Any]) -> None:
+    answer = refresh(people.http, "app", tokens["refresh_token"], scope="  ")
+    assert (answer.status_code, answer.json()["scope"]) == (200, SCOPE)
+
+
 def test_item_67_use_by_another_client_revokes_the_family(people: Service, tokens: dict[str, Any]) -> None:
     assert refresh(people.http, "other", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert refresh(people.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"

@@ -183,6 +183,7 @@ SCOPE_AND_RESOURCE = (
     Row(item="42", case="a quote", body=demo(scope='mcp"access'), status=400, error="invalid_scope"),
     Row(item="42", case="a backslash", body=demo(scope="mcp\\access"), status=400, error="invalid_scope"),
     Row(item="43", case="spaces and repeats", body=demo(scope=" mcp.access  mcp.access "), status=200),
+    Row(item="43", case="spaces only", body=demo(scope="  "), status=200),
     Row(item="44", case="openid", body=demo(scope="openid"), status=400, error="invalid_scope"),
     Row(
         item="44",

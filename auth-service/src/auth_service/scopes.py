@@ -27,17 +27,20 @@ class Scope(StrEnum):
 IDENTITY_SCOPES = frozenset({Scope.OPENID, Scope.PROFILE, Scope.EMAIL, Scope.OFFLINE_ACCESS})
 
 
-def parse_scope(text: str) -> tuple[str, ...]:
-    """The scopes of a space-separated list, each once, in order (RFC 6749 section 3.3).
+def parse_scope(text: str | None) -> tuple[str, ...] | None:
+    """The scopes of the parameter `scope`, each once, in order (RFC 6749 section 3.3); None if it is omitted.
 
-    Extra spaces are ignored. Raises `InvalidScope` for characters outside the grammar, or more than 64 scopes.
+    Extra spaces are ignored, and a list of spaces only counts as omitted. Raises `InvalidScope` for characters outside
+    the grammar, or more than 64 scopes.
     """
+    if text is None:
+        return None
     scopes = tuple(dict.fromkeys(part for part in text.split(" ") if part))
     if len(scopes) > _MAX_SCOPES:
         raise InvalidScope(f"scope names more than {_MAX_SCOPES} values")
     if not all(_SCOPE_TOKEN.fullmatch(scope) for scope in scopes):
         raise InvalidScope("scope contains a character that RFC 6749 section 3.3 does not allow")
-    return scopes
+    return scopes or None
 
 
 def format_scope(scopes: tuple[str, ...] | frozenset[str]) -> str:

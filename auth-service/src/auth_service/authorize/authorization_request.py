@@ -146,7 +146,7 @@ def _narrow_scopes(text: str | None, client: Client, resource: Resource) -> tupl
 
     The token response says which scopes were granted (RFC 6749 section 3.3). Raises `InvalidScope` if none is left.
     """
-    requested = client.default_scopes if text is None else parse_scope(text)
+    requested = parse_scope(text) or client.default_scopes
     offered = client.scopes & (resource.scopes.keys() | IDENTITY_SCOPES)
     scopes = tuple(scope for scope in requested if scope in offered)
     if not scopes:

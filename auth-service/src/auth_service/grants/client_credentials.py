@@ -16,7 +16,7 @@ __all__ = ["SCOPE_RULES", "ClientCredentialsGrant"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentialsGrant:
-    """For services and agents. Nothing is stored."""
+    """For services and agents. No token is stored."""
 
     resources: Resources
     minter: AccessTokenMinter

@@ -56,7 +56,7 @@ class TokenEndpoint:
         """The token response.
 
         Raises an `OAuthError` once the refusal is recorded. No token is sent before its audit event is on disk.
-        Refusals above the limit are only counted.
+        Refusals above the limit of an address (`AuditRecorder`) are only counted.
         """
         origin = context_of(request)
         client: Client | None = None
@@ -143,10 +143,9 @@ async def _exchange(form: Form, client: Client, grant: GrantHandler, origin: Ori
 
 
 def _read_request(form: Form, client: Client, grant: GrantHandler, origin: Origin) -> TokenRequest:
-    scope = form.get("scope")
     return TokenRequest(
         client=client,
-        scopes=parse_scope(scope) if scope is not None else None,
+        scopes=parse_scope(form.get("scope")),
         resources=tuple(normalize_identifier(resource) for resource in form.all("resource")),
         parameters=form.subset(parameter.name for parameter in grant.parameters),
         source_address=origin.source_address,

@@ -24,11 +24,11 @@ _REFUSAL = "the refresh token is not known, was used, or has expired"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokenGrant:
-    """Each refresh token is valid once, for its own client, user and resource.
+    """Each refresh token is exchanged once, for its own client, user and resource.
 
-    A token that is presented by another client, or again after the grace period, was copied. The copy cannot be
-    distinguished from the original, so the whole family is revoked and the user signs in again (RFC 9700 section
-    4.14.2).
+    In its grace period the same response is sent again. A token that is presented by another client, or again after the
+    grace period, is treated as copied. The copy cannot be distinguished from the original, so the whole family is
+    revoked and the user signs in again (RFC 9700 section 4.14.2).
     """
 
     refresh_tokens: RefreshTokens
@@ -72,12 +72,12 @@ class RefreshTokenGrant:
         if permissions is None:
             await self.refresh_tokens.revoke_family(grant.family)
             raise InvalidGrant("the user was deleted, was signed out, or has withdrawn the consent")
-        # Clients repeat the scopes of the authorization request. Those that were dropped there are dropped again;
-        # others must not be requested (RFC 6749 section 6).
-        if request.scopes is not None and not set(request.scopes) <= {*grant.scopes, *grant.dropped}:
+        requested = grant.scopes if request.scopes is None else request.scopes
+        # Clients repeat the scopes of the authorization request. Scopes that were not granted then (`dropped`) are
+        # ignored now; others must not be requested (RFC 6749 section 6).
+        if not set(requested) <= {*grant.scopes, *grant.dropped}:
             raise InvalidScope("scope names more than was requested at the authorization endpoint")
         available = permissions.allowed_scopes & request.client.scopes & set(grant.scopes)
-        requested = request.scopes or grant.scopes
         return grantable_scopes([scope for scope in requested if scope in available], permissions.account)
 
     async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
