@@ -104,7 +104,8 @@ class AuthSettings(ServiceSettings):
     key_lead_seconds: int = Field(
         default=65 * 60,
         ge=1,
-        description="How long a key is published before it signs, in seconds. API Management caches for an hour.",
+        description="The shortest time that a key is published before it signs, in seconds."
+        " API Management caches for an hour.",
     )
 
     @field_validator("issuer")

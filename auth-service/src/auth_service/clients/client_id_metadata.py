@@ -3,7 +3,8 @@
     https://host/client.json ─▶ URL rules ─▶ allowed host? ─▶ cached, else pinned, else fetched
         ─▶ document rules ─▶ Client
 
-If the fetch fails, the copy is used that was stored when a user consented.
+If the network or the other server fails, the stored copy is used: it is written when a user consents, and renewed by
+later fetches.
 
 Some deviations are accepted because published documents of real MCP clients contain them: grants that public clients
 cannot have, a list of authentication methods instead of one, images on other hosts, loopback redirects without a port.

@@ -16,8 +16,9 @@ def is_loopback_redirect(uri: str) -> bool:
 def matches_registered(requested: str, registered: Collection[str]) -> bool:
     """Whether a browser may be redirected to `requested`, after sign-in or after logout.
 
-    URIs are compared as strings (RFC 9700 section 2.1). The port of a loopback redirect is the exception: a native
-    application listens on any free port, and Claude Code and VS Code register `localhost` without a port.
+    URIs are compared as strings (RFC 9700 section 2.1). Loopback redirects are the exception: their parsed host, path
+    and query are compared, and the port is not. A native application listens on any free port, and Claude Code and
+    VS Code register `localhost` without a port.
     """
     if requested in registered:
         return True

@@ -46,7 +46,9 @@ def check_redirect_uri(uri: str) -> None:
             " belongs to the browser; use https, http on localhost, or a scheme of the application's own"
         )
     if scheme[1] == "http" and not is_loopback_url(uri):
-        raise InvalidRedirectUri("a redirect URI with http must point to localhost, 127.0.0.1 or [::1]; use https")
+        raise InvalidRedirectUri(
+            "a redirect URI with http must point to this machine (such as localhost, 127.0.0.1 or [::1]); use https"
+        )
 
 
 def is_well_formed(uri: str) -> bool:

@@ -36,7 +36,11 @@ RenderError = Callable[[OAuthError, Request], Response]
 
 
 async def run_handler(handler: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
-    """The response of a handler, which has 30 seconds. Raises only `OAuthError`; other failures are logged."""
+    """The response of a handler, which has 30 seconds.
+
+    Other failures than `OAuthError` and `HTTPException` are logged and raised as `TemporarilyUnavailable` or
+    `ServerError`.
+    """
     try:
         async with asyncio.timeout(HANDLER_TIMEOUT_SECONDS):
             return await handler(request)

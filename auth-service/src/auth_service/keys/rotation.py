@@ -1,4 +1,4 @@
-"""When a signing key changes its state: pure functions from key records and the time to key records."""
+"""When a signing key changes its state: functions from key records and the time to key records, without I/O."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -56,9 +56,9 @@ class SigningKeyRecord:
 class RotationPolicy:
     """All times in seconds.
 
-    `period_seconds` is how long a key signs. `lead_seconds` is how long a key is published before it signs, at least as
-    long as verifiers cache a key set. `retiring_seconds` is how long a retiring key stays published: the longest
-    lifetime of the tokens it signed, and a margin.
+    `period_seconds` is how long a key signs. `lead_seconds` is the shortest time for which a key is published before it
+    signs: at least as long as verifiers cache a key set. `retiring_seconds` is how long a retiring key stays published:
+    the longest lifetime of the tokens it signed, and a margin.
     """
 
     period_seconds: float
@@ -107,9 +107,10 @@ def revoke(
 ) -> tuple[SigningKeyRecord, ...]:
     """The records without this key. If it was active, the next key signs at once.
 
-    Verifiers have that key unless it was published less than the lead time ago; a leaked key is the greater risk.
+    Verifiers have the next key unless it was published less than the lead time ago; a leaked key is the greater risk.
     """
     rest = tuple(record for record in records if record.key_id != key_id)
+    # With this policy nothing else becomes due.
     policy = RotationPolicy(period_seconds=float("inf"), lead_seconds=0, retiring_seconds=float("inf"))
     return advance(rest, now, policy, make_key)
 

@@ -25,8 +25,8 @@ from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["PublishedKeys", "SigningKeySet"]
 
-# How often a replica reads the keys: a revoked key stops signing everywhere within this time. With a short lead time it
-# is shorter, so that every replica publishes a key well before any replica signs with it.
+# How often a replica reads the keys. If Redis is available, a revoked key stops signing everywhere within this time.
+# With a short lead time it is shorter, so that every replica publishes a key well before any replica signs with it.
 _MAX_POLL_SECONDS = 2.0
 _LEASE_SECONDS = 15
 _SWAP_ATTEMPTS = 5
@@ -155,6 +155,11 @@ class SigningKeySet:
         return tuple(self._encryption.reencrypt(record) for record in moved)
 
     async def _adopt(self, snapshot: KeySnapshot) -> None:
+        """Publishes the keys, and signs with the active one.
+
+        Raises `SecurityError` if that one cannot be decrypted. The keys are published all the same, and the next
+        refresh tries again, because `_records` has not changed.
+        """
         if snapshot.records == self._records:
             return
         try:

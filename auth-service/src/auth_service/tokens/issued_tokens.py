@@ -50,7 +50,7 @@ def userinfo_audience(issuer: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessTokenMinter:
-    """Makes access tokens. They are not stored, so a token costs one signature and no write."""
+    """Makes access tokens. They are not stored: making one needs one signature and no access to Redis."""
 
     issuer: str
     signer: Signer
@@ -130,7 +130,10 @@ class IssuedTokenVerifier:
     clock: Clock
 
     def verify(self, token: str, *, token_type: str, accept_expired: bool = False) -> Mapping[str, Any] | None:
-        """The claims, or None: wrong signature, another `typ`, or expired. `RevokedTokens` is not checked here."""
+        """The claims, or None if the token is not valid: its signature, `typ`, issuer, expiry or length.
+
+        `RevokedTokens` is not checked here.
+        """
         if len(token) > _MAX_TOKEN_LENGTH:
             return None
         try:
@@ -140,10 +143,13 @@ class IssuedTokenVerifier:
         claims: Mapping[str, Any] = decoded.claims
         if decoded.header.get("typ") != token_type or claims.get("iss") != self.issuer:
             return None
-        return claims if accept_expired or claims["exp"] > self.clock() else None
+        is_expired = claims["exp"] <= self.clock()
+        if is_expired and not accept_expired:
+            return None
+        return claims
 
     def read_id_token_hint(self, hint: str | None) -> Mapping[str, Any] | None:
-        """The claims of the parameter `id_token_hint`; the ID token may have expired.
+        """The claims of the ID token in the parameter `id_token_hint`, which may have expired.
 
         An invalid one is treated as absent: it is only a hint (OpenID Connect Core section 3.1.2.1).
         """

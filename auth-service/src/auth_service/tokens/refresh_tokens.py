@@ -9,7 +9,7 @@
 `rotate_refresh_token.lua` decides which of these applies.
 
 Tokens are computed and not stored, so neither Redis nor the pepper alone is enough to make one. The HMAC also
-distinguishes an old token from a guess: only a genuine old token revokes the family. Redis keys: `auth:family:<id>`,
+distinguishes an old token from a guess: a guess never revokes a family. Redis keys: `auth:family:<id>`,
 `auth:refresh-response:<id>:<generation>`.
 """
 
@@ -57,7 +57,7 @@ class Rotation(StrEnum):
     """The result of a rotation.
 
     REPEATED: the token was rotated within the grace period, and the stored response is sent again. REUSED: it was
-    rotated earlier, so it was copied. GONE: the family does not exist any more.
+    rotated earlier, so it is treated as copied. GONE: the family does not exist any more.
     """
 
     ROTATED = "rotated"
@@ -139,7 +139,7 @@ class RefreshTokens:
         await self.delete_family(family_id)
 
     async def delete_family(self, family_id: str) -> None:
-        """Ends the refresh tokens of the family only. Does nothing if the family does not exist."""
+        """Deletes the refresh tokens of the family, if it exists; its access tokens stay valid."""
         await self.redis.delete(_FAMILY + family_id)
 
     def _idle_seconds_of(self, family: RefreshTokenFamily) -> int:
@@ -150,7 +150,8 @@ class RefreshTokens:
         return f"{prefix}.{self._mac(f'refresh token:{prefix}:{family.seed}')}"
 
     def _response_encryption(self, token: str) -> Fernet:
-        """Encrypts a stored response under a key from its refresh token: only who has the token can read it."""
+        """Encrypts a stored response under a key from its refresh token: only a holder of the token can read it."""
+        # Fernet requires the padding of base64, which `base64url` leaves out.
         return Fernet(self._mac(f"response:{token}") + "=")
 
     def _mac(self, message: str) -> str:

@@ -1,6 +1,7 @@
 """Access tokens that were revoked before they expire: `auth:denied:<jti>` and `auth:denied:<family>`.
 
-Introspection and userinfo check it. A resource server that verifies tokens by itself accepts them until they expire.
+Introspection and userinfo check these entries. A resource server that verifies tokens by itself accepts revoked ones
+until they expire.
 """
 
 from redis.asyncio import Redis
@@ -27,5 +28,5 @@ class RevokedTokens:
 
 
 def family_of(token_id: str) -> str:
-    """The family id that a `jti` begins with; a token without a family is its own (`AccessTokenMinter.mint`)."""
+    """The family id that a `jti` begins with (`AccessTokenMinter.mint`); without a family, the whole `jti`."""
     return token_id.partition(".")[0]
