@@ -1,13 +1,16 @@
-"""The scopes that one tool needs. The guard, `secure_tool` and the tool lists all use this rule.
+"""The scopes that one tool needs. The guard, `secure_tool` and the tool lists all check them.
 
-A tool declares its scopes with `secure_tool(scopes=..., argument_scopes=...)`, and `secure_server` collects them in a
-table, which is then checked at three points:
+A tool declares its scopes with `secure_tool(scopes=..., argument_scopes=...)`. `secure_server` collects them in a table
+for the guard. They are checked at three points:
 
-| where            | when                      | result for a token without the scopes                                 |
-|------------------|---------------------------|-----------------------------------------------------------------------|
-| Guard            | before the call           | `guard.refusals.InsufficientScope`, a 403 naming every scope it needs |
-| secure_tool      | in the call, guard or not | `tool_policy.errors.InsufficientScope`, an error of the call          |
-| PolicyMiddleware | when tools are listed     | not listed, unless the user can still consent to the scopes           |
+| where            | when                                      | result for a token without the scopes              |
+|------------------|-------------------------------------------|----------------------------------------------------|
+| Guard            | before the call                           | `guard.refusals.InsufficientScope`: a 403 that     |
+|                  |                                           | names every scope that the call needs              |
+| secure_tool      | in the call, if there is a verified token | `tool_policy.errors.InsufficientScope`: the call   |
+|                  |                                           | fails                                              |
+| PolicyMiddleware | when tools are listed                     | the tool is not listed, unless the user can still  |
+|                  |                                           | consent to the scopes                              |
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +22,10 @@ __all__ = ["ArgumentScope", "RequiredScopes", "ScopeRule", "ToolScopes", "requir
 
 @dataclass(frozen=True, slots=True)
 class ArgumentScope:
-    """A scope that a call needs only if an argument has a certain value. The value is not the argument's default."""
+    """A scope that a call needs only if an argument has a certain value.
+
+    It must not be the default of the argument, because an omitted argument is not compared.
+    """
 
     scope: str
     argument: str

@@ -289,13 +289,13 @@ def test_a_call_that_is_cancelled_while_its_result_is_searched_is_recorded(
     async def use() -> None:
         searching = asyncio.Event()
 
-        async def search(call: SecuredCall, protect: Any, *values: Any) -> Any:
+        async def run(call: SecuredCall, protect: Any, *values: Any) -> Any:
             if protect == call.protect_wire_result:
                 searching.set()
                 await asyncio.Event().wait()
             return protect(*values)
 
-        monkeypatch.setattr(SecuredCall, "search", search)
+        monkeypatch.setattr(SecuredCall, "run", run)
         async with Client(server) as client:
             task = asyncio.create_task(client.call_tool("greet"))
             await searching.wait()

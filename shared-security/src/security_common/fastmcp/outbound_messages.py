@@ -55,7 +55,7 @@ class ProtectedChannel:
         """Sends a question (elicitation, sampling, roots) and returns its answer, both protected."""
         call = self._sender()
         answer = await self._channel.send_raw_request(method, await self._protect(params), opts)
-        return answer if call is None else await call.search(call.protect_reply, answer)
+        return answer if call is None else await call.run(call.protect_reply, answer)
 
     def _sender(self) -> SecuredCall | None:
         return current_call.get() or (self._adapter.call if self._adapter is not None else None)
@@ -68,7 +68,7 @@ class ProtectedChannel:
         # A message of a tool that another one called follows the policies of both.
         calls = {id(call): call for call in (self._sender(), *component_calls[-1:]) if call is not None}
         for call in calls.values():
-            protected = await call.search(call.protect_message, protected)
+            protected = await call.run(call.protect_message, protected)
         if not calls:
             return protect_parameters(walk_without_call(policy_dependencies()), protected)
         return protected

@@ -13,7 +13,7 @@ __all__ = ["CallUnavailable", "ServiceUnavailableMiddleware", "unavailable_error
 SCOPE_KEY = "security_common.unavailable"
 """The member of the ASGI scope through which a call reports to ServiceUnavailableMiddleware that it failed."""
 
-RETRY_AFTER_SECONDS = b"5"
+RETRY_AFTER = b"5"  # seconds
 
 
 class CallUnavailable(ToolError):
@@ -44,20 +44,23 @@ class ServiceUnavailableMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         mark: dict[str, bool] = {}
-        delayed: list[Message] = []
+        delayed_start: Message | None = None
 
         async def send_with_status(message: Message) -> None:
+            nonlocal delayed_start
             # A stream starts before its call does. The status is sent with the first event, which may be the error.
             if message["type"] == "http.response.start" and scope["method"] == "POST":
-                delayed.append(message)
+                delayed_start = message
                 return
-            if delayed and (message.get("body") or not message.get("more_body")):
-                start = delayed.pop()
-                if mark:
-                    headers = [*start.get("headers", ()), (b"retry-after", RETRY_AFTER_SECONDS)]
+            if delayed_start is not None:
+                if message.get("more_body") and not message.get("body"):
+                    return  # an empty first part of the body is not needed
+                start = delayed_start
+                delayed_start = None
+                if mark.get("unavailable"):
+                    headers = [*start.get("headers", ()), (b"retry-after", RETRY_AFTER)]
                     start = {**start, "status": 503, "headers": headers}
                 await send(start)
-            if not delayed:
-                await send(message)
+            await send(message)
 
         await self._app({**scope, SCOPE_KEY: mark}, receive, send_with_status)

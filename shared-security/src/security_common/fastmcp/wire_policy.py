@@ -5,8 +5,8 @@
                 │  └─ result as JSON: protected, then the audit event is on disk, then it is sent
                 └──── progress, log messages, questions: `outbound_messages`
 
-It is a middleware of the SDK and not of FastMCP: there the result has passed return annotations, serializers and every
-middleware, and nothing but the SDK's encoding to JSON follows.
+It is a middleware of the SDK, not of FastMCP. When it gets the result, return annotations, serializers and every other
+middleware have been applied, and nothing but the SDK's encoding to JSON follows.
 """
 
 import asyncio
@@ -129,7 +129,7 @@ class WirePolicy:
         """The result as it may be sent, once the audit event is on disk."""
         calls = adapter.component_calls or await self._calls_of_late_component(ctx, adapter)
         if not calls:
-            # An error from before the component ran has no result of it.
+            # An error that occurred before the component ran contains no result.
             if result.get("isError") is True:
                 return protect_result(walk_without_call(policy_dependencies()), result)
             return self._withhold(ctx, result, NO_POLICY)
@@ -231,7 +231,7 @@ async def _protect_with_each_policy(
     requested_uri = (ctx.params or {}).get("uri")
     latest_calls = {call.tool: call for call in calls}
     for call in latest_calls.values():
-        result = await call.search(call.protect_wire_result, result, requested_uri)
+        result = await call.run(call.protect_wire_result, result, requested_uri)
     return result
 
 
@@ -253,7 +253,7 @@ def _describe_failure(failure: Exception) -> str:
 async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MCPError:
     """The error as it may be sent: message and data follow the policy of the call, or are masked if there is none.
 
-    An exception that is not meant for clients has neither. The SDK would send its text.
+    Of an exception that is not meant for clients, neither is sent; without this, the SDK would send its text.
     """
     if isinstance(failure, ValidationError):
         return MCPError(types.INVALID_PARAMS, "Invalid request parameters", "")
@@ -265,7 +265,7 @@ async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MC
         if call is None:
             protected = protect_parameters(walk_without_call(policy_dependencies()), parts)
         else:
-            protected = await call.search(call.protect_message, parts)
+            protected = await call.run(call.protect_message, parts)
     except Exception:  # noqa: BLE001 - an error that cannot be searched is sent without its text
         return MCPError(error.code, INTERNAL_ERROR_MESSAGE)
     return MCPError(error.code, protected["message"], protected["data"])

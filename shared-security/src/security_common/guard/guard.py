@@ -112,7 +112,7 @@ class Guard:
             )
             await self._serve(_Exchange(scope, receive, send, context, scope["path"], scope["method"]))
         elif scope["type"] == "lifespan":
-            await self._app(scope, self._stopping_first(receive), self._starting_last(send))
+            await self._app(scope, self._stop_before_application(receive), self._start_after_application(send))
         else:
             # A browser cannot send an Authorization header with a WebSocket handshake, and no application needs one.
             await send({"type": "websocket.close", "code": 1008})
@@ -182,7 +182,7 @@ class Guard:
             return None
         context = exchange.context
         bearer = read_bearer_token(context.headers, exchange.scope["query_string"])
-        token = self._verifier.recall(bearer)
+        token = self._verifier.find_cached(bearer)
         if token is None:
             token = await self._verify(bearer)
         exchange.token = token
@@ -224,7 +224,7 @@ class Guard:
         return InsufficientScope(sorted(scopes), tool_name=tool_name)
 
     def _require_tool_scopes(self, token: AccessToken, body: bytes) -> None:
-        """Raises `InsufficientScope` with every scope that the calls in the body need, `InvalidJsonRpcMessage`.
+        """Raises `InvalidJsonRpcMessage`, or `InsufficientScope` with every scope that the calls in the body need.
 
         A client that learned the missing scopes one at a time would ask its user for each of them.
         """
@@ -233,7 +233,7 @@ class Guard:
         if needed <= token.scopes:
             return
         refused = [call.name for call in calls if not call.needed_scopes(self._tool_scopes) <= token.scopes]
-        # Such a name is in `tool_scopes`; any other could be text of the client, with personal data in it.
+        # A refused name is always in `tool_scopes`. Other names are text of the client and may contain personal data.
         raise InsufficientScope(sorted(needed), tool_name=refused[0])
 
     async def _read_body(self, exchange: _Exchange) -> bytes:
@@ -257,7 +257,7 @@ class Guard:
         exchange.context.body = body
         exchange.receive = replaying(body, exchange.receive)
 
-    def _starting_last(self, send: Send) -> Send:
+    def _start_after_application(self, send: Send) -> Send:
         """Starts the background tasks after the application has opened its connections, for example to Redis."""
 
         async def send_after_start(message: Message) -> None:
@@ -268,7 +268,9 @@ class Guard:
 
         return send_after_start
 
-    def _stopping_first(self, receive: Receive) -> Receive:
+    def _stop_before_application(self, receive: Receive) -> Receive:
+        """Stops the background tasks before the application closes its connections."""
+
         async def receive_after_stop() -> Message:
             message = await receive()
             if message["type"] == "lifespan.shutdown":

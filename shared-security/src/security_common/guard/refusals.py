@@ -46,7 +46,7 @@ class MissingToken(Refusal):
 
 
 class InvalidToken(Refusal):
-    """The token is malformed, expired, revoked, not for this resource, or not of a trusted issuer."""
+    """The token is malformed or expired, or its key, resource or issuer is not accepted."""
 
     status: ClassVar[int] = 401
     error: ClassVar[str] = "invalid_token"

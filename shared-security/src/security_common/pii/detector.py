@@ -16,7 +16,7 @@ from security_common.pii.credentials import CREDENTIALS
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES, FIRST_NAMES_ALONE
 from security_common.pii.field_context import FieldContext, field_context
-from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.finding import BASE64, Finding, PIIKind
 from security_common.pii.foreign_addresses import FOREIGN_ADDRESSES
 from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
@@ -181,7 +181,7 @@ class PIIDetector:
             inside = self._apply_open_rules(decoded)
             if inside:
                 best = max(inside, key=lambda finding: (finding.score, finding.end - finding.start))
-                yield Finding(best.kind, start, end, best.score, f"base64-{best.why}")
+                yield Finding(best.kind, start, end, best.score, f"{BASE64}-{best.why}")
 
     def _apply_open_rules(self, text: str) -> list[Finding]:
         return self.apply_rules(text, open_gates(text))

@@ -3,7 +3,10 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["Finding", "PIIKind"]
+__all__ = ["BASE64", "Finding", "PIIKind"]
+
+BASE64 = "base64"
+"""The beginning of the reason of a finding inside a base64 token."""
 
 
 class PIIKind(StrEnum):
@@ -43,3 +46,8 @@ class Finding(NamedTuple):
     end: int
     score: float
     why: str
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the finding is a whole base64 token with personal data inside it."""
+        return self.why.startswith(BASE64)

@@ -27,7 +27,7 @@ def mask_finding(finding: Finding, written: str) -> str:
     of a value that is split over several fields is hidden completely: what a mask would keep of the whole value is more
     than the part has.
     """
-    if finding.why.startswith("base64"):
+    if finding.is_encoded:
         return HIDDEN
     if is_json_number(finding):
         return MASKED_NUMBER

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from security_common.pii import national_check_digits as check
-from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.finding import BASE64, Finding, PIIKind
 from security_common.pii.labels import OTHER, LabelledText
 from security_common.pii.number_candidates import NumberCandidate, Recognition
 from security_common.pii.rules import Rule
@@ -127,7 +127,7 @@ _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
 
 def country_of(finding: Finding) -> str:
     """The code of the country of a finding of kind NATIONAL_ID."""
-    return finding.why.removeprefix("base64-")[:2].upper()
+    return finding.why.removeprefix(f"{BASE64}-")[:2].upper()
 
 
 def recognize_national_number(number: NumberCandidate) -> Recognition:

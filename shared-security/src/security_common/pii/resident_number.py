@@ -1,7 +1,9 @@
 """Korean resident registration numbers (주민등록번호) and foreigner registration numbers (외국인등록번호).
 
+Numbers issued before 5 October 2020:
+
     8 8 0 1 0 1 - 1 2 3 4 5 6 8
-    └─────┬───┘   │ └───┬───┘ └ check digit        numbers issued before 5 October 2020
+    └─────┬───┘   │ └───┬───┘ └ check digit
     date of birth │     └ place and order of registration
                   └ century, sex, citizen or foreigner
 
@@ -36,25 +38,31 @@ _CENTURY_BY_SEVENTH_DIGIT = {
     "7": 2000,
     "8": 2000,
 }
-_EARLIEST_BIRTH_WITHOUT_CHECK_DIGIT = 1935
+# Few people who were born earlier are alive, and a date of this century with a serial number, such as 260418-1000123,
+# looks like a birth a century ago.
+_EARLIEST_PLAUSIBLE_BIRTH = 1935
 _EPOCH = date(1970, 1, 1)
 _SECONDS_PER_DAY, _DAYS_OF_LAST_TEN_YEARS, _DAYS_OF_NEXT_YEAR = 86_400, 3_653, 366
 _PERSON_BEFORE = re.compile(r"[가-힣]{2,4}\($")  # 홍길동(8801011234568)
-_LONGEST_NAME = 5
+_NAME_AND_PARENTHESIS = 5
 _KOREAN_BARCODE_PREFIX = "880"  # GS1 prefix of Korea
 _LABELS = frozenset({"KR_RRN", "NATIONAL_ID"})
 _OTHER_NUMBER_LABELS = frozenset({"BANK_ACCOUNT", BANK, OTHER, "CORP_NUMBER"})
+# The character class comes first and its look-behind after it, so that the engine skips to digits quickly.
 _SPLIT_NUMBER = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9]{7})(?![0-9])")
 
 
 def recognize_resident_number(number: NumberCandidate) -> Recognition:
     """Validates a number of 13 digits; returns kind, score and reason, or None if it is not a resident number.
 
-    Required: the date of birth exists and is not after today. In addition one of
+    Required: the date of birth exists and is not after today, the adjacent label is not that of a corporate number, and
+    a person born before 1900 has a label. In addition one of
 
-    - the check digit is valid, and without label or hyphen nothing says otherwise (score 0.90 to 0.99),
+    - the check digit is valid, and it is labelled or written in groups of 6 and 7 (score 0.99); such groups do not
+      count next to the label of another number if the birth is before 1935,
+    - the check digit is valid, it is written without separator, and nothing around it says otherwise (0.90),
     - a label says that it is a resident number (0.90),
-    - it is written as 880101-1234567 and no label says otherwise (0.75).
+    - it is written as 880101-1234567, no label says otherwise, and the person was born in 1935 or later (0.75).
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
@@ -66,15 +74,14 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     if born_before_1900 and not labelled:
         return None
     if has_valid_check_digit(number.digits):
-        is_serial_number = number.adjacent_label == OTHER and born.year < _EARLIEST_BIRTH_WITHOUT_CHECK_DIGIT
+        is_serial_number = number.adjacent_label == OTHER and born.year < _EARLIEST_PLAUSIBLE_BIRTH
         if labelled or (number.grouping == (6, 7) and not is_serial_number):
             return PIIKind.KR_RRN, 0.99, "check-digit"
         return (PIIKind.KR_RRN, 0.9, "check-digit") if _is_likely_without_label(number) else None
     if labelled:
         return PIIKind.KR_RRN, 0.9, "label"
     if number.grouping == (6, 7) and number.separators == "-" and number.label not in _OTHER_NUMBER_LABELS:
-        # A date and a serial number of this century, such as 260418-1000123, looks like a person born a century ago.
-        return (PIIKind.KR_RRN, 0.75, "birth-date") if born.year >= _EARLIEST_BIRTH_WITHOUT_CHECK_DIGIT else None
+        return (PIIKind.KR_RRN, 0.75, "birth-date") if born.year >= _EARLIEST_PLAUSIBLE_BIRTH else None
     return None
 
 
@@ -84,13 +91,15 @@ def _is_likely_without_label(number: NumberCandidate) -> bool:
     if number.grouping != (13,) or number.label == OTHER or is_in_path_or_url(source.text, number.start, number.end):
         return False
     if _is_epoch_milliseconds(digits, source.today):
-        return _PERSON_BEFORE.search(source.text, max(0, number.start - _LONGEST_NAME), number.start) is not None
+        return (
+            _PERSON_BEFORE.search(source.text, max(0, number.start - _NAME_AND_PARENTHESIS), number.start) is not None
+        )
     is_barcode = digits.startswith(_KOREAN_BARCODE_PREFIX) and has_valid_ean13_check_digit(digits)
     return not is_barcode or number.label == "PERSON"
 
 
 def _is_epoch_milliseconds(digits: str, today: date) -> bool:
-    """Whether 13 digits are milliseconds since 1970 of the last ten years or the next one."""
+    """Whether 13 digits are a time in milliseconds since 1970, from ten years ago to one year ahead."""
     seconds = int(digits) // 1000
     days = seconds // _SECONDS_PER_DAY - (today - _EPOCH).days
     return -_DAYS_OF_LAST_TEN_YEARS <= days <= _DAYS_OF_NEXT_YEAR
@@ -99,7 +108,8 @@ def _is_epoch_milliseconds(digits: str, today: date) -> bool:
 def has_valid_check_digit(digits: str) -> bool:
     """Whether the last of 13 digits is the check digit of the other twelve.
 
-    Citizens: (11 - sum modulo 11) modulo 10 with the weights 2 3 4 5 6 7 8 9 2 3 4 5. Foreigners: two more.
+    The sum has the weights 2 3 4 5 6 7 8 9 2 3 4 5. Citizens: (11 - sum modulo 11) modulo 10. Foreigners: (13 - sum
+    modulo 11) modulo 10.
     """
     expected = 11 - weighted_sum(digits, _WEIGHTS) % 11
     if digits[6] in _FOREIGNER_DIGITS:
@@ -118,7 +128,8 @@ def _find_split_resident_numbers(source: LabelledText) -> Iterator[Finding]:
     """A number given in two parts after its label: 주민번호 앞자리 900101, 뒷자리 1234567."""
     for match in _SPLIT_NUMBER.finditer(source.text):
         label = source.labels.before(match.start())
-        if label.kind == "KR_RRN" and birth_date(match[1] + match[2]):
+        born = birth_date(match[1] + match[2])
+        if label.kind == "KR_RRN" and born is not None and born <= source.today:
             yield Finding(PIIKind.KR_RRN, match.start(), match.end(), 0.97, "label")
 
 

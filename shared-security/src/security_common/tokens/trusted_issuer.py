@@ -44,13 +44,14 @@ class TrustedIssuer:
     without one. `algorithms` are the accepted signature algorithms, of RS256, PS256, ES256 and EdDSA: RS256 only,
     unless the issuer is declared with others.
 
-    Of `client_claims`, `scope_claims` and `token_id_claims` the first claim that a token has is used. The name of a
-    claim may be a path into objects: `realm_access.roles`.
+    Of each of `client_claims`, `scope_claims` and `token_id_claims`, the first claim that the token has is used. The
+    name of a claim may be a path into objects: `realm_access.roles`.
 
     `required_claims` are required besides `iss`, `sub`, `exp` and the audience; each element is a name, or several
-    names of which one is enough. None requires the claims of RFC 9068 if its token type is the only accepted one, and
-    no claims otherwise. `expected_claims` must have one of the given values. A token with one of `forbidden_claims` is
-    rejected: they distinguish ID tokens and security events from access tokens where the `typ` header does not.
+    names of which one is enough. If it is None, the claims of RFC 9068 are required when `at+jwt` is the only accepted
+    type, and no claims otherwise. `expected_claims` must have one of the given values. A token with one of
+    `forbidden_claims` is rejected: they distinguish ID tokens and security events from access tokens where the `typ`
+    header does not.
 
     `scopes`, `roles` and `groups` map names in the token to scopes of this resource. A scope that is not mapped is used
     unchanged; a role or group that is not mapped gives no scope.
@@ -58,7 +59,7 @@ class TrustedIssuer:
     `client_is_subject` rejects tokens whose client is not their subject. `max_token_bytes` is the largest size of the
     compact JWT. `setting` is the name of the setting that declares the issuer, for messages.
 
-    Raises ValueError for any other algorithm, including `none` and those with a shared secret.
+    Raises ValueError for an algorithm that is not one of these four, such as `none` or HS256.
     """
 
     issuer: str
@@ -84,7 +85,8 @@ class TrustedIssuer:
 
     def __post_init__(self) -> None:
         """Validates the algorithms."""
-        if not self.algorithms or not ALGORITHMS.keys() >= set(self.algorithms):
+        unknown = set(self.algorithms) - ALGORITHMS.keys()
+        if unknown or not self.algorithms:
             raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
 
     @property

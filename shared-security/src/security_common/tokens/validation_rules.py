@@ -58,7 +58,7 @@ def require_key_id(token: UnverifiedToken, _: TrustedIssuer) -> None:
 def require_audience(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
     if not set(issuer.audiences) & set(read_audience(token.claims, issuer)):
         expected = " or ".join(issuer.audiences)
-        # Foreign issuers have other parameters than the `resource` of RFC 8707.
+        # Issuers other than our own have other parameters than the `resource` of RFC 8707.
         hint = (
             f"request it with resource={expected}"
             if issuer.is_own
@@ -97,7 +97,8 @@ def reject_other_tokens(token: UnverifiedToken, issuer: TrustedIssuer, _: float)
 def require_claims(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
     for required in issuer.all_required_claims:
         names = (required,) if isinstance(required, str) else required
-        if not find_first_claim(token.claims, names)[0]:
+        found_name, _value = find_first_claim(token.claims, names)
+        if not found_name:
             raise TokenRejected("bad_claim", f"the token's {' or '.join(names)} is missing or malformed")
 
 
@@ -110,7 +111,10 @@ def require_expected_values(token: UnverifiedToken, issuer: TrustedIssuer, _: fl
 
 
 def require_client_as_subject(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
-    if issuer.client_is_subject and find_first_claim(token.claims, issuer.client_claims)[1] != token.claims.get("sub"):
+    if not issuer.client_is_subject:
+        return
+    _name, client = find_first_claim(token.claims, issuer.client_claims)
+    if client != token.claims.get("sub"):
         raise TokenRejected("wrong_type", "the token was not issued to a client that acts for itself")
 
 

@@ -117,7 +117,7 @@ class TokenVerifier:
 
         """
         try:
-            return self.recall(token) or await self._verify(token)
+            return self.find_cached(token) or await self._verify(token)
         except (TokenRejected, KeysUnavailable):
             raise
         except Exception as error:
@@ -141,7 +141,7 @@ class TokenVerifier:
         self._cache.put(_digest(token), verified, until_seconds=verified.expires_at_seconds + LEEWAY_SECONDS)
         return verified
 
-    def recall(self, token: str) -> AccessToken | None:
+    def find_cached(self, token: str) -> AccessToken | None:
         """The token from the cache, if it is there, has not expired, and the keys of its issuer are usable.
 
         Never raises. `verify` begins with it; callers on a hot path call it first, which saves a coroutine.

@@ -42,15 +42,16 @@ def secure_tool(
     """Protects personal data in the arguments and the result of a tool, and records each call before it is answered.
 
     `pii_policy` is the policy for the arguments, and for the result unless `result_policy` is given;
-    `security_common.tool_policy.policy` describes the policies. `requires_encryption` refuses calls while there is no
-    key, and under the policy `encrypt` the tool receives every text argument as ciphertext. With `log_access=False`,
-    successful calls without personal data are not recorded. `scopes` are the scopes that a token needs for this tool
-    in addition to those of the resource, and `argument_scopes` those that depend on the value of an argument. `reveal`
-    has the kinds of personal data, such as `PHONE`, that a tool with the policy `tokenize` receives in clear.
+    `security_common.tool_policy.policy` describes the policies. With `requires_encryption`, calls are refused while
+    the key is missing; together with the policy `encrypt`, the tool receives every text argument except identifiers as
+    ciphertext. With `log_access=False`, successful calls without personal data are not recorded. `scopes` are the
+    scopes that a token needs for this tool in addition to those of the resource, and `argument_scopes` those that
+    depend on the value of an argument. `reveal` has the kinds of personal data, such as `PHONE`, that a tool with the
+    policy `tokenize` receives in clear.
 
     The decorated function raises the exceptions of the tool with personal data masked, the errors of
-    `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable, and JournalUnavailable, which a service
-    answers with 503.
+    `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable and JournalUnavailable. A service answers
+    the last one with 503.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -110,25 +111,29 @@ def annotate_audit_event(*, data_subject: str | None = None, task: str | None = 
 
 
 def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A component, such as a tool of FastMCP, is recorded by its framework; a plain function is recorded here."""
+
     @functools.wraps(function)
     async def secured(*args: Any, **kwargs: Any) -> Any:
         dependencies = policy_dependencies()
         call = SecuredCall(getattr(secured, SECURED_TOOL_ATTRIBUTE), dependencies)
         try:
             try:
-                arguments, named = await call.search(call.protect_arguments, args, kwargs)
+                arguments, named = await call.run(call.protect_arguments, args, kwargs)
                 with call:
                     result = await function(*arguments, **named)
                 if call.is_component:
                     return result  # the framework protects its wire form and records the call
-                await call.search(call.protect_result, result)
+                await call.run(call.protect_result, result)
             except (asyncio.CancelledError, GeneratorExit) as failure:
                 if ends_task(failure) or not call.is_component:
                     raise
+                # The tool raised it by itself: the request continues and is answered with an error.
                 await fail_call(call, failure)
-            except BaseException as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
+            except BaseException as failure:  # noqa: BLE001 - personal data in any exception is masked
                 await fail_call(call, failure)
         except asyncio.CancelledError:
+            # The call was cancelled, perhaps while its arguments or its result were searched.
             call.cancel()
             if not call.is_component:
                 record_cancelled_call(dependencies.journal, call.audit_event())
@@ -149,13 +154,13 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
         dependencies = policy_dependencies()
         call = SecuredCall(getattr(secured, SECURED_TOOL_ATTRIBUTE), dependencies)
         try:
-            arguments, named = call.search_blocking(call.protect_arguments, args, kwargs)
+            arguments, named = call.run_blocking(call.protect_arguments, args, kwargs)
             with call:
                 result = function(*arguments, **named)
             if call.is_component:
                 return result
-            call.search_blocking(call.protect_result, result)
-        except BaseException as failure:  # noqa: BLE001 - any exception of a tool leaves through the policy
+            call.run_blocking(call.protect_result, result)
+        except BaseException as failure:  # noqa: BLE001 - personal data in any exception is masked
             _fail_blocking(call, failure)
         event = None if call.is_component else call.audit_event()
         if event is not None:
@@ -171,14 +176,14 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
 async def fail_call(call: SecuredCall, failure: BaseException) -> None:
     """Ends the call with an exception, whose text may be large."""
     try:
-        await call.search(call.fail, failure)
+        await call.run(call.fail, failure)
     except SearchQueueFull as full:  # the text of this error contains no data
         call.fail(full)
 
 
 def _fail_blocking(call: SecuredCall, failure: BaseException) -> None:
     try:
-        call.search_blocking(call.fail, failure)
+        call.run_blocking(call.fail, failure)
     except SearchQueueFull as full:
         call.fail(full)
 

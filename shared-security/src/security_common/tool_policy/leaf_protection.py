@@ -1,7 +1,8 @@
-"""What happens to one leaf of data: it is searched, and then kept, masked, encrypted or refused.
+"""What happens to one leaf of data: it is searched, and then kept, replaced, encrypted or refused.
 
-A leaf is a text, a number, a date or any other value without parts. `data_walk` visits the leaves, `policy` decides
-what happens to one, and `LeafProtector` does it. `ReplacementWriter` writes what takes the place of each finding.
+A leaf is a text, a number, a date or any other value without parts. The walks (`json_walk` and its subclasses) visit
+the leaves, `policy` decides what happens to one, and `LeafProtector` does it. `ReplacementWriter` writes what takes the
+place of each finding.
 """
 
 import uuid
@@ -105,8 +106,8 @@ class ReplacementWriter:
                 return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), tenant=self.tenant)
             case Operator.ENCRYPT:
                 return encrypt(value)
-            # A base64 token may contain several values. It is hidden as a whole, and so it is not for any one tool.
-            case Operator.TOKENIZE if self.placeholders is not None and not finding.why.startswith("base64"):
+            # A base64 text may contain several values, which one placeholder cannot replace: it is masked as a whole.
+            case Operator.TOKENIZE if self.placeholders is not None and not finding.is_encoded:
                 return self.placeholders.write(finding.kind, value)
             case _:
                 return mask_finding(finding, value)
@@ -206,6 +207,7 @@ class LeafProtector:
         if not findings and not encrypt_all:
             return Treatment.KEEP, ()
         operators = {finding.kind: self._writer.operator(finding.kind) for finding in findings}
+        # A text that is a ciphertext of ours as a whole is not encrypted twice.
         is_ciphertext = encrypt_all and self._own_ciphertexts(text) == [(0, len(text))]
         treatment = decide_treatment(set(operators.values()), encrypt_all=encrypt_all and not is_ciphertext)
         if findings:
@@ -236,7 +238,7 @@ class LeafProtector:
         ]
 
     def _remember_clean(self, text: str, context: FieldContext | None) -> None:
-        # The columns of a table are many contexts, so a text with them is not remembered.
+        # A context with the columns of a table occurs once, so a text with such a context is not remembered.
         if len(text) > MAX_CLEAN_TEXT_CHARACTERS or (context is not None and context.columns):
             return
         if len(self._clean_texts) >= MAX_CLEAN_TEXTS:
@@ -249,6 +251,7 @@ class LeafProtector:
 
     def _replace(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:
         def find(searched: str) -> Sequence[Finding]:
+            # The first pass reuses the findings.
             return findings if searched is text else self._find(searched, context)
 
         def replace(finding: Finding, value: str) -> str:

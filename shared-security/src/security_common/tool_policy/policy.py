@@ -62,7 +62,7 @@ _OPERATORS = {
     PIIPolicy.OBSERVE: Operator.KEEP,
 }
 
-# From the strongest treatment to the weakest.
+# The first treatment in this order names the action.
 _ACTIONS = (
     (Treatment.REFUSE, Action.REJECTED),
     (Treatment.TOKENIZE, Action.EXECUTED_WITH_PLACEHOLDERS),
@@ -104,7 +104,7 @@ def policy_for_arguments(policy: PIIPolicy) -> PIIPolicy:
 
 
 def name_action(treatments: AbstractSet[Treatment]) -> Action:
-    """The audit action of a call: the one of the strongest treatment."""
+    """The audit action of a call: that of the first of its treatments in the order of `_ACTIONS`."""
     for treatment, action in _ACTIONS:
         if treatment in treatments:
             return action

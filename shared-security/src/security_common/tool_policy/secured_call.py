@@ -3,8 +3,8 @@
 protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
                        └─▶ protect_message (progress, log messages, questions), protect_reply (their answers)
 
-These methods are called through `search` or `search_blocking`, so that large data does not stop the event loop.
-Under the policy `tokenize`, `search` also looks up placeholders that are missing, and repeats the method with them.
+These methods are called through `run` or `run_blocking`, so that large data does not stop the event loop.
+Under the policy `tokenize`, `run` also looks up placeholders that are missing, and repeats the method with them.
 
 The result of a plain function is protected as values of Python, by `protect_result`. A framework such as FastMCP, which
 describes its request in a `FrameworkAdapter`, serializes the result of a component first and has that form protected
@@ -93,14 +93,14 @@ class SecuredCall:
         if self.adapter:
             self.adapter.calls.append(self)
 
-    async def search(self, protect: Callable[..., Protected], *values: Any) -> Protected:
+    async def run(self, protect: Callable[..., Protected], *values: Any) -> Protected:
         """What `protect`, a method of this call, returns for these values. Large values are searched in another thread.
 
         Raises SearchQueueFull, what `protect` raises, and for placeholders the errors of `WalkPlaceholders.look_up`.
         """
         return await self._searches.run(self._owner, protect, *values)
 
-    def search_blocking(self, protect: Callable[..., Protected], *values: Any) -> Protected:
+    def run_blocking(self, protect: Callable[..., Protected], *values: Any) -> Protected:
         """The same for a function that is not asynchronous: large values are searched in this thread."""
         return self._searches.run_blocking(self._owner, protect, *values)
 
