@@ -241,7 +241,9 @@ def unresponsive_address(host: DocumentHost) -> Generator[str]:
 async def test_the_next_address_is_tried_if_a_connection_is_not_answered(
     host: DocumentHost, unresponsive_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ssrf_safe_fetch._STEP_TIMEOUTS["timeout"], "connect", 0.3)
+    # The TLS handshake with the next address has the same limit.
+    monkeypatch.setitem(ssrf_safe_fetch._STEP_TIMEOUTS["timeout"], "connect", 2.0)
+    monkeypatch.setattr(ssrf_safe_fetch, "_TIMEOUT_SECONDS", 20.0)
     host.publish("/second.json", GOOD)
 
     def make_fetcher(*addresses: str) -> SsrfSafeFetcher:
