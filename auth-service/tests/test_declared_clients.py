@@ -34,8 +34,8 @@ PUBLIC_KEY = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}
 @pytest.mark.parametrize(
     ("member", "value", "problem"),
     [
-        ("redirect_uris", ("http://app.example/callback",), "http must point to localhost"),
-        ("post_logout_redirect_uris", ("http://app.example/bye",), "http must point to localhost"),
+        ("redirect_uris", ("http://app.example/callback",), "http must point to this machine"),
+        ("post_logout_redirect_uris", ("http://app.example/bye",), "http must point to this machine"),
         ("post_logout_redirect_uris", ("javascript:alert(1)",), "scheme javascript"),
         ("jwks_uri", "http://app.example/keys", "jwks_uri must be an https URL"),
         ("jwks_file", {"keys": [PUBLIC_KEY] * 17}, "more than 16 keys"),
