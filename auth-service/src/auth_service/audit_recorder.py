@@ -22,9 +22,9 @@ class Origin(Protocol):
 class AuditRecorder:
     """Writes events to the journal. Returns once the event is on disk.
 
-    Raises `JournalUnavailable`: then the only response may be 503. Events without an origin are the service's own.
-    Refusals are limited per address, so that unauthenticated clients cannot fill the disk; those above the limit are
-    counted. `stop` records the count, while the journal is still open.
+    Raises `JournalUnavailable`: then no other response than 503 may be sent. Events without an origin are the service's
+    own. Refusals are limited per address, so that unauthenticated clients cannot fill the disk; those above the limit
+    are counted. `stop` records the count, while the journal is still open.
     """
 
     def __init__(self, journal: Journal, *, clock: Clock) -> None:

@@ -9,8 +9,8 @@ for the guard. They are checked at three points:
 |                  |                                           | names every scope that the call needs              |
 | secure_tool      | in the call, if there is a verified token | `tool_policy.errors.InsufficientScope`: the call   |
 |                  |                                           | fails                                              |
-| PolicyMiddleware | when tools are listed                     | the tool is not listed, unless the user can still  |
-|                  |                                           | consent to the scopes                              |
+| PolicyMiddleware | when tools are listed (without            | the tool is not listed, unless the user can still  |
+|                  | `argument_scopes`)                        | consent to the scopes                              |
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ __all__ = ["ArgumentScope", "RequiredScopes", "ScopeRule", "ToolScopes", "requir
 class ArgumentScope:
     """A scope that a call needs only if an argument has a certain value.
 
-    It must not be the default of the argument, because an omitted argument is not compared.
+    `value` must not be the argument's default, because an omitted argument is not compared.
     """
 
     scope: str

@@ -3,8 +3,8 @@
     https://host/client.json ─▶ URL rules ─▶ allowed host? ─▶ cached, else pinned, else fetched
         ─▶ document rules ─▶ Client
 
-If the network or the other server fails, the stored copy is used: it is written when a user consents, and renewed by
-later fetches.
+If the document cannot be fetched now (network, other server, or the limit of fetches), the stored copy is used: it is
+written when a user consents, and renewed by later fetches.
 
 Some deviations are accepted because published documents of real MCP clients contain them: grants that public clients
 cannot have, a list of authentication methods instead of one, images on other hosts, loopback redirects without a port.
@@ -201,7 +201,7 @@ def check_parts(url: str) -> None:
 
 
 def refuse_ambiguous_parts(url: str) -> None:
-    """Refuses what two programs may resolve to two addresses: fragments, credentials, dot segments."""
+    """Refuses what two programs may resolve to two URLs: fragments, credentials, dot segments."""
     parts = urlsplit(url)
     if "#" in url or "@" in parts.netloc or has_dot_segments(parts):
         raise InvalidClient("a client id that is a URL has no fragment, no credentials and no dot segments")
@@ -232,7 +232,8 @@ DOCUMENT_RULES: tuple[Callable[[str, Members], None], ...] = (check_own_address,
 def _auth_methods(members: Members) -> frozenset[AuthMethod]:
     """The methods that the document offers and this server allows.
 
-    A document has one method, or the list of OpenID Connect Relying Party Metadata Choices; without both it is `none`.
+    A document has one method, or the list of OpenID Connect Relying Party Metadata Choices. With neither,
+    the method is `none`.
     """
     method = read_text(members, "token_endpoint_auth_method")
     listed = read_texts(members, "token_endpoint_auth_methods_supported")

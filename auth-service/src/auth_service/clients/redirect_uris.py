@@ -68,6 +68,6 @@ def is_well_formed(uri: str) -> bool:
 
 
 def has_dot_segments(parts: SplitResult) -> bool:
-    """Whether the path contains `.` or `..`, encoded or not: two programs may resolve it to two addresses."""
+    """Whether the path contains `.` or `..`, encoded or not: two programs may resolve it to two URLs."""
     segments = parts.path.lower().replace("%2e", ".").split("/")
     return "." in segments or ".." in segments

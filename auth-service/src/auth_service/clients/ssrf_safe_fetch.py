@@ -106,12 +106,15 @@ class FetchRefused(FetchError):
 
 
 class FetchFailed(FetchError):
-    """The network or the other server failed; an earlier copy may still be used."""
+    """The document could not be fetched now; an earlier copy may still be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A document; `max_age_seconds` comes from Cache-Control and is None without it."""
+    """A document.
+
+    `max_age_seconds` is `max-age` of Cache-Control, 0 for no-store and no-cache, and None without any of them.
+    """
 
     body: bytes = field(repr=False)
     max_age_seconds: int | None

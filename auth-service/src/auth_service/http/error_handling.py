@@ -1,4 +1,4 @@
-"""Every failure of a request becomes an `OAuthError`, and one handler renders it: as JSON, or as a page."""
+"""Failures of requests, except unknown paths, become an `OAuthError`, and one handler renders it: as JSON or a page."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -38,7 +38,7 @@ RenderError = Callable[[OAuthError, Request], Response]
 async def run_handler(handler: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
     """The response of a handler, which has 30 seconds.
 
-    Other failures than `OAuthError` and `HTTPException` are logged and raised as `TemporarilyUnavailable` or
+    Failures other than `OAuthError` and `HTTPException` are logged and raised as `TemporarilyUnavailable` or
     `ServerError`.
     """
     try:

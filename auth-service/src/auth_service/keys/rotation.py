@@ -18,8 +18,8 @@ __all__ = [
     "revoke",
 ]
 
-# A retiring key is published for this long after its last token has expired: some verifiers (Azure API Management)
-# cache a key set for an hour, whatever Cache-Control says, and clocks differ.
+# A retiring key is published for this long after its last token has expired, because the clocks of verifiers
+# differ. Minutes would be enough for that; the value is the default of `key_lead_seconds`.
 RETIRING_MARGIN_SECONDS = 65 * 60
 
 

@@ -103,7 +103,7 @@ class SigningKeySet:
             await cancel_tasks(self._task)
 
     async def refresh(self) -> None:
-        """Reads the keys, and changes states that are due if this replica leads or if there is no active key.
+        """Reads the keys. If this replica leads, or if there is no active key, it also makes the due state changes.
 
         Raises `RedisReplaced`: then no key is created or changed, and the keys in memory stay in use. When an operator
         accepts the new Redis, the keys in memory are written to it.

@@ -130,7 +130,7 @@ class IssuedTokenVerifier:
     clock: Clock
 
     def verify(self, token: str, *, token_type: str, accept_expired: bool = False) -> Mapping[str, Any] | None:
-        """The claims, or None if the token is not valid: its signature, `typ`, issuer, expiry or length.
+        """The claims, or None if the signature, `typ`, issuer, expiry or length of the token is not valid.
 
         `RevokedTokens` is not checked here.
         """

@@ -6,7 +6,7 @@
     present a rotated one in its grace period    ─▶ repeated: the same response
     present a rotated one after its grace period ─▶ reused: the family is revoked
 
-`rotate_refresh_token.lua` decides which of these applies.
+The grace period of a token begins when it is rotated. `rotate_refresh_token.lua` decides which case applies.
 
 Tokens are computed and not stored, so neither Redis nor the pepper alone is enough to make one. The HMAC also
 distinguishes an old token from a guess: a guess never revokes a family. Redis keys: `auth:family:<id>`,
@@ -134,7 +134,7 @@ class RefreshTokens:
         return rotation, response
 
     async def revoke_family(self, family_id: str) -> None:
-        """Revokes the refresh tokens of the family, and its access tokens for introspection and userinfo."""
+        """Revokes the refresh tokens of the family. Introspection and userinfo then refuse its access tokens, too."""
         await self.revoked.revoke(family_id)
         await self.delete_family(family_id)
 

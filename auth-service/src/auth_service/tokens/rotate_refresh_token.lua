@@ -1,5 +1,6 @@
 -- Rotates a refresh token. KEYS[1]: the family. KEYS[2]: the stored response of the presented generation.
--- ARGV: the presented generation, the encrypted new response, seconds to store it, seconds until the family is idle.
+-- ARGV: the presented generation, the encrypted new response, seconds to store it, seconds until the family expires if
+-- it is not used.
 local current = redis.call('HGET', KEYS[1], 'generation')
 if not current then
   return {'gone', ''}

@@ -107,7 +107,10 @@ class GroupCommit:
         self._thread.start()
 
     def submit(self, pending: PendingEvent) -> None:
-        """Queues an event for the writer thread. Raises JournalUnavailable if it is full or the journal is broken."""
+        """Queues an event for the writer thread.
+
+        Raises JournalUnavailable if the queue is full or the journal is broken.
+        """
         if self.broken:
             raise _broken()
         if self._queue.qsize() >= MAX_PENDING_EVENTS:

@@ -131,8 +131,9 @@ class Journal:
         """The line to continue from, and the action of the event that records the start.
 
         A journal that ends before what the stream has (a restored volume, a disk that did not sync) must not be
-        continued: its next lines would have numbers that the stream already has. It is replaced by a new journal. A
-        restored volume has no torn tail, so it is continued if Redis does not answer at the start.
+        continued: its next lines would have numbers that the stream already has. It is replaced by a new journal. If
+        Redis does not answer at the start, only a torn tail shows that lines may be lost. A restored volume has none,
+        so it is not detected then, and its journal is continued.
         """
         if recovery.other_key:
             logger.error("audit_journal_replaced slot=%s cause=it was written with another chain key", slot.directory)

@@ -13,7 +13,7 @@ Resources, prompts and the completion handler are decorated with `secure_tool` i
     tools/call ─▶ WirePolicy ─▶ PolicyMiddleware ─▶ FastMCP validates the arguments ─▶ secure_tool ─▶ the tool
                    │  ▲          failures, lists     and serializes the result           arguments
                    │  └ result in JSON form, audit event
-                   └ ProtectedChannel ◀─ progress, log messages, questions ◀─ the tool
+                   └ ProtectedChannel ◀─ progress, log messages, requests to the client ◀─ the tool
 
     server             secure_server: checks that everything is protected, and adds the layers
     components         tools, resources, prompts and the completion handler, and their policies

@@ -27,7 +27,10 @@ __all__ = ["PolicyMiddleware"]
 LIST_METHODS = frozenset({"tools/list", "resources/list", "resources/templates/list", "prompts/list"})
 
 INPUT_RESPONSES = frozenset({"inputResponses", "input_responses"})
-"""The member of a 2026-07-28 call that contains the client's answers to questions. The SDK reads both spellings."""
+"""The member of a 2026-07-28 call with the client's answers to requests to the client (elicitation, sampling, roots).
+
+The SDK reads both spellings.
+"""
 
 
 class PolicyMiddleware(Middleware):
@@ -110,7 +113,10 @@ async def _record_or_answer_503(failure: Exception, request: Any) -> None:
 
 
 def _protect_input_responses(request: Any, protect: Callable[[Any], Any]) -> None:
-    """Protects the answers that a 2026-07-28 call brings beside its arguments. The tool reads them from its context."""
+    """Protects the answers that a 2026-07-28 call carries in addition to its arguments.
+
+    The tool reads them from its context.
+    """
     wire_request = request._srctx if request is not None else None  # noqa: SLF001 - `Context.input_responses` reads it
     if wire_request is None or not wire_request.params:
         return

@@ -1,4 +1,6 @@
-"""What a server sends to the client before the result of a request: progress, log messages, questions.
+"""What a server sends to the client before the result: progress, log messages, requests to the client.
+
+Requests to the client are elicitation, sampling and roots.
 
     tool ─▶ ServerSession ─▶ ProtectedChannel ─▶ channel of the request, or of the connection ─▶ client
                               │ parameters in JSON form, protected
@@ -52,7 +54,7 @@ class ProtectedChannel:
         await self._channel.progress(**(protected or {}))
 
     async def send_raw_request(self, method: str, params: Parameters, opts: Any = None) -> dict[str, Any]:
-        """Sends a question (elicitation, sampling, roots) and returns its answer, both protected."""
+        """Sends a request to the client and returns its answer, both protected."""
         call = self._sender()
         answer = await self._channel.send_raw_request(method, await self._protect(params), opts)
         return answer if call is None else await call.run(call.protect_reply, answer)

@@ -1,9 +1,9 @@
 """The outermost layer of a server: it protects and records what leaves, in the form in which it is sent.
 
-    request ─▶ WirePolicy ─▶ FastMCP and the owner's middleware ─▶ secure_tool ─▶ the tool
-                │  ▲                                               arguments
+    request ─▶ WirePolicy ─▶ FastMCP and the server's other middleware ─▶ secure_tool ─▶ the tool
+                │  ▲                                                      arguments
                 │  └─ result as JSON: protected, then the audit event is on disk, then it is sent
-                └──── progress, log messages, questions: `outbound_messages`
+                └──── progress, log messages, requests to the client (elicitation, sampling, roots): `outbound_messages`
 
 It is a middleware of the SDK, not of FastMCP. When it gets the result, return annotations, serializers and every other
 middleware have been applied, and nothing but the SDK's encoding to JSON follows.
@@ -161,7 +161,10 @@ class WirePolicy:
         return error
 
     async def _calls_of_late_component(self, ctx: Context, adapter: FrameworkAdapter) -> Sequence[SecuredCall]:
-        """The calls of a component that was registered later. They have recorded themselves, like plain functions."""
+        """The calls of a component that was registered after the server was secured.
+
+        They have recorded themselves, like plain functions.
+        """
         if not adapter.calls:
             return []
         tool = await self._components.find_late(ctx.method, ctx.params or {})
@@ -227,7 +230,7 @@ def _to_json_object(result: HandlerResult) -> dict[str, Any]:
 async def _protect_with_each_policy(
     ctx: Context, calls: Sequence[SecuredCall], result: dict[str, Any]
 ) -> dict[str, Any]:
-    """The result, protected by the policy of each component that took part: usually one, called once."""
+    """The result, protected by the policy of each component that ran; usually there is one, and it ran once."""
     requested_uri = (ctx.params or {}).get("uri")
     latest_calls = {call.tool: call for call in calls}
     for call in latest_calls.values():
@@ -253,7 +256,8 @@ def _describe_failure(failure: Exception) -> str:
 async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MCPError:
     """The error as it may be sent: message and data follow the policy of the call, or are masked if there is none.
 
-    Of an exception that is not meant for clients, neither is sent; without this, the SDK would send its text.
+    Neither the message nor the data of an exception that is not meant for clients is sent. Without this rule, the SDK
+    would send its text.
     """
     if isinstance(failure, ValidationError):
         return MCPError(types.INVALID_PARAMS, "Invalid request parameters", "")

@@ -65,10 +65,13 @@ class _Exchange:
 
 
 class Guard:
-    """Protects an ASGI application: every path needs a token with the resource's scopes, unless the policy opens it.
+    """Protects an ASGI application.
+
+    A request that reaches the application has a token with the resource's scopes, unless the policy opens its path. The
+    guard itself answers preflights, and requests for the metadata and for files that browsers request on their own.
 
     `tool_scopes` maps an MCP tool to the further scopes that its calls need, or to a function that returns them for the
-    arguments of a call. With a journal, every refusal becomes an audit event.
+    arguments of a call. With a journal, each refusal becomes an audit event; above a limit they are only counted.
 
     The application finds the `Caller` in `current_caller` and in `scope["security_common.caller"]`, and the
     `RequestContext` in `current_request`.
@@ -174,7 +177,8 @@ class Guard:
     async def _admit(self, exchange: _Exchange) -> Caller | None:
         """The caller, or None on an open path. Raises `Refusal`.
 
-        The body is read last, so that only a caller whose token is valid and sufficient can make the server read one.
+        On a protected path the body is read last, so that only a caller whose token is valid and has the resource's
+        scopes can make the server read one. On an open path it is read within the same limits.
         """
         if exchange.is_open:
             if has_body(exchange.method, exchange.context.headers):

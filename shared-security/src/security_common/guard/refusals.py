@@ -1,4 +1,4 @@
-"""The reasons why the guard refuses a request, beside those of `security_common.edge.refusals`."""
+"""The reasons why the guard refuses a request, besides those of `security_common.edge.refusals`."""
 
 from collections.abc import Sequence
 from typing import ClassVar

@@ -26,7 +26,7 @@ _ACCOUNT_OR_OTHER_LABELS = _ACCOUNT_LABELS | {OTHER}
 
 
 def _recognize_corporate_number(number: NumberCandidate) -> Recognition:
-    """By its label, which a resident number never has. Without a label: check digit and registry office."""
+    """By its label, which no resident registration number has. Without a label: check digit and registry office."""
     digits = number.digits
     if number.label == "CORP_NUMBER" and digits[0] in "12":
         return PIIKind.CORP_NUMBER, 0.995 if number.adjacent_label == "CORP_NUMBER" else 0.9, "label"

@@ -53,15 +53,19 @@ _SPLIT_NUMBER = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9
 
 
 def recognize_resident_number(number: NumberCandidate) -> Recognition:
-    """Validates a number of 13 digits; returns kind, score and reason, or None if it is not a resident number.
+    """Validates 13 digits; returns kind, score and reason, or None if they are not a resident registration number.
 
-    Required: the date of birth exists and is not after today, the adjacent label is not that of a corporate number, and
-    a person born before 1900 has a label. In addition one of
+    A number is labelled if its label is that of a resident registration number or of a national id.
 
-    - the check digit is valid, and it is labelled or written in groups of 6 and 7 (score 0.99); such groups do not
-      count next to the label of another number if the birth is before 1935,
-    - the check digit is valid, it is written without separator, and nothing around it says otherwise (0.90),
-    - a label says that it is a resident number (0.90),
+    Required: the date of birth exists and is not after today, the adjacent label is not that of a corporate number,
+    and, if the person was born before 1900, the number is labelled. In addition one of
+
+    - the check digit is valid, and the number is labelled or written in groups of 6 and 7 (score 0.99); such groups do
+      not count next to the label of another number if the birth is before 1935,
+    - the check digit is valid, the number is written without separator, its label is not one of other numbers
+      (`OTHER`), it is not in a path or URL, and its digits are neither a recent time in milliseconds nor a Korean
+      barcode, unless a name goes with it (0.90),
+    - the number is labelled (0.90),
     - it is written as 880101-1234567, no label says otherwise, and the person was born in 1935 or later (0.75).
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
@@ -86,7 +90,7 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 
 
 def _is_likely_without_label(number: NumberCandidate) -> bool:
-    """For 13 digits in a row with a valid check digit: excludes time stamps, barcodes and parts of paths."""
+    """For 13 digits in a row with a valid check digit: excludes timestamps, barcodes, and parts of paths and URLs."""
     digits, source = number.digits, number.source
     if number.grouping != (13,) or number.label == OTHER or is_in_path_or_url(source.text, number.start, number.end):
         return False

@@ -1,7 +1,7 @@
 """Values that are split over several members of an object or items of an array.
 
     {"tel1": "010", "tel2": "1234", "tel3": "5678"}      a telephone number
-    {"rrnFront": "900101", "rrnBack": "1234567"}         a resident number
+    {"rrnFront": "900101", "rrnBack": "1234567"}         a resident registration number
     {"card": ["4111", "1111", "1111", "1111"]}           a card number
     {"email_id": "hong", "email_domain": "example.com"}  an e-mail address
     {"성": "홍", "이름": "길동"}                            a person's name

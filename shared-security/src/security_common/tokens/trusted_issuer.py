@@ -15,7 +15,7 @@ __all__ = [
     "media_type",
 ]
 
-# The setting that declares the issuer of the resource itself.
+# The setting that declares the resource's own authorization server.
 OWN_SETTING = "MCP_ISSUER"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, not a password
 DEFAULT_TOKEN_BYTES = 16 * 1024
@@ -91,7 +91,7 @@ class TrustedIssuer:
 
     @property
     def is_own(self) -> bool:
-        """Whether this is the issuer of the resource itself, and not a further one that is trusted as well."""
+        """Whether this is the resource's own authorization server, and not one that is trusted in addition."""
         return self.setting == OWN_SETTING
 
     @property

@@ -9,7 +9,7 @@ secured_call         the state of one call, and its audit event
 policy               what happens to a leaf, as pure functions
 framework_adapter    the request of a framework, such as FastMCP, that a call belongs to
 json_walk            JSON values, and JSON in text; the limits of size and depth
-mcp_messages         MCP results, notifications and questions in their JSON form
+mcp_messages         MCP results, notifications and requests to the client in their JSON form
 data_walk            values of Python, for functions that are called without a framework
 typed_values         numbers, dates, bytes, dataclasses and pydantic models in that walk
 binary_content       bytes and base64

@@ -47,7 +47,7 @@ def secure_tool(
     ciphertext. With `log_access=False`, successful calls without personal data are not recorded. `scopes` are the
     scopes that a token needs for this tool in addition to those of the resource, and `argument_scopes` those that
     depend on the value of an argument. `reveal` has the kinds of personal data, such as `PHONE`, that a tool with the
-    policy `tokenize` receives in clear.
+    policy `tokenize` receives in plaintext.
 
     The decorated function raises the exceptions of the tool with personal data masked, the errors of
     `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable and JournalUnavailable. A service answers

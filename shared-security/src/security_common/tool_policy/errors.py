@@ -41,7 +41,7 @@ class PersonalDataRefused(ToolPolicyError):
 
 
 class PlaceholderInvalid(ToolPolicyError):
-    """The arguments have placeholders that the caller does not have.
+    """The arguments contain placeholders that are not valid for the caller.
 
     The error does not say whether another caller has them, whether they have expired, or whether they never existed.
     """

@@ -25,7 +25,7 @@ class FrameworkAdapter:
     components            the tools whose results the framework protects and records itself, in their wire form
     injected_parameters   returns the parameters of a function that the framework fills in itself
     convert_exception     returns the exception that the framework understands for one that leaves the call
-    protect_replies       applies a function to the client's answers to earlier questions, before the tool reads them
+    protect_replies       applies a function to the client's answers to earlier requests, before the tool reads them
     is_recorded           whether the audit events of the component's calls have been handed to the journal
     calls                 the secured calls of this request so far; a framework may call a tool again after a failure
     """

@@ -68,7 +68,7 @@ class JSONWalk:
             self._depth_left += 1
 
     def protect_value(self, value: Any, context: FieldContext | None) -> Any:
-        """One value, dispatched by its type. The limit of depth is counted by `visit`."""
+        """One value, dispatched by its type. `visit` counts the depth."""
         kind = cast("type[object]", type(value))
         if kind is str:
             return self.visit_text(value, context)
@@ -174,10 +174,11 @@ def unsupported_value(value: Any, context: FieldContext | None) -> UnsupportedVa
 
 
 def text_of_number(value: Any) -> str:
-    """The whole part of a number, as text. "0" if it is not finite, or a fraction with more than 40 digits.
+    """The whole part of a number, as text.
 
-    A fraction is not searched: no personal number has one, and its digits cause false findings. Raises
-    UnsupportedValue for a whole number with more digits than Python converts.
+    "0" if the number is not finite, or is not an int and its whole part has more than 40 digits. What follows the
+    decimal point is not searched: no personal number has such digits, and they cause false findings. Raises
+    UnsupportedValue for an int with more digits than Python converts.
     """
     try:
         if isinstance(value, int):

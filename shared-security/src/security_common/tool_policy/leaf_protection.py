@@ -65,8 +65,8 @@ class ReplacementWriter:
     `policy_operator` is used where the configuration names no operator for a kind; None means that the policy encrypts
     the whole text. `tenant` is the token issuer: equal values get different pseudonyms for different tenants.
 
-    `for_messages` is True for progress, log messages, questions and error texts. There a ciphertext has no use and a
-    refusal comes too late, so both operators are replaced by a mask.
+    `for_messages` is True for progress, log messages, requests to the client (elicitation, sampling, roots) and error
+    texts. There a ciphertext has no use and a refusal comes too late, so both operators are replaced by a mask.
 
     `kept_kinds` are not changed unless the configuration says so. `placeholders` are those of the call.
     """
@@ -92,7 +92,8 @@ class ReplacementWriter:
     def write(self, finding: Finding, value: str, encrypt: Callable[[str], str]) -> str:
         """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
 
-        A number of a JSON document in a text becomes 0 whatever the operator, so that the document stays valid.
+        A number of a JSON document in a text becomes 0 under every operator except `keep`, so that the document stays
+        valid.
         """
         operator = self.operator(finding.kind)
         if is_json_number(finding) and operator is not Operator.KEEP:
@@ -152,7 +153,7 @@ class LeafProtector:
         return self._protect(text, context, encrypt_all=self.encrypt_all)
 
     def protect_key(self, key: str) -> str:
-        """The key of a mapping as it may be passed on. Keys are not encrypted just because all texts are."""
+        """The key of a mapping as it may be passed on. `encrypt_all` does not apply to keys."""
         return self._protect(key, None, encrypt_all=False)
 
     def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
@@ -246,7 +247,10 @@ class LeafProtector:
         self._clean_texts.add((text, context))
 
     def _own_ciphertexts(self, text: str) -> list[tuple[int, int]]:
-        """Start and end of each ciphertext of our own keys. Text that only has the shape of ciphertext is searched."""
+        """Start and end of each ciphertext that was made with our own keys.
+
+        Text that only has the shape of ciphertext is searched.
+        """
         return [(start, end) for start, end in ciphertext_spans(text) if self._is_own_ciphertext(text[start:end])]
 
     def _replace(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:

@@ -80,7 +80,7 @@ def protect_result(walk: MCPWalk, result: Mapping[str, Any], *, requested_uri: s
 
 
 def protect_parameters(walk: MCPWalk, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a notification or question to the client, protected. Raises as `protect_result`."""
+    """The parameters of a notification or request to the client, protected. Raises as `protect_result`."""
     data = {name: value for name, value in parameters.items() if name not in PROTOCOL_PARAMETERS}
     return {**parameters, **walk.visit(data)}
 

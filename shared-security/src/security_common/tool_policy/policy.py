@@ -9,8 +9,9 @@
 | `observe`  | unchanged                  | unchanged           | unchanged           | `executed_observed`          |
 
 Under `tokenize`, the arguments have placeholders such as `[PHONE_7KQ2MZ]`. Those of the kinds in `reveal` are replaced
-by their values before the tool runs, the others stay, and placeholders that the caller does not have refuse the call.
-Personal data that the caller writes in clear is passed to the tool if its kind is in `reveal`, and masked otherwise.
+by their values before the tool runs, the others stay, and a call with a placeholder that is not valid for its caller is
+refused. Personal data that the caller writes in plaintext is passed to the tool if its kind is in `reveal`, and masked
+otherwise.
 
 A text without personal data is not changed, and the action of a call without any is `executed`. With
 `requires_encryption`, the policy `encrypt` encrypts every text of the arguments. The configuration file
@@ -91,12 +92,12 @@ def decide_treatment(operators: AbstractSet[Operator | None], *, encrypt_all: bo
 
 
 def policy_for_messages(policy: PIIPolicy) -> PIIPolicy:
-    """The policy for progress, log messages, questions and error texts, where only a mask is readable."""
+    """The policy for progress, log messages, requests to the client and error texts, where only a mask is readable."""
     return PIIPolicy.OBSERVE if policy is PIIPolicy.OBSERVE else PIIPolicy.MASK
 
 
 def policy_for_arguments(policy: PIIPolicy) -> PIIPolicy:
-    """The policy for personal data in arguments. Values that a caller writes in clear get no placeholder.
+    """The policy for personal data in arguments. Values that a caller writes in plaintext get no placeholder.
 
     Otherwise, a caller could find out by guessing which value a placeholder stands for.
     """

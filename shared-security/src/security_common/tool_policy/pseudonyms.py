@@ -1,6 +1,7 @@
 """Keyed digests of people and values: equal values have equal digests, and only the key allows guesses to be tested.
 
-A digest without a key would not protect anything: all telephone numbers and resident numbers can be tried in minutes.
+A digest without a key would not protect anything: all telephone numbers and resident registration numbers can be
+tried in minutes.
 """
 
 import hmac

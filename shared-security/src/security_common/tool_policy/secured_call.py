@@ -1,7 +1,7 @@
 """One call of a secured tool, from its arguments to its audit event. This module does no input or output itself.
 
 protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
-                       └─▶ protect_message (progress, log messages, questions), protect_reply (their answers)
+                       └─▶ protect_message (progress, log messages, requests to the client), protect_reply (the answers)
 
 These methods are called through `run` or `run_blocking`, so that large data does not stop the event loop.
 Under the policy `tokenize`, `run` also looks up placeholders that are missing, and repeats the method with them.
@@ -168,11 +168,11 @@ class SecuredCall:
         return protected
 
     def protect_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of progress, a log message or a question, as they may be sent before the result."""
+        """The parameters of progress, a log message or a request to the client, as they may be sent."""
         return protect_parameters(self._message_walk(MCPWalk), parameters)
 
     def protect_reply(self, content: Any) -> Any:
-        """The client's answer to a question, in JSON form, protected like an argument. Raises as protect_arguments."""
+        """The client's answer to a request, in JSON form, protected like an argument. Raises as protect_arguments."""
         walk = self._argument_walk(MCPWalk)
         walk.leaves.part = "reply"
         protected = walk.visit(content)
