@@ -14,14 +14,17 @@ CHECKED = {".py", ".md", ".yaml", ".yml", ".toml", ".lua", ".sh", ".html", ".css
 NOT_CHECKED = {".ci/wording.py", "docs/pii-report.md"}
 DATA_FOLDERS = ("benchmarks/pii_", "shared-security/src/security_common/pii/data", "requirements/")
 
-_NOUNS = "URL|UTF-8|JSON|number|object|list|string|token|key|secret|file|folder|JWT|text|part|address"
+_NOUNS = (
+    "URL|UTF-8|JSON|number|object|list|string|token|key|secret|label|national|personal|top-level|file|folder|JWT|text"
+    "|part|address"
+)
 _PLACES = "in|at|on|for itself|alone|behind|before|twice|once|here|there|beside|between|open"
 _OBJECTS = "what|which|whether|how|where|who|it|them|apart|the|a|its|everybody|people|nothing|this|that"
 
 RULES: dict[str, str] = {
-    rf"\bis no (?:valid )?(?:{_NOUNS})\b": "is not a ...",
+    rf"\b(?:is|are) no (?:valid )?(?:{_NOUNS})\b": "is not a ...",
     rf"\b(?:stands?|stood) (?:{_PLACES})\b": "is, is located, appears",
-    rf"\btells? (?:{_OBJECTS})\b|\btold apart\b": "reports, returns, distinguishes",
+    rf"\btells? (?:{_OBJECTS})\b|\btells? \w+ apart\b|\btold apart\b": "reports, returns, distinguishes",
     r"\bmends?\b|\bmended\b|\bmending\b": "fix",
     r"\bwears?\b|\bworn\b": "uses, is protected by",
     r"\b(?:an?|the|each|every|this|that|other|one|more) room\b|\brooms\b|\broom's\b": "package",

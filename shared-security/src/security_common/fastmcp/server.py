@@ -84,8 +84,8 @@ def _require_compatible_middleware(server: FastMCP[Any]) -> None:
     """Raises UnsecuredComponent for a middleware that would answer or cut results before they are protected."""
     for middleware in server.middleware:
         if isinstance(middleware, ResponseCachingMiddleware):
-            # It tells callers apart by FastMCP's own access token, and a cached answer reaches no tool: neither scopes
-            # nor audit trail would apply to it.
+            # Its cache distinguishes callers by FastMCP's own access token, and a cached answer does not run the tool,
+            # so that neither scopes nor the audit trail would apply to it.
             raise UnsecuredComponent("ResponseCachingMiddleware answers without the tool", hint="cache inside the tool")
         if isinstance(middleware, ResponseLimitingMiddleware):
             # The part of a value that is left at the cut cannot be recognized as personal data.

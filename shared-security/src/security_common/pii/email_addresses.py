@@ -38,7 +38,7 @@ _CLEAR_DOT = re.compile(r"dot|[점닷쩜)\]}>]| \. ", re.IGNORECASE)
 _TOP_LEVEL_DOMAIN = re.compile(
     r"\.?(?:com|net|org|edu|gov|io|co|kr|jp|cn|uk|de|fr|us|me|info|biz|dev|ai|app|컴|넷)$", re.IGNORECASE
 )
-# Last labels of names that are no top-level domains: of files, and of the units of systemd (systemd.unit(5)).
+# Last labels that are not top-level domains: extensions of files, and suffixes of systemd units (systemd.unit(5)).
 _FILE_EXTENSIONS = """
 png jpg jpeg gif svg webp pdf docx xlsx pptx txt log csv html css scss js jsx ts tsx vue java cpp hpp swift go rb sql
 json yaml yml toml xml ini cfg conf lock bak tmp pem crt exe dll dylib jar war whl gz tgz bz2 xz rpm deb

@@ -243,7 +243,7 @@ def _relate_label_and_value(shape: _RecordShape, values: Sequence[object], conte
 
 
 def _context_of_label(label: object) -> FieldContext | None:
-    """The context of a value whose label is this text, or None if the text is no label."""
+    """The context of a value whose label is this text, or None if the text is not a label."""
     if type(label) is not str or len(label) > LONGEST_NAME:
         return None
     context = field_context(label)

@@ -139,8 +139,8 @@ class Labels:
     def before(self, start: int) -> Label:
         """The nearest label that ends at or before `start`; without kind if there is none within reach.
 
-        The name of a field that is longer than the label in it decides: the value of `account_id` is no account. A
-        general name in a sentence does not: in `통관 조회 code=P123456789012`, the label is 통관.
+        If a label is only a part of a field name, the whole name decides: the value of `account_id` is not an account
+        number. A general name in a sentence does not decide: in `통관 조회 code=P123456789012`, the label is 통관.
         """
         label = self._nearest_before(start)
         place = name_before(self._text, start)

@@ -220,7 +220,7 @@ def _is_password_of_letters(value: _Value, name: str) -> bool:
 
 
 def _looks_like_key(value: _Value) -> bool:
-    """Letters and digits, or letters of both cases in a random order. Names such as `db-credentials-2` are no keys."""
+    """Whether a value has letters and digits, or mixed case, and is not a name such as `db-credentials-2`."""
     text = value.text
     is_in_sentence = value.joint < _Joint.COLON
     fewest = _FEWEST_CHARS_OF_KEY_IN_SENTENCE if is_in_sentence else _FEWEST_CHARS_OF_KEY

@@ -175,7 +175,7 @@ def _find_national_codes(source: LabelledText) -> Iterator[Finding]:
 
 
 def _score_of_code(source: LabelledText, match: re.Match[str], shape: str, *, is_valid: bool) -> float:
-    """The score by the label beside a code, or 0 if it is no national id."""
+    """The score by the label beside a code, or 0 if the code is not a national id."""
     start, end = match.span()
     label = source.label_of(start, end)
     is_labelled = label.kind == _LABEL_PREFIX + shape[:2] or (shape == "IN" and label.kind == PIIKind.CREDIT_CARD)
