@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 from pii_corpus import SPELLINGS
 from pii_values import KINDS, make
+from python_steps import count_python_steps
 
-from security_common.pii import PIIDetector, PIIKind, get_pii_detector
+from security_common.pii import PIIKind, get_pii_detector
 from security_common.pii.detector import PREPARATION_GATES, RULES, open_gates
 from security_common.pii.normalization import normalize
 from security_common.pii.rules import compile_gates
@@ -173,26 +174,8 @@ _HOSTILE: dict[str, Callable[[int], str]] = {
 }
 
 
-def _steps(text: str) -> int:
-    """The number of lines and calls that Python runs. Work that is not linear shows in it."""
-    count = 0
-
-    def trace(frame: object, event: str, argument: object) -> object:
-        nonlocal count
-        count += 1
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        PIIDetector().scan_text(text)
-    finally:
-        sys.settrace(before)
-    return count
-
-
 @pytest.mark.parametrize("name", sorted(_HOSTILE))
 def test_work_is_linear_for_hostile_texts(name: str) -> None:
-    short, long = (_steps(_HOSTILE[name](length)) for length in (300, 1200))
+    short, long = (count_python_steps(_HOSTILE[name](length)) for length in (300, 1200))
 
     assert long <= 5 * short + 400

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from random import Random
@@ -12,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from python_steps import count_python_steps
 
-from security_common.pii import PIIDetector, get_pii_detector, member_contexts
+from security_common.pii import get_pii_detector, member_contexts
 
 detector = get_pii_detector()
 ACCOUNT, PHONE, CARD = "302-3845-1903-48", "010-1234-5678", 4111111111111111
@@ -224,28 +224,10 @@ _HOSTILE: dict[str, Callable[[int], str]] = {
 }
 
 
-def _steps(text: str) -> int:
-    """The number of lines and calls that Python runs. Work that is not linear shows in it."""
-    count = 0
-
-    def trace(frame: object, event: str, argument: object) -> object:
-        nonlocal count
-        count += 1
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        PIIDetector().scan_text(text)
-    finally:
-        sys.settrace(before)
-    return count
-
-
 @pytest.mark.parametrize("name", sorted(_HOSTILE))
 def test_work_is_linear_for_hostile_structures(name: str) -> None:
-    _steps(_HOSTILE[name](4800))  # fills the caches of names
-    short, long = (_steps(_HOSTILE[name](length)) for length in (1200, 4800))
+    count_python_steps(_HOSTILE[name](4800))  # fills the caches of names
+    short, long = (count_python_steps(_HOSTILE[name](length)) for length in (1200, 4800))
     assert long <= 5 * short + 1000
 
 
