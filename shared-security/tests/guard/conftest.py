@@ -65,14 +65,19 @@ async def guard() -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
         async def make(
-            app: Any = echo, *, scopes: tuple[str, ...] = ("mcp.access",), resource_url: str = "", **options: Any
+            app: Any = echo,
+            *,
+            scopes: tuple[str, ...] = ("mcp.access",),
+            resource_url: str = "",
+            audience: tuple[str, ...] = (),
+            **options: Any,
         ) -> Guarded:
             issuer = await stack.enter_async_context(LoopbackIssuer(now=time.time))
             issuer.audience = resource_url or issuer.audience
             resource = ProtectedResource(issuer.audience, [issuer.url], scopes, "https://docs.example")
             # One client for both sides; it speaks plain HTTP, so loading the machine's certificates would be waste.
             http = httpx2.AsyncClient(verify=False)
-            verifier = TokenVerifier([TrustedIssuer(issuer.url, issuer.audience)], http=http)
+            verifier = TokenVerifier([TrustedIssuer(issuer.url, audience or issuer.audience)], http=http)
             stack.push_async_callback(verifier.stop)
             url = await serve(Guard(app, verifier=verifier, resource=resource, **options), stack)
             await stack.enter_async_context(http)

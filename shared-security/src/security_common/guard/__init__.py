@@ -11,6 +11,7 @@ browsers request on their own get a 404 before Host is checked.
 
 guard            the middleware: the order of the checks
 policy           what to protect, and the settings
+guarded_paths    which resource a request is for, if a server has several
 origins          Host, Origin and CORS headers
 bearer_token     the token from the Authorization header
 request_rates    requests per caller and minute, shared between replicas
@@ -23,8 +24,8 @@ The README of this distribution shows how to use it.
 """
 
 from security_common.guard.guard import Guard
-from security_common.guard.policy import GuardPolicy, ProtectedResource
+from security_common.guard.policy import FurtherResource, GuardPolicy, ProtectedResource
 from security_common.guard.request_rates import RequestRates
 from security_common.tool_scopes import ToolScopes
 
-__all__ = ["Guard", "GuardPolicy", "ProtectedResource", "RequestRates", "ToolScopes"]
+__all__ = ["FurtherResource", "Guard", "GuardPolicy", "ProtectedResource", "RequestRates", "ToolScopes"]

@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from security_common.audit import Journal
+from security_common.audit import Journal, Reason
 from security_common.browser_requests import is_browser_file
 from security_common.edge import (
     Application,
@@ -25,17 +25,13 @@ from security_common.edge.request_body import has_body, read_body, replaying
 from security_common.edge.request_context import get_or_create_request_context, require_plain_path
 from security_common.guard.bearer_token import read_bearer_token
 from security_common.guard.called_tools import read_called_tools, replace_lone_surrogates
+from security_common.guard.guarded_paths import GuardedPath, GuardedPaths
 from security_common.guard.origins import HostAndOriginRules, is_preflight, with_cors_headers
-from security_common.guard.policy import GuardPolicy, ProtectedResource
+from security_common.guard.policy import FurtherResource, GuardPolicy, ProtectedResource
 from security_common.guard.refusal_audit import RefusalAudit
 from security_common.guard.refusals import InsufficientScope, InvalidToken, TemporarilyUnavailable, TooManyRequests
 from security_common.guard.request_rates import RequestRates
-from security_common.guard.responses import (
-    BROWSER_FILE_NOT_FOUND,
-    MetadataDocument,
-    preflight_response,
-    refusal_response,
-)
+from security_common.guard.responses import BROWSER_FILE_NOT_FOUND, preflight_response, refusal_response
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
 from security_common.tokens.issuer_metadata import AUTHORIZATION_SERVER_METADATA_PATH, OPENID_CONFIGURATION_PATH
 from security_common.tool_scopes import ToolScopes, required_scopes
@@ -60,6 +56,7 @@ class _Exchange:
     context: RequestContext
     path: str
     method: str
+    guarded: GuardedPath
     token: AccessToken | None = None
     is_open: bool = False
 
@@ -73,6 +70,10 @@ class Guard:
     `tool_scopes` maps an MCP tool to the further scopes that its calls need, or to a function that returns them for the
     arguments of a call. With a journal, each refusal becomes an audit event; above a limit they are only counted.
 
+    `further_resources` are protected at paths of their own, such as `/mcp/crm` beside `/mcp`. A request belongs to the
+    resource with the longest path, and its token must have been issued for that one. The verifier has to accept the
+    audiences of all of them.
+
     The application finds the `Caller` in `current_caller` and in `scope["security_common.caller"]`, and the
     `RequestContext` in `current_request`.
     """
@@ -85,6 +86,7 @@ class Guard:
         resource: ProtectedResource,
         journal: Journal | None = None,
         tool_scopes: ToolScopes | None = None,
+        further_resources: Sequence[FurtherResource] = (),
         policy: GuardPolicy | None = None,
         rates: RequestRates | None = None,
         clock: Callable[[], float] = time.time,
@@ -92,16 +94,12 @@ class Guard:
     ) -> None:
         self._app = app
         self._verifier = verifier
-        self._resource = resource
-        self._resource_scopes = frozenset(resource.scopes)
-        self._tool_scopes = tool_scopes or {}
-        self._mcp_path = resource.path.rstrip("/")
+        self._paths = GuardedPaths(resource, {} if tool_scopes is None else tool_scopes, further_resources)
         self._policy = policy or GuardPolicy()
         self._read_address = ClientAddressReader(self._policy.trusted_proxies)
         self._open_prefixes = tuple(f"{prefix}/" for prefix in self._policy.open_prefixes)
         self._rates = rates or RequestRates(clock=clock)
         self._audit = RefusalAudit(journal, clock=clock)
-        self._metadata = MetadataDocument(resource)
         self._origins = HostAndOriginRules(
             resource, hosts=self._policy.allowed_hosts, origins=self._policy.allowed_origins
         )
@@ -113,7 +111,8 @@ class Guard:
             context = get_or_create_request_context(
                 scope, read_address=self._read_address, random_bytes=self._random_bytes
             )
-            await self._serve(_Exchange(scope, receive, send, context, scope["path"], scope["method"]))
+            path = scope["path"]
+            await self._serve(_Exchange(scope, receive, send, context, path, scope["method"], self._paths.at(path)))
         elif scope["type"] == "lifespan":
             await self._app(scope, self._stop_before_application(receive), self._start_after_application(send))
         else:
@@ -128,7 +127,7 @@ class Guard:
                 caller = await self._admit(exchange)
         except Refusal as refusal:
             await self._audit.record(refusal, token=exchange.token, request=exchange.context)
-            response = refusal_response(refusal, self._resource)
+            response = refusal_response(refusal, exchange.guarded.resource)
         except ClientDisconnected:
             return
         if response is not None:
@@ -157,8 +156,9 @@ class Guard:
         if method in _SAFE_METHODS and is_browser_file(path):
             return BROWSER_FILE_NOT_FOUND
         self._origins.require_host(headers)
-        if self._metadata.is_at(path):
-            return self._metadata.respond(method, headers)
+        metadata = self._paths.metadata_at(path)
+        if metadata is not None:
+            return metadata.respond(method, headers)
         origin = self._origins.require_origin(headers)
         if f"{path}/".startswith(self._open_prefixes):
             exchange.is_open = True
@@ -169,9 +169,8 @@ class Guard:
             return preflight_response(headers)
         if path.startswith("/.well-known/") or path.endswith(_ISSUER_METADATA_PATHS):
             # Not a 401, which would make clients ask again with a token.
-            raise NotFound(
-                "there is no such document", hint=f"the metadata of this resource: {self._resource.metadata_url}"
-            )
+            metadata_url = exchange.guarded.resource.metadata_url
+            raise NotFound("there is no such document", hint=f"the metadata of this resource: {metadata_url}")
         return None
 
     async def _admit(self, exchange: _Exchange) -> Caller | None:
@@ -190,19 +189,23 @@ class Guard:
         if token is None:
             token = await self._verify(bearer)
         exchange.token = token
-        if not self._resource_scopes <= token.scopes:
-            raise self._insufficient_for_resource(context)
+        guarded = exchange.guarded
+        if self._paths.has_several and guarded.resource.url not in token.audience:
+            hint = f"request it with resource={guarded.resource.url}"
+            raise InvalidToken("the token is for another audience", hint=hint, reason=Reason.WRONG_AUDIENCE)
+        if not guarded.scopes <= token.scopes:
+            raise _insufficient_for_resource(guarded, context)
         wait_seconds = self._rates.take(token.issuer, token.subject)
         if wait_seconds is not None:
             raise TooManyRequests(
                 "too many requests in this minute", hint="wait and try again", retry_after_seconds=wait_seconds
             )
         body = await self._read_body(exchange) if has_body(exchange.method, context.headers) else b""
-        if body and exchange.path.rstrip("/") == self._mcp_path:
+        if body and exchange.path.rstrip("/") == guarded.mcp_path:
             repaired = replace_lone_surrogates(body)
             if repaired != body:
                 await self._replace_body(exchange, repaired)
-            self._require_tool_scopes(token, repaired)
+            _require_tool_scopes(guarded, token, repaired)
         return Caller(token=token, source_address=context.source_address, trace_id=context.trace_id)
 
     async def _verify(self, bearer: str) -> AccessToken:
@@ -214,31 +217,6 @@ class Guard:
             raise TemporarilyUnavailable(
                 error.description, hint=error.hint, retry_after_seconds=error.retry_after_seconds
             ) from error
-
-    def _insufficient_for_resource(self, context: RequestContext) -> InsufficientScope:
-        """The refusal of a token without the resource's scopes.
-
-        The body is not read. If the Mcp-Name header names the tool, the scopes that each of its calls needs are
-        included, so that the client learns them at once.
-        """
-        tool_name = context.headers.last(b"mcp-name")
-        if tool_name is None or tool_name not in self._tool_scopes:
-            return InsufficientScope(sorted(self._resource_scopes))
-        scopes = self._resource_scopes | required_scopes(self._tool_scopes, tool_name, {})
-        return InsufficientScope(sorted(scopes), tool_name=tool_name)
-
-    def _require_tool_scopes(self, token: AccessToken, body: bytes) -> None:
-        """Raises `InvalidJsonRpcMessage`, or `InsufficientScope` with every scope that the calls in the body need.
-
-        A client that learned the missing scopes one at a time would ask its user for each of them.
-        """
-        calls = read_called_tools(body)
-        needed = self._resource_scopes.union(*(call.needed_scopes(self._tool_scopes) for call in calls))
-        if needed <= token.scopes:
-            return
-        refused = [call.name for call in calls if not call.needed_scopes(self._tool_scopes) <= token.scopes]
-        # A refused name is always in `tool_scopes`. Other names are text of the client and may contain personal data.
-        raise InsufficientScope(sorted(needed), tool_name=refused[0])
 
     async def _read_body(self, exchange: _Exchange) -> bytes:
         """The whole body, which the application receives as one message."""
@@ -284,3 +262,30 @@ class Guard:
             return message
 
         return receive_after_stop
+
+
+def _insufficient_for_resource(guarded: GuardedPath, context: RequestContext) -> InsufficientScope:
+    """The refusal of a token without the resource's scopes.
+
+    The body is not read. If the Mcp-Name header names the tool, the scopes that each of its calls needs are
+    included, so that the client learns them at once.
+    """
+    tool_name = context.headers.last(b"mcp-name")
+    if tool_name is None or tool_name not in guarded.tool_scopes:
+        return InsufficientScope(sorted(guarded.scopes))
+    scopes = guarded.scopes | required_scopes(guarded.tool_scopes, tool_name, {})
+    return InsufficientScope(sorted(scopes), tool_name=tool_name)
+
+
+def _require_tool_scopes(guarded: GuardedPath, token: AccessToken, body: bytes) -> None:
+    """Raises `InvalidJsonRpcMessage`, or `InsufficientScope` with every scope that the calls in the body need.
+
+    A client that learned the missing scopes one at a time would ask its user for each of them.
+    """
+    calls = read_called_tools(body)
+    needed = guarded.scopes.union(*(call.needed_scopes(guarded.tool_scopes) for call in calls))
+    if needed <= token.scopes:
+        return
+    refused = [call.name for call in calls if not call.needed_scopes(guarded.tool_scopes) <= token.scopes]
+    # A refused name is always in `tool_scopes`. Other names are text of the client and may contain personal data.
+    raise InsufficientScope(sorted(needed), tool_name=refused[0])

@@ -1,12 +1,13 @@
 """What the guard protects, and its settings. The defaults are for a server on the Internet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from security_common.edge.client_address import Network
+from security_common.tool_scopes import ScopeRule, ToolScopes
 from security_common.web_urls import parse_web_url
 
-__all__ = ["PROTECTED_RESOURCE_METADATA_PATH", "GuardPolicy", "ProtectedResource"]
+__all__ = ["PROTECTED_RESOURCE_METADATA_PATH", "FurtherResource", "GuardPolicy", "ProtectedResource"]
 
 PROTECTED_RESOURCE_METADATA_PATH = "/.well-known/oauth-protected-resource"
 
@@ -42,6 +43,17 @@ class ProtectedResource:
     def metadata_url(self) -> str:
         """The absolute URL of the metadata, for challenges."""
         return f"{self.origin}{self.metadata_path}"
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherResource:
+    """A resource that the same server protects at another path of the same origin, with the scopes of its tools.
+
+    A gateway has one for each server behind it. Its tokens have its own URL as their audience.
+    """
+
+    resource: ProtectedResource
+    tool_scopes: ToolScopes = field(default_factory=dict[str, ScopeRule])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,12 +90,12 @@ def preflight_response(headers: RequestHeaders) -> HttpResponse:
 
 
 class MetadataDocument:
-    """The protected-resource metadata, at the root form of its path and at the form with the resource's path.
+    """The protected-resource metadata, at the form of its path with the resource's path, and `at_root` without it.
 
     Pages of every origin may read it: a client needs it before it has a token.
     """
 
-    def __init__(self, resource: ProtectedResource) -> None:
+    def __init__(self, resource: ProtectedResource, *, at_root: bool = True) -> None:
         members: dict[str, Any] = {
             "resource": resource.url,
             "authorization_servers": list(resource.authorization_servers),
@@ -107,11 +107,9 @@ class MetadataDocument:
             members["resource_documentation"] = resource.documentation
         self._body = json.dumps(members).encode()
         self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
-        self._paths = {PROTECTED_RESOURCE_METADATA_PATH, resource.metadata_path.rstrip("/")}
-
-    def is_at(self, path: str) -> bool:
-        """Whether this is the path of the document; a trailing slash is ignored, as in the resource's URL."""
-        return path.removesuffix("/") in self._paths
+        root = (PROTECTED_RESOURCE_METADATA_PATH,) if at_root else ()
+        self.paths = frozenset({*root, resource.metadata_path.rstrip("/")})
+        """The paths of the document. A trailing slash is ignored, as in the resource's URL."""
 
     def respond(self, method: str, headers: RequestHeaders) -> HttpResponse:
         """The document, 304 when the client has it, or the response to a preflight."""
