@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-__all__ = ["SecurityError"]
+__all__ = ["SecurityError", "describe"]
 
 
 class SecurityError(Exception):
@@ -22,3 +22,9 @@ class SecurityError(Exception):
 
     def __str__(self) -> str:
         return f"{self.description}\nhint: {self.hint}" if self.hint else self.description
+
+
+def describe(error: SecurityError) -> str:
+    """One sentence for a client, with the error code first: a program or a model can act on it."""
+    hint = f" ({error.hint})" if error.hint else ""
+    return f"{error.error}: {error.description}{hint}"

@@ -17,8 +17,8 @@ from mcp import Client
 from pydantic import BaseModel, EmailStr, Field
 
 from security_common.fastmcp import secure_server
-from security_common.fastmcp.output_schemas import SchemaLoosening
 from security_common.tool_policy import secure_tool
+from security_common.tool_policy.output_schemas import SchemaLoosening
 
 PHONE = "010-1234-5678"
 CARD = 4111_1111_1111_1111

@@ -19,7 +19,6 @@ Resources, prompts and the completion handler are decorated with `secure_tool` i
     components         tools, resources, prompts and the completion handler, and their policies
     wire_policy        WirePolicy: the outermost layer, protects and records what is sent
     outbound_messages  ProtectedChannel: what is sent before the result
-    output_schemas     published schemas that protected results match
     middleware         PolicyMiddleware: failures of calls, and lists
     call_errors        what client, audit trail and log get for a call that fails
     unavailable        HTTP status 503 for a call that cannot be recorded

@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError as PydanticValidationError
 
 from security_common.audit import Action, AuditEvent, EventType, JournalUnavailable, Outcome, Reason
-from security_common.errors import SecurityError
+from security_common.errors import SecurityError, describe
 from security_common.fastmcp.unavailable import CallUnavailable
 from security_common.tokens.access_token import current_caller
 from security_common.tool_policy import FrameworkAdapter, SearchQueueFull, current_adapter, policy_dependencies
@@ -28,7 +28,6 @@ __all__ = [
     "NO_POLICY",
     "TEMPORARY_ERRORS",
     "client_error",
-    "describe",
     "install_log_filters",
     "log_failed_call",
     "record_rejected_call",
@@ -67,12 +66,6 @@ MAX_TRACEBACK_CHARACTERS = 12_000
 MAX_LISTED_PROBLEMS = 10
 
 logger = logging.getLogger(__name__)
-
-
-def describe(error: SecurityError) -> str:
-    """One sentence for the client, with the error code first: a program or a model can act on it."""
-    hint = f" ({error.hint})" if error.hint else ""
-    return f"{error.error}: {error.description}{hint}"
 
 
 def client_error(error_type: type[FastMCPError], failure: Exception) -> Exception:

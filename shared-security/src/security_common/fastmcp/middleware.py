@@ -8,11 +8,11 @@ from fastmcp.exceptions import DisabledError, NotFoundError, ValidationError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from security_common.audit import JournalUnavailable
+from security_common.errors import describe
 from security_common.fastmcp.call_errors import (
     ERROR_TYPES,
     NO_POLICY,
     client_error,
-    describe,
     log_failed_call,
     record_rejected_call,
     without_client_values,

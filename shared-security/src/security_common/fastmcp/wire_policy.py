@@ -24,18 +24,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from security_common.audit import JournalUnavailable
-from security_common.errors import SecurityError
-from security_common.fastmcp.call_errors import (
-    ERROR_TYPES,
-    NO_POLICY,
-    TEMPORARY_ERRORS,
-    client_error,
-    describe,
-    log_failed_call,
-)
+from security_common.errors import SecurityError, describe
+from security_common.fastmcp.call_errors import ERROR_TYPES, NO_POLICY, TEMPORARY_ERRORS, client_error, log_failed_call
 from security_common.fastmcp.components import ComponentTable, injected_parameters
 from security_common.fastmcp.outbound_messages import protect_session
-from security_common.fastmcp.output_schemas import loosen_listed_schemas
 from security_common.fastmcp.unavailable import unavailable_error
 from security_common.tool_policy import (
     FrameworkAdapter,
@@ -48,6 +40,7 @@ from security_common.tool_policy import (
     walk_without_call,
 )
 from security_common.tool_policy.mcp_messages import SERVER_INFO, protect_parameters, protect_result
+from security_common.tool_policy.output_schemas import loosen_listed_schemas
 
 __all__ = ["KNOWN_METHODS", "WirePolicy"]
 

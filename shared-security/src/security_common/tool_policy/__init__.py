@@ -4,12 +4,13 @@ arguments ─▶ data_walk ─▶ leaf_protection: find, then keep, mask, encryp
 answer    ◀─ audit event on disk ◀─ leaf_protection ◀─ walk ◀─ result, exception, progress, log message
 
 decorator            secure_tool: a call of the decorated function from start to end
-secured_tool         what secure_tool was given for a tool, and the signature of its function
+secured_tool         what secure_tool was given for a tool, and its arguments
 secured_call         the state of one call, and its audit event
 policy               what happens to a leaf, as pure functions
 framework_adapter    the request of a framework, such as FastMCP, that a call belongs to
 json_walk            JSON values, and JSON in text; the limits of size and depth
 mcp_messages         MCP results, notifications and requests to the client in their JSON form
+output_schemas       published schemas that protected results match
 data_walk            values of Python, for functions that are called without a framework
 typed_values         numbers, dates, bytes, dataclasses and pydantic models in that walk
 binary_content       bytes and base64
@@ -55,12 +56,13 @@ from security_common.tool_policy.placeholder_store import (
 )
 from security_common.tool_policy.policy_dependencies import configure, policy_dependencies
 from security_common.tool_policy.secured_call import SecuredCall, bind_field, current_call, owner_of, walk_without_call
-from security_common.tool_policy.secured_tool import Identifier, SecuredTool, secured_tool_of
+from security_common.tool_policy.secured_tool import DeclaredArguments, Identifier, SecuredTool, secured_tool_of
 from security_common.tool_scopes import ArgumentScope
 
 __all__ = [
     "ArgumentScope",
     "DataWalk",
+    "DeclaredArguments",
     "FrameworkAdapter",
     "Identifier",
     "InMemoryPlaceholderStore",

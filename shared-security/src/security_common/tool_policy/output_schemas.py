@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from security_common.pii import Operator, PIIConfiguration, PIIKind
-from security_common.tool_policy import SecuredTool
 from security_common.tool_policy.policy import PIIPolicy, operator_of
+from security_common.tool_policy.secured_tool import SecuredTool
 
-__all__ = ["SchemaLoosening", "loosen_listed_schemas"]
+__all__ = ["SchemaLoosening", "loosen_listed_schemas", "loosen_output_schema"]
 
 VALUE_RULES = frozenset(
     {
@@ -63,20 +63,30 @@ def loosen_listed_schemas(
 ) -> dict[str, Any]:
     """The result of `tools/list` with output schemas that protected results match.
 
-    The configuration can name other operators than those of a policy. A tool whose policy is not known may have any.
+    A tool whose policy is not known may have any.
     """
     tools: list[dict[str, Any]] = []
     for definition in listed.get("tools", []):
         name = definition.get("name")
         tool = policy_of_tool(name)
-        operators = _operators_of(tool.result_policy if tool is not None else PIIPolicy.ENCRYPT, name, configuration)
-        if "outputSchema" not in definition or operators <= UNCHANGING_OPERATORS:
-            tools.append(definition)
-            continue
-        numbers_become_text = not operators.isdisjoint(TEXT_OPERATORS)
-        schema = SchemaLoosening(numbers_become_text).loosen(definition["outputSchema"])
-        tools.append({**definition, "outputSchema": schema})
+        policy = tool.result_policy if tool is not None else PIIPolicy.ENCRYPT
+        tools.append(loosen_output_schema(definition, policy, name, configuration))
     return {**listed, "tools": tools}
+
+
+def loosen_output_schema(
+    definition: dict[str, Any], policy: PIIPolicy, tool_name: str, configuration: PIIConfiguration
+) -> dict[str, Any]:
+    """The definition of a tool with an output schema that results match after `policy` was applied to them.
+
+    The configuration can name other operators than those of the policy for the tool `tool_name`.
+    """
+    operators = _operators_of(policy, tool_name, configuration)
+    if "outputSchema" not in definition or operators <= UNCHANGING_OPERATORS:
+        return definition
+    numbers_become_text = not operators.isdisjoint(TEXT_OPERATORS)
+    schema = SchemaLoosening(numbers_become_text).loosen(definition["outputSchema"])
+    return {**definition, "outputSchema": schema}
 
 
 def _operators_of(policy: PIIPolicy, tool_name: str, configuration: PIIConfiguration) -> set[Operator | None]:

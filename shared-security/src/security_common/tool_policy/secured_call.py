@@ -272,9 +272,7 @@ class SecuredCall:
         Raises PersonalDataRefused if an identifier contains personal data.
         """
         signature = self.tool.signature
-        program_objects = self.adapter.injected_parameters(signature.function) if self.adapter else frozenset[str]()
-        if signature.receiver:
-            program_objects |= {signature.receiver}
+        program_objects = signature.program_objects(self.adapter.injected_parameters if self.adapter else None)
         identifiers = [
             (name, value) for name, value in arguments if name in signature.identifiers and name not in program_objects
         ]

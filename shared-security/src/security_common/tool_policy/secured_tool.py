@@ -1,8 +1,8 @@
-"""What `secure_tool` was given for one tool, and the signature of its function."""
+"""What `secure_tool` was given for one tool, and what is known about its arguments."""
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -11,7 +11,10 @@ from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_scopes import RequiredScopes
 
-__all__ = ["Identifier", "SecuredTool", "ToolSignature", "secured_tool_of"]
+__all__ = ["DeclaredArguments", "Identifier", "SecuredTool", "ToolSignature", "secured_tool_of"]
+
+InjectedParameters = Callable[[Callable[..., Any]], frozenset[str]]
+"""Returns the parameters of a function that a framework fills in itself."""
 
 SECURED_TOOL_ATTRIBUTE = "__secured_tool__"
 
@@ -29,7 +32,10 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SecuredTool:
-    """One tool that is protected by `secure_tool`: its name, policies, scopes and signature."""
+    """One protected tool: its name, policies, scopes and arguments.
+
+    `secure_tool` makes one for a Python function. A proxy makes one for a tool that runs elsewhere.
+    """
 
     name: str
     policy: PIIPolicy
@@ -38,12 +44,30 @@ class SecuredTool:
     requires_encryption: bool
     log_access: bool
     scopes: RequiredScopes
-    signature: "ToolSignature" = field(repr=False)
+    signature: "ToolSignature | DeclaredArguments" = field(repr=False)
 
 
 def secured_tool_of(function: Callable[..., Any]) -> SecuredTool | None:
     """What `secure_tool` was given for this function, or None if the function is not decorated with it."""
     return getattr(function, SECURED_TOOL_ATTRIBUTE, None)
+
+
+class DeclaredArguments:
+    """The arguments of a tool that is not a Python function here: all are named, and some are identifiers."""
+
+    def __init__(self, identifiers: Collection[str] = ()) -> None:
+        self.identifiers = frozenset(identifiers)
+
+    def program_objects(self, injected_parameters: InjectedParameters | None) -> frozenset[str]:
+        """There are none."""
+        del injected_parameters
+        return frozenset()
+
+    def names_of(self, positional: Sequence[Any]) -> list[str]:
+        """Raises ValueError if there are positional values, which such a tool cannot have."""
+        if positional:
+            raise ValueError("the arguments of this tool have names")
+        return []
 
 
 class ToolSignature:
@@ -80,11 +104,14 @@ class ToolSignature:
             marked = {name for name, hint in hints.items() if _is_identifier(hint)}
         return CALLER_ARGUMENTS | marked
 
-    @cached_property
-    def receiver(self) -> str | None:
-        """The name of the first parameter of a method, `self` or `cls`. It is an object of the program, not data."""
+    def program_objects(self, injected_parameters: InjectedParameters | None) -> frozenset[str]:
+        """The names of arguments that are objects of the program, not data.
+
+        These are the parameters that a framework fills in, and the first parameter of a method, `self` or `cls`.
+        """
+        injected = injected_parameters(self.function) if injected_parameters else frozenset[str]()
         first = self._positional[0] if self._positional else None
-        return first if first in {"self", "cls"} else None
+        return injected | {first} if first in {"self", "cls"} else injected
 
     def names_of(self, positional: Sequence[Any]) -> list[str]:
         """The argument name of each positional value. Values of `*args` all have the name of that parameter."""

@@ -1,0 +1,89 @@
+"""Calls of a tool that is not a Python function here: a proxy passes arguments and result in their JSON form."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from security_common.pii import PIIKind
+from security_common.tool_policy import (
+    DeclaredArguments,
+    PersonalDataRefused,
+    PlaceholderInvalid,
+    SecuredCall,
+    SecuredTool,
+    policy_dependencies,
+)
+from security_common.tool_policy.policy import PIIPolicy
+from security_common.tool_scopes import RequiredScopes
+
+PHONE = "010-1234-5678"
+RESULT = {"content": [{"type": "text", "text": f"call {PHONE}"}], "structuredContent": {"phone": PHONE}}
+
+
+def tool(policy: str, *, identifiers: tuple[str, ...] = (), reveal: tuple[PIIKind, ...] = ()) -> SecuredTool:
+    return SecuredTool(
+        name="crm_find",
+        policy=PIIPolicy(policy),
+        result_policy=PIIPolicy(policy),
+        reveal=frozenset(reveal),
+        requires_encryption=False,
+        log_access=True,
+        scopes=RequiredScopes(),
+        signature=DeclaredArguments(identifiers),
+    )
+
+
+async def call(secured: SecuredTool, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments as the tool receives them, and its result as it may be sent."""
+    call = SecuredCall(secured, policy_dependencies())
+    _, passed = await call.run(call.protect_arguments, (), arguments)
+    with call:
+        result = await call.run(call.protect_wire_result, RESULT)
+    event = call.audit_event()
+    assert event is not None
+    assert (event.tool_name, event.contains_pii) == ("crm_find", True)
+    return passed, result
+
+
+@pytest.mark.parametrize("name", ["user_id", "client_id", "phone", "self", "cls", "note"])
+def test_arguments_are_data_whatever_their_name_is(name: str) -> None:
+    passed, result = asyncio.run(call(tool("mask"), {name: PHONE, "nested": [{"contact": PHONE}]}))
+    assert PHONE not in str(passed) + str(result)
+    assert list(passed) == [name, "nested"]
+
+
+def test_identifiers_are_passed_on_unchanged() -> None:
+    passed, _ = asyncio.run(call(tool("mask", identifiers=("customer",)), {"customer": "c_4711", "note": PHONE}))
+    assert passed["customer"] == "c_4711"
+
+
+def test_an_identifier_with_personal_data_is_refused() -> None:
+    with pytest.raises(PersonalDataRefused, match="customer: PHONE"):
+        asyncio.run(call(tool("mask", identifiers=("customer",)), {"customer": PHONE}))
+
+
+def test_placeholders_are_put_back_in_the_arguments_of_a_later_call() -> None:
+    async def call_twice() -> dict[str, Any]:
+        secured = tool("tokenize", reveal=(PIIKind.PHONE,))
+        _, result = await call(secured, {})
+        placeholder = result["structuredContent"]["phone"]
+        assert placeholder.startswith("[PHONE_")
+        passed, _ = await call(secured, {"phone": placeholder})
+        return passed
+
+    assert asyncio.run(call_twice()) == {"phone": PHONE}
+
+
+def test_an_unknown_placeholder_is_refused() -> None:
+    with pytest.raises(PlaceholderInvalid):
+        asyncio.run(call(tool("tokenize", reveal=(PIIKind.PHONE,)), {"phone": "[PHONE_7KQ2MZ]"}))
+
+
+def test_positional_values_are_an_error_of_the_program() -> None:
+    async def call_with_position() -> None:
+        call = SecuredCall(tool("mask"), policy_dependencies())
+        await call.run(call.protect_arguments, (PHONE,), {})
+
+    with pytest.raises(ValueError, match="have names"):
+        asyncio.run(call_with_position())
