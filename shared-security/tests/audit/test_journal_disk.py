@@ -2,16 +2,19 @@
 
 import asyncio
 import errno
+import hmac
 import json
 import os
 import stat
 import threading
+from dataclasses import replace
 
 import pytest
 
 from security_common.audit import AuditEvent, JournalUnavailable, Outcome, group_commit, open_journal
 from security_common.audit.chain_key import ChainKeyInvalid, read_or_create_chain_key
-from security_common.audit.journal_slot import Slot, recover
+from security_common.audit.journal_line import ChainHead, draft_line, seal_line
+from security_common.audit.journal_slot import MAX_BATCH_EVENTS, READ_BYTES, Slot, recover
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +81,54 @@ async def test_invalid_bytes_after_the_last_line_are_set_aside(open_one, setting
     journal = await open_one()
     assert (await journal.record(EVENT)).seq == 3
     assert [path.read_bytes() for path in live_file(settings).parent.glob("*.torn")] == [garbage]
+
+
+def lose_the_second_half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def lose_every_page(data: bytes) -> bytes:
+    return b"\0" * len(data)
+
+
+def lose_every_second_page(data: bytes) -> bytes:
+    pages = [data[start : start + 4096] for start in range(0, len(data), 4096)]
+    return b"".join(page if number % 2 else b"\0" * len(page) for number, page in enumerate(pages))
+
+
+@pytest.mark.parametrize("lose", [lose_the_second_half, lose_every_page, lose_every_second_page])
+async def test_a_crash_in_the_largest_group_commit_loses_no_earlier_event(open_one, settings, lose):
+    long_text = "\x01" * 512  # each character takes six bytes in JSON
+    long_event = replace(EVENT, tool_name=long_text, user_id=long_text, client_id=long_text, issuer=long_text)
+    journal = await open_one()
+    receipts = [await journal.record(EVENT) for _ in range(3)]
+    acknowledged = live_file(settings).read_bytes()
+    await asyncio.gather(*(journal.record(long_event) for _ in range(MAX_BATCH_EVENTS)))
+    await journal.stop()
+    last_commit = live_file(settings).read_bytes()[len(acknowledged) :]
+    assert len(last_commit) > READ_BYTES
+    live_file(settings).write_bytes(acknowledged + lose(last_commit))
+    journal = await open_one()
+    receipt = await journal.record(EVENT)
+    assert receipt.journal_id == receipts[0].journal_id
+    assert [action for _, action in starts(settings)] == ["opened", "recovered"]
+    lines = live_file(settings).read_bytes()
+    assert lines.startswith(acknowledged)
+    assert [json.loads(line)["seq"] for line in lines.splitlines()] == list(range(1, receipt.seq + 1))
+
+
+@pytest.mark.parametrize("bytes_after_border", [0, 1, 2, 100])
+def test_a_line_that_two_parts_of_the_file_share_is_found(tmp_path, bytes_after_border):
+    slot = Slot.claim(tmp_path)
+    key = b"k" * 32
+    line, head = seal_line(
+        draft_line(EVENT, service="tests", time_ns=0, event_id="e"), ChainHead("j"), hmac.new(key, digestmod="sha256")
+    )
+    lost = b"\0" * (READ_BYTES - bytes_after_border)
+    slot.live_path.write_bytes(line + b"\n" + lost)
+    found = recover(slot, key)
+    slot.release()
+    assert (found.head, found.live_bytes, found.torn_bytes) == (head, len(line) + 1, len(lost))
 
 
 async def test_a_changed_line_followed_by_valid_ones_is_kept_as_evidence(open_one, settings):

@@ -31,13 +31,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from security_common.audit.journal_line import ChainHead, seal_line
-from security_common.audit.journal_slot import Slot
+from security_common.audit.journal_slot import MAX_BATCH_EVENTS, Slot
 from security_common.errors import SecurityError
 from security_common.private_files import sync_descriptor, sync_directory
 
 __all__ = ["GroupCommit", "JournalUnavailable", "PendingEvent", "Receipt"]
 
-MAX_BATCH_EVENTS = 512
 MAX_PENDING_EVENTS = 20_000
 COMMIT_TIMEOUT_SECONDS = 10.0
 COMMIT_INTERVAL_SECONDS = 0.001

@@ -4,19 +4,32 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from security_common.audit.journal_line import ChainHead, line_digest, line_is_sealed
-from security_common.audit.segment_files import LIVE_NAME, SegmentIndex, close_live_segment, lines_backwards
+from security_common.audit.segment_files import (
+    LIVE_NAME,
+    MAX_LINE_BYTES,
+    SegmentIndex,
+    close_live_segment,
+    lines_backwards,
+)
 from security_common.private_files import make_private_directory, sync_descriptor, sync_directory, sync_file
 from security_common.settings import SecuritySettings
 
-__all__ = ["Recovery", "Slot", "link_audit_log", "recover"]
+__all__ = ["MAX_BATCH_EVENTS", "Recovery", "Slot", "link_audit_log", "recover"]
 
-CHECKED_TAIL_BYTES = 4 * 1024 * 1024
-"""How much of a segment is searched for its last sealed line: more than one group commit writes."""
+MAX_BATCH_EVENTS = 512
+"""How many events one group commit writes at most."""
+
+SEARCHED_BYTES = (MAX_BATCH_EVENTS + 1) * MAX_LINE_BYTES
+"""How much of a segment is searched for its last sealed line: the largest group commit, and the line before it."""
+
+READ_BYTES = 4 * 1024 * 1024
+"""How much of a segment is in memory during the search."""
 
 CLAIM_ATTEMPTS = 10
 CLAIM_PAUSE_SECONDS = 0.01
@@ -81,9 +94,10 @@ class Recovery:
 def recover(slot: Slot, chain_key: bytes) -> Recovery:
     """Finds the last sealed line of a slot and moves the bytes after it to a `.torn` file.
 
-    A crash can only leave an incomplete tail, so only bytes after the last line with a valid seal are moved. A damaged
-    line that is followed by valid ones is not a crash: it stays in place and is reported by `audit verify`. If no line
-    of the segment has a valid seal, the segment was written with another key, and nothing is moved.
+    A crash can damage only the last group commit, so only bytes after the last line with a valid seal are moved. A
+    damaged line that is followed by valid ones is not a crash: it stays in place and is reported by `audit verify`. If
+    there is no valid seal as far back as the largest group commit can reach, the segment was written with another key,
+    and nothing is moved.
     """
     live_bytes = slot.live_path.stat().st_size if slot.live_path.exists() else 0
     head, sealed_bytes = _last_sealed_line(slot.live_path, live_bytes, chain_key)
@@ -115,21 +129,36 @@ def link_audit_log(settings: SecuritySettings, *, service: str, link: Path) -> N
 
 
 def _last_sealed_line(path: Path, size: int, chain_key: bytes) -> tuple[ChainHead | None, int]:
-    """The chain head after the last line with a valid seal, and the offset of the byte after that line."""
+    """The chain head after the last line with a valid seal, and the offset of the byte after that line.
+
+    Without such a line the offset is 0 if the whole file was searched. If not, it is the size of the file, because
+    nothing may be cut off.
+    """
+    start = size
+    for start, part in _parts_backwards(path, size):
+        for begin, end in lines_backwards(part):
+            line = part[begin:end]
+            if line_is_sealed(line, chain_key):
+                members = json.loads(line)
+                return ChainHead(members["journal_id"], members["seq"], line_digest(line)), start + end + 1
+    return None, 0 if start == 0 else size
+
+
+def _parts_backwards(path: Path, size: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and content of parts of a file, from its end to its start or until SEARCHED_BYTES were read.
+
+    Neighbouring parts overlap by the longest line, so that each line is complete in one of them.
+    """
     if size == 0:
-        return None, 0
+        return
+    last_start = max(0, size - SEARCHED_BYTES)
+    start = size
     with path.open("rb") as file:
-        start = max(0, size - CHECKED_TAIL_BYTES)
-        file.seek(start)
-        tail = file.read(size - start)
-    for begin, end in lines_backwards(tail):
-        line = tail[begin:end]
-        if line_is_sealed(line, chain_key):
-            members = json.loads(line)
-            return ChainHead(members["journal_id"], members["seq"], line_digest(line)), start + end + 1
-    if start == 0:
-        return None, 0
-    return None, size  # only the tail was searched, so nothing may be cut off
+        while start > last_start:
+            end = min(size, start + MAX_LINE_BYTES)
+            start = max(last_start, end - READ_BYTES)
+            file.seek(start)
+            yield start, file.read(end - start)
 
 
 def _set_aside(slot: Slot, sealed_bytes: int, torn_bytes: int) -> None:
