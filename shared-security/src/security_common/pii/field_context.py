@@ -61,6 +61,7 @@ _LABEL_OF_KIND = {
     BANK: "은행",
 }
 
+_KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
 _NAMES_OF_MESSAGE_IDS = frozenset({"messageid", "inreplyto", "references"})
 _LABEL_OF_PART_OF_NAME = "first name"
 _LABEL_OF_PERSON = "full name"  # for names that are certainly not those of things
@@ -109,15 +110,17 @@ def member_contexts(
     `members` has name and value of each. `context` is that of the object itself. A member whose
     name is not a text has the context of the object.
     """
-    own = context._replace(columns=()) if context is not None else NO_CONTEXT
-    names = tuple(cut_name(name) if type(name) is str else "" for name, _ in members[:_MOST_MEMBERS])
+    own = context or NO_CONTEXT
+    if own.columns:
+        own = own._replace(columns=())
+    names = tuple([cut_name(name) if type(name) is str else "" for name, _ in members[:_MOST_MEMBERS]])
     shape = _shape_of(names, own.record)
-    contexts = [own if each.inherits else each.context for each in shape.fields]
+    contexts = [own if each is None else each for each in shape.contexts]
     if shape.has_relations:
         _relate_members(shape, [value for _, value in members[:_MOST_MEMBERS]], contexts)
-    if own.kind in {PIIKind.PERSON, PIIKind.ADDRESS}:
-        for index, (each, (_, value)) in enumerate(zip(shape.fields, members, strict=False)):
-            if each.inherits and names[index] and is_part_of(own.kind, value):
+    if own.kind in _KINDS_WITH_PARTS:
+        for index, (of_member, (_, value)) in enumerate(zip(shape.contexts, members, strict=False)):
+            if of_member is None and names[index] and is_part_of(own.kind, value):
                 contexts[index] = own._replace(is_part=True)
     for name, _ in members[_MOST_MEMBERS:]:
         contexts.append(field_context(name) if type(name) is str else own)
@@ -140,22 +143,18 @@ def item_contexts(items: Sequence[object], context: FieldContext | None = None) 
     return [own] * len(items)
 
 
-class _Field(NamedTuple):
-    """A member of a record. `inherits` is whether it has the context of the record itself."""
-
-    context: FieldContext
-    inherits: bool
-
-
 class _RecordShape(NamedTuple):
     """What the names of the members of a record say, whatever their values are. The numbers are indexes of members.
 
+    `fields` has what the name of each member says; `contexts` is the same, with None for a member that has the context
+    of the record itself.
     `names` are the members that have the name of the record, `type` the one that says what it is a record of.
     `thing_votes` is by how many members more the record looks like that of a thing than like that of a person.
     `label` and `value`, `columns` and `rows` belong together. `has_relations` is whether the values have to be read.
     """
 
-    fields: tuple[_Field, ...]
+    fields: tuple[FieldContext, ...]
+    contexts: tuple[FieldContext | None, ...]
     names: tuple[int, ...]
     type: int | None
     thing_votes: int
@@ -172,14 +171,17 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
     meanings = [meaning_of_name(name) for name in names]
     votes = [meaning.neighbour for meaning in meanings] + [record]
     thing_votes = votes.count("thing") - votes.count("person")
-    fields: list[_Field] = []
+    fields: list[FieldContext] = []
+    contexts: list[FieldContext | None] = []
     for name, meaning in zip(names, meanings, strict=True):
         own = field_context(name)
         if meaning.may_name_thing and thing_votes > 0:
             own = own._replace(kind="", label="", names_thing=True)
         elif meaning.may_name_thing and thing_votes < 0 and own.label == _LABEL_OF_KIND[PIIKind.PERSON]:
             own = own._replace(label=_LABEL_OF_PERSON)
-        fields.append(_Field(own, inherits=not name or (meaning.is_modifier and not own.kind)))
+        fields.append(own)
+        inherits = not name or (meaning.is_modifier and not own.kind)
+        contexts.append(None if inherits else own)
     plain_names = ["".join(words_of_name(name)) for name in names]
     type_ = _first_in(plain_names, _NAMES_OF_TYPES)
     label, value = (_first_in(plain_names, _PAIRS[role]) for role in ("labels", "values"))
@@ -190,6 +192,7 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
     is_table = columns is not None and rows is not None
     return _RecordShape(
         fields=tuple(fields),
+        contexts=tuple(contexts),
         names=names_of_record,
         type=type_,
         thing_votes=thing_votes,
@@ -219,7 +222,7 @@ def _relate_members(shape: _RecordShape, values: Sequence[object], contexts: lis
     for group in shape.groups:
         if is_split(group, [values[index] for index in group.members]):
             for index in group.members:
-                name = shape.fields[index].context.name
+                name = shape.fields[index].name
                 contexts[index] = FieldContext(name, group.kind, _LABEL_OF_KIND[group.kind], is_part=True)
 
 
@@ -227,8 +230,7 @@ def _relate_type_and_names(shape: _RecordShape, type_: object, contexts: list[Fi
     """A `type` such as `customer` makes the record that of a person; `_shape_of` counted the member for a thing."""
     if isinstance(type_, str) and meaning_of_name(type_).record == "person":
         for index in shape.names:
-            context = shape.fields[index].context
-            contexts[index] = FieldContext(context.name, PIIKind.PERSON, _LABEL_OF_KIND[PIIKind.PERSON])
+            contexts[index] = FieldContext(shape.fields[index].name, PIIKind.PERSON, _LABEL_OF_KIND[PIIKind.PERSON])
 
 
 def _relate_label_and_value(shape: _RecordShape, values: Sequence[object], contexts: list[FieldContext]) -> None:

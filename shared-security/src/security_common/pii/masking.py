@@ -60,7 +60,10 @@ def replace_until_clean(
     Returns `***` if four passes are not enough.
     """
     for _ in range(_MOST_PASSES):
-        replaced = _replace_findings(text, find(text), replace)
+        findings = find(text)
+        if not findings:
+            return text
+        replaced = _replace_findings(text, findings, replace)
         if replaced == text:
             return text
         text = replaced
@@ -80,8 +83,11 @@ def _replace_findings(text: str, findings: Iterable[Finding], replace: Callable[
 def _hide(value: str, *, head: int = 0, tail: int = 0) -> str:
     """Replaces letters and digits by stars, except the first `head` and the last `tail`. Separators stay."""
     places = [match.start() for match in _LETTER_OR_DIGIT.finditer(value)]
-    hidden = set(places[head : len(places) - tail])
-    return "".join("*" if index in hidden else char for index, char in enumerate(value))
+    hidden = places[head : len(places) - tail]
+    if not hidden:
+        return value
+    start, end = hidden[0], hidden[-1] + 1
+    return value[:start] + _LETTER_OR_DIGIT.sub("*", value[start:end]) + value[end:]
 
 
 def _mask_email(value: str) -> str:

@@ -25,8 +25,8 @@ class DataWalk(JSONWalk):
 
     __slots__ = ()
 
-    def protect_value(self, value: Any, context: FieldContext | None) -> Any:
-        """One value, dispatched by its type. The limit of depth is counted by `visit`."""
+    def visit_parts(self, value: Any, context: FieldContext | None) -> Any:
+        """A value that is neither a text, a number nor a constant of JSON, dispatched by its type."""
         return self.visit_as(cast("type[object]", type(value)), value, context)
 
     def visit_as(self, kind: type, value: Any, context: FieldContext | None) -> Any:

@@ -14,7 +14,7 @@ change what was searched. Only None, bool, int, float, str, list and dict are ac
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from security_common.pii import FieldContext, item_contexts, member_contexts
 from security_common.pii.json_fragments import (
@@ -56,30 +56,34 @@ class JSONWalk:
         """
         self._values_left -= 1
         if self._values_left < 0 or self._depth_left <= 0:
-            if self._on_event_loop and self._values_left < 0:
-                raise SearchTooLong
-            raise TooMuchData(
-                "the data is nested too deeply or has too many parts", hint="send or request less data in one call"
-            )
-        self._depth_left -= 1
-        try:
-            return self.protect_value(value, context)
-        finally:
-            self._depth_left += 1
-
-    def protect_value(self, value: Any, context: FieldContext | None) -> Any:
-        """One value, dispatched by its type. `visit` counts the depth."""
+            self._refuse_size()
         kind = cast("type[object]", type(value))
         if kind is str:
             return self.visit_text(value, context)
-        if kind is dict:
-            return self.visit_members(value, context)
-        if kind is list:
-            return self.visit_items(value, context)
         if kind is int or kind is float:
             return self.visit_number(value, context)
         if value is None or kind is bool:
             return value
+        self._depth_left -= 1
+        try:
+            return self.visit_parts(value, context)
+        finally:
+            self._depth_left += 1
+
+    def _refuse_size(self) -> NoReturn:
+        if self._on_event_loop and self._values_left < 0:
+            raise SearchTooLong
+        raise TooMuchData(
+            "the data is nested too deeply or has too many parts", hint="send or request less data in one call"
+        )
+
+    def visit_parts(self, value: Any, context: FieldContext | None) -> Any:
+        """A value that is neither a text, a number nor a constant of JSON. `visit` counts the depth."""
+        kind = cast("type[object]", type(value))
+        if kind is dict:
+            return self.visit_members(value, context)
+        if kind is list:
+            return self.visit_items(value, context)
         raise unsupported_value(value, context)
 
     def visit_members(self, members: Mapping[Any, Any], context: FieldContext | None) -> dict[Any, Any]:
@@ -100,7 +104,8 @@ class JSONWalk:
     def visit_key(self, key: str) -> str:
         """The key of a mapping, protected."""
         protected = self.leaves.protect_key(key)
-        self._count_change(key, protected)
+        if protected is not key:
+            self.changes += 1
         return protected
 
     def visit_text(self, text: str, context: FieldContext | None) -> str:
@@ -111,9 +116,14 @@ class JSONWalk:
         self.count_characters(len(text))
         document = None if self.leaves.encrypt_all else read_json_document(text)
         if document is not None:
-            return self._visit_document(text, document, context)
+            self._depth_left -= 1
+            try:
+                return self._visit_document(text, document, context)
+            finally:
+                self._depth_left += 1
         protected = self.leaves.protect_text(text, context)
-        self._count_change(text, protected)
+        if protected is not text:
+            self.changes += 1
         return protected
 
     def _visit_document(self, text: str, document: JsonFragment, context: FieldContext | None) -> str:
@@ -146,7 +156,8 @@ class JSONWalk:
         """A leaf that is not a string, protected. `text` is what is searched."""
         self.count_characters(len(text))
         protected = self.leaves.protect_scalar(value, text, context)
-        self._count_change(value, protected)
+        if protected is not value:
+            self.changes += 1
         return protected
 
     def count_characters(self, characters: int) -> None:
@@ -158,10 +169,6 @@ class JSONWalk:
             raise TooMuchData(
                 "the data is larger than the limit for one call", hint="send or request less data in one call"
             )
-
-    def _count_change(self, old: Any, new: Any) -> None:
-        if new is not old:
-            self.changes += 1
 
 
 def unsupported_value(value: Any, context: FieldContext | None) -> UnsupportedValue:

@@ -8,7 +8,7 @@ place of each finding.
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -68,7 +68,7 @@ class ReplacementWriter:
     `for_messages` is True for progress, log messages, requests to the client (elicitation, sampling, roots) and error
     texts. There a ciphertext has no use and a refusal comes too late, so both operators are replaced by a mask.
 
-    `kept_kinds` are not changed unless the configuration says so. `placeholders` are those of the call.
+    `kept_kinds` are not changed unless the configuration says so. One writer serves all calls of its tool.
     """
 
     configuration: PIIConfiguration
@@ -78,10 +78,15 @@ class ReplacementWriter:
     policy_operator: Operator | None
     for_messages: bool = False
     kept_kinds: frozenset[PIIKind] = frozenset()
-    placeholders: WalkPlaceholders | None = None
+    _operators: dict[PIIKind, Operator | None] = field(default_factory=dict[PIIKind, Operator | None], init=False)
 
     def operator(self, kind: PIIKind) -> Operator | None:
         """The operator for findings of a kind, or None if the text as a whole is encrypted."""
+        if kind not in self._operators:
+            self._operators[kind] = self._find_operator(kind)
+        return self._operators[kind]
+
+    def _find_operator(self, kind: PIIKind) -> Operator | None:
         policy_operator = Operator.KEEP if kind in self.kept_kinds else self.policy_operator
         policy_masks = policy_operator is Operator.MASK
         operator = self.configuration.operator(kind, self.tool, masks=policy_masks) or policy_operator
@@ -89,7 +94,9 @@ class ReplacementWriter:
             return Operator.MASK
         return operator
 
-    def write(self, finding: Finding, value: str, encrypt: Callable[[str], str]) -> str:
+    def write(
+        self, finding: Finding, value: str, encrypt: Callable[[str], str], placeholders: WalkPlaceholders | None
+    ) -> str:
         """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
 
         A number of a JSON document in a text becomes 0 under every operator except `keep`, so that the document stays
@@ -108,8 +115,8 @@ class ReplacementWriter:
             case Operator.ENCRYPT:
                 return encrypt(value)
             # A base64 text may contain several values, which one placeholder cannot replace: it is masked as a whole.
-            case Operator.TOKENIZE if self.placeholders is not None and not finding.is_encoded:
-                return self.placeholders.write(finding.kind, value)
+            case Operator.TOKENIZE if placeholders is not None and not finding.is_encoded:
+                return placeholders.write(finding.kind, value)
             case _:
                 return mask_finding(finding, value)
 
@@ -130,6 +137,7 @@ class LeafProtector:
         is_own_ciphertext: Callable[[str], bool],
         *,
         clean_texts: set[tuple[str, FieldContext | None]],
+        placeholders: WalkPlaceholders | None = None,
         encrypt_all: bool = False,
         puts_back: bool = False,
     ) -> None:
@@ -140,7 +148,7 @@ class LeafProtector:
         self.treatments: set[Treatment] = set()
         self.encrypt_all = encrypt_all
         self.revealed: list[str] = []
-        self._placeholders = writer.placeholders
+        self._placeholders = placeholders
         self._puts_back = puts_back
         self._detector = detector
         self._writer = writer
@@ -150,10 +158,14 @@ class LeafProtector:
 
     def protect_text(self, text: str, context: FieldContext | None) -> str:
         """The text as it may be passed on; `context` is the field that it is in."""
+        if self._placeholders is None and not self.encrypt_all and (text, context) in self._clean_texts:
+            return text
         return self._protect(text, context, encrypt_all=self.encrypt_all)
 
     def protect_key(self, key: str) -> str:
         """The key of a mapping as it may be passed on. `encrypt_all` does not apply to keys."""
+        if self._placeholders is None and (key, None) in self._clean_texts:
+            return key
         return self._protect(key, None, encrypt_all=False)
 
     def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
@@ -163,6 +175,8 @@ class LeafProtector:
         value becomes text, and so does one that is replaced by a placeholder. Raises UnsupportedValue for a type
         without a zero.
         """
+        if self._placeholders is None and (text, context) in self._clean_texts:
+            return value
         treatment, findings = self._examine(text, context, encrypt_all=False)
         if treatment is Treatment.MASK:
             return _zero_of(value)
@@ -207,13 +221,15 @@ class LeafProtector:
         findings = self._find(text, context)
         if not findings and not encrypt_all:
             return Treatment.KEEP, ()
-        operators = {finding.kind: self._writer.operator(finding.kind) for finding in findings}
+        operators = {self._writer.operator(finding.kind) for finding in findings}
         # A text that is a ciphertext of ours as a whole is not encrypted twice.
         is_ciphertext = encrypt_all and self._own_ciphertexts(text) == [(0, len(text))]
-        treatment = decide_treatment(set(operators.values()), encrypt_all=encrypt_all and not is_ciphertext)
+        treatment = decide_treatment(operators, encrypt_all=encrypt_all and not is_ciphertext)
         if findings:
             self._count(self.kinds, findings)
-            self._count(self.refused, [each for each in findings if operators[each.kind] is Operator.REJECT])
+        if Operator.REJECT in operators:
+            refused = [each for each in findings if self._writer.operator(each.kind) is Operator.REJECT]
+            self._count(self.refused, refused)
         if treatment is not Treatment.KEEP:
             self.treatments.add(treatment)
         return treatment, findings
@@ -231,6 +247,8 @@ class LeafProtector:
             self._remember_clean(text, context)
             return findings
         ciphertexts = self._own_ciphertexts(text)
+        if not ciphertexts:
+            return findings
         # Part of a ciphertext may look like a number or a secret, but it is not personal data.
         return [
             finding
@@ -259,7 +277,7 @@ class LeafProtector:
             return findings if searched is text else self._find(searched, context)
 
         def replace(finding: Finding, value: str) -> str:
-            return self._writer.write(finding, value, self._encrypt)
+            return self._writer.write(finding, value, self._encrypt, self._placeholders)
 
         return replace_until_clean(text, find, replace)
 
@@ -267,9 +285,11 @@ class LeafProtector:
         return self._encrypt_for_part(self.part, text)
 
     def _count(self, counts: dict[str, Counter[str]], findings: Iterable[Finding]) -> None:
-        kinds = [str(finding.kind) for finding in findings]
-        if kinds:
-            counts.setdefault(self.part, Counter()).update(kinds)
+        of_part = counts.get(self.part)
+        if of_part is None:
+            of_part = counts[self.part] = Counter()
+        for finding in findings:
+            of_part[str(finding.kind)] += 1
 
 
 def _canonical(kind: PIIKind, value: str) -> str:

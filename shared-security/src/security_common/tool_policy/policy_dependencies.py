@@ -12,7 +12,7 @@ from security_common.audit.chain_key import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
 from security_common.pii import FieldContext, Operator, PIIConfigurationError, PIIDetector, PIIKind, get_pii_detector
 from security_common.settings import SecuritySettings
-from security_common.tool_policy.call_placeholders import CallPlaceholders, WalkPlaceholders
+from security_common.tool_policy.call_placeholders import CallPlaceholders
 from security_common.tool_policy.leaf_protection import ReplacementWriter
 from security_common.tool_policy.placeholder_store import InMemoryPlaceholderStore, PlaceholderStore
 from security_common.tool_policy.policy import PIIPolicy, operator_of
@@ -20,6 +20,10 @@ from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 from security_common.tool_policy.search_queue import SearchQueue
 
 __all__ = ["PolicyDependencies", "configure", "policy_dependencies"]
+
+_MOST_WRITERS = 1024
+
+_WriterKey = tuple[PIIPolicy, str, str, bool, frozenset[PIIKind]]
 
 
 class PolicyDependencies:
@@ -49,6 +53,7 @@ class PolicyDependencies:
                 "the operator pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask"
             )
         self.clean_texts: set[tuple[str, FieldContext | None]] = set()
+        self._writers: dict[_WriterKey, ReplacementWriter] = {}
         settings = SecuritySettings()
         self.search_queue = SearchQueue(
             max_characters=settings.pii_search_max_characters,
@@ -80,19 +85,24 @@ class PolicyDependencies:
         *,
         for_messages: bool,
         kept_kinds: frozenset[PIIKind] = frozenset(),
-        placeholders: WalkPlaceholders | None = None,
     ) -> ReplacementWriter:
-        """What writes the replacements of personal data in one call."""
-        return ReplacementWriter(
-            self.detector.configuration,
-            tool,
-            tenant,
-            self.pseudonyms,
-            operator_of(policy),
-            for_messages=for_messages,
-            kept_kinds=kept_kinds,
-            placeholders=placeholders,
-        )
+        """What writes the replacements of personal data in the calls of a tool."""
+        key = (policy, tool, tenant, for_messages, kept_kinds)
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = ReplacementWriter(
+                self.detector.configuration,
+                tool,
+                tenant,
+                self.pseudonyms,
+                operator_of(policy),
+                for_messages=for_messages,
+                kept_kinds=kept_kinds,
+            )
+            if len(self._writers) >= _MOST_WRITERS:
+                self._writers.clear()
+            self._writers[key] = writer
+        return writer
 
     def placeholders_of_call(
         self, policy: PIIPolicy, result_policy: PIIPolicy, reveal: frozenset[PIIKind]

@@ -333,22 +333,17 @@ class SecuredCall:
         """A new walk. With `counts`, what it finds becomes part of the audit event."""
         dependencies = self._dependencies
         token = self._token
-        placeholders = WalkPlaceholders(self._placeholders) if self._placeholders else None
         # The protector must not refer to this call. A reference cycle would keep the whole request until the garbage
         # collector runs, and collecting many of them takes 30 ms.
         leaves = LeafProtector(
             dependencies.detector,
             dependencies.writer(
-                policy,
-                self.tool_name,
-                token.issuer if token else "",
-                for_messages=for_messages,
-                kept_kinds=kept_kinds,
-                placeholders=placeholders,
+                policy, self.tool_name, token.issuer if token else "", for_messages=for_messages, kept_kinds=kept_kinds
             ),
             partial(_encrypt, dependencies, self._owner(), self.tool.name),
             dependencies.is_own_ciphertext,
             clean_texts=dependencies.clean_texts,
+            placeholders=WalkPlaceholders(self._placeholders) if self._placeholders else None,
             encrypt_all=encrypt_all and policy is PIIPolicy.ENCRYPT,
             puts_back=puts_back,
         )
