@@ -64,6 +64,7 @@ def test_known_and_unknown_tools_answer_503_while_the_journal_cannot_be_written(
                 response = world.post_mcp(token, version, "tools/call", {"name": name, "arguments": {}})
                 assert response.status_code == 503, name
                 assert "temporarily_unavailable" in response.text
+                assert "the request cannot be recorded at the moment" in response.text
                 assert response.headers["retry-after"]
             assert world.get("/readyz").json()["checks"]["journal"]["ok"] is False
         finally:

@@ -12,10 +12,11 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 
+from security_common.audit import Journal
 from security_common.errors import SecurityError
 from security_common.fastmcp import ServiceUnavailableMiddleware, UnsecuredComponent, secure_server
 from security_common.tokens.access_token import AccessToken, Caller, current_caller
-from security_common.tool_policy import ArgumentScope, secure_tool
+from security_common.tool_policy import ArgumentScope, configure, secure_tool
 from security_common.tool_scopes import required_scopes
 
 CLEAR = "hong@example.com 010-1234-5678"
@@ -163,7 +164,9 @@ def post(app: Any, method: str, params: dict[str, Any], version: str = "2026-07-
     return asyncio.run(send())
 
 
-def test_a_call_that_cannot_be_recorded_answers_503(server: FastMCP[Any], close_journal: Callable[[], None]) -> None:
+def test_a_call_that_cannot_be_recorded_answers_503(
+    server: FastMCP[Any], close_journal: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
     @server.tool
     @secure_tool()
     async def work() -> str:
@@ -174,8 +177,13 @@ def test_a_call_that_cannot_be_recorded_answers_503(server: FastMCP[Any], close_
     answer = post(server.http_app(stateless_http=True), "tools/call", {"name": "work", "arguments": {}})
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
-    assert answer.json()["error"]["data"] == {"error": "temporarily_unavailable"}
+    error = answer.json()["error"]
+    assert error["data"] == {"error": "temporarily_unavailable"}
+    assert error["message"] == (
+        "temporarily_unavailable: the request cannot be recorded at the moment (try again later)"
+    )
     assert "done without a record" not in answer.text
+    assert "the audit journal is not open (call start() before the first event)" in caplog.text
 
 
 @pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
@@ -197,6 +205,7 @@ def test_with_an_unwritable_journal_every_call_answers_503(
     json_response: bool,
     method: str,
     params: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     @server.tool
     @secure_tool()
@@ -210,6 +219,29 @@ def test_with_an_unwritable_journal_every_call_answers_503(
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert '"error":"temporarily_unavailable"' in answer.text
+    assert "the request cannot be recorded at the moment" in answer.text
+    assert "audit journal" not in answer.text
+    assert f"call_failed method={method}" in caplog.text
+    assert "the audit journal is not open" in caplog.text
+
+
+def test_the_client_gets_no_hint_for_the_operator_of_the_server(
+    server: FastMCP[Any], journal: Journal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    @server.tool
+    @secure_tool(requires_encryption=True)
+    async def store(text: str) -> str:
+        return text
+
+    monkeypatch.delenv("SECURITY_ENCRYPTION_KEY_FILE", raising=False)
+    configure(journal=journal)
+    secure_server(server)
+    with pytest.raises(ToolError) as caught:
+        call(server, "store", {"text": "x"})
+    assert str(caught.value) == (
+        "encryption_key_missing: this server has no usable encryption key (its operator finds the cause in the log)"
+    )
+    assert "set SECURITY_ENCRYPTION_KEY_FILE=" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["look_up", "read_file", "fetch", "refuse"])

@@ -26,6 +26,7 @@ class ChainKeyInvalid(SecurityError):
     """The chain key file cannot be read, or its content is not a valid key."""
 
     error = "chain_key_invalid"
+    client_text = "this server has no usable audit key (its operator finds the cause in the log)"
 
 
 def read_or_create_chain_key(settings: SecuritySettings, *, service: str) -> bytes:

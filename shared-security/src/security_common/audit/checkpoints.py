@@ -60,6 +60,7 @@ class CheckpointKeyInvalid(SecurityError):
     """The file of SECURITY_AUDIT_CHECKPOINT_KEY_FILE does not contain a usable RSA key of at least 2048 bits."""
 
     error = "checkpoint_key_invalid"
+    client_text = "this server has no usable audit key (its operator finds the cause in the log)"
 
 
 @dataclass(frozen=True, slots=True)

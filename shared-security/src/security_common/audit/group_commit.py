@@ -13,7 +13,9 @@ When the journal cannot be written, the callers get `JournalUnavailable`, and th
                                        kernel may report the lost pages as clean, so a second sync proves nothing
     a commit takes more than 10 s      the waiting events are refused; what is being written may still reach the disk,
                                        as events of operations whose results were not sent
-    the writer thread fails            every event is refused until the process is restarted
+    the incomplete batch cannot be     every event is refused until the process is restarted
+    cut off, or the writer thread
+    fails
     20,000 events are waiting          further events are refused
 """
 
@@ -48,6 +50,7 @@ class JournalUnavailable(SecurityError):
     """It is not certain that the event is on disk, so the result must not be sent; the services send 503 instead."""
 
     error: ClassVar[str] = "temporarily_unavailable"
+    client_text: ClassVar[str] = "the request cannot be recorded at the moment (try again later)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class GroupCommit:
     """The writer thread of one slot.
 
     `head` is the last line that is known to be on disk. `healthy` is false after a failure until a commit succeeds.
-    `broken` is true after a failed sync or an unexpected error, until the process is restarted.
+    `broken` is true after a failed sync, a failed cut or an unexpected error, until the process is restarted.
     """
 
     def __init__(
@@ -114,15 +117,15 @@ class GroupCommit:
             raise _broken()
         if self._queue.qsize() >= MAX_PENDING_EVENTS:
             raise JournalUnavailable(
-                "the audit journal cannot write as many events as are recorded",
+                "events arrive faster than the audit journal can write them",
                 hint="check the speed of the disk that contains SECURITY_AUDIT_DIR",
             )
         if pending.loop is None:
             self._queue.put(pending)
             return
-        # Events of one turn of the event loop are queued together. Queued one by one, the first would wake the writer
-        # thread at once and get a sync of its own. Each event schedules the transfer itself, so that none depends on
-        # an event loop that has already ended.
+        # Events of one iteration of the event loop are queued together. Queued one by one, the first would wake the
+        # writer thread at once and get a sync of its own. Each event schedules the transfer itself, so that none
+        # depends on an event loop that has already ended.
         self._submitted.append(pending)
         pending.loop.call_soon(self._queue_submitted)
 
@@ -234,7 +237,8 @@ class GroupCommit:
             self._cut_off_incomplete_batch(error)
             raise JournalUnavailable(
                 "the audit journal cannot be written",
-                hint="free space on the disk that contains SECURITY_AUDIT_DIR; recording continues by itself",
+                hint="check the disk that contains SECURITY_AUDIT_DIR, and free space if it is full; "
+                "recording continues by itself",
             ) from error
         try:
             sync_descriptor(self._descriptor)
@@ -283,7 +287,7 @@ def answer_callers(batch: Sequence[PendingEvent], outcome: Sequence[Receipt] | J
         try:
             loop.call_soon_threadsafe(_set_futures, group)
         except RuntimeError:
-            logger.info("audit_callers_gone callers=%d", len(group))
+            logger.info("audit_receipts_not_delivered callers=%d", len(group))
 
 
 def _set_futures(group: Sequence[tuple[PendingEvent, Receipt | JournalUnavailable]]) -> None:
@@ -301,7 +305,7 @@ def _set_futures(group: Sequence[tuple[PendingEvent, Receipt | JournalUnavailabl
 
 def _broken() -> JournalUnavailable:
     return JournalUnavailable(
-        "the audit journal could not be synced to the disk", hint="check the disk and the log, then restart the service"
+        "the audit journal stopped after an error", hint="the log has the cause; fix it and restart the service"
     )
 
 

@@ -16,6 +16,8 @@ __all__ = [
     "UnknownKey",
 ]
 
+_FOR_CLIENT = "this server has no usable encryption key (its operator finds the cause in the log)"
+
 
 class EncryptionError(SecurityError):
     """The base class of the errors of this package."""
@@ -27,18 +29,21 @@ class EncryptionKeyMissing(EncryptionError):
     """No key is configured, or the key file does not exist."""
 
     error: ClassVar[str] = "encryption_key_missing"
+    client_text: ClassVar[str] = _FOR_CLIENT
 
 
 class EncryptionKeyWeak(EncryptionError):
     """The key is a published example, text, or a pattern, and not random bytes."""
 
     error: ClassVar[str] = "encryption_key_weak"
+    client_text: ClassVar[str] = _FOR_CLIENT
 
 
 class KeyringInvalid(EncryptionError):
     """The keyring cannot be read, or a change would leave it without a usable primary key."""
 
     error: ClassVar[str] = "keyring_invalid"
+    client_text: ClassVar[str] = _FOR_CLIENT
 
 
 class DecryptionFailed(EncryptionError):

@@ -1,4 +1,7 @@
-"""What the client, the audit trail and the log get for a call that fails. None of them gets personal data."""
+"""What the client, the audit trail and the log get for a call that fails.
+
+The audit trail and the log get no personal data. The client gets what the policy for messages allows.
+"""
 
 import logging
 import traceback
@@ -18,7 +21,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError as PydanticValidationError
 
 from security_common.audit import Action, AuditEvent, EventType, JournalUnavailable, Outcome, Reason
-from security_common.errors import SecurityError, describe
+from security_common.errors import SecurityError, describe, describe_for_client
 from security_common.fastmcp.unavailable import CallUnavailable
 from security_common.tokens.access_token import current_caller
 from security_common.tool_policy import FrameworkAdapter, SearchQueueFull, current_adapter, policy_dependencies
@@ -31,6 +34,7 @@ __all__ = [
     "install_log_filters",
     "log_failed_call",
     "record_rejected_call",
+    "unavailable_call",
     "without_client_values",
 ]
 
@@ -76,9 +80,15 @@ def client_error(error_type: type[FastMCPError], failure: Exception) -> Exceptio
     if not isinstance(failure, SecurityError):
         return failure
     if failure.error in TEMPORARY_ERRORS:
-        error: FastMCPError = CallUnavailable(describe(failure), failure.error)
-    else:
-        error = error_type(describe(failure))
+        return unavailable_call(failure)
+    error = error_type(describe_for_client(failure))
+    error.__cause__ = failure
+    return error
+
+
+def unavailable_call(failure: SecurityError) -> CallUnavailable:
+    """The exception for a call that cannot be recorded or served now. Its `__cause__` is for the log."""
+    error = CallUnavailable(describe_for_client(failure), failure.error)
     error.__cause__ = failure
     return error
 

@@ -8,13 +8,13 @@ from fastmcp.exceptions import DisabledError, NotFoundError, ValidationError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from security_common.audit import JournalUnavailable
-from security_common.errors import describe
 from security_common.fastmcp.call_errors import (
     ERROR_TYPES,
     NO_POLICY,
     client_error,
     log_failed_call,
     record_rejected_call,
+    unavailable_call,
     without_client_values,
 )
 from security_common.fastmcp.components import injected_parameters, secured_component
@@ -83,7 +83,7 @@ class PolicyMiddleware(Middleware):
 async def _run_component(
     adapter: FrameworkAdapter, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str, request: Any
 ) -> Any:
-    """Runs a component. Logs each failure, and records those from before a tool was reached."""
+    """Runs a component. Logs each failure, and records calls of unknown components and with invalid arguments."""
     try:
         return await call_next(context)
     except CallUnavailable as failure:
@@ -93,7 +93,7 @@ async def _run_component(
         error = without_client_values(failure, method)
         log_failed_call(adapter, method, failure)
         if adapter.call is None:
-            await _record_or_answer_503(failure, request)
+            await _record_or_answer_503(adapter, method, failure, request)
         raise error from None
     except Exception as failure:
         log_failed_call(adapter, method, failure)
@@ -105,11 +105,13 @@ def _always_required_scopes(component: Any) -> frozenset[str]:
     return secured.scopes.always if secured else frozenset()
 
 
-async def _record_or_answer_503(failure: Exception, request: Any) -> None:
+async def _record_or_answer_503(adapter: FrameworkAdapter, method: str, failure: Exception, request: Any) -> None:
     try:
         await record_rejected_call(failure)
     except JournalUnavailable as unrecorded:
-        raise unavailable_error(request, describe(unrecorded), unrecorded.error) from None
+        error = unavailable_call(unrecorded)
+        log_failed_call(adapter, method, error)
+        raise unavailable_error(request, str(error), error.code) from None
 
 
 def _protect_input_responses(request: Any, protect: Callable[[Any], Any]) -> None:

@@ -24,8 +24,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from security_common.audit import JournalUnavailable
-from security_common.errors import SecurityError, describe
-from security_common.fastmcp.call_errors import ERROR_TYPES, NO_POLICY, TEMPORARY_ERRORS, client_error, log_failed_call
+from security_common.errors import SecurityError, describe_for_client
+from security_common.fastmcp.call_errors import (
+    ERROR_TYPES,
+    NO_POLICY,
+    TEMPORARY_ERRORS,
+    client_error,
+    log_failed_call,
+    unavailable_call,
+)
 from security_common.fastmcp.components import ComponentTable, injected_parameters
 from security_common.fastmcp.outbound_messages import protect_session
 from security_common.fastmcp.unavailable import unavailable_error
@@ -138,7 +145,7 @@ class WirePolicy:
             return protected
         log_failed_call(adapter, ctx.method, refusal)
         if isinstance(refusal, SecurityError) and refusal.error in TEMPORARY_ERRORS:
-            raise unavailable_error(ctx, describe(refusal), refusal.error)
+            raise unavailable_error(ctx, describe_for_client(refusal), refusal.error)
         return self._withhold(ctx, result, _describe_failure(refusal))
 
     async def _finish_failed_request(self, ctx: Context, adapter: FrameworkAdapter, failure: BaseException) -> MCPError:
@@ -156,7 +163,7 @@ class WirePolicy:
     async def _calls_of_late_component(self, ctx: Context, adapter: FrameworkAdapter) -> Sequence[SecuredCall]:
         """The calls of a component that was registered after the server was secured.
 
-        They have recorded themselves, like plain functions.
+        They are already recorded, like calls of plain functions.
         """
         if not adapter.calls:
             return []
@@ -173,7 +180,9 @@ class WirePolicy:
                 if event is not None:
                     await journal.record(event)
         except JournalUnavailable as unrecorded:
-            raise unavailable_error(ctx, describe(unrecorded), unrecorded.error) from None
+            error = unavailable_call(unrecorded)
+            log_failed_call(adapter, ctx.method, error)
+            raise unavailable_error(ctx, str(error), error.code) from None
 
     @staticmethod
     def _withhold(ctx: Context, result: Mapping[str, Any], message: str) -> dict[str, Any]:
@@ -243,7 +252,7 @@ def _error_result(result: Mapping[str, Any], message: str) -> dict[str, Any]:
 
 
 def _describe_failure(failure: Exception) -> str:
-    return describe(failure) if isinstance(failure, SecurityError) else INTERNAL_ERROR_MESSAGE
+    return describe_for_client(failure) if isinstance(failure, SecurityError) else INTERNAL_ERROR_MESSAGE
 
 
 async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MCPError:

@@ -23,6 +23,7 @@ class PseudonymKeyInvalid(SecurityError):
     """The key file cannot be read, or its key is so weak that it could be guessed."""
 
     error = "pseudonym_key_invalid"
+    client_text = "this server has no usable pseudonym key (its operator finds the cause in the log)"
 
 
 class KeyedPseudonyms:
