@@ -2,6 +2,7 @@
 
 import pytest
 
+from security_common.pii import get_pii_detector
 from security_common.pii.field_names import LONGEST_NAME, meaning_of_name, words_of_name
 
 KINDS = {
@@ -62,6 +63,32 @@ def test_a_name_without_a_meaning_has_no_kind(name: str) -> None:
 @pytest.mark.parametrize("name", ["bucketName", "queue_name", "강좌명", "dept_nm", "roleName", "플레이리스트명"])
 def test_the_name_of_a_thing_is_recognized(name: str) -> None:
     assert meaning_of_name(name).names_thing
+
+
+ROLES = """
+    consigneeName cnee_nm shprNm hshldrNm rqst_psn_nm lessor_nm paxName stu_nm pt_nm rgtr_nm mdfrNm courseInstructorNm
+    매도인 매수인명 보험수익자 피보험자성명 후견인 담임명 운전자명 세대주이름 수하인 landlord requester claimant
+"""
+
+
+@pytest.mark.parametrize("name", ROLES.split())
+def test_a_role_is_the_field_of_a_person(name: str) -> None:
+    assert meaning_of_name(name).kind == "PERSON"
+
+
+@pytest.mark.parametrize(
+    "name", ["companyNm", "deptNmKr", "ordNm", "wardNm", "상품명1", "courseNm", "instructorCourseNm"]
+)
+def test_the_name_of_a_thing_is_not_that_of_its_owner(name: str) -> None:
+    meaning = meaning_of_name(name)
+
+    assert meaning.names_thing or meaning.kind == "OTHER"
+
+
+@pytest.mark.parametrize("name", ["alphaName", "xyz_nm", "펭귄이름"])
+def test_a_name_of_something_unknown_is_searched_without_a_label(name: str) -> None:
+    assert meaning_of_name(name).is_unclear
+    assert [each.kind.value for each in get_pii_detector().scan_text("홍길동", field_name=name)] == ["PERSON"]
 
 
 @pytest.mark.parametrize(

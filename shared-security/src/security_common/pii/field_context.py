@@ -75,7 +75,8 @@ class FieldContext(NamedTuple):
     `name` is the name of the field, up to LONGEST_NAME characters; an item of an array has the name of the array.
     `kind` is the kind of the field: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
     `label` is the text that is written in front of the value when it is searched, or empty.
-    `names_thing` is whether the value is the name of a thing. `is_part` is whether the whole value is a part of a
+    `names_thing` is whether the value is the name of a thing, `is_unclear` whether it is a name and nothing says of
+    what. `is_part` is whether the whole value is a part of a
     value of `kind`. `record` is `person` or `thing` if the value, an object or array, is a record of one.
     `columns` has the contexts of the items if the value is a row of a table, or an array of rows.
     """
@@ -87,6 +88,12 @@ class FieldContext(NamedTuple):
     is_part: bool = False
     record: str = ""
     columns: tuple["FieldContext", ...] = ()
+    is_unclear: bool = False
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the value has to be searched in this context, because it changes what is found."""
+        return bool(self.kind or self.names_thing or self.is_unclear)
 
 
 NO_CONTEXT = FieldContext()
@@ -267,7 +274,7 @@ def _columns_of(headings: object) -> tuple[FieldContext, ...] | None:
             text = described.get("name") or described.get("field") or described.get("label")
         texts.append(text if type(text) is str else "")
     contexts = member_contexts([(text, None) for text in texts])
-    return tuple(contexts) if any(context.kind or context.names_thing for context in contexts) else None
+    return tuple(contexts) if any(context.says_something for context in contexts) else None
 
 
 def _row_contexts(rows: Sequence[Any], own: FieldContext) -> list[FieldContext]:
@@ -298,7 +305,9 @@ def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:
         label = _LABEL_OF_PERSON
     elif kind == OTHER:
         label = _label_of_other(name)
-    return FieldContext(name, kind, label, names_thing=meaning.names_thing, record=meaning.record)
+    return FieldContext(
+        name, kind, label, names_thing=meaning.names_thing, record=meaning.record, is_unclear=meaning.is_unclear
+    )
 
 
 def _label_of_other(name: str) -> str:

@@ -48,9 +48,22 @@ _NAMES_OF_RECORDS = frozenset(_TABLES["names"]["words"])
 _THING_NEIGHBOURS, _PERSON_NEIGHBOURS = (frozenset(_TABLES["records"][side]) for side in ("thing", "person"))
 _THING_TYPES, _PERSON_TYPES = (frozenset(_TABLES["records"][f"{side}_types"]) for side in ("thing", "person"))
 
+_ROLES = read_lists("person_roles")
+for _role in _ROLES["korean"]:
+    for _word in (_role, *(f"{_role}{_ending}" for _ending in ("명", "성명", "이름", "성함"))):
+        _KIND_OF_NAME.setdefault(_word, PIIKind.PERSON)
+for _word in _ROLES["alone"]:
+    _KIND_OF_NAME.setdefault(_word, PIIKind.PERSON)
+_THING_OWNERS = frozenset(_ROLES["things"]) | _THING_TYPES | _THING_NEIGHBOURS
+_PERSONAL_OWNERS = frozenset(_ROLES["korean"] + _ROLES["owners"]) | (
+    (_PERSON_TYPES | _PREFIXES | _MODIFIERS) - _THING_OWNERS
+)
+
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[가-힣]+|[^\W\d_]")
 _NOTE_IN_BRACKETS = re.compile(r"[(\[（].*", re.DOTALL)
-_ENDINGS_FOR_NAMES = ("name", "nm", "title", "명")
+_ENDINGS_FOR_NAMES = ("name", "nm", "명", "이름")
+_ENDING_FOR_TITLES = "title"
+_SHORTEST_ENDING_OF_OWNER = 4
 
 
 class FieldMeaning(NamedTuple):
@@ -59,6 +72,7 @@ class FieldMeaning(NamedTuple):
     `kind` is that of the value: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
     `may_name_thing` is whether the value is a name that can be a person's or a thing's: `name`, `title`.
     `names_thing` is the same for names of things only: `bucketName`.
+    `is_unclear` is whether the value is a name and nothing says of what: `alphaName`.
     `is_modifier` is whether the name says nothing alone, as `home` in `{"phone": {"home": …}}`.
     `record` is `person` or `thing` if a field of this name contains a record of one: `customer`, `products`.
     `neighbour` is `person` or `thing` if a field of this name shows what its record is about: `age`, `price`.
@@ -70,6 +84,12 @@ class FieldMeaning(NamedTuple):
     is_modifier: bool = False
     record: str = ""
     neighbour: str = ""
+    is_unclear: bool = False
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the name says something about its value."""
+        return bool(self.kind or self.names_thing or self.is_unclear)
 
 
 _NO_MEANING = FieldMeaning()
@@ -109,16 +129,18 @@ def _meaning_of_cut_name(name: str) -> FieldMeaning:
     without_number = whole.rstrip("0123456789")
     is_modifier = all(word.isdigit() or word in _MODIFIERS for word in words)
     kind = _kind_of_words(words)
-    names_thing = False
-    if whole not in _KIND_OF_NAME and kind in {"PERSON", ""}:
-        names_thing = _is_name_of_thing(words)
+    owner = _owner_of_name(words) if whole not in _KIND_OF_NAME and kind in {"PERSON", ""} else ""
+    names_thing, is_unclear = owner == "thing", owner == "unclear"
+    if owner:
+        kind = "PERSON" if owner == "person" else ""
     return FieldMeaning(
-        kind="" if names_thing else kind,
+        kind=kind,
         may_name_thing=without_number in _NAMES_OF_RECORDS,
         names_thing=names_thing,
         is_modifier=is_modifier,
         record=_side(words[-1], whole, _PERSON_TYPES, _THING_TYPES),
         neighbour=_side(without_number, whole, _PERSON_NEIGHBOURS, _THING_NEIGHBOURS),
+        is_unclear=is_unclear,
     )
 
 
@@ -161,16 +183,41 @@ def _kind_of_compound(word: str) -> str:
     return ""
 
 
-def _is_name_of_thing(words: list[str]) -> bool:
-    """Whether a name of several words ends in `name`, without a word for a person in front: bucketName, 강좌명."""
-    whole = "".join(words)
+def _owner_of_name(words: list[str]) -> str:
+    """Whose name a field contains: `person` for patientName, `thing` for bucketName, `unclear` for alphaName.
+
+    Empty if the name of the field does not end in a word for a name.
+    """
+    words = _without_modifiers(words)
+    last = words[-1]
     for ending in _ENDINGS_FOR_NAMES:
-        owner = whole.removesuffix(ending)
-        if owner and owner != whole:
-            return not _is_word_for_person(owner)
-    owner = whole.removesuffix("이름")
-    return owner != whole and owner in _THING_TYPES
+        if last.endswith(ending) and (last != ending or len(words) > 1):
+            owner = last.removesuffix(ending) or words[-2]
+            return _side_of_owner(owner, "".join(words).removesuffix(ending)) or "unclear"
+    if last.endswith(_ENDING_FOR_TITLES) and "".join(words) != _ENDING_FOR_TITLES:
+        return "thing"
+    return ""
 
 
-def _is_word_for_person(word: str) -> bool:
-    return word in _PERSON_TYPES or word in _PREFIXES or word in _MODIFIERS or _KIND_OF_NAME.get(word) == PIIKind.PERSON
+def _without_modifiers(words: list[str]) -> list[str]:
+    """The words without numbers and modifiers at the end: dept, nm for `deptNmKr1`."""
+    end = len(words)
+    while end > 1 and (words[end - 1].isdigit() or words[end - 1] in _MODIFIERS):
+        end -= 1
+    return words[:end]
+
+
+def _side_of_owner(owner: str, whole: str) -> str:
+    """`person` or `thing` by the longest listed ending of the words in front of `name`, otherwise empty."""
+    for candidate in (whole, owner, owner.removesuffix("s")):
+        if candidate in _PERSONAL_OWNERS or _KIND_OF_NAME.get(candidate) == PIIKind.PERSON:
+            return "person"
+        if candidate in _THING_OWNERS or candidate.removesuffix("s") in _THING_OWNERS:
+            return "thing"
+    shortest = _SHORTEST_ENDING_OF_OWNER if owner.isascii() else 1
+    for first in range(1, len(owner) - shortest + 1):
+        if owner[first:] in _PERSONAL_OWNERS:
+            return "person"
+        if owner[first:] in _THING_OWNERS:
+            return "thing"
+    return ""

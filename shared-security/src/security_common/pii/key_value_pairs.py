@@ -85,7 +85,7 @@ def _says_something(name: str, *, only_personal: bool) -> bool:
     meaning = meaning_of_name(name)
     if meaning.may_name_thing:
         return True
-    return meaning.kind not in _KINDS_OF_NO_PERSON if only_personal else bool(meaning.kind or meaning.names_thing)
+    return meaning.kind not in _KINDS_OF_NO_PERSON if only_personal else meaning.says_something
 
 
 def _continues(text: str, record: list[_Pair], pair: _Pair, start: int) -> bool:
@@ -109,6 +109,5 @@ def _parent_of(last: _Pair, pair: _Pair, parent: FieldContext) -> FieldContext:
 def _values_of(record: list[_Pair], parent: FieldContext) -> Iterator[TextCell]:
     contexts = member_contexts([(pair.name, pair.value) for pair in record], parent)
     for pair, context in zip(record, contexts, strict=True):
-        has_meaning = (context.kind or context.names_thing) and pair.name not in _VAGUE_NAMES
-        if pair.end > pair.start and has_meaning:
+        if pair.end > pair.start and context.says_something and pair.name not in _VAGUE_NAMES:
             yield TextCell(pair.start, pair.end, context, is_bounded=False)

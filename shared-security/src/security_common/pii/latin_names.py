@@ -28,7 +28,8 @@ __all__ = [
 ]
 
 _ENGLISH, _LATIN = read_lists("english_names"), read_lists("latin_names")
-_FIRST_NAMES = frozenset(_ENGLISH["first"]) | frozenset(_LATIN["given"])
+_FIRST_NAMES_ALONE = frozenset(_ENGLISH["first"]) | frozenset(_LATIN["given"])
+_FIRST_NAMES = _FIRST_NAMES_ALONE | frozenset(_LATIN["given_before_family"])
 _LAST_NAMES = frozenset(_ENGLISH["last"]) | frozenset(_LATIN["family"])
 _NOT_LAST_NAMES = frozenset(_ENGLISH["not_last"])
 _AMBIGUOUS = frozenset(_LATIN["ambiguous"])
@@ -40,7 +41,7 @@ THING_WORDS = ORDINARY_WORDS - frozenset(_ENGLISH["roles"])
 """Ordinary words after which two capitalised words are not a person, as in Oliver Chopping Board."""
 SENTENCE_WORDS = frozenset(_LATIN["before_names"])
 """Words with a capital at the beginning of a sentence, after which a name may follow."""
-DISTINCT_FIRST_NAMES = _FIRST_NAMES - _AMBIGUOUS_ALONE
+DISTINCT_FIRST_NAMES = _FIRST_NAMES_ALONE - _AMBIGUOUS_ALONE
 """First names that are nothing else, so that they can be recognized alone."""
 _SHORTEST_NAME_WITH_MC = 5
 _LETTERS_WITHOUT_ACCENT = str.maketrans("łđøıß", "ldois")

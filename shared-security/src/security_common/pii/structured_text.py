@@ -124,17 +124,16 @@ class StructuredSearch:
     ) -> Sequence[Finding]:
         """The findings of one cell. `found` are those without its context; a finding that crosses it does not count."""
         context = cell.context
-        has_context = bool(context.kind or context.names_thing)
         if not cell.is_bounded and (
             context.kind == PIIKind.SECRET or any(each.kind == PIIKind.SECRET for each in found)
         ):
             return found  # the rules for secrets read the name in front of the value themselves
         is_confirmed = any(each.kind == context.kind for each in found) and not context.is_part
         is_code = context.kind == PIIKind.SECRET and not cell.is_bounded  # `token = await …`: the rule reads such lines
-        if is_confirmed or is_code or not (has_context or is_crossed):
+        if is_confirmed or is_code or not (context.says_something or is_crossed):
             return found
         in_context = self._search_value(text[cell.start : cell.end], context)
-        if in_context or context.names_thing:
+        if in_context or context.names_thing or context.is_unclear:
             return [moved_by(cell.start, each) for each in in_context]
         if context.kind in _KINDS_OF_NO_PERSON:
             return [each for each in found if _counts_under_any_name(each)]
