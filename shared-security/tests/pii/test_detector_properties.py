@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from random import Random
 
@@ -16,8 +17,9 @@ from pii_values import KINDS, make
 from python_steps import count_python_steps
 
 from security_common.pii import PIIKind, get_pii_detector
-from security_common.pii.detector import PREPARATION_GATES, RULES, open_gates
-from security_common.pii.normalization import normalize
+from security_common.pii.detector import GATES, PREPARATION_GATES, RULES, open_gates
+from security_common.pii.labels import LabelledText
+from security_common.pii.normalization import normalize, replace_spoken_digits
 from security_common.pii.rules import compile_gates
 
 detector = get_pii_detector()
@@ -43,6 +45,14 @@ _PIECES = st.one_of(
     st.builds(lambda kind, seed: make(kind, Random(seed)), st.sampled_from(sorted(KINDS)), st.integers(0, 10_000)),
 )
 _TEXTS = st.lists(_PIECES, max_size=8).map("".join)
+_PARTS_OF_NAMES = """
+홍길동 김민준 남궁민수 박별 정보라 민지 길동 마이클 존슨 응우옌 티 란 왕웨이 바트 볼드 王小明 田中 太郎
+님 씨 한테 이가 과장 입니다 담당자 이름 고객 은 name Full first_name : | = , · / ( ) [ ] " ' - .
+J. Smith Oliver O'Connor Kim Min-su VAN van de Mr. by from dear I am said will is 's a Z é Đ 1 010-1234-5678
+"""
+_SEPARATORS_OF_NAMES = (" ", " ", "  ", "\n", "\t", "\x0c", ": ", ", ", " 님", "은 ")
+_PIECES_OF_NAMES = st.sampled_from([*_PARTS_OF_NAMES.split(), *_SEPARATORS_OF_NAMES])
+_TEXTS_WITH_NAMES = st.lists(st.one_of(_PIECES_OF_NAMES, st.text(max_size=4)), max_size=8).map("".join)
 _PLANTED = (
     ("주민등록번호 {} 입니다", "KR_RRN"),
     ("연락처: {}", "PHONE"),
@@ -114,13 +124,28 @@ def test_every_normalized_character_has_a_place_in_the_original(text: str) -> No
         assert 0 <= start < end <= len(text)
 
 
-@given(_TEXTS)
+open_gates_without_re2 = compile_gates(GATES, engine=None)
+
+
+@given(st.one_of(_TEXTS, _TEXTS_WITH_NAMES))
 @example("IS²")
 def test_the_standard_library_opens_the_same_gates_as_re2(text: str) -> None:
-    gates = [*PREPARATION_GATES, *(rule.gate for rule in RULES)]
-    open_gates_without_re2 = compile_gates(gates, engine=None)
-
     assert open_gates(text) == open_gates_without_re2(text.encode(errors="replace").decode())
+
+
+@given(_TEXTS_WITH_NAMES)
+@example("J. Smith by\nOliver")
+def test_no_gate_hides_what_its_rule_would_find(text: str) -> None:
+    text = replace_spoken_digits(normalize(text).text)
+    rules = [
+        (gate, rule) for gate, rule in enumerate(RULES, start=len(PREPARATION_GATES)) if re.search(rule.within, text)
+    ]
+    source = LabelledText.of(text, date(2026, 11, 30))
+
+    are_open = open_gates(text)
+
+    hidden = [rule.find.__name__ for gate, rule in rules if gate not in are_open and list(rule.find(source))]
+    assert hidden == []
 
 
 @given(_TEXTS, st.sampled_from(["phone", "주민등록번호", "user.name", "", "계좌", "memo"]))

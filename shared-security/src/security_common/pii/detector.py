@@ -36,9 +36,9 @@ from security_common.pii.normalization import (
 from security_common.pii.number_rules import NUMBERS
 from security_common.pii.placeholders import without_placeholders
 from security_common.pii.postal_addresses import KOREAN_ADDRESSES
-from security_common.pii.public_names import PUBLIC_NAME
+from security_common.pii.public_names import PUBLIC_NAME, mark_public_names
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
-from security_common.pii.rules import Rule, compile_gates
+from security_common.pii.rules import Gate, Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
 from security_common.pii.structured_text import StructuredSearch, moved_by
 from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
@@ -50,11 +50,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "PIIDetector", "get_pii_detector", "open_pii_detector"]
 
-RULES: tuple[Rule, ...] = (
+_RULES_FOR_SECRETS_AND_ADDRESSES: tuple[Rule, ...] = (
     SECRET_TOKENS,  # private keys, tokens of known vendors, webhooks
     CREDENTIALS,  # passwords and keys in URLs, headers, commands and configuration files
     NAMED_SECRETS,  # values behind a name such as `password`
     EMAIL_ADDRESSES,
+)
+_RULES_FOR_NUMBERS: tuple[Rule, ...] = (
     IP_ADDRESSES,
     IBANS,
     ALPHANUMERIC_CODES,  # passports, driver's licences and customs codes with letters
@@ -65,20 +67,29 @@ RULES: tuple[Rule, ...] = (
     DATES_OF_BIRTH,
     KOREAN_ADDRESSES,
     FOREIGN_ADDRESSES,
-    KOREAN_NAMES,
+)
+_RULES_FOR_NAMES: tuple[Rule, ...] = (
+    *KOREAN_NAMES,
     FIRST_NAMES_ALONE,
     USERNAMES,
-    ENGLISH_NAMES,  # romanised Korean names included
+    *ENGLISH_NAMES,  # romanised Korean names included
 )
+RULES = (*_RULES_FOR_SECRETS_AND_ADDRESSES, *_RULES_FOR_NUMBERS, *_RULES_FOR_NAMES)
 
-PREPARATION_GATES = (NORMALIZATION_GATE, SPOKEN_DIGITS_GATE, BASE64_GATE)
+PREPARATION_GATES = (Gate(NORMALIZATION_GATE), Gate(SPOKEN_DIGITS_GATE), Gate(BASE64_GATE))
 _WEAK_KINDS = frozenset({PIIKind.US_SSN, PIIKind.PASSPORT})
 """In a field with the name of something else, their shape alone is not enough: {"acct_code": "101-02-0003"}."""
 _CERTAIN_NAMES = frozenset({"honorific", "title"})
 """The reasons for which a name is a person's even in a field with the name of a thing."""
 _NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
 
-open_gates = compile_gates([*PREPARATION_GATES, *(rule.gate for rule in RULES)])
+GATES = (
+    (*PREPARATION_GATES, *(Gate(rule.gate) for rule in _RULES_FOR_SECRETS_AND_ADDRESSES)),
+    tuple(Gate(rule.gate) for rule in _RULES_FOR_NUMBERS),
+    tuple(Gate(rule.gate, rule.within) for rule in _RULES_FOR_NAMES),
+)
+"""The gates in groups: each group has an automaton of its own."""
+open_gates = compile_gates(GATES)
 """Returns the indexes of the gates that are open for a text: those of PREPARATION_GATES, then those of RULES."""
 
 
@@ -167,9 +178,11 @@ class PIIDetector:
         source = LabelledText.of(text, self._today())
         candidates: list[Finding] = []
         for gate in gates:
-            rule_index = gate - len(PREPARATION_GATES)
-            if rule_index >= 0:
-                candidates.extend(RULES[rule_index].find(source))
+            if gate < len(PREPARATION_GATES):
+                continue
+            rule = RULES[gate - len(PREPARATION_GATES)]
+            found = list(rule.find(source))
+            candidates += mark_public_names(text, found) if found and rule.may_be_public else found
         countries = self.configuration.national_ids
         if countries is COUNTRIES:
             return candidates

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.labels import LabelledText
+from security_common.pii.labels import LabelledText, any_label
 from security_common.pii.latin_names import (
     DISTINCT_FIRST_NAMES,
     ORDINARY_WORDS,
@@ -18,7 +18,6 @@ from security_common.pii.latin_names import (
     is_last_then_first,
     words_in_name,
 )
-from security_common.pii.public_names import mark_public_names
 from security_common.pii.romanized_names import is_romanized_korean
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, any_word_without_look_around, read_lists
@@ -29,7 +28,7 @@ _LISTS = read_lists("english_names")
 _GENERAL_LABELS = frozenset(read_lists("labelled_names")["general_labels"])
 _PLACE_PREFIXES = frozenset(_LISTS["place_heads"])
 
-_UPPER = r"[A-ZÀ-ÖØ-Þ\u0110\u0141\u015a\u017b\u017d\u010c\u0160]"
+_UPPER = "[A-ZÀ-ÖØ-Þ\u0110\u0141\u015a\u017b\u017d\u010c\u0160]"
 _LOWER = r"[a-zß-öø-ÿ\u0101-\u017f\u01a1\u01b0\u1ea0-\u1ef9]"  # with the letters of Vietnamese
 # What follows the first capital: `arah` or `cDonald`, `'Connor` after O, `MITH`.
 _REST_OF_PART = (
@@ -86,15 +85,9 @@ _Words = list[tuple[int, str]]
 """Start and text of each word."""
 
 
-def _find_english_names(source: LabelledText) -> Iterator[Finding]:
-    return mark_public_names(source.text, _find_any_english_names(source))
-
-
-def _find_any_english_names(source: LabelledText) -> Iterator[Finding]:
-    yield from _find_after_labels(source)
+def _find_capitalised_words(source: LabelledText) -> Iterator[Finding]:
     for match in _CAPITALISED_WORDS.finditer(source.text):
         yield from _find_in_capitalised_words(source, match)
-    yield from _find_initials(source.text)
 
 
 def _find_in_capitalised_words(source: LabelledText, match: re.Match[str]) -> Iterator[Finding]:
@@ -180,9 +173,9 @@ def _length_of_listed_name(text: str, words: _Words, *, is_personal: bool) -> in
     return length
 
 
-def _find_initials(text: str) -> Iterator[Finding]:
+def _find_initials(source: LabelledText) -> Iterator[Finding]:
     """Initials before or after a listed family name."""
-    for match in _INITIALS.finditer(text):
+    for match in _INITIALS.finditer(source.text):
         if is_family_name(in_list_form(match["family"] or match["family_first"])):
             yield Finding(PIIKind.PERSON, *match.span(), 0.76, "listed")
 
@@ -241,7 +234,8 @@ def _may_be_name(written: str, label: str) -> bool:
     return len(words) > 1 or _LABEL_FOR_PART_OF_NAME.match(label) is not None
 
 
-ENGLISH_NAMES = Rule(
+# The places where English names are searched for at all.
+_PLACE_OF_NAME = (
     # a capital after another word, also with a particle between them: only the end of the first word is searched,
     # because with the whole word the search without RE2 would be quadratic
     r"[A-Za-zÀ-žơưẠ-ỹ'.\-],? "
@@ -253,8 +247,33 @@ ENGLISH_NAMES = Rule(
     # a cue for persons, before or after one word
     rf"|(?i:{any_word(_PERSONAL_CUES)}) [A-Z]|[A-Z][a-z]+ {any_word(_LISTS['says'])}"
     # a greeting or introduction, a Korean honorific
-    r"|(?i:dear|hi|hey|hello|i'm|i am|is|regards|thanks)\W|[a-z]\s?(?:님|씨|고객|회원)",
-    _find_english_names,
+    r"|(?i:dear|hi|hey|hello|i'm|i am|is|regards|thanks)\W|[a-z]\s?(?:님|씨|고객|회원)"
+)
+_LETTER_IN_WORD = r"A-Za-zÀ-žơưẠ-ỹ'\-"
+_CAPITALISED_WORDS_GATE = (
+    # a capitalised word before another one, a verb for persons or an honorific
+    rf"(?:^|[^{_LETTER_IN_WORD}0-9_@./]){_UPPER}[{_LETTER_IN_WORD}]+"
+    rf"(?:,? {_PARTICLES}{_UPPER}|(?:'s)? {any_word(_LISTS['does'])}|\s?(?:님|씨|고객|회원))"
+    # a capitalised word after a quotation mark or a letter with an accent
+    rf"|['À-žơưẠ-ỹ]{_UPPER}[{_LETTER_IN_WORD}]"
+    # a title or cue before a capitalised word
+    rf"|{any_word(title.strip(' .') for title in _TITLES_BEFORE)}\. {_UPPER}"
+    rf"|(?i:{any_word([*_STRONG_CUES, *_CUES, *_PERSONAL_CUES])})\s*{_UPPER}"
+)
+ENGLISH_NAMES = (
+    Rule(
+        rf"{any_label('PERSON')}(?:은|는)?[\"']?\s{{0,2}}(?:[:=|]|is|-\s)\s{{0,2}}[\"']?[A-Za-zÀ-ÿ]",
+        _find_after_labels,
+        within=_PLACE_OF_NAME,
+        may_be_public=True,
+    ),
+    Rule(_CAPITALISED_WORDS_GATE, _find_capitalised_words, within=_PLACE_OF_NAME, may_be_public=True),
+    Rule(
+        rf"[A-Z]\.[ -]?{_UPPER}[{_LETTER_IN_WORD}]|[{_LETTER_IN_WORD}], [A-Z]\.",
+        _find_initials,
+        within=_PLACE_OF_NAME,
+        may_be_public=True,
+    ),
 )
 _BEFORE_NAME = "(?:^|[^A-Za-z0-9_@./=<$#-])"
 FIRST_NAMES_ALONE = Rule(

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.word_lists import longest_word, read_lists
+from security_common.pii.labels import LabelledText
+from security_common.pii.rules import Rule
+from security_common.pii.word_lists import any_syllable_pair, any_word_without_look_around, longest_word, read_lists
 
-__all__ = ["COMMON_GIVEN_NAMES", "find_given_names"]
+__all__ = ["COMMON_GIVEN_NAMES", "GIVEN_NAMES_BEFORE_HONORIFIC", "GIVEN_NAMES_BEFORE_PARTICLE"]
 
 _LISTS = read_lists("korean_names")
 COMMON_GIVEN_NAMES = frozenset(_LISTS["given_names"]) | {
@@ -29,14 +31,31 @@ _BEFORE_PARTICLE = re.compile(
 _VERB_FORM = re.compile("지우[는고]|지은이|정은|해진")
 
 
-def find_given_names(text: str) -> Iterator[Finding]:
-    """Given names before 씨 or 님, and distinct ones before a particle."""
-    if "씨" in text or "님" in text:
-        for match in _BEFORE_HONORIFIC.finditer(text):
-            given = match.group(1)
-            if given in COMMON_GIVEN_NAMES and given not in _NOT_BEFORE_HONORIFIC:
-                has_surname = match.start(1) > match.start()
-                yield Finding(PIIKind.PERSON, match.start(), match.end(), 0.8 if has_surname else 0.6, "given-name")
+def _find_before_honorific(source: LabelledText) -> Iterator[Finding]:
+    """Given names before 씨 or 님, also with a surname: 길동씨, 홍 길동님."""
+    for match in _BEFORE_HONORIFIC.finditer(source.text):
+        given = match.group(1)
+        if given in COMMON_GIVEN_NAMES and given not in _NOT_BEFORE_HONORIFIC:
+            has_surname = match.start(1) > match.start()
+            yield Finding(PIIKind.PERSON, match.start(), match.end(), 0.8 if has_surname else 0.6, "given-name")
+
+
+def _find_before_particle(source: LabelledText) -> Iterator[Finding]:
+    """Distinct given names before a particle: 민지한테, 지훈이가."""
+    text = source.text
     for match in _BEFORE_PARTICLE.finditer(text):
         if not _VERB_FORM.match(text, match.start()):
             yield Finding(PIIKind.PERSON, *match.span(), 0.6, "given-name")
+
+
+GIVEN_NAMES_BEFORE_HONORIFIC = Rule(
+    rf"(?:^|[^가-힣]){any_syllable_pair(COMMON_GIVEN_NAMES - _NOT_BEFORE_HONORIFIC)}\s?[씨님]",
+    _find_before_honorific,
+    may_be_public=True,
+)
+GIVEN_NAMES_BEFORE_PARTICLE = Rule(
+    rf"(?:^|[^가-힣A-Za-z0-9]){any_word_without_look_around(_LISTS['distinct_given_names'])}"
+    "(?:한테|에게|께|랑|하고|[야아가는를도와의은을과이]|예요)",
+    _find_before_particle,
+    may_be_public=True,
+)

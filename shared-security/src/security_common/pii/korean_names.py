@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.given_names import COMMON_GIVEN_NAMES, find_given_names
+from security_common.pii.given_names import (
+    COMMON_GIVEN_NAMES,
+    GIVEN_NAMES_BEFORE_HONORIFIC,
+    GIVEN_NAMES_BEFORE_PARTICLE,
+)
 from security_common.pii.korean_words import is_derived_word, is_listed_word, is_ordinary_word
-from security_common.pii.labelled_names import find_labelled_names
-from security_common.pii.labels import LabelledText, is_label
-from security_common.pii.names_in_hangul import find_names_in_hangul
-from security_common.pii.public_names import mark_public_names
+from security_common.pii.labelled_names import AFTER_LABEL_GATE, HAN_NAMES, find_labelled_names
+from security_common.pii.labels import LabelledText, any_label, is_label
+from security_common.pii.names_in_hangul import NAMES_IN_HANGUL
 from security_common.pii.rules import Rule
-from security_common.pii.word_lists import any_word, read_lists
+from security_common.pii.word_lists import any_syllable_pair, any_word, read_lists
 
 __all__ = ["KOREAN_NAMES"]
 
@@ -150,28 +153,18 @@ class _NameCandidate:
         return pattern.match(self.source.text, self.end) is not None
 
 
-def _find_korean_names(source: LabelledText) -> Iterator[Finding]:
-    return mark_public_names(source.text, _find_any_korean_names(source))
-
-
-def _find_any_korean_names(source: LabelledText) -> Iterator[Finding]:
+def _find_words(source: LabelledText) -> Iterator[Finding]:
+    """Names at the beginning of a word."""
     text = source.text
     for match in _WORD.finditer(text):
         start = match.start()
         if start and text[start] in _COUNTERS and text[start - 1].isdigit():
             continue  # 6,000원은, 3명은
-        yield from _find_in_word(source, match.start(), match.group())
-    if not text.isascii():
-        yield from _find_after_labels(source)
-        yield from _find_in_lists(source)
-        yield from _find_speakers(source)
-    yield from find_given_names(text)
-    yield from find_names_in_hangul(text)
-    yield from find_labelled_names(source)
+        yield from _find_in_word(source, start, match.group())
 
 
 def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
-    """Any word after a label for persons, and names with spaces between the syllables."""
+    """Any word after a label for persons, names with spaces between the syllables, and names of other countries."""
     text = source.text
     for label in source.labels.of_kind("PERSON"):
         gap = _LABEL_GAP.match(text, label.end)
@@ -186,6 +179,7 @@ def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
         with_spaces = _NAME_WITH_SPACES.match(text, start)
         if gap is not None and with_spaces is not None:
             yield Finding(PIIKind.PERSON, start, with_spaces.end(), 0.85, "label")
+    yield from find_labelled_names(source)
 
 
 def _find_in_lists(source: LabelledText) -> Iterator[Finding]:
@@ -310,4 +304,33 @@ def _is_beside_personal_data(name: _NameCandidate) -> bool:
     return _PERSONAL_DATA_BEFORE.search(name.source.text, search_from, name.start) is not None
 
 
-KOREAN_NAMES = Rule("[가-힣]{2}|[가-힣] [가-힣] [가-힣]|[\u4e00-\u9fff]{2}", _find_korean_names)
+_SURNAME = f"[{_SYLLABLES['surnames']}]"
+_USUAL_SYLLABLES = f"[{_SYLLABLES['first_syllables']}][{_SYLLABLES['last_syllables']}]"
+_SINGLE_SYLLABLE = f"[{_SYLLABLES['single_given']}]"
+_FIRST_OF_DOUBLE, _SECOND_OF_DOUBLE = ("".join(name[index] for name in _DOUBLE_SURNAMES) for index in (0, 1))
+_COMMON_NAME = (
+    f"(?:{any_syllable_pair(COMMON_GIVEN_NAMES)}|{any_word(name for name in COMMON_GIVEN_NAMES if len(name) == 1)})"
+)
+KOREAN_NAMES = (
+    Rule(
+        rf"(?:^|[^가-힣])(?:{_SURNAME}(?:{_USUAL_SYLLABLES}|[가-힣][가-힣] ?님|{_SINGLE_SYLLABLE}(?:[^가-힣]|[님씨]|$))"
+        rf"|[{_FIRST_OF_DOUBLE}][{_SECOND_OF_DOUBLE}])",
+        _find_words,
+        may_be_public=True,
+    ),
+    Rule(
+        rf"{any_label('PERSON')}(?:{AFTER_LABEL_GATE}| ?\(?[{_SYLLABLES['surnames']}{_FIRST_OF_DOUBLE}][가-힣])",
+        _find_after_labels,
+        may_be_public=True,
+    ),
+    Rule(rf"[가-힣] ?[,·/] ?{_SURNAME}{_COMMON_NAME}", _find_in_lists, may_be_public=True),
+    Rule(
+        rf"(?:^|[\]\n\t ]){_SURNAME}(?:{_USUAL_SYLLABLES}|{_SINGLE_SYLLABLE})(?: ?\([가-힣]*\))? ?: ",
+        _find_speakers,
+        may_be_public=True,
+    ),
+    GIVEN_NAMES_BEFORE_HONORIFIC,
+    GIVEN_NAMES_BEFORE_PARTICLE,
+    NAMES_IN_HANGUL,
+    HAN_NAMES,
+)

@@ -11,9 +11,10 @@ from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.korean_words import is_listed_word, is_ordinary_word
 from security_common.pii.labels import Label, LabelledText, is_label
 from security_common.pii.names_in_hangul import is_name_in_hangul
+from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, read_lists
 
-__all__ = ["find_labelled_names"]
+__all__ = ["AFTER_LABEL_GATE", "HAN_NAMES", "find_labelled_names"]
 
 _LISTS = read_lists("labelled_names")
 _GENERAL_LABELS = frozenset(_LISTS["general_labels"])
@@ -24,7 +25,6 @@ _GAP = r"(?:\([^()\n]{1,6}\))?[\"'\]]?\s{0,2}[:=|]\s{0,2}[\"'\[]?"
 _END_OF_VALUE = r"(?=[\"'\n\r,;|/()<\[\]}\t]|\s{2}|\s?[-(|/+0-9]|\s(?:님|씨|귀하)|\s*$)"
 _HANGUL_VALUE = re.compile(rf"{_GAP}(?P<name>[가-힣]{{2,9}}(?:[ ·][가-힣]{{1,7}}){{0,3}}){_END_OF_VALUE}")
 _HAN, _HAN_OR_KANA = "\u3005\u3400-\u4dbf\u4e00-\u9fff", "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-_HAS_HAN = re.compile(f"[{_HAN}]")
 _HAN_SURNAMES = frozenset(_LISTS["han_surnames"][0])
 _JAPANESE_SURNAME = any_word(_LISTS["japanese_surnames"])
 _HAN_SURNAME = f"(?:{_JAPANESE_SURNAME}|[{_LISTS['han_surnames'][0]}])"
@@ -48,12 +48,14 @@ _ENDINGS_OF_SENTENCES = frozenset("다요까죠네")
 
 
 def find_labelled_names(source: LabelledText) -> Iterator[Finding]:
-    """Names in Hangul, Han characters and kana after labels for persons, and Han names with other evidence."""
-    text = source.text
+    """Names in Hangul, Han characters and kana after labels for persons."""
     for label in source.labels.of_kind("PERSON"):
         yield from _find_after_label(source, label)
-    if text.isascii() or not _HAS_HAN.search(text):
-        return
+
+
+def _find_han_names(source: LabelledText) -> Iterator[Finding]:
+    """Names in Han characters with an honorific, with a Japanese given name, or beside the same name in Hangul."""
+    text = source.text
     for pattern in (_HAN_WITH_HONORIFIC, _JAPANESE_NAME):
         for match in pattern.finditer(text):
             yield Finding(PIIKind.PERSON, *match.span("name"), 0.75, "honorific")
@@ -96,3 +98,8 @@ def _is_other_word(word: str) -> bool:
         or is_ordinary_word(word)
         or _ORGANISATION.fullmatch(word) is not None
     )
+
+
+AFTER_LABEL_GATE = rf"(?:\([^()]*\))?[\"'\]]?\s{{0,2}}[:=|]\s{{0,2}}[\"'\[]?[가-힣{_HAN}]|(?:은 |는 | )[{_HAN}]"
+"""What is between a label for persons and the beginning of a name in Hangul or Han characters."""
+HAN_NAMES = Rule(f"[{_HAN}]", _find_han_names, may_be_public=True)

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from security_common.pii.field_names import meaning_of_name
 from security_common.pii.normalization import normalize
 from security_common.pii.value_surroundings import name_before
-from security_common.pii.word_lists import longest_word, read_lists
+from security_common.pii.word_lists import any_word_without_look_around, longest_word, read_lists
 
-__all__ = ["BANK", "OTHER", "Label", "LabelledText", "Labels", "is_label", "label_at_end"]
+__all__ = ["BANK", "OTHER", "Label", "LabelledText", "Labels", "any_label", "is_label", "label_at_end"]
 
 OTHER = "OTHER"
 """The kind of labels for values that belong to no person."""
@@ -72,6 +72,16 @@ _KIND_OF_SPELLING = _KIND_OF_WORD | {word.translate(_WITHOUT_SEPARATORS): kind f
 def is_label(word: str) -> bool:
     """Whether a word is itself a label, and therefore not a value."""
     return word in _KIND_OF_SPELLING
+
+
+def any_label(kind: str) -> str:
+    """An expression without look-around that matches where a text has a label of a kind: a part of gates."""
+    words = [
+        word
+        for word, kind_of_word in _KIND_OF_WORD.items()
+        if kind in {kind_of_word, _KIND_OF_SPELLING[word.translate(_WITHOUT_SEPARATORS)]}
+    ]
+    return f"(?i:{any_word_without_look_around(words)})"
 
 
 def label_at_end(name: str) -> str:

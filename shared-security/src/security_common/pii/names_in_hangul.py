@@ -8,28 +8,32 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.word_lists import any_word, longest_word, read_lists
+from security_common.pii.labels import LabelledText
+from security_common.pii.rules import Rule
+from security_common.pii.word_lists import any_word, any_word_without_look_around, longest_word, read_lists
 
-__all__ = ["find_names_in_hangul", "is_name_in_hangul"]
+__all__ = ["NAMES_IN_HANGUL", "is_name_in_hangul"]
 
 _LISTS = read_lists("names_in_hangul")
 _NAMES = longest_word([*_LISTS["given"], *_LISTS["family"]])
 _LAST_NAME_ENDING = "[가-힣]{1,4}(?:노프|예프|로프|초프|리프|노바|예바|로바|스키|스카야|비치|오브나)"
 _SEPARATOR = r"[ ·.]"
-_END = (
-    r"(?=(?:이가|이는|이를|이랑|이|가|은|는|을|를|의|와|과|도|에게서?|한테서?|께서?|랑|하고|씨|님|군|양"
-    r"|입니다|이에요|예요|이라고|라고|인데)?(?![가-힣]))"
+_PARTICLE = (
+    r"(?:이가|이는|이를|이랑|이|가|은|는|을|를|의|와|과|도|에게서?|한테서?|께서?|랑|하고|씨|님|군|양"
+    r"|입니다|이에요|예요|이라고|라고|인데)?"
 )
+_END = rf"(?={_PARTICLE}(?![가-힣]))"
 _SEVERAL_NAMES = re.compile(rf"{_NAMES}(?:{_SEPARATOR}(?:[A-Z]\.[ ])?(?:{_NAMES}|{_LAST_NAME_ENDING})){{1,3}}{_END}")
 _ONE_NAME = re.compile(
     rf"{_NAMES}(?=[ ]?(?:씨|님|고객님|선생님)(?![가-힣]{{2}})|(?:한테서?|에게서?|이랑|랑)(?![가-힣]))"
 )
 _VIETNAMESE_FAMILY = any_word(_LISTS["vietnamese_family"])
+_VIETNAMESE_MIDDLE = "(?:티|반|응옥|꾸옥|득|투이|쑤언)"
 _VIETNAMESE_SYLLABLE = any_word(_LISTS["vietnamese_syllables"])
 # Family names that are also Korean syllables (도, 하) need a middle name such as 티.
 _VIETNAMESE_NAME = re.compile(
     rf"(?=[가-힣 ]{{3}})(?:{any_word(_LISTS['certain_vietnamese_family'])}"
-    rf"|{_VIETNAMESE_FAMILY}[ ](?:티|반|응옥|꾸옥|득|투이|쑤언))"
+    rf"|{_VIETNAMESE_FAMILY}[ ]{_VIETNAMESE_MIDDLE})"
     rf"(?:[ ]?{_VIETNAMESE_SYLLABLE}){{1,3}}{_END}"
 )
 _CHINESE_FAMILY, _CHINESE_PART = any_word(_LISTS["chinese_family"]), any_word(_LISTS["chinese_parts"])
@@ -76,8 +80,9 @@ def _patterns_by_start() -> dict[str, list[_Pattern]]:
 _PATTERNS_BY_START = _patterns_by_start()
 
 
-def find_names_in_hangul(text: str) -> Iterator[Finding]:
+def _find_names_in_hangul(source: LabelledText) -> Iterator[Finding]:
     """The names of people from other countries, and those with an honorific."""
+    text = source.text
     for word in _WORD.finditer(text):
         start = word.start()
         for pattern, score, why in _PATTERNS_BY_START.get(text[start : start + 2], ()):
@@ -89,3 +94,20 @@ def find_names_in_hangul(text: str) -> Iterator[Finding]:
 def is_name_in_hangul(word: str) -> bool:
     """Whether a word is or begins with a listed name of another country."""
     return _LISTED_NAME.fullmatch(word) is not None
+
+
+def _gate() -> str:
+    """The beginning of a word like one of the patterns, with what has to follow a name."""
+    name = any_word_without_look_around([*_LISTS["given"], *_LISTS["family"]])
+    vietnamese_family = any_word_without_look_around(_LISTS["certain_vietnamese_family"])
+    chinese_given = f"(?:{_CHINESE_PART}{_ANY_CHINESE_PART}?|{_ANY_CHINESE_PART}{_CHINESE_PART})"
+    alternatives = (
+        rf"{name}(?:{_SEPARATOR}(?:[A-Z]\. )?[가-힣]| ?(?:씨|님|고객님|선생님)|한테|에게|이?랑)",
+        rf"(?:{vietnamese_family}|{_VIETNAMESE_FAMILY} {_VIETNAMESE_MIDDLE}) ?{_VIETNAMESE_SYLLABLE}",
+        rf"{_CHINESE_FAMILY} ?{chinese_given}{_PARTICLE}(?:[^가-힣]|$)",
+        rf"{_MONGOLIAN_PART}{_MONGOLIAN_PART}",
+    )
+    return rf"(?:^|[^가-힣])(?:{'|'.join(alternatives)})"
+
+
+NAMES_IN_HANGUL = Rule(_gate(), _find_names_in_hangul, may_be_public=True)

@@ -1,11 +1,11 @@
 """Detection rules and their gates.
 
-A gate is a simple expression that is true for every text in which its rule can find something. All gates are tested in
-one linear pass, so that a text without personal data costs almost nothing.
+A gate is a simple expression that is true for every text in which its rule can find something. The gates of a group of
+rules are tested in one linear pass, so that a text without personal data costs almost nothing.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from security_common.pii.finding import Finding
@@ -16,53 +16,108 @@ try:
 except ImportError:  # the `patterns` extra is not installed, or has no wheel for this platform
     re2 = None
 
-__all__ = ["Rule", "compile_gates"]
+__all__ = ["Gate", "Rule", "compile_gates"]
 
-# RE2 builds one automaton for all gates while it runs. With its default limit of 8 MiB it discards and rebuilds the
-# automaton again and again, which is forty times slower. Texts of all kinds need about half of this limit.
-_AUTOMATON_BYTES = 32 * 1024 * 1024
+# RE2 builds one automaton for all gates of a group while it runs. With its default limit of 8 MiB it discards and
+# rebuilds a large automaton again and again, which is forty times slower. No group needs half of this limit.
+_AUTOMATON_BYTES = 16 * 1024 * 1024
 _CLASS_OR_SHORTHAND = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\[sW]")
+
+
+class Gate(NamedTuple):
+    """An expression without look-around (RE2 has none). If `within` is given, that expression has to match as well."""
+
+    expression: str
+    within: str = ""
 
 
 class Rule(NamedTuple):
     """How to find one kind of data.
 
-    `gate` is a regular expression without look-around (RE2 has none). `find` yields candidates, which may overlap.
+    `find` returns candidates, which may overlap. With `may_be_public`, they can be the names of public persons.
     """
 
     gate: str
-    find: Callable[[LabelledText], Iterator[Finding]]
+    find: Callable[[LabelledText], Iterable[Finding]]
+    within: str = ""
+    may_be_public: bool = False
 
 
-def compile_gates(gates: Sequence[str], engine: Any = re2) -> Callable[[str], list[int]]:
-    """A function that returns, in order, the indexes of the gates that match somewhere in a text.
+def compile_gates(groups: Sequence[Sequence[Gate]], engine: Any = re2) -> Callable[[str], list[int]]:
+    """A function that returns, in order, the indexes of the gates that are open for a text.
 
-    With RE2 (the `patterns` extra) one pass tests all gates. Without it, the standard library tests one after the
-    other, with the same result.
+    An index counts through all groups. With RE2 (the `patterns` extra) one pass tests a whole group. The groups are
+    apart because the size of an automaton is the product of what its gates have to remember, not the sum. Without RE2,
+    the standard library tests one gate after the other, with the same result.
     """
-    gates = [_CLASS_OR_SHORTHAND.sub(_expand_shorthand, gate) for gate in gates]
-    return _compile_with_re2(engine, gates) if engine is not None else _compile_one_by_one(gates)
+    if engine is None:
+        return _compile_one_by_one([gate for group in groups for gate in group])
+    return _compile_with_re2(engine, groups)
+
+
+def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable[[str], list[int]]:
+    sets: list[tuple[int, Callable[[bytes], list[int]]]] = []
+    first = 0
+    for group in groups:
+        sets.append((first, _compile_group(engine, group)))
+        first += len(group)
+
+    def open_gates(text: str) -> list[int]:
+        # A lone surrogate has no UTF-8 encoding and becomes a question mark, which opens no gate. No rule searches for
+        # one.
+        encoded = text.encode(errors="replace")
+        return [first + index for first, open_in_group in sets for index in open_in_group(encoded)]
+
+    return open_gates
+
+
+def _compile_group(engine: Any, group: Sequence[Gate]) -> Callable[[bytes], list[int]]:
+    options = engine.Options()
+    options.max_mem = _AUTOMATON_BYTES
+    gate_set = engine.Set.SearchSet(options)
+    expressions = list(dict.fromkeys(gate.within for gate in group if gate.within))
+    place_of = {expression: len(group) + index for index, expression in enumerate(expressions)}
+    for expression in [*(gate.expression for gate in group), *expressions]:
+        gate_set.Add(_with_portable_classes(expression))
+    gate_set.Compile()
+    needed = {index: place_of[gate.within] for index, gate in enumerate(group) if gate.within}
+    if not needed:
+        return lambda encoded: sorted(gate_set.Match(encoded) or ())
+
+    def open_in_group(encoded: bytes) -> list[int]:
+        matched = gate_set.Match(encoded) or ()
+        return sorted(each for each in matched if each < len(group) and needed.get(each, each) in matched)
+
+    return open_in_group
+
+
+def _compile_one_by_one(gates: Sequence[Gate]) -> Callable[[str], list[int]]:
+    def compiled(expression: str) -> Callable[[str], object]:
+        return re.compile(_with_portable_classes(expression)).search
+
+    wide = {gate.within: compiled(gate.within) for gate in gates if gate.within}
+    searches = [(compiled(gate.expression), gate.within) for gate in gates]
+
+    def open_gates(text: str) -> list[int]:
+        is_open = {"": True}
+        found: list[int] = []
+        for index, (search, within) in enumerate(searches):
+            if within not in is_open:
+                is_open[within] = wide[within](text) is not None
+            if is_open[within] and search(text):
+                found.append(index)
+        return found
+
+    return open_gates
+
+
+def _with_portable_classes(expression: str) -> str:
+    return _CLASS_OR_SHORTHAND.sub(_expand_shorthand, expression)
 
 
 def _expand_shorthand(match: re.Match[str]) -> str:
     r"""Writes \s and \W as ASCII classes: the two engines define them differently."""
     if match.group() == r"\W":
         return "[^0-9A-Za-z_]"
-    spaces = r" \t\r\n"
+    spaces = r" \t-\r\x1c-\x1f"  # all that \s of the standard library matches in ASCII
     return f"[{spaces}]" if match.group() == r"\s" else match.group().replace(r"\s", spaces)
-
-
-def _compile_with_re2(engine: Any, gates: Sequence[str]) -> Callable[[str], list[int]]:
-    options = engine.Options()
-    options.max_mem = _AUTOMATON_BYTES
-    gate_set = engine.Set.SearchSet(options)
-    for gate in gates:
-        gate_set.Add(gate)
-    gate_set.Compile()
-    # A lone surrogate has no UTF-8 encoding and becomes a question mark, which opens no gate. No rule searches for one.
-    return lambda text: sorted(gate_set.Match(text.encode(errors="replace")) or ())
-
-
-def _compile_one_by_one(gates: Sequence[str]) -> Callable[[str], list[int]]:
-    searches = [re.compile(gate).search for gate in gates]
-    return lambda text: [index for index, search in enumerate(searches) if search(text)]

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["any_word", "any_word_without_look_around", "longest_word", "read_lists", "read_rows", "read_tables"]
+__all__ = [
+    "any_syllable_pair",
+    "any_word",
+    "any_word_without_look_around",
+    "longest_word",
+    "read_lists",
+    "read_rows",
+    "read_tables",
+]
 
 _DATA = Path(__file__).with_name("data")
 _BRANCH_SIZE = 40
@@ -56,6 +64,13 @@ def any_word_without_look_around(words: Iterable[str]) -> str:
     """A regular expression for any of these words for RE2, which has no look-ahead."""
     trie = _trie_of(words)
     return f"(?:{_alternatives(trie, sorted(trie))})"
+
+
+def any_syllable_pair(words: Iterable[str]) -> str:
+    """A short expression that matches every word of two syllables, and other pairs of the same syllables."""
+    pairs = [word for word in words if len(word) == 2]
+    first, last = ("".join(sorted({pair[index] for pair in pairs})) for index in (0, 1))
+    return f"[{first}][{last}]"
 
 
 def _trie_of(words: Iterable[str]) -> _Trie:
