@@ -286,6 +286,20 @@ def test_an_unsuitable_redirect_uri_is_refused(open_to_all: Service, uri: str) -
 
 
 @pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        (f"https://host.example/{'a' * 2048}", "at most 2048 characters"),
+        ("https://host.example/a|b", "must be percent-encoded"),
+        ("c:/x", "it would be a Windows drive"),
+        ("mailto:a@b.example", "it is registered for something else"),
+        ("http://host.example/cb", "use https"),
+    ],
+)
+def test_the_refusal_of_a_redirect_uri_says_what_is_wrong(open_to_all: Service, uri: str, reason: str) -> None:
+    assert reason in register(open_to_all, members_of({"redirect_uris": [uri]})).json()["error_description"]
+
+
+@pytest.mark.parametrize(
     "uri",
     [
         *(

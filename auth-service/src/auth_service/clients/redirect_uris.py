@@ -12,7 +12,8 @@ __all__ = ["check_redirect_uri", "has_dot_segments", "is_well_formed"]
 _MAX_LENGTH = 2048
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 _UNSAFE = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}*#]")
-# With a private-use scheme the host may be any name, but without a character that has a meaning in a header.
+# With a private-use scheme the host may be any name, but only of these characters, none of which is special in a
+# Content-Security-Policy header.
 _PRIVATE_AUTHORITY = re.compile(r"[A-Za-z0-9._-]*(?::[0-9]{1,5})?")
 
 
@@ -36,11 +37,15 @@ def check_redirect_uri(uri: str) -> None:
     scheme = _SCHEME.match(uri)
     if scheme is None or not is_well_formed(uri):
         raise InvalidRedirectUri(
-            "a redirect URI must be an absolute URI in ASCII, with a valid host and without fragment, credentials,"
-            " wildcard and dot segments"
+            f"a redirect URI must be an absolute URI in ASCII of at most {_MAX_LENGTH} characters, with a valid host"
+            " and without fragment, credentials, wildcard and dot segments; other characters must be percent-encoded"
         )
-    # A scheme of one letter is a Windows drive, and the rest is the path of a file.
-    if scheme[1] in _REFUSED_SCHEMES or scheme[1].startswith(_REFUSED_PREFIXES) or len(scheme[1]) == 1:
+    if len(scheme[1]) == 1:
+        raise InvalidRedirectUri(
+            "redirect URIs with a scheme of one letter are refused, because it would be a Windows drive; use https,"
+            " http on localhost, or a scheme of the application's own"
+        )
+    if scheme[1] in _REFUSED_SCHEMES or scheme[1].startswith(_REFUSED_PREFIXES):
         raise InvalidRedirectUri(
             f"redirect URIs with the scheme {scheme[1]} are refused, since it is registered for something else or"
             " belongs to the browser; use https, http on localhost, or a scheme of the application's own"
