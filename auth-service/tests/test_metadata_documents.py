@@ -237,8 +237,9 @@ async def test_item_128_an_untrusted_certificate_is_refused(host: DocumentHost) 
     [
         ({"client_id": "https://other.example/c.json"}, "check_own_address"),
         ({"client_secret": "x"}, "refuse_shared_secrets"),
-        ({"token_endpoint_auth_method": "client_secret_basic"}, "refuse_shared_secrets"),
-        ({"token_endpoint_auth_method": "private_key_jwt"}, "refuse_shared_secrets"),
+        ({"client_secret_expires_at": 0}, "refuse_shared_secrets"),
+        ({"token_endpoint_auth_method": "client_secret_basic"}, "check_auth_method"),
+        ({"token_endpoint_auth_method": "private_key_jwt"}, "check_auth_method"),
         ({"client_name": None}, "check_name"),
         ({"redirect_uris": None}, "check_redirects"),
         ({"redirect_uris": ["javascript:alert(1)"]}, "check_redirects"),
@@ -262,6 +263,23 @@ async def test_item_129_an_invalid_document_is_refused_and_each_rule_matters(
         kept = tuple(check for check in getattr(module, name) if check.__name__ != rule)
         monkeypatch.setattr(module, name, kept)
     assert isinstance(await make(host.fetcher(), store, clock).find(url), Client)
+
+
+@pytest.mark.parametrize(
+    ("changes", "description"),
+    [
+        ({"client_secret": "x"}, "must not contain client_secret"),
+        ({"client_secret_expires_at": 0}, "must not contain client_secret_expires_at"),
+        ({"token_endpoint_auth_method": "private_key_jwt"}, "must contain jwks or jwks_uri"),
+        ({"token_endpoint_auth_method": "client_secret_post"}, "must be none or private_key_jwt"),
+    ],
+)
+async def test_item_129_the_refusal_names_what_is_wrong_with_the_authentication(
+    host: DocumentHost, store: ClientStore, clock: Clock, changes: dict[str, Any], description: str
+) -> None:
+    url = host.publish("/wrong.json", {**GOOD, **changes})
+    with pytest.raises(InvalidClient, match=f"{description}$"):
+        await make(host.fetcher(), store, clock).find(url)
 
 
 async def test_item_130_a_document_is_fetched_once_while_it_is_fresh(

@@ -3,8 +3,8 @@
     https://host/client.json ─▶ URL rules ─▶ allowed host? ─▶ cached, else pinned, else fetched
         ─▶ document rules ─▶ Client
 
-If the document cannot be fetched now (network, other server, or the limit of fetches), the stored copy is used: it is
-written when a user consents, and renewed by later fetches.
+If the document cannot be fetched now (a network error, an error of the document's server, or the limit of fetches), the
+stored copy is used: it is written when a user consents, and renewed by later fetches.
 
 Some deviations are accepted because published documents of real MCP clients contain them: grants that public clients
 cannot have, a list of authentication methods instead of one, images on other hosts, loopback redirects without a port.
@@ -43,14 +43,13 @@ __all__ = ["DOCUMENT_RULES", "URL_RULES", "ClientIdMetadataDirectory", "make_doc
 
 _MAX_URL_LENGTH = 2048
 _MIN_FRESH_SECONDS, _MAX_FRESH_SECONDS = 300, 24 * 3600
-_REFUSAL_CACHED_SECONDS = 60
+_RETRY_SECONDS = 60
 _STORED_COPY_SECONDS = 7 * 24 * 3600
 _CACHED_DOCUMENTS = 1000
 _CACHED_BYTES = 4 * 1024 * 1024
 # Memory that a client or a refusal takes in addition to its texts.
 _ENTRY_BYTES = 2000
-
-_ALLOWED_METHODS = frozenset({AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT})
+_MAX_SHOWN_NAME_LENGTH = 40
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +141,7 @@ class ClientIdMetadataDirectory:
         else:
             self._cache(url, loaded.client, loaded.size_bytes, loaded.fresh_seconds)
             return loaded.client
-        self._cache(url, refusal, len(refusal.description), _REFUSAL_CACHED_SECONDS)
+        self._cache(url, refusal, len(refusal.description), _RETRY_SECONDS)
         return refusal
 
     async def _read(self, url: str, source_address: str) -> _LoadedDocument:
@@ -161,7 +160,7 @@ class ClientIdMetadataDirectory:
             if stored is None:
                 raise
             log.warning("client_metadata_stored_copy_used", host=urlsplit(url).hostname, problem=error.problem.value)
-            return _LoadedDocument(client=stored, size_bytes=_ENTRY_BYTES, fresh_seconds=_REFUSAL_CACHED_SECONDS)
+            return _LoadedDocument(client=stored, size_bytes=_ENTRY_BYTES, fresh_seconds=_RETRY_SECONDS)
         self._outgoing.reachability.confirm()
         client = self._make_client(url, _parse(fetched.body))
         await self._store.replace_stored(client, lifetime_seconds=_STORED_COPY_SECONDS)
@@ -222,26 +221,46 @@ def check_name(_url: str, members: Members) -> None:
 
 def refuse_shared_secrets(_url: str, members: Members) -> None:
     """Everyone can read the document, so a secret in it is not secret."""
-    if any(name.startswith("client_secret") for name in members) or not _auth_methods(members):
-        raise InvalidClientMetadata("a metadata document can be used with none or private_key_jwt only")
+    secret = next((name for name in members if name.startswith("client_secret")), None)
+    if secret is not None:
+        raise InvalidClientMetadata(f"a metadata document must not contain {secret[:_MAX_SHOWN_NAME_LENGTH]}")
 
 
-DOCUMENT_RULES: tuple[Callable[[str, Members], None], ...] = (check_own_address, check_name, refuse_shared_secrets)
+def check_auth_method(_url: str, members: Members) -> None:
+    if _auth_methods(members):
+        return
+    if AuthMethod.PRIVATE_KEY_JWT in _offered_methods(members):
+        raise InvalidClientMetadata("with private_key_jwt the document must contain jwks or jwks_uri")
+    raise InvalidClientMetadata(
+        "the authentication method (token_endpoint_auth_method) of a metadata document must be none or private_key_jwt"
+    )
+
+
+DOCUMENT_RULES: tuple[Callable[[str, Members], None], ...] = (
+    check_own_address,
+    check_name,
+    refuse_shared_secrets,
+    check_auth_method,
+)
 
 
 def _auth_methods(members: Members) -> frozenset[AuthMethod]:
-    """The methods that the document offers and this server allows.
+    """The methods that the document offers and this server allows: `private_key_jwt` only if the document has keys."""
+    has_keys = bool(members.get("jwks") or members.get("jwks_uri"))
+    allowed = {AuthMethod.NONE, AuthMethod.PRIVATE_KEY_JWT} if has_keys else {AuthMethod.NONE}
+    offered = _offered_methods(members)
+    return frozenset(method for method in allowed if method in offered)
 
-    A document has one method, or the list of OpenID Connect Relying Party Metadata Choices. With neither,
-    the method is `none`.
+
+def _offered_methods(members: Members) -> frozenset[str]:
+    """The methods in the document, known or not; `none` if it names none.
+
+    A document has one method, or the list of OpenID Connect Relying Party Metadata Choices.
     """
     method = read_text(members, "token_endpoint_auth_method")
-    listed = read_texts(members, "token_endpoint_auth_methods_supported")
-    offered = {method} if method else set(listed) or {AuthMethod.NONE}
-    methods = {allowed for allowed in _ALLOWED_METHODS if allowed in offered}
-    if not (members.get("jwks") or members.get("jwks_uri")):
-        methods.discard(AuthMethod.PRIVATE_KEY_JWT)
-    return frozenset(methods)
+    if method:
+        return frozenset({method})
+    return frozenset(read_texts(members, "token_endpoint_auth_methods_supported")) or frozenset({AuthMethod.NONE})
 
 
 def _parse(body: bytes) -> Members:
