@@ -85,7 +85,7 @@ CAUSES = {
     "connection": ("no connection to the app's host", "앱의 호스트에 연결하지 못했습니다"),
     "tls": ("the secure connection (TLS)", "보안 연결(TLS)"),
     "status": ("but not with the document", "문서를 주지 않았습니다"),
-    "content": ("is not such a document", "정보 문서 형식이 아닙니다"),
+    "content": ("was not accepted", "받아들일 수 없습니다"),
 }
 
 

@@ -64,7 +64,10 @@ class AssertionVerifier:
         return all(rule(assertion) for rule in ASSERTION_RULES) and await self._mark_used(assertion)
 
     async def _read_claims(self, client: Client | None, encoded: str, source_address: str) -> Mapping[str, Any] | None:
-        """The verified claims, or None. The client may have changed its keys: the second attempt fetches them again."""
+        """The claims if the signature is valid, or None.
+
+        The client may have changed its keys, so the second attempt fetches them again.
+        """
         for renew in (False, True):
             published = None
             if client is not None:
@@ -75,7 +78,7 @@ class AssertionVerifier:
         return None
 
     async def _mark_used(self, assertion: Assertion) -> bool:
-        """True the first time, on whichever replica."""
+        """True if no replica has accepted this assertion before."""
         lifetime_seconds = math.ceil(assertion.claims["exp"] - assertion.now) + _LEEWAY_SECONDS + 1
         key = f"{_PREFIX}{assertion.client_id}:{assertion.claims['jti']}"
         return bool(await self.redis.set(key, "1", nx=True, ex=lifetime_seconds))

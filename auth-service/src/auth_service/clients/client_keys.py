@@ -28,9 +28,12 @@ _KeySet: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _CachedKeySet:
-    """The newest key set as published; None if none was ever fetched. The time is in seconds since the epoch."""
+    """The newest key set as published; None if none was ever fetched.
 
-    fetched_at_seconds: float
+    `attempted_at_seconds` (since the epoch) is when the last fetch was attempted, whether or not it succeeded.
+    """
+
+    attempted_at_seconds: float
     document: bytes | None
 
 
@@ -56,7 +59,7 @@ class ClientKeys:
             return None if renew else client.signing_keys
         cached = self._cached.get(uri)
         if cached is not None:
-            age_seconds = self._clock() - cached.fetched_at_seconds
+            age_seconds = self._clock() - cached.attempted_at_seconds
             if renew and age_seconds < _RENEW_AFTER_SECONDS:
                 return None
             if not renew and age_seconds < _FRESH_SECONDS:

@@ -50,7 +50,7 @@ _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 900.0
 
 log = structlog.get_logger(__name__)
 
-Fetched = TypeVar("Fetched")
+Result = TypeVar("Result")
 
 
 class FetchLimitReached(FetchFailed):
@@ -60,13 +60,13 @@ class FetchLimitReached(FetchFailed):
         super().__init__("too many documents are being fetched; try again in a minute", FetchProblem.LIMIT)
 
 
-class SharedFetches(Generic[Fetched]):
+class SharedFetches(Generic[Result]):
     """Concurrent requests for one URL share one fetch, which continues if one of them is cancelled."""
 
     def __init__(self) -> None:
-        self._running: dict[str, asyncio.Task[Fetched]] = {}
+        self._running: dict[str, asyncio.Task[Result]] = {}
 
-    async def fetch(self, url: str, start: Callable[[], Coroutine[Any, Any, Fetched]]) -> Fetched:
+    async def fetch(self, url: str, start: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """The result of the fetch of this URL that is running, or else of `start`."""
         task = self._running.get(url)
         if task is None:
@@ -181,8 +181,11 @@ class OutgoingFetches:
 
     @classmethod
     def of(cls, policy: RegistrationPolicy, fetcher: SsrfSafeFetcher | None) -> "OutgoingFetches":
-        """For the hosts that the policy lists; `fetcher` replaces the default one."""
-        resolver = SystemResolver(reserved_hosts=policy.hosts)
+        """The fetches under this policy: its hosts have limits and resolver threads of their own.
+
+        `fetcher` replaces the default one.
+        """
+        resolver = SystemResolver(listed_hosts=policy.hosts)
         used_fetcher = fetcher or SsrfSafeFetcher(resolve=resolver, is_allowed=is_public_address)
         return cls(
             fetcher=used_fetcher,

@@ -38,7 +38,7 @@ __all__ = [
     "FetchFailed",
     "FetchProblem",
     "FetchRefused",
-    "Fetched",
+    "FetchedDocument",
     "SsrfSafeFetcher",
     "SystemResolver",
     "is_public_address",
@@ -50,8 +50,8 @@ _RESOLVE_TIMEOUT_SECONDS = 2.5
 _STEP_TIMEOUT_SECONDS = 3.0
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE)
 
-# Networks that `is_global` accepts although they are special or translate to other addresses: 6to4 and its relays,
-# NAT64, Teredo, ORCHID, documentation, segment routing, site-local, AS112 and AMT.
+# Networks that are refused whatever `is_global` returns, because that differs between versions of Python: 6to4 and its
+# relays, NAT64, Teredo, ORCHID, documentation, segment routing, site-local, AS112 and AMT.
 _NOT_PUBLIC = tuple(
     map(
         ip_network,
@@ -87,7 +87,7 @@ class FetchProblem(StrEnum):
     TLS = "tls_failed"
     TIMEOUT = "timeout"
     STATUS = "http_status"
-    CONTENT = "not_a_json_document"
+    RESPONSE = "unacceptable_response"
     LIMIT = "too_many_fetches"
 
 
@@ -110,7 +110,7 @@ class FetchFailed(FetchError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedDocument:
     """A document.
 
     `max_age_seconds` is `max-age` of Cache-Control, 0 for no-store and no-cache, and None without any of them.
@@ -129,7 +129,7 @@ class SsrfSafeFetcher:
         self._backend = _CheckedBackend(resolve, is_allowed)
         self._tls = tls
 
-    async def fetch(self, url: str) -> Fetched:
+    async def fetch(self, url: str) -> FetchedDocument:
         """The document at `url`, an https URL that the caller has validated.
 
         Raises `FetchRefused` or `FetchFailed`, at the latest after five seconds.
@@ -140,7 +140,7 @@ class SsrfSafeFetcher:
                 async with pool.stream("GET", url, headers=headers, extensions=_STEP_TIMEOUTS) as response:
                     return await _read_document(response)
         except DocumentRefused as error:
-            raise FetchRefused(str(error), FetchProblem.CONTENT) from error
+            raise FetchRefused(str(error), FetchProblem.RESPONSE) from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
             raise FetchFailed("the document's server did not answer in time", FetchProblem.TIMEOUT) from error
         except httpcore2.ConnectError as error:
@@ -149,7 +149,7 @@ class SsrfSafeFetcher:
         except (OSError, httpcore2.NetworkError) as error:
             raise FetchFailed("the connection to the document's server was lost", FetchProblem.CONNECTION) from error
         except httpcore2.ProtocolError as error:
-            raise FetchFailed("the document's server did not answer with valid HTTP", FetchProblem.CONTENT) from error
+            raise FetchFailed("the document's server did not answer with valid HTTP", FetchProblem.RESPONSE) from error
 
     def _pool(self) -> httpcore2.AsyncConnectionPool:
         # One pool for each fetch: a reused connection would go to an address that was checked long ago. The TLS context
@@ -210,14 +210,14 @@ class _CheckedBackend(AsyncNetworkBackend):
         return addresses
 
 
-async def _read_document(response: httpcore2.Response) -> Fetched:
+async def _read_document(response: httpcore2.Response) -> FetchedDocument:
     headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
     _check_status(response.status)
     if not _JSON.fullmatch(headers.get(b"content-type", "")):
-        raise FetchRefused("the Content-Type of the document is not application/json", FetchProblem.CONTENT)
+        raise FetchRefused("the Content-Type of the document is not application/json", FetchProblem.RESPONSE)
     check_not_compressed(headers.get(b"content-encoding"))
     body = await read_bounded(response.aiter_stream(), max_bytes=_MAX_BYTES)
-    return Fetched(body, _max_age(response))
+    return FetchedDocument(body, _max_age(response))
 
 
 def _check_status(status: int) -> None:
@@ -241,29 +241,29 @@ def _host_header(url: str) -> str:
 
 
 # `getaddrinfo` cannot be cancelled: a lookup without a response occupies its thread for tens of seconds.
-_THREADS_FOR_RESERVED_HOSTS = 2
+_THREADS_FOR_LISTED_HOSTS = 2
 _THREADS_FOR_OTHER_HOSTS = 4
 
 
 class SystemResolver:
-    """Resolves host names with the system's resolver. Lookups of `reserved_hosts` never wait for those of other hosts.
+    """Resolves host names with the system's resolver. Lookups of `listed_hosts` never wait for those of other hosts.
 
     It has its own threads, so that a slow name server does not delay the rest of the service.
     """
 
-    def __init__(self, *, reserved_hosts: Collection[str] = ()) -> None:
-        self._reserved_hosts = frozenset(reserved_hosts)
-        self._for_reserved = ThreadPoolExecutor(_THREADS_FOR_RESERVED_HOSTS, thread_name_prefix="dns-reserved")
+    def __init__(self, *, listed_hosts: Collection[str] = ()) -> None:
+        self._listed_hosts = frozenset(listed_hosts)
+        self._for_listed = ThreadPoolExecutor(_THREADS_FOR_LISTED_HOSTS, thread_name_prefix="dns-listed")
         self._for_others = ThreadPoolExecutor(_THREADS_FOR_OTHER_HOSTS, thread_name_prefix="dns")
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Every address of the host. Raises OSError; ValueError for an invalid host name."""
-        threads = self._for_reserved if host in self._reserved_hosts else self._for_others
+        threads = self._for_listed if host in self._listed_hosts else self._for_others
         lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(threads, lookup)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     def close(self) -> None:
         """Cancels the lookups that have not started; a running one ends by itself."""
-        for threads in (self._for_reserved, self._for_others):
+        for threads in (self._for_listed, self._for_others):
             threads.shutdown(wait=False, cancel_futures=True)
