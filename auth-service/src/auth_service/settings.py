@@ -99,13 +99,13 @@ class AuthSettings(ServiceSettings):
         " Raise it if many users share an address.",
     )
     key_period_seconds: int = Field(
-        default=30 * 86400, ge=1, description="How long a key signs until the next one becomes active, in seconds."
+        default=30 * 86400, ge=1, description="How long a signing key stays active at least, in seconds."
     )
     key_lead_seconds: int = Field(
         default=65 * 60,
         ge=1,
-        description="The shortest time that a key is published before it signs, in seconds."
-        " API Management caches for an hour.",
+        description="The shortest time that a signing key is published before it replaces the active one, in seconds."
+        " Azure API Management caches keys for an hour. At the first start and after a revocation a key signs at once.",
     )
 
     @field_validator("issuer")

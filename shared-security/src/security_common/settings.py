@@ -117,7 +117,7 @@ class SecuritySettings(Settings):
         description="Folder of the signed checkpoints, on another volume than the journals; unset, next to them.",
     )
     audit_checkpoint_minutes: float = Field(
-        default=5.0, gt=0, description="Minutes between signed checkpoints of the journal, also without new events."
+        default=5.0, gt=0, description="Minutes between signed checkpoints of the journal, even without new events."
     )
     time_zone: ZoneInfo = Field(
         default=ZoneInfo("UTC"), description="IANA name of the time zone of the audit page and the monthly report."

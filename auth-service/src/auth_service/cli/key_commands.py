@@ -87,7 +87,10 @@ def rotate() -> None:
     def rotated(records: Records, now: float, make_key: MakeKey) -> Records:
         moved = advance(records, now, policy, make_key)
         if find(moved, SigningKeyState.ACTIVE) == find(records, SigningKeyState.ACTIVE):
-            hint = f"a key is published for {policy.lead_seconds} s before it signs; see `auth-service key list`"
+            hint = (
+                f"a key is published for {policy.lead_seconds} s before it replaces another one; "
+                "see `auth-service key list`"
+            )
             raise KeyRefused("the next key was published too recently", hint=hint)
         return moved
 

@@ -56,9 +56,10 @@ class SigningKeyRecord:
 class RotationPolicy:
     """All times in seconds.
 
-    `period_seconds` is how long a key signs. `lead_seconds` is the shortest time for which a key is published before it
-    signs: at least as long as verifiers cache a key set. `retiring_seconds` is how long a retiring key stays published:
-    the longest lifetime of the tokens it signed, and a margin.
+    `period_seconds` is how long a key signs at least. `lead_seconds` is the shortest time for which a key is published
+    before it replaces another active key: at least as long as verifiers cache a key set. At the first start and after a
+    revocation a key signs at once. `retiring_seconds` is how long a retiring key stays published: the longest lifetime
+    of the tokens it signed, and a margin.
     """
 
     period_seconds: float
@@ -85,19 +86,19 @@ def advance(
     `make_key` creates a key in the given state. At most one key is active and one is next. If there is no active key
     (first start, or after a revocation), the next key becomes active at once. If there is no next key, one is created.
     """
-    active, following = find(records, SigningKeyState.ACTIVE), find(records, SigningKeyState.NEXT)
+    active, next_key = find(records, SigningKeyState.ACTIVE), find(records, SigningKeyState.NEXT)
     kept = [record for record in records if not _has_retired(record, now, policy)]
     if active is None:
-        promoted = following.moved(SigningKeyState.ACTIVE, now) if following else make_key(SigningKeyState.ACTIVE)
-        kept = [promoted, *(record for record in kept if record is not following)]
-        following = None
-    elif following is not None and _is_due(active, following, now, policy):
+        promoted = next_key.moved(SigningKeyState.ACTIVE, now) if next_key else make_key(SigningKeyState.ACTIVE)
+        kept = [promoted, *(record for record in kept if record is not next_key)]
+        next_key = None
+    elif next_key is not None and _is_due(active, next_key, now, policy):
         retiring = active.moved(SigningKeyState.RETIRING, now)
-        promoted = following.moved(SigningKeyState.ACTIVE, now)
-        replacements = {active.key_id: retiring, following.key_id: promoted}
+        promoted = next_key.moved(SigningKeyState.ACTIVE, now)
+        replacements = {active.key_id: retiring, next_key.key_id: promoted}
         kept = [replacements.get(record.key_id, record) for record in kept]
-        following = None
-    if following is None:
+        next_key = None
+    if next_key is None:
         kept.append(make_key(SigningKeyState.NEXT))
     return records if tuple(kept) == records else tuple(kept)
 
@@ -119,8 +120,8 @@ def find(records: tuple[SigningKeyRecord, ...], state: SigningKeyState) -> Signi
     return next((record for record in records if record.state is state), None)
 
 
-def _is_due(active: SigningKeyRecord, following: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
-    published_long_enough = now - following.changed_at_seconds >= policy.lead_seconds
+def _is_due(active: SigningKeyRecord, next_key: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
+    published_long_enough = now - next_key.changed_at_seconds >= policy.lead_seconds
     return published_long_enough and now - active.changed_at_seconds >= policy.period_seconds
 
 

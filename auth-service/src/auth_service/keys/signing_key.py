@@ -74,7 +74,9 @@ class PrivateKeyEncryption:
         try:
             return self._encryption.decrypt(encrypted, context=_context(key_id))
         except DecryptionFailed as error:
-            hint = f"restore the keyring that {_KEK_SETTING} had, or run `auth-service key revoke {key_id}`"
+            hint = (
+                f"restore the keyring file that {_KEK_SETTING} named before, or run `auth-service key revoke {key_id}`"
+            )
             raise DecryptionFailed(f"signing key {key_id}: {error.description}", hint=hint) from error
 
     def reencrypt(self, record: SigningKeyRecord) -> SigningKeyRecord:

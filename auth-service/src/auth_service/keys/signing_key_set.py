@@ -103,7 +103,7 @@ class SigningKeySet:
             await cancel_tasks(self._task)
 
     async def refresh(self) -> None:
-        """Reads the keys. If this replica leads, or if there is no active key, it also makes the due state changes.
+        """Reads the keys, and makes the due state changes if this replica holds the rotation lease or no key is active.
 
         Raises `RedisReplaced`: then no key is created or changed, and the keys in memory stay in use. When an operator
         accepts the new Redis, the keys in memory are written to it.
@@ -114,7 +114,7 @@ class SigningKeySet:
             snapshot = await self._read()
         self._redis_was_replaced = False
         has_active_key = find(snapshot.records, SigningKeyState.ACTIVE) is not None
-        if not has_active_key or await self._store.lead(self._replica, _LEASE_SECONDS):
+        if not has_active_key or await self._store.hold_rotation_lease(self._replica, _LEASE_SECONDS):
             snapshot = await self._advance(snapshot)
         await self._adopt(snapshot)
 

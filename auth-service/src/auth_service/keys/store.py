@@ -17,6 +17,7 @@ __all__ = ["KeySnapshot", "KeyStore"]
 
 _KEY = "auth:keys"
 _LEASE = "auth:keys:rotator"
+_PRIVATE_KEY_MEMBER = "sealed_private_key"  # the stored name, which is older than `encrypted_private_key`
 _COMPARE_AND_SWAP = files("auth_service.keys").joinpath("compare_and_swap.lua").read_text(encoding="utf-8")
 
 
@@ -43,8 +44,8 @@ class KeyStore:
         """Writes the records if the version is still `expected_version`; True if they were written."""
         return bool(await self._compare_and_swap(keys=[_KEY], args=[expected_version, _dump(records)]))
 
-    async def lead(self, replica: str, lease_seconds: int) -> bool:
-        """Acquires or renews the lease of the rotating replica; True while this replica holds it."""
+    async def hold_rotation_lease(self, replica: str, lease_seconds: int) -> bool:
+        """Acquires or renews the rotation lease; True if this replica holds it."""
         if await self._redis.set(_LEASE, replica, nx=True, ex=lease_seconds):
             return True
         if await self._redis.get(_LEASE) != replica:
@@ -62,7 +63,7 @@ def _to_json(record: SigningKeyRecord) -> Mapping[str, Any]:
         "key_id": record.key_id,
         "state": record.state,
         "public_jwk": record.public_jwk,
-        "sealed_private_key": record.encrypted_private_key,
+        _PRIVATE_KEY_MEMBER: record.encrypted_private_key,
         "created_at_seconds": record.created_at_seconds,
         "changed_at_seconds": record.changed_at_seconds,
     }
@@ -77,7 +78,7 @@ def _from_json(members: Mapping[str, Any]) -> SigningKeyRecord:
         key_id=members["key_id"],
         state=SigningKeyState(members["state"]),
         public_jwk=members["public_jwk"],
-        encrypted_private_key=members["sealed_private_key"],
+        encrypted_private_key=members[_PRIVATE_KEY_MEMBER],
         created_at_seconds=members["created_at_seconds"],
         changed_at_seconds=members["changed_at_seconds"],
     )
