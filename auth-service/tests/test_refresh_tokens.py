@@ -1,5 +1,6 @@
 """Items 64 to 72: rotation, the repeated response, and revocation of the family after reuse."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,13 @@ def test_item_71_a_family_ends_after_its_absolute_lifetime(
     later = people.settings.refresh_absolute_lifetime_seconds + 1
     service = start_service(config=people.settings.config, issuer=people.issuer, clock_ahead_seconds=later)
     assert refresh(service.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_the_stored_grant_names_its_family(people: Service, tokens: dict[str, Any], redis_url: str) -> None:
+    """The member is called `family` in Redis since release 0.1.0."""
+    family_id = tokens["refresh_token"].partition(".")[0]
+    with redis.Redis.from_url(redis_url, decode_responses=True) as stored:
+        assert json.loads(stored.hget(f"auth:family:{family_id}", "family"))["grant"]["family"] == family_id
 
 
 def test_the_idle_lifetime_is_extended_by_a_refresh(people: Service, tokens: dict[str, Any], redis_url: str) -> None:

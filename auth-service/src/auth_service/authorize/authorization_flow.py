@@ -203,7 +203,7 @@ class AuthorizationFlow:
         code = await self.codes.issue(
             IssuedCode(
                 grant=AuthorizationGrant(
-                    family=self.codes.new_family_id(),
+                    family_id=self.codes.new_family_id(),
                     client_id=request.client_id,
                     subject=session.subject,
                     resource=request.resource,

@@ -74,7 +74,7 @@ class AuthorizationCodeGrant:
         if redeemed.redemption is Redemption.UNKNOWN:
             await self.failures.count(request.client.client_id, request.source_address)
         if redeemed.reused is not None:
-            await self.refresh_tokens.revoke_family(redeemed.reused.family)
+            await self.refresh_tokens.revoke_family(redeemed.reused.family_id)
             await self.record(
                 request,
                 event_type=EventType.CODE_REUSE,

@@ -71,7 +71,7 @@ class RefreshTokenGrant:
         """
         permissions = await self.permissions.read(grant)
         if permissions is None:
-            await self.refresh_tokens.revoke_family(grant.family)
+            await self.refresh_tokens.revoke_family(grant.family_id)
             raise InvalidGrant("the user was deleted, was signed out, or has withdrawn the consent")
         requested = grant.scopes if request.scopes is None else request.scopes
         # Clients repeat the scopes of the authorization request. Scopes that were not granted then (`dropped`) are
@@ -82,7 +82,7 @@ class RefreshTokenGrant:
         return grantable_scopes([scope for scope in requested if scope in available], permissions.account)
 
     async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
-        await self.refresh_tokens.revoke_family(grant.family)
+        await self.refresh_tokens.revoke_family(grant.family_id)
         await self.record(
             request,
             event_type=EventType.REFRESH_REUSE,

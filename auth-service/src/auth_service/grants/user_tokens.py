@@ -33,7 +33,7 @@ class UserTokenMinter:
         """The token response. Raises `InvalidTarget` if the resource is no longer declared."""
         resource = self.resources.resolve((grant.resource,), client)
         access_token = await self.minter.mint(
-            client=client, subject=grant.subject, scopes=scopes, resource=resource, family=grant.family
+            client=client, subject=grant.subject, scopes=scopes, resource=resource, family_id=grant.family_id
         )
         return TokenResponse(
             access_token=access_token,

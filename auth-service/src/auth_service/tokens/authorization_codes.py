@@ -4,8 +4,9 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from redis.asyncio import Redis
 
 from auth_service.protocol import RandomBytes, base64url
@@ -45,7 +46,7 @@ class Redemption(StrEnum):
 class ReusedCode:
     """The grant of a code that was redeemed before: its family, and its user."""
 
-    family: str
+    family_id: Annotated[str, Field(alias="family")]  # the stored name
     subject: str
 
 
@@ -81,7 +82,7 @@ class AuthorizationCodes:
     async def issue(self, issued: IssuedCode) -> str:
         """A new code. Redis stores only its hash."""
         code = base64url(self._random_bytes(32))
-        await self._redis.set(_CODE + _hash(code), _ISSUED.dump_json(issued), ex=self._lifetime_seconds)
+        await self._redis.set(_CODE + _hash(code), _ISSUED.dump_json(issued, by_alias=True), ex=self._lifetime_seconds)
         return code
 
     async def redeem(self, code: str) -> RedeemedCode:
@@ -102,7 +103,7 @@ class AuthorizationCodes:
 
     async def mark_redeemed(self, code: str, grant: AuthorizationGrant) -> None:
         """The tokens of the grant are issued: if the code is presented again, it was copied."""
-        document = _REUSED.dump_json(ReusedCode(grant.family, grant.subject))
+        document = _REUSED.dump_json(ReusedCode(grant.family_id, grant.subject), by_alias=True)
         await self._redis.set(_REDEEMED + _hash(code), document, ex=self._reuse_detection_seconds)
 
 

@@ -1,6 +1,9 @@
 """The authorization grant: what a user has allowed one client, and what all tokens of that authorization come from."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 __all__ = ["AuthorizationGrant"]
 
@@ -9,12 +12,12 @@ __all__ = ["AuthorizationGrant"]
 class AuthorizationGrant:
     """A user's grant to a client, and the sign-in behind it.
 
-    `family` identifies the grant: its refresh tokens are a family of that id, and the `jti` of its access tokens begins
-    with it. `dropped` are the scopes that the client requested and did not get. `methods` is how the user signed in
-    (`amr`, RFC 8176).
+    `family_id` identifies the grant: its refresh tokens are a family of that id, and the `jti` of its access tokens
+    begins with it. `dropped` are the scopes that the client requested and did not get. `methods` is how the user signed
+    in (`amr`, RFC 8176).
     """
 
-    family: str
+    family_id: Annotated[str, Field(alias="family")]  # the stored name
     client_id: str
     subject: str
     resource: str

@@ -71,9 +71,9 @@ class IntrospectionEndpoint:
 
     async def respond(self, request: Request, form: Annotated[Form, Depends(FormBody(TOKEN_PARAMETERS))]) -> Response:
         """The claims of the token, or `{"active": false}`. Raises `InvalidClient`, `InvalidRequest`."""
-        origin = context_of(request)
+        source = context_of(request)
         client = await self.authenticator.authenticate(
-            form, authorization=origin.headers.all(b"authorization"), origin=origin
+            form, authorization=source.headers.all(b"authorization"), source=source
         )
         if client.is_public:
             raise InvalidClient("introspection needs a client that authenticates itself")

@@ -59,16 +59,16 @@ class AccessTokenMinter:
     lifetime_seconds: int
 
     async def mint(
-        self, *, client: Client, subject: str, scopes: tuple[str, ...], resource: Resource, family: str | None = None
+        self, *, client: Client, subject: str, scopes: tuple[str, ...], resource: Resource, family_id: str | None = None
     ) -> str:
         """A token for `resource` and the client's extra audiences; with the scope `openid`, for userinfo as well.
 
-        `family` is the id of the authorization grant. The `jti` begins with it, so that one entry in `RevokedTokens`
+        `family_id` is the id of the authorization grant. The `jti` begins with it, so that one entry in `RevokedTokens`
         revokes all access tokens of the grant.
         """
         now = int(self.clock())
         random_part = base64url(self.random_bytes(16))
-        token_id = f"{family}.{random_part}" if family else random_part
+        token_id = f"{family_id}.{random_part}" if family_id else random_part
         userinfo = (userinfo_audience(self.issuer),) if Scope.OPENID in scopes else ()
         audience = (resource.url, *client.extra_audiences, *userinfo)
         claims = {

@@ -87,9 +87,9 @@ class RefreshTokens:
         expires_at_seconds = int(self.clock()) + self.absolute_seconds
         seed = self.random_bytes(16).hex()
         family = RefreshTokenFamily(grant=grant, seed=seed, expires_at_seconds=expires_at_seconds)
-        key = _FAMILY + grant.family
+        key = _FAMILY + grant.family_id
         async with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(key, mapping={"family": _DOCUMENT.dump_json(family), "generation": 1})
+            pipe.hset(key, mapping={"family": _DOCUMENT.dump_json(family, by_alias=True), "generation": 1})
             pipe.expire(key, self._idle_seconds_of(family))
             await pipe.execute()
         return self._make_token(family, 1)
@@ -110,8 +110,8 @@ class RefreshTokens:
         return PresentedRefreshToken(token=token, family=family, generation=generation)
 
     async def is_current(self, presented: PresentedRefreshToken) -> bool:
-        """Whether the token was not rotated yet."""
-        generation = await self.redis.hget(_FAMILY + presented.family.grant.family, "generation")
+        """Whether the token has not been rotated yet."""
+        generation = await self.redis.hget(_FAMILY + presented.family.grant.family_id, "generation")
         return generation == str(presented.generation)
 
     def next_token(self, presented: PresentedRefreshToken) -> str:
@@ -124,7 +124,7 @@ class RefreshTokens:
         Returns the response to send: this one, or the stored one if the token was rotated within the grace period.
         """
         family, encryption = presented.family, self._response_encryption(presented.token)
-        keys = [_FAMILY + family.grant.family, f"{_RESPONSE}{family.grant.family}:{presented.generation}"]
+        keys = [_FAMILY + family.grant.family_id, f"{_RESPONSE}{family.grant.family_id}:{presented.generation}"]
         encrypted = encryption.encrypt(response.encode()).decode("ascii")
         args = [presented.generation, encrypted, self.grace_seconds, self._idle_seconds_of(family)]
         outcome, stored = await self.redis.register_script(_ROTATE)(keys=keys, args=args)
@@ -146,7 +146,7 @@ class RefreshTokens:
         return max(1, min(self.idle_seconds, family.expires_at_seconds - int(self.clock())))
 
     def _make_token(self, family: RefreshTokenFamily, generation: int) -> str:
-        prefix = f"{family.grant.family}.{generation}"
+        prefix = f"{family.grant.family_id}.{generation}"
         return f"{prefix}.{self._mac(f'refresh token:{prefix}:{family.seed}')}"
 
     def _response_encryption(self, token: str) -> Fernet:

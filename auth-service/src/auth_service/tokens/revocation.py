@@ -54,14 +54,14 @@ class RevocationEndpoint:
 
     async def respond(self, request: Request, form: Annotated[Form, Depends(FormBody(TOKEN_PARAMETERS))]) -> Response:
         """An empty response. Raises `InvalidClient`, `InvalidRequest`."""
-        origin = context_of(request)
+        source = context_of(request)
         client = await self.authenticator.authenticate(
-            form, authorization=origin.headers.all(b"authorization"), origin=origin
+            form, authorization=source.headers.all(b"authorization"), source=source
         )
         subject = await self._revoke(form.require("token"), client)
         if subject is not None:
             await self.record(
-                origin,
+                source,
                 event_type=EventType.TOKEN_REVOKED,
                 action=Action.REVOKED,
                 client_id=client.client_id,
@@ -81,7 +81,7 @@ class RevocationEndpoint:
         if presented is None or presented.family.grant.client_id != client.client_id:
             return None
         grant = presented.family.grant
-        await self.refresh_tokens.revoke_family(grant.family)
+        await self.refresh_tokens.revoke_family(grant.family_id)
         return grant.subject
 
     async def _revoke_access_token(self, token_id: str) -> None:
