@@ -6,10 +6,10 @@ from auth_service.protocol import Clock
 from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome
 from security_common.audit.refusal_limits import RefusalRecorder
 
-__all__ = ["AuditRecorder", "Origin"]
+__all__ = ["AuditRecorder", "RequestSource"]
 
 
-class Origin(Protocol):
+class RequestSource(Protocol):
     """Where a request came from: implemented by HTTP requests, token requests and operators."""
 
     @property
@@ -22,7 +22,7 @@ class Origin(Protocol):
 class AuditRecorder:
     """Writes events to the journal. Returns once the event is on disk.
 
-    Raises `JournalUnavailable`: then no other response than 503 may be sent. Events without an origin are the service's
+    Raises `JournalUnavailable`: then no other response than 503 may be sent. Events without a source are the service's
     own. Refusals are limited per address, so that unauthenticated clients cannot fill the disk; those above the limit
     are counted. `stop` records the count, while the journal is still open.
     """
@@ -33,7 +33,7 @@ class AuditRecorder:
 
     async def __call__(
         self,
-        origin: Origin | None,
+        source: RequestSource | None,
         *,
         event_type: EventType,
         action: Action,
@@ -49,11 +49,11 @@ class AuditRecorder:
             client_id=client_id,
             user_id=user_id,
             reason=reason,
-            source_address=origin.source_address if origin else None,
-            trace_id=origin.trace_id if origin else None,
+            source_address=source.source_address if source else None,
+            trace_id=source.trace_id if source else None,
         )
-        if origin is not None and outcome is Outcome.REFUSED:
-            await self._refusals.record(event, caller=origin.source_address)
+        if source is not None and outcome is Outcome.REFUSED:
+            await self._refusals.record(event, caller=source.source_address)
         else:
             await self._journal.record(event)
 

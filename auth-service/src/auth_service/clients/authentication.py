@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from auth_service.audit_recorder import AuditRecorder, Origin
+from auth_service.audit_recorder import AuditRecorder, RequestSource
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_assertions import AssertionVerifier
 from auth_service.clients.client_directory import ClientDirectory
@@ -29,7 +29,7 @@ class ClientAuthenticator:
     throttle: Throttle
     record: AuditRecorder
 
-    async def authenticate(self, form: Form, *, authorization: Sequence[str], origin: Origin) -> Client:
+    async def authenticate(self, form: Form, *, authorization: Sequence[str], source: RequestSource) -> Client:
         """The client. `authorization` are the values of the Authorization headers.
 
         Raises `InvalidClient`, with the same text for an unknown client and a wrong secret, or `InvalidRequest`.
@@ -40,19 +40,19 @@ class ClientAuthenticator:
         try:
             candidates = find_credentials(authorization, form)
             for credentials in candidates:
-                self.throttle.check(_counted_name(credentials), origin.source_address)
+                self.throttle.check(_counted_name(credentials), source.source_address)
             clients = [
-                await self.directory.find(credentials.client_id, source_address=origin.source_address)
+                await self.directory.find(credentials.client_id, source_address=source.source_address)
                 for credentials in candidates
             ]
         except InvalidClient as error:
             reason = Reason.TOO_MANY_FAILURES if isinstance(error, TooManyFailures) else error.error
-            await self._record_refusal(origin, None, reason)
+            await self._record_refusal(source, None, reason)
             raise
         refusal = InvalidClient(REFUSAL)
         for client, credentials in zip(clients, candidates, strict=True):
             # The proof is verified for an unknown client too, so that both take the same time.
-            proven = await self._verify_proof(client, credentials, origin)
+            proven = await self._verify_proof(client, credentials, source)
             if client is None or not proven:
                 continue
             try:
@@ -67,15 +67,15 @@ class ClientAuthenticator:
         for client, credentials in zip(clients, candidates, strict=True):
             known[_counted_name(credentials)] = client is not None
         for name, is_known in known.items():
-            await self.throttle.count(name, origin.source_address, shared=is_known)
+            await self.throttle.count(name, source.source_address, shared=is_known)
         first_known = next((client for client in clients if client is not None), None)
-        await self._record_refusal(origin, first_known, InvalidClient.error)
+        await self._record_refusal(source, first_known, InvalidClient.error)
         raise refusal
 
-    async def _record_refusal(self, origin: Origin, client: Client | None, reason: str) -> None:
+    async def _record_refusal(self, source: RequestSource, client: Client | None, reason: str) -> None:
         """An id that no client has is not recorded, because people paste secrets there by mistake."""
         await self.record(
-            origin,
+            source,
             event_type=EventType.CLIENT_REFUSED,
             action=Action.REFUSED,
             client_id=client.client_id if client else None,
@@ -83,13 +83,13 @@ class ClientAuthenticator:
             outcome=Outcome.REFUSED,
         )
 
-    async def _verify_proof(self, client: Client | None, credentials: Credentials, origin: Origin) -> bool:
+    async def _verify_proof(self, client: Client | None, credentials: Credentials, source: RequestSource) -> bool:
         """Takes as long for a client that does not exist, so that the time reveals nothing (RFC 6749 section 10.10)."""
         match credentials.method:
             case AuthMethod.NONE:
                 return True
             case AuthMethod.PRIVATE_KEY_JWT:
-                return await self.assertions.verify(client, credentials.proof, source_address=origin.source_address)
+                return await self.assertions.verify(client, credentials.proof, source_address=source.source_address)
             case _:
                 return self.secrets.matches(client, credentials.proof)
 

@@ -13,7 +13,7 @@ from limits.aio.storage import Storage
 from starlette.requests import Request
 from starlette.responses import Response
 
-from auth_service.audit_recorder import AuditRecorder, Origin
+from auth_service.audit_recorder import AuditRecorder, RequestSource
 from auth_service.clients.client import Client, ClientOrigin
 from auth_service.clients.client_metadata import (
     Members,
@@ -74,27 +74,27 @@ class RegistrationEndpoint:
 
     async def respond(self, request: Request) -> Response:
         """201 with the client as it was registered (RFC 7591 section 3.2.1)."""
-        origin = context_of(request)
-        await self._check_permission(request.headers.get("authorization"), origin)
-        await self.throttle.count(origin.source_address)
+        source = context_of(request)
+        await self._check_permission(request.headers.get("authorization"), source)
+        await self.throttle.count(source.source_address)
         members = _parse(await request.body(), request.headers.get("content-type") or "")
         for check in REGISTRATION_RULES:
             check(members)
         client, secret = self._make_client(members)
         await self.store.save(client, lifetime_seconds=UNUSED_LIFETIME_SECONDS)
         await self.record(
-            origin, event_type=EventType.CLIENT_REGISTERED, action=Action.REGISTERED, client_id=client.client_id
+            source, event_type=EventType.CLIENT_REGISTERED, action=Action.REGISTERED, client_id=client.client_id
         )
         return json_response(_describe(client, secret, dropped=find_dropped(members)), status=201)
 
-    async def _check_permission(self, authorization: str | None, origin: Origin) -> None:
+    async def _check_permission(self, authorization: str | None, source: RequestSource) -> None:
         """Raises `TooManyRequests` or `InvalidToken` after the refusal was recorded."""
         try:
-            self.throttle.check(origin.source_address)
+            self.throttle.check(source.source_address)
             self._check_initial_token(authorization or "")
         except OAuthError as error:
             await self.record(
-                origin,
+                source,
                 event_type=EventType.REGISTRATION_REFUSED,
                 action=Action.REFUSED,
                 reason=error.error,

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from auth_service.audit_recorder import AuditRecorder, Origin
+from auth_service.audit_recorder import AuditRecorder, RequestSource
 from auth_service.clients.authentication import ClientAuthenticator
 from auth_service.clients.client import Client
 from auth_service.clients.credentials import CLIENT_PARAMETERS
@@ -58,21 +58,21 @@ class TokenEndpoint:
         Raises an `OAuthError` once the refusal is recorded. No token is sent before its audit event is on disk.
         Refusals above the limit of an address (`AuditRecorder`) are only counted.
         """
-        origin = context_of(request)
+        source = context_of(request)
         client: Client | None = None
         try:
             form = read_form(request, self.parameters)
             refuse_repeated_parameters(form)
             grant = self._find_grant(form)
             client = await self._authenticator.authenticate(
-                form, authorization=origin.headers.all(b"authorization"), origin=origin
+                form, authorization=source.headers.all(b"authorization"), source=source
             )
-            tokens = await _exchange(form, client, grant, origin)
+            tokens = await _exchange(form, client, grant, source)
         except OAuthError as error:
-            await self._record_refusal(error, origin, client)
+            await self._record_refusal(error, source, client)
             raise
         await self._record(
-            origin,
+            source,
             event_type=EventType.TOKEN_ISSUED,
             action=Action.ISSUED,
             client_id=client.client_id,
@@ -110,7 +110,7 @@ class TokenEndpoint:
             raise UnsupportedGrantType(f"grant_type must be one of: {', '.join(self._grants)}")
         return grant
 
-    async def _record_refusal(self, error: OAuthError, origin: Origin, client: Client | None) -> None:
+    async def _record_refusal(self, error: OAuthError, source: RequestSource, client: Client | None) -> None:
         """`client` is None if it is not authenticated yet.
 
         A failed client authentication is already recorded by `ClientAuthenticator`.
@@ -119,7 +119,7 @@ class TokenEndpoint:
         if isinstance(error, InvalidClient):
             return
         await self._record(
-            origin,
+            source,
             event_type=EventType.TOKEN_REFUSED,
             action=Action.REFUSED,
             outcome=Outcome.REFUSED,
@@ -136,20 +136,20 @@ def check_grant_allowed(client: Client, grant: GrantHandler) -> None:
 GRANT_RULES: tuple[Callable[[Client, GrantHandler], None], ...] = (check_grant_allowed,)
 
 
-async def _exchange(form: Form, client: Client, grant: GrantHandler, origin: Origin) -> TokenResponse:
+async def _exchange(form: Form, client: Client, grant: GrantHandler, source: RequestSource) -> TokenResponse:
     for check in GRANT_RULES:
         check(client, grant)
-    return await grant.exchange(_read_request(form, client, grant, origin))
+    return await grant.exchange(_read_request(form, client, grant, source))
 
 
-def _read_request(form: Form, client: Client, grant: GrantHandler, origin: Origin) -> TokenRequest:
+def _read_request(form: Form, client: Client, grant: GrantHandler, source: RequestSource) -> TokenRequest:
     return TokenRequest(
         client=client,
         scopes=parse_scope(form.get("scope")),
         resources=tuple(normalize_identifier(resource) for resource in form.all("resource")),
         parameters=form.subset(parameter.name for parameter in grant.parameters),
-        source_address=origin.source_address,
-        trace_id=origin.trace_id,
+        source_address=source.source_address,
+        trace_id=source.trace_id,
     )
 
 

@@ -7,6 +7,6 @@
                 └▶ FastAPI: router ─▶ dependencies (FormBody, QueryString) ─▶ handler ─▶ Response
                        an OAuthError ─▶ ErrorHandler: JSON or a page
 
-The rules of a step (`BODY_RULES`, `GRANT_RULES` and others) are tuples, also where there is only one rule, so that a
+The rules of a step (`BODY_RULES`, `GRANT_RULES` and others) are tuples, even where there is only one rule, so that a
 test can remove each rule and see that a bad input passes.
 """

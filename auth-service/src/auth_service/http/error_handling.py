@@ -93,7 +93,7 @@ class ErrorHandler:
         if not isinstance(error, OAuthError):
             raise error
         log.info(
-            "request_refused",
+            "error_response",
             path=request.scope["path"],
             error=error.error,
             reason=error.description,
