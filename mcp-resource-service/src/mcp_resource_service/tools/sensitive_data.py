@@ -45,7 +45,7 @@ class PlaintextRecord(TypedDict):
 
 
 class AcceptedOperation(TypedDict):
-    """An operation that was stored for the security team."""
+    """An operation that was stored as a record of the caller."""
 
     operation_id: str
     status: Literal["accepted"]
@@ -133,10 +133,11 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
             ),
         ],
     ) -> AcceptedOperation:
-        """Submit an operation to the security team. The call is rejected if the text contains personal data.
+        """Store the description of an operation. The call is rejected if the text contains personal data.
 
-        The error names the argument and the kinds of personal data. Remove them, refer to people by person_id, and call
-        again. 보안 작업을 접수합니다. 개인정보가 들어 있으면 거부되며, 오류에 인수와 종류가 표시됩니다.
+        It is stored as a record that only you can read. An error names the argument and the kinds of personal data:
+        remove them, refer to people by person_id, and call again.
+        작업 내용을 본인의 레코드로 저장합니다. 개인정보가 들어 있으면 거부되며, 오류에 인수와 종류가 표시됩니다.
         """
         stored = await records.store(record_owner(), "operation", operation_data)
         return {"operation_id": stored.record_id, "status": "accepted", "accepted_at": stored.stored_at}
