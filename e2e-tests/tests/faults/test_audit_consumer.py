@@ -1,4 +1,4 @@
-"""The consumer of deploy/examples stores every event once, also if it is killed."""
+"""The consumer of deploy/examples stores every event once, even if it is killed."""
 
 import os
 import random

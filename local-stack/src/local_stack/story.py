@@ -115,7 +115,7 @@ def mcp_request(token: str, version: str, method: str, parameters: Mapping[str, 
 
 
 def expect(condition: object, detail: object = "") -> None:
-    """Raises AssertionError with the detail, also if Python runs with assertions disabled."""
+    """Raises AssertionError with the detail, even if Python runs with assertions disabled."""
     if not condition:
         raise AssertionError(str(detail))
 

@@ -1,1 +1,1 @@
-"""An MCP server behind OAuth, and REST endpoints beside it."""
+"""An MCP server behind OAuth, and REST endpoints."""

@@ -12,7 +12,7 @@ _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.
 
 
 def parse_json(raw: bytes, *, max_depth: int) -> Any:
-    """The parsed value. Raises ValueError for anything else than strict JSON, and for a depth over `max_depth`."""
+    """The parsed value. Raises ValueError for anything other than strict JSON, and for a depth over `max_depth`."""
     text = raw.decode("utf-8")
     _check_depth(text, max_depth)
     value = _DECODER.decode(text)

@@ -48,7 +48,7 @@ def parse_web_url(url: str) -> WebUrl:
     """
     match = _WEB_URL.fullmatch(url)
     if match is None or _UNSAFE.search(url):
-        raise ValueError("not an http or https URL of plain characters")
+        raise ValueError("not an http or https URL, or a character is not allowed in one")
     host, port = parse_authority(match["authority"])
     query = (match["query"] or "").removeprefix("?")
     return WebUrl(scheme=match["scheme"].lower(), host=host, port=port, path=match["path"], query=query)

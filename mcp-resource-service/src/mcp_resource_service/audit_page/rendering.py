@@ -136,5 +136,5 @@ def _read_texts() -> dict[str, dict[str, str]]:
 
 
 def _outcome_of(event: RecordedEvent) -> Outcome:
-    """Returns the outcome; alert for every alert, also where an older release recorded it as a success."""
+    """Returns the outcome; alert for every alert, even where an older release recorded it as a success."""
     return Outcome.ALERT if is_alert(event) else event.outcome

@@ -74,8 +74,8 @@ class Directory:
     async def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
         """Encrypts every person again under the primary key.
 
-        It can be stopped and repeated, and it can run beside an import: the transaction is repeated for a person who
-        changes at the same time.
+        It can be stopped and repeated, and it can run at the same time as an import: the transaction is repeated for a
+        person who changes meanwhile.
         """
         async for key in self._keys():
             yield cast(

@@ -80,7 +80,7 @@ class RecordStore:
 
         Raises:
             QuotaReached: the owner has the largest allowed number of records.
-            StoreUnavailable: also when the write was not confirmed to be on disk in time.
+            StoreUnavailable: Redis does not answer, or the write was not confirmed to be on disk in time.
 
         """
         record_id = f"rec_{self._new_id()}"
@@ -146,7 +146,8 @@ class RecordStore:
     async def reencrypt(self) -> AsyncIterator[ReencryptionResult]:
         """Encrypts every record again under the primary key.
 
-        It can be stopped and repeated, and it can run beside the service, which never changes a record's content.
+        It can be stopped and repeated, and it can run at the same time as the service, which never changes a record's
+        content.
         """
         async for key in self._keys():
             record_id = key.removeprefix(KEY_PREFIX)

@@ -13,7 +13,7 @@
 | `group_commit` | the writer thread, and the error when the journal cannot be written |
 | `journal_line` | one event as a line with seal and link |
 | `journal_slot`, `segment_files` | the files of a journal, and recovery after a crash |
-| `background_tasks` | everything that a journal does beside recording |
+| `background_tasks` | everything that a journal does besides recording |
 | `stream_shipping`, `idle_journals` | journal lines into the stream, each exactly once |
 | `stream_trimming`, `segment_retention` | what is removed, and when |
 | `checkpoints`, `heartbeats` | proof that nothing was changed or lost |

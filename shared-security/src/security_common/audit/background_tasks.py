@@ -186,7 +186,7 @@ class BackgroundTasks:
                     await self._wait_for_commit()
 
     async def _wait_for_commit(self) -> None:
-        """Returns after a second also without a commit: the stream may have been deleted meanwhile."""
+        """Returns after a second even without a commit: the stream may have been deleted meanwhile."""
         try:
             async with asyncio.timeout(RETRY_SECONDS):
                 await self._committed.wait()

@@ -1,4 +1,7 @@
-"""The key that seals the journal lines: read from a file, or created beside the journal of a library user."""
+"""The key that seals the journal lines: read from a file, or created beside the journal of a library user.
+
+It is named after the chain of lines, but only the seals need it; the links between the lines need no key.
+"""
 
 import base64
 import secrets

@@ -1,6 +1,6 @@
 """Signed checkpoints, which prove that the lines of a journal were not changed or removed afterwards.
 
-    every N minutes, also without new events, and at the end of the process:
+    every N minutes, even without new events, and at the end of the process:
 
     {journal_id, service, seq, digest of line seq, time, chain_key_id}
         ── RS256 ──▶ a JWS (RFC 7515) whose `kid` is the key's thumbprint (RFC 7638)

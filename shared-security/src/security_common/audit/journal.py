@@ -144,12 +144,12 @@ class Journal:
             return self._new_head(), Action.OPENED
         continued = Action.CONTINUED if recovery.torn_bytes == 0 else Action.RECOVERED
         shipped = await self._shipped_through(head.journal_id)
-        # If Redis does not answer, only a journal with a torn tail may have lost lines; any other is taken as complete.
         can_continue = recovery.torn_bytes == 0 if shipped is None else shipped <= head.seq
         if can_continue:
             return head, continued
         logger.error(
-            "audit_journal_replaced journal=%s last_seq=%d shipped=%s cause=it may end before the stream",
+            "audit_journal_replaced journal=%s last_seq=%d shipped=%s "
+            "cause=lines that the stream already has may be missing from it",
             head.journal_id,
             head.seq,
             shipped,

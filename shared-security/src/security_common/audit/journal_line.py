@@ -96,8 +96,8 @@ def draft_line(event: AuditEvent, *, service: str, time_ns: int, event_id: str) 
 def seal_line(draft: bytes, head: ChainHead, keyed_hash: hmac.HMAC) -> tuple[bytes, ChainHead]:
     """The complete line without its newline, and the new head. `keyed_hash` is an HMAC object with the chain key.
 
-    The object is copied for each line. `hmac.digest` would release the interpreter lock and wait to get it back, at
-    every event and beside a busy event loop.
+    The object is copied for each line. `hmac.digest` would release the interpreter lock and wait to get it back, for
+    every event, while the event loop is busy.
     """
     seq = head.seq + 1
     sealed_part = b'%b,"journal_id":"%b","seq":%d,"prev":"%b"}' % (
@@ -144,7 +144,7 @@ class RecordedEvent(AuditEvent):
     def from_line(cls, line: bytes | str, *, entry_id: str | None = None) -> "RecordedEvent":
         """Parses one line. Unknown members are ignored. Raises ValueError if it is not a valid audit line.
 
-        Types are checked, because the stream and the files may have been written by someone else than a journal.
+        Types are checked, because the stream and the files may have been written by something other than a journal.
         """
         try:
             members: Mapping[str, Any] = json.loads(line)

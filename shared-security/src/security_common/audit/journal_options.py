@@ -18,9 +18,9 @@ __all__ = ["JournalOptions"]
 class JournalOptions:
     """`directory` is the directory of the service, which contains its slots.
 
-    Segments are kept for `keep` and stream entries for `keep_in_stream`; `stream_max_bytes` limits the stream at any
-    age. Without a `checkpoint_key` no checkpoints are written. Without a `checkpoint_directory` they are written beside
-    the journal.
+    Segments are kept for `keep` and stream entries for `keep_in_stream`; `stream_max_bytes` limits the size of the
+    stream, whatever the age of its entries. Without a `checkpoint_key` no checkpoints are written. Without a
+    `checkpoint_directory` they are written beside the journal.
     """
 
     service: str

@@ -33,7 +33,7 @@ class Reason(StrEnum):
     NO_KEY_ID = "no_key_id"
     """The token does not name its key (`kid`)."""
     UNKNOWN_KEY = "unknown_key"
-    """The issuer does not publish the key; or the keyring does not contain it."""
+    """The key is not among the known keys of the issuer, or not in the keyring."""
     BAD_SIGNATURE = "bad_signature"
     """The signature of the token is wrong."""
     UNKNOWN_ISSUER = "unknown_issuer"

@@ -93,7 +93,7 @@ class Shipper:
         self._reader.close()
 
     async def _read_cursor(self) -> int:
-        """The cursor in Redis: the script returns it also when it gets no lines."""
+        """The cursor in Redis: the script returns it even if it gets no lines."""
         return await self._send(1, [])
 
     async def _send_or_make_space(self, first_seq: int, lines: list[bytes]) -> int:

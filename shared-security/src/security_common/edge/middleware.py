@@ -1,4 +1,4 @@
-"""The edge of a service: limits on the head and body of a request, and its context for everything behind."""
+"""The edge of a service: limits on the head and body of a request, and its context for the application behind it."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

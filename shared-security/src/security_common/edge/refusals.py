@@ -79,7 +79,7 @@ class HeadersTooLarge(Refusal):
 
 
 def json_refusal(refusal: Refusal, _scope: Scope) -> HttpResponse:
-    """The refusal as a JSON object with `error` and `error_description`."""
+    """The refusal as a JSON object with `error`, `error_description`, and `hint` if there is one."""
     body = json.dumps(refusal_members(refusal), ensure_ascii=False).encode()
     return HttpResponse(refusal.status, body, REFUSAL_HEADERS)
 

@@ -20,7 +20,7 @@ def read_bearer_token(headers: RequestHeaders, query_string: bytes) -> str:
     """
     value = headers.one(b"authorization")
     if value is None:
-        raise MissingToken("this needs an access token", hint=_HINT)
+        raise MissingToken("this request needs an access token", hint=_HINT)
     if query_string and _has_access_token(query_string):
         raise InvalidRequest(
             "the request has a token in its header and another one in its query",
@@ -28,7 +28,7 @@ def read_bearer_token(headers: RequestHeaders, query_string: bytes) -> str:
         )
     scheme, _, token = value.partition(" ")
     if scheme.lower() != "bearer":
-        raise MissingToken("this needs an access token as Authorization: Bearer", hint=_HINT)
+        raise MissingToken("this request needs an access token as Authorization: Bearer", hint=_HINT)
     return token.strip(" ")
 
 

@@ -30,8 +30,8 @@ class CalledTool:
     name: str
     arguments: Mapping[str, Any] = field(repr=False)
 
-    def needed_scopes(self, tool_scopes: ToolScopes) -> frozenset[str]:
-        """The scopes that this call needs beside those of the resource."""
+    def required_scopes(self, tool_scopes: ToolScopes) -> frozenset[str]:
+        """The scopes that this call needs in addition to those of the resource."""
         return required_scopes(tool_scopes, self.name, self.arguments)
 
 
@@ -43,7 +43,9 @@ def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:
     try:
         document: Any = parse_json(body, max_depth=_MAX_DEPTH)
     except (ValueError, RecursionError) as error:
-        raise InvalidJsonRpcMessage("the body is not plain JSON in UTF-8") from error
+        raise InvalidJsonRpcMessage(
+            f"the body must be strict JSON in UTF-8: no repeated members, no NaN, at most {_MAX_DEPTH} levels"
+        ) from error
     messages = cast("list[Any]", document) if isinstance(document, list) else [document]
     for message in messages:
         _require_valid_id(message)

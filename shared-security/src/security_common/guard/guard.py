@@ -145,7 +145,7 @@ class Guard:
     def _respond_without_token(self, exchange: _Exchange) -> HttpResponse | None:
         """The response to what needs no token; None if the request needs one or its path is open. Raises `Refusal`.
 
-        Sets `is_open` of the exchange, and makes later responses to an allowed origin have CORS headers.
+        Sets `is_open` of the exchange, and adds CORS headers to the response if the origin is allowed.
         """
         require_plain_path(exchange.scope)
         path, method, headers = exchange.path, exchange.method, exchange.context.headers
@@ -177,7 +177,8 @@ class Guard:
         """The caller, or None on an open path. Raises `Refusal`.
 
         On a protected path the body is read last, so that only a caller whose token is valid and has the resource's
-        scopes can make the server read one. On an open path it is read within the same limits.
+        scopes can make the server read one (unless an `Edge` in front has read it). On an open path it is read within
+        the same limits.
         """
         if exchange.is_open:
             if has_body(exchange.method, exchange.context.headers):
@@ -283,9 +284,9 @@ def _require_tool_scopes(guarded: GuardedPath, token: AccessToken, body: bytes) 
     A client that learned the missing scopes one at a time would ask its user for each of them.
     """
     calls = read_called_tools(body)
-    needed = guarded.scopes.union(*(call.needed_scopes(guarded.tool_scopes) for call in calls))
+    needed = guarded.scopes.union(*(call.required_scopes(guarded.tool_scopes) for call in calls))
     if needed <= token.scopes:
         return
-    refused = [call.name for call in calls if not call.needed_scopes(guarded.tool_scopes) <= token.scopes]
+    refused = [call.name for call in calls if not call.required_scopes(guarded.tool_scopes) <= token.scopes]
     # A refused name is always in `tool_scopes`. Other names are text of the client and may contain personal data.
     raise InsufficientScope(sorted(needed), tool_name=refused[0])

@@ -61,8 +61,8 @@ class GuardPolicy:
     """The settings of the guard.
 
     `open_paths` need no token. `open_prefixes` open a path and everything below it, for parts of the application that
-    check access themselves. `allowed_hosts` (a name, or name:port) and `allowed_origins` are accepted beside the host
-    and origin of the resource; while the resource is on loopback, every loopback name is accepted too.
+    check access themselves. `allowed_hosts` (a name, or name:port) and `allowed_origins` are accepted in addition to
+    the host and origin of the resource; while the resource is on loopback, every loopback name is accepted too.
     `trusted_proxies` are the networks whose X-Forwarded-For is used.
     """
 

@@ -130,7 +130,7 @@ class IssuerKeys:
             await self._look_for_unknown_key(key_id)
         key = self._keys.get(key_id)
         if key is None:
-            raise TokenRejected("unknown_key", "the token is signed with a key that its issuer does not publish")
+            raise TokenRejected("unknown_key", "the token's key is not among the known keys of its issuer")
         return key
 
     async def _look_for_unknown_key(self, key_id: str) -> None:
