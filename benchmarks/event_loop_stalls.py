@@ -10,13 +10,13 @@ is due to other programs. `idle` is the same heartbeat without calls.
 
 import argparse
 import asyncio
-import gc
 import os
 import tempfile
 import time
 from random import Random
 from typing import Any
 
+from http_load import freeze_heap
 from pii_speed import SEED, dense_records, growing_text
 
 from security_common import secure_tool
@@ -77,8 +77,7 @@ async def measure(results: int) -> None:
     idle, _ = await stalls_during(asyncio.sleep(IDLE_SECONDS))
     print(f"idle: {idle}")
     for name in results_by_name:
-        gc.collect()
-        gc.freeze()  # as the services do when they have started
+        freeze_heap()
         stalls, seconds = await stalls_during(asyncio.gather(*(look_up([name]) for _ in range(results))))
         print(f"{results} x {name}: {stalls} ({seconds:.1f} s in total)")
 

@@ -11,6 +11,7 @@ from security_common.pii.delimited_tables import TextCell
 from security_common.pii.field_context import NO_CONTEXT, FieldContext, field_context, member_contexts
 from security_common.pii.field_names import meaning_of_name
 from security_common.pii.labels import BANK, OTHER
+from security_common.pii.text_slices import find_matches
 
 __all__ = ["find_pair_values"]
 
@@ -25,10 +26,15 @@ _PAIR = re.compile(
     r"(?:\"(?P<d>[^\"\n]{0,500})\"|'(?P<e>[^'\n]{0,500})'|(?P<f>[^\s,;|/](?:[^\n,;|/]|/(?! )){0,499})?)"
     r")"
 )
-_NAME = re.compile(r"(?<![\w.\-])([^\W\d][\w.\-]{0,62})['\"]?[ \t]?[=:]")
+_SIGN = re.compile("[=:]")
+# A name before a sign, both read from right to left: only the few characters before a sign have to be read.
+_REVERSED_NAME = re.compile(r"[ \t]?['\"]?([\w.\-]{0,62}[^\W\d])(?![\w.\-])")
+_MOST_CHARS_BEFORE_SIGN = 66
 # <name>value</name>, with or without attributes
 _ELEMENT = re.compile(r"<(?P<name>[^\W\d][\w.\-:]{0,62})(?:\s[^<>]{0,200})?>(?P<text>[^<>\n]{1,500})</")
 _BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*|</[\w.\-:]{1,63}>\s*")
+_LONGEST_MATCH = 800
+"""No pattern of this module reads more characters from the beginning of a match."""
 _MOST_CHARS_BETWEEN = 80
 _MOST_PAIRS = 64
 _KINDS_OF_NO_PERSON = frozenset({"", OTHER, BANK})
@@ -66,11 +72,13 @@ def find_pair_values(text: str, *, only_personal: bool = False) -> Iterator[Text
     remove findings.
     """
     is_markup = "</" in text
-    if not is_markup and not any(_says_something(name, only_personal=only_personal) for name in _NAME.findall(text)):
+    if not is_markup and not any(
+        _says_something(name, only_personal=only_personal) for name in _names_before_signs(text)
+    ):
         return
     record: list[_Pair] = []
     parent = NO_CONTEXT
-    for match in (_ELEMENT if is_markup else _PAIR).finditer(text):
+    for match in find_matches(_ELEMENT if is_markup else _PAIR, text, _LONGEST_MATCH):
         pair = _Pair(match)
         if record and not _continues(text, record, pair, match.start()):
             yield from _values_of(record, parent)
@@ -78,6 +86,15 @@ def find_pair_values(text: str, *, only_personal: bool = False) -> Iterator[Text
             record = []
         record.append(pair)
     yield from _values_of(record, parent)
+
+
+def _names_before_signs(text: str) -> Iterator[str]:
+    """Every name in front of `=` or `:`, whether or not a value follows that `_PAIR` reads."""
+    for sign in _SIGN.finditer(text):
+        end = sign.start()
+        name = _REVERSED_NAME.match(text[max(0, end - _MOST_CHARS_BEFORE_SIGN) : end][::-1])
+        if name is not None:
+            yield name.group(1)[::-1]
 
 
 def _says_something(name: str, *, only_personal: bool) -> bool:

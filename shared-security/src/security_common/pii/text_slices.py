@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from security_common.pii.finding import Finding
 
-__all__ = ["SLICE_CHARS", "find_in_slices"]
+__all__ = ["SLICE_CHARS", "find_in_slices", "find_matches"]
 
 SLICE_CHARS = 2**14
 _LONGEST_SLICE_CHARS = 2**17
@@ -37,6 +37,22 @@ def find_in_slices(text: str, find: _Find) -> list[Finding]:
     for in_slice in _slices(text, find):
         found += in_slice
     return found
+
+
+def find_matches(pattern: re.Pattern[str], text: str, longest_match: int) -> Iterator[re.Match[str]]:
+    """The same as `pattern.finditer(text)`, for a pattern that reads at most `longest_match` characters.
+
+    Each search reads about SLICE_CHARS characters: no other thread of Python can run during a search.
+    """
+    start = 0
+    while start < len(text):
+        end = start + SLICE_CHARS
+        for match in pattern.finditer(text, start, end + longest_match):
+            if match.start() >= end:
+                break
+            yield match
+            start = match.end()
+        start = max(start, end)
 
 
 def _slices(text: str, find: _Find) -> Iterator[list[Finding]]:

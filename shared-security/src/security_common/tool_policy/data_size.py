@@ -1,6 +1,6 @@
 """How large data is, before it is searched, and the limits of a walk over it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 __all__ = ["LIMITS_OF_CALL", "LIMITS_ON_EVENT_LOOP", "SearchTooLong", "WalkLimits", "estimate_characters"]
@@ -24,8 +24,8 @@ LIMITS_ON_EVENT_LOOP = WalkLimits(depth=64, values=250, characters=2_048, on_eve
 _CHARACTERS_OF_OTHER_VALUE = 16
 """Counted for each number, date and other value, and for each container."""
 
-
 _NUMBERS: frozenset[type] = frozenset({int, float, bool, type(None)})
+_type_of: Callable[[object], type[object]] = type  # without type parameters, which a type checker cannot know
 
 
 class SearchTooLong(Exception):
@@ -39,27 +39,37 @@ def estimate_characters(*values: Any) -> int:
     """
     characters, parts_left = 0, LIMITS_OF_CALL.values
     waiting: list[Iterable[Any]] = [values]
-    while waiting:
+    while waiting and characters <= LIMITS_OF_CALL.characters:
         for value in waiting.pop():
             parts_left -= 1
-            kind = cast("type[object]", type(value))
+            kind = _type_of(value)
             if kind is str:
                 characters += len(value)
-                continue
-            if kind in _NUMBERS:  # before the abstract classes below, which are slow to ask
+            elif kind in _NUMBERS:
                 characters += _CHARACTERS_OF_OTHER_VALUE
-                continue
-            if isinstance(value, (str, bytes, bytearray)):
+            elif kind is dict:
+                characters += _CHARACTERS_OF_OTHER_VALUE
+                waiting += [value, value.values()]
+            elif kind is list:
+                characters += _CHARACTERS_OF_OTHER_VALUE
+                waiting.append(value)
+            elif isinstance(value, (str, bytes, bytearray)):
                 characters += len(value)
-                continue
-            characters += _CHARACTERS_OF_OTHER_VALUE
-            if isinstance(value, BaseException):
-                waiting.append(value.args)
-            elif isinstance(value, Mapping):
-                members = cast("Mapping[Any, Any]", value)
-                waiting += [members.keys(), members.values()]
-            elif isinstance(value, (list, tuple, set, frozenset)):
-                waiting.append(cast("Iterable[Any]", value))
-            if parts_left < 0 or characters > LIMITS_OF_CALL.characters:
+            else:
+                characters += _CHARACTERS_OF_OTHER_VALUE
+                waiting += _parts_of(value)
+            if parts_left < 0:
                 return LIMITS_OF_CALL.characters
     return min(characters, LIMITS_OF_CALL.characters)
+
+
+def _parts_of(value: Any) -> list[Iterable[Any]]:
+    """The parts of a value of another type than those of JSON."""
+    if isinstance(value, BaseException):
+        return [value.args]
+    if isinstance(value, Mapping):
+        members = cast("Mapping[Any, Any]", value)
+        return [members.keys(), members.values()]
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [cast("Iterable[Any]", value)]
+    return []

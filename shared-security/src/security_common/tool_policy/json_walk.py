@@ -13,8 +13,8 @@ change what was searched. Only None, bool, int, float, str, list and dict are ac
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from security_common.pii import FieldContext, item_contexts, member_contexts
 from security_common.pii.json_fragments import (
@@ -32,6 +32,8 @@ from security_common.tool_policy.leaf_protection import LeafProtector
 __all__ = ["JSONWalk", "text_of_number", "unsupported_value"]
 
 MAX_WHOLE_PART = 10**40
+
+_type_of: Callable[[object], type[object]] = type  # without type parameters, which a type checker cannot know
 
 
 class JSONWalk:
@@ -57,7 +59,7 @@ class JSONWalk:
         self._values_left -= 1
         if self._values_left < 0 or self._depth_left <= 0:
             self._refuse_size()
-        kind = cast("type[object]", type(value))
+        kind = _type_of(value)
         if kind is str:
             return self.visit_text(value, context)
         if kind is int or kind is float:
@@ -79,7 +81,7 @@ class JSONWalk:
 
     def visit_parts(self, value: Any, context: FieldContext | None) -> Any:
         """A value that is neither a text, a number nor a constant of JSON. `visit` counts the depth."""
-        kind = cast("type[object]", type(value))
+        kind = _type_of(value)
         if kind is dict:
             return self.visit_members(value, context)
         if kind is list:
