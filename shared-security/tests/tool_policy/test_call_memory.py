@@ -9,7 +9,7 @@ from fastmcp import Client, Context, FastMCP
 from security_common.audit import Journal
 from security_common.fastmcp import secure_server
 from security_common.fastmcp.outbound_messages import ProtectedChannel
-from security_common.tool_policy import FrameworkAdapter, secure_tool
+from security_common.tool_policy import FrameworkRequest, secure_tool
 from security_common.tool_policy.leaf_protection import LeafProtector
 from security_common.tool_policy.secured_call import SecuredCall
 
@@ -18,7 +18,7 @@ def live_call_objects() -> list[Any]:
     return [
         each
         for each in gc.get_objects()
-        if type(each) in {SecuredCall, LeafProtector, FrameworkAdapter, ProtectedChannel}
+        if type(each) in {SecuredCall, LeafProtector, FrameworkRequest, ProtectedChannel}
     ]
 
 

@@ -24,7 +24,12 @@ from security_common.audit import Action, AuditEvent, EventType, JournalUnavaila
 from security_common.errors import SecurityError, describe, describe_for_client
 from security_common.fastmcp.unavailable import CallUnavailable
 from security_common.tokens.access_token import current_caller
-from security_common.tool_policy import FrameworkAdapter, SearchQueueFull, current_adapter, policy_dependencies
+from security_common.tool_policy import (
+    FrameworkRequest,
+    SearchQueueFull,
+    current_framework_request,
+    policy_dependencies,
+)
 
 __all__ = [
     "ERROR_TYPES",
@@ -127,14 +132,14 @@ async def record_rejected_call(failure: Exception) -> None:
     )
 
 
-def log_failed_call(adapter: FrameworkAdapter, method: str, failure: BaseException) -> None:
+def log_failed_call(framework_request: FrameworkRequest, method: str, failure: BaseException) -> None:
     """Writes one log line with causes and trace id, followed by the traceback of an unexpected exception.
 
     Before a tool is reached, the text of an exception can quote the client: the name of a component or an argument. It
     is not logged then. A tool's own text is masked, even where the policy lets personal data pass to the client.
     """
     caller = current_caller.get()
-    call = adapter.call
+    call = framework_request.call
     causes = _causes_of(failure)
     describe_cause = _without_client_text if call is None else _bounded_text
     fields = {
@@ -236,4 +241,4 @@ def _mask_record(record: logging.LogRecord) -> bool:
 
 
 def _is_not_replaced(record: logging.LogRecord) -> bool:
-    return current_adapter.get() is None or not record.getMessage().startswith(REPLACED_MESSAGES)
+    return current_framework_request.get() is None or not record.getMessage().startswith(REPLACED_MESSAGES)

@@ -20,7 +20,7 @@ from security_common.fastmcp.call_errors import (
 from security_common.fastmcp.components import injected_parameters, secured_component
 from security_common.fastmcp.unavailable import CallUnavailable, unavailable_error
 from security_common.tokens.access_token import current_caller
-from security_common.tool_policy import FrameworkAdapter, current_adapter
+from security_common.tool_policy import FrameworkRequest, current_framework_request
 
 __all__ = ["PolicyMiddleware"]
 
@@ -49,26 +49,26 @@ class PolicyMiddleware(Middleware):
         return self._filter_by_scope(cast("Sequence[Any]", result)) if method in LIST_METHODS else result
 
     async def _call_component(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str) -> Any:
-        request = context.fastmcp_context.request_context if context.fastmcp_context else None
-        adapter = current_adapter.get()
-        if adapter is not None:
-            adapter.protect_replies = partial(_protect_input_responses, request)
-            return await _run_component(adapter, context, call_next, method, request)
+        request_context = context.fastmcp_context.request_context if context.fastmcp_context else None
+        framework_request = current_framework_request.get()
+        if framework_request is not None:
+            framework_request.protect_replies = partial(_protect_input_responses, request_context)
+            return await _run_component(framework_request, context, call_next, method, request_context)
         # The program itself runs the component, without a client: nothing is serialized and sent.
-        adapter = FrameworkAdapter(
+        framework_request = FrameworkRequest(
             tool_name=getattr(context.message, "name", None) if method == "tools/call" else None,
             components=(),
             injected_parameters=injected_parameters,
             convert_exception=partial(client_error, ERROR_TYPES[method]),
-            protect_replies=partial(_protect_input_responses, request),
+            protect_replies=partial(_protect_input_responses, request_context),
         )
-        reset = current_adapter.set(adapter)
+        reset = current_framework_request.set(framework_request)
         try:
-            result = await _run_component(adapter, context, call_next, method, request)
+            result = await _run_component(framework_request, context, call_next, method, request_context)
         finally:
-            current_adapter.reset(reset)
-            adapter.release_references()
-        if adapter.call is None:
+            current_framework_request.reset(reset)
+            framework_request.release_references()
+        if framework_request.call is None:
             raise ERROR_TYPES[method](NO_POLICY)
         return result
 
@@ -81,22 +81,26 @@ class PolicyMiddleware(Middleware):
 
 
 async def _run_component(
-    adapter: FrameworkAdapter, context: MiddlewareContext[Any], call_next: CallNext[Any, Any], method: str, request: Any
+    framework_request: FrameworkRequest,
+    context: MiddlewareContext[Any],
+    call_next: CallNext[Any, Any],
+    method: str,
+    request_context: Any,
 ) -> Any:
     """Runs a component. Logs each failure, and records calls of unknown components and with invalid arguments."""
     try:
         return await call_next(context)
     except CallUnavailable as failure:
-        log_failed_call(adapter, method, failure)
-        raise unavailable_error(request, str(failure), failure.code) from None
+        log_failed_call(framework_request, method, failure)
+        raise unavailable_error(request_context, str(failure), failure.code) from None
     except (NotFoundError, DisabledError, ValidationError) as failure:
         error = without_client_values(failure, method)
-        log_failed_call(adapter, method, failure)
-        if adapter.call is None:
-            await _record_or_answer_503(adapter, method, failure, request)
+        log_failed_call(framework_request, method, failure)
+        if framework_request.call is None:
+            await _record_or_answer_503(framework_request, method, failure, request_context)
         raise error from None
     except Exception as failure:
-        log_failed_call(adapter, method, failure)
+        log_failed_call(framework_request, method, failure)
         raise
 
 
@@ -105,21 +109,23 @@ def _always_required_scopes(component: Any) -> frozenset[str]:
     return secured.scopes.always if secured else frozenset()
 
 
-async def _record_or_answer_503(adapter: FrameworkAdapter, method: str, failure: Exception, request: Any) -> None:
+async def _record_or_answer_503(
+    framework_request: FrameworkRequest, method: str, failure: Exception, request_context: Any
+) -> None:
     try:
         await record_rejected_call(failure)
     except JournalUnavailable as unrecorded:
         error = unavailable_call(unrecorded)
-        log_failed_call(adapter, method, error)
-        raise unavailable_error(request, str(error), error.code) from None
+        log_failed_call(framework_request, method, error)
+        raise unavailable_error(request_context, str(error), error.code) from None
 
 
-def _protect_input_responses(request: Any, protect: Callable[[Any], Any]) -> None:
+def _protect_input_responses(request_context: Any, protect: Callable[[Any], Any]) -> None:
     """Protects the answers that a 2026-07-28 call carries in addition to its arguments.
 
     The tool reads them from its context.
     """
-    wire_request = request._srctx if request is not None else None  # noqa: SLF001 - `Context.input_responses` reads it
+    wire_request = request_context._srctx if request_context is not None else None  # noqa: SLF001 - `Context.input_responses` reads it
     if wire_request is None or not wire_request.params:
         return
     params: Mapping[str, Any] = wire_request.params

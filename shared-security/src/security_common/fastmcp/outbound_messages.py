@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from security_common.tool_policy import (
-    FrameworkAdapter,
+    FrameworkRequest,
     SecuredCall,
     current_call,
     policy_dependencies,
@@ -36,10 +36,10 @@ class ProtectedChannel:
     It has the interface of the SDK's `DispatchContext`. What it does not define is that of the channel itself.
     """
 
-    def __init__(self, channel: Any, adapter: FrameworkAdapter | None) -> None:
+    def __init__(self, channel: Any, framework_request: FrameworkRequest | None) -> None:
         self._channel = channel
         # A thread or task that the tool started may not have the context variable of the call.
-        self._adapter = adapter
+        self._framework_request = framework_request
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
@@ -60,13 +60,13 @@ class ProtectedChannel:
         return answer if call is None else await call.run(call.protect_reply, answer)
 
     def _sender(self) -> SecuredCall | None:
-        return current_call.get() or (self._adapter.call if self._adapter is not None else None)
+        return current_call.get() or (self._framework_request.call if self._framework_request is not None else None)
 
     async def _protect(self, params: Parameters) -> dict[str, Any] | None:
         if params is None:
             return None
         protected: dict[str, Any] = to_jsonable_python(params)
-        component_calls = self._adapter.component_calls if self._adapter is not None else []
+        component_calls = self._framework_request.component_calls if self._framework_request is not None else []
         # A message of a tool that another one called follows the policies of both.
         calls = {id(call): call for call in (self._sender(), *component_calls[-1:]) if call is not None}
         for call in calls.values():
@@ -76,15 +76,15 @@ class ProtectedChannel:
         return protected
 
 
-def protect_session(session: Any, adapter: FrameworkAdapter | None) -> None:
+def protect_session(session: Any, framework_request: FrameworkRequest | None) -> None:
     """Puts a ProtectedChannel between the session of one request and each of its channels.
 
     `session` is the SDK's ServerSession. Its channels are private attributes; a test checks that it has no others.
     """
-    session._request_outbound = ProtectedChannel(session._request_outbound, adapter)  # noqa: SLF001
+    session._request_outbound = ProtectedChannel(session._request_outbound, framework_request)  # noqa: SLF001
     connection = session._connection  # noqa: SLF001
     if connection.has_standalone_channel:
         # The connection is shared by the requests of a client, so this request gets a copy with a channel of its own.
         protected = copy.copy(connection)
-        protected.outbound = ProtectedChannel(connection.outbound, adapter)
+        protected.outbound = ProtectedChannel(connection.outbound, framework_request)
         session._connection = protected  # noqa: SLF001

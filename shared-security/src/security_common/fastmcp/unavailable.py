@@ -27,10 +27,10 @@ class CallUnavailable(ToolError):
         self.code = code
 
 
-def unavailable_error(request: Any, message: str, code: str) -> MCPError:
-    """The JSON-RPC error of a call that cannot be answered now. Marks the HTTP request for status 503."""
-    if request is not None and request.request is not None:
-        mark = request.request.scope.get(SCOPE_KEY)
+def unavailable_error(context: Any, message: str, code: str) -> MCPError:
+    """The JSON-RPC error of a call that cannot be answered now. Marks the HTTP request of `context` for status 503."""
+    if context is not None and context.request is not None:
+        mark = context.request.scope.get(SCOPE_KEY)
         if mark is not None:
             mark["unavailable"] = True
     return MCPError(types.INTERNAL_ERROR, message, {"error": code})

@@ -37,9 +37,9 @@ from security_common.fastmcp.components import ComponentTable, injected_paramete
 from security_common.fastmcp.outbound_messages import protect_session
 from security_common.fastmcp.unavailable import unavailable_error
 from security_common.tool_policy import (
-    FrameworkAdapter,
+    FrameworkRequest,
     SecuredCall,
-    current_adapter,
+    current_framework_request,
     ends_task,
     fail_call,
     policy_dependencies,
@@ -99,35 +99,37 @@ class WirePolicy:
 
     async def _call_component(self, ctx: Context, call_next: CallNext) -> dict[str, Any]:
         params = ctx.params or {}
-        adapter = FrameworkAdapter(
+        framework_request = FrameworkRequest(
             # The parameters may be malformed; the SDK refuses them later.
             tool_name=params.get("name") if ctx.method == "tools/call" else None,
             components=self._components.reachable(ctx.method, params),
             injected_parameters=injected_parameters,
             convert_exception=partial(client_error, ERROR_TYPES[ctx.method]),
         )
-        protect_session(ctx.session, adapter)
-        reset = current_adapter.set(adapter)
+        protect_session(ctx.session, framework_request)
+        reset = current_framework_request.set(framework_request)
         try:
             try:
                 result = _to_json_object(await call_next(ctx))
             except BaseException as failure:
                 if ends_task(failure):
                     raise
-                raise await self._finish_failed_request(ctx, adapter, failure) from None
-            return await self._finish_request(ctx, adapter, result)
+                raise await self._finish_failed_request(ctx, framework_request, failure) from None
+            return await self._finish_request(ctx, framework_request, result)
         except asyncio.CancelledError:
             # The client has ended the request, perhaps while its result was searched.
-            if not adapter.is_recorded:
-                _record_cancelled_calls(adapter)
+            if not framework_request.recording_began:
+                _record_cancelled_calls(framework_request)
             raise
         finally:
-            current_adapter.reset(reset)
-            adapter.release_references()
+            current_framework_request.reset(reset)
+            framework_request.release_references()
 
-    async def _finish_request(self, ctx: Context, adapter: FrameworkAdapter, result: dict[str, Any]) -> dict[str, Any]:
+    async def _finish_request(
+        self, ctx: Context, framework_request: FrameworkRequest, result: dict[str, Any]
+    ) -> dict[str, Any]:
         """The result as it may be sent, once the audit event is on disk."""
-        calls = adapter.component_calls or await self._calls_of_late_component(ctx, adapter)
+        calls = framework_request.component_calls or await self._calls_of_late_component(ctx, framework_request)
         if not calls:
             # An error that occurred before the component ran contains no result.
             if result.get("isError") is True:
@@ -140,48 +142,52 @@ class WirePolicy:
         except Exception as failure:  # noqa: BLE001 - a result that cannot be protected is not sent
             await fail_call(calls[-1], failure)
             refusal = failure
-        await self._record(ctx, adapter)
+        await self._record(ctx, framework_request)
         if refusal is None:
             return protected
-        log_failed_call(adapter, ctx.method, refusal)
+        log_failed_call(framework_request, ctx.method, refusal)
         if isinstance(refusal, SecurityError) and refusal.error in TEMPORARY_ERRORS:
             raise unavailable_error(ctx, describe_for_client(refusal), refusal.error)
         return self._withhold(ctx, result, _describe_failure(refusal))
 
-    async def _finish_failed_request(self, ctx: Context, adapter: FrameworkAdapter, failure: BaseException) -> MCPError:
+    async def _finish_failed_request(
+        self, ctx: Context, framework_request: FrameworkRequest, failure: BaseException
+    ) -> MCPError:
         """The error as it may be sent, once the audit event is on disk."""
-        calls = adapter.component_calls
+        calls = framework_request.component_calls
         is_logged = isinstance(failure, EXPECTED_ERRORS) or any(call.has_failed for call in calls)
         if not is_logged:
-            log_failed_call(adapter, ctx.method, failure)
+            log_failed_call(framework_request, ctx.method, failure)
         if calls and not calls[-1].has_failed:
             await fail_call(calls[-1], failure)
-        error = await _to_wire_error(failure, adapter.call)
-        await self._record(ctx, adapter)
+        error = await _to_wire_error(failure, framework_request.call)
+        await self._record(ctx, framework_request)
         return error
 
-    async def _calls_of_late_component(self, ctx: Context, adapter: FrameworkAdapter) -> Sequence[SecuredCall]:
+    async def _calls_of_late_component(
+        self, ctx: Context, framework_request: FrameworkRequest
+    ) -> Sequence[SecuredCall]:
         """The calls of a component that was registered after the server was secured.
 
         They are already recorded, like calls of plain functions.
         """
-        if not adapter.calls:
+        if not framework_request.calls:
             return []
         tool = await self._components.find_late(ctx.method, ctx.params or {})
-        return [call for call in adapter.calls if call.tool is tool]
+        return [call for call in framework_request.calls if call.tool is tool]
 
-    async def _record(self, ctx: Context, adapter: FrameworkAdapter) -> None:
+    async def _record(self, ctx: Context, framework_request: FrameworkRequest) -> None:
         """Records every call of a component. Raises the error with which HTTP status 503 is answered."""
-        adapter.is_recorded = True
+        framework_request.recording_began = True
         try:
             journal = policy_dependencies().journal
-            for call in adapter.component_calls:
+            for call in framework_request.component_calls:
                 event = call.audit_event()
                 if event is not None:
                     await journal.record(event)
         except JournalUnavailable as unrecorded:
             error = unavailable_call(unrecorded)
-            log_failed_call(adapter, ctx.method, error)
+            log_failed_call(framework_request, ctx.method, error)
             raise unavailable_error(ctx, str(error), error.code) from None
 
     @staticmethod
@@ -277,9 +283,9 @@ async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MC
     return MCPError(error.code, protected["message"], protected["data"])
 
 
-def _record_cancelled_calls(adapter: FrameworkAdapter) -> None:
+def _record_cancelled_calls(framework_request: FrameworkRequest) -> None:
     journal = policy_dependencies().journal
-    for call in adapter.component_calls:
+    for call in framework_request.component_calls:
         if not call.has_failed:
             call.cancel()
         record_cancelled_call(journal, call.audit_event())

@@ -7,7 +7,7 @@ decorator            secure_tool: a call of the decorated function from start to
 secured_tool         what secure_tool was given for a tool, and its arguments
 secured_call         the state of one call, and its audit event
 policy               what happens to a leaf, as pure functions
-framework_adapter    the request of a framework, such as FastMCP, that a call belongs to
+framework_request    the request of a framework, such as FastMCP, that a call belongs to
 json_walk            JSON values, and JSON in text; the limits of size and depth
 mcp_messages         MCP results, notifications and requests to the client in their JSON form
 output_schemas       published schemas that protected results match
@@ -46,7 +46,7 @@ from security_common.tool_policy.errors import (
     TooMuchData,
     UnsupportedValue,
 )
-from security_common.tool_policy.framework_adapter import FrameworkAdapter, current_adapter
+from security_common.tool_policy.framework_request import FrameworkRequest, current_framework_request
 from security_common.tool_policy.json_walk import JSONWalk
 from security_common.tool_policy.placeholder_store import (
     InMemoryPlaceholderStore,
@@ -63,7 +63,7 @@ __all__ = [
     "ArgumentScope",
     "DataWalk",
     "DeclaredArguments",
-    "FrameworkAdapter",
+    "FrameworkRequest",
     "Identifier",
     "InMemoryPlaceholderStore",
     "InsufficientScope",
@@ -84,8 +84,8 @@ __all__ = [
     "annotate_audit_event",
     "bind_field",
     "configure",
-    "current_adapter",
     "current_call",
+    "current_framework_request",
     "ends_task",
     "fail_call",
     "handles",

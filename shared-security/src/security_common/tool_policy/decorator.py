@@ -111,7 +111,7 @@ def annotate_audit_event(*, data_subject: str | None = None, task: str | None = 
 
 
 def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A component, such as a tool of FastMCP, is recorded by its framework; a plain function is recorded here."""
+    """A plain function is recorded here, a component by the integration with its framework (`fastmcp.WirePolicy`)."""
 
     @functools.wraps(function)
     async def secured(*args: Any, **kwargs: Any) -> Any:
@@ -123,7 +123,7 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
                 with call:
                     result = await function(*arguments, **named)
                 if call.is_component:
-                    return result  # the framework protects its wire form and records the call
+                    return result  # the integration protects its wire form and records the call
                 await call.run(call.protect_result, result)
             except (asyncio.CancelledError, GeneratorExit) as failure:
                 if ends_task(failure) or not call.is_component:

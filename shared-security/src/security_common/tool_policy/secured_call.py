@@ -6,9 +6,9 @@ protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ a
 These methods are called through `run` or `run_blocking`, so that large data does not stop the event loop.
 Under the policy `tokenize`, `run` also looks up placeholders that are missing, and repeats the method with them.
 
-The result of a plain function is protected as values of Python, by `protect_result`. A framework such as FastMCP, which
-describes its request in a `FrameworkAdapter`, serializes the result of a component first and has that form protected
-by `protect_wire_result`.
+The result of a plain function is protected as values of Python, by `protect_result`. A framework, such as FastMCP,
+serializes the result of a component first. The integration with it (`fastmcp.WirePolicy`) has that form protected by
+`protect_wire_result`, and records the call; calls and integration share the state of the request, `FrameworkRequest`.
 """
 
 import time
@@ -34,7 +34,7 @@ from security_common.tool_policy.errors import (
     ToolPolicyError,
 )
 from security_common.tool_policy.exception_masking import mask_exception
-from security_common.tool_policy.framework_adapter import current_adapter
+from security_common.tool_policy.framework_request import current_framework_request
 from security_common.tool_policy.json_walk import JSONWalk
 from security_common.tool_policy.leaf_protection import LeafProtector
 from security_common.tool_policy.mcp_messages import MCPWalk, is_question, protect_parameters, protect_result
@@ -71,9 +71,9 @@ class SecuredCall:
     def __init__(self, tool: SecuredTool, dependencies: PolicyDependencies) -> None:
         caller = current_caller.get()
         self.tool = tool
-        self.adapter = current_adapter.get()
-        self.is_component = self.adapter is not None and tool in self.adapter.components
-        """The framework protects the result and records the call."""
+        self.framework_request = current_framework_request.get()
+        self.is_component = self.framework_request is not None and tool in self.framework_request.components
+        """The integration with the framework protects the result and records the call."""
         self.outcome = Outcome.SUCCESS
         self.reason: str | None = None
         self.tool_name = self._registered_name() or tool.name
@@ -90,8 +90,8 @@ class SecuredCall:
         self._data_subject: str | None = None
         self._task: str | None = None
         self._started_seconds = time.monotonic()
-        if self.adapter:
-            self.adapter.calls.append(self)
+        if self.framework_request:
+            self.framework_request.calls.append(self)
 
     async def run(self, protect: Callable[..., Protected], *values: Any) -> Protected:
         """What `protect`, a method of this call, returns for these values. Large values are searched in another thread.
@@ -132,20 +132,20 @@ class SecuredCall:
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
         walk.leaves.require_placeholders()
-        if self.adapter:
-            self.adapter.protect_replies(self.protect_reply)
+        if self.framework_request:
+            self.framework_request.protect_replies(self.protect_reply)
         return protected, protected_named
 
     def __enter__(self) -> None:
         """While the tool runs, its messages belong to this call, and tools that it calls are calls of their own."""
         self._has_run = True
-        self._outer = current_call.set(self), current_adapter.set(None)
+        self._outer = current_call.set(self), current_framework_request.set(None)
 
     def __exit__(self, *_: object) -> None:
-        outer_call, outer_adapter = self._outer
-        del self._outer  # these context variable tokens refer to the adapter
+        outer_call, outer_request = self._outer
+        del self._outer  # these context variable tokens refer to the request of the framework
         current_call.reset(outer_call)
-        current_adapter.reset(outer_adapter)
+        current_framework_request.reset(outer_request)
 
     def protect_result(self, result: Any) -> None:
         """Sets the result of a plain function as it may be returned.
@@ -187,7 +187,7 @@ class SecuredCall:
         self.outcome = Outcome.REFUSED if is_refusal else Outcome.FAILURE
         self.reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
         masked = mask_exception(failure, self._message_walk(DataWalk), self._message_walk(DataWalk, counts=False))
-        self._failure = self._convert_exception(masked) if self.adapter else masked
+        self._failure = self._convert_exception(masked) if self.framework_request else masked
 
     @property
     def has_failed(self) -> bool:
@@ -242,9 +242,9 @@ class SecuredCall:
 
     def _registered_name(self) -> str | None:
         """The name of the tool in the framework, unless the request is for another component."""
-        if self.adapter is None or (self.adapter.components and not self.is_component):
+        if self.framework_request is None or (self.framework_request.components and not self.is_component):
             return None
-        return self.adapter.tool_name
+        return self.framework_request.tool_name
 
     def _subject_reference(self) -> str | None:
         if self._data_subject is None:
@@ -272,7 +272,9 @@ class SecuredCall:
         Raises PersonalDataRefused if an identifier contains personal data.
         """
         signature = self.tool.signature
-        program_objects = signature.program_objects(self.adapter.injected_parameters if self.adapter else None)
+        program_objects = signature.program_objects(
+            self.framework_request.injected_parameters if self.framework_request else None
+        )
         identifiers = [
             (name, value) for name, value in arguments if name in signature.identifiers and name not in program_objects
         ]
@@ -301,7 +303,7 @@ class SecuredCall:
         """The exception for the framework. One that would end its event loop or generators becomes ToolFailed."""
         if not isinstance(failure, Exception) or isinstance(failure, (StopIteration, StopAsyncIteration)):
             failure = ToolFailed(f"{type(failure).__name__}: {failure}")
-        return self.adapter.convert_exception(failure) if self.adapter else failure
+        return self.framework_request.convert_exception(failure) if self.framework_request else failure
 
     def _message_walk(self, walk_type: type[Walk], *, counts: bool = True) -> Walk:
         return self._walk(walk_type, policy_for_messages(self.tool.result_policy), counts=counts, for_messages=True)

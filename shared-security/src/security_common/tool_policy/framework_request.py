@@ -1,4 +1,4 @@
-"""One request of a framework such as FastMCP, as far as the secured calls in it need it."""
+"""The state of one request of a framework, such as FastMCP, that its secured calls share."""
 
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
@@ -10,7 +10,7 @@ from security_common.tool_policy.secured_tool import SecuredTool
 if TYPE_CHECKING:
     from security_common.tool_policy.secured_call import SecuredCall
 
-__all__ = ["FrameworkAdapter", "current_adapter"]
+__all__ = ["FrameworkRequest", "current_framework_request"]
 
 
 def _has_no_replies(protect: Callable[[Any], Any]) -> None:
@@ -18,16 +18,19 @@ def _has_no_replies(protect: Callable[[Any], Any]) -> None:
 
 
 @dataclass(slots=True)
-class FrameworkAdapter:
-    """One request of a framework.
+class FrameworkRequest:
+    """The state of one request of a framework that its secured calls share.
 
     tool_name             the name under which the framework registered the tool; None for resources and prompts
-    components            the tools whose results the framework protects and records itself, in their wire form
+    components            the tools whose results the integration protects and records itself, in their wire form
     injected_parameters   returns the parameters of a function that the framework fills in itself
-    convert_exception     returns the exception that the framework understands for one that leaves the call
+    convert_exception     returns the exception that the framework expects for one that leaves the call
     protect_replies       applies a function to the client's answers to earlier requests, before the tool reads them
-    is_recorded           whether the audit events of the component's calls have been handed to the journal
+    recording_began       whether recording the components' calls has begun; if so, a cancelled request does not
+                          record them again
     calls                 the secured calls of this request so far; a framework may call a tool again after a failure
+
+    The integration is `fastmcp.WirePolicy` for FastMCP.
     """
 
     tool_name: str | None
@@ -35,7 +38,7 @@ class FrameworkAdapter:
     injected_parameters: Callable[[Callable[..., Any]], frozenset[str]]
     convert_exception: Callable[[Exception], Exception]
     protect_replies: Callable[[Callable[[Any], Any]], None] = _has_no_replies
-    is_recorded: bool = False
+    recording_began: bool = False
     calls: "list[SecuredCall]" = field(default_factory=list["SecuredCall"])
 
     @property
@@ -45,18 +48,18 @@ class FrameworkAdapter:
 
     @property
     def component_calls(self) -> "list[SecuredCall]":
-        """The calls whose results the framework protects and records."""
+        """The calls whose results the integration protects and records."""
         return [call for call in self.calls if call.is_component]
 
     def release_references(self) -> None:
-        """Ends the reference cycle of request, session, adapter and call.
+        """Ends the reference cycle of HTTP request, session, this object and call.
 
         Otherwise all of them would wait for the garbage collector, which stops the process when it has to collect
         thousands of requests at once.
         """
         self.protect_replies = _has_no_replies
         for call in self.calls:
-            call.adapter = None
+            call.framework_request = None
 
 
-current_adapter: ContextVar[FrameworkAdapter | None] = ContextVar("current_adapter", default=None)
+current_framework_request: ContextVar[FrameworkRequest | None] = ContextVar("current_framework_request", default=None)
