@@ -6,10 +6,10 @@ from typing import ClassVar
 from security_common.errors import SecurityError
 
 __all__ = [
-    "InsufficientScope",
     "PersonalDataRefused",
     "PlaceholderInvalid",
     "ResultWithheld",
+    "ScopesMissing",
     "SearchQueueFull",
     "TooMuchData",
     "ToolFailed",
@@ -93,7 +93,7 @@ class SearchQueueFull(ToolPolicyError):
         )
 
 
-class InsufficientScope(ToolPolicyError):
+class ScopesMissing(ToolPolicyError):
     """The caller's token does not have the scopes that the tool requires. `scopes` are all that the call needs."""
 
     error: ClassVar[str] = "insufficient_scope"

@@ -27,9 +27,9 @@ from security_common.tool_policy.call_placeholders import WalkPlaceholders
 from security_common.tool_policy.call_searches import CallSearches
 from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import (
-    InsufficientScope,
     PersonalDataRefused,
     ResultWithheld,
+    ScopesMissing,
     ToolFailed,
     ToolPolicyError,
 )
@@ -109,7 +109,7 @@ class SecuredCall:
     ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as the tool may receive them.
 
-        Raises JournalUnavailable, InsufficientScope, EncryptionError, PersonalDataRefused, UnsupportedValue and
+        Raises JournalUnavailable, ScopesMissing, EncryptionError, PersonalDataRefused, UnsupportedValue and
         TooMuchData.
         """
         self._require_writable_journal()
@@ -264,7 +264,7 @@ class SecuredCall:
         scopes = self.tool.scopes
         needed = scopes(dict(arguments)) if scopes.by_argument else scopes.always
         if not needed <= self._token.scopes:
-            raise InsufficientScope(needed)
+            raise ScopesMissing(needed)
 
     def _unchanged_arguments(self, arguments: Sequence[Argument]) -> frozenset[str]:
         """The names of arguments that are passed on as they are: objects of the program, and identifiers.
