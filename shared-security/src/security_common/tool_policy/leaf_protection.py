@@ -63,7 +63,7 @@ class ReplacementWriter:
     """The operators of one tool, and what they write in the place of a finding.
 
     `policy_operator` is used where the configuration names no operator for a kind; None means that the policy encrypts
-    the whole text. `tenant` is the token issuer: equal values get different pseudonyms for different tenants.
+    the whole text. `issuer` issued the token: equal values get different pseudonyms for different issuers.
 
     `for_messages` is True for progress, log messages, requests to the client (elicitation, sampling, roots) and error
     texts. There a ciphertext has no use and a refusal comes too late, so both operators are replaced by a mask.
@@ -73,7 +73,7 @@ class ReplacementWriter:
 
     configuration: PIIConfiguration
     tool: str
-    tenant: str
+    issuer: str
     pseudonyms: KeyedPseudonyms | None
     policy_operator: Operator | None
     for_messages: bool = False
@@ -111,7 +111,7 @@ class ReplacementWriter:
             case Operator.REDACT:
                 return f"[{finding.kind}]"
             case Operator.PSEUDONYM if self.pseudonyms is not None:
-                return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), tenant=self.tenant)
+                return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), issuer=self.issuer)
             case Operator.ENCRYPT:
                 return encrypt(value)
             # A base64 text may contain several values, which one placeholder cannot replace: it is masked as a whole.
