@@ -63,7 +63,7 @@ LOGGERS_WITH_VALUES = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.c
 REPLACED_MESSAGES = ("Error calling ", "Error reading ", "Error rendering ", "Invalid arguments for ")
 """FastMCP's log lines about failed calls, which have neither cause nor trace id. `log_failed_call` replaces them."""
 
-EXPECTED_ERRORS = (SecurityError, FastMCPError, NotFoundError, DisabledError, MCPError)
+LOGGED_WITHOUT_TRACEBACK = (SecurityError, FastMCPError, NotFoundError, DisabledError, MCPError)
 """Errors that are logged without a traceback, because they are not defects of the program."""
 
 CLIENT_NAMED_ERRORS = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
@@ -152,7 +152,7 @@ def log_failed_call(framework_request: FrameworkRequest, method: str, failure: B
     text = " ".join(["call_failed", *(f"{name}={value}" for name, value in fields.items() if value is not None)])
     # Before a tool is reached, a pydantic error is about the client's input.
     is_about_input = call is None and isinstance(causes[0], PydanticValidationError)
-    is_expected = is_about_input or isinstance(causes[0], EXPECTED_ERRORS)
+    is_expected = is_about_input or isinstance(causes[0], LOGGED_WITHOUT_TRACEBACK)
     text = _cut(policy_dependencies().detector.mask_text(text), MAX_MESSAGE_CHARACTERS)
     if not is_expected:
         lines = "".join(traceback.format_tb(causes[0].__traceback__))

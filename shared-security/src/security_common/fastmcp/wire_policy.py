@@ -73,7 +73,7 @@ KNOWN_METHODS = STATIC_METHODS | ERROR_TYPES.keys()
 
 INTERNAL_ERROR_MESSAGE = "Internal server error"
 
-EXPECTED_ERRORS = (MCPError, FastMCPError, NotFoundError, DisabledError, ValidationError)
+ERRORS_FOR_CLIENTS = (MCPError, FastMCPError, NotFoundError, DisabledError, ValidationError)
 """Errors that are meant for the client. FastMCP has logged them already."""
 
 Context = ServerRequestContext[Any, Any]
@@ -155,7 +155,7 @@ class WirePolicy:
     ) -> MCPError:
         """The error as it may be sent, once the audit event is on disk."""
         calls = framework_request.component_calls
-        is_logged = isinstance(failure, EXPECTED_ERRORS) or any(call.has_failed for call in calls)
+        is_logged = isinstance(failure, ERRORS_FOR_CLIENTS) or any(call.has_failed for call in calls)
         if not is_logged:
             log_failed_call(framework_request, ctx.method, failure)
         if calls and not calls[-1].has_failed:
@@ -211,7 +211,7 @@ class WirePolicy:
         if ctx.method != "tools/list":
             return result
         configuration = policy_dependencies().detector.configuration
-        return loosen_listed_schemas(_to_json_object(result), self._components.policy_of_tool, configuration)
+        return loosen_listed_schemas(_to_json_object(result), self._components.secured_tool_of_name, configuration)
 
     async def _handle_notification(self, ctx: Context, call_next: CallNext) -> None:
         protect_session(ctx.session, None)
@@ -269,7 +269,7 @@ async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MC
     """
     if isinstance(failure, ValidationError):
         return MCPError(types.INVALID_PARAMS, "Invalid request parameters", "")
-    if not isinstance(failure, EXPECTED_ERRORS):
+    if not isinstance(failure, ERRORS_FOR_CLIENTS):
         return MCPError(types.INTERNAL_ERROR, INTERNAL_ERROR_MESSAGE)
     error = to_mcp_error(failure).error
     try:
