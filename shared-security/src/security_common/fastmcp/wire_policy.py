@@ -12,7 +12,6 @@ middleware have been applied, and nothing but the SDK's encoding to JSON follows
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import mcp_types as types
@@ -26,10 +25,10 @@ from pydantic_core import to_jsonable_python
 from security_common.audit import JournalUnavailable
 from security_common.errors import SecurityError, describe_for_client
 from security_common.fastmcp.call_errors import (
+    CONVERTERS,
     ERROR_TYPES,
     NO_POLICY,
     TEMPORARY_ERRORS,
-    client_error,
     log_failed_call,
     unavailable_call,
 )
@@ -104,7 +103,7 @@ class WirePolicy:
             tool_name=params.get("name") if ctx.method == "tools/call" else None,
             components=self._components.reachable(ctx.method, params),
             injected_parameters=injected_parameters,
-            convert_exception=partial(client_error, ERROR_TYPES[ctx.method]),
+            convert_exception=CONVERTERS[ctx.method],
         )
         protect_session(ctx.session, framework_request)
         reset = current_framework_request.set(framework_request)

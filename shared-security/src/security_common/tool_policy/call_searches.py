@@ -52,18 +52,21 @@ class CallSearches:
         Raises SearchQueueFull, what `search` raises, and the errors of `WalkPlaceholders.look_up`.
         """
         while True:
+            if self._queue.is_loop_held:
+                await self._queue.wait_for_loop()
             try:
-                return await self._run_once(owner, search, *values)
+                try:
+                    return self._run_within(LIMITS_ON_EVENT_LOOP, search, *values)
+                except SearchTooLong:
+                    pass
+                return await self._run_in_thread(owner, search, *values)
             except PlaceholdersMissing as failure:
                 missing = failure.walk
             await missing.look_up(owner())
 
-    async def _run_once(self, owner: Callable[[], str], search: Callable[..., Protected], *values: Any) -> Protected:
-        await self._queue.wait_for_loop()
-        try:
-            return self._run_within(LIMITS_ON_EVENT_LOOP, search, *values)
-        except SearchTooLong:
-            pass
+    async def _run_in_thread(
+        self, owner: Callable[[], str], search: Callable[..., Protected], *values: Any
+    ) -> Protected:
         long_search = partial(self._run_within, LIMITS_OF_CALL, search, *values)
         return await self._queue.run(long_search, characters=estimate_characters(*values), caller=owner())
 

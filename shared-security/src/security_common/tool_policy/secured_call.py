@@ -121,20 +121,16 @@ class SecuredCall:
             self._dependencies.require_encryption_key()
         walk = self._argument_walk(DataWalk, encrypt_all=self.tool.requires_encryption)
 
-        contexts = dict(zip((name for name, _ in arguments), member_contexts(arguments), strict=True))
-
-        def protect(name: str, value: Any) -> Any:
+        protected: list[Any] = []
+        for (name, value), context in zip(arguments, member_contexts(arguments), strict=True):
             walk.leaves.part = name
-            return value if name in unchanged else walk.visit(value, contexts[name])
-
-        protected = [protect(name, value) for name, value in zip(names, positional, strict=True)]
-        protected_named = {name: protect(name, value) for name, value in named.items()}
+            protected.append(value if name in unchanged else walk.visit(value, context))
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
         walk.leaves.require_placeholders()
         if self.framework_request:
             self.framework_request.protect_replies(self.protect_reply)
-        return protected, protected_named
+        return protected[: len(positional)], dict(zip(named, protected[len(positional) :], strict=True))
 
     def __enter__(self) -> None:
         """While the tool runs, its messages belong to this call, and tools that it calls are calls of their own."""
@@ -211,14 +207,15 @@ class SecuredCall:
 
     def audit_event(self) -> AuditEvent | None:
         """The audit event, or None for a successful call without personal data of a tool with `log_access=False`."""
-        kinds: Counter[str] = Counter()
+        kinds: dict[str, int] = {}
         revealed: list[str] = []
         treatments: set[Treatment] = set()
         for protector in self._searches.protectors:
             treatments |= protector.treatments
             revealed += protector.revealed
             for kinds_of_part in protector.kinds.values():
-                kinds.update(kinds_of_part)
+                for kind, count in kinds_of_part.items():
+                    kinds[kind] = kinds.get(kind, 0) + count
         if self.outcome is Outcome.SUCCESS and not kinds and not self.tool.log_access:
             return None
         return AuditEvent(
@@ -230,7 +227,7 @@ class SecuredCall:
             issuer=self._token.issuer if self._token else None,
             client_id=self._client_id,
             contains_pii=bool(kinds),
-            pii_kinds=dict(kinds),
+            pii_kinds=kinds,
             revealed_kinds=dict(Counter(revealed)) if revealed and self._has_run else {},
             reason=self.reason,
             source_address=self._caller.source_address if self._caller else None,
