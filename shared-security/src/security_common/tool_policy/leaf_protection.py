@@ -99,8 +99,8 @@ class ReplacementWriter:
     ) -> str:
         """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
 
-        A number of a JSON document in a text becomes 0 under every operator except `keep`, so that the document stays
-        valid.
+        A number in JSON that is only a part of a text becomes 0 under every operator except `keep`, so that the JSON
+        stays valid. In a text that is one JSON document, `JSONWalk` visits the number itself.
         """
         operator = self.operator(finding.kind)
         if is_json_number(finding) and operator is not Operator.KEEP:
@@ -124,9 +124,10 @@ class ReplacementWriter:
 class LeafProtector:
     """Protects every leaf of one part of a call, such as its arguments, and counts what it found.
 
-    `part` is the name of the argument that is being walked, or `result`. Findings are counted by part, and ciphertext
-    is bound to it. `refused` counts those findings whose operator is `reject`. With `puts_back`, which is for
-    arguments, the values of placeholders are put back where the tool may see them; `revealed` has the kind of each.
+    `part` is the name of the argument that is being walked, `result`, or `reply` for an answer of the client. Findings
+    are counted by part, and ciphertext is bound to it. `refused` counts those findings whose operator is `reject`. With
+    `puts_back`, which is for arguments, the values of placeholders are put back where the tool may see them; `revealed`
+    has the kind of each.
     """
 
     def __init__(
@@ -302,9 +303,9 @@ def _zero_of(value: Any) -> Any:
     """The value of the same type that contains no information. Raises UnsupportedValue."""
     if isinstance(value, datetime):
         return datetime.min.replace(tzinfo=value.tzinfo)
-    for kind in type(value).__mro__:
-        if kind in _ZERO_VALUES:
-            return _ZERO_VALUES[kind]
+    for base in type(value).__mro__:
+        if base in _ZERO_VALUES:
+            return _ZERO_VALUES[base]
     raise UnsupportedValue(
         f"a {type(value).__name__} contains personal data and cannot be masked", hint="send it as text"
     )

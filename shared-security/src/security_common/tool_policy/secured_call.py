@@ -61,7 +61,7 @@ def owner_of(issuer: str, subject: str) -> str:
 
 
 def bind_field(*, owner: str, tool: str, name: str) -> Mapping[str, str]:
-    """The encryption context of a tool's argument `name`, or of its `result`, for one owner."""
+    """The encryption context of a tool's argument `name`, of its `result`, or of a `reply` of the client."""
     return {"owner": owner, "tool": tool, "field": name}
 
 
@@ -84,7 +84,7 @@ class SecuredCall:
         self._client_id = self._token.client_id if self._token else None
         self._searches = CallSearches(dependencies.search_queue)
         self._placeholders = dependencies.placeholders_of_call(tool.policy, tool.result_policy, tool.reveal)
-        self._has_run = False
+        self._has_started = False
         self._result: Any = None
         self._failure: BaseException | None = None
         self._data_subject: str | None = None
@@ -109,8 +109,8 @@ class SecuredCall:
     ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as the tool may receive them.
 
-        Raises JournalUnavailable, ScopesMissing, EncryptionError, PersonalDataRefused, UnsupportedValue and
-        TooMuchData.
+        Raises JournalUnavailable, ScopesMissing, EncryptionError, PersonalDataRefused, UnsupportedValue, TooMuchData
+        and PlaceholdersMissing.
         """
         self._require_writable_journal()
         names = self.tool.signature.names_of(positional)
@@ -134,7 +134,7 @@ class SecuredCall:
 
     def __enter__(self) -> None:
         """While the tool runs, its messages belong to this call, and tools that it calls are calls of their own."""
-        self._has_run = True
+        self._has_started = True
         self._outer = current_call.set(self), current_framework_request.set(None)
 
     def __exit__(self, *_: object) -> None:
@@ -168,7 +168,10 @@ class SecuredCall:
         return protect_parameters(self._message_walk(MCPWalk), parameters)
 
     def protect_reply(self, content: Any) -> Any:
-        """The client's answer to a request, in JSON form, protected like an argument. Raises as protect_arguments."""
+        """The client's answer to a request, in JSON form, protected like an argument.
+
+        Raises PersonalDataRefused, EncryptionError, UnsupportedValue, TooMuchData and PlaceholdersMissing.
+        """
         walk = self._argument_walk(MCPWalk)
         walk.leaves.part = "reply"
         protected = walk.visit(content)
@@ -228,7 +231,7 @@ class SecuredCall:
             client_id=self._client_id,
             contains_pii=bool(kinds),
             pii_kinds=kinds,
-            revealed_kinds=dict(Counter(revealed)) if revealed and self._has_run else {},
+            revealed_kinds=dict(Counter(revealed)) if revealed and self._has_started else {},
             reason=self.reason,
             source_address=self._caller.source_address if self._caller else None,
             subject_reference=self._subject_reference(),
