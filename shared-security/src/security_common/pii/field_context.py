@@ -178,7 +178,7 @@ class _RecordShape(NamedTuple):
     `fields` has what the name of each member says; `contexts` is the same, with None for a member that has the context
     of the record itself.
     `names` are the members that have the name of the record, `type` the one that says what it is a record of.
-    `thing_votes` is by how many members more the record looks like that of a thing than like that of a person.
+    `thing_votes` is the number of members that indicate a thing, minus those that indicate a person.
     `birth_dates` are members of a person's record with a short name such as `d`, which can have the date of birth.
     `label` and `value`, `columns` and `rows` belong together. `has_relations` is whether the values have to be read.
     """
@@ -277,7 +277,7 @@ def _relate_members(shape: _RecordShape, values: Sequence[object], contexts: lis
 
 
 def _relate_type_and_names(shape: _RecordShape, type_: object, contexts: list[FieldContext]) -> None:
-    """A `type` such as `customer` makes the record that of a person; `_shape_of` counted the member for a thing."""
+    """A `type` such as `customer` makes the record that of a person. `_shape_of` counted it as a sign of a thing."""
     if isinstance(type_, str) and meaning_of_name(type_).record == "person":
         for index in shape.names:
             contexts[index] = FieldContext(shape.fields[index].name, PIIKind.PERSON, _LABEL_OF_KIND[PIIKind.PERSON])

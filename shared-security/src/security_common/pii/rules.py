@@ -63,8 +63,8 @@ def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable
         first += len(group)
 
     def open_gates(text: str) -> list[int]:
-        # A lone surrogate has no UTF-8 encoding and becomes a question mark, which opens no gate. No rule searches for
-        # one.
+        # A lone surrogate has no UTF-8 encoding and becomes a question mark, which no gate matches. No rule searches
+        # for one.
         encoded = text.encode(errors="replace")
         return [first + index for first, open_in_group in sets for index in open_in_group(encoded)]
 
