@@ -92,7 +92,7 @@ class _CountingText(str):
 
 @pytest.mark.parametrize("addresses", [1, 10, 1000])
 def test_the_whole_text_is_searched_once_however_many_addresses_it_has(addresses: int) -> None:
-    source = LabelledText.of(_CountingText("a@example.com " * addresses), date(2026, 11, 30))
+    source = LabelledText(_CountingText("a@example.com " * addresses), lambda: date(2026, 11, 30))
     _CountingText.searches = 0
 
     found = list(EMAIL_ADDRESSES.find(source))

@@ -66,7 +66,7 @@ def test_a_text_of_four_times_the_length_takes_four_times_the_steps(name: str) -
     counts: list[int] = []
     for length in (1200, 4800):
         piece = _PIECES[name]
-        source = LabelledText.of((piece * (length // len(piece) + 1))[:length], date(2026, 11, 30))
+        source = LabelledText((piece * (length // len(piece) + 1))[:length], lambda: date(2026, 11, 30))
         counts.append(_steps(lambda source=source: [list(rule.find(source)) for rule in _RULES]))
 
     short, long = counts

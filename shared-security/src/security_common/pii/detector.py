@@ -7,6 +7,7 @@ rules.
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from security_common.pii.alphanumeric_codes import ALPHANUMERIC_CODES, IBANS, VEHICLE_PLATES
@@ -82,6 +83,9 @@ _WEAK_KINDS = frozenset({PIIKind.US_SSN, PIIKind.PASSPORT})
 _CERTAIN_NAMES = frozenset({"honorific", "title"})
 """The reasons for which a name is a person's even in a field with the name of a thing."""
 _NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
+_FIRST_RULE = len(PREPARATION_GATES)
+_LONGEST_BARE_WORD = 11
+"""No rule finds anything in so few ASCII letters without anything else: most names of fields are that."""
 
 GATES = (
     (*PREPARATION_GATES, *(Gate(rule.gate) for rule in _RULES_FOR_SECRETS_AND_ADDRESSES)),
@@ -94,7 +98,9 @@ open_gates = compile_gates(GATES)
 
 
 class PIIDetector:
-    """Finds and masks personal data. It keeps nothing of a text, so one instance serves all threads.
+    """Finds and masks personal data. One instance serves all threads.
+
+    It keeps nothing of a text but the names of members of JSON in which nothing was found, up to a limit.
 
     `configuration` adds custom patterns and excludes allowed values. Its operators are for `secure_tool`: `mask_text`
     always masks. `today` is a parameter for tests.
@@ -105,6 +111,7 @@ class PIIDetector:
     ) -> None:
         self.configuration = configuration or PIIConfiguration()
         self._today = today
+        self._clean_names: set[str] = set()
 
     def scan_text(
         self, text: str, *, field_name: str | None = None, context: FieldContext | None = None
@@ -117,7 +124,7 @@ class PIIDetector:
         """
         if context is None and field_name:
             context = field_context(field_name)
-        found = StructuredSearch(self._search_value).find(text, context)
+        found = StructuredSearch(self._search_value, self._clean_names).find(text, context)
         if self.configuration.allowed_values:
             found = [finding for finding in found if not self.configuration.allows(text[finding.start : finding.end])]
         return without_placeholders(found, text)
@@ -150,9 +157,13 @@ class PIIDetector:
         return find_in_slices(text, find)
 
     def _scan_slice(self, text: str) -> list[Finding]:
+        if len(text) <= _LONGEST_BARE_WORD and text.isascii() and text.isalpha():
+            return []
         gates = open_gates(text)
         if not gates:
             return []
+        if gates[0] >= _FIRST_RULE:  # the text needs no preparation
+            return self._without_overlaps(self.apply_rules(text, gates))
         normalized = normalize(text) if gates[0] == _NORMALIZE else NormalizedText(text)
         prepared = normalized.text
         if prepared is not text:
@@ -162,10 +173,7 @@ class PIIDetector:
             with_digits = replace_spoken_digits(prepared)
             if with_digits is not prepared:
                 prepared, gates = with_digits, open_gates(with_digits)
-        candidates = self.apply_rules(prepared, gates) + in_tokens
-        found = _resolve_overlaps(candidates)
-        if not self.configuration.find_public_names:
-            found = [each for each in found if each.why != PUBLIC_NAME]
+        found = self._without_overlaps(self.apply_rules(prepared, gates) + in_tokens)
         if normalized.starts is None:
             return found
         return [
@@ -175,18 +183,27 @@ class PIIDetector:
 
     def apply_rules(self, text: str, gates: list[int]) -> list[Finding]:
         """The candidates of the rules whose gates are open; they may overlap. `text` is normalized."""
-        source = LabelledText.of(text, self._today())
+        source = LabelledText(text, self._today)
         candidates: list[Finding] = []
         for gate in gates:
-            if gate < len(PREPARATION_GATES):
+            if gate < _FIRST_RULE:
                 continue
-            rule = RULES[gate - len(PREPARATION_GATES)]
-            found = list(rule.find(source))
-            candidates += mark_public_names(text, found) if found and rule.may_be_public else found
+            rule = RULES[gate - _FIRST_RULE]
+            if rule.may_be_public:
+                candidates += mark_public_names(text, rule.find(source))
+            else:
+                candidates += rule.find(source)
         countries = self.configuration.national_ids
         if countries is COUNTRIES:
             return candidates
         return [each for each in candidates if each.kind is not PIIKind.NATIONAL_ID or country_of(each) in countries]
+
+    def _without_overlaps(self, candidates: list[Finding]) -> list[Finding]:
+        """The best candidates in order. Public names are left out after that, so they hide worse candidates."""
+        found = _resolve_overlaps(candidates)
+        if self.configuration.find_public_names:
+            return found
+        return [each for each in found if each.why != PUBLIC_NAME]
 
     def _find_in_base64_tokens(self, text: str) -> Iterator[Finding]:
         """Reports a token as a whole with the best finding inside it. Tokens inside tokens are not decoded."""
@@ -224,10 +241,16 @@ def _scan_behind_label(label: str, text: str, scan: Callable[[str], list[Finding
     return found
 
 
+_start_of = attrgetter("start")
+
+
 def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:
     """Of overlapping candidates keeps the one with the higher score, then the longer, then the earlier one."""
     if len(candidates) < 2:
         return candidates
+    in_order = sorted(candidates, key=_start_of)
+    if not _has_overlap(in_order):
+        return in_order
     ranked = sorted(
         candidates, key=lambda finding: (-finding.score, finding.start - finding.end, finding.start, finding.kind)
     )
@@ -238,7 +261,16 @@ def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:
         if is_taken.find(1, start, end) < 0:
             is_taken[start:end] = b"\1" * (end - start)
             kept.append(candidate)
-    return sorted(kept, key=lambda finding: finding.start)
+    return sorted(kept, key=_start_of)
+
+
+def _has_overlap(in_order: list[Finding]) -> bool:
+    end = 0
+    for finding in in_order:
+        if finding.start < end:
+            return True
+        end = finding.end
+    return False
 
 
 def open_pii_detector(settings: "SecuritySettings") -> PIIDetector:

@@ -6,8 +6,7 @@ a finding.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import NamedTuple
 
@@ -57,8 +56,7 @@ class Label(NamedTuple):
     end: int = -1
 
 
-# A number or code in front of such a label does not belong to it.
-_KINDS_OF_TEXT = frozenset({"PERSON", "ADDRESS", "EMAIL"})
+_KINDS_OF_TEXT = frozenset({"PERSON", "ADDRESS", "EMAIL"})  # no labels for a number or code in front of them
 _GENERAL_NAMES = frozenset({"code", "id", "key", "ref"})
 _QUOTES = frozenset({"'", '"'})
 _NO_LABEL = Label("")
@@ -66,6 +64,13 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", " _-")
 # The labels are compared with normalized text, which has no combining characters, for example.
 _KIND_OF_WORD = {normalize(word).text: kind for kind, words in read_lists("labels").items() for word in words}
 _WORD = re.compile(longest_word(_KIND_OF_WORD))
+# A label of ASCII letters begins a word. In a text without camelCase the expression can exclude all other places, which
+# takes half of the time. A label such as `e메일` may begin inside a word; it is longer than an ASCII one at its place.
+_WORD_WITHOUT_CAMEL_CASE = re.compile(
+    f"{longest_word(word for word in _KIND_OF_WORD if not word.isascii())}"
+    f"|(?<![a-z0-9]){longest_word(filter(str.isascii, _KIND_OF_WORD))}"
+)
+_CAMEL_CASE = re.compile("[a-z][A-Z]")
 # phone_number, phone-number and phonenumber are all looked up as "phonenumber".
 _KIND_OF_SPELLING = _KIND_OF_WORD | {word.translate(_WITHOUT_SEPARATORS): kind for word, kind in _KIND_OF_WORD.items()}
 
@@ -85,6 +90,14 @@ def any_label(kind: str) -> str:
     return f"(?i:{any_word_without_look_around(words)})"
 
 
+def _in_lower_case(text: str) -> str:
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    # a few capitals, such as İ, become two characters: those stay as they are
+    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+
+
 def label_at_end(name: str) -> str:
     """The kind of the label with which a name ends, or an empty string: OTHER for `build_version`."""
     kind = ""
@@ -97,16 +110,17 @@ def label_at_end(name: str) -> str:
 def _find_labels(text: str, lowered: str) -> Iterator[Label]:
     """The labels of a text in order, not overlapping."""
     length = len(text)
-    match = _WORD.search(lowered)
+    search = (_WORD if _CAMEL_CASE.search(text) else _WORD_WITHOUT_CAMEL_CASE).search
+    match = search(lowered)
     while match is not None:
         start, end = match.span()
         word = match.group()
         if word.isascii() and not _is_whole_word(text, start, end, length):
-            match = _WORD.search(lowered, start + 1)
+            match = search(lowered, start + 1)
             continue
         kind = _KIND_OF_SPELLING.get(word) or _KIND_OF_SPELLING[word.translate(_WITHOUT_SEPARATORS)]
         yield Label(kind, start=start, end=end)
-        match = _WORD.search(lowered, end)
+        match = search(lowered, end)
 
 
 def _is_whole_word(text: str, start: int, end: int, length: int) -> bool:
@@ -188,26 +202,42 @@ class Labels:
         return Label(kind, kind if adjacent else "", label_start, label_end)
 
 
-@dataclass(slots=True)
 class LabelledText:
     """What every rule gets: a normalized text, the same in lower case, its labels, and the date of the scan.
 
     `text` and `lowered` have the same length, so a place in one is the same place in the other. Dates after `today`
-    are not dates of birth.
+    are not dates of birth. All but `text` is prepared at the first use.
     """
 
-    text: str
-    lowered: str
-    labels: Labels
-    today: date
+    __slots__ = ("_labels", "_lowered", "_read_today", "_today", "text")
 
-    @classmethod
-    def of(cls, text: str, today: date) -> "LabelledText":
-        """Prepares a normalized text for the rules."""
-        lowered = text.lower()
-        if len(lowered) != len(text):  # a few capitals, such as İ, become two characters: those stay as they are
-            lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-        return cls(text, lowered, Labels(text, lowered), today)
+    def __init__(self, text: str, read_today: Callable[[], date]) -> None:
+        self.text = text
+        self._read_today = read_today
+        self._lowered: str | None = None
+        self._labels: Labels | None = None
+        self._today: date | None = None
+
+    @property
+    def lowered(self) -> str:
+        """The text in lower case."""
+        if self._lowered is None:
+            self._lowered = _in_lower_case(self.text)
+        return self._lowered
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of the text."""
+        if self._labels is None:
+            self._labels = Labels(self.text, self.lowered)
+        return self._labels
+
+    @property
+    def today(self) -> date:
+        """The date of the scan."""
+        if self._today is None:
+            self._today = self._read_today()
+        return self._today
 
     def adjacent_label(self, start: int) -> str:
         """The kind of the label directly before a value, or an empty string."""

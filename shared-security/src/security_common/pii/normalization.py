@@ -85,12 +85,17 @@ def normalize(text: str) -> NormalizedText:
         starts += range(position, start)
         ends += range(position + 1, start + 1)
         written = piece.group()
-        decoded = _decode_escapes(written) if written.isascii() else ((written, 0, end - start),)
-        for char, char_start, char_end in decoded:
-            for plain in _plain_form(char):
-                chars.append(plain)
-                starts.append(start + char_start)
-                ends.append(start + char_end)
+        if written.isascii():
+            for char, char_start, char_end in _decode_escapes(written):
+                plain = _plain_form(char)
+                chars += plain
+                starts += [start + char_start] * len(plain)
+                ends += [start + char_end] * len(plain)
+        else:
+            plain = _plain_form(written)
+            chars += plain
+            starts += [start] * len(plain)
+            ends += [end] * len(plain)
         position = end
     chars += text[position:]
     starts += range(position, len(text))
@@ -164,11 +169,9 @@ SPOKEN_DIGITS_GATE = (
 )
 
 _HANGUL_DIGITS = "공영일이삼사오육륙칠팔구"
-_DIGIT_OF = {
-    **dict(zip(_HANGUL_DIGITS, "001234566789", strict=True)),
-    **dict.fromkeys("oO", "0"),
-    **dict.fromkeys("lI|", "1"),
-}
+_HANGUL_DIGIT = re.compile(f"[{_HANGUL_DIGITS}]")
+_PLAIN_DIGITS = str.maketrans(_HANGUL_DIGITS + "oOlI|", "001234566789" + "00111")
+_DIGIT = re.compile("[0-9]")
 _SPOKEN_HYPHEN = re.compile("에|다시|하이픈|대시")
 _SPOKEN_RUN = re.compile(
     rf"[{_HANGUL_DIGITS}0-9]"
@@ -188,36 +191,32 @@ def replace_spoken_digits(text: str) -> str:
     Returns the same object if nothing was replaced.
     """
     replaced = _SPOKEN_RUN.sub(_replace_spoken_run, text)
-    replaced = _LOOKALIKE_RUN.sub(lambda match: _with_plain_digits(match.group()), replaced)
+    replaced = _LOOKALIKE_RUN.sub(lambda match: match.group().translate(_PLAIN_DIGITS), replaced)
     return text if replaced == text else replaced
 
 
 def _replace_spoken_run(match: re.Match[str]) -> str:
     """Replaces only as many digits as the number has: the next 이 may be that of 이에요 and not the digit 2."""
     written = match.group()
-    plain = _with_plain_digits(_SPOKEN_HYPHEN.sub(_hyphen_of_same_length, written))
-    places = [index for index, char in enumerate(plain) if char.isdigit()]
-    digits = "".join(plain[index] for index in places)
-    ends_in_particle = written[-1] == "이" and _FORM_OF_TO_BE.match(match.string, match.end()) is not None
-    length = _MOBILE_LENGTH if digits.startswith("010") else len(digits) - ends_in_particle
-    hangul_digits = sum(char in _HANGUL_DIGITS for char in written)
+    hangul_digits = len(_HANGUL_DIGIT.findall(written))
     if hangul_digits < _FEWEST_HANGUL_DIGITS:
         return written
+    plain = _SPOKEN_HYPHEN.sub(_hyphen_of_same_length, written).translate(_PLAIN_DIGITS)
+    digits = "".join(_DIGIT.findall(plain))
+    ends_in_particle = written[-1] == "이" and _FORM_OF_TO_BE.match(match.string, match.end()) is not None
+    length = _MOBILE_LENGTH if digits.startswith("010") else len(digits) - ends_in_particle
     is_number = (
         _PHONE_PREFIX.match(digits) or length == _RESIDENT_NUMBER_LENGTH or hangul_digits >= _CERTAIN_HANGUL_DIGITS
     )
     if not is_number:
         return written
-    end = places[min(length, len(places)) - 1] + 1
+    places = [digit.end() for digit in _DIGIT.finditer(plain)]
+    end = places[min(length, len(places)) - 1]
     return plain[:end] + written[end:]
 
 
 def _hyphen_of_same_length(spoken_hyphen: re.Match[str]) -> str:
     return "-".ljust(len(spoken_hyphen.group()))
-
-
-def _with_plain_digits(written: str) -> str:
-    return "".join(_DIGIT_OF.get(char, char) for char in written)
 
 
 # --- base64

@@ -14,20 +14,22 @@ from security_common.pii.finding import PIIKind
 from security_common.pii.labels import LabelledText
 from security_common.pii.value_surroundings import has_currency_before, is_in_path_or_url, is_item_of_list
 
-__all__ = ["NumberCandidate", "Recognition", "find_number_candidates"]
+__all__ = ["NUMBER_GATE", "NumberCandidate", "Recognition", "find_number_candidates"]
 
 Recognition = tuple[PIIKind, float, str] | None
 """What a rule for numbers returns: kind, score and reason, or None if it does not recognize the number."""
 
 _Part = tuple[int, int, str]  # start, end, digits
 
-_DIGITS = re.compile("([0-9]+)")
+_DIGITS = re.compile("[0-9]+")
 _PLAIN_SEPARATORS = frozenset("-./,_ ()")
 # A comma or slash with a space beside it is between two numbers, not inside one; so is a bullet on a new line.
 _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ~]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
 # The character class comes first and the look-around after it, so that the engine skips to digits quickly. A plus sign
 # begins a run only before a digit.
 _RUN = re.compile(rf"[+0-9](?:(?<=[0-9])|(?=[0-9]))[0-9]*(?:{_SEPARATOR}[0-9]+)*")
+NUMBER_GATE = r"[0-9](?:[-.()ㅡ~ \t\r\n/,_]*[0-9]){7}"
+"""Eight digits with nothing but separators between them."""
 _AMOUNT = re.compile(r"(?<![0-9,])[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])")  # 1,234,567.89
 _ADJOINING = re.compile(r"[A-Za-z0-9_@]|-[A-Za-z0-9]")
 _UNIT = re.compile(
@@ -83,7 +85,7 @@ class _Run(NamedTuple):
     """
 
     parts: list[_Part]
-    separators: list[str]
+    separators: str
     has_plus: bool
     has_comma: bool
     may_begin: bool
@@ -100,10 +102,13 @@ def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
         written = match.group()
         if "," in written and _AMOUNT.fullmatch(written):
             continue
-        may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
         has_plus, parts, separators = _split(start, written)
+        lengths = [len(digits) for _, _, digits in parts]
+        if sum(lengths) < _FEWEST_DIGITS:
+            continue
+        may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
         run = _Run(parts, separators, has_plus, "," in written, may_begin, may_end)
-        for first, last in _sequences(run):
+        for first, last in _sequences(run, lengths):
             if not _is_amount_or_date(text, run, first, last):
                 yield _candidate(source, run, first, last)
 
@@ -132,28 +137,31 @@ def _is_part_of_amount(text: str, start: int, end: int) -> bool:
     return False
 
 
-def _sequences(run: _Run) -> Iterator[tuple[int, int]]:
-    """The indexes of the first and the last part of every sequence that can be a number."""
-    parts, separators = run.parts, run.separators
-    count = len(parts)
-    for first in range(count):
-        if first == 0:
-            if not run.may_begin:
-                continue
-        elif separators[first - 1] in "-_.":
+def _sequences(run: _Run, lengths: list[int]) -> list[tuple[int, int]]:
+    """The indexes of the first and the last part of every sequence that can be a number.
+
+    `lengths` has the number of digits of each part.
+    """
+    separators = run.separators
+    count, left = len(lengths), sum(lengths)
+    found: list[tuple[int, int]] = []
+    for first, length in enumerate(lengths):
+        if left < _FEWEST_DIGITS:
+            break
+        left -= length
+        if not run.may_begin if first == 0 else separators[first - 1] in "-_.":
             continue
         digit_count = 0
         for last in range(first, min(first + _MOST_PARTS, count)):
-            digit_count += len(parts[last][2])
+            digit_count += lengths[last]
             if digit_count > _MOST_DIGITS:
                 break
             if digit_count < _FEWEST_DIGITS:
                 continue
             ends_here = run.may_end if last + 1 == count else _ends_before_separator(separators, first, last)
-            if not ends_here:
-                continue
-            if count <= _LONG_RUN_PARTS or tuple(len(part[2]) for part in parts[first : last + 1]) in _USUAL_GROUPINGS:
-                yield first, last
+            if ends_here and (count <= _LONG_RUN_PARTS or tuple(lengths[first : last + 1]) in _USUAL_GROUPINGS):
+                found.append((first, last))
+    return found
 
 
 def _candidate(source: LabelledText, run: _Run, first: int, last: int) -> NumberCandidate:
@@ -161,7 +169,7 @@ def _candidate(source: LabelledText, run: _Run, first: int, last: int) -> Number
     parts = run.parts[first : last + 1]
     has_plus = run.has_plus and first == 0
     start, end = parts[0][0] - has_plus, parts[-1][1]
-    separators = "".join(run.separators[first:last])
+    separators = run.separators[first:last]
     if ")" in separators and start and source.text[start - 1] == "(":
         start -= 1
     label = source.label_of(start, end)
@@ -190,7 +198,7 @@ def _is_in_series(run: _Run, first: int, last: int) -> bool:
     return follows or (precedes and lengths[-1] == lengths[-2])
 
 
-def _ends_before_separator(separators: list[str], first: int, last: int) -> bool:
+def _ends_before_separator(separators: str, first: int, last: int) -> bool:
     """Whether a number can end at part `last`: a hyphen there, or the separator used inside, continues the number."""
     separator = separators[last]
     if last == first:
@@ -198,25 +206,27 @@ def _ends_before_separator(separators: list[str], first: int, last: int) -> bool
     return separator not in "-_" and (separator in " \n" or separator != separators[last - 1])
 
 
-def _split(start: int, run: str) -> tuple[bool, list[_Part], list[str]]:
+def _split(start: int, run: str) -> tuple[bool, list[_Part], str]:
     """Whether a plus sign is in front, the parts with their places, and one character for the separator after each."""
     if run.isdecimal():
-        return False, [(start, start + len(run), run)], []
-    head, *pieces = _DIGITS.split(run)  # a plus sign or nothing, then digits and separators in turn
+        return False, [(start, start + len(run), run)], ""
+    head, *gaps, _ = _DIGITS.split(run)  # a plus sign or nothing, then the separators, then nothing
     place = start + len(head)
     parts: list[_Part] = []
-    separators: list[str] = []
-    for digits, separator in zip(pieces[::2], pieces[1::2], strict=True):
-        parts.append((place, place + len(digits), digits))
-        if separator in _PLAIN_SEPARATORS:
-            separators.append(separator)
-        else:
-            blank = "\n" if "\n" in separator else " "
-            separators.append(separator.strip()[:1].replace("ㅡ", "-") or blank)
-        place += len(digits) + len(separator)
+    for digits, gap in zip(_DIGITS.findall(run), [*gaps, ""], strict=True):
+        end = place + len(digits)
+        parts.append((place, end, digits))
+        place = end + len(gap)
+    separators = "".join([gap if gap in _PLAIN_SEPARATORS else _main_character(gap) for gap in gaps])
     if len(parts) >= _FEWEST_SINGLE_DIGITS:
         parts, separators = _join_single_digits(parts, separators)
     return head == "+", parts, separators
+
+
+def _main_character(separator: str) -> str:
+    """The punctuation of a separator of several characters, or its blank."""
+    blank = "\n" if "\n" in separator else " "
+    return separator.strip()[:1].replace("ㅡ", "-") or blank
 
 
 def _may_begin_number(text: str, start: int) -> bool:
@@ -234,7 +244,7 @@ def _may_begin_number(text: str, start: int) -> bool:
     return not (before == ":" and before_that.isdigit())
 
 
-def _join_single_digits(parts: list[_Part], separators: list[str]) -> tuple[list[_Part], list[str]]:
+def _join_single_digits(parts: list[_Part], separators: str) -> tuple[list[_Part], str]:
     """Joins single digits in a row to one part that spans the separators between them."""
     is_single = [len(digits) == 1 for _, _, digits in parts]
     if sum(is_single) < _FEWEST_SINGLE_DIGITS:
@@ -249,4 +259,4 @@ def _join_single_digits(parts: list[_Part], separators: list[str]) -> tuple[list
         else:
             joined.append((start, end, digits))
             kept_separators.append(separators[index - 1])
-    return joined, kept_separators
+    return joined, "".join(kept_separators)

@@ -9,7 +9,7 @@ from security_common.pii import check_digits
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import BANK, OTHER, LabelledText
 from security_common.pii.national_ids import recognize_national_number
-from security_common.pii.number_candidates import NumberCandidate, Recognition, find_number_candidates
+from security_common.pii.number_candidates import NUMBER_GATE, NumberCandidate, Recognition, find_number_candidates
 from security_common.pii.phone_numbers import recognize_phone_number
 from security_common.pii.resident_number import recognize_resident_number
 from security_common.pii.rules import Rule
@@ -160,4 +160,4 @@ def _find_numbers(source: LabelledText) -> Iterator[Finding]:
                 yield Finding(kind, number.start, number.end, score, why)
 
 
-NUMBERS = Rule(r"[0-9](?:[^0-9]{0,6}[0-9]){6}", _find_numbers)
+NUMBERS = Rule(NUMBER_GATE, _find_numbers)

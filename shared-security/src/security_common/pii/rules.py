@@ -56,39 +56,46 @@ def compile_gates(groups: Sequence[Sequence[Gate]], engine: Any = re2) -> Callab
 
 
 def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable[[str], list[int]]:
-    sets: list[tuple[int, Callable[[bytes], list[int]]]] = []
+    count = sum(map(len, groups))
+    wide = list(dict.fromkeys(gate.within for group in groups for gate in group if gate.within))
+    index_of_wide = {expression: count + index for index, expression in enumerate(wide)}
+    needed: dict[int, int] = {}  # index of a gate -> index of the expression that has to match as well
+    matches: list[tuple[Callable[[bytes], list[int] | None], Callable[[int], int]]] = []
     first = 0
     for group in groups:
-        sets.append((first, _compile_group(engine, group)))
+        indexes = list(range(first, first + len(group)))
+        needed.update({index: index_of_wide[gate.within] for index, gate in enumerate(group, first) if gate.within})
+        wide_in_group = list(dict.fromkeys(gate.within for gate in group if gate.within))
+        expressions = [*(gate.expression for gate in group), *wide_in_group]
+        indexes += [index_of_wide[expression] for expression in wide_in_group]
+        matches.append((_compile_set(engine, expressions), indexes.__getitem__))
         first += len(group)
 
     def open_gates(text: str) -> list[int]:
-        # A lone surrogate has no UTF-8 encoding and becomes a question mark, which no gate matches. No rule searches
-        # for one.
+        # A lone surrogate has no UTF-8 encoding and becomes a question mark, which opens no gate. No rule searches for
+        # one.
         encoded = text.encode(errors="replace")
-        return [first + index for first, open_in_group in sets for index in open_in_group(encoded)]
+        found: list[int] = []
+        for match, index_of in matches:
+            matched = match(encoded)
+            if matched is not None:
+                found += map(index_of, matched)
+        found.sort()
+        if needed.keys().isdisjoint(found):
+            return [each for each in found if each < count] if found and found[-1] >= count else found
+        return [each for each in found if each < count and needed.get(each, each) in found]
 
     return open_gates
 
 
-def _compile_group(engine: Any, group: Sequence[Gate]) -> Callable[[bytes], list[int]]:
+def _compile_set(engine: Any, expressions: Sequence[str]) -> Callable[[bytes], list[int] | None]:
     options = engine.Options()
     options.max_mem = _AUTOMATON_BYTES
     gate_set = engine.Set.SearchSet(options)
-    expressions = list(dict.fromkeys(gate.within for gate in group if gate.within))
-    place_of = {expression: len(group) + index for index, expression in enumerate(expressions)}
-    for expression in [*(gate.expression for gate in group), *expressions]:
+    for expression in expressions:
         gate_set.Add(_with_portable_classes(expression))
     gate_set.Compile()
-    needed = {index: place_of[gate.within] for index, gate in enumerate(group) if gate.within}
-    if not needed:
-        return lambda encoded: sorted(gate_set.Match(encoded) or ())
-
-    def open_in_group(encoded: bytes) -> list[int]:
-        matched = gate_set.Match(encoded) or ()
-        return sorted(each for each in matched if each < len(group) and needed.get(each, each) in matched)
-
-    return open_in_group
+    return gate_set.Match
 
 
 def _compile_one_by_one(gates: Sequence[Gate]) -> Callable[[str], list[int]]:

@@ -9,17 +9,16 @@ All places are those in the text as it is written. A finding in a JSON number co
 begins with `json-number`: its mask is 0, so that the document stays valid.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
-from security_common.pii.delimited_tables import find_table_cells
+from security_common.pii.delimited_tables import TextCell, find_table_cells
 from security_common.pii.field_context import FieldContext
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.json_fragments import JsonScalar, decode_json_string, find_json_fragments, scalars_in_context
 from security_common.pii.key_value_pairs import find_pair_values
 from security_common.pii.labels import BANK, OTHER
 from security_common.pii.masking import JSON_NUMBER
-from security_common.pii.sql_statements import find_inserted_values
-from security_common.pii.table_rows import TextCell
 
 __all__ = ["StructuredSearch", "moved_by"]
 
@@ -30,14 +29,20 @@ _WRITTEN_AS_PHONE_NUMBER = frozenset({"area-code", "country-code"})
 _KINDS_OF_NO_PERSON = frozenset({OTHER, BANK})
 _MOST_REMEMBERED, _LONGEST_REMEMBERED = 4096, 64
 
+_start_of = attrgetter("start")
+
 _Search = Callable[[str, FieldContext | None], list[Finding]]
 
 
 class StructuredSearch:
-    """One search. `search_value` finds personal data in a value or a text without structure."""
+    """One search. `search_value` finds personal data in a value or a text without structure.
 
-    def __init__(self, search_value: _Search) -> None:
+    `clean_names` has names of members in which nothing is found. More are added, up to a limit.
+    """
+
+    def __init__(self, search_value: _Search, clean_names: set[str]) -> None:
         self._search_value = search_value
+        self._clean_names = clean_names
         self._clean: set[tuple[str, FieldContext | None]] = set()
 
     def find(self, text: str, context: FieldContext | None = None, depth: int = 0) -> list[Finding]:
@@ -50,12 +55,10 @@ class StructuredSearch:
         position = 0
         for fragment in find_json_fragments(text):
             found += self._find_between(text, position, fragment.start, context)
-            in_fragment = [
-                each
-                for scalar, of_scalar in scalars_in_context(fragment.root, context)
-                for each in self._find_in_scalar(text, scalar, of_scalar, depth)
-            ]
-            found += sorted(in_fragment, key=lambda each: each.start)
+            in_fragment: list[Finding] = []
+            for scalar, of_scalar in scalars_in_context(fragment.root, context):
+                in_fragment += self._find_in_scalar(text, scalar, of_scalar, depth)
+            found += sorted(in_fragment, key=_start_of)
             position = fragment.end
         if not position:
             return self._find_in_lines(text, context)
@@ -68,28 +71,40 @@ class StructuredSearch:
 
     def _find_in_scalar(
         self, text: str, scalar: JsonScalar, context: FieldContext | None, depth: int
-    ) -> Iterator[Finding]:
-        written = text[scalar.start : scalar.end]
-        if scalar.is_number:
-            written = str(scalar.content)
+    ) -> Sequence[Finding]:
+        written = str(scalar.content) if scalar.is_number else text[scalar.start : scalar.end]
+        if scalar.is_name and written in self._clean_names:
+            return ()
         if len(written) < _FEWEST_CHARS and not (context is not None and context.is_part):
-            return
+            return ()
         if (written, context) in self._clean:
-            return
-        decoded = decode_json_string(written)
-        found = self.find(decoded.text, context, depth + 1)
+            return ()
+        if "\\" in written:
+            decoded = decode_json_string(written)
+            found = [
+                each._replace(start=start, end=end)
+                for each in self.find(decoded.text, context, depth + 1)
+                for start, end in [decoded.original_span(each.start, each.end)]
+            ]
+        else:
+            found = self.find(written, context, depth + 1)
         if not found:
-            self._remember_clean(written, context)
-        elif scalar.is_number:
+            self._remember_clean(scalar, written, context)
+            return ()
+        if scalar.is_number:
             best = max(found, key=lambda each: each.score)
-            yield Finding(best.kind, scalar.start, scalar.end, best.score, f"{JSON_NUMBER}-{best.why}")
-        for each in found if not scalar.is_number else ():
-            start, end = decoded.original_span(each.start, each.end)
-            yield each._replace(start=scalar.start + start, end=scalar.start + end)
+            return [Finding(best.kind, scalar.start, scalar.end, best.score, f"{JSON_NUMBER}-{best.why}")]
+        return [moved_by(scalar.start, each) for each in found]
 
-    def _remember_clean(self, written: str, context: FieldContext | None) -> None:
-        """Names and short values repeat in every record of a document."""
-        if len(written) <= _LONGEST_REMEMBERED and len(self._clean) < _MOST_REMEMBERED:
+    def _remember_clean(self, scalar: JsonScalar, written: str, context: FieldContext | None) -> None:
+        """Names repeat in every document, short values in every record of a document."""
+        if len(written) > _LONGEST_REMEMBERED:
+            return
+        if scalar.is_name:
+            # An identifier has no structure, so it is clean at every depth.
+            if written.isidentifier() and len(self._clean_names) < _MOST_REMEMBERED:
+                self._clean_names.add(written)
+        elif len(self._clean) < _MOST_REMEMBERED:
             self._clean.add((written, context))
 
     def _find_in_lines(self, text: str, context: FieldContext | None) -> list[Finding]:
@@ -152,10 +167,7 @@ def _counts_under_any_name(finding: Finding) -> bool:
 
 def _cells_of(text: str, *, only_personal: bool) -> list[TextCell]:
     """The cells of tables, and the values of pairs outside of the tables, in order."""
-    is_insert = "'" in text and ("VALUES" in text or "values" in text)
-    cells = list(find_inserted_values(text)) if is_insert else []
-    if not cells and "\n" in text:
-        cells = list(find_table_cells(text))
+    cells = list(find_table_cells(text)) if "\n" in text else []
     if not ("=" in text or ":" in text or "</" in text):
         return cells
     pairs = list(find_pair_values(text, only_personal=only_personal))

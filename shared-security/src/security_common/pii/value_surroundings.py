@@ -33,8 +33,8 @@ _CHARS_READ_FOR_LIST = 8
 _LONGEST_NAME = 40
 _NAME_CHARS = string.ascii_letters + string.digits + "_.-"
 _NAMES_FOR_ANY_VALUE = frozenset({"value", "text", "content", "message", "body", "data", "input", "note", "memo", "no"})
-_QUOTES_AND_SPACES = frozenset("\\\"'` \t")
-_SIGNS = frozenset(":=")
+_QUOTES_AND_SPACES = "\\\"'` \t"
+_SIGNS = (":", "=")
 
 
 def is_in_path_or_url(text: str, start: int, end: int) -> bool:
@@ -67,20 +67,14 @@ def has_currency_before(text: str, start: int) -> bool:
 def name_before(text: str, start: int) -> tuple[int, int] | None:
     """The place of the name in `name: value`, `name=value` or `"name": "value"`. Only ASCII names are read."""
     lowest = max(0, start - _LONGEST_NAME)
-    sign = _end_without_quotes(text, lowest, start)
-    if sign == lowest or text[sign - 1] not in _SIGNS:
+    with_sign = text[lowest:start].rstrip(_QUOTES_AND_SPACES)
+    if not with_sign.endswith(_SIGNS):
         return None
-    end = _end_without_quotes(text, lowest, sign - 1)
-    if end == lowest or text[end - 1] not in _NAME_CHARS:
+    up_to_name = with_sign[:-1].rstrip(_QUOTES_AND_SPACES)
+    before_name = up_to_name.rstrip(_NAME_CHARS)
+    if len(before_name) == len(up_to_name):
         return None
-    return lowest + len(text[lowest:end].rstrip(_NAME_CHARS)), end
-
-
-def _end_without_quotes(text: str, lowest: int, end: int) -> int:
-    """The end of `text[lowest:end]` without quotation marks and white space."""
-    while end > lowest and text[end - 1] in _QUOTES_AND_SPACES:
-        end -= 1
-    return end
+    return lowest + len(before_name), lowest + len(up_to_name)
 
 
 def has_other_name(text: str, start: int) -> bool:

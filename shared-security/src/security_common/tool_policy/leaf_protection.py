@@ -63,7 +63,7 @@ class ReplacementWriter:
     """The operators of one tool, and what they write in the place of a finding.
 
     `policy_operator` is used where the configuration names no operator for a kind; None means that the policy encrypts
-    the whole text. `issuer` issued the token: equal values get different pseudonyms for different issuers.
+    the whole text. `tenant` is the token issuer: equal values get different pseudonyms for different tenants.
 
     `for_messages` is True for progress, log messages, requests to the client (elicitation, sampling, roots) and error
     texts. There a ciphertext has no use and a refusal comes too late, so both operators are replaced by a mask.
@@ -73,7 +73,7 @@ class ReplacementWriter:
 
     configuration: PIIConfiguration
     tool: str
-    issuer: str
+    tenant: str
     pseudonyms: KeyedPseudonyms | None
     policy_operator: Operator | None
     for_messages: bool = False
@@ -99,8 +99,8 @@ class ReplacementWriter:
     ) -> str:
         """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
 
-        A number in JSON that is only a part of a text becomes 0 under every operator except `keep`, so that the JSON
-        stays valid. In a text that is one JSON document, `JSONWalk` visits the number itself.
+        A number of a JSON document in a text becomes 0 under every operator except `keep`, so that the document stays
+        valid.
         """
         operator = self.operator(finding.kind)
         if is_json_number(finding) and operator is not Operator.KEEP:
@@ -111,7 +111,7 @@ class ReplacementWriter:
             case Operator.REDACT:
                 return f"[{finding.kind}]"
             case Operator.PSEUDONYM if self.pseudonyms is not None:
-                return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), issuer=self.issuer)
+                return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), tenant=self.tenant)
             case Operator.ENCRYPT:
                 return encrypt(value)
             # A base64 text may contain several values, which one placeholder cannot replace: it is masked as a whole.
@@ -124,10 +124,9 @@ class ReplacementWriter:
 class LeafProtector:
     """Protects every leaf of one part of a call, such as its arguments, and counts what it found.
 
-    `part` is the name of the argument that is being walked, `result`, or `reply` for an answer of the client. Findings
-    are counted by part, and ciphertext is bound to it. `refused` counts those findings whose operator is `reject`. With
-    `puts_back`, which is for arguments, the values of placeholders are put back where the tool may see them; `revealed`
-    has the kind of each.
+    `part` is the name of the argument that is being walked, or `result`. Findings are counted by part, and ciphertext
+    is bound to it. `refused` counts those findings whose operator is `reject`. With `puts_back`, which is for
+    arguments, the values of placeholders are put back where the tool may see them; `revealed` has the kind of each.
     """
 
     def __init__(
@@ -303,9 +302,9 @@ def _zero_of(value: Any) -> Any:
     """The value of the same type that contains no information. Raises UnsupportedValue."""
     if isinstance(value, datetime):
         return datetime.min.replace(tzinfo=value.tzinfo)
-    for base in type(value).__mro__:
-        if base in _ZERO_VALUES:
-            return _ZERO_VALUES[base]
+    for kind in type(value).__mro__:
+        if kind in _ZERO_VALUES:
+            return _ZERO_VALUES[kind]
     raise UnsupportedValue(
         f"a {type(value).__name__} contains personal data and cannot be masked", hint="send it as text"
     )
