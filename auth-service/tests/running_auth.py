@@ -16,6 +16,7 @@ from fastapi.routing import iter_route_contexts
 from auth_service.app import create_app
 from auth_service.settings import AuthSettings
 from local_stack.ports import free_ports
+from security_common.service.server import KEEP_ALIVE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,13 @@ def serving(settings: AuthSettings, **parts: Any) -> Generator[FastAPI]:
     """Runs the application in a thread with an event loop of its own, as a process would."""
     app = create_app(settings, **parts)
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=settings.port, log_config=None, lifespan="on", server_header=False
+        app,
+        host="127.0.0.1",
+        port=settings.port,
+        log_config=None,
+        lifespan="on",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="auth-service")

@@ -16,8 +16,13 @@ from security_common.secret_files import find_exposed_secrets
 from security_common.service.settings import ServiceSettings
 from security_common.setting_names import variable_name
 
-__all__ = ["PortTaken", "bind_socket", "serve"]
+__all__ = ["KEEP_ALIVE_SECONDS", "PortTaken", "bind_socket", "serve"]
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open: longer than clients and proxies keep theirs (httpx 5, many proxies 60).
+
+If the server closed it first, a request that is sent at that moment would fail with a reset connection.
+"""
 _GRACEFUL_STOP_SECONDS = 10
 
 log = structlog.get_logger(__name__)
@@ -123,6 +128,7 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_STOP_SECONDS,
     )
     server = _Server(config, drain_seconds=settings.drain_seconds, on_drain=on_drain)
