@@ -29,17 +29,12 @@ from security_common.pii import (
 from security_common.pii.masking import MASKED_NUMBER, is_json_number
 from security_common.pii.normalization import normalize
 from security_common.tool_policy.call_placeholders import WalkPlaceholders
+from security_common.tool_policy.clean_texts import CleanTexts
 from security_common.tool_policy.errors import UnsupportedValue
 from security_common.tool_policy.policy import Treatment, decide_treatment
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
 __all__ = ["LeafProtector", "ReplacementWriter"]
-
-MAX_CLEAN_TEXTS, MAX_CLEAN_TEXT_CHARACTERS = 4096, 64
-"""How many texts without personal data are remembered, and how long such a text may be.
-
-The context that is remembered with a text is bounded as well, so the texts of callers take 2 MB at most.
-"""
 
 _KINDS_WITH_DIGITS_ONLY = {PIIKind.PHONE, PIIKind.KR_RRN, PIIKind.CREDIT_CARD}
 
@@ -103,6 +98,8 @@ class ReplacementWriter:
         valid.
         """
         operator = self.operator(finding.kind)
+        if operator is Operator.MASK:
+            return mask_finding(finding, value)
         if is_json_number(finding) and operator is not Operator.KEEP:
             return MASKED_NUMBER
         match operator:
@@ -136,12 +133,12 @@ class LeafProtector:
         encrypt: Callable[[str, str], str],
         is_own_ciphertext: Callable[[str], bool],
         *,
-        clean_texts: set[tuple[str, FieldContext | None]],
+        clean_texts: CleanTexts,
         placeholders: WalkPlaceholders | None = None,
         encrypt_all: bool = False,
         puts_back: bool = False,
     ) -> None:
-        """`encrypt` takes a part and a text. `clean_texts` remembers short texts (with their fields) across calls."""
+        """`encrypt` takes a part and a text. `clean_texts` remembers short texts across calls."""
         self.part = "result"
         self.kinds: dict[str, Counter[str]] = {}
         self.refused: dict[str, Counter[str]] = {}
@@ -158,13 +155,13 @@ class LeafProtector:
 
     def protect_text(self, text: str, context: FieldContext | None) -> str:
         """The text as it may be passed on; `context` is the field that it is in."""
-        if self._placeholders is None and not self.encrypt_all and (text, context) in self._clean_texts:
+        if self._placeholders is None and not self.encrypt_all and self._clean_texts.contains(text, context):
             return text
         return self._protect(text, context, encrypt_all=self.encrypt_all)
 
     def protect_key(self, key: str) -> str:
         """The key of a mapping as it may be passed on. `encrypt_all` does not apply to keys."""
-        if self._placeholders is None and (key, None) in self._clean_texts:
+        if self._placeholders is None and self._clean_texts.contains(key, None):
             return key
         return self._protect(key, None, encrypt_all=False)
 
@@ -175,7 +172,7 @@ class LeafProtector:
         value becomes text, and so does one that is replaced by a placeholder. Raises UnsupportedValue for a type
         without a zero.
         """
-        if self._placeholders is None and (text, context) in self._clean_texts:
+        if self._placeholders is None and self._clean_texts.contains(text, context):
             return value
         treatment, findings = self._examine(text, context, encrypt_all=False)
         if treatment is Treatment.MASK:
@@ -240,11 +237,11 @@ class LeafProtector:
 
     def _find_detected(self, text: str, context: FieldContext | None) -> Sequence[Finding]:
         # Short texts, such as keys and states, repeat from call to call, so those without findings are remembered.
-        if (text, context) in self._clean_texts:
+        if self._clean_texts.contains(text, context):
             return ()
         findings = self._detector.scan_text(text, context=context)
         if not findings:
-            self._remember_clean(text, context)
+            self._clean_texts.add(text, context)
             return findings
         ciphertexts = self._own_ciphertexts(text)
         if not ciphertexts:
@@ -255,14 +252,6 @@ class LeafProtector:
             for finding in findings
             if not any(start <= finding.start and finding.end <= end for start, end in ciphertexts)
         ]
-
-    def _remember_clean(self, text: str, context: FieldContext | None) -> None:
-        # A context with the columns of a table occurs once, so a text with such a context is not remembered.
-        if len(text) > MAX_CLEAN_TEXT_CHARACTERS or (context is not None and context.columns):
-            return
-        if len(self._clean_texts) >= MAX_CLEAN_TEXTS:
-            self._clean_texts.clear()
-        self._clean_texts.add((text, context))
 
     def _own_ciphertexts(self, text: str) -> list[tuple[int, int]]:
         """Start and end of each ciphertext that was made with our own keys.

@@ -10,9 +10,10 @@ import threading
 from security_common.audit import Journal, open_journal
 from security_common.audit.chain_key import LIBRARY_SERVICE
 from security_common.encryption import EncryptionError, EncryptionService, get_encryption_service
-from security_common.pii import FieldContext, Operator, PIIConfigurationError, PIIDetector, PIIKind, get_pii_detector
+from security_common.pii import Operator, PIIConfigurationError, PIIDetector, PIIKind, get_pii_detector
 from security_common.settings import SecuritySettings
 from security_common.tool_policy.call_placeholders import CallPlaceholders
+from security_common.tool_policy.clean_texts import CleanTexts
 from security_common.tool_policy.leaf_protection import ReplacementWriter
 from security_common.tool_policy.placeholder_store import InMemoryPlaceholderStore, PlaceholderStore
 from security_common.tool_policy.policy import PIIPolicy, operator_of
@@ -52,7 +53,7 @@ class PolicyDependencies:
             raise PIIConfigurationError(
                 "the operator pseudonym has no key", hint="set SECURITY_PSEUDONYM_KEY_FILE, or use mask"
             )
-        self.clean_texts: set[tuple[str, FieldContext | None]] = set()
+        self.clean_texts = CleanTexts()
         self._writers: dict[_WriterKey, ReplacementWriter] = {}
         settings = SecuritySettings()
         self.search_queue = SearchQueue(
