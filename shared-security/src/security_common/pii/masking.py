@@ -82,6 +82,8 @@ def _replace_findings(text: str, findings: Iterable[Finding], replace: Callable[
 
 def _hide(value: str, *, head: int = 0, tail: int = 0) -> str:
     """Replaces letters and digits by stars, except the first `head` and the last `tail`. Separators stay."""
+    if not head and not tail:
+        return _LETTER_OR_DIGIT.sub("*", value)
     places = [match.start() for match in _LETTER_OR_DIGIT.finditer(value)]
     hidden = places[head : len(places) - tail]
     if not hidden:
@@ -96,7 +98,7 @@ def _mask_email(value: str) -> str:
 
 
 def _mask_phone(value: str) -> str:
-    digits = sum(char.isdigit() for char in value)
+    digits = sum(map(str.isdigit, value))
     return _hide(value, head=min(5, digits - 8) if digits > 9 else 2, tail=4)
 
 
@@ -115,8 +117,8 @@ def _mask_address(value: str) -> str:
     """Keeps province and district of a Korean address, and nothing of any other."""
     if value[:1].isascii():
         return HIDDEN
-    words = value.split(" ")
-    return " ".join([*words[:2], *(_hide(word) for word in words[2:])])
+    words = value.split(" ", 2)
+    return " ".join([*words[:2], *map(_hide, words[2:])])
 
 
 def _mask_birth_date(value: str) -> str:
