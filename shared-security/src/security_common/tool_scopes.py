@@ -7,7 +7,7 @@ for the guard. They are checked at three points:
 |------------------|-------------------------------------------|----------------------------------------------------|
 | Guard            | before the call                           | `guard.refusals.InsufficientScope`: a 403 that     |
 |                  |                                           | names every scope that the call needs              |
-| secure_tool      | in the call, if there is a verified token | `tool_policy.errors.InsufficientScope`: the call   |
+| secure_tool      | in the call, if there is a verified token | `tool_policy.errors.ScopesMissing`: the call       |
 |                  |                                           | fails                                              |
 | PolicyMiddleware | when tools are listed (without            | the tool is not listed, unless the user can still  |
 |                  | `argument_scopes`)                        | consent to the scopes                              |

@@ -1,4 +1,4 @@
-"""Keyed pseudonyms: stable values, one per tenant and kind, which the detector does not report."""
+"""Keyed pseudonyms: stable values, one per issuer and kind, which the detector does not report."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ def test_references_and_directory_ids_of_earlier_releases_are_unchanged(pseudony
     assert pseudonyms.digest("directory", "hong@example.com").hex() == DIRECTORY_DIGEST
 
 
-def test_a_pseudonym_differs_between_tenants_and_kinds(pseudonyms: KeyedPseudonyms) -> None:
-    created = {pseudonyms.pseudonym(kind, "1", tenant=tenant) for kind in ("PHONE", "EMAIL") for tenant in ("a", "b")}
+def test_a_pseudonym_differs_between_issuers_and_kinds(pseudonyms: KeyedPseudonyms) -> None:
+    created = {pseudonyms.pseudonym(kind, "1", issuer=issuer) for kind in ("PHONE", "EMAIL") for issuer in ("a", "b")}
     assert len(created) == 4
     assert all(f"_{pseudonyms.key_id}_" in each for each in created)
 

@@ -16,7 +16,7 @@ from security_common.fastmcp import ServiceUnavailableMiddleware, secure_server
 from security_common.pii import PIIDetector
 from security_common.settings import SecuritySettings
 from security_common.tool_policy import SearchQueueFull, configure, policy_dependencies, secure_tool
-from security_common.tool_policy.data_size import LIMITS_OF_CALL, LIMITS_ON_EVENT_LOOP, estimate_characters
+from security_common.tool_policy.data_size import LIMITS_OF_WALK, LIMITS_ON_EVENT_LOOP, estimate_characters
 from security_common.tool_policy.search_queue import SearchQueue
 
 pytestmark = pytest.mark.anyio
@@ -194,7 +194,7 @@ async def test_a_failed_search_leaves_no_reference_cycle() -> None:
         (("text", b"bytes"), 9),
         (({"key": ["a", 1]},), 16 + 3 + 16 + 1 + 16),
         ((ValueError("text"),), 16 + 4),
-        (("x" * 3_000_000,), LIMITS_OF_CALL.characters),
+        (("x" * 3_000_000,), LIMITS_OF_WALK.characters),
         ((range(3),), 16),
     ],
 )
@@ -205,8 +205,8 @@ def test_the_size_of_data_is_estimated(values: tuple[Any, ...], characters: int)
 def test_the_size_of_data_that_contains_itself_is_bounded() -> None:
     endless: list[Any] = []
     endless.append(endless)
-    assert estimate_characters(endless) == LIMITS_OF_CALL.characters
-    assert LIMITS_ON_EVENT_LOOP.characters < LIMITS_OF_CALL.characters
+    assert estimate_characters(endless) == LIMITS_OF_WALK.characters
+    assert LIMITS_ON_EVENT_LOOP.characters < LIMITS_OF_WALK.characters
 
 
 @pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])

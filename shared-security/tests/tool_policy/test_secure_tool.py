@@ -13,9 +13,9 @@ from security_common.encryption import EncryptionKeyMissing, EncryptionService
 from security_common.tokens.access_token import AccessToken, Caller, current_caller
 from security_common.tool_policy import (
     Identifier,
-    InsufficientScope,
     PersonalDataRefused,
     ResultWithheld,
+    ScopesMissing,
     ToolFailed,
     UnsupportedValue,
     bind_field,
@@ -182,7 +182,7 @@ def test_the_verified_token_identifies_the_caller_and_arguments_do_not(
     reset = current_caller.set(Caller(token=token, source_address="192.0.2.7", trace_id="0" * 32))
     try:
         kept = keep(CLEAR, user_id="u_other")
-        with pytest.raises(InsufficientScope, match=r"mcp\.decrypt"):
+        with pytest.raises(ScopesMissing, match=r"mcp\.decrypt"):
             read()
     finally:
         current_caller.reset(reset)

@@ -91,7 +91,7 @@ class Reason(StrEnum):
     UNGUARDABLE_VALUE = "unguardable_value"
     """A value has a type that cannot be searched for personal data."""
     TOO_MUCH_DATA = "too_much_data"
-    """The data is larger than the limit of one call."""
+    """The arguments, the result or a message of the call are larger than the limit."""
     SEARCH_QUEUE_FULL = "search_queue_full"
     """Too much data of running calls is waiting to be searched for personal data."""
     TOOL_POLICY_ERROR = "tool_policy_error"

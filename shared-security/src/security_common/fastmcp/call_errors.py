@@ -5,7 +5,8 @@ The audit trail and the log get no personal data. The client gets what the polic
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import mcp_types as types
 from fastmcp.exceptions import (
@@ -32,10 +33,10 @@ from security_common.tool_policy import (
 )
 
 __all__ = [
+    "CONVERTERS",
     "ERROR_TYPES",
     "NO_POLICY",
     "TEMPORARY_ERRORS",
-    "client_error",
     "install_log_filters",
     "log_failed_call",
     "record_rejected_call",
@@ -63,7 +64,7 @@ LOGGERS_WITH_VALUES = ("fastmcp.server.mixins.mcp_operations", "fastmcp.server.c
 REPLACED_MESSAGES = ("Error calling ", "Error reading ", "Error rendering ", "Invalid arguments for ")
 """FastMCP's log lines about failed calls, which have neither cause nor trace id. `log_failed_call` replaces them."""
 
-EXPECTED_ERRORS = (SecurityError, FastMCPError, NotFoundError, DisabledError, MCPError)
+LOGGED_WITHOUT_TRACEBACK = (SecurityError, FastMCPError, NotFoundError, DisabledError, MCPError)
 """Errors that are logged without a traceback, because they are not defects of the program."""
 
 CLIENT_NAMED_ERRORS = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
@@ -77,7 +78,7 @@ MAX_LISTED_PROBLEMS = 10
 logger = logging.getLogger(__name__)
 
 
-def client_error(error_type: type[FastMCPError], failure: Exception) -> Exception:
+def _client_error(error_type: type[FastMCPError], failure: Exception) -> Exception:
     """The exception that FastMCP turns into the answer. Its `__cause__` is for the log.
 
     Exceptions of the tool itself are not changed, so that FastMCP's `mask_error_details` applies to them.
@@ -89,6 +90,12 @@ def client_error(error_type: type[FastMCPError], failure: Exception) -> Exceptio
     error = error_type(describe_for_client(failure))
     error.__cause__ = failure
     return error
+
+
+CONVERTERS: Mapping[str, Callable[[Exception], Exception]] = {
+    method: partial(_client_error, error_type) for method, error_type in ERROR_TYPES.items()
+}
+"""For each method that runs a component, what turns the exception of a call into the one that FastMCP expects."""
 
 
 def unavailable_call(failure: SecurityError) -> CallUnavailable:
@@ -152,7 +159,7 @@ def log_failed_call(framework_request: FrameworkRequest, method: str, failure: B
     text = " ".join(["call_failed", *(f"{name}={value}" for name, value in fields.items() if value is not None)])
     # Before a tool is reached, a pydantic error is about the client's input.
     is_about_input = call is None and isinstance(causes[0], PydanticValidationError)
-    is_expected = is_about_input or isinstance(causes[0], EXPECTED_ERRORS)
+    is_expected = is_about_input or isinstance(causes[0], LOGGED_WITHOUT_TRACEBACK)
     text = _cut(policy_dependencies().detector.mask_text(text), MAX_MESSAGE_CHARACTERS)
     if not is_expected:
         lines = "".join(traceback.format_tb(causes[0].__traceback__))

@@ -1,4 +1,4 @@
-"""The tools, resources, prompts and the completion handler of a server, and the policy of each."""
+"""The tools, resources, prompts and the completion handler of a server, and what `secure_tool` was given for each."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
@@ -38,7 +38,7 @@ async def list_components(server: FastMCP[Any]) -> tuple[Sequence[Tool], Sequenc
 
 
 class ComponentTable:
-    """The policies of the components that a request can reach."""
+    """The secured tools behind the components that a request can reach."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class ComponentTable:
         completion_handler: Callable[..., Any] | None,
     ) -> None:
         self._server = server
-        self._tools = {tool.name: _policies_of([tool]) for tool in tools}
+        self._tools = {tool.name: _secured_tools_of([tool]) for tool in tools}
         self._others = {
-            "resources/read": _policies_of(resources),
-            "prompts/get": _policies_of(prompts),
-            "completion/complete": _policies_of([completion_handler] if completion_handler else []),
+            "resources/read": _secured_tools_of(resources),
+            "prompts/get": _secured_tools_of(prompts),
+            "completion/complete": _secured_tools_of([completion_handler] if completion_handler else []),
         }
 
     def reachable(self, method: str, params: Mapping[str, Any]) -> Collection[SecuredTool]:
@@ -63,12 +63,12 @@ class ComponentTable:
             return self._tools.get(name, ()) if isinstance(name, str) else ()
         return self._others[method]
 
-    def policy_of_tool(self, name: Any) -> SecuredTool | None:
-        """The policy of a tool that was registered before the server was secured, or None."""
+    def secured_tool_of_name(self, name: Any) -> SecuredTool | None:
+        """The tool of this name, if it was registered before the server was secured."""
         return next(iter(self._tools.get(name, ())), None)
 
     async def find_late(self, method: str, params: Mapping[str, Any]) -> SecuredTool | None:
-        """The policy of a component that was registered after the server was secured, or None."""
+        """The component of the request, if it was registered after the server was secured and has a policy."""
         server = self._server
         if method == "tools/call":
             return secured_component(await server.get_tool(params["name"]))
@@ -80,6 +80,6 @@ class ComponentTable:
         return None
 
 
-def _policies_of(components: Sequence[Any]) -> Collection[SecuredTool]:
-    policies = (secured_component(each) for each in components)
-    return frozenset(policy for policy in policies if policy is not None)
+def _secured_tools_of(components: Sequence[Any]) -> Collection[SecuredTool]:
+    tools = (secured_component(each) for each in components)
+    return frozenset(tool for tool in tools if tool is not None)

@@ -9,9 +9,9 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from security_common.audit import JournalUnavailable
 from security_common.fastmcp.call_errors import (
+    CONVERTERS,
     ERROR_TYPES,
     NO_POLICY,
-    client_error,
     log_failed_call,
     record_rejected_call,
     unavailable_call,
@@ -59,7 +59,7 @@ class PolicyMiddleware(Middleware):
             tool_name=getattr(context.message, "name", None) if method == "tools/call" else None,
             components=(),
             injected_parameters=injected_parameters,
-            convert_exception=partial(client_error, ERROR_TYPES[method]),
+            convert_exception=CONVERTERS[method],
             protect_replies=partial(_protect_input_responses, request_context),
         )
         reset = current_framework_request.set(framework_request)

@@ -12,7 +12,6 @@ middleware have been applied, and nothing but the SDK's encoding to JSON follows
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import mcp_types as types
@@ -26,10 +25,10 @@ from pydantic_core import to_jsonable_python
 from security_common.audit import JournalUnavailable
 from security_common.errors import SecurityError, describe_for_client
 from security_common.fastmcp.call_errors import (
+    CONVERTERS,
     ERROR_TYPES,
     NO_POLICY,
     TEMPORARY_ERRORS,
-    client_error,
     log_failed_call,
     unavailable_call,
 )
@@ -73,7 +72,7 @@ KNOWN_METHODS = STATIC_METHODS | ERROR_TYPES.keys()
 
 INTERNAL_ERROR_MESSAGE = "Internal server error"
 
-EXPECTED_ERRORS = (MCPError, FastMCPError, NotFoundError, DisabledError, ValidationError)
+ERRORS_FOR_CLIENTS = (MCPError, FastMCPError, NotFoundError, DisabledError, ValidationError)
 """Errors that are meant for the client. FastMCP has logged them already."""
 
 Context = ServerRequestContext[Any, Any]
@@ -104,7 +103,7 @@ class WirePolicy:
             tool_name=params.get("name") if ctx.method == "tools/call" else None,
             components=self._components.reachable(ctx.method, params),
             injected_parameters=injected_parameters,
-            convert_exception=partial(client_error, ERROR_TYPES[ctx.method]),
+            convert_exception=CONVERTERS[ctx.method],
         )
         protect_session(ctx.session, framework_request)
         reset = current_framework_request.set(framework_request)
@@ -155,7 +154,7 @@ class WirePolicy:
     ) -> MCPError:
         """The error as it may be sent, once the audit event is on disk."""
         calls = framework_request.component_calls
-        is_logged = isinstance(failure, EXPECTED_ERRORS) or any(call.has_failed for call in calls)
+        is_logged = isinstance(failure, ERRORS_FOR_CLIENTS) or any(call.has_failed for call in calls)
         if not is_logged:
             log_failed_call(framework_request, ctx.method, failure)
         if calls and not calls[-1].has_failed:
@@ -211,7 +210,7 @@ class WirePolicy:
         if ctx.method != "tools/list":
             return result
         configuration = policy_dependencies().detector.configuration
-        return loosen_listed_schemas(_to_json_object(result), self._components.policy_of_tool, configuration)
+        return loosen_listed_schemas(_to_json_object(result), self._components.secured_tool_of_name, configuration)
 
     async def _handle_notification(self, ctx: Context, call_next: CallNext) -> None:
         protect_session(ctx.session, None)
@@ -269,7 +268,7 @@ async def _to_wire_error(failure: BaseException, call: SecuredCall | None) -> MC
     """
     if isinstance(failure, ValidationError):
         return MCPError(types.INVALID_PARAMS, "Invalid request parameters", "")
-    if not isinstance(failure, EXPECTED_ERRORS):
+    if not isinstance(failure, ERRORS_FOR_CLIENTS):
         return MCPError(types.INTERNAL_ERROR, INTERNAL_ERROR_MESSAGE)
     error = to_mcp_error(failure).error
     try:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from security_common.pii.birth_dates_beside_names import GATE_BESIDE_NAMES, find_birth_dates_beside_names
 from security_common.pii.check_digits import is_calendar_date
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import Label, LabelledText
@@ -53,7 +54,7 @@ _OTHER_SUBJECT = re.compile(
     r"쿠폰|파티|이벤트|선물|할인|혜택|케이크|기념|축하|적립|신고|증명|여행|행사"
     r"|certificate|party|coupon|gift|cake|promo|discount|sale|celebrat|event|dinner|voucher"
 )
-_AFTER_LABEL = r"(?:은|는|이)?[\"'\])]{0,2}(?:\([^()\n]{1,12}\))?[\s:=|\"'\-]{0,4}"
+_AFTER_LABEL = r"(?:은|는|이)?[\"'\])]{0,2}[ ]?(?:\([^()\n]{1,16}\))?[\s:=|\"'\-]{0,4}"
 # 생일: 음력 1월 1일, 생년월일 (음)1988.1.1
 _CALENDAR = re.compile(rf"{_AFTER_LABEL}[(\[]?(?:음력|양력|음|양|윤달|lunar|solar)[)\]]?[\s:.]{{0,3}}")
 # 천구백팔십팔년 유월 이일, 팔팔년 시월 십오일
@@ -78,6 +79,13 @@ _SEX = re.compile(r"(?<![가-힣A-Za-z])(?:[남여](?:성|자)?|[MF])[ ]?[,/][ ]
 # 주민번호 앞자리 880101
 _FIRST_HALF_OF_RESIDENT_NUMBER = re.compile(r"앞[ ]?자리(?:는|은|가)?[ ]{0,2}[:=]?[ ]?(?=[0-9]{6}(?![0-9]))")
 # 1988년생, 88년생
+_SHORT_LABEL = re.compile(r"(?<![가-힣A-Za-z])생[ ]?[:=]?[ ](?=[0-9]{2})")  # 생 1972.10.01
+# 12MAR88, as airlines write it
+_DATE_OF_AIRLINES = re.compile(
+    rf"{_AFTER_LABEL}(?P<date>(?P<day>[0-9]{{1,2}})(?P<month>{'|'.join(_MONTHS)})(?P<year>(?:19|20)?[0-9]{{2}}))"
+    r"(?![0-9A-Za-z])",
+    re.IGNORECASE,
+)
 _YEAR_OF_BIRTH = re.compile(
     r"(?<![0-9A-Za-z.\-])(?P<year>(?:19|20)?[0-9]{2})\s?년생(?![산활명물체태계각겨긴길존기맥선방성])"
 )
@@ -94,7 +102,8 @@ def _find_dates_of_birth(source: LabelledText) -> Iterator[Finding]:
     for match in _YEAR_OF_BIRTH.finditer(source.text):
         if _is_in_last_years(_four_digit_year(match["year"], source.today.year), source.today.year):
             yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
-    for before_date in (_ABBREVIATION, _SEX, _FIRST_HALF_OF_RESIDENT_NUMBER):
+    yield from find_birth_dates_beside_names(source)
+    for before_date in (_ABBREVIATION, _SHORT_LABEL, _SEX, _FIRST_HALF_OF_RESIDENT_NUMBER):
         for place in before_date.finditer(source.text):
             match = _DATE.match(source.text, place.end())
             if match is not None and _has_year(match) and _is_past_date(match, source.today.year):
@@ -106,17 +115,22 @@ def _find_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
     calendar = _CALENDAR.match(source.text, label.end)
     end_of_calendar = calendar.end() if calendar is not None else -1
     end_of_search = label.end + _MOST_CHARS_AFTER_LABEL + _LONGEST_DATE
+    has_found = False
     for match in _DATE.finditer(source.text, label.end, end_of_search):
         nearest = source.labels.before(match.start())
-        if nearest.kind == PIIKind.PERSON and "\n" in source.text[label.end : match.start()]:
+        between = source.text[label.end : match.start()]
+        if nearest.kind == PIIKind.PERSON and ("\n" in between or "?" in between):
             # the answer to a question of a chat: "생년월일 알려 주세요", and in the next line "고객: 1988-01-01"
             if _has_year(match) and _is_past_date(match, source.today.year - _YOUNGEST_IN_CHAT):
                 yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.7, "label")
             return
         if nearest.start != label.start or _OTHER_SUBJECT.search(source.lowered, label.end, match.start()):
             return
+        if has_found and "\n" in between:
+            return  # the date of another field
         is_adjacent = bool(nearest.adjacent_kind) or match.start() == end_of_calendar
         if (is_adjacent or _has_year(match)) and _is_past_date(match, source.today.year):
+            has_found = True
             yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9 if is_adjacent else 0.7, "label")
 
 
@@ -125,6 +139,12 @@ def _find_unusual_dates_after(source: LabelledText, label: Label) -> Iterator[Fi
     in_words = _DATE_IN_WORDS.match(source.text, label.end)
     if in_words is not None:
         yield Finding(PIIKind.DATE_OF_BIRTH, *in_words.span("date"), 0.9, "label")
+    compact = _DATE_OF_AIRLINES.match(source.text, label.end)
+    if compact is not None:
+        year = _four_digit_year(compact["year"], source.today.year)
+        month = _MONTHS.index(compact["month"].lower()) + 1
+        if _is_in_last_years(year, source.today.year) and is_calendar_date(year, month, int(compact["day"])):
+            yield Finding(PIIKind.DATE_OF_BIRTH, *compact.span("date"), 0.9, "label")
     short = _SHORT_DATE.match(source.text, label.end)
     if short is not None and (not short["year"] or _is_in_last_years(int(short["year"]), source.today.year)):
         yield Finding(PIIKind.DATE_OF_BIRTH, *short.span("date"), 0.8, "label")
@@ -176,6 +196,7 @@ def _is_past_date(match: re.Match[str], this_year: int) -> bool:
 
 
 DATES_OF_BIRTH = Rule(
-    r"생|앞 ?자리|태어|[0-9][,/] ?[남여MF]|[남여성자MF] ?[,/] ?[0-9]|[bB]\. ?[0-9]|(?i:birth|born|dob|bday|d\.o\.b)",
+    r"생|앞 ?자리|태어|[0-9][,/] ?[남여MF]|[남여성자MF] ?[,/] ?[0-9]|[bB]\. ?[0-9]"
+    rf"|(?i:birth|born|dob|b-?day|d\.o\.b|yob)|{GATE_BESIDE_NAMES}",
     _find_dates_of_birth,
 )

@@ -1,65 +1,42 @@
-"""Tables in a text: CSV (RFC 4180), the same with tabs or semicolons, Markdown, and a single column of values.
+"""Tables in a text: CSV (RFC 4180), the same with tabs or semicolons, Markdown, aligned columns, and a single column.
 
     name,salary,note                    headings: at least one says what the column contains
     Tenzin Norgay,"1,200,000",ok        a row: a quoted cell may contain separators, line ends and ""
     Norgay, Tenzin,900000,ok            more cells than headings: every cell is treated as personal data
 
-A table ends at an empty line, and at a line without a separator.
+The cells may also be separated by a slash between spaces or by at least two spaces. The columns that a SELECT statement
+names are the headings of the rows below it. A table ends at an empty line, and at a line without a separator.
 """
 
 import re
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
 
-from security_common.pii.field_context import FieldContext, field_context, member_contexts
+from security_common.pii.field_context import field_context
 from security_common.pii.field_names import kind_of_listed_name, meaning_of_name
-from security_common.pii.finding import PIIKind
-from security_common.pii.labels import BANK, OTHER
+from security_common.pii.labels import BANK
+from security_common.pii.sql_statements import columns_of_select
+from security_common.pii.table_rows import (
+    ALIGNED,
+    KINDS_OF_NO_PERSON,
+    SEPARATORS,
+    SLASH,
+    Header,
+    Row,
+    TextCell,
+    contexts_of_row,
+    is_rule,
+    read_row,
+)
 
-__all__ = ["TextCell", "find_table_cells", "header_line"]
+__all__ = ["find_table_cells", "header_line"]
 
-_SEPARATORS = "\t|;,"
+_ALL_SEPARATORS = (*SEPARATORS, SLASH, ALIGNED)
+_WEAK_SEPARATORS = frozenset({SLASH, ALIGNED})
+"""Separators that are also used in sentences. A row with more cells than headings is not a part of the table."""
 _LONGEST_HEADER, _MOST_COLUMNS, _LONGEST_HEADING = 8192, 256, 40
 _LONGEST_SINGLE_HEADING, _LONGEST_SINGLE_VALUE = 24, 200
 _FEWEST_MEANINGS = 2
 _HEADING = re.compile(r"[^\W\d_][\w \-./()#*&']*(?<![.?!])")
-_MARKDOWN_RULE = re.compile(r"[ \t]*\|?(?:[ \t]*:?-{2,}:?[ \t]*\|?)+[ \t]*")
-_NO_KIND_OF_PERSON = frozenset({"", OTHER, BANK})
-_KINDS_WITHOUT_DIGITS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS, PIIKind.EMAIL, PIIKind.SECRET})
-
-
-def _cell_pattern(separator: str) -> re.Pattern[str]:
-    escaped = re.escape(separator)
-    return re.compile(
-        r'[ ]*(?:"(?P<quoted>[^"]*(?:""[^"]*)*)"[ ]*|'
-        rf"(?P<plain>[^{escaped}\n]*))(?P<end>{escaped}|\r?\n|\Z)"
-    )
-
-
-_CELLS = {separator: _cell_pattern(separator) for separator in _SEPARATORS}
-
-
-class TextCell(NamedTuple):
-    """A value at `text[start:end]` and its context. `is_bounded` is whether no value continues in another cell."""
-
-    start: int
-    end: int
-    context: FieldContext
-    is_bounded: bool = True
-
-
-class _Row(NamedTuple):
-    """The places of the cells of a row, and where the next row begins. `is_readable` is false after a stray quote."""
-
-    cells: list[tuple[int, int]]
-    next_row: int
-    is_readable: bool
-
-
-class _Header(NamedTuple):
-    separator: str
-    headings: list[str]
-    next_row: int
 
 
 def header_line(text: str) -> str:
@@ -75,12 +52,14 @@ def find_table_cells(text: str) -> Iterator[TextCell]:
     while position < len(text):
         line_end = _end_of_line(text, position)
         line = text[position : min(line_end, position + _LONGEST_HEADER)]
-        separators = {separator for separator in _SEPARATORS if separator in line}
-        header = _read_header(text, position) if separators - separators_before else None
+        separators = {separator for separator in _ALL_SEPARATORS if separator in line}
+        header = None
+        if separators - separators_before:
+            header = _read_header(text, position) or _read_select(text, line, line_end + 1)
         separators_before = separators
         if header is not None:
             position = yield from _find_in_rows(text, header)
-        elif not separators and _is_single_heading(line):
+        elif separators <= {ALIGNED} and _is_single_heading(line):
             position = yield from _find_in_single_column(text, line, line_end + 1)
         else:
             position = line_end + 1
@@ -91,7 +70,7 @@ def _is_single_heading(line: str) -> bool:
     heading = line.strip()
     if len(heading) > _LONGEST_SINGLE_HEADING or _HEADING.fullmatch(heading) is None:
         return False
-    return kind_of_listed_name(heading) not in _NO_KIND_OF_PERSON
+    return kind_of_listed_name(heading) not in KINDS_OF_NO_PERSON
 
 
 def _end_of_line(text: str, start: int) -> int:
@@ -99,30 +78,58 @@ def _end_of_line(text: str, start: int) -> int:
     return len(text) if line_end < 0 else line_end
 
 
-def _read_header(text: str, start: int) -> _Header | None:
+def _separator_of(line: str) -> str:
+    """The most frequent separator of a line; one that is also used in sentences only if there is no other."""
+    separator = max(SEPARATORS, key=line.count)
+    if separator in line:
+        return separator
+    return next((weak for weak in (SLASH, ALIGNED) if weak in line.strip()), "")
+
+
+def _read_header(text: str, start: int) -> Header | None:
     """The headings in the line at `start`, or None if they do not begin a table."""
     line_end = text.find("\n", start, start + _LONGEST_HEADER)
     if line_end < 0:
         return None
     line = text[start:line_end]
-    separator = max(_SEPARATORS, key=line.count)
-    if not 0 < line.count(separator) < _MOST_COLUMNS:
+    separator = _separator_of(line)
+    if not separator or line.count(separator) >= _MOST_COLUMNS:
         return None
-    row = _read_row(text, start, separator)
+    row = read_row(text, start, separator)
     headings = [text[first:last].strip() for first, last in row.cells]
     if not row.is_readable or row.next_row != line_end + 1 or not _are_headings(headings):
         return None
-    next_row = row.next_row
-    rule = _MARKDOWN_RULE.match(text, next_row)
-    if separator == "|" and rule is not None:
-        next_row = min(len(text), rule.end() + 1)
-    first_row = _read_row(text, next_row, separator)
-    if len(first_row.cells) != len(headings) or _begins_with_label(text, first_row):
+    next_row = _after_rules(text, row.next_row)
+    first_row = read_row(text, next_row, separator)
+    fewest = len(headings) - 1 if separator == ALIGNED else len(headings)  # the last column may be empty
+    if not fewest <= len(first_row.cells) <= len(headings) or _begins_with_label(text, first_row):
         return None
-    return _Header(separator, headings, next_row)
+    return Header(separator, headings, next_row)
 
 
-def _begins_with_label(text: str, row: _Row) -> bool:
+def _read_select(text: str, line: str, next_row: int) -> Header | None:
+    """The columns that a SELECT statement in a line names, if the next line is a row of its result."""
+    columns = columns_of_select(line)
+    if len(columns) < _FEWEST_MEANINGS or not _are_headings(columns) or next_row >= len(text):
+        return None
+    if _read_header(text, next_row) is not None:
+        return None
+    first_line = text[next_row : min(_end_of_line(text, next_row), next_row + _LONGEST_HEADER)]
+    separator = _separator_of(first_line)
+    if not separator or len(read_row(text, next_row, separator).cells) != len(columns):
+        return None
+    return Header(separator, columns, next_row)
+
+
+def _after_rules(text: str, position: int) -> int:
+    """The place after a line such as `|---|---|`, or the same place."""
+    line_end = _end_of_line(text, position)
+    if line_end - position <= _LONGEST_HEADER and is_rule(text[position:line_end]):
+        return min(len(text), line_end + 1)
+    return position
+
+
+def _begins_with_label(text: str, row: Row) -> bool:
     """Whether the first cell is a label, as in lines of `성명 | 홍길동`, where each line has a label of its own."""
     return kind_of_listed_name(text[slice(*row.cells[0])]) not in {"", BANK}
 
@@ -134,75 +141,32 @@ def _are_headings(headings: list[str]) -> bool:
     ):
         return False
     meanings = [meaning_of_name(heading) for heading in headings]
-    if all(meaning.kind in _NO_KIND_OF_PERSON for meaning in meanings):
+    if all(meaning.kind in KINDS_OF_NO_PERSON for meaning in meanings):
         return False
     known = sum(1 for meaning in meanings if meaning.says_something or meaning.neighbour or meaning.record)
     return known >= _FEWEST_MEANINGS or all(" " not in heading for heading in headings)
 
 
-def _read_row(text: str, start: int, separator: str) -> _Row:
-    """The cells of the row that begins at `start`. The empty cells at both ends of a Markdown row are left out."""
-    pattern = _CELLS[separator]
-    cells: list[tuple[int, int]] = []
-    is_readable = True
-    position = start
-    while True:
-        match = pattern.match(text, position)
-        if match is None:
-            break
-        first, last = match.span("quoted")
-        if first < 0:
-            first, last = match.span("plain")
-            is_readable = is_readable and not text.startswith('"', first)
-        cells.append((first, last))
-        position = match.end()
-        if match.group("end") != separator or position == match.start():
-            break
-    if separator == "|":
-        cells = _without_outer_cells(text, cells)
-    return _Row(cells, position, is_readable)
-
-
-def _without_outer_cells(text: str, cells: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    if cells and not text[slice(*cells[0])].strip():
-        cells = cells[1:]
-    if cells and not text[slice(*cells[-1])].strip():
-        cells = cells[:-1]
-    return cells
-
-
-def _find_in_rows(text: str, header: _Header) -> Generator[TextCell, None, int]:
+def _find_in_rows(text: str, header: Header) -> Generator[TextCell, None, int]:
     """The cells of the rows below a header. Returns the place after the table."""
     position = header.next_row
     while position < len(text):
-        row = _read_row(text, position, header.separator)
+        after_rule = _after_rules(text, position)
+        if after_rule > position:
+            position = after_rule
+            continue
+        row = read_row(text, position, header.separator)
         if len(row.cells) < _FEWEST_MEANINGS:
             break
-        contexts = _contexts_of_row(text, header, row)
+        fits = row.is_readable and len(row.cells) <= len(header.headings)
+        if header.separator in _WEAK_SEPARATORS and not fits:
+            break
+        contexts = contexts_of_row(text, header, row)
         for (start, end), context in zip(row.cells, contexts, strict=True):
             if end > start:
                 yield TextCell(start, end, context)
         position = row.next_row
     return position
-
-
-def _contexts_of_row(text: str, header: _Header, row: _Row) -> list[FieldContext]:
-    """The contexts of the cells. In a row that does not fit the headings, every cell is treated as personal data."""
-    while len(row.cells) > len(header.headings) and not text[slice(*row.cells[-1])].strip():
-        row.cells.pop()
-    contents = [text[slice(*cell)].strip() for cell in row.cells]
-    if row.is_readable and len(row.cells) <= len(header.headings):
-        return member_contexts(list(zip(header.headings, contents, strict=False)))
-    kinds = [meaning_of_name(heading).kind for heading in header.headings]
-    personal = [PIIKind(kind) for kind in kinds if kind not in _NO_KIND_OF_PERSON]
-    return [_context_in_unreadable_row(content, personal) for content in contents]
-
-
-def _context_in_unreadable_row(content: str, kinds: list[PIIKind]) -> FieldContext:
-    """A context that hides the whole cell. The kind is the first of the table that fits the content."""
-    has_digits = any(map(str.isdigit, content))
-    fitting = [kind for kind in kinds if (kind not in _KINDS_WITHOUT_DIGITS) == has_digits]
-    return FieldContext(kind=(fitting or kinds)[0], is_part=True)
 
 
 def _find_in_single_column(text: str, heading: str, start: int) -> Generator[TextCell, None, int]:

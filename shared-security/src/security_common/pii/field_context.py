@@ -10,6 +10,7 @@ of the object or array itself, and passes the contexts on to `PIIDetector.scan_t
 contains no value, so it can be a part of a cache key.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -65,7 +66,28 @@ _KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
 _NAMES_OF_MESSAGE_IDS = frozenset({"messageid", "inreplyto", "references"})
 _LABEL_OF_PART_OF_NAME = "first name"
 _LABEL_OF_PERSON = "full name"  # for names that are certainly not those of things
+_SHORT_NAMES_OF_NAMES = frozenset(
+    {"nm", "n", "nms", "한글명", "국문명", "영문명", "nm_kor", "nm_eng", "nmkor", "nmeng"}
+)
 _NAMES_OF_TYPES = frozenset({"type", "kind", "category", "종류", "유형"})
+_KINDS_OF_PERSONS = frozenset(
+    {
+        PIIKind.KR_RRN,
+        PIIKind.US_SSN,
+        PIIKind.PASSPORT,
+        PIIKind.DRIVER_LICENSE,
+        PIIKind.DATE_OF_BIRTH,
+        PIIKind.BANK_ACCOUNT,
+        PIIKind.IBAN,
+        PIIKind.CUSTOMS_CODE,
+        PIIKind.PHONE,
+        PIIKind.EMAIL,
+    }
+)
+"""Members of these kinds are evidence that a record is that of a person."""
+_ABBREVIATIONS_OF_BIRTH_DATE = frozenset({"bd", "bdt", "bdy", "bday", "bir", "생"})
+_INITIALS_OF_BIRTH_DATE = frozenset({"d", "b"})
+_LONG_PAST_DATE = re.compile(r"(?:19[0-9]{2}|20(?:0[0-9]|1[0-5]))([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])")
 _PAIRS = {key: frozenset(words) for key, words in read_tables("field_names")["pairs"].items()}
 
 
@@ -156,7 +178,8 @@ class _RecordShape(NamedTuple):
     `fields` has what the name of each member says; `contexts` is the same, with None for a member that has the context
     of the record itself.
     `names` are the members that have the name of the record, `type` the one that says what it is a record of.
-    `thing_votes` is by how many members more the record looks like that of a thing than like that of a person.
+    `thing_votes` is the number of members that indicate a thing, minus those that indicate a person.
+    `birth_dates` are members of a person's record with a short name such as `d`, which can have the date of birth.
     `label` and `value`, `columns` and `rows` belong together. `has_relations` is whether the values have to be read.
     """
 
@@ -170,13 +193,14 @@ class _RecordShape(NamedTuple):
     columns: int | None
     rows: int | None
     groups: tuple[SplitGroup, ...]
+    birth_dates: tuple[int, ...]
     has_relations: bool
 
 
 @lru_cache(maxsize=_MOST_RECORDS_REMEMBERED)
 def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
     meanings = [meaning_of_name(name) for name in names]
-    votes = [meaning.neighbour for meaning in meanings] + [record]
+    votes = [_vote(meaning) for meaning in meanings] + [record]
     thing_votes = votes.count("thing") - votes.count("person")
     fields: list[FieldContext] = []
     contexts: list[FieldContext | None] = []
@@ -184,8 +208,10 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
         own = field_context(name)
         if meaning.may_name_thing and thing_votes > 0:
             own = own._replace(kind="", label="", names_thing=True)
-        elif meaning.may_name_thing and thing_votes < 0 and own.label == _LABEL_OF_KIND[PIIKind.PERSON]:
-            own = own._replace(label=_LABEL_OF_PERSON)
+        elif thing_votes < 0 and (
+            name.lower() in _SHORT_NAMES_OF_NAMES or (meaning.may_name_thing and own.kind == PIIKind.PERSON)
+        ):
+            own = own._replace(kind=PIIKind.PERSON, label=_LABEL_OF_PERSON)
         fields.append(own)
         inherits = not name or (meaning.is_modifier and not own.kind)
         contexts.append(None if inherits else own)
@@ -195,6 +221,10 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
     columns, rows = (_first_in(plain_names, _PAIRS[role]) for role in ("columns", "rows"))
     names_of_record = tuple(index for index, meaning in enumerate(meanings) if meaning.may_name_thing)
     groups = find_split_groups(names)
+    names_of_birth_dates = _ABBREVIATIONS_OF_BIRTH_DATE if thing_votes <= 0 else frozenset[str]()
+    if thing_votes < 0:
+        names_of_birth_dates |= _INITIALS_OF_BIRTH_DATE
+    birth_dates = tuple(index for index, name in enumerate(names) if name.lower() in names_of_birth_dates)
     is_pair = value is not None and (label is not None or type_ is not None)
     is_table = columns is not None and rows is not None
     return _RecordShape(
@@ -208,8 +238,17 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
         columns=columns if is_table else None,
         rows=rows if is_table else None,
         groups=groups,
-        has_relations=is_pair or is_table or bool(groups) or (type_ is not None and bool(names_of_record)),
+        birth_dates=birth_dates,
+        has_relations=is_pair
+        or is_table
+        or bool(groups or birth_dates)
+        or (type_ is not None and bool(names_of_record)),
     )
+
+
+def _vote(meaning: FieldMeaning) -> str:
+    """`person` or `thing`, by what a member of a record shows about it, or empty."""
+    return meaning.neighbour or ("person" if meaning.kind in _KINDS_OF_PERSONS else "")
 
 
 def _first_in(names: Sequence[str], words: frozenset[str]) -> int | None:
@@ -226,6 +265,10 @@ def _relate_members(shape: _RecordShape, values: Sequence[object], contexts: lis
         columns = _columns_of(values[shape.columns])
         if columns is not None and isinstance(values[shape.rows], (list, tuple)):
             contexts[shape.rows] = contexts[shape.rows]._replace(columns=columns)
+    for index in shape.birth_dates:
+        value = values[index]
+        if type(value) is str and _LONG_PAST_DATE.fullmatch(value):
+            contexts[index] = field_context("birth_date")
     for group in shape.groups:
         if is_split(group, [values[index] for index in group.members]):
             for index in group.members:
@@ -234,7 +277,7 @@ def _relate_members(shape: _RecordShape, values: Sequence[object], contexts: lis
 
 
 def _relate_type_and_names(shape: _RecordShape, type_: object, contexts: list[FieldContext]) -> None:
-    """A `type` such as `customer` makes the record that of a person; `_shape_of` counted the member for a thing."""
+    """A `type` such as `customer` makes the record that of a person. `_shape_of` counted it as a sign of a thing."""
     if isinstance(type_, str) and meaning_of_name(type_).record == "person":
         for index in shape.names:
             contexts[index] = FieldContext(shape.fields[index].name, PIIKind.PERSON, _LABEL_OF_KIND[PIIKind.PERSON])

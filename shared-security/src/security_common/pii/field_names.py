@@ -60,6 +60,8 @@ _PERSONAL_OWNERS = frozenset(_ROLES["korean"] + _ROLES["owners"]) | (
 )
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[가-힣]+|[^\W\d_]")
+_BIRTH = re.compile("birth|brth|brdt|bthdt|bithdy|birdt")  # also as a part of a word: pbirth, brthdd, birthorbizno
+_OF_BIRTH_BUT_NO_DATE = re.compile("place|plc|loc|city|ctry|country|nation|cert|weight|wght|order|ordr|rate|cnt|count")
 _NOTE_IN_BRACKETS = re.compile(r"[(\[（].*", re.DOTALL)
 _ENDINGS_FOR_NAMES = ("name", "nm", "명", "이름")
 _ENDING_FOR_TITLES = "title"
@@ -175,7 +177,7 @@ def _kind_of_compound(word: str) -> str:
         for length in range(_SHORTEST_PREFIX, len(word) - 1):
             if word[:length] in _PREFIXES and word[length:] in _KIND_OF_NAME:
                 return _KIND_OF_NAME[word[length:]]
-        return ""
+        return PIIKind.DATE_OF_BIRTH if _BIRTH.search(word) and not _OF_BIRTH_BUT_NO_DATE.search(word) else ""
     for first in range(1, len(word) - _SHORTEST_HANGUL_ENDING + 1):
         kind = _KIND_OF_NAME.get(word[first:])
         if kind is not None:

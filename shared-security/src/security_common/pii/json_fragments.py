@@ -167,7 +167,10 @@ _VALUE, _NAME, _COLON, _COMMA = "value", "name", "colon", "comma"
 
 
 class _Reader:
-    """Reads one fragment. `expects` is what has to come next; a comma may be the end of its object or array too."""
+    """Reads one fragment.
+
+    `expects` is what has to come next. Where a comma is expected, the end of the object or array may come instead.
+    """
 
     def __init__(self, text: str, start: int) -> None:
         self._text = text

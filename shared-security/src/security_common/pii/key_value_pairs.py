@@ -7,10 +7,10 @@ beside `price` is the name of a product.
 import re
 from collections.abc import Iterator
 
-from security_common.pii.delimited_tables import TextCell
 from security_common.pii.field_context import NO_CONTEXT, FieldContext, field_context, member_contexts
 from security_common.pii.field_names import meaning_of_name
 from security_common.pii.labels import BANK, OTHER
+from security_common.pii.table_rows import TextCell
 from security_common.pii.text_slices import find_matches
 
 __all__ = ["find_pair_values"]

@@ -56,7 +56,8 @@ class Label(NamedTuple):
     end: int = -1
 
 
-_KINDS_OF_TEXT = frozenset({"PERSON", "ADDRESS", "EMAIL"})  # no labels for a number or code in front of them
+# A number or code in front of such a label does not belong to it.
+_KINDS_OF_TEXT = frozenset({"PERSON", "ADDRESS", "EMAIL"})
 _GENERAL_NAMES = frozenset({"code", "id", "key", "ref"})
 _QUOTES = frozenset({"'", '"'})
 _NO_LABEL = Label("")

@@ -72,8 +72,8 @@ def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable
         first += len(group)
 
     def open_gates(text: str) -> list[int]:
-        # A lone surrogate has no UTF-8 encoding and becomes a question mark, which opens no gate. No rule searches for
-        # one.
+        # A lone surrogate has no UTF-8 encoding and becomes a question mark, which no gate matches. No rule searches
+        # for one.
         encoded = text.encode(errors="replace")
         found: list[int] = []
         for match, index_of in matches:

@@ -12,13 +12,15 @@ begins with `json-number`: its mask is 0, so that the document stays valid.
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from security_common.pii.delimited_tables import TextCell, find_table_cells
+from security_common.pii.delimited_tables import find_table_cells
 from security_common.pii.field_context import FieldContext
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.json_fragments import JsonScalar, decode_json_string, find_json_fragments, scalars_in_context
 from security_common.pii.key_value_pairs import find_pair_values
 from security_common.pii.labels import BANK, OTHER
 from security_common.pii.masking import JSON_NUMBER
+from security_common.pii.sql_statements import find_inserted_values
+from security_common.pii.table_rows import TextCell
 
 __all__ = ["StructuredSearch", "moved_by"]
 
@@ -167,7 +169,10 @@ def _counts_under_any_name(finding: Finding) -> bool:
 
 def _cells_of(text: str, *, only_personal: bool) -> list[TextCell]:
     """The cells of tables, and the values of pairs outside of the tables, in order."""
-    cells = list(find_table_cells(text)) if "\n" in text else []
+    is_insert = "'" in text and ("VALUES" in text or "values" in text)
+    cells = list(find_inserted_values(text)) if is_insert else []
+    if not cells and "\n" in text:
+        cells = list(find_table_cells(text))
     if not ("=" in text or ":" in text or "</" in text):
         return cells
     pairs = list(find_pair_values(text, only_personal=only_personal))

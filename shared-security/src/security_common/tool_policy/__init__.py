@@ -36,10 +36,10 @@ from security_common.tool_policy.decorator import (
     secure_tool,
 )
 from security_common.tool_policy.errors import (
-    InsufficientScope,
     PersonalDataRefused,
     PlaceholderInvalid,
     ResultWithheld,
+    ScopesMissing,
     SearchQueueFull,
     ToolFailed,
     ToolPolicyError,
@@ -66,7 +66,6 @@ __all__ = [
     "FrameworkRequest",
     "Identifier",
     "InMemoryPlaceholderStore",
-    "InsufficientScope",
     "JSONWalk",
     "PersonalDataRefused",
     "PlaceholderInvalid",
@@ -74,6 +73,7 @@ __all__ = [
     "PlaceholderStore",
     "PlaceholdersUnavailable",
     "ResultWithheld",
+    "ScopesMissing",
     "SearchQueueFull",
     "SecuredCall",
     "SecuredTool",

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from security_common.tool_policy.call_placeholders import PlaceholdersMissing
 from security_common.tool_policy.data_size import (
-    LIMITS_OF_CALL,
+    LIMITS_OF_WALK,
     LIMITS_ON_EVENT_LOOP,
     SearchTooLong,
     WalkLimits,
@@ -47,24 +47,28 @@ class CallSearches:
         self.protectors: list[LeafProtector] = []
 
     async def run(self, owner: Callable[[], str], search: Callable[..., Protected], *values: Any) -> Protected:
-        """What `search` returns for these values. `owner` names the caller, whom the first search may find out.
+        """What `search` returns for these values.
 
-        Raises SearchQueueFull, what `search` raises, and the errors of `WalkPlaceholders.look_up`.
+        `owner` is called after the first search, which may read the caller from the arguments. Raises SearchQueueFull,
+        what `search` raises, and the errors of `WalkPlaceholders.look_up`.
         """
         while True:
+            if self._queue.is_loop_held:
+                await self._queue.wait_for_loop()
             try:
-                return await self._run_once(owner, search, *values)
+                try:
+                    return self._run_within(LIMITS_ON_EVENT_LOOP, search, *values)
+                except SearchTooLong:
+                    pass
+                return await self._run_in_thread(owner, search, *values)
             except PlaceholdersMissing as failure:
                 missing = failure.walk
             await missing.look_up(owner())
 
-    async def _run_once(self, owner: Callable[[], str], search: Callable[..., Protected], *values: Any) -> Protected:
-        await self._queue.wait_for_loop()
-        try:
-            return self._run_within(LIMITS_ON_EVENT_LOOP, search, *values)
-        except SearchTooLong:
-            pass
-        long_search = partial(self._run_within, LIMITS_OF_CALL, search, *values)
+    async def _run_in_thread(
+        self, owner: Callable[[], str], search: Callable[..., Protected], *values: Any
+    ) -> Protected:
+        long_search = partial(self._run_within, LIMITS_OF_WALK, search, *values)
         return await self._queue.run(long_search, characters=estimate_characters(*values), caller=owner())
 
     def run_blocking(self, owner: Callable[[], str], search: Callable[..., Protected], *values: Any) -> Protected:
@@ -73,13 +77,13 @@ class CallSearches:
             return self._run_within(LIMITS_ON_EVENT_LOOP, search, *values)
         except SearchTooLong:
             pass
-        long_search = partial(self._run_within, LIMITS_OF_CALL, search, *values)
+        long_search = partial(self._run_within, LIMITS_OF_WALK, search, *values)
         return self._queue.run_blocking(long_search, characters=estimate_characters(*values), caller=owner())
 
     def limits(self) -> WalkLimits:
         """The limits of a walk in the search that is in progress."""
         search = _search_in_progress.get()
-        return search.limits if search else LIMITS_OF_CALL
+        return search.limits if search else LIMITS_OF_WALK
 
     def add(self, protector: LeafProtector) -> None:
         """Counts what a protector finds, unless the search that it belongs to is repeated."""

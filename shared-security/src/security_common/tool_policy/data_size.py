@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
-__all__ = ["LIMITS_OF_CALL", "LIMITS_ON_EVENT_LOOP", "SearchTooLong", "WalkLimits", "estimate_characters"]
+__all__ = ["LIMITS_OF_WALK", "LIMITS_ON_EVENT_LOOP", "SearchTooLong", "WalkLimits", "estimate_characters"]
 
 
 class WalkLimits(NamedTuple):
@@ -15,7 +15,7 @@ class WalkLimits(NamedTuple):
     on_event_loop: bool = False
 
 
-LIMITS_OF_CALL = WalkLimits(depth=64, values=200_000, characters=2_000_000)
+LIMITS_OF_WALK = WalkLimits(depth=64, values=200_000, characters=2_000_000)
 """Data with more than this is refused."""
 
 LIMITS_ON_EVENT_LOOP = WalkLimits(depth=64, values=250, characters=2_048, on_event_loop=True)
@@ -33,24 +33,24 @@ class SearchTooLong(Exception):
 
 
 def estimate_characters(*values: Any) -> int:
-    """About how many characters a walk over these values searches, at most the limit of one call.
+    """About how many characters a walk over these values searches, at most the limit of one walk.
 
     Objects other than text, bytes and the usual containers count as one short value.
     """
-    characters, parts_left = 0, LIMITS_OF_CALL.values
+    characters, parts_left = 0, LIMITS_OF_WALK.values
     waiting: list[Iterable[Any]] = [values]
-    while waiting and characters <= LIMITS_OF_CALL.characters:
+    while waiting and characters <= LIMITS_OF_WALK.characters:
         for value in waiting.pop():
             parts_left -= 1
-            kind = _type_of(value)
-            if kind is str:
+            value_type = _type_of(value)
+            if value_type is str:
                 characters += len(value)
-            elif kind in _NUMBERS:
+            elif value_type in _NUMBERS:
                 characters += _CHARACTERS_OF_OTHER_VALUE
-            elif kind is dict:
+            elif value_type is dict:
                 characters += _CHARACTERS_OF_OTHER_VALUE
                 waiting += [value, value.values()]
-            elif kind is list:
+            elif value_type is list:
                 characters += _CHARACTERS_OF_OTHER_VALUE
                 waiting.append(value)
             elif isinstance(value, (str, bytes, bytearray)):
@@ -59,8 +59,8 @@ def estimate_characters(*values: Any) -> int:
                 characters += _CHARACTERS_OF_OTHER_VALUE
                 waiting += _parts_of(value)
             if parts_left < 0:
-                return LIMITS_OF_CALL.characters
-    return min(characters, LIMITS_OF_CALL.characters)
+                return LIMITS_OF_WALK.characters
+    return min(characters, LIMITS_OF_WALK.characters)
 
 
 def _parts_of(value: Any) -> list[Iterable[Any]]:

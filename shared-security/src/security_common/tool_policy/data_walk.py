@@ -29,9 +29,9 @@ class DataWalk(JSONWalk):
         """A value that is neither a text, a number nor a constant of JSON, dispatched by its type."""
         return self.visit_as(cast("type[object]", type(value)), value, context)
 
-    def visit_as(self, kind: type, value: Any, context: FieldContext | None) -> Any:
-        """The value handled as one of type `kind`, for handlers that build on another one."""
-        return _handler_of(kind)(self, value, context)
+    def visit_as(self, value_type: type, value: Any, context: FieldContext | None) -> Any:
+        """The value handled as one of type `value_type`, for handlers that build on another one."""
+        return _handler_of(value_type)(self, value, context)
 
 
 TypeHandler = Callable[[DataWalk, Any, FieldContext | None], Any]
@@ -43,12 +43,15 @@ Arguments: the walk, the value, its field.
 _handlers: dict[type, TypeHandler] = {}
 
 
-def handles(*kinds: type) -> Callable[[TypeHandler], TypeHandler]:
-    """Registers a handler for values of these types and their subclasses. A later registration replaces an earlier."""
+def handles(*value_types: type) -> Callable[[TypeHandler], TypeHandler]:
+    """Registers a handler for values of these types and their subclasses.
+
+    A later registration replaces an earlier one.
+    """
 
     def register(handler: TypeHandler) -> TypeHandler:
-        for kind in kinds:
-            _handlers[kind] = handler
+        for value_type in value_types:
+            _handlers[value_type] = handler
         _handler_of.cache_clear()
         return handler
 
@@ -56,10 +59,10 @@ def handles(*kinds: type) -> Callable[[TypeHandler], TypeHandler]:
 
 
 @lru_cache(maxsize=1024)
-def _handler_of(kind: type) -> TypeHandler:
+def _handler_of(value_type: type) -> TypeHandler:
     """The handler of the nearest base class. Abstract base classes, such as Mapping, are tried last."""
-    for base in (*kind.__mro__, *_handlers):
-        if base in _handlers and issubclass(kind, base):
+    for base in (*value_type.__mro__, *_handlers):
+        if base in _handlers and issubclass(value_type, base):
             return _handlers[base]
     return _refuse
 
@@ -119,11 +122,11 @@ def _handle_tuple(walk: DataWalk, value: tuple[Any, ...], context: FieldContext 
 @handles(dict, Mapping)
 def _handle_mapping(walk: DataWalk, value: Mapping[Any, Any], context: FieldContext | None) -> Any:
     entries = walk.visit_members(value, context)
-    kind = type(value)
+    value_type = type(value)
     if isinstance(value, defaultdict):
         return defaultdict(value.default_factory, entries)
-    if kind in {OrderedDict, Counter, MappingProxyType}:
-        return cast("Callable[[dict[Any, Any]], Any]", kind)(entries)
+    if value_type in {OrderedDict, Counter, MappingProxyType}:
+        return cast("Callable[[dict[Any, Any]], Any]", value_type)(entries)
     return entries
 
 

@@ -1,4 +1,4 @@
-"""`secure_tool`: applies the policy to an ordinary function and records every call."""
+"""`secure_tool`: applies the policy to an ordinary function and records calls."""
 
 import asyncio
 import functools
@@ -39,7 +39,7 @@ def secure_tool(
     argument_scopes: Collection[ArgumentScope] = (),
     reveal: Collection[str] = (),
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Protects personal data in the arguments and the result of a tool, and records each call before it is answered.
+    """Protects personal data in the arguments and the result of a tool, and records calls before they are answered.
 
     `pii_policy` is the policy for the arguments, and for the result unless `result_policy` is given;
     `security_common.tool_policy.policy` describes the policies. With `requires_encryption`, calls are refused while
@@ -51,7 +51,7 @@ def secure_tool(
 
     The decorated function raises the exceptions of the tool with personal data masked, the errors of
     `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable and JournalUnavailable. A service answers
-    the last one with 503.
+    JournalUnavailable, PlaceholdersUnavailable and SearchQueueFull with 503.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -174,7 +174,7 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def fail_call(call: SecuredCall, failure: BaseException) -> None:
-    """Ends the call with an exception, whose text may be large."""
+    """Ends the call with an exception. Its text may be large, so it is masked through `call.run`."""
     try:
         await call.run(call.fail, failure)
     except SearchQueueFull as full:  # the text of this error contains no data

@@ -6,10 +6,10 @@ from typing import ClassVar
 from security_common.errors import SecurityError
 
 __all__ = [
-    "InsufficientScope",
     "PersonalDataRefused",
     "PlaceholderInvalid",
     "ResultWithheld",
+    "ScopesMissing",
     "SearchQueueFull",
     "TooMuchData",
     "ToolFailed",
@@ -58,7 +58,7 @@ class PlaceholderInvalid(ToolPolicyError):
 
 
 class ResultWithheld(ToolPolicyError):
-    """The tool ran, and its result contains personal data that the policy does not let out."""
+    """The tool ran, and its result contains personal data that the policy does not allow in a result."""
 
     error: ClassVar[str] = "result_withheld"
 
@@ -72,11 +72,11 @@ class ResultWithheld(ToolPolicyError):
 class UnsupportedValue(ToolPolicyError):
     """A value of a type that cannot be searched or changed. It is refused, never passed on without a search."""
 
-    error: ClassVar[str] = "unguardable_value"
+    error: ClassVar[str] = "unguardable_value"  # the code in audit trails, which is older than the name of the class
 
 
 class TooMuchData(ToolPolicyError):
-    """The data is deeper, larger or has more parts than the limits for one call."""
+    """The data is deeper, larger or has more parts than one walk may search: the arguments, the result or a message."""
 
     error: ClassVar[str] = "too_much_data"
 
@@ -93,7 +93,7 @@ class SearchQueueFull(ToolPolicyError):
         )
 
 
-class InsufficientScope(ToolPolicyError):
+class ScopesMissing(ToolPolicyError):
     """The caller's token does not have the scopes that the tool requires. `scopes` are all that the call needs."""
 
     error: ClassVar[str] = "insufficient_scope"

@@ -25,7 +25,7 @@ from security_common.pii.json_fragments import (
     read_json_document,
     scalars_in_context,
 )
-from security_common.tool_policy.data_size import LIMITS_OF_CALL, SearchTooLong, WalkLimits
+from security_common.tool_policy.data_size import LIMITS_OF_WALK, SearchTooLong, WalkLimits
 from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
 from security_common.tool_policy.leaf_protection import LeafProtector
 
@@ -46,7 +46,7 @@ class JSONWalk:
 
     __slots__ = ("_characters_left", "_depth_left", "_on_event_loop", "_values_left", "changes", "leaves")
 
-    def __init__(self, leaves: LeafProtector, limits: WalkLimits = LIMITS_OF_CALL) -> None:
+    def __init__(self, leaves: LeafProtector, limits: WalkLimits = LIMITS_OF_WALK) -> None:
         self.leaves = leaves
         self.changes = 0
         self._depth_left, self._values_left, self._characters_left, self._on_event_loop = limits
@@ -59,12 +59,12 @@ class JSONWalk:
         self._values_left -= 1
         if self._values_left < 0 or self._depth_left <= 0:
             self._refuse_size()
-        kind = _type_of(value)
-        if kind is str:
+        value_type = _type_of(value)
+        if value_type is str:
             return self.visit_text(value, context)
-        if kind is int or kind is float:
+        if value_type is int or value_type is float:
             return self.visit_number(value, context)
-        if value is None or kind is bool:
+        if value is None or value_type is bool:
             return value
         self._depth_left -= 1
         try:
@@ -81,10 +81,10 @@ class JSONWalk:
 
     def visit_parts(self, value: Any, context: FieldContext | None) -> Any:
         """A value that is neither a text, a number nor a constant of JSON. `visit` counts the depth."""
-        kind = _type_of(value)
-        if kind is dict:
+        value_type = _type_of(value)
+        if value_type is dict:
             return self.visit_members(value, context)
-        if kind is list:
+        if value_type is list:
             return self.visit_items(value, context)
         raise unsupported_value(value, context)
 
@@ -169,7 +169,8 @@ class JSONWalk:
             if self._on_event_loop:
                 raise SearchTooLong
             raise TooMuchData(
-                "the data is larger than the limit for one call", hint="send or request less data in one call"
+                "the data is larger than the limit for the arguments or the result of one call",
+                hint="send or request less data in one call",
             )
 
 

@@ -58,7 +58,7 @@ class ReplacementWriter:
     """The operators of one tool, and what they write in the place of a finding.
 
     `policy_operator` is used where the configuration names no operator for a kind; None means that the policy encrypts
-    the whole text. `tenant` is the token issuer: equal values get different pseudonyms for different tenants.
+    the whole text. `issuer` issued the token: equal values get different pseudonyms for different issuers.
 
     `for_messages` is True for progress, log messages, requests to the client (elicitation, sampling, roots) and error
     texts. There a ciphertext has no use and a refusal comes too late, so both operators are replaced by a mask.
@@ -68,7 +68,7 @@ class ReplacementWriter:
 
     configuration: PIIConfiguration
     tool: str
-    tenant: str
+    issuer: str
     pseudonyms: KeyedPseudonyms | None
     policy_operator: Operator | None
     for_messages: bool = False
@@ -94,8 +94,8 @@ class ReplacementWriter:
     ) -> str:
         """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
 
-        A number of a JSON document in a text becomes 0 under every operator except `keep`, so that the document stays
-        valid.
+        A number in JSON that is only a part of a text becomes 0 under every operator except `keep`, so that the JSON
+        stays valid. In a text that is one JSON document, `JSONWalk` visits the number itself.
         """
         operator = self.operator(finding.kind)
         if operator is Operator.MASK:
@@ -108,7 +108,7 @@ class ReplacementWriter:
             case Operator.REDACT:
                 return f"[{finding.kind}]"
             case Operator.PSEUDONYM if self.pseudonyms is not None:
-                return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), tenant=self.tenant)
+                return self.pseudonyms.pseudonym(finding.kind, _canonical(finding.kind, value), issuer=self.issuer)
             case Operator.ENCRYPT:
                 return encrypt(value)
             # A base64 text may contain several values, which one placeholder cannot replace: it is masked as a whole.
@@ -121,9 +121,10 @@ class ReplacementWriter:
 class LeafProtector:
     """Protects every leaf of one part of a call, such as its arguments, and counts what it found.
 
-    `part` is the name of the argument that is being walked, or `result`. Findings are counted by part, and ciphertext
-    is bound to it. `refused` counts those findings whose operator is `reject`. With `puts_back`, which is for
-    arguments, the values of placeholders are put back where the tool may see them; `revealed` has the kind of each.
+    `part` is the name of the argument that is being walked, `result`, or `reply` for an answer of the client. Findings
+    are counted by part, and ciphertext is bound to it. `refused` counts those findings whose operator is `reject`. With
+    `puts_back`, which is for arguments, the values of placeholders are put back where the tool may see them; `revealed`
+    has the kind of each.
     """
 
     def __init__(
@@ -291,9 +292,9 @@ def _zero_of(value: Any) -> Any:
     """The value of the same type that contains no information. Raises UnsupportedValue."""
     if isinstance(value, datetime):
         return datetime.min.replace(tzinfo=value.tzinfo)
-    for kind in type(value).__mro__:
-        if kind in _ZERO_VALUES:
-            return _ZERO_VALUES[kind]
+    for base in type(value).__mro__:
+        if base in _ZERO_VALUES:
+            return _ZERO_VALUES[base]
     raise UnsupportedValue(
         f"a {type(value).__name__} contains personal data and cannot be masked", hint="send it as text"
     )

@@ -113,19 +113,30 @@ def _protect_structured_content(walk: MCPWalk, structured: Any) -> Any:
 
 def _is_wrapped(structured: Any) -> bool:
     """True for `{"result": …}`, in which FastMCP wraps a value that is not an object."""
-    return isinstance(structured, dict) and list(cast("dict[str, Any]", structured)) == ["result"]
+    return isinstance(structured, dict) and len(cast("dict[str, Any]", structured)) == 1 and "result" in structured
 
 
 def _protect_content(walk: MCPWalk, result: Mapping[str, Any], protected: Mapping[str, Any]) -> Any:
     """The content blocks, protected. FastMCP repeats the structured content in a text block, which is searched once."""
     content: Any = result["content"]
-    if "structuredContent" in result:
+    text = _only_text(content) if "structuredContent" in result else None
+    if text is not None:
         originals = _values_in(result["structuredContent"])
         replacements = _values_in(protected["structuredContent"])
         for original, replacement in zip(originals, replacements, strict=True):
-            if content == [{"type": "text", "text": _text_of(original)}]:
+            if text == _text_of(original):
                 return [{"type": "text", "text": _text_of(replacement)}]
     return walk.visit(content)
+
+
+def _only_text(content: Any) -> str | None:
+    """The text of a content that is one text block with no other member, otherwise None."""
+    blocks = cast("list[Any]", content) if isinstance(content, list) else []
+    if len(blocks) != 1 or not isinstance(blocks[0], dict):
+        return None
+    block = cast("dict[str, Any]", blocks[0])
+    text = block.get("text")
+    return text if len(block) == 2 and block.get("type") == "text" and isinstance(text, str) else None
 
 
 def _values_in(structured: Any) -> list[Any]:

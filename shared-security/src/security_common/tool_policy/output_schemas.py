@@ -59,7 +59,7 @@ SINGLE_SCHEMAS = frozenset({"additionalProperties", "items", "unevaluatedItems",
 
 
 def loosen_listed_schemas(
-    listed: dict[str, Any], policy_of_tool: Callable[[Any], SecuredTool | None], configuration: PIIConfiguration
+    listed: dict[str, Any], secured_tool_of_name: Callable[[Any], SecuredTool | None], configuration: PIIConfiguration
 ) -> dict[str, Any]:
     """The result of `tools/list` with output schemas that protected results match.
 
@@ -68,7 +68,7 @@ def loosen_listed_schemas(
     tools: list[dict[str, Any]] = []
     for definition in listed.get("tools", []):
         name = definition.get("name")
-        tool = policy_of_tool(name)
+        tool = secured_tool_of_name(name)
         policy = tool.result_policy if tool is not None else PIIPolicy.ENCRYPT
         tools.append(loosen_output_schema(definition, policy, name, configuration))
     return {**listed, "tools": tools}

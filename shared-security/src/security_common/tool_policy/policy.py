@@ -106,6 +106,8 @@ def policy_for_arguments(policy: PIIPolicy) -> PIIPolicy:
 
 def name_action(treatments: AbstractSet[Treatment]) -> Action:
     """The audit action of a call: that of the first of its treatments in the order of `_ACTIONS`."""
+    if not treatments:
+        return Action.EXECUTED
     for treatment, action in _ACTIONS:
         if treatment in treatments:
             return action

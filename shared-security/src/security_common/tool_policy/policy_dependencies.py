@@ -82,19 +82,19 @@ class PolicyDependencies:
         self,
         policy: PIIPolicy,
         tool: str,
-        tenant: str,
+        issuer: str,
         *,
         for_messages: bool,
         kept_kinds: frozenset[PIIKind] = frozenset(),
     ) -> ReplacementWriter:
         """What writes the replacements of personal data in the calls of a tool."""
-        key = (policy, tool, tenant, for_messages, kept_kinds)
+        key = (policy, tool, issuer, for_messages, kept_kinds)
         writer = self._writers.get(key)
         if writer is None:
             writer = ReplacementWriter(
                 self.detector.configuration,
                 tool,
-                tenant,
+                issuer,
                 self.pseudonyms,
                 operator_of(policy),
                 for_messages=for_messages,

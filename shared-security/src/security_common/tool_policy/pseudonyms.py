@@ -44,9 +44,9 @@ class KeyedPseudonyms:
         """The reference to one person's id in access records (접속기록의 정보주체)."""
         return to_consonants(self.digest("subject", value))
 
-    def pseudonym(self, kind: str, value: str, *, tenant: str = "") -> str:
-        """`EMAIL_bcdfghjk_…`: the same for equal values of a tenant, different between tenants, kinds and keys."""
-        name = to_consonants(self.digest("pseudonym", f"{tenant}\0{kind}\0{value}"))
+    def pseudonym(self, kind: str, value: str, *, issuer: str = "") -> str:
+        """`EMAIL_bcdfghjk_…`: the same for equal values under one issuer, different between issuers, kinds and keys."""
+        name = to_consonants(self.digest("pseudonym", f"{issuer}\0{kind}\0{value}"))
         return f"{kind}_{self.key_id}_{name}"
 
     def digest(self, purpose: str, value: str) -> bytes:

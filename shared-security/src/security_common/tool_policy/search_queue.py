@@ -54,11 +54,11 @@ class SearchQueue:
         self._waiting: list[_Search] = []
         self._numbers = count()
         self._thread: threading.Thread | None = None
-        self._loop_is_held = False
+        self.is_loop_held = False
 
     async def wait_for_loop(self) -> None:
         """Waits while a large search is being prepared on the event loop, so that sixteen at once do not add up."""
-        while self._loop_is_held:  # noqa: ASYNC110 - an event belongs to one loop, and a process can have several
+        while self.is_loop_held:  # noqa: ASYNC110 - an event belongs to one loop, and a process can have several
             await asyncio.sleep(0)
 
     async def run(self, search: Callable[[], Found], *, characters: int, caller: str) -> Found:
@@ -66,13 +66,13 @@ class SearchQueue:
 
         `characters` is the size of the data. `caller` names the person whose searches are counted together.
         """
-        self._loop_is_held = True
+        self.is_loop_held = True
         asyncio.get_running_loop().call_soon(self._free_loop)
         # No local variable may refer to the future: this frame is part of the traceback of the exception in it.
         return await self._submit(search, characters, caller)
 
     def _free_loop(self) -> None:
-        self._loop_is_held = False
+        self.is_loop_held = False
 
     def _submit(self, search: Callable[[], Found], characters: int, caller: str) -> "asyncio.Future[Found]":
         context = contextvars.copy_context()

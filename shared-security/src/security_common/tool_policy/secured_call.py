@@ -27,9 +27,9 @@ from security_common.tool_policy.call_placeholders import WalkPlaceholders
 from security_common.tool_policy.call_searches import CallSearches
 from security_common.tool_policy.data_walk import DataWalk
 from security_common.tool_policy.errors import (
-    InsufficientScope,
     PersonalDataRefused,
     ResultWithheld,
+    ScopesMissing,
     ToolFailed,
     ToolPolicyError,
 )
@@ -61,7 +61,7 @@ def owner_of(issuer: str, subject: str) -> str:
 
 
 def bind_field(*, owner: str, tool: str, name: str) -> Mapping[str, str]:
-    """The encryption context of a tool's argument `name`, or of its `result`, for one owner."""
+    """The encryption context of a tool's argument `name`, of its `result`, or of a `reply` of the client."""
     return {"owner": owner, "tool": tool, "field": name}
 
 
@@ -84,7 +84,7 @@ class SecuredCall:
         self._client_id = self._token.client_id if self._token else None
         self._searches = CallSearches(dependencies.search_queue)
         self._placeholders = dependencies.placeholders_of_call(tool.policy, tool.result_policy, tool.reveal)
-        self._has_run = False
+        self._has_started = False
         self._result: Any = None
         self._failure: BaseException | None = None
         self._data_subject: str | None = None
@@ -109,8 +109,8 @@ class SecuredCall:
     ) -> tuple[list[Any], dict[str, Any]]:
         """The arguments as the tool may receive them.
 
-        Raises JournalUnavailable, InsufficientScope, EncryptionError, PersonalDataRefused, UnsupportedValue and
-        TooMuchData.
+        Raises JournalUnavailable, ScopesMissing, EncryptionError, PersonalDataRefused, UnsupportedValue, TooMuchData
+        and PlaceholdersMissing.
         """
         self._require_writable_journal()
         names = self.tool.signature.names_of(positional)
@@ -121,24 +121,20 @@ class SecuredCall:
             self._dependencies.require_encryption_key()
         walk = self._argument_walk(DataWalk, encrypt_all=self.tool.requires_encryption)
 
-        contexts = dict(zip((name for name, _ in arguments), member_contexts(arguments), strict=True))
-
-        def protect(name: str, value: Any) -> Any:
+        protected: list[Any] = []
+        for (name, value), context in zip(arguments, member_contexts(arguments), strict=True):
             walk.leaves.part = name
-            return value if name in unchanged else walk.visit(value, contexts[name])
-
-        protected = [protect(name, value) for name, value in zip(names, positional, strict=True)]
-        protected_named = {name: protect(name, value) for name, value in named.items()}
+            protected.append(value if name in unchanged else walk.visit(value, context))
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
         walk.leaves.require_placeholders()
         if self.framework_request:
             self.framework_request.protect_replies(self.protect_reply)
-        return protected, protected_named
+        return protected[: len(positional)], dict(zip(named, protected[len(positional) :], strict=True))
 
     def __enter__(self) -> None:
         """While the tool runs, its messages belong to this call, and tools that it calls are calls of their own."""
-        self._has_run = True
+        self._has_started = True
         self._outer = current_call.set(self), current_framework_request.set(None)
 
     def __exit__(self, *_: object) -> None:
@@ -172,7 +168,10 @@ class SecuredCall:
         return protect_parameters(self._message_walk(MCPWalk), parameters)
 
     def protect_reply(self, content: Any) -> Any:
-        """The client's answer to a request, in JSON form, protected like an argument. Raises as protect_arguments."""
+        """The client's answer to a request, in JSON form, protected like an argument.
+
+        Raises PersonalDataRefused, EncryptionError, UnsupportedValue, TooMuchData and PlaceholdersMissing.
+        """
         walk = self._argument_walk(MCPWalk)
         walk.leaves.part = "reply"
         protected = walk.visit(content)
@@ -211,14 +210,15 @@ class SecuredCall:
 
     def audit_event(self) -> AuditEvent | None:
         """The audit event, or None for a successful call without personal data of a tool with `log_access=False`."""
-        kinds: Counter[str] = Counter()
+        kinds: dict[str, int] = {}
         revealed: list[str] = []
         treatments: set[Treatment] = set()
         for protector in self._searches.protectors:
             treatments |= protector.treatments
             revealed += protector.revealed
             for kinds_of_part in protector.kinds.values():
-                kinds.update(kinds_of_part)
+                for kind, count in kinds_of_part.items():
+                    kinds[kind] = kinds.get(kind, 0) + count
         if self.outcome is Outcome.SUCCESS and not kinds and not self.tool.log_access:
             return None
         return AuditEvent(
@@ -230,8 +230,8 @@ class SecuredCall:
             issuer=self._token.issuer if self._token else None,
             client_id=self._client_id,
             contains_pii=bool(kinds),
-            pii_kinds=dict(kinds),
-            revealed_kinds=dict(Counter(revealed)) if revealed and self._has_run else {},
+            pii_kinds=kinds,
+            revealed_kinds=dict(Counter(revealed)) if revealed and self._has_started else {},
             reason=self.reason,
             source_address=self._caller.source_address if self._caller else None,
             subject_reference=self._subject_reference(),
@@ -264,7 +264,7 @@ class SecuredCall:
         scopes = self.tool.scopes
         needed = scopes(dict(arguments)) if scopes.by_argument else scopes.always
         if not needed <= self._token.scopes:
-            raise InsufficientScope(needed)
+            raise ScopesMissing(needed)
 
     def _unchanged_arguments(self, arguments: Sequence[Argument]) -> frozenset[str]:
         """The names of arguments that are passed on as they are: objects of the program, and identifiers.

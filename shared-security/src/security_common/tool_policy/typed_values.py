@@ -68,8 +68,8 @@ class _Dataclass(metaclass=_AnyDataclass):
 @handles(_Dataclass)
 def _handle_dataclass(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     names = [each.name for each in dataclasses.fields(value)]
-    for kind in type(value).__mro__:
-        slots = getattr(kind, "__slots__", ())
+    for base in type(value).__mro__:
+        slots = getattr(base, "__slots__", ())
         names += [slots] if isinstance(slots, str) else slots
     members = {name: getattr(value, name) for name in names if not name.startswith("__") and hasattr(value, name)}
     members |= getattr(value, "__dict__", {})
@@ -105,16 +105,16 @@ def _check_computed_output(walk: DataWalk, value: Any) -> None:
 
     Raises UnsupportedValue if computed output contains personal data: there is no field in which it could be masked.
     """
-    kind = cast("Any", type(value))
-    if not _has_computed_output(kind):
+    value_type = cast("Any", type(value))
+    if not _has_computed_output(value_type):
         return
     try:
-        output = kind.__pydantic_serializer__.to_python(value, mode="json", warnings=False)
+        output = value_type.__pydantic_serializer__.to_python(value, mode="json", warnings=False)
     except ValueError:  # for example, bytes that are not text have no JSON form
-        output = kind.__pydantic_serializer__.to_python(value, warnings=False)
+        output = value_type.__pydantic_serializer__.to_python(value, warnings=False)
     if isinstance(output, dict):
         # Members that equal a field have been searched and counted already.
-        fields = {name: getattr(value, name, None) for name in kind.__pydantic_fields__}
+        fields = {name: getattr(value, name, None) for name in value_type.__pydantic_fields__}
         members = cast("dict[str, Any]", output)
         output = {name: member for name, member in members.items() if fields.get(name) != member}
     changes_before = walk.changes
@@ -124,18 +124,20 @@ def _check_computed_output(walk: DataWalk, value: Any) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _has_computed_output(kind: Any) -> bool:
+def _has_computed_output(value_type: Any) -> bool:
     """True if serialization may return more than the fields contain: computed fields or custom serializers."""
-    if not hasattr(kind, "__pydantic_serializer__"):
+    if not hasattr(value_type, "__pydantic_serializer__"):
         return False
-    decorators: Any = kind.__pydantic_decorators__
+    decorators: Any = value_type.__pydantic_decorators__
     if decorators.computed_fields or decorators.field_serializers or decorators.model_serializers:
         return True
-    config: Any = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", {})
+    config: Any = getattr(value_type, "model_config", None) or getattr(value_type, "__pydantic_config__", {})
     if config.get("json_encoders"):
         return True
     # A serializer may be anywhere inside the type of a field, so the text of the annotation is searched.
-    return any("Serializer(" in f"{each.annotation!r} {each.metadata}" for each in kind.__pydantic_fields__.values())
+    return any(
+        "Serializer(" in f"{each.annotation!r} {each.metadata}" for each in value_type.__pydantic_fields__.values()
+    )
 
 
 def _protect_attributes(walk: DataWalk, members: Mapping[str, Any], context: FieldContext | None) -> dict[str, Any]:
