@@ -40,7 +40,7 @@ test: $(VENV)/.dev ## the test suite: Python only
 	$(BIN)/pytest -q -n 2 --dist loadfile --randomly-seed $(SEED) --ignore e2e-tests/tests/clients -m "not compose and not deep"
 
 test-compose: $(VENV)/.dev ## the demo scenario against docker compose (needs Docker)
-	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or story) and not deep" e2e-tests/tests
+	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "(compose or any_stack) and not deep" e2e-tests/tests
 
 test-compose-deep: $(VENV)/.dev ## two million audit events through the containers (needs Docker and 15 minutes)
 	$(BIN)/pytest -q --compose --ignore e2e-tests/tests/clients -m "compose and deep" -o log_cli=true --log-cli-level=info e2e-tests/tests

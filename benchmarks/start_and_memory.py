@@ -18,9 +18,9 @@ from typing import Any
 
 import httpx2
 
+from local_stack.demo_scenario import ServicesApi
 from local_stack.ports import StackPorts
 from local_stack.stack import AUTH, MCP, REDIS, Stack
-from local_stack.story import World
 from security_common.cli.setup import make_secrets
 
 PAGE_BYTES, CLOCK_TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
@@ -61,12 +61,12 @@ def main(calls: int) -> None:
                 }
                 stack.wait_until_ready(name)
             with httpx2.Client(timeout=20) as http:
-                world = World(stack.auth_url, stack.mcp_url, http)
+                api = ServicesApi(stack.auth_url, stack.mcp_url, http)
                 call = {"name": "get_user_info", "arguments": {"person_id": "p_hong"}}
                 for _ in range(calls):
-                    token = world.client.token()
-                    world.get("/hello", token).raise_for_status()
-                    world.post_mcp(token, "2026-07-28", "tools/call", call).raise_for_status()
+                    token = api.client.token()
+                    api.get("/hello", token).raise_for_status()
+                    api.post_mcp(token, "2026-07-28", "tools/call", call).raise_for_status()
             for name in (AUTH, MCP):
                 figures[name]["MiB after the calls"] = round(resident_mib(stack.children[name].pid))
         finally:

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from local_stack.compose import Compose
+from local_stack.demo_scenario import ServicesApi
 from local_stack.ports import free_ports
 from local_stack.stack import start_stack
-from local_stack.story import World
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,14 +108,14 @@ def http() -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture(scope="session")
-def world(addresses: Addresses, http: httpx2.Client) -> World:
-    return World(addresses.auth_url, addresses.mcp_url, http)
+def api(addresses: Addresses, http: httpx2.Client) -> ServicesApi:
+    return ServicesApi(addresses.auth_url, addresses.mcp_url, http)
 
 
 @pytest.fixture
-def employee(company: Company, world: World) -> Callable[[str], World]:
+def employee(company: Company, api: ServicesApi) -> Callable[[str], ServicesApi]:
     """A declared client of the test company, by its client id."""
-    return lambda name: World(world.auth_url, world.mcp_url, world.http, (name, company.secrets[name]))
+    return lambda name: ServicesApi(api.auth_url, api.mcp_url, api.http, (name, company.secrets[name]))
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import redis
 
+from local_stack.demo_scenario import CLIENT_SECRET, PERSON, run_scenario
 from local_stack.stack import Stack, start_stack
-from local_stack.story import CLIENT_SECRET, PERSON, run_scenario
 
 SEED_FIELDS = {"timestamp", "event_type", "tool_name", "user_id", "client_id", "contains_pii", "action_taken"}
 SHIPPED_WITHIN_SECONDS = 20

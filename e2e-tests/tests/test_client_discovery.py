@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_stack.story import World
+from local_stack.demo_scenario import ServicesApi
 
 RESOURCE_METADATA = "/.well-known/oauth-protected-resource/mcp"
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
@@ -34,10 +34,10 @@ def initialize(version: str) -> Mapping[str, Any]:
     )
 
 
-def try_without_token(world: World, method: str, **request: Any) -> str:
+def try_without_token(api: ServicesApi, method: str, **request: Any) -> str:
     """The URL of the protected resource metadata, from the challenge (RFC 9728 section 5.1)."""
     headers = {"accept": "application/json, text/event-stream", **request.pop("headers", {})}
-    answer = world.http.request(method, f"{world.mcp_url}/mcp", headers=headers, **request)
+    answer = api.http.request(method, f"{api.mcp_url}/mcp", headers=headers, **request)
     assert answer.status_code == 401
     assert method != "HEAD" or answer.content == b""
     challenge = answer.headers["www-authenticate"]
@@ -45,26 +45,26 @@ def try_without_token(world: World, method: str, **request: Any) -> str:
     return challenge.partition('resource_metadata="')[2].partition('"')[0]
 
 
-def post_discover(world: World) -> str:
+def post_discover(api: ServicesApi) -> str:
     version = {"mcp-protocol-version": LATEST_VERSION, "mcp-method": "server/discover"}
-    return try_without_token(world, "POST", json=json_rpc("server/discover"), headers=version)
+    return try_without_token(api, "POST", json=json_rpc("server/discover"), headers=version)
 
 
-def post_initialize(world: World) -> str:
-    return try_without_token(world, "POST", json=initialize(SDK_VERSION))
+def post_initialize(api: ServicesApi) -> str:
+    return try_without_token(api, "POST", json=initialize(SDK_VERSION))
 
 
-def post_and_head(world: World) -> str:
-    found = try_without_token(world, "POST", json=initialize(GEMINI_VERSION))
-    assert try_without_token(world, "HEAD") == found
+def post_and_head(api: ServicesApi) -> str:
+    found = try_without_token(api, "POST", json=initialize(GEMINI_VERSION))
+    assert try_without_token(api, "HEAD") == found
     return found
 
 
-def get(world: World) -> str:
-    return try_without_token(world, "GET", headers={"accept": "text/event-stream"})
+def get(api: ServicesApi) -> str:
+    return try_without_token(api, "GET", headers={"accept": "text/event-stream"})
 
 
-@pytest.mark.story
+@pytest.mark.any_stack
 @pytest.mark.parametrize(
     ("first_try", "rounds"),
     [
@@ -74,27 +74,29 @@ def get(world: World) -> str:
         pytest.param(post_initialize, 1, id="opencode, mcp-remote, Inspector, SDKs"),
     ],
 )
-def test_a_client_finds_the_authorization_server(world: World, first_try: Callable[[World], str], rounds: int) -> None:
+def test_a_client_finds_the_authorization_server(
+    api: ServicesApi, first_try: Callable[[ServicesApi], str], rounds: int
+) -> None:
     for _ in range(rounds):
-        address = first_try(world)
-        assert address == f"{world.mcp_url}{RESOURCE_METADATA}"
-        resource = read(world, address)
-        assert resource["resource"] == f"{world.mcp_url}/mcp"
-        assert resource["authorization_servers"] == [world.auth_url]
-        server = read(world, f"{world.auth_url}{SERVER_METADATA}")
-        assert server["issuer"] == world.auth_url
+        address = first_try(api)
+        assert address == f"{api.mcp_url}{RESOURCE_METADATA}"
+        resource = read(api, address)
+        assert resource["resource"] == f"{api.mcp_url}/mcp"
+        assert resource["authorization_servers"] == [api.auth_url]
+        server = read(api, f"{api.auth_url}{SERVER_METADATA}")
+        assert server["issuer"] == api.auth_url
         assert server["code_challenge_methods_supported"] == ["S256"]
         for endpoint in ("authorization_endpoint", "token_endpoint", "registration_endpoint"):
-            assert server[endpoint].startswith(f"{world.auth_url}/")
+            assert server[endpoint].startswith(f"{api.auth_url}/")
 
 
-def read(world: World, address: str) -> Mapping[str, Any]:
-    answer = world.http.get(address, headers={"accept": "application/json", "mcp-protocol-version": SDK_VERSION})
+def read(api: ServicesApi, address: str) -> Mapping[str, Any]:
+    answer = api.http.get(address, headers={"accept": "application/json", "mcp-protocol-version": SDK_VERSION})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     return answer.json()
 
 
-@pytest.mark.story
+@pytest.mark.any_stack
 @pytest.mark.parametrize("path", MCPC_AT_THE_RESOURCE)
-def test_the_resource_server_publishes_no_authorization_server_metadata(world: World, path: str) -> None:
-    assert world.http.get(f"{world.mcp_url}{path}").status_code == 404
+def test_the_resource_server_publishes_no_authorization_server_metadata(api: ServicesApi, path: str) -> None:
+    assert api.http.get(f"{api.mcp_url}{path}").status_code == 404

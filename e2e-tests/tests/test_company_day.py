@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from fastmcp.exceptions import ToolError
 
-from local_stack.story import World
+from local_stack.demo_scenario import ServicesApi
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.any_stack
 
 CUSTOMERS = {
     "홍길동": "고객 홍길동님, hong@example.com, 010-1234-5678, 환불 요청",
@@ -19,7 +19,7 @@ CUSTOMERS = {
 VALUES = ["hong@example.com", "010-1234-5678", "880101-1234568", "john.smith@example.com", "4111 1111 1111 1111"]
 
 
-def test_agents_and_an_auditor_use_the_services(employee: Callable[[str], World], world: World) -> None:
+def test_agents_and_an_auditor_use_the_services(employee: Callable[[str], ServicesApi], api: ServicesApi) -> None:
     morning = datetime.now(UTC).isoformat()
     agent, colleague, batch = employee("support-agent"), employee("claims-agent"), employee("night-batch")
 
@@ -51,7 +51,7 @@ def test_agents_and_an_auditor_use_the_services(employee: Callable[[str], World]
     assert batch.call("high_security_operation", {"operation_data": "purge p_hong"})["status"] == "accepted"
 
     # Unauthenticated requests are refused, and an agent can read only its own events.
-    assert world.get("/hello").status_code == 401
+    assert api.get("/hello").status_code == 401
     assert batch.client.request_token(client_secret="guessed").status_code == 401
     everyone = {"name": "get_security_audit_log", "arguments": {"whose": "everyone"}}
     refused = agent.post_mcp(agent.token, "2026-07-28", "tools/call", everyone)

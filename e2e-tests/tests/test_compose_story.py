@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local_stack.compose import Compose
-from local_stack.story import PERSON, World
+from local_stack.demo_scenario import PERSON, ServicesApi
 
 pytestmark = pytest.mark.compose
 
@@ -53,11 +53,11 @@ def test_commands_work_without_setting_variables(compose: Compose, service: str,
     assert shown in compose("exec", "-T", service, *command.split())
 
 
-def test_a_setting_from_the_shell_is_passed_to_its_service(compose: Compose, world: World) -> None:
-    metadata = world.http.get(f"{world.auth_url}/.well-known/oauth-authorization-server").json()
+def test_a_setting_from_the_shell_is_passed_to_its_service(compose: Compose, api: ServicesApi) -> None:
+    metadata = api.http.get(f"{api.auth_url}/.well-known/oauth-authorization-server").json()
     assert metadata["service_documentation"] == "https://docs.example.com/"
     statuses = {
-        host: world.http.get(f"{world.mcp_url}/hello", headers={"Host": host}).status_code
+        host: api.http.get(f"{api.mcp_url}/hello", headers={"Host": host}).status_code
         for host in ("host.docker.internal:8082", "elsewhere.example")
     }
     assert statuses == {"host.docker.internal:8082": 401, "elsewhere.example": 421}
@@ -72,26 +72,28 @@ def test_each_service_reads_its_own_secrets_only(compose: Compose) -> None:
     assert not {"data_keyring", "pseudonym_key", "audit_page_private_key.json"} & listing["auth-service"]
 
 
-def test_state_survives_down_and_up(compose: Compose, world: World) -> None:
-    token = world.client.token("mcp.access mcp.decrypt")
-    record = world.call("store_sensitive_data", {"data": PERSON, "field": "customer"})["record_id"]
+def test_state_survives_down_and_up(compose: Compose, api: ServicesApi) -> None:
+    token = api.client.token("mcp.access mcp.decrypt")
+    record = api.call("store_sensitive_data", {"data": PERSON, "field": "customer"})["record_id"]
     [made] = json.loads(compose("exec", "-T", "auth-service", "auth-service", "client", "create", "lasting", "--json"))
-    keys = world.http.get(f"{world.auth_url}/.well-known/jwks.json").json()
+    keys = api.http.get(f"{api.auth_url}/.well-known/jwks.json").json()
     compose("down")
     compose("up", "--wait")
-    assert world.http.get(f"{world.auth_url}/.well-known/jwks.json").json() == keys
-    assert world.get("/hello", token).status_code == 200
+    assert api.http.get(f"{api.auth_url}/.well-known/jwks.json").json() == keys
+    assert api.get("/hello", token).status_code == 200
     call = {"name": "read_sensitive_data", "arguments": {"record_id": record}}
-    assert PERSON in world.post_mcp(token, "2025-11-25", "tools/call", call).text
-    again = World(world.auth_url, world.mcp_url, world.http, (made["client_id"], made["client_secret"]))
+    assert PERSON in api.post_mcp(token, "2025-11-25", "tools/call", call).text
+    again = ServicesApi(api.auth_url, api.mcp_url, api.http, (made["client_id"], made["client_secret"]))
     assert again.get("/hello", again.token).status_code == 200
 
 
 @pytest.mark.parametrize("service", ["auth-service", "mcp-resource-service"])
-def test_the_audit_trail_of_a_service_verifies_in_its_container(compose: Compose, world: World, service: str) -> None:
+def test_the_audit_trail_of_a_service_verifies_in_its_container(
+    compose: Compose, api: ServicesApi, service: str
+) -> None:
     """Each service has its own journal and keys; all services share the stream."""
-    world.client.token("mcp.access")
-    assert world.get("/hello", "not.a.token").status_code == 401  # an event of the resource service
+    api.client.token("mcp.access")
+    assert api.get("/hello", "not.a.token").status_code == 401  # an event of the resource service
     verdict = json.loads(compose("exec", "-T", service, "security-common", "audit", "verify", "--json"))
     assert verdict["intact"], verdict
     assert set(verdict["services"]) == {service}

@@ -16,11 +16,11 @@ import anyio.to_thread
 import httpx2
 import pytest
 
+from local_stack.demo_scenario import mcp_request
 from local_stack.loopback_issuer import LoopbackIssuer, http_answer, signing_key
-from local_stack.misbehaviour import WRONG_ANSWERS, always, hanging
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, REDIS, Stack
-from local_stack.story import mcp_request
+from local_stack.wrong_answers import WRONG_ANSWERS, always, hanging
 
 pytestmark = pytest.mark.anyio
 KEYS, METADATA = "/keys", "/.well-known/oauth-authorization-server"
@@ -100,10 +100,10 @@ async def service(tmp_path) -> AsyncIterator[Service]:
         yield Service(stack.mcp_url, issuers, http)
 
 
-async def test_valid_tokens_are_accepted_while_an_issuer_misbehaves(service):
+async def test_valid_tokens_are_accepted_while_an_issuer_answers_wrongly(service):
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(service.call_on(name)) for name in service.issuers]
-        await misbehave_and_recover(service)
+        await answer_wrongly_and_recover(service)
         for task in running:
             task.cancel()
     assert {status for _, status in service.answered} == {200}, service.answered
@@ -132,7 +132,7 @@ async def test_the_service_becomes_ready_when_the_issuer_starts_later(tmp_path):
             stack.stop()
 
 
-async def misbehave_and_recover(service: Service) -> None:
+async def answer_wrongly_and_recover(service: Service) -> None:
     await service.answers_more(2)
     for name, issuer in service.issuers.items():
         issuer.answers |= CONFUSIONS[name]

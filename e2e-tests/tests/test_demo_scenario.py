@@ -2,17 +2,17 @@
 
 import pytest
 
-from local_stack.story import STEPS, StepResult, World, run_scenario
+from local_stack.demo_scenario import STEPS, ServicesApi, StepResult, run_scenario
 
 
 @pytest.fixture(scope="module")
-def results_by_step(world: World) -> dict[str, StepResult]:
+def results_by_step(api: ServicesApi) -> dict[str, StepResult]:
     """The results of one run of the scenario. Later steps depend on earlier ones, so all run in order."""
-    results = run_scenario(world.auth_url, world.mcp_url)
+    results = run_scenario(api.auth_url, api.mcp_url)
     return {step.__name__: result for step, result in zip(STEPS, results, strict=True)}
 
 
-@pytest.mark.story
+@pytest.mark.any_stack
 @pytest.mark.parametrize("step", [step.__name__ for step in STEPS])
 def test_step_passes(results_by_step: dict[str, StepResult], step: str) -> None:
     assert results_by_step[step].passed, results_by_step[step].detail

@@ -160,7 +160,7 @@ ROWS = [
         "openssl rand",
     ),
     Row(
-        "world-readable secret",
+        "api-readable secret",
         AUTH,
         lambda bench: {"AUTH_COOKIE_KEY_FILE": bench.file("cookie", "c" * 43, 0o644)},
         "can be read by everybody",

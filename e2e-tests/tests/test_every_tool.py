@@ -10,9 +10,9 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
-from local_stack.story import PERSON, World
+from local_stack.demo_scenario import PERSON, ServicesApi
 
-pytestmark = pytest.mark.story
+pytestmark = pytest.mark.any_stack
 
 SCOPE = "mcp.access mcp.decrypt"
 Result = dict[str, Any]
@@ -37,9 +37,9 @@ CALLS: dict[str, tuple[Result, Callable[[Result], object]]] = {
 }
 
 
-def by_http(version: str) -> Callable[[World, str, str, Result], Result]:
-    def call(world: World, token: str, tool: str, arguments: Result) -> Result:
-        answer = world.post_mcp(token, version, "tools/call", {"name": tool, "arguments": arguments})
+def by_http(version: str) -> Callable[[ServicesApi, str, str, Result], Result]:
+    def call(api: ServicesApi, token: str, tool: str, arguments: Result) -> Result:
+        answer = api.post_mcp(token, version, "tools/call", {"name": tool, "arguments": arguments})
         assert answer.status_code == 200, answer.text
         streams = answer.headers["content-type"].startswith("text/event-stream")
         messages = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: ")]
@@ -48,9 +48,9 @@ def by_http(version: str) -> Callable[[World, str, str, Result], Result]:
     return call
 
 
-def by_client(world: World, token: str, tool: str, arguments: Result) -> Result:
+def by_client(api: ServicesApi, token: str, tool: str, arguments: Result) -> Result:
     async def call() -> Result:
-        async with Client(StreamableHttpTransport(f"{world.mcp_url}/mcp", auth=token)) as session:
+        async with Client(StreamableHttpTransport(f"{api.mcp_url}/mcp", auth=token)) as session:
             return (await session.call_tool(tool, arguments)).structured_content or {}
 
     return asyncio.run(call())
@@ -60,29 +60,29 @@ WAYS = {"2026-07-28": by_http("2026-07-28"), "2025-11-25": by_http("2025-11-25")
 
 
 @pytest.fixture(scope="module")
-def token(world: World) -> str:
-    return world.client.token(SCOPE)
+def token(api: ServicesApi) -> str:
+    return api.client.token(SCOPE)
 
 
 @pytest.fixture(scope="module")
-def record_id(world: World) -> str:
+def record_id(api: ServicesApi) -> str:
     """The id of a stored record, once its event is in the stream: events are shipped shortly after the response."""
-    stored = world.call("store_sensitive_data", {"data": PERSON})["record_id"]
+    stored = api.call("store_sensitive_data", {"data": PERSON})["record_id"]
     deadline = time.monotonic() + 20
-    while not world.call("get_security_audit_log", {"tool_name": "store_sensitive_data"})["events"]:
+    while not api.call("get_security_audit_log", {"tool_name": "store_sensitive_data"})["events"]:
         assert time.monotonic() < deadline
     return stored
 
 
-def test_the_table_has_every_tool(world: World) -> None:
-    assert set(world.list_tools()) == set(CALLS)
+def test_the_table_has_every_tool(api: ServicesApi) -> None:
+    assert set(api.list_tools()) == set(CALLS)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("tool", CALLS)
-def test_tool_returns_the_expected_result(world: World, token: str, record_id: str, tool: str, way: str) -> None:
+def test_tool_returns_the_expected_result(api: ServicesApi, token: str, record_id: str, tool: str, way: str) -> None:
     arguments, holds = CALLS[tool]
     if tool == "read_sensitive_data":
         arguments = {"record_id": record_id}
-    said = WAYS[way](world, token, tool, arguments)
+    said = WAYS[way](api, token, tool, arguments)
     assert holds(said), said

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx2
 import redis
 
+from local_stack.demo_scenario import PERSON, ServicesApi
 from local_stack.stack import AUTH, MCP, Stack, start_stack
-from local_stack.story import PERSON, World
 
 CALL = {"name": "store_sensitive_data", "arguments": {"data": PERSON}}
 UNKNOWN_TOOL = {"name": "no_such_tool", "arguments": {}}
@@ -36,29 +36,29 @@ def require_unavailable(answer: httpx2.Response) -> None:
 
 def test_operations_that_cannot_be_recorded_are_refused(tmp_path: Path, http: httpx2.Client) -> None:
     with start_stack(tmp_path) as stack:
-        world = World(stack.auth_url, stack.mcp_url, http)
-        token = world.token
-        assert world.post_mcp(token, "2026-07-28", "tools/call", CALL).status_code == 200
+        api = ServicesApi(stack.auth_url, stack.mcp_url, http)
+        token = api.token
+        assert api.post_mcp(token, "2026-07-28", "tools/call", CALL).status_code == 200
         limit_files(stack, 1)
         # The first call on the full disk has already been executed when writing fails; its response is withheld.
-        require_unavailable(world.post_mcp(token, "2026-07-28", "tools/call", CALL))
+        require_unavailable(api.post_mcp(token, "2026-07-28", "tools/call", CALL))
         before = stored(stack)
         assert before
 
         for version in ("2026-07-28", "2025-11-25"):
-            require_unavailable(world.post_mcp(token, version, "tools/call", CALL))
-            require_unavailable(world.post_mcp(token, version, "tools/call", UNKNOWN_TOOL))
-        refused = world.client.request_token()
+            require_unavailable(api.post_mcp(token, version, "tools/call", CALL))
+            require_unavailable(api.post_mcp(token, version, "tools/call", UNKNOWN_TOOL))
+        refused = api.client.request_token()
         require_unavailable(refused)
         assert refused.json()["error"] == "temporarily_unavailable"
         assert stored(stack) == before
 
         limit_files(stack, NO_LIMIT)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while (answer := world.post_mcp(token, "2026-07-28", "tools/call", CALL)).status_code != 200:
+        while (answer := api.post_mcp(token, "2026-07-28", "tools/call", CALL)).status_code != 200:
             require_unavailable(answer)
             assert time.monotonic() < deadline
-        while (answer := world.client.request_token()).status_code != 200:
+        while (answer := api.client.request_token()).status_code != 200:
             require_unavailable(answer)
             assert time.monotonic() < deadline
         assert len(stored(stack)) == len(before) + 1

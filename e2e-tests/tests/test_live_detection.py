@@ -15,8 +15,8 @@ import pytest
 import redis
 from fastmcp.exceptions import ToolError
 
+from local_stack.demo_scenario import PERSON, ServicesApi
 from local_stack.stack import Stack, start_stack
-from local_stack.story import PERSON, World
 
 PATIENCE_SECONDS = 30
 CALLBACK = "http://127.0.0.1:7777/callback"
@@ -45,49 +45,49 @@ def trail(stack: Stack) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def world(stack: Stack) -> Iterator[World]:
+def api(stack: Stack) -> Iterator[ServicesApi]:
     with httpx2.Client(timeout=20) as http:
-        yield World(stack.auth_url, stack.mcp_url, http)
+        yield ServicesApi(stack.auth_url, stack.mcp_url, http)
 
 
-def guess_secrets(world: World, _trail: redis.Redis) -> None:
+def guess_secrets(api: ServicesApi, _trail: redis.Redis) -> None:
     for _ in range(3):
-        assert world.client.request_token(client_secret=secrets.token_urlsafe()).status_code == 401
+        assert api.client.request_token(client_secret=secrets.token_urlsafe()).status_code == 401
 
 
-def call_without_the_scope(world: World, _trail: redis.Redis) -> None:
+def call_without_the_scope(api: ServicesApi, _trail: redis.Redis) -> None:
     for _ in range(8):
         asked = {"name": "read_sensitive_data", "arguments": {"record_id": "rec_abcdefgh"}}
-        assert world.post_mcp(world.token, "2026-07-28", "tools/call", asked).status_code == 403
+        assert api.post_mcp(api.token, "2026-07-28", "tools/call", asked).status_code == 403
 
 
-def call_many_tools(world: World, _trail: redis.Redis) -> None:
+def call_many_tools(api: ServicesApi, _trail: redis.Redis) -> None:
     for number in range(3):
         with pytest.raises(ToolError):
-            world.call(f"secret_tool_{number}", {})
+            api.call(f"secret_tool_{number}", {})
 
 
-def process_much_personal_data(world: World, _trail: redis.Redis) -> None:
+def process_much_personal_data(api: ServicesApi, _trail: redis.Redis) -> None:
     for _ in range(3):
-        world.call("test_pii_detection", {"text": PERSON})
+        api.call("test_pii_detection", {"text": PERSON})
 
 
-def look_up_many_users(world: World, _trail: redis.Redis) -> None:
+def look_up_many_users(api: ServicesApi, _trail: redis.Redis) -> None:
     for person_id in ("p_hong", "p_kim"):
-        world.call("get_user_info", {"person_id": person_id})
+        api.call("get_user_info", {"person_id": person_id})
 
 
-def reuse_a_refresh_token(world: World, _trail: redis.Redis) -> None:
+def reuse_a_refresh_token(api: ServicesApi, _trail: redis.Redis) -> None:
     """An attacker uses a refresh token that its owner has already used."""
-    token = sign_in(world)["refresh_token"]
-    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": world.results["client_id"]}
-    assert world.http.post(f"{world.auth_url}/oauth2/token", data=form).status_code == 200
-    while (answer := world.http.post(f"{world.auth_url}/oauth2/token", data=form)).status_code == 200:
+    token = sign_in(api)["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": api.results["client_id"]}
+    assert api.http.post(f"{api.auth_url}/oauth2/token", data=form).status_code == 200
+    while (answer := api.http.post(f"{api.auth_url}/oauth2/token", data=form)).status_code == 200:
         time.sleep(0.1)  # within the grace period the stored response is repeated
     assert answer.json()["error"] == "invalid_grant"
 
 
-def remove_events_from_the_stream(_world: World, trail: redis.Redis) -> None:
+def remove_events_from_the_stream(_world: ServicesApi, trail: redis.Redis) -> None:
     event = json.loads(trail.xrevrange("audit:events", count=1)[0][1]["event"])
     trail.xadd("audit:events", {"event": json.dumps(event | {"seq": event["seq"] + 5})})
 
@@ -106,9 +106,9 @@ def remove_events_from_the_stream(_world: World, trail: redis.Redis) -> None:
     ids=lambda each: each.__name__ if callable(each) else "",
 )
 def test_an_attack_raises_its_alert(
-    world: World, trail: redis.Redis, attack: Callable[[World, redis.Redis], None], rules: set[str]
+    api: ServicesApi, trail: redis.Redis, attack: Callable[[ServicesApi, redis.Redis], None], rules: set[str]
 ) -> None:
-    attack(world, trail)
+    attack(api, trail)
     raised: set[str] = set()
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not rules <= raised and time.monotonic() < deadline:
@@ -119,36 +119,36 @@ def test_an_attack_raises_its_alert(
     assert rules <= raised
 
 
-def sign_in(world: World) -> dict[str, str]:
+def sign_in(api: ServicesApi) -> dict[str, str]:
     """Registers a desktop client, signs in and allows it. Returns the token response."""
     metadata = {
         "redirect_uris": [CALLBACK],
         "token_endpoint_auth_method": "none",
         "grant_types": ["authorization_code", "refresh_token"],
     }
-    registered = world.http.post(f"{world.auth_url}/oauth2/register", json=metadata)
-    world.results["client_id"] = registered.raise_for_status().json()["client_id"]
+    registered = api.http.post(f"{api.auth_url}/oauth2/register", json=metadata)
+    api.results["client_id"] = registered.raise_for_status().json()["client_id"]
     verifier = secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     parameters = {
-        "client_id": world.results["client_id"],
+        "client_id": api.results["client_id"],
         "redirect_uri": CALLBACK,
         "response_type": "code",
         "code_challenge": challenge,
         "code_challenge_method": "S256",
         "scope": "mcp.access offline_access",
     }
-    answer = world.http.get(f"{world.auth_url}/oauth2/authorize", params=parameters)
+    answer = api.http.get(f"{api.auth_url}/oauth2/authorize", params=parameters)
     for filled in ({}, {"username": "demo", "password": "demo", "action": "sign_in"}, {"action": "allow"}):
         if filled:
             fields = {
                 name: unescape(value) for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', answer.text)
             }
             action = unescape(re.search(r'<form[^>]* action="([^"]+)"', answer.text)[1])
-            answer = world.http.post(f"{world.auth_url}{action}", data=fields | filled)
+            answer = api.http.post(f"{api.auth_url}{action}", data=fields | filled)
         while answer.is_redirect and answer.headers["location"].startswith("/"):
-            answer = world.http.get(f"{world.auth_url}{answer.headers['location']}")
+            answer = api.http.get(f"{api.auth_url}{answer.headers['location']}")
     code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": verifier}
-    redeemed = world.http.post(f"{world.auth_url}/oauth2/token", data=form | {"client_id": world.results["client_id"]})
+    redeemed = api.http.post(f"{api.auth_url}/oauth2/token", data=form | {"client_id": api.results["client_id"]})
     return redeemed.raise_for_status().json()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.demo_scenario import CLIENT_ID, CLIENT_SECRET, GREETING
 from local_stack.ports import free_ports
-from local_stack.story import CLIENT_ID, CLIENT_SECRET, GREETING
 
 pytestmark = pytest.mark.compose
 

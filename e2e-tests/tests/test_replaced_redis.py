@@ -12,9 +12,9 @@ import httpx2
 import pytest
 import redis
 
+from local_stack.demo_scenario import ServicesApi
 from local_stack.ports import LOOPBACK
 from local_stack.stack import AUTH, MCP, REDIS, Stack, start_stack
-from local_stack.story import World
 
 REPLACED = "this Redis is not the one that was used before"
 
@@ -60,8 +60,8 @@ def readiness(http: httpx2.Client, url: str) -> httpx2.Response:
 
 def test_a_redis_that_lost_its_data_is_detected(own_stack: Stack) -> None:
     with httpx2.Client(timeout=20) as http:
-        world = World(own_stack.auth_url, own_stack.mcp_url, http)
-        token, published = world.token, world_keys(http, own_stack)
+        api = ServicesApi(own_stack.auth_url, own_stack.mcp_url, http)
+        token, published = api.token, world_keys(http, own_stack)
         lose_the_data(own_stack)
         for url in (own_stack.auth_url, own_stack.mcp_url):
             wait_until(lambda url=url: readiness(http, url).status_code == 503)
@@ -69,7 +69,7 @@ def test_a_redis_that_lost_its_data_is_detected(own_stack: Stack) -> None:
             assert "redis accept" in readiness(http, url).text
         # Tokens stay valid, and no key was created in place of the lost ones.
         assert world_keys(http, own_stack) == published
-        assert world.get("/hello", token).status_code == 200
+        assert api.get("/hello", token).status_code == 200
         assert not keys_in_redis(own_stack)
         for program in (AUTH, MCP):
             examined = command(own_stack, program, "doctor", "--json")
@@ -83,7 +83,7 @@ def test_a_redis_that_lost_its_data_is_detected(own_stack: Stack) -> None:
             wait_until(lambda url=url: readiness(http, url).status_code == 200)
         assert world_keys(http, own_stack) == published
         assert keys_in_redis(own_stack)
-        assert world.get("/hello", token).status_code == 200
+        assert api.get("/hello", token).status_code == 200
         assert "nothing to accept" in command(own_stack, AUTH, "redis", "accept").stdout
 
 

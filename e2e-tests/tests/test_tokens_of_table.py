@@ -10,10 +10,10 @@ import anyio.to_thread
 import httpx2
 import pytest
 
+from local_stack.demo_scenario import mcp_request
 from local_stack.loopback_issuer import LoopbackIssuer
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, REDIS, Stack
-from local_stack.story import mcp_request
 from local_stack.token_rows import ROWS, TokenRow
 
 # Responses of other layers than the verifier: the HTTP server, and the scope check of the route.

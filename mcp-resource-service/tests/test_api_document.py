@@ -27,24 +27,24 @@ PATHS = {
 
 
 @pytest.fixture
-def document(world):
-    response = world.get("/openapi.json")
+def document(api):
+    response = api.get("/openapi.json")
     assert response.status_code == 200
     return response.json()
 
 
-def test_the_document_describes_every_endpoint_without_a_token(document, world):
+def test_the_document_describes_every_endpoint_without_a_token(document, api):
     assert {path: set(operations) for path, operations in document["paths"].items()} == PATHS
     ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
-    assert document["servers"] == [{"url": world.mcp_url}]
+    assert document["servers"] == [{"url": api.mcp_url}]
     for path, operations in PATHS.items():
         for method in operations:
-            response = world.http.request(method, world.mcp_url + path.replace("{cursor}", "1-1"))
+            response = api.http.request(method, api.mcp_url + path.replace("{cursor}", "1-1"))
             assert response.status_code not in {404, 405, 500}, (method, path)
 
 
-def test_operations_with_a_token_name_the_scheme_and_their_refusals(document, world):
+def test_operations_with_a_token_name_the_scheme_and_their_refusals(document, api):
     (scheme,) = document["components"]["securitySchemes"].values()
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
     for components in document["components"].values():
@@ -54,7 +54,7 @@ def test_operations_with_a_token_name_the_scheme_and_their_refusals(document, wo
         assert [list(each.values()) for each in operation["security"]] == [[["mcp.access"]]]
         of_body = {"408", "413"} if method == "post" else set[str]()
         assert set(operation["responses"]) == {"200", "400", "401", "403", "421", "429", "503"} | of_body
-        assert world.http.request(method, world.mcp_url + path).status_code == 401
+        assert api.http.request(method, api.mcp_url + path).status_code == 401
 
 
 def test_the_document_has_the_parameters_of_the_audit_page(document):
@@ -67,15 +67,15 @@ def test_the_document_has_the_parameters_of_the_audit_page(document):
     assert set(form["schema"]["required"]) == {"format", "reason"}
 
 
-def test_head_is_answered_like_get(world):
+def test_head_is_answered_like_get(api):
     for path in ("/livez", "/audit", "/audit/style.css", "/favicon.ico", "/docs", "/docs/start.js"):
-        assert world.http.head(world.mcp_url + path).status_code == world.get(path).status_code
-    hello = world.http.head(f"{world.mcp_url}/hello", headers={"Authorization": f"Bearer {world.token}"})
+        assert api.http.head(api.mcp_url + path).status_code == api.get(path).status_code
+    hello = api.http.head(f"{api.mcp_url}/hello", headers={"Authorization": f"Bearer {api.token}"})
     assert (hello.status_code, hello.content) == (200, b"")
 
 
-def test_the_documentation_page_is_served_in_demo_mode(world):
-    page = world.get("/docs")
+def test_the_documentation_page_is_served_in_demo_mode(api):
+    page = api.get("/docs")
     assert page.status_code == 200
     assert "://" not in page.text
 
@@ -91,8 +91,8 @@ def test_the_documentation_page_is_served_in_demo_mode(world):
         ("GET", "/nope", 404, None),
     ],
 )
-def test_unknown_paths_and_methods_are_answered_like_other_refusals(world, method, path, status, allowed):
-    response = world.http.request(method, world.mcp_url + path, headers={"Authorization": f"Bearer {world.token}"})
+def test_unknown_paths_and_methods_are_answered_like_other_refusals(api, method, path, status, allowed):
+    response = api.http.request(method, api.mcp_url + path, headers={"Authorization": f"Bearer {api.token}"})
     assert response.status_code == status
     assert set(response.json()) == {"error", "error_description", "hint"}
     assert (response.headers["cache-control"], response.headers["x-content-type-options"]) == ("no-store", "nosniff")
@@ -103,8 +103,8 @@ def test_unknown_paths_and_methods_are_answered_like_other_refusals(world, metho
     ("method", "path", "status", "allowed"),
     [("GET", "/audit/nothing", 404, None), ("POST", "/audit", 405, "GET, HEAD"), ("GET", "/audit/export", 405, "POST")],
 )
-def test_errors_below_the_audit_page_are_pages(world, method, path, status, allowed):
-    response = world.http.request(method, world.mcp_url + path, headers={"Accept-Language": "ko"})
+def test_errors_below_the_audit_page_are_pages(api, method, path, status, allowed):
+    response = api.http.request(method, api.mcp_url + path, headers={"Accept-Language": "ko"})
     assert response.status_code == status
     assert response.headers["content-type"].startswith("text/html")
     assert 'lang="ko"' in response.text
@@ -113,6 +113,6 @@ def test_errors_below_the_audit_page_are_pages(world, method, path, status, allo
     assert response.headers.get("allow") == allowed
 
 
-def test_a_path_of_the_documentation_needs_a_token_while_it_is_off(tmp_path, world):
+def test_a_path_of_the_documentation_needs_a_token_while_it_is_off(tmp_path, api):
     with start_stack(tmp_path / "stack", overrides={"MCP_API_DOCS": "false"}) as stack:
-        assert world.http.get(f"{stack.mcp_url}/docs").status_code == 401
+        assert api.http.get(f"{stack.mcp_url}/docs").status_code == 401

@@ -145,13 +145,13 @@ def test_an_error_page_has_a_text_and_a_link_in_the_language_of_the_browser(page
     assert not re.search("[a-z]{3,}", re.sub("<[^>]+>", "", response.text.partition("<main>")[2]))
 
 
-def test_a_bearer_token_does_not_open_the_page(world):
-    assert world.get("/audit", world.token).status_code == 303
+def test_a_bearer_token_does_not_open_the_page(api):
+    assert api.get("/audit", api.token).status_code == 303
 
 
 @pytest.mark.parametrize(("language", "word"), [("ko", "감사 기록"), ("en", "Audit trail")])
-def test_the_overview_shows_charts_table_and_state_in_both_languages(page, world, language, word):
-    world.call("get_user_info", {"person_id": "p_hong"})
+def test_the_overview_shows_charts_table_and_state_in_both_languages(page, api, language, word):
+    api.call("get_user_info", {"person_id": "p_hong"})
     path = "/audit?tool_name=get_user_info"
     first_event_link(page, path)
     html = page.get(path, headers={"Accept-Language": f"{language}-KR,fr;q=0.5"}).text
@@ -178,9 +178,9 @@ def test_the_page_has_no_scripts_and_cannot_be_embedded(page):
     )  # with no-referrer its own forms would have the origin `null`
 
 
-def test_filters_select_events_and_links_keep_the_filters(page, world):
-    world.call("get_user_info", {"person_id": "p_hong"})
-    world.call("get_server_status", {})
+def test_filters_select_events_and_links_keep_the_filters(page, api):
+    api.call("get_user_info", {"person_id": "p_hong"})
+    api.call("get_server_status", {})
     first_event_link(page, "/audit?tool_name=get_server_status&period=1h")
     html = page.get("/audit?tool_name=get_user_info&period=1h&outcome=nonsense").text
     table = html.split("<tbody>")[1].split("</tbody>")[0]
@@ -199,10 +199,10 @@ def test_filter_values_are_escaped(page, unauthenticated):
     assert "<img" not in html
 
 
-def test_the_page_of_an_event_shows_all_members(page, world):
+def test_the_page_of_an_event_shows_all_members(page, api):
     path = "/audit?tool_name=get_user_info"
     earlier = newest_event_link(page, path)  # of another test; the new event is shipped after the response
-    world.call("get_user_info", {"person_id": "p_hong"})
+    api.call("get_user_info", {"person_id": "p_hong"})
     detail = page.get(first_event_link(page, path, newer_than=earlier)).text
     for name in ("seq", "prev", "hash", "journal_id", "subject_reference", "source_address"):
         assert f'<dt title="{name}">' in detail

@@ -13,10 +13,10 @@ import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from local_stack.demo_scenario import ServicesApi
 from local_stack.forms import sign_in
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, REDIS, Stack, StackPorts
-from local_stack.story import World
 from security_common.cli.setup import make_secrets
 
 
@@ -52,7 +52,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest.fixture
-def replicas(tmp_path) -> Iterator[tuple[World, list[int], list[subprocess.Popen], Balancer]]:
+def replicas(tmp_path) -> Iterator[tuple[ServicesApi, list[int], list[subprocess.Popen], Balancer]]:
     stack = Stack(StackPorts.ephemeral(), tmp_path)
     make_secrets(stack.secrets)
     ports, processes = free_ports(2), []
@@ -71,7 +71,7 @@ def replicas(tmp_path) -> Iterator[tuple[World, list[int], list[subprocess.Popen
         with start_blocking_portal() as portal, httpx2.Client(timeout=20, limits=limits) as http:
             balancer = Balancer(stack.ports.mcp, ports)
             server = portal.call(balancer.listen)
-            yield World(stack.auth_url, stack.mcp_url, http), ports, processes, balancer
+            yield ServicesApi(stack.auth_url, stack.mcp_url, http), ports, processes, balancer
             portal.call(server.close)
     finally:
         for process in processes:
@@ -91,20 +91,20 @@ def wait_until_ready(port: int) -> None:
     raise AssertionError("the replica is not ready")
 
 
-def call(world: World, tool: str, arguments: dict, scope: str = "mcp.access mcp.decrypt") -> dict:
-    token = world.results.setdefault(scope, world.client.token(scope))
-    response = world.post_mcp(token, "2026-07-28", "tools/call", {"name": tool, "arguments": arguments})
+def call(api: ServicesApi, tool: str, arguments: dict, scope: str = "mcp.access mcp.decrypt") -> dict:
+    token = api.results.setdefault(scope, api.client.token(scope))
+    response = api.post_mcp(token, "2026-07-28", "tools/call", {"name": tool, "arguments": arguments})
     assert response.status_code == 200, response.text
     return response.json()["result"]["structuredContent"]
 
 
 def test_replicas_share_state_and_no_call_fails_while_one_stops(replicas):
-    world, ports, (first, _), balancer = replicas
+    api, ports, (first, _), balancer = replicas
     for number in range(4):
-        stored = call(world, "store_sensitive_data", {"data": f"text {number}"})
-        assert call(world, "read_sensitive_data", {"record_id": stored["record_id"]})["data"] == f"text {number}"
+        stored = call(api, "store_sensitive_data", {"data": f"text {number}"})
+        assert call(api, "read_sensitive_data", {"record_id": stored["record_id"]})["data"] == f"text {number}"
     deadline = time.monotonic() + 20
-    while len(call(world, "generate_security_report", {})["figures"]["journals"]) < 2:
+    while len(call(api, "generate_security_report", {})["figures"]["journals"]) < 2:
         assert time.monotonic() < deadline
 
     first.terminate()
@@ -113,22 +113,22 @@ def test_replicas_share_state_and_no_call_fails_while_one_stops(replicas):
         assert time.monotonic() < deadline
     balancer.excluded.add(ports[0])
     while first.poll() is None:
-        call(world, "get_server_status", {})
+        call(api, "get_server_status", {})
     for _ in range(4):
-        call(world, "get_server_status", {})
+        call(api, "get_server_status", {})
 
 
 def test_sign_in_and_sign_out_apply_to_both_replicas(replicas):
-    world, ports, _, _ = replicas
-    world.http.follow_redirects = True
-    page = world.http.get(f"{world.mcp_url}/audit?language=en")
-    page = sign_in(world.http, page, until=world.mcp_url, username="demo", password="demo")
+    api, ports, _, _ = replicas
+    api.http.follow_redirects = True
+    page = api.http.get(f"{api.mcp_url}/audit?language=en")
+    page = sign_in(api.http, page, until=api.mcp_url, username="demo", password="demo")
     assert "Audit trail" in page.text
-    world.http.follow_redirects = False
+    api.http.follow_redirects = False
 
     def statuses() -> set[int]:
-        return {world.http.get(f"http://localhost:{port}/audit").status_code for port in ports}
+        return {api.http.get(f"http://localhost:{port}/audit").status_code for port in ports}
 
     assert statuses() == {200}
-    world.http.post(f"{world.mcp_url}/audit/sign-out", headers={"Origin": world.mcp_url})
+    api.http.post(f"{api.mcp_url}/audit/sign-out", headers={"Origin": api.mcp_url})
     assert statuses() == {303}

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from local_stack.demo_scenario import ServicesApi, mcp_request
 from local_stack.loopback_issuer import METADATA_PATH, LoopbackIssuer, http_answer
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, MCP, REDIS
-from local_stack.story import World, mcp_request
 
 METRICS_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -45,29 +45,29 @@ def eventually(holds, seconds=20):
         time.sleep(0.05)
 
 
-def test_health_reports_every_check(world):
-    assert world.get("/livez").json() == {"status": "alive"}
-    ready = world.get("/readyz").json()
+def test_health_reports_every_check(api):
+    assert api.get("/livez").json() == {"status": "alive"}
+    ready = api.get("/readyz").json()
     assert ready["status"] == "ready"
     assert set(ready["checks"]) == {"process", "keys", "journal", "redis", "redis_identity"}
     assert all(check == {"ok": True, "note": ""} for check in ready["checks"].values())
 
 
-def test_unknown_paths_require_a_token(world):
-    assert world.get("/nowhere").status_code == 401
-    assert world.get("/nowhere", world.token).status_code == 404
+def test_unknown_paths_require_a_token(api):
+    assert api.get("/nowhere").status_code == 401
+    assert api.get("/nowhere", api.token).status_code == 404
 
 
-def test_a_trailing_slash_is_never_redirected(world):
+def test_a_trailing_slash_is_never_redirected(api):
     """/mcp/ is served like /mcp. A redirect would lead to the URL of the Host header, outside the TLS of a proxy."""
-    headers, body = mcp_request(world.token, "2026-07-28", "tools/list", {})
-    response = world.http.post(f"{world.mcp_url}/mcp/", headers=headers, content=body)
+    headers, body = mcp_request(api.token, "2026-07-28", "tools/list", {})
+    response = api.http.post(f"{api.mcp_url}/mcp/", headers=headers, content=body)
     assert response.status_code == 200
     assert response.json()["result"]["tools"]
-    assert world.get("/.well-known/oauth-protected-resource/mcp/").json()["resource"] == f"{world.mcp_url}/mcp"
-    assert world.get("/audit/").content == world.get("/audit").content
+    assert api.get("/.well-known/oauth-protected-resource/mcp/").json()["resource"] == f"{api.mcp_url}/mcp"
+    assert api.get("/audit/").content == api.get("/audit").content
     for path in ("/hello/", "/mcp//", "/audit//", "/audit/events/"):
-        response = world.get(path, world.token)
+        response = api.get(path, api.token)
         assert response.status_code == 404, path
         assert "location" not in response.headers
 
@@ -83,18 +83,18 @@ def test_a_trailing_slash_is_never_redirected(world):
         "/.well-known/appspecific/com.chrome.devtools.json",
     ],
 )
-def test_automatic_requests_of_browsers_are_not_recorded_as_refused(world, stack, path):
+def test_automatic_requests_of_browsers_are_not_recorded_as_refused(api, stack, path):
     before = refusals_of(stack)
-    response = world.http.get(f"{world.mcp_url}{path}")
+    response = api.http.get(f"{api.mcp_url}{path}")
     assert response.status_code == (200 if path == "/favicon.ico" else 404)
     assert "www-authenticate" not in response.headers
-    assert world.http.get(f"{world.mcp_url}/no-such-page").status_code == 401
+    assert api.http.get(f"{api.mcp_url}/no-such-page").status_code == 401
     assert refusals_of(stack) == before + 1
 
 
-def test_both_services_have_an_icon(world):
-    for url in (world.mcp_url, world.auth_url):
-        icon = world.http.get(f"{url}/favicon.ico")
+def test_both_services_have_an_icon(api):
+    for url in (api.mcp_url, api.auth_url):
+        icon = api.http.get(f"{url}/favicon.ico")
         assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
         assert icon.text.startswith("<svg")
         assert "max-age" in icon.headers["cache-control"]
@@ -107,20 +107,20 @@ def refusals_of(stack) -> int:
 
 def test_without_redis_tokens_are_accepted_and_storing_answers_503(own_stack):
     with httpx2.Client(timeout=20) as http:
-        world = World(own_stack.auth_url, own_stack.mcp_url, http)
-        token = world.token
+        api = ServicesApi(own_stack.auth_url, own_stack.mcp_url, http)
+        token = api.token
         own_stack.kill(REDIS)
-        assert world.get("/hello", token).status_code == 200
+        assert api.get("/hello", token).status_code == 200
         call = {"name": "store_sensitive_data", "arguments": {"data": "x"}}
-        refused = world.post_mcp(token, "2026-07-28", "tools/call", call)
+        refused = api.post_mcp(token, "2026-07-28", "tools/call", call)
         assert refused.status_code == 503
         assert refused.headers["Retry-After"]
         assert "temporarily_unavailable" in refused.text
-        ready = world.get("/readyz")
+        ready = api.get("/readyz")
         assert ready.status_code == 200
         assert ready.json()["checks"]["redis"]["ok"] is False
         own_stack.start_one(REDIS)
-        eventually(lambda: world.post_mcp(token, "2026-07-28", "tools/call", call).status_code == 200)
+        eventually(lambda: api.post_mcp(token, "2026-07-28", "tools/call", call).status_code == 200)
 
 
 def test_a_wrong_issuer_is_reported_with_the_name_of_the_variable(stack):
@@ -143,7 +143,7 @@ def test_a_wrong_issuer_is_reported_with_the_name_of_the_variable(stack):
         process.wait()
 
 
-def test_an_unreachable_trusted_issuer_is_reported_and_does_not_affect_other_issuers(stack, world):
+def test_an_unreachable_trusted_issuer_is_reported_and_does_not_affect_other_issuers(stack, api):
     (port,) = free_ports(1)
     unreachable = {"preset": "auth0", "issuer": "http://localhost:1/", "audience": "api://mcp"}
     settings = stack._mcp_settings() | {
@@ -158,7 +158,7 @@ def test_an_unreachable_trusted_issuer_is_reported_and_does_not_affect_other_iss
         with httpx2.Client() as http:
             eventually(lambda: "http://localhost:1/" in keys_note(http, port))
             eventually(lambda: is_ok(http, f"http://localhost:{port}/readyz"))
-            authorization = {"Authorization": f"Bearer {world.token}"}
+            authorization = {"Authorization": f"Bearer {api.token}"}
             response = http.get(
                 f"http://localhost:{port}/hello", headers={"Host": urlsplit(stack.mcp_url).netloc, **authorization}
             )
@@ -193,11 +193,11 @@ def test_a_request_in_progress_is_answered_before_the_service_exits(own_stack):
     redis_pid = own_stack.children[REDIS].pid
     service = own_stack.children[MCP]._process
     with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(1) as thread:
-        world = World(own_stack.auth_url, own_stack.mcp_url, http)
-        arguments = world.token, "2026-07-28", "tools/call", {"name": "generate_security_report"}
+        api = ServicesApi(own_stack.auth_url, own_stack.mcp_url, http)
+        arguments = api.token, "2026-07-28", "tools/call", {"name": "generate_security_report"}
         os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for Redis
         try:
-            response = thread.submit(world.post_mcp, *arguments)
+            response = thread.submit(api.post_mcp, *arguments)
             with pytest.raises(TimeoutError):
                 response.result(timeout=0.3)
             service.send_signal(signal.SIGTERM)
@@ -217,14 +217,14 @@ def is_refused(port):
     return False
 
 
-def test_imported_people_are_found_by_the_printed_id(stack, world):
+def test_imported_people_are_found_by_the_printed_id(stack, api):
     csv = "name,email,phone,department,position\n성춘향,chunhyang@example.com,010-9876-5432,홍보팀,사원\n"
     completed = command(stack, "user", "import", "-", "--json", stdin=csv)
     assert completed.returncode == 0, completed.stderr
     (person_id,) = json.loads(completed.stdout)["imported"]
     again = command(stack, "user", "import", "-", stdin=csv)
     assert again.stdout.split() == [person_id]
-    person = world.call("get_user_info", {"person_id": person_id})
+    person = api.call("get_user_info", {"person_id": person_id})
     assert (person["email"], person["department"]) == ("c***@example.com", "홍보팀")
 
 
@@ -358,13 +358,13 @@ def test_closing_the_stream_cancels_a_long_call_and_is_recorded(own_stack):
     journal = own_stack.audit_dir / "mcp-resource-service" / "0" / "security_audit.log"
     redis_pid = own_stack.children[REDIS].pid
     with httpx2.Client(timeout=20) as http:
-        world = World(own_stack.auth_url, own_stack.mcp_url, http)
-        token = world.token
+        api = ServicesApi(own_stack.auth_url, own_stack.mcp_url, http)
+        token = api.token
         os.kill(redis_pid, signal.SIGSTOP)  # the report now waits for Redis
         try:
-            world.http.timeout = httpx2.Timeout(0.5)
+            api.http.timeout = httpx2.Timeout(0.5)
             with pytest.raises(httpx2.ReadTimeout):
-                world.post_mcp(token, "2026-07-28", "tools/call", {"name": "generate_security_report"})
+                api.post_mcp(token, "2026-07-28", "tools/call", {"name": "generate_security_report"})
             eventually(lambda: '"reason":"cancelled"' in journal.read_text())
         finally:
             os.kill(redis_pid, signal.SIGCONT)
@@ -372,13 +372,13 @@ def test_closing_the_stream_cancels_a_long_call_and_is_recorded(own_stack):
 
 def test_calls_with_a_valid_token_succeed_without_the_issuer(own_stack):
     with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(4) as threads:
-        world = World(own_stack.auth_url, own_stack.mcp_url, http)
-        tokens = [world.client.token() for _ in range(4)]
+        api = ServicesApi(own_stack.auth_url, own_stack.mcp_url, http)
+        tokens = [api.client.token() for _ in range(4)]
         status = {"name": "get_server_status", "arguments": {}}
 
         def call_on(*tokens):
             return [
-                threads.submit(world.post_mcp, token, "2026-07-28", "tools/call", status)
+                threads.submit(api.post_mcp, token, "2026-07-28", "tools/call", status)
                 for token in tokens
                 for _ in range(40)
             ]
@@ -388,8 +388,8 @@ def test_calls_with_a_valid_token_succeed_without_the_issuer(own_stack):
         own_stack.kill(AUTH)
         calls += call_on(*tokens)  # two of these tokens are new to the service
         assert {call.result().status_code for call in calls} == {200}
-        assert world.get("/readyz").status_code == 200
+        assert api.get("/readyz").status_code == 200
         call = {"name": "create_test_token", "arguments": {}}
-        result = world.post_mcp(tokens[0], "2026-07-28", "tools/call", call).json()["result"]
+        result = api.post_mcp(tokens[0], "2026-07-28", "tools/call", call).json()["result"]
         assert result["isError"]
         assert result["content"][0]["text"].startswith("issuer_unreachable: ")

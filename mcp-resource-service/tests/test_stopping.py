@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
+from local_stack.demo_scenario import ServicesApi, mcp_request
 from local_stack.stack import AUTH, MCP, REDIS, Stack
-from local_stack.story import World, mcp_request
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ def make_call(token: str, version: str, *, wants_progress: bool) -> tuple[dict[s
 
 async def test_every_tool_call_in_progress_is_answered(own_stack: Stack) -> None:
     with httpx2.Client(timeout=20) as http:
-        token = World(own_stack.auth_url, own_stack.mcp_url, http).token
+        token = ServicesApi(own_stack.auth_url, own_stack.mcp_url, http).token
     forms = [make_call(token, version, wants_progress=wants_progress) for version, wants_progress in FORMS]
     requests = [forms[0]] * CALLS + forms[1:] * (CALLS // 4)
     async with httpx2.AsyncClient(timeout=30) as http:
@@ -49,7 +49,7 @@ async def test_every_tool_call_in_progress_is_answered(own_stack: Stack) -> None
 
 async def test_every_request_to_auth_service_in_progress_is_answered(own_stack: Stack) -> None:
     with httpx2.Client(timeout=20) as http:
-        token = World(own_stack.auth_url, own_stack.mcp_url, http).token
+        token = ServicesApi(own_stack.auth_url, own_stack.mcp_url, http).token
     url, client = f"{own_stack.auth_url}/oauth2/introspect", ("mcp-client", "secret")
     async with httpx2.AsyncClient(timeout=30) as http:
         async with stopping(own_stack, AUTH, waits_for=REDIS, port=own_stack.ports.auth) as start:

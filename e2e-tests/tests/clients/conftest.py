@@ -28,8 +28,8 @@ import pytest
 from joserfc.jwk import ECKey
 from playwright.sync_api import BrowserContext, sync_playwright
 
+from local_stack.demo_scenario import CLIENT_ID, CLIENT_SECRET
 from local_stack.stack import AUTH, MCP, Stack, start_stack
-from local_stack.story import CLIENT_ID, CLIENT_SECRET
 
 APPLICATIONS = Path(__file__).resolve().parents[2] / "clients"
 # Copies of the metadata documents of published clients.

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from local_stack.demo_scenario import MachineClient
 from local_stack.ports import free_ports
 from local_stack.stack import AUTH, REDIS, Stack, StackPorts
-from local_stack.story import MachineClient
 from security_common.cli.setup import make_secrets
 
 pytestmark = pytest.mark.clients

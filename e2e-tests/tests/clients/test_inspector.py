@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from local_stack.demo_scenario import MachineClient
 from local_stack.every_tool import RECORD, SECRET_TEXT, Calls, every_call
 from local_stack.ports import free_ports
-from local_stack.story import MachineClient
 
 pytestmark = pytest.mark.clients
 

@@ -25,7 +25,7 @@ from starlette.requests import Request
 from auth_service.errors import OAuthError, ServerError, TemporarilyUnavailable, TooManyRequests
 from auth_service.web import error_pages
 from auth_service.web.pages import Pages
-from local_stack.story import World
+from local_stack.demo_scenario import ServicesApi
 
 pytestmark = pytest.mark.clients
 
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def client_id(world: World) -> str:
+def client_id(api: ServicesApi) -> str:
     """The id of an editor that registers itself, as MCP clients do."""
     metadata = {
         "client_name": "Example Editor",
@@ -53,7 +53,7 @@ def client_id(world: World) -> str:
         "grant_types": ["authorization_code", "refresh_token"],
         "application_type": "native",
     }
-    answer = httpx2.post(f"{world.auth_url}/oauth2/register", json=metadata)
+    answer = httpx2.post(f"{api.auth_url}/oauth2/register", json=metadata)
     assert answer.status_code == 201, answer.text
     return answer.json()["client_id"]
 
@@ -76,7 +76,7 @@ def callback() -> Iterator[str]:
         server.shutdown()
 
 
-def authorize_url(world: World, client_id: str, verifier: str = "v" * 43, **changes: str) -> str:
+def authorize_url(api: ServicesApi, client_id: str, verifier: str = "v" * 43, **changes: str) -> str:
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     parameters = {
         "client_id": client_id,
@@ -89,7 +89,7 @@ def authorize_url(world: World, client_id: str, verifier: str = "v" * 43, **chan
         "prompt": "consent",
         **changes,
     }
-    return f"{world.auth_url}/oauth2/authorize?{urlencode(parameters)}"
+    return f"{api.auth_url}/oauth2/authorize?{urlencode(parameters)}"
 
 
 def check_accessibility(page: Page, name: str, *, picture: bool = True) -> None:
@@ -118,12 +118,12 @@ def press(page: Page, selector: str) -> None:
 
 @pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
 def test_every_page_is_accessible(
-    chromium: Browser, world: World, client_id: str, language: str, scheme: str, size: str
+    chromium: Browser, api: ServicesApi, client_id: str, language: str, scheme: str, size: str
 ) -> None:
     context = chromium.new_context(locale=language, color_scheme=scheme, viewport=SIZES[size])  # type: ignore[arg-type]
     page = context.new_page()
     look = f"{language}-{scheme}-{size}"
-    page.goto(authorize_url(world, client_id))
+    page.goto(authorize_url(api, client_id))
     check_accessibility(page, f"sign-in-{look}")
     page.fill("#username", "demo")
     page.fill("#password", "not the password")
@@ -132,48 +132,48 @@ def test_every_page_is_accessible(
     page.fill("#password", "demo")
     press(page, "button[value=sign_in]")
     check_accessibility(page, f"consent-{look}")
-    page.goto(f"{world.auth_url}/oauth2/logout")
+    page.goto(f"{api.auth_url}/oauth2/logout")
     check_accessibility(page, f"sign-out-{look}")
     press(page, "button")
     check_accessibility(page, f"signed-out-{look}")
-    page.goto(authorize_url(world, client_id, redirect_uri="https://evil.example/"))
+    page.goto(authorize_url(api, client_id, redirect_uri="https://evil.example/"))
     page.click("summary")
     check_accessibility(page, f"error-{look}")
     context.close()
 
 
 # Functions that lead to an error page; parameters: page, services, client id and its redirect URI.
-Visit = Callable[[Page, World, str, str], object]
+Visit = Callable[[Page, ServicesApi, str, str], object]
 
 
-def open_a_link_of_another_browser(page: Page, world: World, client_id: str, _callback: str) -> None:
-    answer = httpx2.get(authorize_url(world, client_id))
-    page.goto(f"{world.auth_url}{answer.headers['location']}")
+def open_a_link_of_another_browser(page: Page, api: ServicesApi, client_id: str, _callback: str) -> None:
+    answer = httpx2.get(authorize_url(api, client_id))
+    page.goto(f"{api.auth_url}{answer.headers['location']}")
 
 
-def return_after_the_response(page: Page, world: World, client_id: str, callback: str) -> None:
-    page.goto(authorize_url(world, client_id, redirect_uri=callback))
+def return_after_the_response(page: Page, api: ServicesApi, client_id: str, callback: str) -> None:
+    page.goto(authorize_url(api, client_id, redirect_uri=callback))
     address = page.url
     press(page, "button[value=cancel]")
     page.goto(address)
 
 
-def request_an_invalid_scope_as_an_unknown_site(page: Page, world: World, _client_id: str, _callback: str) -> None:
+def request_an_invalid_scope_as_an_unknown_site(page: Page, api: ServicesApi, _client_id: str, _callback: str) -> None:
     site = "https://a-site-with-a-rather-long-name.of-somebody-nobody-knows.example/callback"
     metadata = {"client_name": "Site", "redirect_uris": [site], "token_endpoint_auth_method": "none"}
-    registered = httpx2.post(f"{world.auth_url}/oauth2/register", json=metadata).json()["client_id"]
-    page.goto(authorize_url(world, registered, redirect_uri=site, scope="unknown"))
+    registered = httpx2.post(f"{api.auth_url}/oauth2/register", json=metadata).json()["client_id"]
+    page.goto(authorize_url(api, registered, redirect_uri=site, scope="unknown"))
 
 
-def send_an_expired_form(page: Page, world: World, client_id: str, _callback: str) -> None:
-    page.goto(authorize_url(world, client_id))
+def send_an_expired_form(page: Page, api: ServicesApi, client_id: str, _callback: str) -> None:
+    page.goto(authorize_url(api, client_id))
     page.evaluate("document.querySelector('[name=csrf_token]').value = 'of before'")
     press(page, "button[value=cancel]")
 
 
-def guess_passwords(page: Page, world: World, client_id: str) -> None:
+def guess_passwords(page: Page, api: ServicesApi, client_id: str) -> None:
     """Uses a username that does not exist, so that no real account is throttled afterwards."""
-    page.goto(authorize_url(world, client_id))
+    page.goto(authorize_url(api, client_id))
     for _ in range(8):  # of fifty attempts per address; each further one doubles the delay
         if page.locator("#problem", has_text=re.compile("[0-9]")).count():
             return
@@ -183,11 +183,11 @@ def guess_passwords(page: Page, world: World, client_id: str) -> None:
 
 
 ERROR_VISITS: dict[str, Visit] = {
-    "client_unknown": lambda page, world, *_: page.goto(authorize_url(world, "nobody")),
-    "request_wrong": lambda page, world, *_: page.goto(f"{world.auth_url}/oauth2/authorize?state=%zz"),
-    "request_expired": lambda page, world, *_: page.goto(f"{world.auth_url}/oauth2/sign-in?request=gone"),
-    "logout_refused": lambda page, world, *_: page.goto(
-        f"{world.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
+    "client_unknown": lambda page, api, *_: page.goto(authorize_url(api, "nobody")),
+    "request_wrong": lambda page, api, *_: page.goto(f"{api.auth_url}/oauth2/authorize?state=%zz"),
+    "request_expired": lambda page, api, *_: page.goto(f"{api.auth_url}/oauth2/sign-in?request=gone"),
+    "logout_refused": lambda page, api, *_: page.goto(
+        f"{api.auth_url}/oauth2/logout?post_logout_redirect_uri=https://evil.example/"
     ),
     "other_browser": open_a_link_of_another_browser,
     "response_held": request_an_invalid_scope_as_an_unknown_site,
@@ -198,24 +198,24 @@ ERROR_VISITS: dict[str, Visit] = {
 
 @pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
 def test_every_error_page_is_accessible(
-    chromium: Browser, world: World, client_id: str, callback: str, language: str, scheme: str, size: str
+    chromium: Browser, api: ServicesApi, client_id: str, callback: str, language: str, scheme: str, size: str
 ) -> None:
     context = chromium.new_context(locale=language, color_scheme=scheme, viewport=SIZES[size])  # type: ignore[arg-type]
     page = context.new_page()
     for name, visit in ERROR_VISITS.items():
-        visit(page, world, client_id, callback)
+        visit(page, api, client_id, callback)
         assert page.inner_text("h1") == TEXTS[f"error.{name}.title"][language]
         page.click("summary")
         check_accessibility(page, name, picture=False)
     # Errors that cannot be caused here are served by a route: the page as the service renders it.
     for error in (TooManyRequests("x"), TemporarilyUnavailable("x"), ServerError("x")):
-        written = render_error_page(world.auth_url, error, language)
+        written = render_error_page(api.auth_url, error, language)
         page.route("**/oauth2/authorize", answer_with(written))
-        page.goto(f"{world.auth_url}/oauth2/authorize")
+        page.goto(f"{api.auth_url}/oauth2/authorize")
         page.click("summary")
         check_accessibility(page, error.error, picture=False)
         page.unroute("**/oauth2/authorize")
-    guess_passwords(page, world, client_id)
+    guess_passwords(page, api, client_id)
     assert re.search(r"[0-9]", page.inner_text("#problem"))
     check_accessibility(page, "sign-in-wait", picture=False)
     context.close()
@@ -255,12 +255,14 @@ def test_the_consent_page_of_verified_clients(
     person.chromium.do(look).result()
 
 
-def test_pages_can_be_used_with_the_keyboard(chromium: Browser, world: World, client_id: str, callback: str) -> None:
+def test_pages_can_be_used_with_the_keyboard(
+    chromium: Browser, api: ServicesApi, client_id: str, callback: str
+) -> None:
     """From the link to the code without a mouse; the Content-Security-Policy allows the client's port."""
     context = chromium.new_context()
     page = context.new_page()
     verifier = secrets.token_urlsafe(48)
-    page.goto(authorize_url(world, client_id, verifier, redirect_uri=callback))
+    page.goto(authorize_url(api, client_id, verifier, redirect_uri=callback))
     page.locator("input[name=username]:focus").wait_for()
     page.keyboard.type("demo")
     page.keyboard.press("Tab")
@@ -272,7 +274,7 @@ def test_pages_can_be_used_with_the_keyboard(chromium: Browser, world: World, cl
     page.keyboard.press("Enter")
     page.wait_for_url(f"{callback}?*")
     query = parse_qs(urlsplit(page.url).query)
-    assert query["iss"] == [world.auth_url]
+    assert query["iss"] == [api.auth_url]
     form = {
         "grant_type": "authorization_code",
         "client_id": client_id,
@@ -280,28 +282,28 @@ def test_pages_can_be_used_with_the_keyboard(chromium: Browser, world: World, cl
         "redirect_uri": callback,
         "code_verifier": verifier,
     }
-    answer = httpx2.post(f"{world.auth_url}/oauth2/token", data=form)
+    answer = httpx2.post(f"{api.auth_url}/oauth2/token", data=form)
     assert answer.status_code == 200, answer.text
     assert answer.json()["scope"] == "openid profile offline_access mcp.access mcp.decrypt"
     context.close()
 
 
 def test_a_form_posted_by_another_site_keeps_the_session(
-    chromium: Browser, world: World, client_id: str, callback: str
+    chromium: Browser, api: ServicesApi, client_id: str, callback: str
 ) -> None:
     """127.0.0.1 is a different site than localhost, so Chromium sends no cookie with the form itself."""
     context = chromium.new_context()
     page = context.new_page()
-    page.goto(authorize_url(world, client_id, redirect_uri=callback))
+    page.goto(authorize_url(api, client_id, redirect_uri=callback))
     page.fill("#username", "demo")
     page.fill("#password", "demo")
     press(page, "button[value=sign_in]")
     press(page, "button[value=allow]")
-    silent = authorize_url(world, client_id, redirect_uri=callback, prompt="none", state="posted")
-    submit_form(page, f"{world.auth_url}/oauth2/authorize", dict(parse_qsl(urlsplit(silent).query)))
+    silent = authorize_url(api, client_id, redirect_uri=callback, prompt="none", state="posted")
+    submit_form(page, f"{api.auth_url}/oauth2/authorize", dict(parse_qsl(urlsplit(silent).query)))
     answer = parse_qs(urlsplit(page.url).query)
     assert (answer["state"], "code" in answer) == (["posted"], True)
-    submit_form(page, f"{world.auth_url}/oauth2/logout", {"client_id": client_id})
+    submit_form(page, f"{api.auth_url}/oauth2/logout", {"client_id": client_id})
     assert page.locator("form button").count() == 1, "nobody is signed out unasked"
     context.close()
 

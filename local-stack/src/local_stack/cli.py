@@ -48,7 +48,7 @@ def run(*, in_container: Annotated[bool, Parameter(negative="")] = False) -> Non
 def demo() -> None:
     """Run the demo scenario against the running stack, one line for each step. Exit status 1 if a step fails."""
     stack = find_running_stack(STATE.absolute(), os.environ)
-    from local_stack.story import run_scenario  # noqa: PLC0415 - imports FastMCP's client, which `run` does not need
+    from local_stack.demo_scenario import run_scenario  # noqa: PLC0415 - imports FastMCP's client, which `run` does not need
 
     has_failed = False
     for step in run_scenario(stack.auth_url, stack.mcp_url):
@@ -65,7 +65,7 @@ def token(*, scope: str = "mcp.access") -> None:
     Example: local-stack token --scope "mcp.access mcp.decrypt"
     """
     stack = find_running_stack(STATE.absolute(), os.environ)
-    from local_stack.story import MachineClient  # noqa: PLC0415 - see `demo`
+    from local_stack.demo_scenario import MachineClient  # noqa: PLC0415 - see `demo`
 
     with httpx2.Client(timeout=10) as http:
         answer = MachineClient(stack.auth_url, http).request_token(scope=scope)

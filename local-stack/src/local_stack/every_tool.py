@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from local_stack.story import expect
+from local_stack.demo_scenario import expect
 
 __all__ = ["RECORD", "SECRET_TEXT", "Calls", "call_every_tool", "every_call"]
 

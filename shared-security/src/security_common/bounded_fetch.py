@@ -1,4 +1,4 @@
-"""Rules for fetching a document from a server that may misbehave: not compressed, and not larger than expected.
+"""Rules for fetching a document from a server that is not trusted: not compressed, and not larger than expected.
 
 Callers also set a deadline for the whole exchange and follow no redirect. Compressed bodies are refused because a small
 one can decompress to any size.

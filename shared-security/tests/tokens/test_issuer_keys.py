@@ -9,7 +9,7 @@ import math
 import pytest
 
 from local_stack.loopback_issuer import LoopbackIssuer, compact, http_answer, signing_key
-from local_stack.misbehaviour import WRONG_ANSWERS, always, dripping, hanging, reset
+from local_stack.wrong_answers import WRONG_ANSWERS, always, dripping, hanging, reset
 from security_common.tokens import KeysUnavailable, TokenRejected, TrustedIssuer
 
 pytestmark = pytest.mark.anyio
@@ -103,11 +103,11 @@ async def test_5_many_unknown_keys_delay_a_new_key_by_at_most_half_a_minute(issu
     await verifier.verify(issuer.token(key="second"))
 
 
-@pytest.mark.parametrize("misbehaving", [hanging, dripping])
-async def test_6_a_slow_issuer_does_not_delay_tokens_with_a_known_key(issuer, make_verifier, misbehaving):
+@pytest.mark.parametrize("answer", [hanging, dripping])
+async def test_6_a_slow_issuer_does_not_delay_tokens_with_a_known_key(issuer, make_verifier, answer):
     verifier = make_verifier(fetch_deadline_seconds=0.2)
     await verifier.verify(issuer.token())
-    issuer.answers[KEYS] = misbehaving
+    issuer.answers[KEYS] = answer
     unknown_key_request = asyncio.create_task(verifier.verify(issuer.token(header={"kid": "unknown"})))
     await issuer.wait_for_requests(KEYS, 2)
     await verifier.verify(issuer.token(jti="meanwhile"))

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from local_stack.loopback_issuer import http_answer
-from local_stack.misbehaviour import always, dripping, reset
+from local_stack.wrong_answers import always, dripping, reset
 from security_common.edge import RequestHeaders
 from security_common.guard import ProtectedResource
 from security_common.guard.origins import HostAndOriginRules

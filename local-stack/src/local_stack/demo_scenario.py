@@ -14,7 +14,7 @@ from fastmcp.client.transports import StreamableHttpTransport
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-__all__ = ["PERSON", "STEPS", "MachineClient", "StepResult", "World", "expect", "run_scenario"]
+__all__ = ["PERSON", "STEPS", "MachineClient", "ServicesApi", "StepResult", "expect", "run_scenario"]
 
 CLIENT_ID, CLIENT_SECRET = "mcp-client", "secret"  # the demo client, which exists on loopback only
 GREETING = "MCP OAuth2 데모에서 안녕하세요!"
@@ -53,8 +53,8 @@ class MachineClient:
 
 
 @dataclass
-class World:
-    """What the steps share: addresses, HTTP connection, client credentials, and results of earlier steps."""
+class ServicesApi:
+    """The running services as a client uses them: addresses, connection, credentials, and results of earlier steps."""
 
     auth_url: str
     mcp_url: str
@@ -106,7 +106,7 @@ def mcp_request(token: str, version: str, method: str, parameters: Mapping[str, 
     }
     if version >= "2026-07-28":
         headers |= {"Mcp-Method": method} | ({"Mcp-Name": parameters["name"]} if "name" in parameters else {})
-        names = {"protocolVersion": version, "clientInfo": {"name": "story", "version": "1"}, "clientCapabilities": {}}
+        names = {"protocolVersion": version, "clientInfo": {"name": "demo", "version": "1"}, "clientCapabilities": {}}
         parameters = {
             **parameters,
             "_meta": {f"io.modelcontextprotocol/{name}": value for name, value in names.items()},
@@ -120,33 +120,30 @@ def expect(condition: object, detail: object = "") -> None:
         raise AssertionError(str(detail))
 
 
-def challenges_without_a_token(world: World) -> None:
+def challenges_without_a_token(api: ServicesApi) -> None:
     """Without a token, / and /hello answer 401 and name where to get one"""
     for path in ("/", "/hello"):
-        answer = world.get(path)
+        answer = api.get(path)
         challenge = answer.headers.get("WWW-Authenticate", "")
         expect(answer.status_code == 401, answer.status_code)
         expect(challenge.startswith("Bearer "), challenge)
-        expect(f'resource_metadata="{world.mcp_url}/.well-known/oauth-protected-resource' in challenge, challenge)
+        expect(f'resource_metadata="{api.mcp_url}/.well-known/oauth-protected-resource' in challenge, challenge)
         expect('scope="mcp.access"' in challenge and "error=" not in challenge, challenge)
         expect("get a token from one of its authorization servers" in answer.json()["hint"], answer.text)
 
 
-def points_from_issuer_to_resource(world: World) -> None:
+def points_from_issuer_to_resource(api: ServicesApi) -> None:
     """The root of auth-service answers 401 and points to the MCP server"""
-    answer = world.http.get(f"{world.auth_url}/")
+    answer = api.http.get(f"{api.auth_url}/")
     expect(answer.status_code == 401, answer.status_code)
-    expect(f"{world.mcp_url}/mcp" in answer.text, answer.text)
+    expect(f"{api.mcp_url}/mcp" in answer.text, answer.text)
 
 
-def issues_a_token(world: World) -> None:
+def issues_a_token(api: ServicesApi) -> None:
     """The demo client gets a token, by form and by HTTP Basic"""
     basic = (CLIENT_ID, CLIENT_SECRET)
     form = {"grant_type": "client_credentials", "scope": "mcp.access"}
-    for answer in (
-        world.client.request_token(),
-        world.http.post(f"{world.auth_url}/oauth2/token", data=form, auth=basic),
-    ):
+    for answer in (api.client.request_token(), api.http.post(f"{api.auth_url}/oauth2/token", data=form, auth=basic)):
         body = answer.json()
         expect(answer.status_code == 200, answer.text)
         expect((body["token_type"], body["scope"]) == ("Bearer", "mcp.access"), body["scope"])
@@ -154,124 +151,124 @@ def issues_a_token(world: World) -> None:
         expect("no-store" in answer.headers["Cache-Control"], answer.headers)
 
 
-def hides_which_credential_was_wrong(world: World) -> None:
+def hides_which_credential_was_wrong(api: ServicesApi) -> None:
     """A wrong secret and an unknown client get exactly the same 401"""
     wrong, unknown = (
-        world.client.request_token(client_secret=CLIENT_SECRET[::-1]),
-        world.client.request_token(client_id="nobody"),
+        api.client.request_token(client_secret=CLIENT_SECRET[::-1]),
+        api.client.request_token(client_id="nobody"),
     )
     expect(wrong.status_code == unknown.status_code == 401, (wrong.status_code, unknown.status_code))
     expect(wrong.content == unknown.content and wrong.json()["error"] == "invalid_client", wrong.text)
 
 
-def explains_bad_requests(world: World) -> None:
+def explains_bad_requests(api: ServicesApi) -> None:
     """A bad token request gets 400, the right error code and a helpful description"""
-    endpoint = f"{world.auth_url}/oauth2/token"
+    endpoint = f"{api.auth_url}/oauth2/token"
     cases = {
-        "unsupported_grant_type": world.client.request_token(grant_type="password"),
-        "invalid_scope": world.client.request_token(scope="everything"),
-        "invalid_target": world.client.request_token(resource="https://elsewhere.example/mcp"),
-        "invalid_request": world.http.post(endpoint, json={"grant_type": "client_credentials"}),
+        "unsupported_grant_type": api.client.request_token(grant_type="password"),
+        "invalid_scope": api.client.request_token(scope="everything"),
+        "invalid_target": api.client.request_token(resource="https://elsewhere.example/mcp"),
+        "invalid_request": api.http.post(endpoint, json={"grant_type": "client_credentials"}),
     }
     for code, answer in cases.items():
         expect((answer.status_code, answer.json()["error"]) == (400, code), answer.text)
         expect(len(answer.json()["error_description"]) > 10, answer.text)
 
 
-def publishes_its_metadata(world: World) -> None:
+def publishes_its_metadata(api: ServicesApi) -> None:
     """Both discovery documents are equal, and the key set contains no private member"""
-    openid = world.http.get(f"{world.auth_url}/.well-known/openid-configuration").json()
-    oauth = world.http.get(f"{world.auth_url}/.well-known/oauth-authorization-server").json()
-    expect(openid == oauth and openid["issuer"] == world.auth_url, openid.get("issuer"))
+    openid = api.http.get(f"{api.auth_url}/.well-known/openid-configuration").json()
+    oauth = api.http.get(f"{api.auth_url}/.well-known/oauth-authorization-server").json()
+    expect(openid == oauth and openid["issuer"] == api.auth_url, openid.get("issuer"))
     expect(openid["authorization_endpoint"] and openid["code_challenge_methods_supported"] == ["S256"])
-    keys = world.http.get(f"{world.auth_url}/.well-known/jwks.json")
+    keys = api.http.get(f"{api.auth_url}/.well-known/jwks.json")
     expect(keys.headers.get("ETag"), keys.headers)
     for key in keys.json()["keys"]:
         expect(not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(key) and key["alg"] == "RS256", set(key))
 
 
-def issues_verifiable_tokens(world: World) -> None:
+def issues_verifiable_tokens(api: ServicesApi) -> None:
     """The token can be verified with the published keys and has the claims of RFC 9068"""
-    jwks_uri = world.http.get(f"{world.auth_url}/.well-known/openid-configuration").json()["jwks_uri"]
-    token = jwt.decode(world.token, KeySet.import_key_set(world.http.get(jwks_uri).json()), algorithms=["RS256"])
+    jwks_uri = api.http.get(f"{api.auth_url}/.well-known/openid-configuration").json()["jwks_uri"]
+    token = jwt.decode(api.token, KeySet.import_key_set(api.http.get(jwks_uri).json()), algorithms=["RS256"])
     expect((token.header["typ"], token.header["alg"]) == ("at+jwt", "RS256"), token.header)
     claims = token.claims
-    expect(claims["iss"] == world.auth_url and claims["sub"] == claims["client_id"] == CLIENT_ID, claims)
-    expect(set(claims["aud"]) == {f"{world.mcp_url}/mcp", CLIENT_ID}, claims["aud"])
+    expect(claims["iss"] == api.auth_url and claims["sub"] == claims["client_id"] == CLIENT_ID, claims)
+    expect(set(claims["aud"]) == {f"{api.mcp_url}/mcp", CLIENT_ID}, claims["aud"])
     expect(claims["exp"] > claims["iat"] and claims["jti"] and claims["scope"] == "mcp.access", claims)
 
 
-def greets_with_a_token(world: World) -> None:
+def greets_with_a_token(api: ServicesApi) -> None:
     """With the token, /hello greets and / describes the server"""
-    expect(world.get("/hello", world.token).text == GREETING)
-    information = world.get("/", world.token)
-    expect(information.status_code == 200 and f"{world.mcp_url}/mcp" in information.text, information.text)
+    expect(api.get("/hello", api.token).text == GREETING)
+    information = api.get("/", api.token)
+    expect(information.status_code == 200 and f"{api.mcp_url}/mcp" in information.text, information.text)
 
 
-def refuses_a_damaged_token(world: World) -> None:
+def refuses_a_damaged_token(api: ServicesApi) -> None:
     """A damaged token and one with alg none get 401 invalid_token"""
-    header, payload, signature = world.token.split(".")
+    header, payload, signature = api.token.split(".")
     none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "at+jwt"}).encode()).decode().rstrip("=")
     for token in (f"{header}.{payload}.{signature[::-1]}", f"{none}.{payload}."):
-        answer = world.get("/hello", token)
+        answer = api.get("/hello", token)
         expect(answer.status_code == 401, answer.status_code)
         expect('error="invalid_token"' in answer.headers["WWW-Authenticate"], answer.headers)
 
 
-def lists_its_tools(world: World) -> None:
+def lists_its_tools(api: ServicesApi) -> None:
     """An MCP client lists the tools"""
     missing = {"get_server_status", "get_user_info", "store_sensitive_data", "test_pii_detection"} - set(
-        world.list_tools()
+        api.list_tools()
     )
     expect(not missing, missing)
 
 
-def supports_both_protocol_versions(world: World) -> None:
+def supports_both_protocol_versions(api: ServicesApi) -> None:
     """The MCP endpoint supports the protocol versions 2026-07-28 and 2025-11-25"""
     for version in ("2026-07-28", "2025-11-25"):
         arguments = {"name": "test_pii_detection", "arguments": {"text": PERSON}}
-        answer = world.post_mcp(world.token, version, "tools/call", arguments)
+        answer = api.post_mcp(api.token, version, "tools/call", arguments)
         expect(answer.status_code == 200 and "010-****-5678" in answer.text, f"{version}: {answer.text}")
 
 
-def masks_personal_data(world: World) -> None:
+def masks_personal_data(api: ServicesApi) -> None:
     """Korean and English personal data is found and masked"""
-    masked = world.call("test_pii_detection", {"text": PERSON})["masked_text"]
+    masked = api.call("test_pii_detection", {"text": PERSON})["masked_text"]
     expect("h***@example.com" in masked and "010-****-5678" in masked and "홍길동" not in masked, masked)
 
 
-def stores_encrypted(world: World) -> None:
+def stores_encrypted(api: ServicesApi) -> None:
     """A value is stored encrypted; the answer contains only its record id"""
-    record = world.call("store_sensitive_data", {"data": PERSON, "field": "customer"})
-    world.results["record"] = record["record_id"]
+    record = api.call("store_sensitive_data", {"data": PERSON, "field": "customer"})
+    api.results["record"] = record["record_id"]
     expect(PERSON not in json.dumps(record, ensure_ascii=False), record)
 
 
-def requires_step_up(world: World) -> None:
+def requires_step_up(api: ServicesApi) -> None:
     """Reading it in plaintext needs mcp.decrypt: 403 names the scope, and a token with it gets the value"""
-    arguments = {"record_id": world.results["record"]}
+    arguments = {"record_id": api.results["record"]}
     call = {"name": "read_sensitive_data", "arguments": arguments}
-    refused = world.post_mcp(world.token, "2026-07-28", "tools/call", call)
+    refused = api.post_mcp(api.token, "2026-07-28", "tools/call", call)
     challenge = refused.headers.get("WWW-Authenticate", "")
     expect(refused.status_code == 403 and 'error="insufficient_scope"' in challenge, refused.status_code)
     expect("mcp.decrypt" in challenge, challenge)
-    clear = world.call("read_sensitive_data", arguments, scope="mcp.access mcp.decrypt")
+    clear = api.call("read_sensitive_data", arguments, scope="mcp.access mcp.decrypt")
     expect(clear["data"] == PERSON)
 
 
-def rejects_personal_data(world: World) -> None:
+def rejects_personal_data(api: ServicesApi) -> None:
     """A high-security operation refuses personal data and names its kind, but not its value"""
     call = {"name": "high_security_operation", "arguments": {"operation_data": f"delete the account of {PERSON}"}}
-    answer = world.post_mcp(world.token, "2026-07-28", "tools/call", call)
+    answer = api.post_mcp(api.token, "2026-07-28", "tools/call", call)
     expect("EMAIL" in answer.text and "hong@example.com" not in answer.text, answer.text)
 
 
-def records_every_call(world: World) -> None:
+def records_every_call(api: ServicesApi) -> None:
     """Every call and refusal is in the audit trail, without personal data"""
     expected = ("store_sensitive_data", "executed_with_encryption", "rejected", "insufficient_scope")
     trail = ""
     for _ in range(30):  # an event is on disk before the response is sent, and in the stream shortly after
-        trail = json.dumps(world.call("get_security_audit_log", {"limit": 100}), ensure_ascii=False)
+        trail = json.dumps(api.call("get_security_audit_log", {"limit": 100}), ensure_ascii=False)
         if all(word in trail for word in expected):
             break
     for word in expected:
@@ -282,13 +279,13 @@ def records_every_call(world: World) -> None:
     )
 
 
-def reports_on_the_audit_trail(world: World) -> None:
+def reports_on_the_audit_trail(api: ServicesApi) -> None:
     """The security report is computed from the audit trail"""
-    report = world.call("generate_security_report", {})
+    report = api.call("generate_security_report", {})
     expect("store_sensitive_data" in report["markdown"], report["markdown"])
 
 
-STEPS: tuple[Callable[[World], None], ...] = (
+STEPS: tuple[Callable[[ServicesApi], None], ...] = (
     challenges_without_a_token,
     points_from_issuer_to_resource,
     issues_a_token,
@@ -310,13 +307,13 @@ STEPS: tuple[Callable[[World], None], ...] = (
 
 
 def run_scenario(auth_url: str, mcp_url: str) -> Iterator[StepResult]:
-    """Runs every step in order, also after a failure. The docstring of a step is its description."""
+    """Runs every step in order, even after a failure. The docstring of a step is its description."""
     with httpx2.Client(timeout=20) as http:
-        world = World(auth_url, mcp_url, http)
+        api = ServicesApi(auth_url, mcp_url, http)
         for step in STEPS:
             text = (step.__doc__ or step.__name__).strip()
             try:
-                step(world)
+                step(api)
             except Exception as error:  # noqa: BLE001 - any exception is a failure of that step
                 yield StepResult(text, passed=False, detail=f"{type(error).__name__}: {error}"[:300])
             else:

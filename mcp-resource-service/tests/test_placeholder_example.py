@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from local_stack.demo_scenario import ServicesApi
 from local_stack.stack import Stack, start_stack
-from local_stack.story import World
 from mcp_resource_service.settings import ResourceSettings
 from security_common.settings import SettingInvalid
 
@@ -23,50 +23,50 @@ def tokenizing_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack
 
 
 @pytest.fixture
-def world(tokenizing_stack: Stack) -> Iterator[World]:
+def api(tokenizing_stack: Stack) -> Iterator[ServicesApi]:
     with httpx2.Client(timeout=20) as http:
-        yield World(tokenizing_stack.auth_url, tokenizing_stack.mcp_url, http)
+        yield ServicesApi(tokenizing_stack.auth_url, tokenizing_stack.mcp_url, http)
 
 
-def answer(world: World, tool: str, arguments: dict[str, Any]) -> str:
+def answer(api: ServicesApi, tool: str, arguments: dict[str, Any]) -> str:
     """The response as the client receives it."""
     call = {"name": tool, "arguments": arguments}
-    return world.post_mcp(world.token, "2026-07-28", "tools/call", call).text
+    return api.post_mcp(api.token, "2026-07-28", "tools/call", call).text
 
 
-def test_the_documented_story(world: World) -> None:
-    person = world.call("get_user_info", {"person_id": "p_hong"})
+def test_the_documented_example(api: ServicesApi) -> None:
+    person = api.call("get_user_info", {"person_id": "p_hong"})
     assert person["phone"].startswith("[PHONE_")
     text = f"안녕하세요 {person['name']}님, 내일 10시에 뵙겠습니다."
-    sent = world.call("send_message", {"to": person["phone"], "text": text})
+    sent = api.call("send_message", {"to": person["phone"], "text": text})
     assert (sent["to"], sent["text"]) == (person["phone"], text)
     report = {"operation_data": f"Sent message {sent['message_id']} to {person['name']}, {person['phone']}"}
-    assert world.call("high_security_operation", report)["status"] == "accepted"
+    assert api.call("high_security_operation", report)["status"] == "accepted"
     received = json.dumps([person, sent], ensure_ascii=False)
     assert all(value not in received for value in CLEAR)
-    outbox = world.call("read_sensitive_data", {"record_id": sent["message_id"]}, scope="mcp.access mcp.decrypt")
+    outbox = api.call("read_sensitive_data", {"record_id": sent["message_id"]}, scope="mcp.access mcp.decrypt")
     assert json.loads(outbox["data"]) == {"to": "010-1234-5678", "text": "안녕하세요 홍길동님, 내일 10시에 뵙겠습니다."}
 
 
-def test_the_reveal_is_on_record(world: World) -> None:
-    person = world.call("get_user_info", {"person_id": "p_hong"})
-    world.call("send_message", {"to": person["phone"], "text": f"Hello {person['name']}"})
+def test_the_reveal_is_on_record(api: ServicesApi) -> None:
+    person = api.call("get_user_info", {"person_id": "p_hong"})
+    api.call("send_message", {"to": person["phone"], "text": f"Hello {person['name']}"})
     events: list[dict[str, Any]] = []
     while not events:  # an event is in the stream shortly after the response
-        events = world.call("get_security_audit_log", {"tool_name": "send_message"})["events"]
+        events = api.call("get_security_audit_log", {"tool_name": "send_message"})["events"]
     assert events[0]["action_taken"] == "executed_with_placeholders"
     assert events[0]["revealed_kinds"] == {"PERSON": 1, "PHONE": 1}
 
 
 @pytest.mark.parametrize("to", ["[PHONE_2B3C4D]", "[EMAIL_2B3C4D]"])
-def test_an_invented_placeholder_is_refused(world: World, to: str) -> None:
-    refused = answer(world, "send_message", {"to": to, "text": "Hello"})
+def test_an_invented_placeholder_is_refused(api: ServicesApi, to: str) -> None:
+    refused = answer(api, "send_message", {"to": to, "text": "Hello"})
     assert f"invalid_placeholder: these placeholders for personal data are not valid for you: {to}" in refused
 
 
-def test_a_placeholder_of_another_kind_is_no_recipient(world: World) -> None:
-    person = world.call("get_user_info", {"person_id": "p_hong"})
-    assert "invalid_recipient: " in answer(world, "send_message", {"to": person["email"], "text": "Hello"})
+def test_a_placeholder_of_another_kind_is_no_recipient(api: ServicesApi) -> None:
+    person = api.call("get_user_info", {"person_id": "p_hong"})
+    assert "invalid_recipient: " in answer(api, "send_message", {"to": person["email"], "text": "Hello"})
 
 
 def test_nothing_is_sent_while_redis_is_stopped(tmp_path: Path) -> None:
@@ -74,12 +74,12 @@ def test_nothing_is_sent_while_redis_is_stopped(tmp_path: Path) -> None:
         start_stack(tmp_path / "stack", overrides={"MCP_DIRECTORY_POLICY": "tokenize"}) as stack,
         httpx2.Client(timeout=20) as http,
     ):
-        world = World(stack.auth_url, stack.mcp_url, http)
-        token = world.token
-        assert "[PHONE_" in answer(world, "get_user_info", {"person_id": "p_hong"})
+        api = ServicesApi(stack.auth_url, stack.mcp_url, http)
+        token = api.token
+        assert "[PHONE_" in answer(api, "get_user_info", {"person_id": "p_hong"})
         stack.kill("redis")
         call = {"name": "send_message", "arguments": {"to": "010-1234-5678", "text": "Hello"}}
-        failed = world.post_mcp(token, "2026-07-28", "tools/call", call).text
+        failed = api.post_mcp(token, "2026-07-28", "tools/call", call).text
         assert "temporarily_unavailable: " in failed
         assert "010-1234-5678" not in failed
 
