@@ -6,14 +6,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local_stack.story import World
+from local_stack.demo_scenario import ServicesApi
 
 HTTPX_KEEPS_IDLE_SECONDS = 5.0
 
 
 @pytest.mark.parametrize("service", ["auth", "mcp"])
-def test_a_connection_is_open_longer_than_clients_keep_it(world: World, service: str) -> None:
-    url = world.auth_url if service == "auth" else world.mcp_url
+def test_a_connection_is_open_longer_than_clients_keep_it(api: ServicesApi, service: str) -> None:
+    url = api.auth_url if service == "auth" else api.mcp_url
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     # Without this, http.client would open another connection.
     connection.auto_open = 0
