@@ -17,7 +17,7 @@ from pii_values import KINDS, make
 from python_steps import count_python_steps
 
 from security_common.pii import PIIKind, get_pii_detector
-from security_common.pii.detector import GATES, PREPARATION_GATES, RULES, open_gates
+from security_common.pii.detector import GATES, LONGEST_BARE_WORD, PREPARATION_GATES, RULES, open_gates
 from security_common.pii.labels import LabelledText
 from security_common.pii.normalization import normalize, replace_spoken_digits
 from security_common.pii.rules import compile_gates
@@ -146,6 +146,16 @@ def test_no_gate_hides_what_its_rule_would_find(text: str) -> None:
 
     hidden = [rule.find.__name__ for gate, rule in rules if gate not in are_open and list(rule.find(source))]
     assert hidden == []
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", max_size=LONGEST_BARE_WORD))
+@example("password")
+@example("OliviaSmith")
+def test_no_rule_finds_anything_in_a_few_letters(text: str) -> None:
+    """The detector does not apply the rules to such a text."""
+    source = LabelledText(text, date.today)
+
+    assert [rule.find.__name__ for rule in RULES if list(rule.find(source))] == []
 
 
 @given(_TEXTS, st.sampled_from(["phone", "주민등록번호", "user.name", "", "계좌", "memo"]))

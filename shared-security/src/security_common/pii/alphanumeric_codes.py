@@ -13,22 +13,21 @@ __all__ = ["ALPHANUMERIC_CODES", "IBANS", "VEHICLE_PLATES"]
 
 # A code is not a part of a longer word, nor one of several parts joined by hyphens.
 _CODE_START, _CODE_END = r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9]-)", r"(?![A-Za-z0-9_])(?!-[A-Za-z0-9])"
-_CODE = re.compile(
-    _CODE_START
+_SHAPES = (
     # P123456789012 or P1234-5678-9012: Korean personal customs code
-    + r"(?:(?P<customs>[Pp][ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}|[Pp][0-9]{12})"
+    r"(?:(?P<customs>[Pp][ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}|[Pp][0-9]{12})"
     # M123A4567: Korean passports since 2021
-    + r"|(?P<new_passport>[MSROD][0-9]{3}[A-Z][0-9]{4})"
+    r"|(?P<new_passport>[MSROD][0-9]{3}[A-Z][0-9]{4})"
     # M12345678 or M-1234-5678: Korean passports before
-    + r"|(?P<passport>[MSRODGT](?:[ -]?[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4}))"
+    r"|(?P<passport>[MSRODGT](?:[ -]?[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4}))"
     # MORGA657054SM9IJ: British driving licence
-    + r"|(?P<british_license>[A-Z9]{5}[0-9]{6}[A-Z0-9]{2}[0-9][A-Z]{2})"
+    r"|(?P<british_license>[A-Z9]{5}[0-9]{6}[A-Z0-9]{2}[0-9][A-Z]{2})"
     # C01X0006H: German passport
-    + r"|(?P<german_passport>[CFGHJK][0-9]{2}[0-9A-Z]{6})"
+    r"|(?P<german_passport>[CFGHJK][0-9]{2}[0-9A-Z]{6})"
     # other passports and licences, which need a label
-    + r"|(?P<other>[A-Za-z]{1,2}[ -]?[0-9]{3}[A-Za-z]?[0-9]{3,6}|[A-Za-z][0-9]{3}(?:-[0-9]{1,4}){2,4}))"
-    + _CODE_END
+    r"|(?P<other>[A-Za-z]{1,2}[ -]?[0-9]{3}[A-Za-z]?[0-9]{3,6}|[A-Za-z][0-9]{3}(?:-[0-9]{1,4}){2,4}))"
 )
+_CODE = re.compile(_CODE_START + _SHAPES + _CODE_END)
 _REGION = r"(?:서울|부산|대구|인천|광주|대전|울산|경기|강원|충북|충남|전북|전남|경북|경남|제주|세종)"
 _REGION_LICENSE = re.compile(rf"{_REGION}[ -]?[0-9]{{2}}-[0-9]{{6}}-[0-9]{{2}}(?![0-9])")  # 서울 12-345678-90
 _PLATE = re.compile(
@@ -128,6 +127,8 @@ def _find_ibans(source: LabelledText) -> Iterator[Finding]:
             yield Finding(PIIKind.IBAN, match.start(), end, 0.99, "check-digit")
 
 
-ALPHANUMERIC_CODES = Rule(r"[A-Za-z][ -]?[0-9]{3}|[CFGHJK][0-9]{2}[A-Z]|[가-힣][ -]?[0-9]{2}-[0-9]{6}-", _find_codes)
+ALPHANUMERIC_CODES = Rule(
+    rf"(?:^|[^A-Za-z0-9_]){_SHAPES}(?:[^A-Za-z0-9_]|$)|[가-힣][ -]?[0-9]{{2}}-[0-9]{{6}}-", _find_codes
+)
 VEHICLE_PLATES = Rule(r"[0-9]\s?[가-힣][\s-]?[0-9]{4}", _find_plates)
 IBANS = Rule(r"[A-Za-z]{2}[0-9]{2}[ -]?[A-Za-z0-9]{4}", _find_ibans)

@@ -27,6 +27,7 @@ from security_common.pii.named_secrets import NAMED_SECRETS
 from security_common.pii.national_ids import COUNTRIES, NATIONAL_CODES, country_of
 from security_common.pii.normalization import (
     BASE64_GATE,
+    MIXED_CASE_GATE,
     NORMALIZATION_GATE,
     SPOKEN_DIGITS_GATE,
     NormalizedText,
@@ -77,14 +78,14 @@ _RULES_FOR_NAMES: tuple[Rule, ...] = (
 )
 RULES = (*_RULES_FOR_SECRETS_AND_ADDRESSES, *_RULES_FOR_NUMBERS, *_RULES_FOR_NAMES)
 
-PREPARATION_GATES = (Gate(NORMALIZATION_GATE), Gate(SPOKEN_DIGITS_GATE), Gate(BASE64_GATE))
+PREPARATION_GATES = (Gate(NORMALIZATION_GATE), Gate(SPOKEN_DIGITS_GATE), Gate(BASE64_GATE, MIXED_CASE_GATE))
 _WEAK_KINDS = frozenset({PIIKind.US_SSN, PIIKind.PASSPORT})
 """In a field with the name of something else, their shape alone is not enough: {"acct_code": "101-02-0003"}."""
 _CERTAIN_NAMES = frozenset({"honorific", "title"})
 """The reasons for which a name is a person's even in a field with the name of a thing."""
 _NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
 _FIRST_RULE = len(PREPARATION_GATES)
-_LONGEST_BARE_WORD = 11
+LONGEST_BARE_WORD = 11
 """No rule finds anything in so few ASCII letters without anything else: most names of fields are that."""
 
 GATES = (
@@ -157,7 +158,7 @@ class PIIDetector:
         return find_in_slices(text, find)
 
     def _scan_slice(self, text: str) -> list[Finding]:
-        if len(text) <= _LONGEST_BARE_WORD and text.isascii() and text.isalpha():
+        if len(text) <= LONGEST_BARE_WORD and text.isascii() and text.isalpha():
             return []
         gates = open_gates(text)
         if not gates:

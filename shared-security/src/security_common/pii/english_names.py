@@ -275,10 +275,11 @@ ENGLISH_NAMES = (
         may_be_public=True,
     ),
 )
-_BEFORE_NAME = "(?:^|[^A-Za-z0-9_@./=<$#-])"
+_DISTINCT_NAME = f"(?:^|[^A-Za-z0-9_@./=<$#-]){any_word_without_look_around(map(str.capitalize, DISTINCT_FIRST_NAMES))}"
+# names with accents, which the lists have without
+_NAME_WITH_ACCENT = "(?:^|[^A-Za-z0-9_@./=<$#-])[A-Z][a-z]{0,9}[à-ÿ]"
 FIRST_NAMES_ALONE = Rule(
-    rf"{_BEFORE_NAME}{any_word_without_look_around(map(str.capitalize, DISTINCT_FIRST_NAMES))}(?:[^A-Za-z0-9_@/-]|$)"
-    # names with accents, which the lists have without
-    rf"|{_BEFORE_NAME}[A-Z][a-z]{{0,9}}[à-ÿ]",
+    rf"{_DISTINCT_NAME}(?:'s)?(?: [a-z(0-9]|[,;:!?)\"'.\n]| *\n?$| ?[가-힣-])|{_NAME_WITH_ACCENT}",
     _find_first_names_alone,
+    within=rf"{_DISTINCT_NAME}(?:[^A-Za-z0-9_@/-]|$)|{_NAME_WITH_ACCENT}",
 )

@@ -143,24 +143,16 @@ def _is_whole_word(text: str, start: int, end: int, length: int) -> bool:
 
 
 class Labels:
-    """The labels of one text. They are searched for at the first use."""
+    """The labels of one text."""
 
     def __init__(self, text: str, lowered: str) -> None:
         self._text = text
-        self._lowered = lowered
-        self._found: list[Label] | None = None
-        self._ends: list[int] = []
-
-    def all(self) -> list[Label]:
-        """Every label of the text, in order."""
-        if self._found is None:
-            self._found = list(_find_labels(self._text, self._lowered))
-            self._ends = [label.end for label in self._found]
-        return self._found
+        self._found = list(_find_labels(text, lowered))
+        self._ends = [label.end for label in self._found]
 
     def of_kind(self, kind: str) -> list[Label]:
         """The labels of one kind, in order."""
-        return [label for label in self.all() if label.kind == kind]
+        return [label for label in self._found if label.kind == kind]
 
     def before(self, start: int) -> Label:
         """The nearest label that ends at or before `start`; without kind if there is none within reach.
@@ -178,11 +170,10 @@ class Labels:
         return Label(OTHER, OTHER, *place) if meaning_of_name(name).kind == OTHER else label
 
     def _nearest_before(self, start: int) -> Label:
-        found = self.all()
         index = bisect_right(self._ends, start)
         if not index:
             return _NO_LABEL
-        kind, _, label_start, label_end = found[index - 1]
+        kind, _, label_start, label_end = self._found[index - 1]
         between = self._text[label_end:start]
         if len(between) > _MOST_CHARS_AFTER_LABEL or (kind == OTHER and _NUMBER_OF_OTHER.match(between)):
             return _NO_LABEL
@@ -191,7 +182,7 @@ class Labels:
 
     def after(self, end: int) -> Label:
         """The label that follows a value, as in `110-123-456789 (신한은행)`."""
-        found = self.all()
+        found = self._found
         index = bisect_right(self._ends, end)
         if index == len(found) or not end <= found[index].start <= end + _MOST_CHARS_BEFORE_LABEL:
             return _NO_LABEL

@@ -83,9 +83,8 @@ _FORMATS_BY_LENGTH: Mapping[int, list[_NumberFormat]] = {
 _FORMAT_BY_DISTINCTIVE_GROUPING = {grouping: each for each in _NUMBER_FORMATS for grouping in each.distinctive}
 
 # Codes with letters. Each group is named for its country and, if the country has several, a number.
-_CODE = re.compile(
-    r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9]-)(?:"
-    r"(?P<CN>[1-9][0-9]{5}[ -]?(?:18|19|20)[0-9]{6}[ -]?[0-9]{3}X)"
+_SHAPES = (
+    r"(?:(?P<CN>[1-9][0-9]{5}[ -]?(?:18|19|20)[0-9]{6}[ -]?[0-9]{3}X)"
     r"|(?P<ES1>[0-9]{8}[ -]?[A-Z]|[0-9]{2}\.[0-9]{3}\.[0-9]{3}[ -]?[A-Z])"
     r"|(?P<ES2>[XYZ][ -]?[0-9]{7}[ -]?[A-Z])"
     r"|(?P<FR>[12] ?[0-9]{2} ?[0-9]{2} ?2[AB] ?[0-9]{3} ?[0-9]{3} ?[0-9]{2})"
@@ -95,16 +94,10 @@ _CODE = re.compile(
     r"|(?P<IT>[A-Z]{6}[0-9L-NP-V]{2}[A-EHLMPRST][0-9L-NP-V]{2}[A-Z][0-9L-NP-V]{3}[A-Z])"
     r"|(?P<SG>[STFGM][0-9]{7}[A-Z])"
     r"|(?P<TW>[A-Z][A-D1289][0-9]{8})"
-    r"|(?P<HK2>[A-Z]{1,2}[0-9]{6}[0-9A])"
-    r")(?![A-Za-z0-9_])(?!-[A-Za-z0-9])",
-    re.IGNORECASE,
+    r"|(?P<HK2>[A-Z]{1,2}[0-9]{6}[0-9A]))"
 )
-_CODE_GATE = (
-    r"[0-9]{7}[ -]?[A-Za-z]|[0-9]{3}\.[0-9]{3}[ -]?[A-Za-z]|[0-9]{3}[Xx]|[A-Za-z]{1,2}[0-9]{6}"
-    r"|[A-Za-z]{2} [0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]|[A-Za-z]{2}[0-9]{2} [0-9]{2} ?[0-9]{2} ?[A-Da-d]"
-    r"|[A-Za-z]{2}[0-9]{4} [0-9]{2} ?[A-Da-d]|[A-Za-z]{5}[0-9]{4}[A-Za-z]|[A-Za-z]{6}[0-9L-Vl-v]{2}[A-Ta-t]"
-    r"|2[ABab] ?[0-9]{3}"
-)
+_CODE = re.compile(rf"(?<![A-Za-z0-9_])(?<![A-Za-z0-9]-){_SHAPES}(?![A-Za-z0-9_])(?!-[A-Za-z0-9])", re.IGNORECASE)
+_CODE_GATE = rf"(?i:(?:^|[^A-Za-z0-9_]){_SHAPES}(?:[^A-Za-z0-9_]|$))"
 _IS_VALID_CODE: Mapping[str, Callable[[str], bool]] = {
     "CN": check.is_valid_resident_identity_number,
     "ES1": check.is_valid_dni,
