@@ -24,6 +24,7 @@ from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.labels import LabelledText
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
 from security_common.pii.named_secrets import NAMED_SECRETS
+from security_common.pii.names_after_roles import NAMES_AFTER_ROLES
 from security_common.pii.national_ids import COUNTRIES, NATIONAL_CODES, country_of
 from security_common.pii.normalization import (
     BASE64_GATE,
@@ -72,6 +73,7 @@ _RULES_FOR_NUMBERS: tuple[Rule, ...] = (
 )
 _RULES_FOR_NAMES: tuple[Rule, ...] = (
     *KOREAN_NAMES,
+    *NAMES_AFTER_ROLES,
     FIRST_NAMES_ALONE,
     USERNAMES,
     *ENGLISH_NAMES,  # romanised Korean names included

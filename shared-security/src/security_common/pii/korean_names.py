@@ -51,7 +51,10 @@ _HONORIFIC = re.compile(rf"[ \t]?{any_word(_LISTS['honorifics'])}{_CASE_PARTICLE
 _NIM = re.compile("[ ]?님")
 _HONORIFIC_AFTER_SHORT_NAME = re.compile(rf"[ \t]?(?:님|씨|귀하|고객님|회원님){_CASE_PARTICLE}")
 _RANK_AFTER_SHORT_NAME = re.compile(
-    "[ ]?(?:과장|부장|차장|대리|팀장|실장|이사|상무|전무|대표|사장|원장|교수|선생|변호사|매니저)님"
+    "[ ]?(?:과장|부장|차장|대리|팀장|실장|이사|상무|전무|대표|사장|원장|교수|선생|변호사|매니저|강사|소장|주임"
+    "|집사|권사)님"
+    "|[ ](?:과장|부장|차장|대리|팀장|실장|상무|전무|교수|변호사|매니저|주임|강사|선생님|간호사|주무관|기사|환자|어르신"
+    "|학생|집사|권사|장로|수녀|신부|목사)(?![가-힣]{2})"
 )
 _LONG_TITLES = tuple(title for title in _LISTS["titles"] if len(title) > 1)
 # Particles and the forms of "to be", but no verb endings. Whether a particle fits the sound before it is not checked,
@@ -61,6 +64,7 @@ _PARTICLE = re.compile(
     r"|(?:이?(?:라고|라는|예요|에요|었|였|라)|입니다|인데|인가|이신|이시|이야|이죠|이네|인지|이랑|에게|한테)[가-힣]{0,4})?"
 )
 _TITLE = re.compile(rf"[ \t]?{any_word(_LISTS['titles'])}(?:님|들)?{_PARTICLE.pattern}(?![가-힣])")
+_ATTACHED_TITLE = re.compile("[가-힣]{2}")
 _PARTICLE_FOR_PERSONS = re.compile(r"(?:한테|에게|께서?|이랑|이?라는\s?(?:분|사람))")
 _INTRODUCTION = re.compile(r"(?:이라고|라고|입니다|이에요|예요|이예요|이야|이라|인데)")
 _PERSONAL_DATA_AFTER = re.compile(
@@ -75,9 +79,10 @@ _PERSONAL_DATA_BEFORE = re.compile(r"(?:[0-9]{4}|\.[a-z]{2,4})[\s,)/|:;\-\]>]{1,
 _LONGEST_END_OF_DATA = 12
 _POSSESSION_AFTER = re.compile(r"의?\s?(?:앞으로|명의|계좌|통장|생년월일|생일|주민|여권|카드)")
 _ATTACHED_HONORIFIC = re.compile("님|씨")
+_HONORIFIC_WITH_SPACE = re.compile("[ ](?:님|씨|귀하|어르신)(?![가-힣]{2})")
 _SEPARATOR = re.compile(r"(?:\([^()]{1,6}\))?[\"']?\s{0,2}[:=|>]")
 _SEPARATOR_AFTER_LABEL = re.compile(r"(?:\([^()]{1,6}\))?\s{0,2}(?:[:=|>\-]|은\s|는\s|[\"']|\n|\t)")
-_END_OF_FIELD = re.compile(r"\s{0,2}(?:[/|,(:;\n\t0-9\"'\]}<.]|$)|\s{2}|[ ]?(?:님|씨)")
+_END_OF_FIELD = re.compile(r"\s{0,2}(?:[/|,():;\n\t0-9\"'\]}<.]|$)|\s{2}|[ ]?(?:님|씨)")
 _NAME_IN_BRACKETS = re.compile(r"[ ]?\(([가-힣]{2,5})\)")
 # 표석진, 신하람, 선덕배, 박태경 님
 _LIST_OF_WORDS = re.compile(r"(?<![가-힣])[가-힣]{2,4}(?:[ ]?[,·/][ ]?[가-힣]{2,4}(?![가-힣])){1,40}")
@@ -239,6 +244,8 @@ def _assess_full_name(name: _NameCandidate) -> _Assessment:
 
 def _assess_ordinary_word(name: _NameCandidate) -> _Assessment:
     """정보라 is also the noun 정보 with a particle: only a label with a separator, 님 or 씨 make it a name."""
+    if name.has_usual_syllables and name.is_followed_by(_HONORIFIC_WITH_SPACE):
+        return 0.8, "honorific"
     if not name.has_common_given_name:
         return None
     if name.is_followed_by(_ATTACHED_HONORIFIC):
@@ -258,8 +265,9 @@ def _assess_without_honorific(name: _NameCandidate) -> _Assessment:
     may_be_derived = name.may_be_derived_word
     if may_be_derived and not name.has_common_given_name:
         return None
+    may_be_compound = name.is_followed_by(_ATTACHED_TITLE) and is_listed_word(name.full_name[:2])  # 지하주차장
     if has_title:
-        return 0.85, "title"
+        return None if may_be_compound else (0.85, "title")
     if not name.rest and _is_beside_personal_data(name):
         return 0.8, "neighbour"
     if _PARTICLE_FOR_PERSONS.match(name.rest):

@@ -1,0 +1,102 @@
+"""Korean names after the role of a person: 세입자 엄지온, 남편 장수덕, 피의자: 계만수, 시어머니 성함은 차끝분이고요.
+
+Such a role is hardly ever written before another word that looks like a name, so that rare surnames and rare given
+names are accepted here.
+"""
+
+import re
+from collections.abc import Iterator
+
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.given_names import COMMON_GIVEN_NAMES
+from security_common.pii.korean_words import is_derived_word, is_listed_word, is_ordinary_word
+from security_common.pii.labels import LabelledText, is_label
+from security_common.pii.rules import Rule
+from security_common.pii.word_lists import any_word_without_look_around, longest_word, read_lists
+
+__all__ = ["NAMES_AFTER_ROLES"]
+
+_LISTS, _ROLES, _LABELLED = (read_lists(name) for name in ("korean_names", "person_roles", "labelled_names"))
+_SURNAMES, _RARE_SURNAMES = frozenset(_LISTS["surnames"][0]), frozenset(_LABELLED["rare_surnames"][0])
+_DOUBLE_SURNAMES = frozenset(_LISTS["double_surnames"])
+_FIRST_SYLLABLES, _LAST_SYLLABLES, _SINGLE_GIVEN = (
+    frozenset(_LISTS[name][0]) for name in ("first_syllables", "last_syllables", "single_given")
+)
+_LENGTHS = (3, 2, 4)
+_NUMERALS = frozenset("영일이삼사오육칠팔구십백천만년월")
+_NOT_PERSONS = frozenset(_LABELLED["not_persons"]) | frozenset(_ROLES["korean"]) | frozenset(_LISTS["titles"])
+_ENDINGS_OF_THINGS = tuple("서장건시금료비증표권률율형식별용측팀과실관점사")
+_ORGANISATION = tuple(ending for ending in _LABELLED["organisation_endings"] if len(ending) > 1)
+_ROLES_BEFORE_NAMES = {role for role in _ROLES["korean"] if len(role) > 1} - set(_ROLES["roles_like_words"])
+_NAME_AFTER_ROLE = re.compile(
+    rf"{longest_word(_ROLES_BEFORE_NAMES)}(?:님|분)?(?:[ ]?(?:성함|성명|이름))?(?:은|는|인|이|가)?"
+    r"(?:[ ]?\([^()\n]{1,8}\))?"
+    r"(?P<joint>[ ]{0,2}[:=|][ ]{0,2}[\"'\[]?|[ ]{1,2})(?P<word>[가-힣]{2,9})(?![가-힣])"
+    r"(?P<is_value>[ ]{0,2}(?:[\n,;/|(\"'\]]|$)|[ ]{2})?"
+)
+_INTRODUCED = re.compile(
+    r"(?<![가-힣])(?:저는?|제가|제 이름은|본명은?)[ ](?P<word>[가-힣]{2,4}?)(?:이?라고|라는)[ ]?(?=[하합해불])"
+)
+_PARTICLE = re.compile(
+    r"(?:이랑|랑|이|가|은|는|을|를|과|와|의|에게서?|한테서?|께서?|하고|도|만|로|으로|외"
+    r"|이고요?|이구요?|고요|구요|이요|이며"
+    r"|이?(?:라고|라는|예요|에요|었|였)[가-힣]{0,3}|입니다|인데요?|님|씨)?"
+)
+
+
+def _find_after_roles(source: LabelledText) -> Iterator[Finding]:
+    """At most one name after each role."""
+    for match in _NAME_AFTER_ROLE.finditer(source.text):
+        has_colon = ":" in match["joint"] or "=" in match["joint"]
+        is_whole_value = has_colon and match["is_value"] is not None
+        length = _length_of_name(match["word"], is_certain=is_whole_value)
+        if length:
+            start = match.start("word")
+            yield Finding(PIIKind.PERSON, start, start + length, 0.71, "label")
+
+
+def _find_introduced(source: LabelledText) -> Iterator[Finding]:
+    """The name with which a person speaks of himself or herself."""
+    for match in _INTRODUCED.finditer(source.text):
+        if _may_be_name(match["word"], is_certain=True):
+            yield Finding(PIIKind.PERSON, *match.span("word"), 0.7, "says-name")
+
+
+def _length_of_name(word: str, *, is_certain: bool) -> int:
+    """How many syllables at the beginning of a word are a name, before a particle; 0 if none are."""
+    if is_ordinary_word(word):
+        return 0
+    if is_certain and len(word) in _LENGTHS and _may_be_name(word, is_certain=True):
+        return len(word)
+    lengths = (4, 3) if word[:2] in _DOUBLE_SURNAMES else (3, 2)
+    for length in lengths:
+        is_whole = len(word) >= length and _PARTICLE.fullmatch(word, length) is not None
+        if is_whole and _may_be_name(word[:length], is_certain=False):
+            return length
+    return 0
+
+
+def _may_be_name(name: str, *, is_certain: bool) -> bool:
+    """Whether syllables may be a surname and a given name and are no other word.
+
+    The whole value after a colon (`is_certain`) may also have a rare surname and unusual syllables.
+    """
+    surname = name[:2] if name[:2] in _DOUBLE_SURNAMES else name[:1]
+    given = name[len(surname) :]
+    is_common = given in COMMON_GIVEN_NAMES
+    is_surname = len(surname) == 2 or surname in _SURNAMES or (surname in _RARE_SURNAMES and (is_certain or is_common))
+    if not given or not is_surname or _NUMERALS.issuperset(name):
+        return False
+    if name in _NOT_PERSONS or is_listed_word(name) or is_derived_word(name) or is_label(name):
+        return False
+    if name.endswith(_ORGANISATION) or (is_listed_word(name[:2]) and name.endswith(_ENDINGS_OF_THINGS)):
+        return False
+    if len(given) == 1:
+        return given in _SINGLE_GIVEN
+    return is_certain or (given[0] in _FIRST_SYLLABLES and given[-1] in _LAST_SYLLABLES)
+
+
+NAMES_AFTER_ROLES = (
+    Rule(any_word_without_look_around(_ROLES_BEFORE_NAMES), _find_after_roles),
+    Rule("(?:저는?|제가|제 이름은|본명은?) [가-힣]{2,5}[고는]", _find_introduced),
+)
