@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from security_common.pii.birth_dates_beside_names import GATE_BESIDE_NAMES, find_birth_dates_beside_names
 from security_common.pii.check_digits import is_calendar_date
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.labels import Label, LabelledText
+from security_common.pii.labels import Label, LabelledText, any_label
 from security_common.pii.rules import Rule
 
 __all__ = ["DATES_OF_BIRTH"]
@@ -93,21 +93,11 @@ _YEAR_OF_BIRTH = re.compile(
 _ABBREVIATION = re.compile(r"(?<![A-Za-z0-9.])[Bb]\.[ ]?(?=[0-9])")
 
 
-def _find_dates_of_birth(source: LabelledText) -> Iterator[Finding]:
-    """Dates that exist and are in the last 120 years, after a label or before a word such as 생."""
+def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
+    """Dates that exist and are in the last 120 years, after a label."""
     for label in source.labels.of_kind("DATE_OF_BIRTH"):
         yield from _find_dates_after(source, label)
         yield from _find_unusual_dates_after(source, label)
-    yield from _find_before_born(source)
-    for match in _YEAR_OF_BIRTH.finditer(source.text):
-        if _is_in_last_years(_four_digit_year(match["year"], source.today.year), source.today.year):
-            yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
-    yield from find_birth_dates_beside_names(source)
-    for before_date in (_ABBREVIATION, _SHORT_LABEL, _SEX, _FIRST_HALF_OF_RESIDENT_NUMBER):
-        for place in before_date.finditer(source.text):
-            match = _DATE.match(source.text, place.end())
-            if match is not None and _has_year(match) and _is_past_date(match, source.today.year):
-                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
 
 
 def _find_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
@@ -159,6 +149,21 @@ def _find_before_born(source: LabelledText) -> Iterator[Finding]:
                 yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9, "born")
 
 
+def _find_years(source: LabelledText) -> Iterator[Finding]:
+    for match in _YEAR_OF_BIRTH.finditer(source.text):
+        if _is_in_last_years(_four_digit_year(match["year"], source.today.year), source.today.year):
+            yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
+
+
+def _find_after_signs(source: LabelledText) -> Iterator[Finding]:
+    """Dates after an abbreviation, a sex, or the words for the first half of a resident registration number."""
+    for before_date in (_ABBREVIATION, _SHORT_LABEL, _SEX, _FIRST_HALF_OF_RESIDENT_NUMBER):
+        for place in before_date.finditer(source.text):
+            match = _DATE.match(source.text, place.end())
+            if match is not None and _has_year(match) and _is_past_date(match, source.today.year):
+                yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.8, "born")
+
+
 def _has_year(match: re.Match[str]) -> bool:
     return any(map(match.group, _YEAR_GROUPS))
 
@@ -195,8 +200,10 @@ def _is_past_date(match: re.Match[str], this_year: int) -> bool:
     return "y" in parts and len(parts["y"]) == 2 and is_calendar_date(2000, int(parts["y"]), int(parts["m"]))
 
 
-DATES_OF_BIRTH = Rule(
-    r"생|앞 ?자리|태어|[0-9][,/] ?[남여MF]|[남여성자MF] ?[,/] ?[0-9]|[bB]\. ?[0-9]"
-    rf"|(?i:birth|born|dob|b-?day|d\.o\.b|yob)|{GATE_BESIDE_NAMES}",
-    _find_dates_of_birth,
+DATES_OF_BIRTH = (
+    Rule(any_label("DATE_OF_BIRTH"), _find_after_labels),
+    Rule(r"생일|생(?:[^가-힣]|[이인입으의은]|$)|생년(?:[^월]|$)|태어|[,/][ \t]?[남여MF]", _find_before_born),
+    Rule(r"[0-9]\s?년생", _find_years),
+    Rule(GATE_BESIDE_NAMES, find_birth_dates_beside_names),
+    Rule(r"[bB]\.[ ]?[0-9]|생[ ]?[:=]?[ ][0-9]|[남여성자MF][ ]?[,/][ ]?[0-9]|앞[ ]?자리", _find_after_signs),
 )

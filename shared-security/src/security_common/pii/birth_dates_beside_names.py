@@ -30,7 +30,10 @@ _DATE = (
 )
 _END = r"(?:[ ]?생)?(?=['\"]?[ ]{0,12}(?:[)/,|;\t\n]|\s{2}|$))"
 _BESIDE = re.compile(rf"(?<![가-힣A-Za-z])(?:{_KOREAN_NAME}|{_LATIN_NAME}){_JOINT}{_DATE}{_END}")
-GATE_BESIDE_NAMES = r"[가-힣A-Za-z]['\"]?[ ]{0,12}(?:[(/,|;]|\t| )[ ]{0,12}['\"]?(?:19|20)?[0-9]{2}[-./]?[ ]?[0-9]"
+GATE_BESIDE_NAMES = (
+    r"[가-힣A-Za-z'\-](?:[ ]?\(|['\"]?[ ]{0,12}[/,|;\t][ ]{0,12}['\"]?|[ ]{2,12})"
+    r"(?:(?:19|20)[0-9]{2}[-./]?[ ]?[0-9]|[0-9]{2}[-./]?[0-9]{2}[-./]?[0-9]{2})"
+)
 
 
 def find_birth_dates_beside_names(source: LabelledText) -> Iterator[Finding]:

@@ -67,7 +67,7 @@ _RULES_FOR_NUMBERS: tuple[Rule, ...] = (
     NUMBERS,  # telephone, resident, corporate, business, card, licence, account and US social security numbers
     SPLIT_RESIDENT_NUMBERS,
     VEHICLE_PLATES,
-    DATES_OF_BIRTH,
+    *DATES_OF_BIRTH,
     KOREAN_ADDRESSES,
     FOREIGN_ADDRESSES,
 )
