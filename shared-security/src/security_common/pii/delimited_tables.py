@@ -36,7 +36,8 @@ _WEAK_SEPARATORS = frozenset({SLASH, ALIGNED})
 _LONGEST_HEADER, _MOST_COLUMNS, _LONGEST_HEADING = 8192, 256, 40
 _LONGEST_SINGLE_HEADING, _LONGEST_SINGLE_VALUE = 24, 200
 _FEWEST_MEANINGS = 2
-_HEADING = re.compile(r"[^\W\d_][\w \-./()#*&']*(?<![.?!])")
+_CELLS_OF_PAIR = 2
+_HEADING = re.compile(r"(?:[0-9]{1,4})?[^\W\d_][\w \-./()#*&']*(?<![.?!])")
 
 
 def header_line(text: str) -> str:
@@ -131,7 +132,8 @@ def _after_rules(text: str, position: int) -> int:
 
 def _begins_with_label(text: str, row: Row) -> bool:
     """Whether the first cell is a label, as in lines of `성명 | 홍길동`, where each line has a label of its own."""
-    return kind_of_listed_name(text[slice(*row.cells[0])]) not in {"", BANK}
+    kind = kind_of_listed_name(text[slice(*row.cells[0])])
+    return kind not in ({"", BANK} if len(row.cells) == _CELLS_OF_PAIR else KINDS_OF_NO_PERSON)
 
 
 def _are_headings(headings: list[str]) -> bool:

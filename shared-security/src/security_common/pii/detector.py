@@ -16,7 +16,7 @@ from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES, FIRST_NAMES_ALONE
-from security_common.pii.field_context import FieldContext, field_context
+from security_common.pii.field_context import LABEL_OF_PERSON, FieldContext, field_context
 from security_common.pii.finding import BASE64, Finding, PIIKind
 from security_common.pii.foreign_addresses import FOREIGN_ADDRESSES
 from security_common.pii.ip_addresses import IP_ADDRESSES
@@ -25,6 +25,12 @@ from security_common.pii.labels import LabelledText
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
 from security_common.pii.named_secrets import NAMED_SECRETS
 from security_common.pii.names_after_roles import NAMES_AFTER_ROLES
+from security_common.pii.names_in_fields import (
+    find_names_in_field,
+    find_probable_name,
+    find_username_in_field,
+    is_organisation,
+)
 from security_common.pii.national_ids import COUNTRIES, NATIONAL_CODES, country_of
 from security_common.pii.normalization import (
     BASE64_GATE,
@@ -38,7 +44,7 @@ from security_common.pii.normalization import (
 )
 from security_common.pii.number_rules import NUMBERS
 from security_common.pii.placeholders import without_placeholders
-from security_common.pii.postal_addresses import KOREAN_ADDRESSES
+from security_common.pii.postal_addresses import KOREAN_ADDRESSES, find_address_in_field
 from security_common.pii.public_names import PUBLIC_NAME, mark_public_names
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Gate, Rule, compile_gates
@@ -228,9 +234,29 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
     found = _scan_behind_label(context.label, text, scan) if context.label else scan(text)
     if not context.kind and is_specific_name(context.name):
         found = [each for each in found if each.kind not in _WEAK_KINDS or each.why != "shape" or each.start > 0]
+    if context.kind == PIIKind.PERSON or context.names_login:
+        found = _with_names_of_field(found, text, context)
+    if context.kind == PIIKind.ADDRESS and not any(each.kind == PIIKind.ADDRESS for each in found):
+        found = _resolve_overlaps([*found, *find_address_in_field(text)])
     if context.names_thing:
         return [each for each in found if each.kind != PIIKind.PERSON or each.why in _CERTAIN_NAMES]
     return found
+
+
+def _with_names_of_field(found: list[Finding], text: str, context: FieldContext) -> list[Finding]:
+    """The findings of a field for persons or logins, with the names that only the field shows to be names."""
+    if is_organisation(text):
+        return [each for each in found if each.kind != PIIKind.PERSON or each.why != "label"]
+    if context.names_person:
+        names = list(find_names_in_field(text, is_personal_record=context.is_personal_record))
+    elif context.label == LABEL_OF_PERSON:
+        names = list(find_probable_name(text))
+    else:
+        names = []
+    names += find_username_in_field(text)
+    if not names:
+        return found
+    return _resolve_overlaps([*found, *names])
 
 
 def _scan_behind_label(label: str, text: str, scan: Callable[[str], list[Finding]]) -> list[Finding]:

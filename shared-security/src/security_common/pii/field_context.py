@@ -28,7 +28,7 @@ from security_common.pii.split_values import (
 )
 from security_common.pii.word_lists import read_tables
 
-__all__ = ["NO_CONTEXT", "FieldContext", "field_context", "item_contexts", "member_contexts"]
+__all__ = ["LABEL_OF_PERSON", "NO_CONTEXT", "FieldContext", "field_context", "item_contexts", "member_contexts"]
 
 _MOST_MEMBERS = 64
 """How many members of an object are compared with each other. An object with more is a collection of values."""
@@ -65,7 +65,7 @@ _LABEL_OF_KIND = {
 _KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
 _NAMES_OF_MESSAGE_IDS = frozenset({"messageid", "inreplyto", "references"})
 _LABEL_OF_PART_OF_NAME = "first name"
-_LABEL_OF_PERSON = "full name"  # for names that are certainly not those of things
+LABEL_OF_PERSON = "full name"  # for names that are certainly not those of things
 _SHORT_NAMES_OF_NAMES = frozenset(
     {"nm", "n", "nms", "한글명", "국문명", "영문명", "nm_kor", "nm_eng", "nmkor", "nmeng"}
 )
@@ -98,7 +98,9 @@ class FieldContext(NamedTuple):
     `kind` is the kind of the field: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
     `label` is the text that is written in front of the value when it is searched, or empty.
     `names_thing` is whether the value is the name of a thing, `is_unclear` whether it is a name and nothing says of
-    what. `is_part` is whether the whole value is a part of a
+    what. `names_person` is whether the value certainly names a person, `is_personal_record` whether other fields show
+    that the record is about a person. `names_login` is whether the value is the name of an account of a person.
+    `is_part` is whether the whole value is a part of a
     value of `kind`. `record` is `person` or `thing` if the value, an object or array, is a record of one.
     `columns` has the contexts of the items if the value is a row of a table, or an array of rows.
     """
@@ -111,11 +113,14 @@ class FieldContext(NamedTuple):
     record: str = ""
     columns: tuple["FieldContext", ...] = ()
     is_unclear: bool = False
+    names_person: bool = False
+    is_personal_record: bool = False
+    names_login: bool = False
 
     @property
     def says_something(self) -> bool:
         """Whether the value has to be searched in this context, because it changes what is found."""
-        return bool(self.kind or self.names_thing or self.is_unclear)
+        return bool(self.kind or self.names_thing or self.is_unclear or self.names_login)
 
 
 NO_CONTEXT = FieldContext()
@@ -143,8 +148,12 @@ def member_contexts(
     if own.columns:
         own = own._replace(columns=())
     names = tuple([cut_name(name) if type(name) is str else "" for name, _ in members[:_MOST_MEMBERS]])
-    shape = _shape_of(names, own.record)
-    contexts = [own if each is None else each for each in shape.contexts]
+    is_certain = own.record == "person" and not meaning_of_name(own.name).is_ambiguous_role
+    shape = _shape_of(names, own.record, is_certain)
+    contexts = [
+        (field if field.names_login and not own.kind else own) if each is None else each
+        for each, field in zip(shape.contexts, shape.fields, strict=True)
+    ]
     if shape.has_relations:
         _relate_members(shape, [value for _, value in members[:_MOST_MEMBERS]], contexts)
     if own.kind in _KINDS_WITH_PARTS:
@@ -198,10 +207,11 @@ class _RecordShape(NamedTuple):
 
 
 @lru_cache(maxsize=_MOST_RECORDS_REMEMBERED)
-def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
+def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordShape:
     meanings = [meaning_of_name(name) for name in names]
     votes = [_vote(meaning) for meaning in meanings] + [record]
     thing_votes = votes.count("thing") - votes.count("person")
+    is_personal = thing_votes < 0 and (is_certain or any(meaning.is_of_person for meaning in meanings))
     fields: list[FieldContext] = []
     contexts: list[FieldContext | None] = []
     for name, meaning in zip(names, meanings, strict=True):
@@ -211,7 +221,9 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
         elif thing_votes < 0 and (
             name.lower() in _SHORT_NAMES_OF_NAMES or (meaning.may_name_thing and own.kind == PIIKind.PERSON)
         ):
-            own = own._replace(kind=PIIKind.PERSON, label=_LABEL_OF_PERSON)
+            own = own._replace(kind=PIIKind.PERSON, label=LABEL_OF_PERSON)
+        if is_personal and not own.names_thing:
+            own = _in_personal_record(own, meaning)
         fields.append(own)
         inherits = not name or (meaning.is_modifier and not own.kind)
         contexts.append(None if inherits else own)
@@ -249,6 +261,15 @@ def _shape_of(names: tuple[str, ...], record: str) -> _RecordShape:
 def _vote(meaning: FieldMeaning) -> str:
     """`person` or `thing`, by what a member of a record shows about it, or empty."""
     return meaning.neighbour or ("person" if meaning.kind in _KINDS_OF_PERSONS else "")
+
+
+def _in_personal_record(own: FieldContext, meaning: FieldMeaning) -> FieldContext:
+    """The context of a member of a record that is certainly about a person."""
+    is_name = meaning.may_name_thing or meaning.is_unclear
+    if own.kind != PIIKind.PERSON and not (is_name and not own.kind):
+        return own
+    label = own.label or LABEL_OF_PERSON
+    return own._replace(kind=PIIKind.PERSON, label=label, is_unclear=False, names_person=True, is_personal_record=True)
 
 
 def _first_in(names: Sequence[str], words: frozenset[str]) -> int | None:
@@ -345,11 +366,18 @@ def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:
     if kind == PIIKind.PERSON and is_part_of_name(name):
         label = _LABEL_OF_PART_OF_NAME
     elif kind == PIIKind.PERSON and not meaning.may_name_thing:
-        label = _LABEL_OF_PERSON
+        label = LABEL_OF_PERSON
     elif kind == OTHER:
         label = _label_of_other(name)
     return FieldContext(
-        name, kind, label, names_thing=meaning.names_thing, record=meaning.record, is_unclear=meaning.is_unclear
+        name,
+        kind,
+        label,
+        names_thing=meaning.names_thing,
+        record=meaning.record,
+        is_unclear=meaning.is_unclear,
+        names_person=meaning.names_person,
+        names_login=meaning.names_login,
     )
 
 

@@ -55,6 +55,13 @@ for _role in _ROLES["korean"]:
 for _word in _ROLES["alone"]:
     _KIND_OF_NAME.setdefault(_word, PIIKind.PERSON)
 _THING_OWNERS = frozenset(_ROLES["things"]) | _THING_TYPES | _THING_NEIGHBOURS
+_AMBIGUOUS_ROLES = frozenset(_ROLES["ambiguous"])
+_RECORDS_OF_PERSONS = frozenset(_ROLES["korean"] + _ROLES["owners"]) - _MODIFIERS
+_ONLY_OF_PERSONS = frozenset(_TABLES["records"]["only_person"])
+_KINDS_OF_PERSONS_ONLY = frozenset(
+    {PIIKind.KR_RRN, PIIKind.US_SSN, PIIKind.PASSPORT, PIIKind.DRIVER_LICENSE, PIIKind.DATE_OF_BIRTH}
+)
+_NAMES_OF_LOGINS = frozenset(_TABLES["names"]["logins"])
 _PERSONAL_OWNERS = frozenset(_ROLES["korean"] + _ROLES["owners"]) | (
     (_PERSON_TYPES | _PREFIXES | _MODIFIERS) - _THING_OWNERS
 )
@@ -64,6 +71,7 @@ _BIRTH = re.compile("birth|brth|brdt|bthdt|bithdy|birdt")  # also as a part of a
 _OF_BIRTH_BUT_NO_DATE = re.compile("place|plc|loc|city|ctry|country|nation|cert|weight|wght|order|ordr|rate|cnt|count")
 _NOTE_IN_BRACKETS = re.compile(r"[(\[（].*", re.DOTALL)
 _ENDINGS_FOR_NAMES = ("name", "nm", "명", "이름")
+_ENDINGS_FOR_NAMES_OF_PERSONS = ("성명", "성함", "이름", "fullname", "flnm", "surname")
 _ENDING_FOR_TITLES = "title"
 _SHORTEST_ENDING_OF_OWNER = 4
 
@@ -75,6 +83,10 @@ class FieldMeaning(NamedTuple):
     `may_name_thing` is whether the value is a name that can be a person's or a thing's: `name`, `title`.
     `names_thing` is the same for names of things only: `bucketName`.
     `is_unclear` is whether the value is a name and nothing says of what: `alphaName`.
+    `names_person` is whether it certainly is a person's name: `patientName`, but not `ownerName`, which companies have.
+    `names_login` is whether the value is the name with which a person signs in: `userId`.
+    `is_of_person` is whether only a person has this property: `birthDate`, but not `phone`.
+    `is_ambiguous_role` is whether it is a role of persons, companies and things: `owner`.
     `is_modifier` is whether the name says nothing alone, as `home` in `{"phone": {"home": …}}`.
     `record` is `person` or `thing` if a field of this name contains a record of one: `customer`, `products`.
     `neighbour` is `person` or `thing` if a field of this name shows what its record is about: `age`, `price`.
@@ -87,6 +99,10 @@ class FieldMeaning(NamedTuple):
     record: str = ""
     neighbour: str = ""
     is_unclear: bool = False
+    names_person: bool = False
+    names_login: bool = False
+    is_of_person: bool = False
+    is_ambiguous_role: bool = False
 
     @property
     def says_something(self) -> bool:
@@ -135,15 +151,41 @@ def _meaning_of_cut_name(name: str) -> FieldMeaning:
     names_thing, is_unclear = owner == "thing", owner == "unclear"
     if owner:
         kind = "PERSON" if owner == "person" else ""
+    may_name_thing = without_number in _NAMES_OF_RECORDS
+    is_ambiguous_role = _is_ambiguous_role(words)
+    names_person = kind == PIIKind.PERSON and not may_name_thing and not is_ambiguous_role
+    is_of_person = kind in _KINDS_OF_PERSONS_ONLY or without_number in _ONLY_OF_PERSONS
+    record = _side(words[-1], whole, _PERSON_TYPES, _THING_TYPES)
+    if not record and (names_person or "".join(_without_modifiers(words)) in _RECORDS_OF_PERSONS):
+        record = "person"
     return FieldMeaning(
         kind=kind,
-        may_name_thing=without_number in _NAMES_OF_RECORDS,
+        may_name_thing=may_name_thing,
         names_thing=names_thing,
         is_modifier=is_modifier,
-        record=_side(words[-1], whole, _PERSON_TYPES, _THING_TYPES),
-        neighbour=_side(without_number, whole, _PERSON_NEIGHBOURS, _THING_NEIGHBOURS),
+        record=record,
+        neighbour="person" if is_of_person else _side(without_number, whole, _PERSON_NEIGHBOURS, _THING_NEIGHBOURS),
         is_unclear=is_unclear,
+        names_person=names_person,
+        names_login=whole in _NAMES_OF_LOGINS,
+        is_of_person=is_of_person,
+        is_ambiguous_role=is_ambiguous_role,
     )
+
+
+def _is_ambiguous_role(words: list[str]) -> bool:
+    """Whether companies and things have this role too: 소유자, ownerName. 소유자성명 is only written for persons."""
+    whole = "".join(_without_modifiers(words))
+    if whole.endswith(_ENDINGS_FOR_NAMES_OF_PERSONS):
+        return False
+    for ending in ("name", "nm", "명"):
+        role = whole.removesuffix(ending)
+        last = words[-1] if role == whole else role
+        if role in _AMBIGUOUS_ROLES or last in _AMBIGUOUS_ROLES:
+            return True
+        if not role.isascii() and any(role[first:] in _AMBIGUOUS_ROLES for first in range(1, len(role) - 1)):
+            return True
+    return False
 
 
 def _side(word: str, whole: str, person: frozenset[str], thing: frozenset[str]) -> str:

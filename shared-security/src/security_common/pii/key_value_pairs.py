@@ -17,18 +17,22 @@ __all__ = ["find_pair_values"]
 
 _PAIR = re.compile(
     # the name, not in the middle of a word
-    r"(?<![\w.\-])['\"]?(?P<name>[^\W\d][\w.\-]{0,62})['\"]?"
+    r"(?<![\w.\-])['\"]?(?P<name>[^\W\d][\w.\-]{0,62}(?:[ ][0-9]{1,2}(?=:))?)['\"]?"
     r"(?:"
+    # key: [a, b]
+    r"[ \t]?[:=][ \t]?\[(?P<g>[^\[\]{}\n]{1,500})\]"
     # key=value, key="a value"
-    r"[ \t]?=[ \t]?(?:\"(?P<a>[^\"\n]{0,500})\"|'(?P<b>[^'\n]{0,500})'|(?P<c>[^\s,;&|\"'][^\s,;&|]{0,499})?)"
+    r"|[ \t]?=[ \t]?(?:\"(?P<a>[^\"\n]{0,500})\"|'(?P<b>[^'\n]{0,500})'|(?P<c>[^\s,;&|\"'][^\s,;&|]{0,499})?)"
     # key: value, up to the next separator
     r"|[ \t]?:(?=\s)[ \t]{0,8}"
     r"(?:\"(?P<d>[^\"\n]{0,500})\"|'(?P<e>[^'\n]{0,500})'|(?P<f>[^\s,;|/](?:[^\n,;|/]|/(?! )){0,499})?)"
     r")"
 )
+# , 최에스더, 유한나
+_MORE_NAMES = re.compile(r"(?:,[ ]?[^\W\d_][^,:=\n|;/\"'()\[\]{}<>0-9]{1,39}){1,20}(?=[ ]?(?:\n|/|\||;|$))")
 _SIGN = re.compile("[=:]")
 # A name before a sign, both read from right to left: only the few characters before a sign have to be read.
-_REVERSED_NAME = re.compile(r"[ \t]?['\"]?([\w.\-]{0,62}[^\W\d])(?![\w.\-])")
+_REVERSED_NAME = re.compile(r"[ \t]?['\"]?(?:[0-9]{1,2}[ ])?([\w.\-]{0,62}[^\W\d])(?![\w.\-])")
 _MOST_CHARS_BEFORE_SIGN = 66
 # <name>value</name>, with or without attributes
 _ELEMENT = re.compile(r"<(?P<name>[^\W\d][\w.\-:]{0,62})(?:\s[^<>]{0,200})?>(?P<text>[^<>\n]{1,500})</")
@@ -37,6 +41,8 @@ _LONGEST_MATCH = 800
 """No pattern of this module reads more characters from the beginning of a match."""
 _MOST_CHARS_BETWEEN = 80
 _MOST_PAIRS = 64
+_MOST_SPACES_IN_NAMES = 8
+_CHARS_OF_SENTENCES = re.compile(r"[0-9?!~…]|[가-힣]\.")
 _KINDS_OF_NO_PERSON = frozenset({"", OTHER, BANK})
 _VAGUE_NAMES = frozenset({"code", "코드", "id", "key", "ref"})
 """Names that say too little in a sentence: `통관 code: P123456789012`, `national id: S1234567D`."""
@@ -45,7 +51,7 @@ _VAGUE_NAMES = frozenset({"code", "코드", "id", "key", "ref"})
 class _Pair:
     """A name and its value at `text[start:end]`."""
 
-    __slots__ = ("end", "indent", "name", "start", "value")
+    __slots__ = ("_text", "end", "indent", "name", "start", "value")
 
     def __init__(self, match: re.Match[str]) -> None:
         group = match.lastgroup or "name"
@@ -53,6 +59,13 @@ class _Pair:
         self.start, self.end = match.span(group) if group != "name" else (match.end(), match.end())
         self.value = match.group(group) if group != "name" else ""
         self.indent = _indent_of(match.string, match.start())
+        self._text = match.string
+
+    @property
+    def end_of_names(self) -> int:
+        """The end of the value with the items behind it, up to the end of the line, if they look like names."""
+        items = _MORE_NAMES.match(self._text, self.end)
+        return self.end if items is None else items.end()
 
 
 def _indent_of(text: str, start: int) -> int:
@@ -100,7 +113,7 @@ def _names_before_signs(text: str) -> Iterator[str]:
 def _says_something(name: str, *, only_personal: bool) -> bool:
     """Whether the name of a pair can say something about its value or that of a pair beside it."""
     meaning = meaning_of_name(name)
-    if meaning.may_name_thing:
+    if meaning.may_name_thing or meaning.names_login:
         return True
     return meaning.kind not in _KINDS_OF_NO_PERSON if only_personal else meaning.says_something
 
@@ -127,4 +140,18 @@ def _values_of(record: list[_Pair], parent: FieldContext) -> Iterator[TextCell]:
     contexts = member_contexts([(pair.name, pair.value) for pair in record], parent)
     for pair, context in zip(record, contexts, strict=True):
         if pair.end > pair.start and context.says_something and pair.name not in _VAGUE_NAMES:
-            yield TextCell(pair.start, pair.end, context, is_bounded=False)
+            yield _cell_of(pair, context)
+
+
+def _cell_of(pair: _Pair, context: FieldContext) -> TextCell:
+    if not context.names_person:
+        return TextCell(pair.start, pair.end, context, is_bounded=False)
+    if not context.is_personal_record and _is_sentence(pair.value):
+        return TextCell(pair.start, pair.end, context._replace(names_person=False), is_bounded=False)
+    return TextCell(pair.start, pair.end_of_names, context, is_bounded=False)
+
+
+def _is_sentence(value: str) -> bool:
+    """Whether a value behind a role is what a person says in a chat, and not the name of the person."""
+    without_note = value.partition("(")[0]
+    return value.count(" ") > _MOST_SPACES_IN_NAMES or _CHARS_OF_SENTENCES.search(without_note) is not None

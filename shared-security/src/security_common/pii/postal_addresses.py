@@ -8,7 +8,7 @@ from security_common.pii.labels import LabelledText
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, read_lists
 
-__all__ = ["KOREAN_ADDRESSES", "trimmed_end"]
+__all__ = ["KOREAN_ADDRESSES", "find_address_in_field", "trimmed_end"]
 
 _WORDS = read_lists("address_words")
 _LABEL_GAP = r"(?:은|는|가|이)?[\s:=\-\"'\[(|>]{0,5}"
@@ -93,6 +93,31 @@ def _find_korean_addresses(source: LabelledText) -> Iterator[Finding]:
         match = _LABELLED_KOREAN_ADDRESS.match(text, label.end) or _LABELLED_DETAIL.match(text, label.end)
         if match is not None:
             yield Finding(PIIKind.ADDRESS, match.start(1), trimmed_end(text, *match.span(1)), 0.9, "label")
+
+
+# In a field for addresses: 07-3 and 106-0903, a Korean place with a number, a house number before a street.
+_NUMBER_OF_PLACE = re.compile(r"[0-9]{1,4}-[0-9]{1,5}")
+_PLACE_WITH_NUMBER = re.compile(
+    r"(?=[^0-9]*[0-9])(?=[^\n]*?[가-힣](?:로|길|동|리|읍|면|시|군|구|호|층|번지|가|도)(?![가-힣]))"
+    r"[가-힣A-Za-z0-9 ,.()\-·~]{4,100}"
+)
+_DONG_OR_HO = re.compile(r"(?:반?지하[ ]?)?[A-Z]?[0-9]{1,5}[ ]?[동호](?:[ ]?[A-Z]?[0-9]{1,5}[ ]?호)?")
+_HOUSE_BEFORE_STREET = re.compile(
+    r"[0-9]{1,5}[A-Za-z]?(?:[-/][0-9]{1,4})?(?:[ ][A-ZÀ-Þ][A-Za-zÀ-ÿ'’.\-]{1,20}){2,5}(?:,[ ]?[^\n:{}<>@]{1,80})?"
+)
+_FORMS_IN_FIELD = (_NUMBER_OF_PLACE, _PLACE_WITH_NUMBER, _DONG_OR_HO, _HOUSE_BEFORE_STREET)
+_LONGEST_IN_FIELD = 120
+_ENDINGS_OF_SENTENCES = ("다", "요", "함", "음", "다.", "요.")
+
+
+def find_address_in_field(value: str) -> Iterator[Finding]:
+    """The whole value of a field for addresses if it has a place and a number, also without a region."""
+    written = value.strip()
+    if len(written) > _LONGEST_IN_FIELD or written.endswith(_ENDINGS_OF_SENTENCES):
+        return
+    if any(form.fullmatch(written) for form in _FORMS_IN_FIELD):
+        start = value.index(written)
+        yield Finding(PIIKind.ADDRESS, start, start + len(written), 0.8, "field")
 
 
 def trimmed_end(text: str, start: int, end: int) -> int:

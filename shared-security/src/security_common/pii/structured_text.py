@@ -147,7 +147,9 @@ class StructuredSearch:
             context.kind == PIIKind.SECRET or any(each.kind == PIIKind.SECRET for each in found)
         ):
             return found  # the rules for secrets read the name in front of the value themselves
-        is_confirmed = any(each.kind == context.kind for each in found) and not context.is_part
+        is_confirmed = any(each.kind == context.kind for each in found) and not (
+            context.is_part or context.names_person
+        )
         is_code = context.kind == PIIKind.SECRET and not cell.is_bounded  # `token = await …`: the rule reads such lines
         if is_confirmed or is_code or not (context.says_something or is_crossed):
             return found

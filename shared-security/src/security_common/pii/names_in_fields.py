@@ -1,0 +1,268 @@
+"""Names of any kind in a value whose field certainly names a person.
+
+    {"세대주": "가을"}                      a noun is a name here
+    {"guardian": "STORM, Wynn"}           the family name first
+    soprano: [백하빈, 이나빈, 장엘리]          a list of names
+    | 우상 안수집사 |                         a title or role is not a part of the name
+
+Elsewhere a value has to look like a name. Here every value of the form of a name is one, except those that say that
+there is no name (미정, unknown), names of organisations, and titles alone.
+"""
+
+import re
+from collections.abc import Iterator
+
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.given_names import COMMON_GIVEN_NAMES
+from security_common.pii.korean_words import is_derived_word, is_listed_word, is_ordinary_word
+from security_common.pii.labels import is_label
+from security_common.pii.latin_names import ORDINARY_WORDS, SENTENCE_WORDS, in_list_form, is_family_name, is_first_name
+from security_common.pii.names_in_hangul import is_name_in_hangul
+from security_common.pii.word_lists import any_word, read_lists
+
+__all__ = ["find_names_in_field", "find_probable_name", "find_username_in_field", "is_organisation"]
+
+_LISTS = read_lists("names_in_fields")
+_LABELLED = read_lists("labelled_names")
+_KOREAN = read_lists("korean_names")
+_ROLES = read_lists("person_roles")
+_NO_NAMES = frozenset(_LISTS["no_names"]) | frozenset(_LABELLED["not_persons"])
+_LATIN_NO_NAMES = frozenset(_LISTS["latin_no_names"])
+_WORDS_AS_NAMES = frozenset(_LISTS["words_as_names"])
+_ENDINGS_OF_ORGANISATIONS = [*_LABELLED["organisation_endings"], *_LISTS["organisation_endings"]]
+_ORGANISATION = re.compile(rf"{any_word(_LISTS['organisation_parts'])}.*|[가-힣]*{any_word(_ENDINGS_OF_ORGANISATIONS)}")
+_ORGANISATION_WORDS = frozenset(_LISTS["latin_organisation_words"])
+_TITLES = frozenset(_LISTS["titles"]) | frozenset(_KOREAN["titles"]) | frozenset(_KOREAN["honorifics"])
+_TITLES_AND_ROLES = _TITLES | frozenset(_ROLES["korean"])
+_LONG_TITLES = tuple(title for title in _TITLES if len(title) > 1)
+_SHORTEST_COMPOUND_TITLE = 4
+_LATIN_TITLES = frozenset(_LISTS["latin_titles"])
+_PARTICLES, _SUFFIXES = frozenset(_LISTS["latin_particles"]), frozenset(_LISTS["latin_suffixes"])
+_RARE_SURNAMES = frozenset(_LISTS["rare_surnames"][0])
+_SURNAMES_LIKE_WORDS = frozenset("전하상선신유용시안내간당도만반부소수중초")
+_KOREAN_SURNAMES = frozenset(_LISTS["surnames_in_usernames"])
+
+_LONGEST_VALUE, _MOST_WORDS = 300, 5
+_LONGEST_KOREAN_NAME, _LONGEST_HANGUL_WORD, _LONGEST_HANGUL_NAME = 5, 8, 16
+_LENGTH_WITH_RARE_SURNAME = 3
+_SHORTEST_NAME_IN_CAPITALS = 3
+_LONGEST_VALUE_WITH_NAME, _MOST_WORDS_OF_ORGANISATION = 60, 8
+_SCORE = 0.9
+
+_ITEM = re.compile(r"[^,;·、/&|\n\t\[\]{}\"]+")
+_AND = re.compile(r" (?:and|및) ")
+# The end of a name: a note in brackets, a number, a dash, a colon, "and 2 others".
+_REST_OF_ITEM = re.compile(r"[ ]?[(<（].*|[ ]{2,}.*|[ ]외(?:[ ].*|[0-9].*)?$|[ ](?:[0-9\-–—:=→].*)", re.DOTALL)
+# A date of birth, a resident number, an age or the sex in brackets.
+_NOTE_ABOUT_PERSON = re.compile(
+    r"[ ]?\((?:[0-9]{6}|(?:19|20)[0-9]{2}|[0-9]{2}[.년]|[남여][,·)자성]|만?[ ]?[0-9]{1,3}세)"
+)
+_QUOTES_AND_SPACES = " \t\r\n'\"`“”‘’.*"
+_WORD = re.compile(r"[^ ]+")
+_LETTER = r"A-Za-zÀ-ÖØ-öø-\u024f\u1e00-\u1eff"
+_PART_OF_LAST_NAME, _PART_OF_FIRST_NAME = (
+    rf"[{_LETTER}][{_LETTER}'’\-]{{0,20}}",
+    rf"[{_LETTER}][{_LETTER}'’.\-]{{0,20}}",
+)
+_LAST_THEN_FIRST = re.compile(
+    rf"{_PART_OF_LAST_NAME}(?: {_PART_OF_LAST_NAME})?, {_PART_OF_FIRST_NAME}(?: {_PART_OF_FIRST_NAME})?"
+)
+_HANGUL = re.compile("[가-힣]+")
+_LATIN = re.compile(rf"[A-ZÀ-ÖØ-Þ\u0100-\u024f\u1e00-\u1eff](?:[{_LETTER}]|['’\-](?=[{_LETTER}])){{0,24}}\.?")
+_INITIALS = re.compile(r"(?:[A-Z]\.-?){1,3}[A-Z]?")
+_HAN, _KANA = "\\u3005\\u3400-\\u4dbf\\u4e00-\\u9fff", "\\u3040-\\u30ff"
+_HAN_OR_OTHER = re.compile(
+    rf"[{_HAN}]{{2,5}}|[{_HAN}{_KANA}]{{2,10}}"
+    # Thai, Cyrillic, Arabic, Devanagari, Greek
+    r"|[\u0e00-\u0e7f]{2,24}|[\u0400-\u04ff]{2,24}|[\u0600-\u06ff]{2,24}|[\u0900-\u097f]{2,24}|[\u0370-\u03ff]{2,24}"
+)
+_HAN_LABELS = frozenset(_LABELLED["han_labels"])
+_CAPITAL_INSIDE = re.compile(r"[a-zà-ÿ][A-Z]")
+_PREFIX_WITH_CAPITAL = re.compile("(?:Mc|Mac|De|Di|Du|La|Le|Van|Von|Al|El|Fitz)[A-Z]")
+_ENDINGS_OF_SENTENCES = frozenset("다요까죠네함됨임음중시")
+_ENDINGS_OF_AMOUNTS = frozenset("료금비세율액점")
+_VERB_ENDINGS = ("니다", "세요", "네요", "어요", "아요", "해요", "예요", "에요", "는데", "해서", "에서", "에게", "으로")
+_USERNAME = re.compile(r"(?P<first>[a-z]{2,14})[._\-](?P<last>[a-z]{2,14})[0-9]{0,4}")
+
+
+def find_names_in_field(value: str, *, is_personal_record: bool = False) -> Iterator[Finding]:
+    """The names in the value of a field that certainly names a person, in order.
+
+    With `is_personal_record`, other fields show that the record is about a person: an ordinary word is a name too.
+    """
+    if len(value) > _LONGEST_VALUE:
+        return
+    whole = value.strip(_QUOTES_AND_SPACES)
+    if _LAST_THEN_FIRST.fullmatch(whole) and _is_name_in_latin(whole.replace(",", "").split(" "), is_personal_record):
+        start = value.index(whole)
+        yield Finding(PIIKind.PERSON, start, start + len(whole), _SCORE, "field")
+        return
+    separated = _AND.sub(lambda match: ",".ljust(len(match.group()), ","), value)
+    for item in _ITEM.finditer(separated):
+        place = _name_in_item(value, *item.span(), is_personal_record=is_personal_record)
+        if place is not None:
+            yield Finding(PIIKind.PERSON, *place, _SCORE, "field")
+
+
+def find_username_in_field(value: str) -> Iterator[Finding]:
+    """The username in the value of a field for logins if one of its parts is a listed name: bokji_heo."""
+    match = _USERNAME.fullmatch(value.strip())
+    if match is None:
+        return
+    parts = (match["first"], match["last"])
+    if any(part in _KOREAN_SURNAMES or is_first_name(part) or is_family_name(part) for part in parts):
+        start = value.index(match.group())
+        yield Finding(PIIKind.PERSON, start, start + len(match.group()), 0.75, "username")
+
+
+def is_organisation(value: str) -> bool:
+    """Whether a value in Latin letters is the name of an organisation: Northwind Logistics, Acme Inc."""
+    words = [word.lower() for word in value.replace(",", " ").replace(".", " ").split()[:_MOST_WORDS_OF_ORGANISATION]]
+    return not _ORGANISATION_WORDS.isdisjoint(words)
+
+
+def find_probable_name(value: str) -> Iterator[Finding]:
+    """The name that is the value of a field for names of persons or companies if it looks like a Korean name.
+
+    That is three syllables with a surname, a foreign name with a Korean surname (알렉산드르 김), a noun that is also a
+    name, or two or three syllables with a title (경장 문별). An ordinary word, title or organisation is not a name.
+    """
+    if len(value) > _LONGEST_VALUE_WITH_NAME:
+        return
+    place = _name_in_item(value, 0, len(value), is_personal_record=False)
+    if place is None or _ITEM.fullmatch(value) is None:
+        return
+    words = value[slice(*place)].split(" ")
+    has_title = any(map(_is_title, value.split(" ")))
+    if has_title or _looks_like_korean_name(words):
+        yield Finding(PIIKind.PERSON, *place, 0.72, "label")
+
+
+def _looks_like_korean_name(words: list[str]) -> bool:
+    if not all(map(_HANGUL.fullmatch, words)):
+        return False
+    if len(words) > 1:
+        surname, given = min(words, key=len), max(words, key=len)
+        is_given_name = is_name_in_hangul(given) or given in COMMON_GIVEN_NAMES
+        is_behind = words[-1] == surname and surname not in _SURNAMES_LIKE_WORDS  # not 입금 전
+        return len(words) == 2 and surname in _RARE_SURNAMES and (is_given_name or is_behind)
+    word = words[0]
+    if word in _WORDS_AS_NAMES:
+        return True
+    return len(word) == _LENGTH_WITH_RARE_SURNAME and word[0] in _RARE_SURNAMES and word[-1] not in _ENDINGS_OF_AMOUNTS
+
+
+def _name_in_item(text: str, start: int, end: int, *, is_personal_record: bool) -> tuple[int, int] | None:
+    """The place of the name in one item of a list, without what is written before and after it."""
+    item = text[start:end]
+    item = item[: len(item.rstrip(_QUOTES_AND_SPACES))]
+    without_spaces = item.lstrip(_QUOTES_AND_SPACES)
+    start += len(item) - len(without_spaces)
+    rest = _REST_OF_ITEM.search(without_spaces)
+    item = without_spaces[: rest.start()] if rest is not None else without_spaces
+    is_personal_record = is_personal_record or (rest is not None and _NOTE_ABOUT_PERSON.match(rest.group()) is not None)
+    words = [(start + match.start(), match.group()) for match in _WORD.finditer(item)]
+    if not 0 < len(words) <= _MOST_WORDS + 2:
+        return None
+    count = len(words)
+    while words and _is_title(words[0][1]):
+        words.pop(0)
+    while words and _is_title(words[-1][1]):
+        words.pop()
+    is_personal_record = is_personal_record or len(words) < count
+    if not 0 < len(words) <= _MOST_WORDS:
+        return None
+    last_start, last = words[-1]
+    if last.endswith("님") and len(last) > 2:
+        words[-1] = (last_start, last[:-1])
+    written = [word for _, word in words]
+    if not _is_name(written, is_personal_record=is_personal_record):
+        return None
+    return words[0][0], words[-1][0] + len(words[-1][1])
+
+
+def _is_title(word: str) -> bool:
+    if word in _TITLES_AND_ROLES or word.lower().rstrip(".") in _LATIN_TITLES:
+        return True
+    return len(word) >= _SHORTEST_COMPOUND_TITLE and word.endswith(_LONG_TITLES)  # 행정주사보
+
+
+def _is_name(words: list[str], *, is_personal_record: bool) -> bool:
+    if all(map(_HANGUL.fullmatch, words)):
+        if len(words) == 1:
+            return _is_name_of_one_word(words[0], is_personal_record=is_personal_record)
+        return _is_name_of_hangul_words(words)
+    if any(map(_HAN_OR_OTHER.fullmatch, words)):
+        return all(_HAN_OR_OTHER.fullmatch(word) and word not in _HAN_LABELS for word in words)
+    hangul = [word for word in words if _HANGUL.fullmatch(word)]
+    if len(hangul) == 1 and not _is_no_name(hangul[0]):  # 윤 Sophia
+        words = [word for word in words if word != hangul[0]]
+    return _is_name_in_latin(words, is_personal_record)
+
+
+def _is_no_name(word: str) -> bool:
+    return word in _NO_NAMES or word in _TITLES_AND_ROLES or is_label(word) or _ORGANISATION.fullmatch(word) is not None
+
+
+def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
+    if not 1 < len(word) <= _LONGEST_HANGUL_WORD or _is_no_name(word):
+        return False
+    if is_name_in_hangul(word) or word in _WORDS_AS_NAMES or word[1:] in COMMON_GIVEN_NAMES:
+        return True
+    if len(word) > _LONGEST_KOREAN_NAME or word[1:] in _TITLES:
+        return False
+    if len(word) == 2:
+        return is_personal_record or not is_listed_word(word)
+    if word[-1] in _ENDINGS_OF_SENTENCES and (is_listed_word(word[:2]) or len(word) > _LENGTH_WITH_RARE_SURNAME):
+        return False
+    if len(word) > _LENGTH_WITH_RARE_SURNAME and is_listed_word(word[:2]):
+        return False
+    return is_personal_record or not (is_listed_word(word) or is_ordinary_word(word) or is_derived_word(word))
+
+
+def _is_name_of_hangul_words(words: list[str]) -> bool:
+    """Several words, as in 망절 윤아, 윤 소피아, 뒤 르엉 티 빅 응옥. Nouns side by side are not a name."""
+    length = sum(map(len, words))
+    if not 2 < length <= _LONGEST_HANGUL_NAME or any(map(_is_no_name, words)):
+        return False
+    if any(map(is_name_in_hangul, words)):
+        return True
+    if len(words) == 2 and min(map(len, words)) == 1:  # a surname before or behind
+        surname, given = sorted(words, key=len)
+        return surname in _RARE_SURNAMES and 1 < len(given) <= _LONGEST_KOREAN_NAME and not is_ordinary_word(given)
+    if words[-1][-1] in _ENDINGS_OF_SENTENCES or any(word.endswith(_VERB_ENDINGS) for word in words):
+        return False
+    return not any(is_listed_word(word) or is_ordinary_word(word) for word in words)
+
+
+def _is_name_in_latin(words: list[str], is_personal_record: bool) -> bool:
+    """Up to five capitalised words with initials, particles and suffixes between them; none is an ordinary word."""
+    full: list[str] = []
+    for word in words:
+        lowered = word.lower().strip(".,")
+        is_other = lowered in _PARTICLES or lowered in _SUFFIXES or _INITIALS.fullmatch(word) is not None
+        if not is_other or (len(words) == 1 and "." not in word):
+            if _LATIN.fullmatch(word) is None:
+                return False
+            full.append(word.rstrip("."))
+    in_form = [in_list_form(word) for word in full]
+    if not full or not _ORGANISATION_WORDS.isdisjoint(in_form):
+        return False
+    is_listed = [is_first_name(word) or is_family_name(word) for word in in_form]
+    if len(words) == 1:
+        return is_listed[0] or _is_name_of_one_latin_word(full[0], in_form[0])
+    if all(word.isupper() for word in full) and not any(is_listed):
+        return is_personal_record and all(len(word) >= _SHORTEST_NAME_IN_CAPITALS for word in full)
+    ordinary = [word for word in in_form if word in ORDINARY_WORDS or word in _LATIN_NO_NAMES]
+    return _KOREAN_SURNAMES.issuperset(ordinary) and not any(map(_has_capital_inside, full))
+
+
+def _has_capital_inside(word: str) -> bool:
+    """As GitHub, but not McDonald."""
+    return _CAPITAL_INSIDE.search(word) is not None and _PREFIX_WITH_CAPITAL.match(word) is None
+
+
+def _is_name_of_one_latin_word(word: str, in_form: str) -> bool:
+    if len(word) < 2 or word.isupper() or _has_capital_inside(word):
+        return False
+    return in_form not in ORDINARY_WORDS and in_form not in SENTENCE_WORDS and in_form not in _LATIN_NO_NAMES
