@@ -70,6 +70,21 @@ IN_PROSE = [
     "first name: [Zdravko]",
     "patient: [Zdravko Puljak]",
 ]
+IN_LETTERS = [
+    "Called Ms [Vandermeer] re arrears",
+    "Mr [Kit Farrow] will attend",
+    "her grandson [Tunde] collects prescriptions",
+    "my mum [Bridie O'Dowd], and my daughter [Posy]",
+    "the buyer [Elliot Marchand] signed",
+    "tenant: hey it's [Zaid] from 5A",
+    "This is [Rory], I'm ringing about the flat",
+    "I, [Cordelia Jane Umbridge-Shaw], of Oxford",
+    "/s/ [Quincy Aldous]",
+    "See you there.\n\nCheers,\n[Tam]",
+    "Kind regards\n[Jarek Wrona]\nSupport",
+    "[Reyes, Camila J.]",
+    "[Whitaker, Joanne]",
+]
 USERNAMES = [
     "audit user=[priya.raman] action=EXPORT",
     "PR #812 by [jaehyuk.hwang]: fix address parser",
@@ -79,6 +94,14 @@ USERNAMES = [
     "[jihoon_park]",
 ]
 OTHER_WORDS = [
+    "spouse SSN is missing",
+    "the patient Portal is down",
+    "customer Support team",
+    "Thanks,\nThe Support Team",
+    "The Taylor Room seats 40",
+    "The Rose Ward is full",
+    "Dr. Service is a repair shop",
+    "London, Paris",
     "config.json",
     "user=app.service",
     "by example.com",
@@ -148,7 +171,7 @@ def persons(text: str) -> list[str]:
     return [text[finding.start : finding.end] for finding in found if finding.kind == PIIKind.PERSON]
 
 
-@pytest.mark.parametrize("marked", ROMANIZED_KOREAN + OTHER_COUNTRIES + IN_PROSE + USERNAMES)
+@pytest.mark.parametrize("marked", ROMANIZED_KOREAN + OTHER_COUNTRIES + IN_PROSE + IN_LETTERS + USERNAMES)
 def test_names_in_latin_letters_are_found(marked: str) -> None:
     text, expected = without_marks(marked)
 

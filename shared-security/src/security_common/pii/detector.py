@@ -22,6 +22,7 @@ from security_common.pii.foreign_addresses import FOREIGN_ADDRESSES
 from security_common.pii.ip_addresses import IP_ADDRESSES
 from security_common.pii.korean_names import KOREAN_NAMES
 from security_common.pii.labels import LabelledText
+from security_common.pii.latin_names_in_prose import LATIN_NAMES_IN_PROSE
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
 from security_common.pii.named_secrets import NAMED_SECRETS
 from security_common.pii.names_after_roles import NAMES_AFTER_ROLES
@@ -82,6 +83,7 @@ _RULES_FOR_NAMES: tuple[Rule, ...] = (
     *NAMES_AFTER_ROLES,
     FIRST_NAMES_ALONE,
     USERNAMES,
+    *LATIN_NAMES_IN_PROSE,
     *ENGLISH_NAMES,  # romanised Korean names included
 )
 RULES = (*_RULES_FOR_SECRETS_AND_ADDRESSES, *_RULES_FOR_NUMBERS, *_RULES_FOR_NAMES)

@@ -144,7 +144,10 @@ def _find_listed(text: str, words: _Words, *, has_cue: bool, is_personal: bool) 
     while index < len(words):
         rest = _until_comma(text, words[index : index + 4])
         length = 0
-        if not (index and words[index - 1][1] in _PLACE_PREFIXES):
+        is_with_article = (
+            index > 0 and words[index - 1][1] == "The" and not is_distinct_first_name(in_list_form(rest[0][1]))
+        )
+        if not (is_with_article or (index and words[index - 1][1] in _PLACE_PREFIXES)):
             length = _length_of_listed_name(text, rest, is_personal=is_personal)
         is_alone = length == 1 and index == 0 and has_cue
         if length >= 2 or is_alone:

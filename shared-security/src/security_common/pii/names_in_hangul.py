@@ -23,7 +23,19 @@ _PARTICLE = (
     r"|입니다|이에요|예요|이라고|라고|인데)?"
 )
 _END = rf"(?={_PARTICLE}(?![가-힣]))"
-_SEVERAL_NAMES = re.compile(rf"{_NAMES}(?:{_SEPARATOR}(?:[A-Z]\.[ ])?(?:{_NAMES}|{_LAST_NAME_ENDING})){{1,3}}{_END}")
+_KOREAN_SURNAMES = (
+    "김이박최정강조윤장임한오서신권황안송류유홍전고문손양배백허남노하곽성차주우구민진"
+    "엄원천방공현함변염추석선마길표명기리"
+)
+_KOREAN_SURNAME = f"[{_KOREAN_SURNAMES}]"
+# 마이클 존슨; 제시카 리, with a Korean surname
+_SEVERAL_NAMES = re.compile(
+    rf"{_NAMES}(?:{_SEPARATOR}(?:[A-Z]\.[ ])?"
+    rf"(?:{_NAMES}|{_LAST_NAME_ENDING}|{_KOREAN_SURNAME}(?![가-힣]{{2}}))){{1,3}}{_END}"
+)
+# 김알렉세이, 홍 마틸다: a Korean surname and a name of at least three syllables
+_LONG_NAMES = [name for name in _LISTS["given"] if len(name) > 2]
+_KOREAN_SURNAME_FIRST = re.compile(rf"{_KOREAN_SURNAME}[ ]?{longest_word(_LONG_NAMES)}{_END}")
 _ONE_NAME = re.compile(
     rf"{_NAMES}(?=[ ]?(?:씨|님|고객님|선생님)(?![가-힣]{{2}})|(?:한테서?|에게서?|이랑|랑)(?![가-힣]))"
 )
@@ -66,6 +78,10 @@ def _patterns_by_start() -> dict[str, list[_Pattern]]:
     beginnings: list[tuple[_Pattern, Iterable[str]]] = [
         ((_SEVERAL_NAMES, 0.75, "listed"), names),
         ((_ONE_NAME, 0.7, "honorific"), names),
+        (
+            (_KOREAN_SURNAME_FIRST, 0.7, "listed"),
+            [surname + start for surname in _KOREAN_SURNAMES for start in {" ", *(name[0] for name in names)}],
+        ),
         ((_VIETNAMESE_NAME, 0.8, "listed"), vietnamese),
         ((_CHINESE_NAME, 0.7, "listed"), [family + part for family in _LISTS["chinese_family"] for part in parts]),
         ((_MONGOLIAN_NAME, 0.75, "listed"), map("".join, product(_LISTS["mongolian_parts"], repeat=2))),
@@ -106,6 +122,7 @@ def _gate() -> str:
         rf"(?:{vietnamese_family}|{_VIETNAMESE_FAMILY} {_VIETNAMESE_MIDDLE}) ?{_VIETNAMESE_SYLLABLE}",
         rf"{_CHINESE_FAMILY} ?{chinese_given}{_PARTICLE}(?:[^가-힣]|$)",
         rf"{_MONGOLIAN_PART}{_MONGOLIAN_PART}",
+        rf"{_KOREAN_SURNAME} ?{any_word_without_look_around(_LONG_NAMES)}",
     )
     return rf"(?:^|[^가-힣])(?:{'|'.join(alternatives)})"
 

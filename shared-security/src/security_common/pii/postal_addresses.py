@@ -74,6 +74,11 @@ _LABELLED_KOREAN_ADDRESS = re.compile(
 )
 # The last part of an address alone in its field: 오피스텔 911호
 _LABELLED_DETAIL = re.compile(rf"{_LABEL_GAP}({_NAME_OF_PLACE}{_UNIT}{_DETAIL}{{0,2}})(?=[\"'\n,;|)\]}}\t]|\s*$)")
+# 은행마을 407동 1002호, without an area: a block and a flat of three or four digits
+_COMPLEX = rf"(?:[가-힣A-Za-z0-9]{{1,12}}?(?:마을|단지|주공|타운|{_BUILDING})[ ]?)"
+_FLAT = re.compile(
+    rf"(?<![가-힣A-Za-z0-9\-]){_COMPLEX}?[1-9][0-9]{{2,3}}[ ]?동[ ]?(?:지하[ ]?)?[0-9]{{3,4}}[ ]?호(?![0-9]|[실차선점])"
+)
 # 사서함 76-8호 3중대, with an area or a post office in front
 _POST_OFFICE_BOX = re.compile(
     rf"(?<![가-힣0-9])(?:{_AREA})?(?:[가-힣]{{2,6}}우체국[ ])?사서함[ ]?제?[0-9]{{1,4}}(?:-[0-9]{{1,4}})?(?:[ ]?호)?"
@@ -86,6 +91,8 @@ def _find_korean_addresses(source: LabelledText) -> Iterator[Finding]:
     text = source.text
     for match in _KOREAN_ADDRESS.finditer(text):
         yield Finding(PIIKind.ADDRESS, match.start(), trimmed_end(text, *match.span()), 0.94, "region")
+    for match in _FLAT.finditer(text):
+        yield Finding(PIIKind.ADDRESS, *match.span(), 0.8, "flat")
     if "사서함" in text:
         for match in _POST_OFFICE_BOX.finditer(text):
             yield Finding(PIIKind.ADDRESS, *match.span(), 0.93, "region")

@@ -1,0 +1,132 @@
+"""Names in Latin letters in letters and sentences: after titles and relations, and as signatures.
+
+Called Ms Vandermeer           a title
+her grandson Tunde collects    a relation
+This is Rory from flat 3       an introduction
+Kind regards, / Tam            the line below a closing
+"""
+
+import re
+from collections.abc import Iterator
+
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.labels import LabelledText
+from security_common.pii.latin_names import (
+    ORDINARY_WORDS,
+    SENTENCE_WORDS,
+    in_list_form,
+    is_distinct_first_name,
+    is_family_name,
+    is_first_name,
+)
+from security_common.pii.rules import Rule
+from security_common.pii.word_lists import any_word, any_word_without_look_around, longest_word, read_lists
+
+__all__ = ["LATIN_NAMES_IN_PROSE"]
+
+_LISTS = read_lists("latin_prose")
+_TITLE = any_word(_LISTS["titles"])
+_RELATION = longest_word(_LISTS["relations"])
+_RELATION_OR_ROLE = longest_word([*_LISTS["relations"], *_LISTS["roles"]])
+_CLOSING = any_word(_LISTS["closings"])
+_WORD = r"[A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20}(?![A-Za-z0-9_@/])"
+_PARTICLE = r"(?:(?:van|von|de|der|den|del|della|da|dos|di|du|la|le|al|el|bin|binti|ter|'t)[ ]){0,2}"
+_NAME = rf"(?P<name>{_WORD}(?:[ ](?:[A-Z]\.[ ])?{_PARTICLE}{_WORD}){{0,3}})"
+_AFTER_TITLE = re.compile(rf"(?<![A-Za-z]){_TITLE}\.?[ ]{_NAME}")
+_AFTER_RELATION = re.compile(rf"(?<![A-Za-z\-]){_RELATION_OR_ROLE}(?P<colon>:)?,?[ ]{_NAME}")
+_IS_RELATION = re.compile(rf"(?:{_RELATION})(?![a-z])")
+_INTRODUCED = re.compile(
+    rf"(?:[Tt]his is|[Ii]t's|[Ii]t is)[ ]{_NAME}(?=,|\.|[ ](?:from|here|at|again|calling|speaking|with))"
+)
+_STATEMENT = re.compile(rf"(?:(?<=^I, )|(?<=\nI, )|(?<=/s/ )){_NAME}")
+_SIGNATURE = re.compile(rf"(?:^|(?<=\n))[ ]?{_CLOSING}[ ]?[,.!]?[ ]?\n{{1,3}}[ ]?(?:- ?)?{_NAME}(?=[ ]*(?:\n|$|[,|(]))")
+_LAST_FIRST = re.compile(r"\s*([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,24}), ([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20})(?:[ ][A-Z]\.?)?\s*")
+
+_LONGEST_ABBREVIATION = 4  # SSN, VIP
+_OTHER_WORDS = ORDINARY_WORDS | SENTENCE_WORDS
+_Words = list[tuple[int, str]]
+
+
+def _words_of_name(match: re.Match[str]) -> _Words:
+    """Start and text of the words of a match that can be a name: up to the first ordinary word."""
+    start = match.start("name")
+    words: _Words = []
+    for word in re.finditer(r"[^ ]+", match["name"]):
+        in_form = in_list_form(word.group().rstrip("."))
+        is_abbreviation = word.group().isupper() and len(word.group()) <= _LONGEST_ABBREVIATION
+        is_other = not {in_form, in_form.removesuffix("'s")}.isdisjoint(_OTHER_WORDS)
+        if is_abbreviation or is_other:
+            break
+        words.append((start + word.start(), word.group()))
+    return words
+
+
+def _finding(words: _Words, score: float, why: str) -> Finding:
+    start, (last_start, last) = words[0][0], words[-1]
+    last = last.removesuffix("'s").removesuffix("’s")
+    return Finding(PIIKind.PERSON, start, last_start + len(last), score, why)
+
+
+def _is_known(words: _Words) -> bool:
+    """Whether a word is in the lists: a family name, or a first name alone that is nothing else."""
+    in_form = [in_list_form(word) for _, word in words]
+    if len(words) == 1:
+        return is_distinct_first_name(in_form[0])
+    return is_first_name(in_form[0]) or is_family_name(in_form[-1])
+
+
+def _find_after_titles(source: LabelledText) -> Iterator[Finding]:
+    for match in _AFTER_TITLE.finditer(source.text):
+        words = _words_of_name(match)
+        if words:
+            yield _finding(words, 0.85, "title")
+        elif " " in match["name"] and is_family_name(in_list_form(match["name"].rpartition(" ")[2])):
+            yield Finding(PIIKind.PERSON, *match.span("name"), 0.85, "title")
+
+
+def _find_after_relations(source: LabelledText) -> Iterator[Finding]:
+    """Any word after a relation such as grandson; after a role such as buyer, a listed name."""
+    for match in _AFTER_RELATION.finditer(source.text):
+        words = _words_of_name(match)
+        if words and (_is_known(words) or (_IS_RELATION.match(match.group()) and not match["colon"])):
+            yield _finding(words, 0.72, "introduced")
+
+
+def _find_introduced(source: LabelledText) -> Iterator[Finding]:
+    for pattern in (_INTRODUCED, _STATEMENT):
+        for match in pattern.finditer(source.text):
+            words = _words_of_name(match)
+            in_form = [in_list_form(word) for _, word in words]
+            if words and (len(words) > 1 or is_first_name(in_form[0])):
+                yield _finding(words, 0.78, "introduced")
+
+
+def _find_signatures(source: LabelledText) -> Iterator[Finding]:
+    for match in _SIGNATURE.finditer(source.text):
+        words = _words_of_name(match)
+        if words and words[-1][0] + len(words[-1][1]) == match.end("name"):
+            yield _finding(words, 0.75, "signature")
+
+
+def _find_last_then_first(source: LabelledText) -> Iterator[Finding]:
+    """A whole value such as Reyes, Camila J."""
+    match = _LAST_FIRST.fullmatch(source.text)
+    if match is None:
+        return
+    last, first = in_list_form(match[1]), in_list_form(match[2])
+    if not {last, first} & ORDINARY_WORDS and is_family_name(last) and is_first_name(first):
+        start = len(source.text) - len(source.text.lstrip())
+        yield Finding(PIIKind.PERSON, start, len(source.text.rstrip()), 0.85, "listed")
+
+
+LATIN_NAMES_IN_PROSE = (
+    Rule(rf"{_TITLE}\.? [A-ZÀ-Ž]", _find_after_titles, may_be_public=True),
+    Rule(
+        rf"{any_word_without_look_around([*_LISTS['relations'], *_LISTS['roles']])}:?,? [A-ZÀ-Ž]",
+        _find_after_relations,
+        may_be_public=True,
+    ),
+    Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
+    Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
+    Rule(r"^\s*[A-ZÀ-Ž][^,\n]{1,24}, [A-ZÀ-Ž][^, \n]{1,20}(?: [A-Z]\.?)?\s*$", _find_last_then_first),
+)
