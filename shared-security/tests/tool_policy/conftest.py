@@ -1,4 +1,4 @@
-"""A real journal in the folder of each test, and the tool calls that are recorded in it."""
+"""A FastMCP server, a real journal in the folder of each test, and the tool calls that are recorded in it."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastmcp import FastMCP
 
 from security_common.audit import Journal, open_journal
 from security_common.encryption import EncryptionService, Keyring
@@ -19,6 +20,11 @@ from security_common.tool_policy import configure
 def encryption() -> EncryptionService:
     ring = Keyring.generate()
     return EncryptionService(lambda: ring)
+
+
+@pytest.fixture
+def server() -> FastMCP[Any]:
+    return FastMCP("test")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Every way out of a FastMCP server has a policy: completions, notifications, and handlers that were added."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import mcp_types as types
@@ -12,6 +12,7 @@ from fastmcp.server.middleware import Middleware
 from fastmcp.server.middleware.caching import ResponseCachingMiddleware
 from fastmcp.server.middleware.response_limiting import ResponseLimitingMiddleware
 from fastmcp.tools import ToolResult
+from fastmcp_calls import with_client
 from mcp import MCPError
 from mcp.server.lowlevel import Server
 
@@ -24,14 +25,6 @@ RecordedCalls = Callable[[], list[dict[str, Any]]]
 PHONE, MASKED = "010-1234-5678", "010-****-5678"
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
-
-
-def with_client(server: FastMCP[Any], use: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
-    async def run() -> Any:
-        async with Client(server, **options) as client:
-            return await use(client)
-
-    return asyncio.run(run())
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Other code of the owner around a tool: middleware, dependencies, and tools that call tools."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import mcp_types as types
@@ -13,6 +12,7 @@ from fastmcp.prompts import Message, PromptResult
 from fastmcp.resources import ResourceContent, ResourceResult
 from fastmcp.server.middleware import Middleware
 from fastmcp.tools import ToolResult
+from fastmcp_calls import call_raw, with_client
 
 from security_common.fastmcp import secure_server
 from security_common.tool_policy import secure_tool
@@ -21,25 +21,6 @@ RecordedCalls = Callable[[], list[dict[str, Any]]]
 PHONE, MASKED = "010-1234-5678", "010-****-5678"
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
-
-
-def with_client(server: FastMCP[Any], use: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
-    async def run() -> Any:
-        async with Client(server, **options) as client:
-            return await use(client)
-
-    return asyncio.run(run())
-
-
-async def call_raw(client: Client[Any], name: str, arguments: dict[str, Any] | None = None) -> str:
-    """The whole result as JSON."""
-    result = await client.call_tool_mcp(name, arguments or {})
-    return result.model_dump_json(by_alias=True)
-
-
-@pytest.fixture
-def server() -> FastMCP[Any]:
-    return FastMCP("test")
 
 
 class Rewriting(Middleware):

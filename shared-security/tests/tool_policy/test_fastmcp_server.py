@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,48 +11,17 @@ import httpx2
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
+from fastmcp_calls import call, caller, with_client
 
 from security_common.audit import Journal
 from security_common.errors import SecurityError
 from security_common.fastmcp import ServiceUnavailableMiddleware, UnsecuredComponent, secure_server
-from security_common.tokens.access_token import AccessToken, Caller, current_caller
+from security_common.tokens.access_token import current_caller
 from security_common.tool_policy import ArgumentScope, configure, secure_tool
 from security_common.tool_scopes import required_scopes
 
 CLEAR = "hong@example.com 010-1234-5678"
 MASKED = "h***@example.com 010-****-5678"
-
-
-def with_client(server: FastMCP[Any], use: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
-    async def run() -> Any:
-        async with Client(server, **options) as client:
-            return await use(client)
-
-    return asyncio.run(run())
-
-
-def call(server: FastMCP[Any], name: str, arguments: dict[str, Any] | None = None, **options: Any) -> Any:
-    return with_client(server, lambda client: client.call_tool(name, arguments or {}), **options)
-
-
-def caller(*scopes: str) -> Caller:
-    token = AccessToken(
-        issuer="http://localhost:8081",
-        subject="u_1",
-        client_id="agent",
-        audience=(),
-        scopes=frozenset(scopes),
-        expires_at_seconds=0,
-        issued_at_seconds=0,
-        token_id="j",
-        key_id="k",
-    )
-    return Caller(token=token, source_address="192.0.2.1", trace_id="1" * 32)
-
-
-@pytest.fixture
-def server() -> FastMCP[Any]:
-    return FastMCP("test")
 
 
 def test_lists_are_filtered_by_scope_and_the_table_has_the_scopes_of_each_tool(server: FastMCP[Any]) -> None:

@@ -13,12 +13,13 @@ from fastmcp.dependencies import Depends
 from fastmcp.exceptions import ToolError
 from fastmcp.server.elicitation import AcceptedElicitation
 from fastmcp.utilities.types import File, Image
+from fastmcp_calls import call, caller, with_client
 from mcp import MCPError
 from pydantic import BaseModel, Field
 
 from security_common.encryption import EncryptionService
 from security_common.fastmcp import secure_server
-from security_common.tokens.access_token import AccessToken, Caller, current_caller
+from security_common.tokens.access_token import current_caller
 from security_common.tool_policy import Identifier, secure_tool
 
 RecordedCalls = Callable[[], list[dict[str, Any]]]
@@ -31,40 +32,8 @@ class Person(BaseModel):
     phone: str
 
 
-def with_client(server: FastMCP[Any], use: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
-    async def run() -> Any:
-        async with Client(server, **options) as client:
-            return await use(client)
-
-    return asyncio.run(run())
-
-
-def call(server: FastMCP[Any], name: str, arguments: dict[str, Any] | None = None, **options: Any) -> Any:
-    return with_client(server, lambda client: client.call_tool(name, arguments or {}), **options)
-
-
-def caller(*scopes: str) -> Caller:
-    token = AccessToken(
-        issuer="http://localhost:8081",
-        subject="u_1",
-        client_id="agent",
-        audience=(),
-        scopes=frozenset(scopes),
-        expires_at_seconds=0,
-        issued_at_seconds=0,
-        token_id="j",
-        key_id="k",
-    )
-    return Caller(token=token, source_address="192.0.2.1", trace_id="1" * 32)
-
-
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 """Clients of the 2025-11-25 protocol use log messages and questions, which the SDK deprecates."""
-
-
-@pytest.fixture
-def server() -> FastMCP[Any]:
-    return FastMCP("test")
 
 
 def test_a_decorated_function_keeps_its_schemas(server: FastMCP[Any]) -> None:

@@ -1,10 +1,9 @@
 """What the policy has searched is what a FastMCP server sends, whatever the tool or its types do afterwards."""
 
-import asyncio
 import base64
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import mcp_types as types
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.tools import ToolResult
+from fastmcp_calls import call_raw, with_client
 from mcp.shared.exceptions import MCPError
 from pydantic import (
     BaseModel,
@@ -34,25 +34,6 @@ PHONE, MASKED = "010-1234-5678", "010-****-5678"
 HIDDEN = 1012345678
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
-
-
-def with_client(server: FastMCP[Any], use: Callable[[Client[Any]], Awaitable[Any]], **options: Any) -> Any:
-    async def run() -> Any:
-        async with Client(server, **options) as client:
-            return await use(client)
-
-    return asyncio.run(run())
-
-
-async def call_raw(client: Client[Any], name: str, arguments: dict[str, Any] | None = None) -> str:
-    """The whole result as JSON."""
-    result = await client.call_tool_mcp(name, arguments or {})
-    return result.model_dump_json(by_alias=True)
-
-
-@pytest.fixture
-def server() -> FastMCP[Any]:
-    return FastMCP("test")
 
 
 def readable(number: int) -> str:
