@@ -25,7 +25,8 @@ def test_openness_accepts_words_that_yaml_reads_as_booleans(
 ) -> None:
     declared = load(tmp_path, f"registration: {{{setting}: {repr(word.value) if quoted else word.value}}}")
     expected = Openness.LISTED if word is Openness.AUTO else word
-    assert getattr(declared.registration, setting) is expected
+    resolved = declared.registration.resolve_auto("https://auth.example.com")
+    assert getattr(resolved, setting) is expected
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
 
 
 def make(host: DocumentHost, store: ClientStore, **policy: Any) -> ClientIdMetadataDirectory:
-    outgoing = OutgoingFetches.of(RegistrationPolicy(**policy), host.fetcher())
+    outgoing = OutgoingFetches.of(RegistrationPolicy(**policy).hosts, host.fetcher())
     return ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
 
 
@@ -131,7 +131,7 @@ def with_keys_at(uri: str, origin: ClientOrigin) -> Client:
 async def test_the_keys_of_clients_take_a_bounded_number_of_bytes(host: DocumentHost) -> None:
     """Each client publishes the largest key set that is read."""
     host.pages["/keys.json"] = answer(json.dumps({"keys": [], "padding": "x" * 30_000}).encode())
-    keys = ClientKeys(outgoing=OutgoingFetches.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
+    keys = ClientKeys(outgoing=OutgoingFetches.of(RegistrationPolicy().hosts, host.fetcher()), clock=Clock())
     for number in range(150):
         client = with_keys_at(host.url(f"/keys.json?{number}"), ClientOrigin.DECLARED)
         host.pages[f"/keys.json?{number}"] = host.pages["/keys.json"]
@@ -152,7 +152,7 @@ async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_others(
     host: DocumentHost, store: ClientStore
 ) -> None:
     """Registered clients choose the address of their key set."""
-    outgoing = OutgoingFetches.of(RegistrationPolicy(), host.fetcher())
+    outgoing = OutgoingFetches.of(RegistrationPolicy().hosts, host.fetcher())
     keys = ClientKeys(outgoing=outgoing, clock=Clock())
     for number in range(100):
         client = with_keys_at(f"https://k{number}.example:{host.port}/keys.json", ClientOrigin.REGISTERED)
@@ -166,7 +166,7 @@ async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_others(
 
 async def test_concurrent_requests_share_one_fetch_of_the_keys(host: DocumentHost) -> None:
     host.pages["/shared-keys.json"] = answer(json.dumps({"keys": []}).encode())
-    keys = ClientKeys(outgoing=OutgoingFetches.of(RegistrationPolicy(), host.fetcher()), clock=Clock())
+    keys = ClientKeys(outgoing=OutgoingFetches.of(RegistrationPolicy().hosts, host.fetcher()), clock=Clock())
     client = with_keys_at(host.url("/shared-keys.json"), ClientOrigin.DECLARED)
     found = await asyncio.gather(*(keys.find(client) for _ in range(50)))
     assert found == [{"keys": []}] * 50
@@ -207,7 +207,7 @@ async def test_a_slow_name_resolution_is_aborted(monkeypatch: pytest.MonkeyPatch
 
 async def test_an_invalid_host_name_is_a_failed_fetch(host: DocumentHost, store: ClientStore) -> None:
     """`getaddrinfo` raises UnicodeError for a label of more than 63 characters."""
-    outgoing = OutgoingFetches.of(RegistrationPolicy(), None)
+    outgoing = OutgoingFetches.of(RegistrationPolicy().hosts, None)
     found = ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
     with pytest.raises(InvalidClient):
         await found.find(f"https://{'a' * 64}.example/c.json")

@@ -56,7 +56,7 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
 
 def make(fetcher: SsrfSafeFetcher, store: ClientStore, clock: Clock, **changes: Any) -> ClientIdMetadataDirectory:
     values: dict[str, Any] = {"scopes": ("mcp.access",), "hosts": None, "pinned": {}, **changes}
-    outgoing = OutgoingFetches.of(RegistrationPolicy(), fetcher)
+    outgoing = OutgoingFetches.of(RegistrationPolicy().hosts, fetcher)
     return ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=clock, **values)
 
 

@@ -327,8 +327,8 @@ def test_without_a_file_the_hint_names_the_setting() -> None:
 
 
 def test_registration_is_open_on_a_loopback_issuer_only() -> None:
-    here = load_declaration(AuthSettings()).registration
-    there = load_declaration(AuthSettings(issuer="https://auth.example")).registration
+    declared = load_declaration(AuthSettings()).registration
+    here, there = declared.resolve_auto("http://localhost:8081"), declared.resolve_auto("https://auth.example")
     assert (here.dynamic, here.metadata_documents) == (Openness.OPEN, Openness.OPEN)
     assert (there.dynamic, there.metadata_documents) == (Openness.LISTED, Openness.LISTED)
-    assert {"claude.ai", "vscode.dev", "chatgpt.com"} <= set(there.hosts)
+    assert {"claude.ai", "vscode.dev", "chatgpt.com"} <= there.hosts

@@ -145,7 +145,7 @@ def test_the_doctor_warns_and_does_not_fail(
     monkeypatch: pytest.MonkeyPatch, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make = OutgoingFetches.of
-    monkeypatch.setattr(OutgoingFetches, "of", lambda policy, _fetcher: make(policy, offline_fetcher()))
+    monkeypatch.setattr(OutgoingFetches, "of", lambda hosts, _fetcher: make(hosts, offline_fetcher()))
     found: list[CheckResult] = asyncio.run(doctor.check_documents(service.settings))
     assert len(found) == 3
     print_check_results(found, as_json=False)

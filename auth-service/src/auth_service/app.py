@@ -223,7 +223,7 @@ def _make_authenticator(parts: ServiceParts) -> ClientAuthenticator:
 
 def _make_registration(parts: ServiceParts) -> Sequence[APIRouter]:
     """The registration endpoint, if the declaration allows registration."""
-    policy = parts.declaration.registration
+    policy = parts.registration
     if not policy.registers:
         return ()
     token_file = policy.initial_access_token_file if policy.dynamic is Openness.LISTED else None
@@ -245,7 +245,7 @@ def _make_registration(parts: ServiceParts) -> Sequence[APIRouter]:
 def _advertises_client_id_metadata(parts: ServiceParts) -> bool:
     if not parts.directory.finds_documents:
         return False
-    return parts.outgoing.reachability.is_confirmed or not parts.declaration.registration.advertised_once_reachable
+    return parts.outgoing.reachability.is_confirmed or not parts.registration.advertised_once_reachable
 
 
 @asynccontextmanager
@@ -253,7 +253,7 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
     """The lifespan: what the service opens is closed again in the opposite order."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.outgoing.close)
-        if parts.declaration.registration.advertised_once_reachable and parts.directory.finds_documents:
+        if parts.registration.advertised_once_reachable and parts.directory.finds_documents:
             parts.outgoing.reachability.start()
         stack.push_async_callback(parts.redis.aclose)
         stack.push_async_callback(parts.trail_redis.aclose)

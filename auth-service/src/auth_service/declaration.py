@@ -3,12 +3,13 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from auth_service.protocol import AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
@@ -25,6 +26,7 @@ __all__ = [
     "DeclaredScope",
     "Openness",
     "RegistrationPolicy",
+    "ResolvedRegistrationPolicy",
     "check_client_id",
 ]
 
@@ -155,25 +157,39 @@ class RegistrationPolicy(_Declared):
         description="The scopes of clients that register themselves. Only an auditor can grant mcp.audit.",
     )
 
-    # Set by `resolve_auto`.
-    _advertised_once_reachable: bool = PrivateAttr(default=False)
-
-    def resolve_auto(self, issuer: str) -> Self:
+    def resolve_auto(self, issuer: str) -> "ResolvedRegistrationPolicy":
         """The policy with each `auto` replaced by its value for this issuer."""
         automatic = Openness.OPEN if is_loopback_url(issuer) else Openness.LISTED
-        unset = [name for name in ("dynamic", "metadata_documents") if getattr(self, name) is Openness.AUTO]
-        resolved = self.model_copy(update=dict.fromkeys(unset, automatic))
-        is_optional = "metadata_documents" in unset and self.pinned_directory is None
-        resolved._advertised_once_reachable = is_optional and resolved.dynamic is Openness.OPEN  # noqa: SLF001 - same class
-        return resolved
+        dynamic = automatic if self.dynamic is Openness.AUTO else self.dynamic
+        documents_are_auto = self.metadata_documents is Openness.AUTO
+        return ResolvedRegistrationPolicy(
+            dynamic=dynamic,
+            initial_access_token_file=self.initial_access_token_file,
+            metadata_documents=automatic if documents_are_auto else self.metadata_documents,
+            hosts=frozenset(self.hosts),
+            pinned_directory=self.pinned_directory,
+            scopes=self.scopes,
+            advertised_once_reachable=(
+                documents_are_auto and self.pinned_directory is None and dynamic is Openness.OPEN
+            ),
+        )
 
-    @property
-    def advertised_once_reachable(self) -> bool:
-        """Whether the server metadata advertises documents only after one was fetched.
 
-        This applies if the setting is `auto`, no documents are pinned, and clients can register instead.
-        """
-        return self._advertised_once_reachable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedRegistrationPolicy:
+    """The registration policy of one issuer, without `auto`.
+
+    If `advertised_once_reachable`, the server metadata advertises metadata documents only after one was fetched: their
+    setting is `auto`, no documents are pinned, and clients can register instead.
+    """
+
+    dynamic: Openness
+    initial_access_token_file: Path | None
+    metadata_documents: Openness
+    hosts: frozenset[str]
+    pinned_directory: Path | None
+    scopes: tuple[str, ...]
+    advertised_once_reachable: bool
 
     @property
     def registers(self) -> bool:

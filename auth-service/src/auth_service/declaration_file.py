@@ -43,8 +43,7 @@ def load_declaration(settings: AuthSettings) -> Declaration:
         source = settings.config or "AUTH_RESOURCE"
         raise DeclarationInvalid(f"{place}: {first['msg']}", hint=f"correct {source} and start again") from None
     audit_page = _audit_page_clients(settings.audit_page_public_key_file, declaration)
-    registration = declaration.registration.resolve_auto(settings.issuer)
-    return declaration.model_copy(update={"clients": (*declaration.clients, *audit_page), "registration": registration})
+    return declaration.model_copy(update={"clients": (*declaration.clients, *audit_page)})
 
 
 def _with_demo_clients(declaration: Declaration) -> Declaration:

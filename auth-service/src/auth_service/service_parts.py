@@ -19,7 +19,7 @@ from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import OutgoingFetches
 from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Declaration
+from auth_service.declaration import Declaration, ResolvedRegistrationPolicy
 from auth_service.declaration_file import load_declaration
 from auth_service.errors import TooManyRequests
 from auth_service.http.metrics import Metrics
@@ -49,6 +49,7 @@ class ServiceParts:
 
     settings: AuthSettings
     declaration: Declaration
+    registration: ResolvedRegistrationPolicy
     clock: Clock
     random_bytes: RandomBytes
     metrics: Metrics
@@ -85,6 +86,7 @@ def build_parts(
 ) -> ServiceParts:
     """The parts, not connected yet. Raises `SecurityError` with a hint if the declaration or a secret is wrong."""
     declaration = load_declaration(settings)
+    registration = declaration.registration.resolve_auto(settings.issuer)
     pepper = read_secret(settings.secret_pepper_file, "AUTH_SECRET_PEPPER_FILE")
     redis, trail_redis = connect_redis(settings), connect_redis(settings, decode=False)
     journal = open_journal(service=SERVICE, settings=settings.security, redis=trail_redis)
@@ -101,7 +103,7 @@ def build_parts(
     )
     client_secrets = ClientSecrets(pepper, random_bytes, clock)
     client_store = ClientStore(redis)
-    outgoing = OutgoingFetches.of(declaration.registration, fetcher)
+    outgoing = OutgoingFetches.of(registration.hosts, fetcher)
     accounts = LocalAccounts(
         store=AccountStore(redis), passwords=Passwords(), built_in=(DEMO_ACCOUNT,) if settings.demo else ()
     )
@@ -110,6 +112,7 @@ def build_parts(
     return ServiceParts(
         settings=settings,
         declaration=declaration,
+        registration=registration,
         clock=clock,
         random_bytes=random_bytes,
         metrics=Metrics(),
@@ -126,11 +129,9 @@ def build_parts(
         directory=ClientDirectory(
             declared=[make_client(client, client_secrets) for client in declaration.clients],
             store=client_store,
-            documents=make_document_directory(
-                declaration.registration, outgoing=outgoing, store=client_store, clock=clock
-            ),
+            documents=make_document_directory(registration, outgoing=outgoing, store=client_store, clock=clock),
             clock=clock,
-            self_described_scopes=declaration.registration.scopes,
+            self_described_scopes=registration.scopes,
         ),
         resources=declared_resources(declaration),
         accounts=accounts,

@@ -19,7 +19,7 @@ from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import FetchAttempt, OutgoingFetches, try_documents
 from auth_service.clients.redirect_uris import check_redirect_uri
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import KNOWN_DOCUMENTS, Declaration, Openness, RegistrationPolicy
+from auth_service.declaration import KNOWN_DOCUMENTS, Declaration, Openness, ResolvedRegistrationPolicy
 from auth_service.declaration_file import DEMO_SECRET_FILE, load_declaration
 from auth_service.errors import InvalidRedirectUri
 from auth_service.keys.rotation import SigningKeyState
@@ -325,8 +325,8 @@ _DOCUMENT_HINT = (
 
 async def check_documents(settings: AuthSettings) -> list[CheckResult]:
     """A warning for each published metadata document that cannot be fetched. A machine may be offline on purpose."""
-    policy = load_declaration(settings).registration
-    outgoing = OutgoingFetches.of(policy, None)
+    policy = load_declaration(settings).registration.resolve_auto(settings.issuer)
+    outgoing = OutgoingFetches.of(policy.hosts, None)
     try:
         attempts = await try_documents(outgoing.fetcher, _documents_of(policy))
     finally:
@@ -334,7 +334,7 @@ async def check_documents(settings: AuthSettings) -> list[CheckResult]:
     return [_describe(attempt) for attempt in attempts]
 
 
-def _documents_of(policy: RegistrationPolicy) -> list[str]:
+def _documents_of(policy: ResolvedRegistrationPolicy) -> list[str]:
     if policy.metadata_documents is Openness.OFF or policy.pinned_directory is not None:
         return []
     listed = policy.metadata_documents is Openness.LISTED

@@ -32,7 +32,7 @@ from auth_service.clients.outgoing_fetches import FetchLimitReached, OutgoingFet
 from auth_service.clients.redirect_uris import has_dot_segments
 from auth_service.clients.ssrf_safe_fetch import FetchError, FetchFailed, FetchProblem
 from auth_service.clients.store import ClientStore
-from auth_service.declaration import Openness, RegistrationPolicy
+from auth_service.declaration import Openness, ResolvedRegistrationPolicy
 from auth_service.errors import ClientDocumentUnavailable, InvalidClient, InvalidClientMetadata, InvalidRedirectUri
 from auth_service.protocol import AuthMethod, Clock
 from security_common.bounded_cache import BoundedCache
@@ -287,7 +287,7 @@ def read_pinned(directory: Path | None) -> Mapping[str, Members]:
 
 
 def make_document_directory(
-    policy: RegistrationPolicy, *, outgoing: OutgoingFetches, store: ClientStore, clock: Clock
+    policy: ResolvedRegistrationPolicy, *, outgoing: OutgoingFetches, store: ClientStore, clock: Clock
 ) -> ClientIdMetadataDirectory | None:
     """The documents that the declaration accepts; None if it accepts none."""
     if policy.metadata_documents is Openness.OFF:
@@ -297,6 +297,6 @@ def make_document_directory(
         store=store,
         clock=clock,
         scopes=policy.scopes,
-        hosts=None if policy.metadata_documents is Openness.OPEN else frozenset(policy.hosts),
+        hosts=None if policy.metadata_documents is Openness.OPEN else policy.hosts,
         pinned=read_pinned(policy.pinned_directory),
     )

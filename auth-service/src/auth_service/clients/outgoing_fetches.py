@@ -24,7 +24,7 @@ from auth_service.clients.ssrf_safe_fetch import (
     SystemResolver,
     is_public_address,
 )
-from auth_service.declaration import KNOWN_DOCUMENTS, RegistrationPolicy
+from auth_service.declaration import KNOWN_DOCUMENTS
 from security_common.edge.client_address import network_of
 from security_common.task_cancellation import cancel_tasks
 
@@ -180,16 +180,16 @@ class OutgoingFetches:
     reachability: MetadataReachability
 
     @classmethod
-    def of(cls, policy: RegistrationPolicy, fetcher: SsrfSafeFetcher | None) -> "OutgoingFetches":
-        """The fetches under this policy: its hosts have limits and resolver threads of their own.
+    def of(cls, listed_hosts: Collection[str], fetcher: SsrfSafeFetcher | None) -> "OutgoingFetches":
+        """The fetches of this process: the listed hosts have limits and resolver threads of their own.
 
         `fetcher` replaces the default one.
         """
-        resolver = SystemResolver(listed_hosts=policy.hosts)
+        resolver = SystemResolver(listed_hosts=listed_hosts)
         used_fetcher = fetcher or SsrfSafeFetcher(resolve=resolver, is_allowed=is_public_address)
         return cls(
             fetcher=used_fetcher,
-            limits=FetchLimits(listed_hosts=policy.hosts),
+            limits=FetchLimits(listed_hosts=listed_hosts),
             resolver=resolver,
             reachability=MetadataReachability(used_fetcher, KNOWN_DOCUMENTS),
         )
