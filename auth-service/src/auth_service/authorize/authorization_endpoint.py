@@ -21,10 +21,9 @@ from auth_service.authorize.page_errors import ClientUnknown, ResponseHeld
 from auth_service.authorize.visits import find_client
 from auth_service.clients.client import Client
 from auth_service.errors import OAuthError
-from auth_service.http.application import new_router
+from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import QueryString, context_of
 from auth_service.http.forms import Form, parse_body
-from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import ParameterTable
 from auth_service.http.responses import see_other
 from auth_service.paths import AUTHORIZATION_PATH
@@ -43,25 +42,16 @@ class AuthorizationEndpoint:
     verifier: IssuedTokenVerifier
 
     def make_router(self) -> APIRouter:
-        router = new_router("pages")
-        router.add_api_route(
+        return new_page_router(
             AUTHORIZATION_PATH,
-            self.respond,
             operation_id="authorize",
-            summary="Ask a user for an authorization grant",
-            responses=PAGE_RESPONSES,
-            openapi_extra=AUTHORIZATION_PARAMETERS.as_query(),
+            show=self.respond,
+            show_summary="Ask a user for an authorization grant",
+            query=AUTHORIZATION_PARAMETERS,
+            submit=self.respond_to_post,
+            submit_summary="Ask a user for an authorization grant",
+            form=AUTHORIZATION_PARAMETERS,
         )
-        router.add_api_route(
-            AUTHORIZATION_PATH,
-            self.respond_to_post,
-            methods=["POST"],
-            operation_id="authorize-post",
-            summary="Ask a user for an authorization grant",
-            responses=PAGE_RESPONSES,
-            openapi_extra=AUTHORIZATION_PARAMETERS.as_form(),
-        )
-        return router
 
     async def respond(
         self, http: Request, form: Annotated[Form, Depends(QueryString(AUTHORIZATION_PARAMETERS))]

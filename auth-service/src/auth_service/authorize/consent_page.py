@@ -15,10 +15,9 @@ from auth_service.authorize.client_redirects import client_title, target_name
 from auth_service.authorize.interaction_policy import Step
 from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
 from auth_service.clients.loopback_redirects import is_loopback_redirect
-from auth_service.http.application import new_router
+from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import FormBody, QueryString
 from auth_service.http.forms import Form
-from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.paths import CONSENT_PATH
 from auth_service.scopes import IDENTITY_SCOPES, format_scope
@@ -49,25 +48,16 @@ class ConsentPage:
     pages: Pages
 
     def make_router(self) -> APIRouter:
-        router = new_router("pages")
-        router.add_api_route(
+        return new_page_router(
             CONSENT_PATH,
-            self.respond,
             operation_id="consent",
-            summary="The consent page",
-            responses=PAGE_RESPONSES,
-            openapi_extra=_QUERY_PARAMETERS.as_query(),
+            show=self.respond,
+            show_summary="The consent page",
+            query=_QUERY_PARAMETERS,
+            submit=self.respond_to_post,
+            submit_summary="Allow or deny",
+            form=_FORM_PARAMETERS,
         )
-        router.add_api_route(
-            CONSENT_PATH,
-            self.respond_to_post,
-            methods=["POST"],
-            operation_id="consent-post",
-            summary="Allow or deny",
-            responses=PAGE_RESPONSES,
-            openapi_extra=_FORM_PARAMETERS.as_form(),
-        )
-        return router
 
     async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
         """The page; or a redirect to the sign-in page, if no user is signed in."""
@@ -100,7 +90,7 @@ class ConsentPage:
 
     def _page(self, visit: Visit, account: Account, scopes: tuple[str, ...], http: Request) -> Response:
         request, client = visit.request, visit.client
-        language = choose_language(request.ui_locales, http.headers.get("accept-language"))
+        language = choose_language(http, request.ui_locales)
         resource = self.resources.resolve((request.resource,), client)
         return self.pages.render(
             "consent",

@@ -15,10 +15,9 @@ from auth_service.authorize.client_redirects import add_query, button_to, is_tru
 from auth_service.authorize.page_errors import LogoutRefused
 from auth_service.clients.loopback_redirects import matches_registered
 from auth_service.errors import InvalidClient
-from auth_service.http.application import new_router
+from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import FormBody, QueryString, context_of
 from auth_service.http.forms import Form
-from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.responses import see_other
 from auth_service.paths import LOGOUT_PATH
@@ -65,25 +64,16 @@ class LogoutEndpoint:
     pages: Pages
 
     def make_router(self) -> APIRouter:
-        router = new_router("pages")
-        router.add_api_route(
+        return new_page_router(
             LOGOUT_PATH,
-            self.respond,
             operation_id="logout",
-            summary="Sign out",
-            responses=PAGE_RESPONSES,
-            openapi_extra=_PARAMETERS.as_query(),
+            show=self.respond,
+            show_summary="Sign out",
+            query=_PARAMETERS,
+            submit=self.respond_to_post,
+            submit_summary="Sign out",
+            form=_FORM_PARAMETERS,
         )
-        router.add_api_route(
-            LOGOUT_PATH,
-            self.respond_to_post,
-            methods=["POST"],
-            operation_id="logout-post",
-            summary="Sign out",
-            responses=PAGE_RESPONSES,
-            openapi_extra=_FORM_PARAMETERS.as_form(),
-        )
-        return router
 
     async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_PARAMETERS))]) -> Response:
         """The question, the page that says that the user is signed out, or a redirect. Raises `LogoutRefused`."""
@@ -145,7 +135,7 @@ class LogoutEndpoint:
     ) -> Response:
         return self.pages.render(
             "sign_out",
-            choose_language(form.get("ui_locales"), http.headers.get("accept-language")),
+            choose_language(http, form.get("ui_locales")),
             form_targets=(form_target(target.address),) if target is not None and target.is_trusted else (),
             account_name=account.name,
             carried=form.subset(_CARRIED),
@@ -156,7 +146,7 @@ class LogoutEndpoint:
         cookie = self.sessions.expired_cookie()
         if target is not None and target.is_trusted:
             return see_other(target.address, cookie)
-        language = choose_language(form.get("ui_locales"), http.headers.get("accept-language"))
+        language = choose_language(http, form.get("ui_locales"))
         next_step = button_to(target.address) if target is not None else None
         return self.pages.render("signed_out", language, headers=(cookie,), next_step=next_step)
 

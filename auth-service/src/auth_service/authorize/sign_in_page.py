@@ -16,10 +16,9 @@ from auth_service.authorize.client_redirects import client_title
 from auth_service.authorize.interaction_policy import Step
 from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
 from auth_service.errors import TooManyRequests
-from auth_service.http.application import new_router
+from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import FormBody, QueryString, context_of
 from auth_service.http.forms import Form
-from auth_service.http.openapi import PAGE_RESPONSES
 from auth_service.http.parameters import Parameter, ParameterTable
 from auth_service.http.rate_limits import SerialWork, Throttle
 from auth_service.paths import SIGN_IN_PATH
@@ -80,25 +79,16 @@ class SignInPage:
     demo: BuiltIn | None
 
     def make_router(self) -> APIRouter:
-        router = new_router("pages")
-        router.add_api_route(
+        return new_page_router(
             SIGN_IN_PATH,
-            self.respond,
             operation_id="sign-in",
-            summary="The sign-in page",
-            responses=PAGE_RESPONSES,
-            openapi_extra=_QUERY_PARAMETERS.as_query(),
+            show=self.respond,
+            show_summary="The sign-in page",
+            query=_QUERY_PARAMETERS,
+            submit=self.respond_to_post,
+            submit_summary="Sign in",
+            form=_FORM_PARAMETERS,
         )
-        router.add_api_route(
-            SIGN_IN_PATH,
-            self.respond_to_post,
-            methods=["POST"],
-            operation_id="sign-in-post",
-            summary="Sign in",
-            responses=PAGE_RESPONSES,
-            openapi_extra=_FORM_PARAMETERS.as_form(),
-        )
-        return router
 
     async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
         """The page; or a redirect, if the user does not need to sign in."""
@@ -180,7 +170,7 @@ class SignInPage:
     def _page(
         self, visit: Visit, http: Request, *, username: str, wrong: bool = False, wait_seconds: int | None = None
     ) -> Response:
-        language = choose_language(visit.request.ui_locales, http.headers.get("accept-language"))
+        language = choose_language(http, visit.request.ui_locales)
         title = client_title(visit.client, visit.request.redirect_uri)
         status, problem = 200, None
         if wait_seconds is not None:

@@ -1,6 +1,6 @@
 """Client authentication: credentials are found, clients looked up, proofs and rules checked (RFC 6749 section 2.3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth_service.audit_recorder import AuditRecorder, RequestSource
@@ -15,6 +15,7 @@ from auth_service.http.forms import Form
 from auth_service.http.rate_limits import Throttle
 from auth_service.protocol import SECRET_METHODS, AuthMethod
 from security_common.audit import Action, EventType, Outcome, Reason
+from security_common.edge import RequestContext
 
 __all__ = ["CLIENT_RULES", "ClientAuthenticator"]
 
@@ -29,8 +30,8 @@ class ClientAuthenticator:
     throttle: Throttle
     record: AuditRecorder
 
-    async def authenticate(self, form: Form, *, authorization: Sequence[str], source: RequestSource) -> Client:
-        """The client. `authorization` are the values of the Authorization headers.
+    async def authenticate(self, form: Form, source: RequestContext) -> Client:
+        """The client that sent the form with this request.
 
         Raises `InvalidClient`, with the same text for an unknown client and a wrong secret, or `InvalidRequest`.
 
@@ -38,7 +39,7 @@ class ClientAuthenticator:
         another address do not lock a client out, and neither do failures of other clients behind the same address.
         """
         try:
-            candidates = find_credentials(authorization, form)
+            candidates = find_credentials(source.headers.all(b"authorization"), form)
             for credentials in candidates:
                 self.throttle.check(_counted_name(credentials), source.source_address)
             clients = [

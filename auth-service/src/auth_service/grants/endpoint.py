@@ -64,9 +64,7 @@ class TokenEndpoint:
             form = read_form(request, self.parameters)
             refuse_repeated_parameters(form)
             grant = self._find_grant(form)
-            client = await self._authenticator.authenticate(
-                form, authorization=source.headers.all(b"authorization"), source=source
-            )
+            client = await self._authenticator.authenticate(form, source)
             tokens = await _exchange(form, client, grant, source)
         except OAuthError as error:
             await self._record_refusal(error, source, client)

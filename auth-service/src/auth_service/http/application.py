@@ -15,16 +15,19 @@ from starlette.types import Receive, Scope, Send
 from auth_service.errors import OAuthError
 from auth_service.http.conventions import HttpConventions
 from auth_service.http.error_handling import ErrorHandler, RenderError, run_handler
-from auth_service.http.openapi import COMPONENTS, json_result
+from auth_service.http.openapi import COMPONENTS, PAGE_RESPONSES, json_result
+from auth_service.http.parameters import ParameterTable
 from auth_service.protocol import RandomBytes
 from security_common.edge import Edge, EdgeLimits
 from security_common.edge.client_address import Network
 from security_common.service.request_metrics import MeasuredRequests, RequestMetrics
 from security_common.service.web_application import OPENAPI_PATH, WebApplication
 
-__all__ = ["AuthApplication", "Endpoints", "PlainEndpoint", "new_router", "paths_of"]
+__all__ = ["AuthApplication", "Endpoints", "PlainEndpoint", "new_page_router", "new_router", "paths_of"]
 
 BODY_TIMEOUT_SECONDS = 10.0
+
+PageHandler = Callable[..., Awaitable[Response]]
 
 
 class _LimitedRoute(APIRoute):
@@ -42,6 +45,39 @@ class _LimitedRoute(APIRoute):
 def new_router(tag: str) -> APIRouter:
     """A router for endpoints that return a `Response` and raise `OAuthError`. `tag` groups them in the document."""
     return APIRouter(tags=[tag], default_response_class=Response, route_class=_LimitedRoute)
+
+
+def new_page_router(
+    path: str,
+    *,
+    operation_id: str,
+    show: PageHandler,
+    show_summary: str,
+    query: ParameterTable,
+    submit: PageHandler,
+    submit_summary: str,
+    form: ParameterTable,
+) -> APIRouter:
+    """A router for one page: GET shows it with the parameters of `query`, POST submits its form."""
+    router = new_router("pages")
+    router.add_api_route(
+        path,
+        show,
+        operation_id=operation_id,
+        summary=show_summary,
+        responses=PAGE_RESPONSES,
+        openapi_extra=query.as_query(),
+    )
+    router.add_api_route(
+        path,
+        submit,
+        methods=["POST"],
+        operation_id=f"{operation_id}-post",
+        summary=submit_summary,
+        responses=PAGE_RESPONSES,
+        openapi_extra=form.as_form(),
+    )
+    return router
 
 
 def paths_of(routers: Sequence[APIRouter]) -> frozenset[str]:

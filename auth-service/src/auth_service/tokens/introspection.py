@@ -72,9 +72,7 @@ class IntrospectionEndpoint:
     async def respond(self, request: Request, form: Annotated[Form, Depends(FormBody(TOKEN_PARAMETERS))]) -> Response:
         """The claims of the token, or `{"active": false}`. Raises `InvalidClient`, `InvalidRequest`."""
         source = context_of(request)
-        client = await self.authenticator.authenticate(
-            form, authorization=source.headers.all(b"authorization"), source=source
-        )
+        client = await self.authenticator.authenticate(form, source)
         if client.is_public:
             raise InvalidClient("introspection needs a client that authenticates itself")
         token = form.require("token")

@@ -55,9 +55,7 @@ class RevocationEndpoint:
     async def respond(self, request: Request, form: Annotated[Form, Depends(FormBody(TOKEN_PARAMETERS))]) -> Response:
         """An empty response. Raises `InvalidClient`, `InvalidRequest`."""
         source = context_of(request)
-        client = await self.authenticator.authenticate(
-            form, authorization=source.headers.all(b"authorization"), source=source
-        )
+        client = await self.authenticator.authenticate(form, source)
         subject = await self._revoke(form.require("token"), client)
         if subject is not None:
             await self.record(

@@ -67,9 +67,7 @@ class FormInvalid(PageError):
 def render_error_page(pages: Pages, error: OAuthError, request: Request, *, trace_id: str) -> Response:
     """The page for an error of any kind. `trace_id` is the reference that people can give to the operator."""
     page_error = error if isinstance(error, PageError) else PageError(error.description)
-    language = choose_language(
-        page_error.ui_locales or _requested_locales(request), request.headers.get("accept-language")
-    )
+    language = choose_language(request, page_error.ui_locales or _requested_locales(request))
     retry_after = error.retry_after_seconds
     return pages.render(
         "error",

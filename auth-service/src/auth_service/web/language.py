@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from starlette.requests import Request
+
 __all__ = ["Language", "choose_language"]
 
 
@@ -16,11 +18,11 @@ _SUPPORTED = frozenset(language.value for language in Language)
 _MAX_LANGUAGE_RANGES = 32
 
 
-def choose_language(ui_locales: str | None, accept_language: str | None) -> Language:
+def choose_language(request: Request, ui_locales: str | None) -> Language:
     """The first supported language of `ui_locales` (OpenID Connect Core section 3.1.2.1, in order of preference), else
     of Accept-Language by weight (RFC 9110 section 12.5.4), else English.
     """
-    for tag in (*(ui_locales or "").split(), *_by_weight(accept_language or "")):
+    for tag in (*(ui_locales or "").split(), *_by_weight(request.headers.get("accept-language", ""))):
         primary = tag.partition("-")[0].lower()
         if primary in _SUPPORTED:
             return Language(primary)
