@@ -76,7 +76,7 @@ _RULES_FOR_NUMBERS: tuple[Rule, ...] = (
     VEHICLE_PLATES,
     *DATES_OF_BIRTH,
     KOREAN_ADDRESSES,
-    FOREIGN_ADDRESSES,
+    *FOREIGN_ADDRESSES,
 )
 _RULES_FOR_NAMES: tuple[Rule, ...] = (
     *KOREAN_NAMES,
@@ -100,7 +100,7 @@ LONGEST_BARE_WORD = 11
 
 GATES = (
     (*PREPARATION_GATES, *(Gate(rule.gate) for rule in _RULES_FOR_SECRETS_AND_ADDRESSES)),
-    tuple(Gate(rule.gate) for rule in _RULES_FOR_NUMBERS),
+    tuple(Gate(rule.gate, rule.within) for rule in _RULES_FOR_NUMBERS),
     tuple(Gate(rule.gate, rule.within) for rule in _RULES_FOR_NAMES),
 )
 """The gates in groups: each group has an automaton of its own."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from security_common.pii.finding import Finding, PIIKind
-from security_common.pii.labels import LabelledText
+from security_common.pii.labels import LabelledText, any_label
 from security_common.pii.postal_addresses import trimmed_end
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_word, read_lists
@@ -110,11 +110,8 @@ _LABELLED_UNIT = re.compile(rf"{_LABEL_GAP}({_UNIT_WORD}\.?[ ]?#?[A-Za-z0-9\-]{{
 _RECIPIENT = re.compile(r"([A-ZÀ-Þ][A-Za-zÀ-ž'.\-]{1,20}(?:[ ][A-ZÀ-Þ][A-Za-zÀ-ž'.\-]{0,20}){1,3}),[ ](?=[0-9#])")
 
 
-def _find_foreign_addresses(source: LabelledText) -> Iterator[Finding]:
-    """A house number and a street; unit, city, state and postcode if they follow.
-
-    With a label: capitalised words and numbers in a row, in any order, if one of them can be a house number.
-    """
+def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
+    """Capitalised words and numbers in a row, in any order, if one of them can be a house number."""
     text = source.text
     for label in source.labels.of_kind("ADDRESS"):
         match = _LABELLED_FOREIGN_ADDRESS.match(text, label.end)
@@ -128,19 +125,37 @@ def _find_foreign_addresses(source: LabelledText) -> Iterator[Finding]:
         unit = _LABELLED_UNIT.match(text, label.end)
         if unit is not None:
             yield Finding(PIIKind.ADDRESS, *unit.span(1), 0.9, "label")
+
+
+def _find_streets(source: LabelledText) -> Iterator[Finding]:
+    """A house number and a street; unit, city, state and postcode if they follow."""
+    text = source.text
     for match in _FOREIGN_ADDRESS.finditer(text):
         yield Finding(PIIKind.ADDRESS, match.start(), trimmed_end(text, *match.span()), 0.94, "street")
-    if not text.isascii():
-        for match in _EAST_ASIAN_ADDRESS.finditer(text):
-            yield Finding(PIIKind.ADDRESS, *match.span(), 0.94, "region")
 
 
-FOREIGN_ADDRESSES = Rule(
+def _find_east_asian_addresses(source: LabelledText) -> Iterator[Finding]:
+    for match in _EAST_ASIAN_ADDRESS.finditer(source.text):
+        yield Finding(PIIKind.ADDRESS, *match.span(), 0.94, "region")
+
+
+# The places where foreign addresses are searched for at all.
+_PLACE_OF_ADDRESS = (
     r"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]"
     # an apartment alone behind a label
     rf"|(?i:addr(?:ess)?[a-z_ ]{{0,8}}[0-9]?|line ?2)[\"' ]{{0,2}}[:=] ?[\"']?{_UNIT_WORD}"
     # East Asian ones
     "|[都道府県市区县路街巷段][\u3005\u3040-\u30ff\u4e00-\u9fff-]{0,16}[0-9]"
-    rf"|[0-9],? {_FRENCH_STREET} |{_GERMANIC_STREET} [0-9]|{_ROMANCE_STREET} ",
-    _find_foreign_addresses,
+    rf"|[0-9],? {_FRENCH_STREET} |{_GERMANIC_STREET} [0-9]|{_ROMANCE_STREET} "
+)
+_STREETS_GATE = (
+    # a house number before a capital or 42nd
+    r"[0-9][A-Za-z]?,? (?:[A-Z]|[0-9]{1,3}(?:st|nd|rd|th))"
+    "|[0-9][A-Za-z]? (?:[Đđ]ường|[Pp]hố|[Đ\u00c0-\u1ef8])"
+    rf"|[0-9](?: ?(?:bis|ter|[a-z]))?,? {_FRENCH_STREET}|{_ROMANCE_STREET}|{_GERMANIC_STREET} [0-9]|Box [0-9]"
+)
+FOREIGN_ADDRESSES = (
+    Rule(any_label("ADDRESS"), _find_after_labels, within=_PLACE_OF_ADDRESS),
+    Rule(_STREETS_GATE, _find_streets, within=_PLACE_OF_ADDRESS),
+    Rule(f"[{_HAN}]", _find_east_asian_addresses, within=_PLACE_OF_ADDRESS),
 )
