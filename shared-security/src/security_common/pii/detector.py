@@ -146,7 +146,7 @@ class PIIDetector:
         def find(current: str) -> list[Finding]:
             return self.scan_text(current, field_name=field_name, context=context)
 
-        return replace_until_clean(text, find, mask_finding)
+        return replace_until_clean(text, find(text), find, mask_finding)
 
     mask_pii = mask_text
 

@@ -1,9 +1,9 @@
 """Masks: they leave enough for people to recognize their own data, and too little to reconstruct it."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.finding import BASE64, Finding, PIIKind
 from security_common.pii.normalization import normalize
 
 __all__ = ["JSON_NUMBER", "MASKED_NUMBER", "PART_OF_VALUE", "is_json_number", "mask_finding", "replace_until_clean"]
@@ -14,6 +14,7 @@ PART_OF_VALUE = "part"
 JSON_NUMBER = "json-number"
 """The beginning of the reason of a finding that is a number of a JSON document."""
 MASKED_NUMBER = "0"
+_SPECIAL_REASONS = (BASE64, JSON_NUMBER, PART_OF_VALUE)
 _MOST_PASSES = 4
 _LETTER_OR_DIGIT = re.compile(r"\w")
 _NEEDS_ESCAPE = re.compile(r"[\"\\\x00-\x1f]")
@@ -27,12 +28,13 @@ def mask_finding(finding: Finding, written: str) -> str:
     of a value that is split over several fields is hidden completely: what a mask would keep of the whole value is more
     than the part has.
     """
-    if finding.is_encoded:
-        return HIDDEN
-    if is_json_number(finding):
-        return MASKED_NUMBER
-    if finding.why == PART_OF_VALUE:
-        return _without_escapes(_hide(normalize(written).text), written)
+    if finding.why.startswith(_SPECIAL_REASONS):
+        if finding.is_encoded:
+            return HIDDEN
+        if is_json_number(finding):
+            return MASKED_NUMBER
+        if finding.why == PART_OF_VALUE:
+            return _without_escapes(_hide(normalize(written).text), written)
     return _without_escapes(_mask_value(finding.kind, normalize(written).text), written)
 
 
@@ -53,24 +55,28 @@ def _mask_value(kind: PIIKind, value: str) -> str:
 
 
 def replace_until_clean(
-    text: str, find: Callable[[str], Sequence[Finding]], replace: Callable[[Finding, str], str]
+    text: str,
+    findings: Sequence[Finding],
+    find: Callable[[str], Sequence[Finding]],
+    replace: Callable[[Finding, str], str],
 ) -> str:
     """Replaces the findings until another pass changes nothing: a mask can turn the text beside it into a finding.
 
-    Returns `***` if four passes are not enough.
+    `findings` are those of `text`, and `find` is called for each later pass. Returns `***` if four passes are not
+    enough.
     """
     for _ in range(_MOST_PASSES):
-        findings = find(text)
         if not findings:
             return text
         replaced = _replace_findings(text, findings, replace)
         if replaced == text:
             return text
+        findings = find(replaced)
         text = replaced
     return HIDDEN
 
 
-def _replace_findings(text: str, findings: Iterable[Finding], replace: Callable[[Finding, str], str]) -> str:
+def _replace_findings(text: str, findings: Sequence[Finding], replace: Callable[[Finding, str], str]) -> str:
     parts: list[str] = []
     position = 0
     for finding in sorted(findings, key=lambda found: found.start):

@@ -263,13 +263,12 @@ class LeafProtector:
 
     def _replace(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:
         def find(searched: str) -> Sequence[Finding]:
-            # The first pass reuses the findings.
-            return findings if searched is text else self._find(searched, context)
+            return self._find(searched, context)
 
         def replace(finding: Finding, value: str) -> str:
             return self._writer.write(finding, value, self._encrypt, self._placeholders)
 
-        return replace_until_clean(text, find, replace)
+        return replace_until_clean(text, findings, find, replace)
 
     def _encrypt(self, text: str) -> str:
         return self._encrypt_for_part(self.part, text)
