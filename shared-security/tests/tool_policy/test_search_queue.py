@@ -202,6 +202,15 @@ def test_the_size_of_data_is_estimated(values: tuple[Any, ...], characters: int)
     assert estimate_characters(*values) == characters
 
 
+@pytest.mark.parametrize(
+    "data", [[{"name": f"box {number}"} for number in range(300)], {f"key {number}": number for number in range(300)}]
+)
+async def test_many_parts_are_never_searched_on_the_event_loop(detector: ObservedDetector, data: Any) -> None:
+    detector.threads.clear()
+    assert await echo(data) == data
+    assert detector.threads == {SEARCH_THREAD}
+
+
 def test_the_size_of_data_that_contains_itself_is_bounded() -> None:
     endless: list[Any] = []
     endless.append(endless)

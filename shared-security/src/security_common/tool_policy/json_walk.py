@@ -72,6 +72,11 @@ class JSONWalk:
         finally:
             self._depth_left += 1
 
+    def _require_few_parts(self, parts: int) -> None:
+        """Raises SearchTooLong before anything is searched if so many parts are too many for the event loop."""
+        if self._on_event_loop and parts > self._values_left:
+            raise SearchTooLong
+
     def _refuse_size(self) -> NoReturn:
         if self._on_event_loop and self._values_left < 0:
             raise SearchTooLong
@@ -90,6 +95,7 @@ class JSONWalk:
 
     def visit_members(self, members: Mapping[Any, Any], context: FieldContext | None) -> dict[Any, Any]:
         """A new dict of the protected members. Keys that are equal once masked get a number, so that none is lost."""
+        self._require_few_parts(len(members))
         pairs = list(members.items())
         entries: list[tuple[Any, Any]] = []
         for (key, item), of_item in zip(pairs, member_contexts(pairs, context), strict=True):
@@ -100,6 +106,7 @@ class JSONWalk:
 
     def visit_items(self, items: Sequence[Any], context: FieldContext | None) -> list[Any]:
         """A new list of the protected items."""
+        self._require_few_parts(len(items))
         contexts = item_contexts(items, context)
         return [self.visit(item, of_item) for item, of_item in zip(items, contexts, strict=True)]
 
