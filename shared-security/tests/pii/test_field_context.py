@@ -206,3 +206,47 @@ def test_a_large_object_has_a_context_for_every_member() -> None:
 @pytest.mark.parametrize("items", [[], [[]], [[], 7], [["이름"], None], [("이름", "계좌")], ["이름"], [None, "x"]])
 def test_arrays_of_any_content_have_one_context_for_each_item(items: list[Any]) -> None:
     assert len(item_contexts(items)) == len(items)
+
+
+@pytest.mark.parametrize(
+    ("record", "kind"),
+    [
+        ({"docType": "PASSPORT", "docNo": "CK9KW8108"}, "PASSPORT"),
+        ({"docTitle": "U.S. Passport", "docNumber": "548210937"}, "PASSPORT"),
+        ({"document": {"type": "passport", "number": "12AB34567"}}, "PASSPORT"),
+        ({"doc": "driving_licence", "number": "PUGHJ501177A9AVM"}, "DRIVER_LICENSE"),
+        ({"idType": "driverLicense", "idNumber": "D1234567"}, "DRIVER_LICENSE"),
+        ({"name": "Jo", "tin_type": "SSN", "tin": "329-19-2902"}, "US_SSN"),
+        ({"identifier_type": "ssn", "identifier": "329192902"}, "US_SSN"),
+        ({"doc_type": "dni", "doc_number": "12345678Z"}, "NATIONAL_ID"),
+        ({"신분증종류": "운전면허증", "신분증번호": "11-23-123456-78"}, "DRIVER_LICENSE"),
+        ({"신분증구분": "주민등록증", "번호": "880101-1234568"}, "KR_RRN"),
+        ({"type": "지출증빙", "identity": "2208162517", "amount": 275800}, "BUSINESS_NUMBER"),
+        ({"type": "소득공제", "identity": "01012345678", "amount": 275800}, "PHONE"),
+        ({"bank": "신한", "no": "110123456789"}, "BANK_ACCOUNT"),
+        ({"은행명": "농협은행", "번호": ACCOUNT}, "BANK_ACCOUNT"),
+        ({"method": "card", "number": "4111-1111-1111-1111"}, "CREDIT_CARD"),
+        ({"kind": "Secret", "data": {"db-pass": "czNjcjN0UHc="}}, "SECRET"),
+        ({"apiVersion": "v1", "kind": "Secret", "stringData": {"dsn": "s3cr3tPw1"}}, "SECRET"),
+        ({"auths": {"https://registry.example.com/v1/": {"auth": "ZGVtbzpzM2NyM3RQdw=="}}}, "SECRET"),
+    ],
+)
+def test_the_kind_of_a_number_may_be_in_another_member(record: Any, kind: str) -> None:
+    assert [found for found in kinds(record) if found != "PERSON"] == [kind]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"docType": "invoice", "docNo": "M12345678"},
+        {"type": "order", "number": "110-123-456789"},
+        {"type": "passport", "status": "expired", "pages": 34},
+        {"bank": "신한", "no": 3},
+        {"kind": "ConfigMap", "data": {"mode": "production1"}},
+        {"kind": "SecretStore", "data": {"mode": "production1"}},
+        {"auth": "oauth2", "user": "x"},
+        {"auth": "required"},
+    ],
+)
+def test_members_that_are_no_pair_of_kind_and_number_stay(record: Any) -> None:
+    assert kinds(record) == []

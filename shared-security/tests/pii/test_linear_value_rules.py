@@ -10,13 +10,14 @@ import pytest
 
 from security_common.pii.credentials import CREDENTIALS
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
+from security_common.pii.labelled_codes import LABELLED_CODES
 from security_common.pii.labels import LabelledText
 from security_common.pii.named_secrets import NAMED_SECRETS
 from security_common.pii.national_ids import NATIONAL_CODES
 from security_common.pii.number_rules import NUMBERS
 from security_common.pii.secret_tokens import SECRET_TOKENS
 
-_RULES = (NUMBERS, NATIONAL_CODES, EMAIL_ADDRESSES, SECRET_TOKENS, CREDENTIALS, NAMED_SECRETS)
+_RULES = (NUMBERS, NATIONAL_CODES, LABELLED_CODES, EMAIL_ADDRESSES, SECRET_TOKENS, CREDENTIALS, NAMED_SECRETS)
 _PIECES = {
     "amounts": "1,234,567,",
     "amounts-with-spaces": "1,234,567 ",
@@ -28,7 +29,7 @@ _PIECES = {
     "labelled-numbers": "CPF 123.456.789-09 ",
     "codes": "S1234567D AB 12 34 56 C ",
     "mail": "a@example.com ",
-    "logins": "ssh a@b.example ",
+    "remote-logins": "ssh a@b.example ",
     "passwords": "password=",
     "short-names": "pw: ",
     "values-apart": "password\n   value",
@@ -40,6 +41,10 @@ _PIECES = {
     "objects": '"kind":"Secret" "data":{',
     "commands": "mysql -u a ",
     "tokens": "eyJaaaaaaaaa.",
+    "logins": "login admin / a",
+    "labelled-codes": "passport dl license plate A",
+    "words-behind-password": "비번 하나 둘 셋 넷 ",
+    "phrases-behind-password": "password for a b c d e ",
 }
 
 

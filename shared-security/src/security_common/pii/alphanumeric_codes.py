@@ -20,14 +20,16 @@ _SHAPES = (
     r"|(?P<new_passport>[MSROD][0-9]{3}[A-Z][0-9]{4})"
     # M12345678 or M-1234-5678: Korean passports before
     r"|(?P<passport>[MSRODGT](?:[ -]?[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4}))"
-    # MORGA657054SM9IJ: British driving licence
-    r"|(?P<british_license>[A-Z9]{5}[0-9]{6}[A-Z0-9]{2}[0-9][A-Z]{2})"
+    # MORGA657054SM9IJ: British driving licence: name, date of birth (the month of a woman's plus 50), initials
+    r"|(?P<british_license>[A-Z9]{5}[0-9](?:[05][1-9]|[16][0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9][A-Z9]{2}[A-Z0-9][A-Z]{2})"
     # C01X0006H: German passport
     r"|(?P<german_passport>[CFGHJK][0-9]{2}[0-9A-Z]{6})"
     # other passports and licences, which need a label
     r"|(?P<other>[A-Za-z]{1,2}[ -]?[0-9]{3}[A-Za-z]?[0-9]{3,6}|[A-Za-z][0-9]{3}(?:-[0-9]{1,4}){2,4}))"
 )
 _CODE = re.compile(_CODE_START + _SHAPES + _CODE_END)
+_DRIVER_BEFORE = re.compile(r"\bdl\b|driver'?s? licen[cs]e|driving licen[cs]e")  # DL check for age: D2311367
+_CHARS_READ_FOR_DRIVER = 40
 _REGION = r"(?:서울|부산|대구|인천|광주|대전|울산|경기|강원|충북|충남|전북|전남|경북|경남|제주|세종)"
 _REGION_LICENSE = re.compile(rf"{_REGION}[ -]?[0-9]{{2}}-[0-9]{{6}}-[0-9]{{2}}(?![0-9])")  # 서울 12-345678-90
 _PLATE = re.compile(
@@ -41,6 +43,8 @@ _PLATE_LETTERS_AND_WORDS = frozenset("조호주부도구수소사자하로보")
 _COURT = re.compile(r"법원|[고지]법|헌재|헌법재판소|판례|판결|선고|사건")
 _DECISION = re.compile(r"판결|결정|사건|선고|전원합의체|명령|판시|판례")
 _CHARS_READ_FOR_COURT = 24
+_CAR = re.compile("차량|번호판|차번호|차 번호|입차|출차|주차")
+_CHARS_READ_FOR_CAR = 32
 _COMMON_PASSPORT_LETTERS = frozenset("MSR")
 """The first letters of most passports. The others (diplomatic and official ones) need a label."""
 _DATE_IN_CODE = re.compile(r"[A-Z](20[0-9]{2})([0-9]{2})([0-9]{2})")
@@ -70,7 +74,11 @@ def _recognize_code(source: LabelledText, match: re.Match[str]) -> tuple[PIIKind
     if shape == "customs":
         return (PIIKind.CUSTOMS_CODE, 0.9, "shape") if _is_likely_without_label(source.text, match) else None
     if shape == "british_license" or (label.adjacent_kind == "DRIVER_LICENSE" and shape != "new_passport"):
-        return PIIKind.DRIVER_LICENSE, 0.85, "label"
+        return PIIKind.DRIVER_LICENSE, 0.87, "label"
+    if shape == "other" and _DRIVER_BEFORE.search(
+        source.lowered, max(0, match.start() - _CHARS_READ_FOR_DRIVER), match.start()
+    ):
+        return PIIKind.DRIVER_LICENSE, 0.8, "label"
     if label.kind == "PASSPORT":
         return PIIKind.PASSPORT, 0.95, "label"
     is_common_passport = shape in {"new_passport", "passport"} and match.group()[0] in _COMMON_PASSPORT_LETTERS
@@ -97,7 +105,8 @@ def _find_plates(source: LabelledText) -> Iterator[Finding]:
         label = source.label_of(*match.span())
         if label.adjacent_kind == OTHER:
             continue
-        labelled = label.kind == "VEHICLE_PLATE"
+        before = source.text[max(0, match.start() - _CHARS_READ_FOR_CAR) : match.start()]
+        labelled = label.kind == "VEHICLE_PLATE" or _CAR.search(before) is not None
         is_ambiguous = letter in _PLATE_LETTERS_AND_WORDS and (space_before or space_after)
         if (is_ambiguous or _is_case_number(source.text, match)) and not (labelled or region):
             continue

@@ -16,11 +16,13 @@ from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
 from security_common.pii.english_names import ENGLISH_NAMES, FIRST_NAMES_ALONE
-from security_common.pii.field_context import LABEL_OF_PERSON, FieldContext, field_context
+from security_common.pii.field_context import FieldContext, field_context
+from security_common.pii.field_labels import LABEL_OF_PERSON
 from security_common.pii.finding import BASE64, Finding, PIIKind
 from security_common.pii.foreign_addresses import FOREIGN_ADDRESSES
-from security_common.pii.ip_addresses import IP_ADDRESSES
+from security_common.pii.ip_addresses import IP_ADDRESSES, LIKE_VERSION, is_name_of_software
 from security_common.pii.korean_names import KOREAN_NAMES
+from security_common.pii.labelled_codes import LABELLED_CODES
 from security_common.pii.labels import LabelledText
 from security_common.pii.latin_names_in_prose import LATIN_NAMES_IN_PROSE
 from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_until_clean
@@ -70,6 +72,7 @@ _RULES_FOR_NUMBERS: tuple[Rule, ...] = (
     IP_ADDRESSES,
     IBANS,
     ALPHANUMERIC_CODES,  # passports, driver's licences and customs codes with letters
+    LABELLED_CODES,  # passports, driver's licences and number plates of other countries
     NATIONAL_CODES,  # identification numbers of other countries with letters
     NUMBERS,  # telephone, resident, corporate, business, card, licence, account and US social security numbers
     SPLIT_RESIDENT_NUMBERS,
@@ -234,12 +237,14 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
         start, end = len(text) - len(text.lstrip()), len(text.rstrip())
         return [Finding(PIIKind(context.kind), start, end, 0.9, PART_OF_VALUE)] if start < end else []
     found = _scan_behind_label(context.label, text, scan) if context.label else scan(text)
-    if not context.kind and is_specific_name(context.name):
+    if not context.kind and context.name and is_specific_name(context.name):
         found = [each for each in found if each.kind not in _WEAK_KINDS or each.why != "shape" or each.start > 0]
     if context.kind == PIIKind.PERSON or context.names_login:
         found = _with_names_of_field(found, text, context)
     if context.kind == PIIKind.ADDRESS and not any(each.kind == PIIKind.ADDRESS for each in found):
         found = _resolve_overlaps([*found, *find_address_in_field(text)])
+    if not context.kind and context.name and is_name_of_software(context.name):
+        found = [each for each in found if each.kind != PIIKind.IP or each.why != LIKE_VERSION]
     if context.names_thing:
         return [each for each in found if each.kind != PIIKind.PERSON or each.why in _CERTAIN_NAMES]
     return found

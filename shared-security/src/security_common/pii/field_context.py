@@ -2,6 +2,7 @@
 
     {"name": "이유식", "price": 9000}                  name of a thing: it is not searched for persons
     {"label": "계좌번호", "value": "302-3845-1903-48"}   the value has the label in the field beside it
+    {"docType": "passport", "docNo": "CK9KW8108"}      the same for a document and its number
     {"tel1": "010", "tel2": "1234", "tel3": "5678"}    each value is a part of a telephone number
     {"columns": ["이름"], "rows": [["홍길동"]]}          the items of a row have the names of the columns
 
@@ -15,20 +16,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
+from security_common.pii.document_members import DocumentMembers, can_have_number, find_document_members
+from security_common.pii.field_labels import LABEL_OF_KIND, LABEL_OF_PERSON, label_of_field
 from security_common.pii.field_names import LONGEST_NAME, FieldMeaning, cut_name, meaning_of_name, words_of_name
 from security_common.pii.finding import PIIKind
-from security_common.pii.labels import BANK, OTHER, label_at_end
-from security_common.pii.split_values import (
-    SplitGroup,
-    find_split_groups,
-    is_part_of,
-    is_part_of_name,
-    is_split,
-    is_split_list,
-)
+from security_common.pii.labels import OTHER
+from security_common.pii.split_values import SplitGroup, find_split_groups, is_part_of, is_split, is_split_list
 from security_common.pii.word_lists import read_tables
 
-__all__ = ["LABEL_OF_PERSON", "NO_CONTEXT", "FieldContext", "field_context", "item_contexts", "member_contexts"]
+__all__ = ["NO_CONTEXT", "FieldContext", "field_context", "item_contexts", "member_contexts"]
 
 _MOST_MEMBERS = 64
 """How many members of an object are compared with each other. An object with more is a collection of values."""
@@ -38,34 +34,7 @@ _FEWEST_HEADINGS = 2
 _VOTES_OF_TYPE = 2  # `type` counts for a thing; if its value names a person, it counts for a person instead
 _PAIR = 2
 
-# What is written in front of a value when it is searched. In ASCII, because Hangul is evidence for a Korean text.
-_LABEL_OF_KIND = {
-    PIIKind.EMAIL: "email",
-    PIIKind.PHONE: "phone",
-    PIIKind.KR_RRN: "rrn",
-    PIIKind.CREDIT_CARD: "card number",
-    PIIKind.IBAN: "iban",
-    PIIKind.IP: "ip",
-    PIIKind.US_SSN: "ssn",
-    PIIKind.PASSPORT: "passport",
-    PIIKind.DRIVER_LICENSE: "driver license",
-    PIIKind.BUSINESS_NUMBER: "business number",
-    PIIKind.CORP_NUMBER: "corp number",
-    PIIKind.BANK_ACCOUNT: "account number",
-    PIIKind.VEHICLE_PLATE: "vehicle number",
-    PIIKind.CUSTOMS_CODE: "customs code",
-    PIIKind.PERSON: "name",
-    PIIKind.ADDRESS: "address",
-    PIIKind.DATE_OF_BIRTH: "date of birth",
-    PIIKind.SECRET: "password",
-    OTHER: "reference number",
-    BANK: "은행",
-}
-
 _KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
-_NAMES_OF_MESSAGE_IDS = frozenset({"messageid", "inreplyto", "references"})
-_LABEL_OF_PART_OF_NAME = "first name"
-LABEL_OF_PERSON = "full name"  # for names that are certainly not those of things
 _SHORT_NAMES_OF_NAMES = frozenset(
     {"nm", "n", "nms", "한글명", "국문명", "영문명", "nm_kor", "nm_eng", "nmkor", "nmeng"}
 )
@@ -88,6 +57,8 @@ _KINDS_OF_PERSONS = frozenset(
 _ABBREVIATIONS_OF_BIRTH_DATE = frozenset({"bd", "bdt", "bdy", "bday", "bir", "생"})
 _INITIALS_OF_BIRTH_DATE = frozenset({"d", "b"})
 _LONG_PAST_DATE = re.compile(r"(?:19[0-9]{2}|20(?:0[0-9]|1[0-5]))([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])")
+_NAMES_OF_SORT_CODES = frozenset({"sortcode", "bsb", "bsbno", "bsbnumber", "routingnumber", "routingno", "aba"})
+_SECRETS = "secrets"
 _PAIRS = {key: frozenset(words) for key, words in read_tables("field_names")["pairs"].items()}
 
 
@@ -100,8 +71,8 @@ class FieldContext(NamedTuple):
     `names_thing` is whether the value is the name of a thing, `is_unclear` whether it is a name and nothing says of
     what. `names_person` is whether the value certainly names a person, `is_personal_record` whether other fields show
     that the record is about a person. `names_login` is whether the value is the name of an account of a person.
-    `is_part` is whether the whole value is a part of a
-    value of `kind`. `record` is `person` or `thing` if the value, an object or array, is a record of one.
+    `is_part` is whether the whole value is a part of a value of `kind`. `record` is `person` or `thing` if the value,
+    an object or array, is a record of one, and `secrets` if all its values are secrets.
     `columns` has the contexts of the items if the value is a row of a table, or an array of rows.
     """
 
@@ -147,6 +118,8 @@ def member_contexts(
     own = context or NO_CONTEXT
     if own.columns:
         own = own._replace(columns=())
+    if own.record == _SECRETS:
+        return [own._replace(record="", kind=PIIKind.SECRET, is_part=True)] * len(members)
     names = tuple([cut_name(name) if type(name) is str else "" for name, _ in members[:_MOST_MEMBERS]])
     is_certain = own.record == "person" and not meaning_of_name(own.name).is_ambiguous_role
     shape = _shape_of(names, own.record, is_certain)
@@ -189,7 +162,8 @@ class _RecordShape(NamedTuple):
     `names` are the members that have the name of the record, `type` the one that says what it is a record of.
     `thing_votes` is the number of members that indicate a thing, minus those that indicate a person.
     `birth_dates` are members of a person's record with a short name such as `d`, which can have the date of birth.
-    `label` and `value`, `columns` and `rows` belong together. `has_relations` is whether the values have to be read.
+    `label` and `value`, `columns` and `rows`, and the `documents` belong together. `has_relations` is whether the
+    values have to be read.
     """
 
     fields: tuple[FieldContext, ...]
@@ -199,6 +173,7 @@ class _RecordShape(NamedTuple):
     thing_votes: int
     label: int | None
     value: int | None
+    documents: DocumentMembers
     columns: int | None
     rows: int | None
     groups: tuple[SplitGroup, ...]
@@ -212,6 +187,8 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
     votes = [_vote(meaning) for meaning in meanings] + [record]
     thing_votes = votes.count("thing") - votes.count("person")
     is_personal = thing_votes < 0 and (is_certain or any(meaning.is_of_person for meaning in meanings))
+    plain_names = ["".join(words_of_name(name)) for name in names]
+    has_sort_code = not _NAMES_OF_SORT_CODES.isdisjoint(plain_names)
     fields: list[FieldContext] = []
     contexts: list[FieldContext | None] = []
     for name, meaning in zip(names, meanings, strict=True):
@@ -222,15 +199,17 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
             name.lower() in _SHORT_NAMES_OF_NAMES or (meaning.may_name_thing and own.kind == PIIKind.PERSON)
         ):
             own = own._replace(kind=PIIKind.PERSON, label=LABEL_OF_PERSON)
+        elif own.kind == PIIKind.BANK_ACCOUNT and has_sort_code:
+            own = own._replace(label=f"sort code, {own.label}")
         if is_personal and not own.names_thing:
             own = _in_personal_record(own, meaning)
         fields.append(own)
         inherits = not name or (meaning.is_modifier and not own.kind)
         contexts.append(None if inherits else own)
-    plain_names = ["".join(words_of_name(name)) for name in names]
     type_ = _first_in(plain_names, _NAMES_OF_TYPES)
     label, value = (_first_in(plain_names, _PAIRS[role]) for role in ("labels", "values"))
     columns, rows = (_first_in(plain_names, _PAIRS[role]) for role in ("columns", "rows"))
+    documents = find_document_members(plain_names)
     names_of_record = tuple(index for index, meaning in enumerate(meanings) if meaning.may_name_thing)
     groups = find_split_groups(names)
     names_of_birth_dates = _ABBREVIATIONS_OF_BIRTH_DATE if thing_votes <= 0 else frozenset[str]()
@@ -247,14 +226,18 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
         thing_votes=thing_votes,
         label=label if is_pair else None,
         value=value if is_pair else None,
+        documents=documents,
         columns=columns if is_table else None,
         rows=rows if is_table else None,
         groups=groups,
         birth_dates=birth_dates,
-        has_relations=is_pair
-        or is_table
-        or bool(groups or birth_dates)
-        or (type_ is not None and bool(names_of_record)),
+        has_relations=(
+            is_pair
+            or is_table
+            or bool(groups or birth_dates)
+            or documents.has_relations()
+            or (type_ is not None and bool(names_of_record))
+        ),
     )
 
 
@@ -282,6 +265,7 @@ def _relate_members(shape: _RecordShape, values: Sequence[object], contexts: lis
         _relate_type_and_names(shape, values[shape.type], contexts)
     if shape.value is not None:
         _relate_label_and_value(shape, values, contexts)
+    _relate_documents(shape, values, contexts)
     if shape.columns is not None and shape.rows is not None:
         columns = _columns_of(values[shape.columns])
         if columns is not None and isinstance(values[shape.rows], (list, tuple)):
@@ -294,14 +278,14 @@ def _relate_members(shape: _RecordShape, values: Sequence[object], contexts: lis
         if is_split(group, [values[index] for index in group.members]):
             for index in group.members:
                 name = shape.fields[index].name
-                contexts[index] = FieldContext(name, group.kind, _LABEL_OF_KIND[group.kind], is_part=True)
+                contexts[index] = FieldContext(name, group.kind, LABEL_OF_KIND[group.kind], is_part=True)
 
 
 def _relate_type_and_names(shape: _RecordShape, type_: object, contexts: list[FieldContext]) -> None:
     """A `type` such as `customer` makes the record that of a person. `_shape_of` counted it as a sign of a thing."""
     if isinstance(type_, str) and meaning_of_name(type_).record == "person":
         for index in shape.names:
-            contexts[index] = FieldContext(shape.fields[index].name, PIIKind.PERSON, _LABEL_OF_KIND[PIIKind.PERSON])
+            contexts[index] = FieldContext(shape.fields[index].name, PIIKind.PERSON, LABEL_OF_KIND[PIIKind.PERSON])
 
 
 def _relate_label_and_value(shape: _RecordShape, values: Sequence[object], contexts: list[FieldContext]) -> None:
@@ -313,6 +297,22 @@ def _relate_label_and_value(shape: _RecordShape, values: Sequence[object], conte
             contexts[index] = FieldContext(contexts[index].name, names_thing=True)
             contexts[shape.value] = of_value
             return
+
+
+def _relate_documents(shape: _RecordShape, values: Sequence[object], contexts: list[FieldContext]) -> None:
+    """The number of a document, account or card whose kind is in another member, and members with secrets."""
+    members = shape.documents
+    for document in members.documents:
+        of_number = _context_of_label(values[document])
+        if of_number is None:
+            continue
+        for number in members.numbers:
+            if number != document and can_have_number(of_number.kind, contexts[number].kind):
+                contexts[number] = of_number
+    for index in members.manifest_with_secrets(values[shape.type] if shape.type is not None else None):
+        contexts[index] = FieldContext(contexts[index].name, record=_SECRETS)
+    for index in members.docker_credentials(values):
+        contexts[index] = FieldContext(contexts[index].name, PIIKind.SECRET, is_part=True)
 
 
 def _context_of_label(label: object) -> FieldContext | None:
@@ -361,28 +361,13 @@ def _pair_context(row: object, own: FieldContext) -> FieldContext:
 
 
 def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:
-    kind = meaning.kind
-    label = _LABEL_OF_KIND.get(kind, name) if kind else ""
-    if kind == PIIKind.PERSON and is_part_of_name(name):
-        label = _LABEL_OF_PART_OF_NAME
-    elif kind == PIIKind.PERSON and not meaning.may_name_thing:
-        label = LABEL_OF_PERSON
-    elif kind == OTHER:
-        label = _label_of_other(name)
     return FieldContext(
         name,
-        kind,
-        label,
+        meaning.kind,
+        label_of_field(name, meaning),
         names_thing=meaning.names_thing,
         record=meaning.record,
         is_unclear=meaning.is_unclear,
         names_person=meaning.names_person,
         names_login=meaning.names_login,
     )
-
-
-def _label_of_other(name: str) -> str:
-    """The name itself if it is a label, because some rules read it: `version` before an IP address."""
-    if "".join(words_of_name(name)) in _NAMES_OF_MESSAGE_IDS:
-        return "message-id"
-    return name if label_at_end(name) == OTHER else _LABEL_OF_KIND[OTHER]

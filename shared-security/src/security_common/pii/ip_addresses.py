@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from security_common.pii.field_names import words_of_name
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import OTHER, LabelledText
 from security_common.pii.rules import Rule
 
-__all__ = ["IP_ADDRESSES"]
+__all__ = ["IP_ADDRESSES", "LIKE_VERSION", "is_name_of_software"]
 
 _DOT = r"(?:\.|\[\.\])"  # 192[.]0[.]2[.]7, as in reports about attacks
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
@@ -35,6 +36,17 @@ _VERSION_BEFORE = re.compile(
 _PRODUCT_BEFORE = re.compile(
     r"[A-Za-z0-9_\]]\s?[=~!<>]==?\s?$|[a-z0-9]@$|(?:^|[\s\"'(;,])[A-Za-z][A-Za-z0-9_.+\-]{1,30}/$"
 )
+_WORD_BEFORE = re.compile(r"([A-Za-z]{2,20})[\"']?[ :=]{1,3}[\"']?v?$")  # Gradle 8.7.0.1, "engine": "8.0.33.1"
+_LONGEST_WORD_BEFORE = 28
+_SOFTWARE_WORDS = """
+agent android app application bios browser build chart chrome compose docker driver edge engine firefox framework
+gradle helm image ios java jdk jre kernel kotlin lib library linux macos maven module nginx npm os package pip pkg
+plugin python release runtime safari schema sdk software spring sw tag terraform tomcat tool unity version windows
+"""
+_SOFTWARE = frozenset(_SOFTWARE_WORDS.split())
+"""Words in front of a version number with four parts."""
+LIKE_VERSION = "like-version"
+"""The reason of an address whose parts have one or two digits, unless it begins with 10, as private addresses do."""
 _LONGEST_PRODUCT = 34
 _LONGEST_VERSION_WORD = 14
 _VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
@@ -53,7 +65,17 @@ def _find_ipv4(source: LabelledText) -> Iterator[Finding]:
         is_network = match.group().endswith(".0") and source.text.startswith("/", match.end())
         address = match.group().replace("[.]", ".")
         if not is_network and _is_ipv4_of_machine(address) and not _is_version(source, match):
-            yield Finding(PIIKind.IP, match.start(), match.end(), 0.93, "shape")
+            why = LIKE_VERSION if _has_short_parts(address) and not address.startswith("10.") else "shape"
+            yield Finding(PIIKind.IP, match.start(), match.end(), 0.93, why)
+
+
+def _has_short_parts(address: str) -> bool:
+    return all(len(part) < 3 for part in address.split("."))
+
+
+def is_name_of_software(name: str) -> bool:
+    """Whether a field of this name contains the version of a program: `agent`, `osVersion`, `db_engine`."""
+    return any(word in _SOFTWARE for word in words_of_name(name)[-2:])
 
 
 def _find_ipv6(text: str) -> Iterator[Finding]:
@@ -96,9 +118,12 @@ def _is_version(source: LabelledText, match: re.Match[str]) -> bool:
     if _VERSION_BEFORE.search(text, max(0, start - _LONGEST_VERSION_WORD), start) or _VERSION_AFTER.match(text, end):
         return True
     parts = match.group().split(".")
-    has_short_parts = all(len(part) < 3 for part in parts)
+    has_short_parts = _has_short_parts(match.group())
     is_like_version = (has_short_parts and parts[0] != "10") or parts[1:] == ["0", "0", "0"]
     if is_like_version and _PRODUCT_BEFORE.search(text, max(0, start - _LONGEST_PRODUCT), start):
+        return True
+    word = _WORD_BEFORE.search(text, max(0, start - _LONGEST_WORD_BEFORE), start) if is_like_version else None
+    if word is not None and word[1].lower() in _SOFTWARE:
         return True
     return has_short_parts and source.adjacent_label(start) == OTHER
 

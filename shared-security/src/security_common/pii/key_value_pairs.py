@@ -139,7 +139,7 @@ def _parent_of(last: _Pair, pair: _Pair, parent: FieldContext) -> FieldContext:
 def _values_of(record: list[_Pair], parent: FieldContext) -> Iterator[TextCell]:
     contexts = member_contexts([(pair.name, pair.value) for pair in record], parent)
     for pair, context in zip(record, contexts, strict=True):
-        if pair.end > pair.start and context.says_something and pair.name not in _VAGUE_NAMES:
+        if pair.end > pair.start and context.says_something and pair.name.lower() not in _VAGUE_NAMES:
             yield _cell_of(pair, context)
 
 

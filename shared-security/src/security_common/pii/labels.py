@@ -238,7 +238,7 @@ class LabelledText:
     def label_of(self, start: int, end: int) -> Label:
         """The label of a value: an adjacent one before it, otherwise one after it, otherwise the nearest before it."""
         before = self.labels.before(start)
-        if before.adjacent_kind:
+        if before.adjacent_kind and before.kind not in _KINDS_OF_TEXT:
             return before
         after = self.labels.after(end)
         names_next_value = before.kind and after.kind in _KINDS_OF_TEXT  # "통관 code P123456789012, 주소 서울"

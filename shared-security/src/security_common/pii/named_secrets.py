@@ -30,7 +30,7 @@ _NAME = re.compile(longest_word(_NAMES))
 _WITHOUT_SEPARATORS = str.maketrans("", "", " _-")
 _GROUP_OF_NAME = {name.translate(_WITHOUT_SEPARATORS): group for name, group in _NAMES.items()}
 _PUBLIC_PREFIXES = frozenset(_WORDS["public_prefixes"])
-_SHORT_NAMES = frozenset({"pass", "pw", "pwd", "pat", "pin", "otp", "psk", "mdp"})
+_SHORT_NAMES = frozenset({"pass", "pw", "pwd", "pat", "pin", "otp", "psk", "mdp", "cvc", "cvv", "cvn"})
 """Names that are parts of ordinary words: only whole words count."""
 _CHARS_READ_BEFORE_NAME = 24
 _WORD_BORDER = re.compile(r"[_\-]|(?<=[a-z])(?=[A-Z])")
@@ -45,13 +45,24 @@ class _Joint(IntEnum):
     EXACT = 4  # PASSWORD=Tr1cky, "password": "Tr1cky", <password>Tr1cky</password>
 
 
+_FOR_PHRASE = r"(?:\s(?:for|of|to|on)(?:\s[^\s:=]{1,20}){1,6}?)?"  # password for the claims portal is …
 _SIGN = re.compile(
-    r"(?:\s?값)?(?:[_ -]?[0-9]{1,2})?(?:\([^()\n]{1,16}\))?['\"\]]{0,2}\s{0,2}(?::=|=>|->|[:=])[ \t]{0,4}[(\[]?"
+    rf"(?:\s?값)?(?:[_ -]?[0-9]{{1,2}})?{_FOR_PHRASE}(?:\s?\([^()\n]{{1,16}}\)|\))?['\"\]]{{0,2}}"
+    r"\s{0,2}(?::=|=>|->|→|[:=])[ \t]{0,4}[(\[]?"
     r"|['\"]?,?\s{1,12}['\"]?value['\"]?\s{0,2}[:=]\s{0,2}"  # name: DB_PASSWORD, value: Tr1cky
-    r"|>(?=[^<\s]{4,256}</)",
+    r"|['\"]?>(?=[^<\s]{4,256}</)",
     re.IGNORECASE,
 )
-_VERB = re.compile(r"(?:(?:\s(?:for|of)\s[^\s:]{1,40})?\s(?:is|was)[:\s]\s?|\s?값?[은는이가]\s|\s)[(\[]?")
+_VERB = re.compile(
+    rf"(?:{_FOR_PHRASE}(?:,?\s(?:is|was)(?:\sit)?|['’]s)[:\s]\s?|\s?값?[은는이가]\s|\s{{0,8}}\|\s{{0,8}}|\s)[(\[]?"
+)
+# 비번 까먹음 혹시 Dodam#2026! 이거였나: only a value that is certainly a password
+_HANGUL_BETWEEN = re.compile(r"[가-힣]{0,4}[ ,.:]{1,2}(?:[가-힣]{1,8}[ ,.:]{1,2}){1,4}")
+_STRONG_PASSWORD = re.compile(
+    r"(?=[!-~]{0,31}[0-9])(?=[!-~]{0,31}[A-Za-z])(?=[!-~]{0,31}[!#$%^*])(?![!-~]{0,31}(?:://|@[A-Za-z0-9\-]{2,63}\.))"
+    r"[!-~]{8,32}(?![!-~])"
+)
+_PIN_WITH_SYMBOLS = re.compile(r"[#*]{1,2}[0-9]{3,8}[#*]{0,2}|[0-9]{3,8}[#*]{1,2}")  # 도어락 비밀번호 2580*
 _QUOTED = re.compile(r"\"([^\"\n]{1,256})\"|'([^'\n]{1,256})'|`([^`\n]{1,256})`")
 _UNQUOTED = re.compile(r"[!#-&(-;=?-_a-~]{1,256}")  # printable ASCII without quotes and angle brackets
 _NEXT_MEMBER = re.compile(r"[,;&|](?=['\"]?[A-Za-z_][\w.\-]{0,40}['\"]?[:=]|$)")
@@ -62,7 +73,16 @@ _FEWEST_CHARS_OF_PASSWORD, _FEWEST_CHARS_OF_WORD, _FEWEST_CHARS_IN_SENTENCE = 4,
 _FEWEST_CHARS_OF_KEY, _FEWEST_CHARS_OF_KEY_IN_SENTENCE, _FEWEST_CHARS_OF_LETTERS = 8, 18, 16
 _FEWEST_OF_EACH_CASE, _FEWEST_DIGITS_BEHIND_SPACE = 3, 3
 _CHARS_BEFORE_NAME_IN_LINE = string.ascii_letters + "_-. \t"
-_LENGTHS_OF_PIN = range(3, 9)
+_LENGTHS_OF_PIN, _LENGTHS_OF_PIN_IN_SENTENCE, _LENGTHS_OF_CARD_CODE = range(3, 9), range(4, 7), range(3, 5)
+_LENGTH_OF_OTP = 6
+_NAMES_OF_CARD_CODES = frozenset({"cvc", "cvv", "cvc2", "cvv2", "cvn", "보안코드", "카드보안코드"})
+_NAMES_OF_LONG_KEYS = frozenset(
+    {"hashkey", "signkey", "mackey", "partnerkey", "merchantkey", "shopkey", "serverkey", "seedvalue", "seed"}
+)
+"""Names that are also used for short identifiers: hash_key: user1234."""
+_FEWEST_CHARS_OF_LONG_KEY = 16
+_FEWEST_CHARS_OF_MIXED_LETTERS = 10
+_CAMEL_CASE = re.compile(r"[a-z]*(?:[A-Z][a-z]{2,})*")
 _KEBAB_NAME = re.compile(r"[a-z]+(?:[-_.](?:[a-z]+|v?[0-9]{1,4}))+")
 _SNAKE_NAME = re.compile(r"[a-z]+(?:_[a-z0-9]+)+")  # PASS: test_login2
 _FEWEST_WORDS_OF_PASSPHRASE = 3
@@ -107,15 +127,28 @@ def _secret_behind(match: re.Match[str], text: str) -> tuple[int, int] | None:
         words = _MNEMONIC.match(text, joint.end()) if joint is not None else None
         return words.span(1) if words is not None else None
     value = _value_behind(text, *match.span())
-    if value is None or is_placeholder(value.text):
+    if value is None:
+        return _password_after_words(text, match.end()) if group == _PASSWORD else None
+    if is_placeholder(value.text):
         return None
     if group == _KEY:
-        is_secret = _looks_like_key(value)
+        is_secret = _looks_like_key(value) and (
+            name not in _NAMES_OF_LONG_KEYS or len(value.text) >= _FEWEST_CHARS_OF_LONG_KEY
+        )
     elif value.text.isdecimal():
         is_secret = _is_number_of(group, name, value) and _NUMBER_ENDS.match(text, value.end) is not None
     else:
         is_secret = group == _PASSWORD and _looks_like_password(value, name)
     return (value.start, value.end) if is_secret else None
+
+
+def _password_after_words(text: str, name_end: int) -> tuple[int, int] | None:
+    """The place of a password that follows a few Hangul words: 비번 까먹음 혹시 Dodam#2026! 이거였나."""
+    words = _HANGUL_BETWEEN.match(text, name_end)
+    password = _STRONG_PASSWORD.match(text, words.end()) if words is not None else None
+    if password is None or is_placeholder(password.group()):
+        return None
+    return password.start(), password.start() + len(_without_neighbours(password.group()))
 
 
 def _is_name_of_secret(match: re.Match[str], text: str) -> bool:
@@ -143,7 +176,7 @@ def _value_behind(text: str, name_start: int, name_end: int) -> _Value | None:
     if sign is None:
         certainty = _Joint.SPACE if written.rstrip("([").isspace() else _Joint.VERB
     else:
-        certainty = _Joint.EXACT if written in {"=", ">"} else _Joint.COLON
+        certainty = _Joint.EXACT if written in {"=", ">", '">', "'>"} else _Joint.COLON
     quoted = _QUOTED.match(text, joint.end())
     if quoted is not None:
         group = quoted.lastindex or 1
@@ -179,7 +212,13 @@ def _closes_nothing(value: str) -> bool:
 def _is_number_of(group: str, name: str, value: _Value) -> bool:
     """Whether digits alone are a secret behind this name: `PIN: 4821`, `비번 1234`."""
     if group == _PIN:
-        return value.joint >= _Joint.COLON and len(value.text) in _LENGTHS_OF_PIN
+        if name in _NAMES_OF_CARD_CODES:
+            return len(value.text) in _LENGTHS_OF_CARD_CODE
+        if value.joint == _Joint.SPACE:
+            is_certain = len(value.text) == _LENGTH_OF_OTP if name == "otp" else _HANGUL.match(name) is not None
+            return is_certain and len(value.text) in _LENGTHS_OF_PIN_IN_SENTENCE
+        fits = _LENGTHS_OF_PIN if value.joint >= _Joint.COLON else _LENGTHS_OF_PIN_IN_SENTENCE
+        return len(value.text) in fits
     is_certain = value.joint >= _Joint.COLON or _HANGUL.match(name) is not None
     return is_certain and len(value.text) >= _FEWEST_CHARS_OF_PASSWORD
 
@@ -190,6 +229,8 @@ def _looks_like_password(value: _Value, name: str) -> bool:
     text = value.text.rstrip("!?") if is_in_sentence else value.text
     has_letters, has_digits = any(map(str.isalpha, text)), any(map(str.isdigit, text))
     has_symbols = not _SYMBOLS.isdisjoint(text)
+    if not name.isascii() and _PIN_WITH_SYMBOLS.fullmatch(text):
+        return True
     if not has_letters or is_technical_term(text) or (name == "pass" and _SNAKE_NAME.fullmatch(text)):
         return False
     if not (has_digits or has_symbols):
@@ -235,12 +276,14 @@ def _looks_like_key(value: _Value) -> bool:
     if value.joint == _Joint.EXACT and has_symbols:
         return True
     upper, lower = sum(map(str.isupper, text)), sum(map(str.islower, text))
-    return min(upper, lower) >= _FEWEST_OF_EACH_CASE and len(text) >= _FEWEST_CHARS_OF_LETTERS
+    fewest = _FEWEST_CHARS_OF_LETTERS if _CAMEL_CASE.fullmatch(text) else _FEWEST_CHARS_OF_MIXED_LETTERS
+    return min(upper, lower) >= _FEWEST_OF_EACH_CASE and len(text) >= fewest
 
 
 NAMED_SECRETS = Rule(
     r"(?i:pass|pwd|pw[^a-z]|pswd|secret|key|token|credential|signature|mnemonic|seed|recovery|masterauth|senha|contrase"
-    r"|clave|mot de|kennwort|(?:^|[^a-z])(?:pin|otp|psk|pat|mdp)[^a-z])"
-    r"|비밀|패스|비번|암호|시크릿|키|토큰|핀|일회용|니모닉|복구|密|パスワ",
+    r"|clave|mot de|kennwort|wachtwoord|salasana|hasło|(?:^|[^a-z])(?:pin|otp|psk|pat|mdp|cv[cvn]2?)[^a-z]|community"
+    r"|(?:security|door|gate).code)"
+    r"|비밀|패스|비번|암호|시크릿|키|토큰|핀|일회용|니모닉|복구|密|パスワ|시드|도어락|현관|보안|暗証|口令",
     _find_named_secrets,
 )

@@ -28,6 +28,7 @@ COUNTRIES = frozenset({"AU", "BR", "CA", "CN", "DE", "ES", "FR", "GB", "HK", "IN
 _GENERAL_LABEL = "NATIONAL_ID"
 _LABEL_PREFIX = "NATIONAL_ID_"
 _SCORE_UNLABELLED, _SCORE_GENERAL_LABEL, _SCORE_LABELLED, _SCORE_LABEL_ALONE = 0.94, 0.95, 0.97, 0.9
+_SCORE_OTHER_FORM = 0.72  # a number that a country also issues, but not in this form
 
 
 class _NumberFormat(NamedTuple):
@@ -116,6 +117,7 @@ _NEEDS_LABEL = frozenset({"HK2"})
 _STRONG_SHAPES = frozenset({"CN", "ES1", "ES2", "FR", "HK", "IT", "SG"})
 """Found without a label under any name. The others have no check digits, or a shape that article numbers have."""
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
+_DATE_IN_CODE = re.compile(r"20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])$")  # LA20260411
 
 
 def country_of(finding: Finding) -> str:
@@ -140,6 +142,12 @@ def _recognize_labelled(number: NumberCandidate) -> Recognition:
     """Only an adjacent label of the country makes a number without right check digits one of that country."""
     is_general = number.label == _GENERAL_LABEL
     by_label: Recognition = None
+    if number.adjacent_label and not is_general:
+        by_label = (
+            PIIKind.NATIONAL_ID,
+            _SCORE_OTHER_FORM,
+            _reason(number.label.removeprefix(_LABEL_PREFIX), is_valid=False),
+        )
     for each in _FORMATS_BY_LENGTH.get(len(number.digits), ()):
         if number.grouping not in each.groupings:
             continue
@@ -180,6 +188,8 @@ def _score_of_code(source: LabelledText, match: re.Match[str], shape: str, *, is
     if label.kind == OTHER or not _needs_no_label(match, shape, is_valid=is_valid):
         return 0
     has_weak_shape = shape not in _STRONG_SHAPES
+    if has_weak_shape and _DATE_IN_CODE.search(match.group()):
+        return 0
     if is_in_path_or_url(source.text, start, end) or (has_weak_shape and has_other_name(source.text, start)):
         return 0
     return _SCORE_UNLABELLED

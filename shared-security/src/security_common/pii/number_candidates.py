@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from security_common.pii.check_digits import is_calendar_date
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import LabelledText
 from security_common.pii.value_surroundings import has_currency_before, is_in_path_or_url, is_item_of_list
 
-__all__ = ["NUMBER_GATE", "NumberCandidate", "Recognition", "find_number_candidates"]
+__all__ = ["NUMBER_GATE", "NumberCandidate", "Recognition", "find_number_candidates", "is_time_stamp"]
 
 Recognition = tuple[PIIKind, float, str] | None
 """What a rule for numbers returns: kind, score and reason, or None if it does not recognize the number."""
@@ -49,6 +50,7 @@ _USUAL_GROUPINGS = frozenset(
     | {(3, 3, 3, 2), (1, 4, 5, 2, 1), (1, 2, 2, 2, 3, 3, 2), (4, 4, 4), (3, 3, 3), (2, 3, 3, 3), (6, 8, 4)}
     | {(length,) for length in range(8, 20)}
 )
+_EPOCH_PREFIXES = frozenset({"15", "16", "17", "18", "19"})
 _FEWEST_SINGLE_DIGITS = 9  # "0 1 0 1 2 3 4 5 6": at least this many single digits in a row are one number
 
 
@@ -75,6 +77,15 @@ class NumberCandidate(NamedTuple):
         """Whether nothing around the number says that it is a part of a path, a URL or a list of numbers."""
         text, start, end = self.source.text, self.start, self.end
         return not (self.is_in_series or is_in_path_or_url(text, start, end) or is_item_of_list(text, start, end))
+
+
+def is_time_stamp(number: NumberCandidate) -> bool:
+    """Whether digits are seconds or milliseconds since 1970 (2017 to 2033), or year, month, day and so on."""
+    digits = number.digits
+    if number.grouping in {(10,), (13,)} and digits[:2] in _EPOCH_PREFIXES:
+        return True
+    year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
+    return 1990 <= year <= 2050 and is_calendar_date(year, month, day)
 
 
 class _Run(NamedTuple):

@@ -4,16 +4,31 @@ import re
 
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK, OTHER
-from security_common.pii.number_candidates import NumberCandidate, Recognition
+from security_common.pii.number_candidates import NumberCandidate, Recognition, is_time_stamp
 from security_common.pii.value_surroundings import is_in_path_or_url
 from security_common.pii.word_lists import read_rows
 
 __all__ = ["recognize_phone_number"]
 
 _MOBILE = re.compile(r"01[016789][0-9]{7,8}")
-_LANDLINE = re.compile(r"(?:02|0(?:3[1-3]|4[1-4]|5[1-5]|6[1-4])|070|050[2-8]?)[0-9]{7,8}")
+_LANDLINE = re.compile(r"(?:02|0(?:3[1-3]|4[1-4]|5[1-5]|6[1-4])|0[78]0|050[2-8]?)[0-9]{7,8}")
 _NORTH_AMERICAN = re.compile(r"1?[2-9][0-8][0-9][2-9][0-9]{6}")
-_SERVICE_LINE = re.compile(r"1[568][0-9]{6}")  # 1588-1234 is a company's number, unless a label says otherwise
+# 1588-1234 is the number of a company: it counts beside a label.
+_SERVICE_LINE = re.compile(
+    r"1(?:5(?:22|33|44|55|66|77|88|99)|6(?:00|11|1[3-4]|3[03]|44|6[1678]|70|8[28]|99)|8(?:00|11|33|55|66|77|99))[0-9]{4}"
+)
+_WEAK_LABEL_WORDS = "번호는 번호로 번호가 내선 문자 통화 카톡 문의 상담 call cell dial direct portable reach text"
+_WEAK_LABELS = frozenset(_WEAK_LABEL_WORDS.split())
+"""Labels that also introduce other numbers: text 20260418."""
+# Mobile numbers of Japan and Taiwan, which look like no other number.
+_DISTINCTIVE_NUMBER = re.compile(r"090-[0-9]{4}-[0-9]{4}|09[0-9]{2}-[0-9]{3}-[0-9]{3}")
+_DISTINCTIVE_GROUPINGS = frozenset({(3, 4, 4), (4, 3, 3)})
+# Mobile numbers of the United Kingdom and Australia, and numbers of London.
+_BRITISH_OR_AUSTRALIAN = re.compile(
+    r"07[1-9][0-9]{2} [0-9]{6}|07[0-9]{3} [0-9]{3} [0-9]{3}|020 [378][0-9]{3} [0-9]{4}|04[0-9]{2} [0-9]{3} [0-9]{3}"
+)
+_FEWEST_DIGITS_BEHIND_LABEL, _MOST_DIGITS_BEHIND_LABEL = 8, 13
+_SEPARATORS_BEHIND_LABEL = frozenset("-./ ()")
 _HANGUL = re.compile("[가-힣]")
 _ACCOUNT_OR_OTHER_LABELS = frozenset({"BANK_ACCOUNT", BANK, OTHER})
 _CHARS_READ_FOR_LANGUAGE = 60
@@ -34,7 +49,7 @@ def recognize_phone_number(number: NumberCandidate) -> Recognition:
         recognition = rule(number)
         if recognition is not None:
             return recognition
-    return None
+    return _recognize_labelled(number) if number.adjacent_label == "PHONE" else None
 
 
 def _recognize_mobile(number: NumberCandidate) -> Recognition:
@@ -77,8 +92,14 @@ def _recognize_without_plus(number: NumberCandidate) -> Recognition:
     """Country codes without `+`: 0082-10-1234-5678, 001-415-555-2671 with a label, 82-10-1234-5678."""
     digits, labelled = number.digits, number.label == "PHONE"
     if digits.startswith("00") and _has_valid_national_length(digits[2:]):
-        korean_with_separators = digits.startswith("0082") and number.separators
-        return (PIIKind.PHONE, 0.85, "country-code") if korean_with_separators or labelled else None
+        is_korean = digits.startswith("008210") or (digits.startswith("0082") and number.separators)
+        return (PIIKind.PHONE, 0.85, "country-code") if is_korean or labelled else None
+    if number.grouping in _DISTINCTIVE_GROUPINGS and _DISTINCTIVE_NUMBER.fullmatch(
+        number.source.text, number.start, number.end
+    ):
+        return PIIKind.PHONE, 0.75, "shape"
+    if _BRITISH_OR_AUSTRALIAN.fullmatch(number.source.text, number.start, number.end) and _is_in_english_text(number):
+        return PIIKind.PHONE, 0.7, "shape"
     if digits.startswith("8210") and len(digits) == 12 and (number.separators or labelled):
         return PIIKind.PHONE, 0.9, "country-code"
     return None
@@ -99,13 +120,26 @@ def _recognize_north_american(number: NumberCandidate) -> Recognition:
 def _recognize_labelled(number: NumberCandidate) -> Recognition:
     """With an adjacent label: 1012345678 without its leading zero, service lines, numbers of other countries."""
     digits, length = number.digits, len(number.digits)
-    labelled = number.adjacent_label == "PHONE"
     if length == 10 and _MOBILE.fullmatch("0" + digits):
-        return (PIIKind.PHONE, 0.8, "label") if labelled else None
-    if number.grouping == (4, 4) and _SERVICE_LINE.fullmatch(digits):
-        return (PIIKind.PHONE, 0.6, "label") if labelled else None
-    looks_national = digits[0] == "0" and 9 <= length <= 12 and number.grouping[0] <= 5
-    return (PIIKind.PHONE, 0.75, "label") if looks_national and labelled else None
+        return PIIKind.PHONE, 0.8, "label"
+    if number.grouping in {(4, 4), (8,)} and _SERVICE_LINE.fullmatch(digits):
+        return PIIKind.PHONE, 0.6, "label"
+    if digits[0] == "0" and 9 <= length <= 12 and number.grouping[0] <= 5:
+        return PIIKind.PHONE, 0.75, "label"
+    return (PIIKind.PHONE, 0.7, "label") if _is_behind_strong_label(number) else None
+
+
+def _is_behind_strong_label(number: NumberCandidate) -> bool:
+    """Whether a label says that a number of any country is a telephone number: 手机 138 1234 5678, hp 9123 4567."""
+    length = len(number.digits)
+    if not _FEWEST_DIGITS_BEHIND_LABEL <= length <= _MOST_DIGITS_BEHIND_LABEL or is_time_stamp(number):
+        return False
+    if not _SEPARATORS_BEHIND_LABEL.issuperset(number.separators):
+        return False
+    source = number.source
+    label = source.label_of(number.start, number.end)
+    is_in_line = "\n" not in source.text[label.end : number.start]
+    return is_in_line and source.lowered[label.start : label.end] not in _WEAK_LABELS
 
 
 def _has_valid_national_length(digits: str) -> bool:
@@ -125,8 +159,8 @@ def _is_in_english_text(number: NumberCandidate) -> bool:
 
 
 _RULES_BY_FIRST_DIGIT = {
-    "0": (_recognize_mobile, _recognize_landline, _recognize_without_plus, _recognize_labelled),
-    "1": (_recognize_north_american, _recognize_labelled),
+    "0": (_recognize_mobile, _recognize_landline, _recognize_without_plus),
+    "1": (_recognize_north_american,),
     "2": (_recognize_north_american,),
     "3": (_recognize_north_american,),
     "4": (_recognize_north_american,),

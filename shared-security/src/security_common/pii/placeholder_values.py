@@ -33,7 +33,7 @@ _PATH = re.compile(
 )
 _CODE = re.compile(
     r"[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)*[(\[]"  # os.environ["PASSWORD"], get_password()
-    r"|[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]+)+[);,\]]*$"  # settings.password
+    r"|[A-Za-z_]+[0-9]*(?:(?:\.|->|::)[A-Za-z_]+)+[);,\]]*$"  # settings.password
     r"|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$"  # DB_PASSWORD, the name of a variable
 )
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

@@ -41,6 +41,7 @@ _CENTURY_BY_SEVENTH_DIGIT = {
 # Few people who were born earlier are alive, and a date of this century with a serial number, such as 260418-1000123,
 # looks like a birth a century ago.
 _EARLIEST_PLAUSIBLE_BIRTH = 1935
+_FIRST_WITHOUT_CHECK_DIGIT = date(2020, 10, 5)
 _EPOCH = date(1970, 1, 1)
 _SECONDS_PER_DAY, _DAYS_OF_LAST_TEN_YEARS, _DAYS_OF_NEXT_YEAR = 86_400, 3_653, 366
 _PERSON_BEFORE = re.compile(r"[가-힣]{2,4}\($")  # 홍길동(8801011234568)
@@ -67,7 +68,7 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
       a Korean barcode (unless its label is that of a name) (0.90),
     - the number is labelled (0.90),
     - it is written as 880101-1234567, its label is not one of `_OTHER_NUMBER_LABELS`, and the person was born in 1935
-      or later (0.75).
+      or later (0.75; 0.65 if that was before October 2020, so that a valid corporate number counts more).
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
@@ -86,7 +87,9 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     if labelled:
         return PIIKind.KR_RRN, 0.9, "label"
     if number.grouping == (6, 7) and number.separators == "-" and number.label not in _OTHER_NUMBER_LABELS:
-        return (PIIKind.KR_RRN, 0.75, "birth-date") if born.year >= _EARLIEST_PLAUSIBLE_BIRTH else None
+        if born.year < _EARLIEST_PLAUSIBLE_BIRTH:
+            return None
+        return PIIKind.KR_RRN, 0.75 if born >= _FIRST_WITHOUT_CHECK_DIGIT else 0.65, "birth-date"
     return None
 
 
