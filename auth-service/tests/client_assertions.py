@@ -88,7 +88,7 @@ ASSERTIONS = (
             ("35", "no jti", assertion(jti=None), "has_an_id"),
             ("35", "jti a number", assertion(jti=7), "has_an_id"),
             ("36", "another iss", assertion(iss="mcp-client"), "names_one_client"),
-            ("36", "an unknown sub", assertion(sub="nobody", iss="nobody"), None),
+            ("36", "an unknown sub", assertion(sub="unknown", iss="unknown"), None),
             ("37", "alg none", unsigned, None),
             ("37", "HS256 with the public key", signed_with_the_public_key, None),
             *(

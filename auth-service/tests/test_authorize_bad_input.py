@@ -37,7 +37,7 @@ class Row:
 
 
 PAGES = (
-    Row("74", {"client_id": "nobody"}),
+    Row("74", {"client_id": "unknown"}),
     Row("74", {"client_id": None}),
     Row("74", {"client_id": "a\x00b"}),
     Row("75", {"redirect_uri": "https://evil.example/"}, rule="require_registered_redirect"),
@@ -186,5 +186,5 @@ def test_pages_are_in_the_language_of_ui_locales(person: Person) -> None:
     assert korean.headers["content-language"] == "ko"
     answer = person.http.get("/oauth2/authorize", headers={"accept-language": "de, ko;q=0.8, en;q=0.3"})
     assert "등록되지 않은 앱입니다" in answer.text
-    answer = person.open(Request("nobody", {"ui_locales": "ko"}).path)
+    answer = person.open(Request("unknown", {"ui_locales": "ko"}).path)
     assert "등록되지 않은 앱입니다" in answer.text

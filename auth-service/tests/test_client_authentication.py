@@ -66,9 +66,9 @@ def test_item_28_client_id_in_the_body_may_match_either_encoding_of_the_header(d
 
 
 def test_item_31_a_correct_secret_with_the_wrong_method_gets_an_explanation(declared: Service) -> None:
-    told = declared.http.post("/oauth2/token", data=demo(client_id="basic-only")).json()["error_description"]
-    assert "client_secret_basic" in told
-    assert "client_secret_post" in told
+    description = declared.http.post("/oauth2/token", data=demo(client_id="basic-only")).json()["error_description"]
+    assert "client_secret_basic" in description
+    assert "client_secret_post" in description
     wrong = declared.http.post("/oauth2/token", data=demo(client_id="basic-only", client_secret="x")).json()
     assert wrong["error_description"] == "client authentication failed"
 
@@ -125,5 +125,7 @@ def test_unknown_client_ids_are_not_stored_in_redis(start_service: StartService,
         assert service.http.post("/oauth2/token", data={**form, "client_id": f"made-up-{number}"}).status_code == 401
     assert len(stored.keys("auth:limits*")) == 0
     assert stored.dbsize() <= before + 1  # the audit stream
-    statuses = [service.http.post("/oauth2/token", data={**form, "client_id": "nobody"}).status_code for _ in range(11)]
+    statuses = [
+        service.http.post("/oauth2/token", data={**form, "client_id": "unknown"}).status_code for _ in range(11)
+    ]
     assert statuses == [401] * 10 + [429], "each caller that guesses has to wait, whether the client exists or not"

@@ -39,8 +39,8 @@ def test_a_user_signs_in_and_consents_and_the_client_gets_tokens(people: Service
 
 
 def test_userinfo_accepts_only_tokens_with_its_audience(people: Service, person: Person) -> None:
-    """RFC 9068 section 4. A token is for userinfo when the person allowed the scope openid, and a resource is named
-    beside it or not.
+    """RFC 9068 section 4. A token is for userinfo if the user allowed the scope openid, whether or not the request
+    names a resource as well.
     """
     for changes in ({"scope": "openid"}, {"scope": "openid mcp.access", "resource": RESOURCE}):
         request = Request("app", dict(changes))

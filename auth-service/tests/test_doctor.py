@@ -76,7 +76,9 @@ def test_a_correct_service_passes_every_check(healthy_service: Service) -> None:
 @pytest.mark.parametrize(
     ("setting", "weak"), [("appendonly", "no"), ("appendfsync", "everysec"), ("maxmemory-policy", "allkeys-lru")]
 )
-def test_a_redis_that_is_not_durable(start_service: StartService, tmp_path: Path, setting: str, weak: str) -> None:
+def test_a_redis_that_is_not_durable_is_reported(
+    start_service: StartService, tmp_path: Path, setting: str, weak: str
+) -> None:
     """It also has no users, so the keys of the other service can be read."""
     with RedisServer(tmp_path / "redis", free_port()) as server, redis.Redis(port=server.port) as stored:
         settings = start_service(redis_url=server.url).settings
@@ -88,14 +90,14 @@ def test_a_redis_that_is_not_durable(start_service: StartService, tmp_path: Path
     assert "ACL" in found["redis: this user cannot read the keys of the resource service"]
 
 
-def test_an_unavailable_redis(healthy_service: Service) -> None:
+def test_an_unavailable_redis_is_reported(healthy_service: Service) -> None:
     found = failed_checks(healthy_service, redis_url=f"redis://auth@127.0.0.1:{free_port()}/0")
     ((what, hint),) = found.items()
     assert what.startswith("redis: ")
     assert "AUTH_REDIS_URL" in hint
 
 
-def test_missing_keys_and_keys_encrypted_with_another_kek(
+def test_missing_keys_and_keys_encrypted_with_another_kek_are_reported(
     healthy_service: Service, own_redis: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "kek").write_text(Keyring.generate().dump())
@@ -107,14 +109,14 @@ def test_missing_keys_and_keys_encrypted_with_another_kek(
     assert "start the service" in empty["keys: none"]
 
 
-def test_a_wrong_clock(healthy_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_clock_is_reported(healthy_service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "time", SimpleNamespace(time=lambda: time.time() + 60))
     (found,) = failed_checks(healthy_service).items()
     assert found[0].startswith("clock: 60 s ahead")
     assert "NTP" in found[1]
 
 
-def test_metadata_of_another_issuer_and_an_unreachable_issuer(healthy_service: Service) -> None:
+def test_metadata_of_another_issuer_and_an_unreachable_issuer_are_reported(healthy_service: Service) -> None:
     by_address = f"http://127.0.0.1:{healthy_service.settings.port}"
     (found,) = failed_checks(healthy_service, issuer=by_address).items()
     assert found == (f"issuer: the metadata names {healthy_service.issuer}", "set AUTH_ISSUER to that address")
@@ -131,7 +133,9 @@ def test_an_unreachable_loopback_issuer_is_checked_at_its_own_port(healthy_servi
 
 
 @pytest.mark.parametrize("url", ["http://mcp.example/mcp", "HTTPS://mcp.example/mcp", "https://mcp.example:443/mcp"])
-def test_a_resource_that_is_not_normalized_or_not_https(healthy_service: Service, tmp_path: Path, url: str) -> None:
+def test_a_resource_that_is_not_normalized_or_not_https_is_reported(
+    healthy_service: Service, tmp_path: Path, url: str
+) -> None:
     config = tmp_path / "auth.yaml"
     config.write_text(json.dumps({"resources": [{"url": url, "scopes": {"mcp.access": {"ko": "가", "en": "a"}}}]}))
     found = failed_checks(healthy_service, config=config)

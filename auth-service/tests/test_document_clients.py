@@ -69,7 +69,7 @@ def test_item_110_pages_load_nothing_from_other_hosts(person: Person) -> None:
 def test_item_131_a_code_is_valid_for_the_redirect_uri_of_its_request(
     pinned: Service, person: Person, start_service: StartService, tmp_path: Path
 ) -> None:
-    """Also if the document changes between the authorization request and the token request."""
+    """Even if the document changes between the authorization request and the token request."""
     request = Request(read("vscode")["client_id"], {"redirect_uri": "https://vscode.dev/redirect"})
     codes = [person.grant(request)["code"] for _ in range(2)]
     changed = {**read("vscode"), "redirect_uris": ["https://insiders.vscode.dev/redirect"]}

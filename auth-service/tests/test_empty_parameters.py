@@ -70,7 +70,7 @@ def test_a_public_client_may_send_an_empty_secret(people: Service, person: Perso
 
 
 @pytest.mark.parametrize("path", ["/oauth2/introspect", "/oauth2/revoke"])
-def test_a_confidential_client_may_send_empty_parameters_beside_basic(service: Service, path: str) -> None:
+def test_a_confidential_client_may_send_empty_parameters_with_basic(service: Service, path: str) -> None:
     token = service.http.post("/oauth2/token", data=DEMO).json()["access_token"]
     form = {"token": token, "client_id": "", "client_secret": "", "client_assertion": "", "token_type_hint": ""}
     answer = service.http.post(path, data=form, headers=basic("mcp-client", "secret"))

@@ -51,7 +51,14 @@ def test_a_valid_token_is_active_with_its_claims(service: Service) -> None:
 
 
 ROWS = (
-    Row(item="138", case="nobody", path="/oauth2/introspect", body={"token": "x"}, status=401, error="invalid_client"),
+    Row(
+        item="138",
+        case="unknown client",
+        path="/oauth2/introspect",
+        body={"token": "x"},
+        status=401,
+        error="invalid_client",
+    ),
     Row(item="140", case="GET", path="/oauth2/introspect", method="GET", status=405),
     Row(
         item="141",
@@ -69,9 +76,18 @@ ROWS = (
         status=400,
         error="invalid_request",
     ),
-    Row(item="142", case="nobody", path="/oauth2/revoke", body={"token": "x"}, status=401, error="invalid_client"),
+    Row(
+        item="142",
+        case="unknown client",
+        path="/oauth2/revoke",
+        body={"token": "x"},
+        status=401,
+        error="invalid_client",
+    ),
     Row(item="142", case="GET", path="/oauth2/revoke", method="GET", status=405),
-    Row(item="142", case="unknown", path="/oauth2/revoke", body={"token": "x", "client_id": "public"}, status=200),
+    Row(
+        item="142", case="unknown client", path="/oauth2/revoke", body={"token": "x", "client_id": "public"}, status=200
+    ),
 )
 
 

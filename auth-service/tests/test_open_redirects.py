@@ -122,5 +122,5 @@ def test_logout_refuses_a_client_that_is_not_the_one_of_the_hint(
     refused = person.open(logout(id_token_hint=token, client_id="other", **more))
     assert (refused.status_code, "location" in refused.headers) == (400, False)
     silent = person.open(Request("app", {"prompt": "none", "scope": "openid"}).path)
-    assert "code" in sent_to_client(silent), "nobody was signed out"
+    assert "code" in sent_to_client(silent), "no user was signed out"
     assert "location" in person.open(logout(id_token_hint=token, client_id="app", **more)).headers or not more

@@ -29,7 +29,7 @@ def ground(
     return start_service(config=directory / "auth.yaml", demo=request.param == "demo")
 
 
-@pytest.mark.parametrize("who", [None, ("mcp-client", "secret")], ids=["anybody", "a client"])
+@pytest.mark.parametrize("who", [None, ("mcp-client", "secret")], ids=["no client", "a client"])
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_no_input_is_a_server_error(ground: Service, mode: GenerationMode, who: tuple[str, str] | None) -> None:
     """Without a client, and with an authenticated one, so that the code behind the authentication is reached."""

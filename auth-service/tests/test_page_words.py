@@ -33,13 +33,13 @@ def test_every_error_page_has_its_text_and_every_text_is_used() -> None:
     sources += [folder.joinpath(f"authorize/{name}.py") for name in page_modules]
     modules = [path for path in folder.joinpath("authorize").iterdir() if path.name.endswith(".py")]
     source = "".join(path.read_text("utf-8") for path in sources)
-    said = set(re.findall(r'(?:say|text)\((?:language, )?"([\w.]+)"[,)]', source))
+    used = set(re.findall(r'(?:say|text)\((?:language, )?"([\w.]+)"[,)]', source))
     errors = [error for error in vars(page_errors).values() if isinstance(error, type)]
     pages = {error.page for error in errors if issubclass(error, PageError)}
     pages |= {PageError.page, "form_invalid", "too_many", "unavailable", "failed"}
-    said |= {f"error.{page}.{part}" for page in pages for part in ("title", "text")}
-    said |= set(re.findall(r'NextStep\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
-    said |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}
-    said |= {f"document.{problem}" for problem in FetchProblem if problem is not FetchProblem.ADDRESS}
-    said.add(page_errors.ClientDocumentUnreachable.for_operator)
-    assert said == TEXTS.keys()
+    used |= {f"error.{page}.{part}" for page in pages for part in ("title", "text")}
+    used |= set(re.findall(r'NextStep\(\s*"([\w.]+)"', "".join(path.read_text("utf-8") for path in modules)))
+    used |= {f"scope.{scope}" for scope in IDENTITY_SCOPES}
+    used |= {f"document.{problem}" for problem in FetchProblem if problem is not FetchProblem.ADDRESS}
+    used.add(page_errors.ClientDocumentUnreachable.for_operator)
+    assert used == TEXTS.keys()

@@ -48,7 +48,7 @@ class PublishedClient:
     def begin(self, scope: str) -> str:
         """The address that it opens in the browser."""
         verifier = secrets.token_urlsafe(96)
-        assert len(verifier) == 128  # as long as RFC 7636 lets it be, which is what the Python SDKs send
+        assert len(verifier) == 128  # the longest that RFC 7636 allows; the Python SDKs send it
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         self.values |= {
             "scope": scope,

@@ -177,7 +177,7 @@ def test_an_unused_registration_has_an_expiry_time_and_a_visit_extends_it(
     page = person.open(request.path)
     assert 30 * days - 60 < stored.ttl(key) <= 30 * days
     person.allow(person.sign_in(page))
-    assert stored.ttl(key) == -1, "a client that somebody allowed stays"
+    assert stored.ttl(key) == -1, "a client that a user has allowed does not expire"
     person.open(request.path)
     assert stored.ttl(key) == -1
     person.http.close()
@@ -385,10 +385,10 @@ def test_an_unusual_body_is_registered_or_refused(open_to_all: Service, body: by
 
 
 def refused_or_registered(answer: httpx2.Response) -> None:
-    told = answer.json()
+    members = answer.json()
     assert answer.headers["cache-control"] == "no-store"
     if answer.status_code == 201:
-        assert told["client_id"]
+        assert members["client_id"]
         return
-    assert (answer.status_code, told["error"] in {METADATA, REDIRECT}) == (400, True), answer.text
-    assert told["error_description"].isascii()
+    assert (answer.status_code, members["error"] in {METADATA, REDIRECT}) == (400, True), answer.text
+    assert members["error_description"].isascii()

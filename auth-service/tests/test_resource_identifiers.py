@@ -135,7 +135,7 @@ def test_a_client_may_only_have_declared_resources(start_service: StartService, 
 def test_a_client_keeps_to_its_own_resource_and_sees_the_tokens_for_it(
     start_service: StartService, tmp_path: Path
 ) -> None:
-    """Its resource is declared in another spelling than the resource itself."""
+    """The client names its resource in another spelling than the resource is declared in."""
     service = start(start_service, tmp_path, "https://mcp.example/other/", "https://MCP.example/other")
     form = {"grant_type": "client_credentials", "client_id": "one", "client_secret": "secret"}
     token = service.http.post("/oauth2/token", data=form).json()["access_token"]

@@ -53,7 +53,7 @@ def wrong_secret_elsewhere(person: Person) -> None:
 
 
 def unknown_client(person: Person) -> None:
-    person.http.post("/oauth2/revoke", data={"token": "x"}, auth=("nobody", "x"))
+    person.http.post("/oauth2/revoke", data={"token": "x"}, auth=("unknown", "x"))
 
 
 def wrong_password(person: Person, times: int = 1) -> None:

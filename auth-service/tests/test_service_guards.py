@@ -229,7 +229,7 @@ def test_declared_clients_get_tokens_without_redis(start_service: StartService, 
     assert wrong.status_code == 401, "failures are counted locally"
     guesses = [service.http.post("/oauth2/token", data={**DEMO, "client_secret": "x"}) for _ in range(12)]
     assert guesses[-1].status_code == 429, "and make wait all the same"
-    unknown = service.http.post("/oauth2/token", data={**DEMO, "client_id": "nobody"})
+    unknown = service.http.post("/oauth2/token", data={**DEMO, "client_id": "unknown"})
     assert (unknown.status_code, unknown.json()["error"]) == (503, "temporarily_unavailable")
     ready = service.http.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["redis_write"]["ok"]) == (503, False)

@@ -98,7 +98,7 @@ FRAMING = (
 
 AUTHENTICATION = (
     Row(item="20", case="wrong secret", body=demo(client_secret="x"), status=401, error="invalid_client"),
-    Row(item="21", case="unknown client", body=demo(client_id="nobody"), status=401, error="invalid_client"),
+    Row(item="21", case="unknown client", body=demo(client_id="unknown"), status=401, error="invalid_client"),
     Row(
         item="22",
         case="wrong secret, Basic",
@@ -179,7 +179,7 @@ SCOPE_AND_RESOURCE = (
         error="invalid_scope",
         rule="check_scopes",
     ),
-    Row(item="41", case="unknown", body=demo(scope="mcp.access nothing"), status=400, error="invalid_scope"),
+    Row(item="41", case="unknown client", body=demo(scope="mcp.access nothing"), status=400, error="invalid_scope"),
     Row(item="42", case="a quote", body=demo(scope='mcp"access'), status=400, error="invalid_scope"),
     Row(item="42", case="a backslash", body=demo(scope="mcp\\access"), status=400, error="invalid_scope"),
     Row(item="43", case="spaces and repeats", body=demo(scope=" mcp.access  mcp.access "), status=200),
@@ -192,7 +192,9 @@ SCOPE_AND_RESOURCE = (
         status=400,
         error="invalid_scope",
     ),
-    Row(item="46", case="unknown", body=demo(resource="http://localhost:9/x"), status=400, error="invalid_target"),
+    Row(
+        item="46", case="unknown client", body=demo(resource="http://localhost:9/x"), status=400, error="invalid_target"
+    ),
     *(
         Row(item="47", case=case, body=demo(resource=resource), status=400, error="invalid_target")
         for case, resource in (
@@ -305,7 +307,7 @@ def test_item_19_scripts_of_any_origin_can_use_exactly_these_endpoints(declared:
 
 def test_item_21_an_unknown_client_and_a_wrong_secret_have_equal_responses(declared: Service) -> None:
     wrong = declared.http.post("/oauth2/token", data=demo(client_secret="x"))
-    unknown = declared.http.post("/oauth2/token", data=demo(client_id="nobody"))
+    unknown = declared.http.post("/oauth2/token", data=demo(client_id="unknown"))
     assert wrong.content == unknown.content
     assert _without_date(wrong.headers) == _without_date(unknown.headers)
 
@@ -321,7 +323,7 @@ def test_item_21_clients_without_a_secret_cost_as_many_comparisons(
 
     # Only the comparisons of this module: signing keys that are read in the background compare digests as well.
     monkeypatch.setattr(client_secrets, "hmac", SimpleNamespace(compare_digest=compare))
-    for client_id in ("mcp-client", "public", "key-holder", "nobody"):
+    for client_id in ("mcp-client", "public", "key-holder", "unknown"):
         headers = {"x-forwarded-for": "192.0.2.4"}
         form = demo(client_id=client_id, client_secret="x")
         assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 401
@@ -336,13 +338,13 @@ def test_item_21_clients_without_keys_cost_as_many_signature_checks(
     verify = scheme.verify
     monkeypatch.setattr(scheme, "verify", lambda *parts: checked.append(algorithm) or verify(*parts))
     costs = {}
-    for client_id in ("key-holder", "mcp-client", "nobody"):
+    for client_id in ("key-holder", "mcp-client", "unknown"):
         form = assertion(algorithm=algorithm, key=OTHER_KEYS[algorithm], iss=client_id, sub=client_id)("")
         headers = {"x-forwarded-for": "192.0.2.3"}
         assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 401
         costs[client_id] = len(checked)
         checked.clear()
-    assert costs["key-holder"] == costs["mcp-client"] == costs["nobody"] > 0
+    assert costs["key-holder"] == costs["mcp-client"] == costs["unknown"] > 0
 
 
 def test_item_26_basic_credentials_are_form_encoded(declared: Service) -> None:
@@ -375,7 +377,7 @@ def test_item_43_scopes_are_normalised(declared: Service) -> None:
 
 
 def test_item_50_without_a_resource_the_token_is_for_the_default_resource(declared: Service) -> None:
-    """It is not for the client itself, unless the operator declares that, as demo mode does."""
+    """The client_id is no audience unless the operator declares it as an extra audience, as in demo mode."""
     token = declared.http.post("/oauth2/token", data=demo(client_id="greedy")).json()["access_token"]
     assert jwt.decode(token, options={"verify_signature": False})["aud"] == "http://localhost:8082/mcp"
     token = declared.http.post("/oauth2/token", data=demo(client_id="narrow")).json()["access_token"]

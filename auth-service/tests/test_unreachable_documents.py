@@ -112,14 +112,14 @@ def test_the_page_names_the_cause_and_what_the_operator_can_do(
 ) -> None:
     fetcher, url = failing(host, cause)
     service = start_service(parts={"fetcher": fetcher})
-    for language, told, advice in (
+    for language, cause_text, advice in (
         ("en", CAUSES[cause][0], "For the operator"),
         ("ko", CAUSES[cause][1], "운영자 안내"),
     ):
         page = open_page(service, url, language)
         text = Page(page.text).text
         assert page.status_code == 400
-        assert told in text
+        assert cause_text in text
         assert advice in text
         assert "add it again" not in text
         assert "다시 추가" not in text

@@ -61,7 +61,7 @@ def test_a_new_password_or_disabling_ends_existing_sessions(
     page = person.allow(person.sign_in(person.open(request.path), "park", PASSWORD))
     tokens = redeem(people.http, request, sent_to_client(page)["code"]).json()
     assert "code" in sent_to_client(person.open(request.path))
-    time.sleep(1.0 - time.time() % 1.0)  # the command marks the second
+    time.sleep(1.0 - time.time() % 1.0)  # the command stores the time in whole seconds
     command("user", *words, typed=f"{PASSWORD} 둘")
     if "disable" in words:
         command("user", "disable", "park", "--undo")
@@ -93,7 +93,7 @@ def test_introspection_follows_the_account_and_the_consent(people: Service, pers
     assert is_active(first)
     command("consent", "revoke", "choi", "desk")
     assert not is_active(first)
-    time.sleep(1.0 - time.time() % 1.0)  # disabling marks the second
+    time.sleep(1.0 - time.time() % 1.0)  # disabling stores the time in whole seconds
     second = sign_in_and_redeem()
     assert is_active(second)
     command("user", "disable", "choi")

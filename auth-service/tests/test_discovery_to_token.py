@@ -110,7 +110,7 @@ def test_the_service_is_live_and_ready(service: Service) -> None:
 
 
 def test_item_136_the_host_header_does_not_change_any_address(service: Service) -> None:
-    """Also for a path with an additional slash: a redirect would go to the host that the header names."""
+    """Even for a path with an additional slash: a redirect would go to the host that the header names."""
     for served in service.paths:
         for path in (served, f"{served}/"):
             for method in ("GET", "POST"):
