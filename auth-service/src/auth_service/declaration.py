@@ -108,11 +108,11 @@ class DeclaredClient(_Declared):
     grant_types: frozenset[GrantType] = Field(
         default=frozenset({GrantType.CLIENT_CREDENTIALS}), description="The grants it may use."
     )
-    scopes: tuple[str, ...] = Field(default=(Scope.MCP_ACCESS,), description="The scopes it may ask for.")
+    scopes: tuple[str, ...] = Field(default=(Scope.MCP_ACCESS,), description="The scopes it may request.")
     default_scopes: tuple[str, ...] | None = Field(
         default=None, description="Granted if a request names no scope; left out: the first of scopes."
     )
-    resources: tuple[str, ...] = Field(default=(), description="Resources it may ask for; left out: all.")
+    resources: tuple[str, ...] = Field(default=(), description="Resources it may request; left out: all.")
     extra_audiences: tuple[str, ...] = Field(
         default=(),
         description="Added to aud in addition to the resource, for gateways that require a name of their own.",

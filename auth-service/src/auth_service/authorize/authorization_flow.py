@@ -106,7 +106,7 @@ class AuthorizationFlow:
         return await self._finish(visit, partial(self._deny, visit, http))
 
     async def _finish(self, visit: Visit, make: Callable[[], Awaitable[Response]], *headers: Header) -> Response:
-        """The one response to this request, however often and however concurrently a form asks for it.
+        """The one response to this request, however often and however concurrently a form requests it.
 
         The cookie of the interaction stays as long as the response can be repeated.
         """

@@ -1,4 +1,4 @@
-"""/oauth2/consent: the page that shows which client asks for which scopes, where the user allows or denies them."""
+"""/oauth2/consent: the page that shows which client requests which scopes, where the user allows or denies them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class ConsentPage:
     async def respond_to_post(
         self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
     ) -> Response:
-        """The redirect to the client, with a code or with an error."""
+        """The redirect to the client, with a code or with an error. Raises `FormInvalid`."""
         visit = await self.flow.visit(form, http)
         signed_in = await self.flow.signed_in(visit)
         if signed_in is None:

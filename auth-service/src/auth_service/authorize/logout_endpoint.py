@@ -152,7 +152,7 @@ class LogoutEndpoint:
 
 
 def _client_id(form: Form, hint: Mapping[str, Any] | None) -> str | None:
-    """The client that asks.
+    """The client that sent the request.
 
     Raises `LogoutRefused` if `client_id` and `id_token_hint` differ: the provider MUST verify that they match
     (RP-Initiated Logout 1.0 section 2).

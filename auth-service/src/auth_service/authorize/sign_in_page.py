@@ -65,7 +65,7 @@ class _PasswordTooEarly(Exception):
 class SignInPage:
     """Failures are counted per name and address, and per address: the waiting time grows, no account is locked.
 
-    Passwords from one address are checked one after the other, so that each check sees the failures before it.
+    Passwords from one address are checked one after the other, so that each check counts the failures before it.
     """
 
     flow: AuthorizationFlow
@@ -100,7 +100,7 @@ class SignInPage:
     async def respond_to_post(
         self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
     ) -> Response:
-        """A redirect; or the page again with what was wrong."""
+        """A redirect; or the page again with what was wrong. Raises `FormInvalid`."""
         visit = await self.flow.visit(form, http)
         if not self.browser_keys.is_valid(visit.secret, _purpose(visit), form.get("csrf_token")):
             raise FormInvalid(

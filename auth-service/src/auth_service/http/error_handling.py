@@ -126,7 +126,7 @@ def _oauth_error_of(refusal: Refusal) -> OAuthError:
 
 
 def _describe(failure: Exception) -> str:
-    """What the client can know about a failure of this server."""
+    """The sentence for the client about a failure of this server, without its cause."""
     if isinstance(failure, OutOfMemoryError):
         return "the server's store is full and cannot be written at the moment; try again later"
     return "the server cannot answer at the moment; try again"

@@ -1,6 +1,6 @@
 """Where the signing keys are stored: one document with a version in Redis, changed by compare-and-swap.
 
-All keys are in one value, so that a reader never sees half a rotation. There are never more than a few.
+All keys are in one value, so that no reader gets half a rotation. There are never more than a few.
 """
 
 import json

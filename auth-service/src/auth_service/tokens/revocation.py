@@ -31,7 +31,7 @@ __all__ = ["RevocationEndpoint"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationEndpoint:
-    """Revokes access tokens and refresh tokens of the client that asks."""
+    """Revokes access tokens and refresh tokens of the client that sends the request."""
 
     authenticator: ClientAuthenticator
     verifier: IssuedTokenVerifier

@@ -31,7 +31,7 @@ class PageError(OAuthError):
     """An error that is displayed in the browser and never redirected to the client.
 
     `page` is the key of its texts in texts.yaml. `restarts` is true if the person has to start the sign-in again.
-    `next_step` is a button, if there is somewhere to go. `ui_locales` are the languages that the request asked for.
+    `next_step` is a button, if there is somewhere to go. `ui_locales` are the languages that the request names.
     `code` is the OAuth error code in the details of the page. `detail` is the key of a sentence about the cause,
     `for_operator` the key of advice for the operator of this server.
     """

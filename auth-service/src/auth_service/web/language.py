@@ -1,4 +1,4 @@
-"""The language of a page: what the client asked for, else what the browser prefers, else English."""
+"""The language of a page: the one that the client requested, else the one that the browser prefers, else English."""
 
 from enum import StrEnum
 

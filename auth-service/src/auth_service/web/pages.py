@@ -92,7 +92,7 @@ def make_asset_router() -> APIRouter:
 
     @router.get(ICON_PATH, operation_id="icon", summary="Icon of the pages", responses=_SVG)
     async def icon() -> Response:
-        """Browsers request it without being asked to."""
+        """Browsers request it on their own."""
         return Response(ICON, media_type=ICON_MEDIA_TYPE, headers={"cache-control": "public, max-age=86400"})
 
     return router

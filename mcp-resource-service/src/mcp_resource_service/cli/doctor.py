@@ -99,7 +99,7 @@ async def _check_issuer(issuer: TrustedIssuer) -> list[CheckResult]:
 
 
 async def _check_registration_at_issuer(settings: ResourceSettings) -> list[CheckResult]:
-    """The issuer issues tokens for this resource, and knows the public half of the audit page's key.
+    """The issuer issues tokens for this resource, and has the public half of the audit page's key.
 
     An issuer that cannot be reached is reported by the check of the issuers.
     """

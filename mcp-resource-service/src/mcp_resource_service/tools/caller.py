@@ -7,7 +7,7 @@ __all__ = ["record_owner", "verified_caller"]
 
 
 def verified_caller() -> Caller:
-    """Returns the caller of this request with the verified token."""
+    """Returns the caller of this request with the verified token. Raises RuntimeError without a guard."""
     caller = current_caller.get()
     if caller is None:
         raise RuntimeError("a tool ran without the guard in front of it")

@@ -26,7 +26,7 @@ class ReencryptionResult(StrEnum):
 
 
 class EncryptedStore(Protocol):
-    """A store of ciphertext. Only the store knows the contexts that its items are bound to."""
+    """A store of ciphertext. Only the store has the contexts that its items are bound to."""
 
     async def count(self) -> int:
         """The approximate number of items."""

@@ -68,7 +68,7 @@ STATIC_METHODS = frozenset(
 """Methods whose results are definitions of the server or empty, and have no data of a tool."""
 
 KNOWN_METHODS = STATIC_METHODS | ERROR_TYPES.keys()
-"""The request methods that the policy knows. A handler for another one could send data without a policy."""
+"""The request methods that the policy covers. A handler for another one could send data without a policy."""
 
 INTERNAL_ERROR_MESSAGE = "Internal server error"
 

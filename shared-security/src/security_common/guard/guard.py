@@ -168,7 +168,7 @@ class Guard:
         if is_preflight(method, headers):
             return preflight_response(headers)
         if path.startswith("/.well-known/") or path.endswith(_ISSUER_METADATA_PATHS):
-            # Not a 401, which would make clients ask again with a token.
+            # Not a 401, which would make clients repeat the request with a token.
             metadata_url = exchange.guarded.resource.metadata_url
             raise NotFound("there is no such document", hint=f"the metadata of this resource: {metadata_url}")
         return None
@@ -269,7 +269,7 @@ def _insufficient_for_resource(guarded: GuardedPath, context: RequestContext) ->
     """The refusal of a token without the resource's scopes.
 
     The body is not read. If the Mcp-Name header names the tool, the scopes that each of its calls needs are
-    included, so that the client learns them at once.
+    included, so that the client gets them at once.
     """
     tool_name = context.headers.last(b"mcp-name")
     if tool_name is None or tool_name not in guarded.tool_scopes:

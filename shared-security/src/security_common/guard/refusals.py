@@ -62,7 +62,7 @@ class InsufficientScope(Refusal):
     error: ClassVar[str] = "insufficient_scope"
 
     def __init__(self, scopes: Sequence[str], *, tool_name: str | None = None) -> None:
-        super().__init__(f"this request needs the scopes {' '.join(scopes)}", hint="ask for a token with these scopes")
+        super().__init__(f"this request needs the scopes {' '.join(scopes)}", hint="request a token with these scopes")
         self.scopes = scopes
         self.tool_name = tool_name
 

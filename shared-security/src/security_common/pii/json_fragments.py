@@ -131,7 +131,7 @@ def scalars_in_context(
 
 
 def decode_json_string(written: str) -> NormalizedText:
-    """The text that a JSON string stands for, with the place of each character in what is written (RFC 8259)."""
+    """The text that a JSON string represents, with the place of each character in what is written (RFC 8259)."""
     if "\\" not in written:
         return NormalizedText(written)
     chars: list[str] = []

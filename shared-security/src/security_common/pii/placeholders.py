@@ -46,7 +46,7 @@ def new_placeholder(kind: PIIKind) -> str:
 
 
 def find_placeholders(text: str) -> Iterator[Placeholder]:
-    """Every text of the form of a placeholder. Whether it stands for a value is known only to the store."""
+    """Every text of the form of a placeholder. Only the store has the value that it replaces, if there is one."""
     if "[" not in text:
         return
     for match in _FORM.finditer(text):

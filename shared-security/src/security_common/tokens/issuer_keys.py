@@ -114,8 +114,8 @@ class IssuerKeys:
         """The key with this id. Waits for one fetch at most.
 
         Raises:
-            TokenRejected: the issuer has no such key, or it was not asked because the budget for unknown key ids is
-                used up.
+            TokenRejected: the issuer has no such key, or no request was sent to it because the budget for unknown
+                key ids is used up.
             KeysUnavailable: there are no keys, or the issuer does not answer and the key id is unknown.
 
         """
@@ -134,7 +134,7 @@ class IssuerKeys:
         return key
 
     async def _look_for_unknown_key(self, key_id: str) -> None:
-        """Fetches the keys within the budget, unless the issuer was asked for this key a moment ago."""
+        """Fetches the keys within the budget, unless they were fetched for this key a moment ago."""
         if self._unknown.get(key_id) is not None:
             return
         refreshed = await self._refresh_within_budget()

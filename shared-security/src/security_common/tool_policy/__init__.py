@@ -18,7 +18,7 @@ leaf_protection      one leaf: findings, masks, ciphertext, pseudonyms
 call_searches        the searches of one call: where they run, and when they are repeated
 search_queue         large data is searched in a thread beside the event loop
 call_placeholders    the placeholders that one call puts back and writes
-placeholder_store    which placeholder stands for which value: the interface, and a store in memory
+placeholder_store    which placeholder replaces which value: the interface, and a store in memory
 redis_placeholder_store   the store that replicas share
 exception_masking    exceptions of a tool without personal data
 policy_dependencies  the journal, detector and keys in use

@@ -25,7 +25,7 @@ FEWEST_SEARCHED_CHARACTERS = 2
 
 
 class CallPlaceholders:
-    """What one call knows from the store. `reveal` has the kinds whose values the tool may receive."""
+    """What one call has read from the store. `reveal` has the kinds whose values the tool may receive."""
 
     def __init__(self, store: PlaceholderStore, reveal: frozenset[PIIKind]) -> None:
         self._store = store
@@ -83,7 +83,7 @@ class WalkPlaceholders:
         self._unassigned: dict[PersonalValue, str] = {}
 
     def require_all(self) -> None:
-        """Raises PlaceholdersMissing if the walk needed something that the call does not know yet."""
+        """Raises PlaceholdersMissing if the walk needed something that the call has not read yet."""
         if self._unresolved or self._unassigned:
             raise PlaceholdersMissing(self)
 

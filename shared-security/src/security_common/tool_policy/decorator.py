@@ -81,7 +81,7 @@ def secure_tool(
 def _check_placeholders(
     function: Callable[..., Any], policies: tuple[PolicyName, PolicyName | None], reveal: Collection[str]
 ) -> None:
-    """Raises TypeError or ValueError if a tool cannot have the placeholders that its decorator asks for."""
+    """Raises TypeError or ValueError if a tool cannot have the placeholders that its decorator names."""
     if isinstance(reveal, str):
         raise TypeError(f'{function.__qualname__}: reveal is a list of kinds; write reveal=["{reveal}"]')
     unknown = sorted(set(reveal) - set(PIIKind))

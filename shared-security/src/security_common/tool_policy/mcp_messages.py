@@ -5,7 +5,7 @@
     prompts/get          description, and messages with a content block each
     completion/complete  values
 
-The functions return new JSON values. They know which members are part of the protocol rather than data. They need
+The functions return new JSON values. They distinguish members that are part of the protocol from data. They need
 neither the SDK nor FastMCP, so that a proxy can use them as well.
 """
 

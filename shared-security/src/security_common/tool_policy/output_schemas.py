@@ -48,7 +48,7 @@ OMITTED_KEYWORDS = VALUE_RULES | CONDITIONAL_RULES | {"oneOf"}
 RULES_BY_MEMBER_NAME = frozenset({"additionalProperties", "patternProperties", "unevaluatedProperties"})
 
 TEXT_OPERATORS = {None, Operator.ENCRYPT, Operator.TOKENIZE}
-"""With these, a number becomes text. None stands for the encryption of a whole value."""
+"""With these, a number becomes text. None means the encryption of a whole value."""
 
 UNCHANGING_OPERATORS = {Operator.KEEP, Operator.REJECT}
 """With these, a result is sent as it is or not at all."""

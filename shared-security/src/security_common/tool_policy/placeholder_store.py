@@ -1,4 +1,4 @@
-"""Which placeholder stands for which value: the interface of a store, and the store in the memory of this process.
+"""Which placeholder replaces which value: the interface of a store, and the store in the memory of this process.
 
     result ──▶ assign   value ─▶ placeholder, the same one for an equal value of the same owner until it expires
     call   ──▶ resolve  placeholder ─▶ value, only for its owner

@@ -99,7 +99,7 @@ def policy_for_messages(policy: PIIPolicy) -> PIIPolicy:
 def policy_for_arguments(policy: PIIPolicy) -> PIIPolicy:
     """The policy for personal data in arguments. Values that a caller writes in plaintext get no placeholder.
 
-    Otherwise, a caller could find out by guessing which value a placeholder stands for.
+    Otherwise, a caller could find out by guessing which value a placeholder replaces.
     """
     return PIIPolicy.MASK if policy is PIIPolicy.TOKENIZE else policy
 
