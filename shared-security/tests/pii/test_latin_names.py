@@ -71,6 +71,10 @@ IN_PROSE = [
     "patient: [Zdravko Puljak]",
 ]
 IN_LETTERS = [
+    "Staff: [Wong Ka Man], Kowloon",
+    "Purchaser [Lim Kok Seng] paid",
+    "[Chan Tai Man] checked in",
+    "handed to a neighbour, [Harold J. Benson], at noon",
     "Called Ms [Vandermeer] re arrears",
     "Mr [Kit Farrow] will attend",
     "her grandson [Tunde] collects prescriptions",

@@ -89,7 +89,7 @@ _LIST_OF_WORDS = re.compile(r"(?<![가-힣])[가-힣]{2,4}(?:[ ]?[,·/][ ]?[가-
 _ITEM = re.compile("[가-힣]+")
 # A speaker at the beginning of a line of a chat: 권산하(상담): ...
 _SPEAKER = re.compile(
-    r"(?:^|(?<=\n))[ \t]{0,4}(?:\[[^\]\n]{1,20}\][ ]?)?([가-힣]{2,4})(?:[ ]?\([가-힣]{2,5}\))?[ ]?:[ ]"
+    r"(?:^|(?<=\n))[ \t]{0,4}(?:\[[^\]\n]{1,20}\][ ]?)?([가-힣]{2,4})(?:[ ]?\([가-힣]{2,5}\))?[ ]?:[ ](?![0-9])"
 )
 _INTRODUCTION_AFTER_SPACE = re.compile("[ ](?:이고요|입니다|이에요|예요|이라고|라고[ ](?:합니다|해요|하는데요))")
 _LAST_SYLLABLES_OF_ROLES = frozenset("자원인장사관생")

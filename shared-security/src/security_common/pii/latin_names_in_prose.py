@@ -53,7 +53,7 @@ def _words_of_name(match: re.Match[str]) -> _Words:
     words: _Words = []
     for word in re.finditer(r"[^ ]+", match["name"]):
         in_form = in_list_form(word.group().rstrip("."))
-        is_abbreviation = word.group().isupper() and len(word.group()) <= _LONGEST_ABBREVIATION
+        is_abbreviation = word.group().isupper() and 1 < len(word.group().rstrip(".")) <= _LONGEST_ABBREVIATION
         is_other = not {in_form, in_form.removesuffix("'s")}.isdisjoint(_OTHER_WORDS)
         if is_abbreviation or is_other:
             break
@@ -89,7 +89,7 @@ def _find_after_relations(source: LabelledText) -> Iterator[Finding]:
     for match in _AFTER_RELATION.finditer(source.text):
         words = _words_of_name(match)
         if words and (_is_known(words) or (_IS_RELATION.match(match.group()) and not match["colon"])):
-            yield _finding(words, 0.72, "introduced")
+            yield _finding(words, 0.77, "introduced")
 
 
 def _find_introduced(source: LabelledText) -> Iterator[Finding]:

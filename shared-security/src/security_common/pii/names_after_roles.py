@@ -34,6 +34,19 @@ _NAME_AFTER_ROLE = re.compile(
     r"(?P<joint>[ ]{0,2}[:=|][ ]{0,2}[\"'\[]?|[ ]{1,2})(?P<word>[가-힣]{2,9})(?![가-힣])"
     r"(?P<is_value>[ ]{0,2}(?:[\n,;/|(\"'\]]|$)|[ ]{2})?"
 )
+# 증인 감찬영, 임금례: more names behind the first one
+_NEXT_NAME = re.compile(r"[ ]?[,·/、][ ]?(?P<word>[가-힣]{2,9})(?![가-힣])")
+_MOST_NAMES = 40
+# The answer to a question in the next line of a chat: 성함이 어떻게 되세요? / 고객: 문명자요
+_ANSWER = re.compile(
+    r"(?:성함|성명|이름)[^\n?]{0,20}[?요오]\s{0,2}\n(?:[^\n:>]{1,12}[:>][ ]?)?(?:네[,.]?[ ]|저는[ ])?"
+    r"(?P<word>[가-힣]{2,9})(?=[.!]?\s*(?:\n|$))"
+)
+# A speaker whose surname is written apart, at the beginning of a line: 박 하나: …
+_SPEAKER = re.compile(
+    rf"(?:^|(?<=\n))(?P<name>(?:[{_LISTS['surnames'][0]}]|{'|'.join(_LISTS['double_surnames'])})[ ]"
+    r"(?P<given>[가-힣]{2}))(?=:[ ])"
+)
 _INTRODUCED = re.compile(
     r"(?<![가-힣])(?:저는?|제가|제 이름은|본명은?)[ ](?P<word>[가-힣]{2,4}?)(?:이?라고|라는)[ ]?(?=[하합해불])"
 )
@@ -53,6 +66,38 @@ def _find_after_roles(source: LabelledText) -> Iterator[Finding]:
         if length:
             start = match.start("word")
             yield Finding(PIIKind.PERSON, start, start + length, 0.71, "label")
+            if length == len(match["word"]):
+                yield from _find_next_names(source.text, start + length)
+
+
+def _find_next_names(text: str, position: int) -> Iterator[Finding]:
+    """The names of a list, behind its first name."""
+    for _ in range(_MOST_NAMES):
+        match = _NEXT_NAME.match(text, position)
+        length = _length_of_name(match["word"], is_certain=False) if match is not None else 0
+        if match is None or not length:
+            return
+        start = match.start("word")
+        yield Finding(PIIKind.PERSON, start, start + length, 0.7, "list")
+        position = match.end()
+        if length < len(match["word"]):
+            return
+
+
+def _find_answers(source: LabelledText) -> Iterator[Finding]:
+    """The answer to a question for a name."""
+    for match in _ANSWER.finditer(source.text):
+        length = _length_of_name(match["word"], is_certain=True)
+        if length:
+            start = match.start("word")
+            yield Finding(PIIKind.PERSON, start, start + length, 0.72, "label")
+
+
+def _find_speakers(source: LabelledText) -> Iterator[Finding]:
+    """Speakers of a chat with a space behind the surname."""
+    for match in _SPEAKER.finditer(source.text):
+        if match["given"] in COMMON_GIVEN_NAMES or match["name"][:2] in _DOUBLE_SURNAMES:
+            yield Finding(PIIKind.PERSON, *match.span("name"), 0.66, "speaker")
 
 
 def _find_introduced(source: LabelledText) -> Iterator[Finding]:
@@ -64,7 +109,7 @@ def _find_introduced(source: LabelledText) -> Iterator[Finding]:
 
 def _length_of_name(word: str, *, is_certain: bool) -> int:
     """How many syllables at the beginning of a word are a name, before a particle; 0 if none are."""
-    if is_ordinary_word(word):
+    if is_ordinary_word(word) and not (is_certain and word[1:3] in COMMON_GIVEN_NAMES):
         return 0
     if is_certain and len(word) in _LENGTHS and _may_be_name(word, is_certain=True):
         return len(word)
@@ -87,7 +132,8 @@ def _may_be_name(name: str, *, is_certain: bool) -> bool:
     is_surname = len(surname) == 2 or surname in _SURNAMES or (surname in _RARE_SURNAMES and (is_certain or is_common))
     if not given or not is_surname or _NUMERALS.issuperset(name):
         return False
-    if name in _NOT_PERSONS or is_listed_word(name) or is_derived_word(name) or is_label(name):
+    may_be_derived = is_derived_word(name) and not (is_certain and is_common)
+    if name in _NOT_PERSONS or is_listed_word(name) or may_be_derived or is_label(name):
         return False
     if name.endswith(_ORGANISATION) or (is_listed_word(name[:2]) and name.endswith(_ENDINGS_OF_THINGS)):
         return False
@@ -99,4 +145,8 @@ def _may_be_name(name: str, *, is_certain: bool) -> bool:
 NAMES_AFTER_ROLES = (
     Rule(any_word_without_look_around(_ROLES_BEFORE_NAMES), _find_after_roles),
     Rule("(?:저는?|제가|제 이름은|본명은?) [가-힣]{2,5}[고는]", _find_introduced),
+    Rule(r"(?:성함|성명|이름)[^\n?]{0,20}[?요오]\s{0,2}\n", _find_answers),
+    Rule(
+        rf"(?:^|\n)(?:[{_LISTS['surnames'][0]}]|{'|'.join(_LISTS['double_surnames'])}) [가-힣]{{2}}: ", _find_speakers
+    ),
 )

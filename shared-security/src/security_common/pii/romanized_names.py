@@ -16,6 +16,8 @@ _NOT_KOREAN_GIVEN = frozenset(_LISTS["not_korean_given_names"])
 _KOREAN_SYLLABLE = any_word(_LISTS["korean_syllables"])
 _KOREAN_GIVEN_NAME = re.compile(rf"{_KOREAN_SYLLABLE}[- ]?{_KOREAN_SYLLABLE}")
 _CHINESE_SURNAMES = frozenset(_LISTS["chinese_surnames"])
+_SOUTHERN_SURNAMES = frozenset(_LISTS["southern_chinese_surnames"])
+_SOUTHERN_SYLLABLES = frozenset(_LISTS["southern_chinese_syllables"])
 # A syllable of Hanyu Pinyin: an initial and a final.
 _PINYIN = (
     r"(?:(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?"
@@ -43,7 +45,9 @@ def is_romanized_korean(words: list[str], *, is_labelled: bool = False) -> bool:
 
 
 def words_in_chinese_name(words: list[str]) -> int:
-    """2 for Wang Xiaoming and Xiaoming Wang, 3 for Wang Xiao Ming, otherwise 0."""
+    """2 for Wang Xiaoming and Xiaoming Wang, 3 for Wang Xiao Ming and Chan Tai Man, otherwise 0."""
+    if len(words) > 2 and words[0] in _SOUTHERN_SURNAMES and _SOUTHERN_SYLLABLES.issuperset(words[1:3]):
+        return 3
     if len(words) > 1:
         if words[0] in _CHINESE_SURNAMES and _PINYIN_GIVEN_NAME.fullmatch(words[1]):
             joined = f"{words[1]} {words[2]}" if len(words) > 2 else ""

@@ -125,7 +125,7 @@ def _value_of_part(name: str) -> tuple[str, PIIKind | None]:
     kind = meaning_of_name("_".join(whole)).kind if whole else ""
     if kind == PIIKind.ADDRESS:  # 주소 and 상세주소, street and address line 2
         return "address", PIIKind.ADDRESS
-    if whole == words or kind not in _FITS:
+    if whole == words or kind not in _FITS or kind == PIIKind.PERSON:  # 직원A and 직원B are two persons
         return "", None
     return "".join(whole), PIIKind(kind)
 
