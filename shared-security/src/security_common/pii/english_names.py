@@ -52,6 +52,7 @@ _TITLES_BEFORE = ("Mr. ", "Mrs. ", "Ms. ", "Mx. ", "Dr. ", "Prof. ")
 _STRONG_CUES, _CUES = tuple(_LISTS["strong_cues"]), frozenset(_LISTS["cues"])
 # Cues after which even a name that is also a word, such as Mark, is a person.
 _PERSONAL_CUES = frozenset(_LISTS["personal_cues"])
+_GREETINGS_AND_CUES = _GREETINGS | _PERSONAL_CUES
 _PERSONAL_CUE_AFTER = re.compile(rf"[ ]{any_word(_LISTS['says'])}(?![A-Za-z])")
 _LONGEST_CUE = 16
 _CUE_AFTER = re.compile(rf"(?:'s)?[ ]{any_word(_LISTS['does'])}(?![A-Za-z])|\s?(?:님|씨|고객|회원)")
@@ -81,6 +82,8 @@ _NAME_OF_SHOP = re.compile("'s [A-Z가-힣]")  # Wendy's Week
 _WORD_BEFORE = re.compile(r"([A-Z][A-Za-z'.]*)[ ]$")
 _LONGEST_WORD_BEFORE = 16
 
+_NOT_FIRST_NAMES = ORDINARY_WORDS | SENTENCE_WORDS
+
 _Words = list[tuple[int, str]]
 """Start and text of each word."""
 
@@ -104,7 +107,7 @@ def _find_in_capitalised_words(source: LabelledText, match: re.Match[str]) -> It
         return
     words = [(start + word.start(), word.group()) for word in _CAPITALISED_WORD.finditer(match.group())]
     is_personal = last_word_before in _PERSONAL_CUES or _PERSONAL_CUE_AFTER.match(text, match.end()) is not None
-    while words and words[0][1].lower() in _GREETINGS | _PERSONAL_CUES:
+    while words and words[0][1].lower() in _GREETINGS_AND_CUES:
         words, has_cue, is_personal = words[1:], True, True
     if words and words[0][1] in _TITLES:
         words, has_title = words[1:], True
@@ -158,7 +161,7 @@ def _find_listed(text: str, words: _Words, *, has_cue: bool, is_personal: bool) 
         return
     rest = _until_comma(text, words[:2])
     in_form = [in_list_form(word) for _, word in rest]
-    if len(rest) > 1 and is_family_name(in_form[1]) and in_form[0] not in ORDINARY_WORDS | SENTENCE_WORDS:
+    if len(rest) > 1 and is_family_name(in_form[1]) and in_form[0] not in _NOT_FIRST_NAMES:
         yield _finding(rest, score, why)
 
 

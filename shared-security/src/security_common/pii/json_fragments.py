@@ -207,16 +207,18 @@ class _Reader:
 
     def _accept(self, match: re.Match[str]) -> bool:
         """Reads one token. False if it cannot be here."""
-        kind, (start, end) = match.lastgroup, match.span(match.lastgroup or 0)
-        written = self._text[start:end]
+        kind = match.lastgroup or ""
         if kind == "mark":
-            return self._accept_mark(written, end)
+            return self._accept_mark(match[kind], match.end())
+        start, end = match.span(kind)
+        if kind in {"text", "repr"}:
+            if self._expects == _VALUE:
+                self._has_texts = True
+            return self._add(JsonScalar(start + 1, end - 1, self._text[start + 1 : end - 1]), end)
+        written = self._text[start:end]
         if kind == "quote":
             self.has_open_quote = written == '"'
             return False
-        if kind in {"text", "repr"}:
-            self._has_texts = self._has_texts or self._expects == _VALUE
-            return self._add(JsonScalar(start + 1, end - 1, written[1:-1]), end)
         if kind == "number" and self._expects == _VALUE:
             return self._add_number(start, end)
         if self._expects == _NAME:
@@ -224,15 +226,19 @@ class _Reader:
         return kind == "word" and written in _CONSTANTS and self._add(JsonScalar(start, end, _CONSTANTS[written]), end)
 
     def _accept_mark(self, mark: str, end: int) -> bool:
+        if mark == ":":
+            if self._expects != _COLON:
+                return False
+            self._expects = _VALUE
+            return True
+        if mark == ",":
+            if self._expects != _COMMA:
+                return False
+            self._expects = _NAME if self._stack[-1].is_object else _VALUE
+            return True
         if mark in "{[":
             return self._expects == _VALUE and self._open(JsonContainer(mark == "{"))
-        if mark in "}]":
-            return self._close(is_object=mark == "}", end=end)
-        expected = _COLON if mark == ":" else _COMMA
-        if self._expects != expected:
-            return False
-        self._expects = _NAME if mark == "," and self._stack[-1].is_object else _VALUE
-        return True
+        return self._close(is_object=mark == "}", end=end)
 
     def _open(self, container: JsonContainer) -> bool:
         if len(self._stack) >= MAX_JSON_DEPTH:

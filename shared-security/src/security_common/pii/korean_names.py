@@ -162,10 +162,13 @@ def _find_words(source: LabelledText) -> Iterator[Finding]:
     """Names at the beginning of a word."""
     text = source.text
     for match in _WORD.finditer(text):
-        start = match.start()
-        if start and text[start] in _COUNTERS and text[start - 1].isdigit():
-            continue  # 6,000원은, 3명은
-        yield from _find_in_word(source, start, match.group())
+        if not _is_counter(text, match.start()):
+            yield from _find_in_word(source, match.start(), match.group())
+
+
+def _is_counter(text: str, start: int) -> bool:
+    """Whether a word follows a number directly: 6,000원은, 3명은."""
+    return start > 0 and text[start] in _COUNTERS and text[start - 1].isdigit()
 
 
 def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
@@ -179,7 +182,9 @@ def _find_after_labels(source: LabelledText) -> Iterator[Finding]:
             yield from _find_in_word(source, in_brackets.start(1), in_brackets.group(1))
         word = _HANGUL_WORD.match(text, start)
         if word is not None:
-            yield from _find_in_word(source, start, word.group())
+            is_searched_anyway = _WORD.match(text, start) is not None and not _is_counter(text, start)
+            if not is_searched_anyway:
+                yield from _find_in_word(source, start, word.group())
             continue
         with_spaces = _NAME_WITH_SPACES.match(text, start)
         if gap is not None and with_spaces is not None:

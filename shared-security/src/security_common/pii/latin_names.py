@@ -43,6 +43,8 @@ SENTENCE_WORDS = frozenset(_LATIN["before_names"])
 """Words with a capital at the beginning of a sentence, after which a name may follow."""
 DISTINCT_FIRST_NAMES = _FIRST_NAMES_ALONE - _AMBIGUOUS_ALONE
 """First names that are nothing else, so that they can be recognized alone."""
+_NEVER_LAST_NAMES = ORDINARY_WORDS | _NOT_LAST_NAMES
+_CERTAIN_FIRST_NAMES = _FIRST_NAMES - _AMBIGUOUS
 _SHORTEST_NAME_WITH_MC = 5
 _LETTERS_WITHOUT_ACCENT = str.maketrans("łđøıß", "ldois")
 
@@ -91,10 +93,10 @@ def words_in_name(words: list[str], *, needs_family_name: bool = False) -> int:
     if first in _FIRST_NAMES or is_mongolian_name(first):
         if count > 1 and not _may_follow_first_name(words[1], first, needs_family_name=needs_family_name):
             return 0
-        if count > 2 and words[2] in ORDINARY_WORDS | _NOT_LAST_NAMES:
+        if count > 2 and words[2] in _NEVER_LAST_NAMES:
             return 0
         return 3 if count > 2 and words[2] in _LAST_NAMES else min(2, count)
-    is_reversed = count > 1 and words[0] in _LAST_NAMES and words[1] in _FIRST_NAMES - _AMBIGUOUS
+    is_reversed = count > 1 and words[0] in _LAST_NAMES and words[1] in _CERTAIN_FIRST_NAMES
     return 2 if is_reversed else 0
 
 

@@ -48,6 +48,7 @@ _CHARS_READ_FOR_TRANSFER = 90
 _SORT_CODE = re.compile(r"sort.?code|\bbsb\b|\b[0-9]{2}-[0-9]{2}-[0-9]{2}\b")
 _CHARS_READ_FOR_SORT_CODE = 40
 _ACCOUNT_OR_OTHER_LABELS = _ACCOUNT_LABELS | {OTHER}
+_LABELS_OF_OTHER_NUMBERS = _ACCOUNT_OR_OTHER_LABELS | {"KR_RRN"}
 
 
 def _recognize_corporate_number(number: NumberCandidate) -> Recognition:
@@ -55,7 +56,7 @@ def _recognize_corporate_number(number: NumberCandidate) -> Recognition:
     digits = number.digits
     if number.label == "CORP_NUMBER" and digits[0] in "12":
         return PIIKind.CORP_NUMBER, 0.995 if number.adjacent_label == "CORP_NUMBER" else 0.9, "label"
-    if number.grouping != (6, 7) or number.separators != "-" or number.label in _ACCOUNT_OR_OTHER_LABELS | {"KR_RRN"}:
+    if number.grouping != (6, 7) or number.separators != "-" or number.label in _LABELS_OF_OTHER_NUMBERS:
         return None
     if digits[0] not in "12" or digits[4:6] not in _REGISTRY_OFFICES:
         return None

@@ -187,4 +187,5 @@ def _cells_of(text: str, *, only_personal: bool) -> list[TextCell]:
 
 def moved_by(distance: int, finding: Finding) -> Finding:
     """The same finding at another place."""
-    return finding._replace(start=finding.start + distance, end=finding.end + distance)
+    kind, start, end, score, why = finding
+    return Finding(kind, start + distance, end + distance, score, why)
