@@ -12,8 +12,9 @@ RUN sh requirements/image.sh dependencies run
 COPY shared-security shared-security
 COPY auth-service auth-service
 COPY mcp-resource-service mcp-resource-service
+COPY gateway-service gateway-service
 COPY local-stack local-stack
-RUN sh requirements/image.sh members auth-service mcp-resource-service local-stack
+RUN sh requirements/image.sh members auth-service mcp-resource-service gateway-service local-stack
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="mcp-oauth2-demo" \

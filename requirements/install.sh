@@ -32,4 +32,4 @@ else
     pip() { "$VIRTUAL_ENV/bin/python" -m pip --disable-pip-version-check "$@"; }
 fi
 pip install --quiet --no-deps --require-hashes -r "$lock"
-pip install --quiet --no-deps --no-build-isolation -e shared-security -e auth-service -e mcp-resource-service -e local-stack
+pip install --quiet --no-deps --no-build-isolation -e shared-security -e auth-service -e mcp-resource-service -e gateway-service -e local-stack

@@ -17,11 +17,12 @@ compile() { # compile LOCK SOURCE...
     shift
     "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-header \
         --no-emit-package mcp-oauth2-security-common --no-emit-package mcp-oauth2-auth-service \
-        --no-emit-package mcp-oauth2-mcp-resource-service --no-emit-package mcp-oauth2-local-stack \
+        --no-emit-package mcp-oauth2-mcp-resource-service --no-emit-package mcp-oauth2-gateway-service \
+        --no-emit-package mcp-oauth2-local-stack \
         "$@" --output-file "requirements/$lock.lock"
 }
 
-members="shared-security/pyproject.toml auth-service/pyproject.toml mcp-resource-service/pyproject.toml local-stack/pyproject.toml"
+members="shared-security/pyproject.toml auth-service/pyproject.toml mcp-resource-service/pyproject.toml gateway-service/pyproject.toml local-stack/pyproject.toml"
 # shellcheck disable=SC2086 # the list has to be split into words
 compile dev $members --all-extras --group pyproject.toml:dev "$@"
 # shellcheck disable=SC2086

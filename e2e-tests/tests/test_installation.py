@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
-MEMBERS = ("shared-security", "auth-service", "mcp-resource-service", "local-stack")
+MEMBERS = ("shared-security", "auth-service", "mcp-resource-service", "gateway-service", "local-stack")
 NOT_OURS = {".venv", ".venv-benchmark", ".git", ".run", "node_modules", "logs"}
 
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
 from auth_service.settings import AuthSettings
+from gateway_service.settings import GatewaySettings
 from mcp_resource_service.settings import ResourceSettings
 from security_common.setting_names import variable_name
 from security_common.settings import SecuritySettings, Threshold
@@ -21,9 +22,10 @@ __all__ = ["render"]
 _SECTIONS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ("auth-service", "Prefix `AUTH_`.", AuthSettings),
     ("mcp-resource-service", "Prefix `MCP_`.", ResourceSettings),
+    ("gateway-service", "Prefix `GATEWAY_`. The gateway is optional: [gateway.md](gateway.md).", GatewaySettings),
     (
         "security_common",
-        "Prefix `SECURITY_`; both services read these, and so does the library on its own.",
+        "Prefix `SECURITY_`; all services read these, and so does the library on its own.",
         SecuritySettings,
     ),
 )

@@ -1,0 +1,123 @@
+"""The definition of one tool as an upstream sends it: checked, and as the gateway offers it."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from gateway_service.declaration import ToolRule
+from gateway_service.wire.json_rpc import encode
+from gateway_service.wire.parameter_headers import InvalidParameterHeader, ParameterHeaders, find_parameter_headers
+from security_common.pii import PIIConfiguration
+from security_common.tool_policy import DeclaredArguments, SecuredTool
+from security_common.tool_policy.output_schemas import loosen_output_schema
+from security_common.tool_scopes import RequiredScopes
+
+__all__ = ["DefinitionRefused", "GatewayTool", "make_tool", "tool_name_of"]
+
+MAX_DEFINITION_BYTES = 256 * 1024
+MAX_EXPOSED_NAME = 64
+"""Clients hand the name on to the APIs of models, several of which allow no more."""
+
+# Other members belong to features that the gateway does not relay, such as tasks and user interfaces.
+_MEMBERS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_EXPOSED_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_EXPOSED_NAME}}}")
+
+
+class DefinitionRefused(Exception):
+    """The definition breaks a rule of the protocol, so the tool is not offered. The text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayTool:
+    """One tool of an upstream with the rule that applies to it.
+
+    `qualified_name` is its name at the address with all upstreams and in the audit trail, and `name` its name at its
+    own upstream. `is_exposed` is whether the qualified name can be offered to clients. `definition` is None as long as
+    the upstream has not been reached: the tool is named in the declaration, and can be called, but not listed.
+    """
+
+    upstream: str
+    name: str
+    qualified_name: str
+    rule: ToolRule
+    secured: SecuredTool
+    definition: dict[str, Any] | None = field(default=None, repr=False)
+    parameter_headers: ParameterHeaders = field(default_factory=dict[tuple[str, ...], str])
+
+    @property
+    def is_exposed(self) -> bool:
+        return _EXPOSED_NAME.fullmatch(self.qualified_name) is not None
+
+
+def make_tool(
+    upstream: str, name: str, rule: ToolRule, definition: dict[str, Any] | None, configuration: PIIConfiguration
+) -> GatewayTool:
+    """The tool. `configuration` has the operators for kinds of personal data. Raises `DefinitionRefused`."""
+    qualified_name = f"{upstream}_{rule.exposed_name or name}"
+    offered: dict[str, Any] | None = None
+    headers: ParameterHeaders = {}
+    if definition is not None:
+        headers = _check(definition)
+        offered = {member: definition[member] for member in _MEMBERS if member in definition}
+        offered = loosen_output_schema(offered, rule.result, qualified_name, configuration)
+    secured = SecuredTool(
+        name=qualified_name,
+        policy=rule.arguments,
+        result_policy=rule.result,
+        reveal=rule.reveal,
+        requires_encryption=False,
+        log_access=True,
+        scopes=RequiredScopes(rule.scopes),
+        signature=DeclaredArguments(rule.identifiers),
+    )
+    return GatewayTool(
+        upstream=upstream,
+        name=name,
+        qualified_name=qualified_name,
+        rule=rule,
+        secured=secured,
+        definition=offered,
+        parameter_headers=headers,
+    )
+
+
+def tool_name_of(definition: Any) -> str | None:
+    """The tool's name, or None if it is not one of 1 to 128 letters, digits, `_`, `.` and `-`."""
+    name: Any = cast("dict[str, Any]", definition).get("name") if isinstance(definition, dict) else None
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
+
+
+def _check(definition: dict[str, Any]) -> ParameterHeaders:
+    """The headers of its parameters. Raises `DefinitionRefused`."""
+    schema: Any = definition.get("inputSchema")
+    if not isinstance(schema, dict) or not isinstance(definition.get("outputSchema", {}), dict):
+        raise DefinitionRefused("its input schema or output schema is not an object")
+    if not isinstance(definition.get("description", ""), str):
+        raise DefinitionRefused("its description is not a text")
+    execution: Any = definition.get("execution")
+    if isinstance(execution, dict) and cast("dict[str, Any]", execution).get("taskSupport") == "required":
+        raise DefinitionRefused("it can only be called as a task, which the gateway does not relay")
+    if len(encode(definition)) > MAX_DEFINITION_BYTES:
+        raise DefinitionRefused("its definition is larger than 256 KiB")
+    if _has_remote_reference(definition):
+        raise DefinitionRefused("its schema refers to another document, which clients must not fetch")
+    try:
+        return find_parameter_headers(schema)
+    except InvalidParameterHeader as failure:
+        raise DefinitionRefused(str(failure)) from failure
+
+
+def _has_remote_reference(definition: dict[str, Any]) -> bool:
+    waiting: list[Any] = [definition.get("inputSchema"), definition.get("outputSchema")]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            reference = members.get("$ref", "#")
+            if isinstance(reference, str) and not reference.startswith("#"):
+                return True
+            waiting.extend(members.values())
+        elif isinstance(value, list):
+            waiting.extend(cast("list[Any]", value))
+    return False

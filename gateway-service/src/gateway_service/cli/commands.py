@@ -1,0 +1,138 @@
+"""The commands of `gateway-service`."""
+
+import asyncio
+import gc
+import logging
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from gateway_service.declaration import DeclarationInvalid, GatewayDeclaration, load_declaration
+from gateway_service.settings import SERVICE, GatewaySettings
+from security_common.cli import run_command_line
+from security_common.service import configure_logs, print_check_results, redis_for_command
+from security_common.service import serve as serve_application
+from security_common.setting_names import unknown_setting_notices
+
+__all__ = ["main"]
+
+app = App(
+    name="gateway-service",
+    help="The MCP gateway. Settings come from GATEWAY_ and SECURITY_ variables: docs/configuration.md.",
+    version=lambda: version("mcp-oauth2-gateway-service"),
+)
+redis = App(name="redis", version_flags=[], help="The Redis of this service: accept.")
+app.command(redis)
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+
+
+@app.command
+def serve() -> None:
+    """Run in the foreground until SIGTERM or Ctrl-C.
+
+    Example: GATEWAY_UPSTREAMS=gateway.yaml gateway-service serve
+    """
+    settings = GatewaySettings()
+    declaration = _declaration(settings)
+    from gateway_service.app import create_app  # noqa: PLC0415 - too slow to import for --help
+
+    configure_logs(settings, service=SERVICE)
+    for notice in unknown_setting_notices([GatewaySettings], os.environ):
+        logging.getLogger("gateway_service").warning(notice)
+    application = create_app(settings, declaration)
+    serve_application(application, settings, on_drain=application.state.readiness.start_draining)
+
+
+@app.command
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check settings, upstreams, issuer, Redis, secrets and the audit folder. Exit status 1 if there is a problem.
+
+    Example: gateway-service doctor --json
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli.doctor import examine  # noqa: PLC0415 - as above
+
+    print_check_results(asyncio.run(examine(settings, _declaration(settings))), as_json=as_json)
+
+
+@app.command
+def tools(*, as_json: AsJson = False) -> None:
+    """Ask every upstream for its tools, and print them with the scopes and policies that apply.
+
+    Example: gateway-service tools
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli.tools import print_tools  # noqa: PLC0415 - as above
+
+    asyncio.run(print_tools(settings, _declaration(settings), as_json=as_json))
+
+
+@app.command
+def call(tool: str, arguments: str = "{}", /, *, token_file: Path | None = None, address: str = "") -> None:
+    """Call a tool through the running gateway, and print its result as JSON.
+
+    Example: local-stack token --resource http://localhost:8083/mcp | gateway-service call crm_find '{"id": "c_1"}'
+
+    Parameters
+    ----------
+    tool
+        The name of the tool at the address.
+    arguments
+        A JSON object.
+    token_file
+        A file with the access token for the address; without it, standard input is read.
+    address
+        The name of an upstream, to use the address with this one alone.
+
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli.call import call_tool  # noqa: PLC0415 - as above
+
+    asyncio.run(call_tool(settings, tool, arguments, token_file=token_file, upstream=address))
+
+
+@app.command(name="auth-declaration")
+def auth_declaration() -> None:
+    """Print the resources and scopes of this gateway in the form of auth.yaml, for auth-service.
+
+    Example: gateway-service auth-declaration >> auth.yaml
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli.auth_declaration import render  # noqa: PLC0415 - as above
+
+    print(render(settings, _declaration(settings)), end="")
+
+
+@redis.command
+def accept() -> None:
+    """Accept the current Redis, after it lost its data or was replaced by another one.
+
+    Until then the service is not ready. Placeholders that were in the lost Redis are not valid any more.
+
+    Example: gateway-service redis accept
+    """
+    from gateway_service.redis_identity import open_redis_identity  # noqa: PLC0415 - as above
+
+    async def accept_redis(settings: GatewaySettings) -> bool:
+        async with redis_for_command(settings) as connection:
+            return await open_redis_identity(settings, connection).accept()
+
+    accepted = asyncio.run(accept_redis(GatewaySettings()))
+    print("accepted" if accepted else "nothing to accept: this Redis is the one that was used before")
+
+
+def _declaration(settings: GatewaySettings) -> GatewayDeclaration:
+    if settings.upstreams is None:
+        hint = "name a gateway.yaml, or the file with `mcpServers` that you have: docs/gateway.md"
+        raise DeclarationInvalid("GATEWAY_UPSTREAMS is not set", hint=hint)
+    return load_declaration(settings.upstreams, os.environ)
+
+
+def main() -> None:
+    """Runs the command line. Exits with status 1 and `error:` and `hint:` on stderr after an error."""
+    gc.disable()  # a start is faster without the collector; `serve` enables it
+    run_command_line(lambda: app)

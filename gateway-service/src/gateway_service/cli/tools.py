@@ -1,0 +1,89 @@
+"""`gateway-service tools`: what every upstream offers, and what applies to it here."""
+
+import json
+from typing import Any
+
+from gateway_service.catalogue import Catalogue, CatalogueRefresh, GatewayTool
+from gateway_service.catalogue.catalogue import ALL
+from gateway_service.declaration import GatewayDeclaration
+from gateway_service.settings import ACCESS_SCOPE, GatewaySettings
+from gateway_service.upstreams import HttpConnections, Upstream
+from security_common.errors import SecurityError
+from security_common.pii import open_pii_detector
+
+__all__ = ["UpstreamTools", "ask_upstreams", "print_tools"]
+
+
+class UpstreamTools:
+    """The tools of one upstream. `problem` is why it could not be asked."""
+
+    def __init__(self, upstream: Upstream, catalogue: Catalogue, problem: SecurityError | None) -> None:
+        self.name = upstream.name
+        self.url = upstream.declaration.url
+        self.version = upstream.era.value if upstream.era else None
+        self.tools = list(catalogue.addresses[upstream.name].tools.values())
+        self.exposed_names = {tool.qualified_name for tool in catalogue.addresses[ALL].tools.values()}
+        self.findings = catalogue.findings(upstream.name)
+        self.problem = problem
+
+
+async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[UpstreamTools]:
+    """Asks each upstream for its tools, as the gateway does."""
+    configuration = open_pii_detector(settings.security).configuration
+    catalogue = Catalogue(declaration, configuration, is_local=settings.is_local)
+    async with HttpConnections() as connections:
+        upstreams = [Upstream(each, connections) for each in declaration.upstreams]
+        refresh = CatalogueRefresh(catalogue, upstreams, interval_seconds=settings.refresh_seconds)
+        for upstream in upstreams:
+            try:
+                await refresh.refresh(upstream)
+            except SecurityError:
+                continue  # it is in `refresh.problems`
+    return [UpstreamTools(upstream, catalogue, refresh.problems.get(upstream.name)) for upstream in upstreams]
+
+
+async def print_tools(settings: GatewaySettings, declaration: GatewayDeclaration, *, as_json: bool) -> None:
+    """Prints the tools. Raises SystemExit with status 1 if an upstream could not be asked."""
+    found = await ask_upstreams(settings, declaration)
+    if as_json:
+        print(json.dumps([_as_members(each) for each in found], ensure_ascii=False, indent=2))
+    else:
+        for notice in declaration.notices:
+            print(f"note: {notice}")
+        print("\n".join(line for each in found for line in _lines(each)))
+    if any(each.problem for each in found):
+        raise SystemExit(1)
+
+
+def _lines(upstream: UpstreamTools) -> list[str]:
+    lines = [f"{upstream.name}  {upstream.url}  {upstream.version or 'not reached'}"]
+    if upstream.problem is not None:
+        lines.append(f"  error: {upstream.problem.description}; {upstream.problem.hint}")
+    for tool in upstream.tools:
+        name = tool.qualified_name if tool.qualified_name in upstream.exposed_names else f"{tool.name} (own address)"
+        lines.append(f"  {name}  scopes: {_scopes(tool)}  arguments: {tool.rule.arguments}  result: {tool.rule.result}")
+    return lines + [f"  note: {finding}" for finding in upstream.findings]
+
+
+def _scopes(tool: GatewayTool) -> str:
+    return " ".join([ACCESS_SCOPE, *sorted(tool.rule.scopes)])
+
+
+def _as_members(upstream: UpstreamTools) -> dict[str, Any]:
+    return {
+        "upstream": upstream.name,
+        "url": upstream.url,
+        "protocol_version": upstream.version,
+        "error": str(upstream.problem) if upstream.problem else None,
+        "tools": [
+            {
+                "name": tool.name,
+                "exposed_name": tool.qualified_name if tool.qualified_name in upstream.exposed_names else None,
+                "scopes": [ACCESS_SCOPE, *sorted(tool.rule.scopes)],
+                "arguments": tool.rule.arguments,
+                "result": tool.rule.result,
+            }
+            for tool in upstream.tools
+        ],
+        "notes": list(upstream.findings),
+    }

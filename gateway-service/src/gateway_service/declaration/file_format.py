@@ -1,0 +1,173 @@
+"""The members of gateway.yaml as they are written, and their checks."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from gateway_service.declaration.documents import Document
+from security_common.pii import PIIKind
+from security_common.tool_policy.policy import PIIPolicy
+from security_common.web_urls import parse_web_url
+
+__all__ = ["GatewayFile", "WrittenDefaults", "WrittenRule", "WrittenUpstream", "read_gateway_file"]
+
+_DURATION = re.compile(r"([0-9]{1,6})(ms|s|m)")
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB)")
+_SIZE_UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # scope-token of RFC 6749 section 3.3
+# The gateway writes these headers itself; a declared value would replace what the protocol needs.
+_OWN_HEADERS = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "cookie", "host", "traceparent"}
+    | {"transfer-encoding", "upgrade"}
+)
+
+
+def _parse_duration(value: object) -> object:
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a duration such as 500ms, 30s or 5m")
+    return int(match[1]) * _DURATION_UNITS[match[2]]
+
+
+def _parse_size(value: object) -> object:
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a size such as 512KiB or 4MiB")
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def _parse_scopes(value: object) -> object:
+    names = value.split() if isinstance(value, str) else []
+    if not names or not all(map(_SCOPE.fullmatch, names)):
+        raise ValueError("must be a scope, or several scopes separated by spaces")
+    return frozenset(names)
+
+
+def _check_url(value: str) -> str:
+    parse_web_url(value)
+    return value
+
+
+def check_header_name(name: str) -> None:
+    """Raises ValueError for a name that is not a header, or that the gateway writes itself."""
+    lower = name.lower()
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of a header")
+    if lower in _OWN_HEADERS or lower.startswith("mcp-"):
+        raise ValueError(f"the gateway writes the header {name} itself")
+
+
+Seconds = Annotated[float, BeforeValidator(_parse_duration), Field(gt=0, le=3600)]
+Bytes = Annotated[int, BeforeValidator(_parse_size), Field(gt=0, le=64 * 1024 * 1024)]
+Scopes = Annotated[frozenset[str], BeforeValidator(_parse_scopes)]
+Url = Annotated[str, AfterValidator(_check_url)]
+Task = Literal["view", "store", "change", "delete", "download"]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WrittenRule(_Written):
+    """The rule of a tool or of a pattern of tools."""
+
+    scope: Scopes = frozenset()
+    policy: PIIPolicy | None = None
+    arguments: PIIPolicy | None = None
+    result: PIIPolicy | None = None
+    identifiers: tuple[str, ...] = ()
+    subject: str | None = None
+    task: Task | None = None
+    reveal: frozenset[PIIKind] = frozenset()
+    exposed_name: str | None = Field(default=None, alias="as")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.exposed_name is not None and not _TOOL_NAME.fullmatch(self.exposed_name):
+            raise ValueError("`as` must have 1 to 64 letters, digits, `_` or `-`")
+        return self
+
+
+class WrittenCredential(_Written):
+    """A secret that the gateway sends to the upstream."""
+
+    secret_file: Path
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_header_name(self.header)
+        if self.scheme and not _HEADER_NAME.fullmatch(self.scheme):
+            raise ValueError("`scheme` must be one word such as Bearer, or empty for the secret alone")
+        return self
+
+
+class WrittenDefaults(_Written):
+    """What applies to every upstream that does not say otherwise."""
+
+    policy: PIIPolicy = PIIPolicy.OBSERVE
+    timeout: Seconds = 30.0
+    longest: Seconds = 300.0
+    result_limit: Bytes = 4 * 1024 * 1024
+
+
+class WrittenUpstream(_Written):
+    """One upstream. Its URL may be in an included file."""
+
+    url: Url | None = None
+    credential: WrittenCredential | None = None
+    ca_file: Path | None = None
+    policy: PIIPolicy | None = None
+    timeout: Seconds | None = None
+    longest: Seconds | None = None
+    result_limit: Bytes | None = None
+    in_flight: int = Field(default=64, ge=1, le=10_000)
+    tools: Mapping[str, WrittenRule] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, rule in (self.tools or {}).items():
+            if "*" in name and rule.exposed_name is not None:
+                raise ValueError(f"tools.{name}: `as` needs the name of one tool, not a pattern")
+        return self
+
+
+class GatewayFile(_Written):
+    """gateway.yaml as a whole."""
+
+    include: tuple[Path, ...] = ()
+    defaults: WrittenDefaults = WrittenDefaults()
+    requestable_scopes: Scopes | None = None
+    upstreams: Mapping[str, WrittenUpstream] = Field(default_factory=dict[str, WrittenUpstream])
+
+
+def read_gateway_file(document: Document) -> GatewayFile:
+    """The checked members of gateway.yaml. Raises `DeclarationInvalid` for the first problem."""
+    try:
+        return GatewayFile.model_validate(document.members)
+    except ValidationError as failure:
+        first = failure.errors(include_url=False, include_input=False)[0]
+    place = [step for step in first["loc"] if step != "[key]"]
+    if first["type"] == "extra_forbidden":
+        raise document.problem(place, "there is no such member", hint=_similar_members(str(place[-1])))
+    problem = first["msg"].removeprefix("Value error, ")
+    raise document.problem(place, problem, hint="docs/gateway.md describes every member of gateway.yaml")
+
+
+def _similar_members(name: str) -> str:
+    models: Sequence[type[BaseModel]] = (GatewayFile, WrittenDefaults, WrittenUpstream, WrittenCredential, WrittenRule)
+    known = {field.alias or member for model in models for member, field in _fields_of(model).items()}
+    similar = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"did you mean `{similar[0]}`?" if similar else "docs/gateway.md describes every member of gateway.yaml"
+
+
+def _fields_of(model: type[BaseModel]) -> Mapping[str, Any]:
+    return model.model_fields

@@ -1,0 +1,148 @@
+"""The declaration as frozen values: the upstreams, how each is reached, and the rules of their tools."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from security_common.pii import PIIKind
+from security_common.tool_policy.policy import PIIPolicy
+
+__all__ = [
+    "MAX_UPSTREAM_NAME",
+    "UPSTREAM_NAME",
+    "GatewayDeclaration",
+    "SecretHeader",
+    "ToolRule",
+    "UpstreamDeclaration",
+]
+
+MAX_UPSTREAM_NAME = 16
+UPSTREAM_NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_UPSTREAM_NAME - 1}}}")
+"""The name has no underscore, so that `<upstream>_<tool>` belongs to one upstream only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRule:
+    """What applies to the tools that a name or pattern stands for.
+
+    `scopes` are needed for a call beside those of the resource. `arguments` and `result` are the policies of the two
+    directions. The values of `identifiers` are passed on unchanged. `subject` is the argument that names the person
+    whose data is accessed, and `task` what is done with it, both for the audit trail. The kinds in `reveal` are put
+    back in the arguments under the policy `tokenize`. `exposed_name` takes the place of the tool's own name after the
+    upstream's name.
+    """
+
+    scopes: frozenset[str] = frozenset()
+    arguments: PIIPolicy
+    result: PIIPolicy
+    identifiers: tuple[str, ...] = ()
+    subject: str | None = None
+    task: str | None = None
+    reveal: frozenset[PIIKind] = frozenset()
+    exposed_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretHeader:
+    """A header with a secret from a file: `scheme`, a space and the secret, or the secret alone."""
+
+    file: Path
+    name: str = "Authorization"
+    scheme: str = "Bearer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamDeclaration:
+    """One MCP server behind the gateway.
+
+    `headers` are sent with each request and may contain secrets. `tools` has the rules by name or pattern; None if the
+    file declares none, so that `default_rule` applies while gateway and issuer are on this machine. Times are in
+    seconds: `silent_seconds` without a byte of a response, `longest_seconds` for a call in all.
+    """
+
+    name: str
+    url: str
+    credential: SecretHeader | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    ca_file: Path | None = None
+    tools: Mapping[str, ToolRule] | None = None
+    default_rule: ToolRule
+    silent_seconds: float = 30.0
+    longest_seconds: float = 300.0
+    max_result_bytes: int = 4 * 1024 * 1024
+    max_in_flight: int = 64
+
+    @cached_property
+    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
+        """The patterns with a `*`, those with the longest text beside it first."""
+        patterns = sorted((name for name in self.tools or {} if "*" in name), key=_by_length_of_text)
+        return [(_compile(pattern), pattern) for pattern in patterns]
+
+    def pattern_for(self, tool: str) -> str | None:
+        """The name or pattern in `tools` that decides about a tool: its exact name first, then the longest pattern."""
+        if self.tools is not None and tool in self.tools and "*" not in tool:
+            return tool
+        return next((pattern for compiled, pattern in self._patterns if compiled.fullmatch(tool)), None)
+
+    def rule_for(self, tool: str, *, is_local: bool) -> ToolRule | None:
+        """The rule for a tool of the upstream. None if no rule names the tool, which is then not available.
+
+        `is_local` is whether gateway and issuer are on this machine: an upstream without rules has all its tools
+        available then, and none otherwise.
+        """
+        if self.tools is None:
+            return self.default_rule if is_local else None
+        pattern = self.pattern_for(tool)
+        return self.tools[pattern] if pattern is not None else None
+
+    @property
+    def exact_names(self) -> tuple[str, ...]:
+        """The tools that are named without a pattern."""
+        return tuple(name for name in self.tools or {} if "*" not in name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayDeclaration:
+    """All upstreams. `notices` are remarks about the files for the log and the doctor, without secrets.
+
+    `requestable_scopes` are those that a client may request for any user; a tool that needs another scope is listed
+    only for a caller who has it. None: every scope may be requested.
+    """
+
+    upstreams: tuple[UpstreamDeclaration, ...]
+    requestable_scopes: frozenset[str] | None = None
+    notices: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.upstreams)
+
+    @property
+    def rules(self) -> list[ToolRule]:
+        """Every rule, with that of each upstream that declares none."""
+        return [
+            rule
+            for each in self.upstreams
+            for rule in ((each.default_rule,) if each.tools is None else each.tools.values())
+        ]
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Every scope that a rule names."""
+        return frozenset[str]().union(*(rule.scopes for rule in self.rules))
+
+    @property
+    def policies(self) -> frozenset[PIIPolicy]:
+        """Every policy that applies to some tool."""
+        return frozenset(policy for rule in self.rules for policy in (rule.arguments, rule.result))
+
+
+def _by_length_of_text(pattern: str) -> tuple[int, str]:
+    return -len(pattern.replace("*", "")), pattern
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """The pattern, in which `*` stands for any text, as a regular expression."""
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

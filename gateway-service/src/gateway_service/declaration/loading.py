@@ -1,0 +1,118 @@
+"""Loads the declaration: one file, with the files that it includes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway_service.declaration.documents import Document, read_document
+from gateway_service.declaration.file_format import (
+    GatewayFile,
+    WrittenDefaults,
+    WrittenRule,
+    WrittenUpstream,
+    read_gateway_file,
+)
+from gateway_service.declaration.gateway_declaration import (
+    UPSTREAM_NAME,
+    GatewayDeclaration,
+    SecretHeader,
+    ToolRule,
+    UpstreamDeclaration,
+)
+from gateway_service.declaration.mcp_servers import ServerEntry, has_mcp_servers, read_mcp_servers
+from security_common.tool_policy.policy import PIIPolicy
+from security_common.web_urls import is_loopback_url, parse_web_url
+
+__all__ = ["load_declaration"]
+
+
+def load_declaration(path: Path, environment: Mapping[str, str]) -> GatewayDeclaration:
+    """The upstreams that the file declares. `environment` has the variables of an mcpServers file.
+
+    Paths in the file are relative to its folder. Raises `DeclarationInvalid`.
+    """
+    document = read_document(path)
+    if has_mcp_servers(document.members):
+        written, included = GatewayFile(), [document]
+    else:
+        written = read_gateway_file(document)
+        included = [read_document(path.parent / each) for each in written.include]
+    entries: dict[str, ServerEntry] = {}
+    notices: list[str] = []
+    for each in included:
+        servers = read_mcp_servers(each, environment)
+        entries |= servers.entries
+        notices += servers.notices
+    names = [*entries, *(name for name in written.upstreams if name not in entries)]
+    if not names:
+        hint = "declare one below `upstreams:`, with its `url`, or include an mcpServers file"
+        raise document.problem([], "; ".join(["there is no upstream", *notices]), hint=hint)
+    upstreams = tuple(
+        _resolve(document, name, written.upstreams.get(name), entries.get(name), written.defaults) for name in names
+    )
+    notices += [notice for upstream in upstreams for notice in _transport_notices(upstream)]
+    return GatewayDeclaration(
+        upstreams=upstreams, requestable_scopes=written.requestable_scopes, notices=tuple(notices)
+    )
+
+
+def _resolve(
+    document: Document, name: str, written: WrittenUpstream | None, entry: ServerEntry | None, defaults: WrittenDefaults
+) -> UpstreamDeclaration:
+    """One upstream from gateway.yaml, from an included file, or from both."""
+    place = ["upstreams", name]
+    if not UPSTREAM_NAME.fullmatch(name):
+        hint = "a name begins with a letter and has up to 16 lower-case letters, digits and hyphens"
+        raise document.problem(place, "is not the name of an upstream", hint=hint)
+    written = written or WrittenUpstream()
+    url = written.url or (entry.url if entry else None)
+    if url is None:
+        raise document.problem(place, "has no `url`", hint="add it here, or to an included mcpServers file")
+    policy = written.policy or defaults.policy
+    tools: dict[str, ToolRule] | None = None
+    if written.tools is not None:
+        tools = {
+            tool: _resolve_rule(document, [*place, "tools", tool], rule, policy) for tool, rule in written.tools.items()
+        }
+    credential = written.credential
+    folder = document.path.parent
+    return UpstreamDeclaration(
+        name=name,
+        url=url,
+        credential=SecretHeader(file=folder / credential.secret_file, name=credential.header, scheme=credential.scheme)
+        if credential
+        else None,
+        headers=entry.headers if entry else {},
+        ca_file=folder / written.ca_file if written.ca_file else None,
+        tools=tools,
+        default_rule=ToolRule(arguments=policy, result=policy),
+        silent_seconds=written.timeout or defaults.timeout,
+        longest_seconds=written.longest or defaults.longest,
+        max_result_bytes=written.result_limit or defaults.result_limit,
+        max_in_flight=written.in_flight,
+    )
+
+
+def _resolve_rule(document: Document, place: list[str], written: WrittenRule, policy: PIIPolicy) -> ToolRule:
+    both = written.policy or policy
+    arguments, result = written.arguments or both, written.result or both
+    if written.reveal and arguments is not PIIPolicy.TOKENIZE:
+        hint = "set `policy: tokenize`, or `arguments: tokenize`, for this tool"
+        raise document.problem([*place, "reveal"], "has an effect only under the policy tokenize", hint=hint)
+    return ToolRule(
+        scopes=written.scope,
+        arguments=arguments,
+        result=result,
+        identifiers=written.identifiers,
+        subject=written.subject,
+        task=written.task,
+        reveal=written.reveal,
+        exposed_name=written.exposed_name,
+    )
+
+
+def _transport_notices(upstream: UpstreamDeclaration) -> list[str]:
+    has_secret = upstream.credential is not None or bool(upstream.headers)
+    is_plain = parse_web_url(upstream.url).scheme == "http" and not is_loopback_url(upstream.url)
+    if not (has_secret and is_plain):
+        return []
+    return [f"{upstream.name}: its URL is http, so its credential can be read on the network; use https if it can"]

@@ -1,0 +1,132 @@
+"""Upstreams from an mcpServers file, as Claude, Cursor and others use it, or from VS Code's `servers`.
+
+Only servers behind a URL are taken over. The members of such a file that are not known here belong to other programs.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from gateway_service.declaration.documents import Document
+from gateway_service.declaration.file_format import check_header_name
+from gateway_service.declaration.gateway_declaration import MAX_UPSTREAM_NAME, UPSTREAM_NAME
+from gateway_service.declaration.variables import VariableMissing, fill_in_variables
+from security_common.web_urls import parse_web_url
+
+__all__ = ["McpServers", "ServerEntry", "has_mcp_servers", "read_mcp_servers"]
+
+_SECTIONS = ("mcpServers", "servers")
+_HTTP_TYPES = frozenset({"http", "streamable-http", "streamableHttp", "streamable_http"})
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerEntry:
+    """One server of the file. `headers` may contain secrets."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class McpServers:
+    """The servers by the name that the gateway uses, and remarks for the log without secrets."""
+
+    entries: Mapping[str, ServerEntry]
+    notices: tuple[str, ...]
+
+
+def has_mcp_servers(members: Mapping[str, Any]) -> bool:
+    """Whether this is an mcpServers file and not gateway.yaml."""
+    return any(section in members for section in _SECTIONS)
+
+
+def read_mcp_servers(document: Document, environment: Mapping[str, str]) -> McpServers:
+    """The servers of the file. Raises `DeclarationInvalid`."""
+    section = next((name for name in _SECTIONS if name in document.members), None)
+    if section is None:
+        raise document.problem([], "there is neither `mcpServers` nor `servers`", hint="include such a file only")
+    servers = document.members[section]
+    if not isinstance(servers, dict):
+        raise document.problem([section], "must be an object", hint='for example {"crm": {"url": "https://…/mcp"}}')
+    entries: dict[str, ServerEntry] = {}
+    notices: list[str] = []
+    for written_name, server in cast("dict[str, Any]", servers).items():
+        place = [section, written_name]
+        if not isinstance(server, dict):
+            raise document.problem(place, "must be an object", hint='for example {"url": "https://…/mcp"}')
+        members = cast("dict[str, Any]", server)
+        reason = _why_left_out(members)
+        if reason:
+            notices.append(f"{document.path}: {written_name} is left out: {reason}")
+            continue
+        name = _upstream_name(written_name)
+        if not UPSTREAM_NAME.fullmatch(name):
+            raise document.problem(place, "the name has no letter at its start", hint="use letters, digits and hyphens")
+        if name in entries:
+            raise document.problem(place, f"another server has the name {name} as well", hint="rename one of them")
+        if name != written_name:
+            notices.append(f"{document.path}: {written_name} has the name {name} here")
+        entries[name] = _read_entry(document, place, members, environment)
+        notices += _secret_notices(document, written_name, members)
+    return McpServers(entries, tuple(notices))
+
+
+def _why_left_out(server: Mapping[str, Any]) -> str:
+    """Why a server cannot be an upstream; empty if it can be one."""
+    if server.get("disabled") is True:
+        return "it is disabled"
+    if "command" in server:
+        return "programs are not supported, only servers behind a URL"
+    if server.get("type", "http") not in _HTTP_TYPES:
+        return "its type is not supported, only streamable HTTP"
+    return ""
+
+
+def _upstream_name(written: str) -> str:
+    return _NOT_IN_A_NAME.sub("-", written.lower()).strip("-")[:MAX_UPSTREAM_NAME].rstrip("-")
+
+
+def _read_entry(
+    document: Document, place: list[str], server: Mapping[str, Any], environment: Mapping[str, str]
+) -> ServerEntry:
+    headers: Any = server.get("headers", {})
+    if not isinstance(headers, dict):
+        raise document.problem([*place, "headers"], "must be an object", hint="one member for each header")
+    url = _text(document, [*place, "url"], server.get("url"), environment)
+    try:
+        parse_web_url(url)
+    except ValueError as failure:
+        raise document.problem([*place, "url"], str(failure), hint="for example https://mcp.example.com/mcp") from None
+    filled: dict[str, str] = {}
+    for name, value in cast("dict[str, Any]", headers).items():
+        of_header = [*place, "headers", name]
+        try:
+            check_header_name(name)
+        except ValueError as failure:
+            raise document.problem(of_header, str(failure), hint="remove it") from None
+        filled[name] = _text(document, of_header, value, environment)
+        if not _HEADER_VALUE.fullmatch(filled[name]):
+            raise document.problem(of_header, "must be printable ASCII", hint="check the value for line breaks")
+    return ServerEntry(url=url, headers=filled)
+
+
+def _text(document: Document, place: list[str], value: Any, environment: Mapping[str, str]) -> str:
+    if not isinstance(value, str):
+        raise document.problem(place, "must be a text", hint="put it in quotes")
+    try:
+        return fill_in_variables(value, environment)
+    except VariableMissing as missing:
+        hint = f"set {missing.name} for the gateway"
+        raise document.problem(place, f"the environment variable {missing.name} is not set", hint=hint) from None
+
+
+def _secret_notices(document: Document, name: str, server: Mapping[str, Any]) -> list[str]:
+    headers = cast("dict[str, Any]", server.get("headers", {}))
+    written = sorted(header for header, value in headers.items() if "${" not in str(value))
+    if not written:
+        return []
+    advice = "if it is a secret, use a variable such as ${TOKEN}, or `credential` in gateway.yaml"
+    return [f"{document.path}: {name} has the value of {', '.join(written)} in plaintext; {advice}"]

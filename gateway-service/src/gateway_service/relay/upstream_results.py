@@ -1,0 +1,47 @@
+"""Results of tools: what an upstream may send, and their form in the protocol version of the client."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from gateway_service.wire.versions import RESERVED_PREFIX
+from security_common.errors import SecurityError, describe
+from security_common.tool_policy.mcp_messages import is_question
+
+__all__ = ["REASON", "InvalidResult", "read_tool_result", "refusal_result", "with_result_type"]
+
+REASON = "mcp-oauth2-gateway/reason"
+"""The member of `_meta` with the code of a refusal or failure of the gateway, for programs."""
+
+# Members that belong to the exchange between gateway and upstream, or to features that the gateway does not relay.
+_OF_THE_EXCHANGE = frozenset({"resultType", "ttlMs", "cacheScope", "nextCursor", "requestState", "inputRequests"})
+
+
+class InvalidResult(Exception):
+    """The result is not one that a tool call can have. The text says why, without words of the upstream."""
+
+
+def read_tool_result(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of the result that are data of the tool. Raises `InvalidResult`."""
+    if is_question(result):
+        raise InvalidResult("asked the user a question, which the gateway does not relay")
+    if not isinstance(result.get("content"), list) or not isinstance(result.get("isError", False), bool):
+        raise InvalidResult("sent a result without content")
+    members = {name: value for name, value in result.items() if name not in _OF_THE_EXCHANGE and name != "_meta"}
+    metadata: Any = result.get("_meta")
+    if isinstance(metadata, dict):
+        own = cast("dict[str, Any]", metadata)
+        kept = {name: value for name, value in own.items() if not name.startswith(RESERVED_PREFIX)}
+        if kept:
+            members["_meta"] = kept
+    return members
+
+
+def refusal_result(failure: SecurityError) -> dict[str, Any]:
+    """The result that says why a call was not executed, or why its result is not sent."""
+    text = {"type": "text", "text": describe(failure)}
+    return {"content": [text], "isError": True, "_meta": {REASON: failure.error}}
+
+
+def with_result_type(result: dict[str, Any], *, is_stateless: bool) -> dict[str, Any]:
+    """The result in the form of the client's version: 2026-07-28 requires `resultType`."""
+    return {"resultType": "complete", **result} if is_stateless else result

@@ -1,0 +1,76 @@
+"""Why a call of an upstream fails. No message contains text of the upstream."""
+
+from typing import Any, ClassVar
+
+from security_common.errors import SecurityError
+
+__all__ = [
+    "SessionLost",
+    "UpstreamBusy",
+    "UpstreamError",
+    "UpstreamFailure",
+    "UpstreamProtocolViolation",
+    "UpstreamRefusedCredential",
+    "UpstreamTimeout",
+    "UpstreamUnavailable",
+]
+
+
+class UpstreamFailure(SecurityError):
+    """The base class. `is_outage` is whether the circuit breaker counts it: the upstream did not answer in time."""
+
+    error: ClassVar[str] = "upstream_unavailable"
+    is_outage: ClassVar[bool] = False
+
+
+class UpstreamUnavailable(UpstreamFailure):
+    """The upstream cannot be reached, or answers that it cannot serve now."""
+
+    error: ClassVar[str] = "upstream_unavailable"
+    is_outage: ClassVar[bool] = True
+
+    @classmethod
+    def named(cls, upstream: str, *, retry_seconds: int = 10) -> "UpstreamUnavailable":
+        """The error for this upstream."""
+        return cls(f"{upstream} is unavailable", hint=f"try again in {retry_seconds} seconds")
+
+
+class UpstreamBusy(UpstreamFailure):
+    """As many calls of this upstream are in progress as are allowed."""
+
+    error: ClassVar[str] = "upstream_busy"
+
+
+class UpstreamTimeout(UpstreamFailure):
+    """The upstream has accepted the request and not answered in time. The call may have had an effect."""
+
+    error: ClassVar[str] = "upstream_timeout"
+    is_outage: ClassVar[bool] = True
+
+
+class UpstreamProtocolViolation(UpstreamFailure):
+    """The answer is not what the protocol requires, or is larger than allowed."""
+
+    error: ClassVar[str] = "upstream_protocol"
+
+
+class SessionLost(UpstreamProtocolViolation):
+    """The upstream does not know the session any more (404, MCP 2025-11-25, transports, "Session Management")."""
+
+
+class UpstreamRefusedCredential(UpstreamFailure):
+    """The upstream does not accept the gateway's credential. Its own challenge is not for the gateway's clients."""
+
+    error: ClassVar[str] = "upstream_refused_credential"
+
+
+class UpstreamError(UpstreamFailure):
+    """The upstream answered with a JSON-RPC error. `code`, `message` and `data` are its words, not yet treated."""
+
+    error: ClassVar[str] = "upstream_error"
+
+    def __init__(self, upstream: str, code: int, message: str, data: Any) -> None:
+        super().__init__(f"{upstream} answered with the error {code}")
+        self.code = code
+        self.message = message
+        self.data = data

@@ -1,0 +1,36 @@
+"""Reads an event stream (HTML Standard, section 9.2.6, "Interpreting an event stream")."""
+
+from collections.abc import Iterator
+
+__all__ = ["EventStreamReader"]
+
+
+class EventStreamReader:
+    """Returns the data of each complete event. The types, ids and retry times of events have no use here."""
+
+    def __init__(self) -> None:
+        self._unfinished_line = bytearray()
+        self._data: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The events that end in this chunk."""
+        self._unfinished_line += chunk
+        if b"\n" not in chunk and b"\r" not in self._unfinished_line:
+            return
+        text = bytes(self._unfinished_line)
+        # A carriage return at the end may be the first half of a line break.
+        complete = text.removesuffix(b"\r")
+        lines = complete.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._unfinished_line = bytearray(lines.pop() + text[len(complete) :])
+        for line in lines:
+            if line:
+                self._read_line(line)
+            elif self._data:
+                event = b"\n".join(self._data)
+                self._data = []
+                yield event
+
+    def _read_line(self, line: bytes) -> None:
+        name, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))

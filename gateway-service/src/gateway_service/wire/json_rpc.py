@@ -1,0 +1,111 @@
+"""JSON-RPC messages (JSON-RPC 2.0; MCP allows neither batches nor ids that are null)."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from security_common.strict_json import parse_json
+
+__all__ = [
+    "HEADER_MISMATCH",
+    "INTERNAL_ERROR",
+    "INVALID_PARAMS",
+    "INVALID_REQUEST",
+    "MAX_DEPTH",
+    "METHOD_NOT_FOUND",
+    "UNSUPPORTED_PROTOCOL_VERSION",
+    "MessageId",
+    "Request",
+    "RpcError",
+    "encode",
+    "error_message",
+    "is_reserved_code",
+    "read_client_message",
+    "result_message",
+]
+
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+HEADER_MISMATCH = -32020
+UNSUPPORTED_PROTOCOL_VERSION = -32022
+
+MAX_DEPTH = 64
+
+MessageId = str | int | None
+
+
+class RpcError(Exception):
+    """An error that is the answer to a request. `data` is None if it has none."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of a client. `params` is empty if the request has none."""
+
+    id: str | int
+    method: str
+    params: dict[str, Any] = field(repr=False)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The member `_meta`; empty if there is none."""
+        metadata: Any = self.params.get("_meta")
+        return cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
+
+
+def read_client_message(body: bytes) -> Request | None:
+    """The request in the body, or None for a notification or a response, which have no answer.
+
+    Raises `RpcError` for everything else: the specification allows one message in a POST. The guard has refused bodies
+    that are not JSON, and ids that are neither text nor integer.
+    """
+    try:
+        document: Any = parse_json(body, max_depth=MAX_DEPTH)
+    except ValueError as failure:
+        raise RpcError(INVALID_REQUEST, "the body is not a JSON-RPC message") from failure
+    if not isinstance(document, dict):
+        raise RpcError(INVALID_REQUEST, "send one JSON-RPC message at a time")
+    message = cast("dict[str, Any]", document)
+    method, params = message.get("method"), message.get("params", {})
+    if message.get("jsonrpc") != "2.0" or not isinstance(params, dict):
+        raise RpcError(INVALID_REQUEST, "not a JSON-RPC 2.0 message with named parameters")
+    if "method" not in message:
+        if "id" in message and ("result" in message or "error" in message):
+            return None
+        raise RpcError(INVALID_REQUEST, "the message has no method")
+    if not isinstance(method, str):
+        raise RpcError(INVALID_REQUEST, "the method must be a text")
+    if "id" not in message:
+        return None
+    return Request(message["id"], method, cast("dict[str, Any]", params))
+
+
+def result_message(message_id: MessageId, result: dict[str, Any]) -> dict[str, Any]:
+    """The response with a result."""
+    return {"jsonrpc": "2.0", "id": message_id, "result": result}
+
+
+def error_message(message_id: MessageId, error: RpcError) -> dict[str, Any]:
+    """The response with an error."""
+    members: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.data is not None:
+        members["data"] = error.data
+    return {"jsonrpc": "2.0", "id": message_id, "error": members}
+
+
+def is_reserved_code(code: int) -> bool:
+    """Whether the specification reserves the error code for the protocol, so that it must not come from an upstream."""
+    return -32099 <= code <= -32020
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """The message in UTF-8."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

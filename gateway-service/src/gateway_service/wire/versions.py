@@ -1,0 +1,33 @@
+"""The protocol versions that the gateway speaks, and the reserved members of `_meta`.
+
+Versions up to 2025-11-25 begin with `initialize`, and the server may assign a session. In 2026-07-28 every request is
+complete: its version and the client's capabilities are in its `_meta`, and repeated in headers.
+"""
+
+from importlib.metadata import version
+from typing import Any
+
+__all__ = [
+    "CLIENT_CAPABILITIES",
+    "CLIENT_INFO",
+    "HANDSHAKE_VERSIONS",
+    "LATEST_HANDSHAKE_VERSION",
+    "PROTOCOL_VERSION",
+    "RESERVED_PREFIX",
+    "STATELESS_VERSION",
+    "implementation",
+]
+
+HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+LATEST_HANDSHAKE_VERSION = HANDSHAKE_VERSIONS[-1]
+STATELESS_VERSION = "2026-07-28"
+
+RESERVED_PREFIX = "io.modelcontextprotocol/"
+PROTOCOL_VERSION = f"{RESERVED_PREFIX}protocolVersion"
+CLIENT_INFO = f"{RESERVED_PREFIX}clientInfo"
+CLIENT_CAPABILITIES = f"{RESERVED_PREFIX}clientCapabilities"
+
+
+def implementation() -> dict[str, Any]:
+    """How the gateway names itself to clients and to upstreams."""
+    return {"name": "mcp-oauth2-gateway", "version": version("mcp-oauth2-gateway-service")}

@@ -1,0 +1,52 @@
+"""Runs the command `gateway-service` as processes."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+COMMAND = str(Path(sys.executable).with_name("gateway-service"))
+
+
+@dataclass
+class Output:
+    status: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Runs commands with the settings of one gateway."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self.variables = variables
+
+    async def start(self, *arguments: str) -> Process:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return await asyncio.create_subprocess_exec(
+            COMMAND, *arguments, env={**inherited, **self.variables}, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+
+    async def run(self, *arguments: str, given: str = "") -> Output:
+        process = await self.start(*arguments)
+        out, err = await process.communicate(given.encode())
+        assert process.returncode is not None
+        assert b"Traceback" not in err
+        return Output(process.returncode, out.decode(), err.decode())
+
+
+async def wait_until_ready(process: Process, url: str) -> None:
+    async with httpx2.AsyncClient(verify=False) as http:
+        while process.returncode is None:
+            try:
+                checks = (await http.get(url)).json()["checks"]
+            except httpx2.HTTPError:
+                checks = {}
+            if checks and checks["keys"]["ok"] and checks["upstream:crm"]["ok"]:
+                return
+            await asyncio.sleep(0.05)
+    raise AssertionError("the gateway ended")
