@@ -33,6 +33,7 @@ check: $(VENV)/.dev ## lint, types, import contracts, file sizes, wording
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config gateway-service/importlinter.toml
 	$(BIN)/python .ci/sizes.py
 	$(BIN)/python .ci/wording.py
 
