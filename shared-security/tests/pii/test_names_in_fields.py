@@ -161,3 +161,58 @@ def test_short_addresses_in_fields_for_addresses(field: str, value: str) -> None
 )  # fmt: skip
 def test_other_values_in_fields_for_addresses(field: str, value: str) -> None:
     assert get_pii_detector().scan_text(json.dumps({field: value}, ensure_ascii=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        # half of the cells of a column without a telling heading are names
+        ("연락처,비고1,메모칸\n010-1234-5678,김영희,국\n010-1234-5679,박하,국\n010-1234-5670,홍길동,국",
+         ["김영희", "박하", "홍길동"]),
+        ("phone;zone;pax2\n010-1234-5678;C-1;Emily Carter\n010-1234-5679;C-2;Jem\n010-1234-5670;C-3;Owen McAllister",
+         ["Emily Carter", "Jem", "Owen McAllister"]),
+        # one name is not enough
+        ("연락처,메모칸\n010-1234-5678,김영희\n010-1234-5679,반찬\n010-1234-5670,도시락", ["김영희"]),
+        # less than half
+        ("연락처,메모칸\n" + "\n".join(f"010-1234-5678,{cell}" for cell in ("김영희", "반찬", "홍길동", "국", "김치")),
+         ["김영희", "홍길동"]),
+        # a number of a resident in the row makes its owner a person
+        ("소유자,등록번호,지목\n단오,630105-1609665,전\n단비,651120-2286255,전", ["단오", "단비"]),
+        # a heading that begins with a number
+        ("봉사자,1365ID,활동\n궉채린,gwok_cr,급식\n이 사라,sarah_lee,말벗",
+         ["궉채린", "gwok_cr", "이 사라", "sarah_lee"]),
+        # the first cell of a row is a label in its own right
+        ("구분|성명|공급가액\n매출|서문탁|1200000\n매입|나원더|340000", ["서문탁", "나원더"]),
+    ],
+)  # fmt: skip
+def test_columns_of_tables(text: str, names: list[str]) -> None:
+    assert persons(text) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("차량등록: 동호 106-0903 / 차종 승용 / 세대주 평강우", ["106-0903", "평강우"]),
+        ("새가족 / 성명 제시카 리 / 인도자 백연가 집사 / 세례 유", ["제시카 리", "백연가"]),
+        ("세대주 가을 | 차종 승용 | 층 3", ["가을"]),
+        ("품명 사과 / 담당자 미정 / 수량 3", []),
+        ("보호자 동의 / 학교 안내 / 준비물 도시락", []),
+    ],
+)
+def test_labels_without_a_colon_in_segments(text: str, values: list[str]) -> None:
+    assert [text[each.start : each.end] for each in get_pii_detector().scan_text(text)] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Name (Last, First): KALE, Hokulani", "KALE, Hokulani"),
+        ("Name (as in passport): NAMGOONG HYEJIN", "NAMGOONG HYEJIN"),
+        ("Guarantor 1: Zephyr Nakagawa-Holt", "Zephyr Nakagawa-Holt"),
+        ('{"demandante": "Iñaki Goikoetxea"}', "Iñaki Goikoetxea"),
+        ('{"氏名": "渡辺 直人"}', "渡辺 直人"),
+        ('{"approver": "m.tremblay"}', "m.tremblay"),
+    ],
+)
+def test_notes_and_numbers_beside_labels(text: str, name: str) -> None:
+    assert persons(text) == [name]

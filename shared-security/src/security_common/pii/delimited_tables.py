@@ -164,9 +164,9 @@ def _find_in_rows(text: str, header: Header) -> Generator[TextCell, None, int]:
         if header.separator in _WEAK_SEPARATORS and not fits:
             break
         contexts = contexts_of_row(text, header, row)
-        for (start, end), context in zip(row.cells, contexts, strict=True):
+        for index, ((start, end), context) in enumerate(zip(row.cells, contexts, strict=True)):
             if end > start:
-                yield TextCell(start, end, context)
+                yield TextCell(start, end, context, column=(header.next_row, index))
         position = row.next_row
     return position
 

@@ -56,6 +56,8 @@ _KINDS_OF_PERSONS = frozenset(
 """Members of these kinds are evidence that a record is that of a person."""
 _ABBREVIATIONS_OF_BIRTH_DATE = frozenset({"bd", "bdt", "bdy", "bday", "bir", "생"})
 _INITIALS_OF_BIRTH_DATE = frozenset({"d", "b"})
+_RESIDENT_NUMBER = re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])-[1-8][0-9]{6}")
+_LONGEST_RESIDENT_NUMBER = 15
 _LONG_PAST_DATE = re.compile(r"(?:19[0-9]{2}|20(?:0[0-9]|1[0-5]))([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])")
 _NAMES_OF_SORT_CODES = frozenset({"sortcode", "bsb", "bsbno", "bsbnumber", "routingnumber", "routingno", "aba"})
 _SECRETS = "secrets"
@@ -127,6 +129,9 @@ def member_contexts(
         (field if field.names_login and not own.kind else own) if each is None else each
         for each, field in zip(shape.contexts, shape.fields, strict=True)
     ]
+    if shape.unclear_names and any(map(_is_resident_number, [value for _, value in members[:_MOST_MEMBERS]])):
+        for index in shape.unclear_names:
+            contexts[index] = _in_personal_record(contexts[index])
     if shape.has_relations:
         _relate_members(shape, [value for _, value in members[:_MOST_MEMBERS]], contexts)
     if own.kind in _KINDS_WITH_PARTS:
@@ -159,6 +164,7 @@ class _RecordShape(NamedTuple):
 
     `fields` has what the name of each member says; `contexts` is the same, with None for a member that has the context
     of the record itself.
+    `unclear_names` are names that are a person's if another member is a resident registration number.
     `names` are the members that have the name of the record, `type` the one that says what it is a record of.
     `thing_votes` is the number of members that indicate a thing, minus those that indicate a person.
     `birth_dates` are members of a person's record with a short name such as `d`, which can have the date of birth.
@@ -178,6 +184,7 @@ class _RecordShape(NamedTuple):
     rows: int | None
     groups: tuple[SplitGroup, ...]
     birth_dates: tuple[int, ...]
+    unclear_names: tuple[int, ...]
     has_relations: bool
 
 
@@ -191,6 +198,7 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
     has_sort_code = not _NAMES_OF_SORT_CODES.isdisjoint(plain_names)
     fields: list[FieldContext] = []
     contexts: list[FieldContext | None] = []
+    unclear_names: list[int] = []
     for name, meaning in zip(names, meanings, strict=True):
         own = field_context(name)
         if meaning.may_name_thing and thing_votes > 0:
@@ -201,8 +209,11 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
             own = own._replace(kind=PIIKind.PERSON, label=LABEL_OF_PERSON)
         elif own.kind == PIIKind.BANK_ACCOUNT and has_sort_code:
             own = own._replace(label=f"sort code, {own.label}")
-        if is_personal and not own.names_thing:
-            own = _in_personal_record(own, meaning)
+        is_name = own.kind == PIIKind.PERSON or (not own.kind and (meaning.may_name_thing or meaning.is_unclear))
+        if is_personal and is_name and not own.names_thing:
+            own = _in_personal_record(own)
+        elif own.kind == PIIKind.PERSON and not (own.names_person or meaning.may_name_thing):
+            unclear_names.append(len(fields))
         fields.append(own)
         inherits = not name or (meaning.is_modifier and not own.kind)
         contexts.append(None if inherits else own)
@@ -231,6 +242,7 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
         rows=rows if is_table else None,
         groups=groups,
         birth_dates=birth_dates,
+        unclear_names=tuple(unclear_names),
         has_relations=(
             is_pair
             or is_table
@@ -246,13 +258,16 @@ def _vote(meaning: FieldMeaning) -> str:
     return meaning.neighbour or ("person" if meaning.kind in _KINDS_OF_PERSONS else "")
 
 
-def _in_personal_record(own: FieldContext, meaning: FieldMeaning) -> FieldContext:
-    """The context of a member of a record that is certainly about a person."""
-    is_name = meaning.may_name_thing or meaning.is_unclear
-    if own.kind != PIIKind.PERSON and not (is_name and not own.kind):
-        return own
+def _in_personal_record(own: FieldContext) -> FieldContext:
+    """The context of the name in a record that is certainly about a person."""
     label = own.label or LABEL_OF_PERSON
     return own._replace(kind=PIIKind.PERSON, label=label, is_unclear=False, names_person=True, is_personal_record=True)
+
+
+def _is_resident_number(value: object) -> bool:
+    return (
+        type(value) is str and len(value) < _LONGEST_RESIDENT_NUMBER and _RESIDENT_NUMBER.fullmatch(value) is not None
+    )
 
 
 def _first_in(names: Sequence[str], words: frozenset[str]) -> int | None:

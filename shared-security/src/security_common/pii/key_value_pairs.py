@@ -18,6 +18,8 @@ __all__ = ["find_pair_values"]
 _PAIR = re.compile(
     # the name, not in the middle of a word
     r"(?<![\w.\-])['\"]?(?P<name>[^\W\d][\w.\-]{0,62}(?:[ ][0-9]{1,2}(?=:))?)['\"]?"
+    # a note: Name (Last, First)
+    r"(?:[ ]?\((?P<note>[A-Za-z가-힣 ,./]{1,24})\)(?=:))?"
     r"(?:"
     # key: [a, b]
     r"[ \t]?[:=][ \t]?\[(?P<g>[^\[\]{}\n]{1,500})\]"
@@ -32,8 +34,10 @@ _PAIR = re.compile(
 _MORE_NAMES = re.compile(r"(?:,[ ]?[^\W\d_][^,:=\n|;/\"'()\[\]{}<>0-9]{1,39}){1,20}(?=[ ]?(?:\n|/|\||;|$))")
 _SIGN = re.compile("[=:]")
 # A name before a sign, both read from right to left: only the few characters before a sign have to be read.
-_REVERSED_NAME = re.compile(r"[ \t]?['\"]?(?:[0-9]{1,2}[ ])?([\w.\-]{0,62}[^\W\d])(?![\w.\-])")
-_MOST_CHARS_BEFORE_SIGN = 66
+_REVERSED_NAME = re.compile(
+    r"[ \t]?(?:\)[A-Za-z가-힣 ,./]{1,24}\([ ]?)?['\"]?(?:[0-9]{1,2}[ ])?([\w.\-]{0,62}[^\W\d])(?![\w.\-])"
+)
+_MOST_CHARS_BEFORE_SIGN = 94
 # <name>value</name>, with or without attributes
 _ELEMENT = re.compile(r"<(?P<name>[^\W\d][\w.\-:]{0,62})(?:\s[^<>]{0,200})?>(?P<text>[^<>\n]{1,500})</")
 _BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*|</[\w.\-:]{1,63}>\s*")
@@ -41,6 +45,9 @@ _LONGEST_MATCH = 800
 """No pattern of this module reads more characters from the beginning of a match."""
 _MOST_CHARS_BETWEEN = 80
 _MOST_PAIRS = 64
+_NOTE_ABOUT_NAME = re.compile(r"(?i:last|first|passport|한글|영문|여권)")
+_NAME_OF_PERSON = "full name"
+"""What `Name (Last, First)` says."""
 _MOST_SPACES_IN_NAMES = 8
 _CHARS_OF_SENTENCES = re.compile(r"[0-9?!~…]|[가-힣]\.")
 _KINDS_OF_NO_PERSON = frozenset({"", OTHER, BANK})
@@ -56,6 +63,9 @@ class _Pair:
     def __init__(self, match: re.Match[str]) -> None:
         group = match.lastgroup or "name"
         self.name = match.group("name")
+        note = match.groupdict().get("note")
+        if note is not None and _NOTE_ABOUT_NAME.search(note):
+            self.name = _NAME_OF_PERSON
         self.start, self.end = match.span(group) if group != "name" else (match.end(), match.end())
         self.value = match.group(group) if group != "name" else ""
         self.indent = _indent_of(match.string, match.start())

@@ -38,6 +38,7 @@ _LONG_TITLES = tuple(title for title in _TITLES if len(title) > 1)
 _SHORTEST_COMPOUND_TITLE = 4
 _LATIN_TITLES = frozenset(_LISTS["latin_titles"])
 _PARTICLES, _SUFFIXES = frozenset(_LISTS["latin_particles"]), frozenset(_LISTS["latin_suffixes"])
+_DOUBLE_SURNAMES = frozenset(_KOREAN["double_surnames"])
 _RARE_SURNAMES = frozenset(_LISTS["rare_surnames"][0])
 _SURNAMES_LIKE_WORDS = frozenset("전하상선신유용시안내간당도만반부소수중초")
 _KOREAN_SURNAMES = frozenset(_LISTS["surnames_in_usernames"])
@@ -80,9 +81,10 @@ _HAN_LABELS = frozenset(_LABELLED["han_labels"])
 _CAPITAL_INSIDE = re.compile(r"[a-zà-ÿ][A-Z]")
 _PREFIX_WITH_CAPITAL = re.compile("(?:Mc|Mac|De|Di|Du|La|Le|Van|Von|Al|El|Fitz)[A-Z]")
 _ENDINGS_OF_SENTENCES = frozenset("다요까죠네함됨임음중시")
+_SUFFIXES_OF_OTHER_WORDS = frozenset("자장사소실과부점팀당들분님료금비원측쪽별씩째후전시제품물권증표함적")
 _ENDINGS_OF_AMOUNTS = frozenset("료금비세율액점")
 _VERB_ENDINGS = ("니다", "세요", "네요", "어요", "아요", "해요", "예요", "에요", "는데", "해서", "에서", "에게", "으로")
-_USERNAME = re.compile(r"(?P<first>[a-z]{2,14})[._\-](?P<last>[a-z]{2,14})[0-9]{0,4}")
+_USERNAME = re.compile(r"(?P<first>[a-z]{1,14})[._\-](?P<last>[a-z]{2,14})[0-9]{0,4}")
 
 
 def find_names_in_field(value: str, *, is_personal_record: bool = False) -> Iterator[Finding]:
@@ -109,7 +111,7 @@ def find_username_in_field(value: str) -> Iterator[Finding]:
     match = _USERNAME.fullmatch(value.strip())
     if match is None:
         return
-    parts = (match["first"], match["last"])
+    parts = [part for part in (match["first"], match["last"]) if len(part) > 1]
     if any(part in _KOREAN_SURNAMES or is_first_name(part) or is_family_name(part) for part in parts):
         start = value.index(match.group())
         yield Finding(PIIKind.PERSON, start, start + len(match.group()), 0.75, "username")
@@ -213,6 +215,8 @@ def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
         return False
     if len(word) == 2:
         return is_personal_record or not is_listed_word(word)
+    if len(word) == _LENGTH_WITH_RARE_SURNAME and word[0] in _RARE_SURNAMES and is_derived_word(word):
+        return word[-1] not in _SUFFIXES_OF_OTHER_WORDS  # 이설화 is a name, though 이설 is a word
     if word[-1] in _ENDINGS_OF_SENTENCES and (is_listed_word(word[:2]) or len(word) > _LENGTH_WITH_RARE_SURNAME):
         return False
     if len(word) > _LENGTH_WITH_RARE_SURNAME and is_listed_word(word[:2]):
@@ -229,7 +233,10 @@ def _is_name_of_hangul_words(words: list[str]) -> bool:
         return True
     if len(words) == 2 and min(map(len, words)) == 1:  # a surname before or behind
         surname, given = sorted(words, key=len)
-        return surname in _RARE_SURNAMES and 1 < len(given) <= _LONGEST_KOREAN_NAME and not is_ordinary_word(given)
+        if words[0] in _DOUBLE_SURNAMES:
+            return True
+        is_given_name = given in COMMON_GIVEN_NAMES or not is_ordinary_word(given)
+        return surname in _RARE_SURNAMES and len(given) <= _LONGEST_KOREAN_NAME and is_given_name
     if words[-1][-1] in _ENDINGS_OF_SENTENCES or any(word.endswith(_VERB_ENDINGS) for word in words):
         return False
     return not any(is_listed_word(word) or is_ordinary_word(word) for word in words)

@@ -28,6 +28,7 @@ _NAME_PARTS, _KOREAN_NAME_PARTS = frozenset(_WORDS["person"]), frozenset(_WORDS[
 _SHORT_NAME_PARTS = frozenset(_WORDS["short"])
 _ADDRESS_DETAIL = re.compile(r"[0-9]|[가-힣] [가-힣]")
 _NAME = re.compile(r"[^\W\d_][^\d_@:/\\<>{}\[\]()=]{0,39}")
+_MOST_SPACES_IN_NAME, _ENDS_OF_SENTENCES = 3, ("!", "?", "다", "요", "죠", "요.", "다.", "죠.")
 _LOCAL_PART, _DOMAIN = (
     re.compile(r"[A-Za-z0-9._%+\-]{1,64}"),
     re.compile(r"@?[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{2,63}){1,4}"),
@@ -151,6 +152,8 @@ def _fits_email(texts: Sequence[str], kind: PIIKind) -> bool:
 
 def _fits_name(texts: Sequence[str], kind: PIIKind) -> bool:
     del kind
+    if any(text.count(" ") > _MOST_SPACES_IN_NAME or text.endswith(_ENDS_OF_SENTENCES) for text in texts):
+        return False  # what two persons say in a chat
     return all(_NAME.fullmatch(text) is not None and not text[0].islower() for text in texts)
 
 

@@ -12,11 +12,13 @@ begins with `json-number`: its mask is 0, so that the document stays valid.
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
+from security_common.pii.column_votes import with_columns_of_persons
 from security_common.pii.delimited_tables import find_table_cells
 from security_common.pii.field_context import FieldContext
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.json_fragments import JsonScalar, decode_json_string, find_json_fragments, scalars_in_context
 from security_common.pii.key_value_pairs import find_pair_values
+from security_common.pii.labelled_segments import find_segment_values
 from security_common.pii.labels import BANK, OTHER
 from security_common.pii.masking import JSON_NUMBER
 from security_common.pii.sql_statements import find_inserted_values
@@ -113,7 +115,9 @@ class StructuredSearch:
         """The findings in a text without JSON. Where a cell has a context, the context decides."""
         found = self._search_value(text, context)
         cells = _cells_of(text, only_personal=not found)
-        return self._decide_by_context(text, found, cells) if cells else found
+        if not cells:
+            return found
+        return self._decide_by_context(text, found, with_columns_of_persons(text, cells, found))
 
     def _decide_by_context(self, text: str, found: Sequence[Finding], cells: Sequence[TextCell]) -> list[Finding]:
         """`found` with the findings in cells replaced by those of the cells. Both are in order."""
@@ -175,14 +179,27 @@ def _cells_of(text: str, *, only_personal: bool) -> list[TextCell]:
     cells = list(find_inserted_values(text)) if is_insert else []
     if not cells and "\n" in text:
         cells = list(find_table_cells(text))
-    if not ("=" in text or ":" in text or "</" in text):
-        return cells
-    pairs = list(find_pair_values(text, only_personal=only_personal))
+    has_pairs = "=" in text or ":" in text or "</" in text
+    pairs = list(find_pair_values(text, only_personal=only_personal)) if has_pairs else []
     if not cells:
-        return pairs
+        return _with_segments(pairs, list(find_segment_values(text)))
     first, last = cells[0].start, cells[-1].end
     before, after = [each for each in pairs if each.end < first], [each for each in pairs if each.start > last]
     return before + cells + after
+
+
+def _with_segments(pairs: list[TextCell], segments: list[TextCell]) -> list[TextCell]:
+    """All cells in order. A pair that overlaps a segment is left out, because it has a part or more of its value."""
+    if not segments:
+        return pairs
+    kept: list[TextCell] = []
+    index = 0
+    for pair in pairs:
+        while index < len(segments) and segments[index].end <= pair.start:
+            index += 1
+        if index == len(segments) or pair.end <= segments[index].start:
+            kept.append(pair)
+    return sorted([*kept, *segments], key=lambda cell: cell.start)
 
 
 def moved_by(distance: int, finding: Finding) -> Finding:

@@ -44,12 +44,16 @@ _CELLS[ALIGNED] = _cell_pattern(r"[^ \n]*(?:[ ][^ \n]+)*", r"[ ]{2,}(?=[^ \r\n])
 
 
 class TextCell(NamedTuple):
-    """A value at `text[start:end]` and its context. `is_bounded` is whether no value continues in another cell."""
+    """A value at `text[start:end]` and its context. `is_bounded` is whether no value continues in another cell.
+
+    `column` has the place of the first row of the table and the index of the column, if the cell is one of a table.
+    """
 
     start: int
     end: int
     context: FieldContext
     is_bounded: bool = True
+    column: tuple[int, int] | None = None
 
 
 class Row(NamedTuple):
