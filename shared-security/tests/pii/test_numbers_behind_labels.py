@@ -43,6 +43,7 @@ _PHONES = [
     "Jo Kim, [0412 345 678]",
     "申辦門號 [0912-448-210]",
     "phone on file [503-885-0894]",
+    "brno 없음, telno=[0212345678] fxno: [0212345679]",
 ]
 
 
@@ -118,6 +119,13 @@ _CODES = [
     ("BANK_ACCOUNT", "Sort code 20-00-00, account [55779911]"),
     ("BANK_ACCOUNT", '{"sortCode":"20-18-44","account":"[73918204]"}'),
     ("BANK_ACCOUNT", '{"pymAcno":"[356-6975-3825-925]"}'),
+    ("BUSINESS_NUMBER", "biz_check brno=[2208162517] state=1"),
+    ("BANK_ACCOUNT", '{"acnutno":"[112-2983-6970-04]"}'),
+    ("BANK_ACCOUNT", "acno=[3333011234567] bankCd=090"),
+    ("BANK_ACCOUNT", "새마을 [9003-8113-6748-1]"),
+    ("BANK_ACCOUNT", "payroll: acct [000123456789] aba 021000021"),
+    ("CREDIT_CARD", "card on file [5500000000000004] exp 09/27"),
+    ("VEHICLE_PLATE", "his plate is [KP19 45A], bay 6"),
     ("BANK_ACCOUNT", "vbank issued | [110693514511] |"),
 ]
 
@@ -162,6 +170,11 @@ def test_a_code_is_found_behind_a_label(kind: str, marked: str) -> None:
         '{"partNo":"110-508-146323"}',
         "from=1705314600123 to=1705314600999",
         "cell 88213047",
+        "MRN 12345678, phone pending",
+        "lot 090-1234-5678",
+        "품번 0912-448-210",
+        "주문 07911 123456",
+        "from 2026-11-30 to 2026-12-31",
         "대표번호 02-1234-5678",
         "상담은 고객센터 1588-1234 또는 홈페이지",
     ],

@@ -36,18 +36,27 @@ def _looks_random(value: str) -> bool:
     return _has_letters_and_digits(value) and value != value.lower() and value != value.upper()
 
 
-def _looks_like_strong_password(value: str) -> bool:
-    """Letters and digits with a symbol, or with a hyphen or point and a capital: Sunny*Day88, Maple-Crow-88."""
+def _has_symbol_too(value: str) -> bool:
+    """Whether a value has letters, digits and a symbol, and is not an address: Sunny*Day88."""
     if not _has_letters_and_digits(value) or "://" in value or _MAIL_ADDRESS.search(value):
         return False
-    if not _SYMBOLS.isdisjoint(value):
+    return not _SYMBOLS.isdisjoint(value)
+
+
+def _looks_like_strong_password(value: str) -> bool:
+    """The same, or with a capital and a hyphen or point instead of the symbol: Maple-Crow-88."""
+    if _has_symbol_too(value):
         return True
-    return value != value.lower() and not _JOINTS_OF_WORDS.isdisjoint(value)
+    is_varied = _has_letters_and_digits(value) and value != value.lower()
+    return is_varied and not _JOINTS_OF_WORDS.isdisjoint(value)
 
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
 _MAIL_ADDRESS = re.compile(r"@[A-Za-z0-9\-]{2,63}\.")
 _SYMBOLS, _JOINTS_OF_WORDS = frozenset("!@#$%^&*+?~"), frozenset("-.")
+_WORDS_FOR_LOGIN = "login|log-in|signin|sign-in|account|credential|creds|console|로그인|접속|계정|콘솔|관리자"
+_USUAL_USERS = "admin|administrator|root|sysadmin|sa|postgres|oracle|guest|test|demo|user"
+
 CREDENTIAL_PLACES = (
     # postgres://user:password@host, redis://:password@host
     _place("://", r"(?<=[A-Za-z0-9])://[^\s:/@]{0,64}:(?P<secret>[^\s/\"'<>]{1,128})@(?=[\w\[])", "url-password"),
@@ -193,28 +202,43 @@ CREDENTIAL_PLACES = (
         "label",
         re.IGNORECASE,
     ),
-    # the gradebook login is gbadmin / Maple-Crow-88, admin/vkdlTjs99! 로 로그인, root / Tr1cky99!
+    # the gradebook login is gbadmin / Maple-Crow-88, 접속정보: app/Tr1cky99!
     _place(
-        "login|log-in|signin|sign-in|account|cred|console|로그인|접속|계정|콘솔|관리자",
-        r"(?:log-?in|sign-?in|account|credentials?|creds|console|로그인|접속|계정|콘솔|관리자)[^\n]{0,40}?"
-        r"(?<![\w./@\-])[A-Za-z][\w.@\-]{1,40}(?:\s/\s|/)(?P<secret>[!-.0-~]{6,64})(?![/\w])",
+        _WORDS_FOR_LOGIN,
+        rf"(?:{_WORDS_FOR_LOGIN})[^\n]{{0,40}}?(?<![\w./@\-])[A-Za-z][\w.@\-]{{1,40}}\s/\s(?P<secret>[!-.0-~]{{6,64}})(?![/\w])",
         "login",
         re.IGNORECASE,
         is_likely=_looks_like_strong_password,
     ),
     _place(
-        "admin|root|sa|postgres|oracle|guest|test|demo|user",
-        r"(?<![\w./@\-])(?:admin|administrator|root|sysadmin|sa|postgres|oracle|guest|test|demo|user)\s?/\s?"
-        r"(?P<secret>[!-.0-~]{6,64})(?![/\w])",
+        _WORDS_FOR_LOGIN,
+        rf"(?:{_WORDS_FOR_LOGIN})[^\n]{{0,40}}?(?<![\w./@\-])[A-Za-z][\w.@\-]{{1,40}}/(?P<secret>[!-.0-~]{{6,64}})(?![/\w])",
         "login",
         re.IGNORECASE,
-        is_likely=_looks_like_strong_password,
+        is_likely=_has_symbol_too,
+    ),
+    # root / Tr1cky99!, admin/vkdlTjs99! 로 로그인
+    _place(
+        _USUAL_USERS,
+        rf"(?<![\w./@\-])(?:{_USUAL_USERS})\s?/\s?(?P<secret>[!-.0-~]{{6,64}})(?![/\w])",
+        "login",
+        re.IGNORECASE,
+        is_likely=_has_symbol_too,
     ),
     _place(
         "로그인|접속",
         r"(?<![\w./@\-])[A-Za-z][\w.@\-]{1,40}\s?/\s?(?P<secret>[!-.0-~]{6,64})\s?(?:으?로)?\s?(?:로그인|접속)",
         "login",
-        is_likely=_looks_like_strong_password,
+        is_likely=_has_symbol_too,
+    ),
+    # user chapel-guest / pw laudsu9rmz
+    _place(
+        "pw|pass|비번|비밀번호|패스워드|암호",
+        r"(?:user(?:name)?|\bid|login|account|아이디|계정)\s?[:=]?\s?[\w.@\-]{2,64}\s?[/,|]?\s{0,2}"
+        r"(?:password|passwd|pass|pwd|pw|비번|비밀번호|패스워드|암호)(?:\s?[:=]\s?|\s)(?P<secret>[!-~]{6,64})",
+        "label",
+        re.IGNORECASE,
+        is_likely=_has_letters_and_digits,
     ),
     # WiFi: Guest / cafe12345
     _place(

@@ -80,8 +80,7 @@ CREDENTIALS = Rule(
     r"|(?i:/\s?(?:pw|pwd|pass|비번|비밀번호|패스워드|암호)|[?&](?:key|code|ticket|auth)="
     r"|/(?:reset|verify|activate|invite|confirm|magic)|\slogin\s|ldap|net use|smbclient|rpcclient|chpasswd|sqlplus"
     r"|expdp|impdp|sqlldr|snmp-server|enable\s(?:secret|password)|username\s|(?:tacacs|radius)-server"
-    r"|(?:log-?in|sign-?in|account|cred|console|로그인|접속|계정|콘솔|관리자|wi-?fi|와이파이|ssid)[^\n]{0,90}/"
-    r"|(?:admin|administrator|root|sa|postgres|oracle|guest|test|demo|user)\s?/\s?[!-.0-~]{6})"
-    r"|/\s?[!-.0-~]{6,64}\s?(?:으?로)?\s?(?:로그인|접속)",
+    r"|(?:pw|pass|비번|비밀번호|패스워드|암호)[a-z]{0,5}\s?[:=]?\s?[!-~]{6})"
+    r"|\s/\s[!-.0-~]{6}|[A-Za-z0-9._@\-]\s?/\s?[!-.0-~]*[!@#$%^&*+?~]",
     _find_credentials,
 )

@@ -167,7 +167,8 @@ class Labels:
         name = self._text[slice(*place)]
         if label.kind and name.lower() in _GENERAL_NAMES and self._text[place[0] - 1 : place[0]] not in _QUOTES:
             return label
-        return Label(OTHER, OTHER, *place) if meaning_of_name(name).kind == OTHER else label
+        kind = meaning_of_name(name).kind
+        return Label(kind, kind, *place) if kind else label
 
     def _nearest_before(self, start: int) -> Label:
         index = bisect_right(self._ends, start)

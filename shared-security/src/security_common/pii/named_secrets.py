@@ -135,6 +135,8 @@ def _secret_behind(match: re.Match[str], text: str) -> tuple[int, int] | None:
         is_secret = _looks_like_key(value) and (
             name not in _NAMES_OF_LONG_KEYS or len(value.text) >= _FEWEST_CHARS_OF_LONG_KEY
         )
+    elif group == _PIN and _PIN_WITH_SYMBOLS.fullmatch(value.text):
+        is_secret = True
     elif value.text.isdecimal():
         is_secret = _is_number_of(group, name, value) and _NUMBER_ENDS.match(text, value.end) is not None
     else:
@@ -215,7 +217,9 @@ def _is_number_of(group: str, name: str, value: _Value) -> bool:
         if name in _NAMES_OF_CARD_CODES:
             return len(value.text) in _LENGTHS_OF_CARD_CODE
         if value.joint == _Joint.SPACE:
-            is_certain = len(value.text) == _LENGTH_OF_OTP if name == "otp" else _HANGUL.match(name) is not None
+            is_certain = name.endswith("code") or _HANGUL.match(name) is not None
+            if name == "otp":
+                is_certain = len(value.text) == _LENGTH_OF_OTP
             return is_certain and len(value.text) in _LENGTHS_OF_PIN_IN_SENTENCE
         fits = _LENGTHS_OF_PIN if value.joint >= _Joint.COLON else _LENGTHS_OF_PIN_IN_SENTENCE
         return len(value.text) in fits
@@ -283,7 +287,7 @@ def _looks_like_key(value: _Value) -> bool:
 NAMED_SECRETS = Rule(
     r"(?i:pass|pwd|pw[^a-z]|pswd|secret|key|token|credential|signature|mnemonic|seed|recovery|masterauth|senha|contrase"
     r"|clave|mot de|kennwort|wachtwoord|salasana|hasło|(?:^|[^a-z])(?:pin|otp|psk|pat|mdp|cv[cvn]2?)[^a-z]|community"
-    r"|(?:security|door|gate).code)"
-    r"|비밀|패스|비번|암호|시크릿|키|토큰|핀|일회용|니모닉|복구|密|パスワ|시드|도어락|현관|보안|暗証|口令",
+    r"|(?:security|door|gate|master|access|entry|keypad|lockbox|safe|backup).code)"
+    r"|비밀|패스|비번|암호|시크릿|키|토큰|핀|일회용|니모닉|복구|密|パスワ|시드|도어락|현관|보안|출입|마스터|금고|백업|暗証|口令",
     _find_named_secrets,
 )

@@ -94,15 +94,19 @@ def _recognize_without_plus(number: NumberCandidate) -> Recognition:
     if digits.startswith("00") and _has_valid_national_length(digits[2:]):
         is_korean = digits.startswith("008210") or (digits.startswith("0082") and number.separators)
         return (PIIKind.PHONE, 0.85, "country-code") if is_korean or labelled else None
-    if number.grouping in _DISTINCTIVE_GROUPINGS and _DISTINCTIVE_NUMBER.fullmatch(
-        number.source.text, number.start, number.end
-    ):
+    if number.adjacent_label != OTHER and _has_form_of_country(number):
         return PIIKind.PHONE, 0.75, "shape"
-    if _BRITISH_OR_AUSTRALIAN.fullmatch(number.source.text, number.start, number.end) and _is_in_english_text(number):
-        return PIIKind.PHONE, 0.7, "shape"
     if digits.startswith("8210") and len(digits) == 12 and (number.separators or labelled):
         return PIIKind.PHONE, 0.9, "country-code"
     return None
+
+
+def _has_form_of_country(number: NumberCandidate) -> bool:
+    """Whether a number is written as the mobile numbers of Japan and Taiwan, or in English text as British ones."""
+    text, start, end = number.source.text, number.start, number.end
+    if number.grouping in _DISTINCTIVE_GROUPINGS and _DISTINCTIVE_NUMBER.fullmatch(text, start, end):
+        return True
+    return _BRITISH_OR_AUSTRALIAN.fullmatch(text, start, end) is not None and _is_in_english_text(number)
 
 
 def _recognize_north_american(number: NumberCandidate) -> Recognition:
@@ -138,8 +142,8 @@ def _is_behind_strong_label(number: NumberCandidate) -> bool:
         return False
     source = number.source
     label = source.label_of(number.start, number.end)
-    is_in_line = "\n" not in source.text[label.end : number.start]
-    return is_in_line and source.lowered[label.start : label.end] not in _WEAK_LABELS
+    is_in_front = label.end <= number.start and "\n" not in source.text[label.end : number.start]
+    return is_in_front and source.lowered[label.start : label.end] not in _WEAK_LABELS
 
 
 def _has_valid_national_length(digits: str) -> bool:
