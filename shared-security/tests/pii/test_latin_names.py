@@ -71,6 +71,11 @@ IN_PROSE = [
     "patient: [Zdravko Puljak]",
 ]
 IN_LETTERS = [
+    "Subject: keys\n\nPlease confirm receipt.\n\n[Victoria]",
+    "T/C w/ [Helena Cho] re: escrow",
+    "[Carla Delacroix], [Amelia Yilmaz], [Yusuf Whitaker], [Rosa Okonkwo] attended",
+    "Name (Last, First): [KALE, Hokulani]",
+    "Name (as in passport): [NAMGOONG HYEJIN]",
     "Staff: [Wong Ka Man], Kowloon",
     "Purchaser [Lim Kok Seng] paid",
     "[Chan Tai Man] checked in",

@@ -77,7 +77,9 @@ _BORN = re.compile(
 # Before a date: (F/1988-01-01)
 _SEX = re.compile(r"(?<![가-힣A-Za-z])(?:[남여](?:성|자)?|[MF])[ ]?[,/][ ]?(?=[0-9])")
 # 주민번호 앞자리 880101
-_FIRST_HALF_OF_RESIDENT_NUMBER = re.compile(r"앞[ ]?자리(?:는|은|가)?[ ]{0,2}[:=]?[ ]?(?=[0-9]{6}(?![0-9]))")
+_FIRST_HALF_OF_RESIDENT_NUMBER = re.compile(
+    r"(?:앞[ ]?자리|주민(?:번호)?[ ]?앞)(?:는|은|가)?[ ]{0,2}[:=]?[ ]?(?=[0-9]{6}(?![0-9]))"
+)
 # 1988년생, 88년생
 _SHORT_LABEL = re.compile(r"(?<![가-힣A-Za-z])생[ ]?[:=]?[ ](?=[0-9]{2})")  # 생 1972.10.01
 # 12MAR88, as airlines write it
@@ -87,7 +89,7 @@ _DATE_OF_AIRLINES = re.compile(
     re.IGNORECASE,
 )
 _YEAR_OF_BIRTH = re.compile(
-    r"(?<![0-9A-Za-z.\-])(?P<year>(?:19|20)?[0-9]{2})\s?년생(?![산활명물체태계각겨긴길존기맥선방성])"
+    r"(?<![0-9A-Za-z.\-])(?P<year>(?:19|20)?[0-9]{2})\s?년(?:\s?[0-9]{1,2}\s?월)?생(?![산활명물체태계각겨긴길존기맥선방성])"
 )
 # b. 1988-01-01, as in lists of persons
 _ABBREVIATION = re.compile(r"(?<![A-Za-z0-9.])[Bb]\.[ ]?(?=[0-9])")
@@ -116,7 +118,7 @@ def _find_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
             return
         if nearest.start != label.start or _OTHER_SUBJECT.search(source.lowered, label.end, match.start()):
             return
-        if has_found and "\n" in between:
+        if "\n" in between and (has_found or not nearest.adjacent_kind):
             return  # the date of another field
         is_adjacent = bool(nearest.adjacent_kind) or match.start() == end_of_calendar
         if (is_adjacent or _has_year(match)) and _is_past_date(match, source.today.year):
@@ -203,7 +205,10 @@ def _is_past_date(match: re.Match[str], this_year: int) -> bool:
 DATES_OF_BIRTH = (
     Rule(any_label("DATE_OF_BIRTH"), _find_after_labels),
     Rule(r"생일|생(?:[^가-힣]|[이인입으의은]|$)|생년(?:[^월]|$)|태어|[,/][ \t]?[남여MF]", _find_before_born),
-    Rule(r"[0-9]\s?년생", _find_years),
+    Rule(r"[0-9]\s?년(?:\s?[0-9]{1,2}\s?월)?생", _find_years),
     Rule(GATE_BESIDE_NAMES, find_birth_dates_beside_names),
-    Rule(r"[bB]\.[ ]?[0-9]|생[ ]?[:=]?[ ][0-9]|[남여성자MF][ ]?[,/][ ]?[0-9]|앞[ ]?자리", _find_after_signs),
+    Rule(
+        r"[bB]\.[ ]?[0-9]|생[ ]?[:=]?[ ][0-9]|[남여성자MF][ ]?[,/][ ]?[0-9]|앞[ ]?자리|주민(?:번호)?[ ]?앞",
+        _find_after_signs,
+    ),
 )

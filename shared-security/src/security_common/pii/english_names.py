@@ -12,6 +12,7 @@ from security_common.pii.latin_names import (
     THING_WORDS,
     has_listed_name,
     in_list_form,
+    is_asian_surname,
     is_distinct_first_name,
     is_family_name,
     is_first_name,
@@ -38,11 +39,11 @@ _REST_OF_PART = (
 _REST_OF_WORD = rf"{_REST_OF_PART}(?:[-']{_UPPER}{_REST_OF_PART}|-[a-z]{{2,6}})?"
 _WORD = _UPPER + _REST_OF_WORD
 _PARTICLES = r"(?:(?:van|von|de|da|di|del|della|der|den|dos|la|le|bin|ibn|al|el|ter)[ ]){0,2}"
-# One to five capitalised words. The capital comes first and the look-behind after it, so that the engine skips to
+# One to twelve capitalised words. The capital comes first and the look-behind after it, so that the engine skips to
 # capitals quickly.
 _CAPITALISED_WORDS = re.compile(
     rf"{_UPPER}(?<![A-Za-z0-9_@./\-].)(?<![A-Za-z]'.){_REST_OF_WORD}"
-    rf"(?:(?:[ ][A-Z]\.?)?,?[ ]{_PARTICLES}{_WORD}){{0,4}}"
+    rf"(?:(?:[ ][A-Z]\.?)?,?[ ]{_PARTICLES}{_WORD}){{0,11}}"
     r"(?![A-Za-z0-9_@]|\.[a-z])"
 )
 _CAPITALISED_WORD = re.compile(_WORD)
@@ -58,7 +59,7 @@ _LONGEST_CUE = 16
 _CUE_AFTER = re.compile(rf"(?:'s)?[ ]{any_word(_LISTS['does'])}(?![A-Za-z])|\s?(?:님|씨|고객|회원)")
 _LABEL_FOR_PART_OF_NAME = re.compile("first|last|given|family|surname")
 _LABELLED_NAME = re.compile(
-    r"(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}[\"']?"
+    r"(?:[ ]?\([A-Za-z ,/]{2,24}\))?(?:은|는)?[\"']?\s{0,2}(?:[:=|]|is\b|-\s)\s{0,2}[\"']?"
     # one to four words
     r"([A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?(?:,?[ ][A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'\-]{0,20}\.?){0,3})"
     # the end of the field, or a word in lower case
@@ -182,7 +183,8 @@ def _length_of_listed_name(text: str, words: _Words, *, is_personal: bool) -> in
 def _find_initials(source: LabelledText) -> Iterator[Finding]:
     """Initials before or after a listed family name."""
     for match in _INITIALS.finditer(source.text):
-        if is_family_name(in_list_form(match["family"] or match["family_first"])):
+        family = in_list_form(match["family"] or match["family_first"])
+        if is_family_name(family) or is_asian_surname(family):
             yield Finding(PIIKind.PERSON, *match.span(), 0.76, "listed")
 
 

@@ -6,6 +6,7 @@ The functions take words in list form: lower case, without accents.
 from unicodedata import normalize
 
 from security_common.pii.romanized_names import (
+    is_asian_surname,
     is_mongolian_name,
     is_romanized_korean,
     words_in_chinese_name,
@@ -20,6 +21,7 @@ __all__ = [
     "THING_WORDS",
     "has_listed_name",
     "in_list_form",
+    "is_asian_surname",
     "is_distinct_first_name",
     "is_family_name",
     "is_first_name",
@@ -104,7 +106,7 @@ def _may_follow_first_name(word: str, first: str, *, needs_family_name: bool) ->
     if word in ORDINARY_WORDS:
         return False
     if first in _AMBIGUOUS or needs_family_name:
-        return word in _LAST_NAMES or (word in _FIRST_NAMES and word not in _AMBIGUOUS)
+        return word in _LAST_NAMES or is_asian_surname(word) or (word in _FIRST_NAMES and word not in _AMBIGUOUS)
     return True
 
 

@@ -40,8 +40,10 @@ _INTRODUCED = re.compile(
 )
 _STATEMENT = re.compile(rf"(?:(?<=^I, )|(?<=\nI, )|(?<=/s/ )){_NAME}")
 _SIGNATURE = re.compile(rf"(?:^|(?<=\n))[ ]?{_CLOSING}[ ]?[,.!]?[ ]?\n{{1,3}}[ ]?(?:- ?)?{_NAME}(?=[ ]*(?:\n|$|[,|(]))")
+_LAST_LINE = re.compile(rf"\n[ ]*\n[ ]?{_NAME}\s*\Z")  # a signature without a closing
 _LAST_FIRST = re.compile(r"\s*([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,24}), ([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20})(?:[ ][A-Z]\.?)?\s*")
 
+_LONGEST_LAST_LINE = 100
 _LONGEST_ABBREVIATION = 4  # SSN, VIP
 _OTHER_WORDS = ORDINARY_WORDS | SENTENCE_WORDS
 _Words = list[tuple[int, str]]
@@ -108,6 +110,18 @@ def _find_signatures(source: LabelledText) -> Iterator[Finding]:
             yield _finding(words, 0.75, "signature")
 
 
+def _find_name_in_last_line(source: LabelledText) -> Iterator[Finding]:
+    """A first name, alone or with a family name, below an empty line at the end."""
+    end = len(source.text)
+    match = _LAST_LINE.search(source.text, max(0, end - _LONGEST_LAST_LINE))
+    if match is None:
+        return
+    words = _words_of_name(match)
+    is_whole = bool(words) and words[-1][0] + len(words[-1][1]) == match.end("name")
+    if is_whole and len(words) < 4 and is_first_name(in_list_form(words[0][1])):
+        yield _finding(words, 0.75, "signature")
+
+
 def _find_last_then_first(source: LabelledText) -> Iterator[Finding]:
     """A whole value such as Reyes, Camila J."""
     match = _LAST_FIRST.fullmatch(source.text)
@@ -128,5 +142,6 @@ LATIN_NAMES_IN_PROSE = (
     ),
     Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
     Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
+    Rule(r"\n[ ]*\n ?[A-ZÀ-Ž][^\n]{1,80}\s*$", _find_name_in_last_line),
     Rule(r"^\s*[A-ZÀ-Ž][^,\n]{1,24}, [A-ZÀ-Ž][^, \n]{1,20}(?: [A-Z]\.?)?\s*$", _find_last_then_first),
 )

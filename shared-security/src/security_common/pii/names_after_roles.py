@@ -16,8 +16,11 @@ from security_common.pii.word_lists import any_word_without_look_around, longest
 
 __all__ = ["NAMES_AFTER_ROLES"]
 
-_LISTS, _ROLES, _LABELLED = (read_lists(name) for name in ("korean_names", "person_roles", "labelled_names"))
+_LISTS, _ROLES, _LABELLED, _LATIN = (
+    read_lists(name) for name in ("korean_names", "person_roles", "labelled_names", "latin_prose")
+)
 _SURNAMES, _RARE_SURNAMES = frozenset(_LISTS["surnames"][0]), frozenset(_LABELLED["rare_surnames"][0])
+_DISTINCT_RARE_SURNAMES = frozenset("감계간단당두빈빙음순뇌낭궉탄풍리려란누해흥증온옹엽")
 _DOUBLE_SURNAMES = frozenset(_LISTS["double_surnames"])
 _FIRST_SYLLABLES, _LAST_SYLLABLES, _SINGLE_GIVEN = (
     frozenset(_LISTS[name][0]) for name in ("first_syllables", "last_syllables", "single_given")
@@ -27,12 +30,27 @@ _NUMERALS = frozenset("영일이삼사오육칠팔구십백천만년월")
 _NOT_PERSONS = frozenset(_LABELLED["not_persons"]) | frozenset(_ROLES["korean"]) | frozenset(_LISTS["titles"])
 _ENDINGS_OF_THINGS = tuple("서장건시금료비증표권률율형식별용측팀과실관점사")
 _ORGANISATION = tuple(ending for ending in _LABELLED["organisation_endings"] if len(ending) > 1)
-_ROLES_BEFORE_NAMES = {role for role in _ROLES["korean"] if len(role) > 1} - set(_ROLES["roles_like_words"])
+_MORE_LABELS = {"이름은", "성함", "성명", "성 명", "원 고", "피 고", "수신인", "발신인"}
+_ROLES_BEFORE_NAMES = _MORE_LABELS | (
+    {role for role in _ROLES["korean"] if len(role) > 1} - set(_ROLES["roles_like_words"])
+)
 _NAME_AFTER_ROLE = re.compile(
     rf"{longest_word(_ROLES_BEFORE_NAMES)}(?:님|분)?(?:[ ]?(?:성함|성명|이름))?(?:은|는|인|이|가)?"
     r"(?:[ ]?\([^()\n]{1,8}\))?"
-    r"(?P<joint>[ ]{0,2}[:=|][ ]{0,2}[\"'\[]?|[ ]{1,2})(?P<word>[가-힣]{2,9})(?![가-힣])"
+    r"(?P<joint>[ ]{0,2}[:=|][ ]{0,2}[\"'\[]?|[ ]{1,4})(?P<word>[가-힣]{2,9})(?![가-힣])"
     r"(?P<is_value>[ ]{0,2}(?:[\n,;/|(\"'\]]|$)|[ ]{2})?"
+)
+# 감이슬입니다, 계민준 드림: a rare surname with a common given name
+_RARE_NAME = re.compile(
+    rf"(?<![가-힣])(?P<name>[{''.join(sorted(_DISTINCT_RARE_SURNAMES))}](?P<given>[가-힣]{{2}}))"
+    r"(?=입니다|이에요|예요|인데요|[ ]?(?:드림|올림|배상|님|씨|귀하)(?![가-힣]{2}))"
+)
+# seller 마광진, guest="곽두형"
+_ENGLISH_ROLE = longest_word(_LATIN["roles"] + _LATIN["roles_before_hangul"])
+_NAME_AFTER_ENGLISH_ROLE = re.compile(
+    rf"(?<![a-z]){_ENGLISH_ROLE}(?:_?(?:name|nm))?[\"']?(?P<joint>[ ]?[:=][ ]?[\"']?|[ ])"
+    r"(?P<word>[가-힣]{2,4})(?![가-힣])",
+    re.IGNORECASE,
 )
 # 증인 감찬영, 임금례: more names behind the first one
 _NEXT_NAME = re.compile(r"[ ]?[,·/、][ ]?(?P<word>[가-힣]{2,9})(?![가-힣])")
@@ -60,9 +78,11 @@ _PARTICLE = re.compile(
 def _find_after_roles(source: LabelledText) -> Iterator[Finding]:
     """At most one name after each role."""
     for match in _NAME_AFTER_ROLE.finditer(source.text):
-        has_colon = ":" in match["joint"] or "=" in match["joint"]
-        is_whole_value = has_colon and match["is_value"] is not None
-        length = _length_of_name(match["word"], is_certain=is_whole_value)
+        is_whole_value = match["is_value"] is not None
+        is_certain = is_whole_value and (":" in match["joint"] or "=" in match["joint"])
+        length = _length_of_name(match["word"], is_certain=is_certain)
+        if not length and is_whole_value and _has_rare_surname(match["word"]):
+            length = len(match["word"])
         if length:
             start = match.start("word")
             yield Finding(PIIKind.PERSON, start, start + length, 0.71, "label")
@@ -82,6 +102,22 @@ def _find_next_names(text: str, position: int) -> Iterator[Finding]:
         position = match.end()
         if length < len(match["word"]):
             return
+
+
+def _find_rare_names(source: LabelledText) -> Iterator[Finding]:
+    """Rare surnames with a common given name, before an introduction, a signature or an honorific."""
+    for match in _RARE_NAME.finditer(source.text):
+        if match["given"] in COMMON_GIVEN_NAMES:
+            yield Finding(PIIKind.PERSON, *match.span("name"), 0.7, "given-name")
+
+
+def _find_after_english_roles(source: LabelledText) -> Iterator[Finding]:
+    """Names in Hangul after a role in English."""
+    for match in _NAME_AFTER_ENGLISH_ROLE.finditer(source.text):
+        length = _length_of_name(match["word"], is_certain=not match["joint"].isspace())
+        if length:
+            start = match.start("word")
+            yield Finding(PIIKind.PERSON, start, start + length, 0.71, "label")
 
 
 def _find_answers(source: LabelledText) -> Iterator[Finding]:
@@ -121,6 +157,13 @@ def _length_of_name(word: str, *, is_certain: bool) -> int:
     return 0
 
 
+def _has_rare_surname(word: str) -> bool:
+    """Whether a whole word may be a rare surname with two usual syllables of a given name."""
+    if len(word) != 3 or word[0] not in _DISTINCT_RARE_SURNAMES or word in _NOT_PERSONS or is_label(word):
+        return False
+    return word[1] in _FIRST_SYLLABLES and word[2] in _LAST_SYLLABLES and not word.endswith(_ORGANISATION)
+
+
 def _may_be_name(name: str, *, is_certain: bool) -> bool:
     """Whether syllables may be a surname and a given name and are no other word.
 
@@ -145,6 +188,16 @@ def _may_be_name(name: str, *, is_certain: bool) -> bool:
 NAMES_AFTER_ROLES = (
     Rule(any_word_without_look_around(_ROLES_BEFORE_NAMES), _find_after_roles),
     Rule("(?:저는?|제가|제 이름은|본명은?) [가-힣]{2,5}[고는]", _find_introduced),
+    Rule(
+        f"[{''.join(sorted(_DISTINCT_RARE_SURNAMES))}][가-힣]{{2}}"
+        "(?:입니다|이에요|예요|인데요| ?(?:드림|올림|배상|님|씨|귀하))",
+        _find_rare_names,
+    ),
+    Rule(
+        rf"(?i:{any_word_without_look_around(_LATIN['roles'] + _LATIN['roles_before_hangul'])})"
+        r"(?i:_?(?:name|nm))?[\"']?[ :=]{1,3}[\"']?[가-힣]",
+        _find_after_english_roles,
+    ),
     Rule(r"(?:성함|성명|이름)[^\n?]{0,20}[?요오]\s{0,2}\n", _find_answers),
     Rule(
         rf"(?:^|\n)(?:[{_LISTS['surnames'][0]}]|{'|'.join(_LISTS['double_surnames'])}) [가-힣]{{2}}: ", _find_speakers

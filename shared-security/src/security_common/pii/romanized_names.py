@@ -7,7 +7,13 @@ import re
 
 from security_common.pii.word_lists import any_word, read_lists
 
-__all__ = ["is_mongolian_name", "is_romanized_korean", "words_in_chinese_name", "words_in_vietnamese_name"]
+__all__ = [
+    "is_asian_surname",
+    "is_mongolian_name",
+    "is_romanized_korean",
+    "words_in_chinese_name",
+    "words_in_vietnamese_name",
+]
 
 _LISTS = read_lists("romanized_names")
 _KOREAN_SURNAMES = frozenset(_LISTS["korean_surnames"])
@@ -18,6 +24,49 @@ _KOREAN_GIVEN_NAME = re.compile(rf"{_KOREAN_SYLLABLE}[- ]?{_KOREAN_SYLLABLE}")
 _CHINESE_SURNAMES = frozenset(_LISTS["chinese_surnames"])
 _SOUTHERN_SURNAMES = frozenset(_LISTS["southern_chinese_surnames"])
 _SOUTHERN_SYLLABLES = frozenset(_LISTS["southern_chinese_syllables"])
+_DISTINCT_SURNAMES = (
+    (_KOREAN_SURNAMES | _CHINESE_SURNAMES | _SOUTHERN_SURNAMES)
+    - _SURNAMES_LIKE_WORDS
+    - {
+        *(
+            "li",
+            "chow",
+            "fang",
+            "shin",
+            "sin",
+            "sim",
+            "kit",
+            "man",
+            "law",
+            "low",
+            "ma",
+            "ang",
+            "ban",
+            "bae",
+            "nam",
+            "sang",
+        ),
+        *(
+            "chan",
+            "long",
+            "king",
+            "lo",
+            "lam",
+            "mak",
+            "mok",
+            "lau",
+            "jo",
+            "ha",
+            "an",
+            "im",
+            "gi",
+            "no",
+            "ro",
+            "up",
+            "soo",
+        ),
+    }
+)
 # A syllable of Hanyu Pinyin: an initial and a final.
 _PINYIN = (
     r"(?:(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])?"
@@ -31,6 +80,11 @@ _VIETNAMESE_FAMILY, _VIETNAMESE_MIDDLE = (
 _CERTAIN_VIETNAMESE_FAMILY = frozenset(_LISTS["certain_vietnamese_family"])
 _MOST_VIETNAMESE_WORDS = 4
 _MONGOLIAN_NAME = re.compile(rf"{any_word(_LISTS['mongolian_first_parts'])}{any_word(_LISTS['mongolian_last_parts'])}")
+
+
+def is_asian_surname(word: str) -> bool:
+    """Whether a word is a surname of Korea, China or Vietnam and not an English word."""
+    return word in _DISTINCT_SURNAMES
 
 
 def is_romanized_korean(words: list[str], *, is_labelled: bool = False) -> bool:
