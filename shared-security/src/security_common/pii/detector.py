@@ -52,6 +52,7 @@ from security_common.pii.public_names import PUBLIC_NAME, mark_public_names
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Gate, Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
+from security_common.pii.short_numbers import is_short_number
 from security_common.pii.structured_text import StructuredSearch, moved_by
 from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
 from security_common.pii.usernames import USERNAMES
@@ -138,6 +139,8 @@ class PIIDetector:
         """
         if context is None and field_name:
             context = field_context(field_name)
+        if context is not None and not self.configuration.patterns and is_short_number(text, context):
+            return []
         found = StructuredSearch(self._search_value, self._clean_names).find(text, context)
         if self.configuration.allowed_values:
             found = [finding for finding in found if not self.configuration.allows(text[finding.start : finding.end])]
