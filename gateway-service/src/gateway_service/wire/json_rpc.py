@@ -33,6 +33,9 @@ UNSUPPORTED_PROTOCOL_VERSION = -32022
 
 MAX_DEPTH = 64
 
+# Made once: `json.dumps` makes a new encoder for each call with arguments like these.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
 MessageId = str | int | None
 
 
@@ -108,4 +111,4 @@ def is_reserved_code(code: int) -> bool:
 
 def encode(message: dict[str, Any]) -> bytes:
     """The message in UTF-8."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _ENCODER.encode(message).encode()
