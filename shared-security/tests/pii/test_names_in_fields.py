@@ -78,6 +78,8 @@ def test_lists_titles_and_notes_beside_names(text: str, names: list[str]) -> Non
         {"소유자": "단오", "주민등록번호": "630105-1609665"},
         {"custNm": "천정", "gndr": "1"},
         {"memList": [{"nm": "봉필", "seq": 3}]},
+        {"client": "Rashad Greer", "ssn": "469-17-3906", "county": "Lake"},
+        {"name": "Siti Nurhaliza Binte Rahmat", "customer_nric": "F5004964R"},
     ],
 )
 def test_names_in_records_that_are_certainly_about_persons(record: Any) -> None:
@@ -98,6 +100,18 @@ def test_names_in_records_that_are_certainly_about_persons(record: Any) -> None:
         {"client": "web", "status": 200},
         {"name": "대관료", "acct": "5210", "dr": 360000},
         {"host": "api01", "user": "batch"},
+        {"client": "Mozilla Firefox", "version": "131"},
+        {"guest": "Ubuntu", "host": "Proxmox"},
+        {"doctor": "ESLint"},
+        {"conductor": "Copper", "insulator": "Glass"},
+        {"students": ["Grade 3", "Grade 4"]},
+        {"patients": "Adults Only"},
+        {"nome": "Lisboa", "latitude": 38.7},
+        {"통역": "영어"},
+        {"의사": "내과"},
+        {"대상자": "신입사원"},
+        {"선수": "국가대표"},
+        {"근무자": "야간조"},
     ],
 )
 def test_roles_of_companies_and_software(record: Any) -> None:
@@ -135,6 +149,8 @@ def test_usernames_of_services(text: str) -> None:
         "간호사: 면회는 18시부터입니다.",
         "상담사: 감사합니다 확인했어요",
         "담당자: 지금 처리하고 있어요",
+        "환자: 아니요\n의사: 네",
+        "보호자: 동행",
     ],
 )  # fmt: skip
 def test_what_persons_say_in_a_chat_is_no_name(text: str) -> None:

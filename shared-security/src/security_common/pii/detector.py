@@ -32,7 +32,7 @@ from security_common.pii.names_in_fields import (
     find_names_in_field,
     find_probable_name,
     find_username_in_field,
-    is_organisation,
+    is_other_than_name,
 )
 from security_common.pii.national_ids import COUNTRIES, NATIONAL_CODES, country_of
 from security_common.pii.normalization import (
@@ -255,7 +255,7 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
 
 def _with_names_of_field(found: list[Finding], text: str, context: FieldContext) -> list[Finding]:
     """The findings of a field for persons or logins, with the names that only the field shows to be names."""
-    if is_organisation(text):
+    if is_other_than_name(text):
         return [each for each in found if each.kind != PIIKind.PERSON or each.why != "label"]
     if context.names_person:
         names = list(find_names_in_field(text, is_personal_record=context.is_personal_record))

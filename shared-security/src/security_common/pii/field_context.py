@@ -209,7 +209,7 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
             own = own._replace(kind=PIIKind.PERSON, label=LABEL_OF_PERSON)
         elif own.kind == PIIKind.BANK_ACCOUNT and has_sort_code:
             own = own._replace(label=f"sort code, {own.label}")
-        is_name = own.kind == PIIKind.PERSON or (not own.kind and (meaning.may_name_thing or meaning.is_unclear))
+        is_name = own.kind == PIIKind.PERSON or (not own.kind and _may_name_person(meaning))
         if is_personal and is_name and not own.names_thing:
             own = _in_personal_record(own)
         elif own.kind == PIIKind.PERSON and not (own.names_person or meaning.may_name_thing):
@@ -256,6 +256,14 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
 def _vote(meaning: FieldMeaning) -> str:
     """`person` or `thing`, by what a member of a record shows about it, or empty."""
     return meaning.neighbour or ("person" if meaning.kind in _KINDS_OF_PERSONS else "")
+
+
+def _may_name_person(meaning: FieldMeaning) -> bool:
+    """Whether a field names a person if its record is certainly about one: `nm`, `alphaName`, `client`."""
+    is_role = (
+        meaning.is_ambiguous_role and meaning.record == "person" and not (meaning.neighbour or meaning.is_modifier)
+    )
+    return meaning.may_name_thing or meaning.is_unclear or is_role
 
 
 def _in_personal_record(own: FieldContext) -> FieldContext:

@@ -61,6 +61,7 @@ _ONLY_OF_PERSONS = frozenset(_TABLES["records"]["only_person"])
 _KINDS_OF_PERSONS_ONLY = frozenset(
     {PIIKind.KR_RRN, PIIKind.US_SSN, PIIKind.PASSPORT, PIIKind.DRIVER_LICENSE, PIIKind.DATE_OF_BIRTH}
 )
+_NATIONAL_ID = "NATIONAL_ID_"
 _NAMES_OF_LOGINS = frozenset(_TABLES["names"]["logins"])
 _PERSONAL_OWNERS = frozenset(_ROLES["korean"] + _ROLES["owners"]) | (
     (_PERSON_TYPES | _PREFIXES | _MODIFIERS) - _THING_OWNERS
@@ -154,7 +155,7 @@ def _meaning_of_cut_name(name: str) -> FieldMeaning:
     may_name_thing = without_number in _NAMES_OF_RECORDS
     is_ambiguous_role = _is_ambiguous_role(words)
     names_person = kind == PIIKind.PERSON and not may_name_thing and not is_ambiguous_role
-    is_of_person = kind in _KINDS_OF_PERSONS_ONLY or without_number in _ONLY_OF_PERSONS
+    is_of_person = kind in _KINDS_OF_PERSONS_ONLY or kind.startswith(_NATIONAL_ID) or without_number in _ONLY_OF_PERSONS
     record = _side(words[-1], whole, _PERSON_TYPES, _THING_TYPES)
     if not record and (names_person or "".join(_without_modifiers(words)) in _RECORDS_OF_PERSONS):
         record = "person"

@@ -20,7 +20,7 @@ from security_common.pii.latin_names import ORDINARY_WORDS, SENTENCE_WORDS, in_l
 from security_common.pii.names_in_hangul import is_name_in_hangul
 from security_common.pii.word_lists import any_word, read_lists
 
-__all__ = ["find_names_in_field", "find_probable_name", "find_username_in_field", "is_organisation"]
+__all__ = ["find_names_in_field", "find_probable_name", "find_username_in_field", "is_other_than_name"]
 
 _LISTS = read_lists("names_in_fields")
 _LABELLED = read_lists("labelled_names")
@@ -78,7 +78,7 @@ _HAN_OR_OTHER = re.compile(
     r"|[\u0e00-\u0e7f]{2,24}|[\u0400-\u04ff]{2,24}|[\u0600-\u06ff]{2,24}|[\u0900-\u097f]{2,24}|[\u0370-\u03ff]{2,24}"
 )
 _HAN_LABELS = frozenset(_LABELLED["han_labels"])
-_CAPITAL_INSIDE = re.compile(r"[a-zà-ÿ][A-Z]")
+_CAPITAL_INSIDE = re.compile(r"[a-zà-ÿ][A-Z]|[A-Z]{2}[a-z]")
 _PREFIX_WITH_CAPITAL = re.compile("(?:Mc|Mac|De|Di|Du|La|Le|Van|Von|Al|El|Fitz)[A-Z]")
 _ENDINGS_OF_SENTENCES = frozenset("다요까죠네함됨임음중시")
 _SUFFIXES_OF_OTHER_WORDS = frozenset("자장사소실과부점팀당들분님료금비원측쪽별씩째후전시제품물권증표함적")
@@ -117,10 +117,12 @@ def find_username_in_field(value: str) -> Iterator[Finding]:
         yield Finding(PIIKind.PERSON, start, start + len(match.group()), 0.75, "username")
 
 
-def is_organisation(value: str) -> bool:
-    """Whether a value in Latin letters is the name of an organisation: Northwind Logistics, Acme Inc."""
+def is_other_than_name(value: str) -> bool:
+    """Whether a value says that there is no name, or names an organisation: 신입사원, Adults Only, Acme Inc."""
+    if _HANGUL.fullmatch(value):
+        return _is_no_name(value)
     words = [word.lower() for word in value.replace(",", " ").replace(".", " ").split()[:_MOST_WORDS_OF_ORGANISATION]]
-    return not _ORGANISATION_WORDS.isdisjoint(words)
+    return not _ORGANISATION_WORDS.isdisjoint(words) or (bool(words) and _LATIN_NO_NAMES.issuperset(words))
 
 
 def find_probable_name(value: str) -> Iterator[Finding]:
@@ -164,6 +166,8 @@ def _name_in_item(text: str, start: int, end: int, *, is_personal_record: bool) 
     item = without_spaces[: rest.start()] if rest is not None else without_spaces
     is_personal_record = is_personal_record or (rest is not None and _NOTE_ABOUT_PERSON.match(rest.group()) is not None)
     words = [(start + match.start(), match.group()) for match in _WORD.finditer(item)]
+    if len(words) == 1 and rest is not None and words[0][1].isascii() and rest.group().strip()[:1].isdigit():
+        return None  # Grade 3
     if not 0 < len(words) <= _MOST_WORDS + 2:
         return None
     count = len(words)
