@@ -26,6 +26,8 @@ def _emails(text: str) -> list[str]:
         ("<hong@example.co.kr>", "hong@example.co.kr"),
         ("hong+news@mail.example.io.", "hong+news@mail.example.io"),
         ("hong (at) example (dot) com", "hong (at) example (dot) com"),
+        ("VALUES (N'hong@example.com', N'x')", "hong@example.com"),
+        ("mail o'brien@example.com", "o'brien@example.com"),
     ],
 )
 def test_an_address_is_found(text: str, address: str) -> None:

@@ -120,6 +120,9 @@ _CODES = [
     "주문 9491-2297",
     "sku: 101-02-0003",
     '{"lot": "101-02-0003"}',
+    '{"desktop":31234567,"mobile":23456789}',
+    '{"uidNumber":"10001234","gidNumber":"10001234"}',
+    '{"paymentKey":"tgen_20260101abcdEFGH"}',
     "계정과목 101-02-0003 현금",
 ]
 _VERSIONS_AND_MACHINES = [

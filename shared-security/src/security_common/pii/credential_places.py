@@ -235,7 +235,7 @@ CREDENTIAL_PLACES = (
     _place(
         "pw|pass|비번|비밀번호|패스워드|암호",
         r"(?:user(?:name)?|\bid|login|account|아이디|계정)\s?[:=]?\s?[\w.@\-]{2,64}\s?[/,|]?\s{0,2}"
-        r"(?:password|passwd|pass|pwd|pw|비번|비밀번호|패스워드|암호)(?:\s?[:=]\s?|\s)(?P<secret>[!-~]{6,64})",
+        r"(?:password|passwd|pass|pwd|pw|비번|비밀번호|패스워드|암호)(?:\s?[:=]\s?|\s)['\"]?(?P<secret>[!#-&(-~]{6,64})",
         "label",
         re.IGNORECASE,
         is_likely=_has_letters_and_digits,

@@ -14,6 +14,7 @@ _LOCAL_PART = r"[A-Za-z0-9_%+\-][A-Za-z0-9._%+\-']{0,63}"
 _LOCAL_PART_CHARS = string.ascii_letters + string.digits + "._%+-'"
 _LONGEST_LOCAL_PART = 64  # RFC 5321 section 4.5.3.1.1
 _MOST_SPACES = 2
+_PREFIXES_OF_LITERALS = ("N'", "E'", "b'", "u'")  # N'hong@example.com' in SQL, b'…' in Python
 # `@` and a domain. The local part is read backwards from there, which keeps a long text of letters linear.
 _AT_DOMAIN = re.compile(
     r"@[ \t\r\n]{0,2}"
@@ -79,6 +80,8 @@ def _find_plain(source: LabelledText) -> Iterator[Finding]:
         spaces = len(before) - len(without_spaces)
         local_part_start = len(without_spaces.rstrip(_LOCAL_PART_CHARS))
         local_part = without_spaces[local_part_start:].lstrip(".'")
+        if text.startswith("'", match.end()) and local_part.startswith(_PREFIXES_OF_LITERALS):
+            local_part = local_part[2:]
         if not local_part or len(local_part) > _LONGEST_LOCAL_PART or spaces > _MOST_SPACES:
             continue
         start = match.start() - spaces - len(local_part)

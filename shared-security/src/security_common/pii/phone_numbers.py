@@ -28,6 +28,7 @@ _BRITISH_OR_AUSTRALIAN = re.compile(
     r"07[1-9][0-9]{2} [0-9]{6}|07[0-9]{3} [0-9]{3} [0-9]{3}|020 [378][0-9]{3} [0-9]{4}|04[0-9]{2} [0-9]{3} [0-9]{3}"
 )
 _FEWEST_DIGITS_BEHIND_LABEL, _MOST_DIGITS_BEHIND_LABEL = 8, 13
+_FIRST_OF_EIGHT_DIGITS = frozenset("5689")  # of Hong Kong and Singapore; others are rather counts: "mobile": 23456789
 _SEPARATORS_BEHIND_LABEL = frozenset("-./ ()")
 _HANGUL = re.compile("[가-힣]")
 _ACCOUNT_OR_OTHER_LABELS = frozenset({"BANK_ACCOUNT", BANK, OTHER})
@@ -139,6 +140,8 @@ def _is_behind_strong_label(number: NumberCandidate) -> bool:
     if not _FEWEST_DIGITS_BEHIND_LABEL <= length <= _MOST_DIGITS_BEHIND_LABEL or is_time_stamp(number):
         return False
     if not _SEPARATORS_BEHIND_LABEL.issuperset(number.separators):
+        return False
+    if number.grouping == (_FEWEST_DIGITS_BEHIND_LABEL,) and number.digits[0] not in _FIRST_OF_EIGHT_DIGITS:
         return False
     source = number.source
     label = source.label_of(number.start, number.end)
