@@ -268,8 +268,8 @@ async def test_item_129_an_invalid_document_is_refused_and_each_rule_matters(
 @pytest.mark.parametrize(
     ("changes", "description"),
     [
-        ({"client_secret": "x"}, "must not contain client_secret"),
-        ({"client_secret_expires_at": 0}, "must not contain client_secret_expires_at"),
+        ({"client_secret": "x"}, "must not contain client_secret or client_secret_expires_at"),
+        ({"client_secret_expires_at": 0}, "must not contain client_secret or client_secret_expires_at"),
         ({"token_endpoint_auth_method": "private_key_jwt"}, "must contain jwks or jwks_uri"),
         ({"token_endpoint_auth_method": "client_secret_post"}, "must be none or private_key_jwt"),
     ],
