@@ -91,7 +91,7 @@ class RecordStore:
             if await self._redis.zcard(owner.index_key) >= self._per_owner:
                 raise QuotaReached(
                     f"you have {self._per_owner} records, the largest allowed number",
-                    hint="the operator can raise MCP_RECORDS_PER_OWNER",
+                    hint="ask the operator of this server to raise MCP_RECORDS_PER_OWNER",
                 )
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hset(KEY_PREFIX + record_id, mapping=stored)

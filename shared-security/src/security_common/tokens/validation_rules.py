@@ -75,7 +75,8 @@ def require_lifetime(token: UnverifiedToken, _: TrustedIssuer, now: float) -> No
 def reject_future_times(token: UnverifiedToken, _: TrustedIssuer, now: float) -> None:
     for name in ("iat", "nbf"):
         if name in token.claims and read_time(token.claims[name], name) > now + LEEWAY_SECONDS:
-            raise TokenRejected("not_yet_valid", "the token is not valid yet", hint="compare the machines' clocks")
+            hint = "the clocks of its issuer and of this server differ: ask the operator of this server to compare them"
+            raise TokenRejected("not_yet_valid", "the token is not valid yet", hint=hint)
 
 
 def reject_sender_constraint(token: UnverifiedToken, _: TrustedIssuer, __: float) -> None:
