@@ -10,7 +10,7 @@ from local_stack.given_settings import SETTINGS_CLASSES, given_settings, without
 from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import AUTH, MCP, REDIS, Stack
-from local_stack.start_card import start_card
+from local_stack.start_message import start_message
 from security_common.setting_names import unknown_setting_notices, variable_names
 
 PORTS = StackPorts()
@@ -141,9 +141,9 @@ class TestUnknownSettings:
 
 
 @pytest.mark.parametrize(("demo", "named"), [("true", True), ("false", False)])
-def test_the_start_card_mentions_the_demo_only_in_demo_mode(demo: str, named: bool) -> None:
-    card = start_card(stack(AUTH_DEMO=demo))
-    assert ("make demo" in card, "make token" in card, "auth-service client create NAME" in card) == (
+def test_the_start_message_mentions_the_demo_only_in_demo_mode(demo: str, named: bool) -> None:
+    message = start_message(stack(AUTH_DEMO=demo))
+    assert ("make demo" in message, "make token" in message, "auth-service client create NAME" in message) == (
         *(named, named),
         not named,
     )

@@ -37,7 +37,7 @@ def test_external_commands_are_valid_shell() -> None:
 
 
 def test_the_docker_commands_are_run_by_the_compose_tests() -> None:
-    """test_compose_story and test_one_container run these commands with other names and ports."""
+    """test_compose_commands and test_one_container run these commands with other names and ports."""
     commands = [line for fence in read_fences(ENGLISH) if "docker" in fence.tags for line in fence.text.splitlines()]
     assert commands == [
         "docker compose up --build --wait",

@@ -89,7 +89,7 @@ def is_ready(ports: StackPorts) -> bool:
 
 def test_when_one_server_ends_the_others_are_stopped(tmp_path: Path) -> None:
     ports = StackPorts.ephemeral()
-    with running(tmp_path, ports) as (supervisor, _card):
+    with running(tmp_path, ports) as (supervisor, _message):
         listed = subprocess.run(
             ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
         )
@@ -104,7 +104,7 @@ def test_when_one_server_ends_the_others_are_stopped(tmp_path: Path) -> None:
 
 def test_no_server_survives_a_killed_supervisor(tmp_path: Path) -> None:
     ports = StackPorts.ephemeral()
-    with running(tmp_path, ports) as (supervisor, _card):
+    with running(tmp_path, ports) as (supervisor, _message):
         supervisor.kill()
         supervisor.wait()
         assert await_condition(lambda: all_gone(ports), 12)

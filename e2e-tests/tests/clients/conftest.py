@@ -72,19 +72,19 @@ class Services:
 
 
 @pytest.fixture(scope="session")
-def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Services]]:
+def services_by_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Services]]:
     with ExitStack() as running:
-        yield functools.cache(lambda mode: running.enter_context(services(tmp_path_factory.mktemp(mode), mode)))
+        yield functools.cache(lambda mode: running.enter_context(run_services(tmp_path_factory.mktemp(mode), mode)))
 
 
 @pytest.fixture(params=["demo", "declared"])
-def ground(request: pytest.FixtureRequest, grounds: Callable[[str], Services]) -> Services:
+def services(request: pytest.FixtureRequest, services_by_mode: Callable[[str], Services]) -> Services:
     """The services in demo mode, and without it, with declared clients and users."""
-    return grounds(request.param)
+    return services_by_mode(request.param)
 
 
 @contextmanager
-def services(folder: Path, mode: str) -> Iterator[Services]:
+def run_services(folder: Path, mode: str) -> Iterator[Services]:
     is_demo = mode == "demo"
     given = {name: secrets.token_urlsafe(32) for name in ("machine", "application", "registration", "person")}
     key = ECKey.generate_key("P-256", {"kid": "signer-1", "alg": "ES256", "use": "sig"})
@@ -218,8 +218,8 @@ def wait_until_listening(address: str) -> None:
 
 
 @pytest.fixture
-def person(ground: Services, chromium_thread: Chromium) -> Iterator[Person]:
-    person = Person(chromium_thread, chromium_thread.new_context(), ground.auth_url, ground.account)
+def person(services: Services, chromium_thread: Chromium) -> Iterator[Person]:
+    person = Person(chromium_thread, chromium_thread.new_context(), services.auth_url, services.account)
     yield person
     person.leave()
 

@@ -26,16 +26,16 @@ SCOPES = "openid profile email offline_access mcp.access"
 class Site:
     """A web application as in Authlib's documentation. Only one browser uses it, so one session is enough."""
 
-    def __init__(self, ground, address, client_id, client_secret):
+    def __init__(self, services, address, client_id, client_secret):
         self.address = address
         self.token = {}
         self._session = {}
-        self._resource = f"{ground.mcp_url}/mcp"
+        self._resource = f"{services.mcp_url}/mcp"
         self.issuer = OAuth().register(
             "issuer",
             client_id=client_id,
             client_secret=client_secret,
-            server_metadata_url=f"{ground.auth_url}/.well-known/openid-configuration",
+            server_metadata_url=f"{services.auth_url}/.well-known/openid-configuration",
             client_kwargs={"scope": SCOPES, "code_challenge_method": "S256"},
         )
         pages = (self.sign_in, self.callback, self.sign_out, self.signed_out)
@@ -70,24 +70,24 @@ def serving(app, listener: socket.socket):
 
 
 @pytest.fixture
-def site(ground):
+def site(services):
     """Registers itself in demo mode; otherwise it is a declared client."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://localhost:{listener.getsockname()[1]}"
-        credentials = register(ground, address) if ground.is_demo else ground.application
-        site = Site(ground, address, *credentials)
+        credentials = register(services, address) if services.is_demo else services.application
+        site = Site(services, address, *credentials)
         with serving(site, listener):
             yield site
 
 
-def register(ground, address):
+def register(services, address):
     metadata = {
         "client_name": "Authlib",
         "redirect_uris": [f"{address}/callback"],
         "post_logout_redirect_uris": [f"{address}/signed-out"],
         "grant_types": ["authorization_code", "refresh_token"],
     }
-    made = httpx2.post(f"{ground.auth_url}/oauth2/register", json=metadata).raise_for_status().json()
+    made = httpx2.post(f"{services.auth_url}/oauth2/register", json=metadata).raise_for_status().json()
     return made["client_id"], made["client_secret"]
 
 
@@ -97,9 +97,9 @@ def visit(person, url):
     return person.visits[-1].result()
 
 
-def test_a_user_signs_in_and_out(site, ground, person):
+def test_a_user_signs_in_and_out(site, services, person):
     arrived = parse_qs(urlsplit(visit(person, f"{site.address}/sign-in")).query)
-    assert arrived["iss"] == [ground.auth_url]
+    assert arrived["iss"] == [services.auth_url]
     assert site.token["scope"] == SCOPES
 
     async def afterwards():
@@ -113,7 +113,7 @@ def test_a_user_signs_in_and_out(site, ground, person):
         return userinfo, fresh, active.json(), ended.json()
 
     userinfo, fresh, active, ended = asyncio.run(afterwards())
-    assert userinfo["preferred_username"] == ground.account[0]
+    assert userinfo["preferred_username"] == services.account[0]
     assert userinfo["sub"] == site.token["userinfo"]["sub"] == active["sub"]
     assert fresh["refresh_token"] != site.token["refresh_token"]
     assert (active["active"], ended) == (True, {"active": False})
@@ -121,21 +121,21 @@ def test_a_user_signs_in_and_out(site, ground, person):
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt"])
-def test_a_client_gets_a_token_for_itself(ground, method):
-    client_id, proof = ground.signer if method == "private_key_jwt" else ground.machine
+def test_a_client_gets_a_token_for_itself(services, method):
+    client_id, proof = services.signer if method == "private_key_jwt" else services.machine
 
     async def run():
         async with AsyncOAuth2Client(client_id, proof, token_endpoint_auth_method=method) as http:
             # Authlib's default lifetime of one hour exceeds the limit for assertions.
             claims = {"exp": int(time.time()) + 60}
-            http.register_client_auth_method(PrivateKeyJWT(ground.auth_url, claims, alg="ES256"))
+            http.register_client_auth_method(PrivateKeyJWT(services.auth_url, claims, alg="ES256"))
             token = await http.fetch_token(
-                f"{ground.auth_url}/oauth2/token",
+                f"{services.auth_url}/oauth2/token",
                 grant_type="client_credentials",
                 scope="mcp.access",
-                resource=f"{ground.mcp_url}/mcp",
+                resource=f"{services.mcp_url}/mcp",
             )
-            return token, await http.get(f"{ground.mcp_url}/hello")
+            return token, await http.get(f"{services.mcp_url}/hello")
 
     token, hello = asyncio.run(run())
     assert (token["scope"], hello.status_code) == ("mcp.access", 200)

@@ -57,14 +57,14 @@ def use(address, account, context):
     return page.wait_for_function("window.found").json_value()
 
 
-def test_an_application_in_the_browser(ground, person, application):
+def test_an_application_in_the_browser(services, person, application):
     params = {"name": "test_pii_detection", "arguments": {"text": "hong@example.com"}, "_meta": META}
     given = {
-        "application": None if ground.is_demo else {"client_id": ground.desktop},
-        "mcp": f"{ground.mcp_url}/mcp",
+        "application": None if services.is_demo else {"client_id": services.desktop},
+        "mcp": f"{services.mcp_url}/mcp",
         "call": {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params},
     }
     address = f"{application}/#{quote(json.dumps(given))}"
-    found = person.chromium.do(use, address, ground.account, person.context).result()
+    found = person.chromium.do(use, address, services.account, person.context).result()
     assert found.get("scope") == "offline_access mcp.access", found
     assert "h***@example.com" in found["result"]["structuredContent"]["masked_text"]

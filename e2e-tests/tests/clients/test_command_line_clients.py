@@ -142,8 +142,8 @@ def open_each(addresses: Iterator[str], visit: Callable[[str], object]) -> None:
 
 
 @pytest.fixture
-def url(ground: Any) -> str:
-    return f"{ground.mcp_url}/mcp"
+def url(services: Any) -> str:
+    return f"{services.mcp_url}/mcp"
 
 
 def tool_names(*, demo: bool) -> set[str]:
@@ -151,16 +151,16 @@ def tool_names(*, demo: bool) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("ground", "registration"), [("demo", "dcr"), ("demo", "cimd"), ("declared", "cimd")], indirect=["ground"]
+    ("services", "registration"), [("demo", "dcr"), ("demo", "cimd"), ("declared", "cimd")], indirect=["services"]
 )
-def test_codex(desktop: Desktop, ground: Any, url: str, registration: str) -> None:
+def test_codex(desktop: Desktop, services: Any, url: str, registration: str) -> None:
     settings = "check_for_update_on_startup = false\n[analytics]\nenabled = false\n"
     desktop.write(".codex/config.toml", f'{settings}[mcp_servers.ours]\nurl = "{url}"\n')
     codex = PACKAGES / ".bin/codex"
     printed = desktop.run(codex, "mcp", "login", "ours", "--oauth-client-registration", registration)
     assert "Successfully logged in" in printed
     assert ("client_id=https%3A%2F%2Fchatgpt.com%2F" in printed) == (registration == "cimd")
-    assert codex_tools(desktop, codex) == tool_names(demo=ground.is_demo)
+    assert codex_tools(desktop, codex) == tool_names(demo=services.is_demo)
 
 
 def codex_tools(desktop: Desktop, codex: Path) -> set[str]:
@@ -189,7 +189,7 @@ def codex_tools(desktop: Desktop, codex: Path) -> set[str]:
     return set(status["tools"])
 
 
-@pytest.mark.parametrize("ground", ["demo", "declared"], indirect=True)
+@pytest.mark.parametrize("services", ["demo", "declared"], indirect=True)
 def test_claude_code(desktop: Desktop, url: str) -> None:
     (claude,) = PACKAGES.glob("@anthropic-ai/claude-code-*/claude")
     desktop.run(claude, "mcp", "add", "--transport", "http", "ours", url)
@@ -198,7 +198,7 @@ def test_claude_code(desktop: Desktop, url: str) -> None:
     assert re.search(r"ours: .*✔ Connected", desktop.run(claude, "mcp", "list"))
 
 
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
 def test_gemini_cli(desktop: Desktop, node: Path, url: str) -> None:
     settings = {
         "mcpServers": {"ours": {"httpUrl": url}},
@@ -214,7 +214,7 @@ def test_gemini_cli(desktop: Desktop, node: Path, url: str) -> None:
     assert re.search(r"✓ ours: .* - Connected", desktop.run(gemini, "mcp", "list", error_too=True))
 
 
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
 def test_opencode(desktop: Desktop, url: str) -> None:
     settings = {"autoupdate": False, "share": "disabled", "mcp": {"ours": {"type": "remote", "url": url}}}
     desktop.write("opencode.json", json.dumps(settings))
@@ -225,13 +225,13 @@ def test_opencode(desktop: Desktop, url: str) -> None:
     assert re.search(r"✓ ours\s+connected", listed)
 
 
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
 def test_mcp_remote_client(desktop: Desktop, url: str) -> None:
     printed = desktop.run_in_terminal(PACKAGES / ".bin/mcp-remote-client", url)
     assert [name for name in tool_names(demo=True) if name not in printed] == []
 
 
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
 def test_mcp_remote_as_a_proxy(desktop: Desktop, url: str) -> None:
     """Used as by an application that supports only local servers."""
     transport = StdioTransport(str(PACKAGES / ".bin/mcp-remote"), [url], env=dict(desktop.environment))
@@ -243,7 +243,7 @@ def test_mcp_remote_as_a_proxy(desktop: Desktop, url: str) -> None:
     assert asyncio.run(list_tools()) == tool_names(demo=True)
 
 
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
 def test_mcpc(desktop: Desktop, url: str) -> None:
     mcpc = PACKAGES / ".bin/mcpc"
     desktop.run(mcpc, "login", url)

@@ -139,24 +139,24 @@ def test_revision_2025_11_25_passes_what_fastmcp_without_sessions_supports(
 
 @pytest.mark.parametrize("revision", ["2026-07-28", "2025-11-25"])
 def test_the_guard_fails_no_check_of_any_scenario(outcomes: dict[tuple[str, bool], Outcome], revision: str) -> None:
-    guarded, plain = (dict(outcomes[revision, wears_it].checks) for wears_it in (True, False))
+    guarded, plain = (dict(outcomes[revision, is_guarded].checks) for is_guarded in (True, False))
     # The guard removes spaces after header values, which httptools does not.
     headers = guarded.pop("http-header-validation", None), plain.pop("http-header-validation", None)
     assert headers == (((14, 0), (13, 1)) if revision == "2026-07-28" else (None, None))
     assert guarded == plain
 
 
-def test_the_authorization_scenarios_pass_without_a_warning(node: Path, ground, person, tmp_path: Path) -> None:
+def test_the_authorization_scenarios_pass_without_a_warning(node: Path, services, person, tmp_path: Path) -> None:
     """The suite prints the URL for its user and receives the code itself."""
     (port,) = free_ports(1)
-    command = [str(node), str(SUITE), "authorization", "--url", ground.auth_url, "--client-id", ground.desktop]
-    command += ["--resource", f"{ground.mcp_url}/mcp", "--port", str(port), "-o", str(tmp_path)]
+    command = [str(node), str(SUITE), "authorization", "--url", services.auth_url, "--client-id", services.desktop]
+    command += ["--resource", f"{services.mcp_url}/mcp", "--port", str(port), "-o", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     said = ""
     try:
         for line in process.stdout:
             said += line
-            if found := re.search(rf"{ground.auth_url}/oauth2/authorize\?\S+", line):
+            if found := re.search(rf"{services.auth_url}/oauth2/authorize\?\S+", line):
                 person.open(found[0])
         assert process.wait() == 0, said
     finally:

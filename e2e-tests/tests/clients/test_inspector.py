@@ -26,14 +26,14 @@ INSPECTOR = (
 
 
 @pytest.fixture
-def inspect(node, ground, request, tmp_path) -> Callable[..., Any]:
+def inspect(node, services, request, tmp_path) -> Callable[..., Any]:
     """Runs one command of the Inspector in a terminal, where it can ask its user to open a URL or to confirm."""
     servers = tmp_path / "servers.json"
     # It uses files of the test instead of the user's files and keychain.
     environment = os.environ | {"HOME": str(tmp_path), "MCP_INSPECTOR_SECRET_STORE": "file"}
 
     def run(*arguments: str, **oauth: object) -> Any:
-        server = {"type": "streamable-http", "url": f"{ground.mcp_url}/mcp", "oauth": oauth}
+        server = {"type": "streamable-http", "url": f"{services.mcp_url}/mcp", "oauth": oauth}
         servers.write_text(json.dumps({"mcpServers": {"ours": server}}))
         keyboard, terminal = os.openpty()
         with (tmp_path / "result").open("w+") as result:
@@ -78,15 +78,15 @@ def inspect_everything(inspect: Callable[..., Any], calls: Calls, *way_in: str) 
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
-def test_with_a_token(inspect, ground, http, era) -> None:
-    token = MachineClient(ground.auth_url, http, ground.machine).token("mcp.access mcp.decrypt")
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
+def test_with_a_token(inspect, services, http, era) -> None:
+    token = MachineClient(services.auth_url, http, services.machine).token("mcp.access mcp.decrypt")
     way_in = ("--header", f"Authorization: Bearer {token}", "--protocol-era", era)
     inspect_everything(inspect, every_call(), *way_in)
 
 
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
-def test_in_the_browser(inspect, ground, person) -> None:
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
+def test_in_the_browser(inspect, services, person) -> None:
     # Without step-up: with a refresh token, Inspector 2.12 refreshes instead of authorizing again, and fails.
     calls = [call for call in every_call() if call[0] != "read_sensitive_data"]
     inspect_everything(inspect, calls, "--callback-url", f"http://127.0.0.1:{free_ports(1)[0]}/oauth/callback")
@@ -94,8 +94,8 @@ def test_in_the_browser(inspect, ground, person) -> None:
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
-@pytest.mark.parametrize("ground", ["demo"], indirect=True)
-def test_it_steps_up_when_its_user_confirms(inspect, ground, person, era) -> None:
+@pytest.mark.parametrize("services", ["demo"], indirect=True)
+def test_it_steps_up_when_its_user_confirms(inspect, services, person, era) -> None:
     callback = f"http://127.0.0.1:{free_ports(1)[0]}/oauth/callback"
     way_in = ("--callback-url", callback, "--protocol-era", era, "--method", "tools/call", "--tool-name")
 

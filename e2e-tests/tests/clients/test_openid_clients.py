@@ -11,7 +11,7 @@ pytestmark = pytest.mark.clients
 SCOPES = "openid profile email offline_access mcp.access"
 LIBRARIES = pytest.mark.parametrize("script", ["oauth4webapi.mjs", "openid_client.mjs"])
 WAYS = pytest.mark.parametrize(
-    ("ground", "origin", "method"),
+    ("services", "origin", "method"),
     [
         ("demo", "registered", "none"),
         ("demo", "registered", "client_secret_basic"),
@@ -19,20 +19,20 @@ WAYS = pytest.mark.parametrize(
         ("declared", "registered", "private_key_jwt"),
         ("declared", "declared", "client_secret_basic"),
     ],
-    indirect=["ground"],
+    indirect=["services"],
 )
 
 
-def run_script(run_application, script, ground, person, origin, method):
+def run_script(run_application, script, services, person, origin, method):
     """Runs the script while the user opens its URLs, and returns its report."""
     given = {
-        "issuer": ground.auth_url,
-        "resource": f"{ground.mcp_url}/mcp",
+        "issuer": services.auth_url,
+        "resource": f"{services.mcp_url}/mcp",
         "method": method,
-        "application": named(ground.application) if origin == "declared" else None,
-        "initial_access_token": ground.initial_access_token,
-        "machine": named(ground.machine),
-        "signer": {"client_id": ground.signer[0], "key": ground.signer[1].as_dict(private=True)},
+        "application": named(services.application) if origin == "declared" else None,
+        "initial_access_token": services.initial_access_token,
+        "machine": named(services.machine),
+        "signer": {"client_id": services.signer[0], "key": services.signer[1].as_dict(private=True)},
     }
     return run_application(script, given, person)
 
@@ -43,17 +43,17 @@ def named(credentials):
 
 @LIBRARIES
 @WAYS
-def test_an_application_from_discovery_to_logout(run_application, ground, person, script, origin, method):
-    found = run_script(run_application, script, ground, person, origin, method)
+def test_an_application_from_discovery_to_logout(run_application, services, person, script, origin, method):
+    found = run_script(run_application, script, services, person, origin, method)
     if origin == "registered":
         assert found["registered"]["token_endpoint_auth_method"] == method
-    assert found["iss"] == ground.auth_url
+    assert found["iss"] == services.auth_url
     assert found["scope"] == SCOPES
-    assert found["userinfo"]["preferred_username"] == ground.account[0]
+    assert found["userinfo"]["preferred_username"] == services.account[0]
     assert found["rotated"]
     assert found["claims"]["sub"] == found["userinfo"]["sub"]
-    assert found["claims"]["aud"] == [f"{ground.mcp_url}/mcp", f"{ground.auth_url}/oauth2/userinfo"]
+    assert found["claims"]["aud"] == [f"{services.mcp_url}/mcp", f"{services.auth_url}/oauth2/userinfo"]
     granted = {client_id: answer["scope"] for client_id, answer in found["machines"].items()}
-    assert granted == {ground.machine[0]: "mcp.access", ground.signer[0]: "mcp.access"}
+    assert granted == {services.machine[0]: "mcp.access", services.signer[0]: "mcp.access"}
     assert found["active"] == [True, False]
     assert (found["signed_out"], found["silently"]) == (True, "login_required")

@@ -234,18 +234,18 @@ def render_error_page(issuer: str, error: OAuthError, language: str) -> bytes:
 @pytest.mark.parametrize("who", ["desktop", "document_url"])
 @pytest.mark.parametrize(("language", "scheme", "size"), LOOKS)
 def test_the_consent_page_of_verified_clients(
-    ground: Any, person: Any, who: str, language: str, scheme: str, size: str
+    services: Any, person: Any, who: str, language: str, scheme: str, size: str
 ) -> None:
     redirect_uri = "http://127.0.0.1:33418/callback" if who == "desktop" else "http://localhost:33418/callback"
-    address = authorize_url(ground, getattr(ground, who), redirect_uri=redirect_uri, ui_locales=language)
+    address = authorize_url(services, getattr(services, who), redirect_uri=redirect_uri, ui_locales=language)
 
     def look() -> None:
         page = person.context.new_page()
         page.set_viewport_size(SIZES[size])
         page.emulate_media(color_scheme=scheme)
         page.goto(address)
-        page.fill("#username", ground.account[0])
-        page.fill("#password", ground.account[1])
+        page.fill("#username", services.account[0])
+        page.fill("#password", services.account[1])
         press(page, "button[value=sign_in]")
         said = TEXTS["consent.declared_by_operator" if who == "desktop" else "consent.from_host"][language]
         assert said.format(host="editor.example") in page.inner_text("main")

@@ -28,50 +28,50 @@ from local_stack.every_tool import SECRET_TEXT, call_every_tool, every_call
 pytestmark = pytest.mark.clients
 
 IN_THE_BROWSER = pytest.mark.parametrize(
-    ("ground", "way"),
+    ("services", "way"),
     [("demo", "registered"), ("demo", "document"), ("declared", "document"), ("declared", "declared")],
-    indirect=["ground"],
+    indirect=["services"],
 )
 # The scopes of the tokens of a client, in order.
 STEPS = [{"mcp.access"}, {"mcp.access", "mcp.decrypt"}]
 AS_A_MACHINE = pytest.mark.parametrize("proof", ["secret", "key"])
 
 
-def run_fastmcp(ground, provider) -> None:
+def run_fastmcp(services, provider) -> None:
     async def run() -> None:
-        async with Client(f"{ground.mcp_url}/mcp", auth=provider) as session:
-            await call_every_tool(session, every_call(demo=ground.is_demo))
+        async with Client(f"{services.mcp_url}/mcp", auth=provider) as session:
+            await call_every_tool(session, every_call(demo=services.is_demo))
 
     asyncio.run(run())
 
 
 @IN_THE_BROWSER
 @pytest.mark.filterwarnings("ignore:Using in-memory token storage")
-def test_fastmcp_in_the_browser(ground, person, way, monkeypatch) -> None:
+def test_fastmcp_in_the_browser(services, person, way, monkeypatch) -> None:
     given = {
         "registered": {},
-        "document": {"client_metadata_url": ground.document_url},
-        "declared": {"client_id": ground.application[0], "client_secret": ground.application[1]},
+        "document": {"client_metadata_url": services.document_url},
+        "declared": {"client_id": services.application[0], "client_secret": services.application[1]},
     }[way]
     monkeypatch.setattr(webbrowser, "open", person.open)
-    provider = OAuth(f"{ground.mcp_url}/mcp", callback_timeout=30, **given)
-    run_fastmcp(ground, provider)
-    check_client_id(provider.context.client_info.client_id, ground, way)
+    provider = OAuth(f"{services.mcp_url}/mcp", callback_timeout=30, **given)
+    run_fastmcp(services, provider)
+    check_client_id(provider.context.client_info.client_id, services, way)
 
 
 @AS_A_MACHINE
-def test_fastmcp_with_client_credentials(ground, proof) -> None:
+def test_fastmcp_with_client_credentials(services, proof) -> None:
     if proof == "secret":
-        client_id, secret = ground.machine
-        provider = FastMCPSecret(client_id=client_id, client_secret=secret, issuer=ground.auth_url)
+        client_id, secret = services.machine
+        provider = FastMCPSecret(client_id=client_id, client_secret=secret, issuer=services.auth_url)
     else:
-        provider = FastMCPKey(client_id=ground.signer[0], assertion_provider=sign(ground), issuer=ground.auth_url)
-    run_fastmcp(ground, provider)
+        provider = FastMCPKey(client_id=services.signer[0], assertion_provider=sign(services), issuer=services.auth_url)
+    run_fastmcp(services, provider)
 
 
-def sign(ground):
+def sign(services):
     """Signs the assertions of the client that has a key."""
-    client_id, key = ground.signer
+    client_id, key = services.signer
     signing_key = key.as_pem(private=True).decode()
     signed = SignedJWTParameters(
         issuer=client_id, subject=client_id, signing_key=signing_key, signing_algorithm="ES256"
@@ -79,9 +79,9 @@ def sign(ground):
     return signed.create_assertion_provider()
 
 
-def check_client_id(client_id: str, ground, way: str) -> None:
+def check_client_id(client_id: str, services, way: str) -> None:
     """Asserts that the client was identified in the intended way."""
-    known = {"document": ground.document_url, "declared": ground.application[0]}
+    known = {"document": services.document_url, "declared": services.application[0]}
     assert client_id == known.get(way, client_id)
     assert (client_id not in known.values()) == (way == "registered")
 
@@ -108,29 +108,29 @@ class Memory:
         self.client = client_info
 
 
-def run_python_sdk(ground, provider: OAuthClientProvider) -> None:
+def run_python_sdk(services, provider: OAuthClientProvider) -> None:
     async def run() -> None:
         async with create_mcp_http_client(auth=provider) as http:
-            transport = streamable_http_client(f"{ground.mcp_url}/mcp", http_client=http)
+            transport = streamable_http_client(f"{services.mcp_url}/mcp", http_client=http)
             async with SdkClient(transport) as session:
-                await call_every_tool(session, every_call(demo=ground.is_demo))
+                await call_every_tool(session, every_call(demo=services.is_demo))
 
     asyncio.run(run())
 
 
 @IN_THE_BROWSER
-def test_the_python_sdk_in_the_browser(ground, person, way, callback) -> None:
+def test_the_python_sdk_in_the_browser(services, person, way, callback) -> None:
     """The application opens the URL and receives the response; the SDK does the rest."""
     metadata = OAuthClientMetadata(
         client_name="Python Application", redirect_uris=[callback.url], token_endpoint_auth_method="none"
     )
-    client_id, client_secret = ground.application
+    client_id, client_secret = services.application
     declared = OAuthClientInformationFull(
         **metadata.model_dump(exclude={"token_endpoint_auth_method"}),
         client_id=client_id,
         client_secret=client_secret,
         token_endpoint_auth_method="client_secret_basic",
-        issuer=ground.auth_url,
+        issuer=services.auth_url,
     )
 
     async def show(address: str) -> None:
@@ -141,31 +141,33 @@ def test_the_python_sdk_in_the_browser(ground, person, way, callback) -> None:
         return AuthorizationCodeResult(code=query["code"], state=query["state"], iss=query["iss"])
 
     memory = Memory(declared if way == "declared" else None)
-    document_url = ground.document_url if way == "document" else None
-    run_python_sdk(ground, OAuthClientProvider(f"{ground.mcp_url}/mcp", metadata, memory, show, answer, document_url))
-    check_client_id(memory.client.client_id, ground, way)
+    document_url = services.document_url if way == "document" else None
+    run_python_sdk(
+        services, OAuthClientProvider(f"{services.mcp_url}/mcp", metadata, memory, show, answer, document_url)
+    )
+    check_client_id(memory.client.client_id, services, way)
     assert [scopes - {"offline_access"} for scopes in memory.scopes] == STEPS
 
 
 @AS_A_MACHINE
-def test_the_python_sdk_with_client_credentials(ground, proof) -> None:
+def test_the_python_sdk_with_client_credentials(services, proof) -> None:
     memory = Memory()
-    where = (f"{ground.mcp_url}/mcp", memory)
+    where = (f"{services.mcp_url}/mcp", memory)
     if proof == "secret":
-        provider = ClientCredentialsOAuthProvider(*where, *ground.machine, issuer=ground.auth_url)
+        provider = ClientCredentialsOAuthProvider(*where, *services.machine, issuer=services.auth_url)
     else:
-        provider = PrivateKeyJWTOAuthProvider(*where, ground.signer[0], sign(ground), issuer=ground.auth_url)
-    run_python_sdk(ground, provider)
+        provider = PrivateKeyJWTOAuthProvider(*where, services.signer[0], sign(services), issuer=services.auth_url)
+    run_python_sdk(services, provider)
     assert memory.scopes == STEPS
 
 
 @pytest.fixture
-def run_typescript_sdk(run_application, ground) -> Callable[..., str]:
+def run_typescript_sdk(run_application, services) -> Callable[..., str]:
     """Checks the report of the application and returns its client id."""
 
     def play(person=None, **way_in: object) -> str:
-        calls = every_call(demo=ground.is_demo)
-        given = {"url": f"{ground.mcp_url}/mcp", "issuer": ground.auth_url, "calls": calls, **way_in}
+        calls = every_call(demo=services.is_demo)
+        given = {"url": f"{services.mcp_url}/mcp", "issuer": services.auth_url, "calls": calls, **way_in}
         said = run_application("mcp_client.mjs", given, person)
         assert set(said["tools"]) == {name for name, _ in calls}
         assert not [name for name, result in said["results"].items() if result.get("isError")]
@@ -177,18 +179,18 @@ def run_typescript_sdk(run_application, ground) -> Callable[..., str]:
 
 
 @IN_THE_BROWSER
-def test_the_typescript_sdk_in_the_browser(run_typescript_sdk, ground, person, way) -> None:
-    client_id, client_secret = ground.application
+def test_the_typescript_sdk_in_the_browser(run_typescript_sdk, services, person, way) -> None:
+    client_id, client_secret = services.application
     browser = {
         "registered": {},
-        "document": {"documentUrl": ground.document_url},
+        "document": {"documentUrl": services.document_url},
         "declared": {"client": {"client_id": client_id, "client_secret": client_secret}},
     }[way]
-    check_client_id(run_typescript_sdk(person, browser=browser), ground, way)
+    check_client_id(run_typescript_sdk(person, browser=browser), services, way)
 
 
 @AS_A_MACHINE
-def test_the_typescript_sdk_with_client_credentials(run_typescript_sdk, ground, proof) -> None:
-    client_id, key = ground.signer
-    way_in = {"secret": {"secret": ground.machine}, "key": {"key": (client_id, key.as_dict(private=True))}}[proof]
-    assert run_typescript_sdk(**way_in) == (ground.machine[0] if proof == "secret" else client_id)
+def test_the_typescript_sdk_with_client_credentials(run_typescript_sdk, services, proof) -> None:
+    client_id, key = services.signer
+    way_in = {"secret": {"secret": services.machine}, "key": {"key": (client_id, key.as_dict(private=True))}}[proof]
+    assert run_typescript_sdk(**way_in) == (services.machine[0] if proof == "secret" else client_id)

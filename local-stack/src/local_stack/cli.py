@@ -13,7 +13,7 @@ from local_stack.administration import export_lines, run_command
 from local_stack.errors import StackError
 from local_stack.last_run import find_problem, find_running_stack, last_stack
 from local_stack.stack import AUTH, MCP
-from local_stack.start_card import DEMONSTRATION_ONLY, container_card, start_card
+from local_stack.start_message import DEMONSTRATION_ONLY, container_message, start_message
 from local_stack.supervisor import exclusive, supervise
 from security_common.errors import SecurityError
 
@@ -41,7 +41,7 @@ def run(*, in_container: Annotated[bool, Parameter(negative="")] = False) -> Non
     """
     if in_container:
         print(DEMONSTRATION_ONLY, file=sys.stderr, flush=True)
-    supervise(STATE.absolute(), os.environ, container_card if in_container else start_card)
+    supervise(STATE.absolute(), os.environ, container_message if in_container else start_message)
 
 
 @app.command

@@ -24,7 +24,7 @@ def environment(ports: StackPorts, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def running(folder: Path, ports: StackPorts, **settings: str) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
-    """Yields the process and the lines of its start card. Raises `StackError` if it ends before it prints them."""
+    """Yields the process and the lines of its start message. Raises `StackError` if it ends before it prints them."""
     with subprocess.Popen(
         [*COMMAND, "run"],
         cwd=folder,
@@ -34,17 +34,17 @@ def running(folder: Path, ports: StackPorts, **settings: str) -> Generator[tuple
         text=True,
     ) as started:
         try:
-            yield started, _read_card(started)
+            yield started, _read_message(started)
         finally:
             if started.poll() is None:
                 started.terminate()
             started.wait(timeout=15)
 
 
-def _read_card(started: subprocess.Popen[str]) -> list[str]:
-    card: list[str] = []
+def _read_message(started: subprocess.Popen[str]) -> list[str]:
+    lines: list[str] = []
     for line in started.stdout or ():
-        card.append(line)
+        lines.append(line)
         if "Ctrl-C" in line:
-            return card
+            return lines
     raise StackError("local-stack run ended", hint=started.communicate()[1])

@@ -14,7 +14,7 @@ from local_stack.last_run import save_last_run
 from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
 from local_stack.stack import MCP, SECRETS, Stack
-from local_stack.start_card import start_card
+from local_stack.start_message import start_message
 from security_common.audit import link_audit_log
 from security_common.settings import SecuritySettings
 
@@ -26,8 +26,8 @@ AUDIT_LOG = Path("logs/security_audit.log")
 _STOPPING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
-def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack], str] = start_card) -> None:
-    """Starts the stack, prints the card, and stops everything in reverse order on SIGINT, SIGTERM or SIGHUP.
+def supervise(state: Path, environment: Mapping[str, str], message: Callable[[Stack], str] = start_message) -> None:
+    """Starts the stack, prints the start message, and stops everything in reverse order on SIGINT, SIGTERM or SIGHUP.
 
     Ports and settings are read from the environment; every setting is passed to the services.
 
@@ -47,7 +47,7 @@ def supervise(state: Path, environment: Mapping[str, str], card: Callable[[Stack
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING | {signal.SIGCHLD})
             link_audit_log(SecuritySettings(audit_dir=stack.audit_dir), service=MCP, link=AUDIT_LOG)
             save_last_run(stack)
-            print(card(stack), flush=True)
+            print(message(stack), flush=True)
             wait_until_stopped(stack)
             print("stopping …", file=sys.stderr, flush=True)
         finally:

@@ -4,7 +4,7 @@ import os
 
 from local_stack.stack import Stack
 
-__all__ = ["DEMONSTRATION_ONLY", "container_card", "start_card"]
+__all__ = ["DEMONSTRATION_ONLY", "container_message", "start_message"]
 
 DEMONSTRATION_ONLY = (
     "NOTICE: this image is for demonstration only: both services, their store and their secrets share one container. "
@@ -12,8 +12,8 @@ DEMONSTRATION_ONLY = (
 )
 
 
-def start_card(stack: Stack) -> str:
-    """The card that `make run` prints."""
+def start_message(stack: Stack) -> str:
+    """The message that `make run` prints when everything is ready."""
     next_commands = """make admin ARGS="auth-service client create NAME"
     make admin ARGS="auth-service user list"      run a command of the services"""
     if stack.in_demo_mode:
@@ -33,8 +33,8 @@ def start_card(stack: Stack) -> str:
 """
 
 
-def container_card(stack: Stack) -> str:
-    """The card of the one-container image, which has no make."""
+def container_message(stack: Stack) -> str:
+    """The message of the one-container image, which has no make."""
     admin = "docker exec -it CONTAINER local-stack admin auth-service"
     next_command = f"{admin} client create NAME"
     if stack.in_demo_mode:
