@@ -119,7 +119,7 @@ def test_roles_of_companies_and_software(record: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["대표", "소유자", "고객", "상대"])
-@pytest.mark.parametrize("name", ["순태호", "형남기", "초은솔", "매기 손"])
+@pytest.mark.parametrize("name", ["순태호", "형남기", "초은솔", "매기 손", "수진"])
 def test_korean_names_in_fields_of_persons_or_companies(field: str, name: str) -> None:
     assert persons_in({field: name}) == [name]
 

@@ -128,8 +128,9 @@ def is_other_than_name(value: str) -> bool:
 def find_probable_name(value: str) -> Iterator[Finding]:
     """The name that is the value of a field for names of persons or companies if it looks like a Korean name.
 
-    That is three syllables with a surname, a foreign name with a Korean surname (알렉산드르 김), a noun that is also a
-    name, or two or three syllables with a title (경장 문별). An ordinary word, title or organisation is not a name.
+    That is three syllables with a surname, a common given name, a foreign name with a Korean surname (알렉산드르 김), a
+    noun that is also a name, or two or three syllables with a title (경장 문별). An ordinary word, title or
+    organisation is not a name.
     """
     if len(value) > _LONGEST_VALUE_WITH_NAME:
         return
@@ -151,7 +152,7 @@ def _looks_like_korean_name(words: list[str]) -> bool:
         is_behind = words[-1] == surname and surname not in _SURNAMES_LIKE_WORDS  # not 입금 전
         return len(words) == 2 and surname in _RARE_SURNAMES and (is_given_name or is_behind)
     word = words[0]
-    if word in _WORDS_AS_NAMES:
+    if word in _WORDS_AS_NAMES or (word in COMMON_GIVEN_NAMES and not is_ordinary_word(word)):
         return True
     return len(word) == _LENGTH_WITH_RARE_SURNAME and word[0] in _RARE_SURNAMES and word[-1] not in _ENDINGS_OF_AMOUNTS
 
