@@ -54,7 +54,8 @@ _SIGN = re.compile(
     re.IGNORECASE,
 )
 _VERB = re.compile(
-    rf"(?:{_FOR_PHRASE}(?:,?\s(?:is|was)(?:\sit)?|['’]s)[:\s]\s?|\s?값?[은는이가]\s|\s{{0,8}}\|\s{{0,8}}|\s)[(\[]?"
+    rf"(?:{_FOR_PHRASE}(?:,?\s(?:is|was)(?:\sit)?|['’]s)[:\s]\s?|\s?값?[은는이가]\s|\s{{0,8}}\|\s{{0,8}}"
+    r"|['\"],\s?(?=['\"])|\s)[(\[]?"  # define('DB_PASSWORD', 'Tr1cky')
 )
 # 비번 까먹음 혹시 Dodam#2026! 이거였나: only a value that is certainly a password
 _HANGUL_BETWEEN = re.compile(r"[가-힣]{0,4}[ ,.:]{1,2}(?:[가-힣]{1,8}[ ,.:]{1,2}){1,4}")
@@ -223,6 +224,8 @@ def _is_number_of(group: str, name: str, value: _Value) -> bool:
             return is_certain and len(value.text) in _LENGTHS_OF_PIN_IN_SENTENCE
         fits = _LENGTHS_OF_PIN if value.joint >= _Joint.COLON else _LENGTHS_OF_PIN_IN_SENTENCE
         return len(value.text) in fits
+    if value.joint == _Joint.VERB and name.isascii():
+        return len(value.text) >= _FEWEST_CHARS_IN_SENTENCE
     is_certain = value.joint >= _Joint.COLON or _HANGUL.match(name) is not None
     return is_certain and len(value.text) >= _FEWEST_CHARS_OF_PASSWORD
 
