@@ -71,6 +71,8 @@ IN_PROSE = [
     "patient: [Zdravko Puljak]",
 ]
 IN_LETTERS = [
+    "[PARK/MINSEO MS] seat 14C",
+    '{"paxName": "[KIM/DOYUN MR]"}',
     "Subject: keys\n\nPlease confirm receipt.\n\n[Victoria]",
     "T/C w/ [Helena Cho] re: escrow",
     "[Carla Delacroix], [Amelia Yilmaz], [Yusuf Whitaker], [Rosa Okonkwo] attended",
@@ -103,6 +105,10 @@ USERNAMES = [
     "[jihoon_park]",
 ]
 OTHER_WORDS = [
+    "Olivia desk in oak",
+    "storm Ciara and project Gareth",
+    "Mr Bean box set",
+    "mother Nature, baby Shark",
     "spouse SSN is missing",
     "the patient Portal is down",
     "customer Support team",

@@ -89,7 +89,7 @@ _DATE_OF_AIRLINES = re.compile(
     re.IGNORECASE,
 )
 _YEAR_OF_BIRTH = re.compile(
-    r"(?<![0-9A-Za-z.\-])(?P<year>(?:19|20)?[0-9]{2})\s?년(?:\s?[0-9]{1,2}\s?월)?생(?![산활명물체태계각겨긴길존기맥선방성])"
+    r"(?<![0-9A-Za-z.\-])(?P<year>(?:19|20)?[0-9]{2})\s?년(?:\s?[0-9]{1,2}\s?월)?생(?![산활명물체태계각겨긴길존기맥선방성]|\s?(?:한우|송아지|돼지|묘목|홍삼|인삼|소나무|매실))"
 )
 # b. 1988-01-01, as in lists of persons
 _ABBREVIATION = re.compile(r"(?<![A-Za-z0-9.])[Bb]\.[ ]?(?=[0-9])")

@@ -82,6 +82,9 @@ _PERSONAL_DATA_AFTER = re.compile(
 _NAME_OF_SHOP = re.compile("'s [A-Z가-힣]")  # Wendy's Week
 _WORD_BEFORE = re.compile(r"([A-Z][A-Za-z'.]*)[ ]$")
 _LONGEST_WORD_BEFORE = 16
+_THINGS = read_lists("latin_prose")
+_THING_AFTER_NAME = re.compile(rf"[ ]{any_word(_THINGS['things_after_names'])}(?![A-Za-z])")
+_THING_BEFORE_NAME = re.compile(rf"(?<![A-Za-z])(?i:{any_word(_THINGS['things_before_names'])})[ ]$")
 
 _NOT_FIRST_NAMES = ORDINARY_WORDS | SENTENCE_WORDS
 
@@ -199,7 +202,9 @@ def _find_first_names_alone(source: LabelledText) -> Iterator[Finding]:
         start = match.start()
         before = _WORD_BEFORE.search(text, max(0, start - _LONGEST_WORD_BEFORE), start)
         is_quoted = text[start - 1 : start] == text[match.end(1) : match.end(1) + 1] == '"'  # the product "Olivia"
-        if is_quoted:
+        before_thing = _THING_AFTER_NAME.match(text, match.end(1)) is not None  # the Olivia desk
+        after_thing = _THING_BEFORE_NAME.search(text, max(0, start - _LONGEST_WORD_BEFORE), start) is not None
+        if is_quoted or before_thing or after_thing:
             continue
         if before is None or before[1].lower().rstrip(".") in SENTENCE_WORDS:
             yield Finding(PIIKind.PERSON, start, match.end(1), 0.6, "given-name")

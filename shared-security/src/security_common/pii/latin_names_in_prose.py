@@ -26,15 +26,21 @@ __all__ = ["LATIN_NAMES_IN_PROSE"]
 
 _LISTS = read_lists("latin_prose")
 _TITLE = any_word(_LISTS["titles"])
-_RELATION = longest_word(_LISTS["relations"])
 _RELATION_OR_ROLE = longest_word([*_LISTS["relations"], *_LISTS["roles"]])
 _CLOSING = any_word(_LISTS["closings"])
 _WORD = r"[A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20}(?![A-Za-z0-9_@/])"
 _PARTICLE = r"(?:(?:van|von|de|der|den|del|della|da|dos|di|du|la|le|al|el|bin|binti|ter|'t)[ ]){0,2}"
 _NAME = rf"(?P<name>{_WORD}(?:[ ](?:[A-Z]\.[ ])?{_PARTICLE}{_WORD}){{0,3}})"
 _AFTER_TITLE = re.compile(rf"(?<![A-Za-z]){_TITLE}\.?[ ]{_NAME}")
-_AFTER_RELATION = re.compile(rf"(?<![A-Za-z\-]){_RELATION_OR_ROLE}(?P<colon>:)?,?[ ]{_NAME}")
-_IS_RELATION = re.compile(rf"(?:{_RELATION})(?![a-z])")
+_AFTER_RELATION = re.compile(
+    rf"(?P<owner>(?:[Mm]y|[Yy]our|[Hh]is|[Hh]er|[Tt]heir|[Oo]ur|'s)[ ](?:[a-z]+[ ])?)?"
+    rf"(?<![A-Za-z\-])(?P<role>{_RELATION_OR_ROLE}):?,?[ ]{_NAME}"
+)
+_RELATIONS = frozenset(_LISTS["relations"])
+# PARK/MINSEO MS, as airlines write it
+_AIRLINE_NAME = re.compile(
+    r"(?<![A-Z0-9/])[A-Z]{2,20}/[A-Z]{2,20}(?:[ ][A-Z]{2,20})?[ ]?(?:MRS?|MS|MISS|MSTR|DR)(?![A-Z0-9])"
+)
 _INTRODUCED = re.compile(
     rf"(?:[Tt]his is|[Ii]t's|[Ii]t is)[ ]{_NAME}(?=,|\.|[ ](?:from|here|at|again|calling|speaking|with))"
 )
@@ -87,11 +93,17 @@ def _find_after_titles(source: LabelledText) -> Iterator[Finding]:
 
 
 def _find_after_relations(source: LabelledText) -> Iterator[Finding]:
-    """Any word after a relation such as grandson; after a role such as buyer, a listed name."""
+    """Any word after a relation such as her grandson; after a role such as buyer, a listed name."""
     for match in _AFTER_RELATION.finditer(source.text):
         words = _words_of_name(match)
-        if words and (_is_known(words) or (_IS_RELATION.match(match.group()) and not match["colon"])):
+        has_owner = match["owner"] is not None and match["role"] in _RELATIONS
+        if words and (has_owner or _is_known(words)):
             yield _finding(words, 0.77, "introduced")
+
+
+def _find_airline_names(source: LabelledText) -> Iterator[Finding]:
+    for match in _AIRLINE_NAME.finditer(source.text):
+        yield Finding(PIIKind.PERSON, *match.span(), 0.9, "title")
 
 
 def _find_introduced(source: LabelledText) -> Iterator[Finding]:
@@ -140,6 +152,7 @@ LATIN_NAMES_IN_PROSE = (
         _find_after_relations,
         may_be_public=True,
     ),
+    Rule("[A-Z]{2}/[A-Z]{2,20}(?: [A-Z]{2,20})? ?(?:M[RS]|DR)", _find_airline_names),
     Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
     Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
     Rule(r"\n[ ]*\n ?[A-ZÀ-Ž][^\n]{1,80}\s*$", _find_name_in_last_line),

@@ -77,7 +77,8 @@ _LABELLED_DETAIL = re.compile(rf"{_LABEL_GAP}({_NAME_OF_PLACE}{_UNIT}{_DETAIL}{{
 # 은행마을 407동 1002호, without an area: a block and a flat of three or four digits
 _COMPLEX = rf"(?:[가-힣A-Za-z0-9]{{1,12}}?(?:마을|단지|주공|타운|{_BUILDING})[ ]?)"
 _FLAT = re.compile(
-    rf"(?<![가-힣A-Za-z0-9\-]){_COMPLEX}?[1-9][0-9]{{2,3}}[ ]?동[ ]?(?:지하[ ]?)?[0-9]{{3,4}}[ ]?호(?![0-9]|[실차선점])"
+    rf"(?<![가-힣A-Za-z0-9\-]){_COMPLEX}?[1-9][0-9]{{2,3}}[ ]?동[ ]?(?:지하[ ]?)?[0-9]{{3,4}}[ ]?호"
+    r"(?![0-9]|[기실차선점])"
 )
 # 사서함 76-8호 3중대, with an area or a post office in front
 _POST_OFFICE_BOX = re.compile(
