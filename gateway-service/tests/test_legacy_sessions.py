@@ -92,6 +92,40 @@ async def test_the_number_of_sessions_is_limited(monkeypatch: pytest.MonkeyPatch
     assert server.opened == 4
 
 
+async def test_an_abandoned_call_is_cancelled_at_the_upstream(start_gateway: Callable[..., Any]) -> None:
+    """In older versions a closed connection does not cancel a request; a notification does."""
+    cancelled = asyncio.Event()
+
+    async def respond(request: Any, writer: Any) -> None:
+        if request["method"] == "server/discover":
+            writer.write(http_response(b"{}", status="400 Bad Request"))
+        elif request["method"] == "initialize":
+            writer.write(json_response(request, {"protocolVersion": "2025-11-25", "capabilities": {}}))
+        elif request["method"] == "tools/list":
+            writer.write(json_response(request, {"tools": upstream.tools}))
+        elif request["method"] == "tools/call":
+            await asyncio.sleep(60)
+        else:
+            writer.write(http_response(b"", status="202 Accepted"))
+            if request["method"] == "notifications/cancelled":
+                cancelled.set()
+
+    async with RawUpstream(respond, answers_lists=False) as upstream:
+        gateway = await start_gateway({"crm": {"url": upstream.url, "timeout": "1s"}})
+        await gateway.wait_until_listed("crm")
+        assert (await gateway.call("crm_act")).text.startswith("upstream_timeout")
+        await cancelled.wait()
+        cancelled.clear()
+        leaving = asyncio.create_task(gateway.call("crm_act"))
+        await upstream.wait_for_calls(2)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        await cancelled.wait()
+        calls = [each["id"] for each in upstream.requests if each["method"] == "tools/call"]
+        sent = [each["params"] for each in upstream.requests if each["method"] == "notifications/cancelled"]
+        assert [each["requestId"] for each in sent] == calls
+
+
 async def test_an_upstream_that_forgot_the_session_is_called_once_more(start_gateway: Callable[..., Any]) -> None:
     """A server that was restarted answers 404 for sessions of before; the request was not processed then."""
     valid: set[str] = set()

@@ -238,7 +238,7 @@ async def _run(gateway: Gateway, _app: FastAPI) -> AsyncGenerator[None]:
         await stack.enter_async_context(gateway.identity.watching())
         stack.enter_context(serving_metrics(gateway.settings, gateway.metrics.registry))
         for upstream in gateway.upstreams:
-            stack.callback(upstream.close)
+            stack.push_async_callback(upstream.close)
         gateway.refresh.start()
         stack.push_async_callback(gateway.refresh.stop)
         for notice in gateway.declaration.notices:

@@ -1,6 +1,7 @@
 """One MCP server behind the gateway: which protocol version it speaks, and calls of it."""
 
 import asyncio
+import contextlib
 import itertools
 import os
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 from gateway_service.declaration import UpstreamDeclaration
 from gateway_service.upstreams.circuit_breaker import CircuitBreaker
-from gateway_service.upstreams.errors import SessionLost, UpstreamError, UpstreamProtocolViolation
+from gateway_service.upstreams.errors import SessionLost, UpstreamError, UpstreamProtocolViolation, UpstreamTimeout
 from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange, Reply
 from gateway_service.upstreams.legacy_sessions import LegacySession, LegacySessions
 from gateway_service.upstreams.secret_headers import SecretHeaders
@@ -25,6 +26,8 @@ from gateway_service.wire.versions import (
     STATELESS_VERSION,
     implementation,
 )
+from security_common.errors import SecurityError
+from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["ProtocolEra", "Upstream", "UpstreamCall"]
 
@@ -71,6 +74,8 @@ class Upstream:
         self._sessions = LegacySessions(self._open_session)
         self._ids = itertools.count(1)
         self._finding_era = asyncio.Lock()
+        # The event loop keeps only weak references to its tasks.
+        self._notifications: set[asyncio.Task[None]] = set()
 
     async def call(self, call: UpstreamCall) -> dict[str, Any]:
         """The result of a request. Raises `UpstreamFailure`, and `SecretMissing` for its own credential.
@@ -119,9 +124,10 @@ class Upstream:
             cursors.add(following)
             cursor = following
 
-    def close(self) -> None:
-        """Forgets all sessions."""
+    async def close(self) -> None:
+        """Forgets all sessions, and ends what is still being sent."""
         self._sessions.clear()
+        await cancel_tasks(*self._notifications)
 
     async def _require_era(self) -> None:
         if self.era is None:
@@ -166,7 +172,12 @@ class Upstream:
         return self._result(reply)
 
     async def _send_in_session(self, call: UpstreamCall, session: LegacySession) -> dict[str, Any]:
-        reply = await self._post(call, dict(call.params), session.headers)
+        message_id = next(self._ids)
+        try:
+            reply = await self._post(call, dict(call.params), session.headers, message_id=message_id)
+        except (asyncio.CancelledError, UpstreamTimeout):
+            self._notify_cancelled(session, message_id)
+            raise
         if reply.status == 404 and session.session_id is not None:
             raise SessionLost(f"{self.name} has lost the session", hint="try again")
         return self._result(reply)
@@ -185,8 +196,25 @@ class Upstream:
         await self._exchange.post(notification, self._headers(_NO_TRACE, session.headers), message_id=None)
         return session
 
-    async def _post(self, call: UpstreamCall, params: dict[str, Any], headers: Mapping[str, str]) -> Reply:
-        message_id = next(self._ids)
+    def _notify_cancelled(self, session: LegacySession, message_id: int) -> None:
+        """Reports that nobody waits for a request any more. In these versions a closed connection does not mean that.
+
+        It is sent in a task of its own, because a cancelled task cannot wait for it.
+        """
+        params = {"requestId": message_id, "reason": "the caller is gone or the time is over"}
+        sending = asyncio.create_task(self._notify("notifications/cancelled", params, session))
+        self._notifications.add(sending)
+        sending.add_done_callback(self._notifications.discard)
+
+    async def _notify(self, method: str, params: Mapping[str, Any], session: LegacySession) -> None:
+        notification = encode({"jsonrpc": "2.0", "method": method, "params": dict(params)})
+        with contextlib.suppress(SecurityError):  # the upstream may be down, and the caller has its answer
+            await self._exchange.post(notification, self._headers(_NO_TRACE, session.headers), message_id=None)
+
+    async def _post(
+        self, call: UpstreamCall, params: dict[str, Any], headers: Mapping[str, str], *, message_id: int | None = None
+    ) -> Reply:
+        message_id = next(self._ids) if message_id is None else message_id
         body = encode({"jsonrpc": "2.0", "id": message_id, "method": call.method, "params": params})
         return await self._exchange.post(body, self._headers(call.trace_id, headers), message_id=message_id)
 
