@@ -71,7 +71,7 @@ _WORD_WITHOUT_CAMEL_CASE = re.compile(
     f"{longest_word(word for word in _KIND_OF_WORD if not word.isascii())}"
     f"|(?<![a-z0-9]){longest_word(filter(str.isascii, _KIND_OF_WORD))}"
 )
-_CAMEL_CASE = re.compile("[a-z][A-Z]")
+_CAMEL_CASE = re.compile("[A-Z](?<=[a-z].)")  # the capital first, so that the engine skips to capitals
 # phone_number, phone-number and phonenumber are all looked up as "phonenumber".
 _KIND_OF_SPELLING = _KIND_OF_WORD | {word.translate(_WITHOUT_SEPARATORS): kind for word, kind in _KIND_OF_WORD.items()}
 
