@@ -6,6 +6,7 @@ The functions take words in list form: lower case, without accents.
 from unicodedata import normalize
 
 from security_common.pii.romanized_names import (
+    has_asian_surname,
     is_asian_surname,
     is_mongolian_name,
     is_romanized_korean,
@@ -111,6 +112,8 @@ def _may_follow_first_name(word: str, first: str, *, needs_family_name: bool) ->
 
 
 def _words_in_asian_name(words: list[str]) -> int:
+    if not has_asian_surname(words):
+        return 0
     for length in (3, 2):
         if len(words) >= length and is_romanized_korean(words[:length]):
             return length

@@ -22,7 +22,7 @@ Recognition = tuple[PIIKind, float, str] | None
 
 _Part = tuple[int, int, str]  # start, end, digits
 
-_DIGITS = re.compile("[0-9]+")
+_DIGITS_AND_SEPARATOR = re.compile("([0-9]+)([^0-9]*)")
 _PLAIN_SEPARATORS = frozenset("-./,_ ()")
 # A comma or slash with a space beside it is between two numbers, not inside one; so is a bullet on a new line.
 _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ~]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
@@ -221,21 +221,24 @@ def _split(start: int, run: str) -> tuple[bool, list[_Part], str]:
     """Whether a plus sign is in front, the parts with their places, and one character for the separator after each."""
     if run.isdecimal():
         return False, [(start, start + len(run), run)], ""
-    head, *gaps, _ = _DIGITS.split(run)  # a plus sign or nothing, then the separators, then nothing
-    place = start + len(head)
+    has_plus = run.startswith("+")
+    place = start + has_plus
     parts: list[_Part] = []
-    for digits, gap in zip(_DIGITS.findall(run), [*gaps, ""], strict=True):
+    separators: list[str] = []
+    for digits, separator in _DIGITS_AND_SEPARATOR.findall(run):
         end = place + len(digits)
         parts.append((place, end, digits))
-        place = end + len(gap)
-    separators = "".join([gap if gap in _PLAIN_SEPARATORS else _main_character(gap) for gap in gaps])
+        place = end + len(separator)
+        separators.append(separator if separator in _PLAIN_SEPARATORS else _main_character(separator))
     if len(parts) >= _FEWEST_SINGLE_DIGITS:
         parts, separators = _join_single_digits(parts, separators)
-    return head == "+", parts, separators
+    return has_plus, parts, "".join(separators)
 
 
 def _main_character(separator: str) -> str:
-    """The punctuation of a separator of several characters, or its blank."""
+    """The punctuation of a separator of several characters, or its blank; nothing behind the last digits."""
+    if not separator:
+        return ""
     blank = "\n" if "\n" in separator else " "
     return separator.strip()[:1].replace("ㅡ", "-") or blank
 
@@ -255,7 +258,7 @@ def _may_begin_number(text: str, start: int) -> bool:
     return not (before == ":" and before_that.isdigit())
 
 
-def _join_single_digits(parts: list[_Part], separators: str) -> tuple[list[_Part], str]:
+def _join_single_digits(parts: list[_Part], separators: list[str]) -> tuple[list[_Part], list[str]]:
     """Joins single digits in a row to one part that spans the separators between them."""
     is_single = [len(digits) == 1 for _, _, digits in parts]
     if sum(is_single) < _FEWEST_SINGLE_DIGITS:
@@ -270,4 +273,4 @@ def _join_single_digits(parts: list[_Part], separators: str) -> tuple[list[_Part
         else:
             joined.append((start, end, digits))
             kept_separators.append(separators[index - 1])
-    return joined, "".join(kept_separators)
+    return joined, kept_separators

@@ -8,6 +8,7 @@ import re
 from security_common.pii.word_lists import any_word, read_lists
 
 __all__ = [
+    "has_asian_surname",
     "is_asian_surname",
     "is_mongolian_name",
     "is_romanized_korean",
@@ -78,8 +79,14 @@ _VIETNAMESE_FAMILY, _VIETNAMESE_MIDDLE = (
     frozenset(_LISTS["vietnamese_middle"]),
 )
 _CERTAIN_VIETNAMESE_FAMILY = frozenset(_LISTS["certain_vietnamese_family"])
+_ALL_SURNAMES = _KOREAN_SURNAMES | _CHINESE_SURNAMES | _SOUTHERN_SURNAMES | _VIETNAMESE_FAMILY
 _MOST_VIETNAMESE_WORDS = 4
 _MONGOLIAN_NAME = re.compile(rf"{any_word(_LISTS['mongolian_first_parts'])}{any_word(_LISTS['mongolian_last_parts'])}")
+
+
+def has_asian_surname(words: list[str]) -> bool:
+    """Whether a surname that the functions below look for is among the first three words."""
+    return not _ALL_SURNAMES.isdisjoint(words[:3])
 
 
 def is_asian_surname(word: str) -> bool:
@@ -90,8 +97,10 @@ def is_asian_surname(word: str) -> bool:
 def is_romanized_korean(words: list[str], *, is_labelled: bool = False) -> bool:
     """Kim Min-su, Minsu Kim, Hong Gil Dong. A surname that is also an English word needs a hyphen or a label."""
     for surname, given in ((words[0], words[1:]), (words[-1], words[:-1])):
+        if surname not in _KOREAN_SURNAMES:
+            continue
         given_name = " ".join(given)
-        if surname not in _KOREAN_SURNAMES or given_name.replace(" ", "") in _NOT_KOREAN_GIVEN:
+        if given_name.replace(" ", "") in _NOT_KOREAN_GIVEN:
             continue
         if _KOREAN_GIVEN_NAME.fullmatch(given_name):
             return is_labelled or surname not in _SURNAMES_LIKE_WORDS or "-" in given_name
