@@ -232,3 +232,7 @@ def test_labels_without_a_colon_in_segments(text: str, values: list[str]) -> Non
 )
 def test_notes_and_numbers_beside_labels(text: str, name: str) -> None:
     assert persons(text) == [name]
+
+
+def test_a_note_beside_an_empty_label_is_not_its_value() -> None:
+    assert persons("Name (Last, First):\nDate:") == []

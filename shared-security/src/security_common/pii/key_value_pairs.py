@@ -30,6 +30,7 @@ _PAIR = re.compile(
     r"(?:\"(?P<d>[^\"\n]{0,500})\"|'(?P<e>[^'\n]{0,500})'|(?P<f>[^\s,;|/](?:[^\n,;|/]|/(?! )){0,499})?)"
     r")"
 )
+_GROUPS_OF_NAME = frozenset({"name", "note"})
 # , 최에스더, 유한나
 _MORE_NAMES = re.compile(r"(?:,[ ]?[^\W\d_][^,:=\n|;/\"'()\[\]{}<>0-9]{1,39}){1,20}(?=[ ]?(?:\n|/|\||;|$))")
 _SIGN = re.compile("[=:]")
@@ -62,12 +63,12 @@ class _Pair:
 
     def __init__(self, match: re.Match[str]) -> None:
         group = match.lastgroup or "name"
-        self.name = match.group("name")
+        has_value = group not in _GROUPS_OF_NAME
         note = match.groupdict().get("note")
-        if note is not None and _NOTE_ABOUT_NAME.search(note):
-            self.name = _NAME_OF_PERSON
-        self.start, self.end = match.span(group) if group != "name" else (match.end(), match.end())
-        self.value = match.group(group) if group != "name" else ""
+        names_person = note is not None and _NOTE_ABOUT_NAME.search(note) is not None
+        self.name = _NAME_OF_PERSON if names_person else match.group("name")
+        self.start, self.end = match.span(group) if has_value else (match.end(), match.end())
+        self.value = match.group(group) if has_value else ""
         self.indent = _indent_of(match.string, match.start())
         self._text = match.string
 
