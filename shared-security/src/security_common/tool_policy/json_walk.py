@@ -33,6 +33,9 @@ __all__ = ["JSONWalk", "text_of_number", "unsupported_value"]
 
 MAX_WHOLE_PART = 10**40
 
+_BEFORE_DOCUMENT = ("{", "[", " ", "\t", "\r", "\n")
+"""The characters with which a text begins if it may be a JSON document."""
+
 _type_of: Callable[[object], type[object]] = type  # without type parameters, which a type checker cannot know
 
 
@@ -123,7 +126,9 @@ class JSONWalk:
         If every text is encrypted, JSON is encrypted as one text.
         """
         self.count_characters(len(text))
-        document = None if self.leaves.encrypt_all else read_json_document(text)
+        document = None
+        if text.startswith(_BEFORE_DOCUMENT) and not self.leaves.encrypt_all:
+            document = read_json_document(text)
         if document is not None:
             self._depth_left -= 1
             try:
@@ -153,7 +158,7 @@ class JSONWalk:
         if scalar.is_number:
             protected = self.visit(scalar.content, context)
             return written if protected == scalar.content else json.dumps(protected)
-        content = decode_json_string(written).text
+        content = decode_json_string(written).text if "\\" in written else written
         protected = self.visit_key(content) if scalar.is_name else self.visit(content, context)
         return written if protected == content else encode_json_string(protected)
 
