@@ -73,7 +73,9 @@ class ReplacementWriter:
     policy_operator: Operator | None
     for_messages: bool = False
     kept_kinds: frozenset[PIIKind] = frozenset()
-    _operators: dict[PIIKind, Operator | None] = field(default_factory=dict[PIIKind, Operator | None], init=False)
+    _operators: dict[PIIKind, Operator | None] = field(
+        default_factory=dict[PIIKind, Operator | None], init=False, repr=False, compare=False
+    )
 
     def operator(self, kind: PIIKind) -> Operator | None:
         """The operator for findings of a kind, or None if the text as a whole is encrypted."""

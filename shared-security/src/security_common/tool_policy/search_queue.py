@@ -42,7 +42,10 @@ class _Search:
 
 
 class SearchQueue:
-    """The queue of one process. Its thread starts with the first search and ends when it has nothing to do."""
+    """The queue of one process. Its thread starts with the first search and ends when it has nothing to do.
+
+    `is_loop_held` is whether a large search is being prepared on the event loop at this moment.
+    """
 
     def __init__(self, *, max_characters: int, max_characters_of_caller: int) -> None:
         self._max_characters = max_characters
