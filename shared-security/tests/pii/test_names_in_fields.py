@@ -44,7 +44,7 @@ def test_any_value_of_the_form_of_a_name(field: str, name: str) -> None:
         "Sales Team", "Harbour Trust Ltd", "Acme Inc.", "GitHub", "Dept of Works", "", "-", "3", "A-17", "2층",
     ],
 )  # fmt: skip
-def test_values_that_are_no_names(field: str, value: str) -> None:
+def test_values_that_are_not_names(field: str, value: str) -> None:
     assert persons_in({field: value}) == []
 
 
@@ -153,7 +153,7 @@ def test_usernames_of_services(text: str) -> None:
         "보호자: 동행",
     ],
 )  # fmt: skip
-def test_what_persons_say_in_a_chat_is_no_name(text: str) -> None:
+def test_what_persons_say_in_a_chat_is_not_a_name(text: str) -> None:
     assert persons(text) == []
 
 

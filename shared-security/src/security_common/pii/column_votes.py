@@ -1,6 +1,9 @@
 """Columns without a telling heading whose cells are mostly names: the other cells of the column are names too.
 
-    구분,담당,이름2             the heading 이름2 is followed by 홍길동, 김영희 and 노을: 노을 is a name as well
+    연락처,칸2            nothing is known about 칸2; two of its three cells are found to be names,
+    010-1234-5678,홍길동   so that 노을, which is also a word, is a name here
+    010-1234-5679,김영희
+    010-1234-5670,노을
 
 Only the first rows are counted. The work is linear in the number of cells and findings.
 """

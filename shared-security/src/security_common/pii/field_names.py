@@ -73,6 +73,7 @@ _OF_BIRTH_BUT_NO_DATE = re.compile("place|plc|loc|city|ctry|country|nation|cert|
 _NOTE_IN_BRACKETS = re.compile(r"[(\[（].*", re.DOTALL)
 _ENDINGS_FOR_NAMES = ("name", "nm", "명", "이름")
 _ENDINGS_FOR_NAMES_OF_PERSONS = ("성명", "성함", "이름", "fullname", "flnm", "surname")
+_ENDINGS_FOR_NAMES_OF_ROLES = ("name", "nm", "명")
 _ENDING_FOR_TITLES = "title"
 _SHORTEST_ENDING_OF_OWNER = 4
 
@@ -179,14 +180,12 @@ def _is_ambiguous_role(words: list[str]) -> bool:
     whole = "".join(_without_modifiers(words))
     if whole.endswith(_ENDINGS_FOR_NAMES_OF_PERSONS):
         return False
-    for ending in ("name", "nm", "명"):
-        role = whole.removesuffix(ending)
-        last = words[-1] if role == whole else role
-        if role in _AMBIGUOUS_ROLES or last in _AMBIGUOUS_ROLES:
-            return True
-        if not role.isascii() and any(role[first:] in _AMBIGUOUS_ROLES for first in range(1, len(role) - 1)):
-            return True
-    return False
+    roles = {whole, *(whole.removesuffix(ending) for ending in _ENDINGS_FOR_NAMES_OF_ROLES)}
+    if words[-1] in _AMBIGUOUS_ROLES or not roles.isdisjoint(_AMBIGUOUS_ROLES):
+        return True
+    return any(
+        role[first:] in _AMBIGUOUS_ROLES for role in roles if not role.isascii() for first in range(1, len(role) - 1)
+    )
 
 
 def _side(word: str, whole: str, person: frozenset[str], thing: frozenset[str]) -> str:

@@ -26,8 +26,8 @@ _LISTS = read_lists("names_in_fields")
 _LABELLED = read_lists("labelled_names")
 _KOREAN = read_lists("korean_names")
 _ROLES = read_lists("person_roles")
-_NO_NAMES = frozenset(_LISTS["no_names"]) | frozenset(_LABELLED["not_persons"])
-_LATIN_NO_NAMES = frozenset(_LISTS["latin_no_names"])
+_NOT_NAMES = frozenset(_LISTS["not_names"]) | frozenset(_LABELLED["not_persons"])
+_LATIN_NOT_NAMES = frozenset(_LISTS["latin_not_names"])
 _WORDS_AS_NAMES = frozenset(_LISTS["words_as_names"])
 _ENDINGS_OF_ORGANISATIONS = [*_LABELLED["organisation_endings"], *_LISTS["organisation_endings"]]
 _ORGANISATION = re.compile(rf"{any_word(_LISTS['organisation_parts'])}.*|[가-힣]*{any_word(_ENDINGS_OF_ORGANISATIONS)}")
@@ -39,19 +39,19 @@ _SHORTEST_COMPOUND_TITLE = 4
 _LATIN_TITLES = frozenset(_LISTS["latin_titles"])
 _PARTICLES, _SUFFIXES = frozenset(_LISTS["latin_particles"]), frozenset(_LISTS["latin_suffixes"])
 _DOUBLE_SURNAMES = frozenset(_KOREAN["double_surnames"])
-_RARE_SURNAMES = frozenset(_LISTS["rare_surnames"][0])
-_SURNAMES_LIKE_WORDS = frozenset("전하상선신유용시안내간당도만반부소수중초")
-_KOREAN_SURNAMES = frozenset(_LISTS["surnames_in_usernames"])
+_SURNAMES = frozenset(_LISTS["surnames"][0])
+_WORDS_LIKE_SURNAMES = frozenset("전하상선신유용시안내간당도만반부소수중초")
+_LATIN_KOREAN_SURNAMES = frozenset(_LISTS["korean_surnames_in_latin"])
 
-_LONGEST_VALUE, _MOST_WORDS = 300, 5
+_LONGEST_VALUE, _MOST_WORDS, _MOST_WORDS_WITH_TITLES = 300, 5, 7
 _LONGEST_KOREAN_NAME, _LONGEST_HANGUL_WORD, _LONGEST_HANGUL_NAME = 5, 8, 16
-_LENGTH_WITH_RARE_SURNAME = 3
+_USUAL_LENGTH = 3
 _SHORTEST_NAME_IN_CAPITALS = 3
-_LONGEST_VALUE_WITH_NAME, _MOST_WORDS_OF_ORGANISATION = 60, 8
+_LONGEST_VALUE_WITH_NAME, _MOST_WORDS_READ = 60, 8
 _SCORE = 0.9
 
 _ITEM = re.compile(r"[^,;·、/&|\n\t\[\]{}\"]+")
-_AND = re.compile(r" (?:and|및) ")
+_CONJUNCTIONS = (" and ", " 및 ")
 # The end of a name: a note in brackets, a number, a dash, a colon, "and 2 others".
 _REST_OF_ITEM = re.compile(r"[ ]?[(<（].*|[ ]{2,}.*|[ ]외(?:[ ].*|[0-9].*)?$|[ ](?:[0-9\-–—:=→].*)", re.DOTALL)
 # A date of birth, a resident number, an age or the sex in brackets.
@@ -71,7 +71,7 @@ _LAST_THEN_FIRST = re.compile(
 _HANGUL = re.compile("[가-힣]+")
 _LATIN = re.compile(rf"[A-ZÀ-ÖØ-Þ\u0100-\u024f\u1e00-\u1eff](?:[{_LETTER}]|['’\-](?=[{_LETTER}])){{0,24}}\.?")
 _INITIALS = re.compile(r"(?:[A-Z]\.-?){1,3}[A-Z]?")
-_HAN, _KANA = "\\u3005\\u3400-\\u4dbf\\u4e00-\\u9fff", "\\u3040-\\u30ff"
+_HAN, _KANA = "\u3005\u3400-\u4dbf\u4e00-\u9fff", "\u3040-\u30ff"
 _HAN_OR_OTHER = re.compile(
     rf"[{_HAN}]{{2,5}}|[{_HAN}{_KANA}]{{2,10}}"
     # Thai, Cyrillic, Arabic, Devanagari, Greek
@@ -95,11 +95,15 @@ def find_names_in_field(value: str, *, is_personal_record: bool = False) -> Iter
     if len(value) > _LONGEST_VALUE:
         return
     whole = value.strip(_QUOTES_AND_SPACES)
-    if _LAST_THEN_FIRST.fullmatch(whole) and _is_name_in_latin(whole.replace(",", "").split(" "), is_personal_record):
-        start = value.index(whole)
-        yield Finding(PIIKind.PERSON, start, start + len(whole), _SCORE, "field")
-        return
-    separated = _AND.sub(lambda match: ",".ljust(len(match.group()), ","), value)
+    if _LAST_THEN_FIRST.fullmatch(whole):
+        words = whole.replace(",", "").split(" ")
+        if _is_name_in_latin(words, is_personal_record=is_personal_record):
+            start = value.index(whole)
+            yield Finding(PIIKind.PERSON, start, start + len(whole), _SCORE, "field")
+            return
+    separated = value
+    for conjunction in _CONJUNCTIONS:
+        separated = separated.replace(conjunction, "," * len(conjunction))
     for item in _ITEM.finditer(separated):
         place = _name_in_item(value, *item.span(), is_personal_record=is_personal_record)
         if place is not None:
@@ -112,7 +116,7 @@ def find_username_in_field(value: str) -> Iterator[Finding]:
     if match is None:
         return
     parts = [part for part in (match["first"], match["last"]) if len(part) > 1]
-    if any(part in _KOREAN_SURNAMES or is_first_name(part) or is_family_name(part) for part in parts):
+    if any(part in _LATIN_KOREAN_SURNAMES or is_first_name(part) or is_family_name(part) for part in parts):
         start = value.index(match.group())
         yield Finding(PIIKind.PERSON, start, start + len(match.group()), 0.75, "username")
 
@@ -120,9 +124,9 @@ def find_username_in_field(value: str) -> Iterator[Finding]:
 def is_other_than_name(value: str) -> bool:
     """Whether a value says that there is no name, or names an organisation: 신입사원, Adults Only, Acme Inc."""
     if _HANGUL.fullmatch(value):
-        return _is_no_name(value)
-    words = [word.lower() for word in value.replace(",", " ").replace(".", " ").split()[:_MOST_WORDS_OF_ORGANISATION]]
-    return not _ORGANISATION_WORDS.isdisjoint(words) or (bool(words) and _LATIN_NO_NAMES.issuperset(words))
+        return _is_not_a_name(value)
+    words = [word.lower() for word in value.replace(",", " ").replace(".", " ").split()[:_MOST_WORDS_READ]]
+    return not _ORGANISATION_WORDS.isdisjoint(words) or (bool(words) and _LATIN_NOT_NAMES.issuperset(words))
 
 
 def find_probable_name(value: str) -> Iterator[Finding]:
@@ -149,43 +153,52 @@ def _looks_like_korean_name(words: list[str]) -> bool:
     if len(words) > 1:
         surname, given = min(words, key=len), max(words, key=len)
         is_given_name = is_name_in_hangul(given) or given in COMMON_GIVEN_NAMES
-        is_behind = words[-1] == surname and surname not in _SURNAMES_LIKE_WORDS  # not 입금 전
-        return len(words) == 2 and surname in _RARE_SURNAMES and (is_given_name or is_behind)
+        is_behind = words[-1] == surname and surname not in _WORDS_LIKE_SURNAMES  # not 입금 전
+        return len(words) == 2 and surname in _SURNAMES and (is_given_name or is_behind)
     word = words[0]
     if word in _WORDS_AS_NAMES or (word in COMMON_GIVEN_NAMES and not is_ordinary_word(word)):
         return True
-    return len(word) == _LENGTH_WITH_RARE_SURNAME and word[0] in _RARE_SURNAMES and word[-1] not in _ENDINGS_OF_AMOUNTS
+    return len(word) == _USUAL_LENGTH and word[0] in _SURNAMES and word[-1] not in _ENDINGS_OF_AMOUNTS
 
 
 def _name_in_item(text: str, start: int, end: int, *, is_personal_record: bool) -> tuple[int, int] | None:
     """The place of the name in one item of a list, without what is written before and after it."""
-    item = text[start:end]
-    item = item[: len(item.rstrip(_QUOTES_AND_SPACES))]
-    without_spaces = item.lstrip(_QUOTES_AND_SPACES)
-    start += len(item) - len(without_spaces)
-    rest = _REST_OF_ITEM.search(without_spaces)
-    item = without_spaces[: rest.start()] if rest is not None else without_spaces
-    is_personal_record = is_personal_record or (rest is not None and _NOTE_ABOUT_PERSON.match(rest.group()) is not None)
-    words = [(start + match.start(), match.group()) for match in _WORD.finditer(item)]
-    if len(words) == 1 and rest is not None and words[0][1].isascii() and rest.group().strip()[:1].isdigit():
-        return None  # Grade 3
-    if not 0 < len(words) <= _MOST_WORDS + 2:
+    item = text[start:end].rstrip(_QUOTES_AND_SPACES)
+    content = item.lstrip(_QUOTES_AND_SPACES)
+    start += len(item) - len(content)
+    rest = _REST_OF_ITEM.search(content)
+    after = rest.group() if rest is not None else ""
+    written = _WORD.finditer(content[: len(content) - len(after)])
+    words = [(start + match.start(), match.group()) for match in written]
+    if not 0 < len(words) <= _MOST_WORDS_WITH_TITLES or _is_numbered_word(words, after):
         return None
-    count = len(words)
-    while words and _is_title(words[0][1]):
-        words.pop(0)
-    while words and _is_title(words[-1][1]):
-        words.pop()
-    is_personal_record = is_personal_record or len(words) < count
-    if not 0 < len(words) <= _MOST_WORDS:
+    name = _without_titles(words)
+    if not 0 < len(name) <= _MOST_WORDS:
         return None
-    last_start, last = words[-1]
-    if last.endswith("님") and len(last) > 2:
-        words[-1] = (last_start, last[:-1])
-    written = [word for _, word in words]
-    if not _is_name(written, is_personal_record=is_personal_record):
+    is_personal = is_personal_record or len(name) < len(words) or _NOTE_ABOUT_PERSON.match(after) is not None
+    if not _is_name([word for _, word in name], is_personal_record=is_personal):
         return None
-    return words[0][0], words[-1][0] + len(words[-1][1])
+    last_start, last = name[-1]
+    return name[0][0], last_start + len(last)
+
+
+def _is_numbered_word(words: list[tuple[int, str]], after: str) -> bool:
+    """As Grade 3."""
+    return len(words) == 1 and words[0][1].isascii() and after.strip()[:1].isdigit()
+
+
+def _without_titles(words: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The words, each with its place, without the titles and roles at both ends and without an attached 님."""
+    first, end = 0, len(words)
+    while first < end and _is_title(words[first][1]):
+        first += 1
+    while first < end and _is_title(words[end - 1][1]):
+        end -= 1
+    name = words[first:end]
+    if name and name[-1][1].endswith("님") and len(name[-1][1]) > 2:
+        last_start, last = name[-1]
+        name[-1] = (last_start, last.removesuffix("님"))
+    return name
 
 
 def _is_title(word: str) -> bool:
@@ -202,17 +215,19 @@ def _is_name(words: list[str], *, is_personal_record: bool) -> bool:
     if any(map(_HAN_OR_OTHER.fullmatch, words)):
         return all(_HAN_OR_OTHER.fullmatch(word) and word not in _HAN_LABELS for word in words)
     hangul = [word for word in words if _HANGUL.fullmatch(word)]
-    if len(hangul) == 1 and not _is_no_name(hangul[0]):  # 윤 Sophia
+    if len(hangul) == 1 and not _is_not_a_name(hangul[0]):  # 윤 Sophia
         words = [word for word in words if word != hangul[0]]
-    return _is_name_in_latin(words, is_personal_record)
+    return _is_name_in_latin(words, is_personal_record=is_personal_record)
 
 
-def _is_no_name(word: str) -> bool:
-    return word in _NO_NAMES or word in _TITLES_AND_ROLES or is_label(word) or _ORGANISATION.fullmatch(word) is not None
+def _is_not_a_name(word: str) -> bool:
+    return (
+        word in _NOT_NAMES or word in _TITLES_AND_ROLES or is_label(word) or _ORGANISATION.fullmatch(word) is not None
+    )
 
 
 def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
-    if not 1 < len(word) <= _LONGEST_HANGUL_WORD or _is_no_name(word):
+    if not 1 < len(word) <= _LONGEST_HANGUL_WORD or _is_not_a_name(word):
         return False
     if is_name_in_hangul(word) or word in _WORDS_AS_NAMES or word[1:] in COMMON_GIVEN_NAMES:
         return True
@@ -220,11 +235,11 @@ def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
         return False
     if len(word) == 2:
         return is_personal_record or not is_listed_word(word)
-    if len(word) == _LENGTH_WITH_RARE_SURNAME and word[0] in _RARE_SURNAMES and is_derived_word(word):
+    if len(word) == _USUAL_LENGTH and word[0] in _SURNAMES and is_derived_word(word):
         return word[-1] not in _SUFFIXES_OF_OTHER_WORDS  # 이설화 is a name, though 이설 is a word
-    if word[-1] in _ENDINGS_OF_SENTENCES and (is_listed_word(word[:2]) or len(word) > _LENGTH_WITH_RARE_SURNAME):
+    if word[-1] in _ENDINGS_OF_SENTENCES and (is_listed_word(word[:2]) or len(word) > _USUAL_LENGTH):
         return False
-    if len(word) > _LENGTH_WITH_RARE_SURNAME and is_listed_word(word[:2]):
+    if len(word) > _USUAL_LENGTH and is_listed_word(word[:2]):
         return False
     return is_personal_record or not (is_listed_word(word) or is_ordinary_word(word) or is_derived_word(word))
 
@@ -232,7 +247,7 @@ def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
 def _is_name_of_hangul_words(words: list[str]) -> bool:
     """Several words, as in 망절 윤아, 윤 소피아, 뒤 르엉 티 빅 응옥. Nouns side by side are not a name."""
     length = sum(map(len, words))
-    if not 2 < length <= _LONGEST_HANGUL_NAME or any(map(_is_no_name, words)):
+    if not 2 < length <= _LONGEST_HANGUL_NAME or any(map(_is_not_a_name, words)):
         return False
     if any(map(is_name_in_hangul, words)):
         return True
@@ -241,13 +256,13 @@ def _is_name_of_hangul_words(words: list[str]) -> bool:
         if words[0] in _DOUBLE_SURNAMES:
             return True
         is_given_name = given in COMMON_GIVEN_NAMES or not is_ordinary_word(given)
-        return surname in _RARE_SURNAMES and len(given) <= _LONGEST_KOREAN_NAME and is_given_name
+        return surname in _SURNAMES and len(given) <= _LONGEST_KOREAN_NAME and is_given_name
     if words[-1][-1] in _ENDINGS_OF_SENTENCES or any(word.endswith(_VERB_ENDINGS) for word in words):
         return False
     return not any(is_listed_word(word) or is_ordinary_word(word) for word in words)
 
 
-def _is_name_in_latin(words: list[str], is_personal_record: bool) -> bool:
+def _is_name_in_latin(words: list[str], *, is_personal_record: bool) -> bool:
     """Up to five capitalised words with initials, particles and suffixes between them; none is an ordinary word."""
     full: list[str] = []
     for word in words:
@@ -265,16 +280,16 @@ def _is_name_in_latin(words: list[str], is_personal_record: bool) -> bool:
         return is_listed[0] or _is_name_of_one_latin_word(full[0], in_form[0])
     if all(word.isupper() for word in full) and not any(is_listed):
         return is_personal_record and all(len(word) >= _SHORTEST_NAME_IN_CAPITALS for word in full)
-    ordinary = [word for word in in_form if word in ORDINARY_WORDS or word in _LATIN_NO_NAMES]
-    return _KOREAN_SURNAMES.issuperset(ordinary) and not any(map(_has_capital_inside, full))
+    ordinary = [word for word in in_form if word in ORDINARY_WORDS or word in _LATIN_NOT_NAMES]
+    return _LATIN_KOREAN_SURNAMES.issuperset(ordinary) and not any(map(_has_capital_inside, full))
 
 
 def _has_capital_inside(word: str) -> bool:
-    """As GitHub, but not McDonald."""
+    """Whether a capital follows a small letter, or the other way round: GitHub, ESLint, but not McDonald."""
     return _CAPITAL_INSIDE.search(word) is not None and _PREFIX_WITH_CAPITAL.match(word) is None
 
 
 def _is_name_of_one_latin_word(word: str, in_form: str) -> bool:
     if len(word) < 2 or word.isupper() or _has_capital_inside(word):
         return False
-    return in_form not in ORDINARY_WORDS and in_form not in SENTENCE_WORDS and in_form not in _LATIN_NO_NAMES
+    return in_form not in ORDINARY_WORDS and in_form not in SENTENCE_WORDS and in_form not in _LATIN_NOT_NAMES
