@@ -72,6 +72,7 @@ IN_PROSE = [
 ]
 IN_LETTERS = [
     "[PARK/MINSEO MS] seat 14C",
+    "[LEE/DAIN MISS] seat 15A",
     '{"paxName": "[KIM/DOYUN MR]"}',
     "Subject: keys\n\nPlease confirm receipt.\n\n[Victoria]",
     "T/C w/ [Helena Cho] re: escrow",

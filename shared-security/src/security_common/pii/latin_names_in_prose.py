@@ -152,7 +152,7 @@ LATIN_NAMES_IN_PROSE = (
         _find_after_relations,
         may_be_public=True,
     ),
-    Rule("[A-Z]{2}/[A-Z]{2,20}(?: [A-Z]{2,20})? ?(?:M[RS]|DR)", _find_airline_names),
+    Rule("[A-Z]{2}/[A-Z]{2,20}(?: [A-Z]{2,20})? ?(?:M[IRS]|DR)", _find_airline_names),
     Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
     Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
     Rule(r"\n[ ]*\n ?[A-ZÀ-Ž][^\n]{1,80}\s*$", _find_name_in_last_line),

@@ -187,7 +187,7 @@ def _may_be_name(name: str, *, is_certain: bool) -> bool:
 
 NAMES_AFTER_ROLES = (
     Rule(any_word_without_look_around(_ROLES_BEFORE_NAMES), _find_after_roles),
-    Rule("(?:저는?|제가|제 이름은|본명은?) [가-힣]{2,5}[고는]", _find_introduced),
+    Rule("(?:저는?|제가|제 이름은|본명은?) [가-힣]{2,6}[고는]", _find_introduced),
     Rule(
         f"[{''.join(sorted(_DISTINCT_RARE_SURNAMES))}][가-힣]{{2}}"
         "(?:입니다|이에요|예요|인데요| ?(?:드림|올림|배상|님|씨|귀하))",
