@@ -43,7 +43,7 @@ _MOST_CHARS_BEFORE_SIGN = 94
 _ELEMENT = re.compile(r"<(?P<name>[^\W\d][\w.\-:]{0,62})(?:\s[^<>]{0,200})?>(?P<text>[^<>\n]{1,500})</")
 _BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*|</[\w.\-:]{1,63}>\s*")
 _LONGEST_MATCH = 800
-"""No pattern of this module reads more characters from the beginning of a match."""
+"""_PAIR and _ELEMENT read fewer characters from the beginning of a match."""
 _MOST_CHARS_BETWEEN = 80
 _MOST_PAIRS = 64
 _NOTE_ABOUT_NAME = re.compile(r"(?i:last|first|passport|한글|영문|여권)")
