@@ -201,6 +201,7 @@ async def test_nothing_is_called_while_the_journal_cannot_be_written(start: Call
         assert refused.status == 503
         assert refused.headers["retry-after"] == "5"
         assert refused.error["data"] == {"error": "temporarily_unavailable"}
+        assert refused.error["message"].endswith("the request cannot be recorded at the moment (try again later)")
     assert gateway.events() == []
 
 

@@ -15,7 +15,7 @@ from gateway_service.wire.json_rpc import INTERNAL_ERROR, INVALID_PARAMS, Reques
 from gateway_service.wire.parameter_headers import require_equal_headers, write_parameter_headers
 from security_common.audit import Action, AuditEvent, EventType, Journal, JournalUnavailable, Outcome, Reason
 from security_common.edge import RequestHeaders
-from security_common.errors import SecurityError, describe
+from security_common.errors import SecurityError, describe, describe_for_client
 from security_common.tokens import Caller
 from security_common.tool_policy import SearchQueueFull, SecuredCall, fail_call, owner_of, record_cancelled_call
 from security_common.tool_policy.policy import PIIPolicy
@@ -31,11 +31,12 @@ log = structlog.get_logger("gateway_service")
 
 
 class CallUnavailable(Exception):
-    """The gateway itself cannot serve the call now. It is answered with HTTP status 503."""
+    """The gateway itself cannot serve the call now. It is answered with HTTP status 503, and the cause is logged."""
 
     def __init__(self, cause: SecurityError) -> None:
         super().__init__(cause.error)
-        self.error = RpcError(INTERNAL_ERROR, describe(cause), {"error": cause.error})
+        self.error = RpcError(INTERNAL_ERROR, describe_for_client(cause), {"error": cause.error})
+        log.error("call_unavailable", cause=describe(cause))
 
 
 class TranslatedError(RpcError):
@@ -104,7 +105,7 @@ class ToolCalls:
         """The result as it may be sent."""
         _, passed = await call.run(call.protect_arguments, (), arguments)
         if tool.rule.subject is not None or tool.rule.task is not None:
-            # A placeholder differs each time, so the person is recorded by the value that it stands for.
+            # A placeholder differs each time, so the person is recorded by the value that it replaces.
             named = passed if tool.rule.arguments is PIIPolicy.TOKENIZE else arguments
             call.annotate(_text_of(named.get(tool.rule.subject or "")), tool.rule.task)
         request = UpstreamCall(
@@ -142,7 +143,7 @@ class ToolCalls:
         if isinstance(failure, _TEMPORARY):
             raise CallUnavailable(failure) from failure
         if isinstance(failure, SecurityError):
-            log.warning("call_failed", tool=tool.qualified_name, reason=failure.error, cause=failure.description)
+            log.warning("call_failed", tool=tool.qualified_name, reason=failure.error, cause=describe(failure))
             return refusal_result(failure)
         log.error("call_failed", tool=tool.qualified_name, cause=type(failure).__name__, exc_info=failure)
         return refusal_result(SecurityError("the gateway failed", hint="its log says why"))

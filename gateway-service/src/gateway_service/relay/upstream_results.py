@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from gateway_service.wire.versions import RESERVED_PREFIX
-from security_common.errors import SecurityError, describe
+from security_common.errors import SecurityError, describe_for_client
 from security_common.tool_policy.mcp_messages import is_question
 
 __all__ = ["REASON", "InvalidResult", "read_tool_result", "refusal_result", "with_result_type"]
@@ -38,7 +38,7 @@ def read_tool_result(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def refusal_result(failure: SecurityError) -> dict[str, Any]:
     """The result that says why a call was not executed, or why its result is not sent."""
-    text = {"type": "text", "text": describe(failure)}
+    text = {"type": "text", "text": describe_for_client(failure)}
     return {"content": [text], "isError": True, "_meta": {REASON: failure.error}}
 
 
