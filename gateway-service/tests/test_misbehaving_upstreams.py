@@ -263,6 +263,31 @@ async def test_an_upstream_that_was_never_reached_is_unavailable_and_the_others_
         assert readiness.json()["checks"]["upstream:crm"] == {"ok": False, "note": "crm is unavailable"}
 
 
+async def test_more_data_than_may_wait_for_the_search_is_a_503_and_recorded(
+    misbehaving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECURITY_PII_SEARCH_MAX_CHARACTERS_PER_CALLER", "2000000")
+    sizes = {"characters": 900_000}
+
+    def respond(request: Request) -> bytes:
+        text = {"type": "text", "text": "word " * (sizes["characters"] // 5)}
+        return http_response(json.dumps(answer_to(request, result={"content": [text]})).encode())
+
+    running = await misbehaving(respond, result_limit="4MiB", timeout="30s", longest="60s")
+    answers = await asyncio.gather(*[running.gateway.call("crm_act") for _ in range(4)])
+    refused = [answer for answer in answers if answer.status == 503]
+    assert refused
+    for answer in refused:
+        assert answer.headers["retry-after"] == "5"
+        assert answer.error["data"] == {"error": "search_queue_full"}
+    reasons = [recorded.get("reason") for recorded in running.gateway.events()]
+    assert (len(reasons), reasons.count("search_queue_full")) == (4, len(refused))
+    sizes["characters"] = 2_500_000
+    text, recorded = await running.refusal()
+    assert text.startswith("too_much_data")
+    assert (recorded["outcome"], recorded["reason"]) == ("refused", "too_much_data")
+
+
 async def _never(_: Request, writer: asyncio.StreamWriter) -> None:
     del writer
     await asyncio.sleep(60)

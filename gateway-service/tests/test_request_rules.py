@@ -208,3 +208,13 @@ async def test_a_request_without_a_token_learns_where_to_get_one(gateway: Any) -
         assert f'resource_metadata="{metadata}"' in response.headers["www-authenticate"]
     token = {"authorization": f"Bearer {gateway.token()}"}
     assert (await gateway.http.post(f"{gateway.url}/mcp/none", content=b"{}", headers=token)).status_code == 404
+
+
+@pytest.mark.parametrize("shows_docs", [True, False])
+async def test_the_document_of_the_api_has_every_address(
+    start_gateway: Callable[..., Any], upstream: RawUpstream, shows_docs: bool
+) -> None:
+    gateway = await start_gateway({"crm": {"url": upstream.url}}, settings={"api_docs": shows_docs})
+    document = (await gateway.http.get(f"{gateway.url}/openapi.json")).json()
+    assert {path for path in document["paths"] if path.startswith("/mcp")} == {"/mcp", "/mcp/crm"}
+    assert (await gateway.http.get(f"{gateway.url}/docs")).status_code == (200 if shows_docs else 401)

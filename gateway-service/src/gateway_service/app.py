@@ -28,6 +28,7 @@ from security_common.guard import FurtherResource, Guard, GuardPolicy, Protected
 from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, serving_metrics
+from security_common.service.api_docs import DOCS_PATH
 from security_common.service.health import Readiness, health_router
 from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.web_application import ICON_PATH, OPENAPI_PATH, WebApplication, icon_router
@@ -209,6 +210,7 @@ def _add_guard(app: WebApplication, gateway: Gateway) -> None:
         further_resources=further,
         policy=GuardPolicy(
             open_paths=GuardPolicy().open_paths | {ICON_PATH, OPENAPI_PATH},
+            open_prefixes=(DOCS_PATH,) if settings.shows_api_docs(demo=False) else (),
             allowed_hosts=settings.allowed_hosts,
             allowed_origins=settings.allowed_origins,
             trusted_proxies=settings.trusted_proxies,

@@ -13,7 +13,7 @@ from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.web_urls import parse_web_url
 
-__all__ = ["GatewayFile", "WrittenDefaults", "WrittenRule", "WrittenUpstream", "read_gateway_file"]
+__all__ = ["GatewayFile", "WrittenDefaults", "WrittenRule", "WrittenUpstream", "check_header_name", "read_gateway_file"]
 
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}

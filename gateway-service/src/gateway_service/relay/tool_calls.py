@@ -1,6 +1,7 @@
 """One tool call from its arguments to its answer. The audit event is on disk before the answer is returned."""
 
 import asyncio
+import traceback
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -84,20 +85,19 @@ class ToolCalls:
     async def _run(
         self, call: SecuredCall, tool: GatewayTool, arguments: dict[str, Any], caller: Caller
     ) -> dict[str, Any]:
-        error: TranslatedError | None = None
+        """The result for the client, once the call is recorded."""
+        result: dict[str, Any] = {}
+        failure: Exception | None = None
         try:
             result = await self._execute(call, tool, arguments, caller)
-        except UpstreamError as failure:
-            await fail_call(call, failure)
-            error = await self._translate(call, failure)
-            result = {}
-        except Exception as failure:  # noqa: BLE001 - what failed is not sent
-            await fail_call(call, failure)
-            result = self._answer_failure(tool, failure)
+        except UpstreamError as error:
+            await fail_call(call, error)
+            failure = await self._translate(call, error)
+        except Exception as error:  # noqa: BLE001 - what failed is not sent
+            await fail_call(call, error)
+            failure = error
         await self._record(call)
-        if error is not None:
-            raise error
-        return result
+        return result if failure is None else self._answer_failure(tool, failure)
 
     async def _execute(
         self, call: SecuredCall, tool: GatewayTool, arguments: dict[str, Any], caller: Caller
@@ -140,12 +140,17 @@ class ToolCalls:
 
     @staticmethod
     def _answer_failure(tool: GatewayTool, failure: Exception) -> dict[str, Any]:
+        """The result that reports the failure. Raises `TranslatedError`, and `CallUnavailable` for a temporary one."""
+        if isinstance(failure, TranslatedError):
+            raise failure
         if isinstance(failure, _TEMPORARY):
             raise CallUnavailable(failure) from failure
         if isinstance(failure, SecurityError):
             log.warning("call_failed", tool=tool.qualified_name, reason=failure.error, cause=describe(failure))
             return refusal_result(failure)
-        log.error("call_failed", tool=tool.qualified_name, cause=type(failure).__name__, exc_info=failure)
+        # The text of the exception is not logged: it may quote data of the call.
+        lines = "".join(traceback.format_tb(failure.__traceback__))
+        log.error("call_failed", tool=tool.qualified_name, cause=type(failure).__name__, traceback=lines)
         return refusal_result(SecurityError("the gateway failed", hint="its log says why"))
 
     async def _answer_unknown(self, address: Address, name: Any, caller: Caller) -> dict[str, Any]:

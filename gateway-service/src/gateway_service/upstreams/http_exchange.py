@@ -132,9 +132,7 @@ class HttpExchange:
             raise self._violation("sent a compressed response, which was not asked for")
         if message_id is None:
             return Reply(status, None)
-        # The property `content_type` of aiohttp runs the e-mail parser of the standard library for each response.
-        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        is_stream = media_type == "text/event-stream"
+        is_stream = response.content_type == "text/event-stream"
         message = await (self._read_stream if is_stream else self._read_document)(response, message_id)
         return Reply(status, message, response.headers.get("mcp-session-id"))
 

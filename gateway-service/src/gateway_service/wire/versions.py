@@ -4,6 +4,7 @@ Versions up to 2025-11-25 begin with `initialize`, and the server may assign a s
 complete: its version and the client's capabilities are in its `_meta`, and repeated in headers.
 """
 
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -30,4 +31,10 @@ CLIENT_CAPABILITIES = f"{RESERVED_PREFIX}clientCapabilities"
 
 def implementation() -> dict[str, Any]:
     """How the gateway names itself to clients and to upstreams."""
-    return {"name": "mcp-oauth2-gateway", "version": version("mcp-oauth2-gateway-service")}
+    return {"name": "mcp-oauth2-gateway", "version": _own_version()}
+
+
+@cache
+def _own_version() -> str:
+    """The version of the installed package, whose metadata is read from a file."""
+    return version("mcp-oauth2-gateway-service")
