@@ -34,7 +34,8 @@ class Gate(NamedTuple):
 class Rule(NamedTuple):
     """How to find one kind of data.
 
-    `find` returns candidates, which may overlap. With `may_be_public`, they can be the names of public persons.
+    `gate` and `within` are those of its Gate. `find` returns candidates, which may overlap. With `may_be_public`, they
+    can be the names of public persons.
     """
 
     gate: str
@@ -56,19 +57,18 @@ def compile_gates(groups: Sequence[Sequence[Gate]], engine: Any = re2) -> Callab
 
 
 def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable[[str], list[int]]:
-    count = sum(map(len, groups))
-    wide = list(dict.fromkeys(gate.within for group in groups for gate in group if gate.within))
-    index_of_wide = {expression: count + index for index, expression in enumerate(wide)}
-    needed: dict[int, int] = {}  # index of a gate -> index of the expression that has to match as well
-    matches: list[tuple[Callable[[bytes], list[int] | None], Callable[[int], int]]] = []
+    gates = [gate for group in groups for gate in group]
+    count = len(gates)
+    wide = dict.fromkeys(gate.within for gate in gates if gate.within)
+    index_of_wide = {expression: index for index, expression in enumerate(wide, start=count)}
+    needed = {index: index_of_wide[gate.within] for index, gate in enumerate(gates) if gate.within}
+    sets: list[tuple[Callable[[bytes], list[int] | None], Callable[[int], int]]] = []
     first = 0
     for group in groups:
-        indexes = list(range(first, first + len(group)))
-        needed.update({index: index_of_wide[gate.within] for index, gate in enumerate(group, first) if gate.within})
-        wide_in_group = list(dict.fromkeys(gate.within for gate in group if gate.within))
-        expressions = [*(gate.expression for gate in group), *wide_in_group]
-        indexes += [index_of_wide[expression] for expression in wide_in_group]
-        matches.append((_compile_set(engine, expressions), indexes.__getitem__))
+        wide_in_group = sorted({gate.within for gate in group if gate.within})
+        match = _compile_set(engine, [*(gate.expression for gate in group), *wide_in_group])
+        indexes = [*range(first, first + len(group)), *(index_of_wide[expression] for expression in wide_in_group)]
+        sets.append((match, indexes.__getitem__))
         first += len(group)
 
     def open_gates(text: str) -> list[int]:
@@ -76,13 +76,11 @@ def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable
         # for one.
         encoded = text.encode(errors="replace")
         found: list[int] = []
-        for match, index_of in matches:
+        for match, index_of in sets:
             matched = match(encoded)
             if matched is not None:
                 found += map(index_of, matched)
         found.sort()
-        if needed.keys().isdisjoint(found):
-            return [each for each in found if each < count] if found and found[-1] >= count else found
         return [each for each in found if each < count and needed.get(each, each) in found]
 
     return open_gates
