@@ -82,15 +82,20 @@ _RULES_FOR_NUMBERS: tuple[Rule, ...] = (
     KOREAN_ADDRESSES,
     *FOREIGN_ADDRESSES,
 )
-_RULES_FOR_NAMES: tuple[Rule, ...] = (
-    *KOREAN_NAMES,
-    *NAMES_AFTER_ROLES,
+_RULES_FOR_LATIN_NAMES: tuple[Rule, ...] = (
     FIRST_NAMES_ALONE,
     USERNAMES,
     *LATIN_NAMES_IN_PROSE,
     *ENGLISH_NAMES,  # romanised Korean names included
 )
-RULES = (*_RULES_FOR_SECRETS_AND_ADDRESSES, *_RULES_FOR_NUMBERS, *_RULES_FOR_NAMES)
+_GROUPS_OF_RULES = (
+    _RULES_FOR_SECRETS_AND_ADDRESSES,
+    _RULES_FOR_NUMBERS,
+    KOREAN_NAMES,
+    NAMES_AFTER_ROLES,
+    _RULES_FOR_LATIN_NAMES,
+)
+RULES = tuple(rule for group in _GROUPS_OF_RULES for rule in group)
 
 PREPARATION_GATES = (Gate(NORMALIZATION_GATE), Gate(SPOKEN_DIGITS_GATE), Gate(BASE64_GATE, MIXED_CASE_GATE))
 _WEAK_KINDS = frozenset({PIIKind.US_SSN, PIIKind.PASSPORT})
@@ -102,11 +107,8 @@ _FIRST_RULE = len(PREPARATION_GATES)
 LONGEST_BARE_WORD = 11
 """No rule finds anything in so few ASCII letters without anything else: most names of fields are that."""
 
-GATES = (
-    (*PREPARATION_GATES, *(Gate(rule.gate) for rule in _RULES_FOR_SECRETS_AND_ADDRESSES)),
-    tuple(Gate(rule.gate, rule.within) for rule in _RULES_FOR_NUMBERS),
-    tuple(Gate(rule.gate, rule.within) for rule in _RULES_FOR_NAMES),
-)
+_FIRST_GROUP, *_OTHER_GROUPS = (tuple(Gate(rule.gate, rule.within) for rule in group) for group in _GROUPS_OF_RULES)
+GATES = ((*PREPARATION_GATES, *_FIRST_GROUP), *_OTHER_GROUPS)
 """The gates in groups: each group has an automaton of its own."""
 open_gates = compile_gates(GATES)
 """Returns the indexes of the gates that are open for a text: those of PREPARATION_GATES, then those of RULES."""

@@ -18,9 +18,9 @@ except ImportError:  # the `patterns` extra is not installed, or has no wheel fo
 
 __all__ = ["Gate", "Rule", "compile_gates"]
 
-# RE2 builds one automaton for all gates of a group while it runs. With its default limit of 8 MiB it discards and
-# rebuilds a large automaton again and again, which is forty times slower. No group needs half of this limit.
-_AUTOMATON_BYTES = 16 * 1024 * 1024
+# RE2 builds one automaton for all gates of a group while it runs. Above the limit it discards and rebuilds the
+# automaton again and again, which is forty times slower. Texts of all kinds need less than a third of this limit.
+_AUTOMATON_BYTES = 32 * 1024 * 1024
 _CLASS_OR_SHORTHAND = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\[sW]")
 
 
