@@ -243,7 +243,7 @@ async def test_the_next_address_is_tried_if_a_connection_is_not_answered(
 ) -> None:
     # The TLS handshake with the next address has the same limit.
     monkeypatch.setitem(ssrf_safe_fetch._STEP_TIMEOUTS["timeout"], "connect", 2.0)
-    monkeypatch.setattr(ssrf_safe_fetch, "_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr(ssrf_safe_fetch, "_DEADLINE_SECONDS", 20.0)
     host.publish("/second.json", GOOD)
 
     def make_fetcher(*addresses: str) -> SsrfSafeFetcher:

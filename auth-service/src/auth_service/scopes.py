@@ -23,7 +23,7 @@ class Scope(StrEnum):
     MCP_AUDIT = "mcp.audit"
 
 
-# Scopes about a user, not about a resource: a client that acts for itself cannot have them.
+# Scopes about a user, not about a resource: a client that acts on its own behalf cannot have them.
 IDENTITY_SCOPES = frozenset({Scope.OPENID, Scope.PROFILE, Scope.EMAIL, Scope.OFFLINE_ACCESS})
 
 

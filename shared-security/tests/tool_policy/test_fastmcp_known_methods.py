@@ -17,7 +17,7 @@ from mcp import MCPError
 from mcp.server.lowlevel import Server
 
 from security_common.fastmcp import UnsecuredComponent, secure_server
-from security_common.fastmcp.call_errors import ERROR_TYPES
+from security_common.fastmcp.call_errors import COMPONENT_METHODS
 from security_common.fastmcp.wire_policy import KNOWN_METHODS
 from security_common.tool_policy import secure_tool
 
@@ -171,7 +171,7 @@ def test_every_request_method_of_the_sdk_is_known() -> None:
     ]
     everything = Server[Any]("test", **dict.fromkeys([f"on_{name}" for name in names], handler))  # type: ignore[arg-type]
     assert everything._request_handlers.keys() | {"initialize"} == KNOWN_METHODS
-    assert {"tools/call", "resources/read", "prompts/get", "completion/complete"} == ERROR_TYPES.keys()
+    assert {"tools/call", "resources/read", "prompts/get", "completion/complete"} == COMPONENT_METHODS
 
 
 @pytest.mark.parametrize("middleware", [ResponseCachingMiddleware(), ResponseLimitingMiddleware()])

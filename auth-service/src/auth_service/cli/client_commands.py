@@ -65,7 +65,7 @@ def create(
 ) -> None:
     """Create a confidential client and print its secret, which is shown only once.
 
-    With a redirect URI the client signs users in; without one it acts for itself.
+    With a redirect URI the client signs users in; without one it acts on its own behalf.
 
     For example: auth-service client create batch --scope mcp.access
     """

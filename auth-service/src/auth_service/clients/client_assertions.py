@@ -43,7 +43,7 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssertionVerifier:
-    """Verifies assertions. `audiences` are the values of `aud` that mean this server."""
+    """Verifies assertions. `audiences` are the values of `aud` that identify this server."""
 
     audiences: frozenset[str]
     redis: Redis
@@ -85,7 +85,7 @@ class AssertionVerifier:
 
 
 def _verify_signature(encoded: str, published: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The claims if one of the published keys signed them. Without published keys, as much work and None."""
+    """The claims if one of the published keys signed them. Without published keys None, after the same work."""
     try:
         keys = KeySet.import_key_set({"keys": list((published or _DECOY_KEYS)["keys"])[:MAX_KEYS]})
         key = keys if published else partial(_pick_by_algorithm, keys)

@@ -186,7 +186,7 @@ class ClientIdMetadataDirectory:
 
 def check_length(url: str) -> None:
     if len(url) > _MAX_URL_LENGTH:
-        raise InvalidClient(f"a client id that is a URL has at most {_MAX_URL_LENGTH} characters")
+        raise InvalidClient(f"a client id that is a URL must have at most {_MAX_URL_LENGTH} characters")
 
 
 def check_parts(url: str) -> None:
@@ -199,10 +199,10 @@ def check_parts(url: str) -> None:
 
 
 def refuse_ambiguous_parts(url: str) -> None:
-    """Refuses what two programs may resolve to two URLs: fragments, credentials, dot segments."""
+    """Refuses what different programs may resolve to different URLs: fragments, credentials, dot segments."""
     parts = urlsplit(url)
     if "#" in url or "@" in parts.netloc or has_dot_segments(parts):
-        raise InvalidClient("a client id that is a URL has no fragment, no credentials and no dot segments")
+        raise InvalidClient("a client id that is a URL must not contain a fragment, credentials or dot segments")
 
 
 URL_RULES: tuple[Callable[[str], None], ...] = (check_length, check_parts, refuse_ambiguous_parts)
@@ -269,7 +269,7 @@ def _parse(body: bytes) -> Members:
 
 
 def _describe_publicly(error: FetchError) -> _Refusal:
-    """The cause as unauthenticated clients may see it: not which names exist in this server's own network."""
+    """The cause, without details that would reveal to clients which names exist in this server's network."""
     problem, cause = error.problem, error.description
     if problem in {FetchProblem.NAME, FetchProblem.ADDRESS}:
         problem, cause = FetchProblem.NAME, "the host name does not resolve to a public address"

@@ -77,7 +77,7 @@ class SharedFetches(Generic[Result]):
 
 
 class FetchLimits:
-    """Counts fetches in this process. `listed_hosts` are the hosts that auth.yaml names."""
+    """Counts fetches in this process. `listed_hosts` are `registration.hosts` of auth.yaml or its defaults."""
 
     def __init__(self, *, listed_hosts: Collection[str] = ()) -> None:
         self._listed_hosts = frozenset(listed_hosts)

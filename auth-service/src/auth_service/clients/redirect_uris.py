@@ -30,15 +30,16 @@ _REFUSED_PREFIXES = ("ms-", "chrome-")
 def check_redirect_uri(uri: str) -> None:
     """Raises `InvalidRedirectUri` for a URI that no client may register.
 
-    Refused are: relative URIs, a fragment, credentials, a wildcard, dot segments, an invalid host, http to another
-    machine, and schemes that are registered for something else or belong to the browser. Private-use schemes
-    (`cursor://`, RFC 8252 section 7.1) are allowed.
+    Refused are: relative URIs, a scheme with capitals, a fragment, credentials, a wildcard, dot segments, an invalid
+    host, http to another machine, and schemes that are registered for something else or belong to the browser.
+    Private-use schemes (`cursor://`, RFC 8252 section 7.1) are allowed.
     """
     scheme = _SCHEME.match(uri)
     if scheme is None or not is_well_formed(uri):
         raise InvalidRedirectUri(
-            f"a redirect URI must be an absolute URI in ASCII of at most {_MAX_LENGTH} characters, with a valid host"
-            " and without fragment, credentials, wildcard and dot segments; other characters must be percent-encoded"
+            f"a redirect URI must be an absolute URI in ASCII of at most {_MAX_LENGTH} characters, with its scheme in"
+            " lower case and a valid host, and without fragment, credentials, wildcard and dot segments; other"
+            " characters must be percent-encoded"
         )
     if len(scheme[1]) == 1:
         raise InvalidRedirectUri(
@@ -73,6 +74,6 @@ def is_well_formed(uri: str) -> bool:
 
 
 def has_dot_segments(parts: SplitResult) -> bool:
-    """Whether the path contains `.` or `..`, encoded or not: two programs may resolve it to two URLs."""
+    """Whether the path contains `.` or `..`, encoded or not: different programs may resolve it to different URLs."""
     segments = parts.path.lower().replace("%2e", ".").split("/")
     return "." in segments or ".." in segments

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 _MAX_BYTES = 32 * 1024
-_TIMEOUT_SECONDS = 5.0
+_DEADLINE_SECONDS = 5.0
 _RESOLVE_TIMEOUT_SECONDS = 2.5
 _STEP_TIMEOUT_SECONDS = 3.0
 _JSON = re.compile(r"application/(?:json|[a-z0-9.+-]+\+json)\s*(?:;.*)?", re.IGNORECASE)
@@ -135,7 +135,7 @@ class SsrfSafeFetcher:
         Raises `FetchRefused` or `FetchFailed`, at the latest after five seconds.
         """
         try:
-            async with asyncio.timeout(_TIMEOUT_SECONDS), self._pool() as pool:
+            async with asyncio.timeout(_DEADLINE_SECONDS), self._pool() as pool:
                 headers = [("host", _host_header(url)), *REQUEST_HEADERS.items()]
                 async with pool.stream("GET", url, headers=headers, extensions=_STEP_TIMEOUTS) as response:
                     return await _read_document(response)
@@ -170,7 +170,7 @@ def is_public_address(address: Address) -> bool:
 
 
 class _CheckedBackend(AsyncNetworkBackend):
-    """Connects to the addresses of a host, and only if every one of them is allowed."""
+    """Connects to the first reachable address of a host, if every address of the host is allowed."""
 
     def __init__(self, resolve_host: Resolve, is_allowed: Callable[[Address], bool]) -> None:
         self._resolve = resolve_host
@@ -194,7 +194,7 @@ class _CheckedBackend(AsyncNetworkBackend):
                 problem = FetchProblem.TIMEOUT
             except httpcore2.ConnectError:
                 problem = FetchProblem.CONNECTION
-        raise FetchFailed("the document's server cannot be connected to", problem)
+        raise FetchFailed("cannot connect to the document's server", problem)
 
     async def _find_addresses(self, host: str, port: int) -> Sequence[str]:
         """At least one address. All must be allowed, so that the order of the DNS response decides nothing."""
@@ -248,7 +248,8 @@ _THREADS_FOR_OTHER_HOSTS = 4
 class SystemResolver:
     """Resolves host names with the system's resolver. Lookups of `listed_hosts` never wait for those of other hosts.
 
-    It has its own threads, so that a slow name server does not delay the rest of the service.
+    `listed_hosts` are `registration.hosts` of auth.yaml or its defaults. It has its own threads, so that a slow name
+    server does not delay the rest of the service.
     """
 
     def __init__(self, *, listed_hosts: Collection[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""The grant client_credentials: a client acts for itself (RFC 6749 section 4.4). No user, no refresh token."""
+"""The grant client_credentials: a client acts on its own behalf (RFC 6749 section 4.4). No user, no refresh token."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -66,13 +66,13 @@ class RefreshTokenGrant:
     async def _current_scopes(self, grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
         """The scopes of the new token: those of the grant that are requested and still allowed.
 
-        Raises `InvalidGrant` if the grant is not valid any more, `InvalidScope` if a scope is requested that was not
-        part of the authorization request.
+        If the grant is not valid any more, revokes its family and raises `InvalidGrant`. Raises `InvalidScope` if a
+        scope is requested that was not part of the authorization request, or if no scope remains.
         """
         permissions = await self.permissions.read(grant)
         if permissions is None:
             await self.refresh_tokens.revoke_family(grant.family_id)
-            raise InvalidGrant("the user was deleted, was signed out, or has withdrawn the consent")
+            raise InvalidGrant("the user was deleted, disabled or signed out, or has withdrawn the consent")
         requested = grant.scopes if request.scopes is None else request.scopes
         # Clients repeat the scopes of the authorization request. Scopes that were not granted then (`dropped`) are
         # ignored now; others must not be requested (RFC 6749 section 6).

@@ -1,4 +1,7 @@
-"""When a signing key changes its state: functions from key records and the time to key records, without I/O."""
+"""When a signing key changes its state.
+
+Pure functions that take the key records and the time and return the new key records.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +22,8 @@ __all__ = [
 ]
 
 # A retiring key is published for this long after its last token has expired, because the clocks of verifiers
-# differ. Minutes would be enough for that; the value is the default of `key_lead_seconds`.
+# differ. A few minutes would be enough; the margin has the same value as the default of `key_lead_seconds`, which
+# covers verifiers that cache the key set for an hour.
 RETIRING_MARGIN_SECONDS = 65 * 60
 
 
@@ -83,8 +87,11 @@ def advance(
 ) -> tuple[SigningKeyRecord, ...]:
     """The records as they should be now; the same tuple if nothing is due.
 
-    `make_key` creates a key in the given state. At most one key is active and one is next. If there is no active key
-    (first start, or after a revocation), the next key becomes active at once. If there is no next key, one is created.
+    `make_key` creates a key in the given state. At most one key is active and one is next. The next key becomes active
+    when the active key has signed for `period_seconds` and the next key was published for `lead_seconds`; the former
+    active key then retires. Retiring keys are removed after `retiring_seconds`. Without an active key (first start,
+    after a revocation) the next key becomes active at once, or a new key if there is none. A missing next key is
+    created.
     """
     active, next_key = find(records, SigningKeyState.ACTIVE), find(records, SigningKeyState.NEXT)
     kept = [record for record in records if not _has_retired(record, now, policy)]

@@ -155,9 +155,9 @@ class SigningKeySet:
         return tuple(self._encryption.reencrypt(record) for record in moved)
 
     async def _adopt(self, snapshot: KeySnapshot) -> None:
-        """Publishes the keys, and signs with the active one.
+        """Publishes the keys, and makes the active one the signing key.
 
-        Raises `SecurityError` if that one cannot be decrypted. The keys are published all the same, and the next
+        Raises `SecurityError` if the active key cannot be decrypted. The keys are published even then, and the next
         refresh tries again, because `_records` has not changed.
         """
         if snapshot.records == self._records:

@@ -150,7 +150,10 @@ class RefreshTokens:
         return f"{prefix}.{self._mac(f'refresh token:{prefix}:{family.seed}')}"
 
     def _response_encryption(self, token: str) -> Fernet:
-        """Encrypts a stored response under a key from its refresh token: only a holder of the token can read it."""
+        """Encrypts a stored response with a key derived from the presented refresh token and the pepper.
+
+        Redis alone is not enough to read it.
+        """
         # Fernet requires the padding of base64, which `base64url` leaves out.
         return Fernet(self._mac(f"response:{token}") + "=")
 

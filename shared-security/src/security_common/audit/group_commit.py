@@ -6,7 +6,8 @@
 A commit starts at least one millisecond after the previous one. Without this pause, on a fast disk each event of a busy
 service would be a batch of its own, and each batch takes the interpreter lock from the event loop six times.
 
-When the journal cannot be written, the callers get `JournalUnavailable`, and the services answer 503 with Retry-After:
+When the journal cannot be written, the callers get `JournalUnavailable`, and the services answer 503 with Retry-After,
+or a JSON-RPC error on a stream that has begun:
 
     the write fails (disk full)        the incomplete batch is cut off and refused; the next batch is written normally
     the sync fails                     every event is refused until the process is restarted: after a failed sync the
@@ -255,7 +256,7 @@ class GroupCommit:
         self._live_bytes = 0
 
     def _cut_off_incomplete_batch(self, cause: OSError) -> None:
-        """Truncates the file to the previous batch, so that the next batch begins with a new line."""
+        """Truncates the file to the previous batch, so that the next batch begins at the start of a line."""
         self.healthy = False
         logger.error("audit_journal_write_failed cause=%s", os.strerror(cause.errno or 0))
         try:

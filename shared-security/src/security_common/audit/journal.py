@@ -161,7 +161,7 @@ class Journal:
         return ChainHead(uuid7(self._clock_ns() // 1_000_000, self._random_bytes(10)))
 
     async def _shipped_through(self, journal_id: str) -> int | None:
-        """The last line that the stream has; None if Redis does not answer in time."""
+        """The last line that the stream has; 0 without Redis, None if Redis does not answer in time."""
         if self._redis is None:
             return 0
         try:

@@ -27,12 +27,14 @@ from security_common.fastmcp.unavailable import CallUnavailable
 from security_common.tokens.access_token import current_caller
 from security_common.tool_policy import (
     FrameworkRequest,
+    PlaceholdersUnavailable,
     SearchQueueFull,
     current_framework_request,
     policy_dependencies,
 )
 
 __all__ = [
+    "COMPONENT_METHODS",
     "CONVERTERS",
     "ERROR_TYPES",
     "NO_POLICY",
@@ -50,9 +52,12 @@ ERROR_TYPES: Mapping[str, type[FastMCPError]] = {
     "prompts/get": PromptError,
     "completion/complete": FastMCPError,
 }
-"""The methods that run a component, with the error that FastMCP expects from each."""
+"""The error that FastMCP expects from each method that runs a component."""
 
-TEMPORARY_ERRORS = frozenset({JournalUnavailable.error, SearchQueueFull.error})
+COMPONENT_METHODS = frozenset(ERROR_TYPES)
+"""The methods that run a component."""
+
+TEMPORARY_ERRORS = frozenset({JournalUnavailable.error, PlaceholdersUnavailable.error, SearchQueueFull.error})
 """Codes of the errors that are answered with status 503: the same call can succeed a little later."""
 
 NO_POLICY = "this component has no policy, so its result was withheld"

@@ -9,6 +9,7 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from security_common.audit import JournalUnavailable
 from security_common.fastmcp.call_errors import (
+    COMPONENT_METHODS,
     CONVERTERS,
     ERROR_TYPES,
     NO_POLICY,
@@ -43,7 +44,7 @@ class PolicyMiddleware(Middleware):
     async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         # Not one of FastMCP's `on_` hooks: dispatching to them costs more CPU time than this whole middleware.
         method = context.method or ""
-        if method in ERROR_TYPES:
+        if method in COMPONENT_METHODS:
             return await self._call_component(context, call_next, method)
         result = await call_next(context)
         return self._filter_by_scope(cast("Sequence[Any]", result)) if method in LIST_METHODS else result

@@ -37,7 +37,11 @@ def unavailable_error(context: Any, message: str, code: str) -> MCPError:
 
 
 class ServiceUnavailableMiddleware:
-    """ASGI middleware around the MCP application: answers 503 with Retry-After when a call was unavailable."""
+    """ASGI middleware around the MCP application: answers 503 with Retry-After when a call was unavailable.
+
+    This is possible until the response begins. On a stream that has begun, with progress for example, status 200 was
+    sent, and the client gets the JSON-RPC error.
+    """
 
     def __init__(self, app: Application) -> None:
         self._app = app

@@ -25,8 +25,8 @@ from pydantic_core import to_jsonable_python
 from security_common.audit import JournalUnavailable
 from security_common.errors import SecurityError, describe_for_client
 from security_common.fastmcp.call_errors import (
+    COMPONENT_METHODS,
     CONVERTERS,
-    ERROR_TYPES,
     NO_POLICY,
     TEMPORARY_ERRORS,
     log_failed_call,
@@ -67,7 +67,7 @@ STATIC_METHODS = frozenset(
 )
 """Methods whose results are definitions of the server or empty, and have no data of a tool."""
 
-KNOWN_METHODS = STATIC_METHODS | ERROR_TYPES.keys()
+KNOWN_METHODS = STATIC_METHODS | COMPONENT_METHODS
 """The request methods that the policy covers. A handler for another one could send data without a policy."""
 
 INTERNAL_ERROR_MESSAGE = "Internal server error"
@@ -92,7 +92,7 @@ class WirePolicy:
             await self._handle_notification(ctx, call_next)
             return None
         self._require_outermost_position()
-        if ctx.method in ERROR_TYPES:
+        if ctx.method in COMPONENT_METHODS:
             return await self._call_component(ctx, call_next)
         return await self._answer_from_definitions(ctx, call_next)
 
@@ -176,7 +176,7 @@ class WirePolicy:
         return [call for call in framework_request.calls if call.tool is tool]
 
     async def _record(self, ctx: Context, framework_request: FrameworkRequest) -> None:
-        """Records every call of a component. Raises the error with which HTTP status 503 is answered."""
+        """Records every call of a component. Raises the error that is answered with HTTP status 503."""
         framework_request.recording_began = True
         try:
             journal = policy_dependencies().journal

@@ -31,7 +31,8 @@ _MOST_MEMBERS = 64
 _MOST_RECORDS_REMEMBERED, _MOST_NAMES_REMEMBERED = 512, 4096
 _MOST_COLUMNS = 256
 _FEWEST_HEADINGS = 2
-_VOTES_OF_TYPE = 2  # `type` counts for a thing; if its value names a person, it counts for a person instead
+# A field `type` is one vote for a thing. If its value names a person it is one for a person: a difference of two votes.
+_VOTES_OF_TYPE = 2
 _PAIR = 2
 
 _KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
@@ -70,9 +71,10 @@ class FieldContext(NamedTuple):
     `name` is the name of the field, up to LONGEST_NAME characters; an item of an array has the name of the array.
     `kind` is the kind of the field: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
     `label` is the text that is written in front of the value when it is searched, or empty.
-    `names_thing` is whether the value is the name of a thing, `is_unclear` whether it is a name and nothing says of
-    what. `names_person` is whether the value certainly names a person, `is_personal_record` whether other fields show
-    that the record is about a person. `names_login` is whether the value is the name of an account of a person.
+    `names_thing` is whether the value is the name of a thing, `is_unclear` whether it is a name of something that
+    is not known. `names_person` is whether the value certainly names a person, `is_personal_record` whether other
+    fields show that the record is about a person. `names_login` is whether the value is the name of an account of a
+    person.
     `is_part` is whether the whole value is a part of a value of `kind`. `record` is `person` or `thing` if the value,
     an object or array, is a record of one, and `secrets` if all its values are secrets.
     `columns` has the contexts of the items if the value is a row of a table, or an array of rows.

@@ -88,7 +88,10 @@ class JsonFragment:
 
 
 def find_json_fragments(text: str) -> Iterator[JsonFragment]:
-    """The fragments of a text in order. An array counts only if it is complete and contains a text or an object."""
+    """The fragments of a text in order.
+
+    A fragment counts if an object in it has a member, or if it is complete and contains a text.
+    """
     start = _START.search(text)
     while start is not None:
         reader = _Reader(text, start.start())
@@ -185,7 +188,7 @@ class _Reader:
         self._has_texts = False
 
     def read(self) -> JsonFragment | None:
-        """The fragment, or None if nothing in it has a name or is a text."""
+        """The fragment, or None if it does not count (`find_json_fragments`)."""
         while True:
             match = _TOKEN.match(self._text, self.position)
             if match is None or not self._accept(match):
@@ -281,7 +284,7 @@ class _Reader:
         return True
 
     def _add_number(self, start: int, end: int) -> bool:
-        """Adds a number. False if the value continues behind it, as in 010 1234 5678: it is searched as a whole."""
+        """Adds a number. False if the value continues after it, as in 010 1234 5678: it is searched as a whole."""
         if not _AFTER_NUMBER.match(self._text, end):
             return False
         written = self._text[start:end]

@@ -65,8 +65,9 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", " _-")
 # The labels are compared with normalized text, which has no combining characters, for example.
 _KIND_OF_WORD = {normalize(word).text: kind for kind, words in read_lists("labels").items() for word in words}
 _WORD = re.compile(longest_word(_KIND_OF_WORD))
-# A label of ASCII letters begins a word. In a text without camelCase the expression can exclude all other places, which
-# takes half of the time. A label such as `e메일` may begin inside a word; it is longer than an ASCII one at its place.
+# A label of ASCII letters must begin at a word boundary. In a text without camelCase the expression itself can require
+# this, which halves the time. A label such as `e메일` may begin inside a word; it is tried first, because it is longer
+# than an ASCII label at the same position.
 _WORD_WITHOUT_CAMEL_CASE = re.compile(
     f"{longest_word(word for word in _KIND_OF_WORD if not word.isascii())}"
     f"|(?<![a-z0-9]){longest_word(filter(str.isascii, _KIND_OF_WORD))}"
@@ -237,7 +238,11 @@ class LabelledText:
         return self.labels.before(start).adjacent_kind
 
     def label_of(self, start: int, end: int) -> Label:
-        """The label of a value: an adjacent one before it, otherwise one after it, otherwise the nearest before it."""
+        """The label of a value.
+
+        An adjacent label before it, unless that is for a text (`_KINDS_OF_TEXT`); otherwise an adjacent label after it,
+        unless that is for a text and there is a label before; otherwise the nearest before it.
+        """
         before = self.labels.before(start)
         if before.adjacent_kind and before.kind not in _KINDS_OF_TEXT:
             return before

@@ -80,7 +80,10 @@ class NumberCandidate(NamedTuple):
 
 
 def is_time_stamp(number: NumberCandidate) -> bool:
-    """Whether digits are seconds or milliseconds since 1970 (2017 to 2033), or year, month, day and so on."""
+    """Whether digits are seconds or milliseconds since 1970 (2017 to 2033), or begin with a date, as YYYYMMDD.
+
+    The date is one of 1990 to 2050.
+    """
     digits = number.digits
     if number.grouping in {(10,), (13,)} and digits[:2] in _EPOCH_PREFIXES:
         return True
@@ -200,7 +203,7 @@ def _candidate(source: LabelledText, run: _Run, first: int, last: int) -> Number
 
 
 def _is_in_series(run: _Run, first: int, last: int) -> bool:
-    """Whether the part in front or behind has the same length and the same separator as those of the sequence."""
+    """Whether the part before or after has the same length and the same separator as those of the sequence."""
     if first == last:
         return False
     lengths = [len(part[2]) for part in run.parts[max(0, first - 1) : last + 2]]

@@ -64,11 +64,11 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     - the check digit is valid, and the number is labelled or written in groups of 6 and 7 (score 0.99); such groups do
       not count next to a label of kind `OTHER` if the birth is before 1935,
     - the check digit is valid, the number is written without separator, its label is not of kind `OTHER`, it is not in
-      a path or URL, and its digits are neither a recent time in milliseconds (unless a name is directly before it) nor
-      a Korean barcode (unless its label is that of a name) (0.90),
+      a path or URL, and its digits are neither a recent time in milliseconds (unless a Hangul name and `(` are
+      directly before it) nor a Korean barcode (unless its label is that of a name) (0.90),
     - the number is labelled (0.90),
     - it is written as 880101-1234567, its label is not one of `_OTHER_NUMBER_LABELS`, and the person was born in 1935
-      or later (0.75; 0.65 if that was before October 2020, so that a valid corporate number counts more).
+      or later (0.75; 0.65 if that was before 5 October 2020, so that a valid corporate number counts more).
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """

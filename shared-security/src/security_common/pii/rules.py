@@ -1,7 +1,7 @@
 """Detection rules and their gates.
 
-A gate is a simple expression that is true for every text in which its rule can find something. The gates of a group of
-rules are tested in one linear pass, so that a text without personal data costs almost nothing.
+A gate is a simple regular expression that matches every text in which its rule can find something. The gates of a
+group of rules are tested in one linear pass, so that a text without personal data costs almost nothing.
 """
 
 import re
@@ -35,7 +35,7 @@ class Rule(NamedTuple):
     """How to find one kind of data.
 
     `gate` and `within` are those of its Gate. `find` returns candidates, which may overlap. With `may_be_public`, they
-    can be the names of public persons.
+    can be the names of public figures.
     """
 
     gate: str
@@ -47,9 +47,9 @@ class Rule(NamedTuple):
 def compile_gates(groups: Sequence[Sequence[Gate]], engine: Any = re2) -> Callable[[str], list[int]]:
     """A function that returns, in order, the indexes of the gates that are open for a text.
 
-    An index counts through all groups. With RE2 (the `patterns` extra) one pass tests a whole group. The groups are
-    apart because the size of an automaton is the product of what its gates have to remember, not the sum. Without RE2,
-    the standard library tests one gate after the other, with the same result.
+    An index counts through all groups. With RE2 (the `patterns` extra) one pass tests a whole group. Each group has
+    an automaton of its own, because the size of an automaton grows with the product of the states of its gates, not
+    with their sum. Without RE2, the standard library tests one gate after the other, with the same result.
     """
     if engine is None:
         return _compile_one_by_one([gate for group in groups for gate in group])

@@ -53,7 +53,7 @@ def is_in_path_or_url(text: str, start: int, end: int) -> bool:
 
 
 def is_item_of_list(text: str, start: int, end: int) -> bool:
-    """Whether a number is one of several, as in `[4539578763621486, 5]`, in a tab-separated cell, or behind `#`."""
+    """Whether a number is one of several, as in `[4539578763621486, 5]`, in a tab-separated cell, or after `#`."""
     before, after = text[max(0, start - _CHARS_READ_FOR_LIST) : start], text[end : end + _CHARS_READ_FOR_LIST]
     return _ITEM_BEFORE.search(before) is not None or _ITEM_AFTER.match(after) is not None
 

@@ -15,9 +15,9 @@ class AccessToken:
     """A token whose signature, issuer, audience, type and lifetime have been verified.
 
     Times are seconds since the epoch. `subject` is the random id of a person, or the id of the client when the client
-    acts for itself. `client_id` and `token_id` are empty, and `issued_at_seconds` is None, if the token has no such
-    claims. The token itself is not kept. `payload` is the JSON text of its claims: the parsed objects would take many
-    times as much memory in a cache of thousands of tokens.
+    acts on its own behalf. `client_id` and `token_id` are empty, and `issued_at_seconds` is None, if the token has no
+    such claims. The token itself is not kept. `payload` is the JSON text of its claims: the parsed objects would take
+    many times as much memory in a cache of thousands of tokens.
     """
 
     issuer: str

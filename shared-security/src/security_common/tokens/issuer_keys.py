@@ -116,14 +116,17 @@ class IssuerKeys:
         Raises:
             TokenRejected: the issuer has no such key, or no request was sent to it because the budget for unknown
                 key ids is used up.
-            KeysUnavailable: there are no keys, or the issuer does not answer and the key id is unknown.
+            KeysUnavailable: there are no usable keys, or the issuer does not answer and the key id is unknown.
 
         """
         self.begin_refresh_if_due(self._clock())
         if not self.are_usable(self._clock()):
             await self._refresh_within_budget()
             if not self.are_usable(self._clock()):
-                raise KeysUnavailable("the issuer's keys are not known yet", hint="try again in a moment")
+                raise KeysUnavailable(
+                    "the issuer's keys are not available: they were never fetched, or not confirmed for 24 hours",
+                    hint="try again in a moment",
+                )
             if key_id not in self._keys:
                 self._remember_unknown(key_id)
         elif key_id not in self._keys:

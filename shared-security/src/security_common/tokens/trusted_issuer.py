@@ -59,7 +59,7 @@ class TrustedIssuer:
     `client_is_subject` rejects tokens whose client is not their subject. `max_token_bytes` is the largest size of the
     compact JWT. `setting` is the name of the setting that declares the issuer, for messages.
 
-    Raises ValueError for an algorithm that is not one of these four, such as `none` or HS256.
+    Raises ValueError without any algorithm, and for one that is not one of these four, such as `none` or HS256.
     """
 
     issuer: str
@@ -87,7 +87,7 @@ class TrustedIssuer:
         """Validates the algorithms."""
         unknown = set(self.algorithms) - ALGORITHMS.keys()
         if unknown or not self.algorithms:
-            raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
+            raise ValueError(f"algorithms must be one or more of {', '.join(ALGORITHMS)}")
 
     @property
     def is_own(self) -> bool:

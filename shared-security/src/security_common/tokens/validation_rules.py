@@ -116,7 +116,7 @@ def require_client_as_subject(token: UnverifiedToken, issuer: TrustedIssuer, _: 
         return
     _name, client = find_first_claim(token.claims, issuer.client_claims)
     if client != token.claims.get("sub"):
-        raise TokenRejected("wrong_type", "the token was not issued to a client that acts for itself")
+        raise TokenRejected("wrong_type", "the token was not issued to a client that acts on its own behalf")
 
 
 HEADER_RULES: tuple[HeaderRule, ...] = (

@@ -67,7 +67,7 @@ class CallPlaceholders:
 
 
 class PlaceholdersMissing(Exception):
-    """A walk needs the store, and what it has returned must not be used: `walk.look_up`, then walk again."""
+    """A walk needs values from the store. Its result must not be used: call `look_up`, then repeat the walk."""
 
     def __init__(self, walk: "WalkPlaceholders") -> None:
         super().__init__()

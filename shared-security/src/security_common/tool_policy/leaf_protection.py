@@ -96,7 +96,7 @@ class ReplacementWriter:
     ) -> str:
         """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
 
-        A number in JSON that is only a part of a text becomes 0 under every operator except `keep`, so that the JSON
+        A number of a JSON fragment inside a longer text becomes 0 under every operator except `keep`, so that the JSON
         stays valid. In a text that is one JSON document, `JSONWalk` visits the number itself.
         """
         operator = self.operator(finding.kind)
@@ -171,14 +171,14 @@ class LeafProtector:
     def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
-        A masked value becomes the zero of its type, because the type is part of the tool's contract. An encrypted
-        value becomes text, and so does one that is replaced by a placeholder. Raises UnsupportedValue for a type
-        without a zero.
+        A value that an operator would mask, redact, encrypt or replace by a pseudonym becomes the zero of its type,
+        because the type is part of the tool's contract. Under the policy `encrypt` it becomes a ciphertext, under
+        `tokenize` a placeholder, both as text. Raises UnsupportedValue for a type without a zero.
         """
         if self._placeholders is None and self._clean_texts.contains(text, context):
             return value
         treatment, findings = self._examine(text, context, encrypt_all=False)
-        if treatment is Treatment.MASK:
+        if treatment is Treatment.REPLACE:
             return _zero_of(value)
         if treatment is Treatment.TOKENIZE:
             return self._replace(text, findings, context)
@@ -190,7 +190,7 @@ class LeafProtector:
         Raises UnsupportedValue if the text would have to be changed.
         """
         treatment, _ = self._examine(text, context, encrypt_all=False)
-        if treatment in {Treatment.MASK, Treatment.TOKENIZE, Treatment.ENCRYPT}:
+        if treatment in {Treatment.REPLACE, Treatment.TOKENIZE, Treatment.ENCRYPT}:
             raise UnsupportedValue("binary content contains personal data", hint="send it as text")
 
     def require_placeholders(self) -> None:
@@ -202,7 +202,7 @@ class LeafProtector:
         treatment, findings = self._examine(text, context, encrypt_all=encrypt_all)
         if treatment is Treatment.ENCRYPT:
             return self._encrypt(text)
-        if treatment in {Treatment.MASK, Treatment.TOKENIZE}:
+        if treatment in {Treatment.REPLACE, Treatment.TOKENIZE}:
             text = self._replace(text, findings, context)
         return self._put_back(text, self._placeholders) if self._puts_back and self._placeholders else text
 

@@ -46,11 +46,15 @@ class PIIPolicy(StrEnum):
 
 
 class Treatment(StrEnum):
-    """What is done to one leaf."""
+    """What is done to one leaf.
+
+    REPLACE: each finding is replaced by what its operator writes: a mask, a redaction, a pseudonym or a ciphertext.
+    ENCRYPT: the leaf is encrypted as a whole.
+    """
 
     KEEP = "keep"
     OBSERVE = "observe"
-    MASK = "mask"
+    REPLACE = "replace"
     TOKENIZE = "tokenize"
     ENCRYPT = "encrypt"
     REFUSE = "refuse"
@@ -68,7 +72,7 @@ _ACTIONS = (
     (Treatment.REFUSE, Action.REJECTED),
     (Treatment.TOKENIZE, Action.EXECUTED_WITH_PLACEHOLDERS),
     (Treatment.ENCRYPT, Action.EXECUTED_WITH_ENCRYPTION),
-    (Treatment.MASK, Action.EXECUTED_WITH_MASKING),
+    (Treatment.REPLACE, Action.EXECUTED_WITH_MASKING),
     (Treatment.OBSERVE, Action.EXECUTED_OBSERVED),
 )
 
@@ -88,7 +92,7 @@ def decide_treatment(operators: AbstractSet[Operator | None], *, encrypt_all: bo
         return Treatment.TOKENIZE
     if operators <= {Operator.KEEP}:
         return Treatment.OBSERVE if operators else Treatment.KEEP
-    return Treatment.MASK
+    return Treatment.REPLACE
 
 
 def policy_for_messages(policy: PIIPolicy) -> PIIPolicy:

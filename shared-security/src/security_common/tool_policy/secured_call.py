@@ -3,12 +3,13 @@
 protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
                        └─▶ protect_message (progress, log messages, requests to the client), protect_reply (the answers)
 
-These methods are called through `run` or `run_blocking`, so that large data does not stop the event loop.
+These methods are called through `run`, so that large data does not block the event loop, or through `run_blocking`.
 Under the policy `tokenize`, `run` also looks up placeholders that are missing, and repeats the method with them.
 
 The result of a plain function is protected as values of Python, by `protect_result`. A framework, such as FastMCP,
-serializes the result of a component first. The integration with it (`fastmcp.WirePolicy`) has that form protected by
-`protect_wire_result`, and records the call; calls and integration share the state of the request, `FrameworkRequest`.
+serializes the result of a component first. The integration with it (`fastmcp.WirePolicy`) passes the
+serialized form to `protect_wire_result` and records the call; calls and integration share the state of the request,
+`FrameworkRequest`.
 """
 
 import time
@@ -73,7 +74,7 @@ class SecuredCall:
         self.tool = tool
         self.framework_request = current_framework_request.get()
         self.is_component = self.framework_request is not None and tool in self.framework_request.components
-        """The integration with the framework protects the result and records the call."""
+        """Whether the integration with the framework protects the result and records the call."""
         self.outcome = Outcome.SUCCESS
         self.reason: str | None = None
         self.tool_name = self._registered_name() or tool.name
@@ -288,7 +289,7 @@ class SecuredCall:
         for name, value in identifiers:
             walk.leaves.part = name
             walk.visit(value, field_context(name))
-        # Operators that would change an identifier refuse it as well; only `keep` lets personal data pass.
+        # The call is also refused if an operator would change an identifier; only `keep` lets personal data pass.
         if walk.leaves.treatments - {Treatment.OBSERVE}:
             self._searches.add(walk.leaves)
             raise PersonalDataRefused(walk.leaves.kinds)

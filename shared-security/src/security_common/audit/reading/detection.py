@@ -239,7 +239,7 @@ def _refused_tool(event: RecordedEvent) -> Observation | None:
 
 
 def _caller_of(event: RecordedEvent) -> str:
-    """The user, or a client that acts for itself: its token has the client as subject (RFC 9068 section 3)."""
+    """The user, or a client that acts on its own behalf: its token has the client as subject (RFC 9068 section 3)."""
     return f"client {event.client_id}" if event.user_id == event.client_id else f"user {event.user_id}"
 
 
