@@ -24,12 +24,27 @@ class Shell:
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
+        self._processes: list[Process] = []
 
     async def start(self, *arguments: str) -> Process:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             COMMAND, *arguments, env={**inherited, **self.variables}, stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
+        self._processes.append(process)
+        return process
+
+    async def stop(self, process: Process) -> bytes:
+        """Ends a process and returns what it has written to stderr."""
+        process.terminate()
+        _, err = await process.communicate()
+        return err
+
+    async def stop_all(self) -> None:
+        """Ends what a test that failed has left running."""
+        for process in self._processes:
+            if process.returncode is None:
+                await self.stop(process)
 
     async def run(self, *arguments: str, given: str = "") -> Output:
         process = await self.start(*arguments)
