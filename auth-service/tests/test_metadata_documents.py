@@ -217,7 +217,7 @@ async def test_item_128_a_hostile_response_is_refused(host: DocumentHost, page: 
 
 
 async def test_item_128_a_slow_response_is_aborted(host: DocumentHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auth_service.clients.ssrf_safe_fetch._TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("auth_service.clients.ssrf_safe_fetch._DEADLINE_SECONDS", 0.3)
     host.pages["/slow.json"] = drip
     with pytest.raises(FetchFailed):
         await host.fetcher().fetch(host.url("/slow.json"))
