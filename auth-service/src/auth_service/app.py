@@ -22,11 +22,11 @@ from auth_service.declaration import Openness
 from auth_service.discovery.root import make_root_router
 from auth_service.discovery.server_metadata import make_discovery_router, server_metadata
 from auth_service.errors import OAuthError
-from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCodeGrant
-from auth_service.grants.client_credentials import ClientCredentialsGrant
+from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCodeGrantHandler
+from auth_service.grants.client_credentials import ClientCredentialsGrantHandler
 from auth_service.grants.endpoint import TokenEndpoint
 from auth_service.grants.grant_handler import GrantHandler
-from auth_service.grants.refresh_token import RefreshTokenGrant
+from auth_service.grants.refresh_token import RefreshTokenGrantHandler
 from auth_service.grants.user_tokens import UserTokenMinter
 from auth_service.http.application import AuthApplication, Endpoints, PlainEndpoint, paths_of
 from auth_service.http.dependencies import context_of
@@ -187,21 +187,21 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
     )
     tokens = UserTokenMinter(resources=parts.resources, minter=parts.minter, id_tokens=id_tokens)
     return (
-        AuthorizationCodeGrant(
+        AuthorizationCodeGrantHandler(
             codes=parts.codes,
             refresh_tokens=parts.refresh_tokens,
             tokens=tokens,
             failures=parts.make_throttle("code", FREE_GUESSES),
             record=parts.record,
         ),
-        RefreshTokenGrant(
+        RefreshTokenGrantHandler(
             refresh_tokens=parts.refresh_tokens,
             permissions=parts.grant_permissions,
             tokens=tokens,
             record=parts.record,
             clock=parts.clock,
         ),
-        ClientCredentialsGrant(resources=parts.resources, minter=parts.minter),
+        ClientCredentialsGrantHandler(resources=parts.resources, minter=parts.minter),
     )
 
 

@@ -64,7 +64,7 @@ async def read_endpoints(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> Iss
     return IssuerEndpoints(
         authorization_endpoint=endpoint("authorization_endpoint"),
         end_session_endpoint=endpoint("end_session_endpoint") if "end_session_endpoint" in metadata else "",
-        token_endpoint=issuer.back_channel(endpoint("token_endpoint")),
-        jwks_uri=issuer.back_channel(endpoint("jwks_uri")),
+        token_endpoint=issuer.back_channel_url(endpoint("token_endpoint")),
+        jwks_uri=issuer.back_channel_url(endpoint("jwks_uri")),
         sends_iss=metadata.get("authorization_response_iss_parameter_supported") is True,
     )

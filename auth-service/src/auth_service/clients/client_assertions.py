@@ -103,7 +103,7 @@ def _pick_by_algorithm(keys: KeySet, token: GuestProtocol) -> Key:
     return {"RS256": keys.keys[0], "ES256": keys.keys[1], "EdDSA": keys.keys[2]}[token.headers()["alg"]]
 
 
-def names_one_client(assertion: Assertion) -> bool:
+def names_this_client(assertion: Assertion) -> bool:
     return assertion.claims.get("iss") == assertion.claims.get("sub") == assertion.client_id
 
 
@@ -113,7 +113,7 @@ def is_for_this_server(assertion: Assertion) -> bool:
     return isinstance(audience, str) and audience in assertion.audiences
 
 
-def is_not_expired(assertion: Assertion) -> bool:
+def has_valid_expiry(assertion: Assertion) -> bool:
     expires = assertion.claims.get("exp")
     if not _is_time(expires):
         return False
@@ -131,9 +131,9 @@ def has_an_id(assertion: Assertion) -> bool:
 
 
 ASSERTION_RULES: tuple[Callable[[Assertion], bool], ...] = (
-    names_one_client,
+    names_this_client,
     is_for_this_server,
-    is_not_expired,
+    has_valid_expiry,
     has_started,
     has_an_id,
 )

@@ -18,7 +18,7 @@ from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCo
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from security_common.audit import Action, EventType, Outcome
 
-__all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCodeGrant"]
+__all__ = ["CODE_RULES", "FREE_GUESSES", "AuthorizationCodeGrantHandler"]
 
 # Unknown codes from one client and address that cause no waiting time: more than a correct client ever sends.
 FREE_GUESSES = 20
@@ -27,7 +27,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationCodeGrant:
+class AuthorizationCodeGrantHandler:
     """Follows a sign-in. Unknown codes are counted per client and address, against guessing."""
 
     codes: AuthorizationCodes

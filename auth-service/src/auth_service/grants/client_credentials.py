@@ -11,11 +11,11 @@ from auth_service.scopes import IDENTITY_SCOPES
 from auth_service.tokens.issued_tokens import AccessTokenMinter
 from auth_service.tokens.resources import Resources
 
-__all__ = ["SCOPE_RULES", "ClientCredentialsGrant"]
+__all__ = ["SCOPE_RULES", "ClientCredentialsGrantHandler"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientCredentialsGrant:
+class ClientCredentialsGrantHandler:
     """For services and agents. No token is stored."""
 
     resources: Resources

@@ -16,14 +16,14 @@ from auth_service.tokens.grant_permissions import GrantPermissionsReader
 from auth_service.tokens.refresh_tokens import RefreshTokens, Rotation
 from security_common.audit import Action, EventType, Outcome, Reason
 
-__all__ = ["RefreshTokenGrant"]
+__all__ = ["RefreshTokenGrantHandler"]
 
 _DOCUMENT = TypeAdapter(TokenResponse)
 _REFUSAL = "the refresh token is not known, was used, or has expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshTokenGrant:
+class RefreshTokenGrantHandler:
     """Each refresh token is exchanged once, for its own client, user and resource.
 
     For `grace_seconds` after the exchange, the same response is sent again. A token that is presented by another

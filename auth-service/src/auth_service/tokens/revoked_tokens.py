@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 __all__ = ["RevokedTokens", "family_of"]
 
-_PREFIX = "auth:denied:"
+_PREFIX = "auth:denied:"  # the stored name
 
 
 class RevokedTokens:

@@ -137,7 +137,7 @@ async def _check_audit_page_key(
         "token": "doctor",
     }
     try:
-        response = await http.post(own_issuer(settings).back_channel(endpoint), data=form)
+        response = await http.post(own_issuer(settings).back_channel_url(endpoint), data=form)
     except httpx2.HTTPError:
         return []
     if response.is_success:

@@ -98,7 +98,7 @@ class Action(StrEnum):
     """An existing journal is continued after an incomplete last line was set aside."""
     REPLACED = "succeeded"  # in the sense of "was followed by"; existing trails contain this value
     """A new journal replaces one that must not be continued."""
-    WRITABLE_AGAIN = "healed"
+    WRITABLE_AGAIN = "healed"  # existing trails contain this value
     """The journal can be written again."""
     REMOVED = "removed"
     """Retention removed a segment."""

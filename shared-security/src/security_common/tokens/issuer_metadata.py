@@ -75,7 +75,7 @@ async def read_jwks_uri(http: httpx2.AsyncClient, issuer: TrustedIssuer) -> str:
     uri: Any = metadata.get("jwks_uri")
     if not isinstance(uri, str):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} has no jwks_uri")
-    url = issuer.back_channel(uri)
+    url = issuer.back_channel_url(uri)
     if not _may_serve_keys(url, issuer):
         raise IssuerUnreachable(f"the metadata of {issuer.issuer} names a jwks_uri on another host without https")
     return url

@@ -104,7 +104,7 @@ class TrustedIssuer:
         """The URL at which this process reaches the issuer, without a slash at the end."""
         return (self.internal_url or self.issuer).removesuffix("/")
 
-    def back_channel(self, url: str) -> str:
+    def back_channel_url(self, url: str) -> str:
         """A URL from the issuer's metadata, with the issuer at its beginning replaced by the internal URL."""
         public = self.issuer.removesuffix("/")
         if url == public or url.startswith(f"{public}/"):

@@ -67,7 +67,7 @@ def require_audience(token: UnverifiedToken, issuer: TrustedIssuer, _: float) ->
         raise TokenRejected("wrong_audience", "the token is for another audience", hint=hint)
 
 
-def require_lifetime(token: UnverifiedToken, _: TrustedIssuer, now: float) -> None:
+def require_unexpired(token: UnverifiedToken, _: TrustedIssuer, now: float) -> None:
     if now >= read_time(token.claims.get("exp"), "exp") + LEEWAY_SECONDS:
         raise TokenRejected("expired", "the token has expired", hint="get a new one")
 
@@ -85,7 +85,7 @@ def reject_sender_constraint(token: UnverifiedToken, _: TrustedIssuer, __: float
         raise TokenRejected("sender_constrained", "sender-constrained tokens are not supported yet")
 
 
-def reject_other_tokens(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
+def reject_other_token_types(token: UnverifiedToken, issuer: TrustedIssuer, _: float) -> None:
     # For issuers whose ID and refresh tokens have the same `typ` header as their access tokens.
     claims = token.claims
     is_other = any(
@@ -129,10 +129,10 @@ HEADER_RULES: tuple[HeaderRule, ...] = (
 
 CLAIM_RULES: tuple[ClaimRule, ...] = (
     require_audience,
-    require_lifetime,
+    require_unexpired,
     reject_future_times,
     reject_sender_constraint,
-    reject_other_tokens,
+    reject_other_token_types,
     require_claims,
     require_expected_values,
     require_client_as_subject,

@@ -76,7 +76,7 @@ def read_key_set(raw: bytes, algorithms: Collection[str]) -> dict[str, Verificat
     If two keys have the same id, the first one is used. Raises ValueError when no key can be used.
     """
     keys: dict[str, VerificationKey] = {}
-    for jwk in _members(parse_json(raw, max_depth=MAX_JSON_DEPTH)):
+    for jwk in _read_jwks(parse_json(raw, max_depth=MAX_JSON_DEPTH)):
         usable = _usable_algorithms(jwk, algorithms)
         key = _import_key(jwk) if usable else None
         if key is not None:
@@ -87,7 +87,7 @@ def read_key_set(raw: bytes, algorithms: Collection[str]) -> dict[str, Verificat
     return keys
 
 
-def _members(document: Any) -> list[dict[str, Any]]:
+def _read_jwks(document: Any) -> list[dict[str, Any]]:
     members: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         return []
