@@ -20,7 +20,7 @@ from pii_values import make
 __all__ = ["WRITTEN_SETS", "Sample", "corpus", "written"]
 
 SEED = 20261123
-WRITTEN_SETS = ("by_hand", "blind", "blind_again", "blind_shop")
+WRITTEN_SETS = ("by_hand", "blind", "blind_again", "blind_shop", "blind_travel")
 """The sets of labelled texts that people wrote: NAME is in pii_NAME.txt."""
 _TEMPLATES = tomllib.loads(Path(__file__).with_name("pii_templates.toml").read_text(encoding="utf-8"))
 _NATIONAL_IDS = tomllib.loads(Path(__file__).with_name("pii_national_ids.toml").read_text(encoding="utf-8"))

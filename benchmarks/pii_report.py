@@ -27,6 +27,7 @@ _EXCEPT_FOR = {
     "blind": ", except for ten lines of `by_hand` that show the format",
     "blind_again": ", and of any other labelled text",
     "blind_shop": ", and of any other labelled text",
+    "blind_travel": ", and of any other labelled text",
 }
 _LIMITS = """
 ## Limits of these figures
