@@ -5,12 +5,12 @@ for the guard. They are checked at three points:
 
 | where            | when                                      | result for a token without the scopes              |
 |------------------|-------------------------------------------|----------------------------------------------------|
-| Guard            | before the call                           | `guard.refusals.InsufficientScope`: a 403 that     |
-|                  |                                           | names every scope that the call needs              |
+| Guard            | before the call                           | `guard.guard` raises `InsufficientScope`: a 403    |
+|                  |                                           | that names every scope that the call needs         |
 | secure_tool      | in the call, if there is a verified token | `tool_policy.errors.ScopesMissing`: the call       |
 |                  |                                           | fails                                              |
-| PolicyMiddleware | when tools are listed (without            | the tool is not listed, unless the user can still  |
-|                  | `argument_scopes`)                        | consent to the scopes                              |
+| PolicyMiddleware | when tools are listed; only `scopes`      | the tool is not listed, unless the user can still  |
+|                  | count there                               | consent to the scopes                              |
 """
 
 from collections.abc import Callable, Mapping

@@ -53,9 +53,9 @@ class AssertionVerifier:
     async def verify(self, client: Client | None, encoded: str, *, source_address: str) -> bool:
         """Whether the assertion proves that the request is from this client. A valid one is accepted once.
 
-        Fetching a key set counts towards the limit of `source_address`, the address that the request came from. A
-        client that does not exist or has no keys takes as many signature verifications as any other, so that the
-        response time does not reveal it (RFC 6749 section 10.10).
+        Fetching a key set counts towards the limit of `source_address`, the address that the request came from, except
+        for clients that the operator declared. A client that does not exist or has no keys takes as many signature
+        verifications as any other, so that the response time does not reveal it (RFC 6749 section 10.10).
         """
         claims = await self._read_claims(client, encoded, source_address)
         if client is None or claims is None:

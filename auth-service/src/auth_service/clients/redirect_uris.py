@@ -30,8 +30,9 @@ _REFUSED_PREFIXES = ("ms-", "chrome-")
 def check_redirect_uri(uri: str) -> None:
     """Raises `InvalidRedirectUri` for a URI that no client may register.
 
-    Refused are: relative URIs, a scheme with capitals, a fragment, credentials, a wildcard, dot segments, an invalid
-    host, http to another machine, and schemes that are registered for something else or belong to the browser.
+    Refused are: relative URIs, more than 2048 characters, characters that must be percent-encoded, a scheme with
+    capitals or of one letter, a fragment, credentials, a wildcard, dot segments, an invalid host, http to another
+    machine, and schemes that are registered for something else or belong to the browser.
     Private-use schemes (`cursor://`, RFC 8252 section 7.1) are allowed.
     """
     scheme = _SCHEME.match(uri)

@@ -79,7 +79,7 @@ _STEP_TIMEOUTS = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"),
 
 
 class FetchProblem(StrEnum):
-    """Why a document could not be fetched. Pages, logs and `auth-service doctor` show the value."""
+    """Why a document could not be fetched. Logs and `auth-service doctor` show the value, pages a sentence for it."""
 
     NAME = "name_not_resolved"
     ADDRESS = "address_not_public"
@@ -248,8 +248,8 @@ _THREADS_FOR_OTHER_HOSTS = 4
 class SystemResolver:
     """Resolves host names with the system's resolver. Lookups of `listed_hosts` never wait for those of other hosts.
 
-    `listed_hosts` are `registration.hosts` of auth.yaml or its defaults. It has its own threads, so that a slow name
-    server does not delay the rest of the service.
+    `listed_hosts` are `registration.hosts` of auth.yaml or its defaults. The resolver has its own threads, so that a
+    slow name server does not delay the rest of the service.
     """
 
     def __init__(self, *, listed_hosts: Collection[str] = ()) -> None:

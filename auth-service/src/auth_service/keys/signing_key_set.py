@@ -106,7 +106,7 @@ class SigningKeySet:
         """Reads the keys, and makes the due state changes if this replica holds the rotation lease or no key is active.
 
         Raises `RedisReplaced`: then no key is created or changed, and the keys in memory stay in use. When an operator
-        accepts the new Redis, the keys in memory are written to it.
+        accepts the new Redis, the keys in memory are written to it if it has none; otherwise its own keys are used.
         """
         snapshot = await self._read()
         if self._redis_was_replaced and not snapshot.records and self._records:
@@ -188,8 +188,9 @@ class SigningKeySet:
                 await self.refresh()
                 failing = False
             except (RedisError, OSError, SecurityError) as error:
-                # The key in memory continues to sign: tokens are issued while Redis is unavailable, and while this
-                # replica does not yet have a keyring that another one uses.
+                # The key in memory continues to sign: tokens are issued while Redis is unavailable, and while the
+                # keyring file of this replica does not yet have the key with which another replica encrypted the
+                # active signing key.
                 if not failing:
                     log.warning("signing_keys_not_refreshed", cause=type(error).__name__)
                 failing = True

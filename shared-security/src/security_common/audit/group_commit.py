@@ -7,7 +7,7 @@ A commit starts at least one millisecond after the previous one. Without this pa
 service would be a batch of its own, and each batch takes the interpreter lock from the event loop six times.
 
 When the journal cannot be written, the callers get `JournalUnavailable`, and the services answer 503 with Retry-After,
-or a JSON-RPC error on a stream that has begun:
+or a JSON-RPC error on a stream that has begun (a refusal by the guard keeps its status):
 
     the write fails (disk full)        the incomplete batch is cut off and refused; the next batch is written normally
     the sync fails                     every event is refused until the process is restarted: after a failed sync the
@@ -125,8 +125,8 @@ class GroupCommit:
             self._queue.put(pending)
             return
         # Events of one iteration of the event loop are queued together. Queued one by one, the first would wake the
-        # writer thread at once and get a sync of its own. Each event schedules the transfer itself, so that none
-        # depends on an event loop that has already ended.
+        # writer thread at once and get a sync of its own. All event loops share `_submitted`, so each event
+        # schedules a transfer on its own loop: one that was scheduled on a loop that has ended would never run.
         self._submitted.append(pending)
         pending.loop.call_soon(self._queue_submitted)
 

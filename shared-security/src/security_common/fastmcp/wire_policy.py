@@ -73,7 +73,7 @@ KNOWN_METHODS = STATIC_METHODS | COMPONENT_METHODS
 INTERNAL_ERROR_MESSAGE = "Internal server error"
 
 ERRORS_FOR_CLIENTS = (MCPError, FastMCPError, NotFoundError, DisabledError, ValidationError)
-"""Errors that are meant for the client. FastMCP has logged them already."""
+"""Errors that are meant for the client. `PolicyMiddleware` logs those of components."""
 
 Context = ServerRequestContext[Any, Any]
 

@@ -56,16 +56,18 @@ _SPLIT_NUMBER = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9
 def recognize_resident_number(number: NumberCandidate) -> Recognition:
     """Validates 13 digits; returns kind, score and reason, or None if they are not a resident registration number.
 
-    A number is labelled if its label is that of a resident registration number or of a national id.
+    The label of a number is the one that belongs to it, even with words between them. It is adjacent if only
+    punctuation or a particle is between them. A number is labelled if its label is that of a resident registration
+    number or of a national id.
 
     Required: the date of birth exists and is not after today, the adjacent label is not that of a corporate number,
     and, if the person was born before 1900, the number is labelled. In addition one of
 
     - the check digit is valid, and the number is labelled or written in groups of 6 and 7 (score 0.99); such groups do
-      not count next to a label of kind `OTHER` if the birth is before 1935,
-    - the check digit is valid, the number is written without separator, its label is not of kind `OTHER`, it is not in
-      a path or URL, and its digits are neither a recent time in milliseconds (unless a Hangul name and `(` are
-      directly before it) nor a Korean barcode (unless its label is that of a name) (0.90),
+      not count if the adjacent label is of kind `OTHER` and the birth is before 1935,
+    - the check digit is valid, the number is written without separator or as single digits, its label is not of kind
+      `OTHER`, it is not in a path or URL, and its digits are neither a recent time in milliseconds (unless a Hangul
+      name and `(` are directly before it) nor a Korean barcode (unless its label is that of a name) (0.90),
     - the number is labelled (0.90),
     - it is written as 880101-1234567, its label is not one of `_OTHER_NUMBER_LABELS`, and the person was born in 1935
       or later (0.75; 0.65 if that was before 5 October 2020, so that a valid corporate number counts more).

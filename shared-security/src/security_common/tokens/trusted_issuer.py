@@ -59,7 +59,7 @@ class TrustedIssuer:
     `client_is_subject` rejects tokens whose client is not their subject. `max_token_bytes` is the largest size of the
     compact JWT. `setting` is the name of the setting that declares the issuer, for messages.
 
-    Raises ValueError without any algorithm, and for one that is not one of these four, such as `none` or HS256.
+    Raises ValueError without any algorithm, and for one other than RS256, PS256, ES256 and EdDSA, such as `none`.
     """
 
     issuer: str

@@ -76,7 +76,7 @@ class JSONWalk:
             self._depth_left += 1
 
     def _require_few_parts(self, parts: int) -> None:
-        """Raises SearchTooLong before anything is searched if so many parts are too many for the event loop."""
+        """Raises SearchTooLong, before any of the parts is searched, if they are too many for the event loop."""
         if self._on_event_loop and parts > self._values_left:
             raise SearchTooLong
 

@@ -171,9 +171,9 @@ class LeafProtector:
     def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
-        A value that an operator would mask, redact, encrypt or replace by a pseudonym becomes the zero of its type,
-        because the type is part of the tool's contract. Under the policy `encrypt` it becomes a ciphertext, under
-        `tokenize` a placeholder, both as text. Raises UnsupportedValue for a type without a zero.
+        A value that is to be replaced becomes the zero of its type, because the type is part of the tool's contract.
+        Two replacements are text instead: the ciphertext of the policy `encrypt` (the operator `encrypt` of the
+        configuration gives zero), and a placeholder. Raises UnsupportedValue for a type without a zero.
         """
         if self._placeholders is None and self._clean_texts.contains(text, context):
             return value
@@ -194,7 +194,7 @@ class LeafProtector:
             raise UnsupportedValue("binary content contains personal data", hint="send it as text")
 
     def require_placeholders(self) -> None:
-        """Raises PlaceholdersMissing if what was protected must not be used before placeholders are looked up."""
+        """Raises PlaceholdersMissing if the walk needs placeholders that have not been looked up yet."""
         if self._placeholders:
             self._placeholders.require_all()
 
