@@ -28,8 +28,9 @@ class RefreshTokenGrantHandler:
 
     For `grace_seconds` after the exchange, the same response is sent again. A token that is presented by another
     client, or again after the grace period, is treated as copied. The copy cannot be distinguished from the original,
-    so the whole family is revoked and the user signs in again (RFC 9700 section 4.14.2). A request for another
-    resource, or for a scope that was not part of the authorization request, is refused before reuse is detected.
+    so the whole family is revoked, and the client has to start a new authorization (RFC 9700 section 4.14.2). A request
+    for another resource, or for a scope that was not part of the authorization request, is refused before reuse is
+    detected.
     """
 
     refresh_tokens: RefreshTokens

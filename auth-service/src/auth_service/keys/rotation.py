@@ -22,8 +22,7 @@ __all__ = [
 ]
 
 # A retiring key is published for this long after its last token has expired, because the clocks of verifiers
-# differ. A few minutes would be enough; the margin has the same value as the default of `key_lead_seconds`, which
-# covers verifiers that cache the key set for an hour.
+# differ. A few minutes would be enough; 65 minutes are simply the default of `key_lead_seconds` again.
 RETIRING_MARGIN_SECONDS = 65 * 60
 
 

@@ -37,7 +37,7 @@ _TOKEN = re.compile(r"([A-Za-z0-9_-]{16})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokenFamily:
-    """What the tokens of a family grant. `expires_at_seconds` (since the epoch) does not change on rotation."""
+    """What the tokens of a family permit. `expires_at_seconds` (since the epoch) does not change on rotation."""
 
     grant: AuthorizationGrant
     seed: str = field(repr=False)

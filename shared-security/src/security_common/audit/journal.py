@@ -6,7 +6,7 @@
     GroupCommit.submit     the writer thread seals the line, writes it and syncs it (group_commit)
       │
       ├─▶ Receipt                 the event is on disk: the result of the operation may be sent
-      └─▶ JournalUnavailable      it is not certain that the event is on disk: the response is 503
+      └─▶ JournalUnavailable      it is not certain that the event is on disk: the result must not be sent
 
 Everything else, such as shipping to Redis, runs in background tasks. `record` does not wait for them.
 """

@@ -145,7 +145,7 @@ class Guard:
     def _respond_without_token(self, exchange: _Exchange) -> HttpResponse | None:
         """The response to what needs no token; None if the request needs one or its path is open. Raises `Refusal`.
 
-        Sets `is_open` of the exchange, and adds CORS headers to the response if the origin is allowed.
+        Sets `is_open` of the exchange. Unless the path is open, adds CORS headers to the response to an allowed origin.
         """
         require_plain_path(exchange.scope)
         path, method, headers = exchange.path, exchange.method, exchange.context.headers

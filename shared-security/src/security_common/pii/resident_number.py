@@ -56,9 +56,9 @@ _SPLIT_NUMBER = re.compile(r"([0-9]{6})(?<![0-9]{7})[^-0-9\n][^0-9\n]{0,13}([0-9
 def recognize_resident_number(number: NumberCandidate) -> Recognition:
     """Validates 13 digits; returns kind, score and reason, or None if they are not a resident registration number.
 
-    The label of a number is the one that belongs to it, even with words between them. It is adjacent if only
-    punctuation or a particle is between them. A number is labelled if its label is that of a resident registration
-    number or of a national id.
+    A label is a word such as 주민번호 that says what a number is (`labels`). Other words may be between a number and
+    its label; the label is adjacent if only punctuation or a particle is. A number is labelled if its label is that of
+    a resident registration number or of a national id.
 
     Required: the date of birth exists and is not after today, the adjacent label is not that of a corporate number,
     and, if the person was born before 1900, the number is labelled. In addition one of
@@ -70,7 +70,7 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
       name and `(` are directly before it) nor a Korean barcode (unless its label is that of a name) (0.90),
     - the number is labelled (0.90),
     - it is written as 880101-1234567, its label is not one of `_OTHER_NUMBER_LABELS`, and the person was born in 1935
-      or later (0.75; 0.65 if that was before 5 October 2020, so that a valid corporate number counts more).
+      or later (0.75; 0.65 if the birth was before 5 October 2020, so that a valid corporate number counts more).
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """

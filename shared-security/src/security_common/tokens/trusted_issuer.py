@@ -34,15 +34,16 @@ def media_type(typ: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """One authorization server with the profile of its tokens. The defaults fit every issuer that follows RFC 9068.
+    """One authorization server with the profile of its tokens. The defaults fit every issuer that follows RFC 9068
+    and signs with RS256.
 
     `issuer` is compared with `iss` byte for byte, including a slash at the end. One of the values in `audience` must
     be in the token's `audience_claim`. `internal_url` is the URL at which this process reaches the issuer, if that is
     not its public URL, as in container networks.
 
     `token_types` are the accepted values of the `typ` header, compared without case; an empty string accepts tokens
-    without one. `algorithms` are the accepted signature algorithms, of RS256, PS256, ES256 and EdDSA: RS256 only,
-    unless the issuer is declared with others.
+    without one. `algorithms` are the accepted signature algorithms: RS256 only, unless the issuer is declared with
+    PS256, ES256 or EdDSA.
 
     Of each of `client_claims`, `scope_claims` and `token_id_claims`, the first claim that the token has is used. The
     name of a claim may be a path into objects: `realm_access.roles`.

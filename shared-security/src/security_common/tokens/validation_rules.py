@@ -1,6 +1,6 @@
 """The rules that the header and the claims of a token must satisfy: one function per rule, in two ordered tuples.
 
-Each rule reads the profile of the token's issuer (`TrustedIssuer`), since Entra ID, Auth0, Okta, Keycloak and others
+The rules get the profile of the token's issuer (`TrustedIssuer`), since Entra ID, Auth0, Okta, Keycloak and others
 use other claim names than RFC 9068. Each rule raises `TokenRejected`.
 """
 

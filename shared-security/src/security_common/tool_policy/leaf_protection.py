@@ -121,7 +121,7 @@ class ReplacementWriter:
 
 
 class LeafProtector:
-    """Protects every leaf of one part of a call, such as its arguments, and counts what it found.
+    """Protects every leaf of one walk, such as that over the arguments of a call, and counts what it found.
 
     `part` is the name of the argument that is being walked, `result`, or `reply` for an answer of the client. Findings
     are counted by part, and ciphertext is bound to it. `refused` counts those findings whose operator is `reject`. With
@@ -172,8 +172,9 @@ class LeafProtector:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
         A value that is to be replaced becomes the zero of its type, because the type is part of the tool's contract.
-        Two replacements are text instead: the ciphertext of the policy `encrypt` (the operator `encrypt` of the
-        configuration gives zero), and a placeholder. Raises UnsupportedValue for a type without a zero.
+        Two replacements are text instead: a placeholder, and the ciphertext of the policy `encrypt`. If the
+        configuration names the operator `encrypt` for a kind, the value becomes zero. Raises UnsupportedValue for a
+        type without a zero.
         """
         if self._placeholders is None and self._clean_texts.contains(text, context):
             return value
