@@ -377,7 +377,7 @@ def test_item_43_scopes_are_normalised(declared: Service) -> None:
 
 
 def test_item_50_without_a_resource_the_token_is_for_the_default_resource(declared: Service) -> None:
-    """The client_id is no audience unless the operator declares it as an extra audience, as in demo mode."""
+    """The client_id is an audience only if the operator declares it as an extra audience, as in demo mode."""
     token = declared.http.post("/oauth2/token", data=demo(client_id="greedy")).json()["access_token"]
     assert jwt.decode(token, options={"verify_signature": False})["aud"] == "http://localhost:8082/mcp"
     token = declared.http.post("/oauth2/token", data=demo(client_id="narrow")).json()["access_token"]

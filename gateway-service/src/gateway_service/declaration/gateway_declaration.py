@@ -25,7 +25,7 @@ UPSTREAM_NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_UPSTREAM_NAME - 1}}}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRule:
-    """What applies to the tools that a name or pattern stands for.
+    """What applies to the tools that a name or pattern matches.
 
     `scopes` are needed for a call beside those of the resource. `arguments` and `result` are the policies of the two
     directions. The values of `identifiers` are passed on unchanged. `subject` is the argument that names the person
@@ -144,5 +144,5 @@ def _by_length_of_text(pattern: str) -> tuple[int, str]:
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
-    """The pattern, in which `*` stands for any text, as a regular expression."""
+    """The pattern, in which `*` matches any text, as a regular expression."""
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

@@ -197,7 +197,7 @@ class Upstream:
         return session
 
     def _notify_cancelled(self, session: LegacySession, message_id: int) -> None:
-        """Reports that nobody waits for a request any more. In these versions a closed connection does not mean that.
+        """Reports that the caller has abandoned a request. In these versions a closed connection does not mean that.
 
         It is sent in a task of its own, because a cancelled task cannot wait for it.
         """

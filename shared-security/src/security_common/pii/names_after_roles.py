@@ -165,7 +165,7 @@ def _has_rare_surname(word: str) -> bool:
 
 
 def _may_be_name(name: str, *, is_certain: bool) -> bool:
-    """Whether syllables may be a surname and a given name and are no other word.
+    """Whether the syllables may be a surname followed by a given name, and are not another word.
 
     The whole value after a colon (`is_certain`) may also have a rare surname and unusual syllables.
     """

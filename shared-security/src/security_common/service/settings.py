@@ -71,7 +71,7 @@ class ServiceSettings(Settings):
     connections_per_address: int = Field(
         default=500,
         ge=0,
-        description="How many connections one client address (an IPv6 network of 64 bits) may have at once. 0 is no"
+        description="How many connections one client address (an IPv6 network of 64 bits) may have at once. 0 means no"
         " limit. Trusted proxies are not limited.",
     )
     documentation_url: str = Field(
