@@ -3,22 +3,11 @@
 from redis.asyncio import Redis
 
 from mcp_resource_service.settings import SERVICE, ResourceSettings
-from security_common.service import RedisIdentity, secrets_in_use
+from security_common.service import RedisIdentity, redis_identity_of_service
 
 __all__ = ["open_redis_identity"]
 
 
 def open_redis_identity(settings: ResourceSettings, redis: Redis) -> RedisIdentity:
     """Returns the identity of this Redis, remembered in the audit folder, with the secrets its data depends on."""
-    security = settings.security
-    secrets = secrets_in_use(
-        keys={
-            "SECURITY_AUDIT_CHAIN_KEY_FILE": security.audit_chain_key_file,
-            "SECURITY_PSEUDONYM_KEY_FILE": security.pseudonym_key_file,
-        },
-        keyrings={"SECURITY_ENCRYPTION_KEY_FILE": security.encryption_key_file},
-    )
-    id_file = security.audit_dir / SERVICE / "redis_identity"
-    return RedisIdentity(
-        redis, space="mcp", id_file=id_file, accept_command="mcp-resource-service redis accept", secrets_in_use=secrets
-    )
+    return redis_identity_of_service(redis, settings.security, service=SERVICE, space="mcp")

@@ -36,7 +36,13 @@ from security_common.service.metrics_server import serving_metrics
 from security_common.service.operator_session import OperatorSession, operator_session
 from security_common.service.redis_checks import RedisMonitor, check_redis_connection, check_redis_server
 from security_common.service.redis_connection import connect_redis, redis_for_command
-from security_common.service.redis_identity import RedisIdentity, RedisReplaced, SecretReplaced, StateMismatch
+from security_common.service.redis_identity import (
+    RedisIdentity,
+    RedisReplaced,
+    SecretReplaced,
+    StateMismatch,
+    redis_identity_of_service,
+)
 from security_common.service.server import PortTaken, serve
 from security_common.service.sessions import SessionStore
 from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url
@@ -68,6 +74,7 @@ __all__ = [
     "read_secret",
     "read_trusted_issuers",
     "redis_for_command",
+    "redis_identity_of_service",
     "require_secret_file",
     "secrets_in_use",
     "serve",

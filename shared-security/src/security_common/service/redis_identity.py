@@ -26,10 +26,11 @@ from redis.exceptions import RedisError
 
 from security_common.errors import SecurityError
 from security_common.private_files import replace_file
-from security_common.service.key_check_values import KeyCheckValues, SecretInUse
+from security_common.service.key_check_values import KeyCheckValues, SecretInUse, secrets_in_use
+from security_common.settings import SecuritySettings
 from security_common.task_cancellation import cancel_tasks
 
-__all__ = ["RedisIdentity", "RedisReplaced", "SecretReplaced", "StateMismatch"]
+__all__ = ["RedisIdentity", "RedisReplaced", "SecretReplaced", "StateMismatch", "redis_identity_of_service"]
 
 _INTERVAL_SECONDS = 2.0
 
@@ -185,3 +186,24 @@ class RedisIdentity:
     def _write_id_file(self, identity: str) -> None:
         self._id_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(self._id_file, f"{identity}\n")
+
+
+def redis_identity_of_service(redis: Redis, security: SecuritySettings, *, service: str, space: str) -> RedisIdentity:
+    """The identity of the Redis of a service whose data there depends on the secrets of `security`.
+
+    `service` is the name of the service and of its command, and `space` is what its keys in Redis begin with.
+    """
+    secrets_of_data = secrets_in_use(
+        keys={
+            "SECURITY_AUDIT_CHAIN_KEY_FILE": security.audit_chain_key_file,
+            "SECURITY_PSEUDONYM_KEY_FILE": security.pseudonym_key_file,
+        },
+        keyrings={"SECURITY_ENCRYPTION_KEY_FILE": security.encryption_key_file},
+    )
+    return RedisIdentity(
+        redis,
+        space=space,
+        id_file=security.audit_dir / service / "redis_identity",
+        accept_command=f"{service} redis accept",
+        secrets_in_use=secrets_of_data,
+    )
