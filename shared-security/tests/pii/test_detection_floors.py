@@ -43,13 +43,13 @@ def test_no_kind_falls_below_its_floor(name: str, scores: dict[str, Score]) -> N
 
 
 def test_no_gate_hides_what_its_rule_would_find() -> None:
-    """A text that does not match `within` is left out: for English names this is a part of the rule."""
+    """A text that does not match `also_required` is left out: for English names this is a part of the rule."""
     rules = list(enumerate(RULES, start=len(PREPARATION_GATES)))
-    widest = {rule.within: re.compile(rule.within) for rule in RULES}
+    widest = {rule.also_required: re.compile(rule.also_required) for rule in RULES}
     apply_rules = get_pii_detector().apply_rules
     for sample in all_samples():
         text = replace_spoken_digits(normalize(sample.text).text)
-        needed = [gate for gate, rule in rules if widest[rule.within].search(text)]
+        needed = [gate for gate, rule in rules if widest[rule.also_required].search(text)]
         gates = [gate for gate in open_gates(text) if gate in needed]
         assert apply_rules(text, gates) == apply_rules(text, needed), text
 

@@ -140,7 +140,9 @@ def test_the_standard_library_opens_the_same_gates_as_re2(text: str) -> None:
 def test_no_gate_hides_what_its_rule_would_find(text: str) -> None:
     text = replace_spoken_digits(normalize(text).text)
     rules = [
-        (gate, rule) for gate, rule in enumerate(RULES, start=len(PREPARATION_GATES)) if re.search(rule.within, text)
+        (gate, rule)
+        for gate, rule in enumerate(RULES, start=len(PREPARATION_GATES))
+        if re.search(rule.also_required, text)
     ]
     source = LabelledText(text, date.today)
 

@@ -45,15 +45,17 @@ def test_a_text_that_only_mentions_secrets_has_none(text: str) -> None:
 _NAMES = st.sampled_from(
     ["password", "pw", "비번", "DB_PASSWORD", "userPassword", "api_key", "API 키", "client-secret"]
 )
-_JOINTS = st.sampled_from([": {}", "={}", ': "{}"', "='{}'", " = {}\nnext", ": {}, ok", "={}&user=a", "={};Database=b"])
+_CONNECTORS = st.sampled_from(
+    [": {}", "={}", ': "{}"', "='{}'", " = {}\nnext", ": {}, ok", "={}&user=a", "={};Database=b"]
+)
 _RANDOM = st.text("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", min_size=12, max_size=40).filter(
     lambda value: any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 )
 
 
-@given(_NAMES, _JOINTS, _RANDOM)
-def test_a_random_value_behind_a_name_is_found_exactly(name: str, joint: str, value: str) -> None:
-    assert _secrets(name + joint.format(value)) == [value]
+@given(_NAMES, _CONNECTORS, _RANDOM)
+def test_a_random_value_behind_a_name_is_found_exactly(name: str, connector: str, value: str) -> None:
+    assert _secrets(name + connector.format(value)) == [value]
 
 
 @pytest.mark.parametrize(

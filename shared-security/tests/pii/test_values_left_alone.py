@@ -1,4 +1,4 @@
-"""Values that are not personal data stay as they are: amounts, ids, time stamps, paths, versions, case numbers."""
+"""Values that are not personal data stay as they are: amounts, ids, timestamps, paths, versions, case numbers."""
 
 from datetime import UTC, datetime
 

@@ -14,7 +14,7 @@ UNBOUND = "fernet"
 BOUND = "fernet-hkdf"
 """The algorithm of a ciphertext that is encrypted with a key derived for one context."""
 
-# A Fernet token begins with the version byte 0x80 and the leading zero bytes of a 64-bit time stamp: `gAAAAA`.
+# A Fernet token begins with the version byte 0x80 and the leading zero bytes of a 64-bit timestamp: `gAAAAA`.
 _FERNET = r"gAAAAA[A-Za-z0-9_-]{92,}={0,2}"
 _ENVELOPE = re.compile(rf"enc:v1:(fernet|fernet-hkdf):([0-9a-f]{{8}}):({_FERNET})(?:\.([A-Za-z0-9_-]{{16}}))?")
 _CIPHERTEXT = re.compile(rf"{_ENVELOPE.pattern}|{_FERNET}")

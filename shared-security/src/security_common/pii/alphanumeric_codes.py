@@ -7,7 +7,7 @@ from security_common.pii.check_digits import IBAN_LENGTHS, is_calendar_date, is_
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.labels import OTHER, LabelledText
 from security_common.pii.rules import Rule
-from security_common.pii.value_surroundings import has_other_name, is_in_path_or_url
+from security_common.pii.value_surroundings import has_specific_name_before, is_in_path_or_url
 
 __all__ = ["ALPHANUMERIC_CODES", "IBANS", "VEHICLE_PLATES"]
 
@@ -93,7 +93,7 @@ def _is_likely_without_label(text: str, match: re.Match[str]) -> bool:
     date = _DATE_IN_CODE.match(match.group())
     if date is not None and is_calendar_date(*map(int, date.groups())):
         return False
-    return not is_in_path_or_url(text, start, end) and not has_other_name(text, start)
+    return not is_in_path_or_url(text, start, end) and not has_specific_name_before(text, start)
 
 
 def _find_plates(source: LabelledText) -> Iterator[Finding]:

@@ -23,13 +23,13 @@ _KOREAN_NAME = (
 )
 _LATIN_NAME = r"(?P<first>[A-Z][a-z]{1,14})[ ](?P<family>[A-Z][A-Za-z'\-]{1,19})"
 # a bracket, or a separator of cells, with or without quotes
-_JOINT = r"(?:[ ]?\((?P<bracket>)|['\"]?[ ]{0,12}(?:[/,|;]|\t)[ ]{0,12}['\"]?|[ ]{2,12})"
+_CONNECTOR = r"(?:[ ]?\((?P<bracket>)|['\"]?[ ]{0,12}(?:[/,|;]|\t)[ ]{0,12}['\"]?|[ ]{2,12})"
 _DATE = (
     r"(?P<date>(?:(?P<y1>19[0-9]{2}|20[0-9]{2})(?P<s>[-./]?)[ ]?(?P<m1>[0-9]{1,2})(?P=s)[ ]?(?P<d1>[0-9]{1,2})"
     r"|(?P<y2>[0-9]{2})(?P<s2>[-./]?)(?P<m2>[0-9]{2})(?P=s2)(?P<d2>[0-9]{2})))"
 )
 _END = r"(?:[ ]?생)?(?=['\"]?[ ]{0,12}(?:[)/,|;\t\n]|\s{2}|$))"
-_BESIDE = re.compile(rf"(?<![가-힣A-Za-z])(?:{_KOREAN_NAME}|{_LATIN_NAME}){_JOINT}{_DATE}{_END}")
+_BESIDE = re.compile(rf"(?<![가-힣A-Za-z])(?:{_KOREAN_NAME}|{_LATIN_NAME}){_CONNECTOR}{_DATE}{_END}")
 GATE_BESIDE_NAMES = (
     r"[가-힣A-Za-z'\-](?:[ ]?\(|['\"]?[ ]{0,12}[/,|;\t][ ]{0,12}['\"]?|[ ]{2,12})"
     r"(?:(?:19|20)[0-9]{2}[-./]?[ ]?[0-9]|[0-9]{2}[-./]?[0-9]{2}[-./]?[0-9]{2})"

@@ -21,7 +21,7 @@ __all__ = ["with_columns_of_persons"]
 _MOST_ROWS_COUNTED = 50
 _FEWEST_NAMES = 2
 _SHORTEST_VALUE = 2
-_PERSON = FieldContext(kind=PIIKind.PERSON, label=LABEL_OF_PERSON, names_person=True)
+_PERSON = FieldContext(kind=PIIKind.PERSON, label_text=LABEL_OF_PERSON, names_person=True)
 
 _Column = tuple[int, int]
 
@@ -47,7 +47,7 @@ def with_columns_of_persons(text: str, cells: Sequence[TextCell], found: Sequenc
 
 
 def _is_unknown(cell: TextCell) -> bool:
-    return cell.column is not None and not cell.context.says_something and not cell.context.is_part
+    return cell.column is not None and not cell.context.affects_search and not cell.context.is_part
 
 
 def _unknown_cells(cells: Sequence[TextCell], names: Sequence[Finding]) -> Iterator[tuple[TextCell, bool]]:

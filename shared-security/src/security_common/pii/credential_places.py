@@ -48,12 +48,12 @@ def _looks_like_strong_password(value: str) -> bool:
     if _has_symbol_too(value):
         return True
     is_varied = _has_letters_and_digits(value) and value != value.lower()
-    return is_varied and not _JOINTS_OF_WORDS.isdisjoint(value)
+    return is_varied and not _WORD_SEPARATORS.isdisjoint(value)
 
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
 _MAIL_ADDRESS = re.compile(r"@[A-Za-z0-9\-]{2,63}\.")
-_SYMBOLS, _JOINTS_OF_WORDS = frozenset("!@#$%^&*+?~"), frozenset("-.")
+_SYMBOLS, _WORD_SEPARATORS = frozenset("!@#$%^&*+?~"), frozenset("-.")
 _WORDS_FOR_LOGIN = "login|log-in|signin|sign-in|account|credential|creds|console|로그인|접속|계정|콘솔|관리자"
 _USUAL_USERS = "admin|administrator|root|sysadmin|sa|postgres|oracle|guest|test|demo|user"
 

@@ -145,7 +145,7 @@ def _are_headings(headings: list[str]) -> bool:
     meanings = [meaning_of_name(heading) for heading in headings]
     if all(meaning.kind in KINDS_OF_NO_PERSON for meaning in meanings):
         return False
-    known = sum(1 for meaning in meanings if meaning.says_something or meaning.neighbour or meaning.record)
+    known = sum(1 for meaning in meanings if meaning.describes_value or meaning.neighbour or meaning.record)
     return known >= _FEWEST_MEANINGS or all(" " not in heading for heading in headings)
 
 

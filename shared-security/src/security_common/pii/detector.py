@@ -106,7 +106,9 @@ _FIRST_RULE = len(PREPARATION_GATES)
 LONGEST_BARE_WORD = 11
 """No rule finds anything in so few ASCII letters without anything else: most names of fields are that."""
 
-_FIRST_GROUP, *_OTHER_GROUPS = (tuple(Gate(rule.gate, rule.within) for rule in group) for group in _GROUPS_OF_RULES)
+_FIRST_GROUP, *_OTHER_GROUPS = (
+    tuple(Gate(rule.gate, rule.also_required) for rule in group) for group in _GROUPS_OF_RULES
+)
 GATES = ((*PREPARATION_GATES, *_FIRST_GROUP), *_OTHER_GROUPS)
 """The gates in groups: each group has an automaton of its own."""
 open_gates = compile_gates(GATES)
@@ -240,7 +242,7 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
     if context.is_part:
         start, end = len(text) - len(text.lstrip()), len(text.rstrip())
         return [Finding(PIIKind(context.kind), start, end, 0.9, PART_OF_VALUE)] if start < end else []
-    found = _scan_behind_label(context.label, text, scan) if context.label else scan(text)
+    found = _scan_behind_label(context.label_text, text, scan) if context.label_text else scan(text)
     if not context.kind and context.name and is_specific_name(context.name):
         found = [each for each in found if each.kind not in _WEAK_KINDS or each.why != "shape" or each.start > 0]
     if context.kind == PIIKind.PERSON or context.names_login:
@@ -260,7 +262,7 @@ def _with_names_of_field(found: list[Finding], text: str, context: FieldContext)
         return [each for each in found if each.kind != PIIKind.PERSON or each.why != "label"]
     if context.names_person:
         names = list(find_names_in_field(text, is_personal_record=context.is_personal_record))
-    elif context.label == LABEL_OF_PERSON:
+    elif context.label_text == LABEL_OF_PERSON:
         names = list(find_probable_name(text))
     else:
         names = []

@@ -109,7 +109,7 @@ def _is_mailbox(source: LabelledText, start: int, local_part: str, match: re.Mat
     text, domain = source.text, match.group(1)
     following = text[match.end() : match.end() + 1]
     if "." not in domain:
-        is_expected = domain == "localhost" or source.adjacent_label(start) == "EMAIL"
+        is_expected = domain == "localhost" or source.adjacent_label_kind(start) == "EMAIL"
         return is_expected and following not in _NOT_AFTER_LOCALHOST
     if following in _NOT_AFTER_DOMAIN or not _is_plausible_domain(domain):
         return False

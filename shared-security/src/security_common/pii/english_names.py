@@ -122,9 +122,9 @@ def _find_in_capitalised_words(source: LabelledText, match: re.Match[str]) -> It
         if in_form[0] not in ORDINARY_WORDS or words_in_name(in_form):
             yield _finding(_until_comma(text, words[:3]), 0.9, "title")
         return
-    if len(words) > 1 and source.adjacent_label(words[1][0]) == "PERSON":
+    if len(words) > 1 and source.adjacent_label_kind(words[1][0]) == "PERSON":
         words, has_strong_cue = words[1:], True  # the first word is the label
-    has_strong_cue = has_strong_cue or source.adjacent_label(words[0][0]) == "PERSON"
+    has_strong_cue = has_strong_cue or source.adjacent_label_kind(words[0][0]) == "PERSON"
     if has_strong_cue:
         yield from _find_introduced(text, words)
     else:
@@ -277,14 +277,14 @@ ENGLISH_NAMES = (
     Rule(
         rf"{any_label('PERSON')}(?:은|는)?[\"']?\s{{0,2}}(?:[:=|]|is|-\s)\s{{0,2}}[\"']?[A-Za-zÀ-ÿ]",
         _find_after_labels,
-        within=_PLACE_OF_NAME,
+        also_required=_PLACE_OF_NAME,
         may_be_public=True,
     ),
-    Rule(_CAPITALISED_WORDS_GATE, _find_capitalised_words, within=_PLACE_OF_NAME, may_be_public=True),
+    Rule(_CAPITALISED_WORDS_GATE, _find_capitalised_words, also_required=_PLACE_OF_NAME, may_be_public=True),
     Rule(
         rf"[A-Z]\.[ -]?{_UPPER}[{_LETTER_IN_WORD}]|[{_LETTER_IN_WORD}], [A-Z]\.",
         _find_initials,
-        within=_PLACE_OF_NAME,
+        also_required=_PLACE_OF_NAME,
         may_be_public=True,
     ),
 )
@@ -294,5 +294,5 @@ _NAME_WITH_ACCENT = "(?:^|[^A-Za-z0-9_@./=<$#-])[A-Z][a-z]{0,9}[à-ÿ]"
 FIRST_NAMES_ALONE = Rule(
     rf"{_DISTINCT_NAME}(?:'s)?(?: [a-z(0-9]|[,;:!?)\"'.\n]| *\n?$| ?[가-힣-])|{_NAME_WITH_ACCENT}",
     _find_first_names_alone,
-    within=rf"{_DISTINCT_NAME}(?:[^A-Za-z0-9_@/-]|$)|{_NAME_WITH_ACCENT}",
+    also_required=rf"{_DISTINCT_NAME}(?:[^A-Za-z0-9_@/-]|$)|{_NAME_WITH_ACCENT}",
 )

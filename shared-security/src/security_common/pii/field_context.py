@@ -36,7 +36,7 @@ _VOTES_OF_TYPE = 2
 _PAIR = 2
 
 _KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
-_SHORT_NAMES_OF_NAMES = frozenset(
+_ABBREVIATED_NAME_FIELDS = frozenset(
     {"nm", "n", "nms", "한글명", "국문명", "영문명", "nm_kor", "nm_eng", "nmkor", "nmeng"}
 )
 _NAMES_OF_TYPES = frozenset({"type", "kind", "category", "종류", "유형"})
@@ -70,7 +70,7 @@ class FieldContext(NamedTuple):
 
     `name` is the name of the field, up to LONGEST_NAME characters; an item of an array has the name of the array.
     `kind` is the kind of the field: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
-    `label` is the text that is written in front of the value when it is searched, or empty.
+    `label_text` is the text that is written in front of the value when it is searched, or empty.
     `names_thing` is whether the value is the name of a thing, `is_unclear` whether it is a name of something that
     is not known. `names_person` is whether the value certainly names a person, `is_personal_record` whether other
     fields show that the record is about a person. `names_login` is whether the value is the name of an account of a
@@ -82,7 +82,7 @@ class FieldContext(NamedTuple):
 
     name: str = ""
     kind: str = ""
-    label: str = ""
+    label_text: str = ""
     names_thing: bool = False
     is_part: bool = False
     record: str = ""
@@ -93,7 +93,7 @@ class FieldContext(NamedTuple):
     names_login: bool = False
 
     @property
-    def says_something(self) -> bool:
+    def affects_search(self) -> bool:
         """Whether the value has to be searched in this context, because it changes what is found."""
         return bool(self.kind or self.names_thing or self.is_unclear or self.names_login)
 
@@ -137,8 +137,8 @@ def member_contexts(
     if shape.has_relations:
         _relate_members(shape, [value for _, value in members[:_MOST_MEMBERS]], contexts)
     if own.kind in _KINDS_WITH_PARTS:
-        for index, (of_member, (_, value)) in enumerate(zip(shape.contexts, members, strict=False)):
-            if of_member is None and names[index] and is_part_of(own.kind, value):
+        for index, (member_context, (_, value)) in enumerate(zip(shape.contexts, members, strict=False)):
+            if member_context is None and names[index] and is_part_of(own.kind, value):
                 contexts[index] = own._replace(is_part=True)
     for name, _ in members[_MOST_MEMBERS:]:
         contexts.append(field_context(name) if type(name) is str else own)
@@ -204,13 +204,13 @@ def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordS
     for name, meaning in zip(names, meanings, strict=True):
         own = field_context(name)
         if meaning.may_name_thing and thing_votes > 0:
-            own = own._replace(kind="", label="", names_thing=True)
+            own = own._replace(kind="", label_text="", names_thing=True)
         elif thing_votes < 0 and (
-            name.lower() in _SHORT_NAMES_OF_NAMES or (meaning.may_name_thing and own.kind == PIIKind.PERSON)
+            name.lower() in _ABBREVIATED_NAME_FIELDS or (meaning.may_name_thing and own.kind == PIIKind.PERSON)
         ):
-            own = own._replace(kind=PIIKind.PERSON, label=LABEL_OF_PERSON)
+            own = own._replace(kind=PIIKind.PERSON, label_text=LABEL_OF_PERSON)
         elif own.kind == PIIKind.BANK_ACCOUNT and has_sort_code:
-            own = own._replace(label=f"sort code, {own.label}")
+            own = own._replace(label_text=f"sort code, {own.label_text}")
         is_name = own.kind == PIIKind.PERSON or (not own.kind and _may_name_person(meaning))
         if is_personal and is_name and not own.names_thing:
             own = _in_personal_record(own)
@@ -270,8 +270,10 @@ def _may_name_person(meaning: FieldMeaning) -> bool:
 
 def _in_personal_record(own: FieldContext) -> FieldContext:
     """The context of the name in a record that is certainly about a person."""
-    label = own.label or LABEL_OF_PERSON
-    return own._replace(kind=PIIKind.PERSON, label=label, is_unclear=False, names_person=True, is_personal_record=True)
+    label_text = own.label_text or LABEL_OF_PERSON
+    return own._replace(
+        kind=PIIKind.PERSON, label_text=label_text, is_unclear=False, names_person=True, is_personal_record=True
+    )
 
 
 def _is_resident_number(value: object) -> bool:
@@ -317,10 +319,10 @@ def _relate_label_and_value(shape: _RecordShape, values: Sequence[object], conte
     for index in (shape.label, shape.type):
         if index is None or index == shape.value or shape.value is None:
             continue
-        of_value = _context_of_label(values[index])
-        if of_value is not None and (index == shape.label or of_value.kind != OTHER):
+        value_context = _context_of_label(values[index])
+        if value_context is not None and (index == shape.label or value_context.kind != OTHER):
             contexts[index] = FieldContext(contexts[index].name, names_thing=True)
-            contexts[shape.value] = of_value
+            contexts[shape.value] = value_context
             return
 
 
@@ -328,12 +330,12 @@ def _relate_documents(shape: _RecordShape, values: Sequence[object], contexts: l
     """The number of a document, account or card whose kind is in another member, and members with secrets."""
     members = shape.documents
     for document in members.documents:
-        of_number = _context_of_label(values[document])
-        if of_number is None:
+        number_context = _context_of_label(values[document])
+        if number_context is None:
             continue
         for number in members.numbers:
-            if number != document and can_have_number(of_number.kind, contexts[number].kind):
-                contexts[number] = of_number
+            if number != document and can_have_number(number_context.kind, contexts[number].kind):
+                contexts[number] = number_context
     for index in members.manifest_with_secrets(values[shape.type] if shape.type is not None else None):
         contexts[index] = FieldContext(contexts[index].name, record=_SECRETS)
     for index in members.docker_credentials(values):
@@ -363,7 +365,7 @@ def _columns_of(headings: object) -> tuple[FieldContext, ...] | None:
             text = described.get("name") or described.get("field") or described.get("label")
         texts.append(text if type(text) is str else "")
     contexts = member_contexts([(text, None) for text in texts])
-    return tuple(contexts) if any(context.says_something for context in contexts) else None
+    return tuple(contexts) if any(context.affects_search for context in contexts) else None
 
 
 def _row_contexts(rows: Sequence[Any], own: FieldContext) -> list[FieldContext]:
@@ -381,8 +383,8 @@ def _pair_context(row: object, own: FieldContext) -> FieldContext:
     if not isinstance(row, (list, tuple)):
         return own
     cells = cast("Sequence[object]", row)
-    of_value = _context_of_label(cells[0]) if len(cells) == _PAIR else None
-    return own if of_value is None else own._replace(columns=(NO_CONTEXT, of_value))
+    value_context = _context_of_label(cells[0]) if len(cells) == _PAIR else None
+    return own if value_context is None else own._replace(columns=(NO_CONTEXT, value_context))
 
 
 def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:

@@ -107,7 +107,7 @@ class FieldMeaning(NamedTuple):
     is_ambiguous_role: bool = False
 
     @property
-    def says_something(self) -> bool:
+    def describes_value(self) -> bool:
         """Whether the name says something about its value."""
         return bool(self.kind or self.names_thing or self.is_unclear)
 

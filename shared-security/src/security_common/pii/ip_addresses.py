@@ -125,7 +125,7 @@ def _is_version(source: LabelledText, match: re.Match[str]) -> bool:
     word = _WORD_BEFORE.search(text, max(0, start - _LONGEST_WORD_BEFORE), start) if is_like_version else None
     if word is not None and word[1].lower() in _SOFTWARE:
         return True
-    return has_short_parts and source.adjacent_label(start) == OTHER
+    return has_short_parts and source.adjacent_label_kind(start) == OTHER
 
 
 IP_ADDRESSES = Rule(

@@ -96,9 +96,7 @@ def find_pair_values(text: str, *, only_personal: bool = False) -> Iterator[Text
     remove findings.
     """
     is_markup = "</" in text
-    if not is_markup and not any(
-        _says_something(name, only_personal=only_personal) for name in _names_before_signs(text)
-    ):
+    if not is_markup and not any(_has_meaning(name, only_personal=only_personal) for name in _names_before_signs(text)):
         return
     record: list[_Pair] = []
     parent = NO_CONTEXT
@@ -121,12 +119,12 @@ def _names_before_signs(text: str) -> Iterator[str]:
             yield name.group(1)[::-1]
 
 
-def _says_something(name: str, *, only_personal: bool) -> bool:
+def _has_meaning(name: str, *, only_personal: bool) -> bool:
     """Whether the name of a pair can say something about its value or that of a pair beside it."""
     meaning = meaning_of_name(name)
     if meaning.may_name_thing or meaning.names_login:
         return True
-    return meaning.kind not in _KINDS_OF_NO_PERSON if only_personal else meaning.says_something
+    return meaning.kind not in _KINDS_OF_NO_PERSON if only_personal else meaning.describes_value
 
 
 def _continues(text: str, record: list[_Pair], pair: _Pair, start: int) -> bool:
@@ -150,7 +148,7 @@ def _parent_of(last: _Pair, pair: _Pair, parent: FieldContext) -> FieldContext:
 def _values_of(record: list[_Pair], parent: FieldContext) -> Iterator[TextCell]:
     contexts = member_contexts([(pair.name, pair.value) for pair in record], parent)
     for pair, context in zip(record, contexts, strict=True):
-        if pair.end > pair.start and context.says_something and pair.name.lower() not in _VAGUE_NAMES:
+        if pair.end > pair.start and context.affects_search and pair.name.lower() not in _VAGUE_NAMES:
             yield _cell_of(pair, context)
 
 

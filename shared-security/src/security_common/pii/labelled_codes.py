@@ -18,7 +18,7 @@ from security_common.pii.rules import Rule
 __all__ = ["LABELLED_CODES"]
 
 _SCORE = 0.86
-_JOINT = re.compile(
+_CONNECTOR = re.compile(
     r"(?:s|[ _]?(?:번호|号码|號碼|番号|号|號|number|numéro|nummer|num|no|nr|id))?\.?\s?#?['\"\]]{0,2}"
     r"(?:은|는|이|가)?\s{0,2}(?:\([^()\n]{1,16}\))?\s{0,2}(?:is|was|[:=|>]|[ .]{2,40})?[\s'\"(]{0,4}",
     re.IGNORECASE,
@@ -70,8 +70,8 @@ def _find_labelled_codes(source: LabelledText) -> Iterator[Finding]:
         for label in source.labels.of_kind(kind):
             if not _is_certain(source, label):
                 continue
-            joint = _JOINT.match(source.text, label.end)
-            code = form.expression.match(source.text, joint.end() if joint is not None else label.end)
+            connector = _CONNECTOR.match(source.text, label.end)
+            code = form.expression.match(source.text, connector.end() if connector is not None else label.end)
             if code is not None and _is_code(code.group(), form.fewest_digits):
                 yield Finding(PIIKind(kind), code.start(), code.end(), _SCORE, "label")
 

@@ -42,5 +42,5 @@ def _find_in_line(line: str, start: int, separator: str) -> Iterator[TextCell]:
         start += len(segment) + len(separator)
     contexts = member_contexts([(label, value) for label, value, _ in found])
     for (_, value, place), context in zip(found, contexts, strict=True):
-        if context.says_something:
+        if context.affects_search:
             yield TextCell(place, place + len(value), context, is_bounded=False)

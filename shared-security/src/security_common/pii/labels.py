@@ -25,7 +25,7 @@ BANK = "BANK"
 _MOST_CHARS_AFTER_LABEL = 28
 _MOST_CHARS_BEFORE_LABEL = 12
 # The text between a label and its value: a suffix, a particle, a note in brackets, punctuation, a verb.
-_JOINT = re.compile(
+_CONNECTOR = re.compile(
     r"(?:[ _]?(?:번호|number|num|no|id)|s)?\.?"
     r"['\"\]]*"
     r"(?:은|는|이|가|을|를|도|란|명|为|為|是|は|が)?\s*"
@@ -35,11 +35,13 @@ _JOINT = re.compile(
     r"['\"(]?",
     re.IGNORECASE,
 )
-_USUAL_JOINTS = frozenset({"", " ", ": ", ":", "=", " : ", '": ', '":"'})  # checked before the expression, for speed
+_USUAL_CONNECTORS = frozenset(
+    {"", " ", ": ", ":", "=", " : ", '": ', '":"'}
+)  # checked before the expression, for speed
 # "order 12 4111…": the label OTHER already has its own number, so it says nothing about the next one.
 _NUMBER_OF_OTHER = re.compile(r"\W{0,3}[0-9]{1,6}(?:[,\s]|[건개번호째]{1,2}\W)")
 _OPENING = re.compile(r"[(\[/]")
-_JOINT_AFTER_VALUE = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/:,\-]{0,3}")
+_CONNECTOR_AFTER_VALUE = re.compile(r"(?:으로|로|은|는|이|가|을|를)?[\s(\[/:,\-]{0,3}")
 
 
 class Label(NamedTuple):
@@ -179,7 +181,7 @@ class Labels:
         between = self._text[label_end:start]
         if len(between) > _MOST_CHARS_AFTER_LABEL or (kind == OTHER and _NUMBER_OF_OTHER.match(between)):
             return _NO_LABEL
-        adjacent = between in _USUAL_JOINTS or _JOINT.fullmatch(between) is not None
+        adjacent = between in _USUAL_CONNECTORS or _CONNECTOR.fullmatch(between) is not None
         return Label(kind, kind if adjacent else "", label_start, label_end)
 
     def after(self, end: int) -> Label:
@@ -189,10 +191,10 @@ class Labels:
         if index == len(found) or not end <= found[index].start <= end + _MOST_CHARS_BEFORE_LABEL:
             return _NO_LABEL
         kind, _, label_start, label_end = found[index]
-        joint = _JOINT_AFTER_VALUE.fullmatch(self._text[end:label_start])
+        connector = _CONNECTOR_AFTER_VALUE.fullmatch(self._text[end:label_start])
         # Without a bracket, a label after the value is often that of the next field: "4111… 유효기간 11/28". A label
         # of kind OTHER counts as evidence against a finding only with a bracket.
-        adjacent = joint is not None and (kind != OTHER or _OPENING.search(joint.group()) is not None)
+        adjacent = connector is not None and (kind != OTHER or _OPENING.search(connector.group()) is not None)
         return Label(kind, kind if adjacent else "", label_start, label_end)
 
 
@@ -233,7 +235,7 @@ class LabelledText:
             self._today = self._read_today()
         return self._today
 
-    def adjacent_label(self, start: int) -> str:
+    def adjacent_label_kind(self, start: int) -> str:
         """The kind of the label directly before a value, or an empty string."""
         return self.labels.before(start).adjacent_kind
 

@@ -2,9 +2,10 @@
 
     db_password = "Tr1cky#Pass"
        └──┬───┘└┬┘ └────┬────┘
-        name  joint   value         not a placeholder, an ordinary word, a reference or code
+        name    │     value           not a placeholder, an ordinary word, a reference or code
+            connector
 
-What a value has to look like depends on its name and on the joint: behind `password=` it may be short and simple,
+What a value has to look like depends on its name and on the connector: behind `password=` it may be short and simple,
 behind `token` and a space it has to be long and look random.
 """
 
@@ -36,7 +37,7 @@ _CHARS_READ_BEFORE_NAME = 24
 _WORD_BORDER = re.compile(r"[_\-]|(?<=[a-z])(?=[A-Z])")
 
 
-class _Joint(IntEnum):
+class _Connector(IntEnum):
     """How closely a value is joined to its name."""
 
     SPACE = 1  # password Tr1cky
@@ -95,12 +96,12 @@ _MNEMONIC = re.compile(r"['\"]?((?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8})")
 
 
 class _Value(NamedTuple):
-    """A value, its place and its joint. `fills_line` is whether name and value are all that is in their line."""
+    """A value, its place and its connector. `fills_line` is whether name and value are all that is in their line."""
 
     text: str
     start: int
     end: int
-    joint: _Joint
+    connector: _Connector
     fills_line: bool = False
 
 
@@ -124,8 +125,8 @@ def _secret_behind(match: re.Match[str], text: str) -> tuple[int, int] | None:
     name = match.group().translate(_WITHOUT_SEPARATORS)
     group = _GROUP_OF_NAME[name]
     if group == _PHRASE:
-        joint = _SIGN.match(text, match.end()) or _VERB.match(text, match.end())
-        words = _MNEMONIC.match(text, joint.end()) if joint is not None else None
+        connector = _SIGN.match(text, match.end()) or _VERB.match(text, match.end())
+        words = _MNEMONIC.match(text, connector.end()) if connector is not None else None
         return words.span(1) if words is not None else None
     value = _value_behind(text, *match.span())
     if value is None:
@@ -172,20 +173,20 @@ def _is_name_of_secret(match: re.Match[str], text: str) -> bool:
 
 def _value_behind(text: str, name_start: int, name_end: int) -> _Value | None:
     sign = _SIGN.match(text, name_end)
-    joint = sign or _VERB.match(text, name_end)
-    if joint is None:
+    connector = sign or _VERB.match(text, name_end)
+    if connector is None:
         return None
-    written = joint.group()
+    written = connector.group()
     if sign is None:
-        certainty = _Joint.SPACE if written.rstrip("([").isspace() else _Joint.VERB
+        certainty = _Connector.SPACE if written.rstrip("([").isspace() else _Connector.VERB
     else:
-        certainty = _Joint.EXACT if written in {"=", ">", '">', "'>"} else _Joint.COLON
-    quoted = _QUOTED.match(text, joint.end())
+        certainty = _Connector.EXACT if written in {"=", ">", '">', "'>"} else _Connector.COLON
+    quoted = _QUOTED.match(text, connector.end())
     if quoted is not None:
         group = quoted.lastindex or 1
-        certainty = certainty if sign is None else _Joint.EXACT
+        certainty = certainty if sign is None else _Connector.EXACT
         return _Value(quoted[group], quoted.start(group), quoted.end(group), certainty)
-    unquoted = _APP_PASSWORD.match(text, joint.end()) or _UNQUOTED.match(text, joint.end())
+    unquoted = _APP_PASSWORD.match(text, connector.end()) or _UNQUOTED.match(text, connector.end())
     if unquoted is None:
         return None
     value = _without_neighbours(unquoted.group())
@@ -217,22 +218,22 @@ def _is_number_of(group: str, name: str, value: _Value) -> bool:
     if group == _PIN:
         if name in _NAMES_OF_CARD_CODES:
             return len(value.text) in _LENGTHS_OF_CARD_CODE
-        if value.joint == _Joint.SPACE:
+        if value.connector == _Connector.SPACE:
             is_certain = name.endswith("code") or _HANGUL.match(name) is not None
             if name == "otp":
                 is_certain = len(value.text) == _LENGTH_OF_OTP
             return is_certain and len(value.text) in _LENGTHS_OF_PIN_IN_SENTENCE
-        fits = _LENGTHS_OF_PIN if value.joint >= _Joint.COLON else _LENGTHS_OF_PIN_IN_SENTENCE
+        fits = _LENGTHS_OF_PIN if value.connector >= _Connector.COLON else _LENGTHS_OF_PIN_IN_SENTENCE
         return len(value.text) in fits
-    if value.joint == _Joint.VERB and name.isascii():
+    if value.connector == _Connector.VERB and name.isascii():
         return len(value.text) >= _FEWEST_CHARS_IN_SENTENCE
-    is_certain = value.joint >= _Joint.COLON or _HANGUL.match(name) is not None
+    is_certain = value.connector >= _Connector.COLON or _HANGUL.match(name) is not None
     return is_certain and len(value.text) >= _FEWEST_CHARS_OF_PASSWORD
 
 
 def _looks_like_password(value: _Value, name: str) -> bool:
     """Letters with digits or symbols; letters alone only where nothing but a value can be."""
-    is_in_sentence = value.joint < _Joint.COLON
+    is_in_sentence = value.connector < _Connector.COLON
     text = value.text.rstrip("!?") if is_in_sentence else value.text
     has_letters, has_digits = any(map(str.isalpha, text)), any(map(str.isdigit, text))
     has_symbols = not _SYMBOLS.isdisjoint(text)
@@ -244,7 +245,7 @@ def _looks_like_password(value: _Value, name: str) -> bool:
         return _is_password_of_letters(value, name)
     if not is_in_sentence:
         return len(text) >= _FEWEST_CHARS_OF_PASSWORD
-    if value.joint == _Joint.SPACE and name.isascii():
+    if value.connector == _Connector.SPACE and name.isascii():
         has_both_cases = text != text.lower() and text != text.upper()
         is_varied = has_symbols or has_both_cases or sum(map(str.isdigit, text)) >= _FEWEST_DIGITS_BEHIND_SPACE
         return has_digits and is_varied and len(text) >= _FEWEST_CHARS_IN_SENTENCE
@@ -255,22 +256,24 @@ def _is_password_of_letters(value: _Value, name: str) -> bool:
     """`password=hunter`, a line `password: hunter`, `비번은 qwerty`, and words joined by hyphens."""
     text = value.text
     if _APP_PASSWORD.fullmatch(text):
-        return value.joint > _Joint.SPACE
+        return value.connector > _Connector.SPACE
     if " " in text or len(text) < _FEWEST_CHARS_OF_WORD or is_ordinary_word(text):
         return False
-    if value.joint == _Joint.EXACT:
+    if value.connector == _Connector.EXACT:
         return True
     if _KEBAB_NAME.fullmatch(text):
-        return value.joint == _Joint.COLON and len(re.split("[-_.]", text)) >= _FEWEST_WORDS_OF_PASSPHRASE
+        return value.connector == _Connector.COLON and len(re.split("[-_.]", text)) >= _FEWEST_WORDS_OF_PASSPHRASE
     if _FORM_OF_VERB.fullmatch(text) or not text.isalpha():
         return False
-    return (value.joint == _Joint.COLON and value.fills_line) or (value.joint > _Joint.SPACE and not name.isascii())
+    return (value.connector == _Connector.COLON and value.fills_line) or (
+        value.connector > _Connector.SPACE and not name.isascii()
+    )
 
 
 def _looks_like_key(value: _Value) -> bool:
     """Whether a value has letters and digits, or mixed case, and is not a name such as `db-credentials-2`."""
     text = value.text
-    is_in_sentence = value.joint < _Joint.COLON
+    is_in_sentence = value.connector < _Connector.COLON
     fewest = _FEWEST_CHARS_OF_KEY_IN_SENTENCE if is_in_sentence else _FEWEST_CHARS_OF_KEY
     if len(text) < fewest or " " in text or _KEBAB_NAME.fullmatch(text):
         return False
@@ -280,7 +283,7 @@ def _looks_like_key(value: _Value) -> bool:
     if is_in_sentence or not has_letters:
         return False
     has_symbols = not _SYMBOLS.isdisjoint(text.rstrip("="))
-    if value.joint == _Joint.EXACT and has_symbols:
+    if value.connector == _Connector.EXACT and has_symbols:
         return True
     upper, lower = sum(map(str.isupper, text)), sum(map(str.islower, text))
     fewest = _FEWEST_CHARS_OF_LETTERS if _CAMEL_CASE.fullmatch(text) else _FEWEST_CHARS_OF_MIXED_LETTERS

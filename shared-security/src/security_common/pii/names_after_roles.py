@@ -37,7 +37,7 @@ _ROLES_BEFORE_NAMES = _MORE_LABELS | (
 _NAME_AFTER_ROLE = re.compile(
     rf"{longest_word(_ROLES_BEFORE_NAMES)}(?:님|분)?(?:[ ]?(?:성함|성명|이름))?(?:은|는|인|이|가)?"
     r"(?:[ ]?\([^()\n]{1,8}\))?"
-    r"(?P<joint>[ ]{0,2}[:=|][ ]{0,2}[\"'\[]?|[ ]{1,4})(?P<word>[가-힣]{2,9})(?![가-힣])"
+    r"(?P<connector>[ ]{0,2}[:=|][ ]{0,2}[\"'\[]?|[ ]{1,4})(?P<word>[가-힣]{2,9})(?![가-힣])"
     r"(?P<is_value>[ ]{0,2}(?:[\n,;/|(\"'\]]|$)|[ ]{2})?"
 )
 # 감이슬입니다, 계민준 드림: a rare surname with a common given name
@@ -48,7 +48,7 @@ _RARE_NAME = re.compile(
 # seller 마광진, guest="곽두형"
 _ENGLISH_ROLE = longest_word(_LATIN["roles"] + _LATIN["roles_before_hangul"])
 _NAME_AFTER_ENGLISH_ROLE = re.compile(
-    rf"(?<![a-z]){_ENGLISH_ROLE}(?:_?(?:name|nm))?[\"']?(?P<joint>[ ]?[:=][ ]?[\"']?|[ ])"
+    rf"(?<![a-z]){_ENGLISH_ROLE}(?:_?(?:name|nm))?[\"']?(?P<connector>[ ]?[:=][ ]?[\"']?|[ ])"
     r"(?P<word>[가-힣]{2,4})(?![가-힣])",
     re.IGNORECASE,
 )
@@ -79,7 +79,7 @@ def _find_after_roles(source: LabelledText) -> Iterator[Finding]:
     """At most one name after each role."""
     for match in _NAME_AFTER_ROLE.finditer(source.text):
         is_whole_value = match["is_value"] is not None
-        is_certain = is_whole_value and (":" in match["joint"] or "=" in match["joint"])
+        is_certain = is_whole_value and (":" in match["connector"] or "=" in match["connector"])
         length = _length_of_name(match["word"], is_certain=is_certain)
         if not length and is_whole_value and _has_rare_surname(match["word"]):
             length = len(match["word"])
@@ -114,7 +114,7 @@ def _find_rare_names(source: LabelledText) -> Iterator[Finding]:
 def _find_after_english_roles(source: LabelledText) -> Iterator[Finding]:
     """Names in Hangul after a role in English."""
     for match in _NAME_AFTER_ENGLISH_ROLE.finditer(source.text):
-        length = _length_of_name(match["word"], is_certain=not match["joint"].isspace())
+        length = _length_of_name(match["word"], is_certain=not match["connector"].isspace())
         if length:
             start = match.start("word")
             yield Finding(PIIKind.PERSON, start, start + length, 0.71, "label")

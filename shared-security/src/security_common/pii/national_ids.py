@@ -18,7 +18,7 @@ from security_common.pii.finding import BASE64, Finding, PIIKind
 from security_common.pii.labels import OTHER, LabelledText
 from security_common.pii.number_candidates import NumberCandidate, Recognition
 from security_common.pii.rules import Rule
-from security_common.pii.value_surroundings import has_other_name, is_in_path_or_url
+from security_common.pii.value_surroundings import has_specific_name_before, is_in_path_or_url
 
 __all__ = ["COUNTRIES", "NATIONAL_CODES", "country_of", "recognize_national_number"]
 
@@ -127,7 +127,7 @@ def country_of(finding: Finding) -> str:
 
 def recognize_national_number(number: NumberCandidate) -> Recognition:
     """Kind, score and reason for a number of digits only, or None."""
-    label = number.label
+    label = number.label_kind
     if label.startswith(_GENERAL_LABEL):
         return _recognize_labelled(number)
     distinctive = _FORMAT_BY_DISTINCTIVE_GROUPING.get(number.grouping)
@@ -140,13 +140,13 @@ def recognize_national_number(number: NumberCandidate) -> Recognition:
 
 def _recognize_labelled(number: NumberCandidate) -> Recognition:
     """Only an adjacent label of the country makes a number without right check digits one of that country."""
-    is_general = number.label == _GENERAL_LABEL
+    is_general = number.label_kind == _GENERAL_LABEL
     by_label: Recognition = None
-    if number.adjacent_label and not is_general:
+    if number.adjacent_label_kind and not is_general:
         by_label = (
             PIIKind.NATIONAL_ID,
             _SCORE_OTHER_FORM,
-            _reason(number.label.removeprefix(_LABEL_PREFIX), is_valid=False),
+            _reason(number.label_kind.removeprefix(_LABEL_PREFIX), is_valid=False),
         )
     for each in _FORMATS_BY_LENGTH.get(len(number.digits), ()):
         if number.grouping not in each.groupings:
@@ -155,10 +155,10 @@ def _recognize_labelled(number: NumberCandidate) -> Recognition:
         if is_general:
             if is_valid:
                 return PIIKind.NATIONAL_ID, _SCORE_GENERAL_LABEL, _reason(each.country, is_valid=True)
-        elif number.label == _LABEL_PREFIX + each.country:
+        elif number.label_kind == _LABEL_PREFIX + each.country:
             if is_valid:
                 return PIIKind.NATIONAL_ID, _SCORE_LABELLED, _reason(each.country, is_valid=True)
-            if number.adjacent_label:
+            if number.adjacent_label_kind:
                 by_label = PIIKind.NATIONAL_ID, _SCORE_LABEL_ALONE, _reason(each.country, is_valid=False)
     return by_label
 
@@ -190,7 +190,7 @@ def _score_of_code(source: LabelledText, match: re.Match[str], shape: str, *, is
     has_weak_shape = shape not in _STRONG_SHAPES
     if has_weak_shape and _DATE_IN_CODE.search(match.group()):
         return 0
-    if is_in_path_or_url(source.text, start, end) or (has_weak_shape and has_other_name(source.text, start)):
+    if is_in_path_or_url(source.text, start, end) or (has_weak_shape and has_specific_name_before(source.text, start)):
         return 0
     return _SCORE_UNLABELLED
 

@@ -15,7 +15,7 @@ from security_common.pii.finding import PIIKind
 from security_common.pii.labels import LabelledText
 from security_common.pii.value_surroundings import has_currency_before, is_in_path_or_url, is_item_of_list
 
-__all__ = ["NUMBER_GATE", "NumberCandidate", "Recognition", "find_number_candidates", "is_time_stamp"]
+__all__ = ["NUMBER_GATE", "NumberCandidate", "Recognition", "find_number_candidates", "is_timestamp"]
 
 Recognition = tuple[PIIKind, float, str] | None
 """What a rule for numbers returns: kind, score and reason, or None if it does not recognize the number."""
@@ -39,7 +39,7 @@ _UNIT = re.compile(
     r"|\s?(?:KRW|USD|EUR|JPY|CNY|GBP|bytes?|[KMGT]i?B|ms|us|ns|sec|seconds|rows|tokens)(?![A-Za-z0-9])"
 )
 _FIRST_CHARS_OF_UNITS = frozenset("원달만억천%명개건점포바 \t\nKUEJCGbBMTmunsrt")
-_PLAIN_JOINTS = frozenset(" ,")  # between the parts of an amount
+_AMOUNT_SEPARATORS = frozenset(" ,")  # between the parts of an amount
 _LENGTHS_OF_DATE = [4, 2, 2]
 _PARTS_OF_DATE = len(_LENGTHS_OF_DATE)
 _MOST_CHARS_OF_AMOUNT = 32
@@ -57,9 +57,10 @@ _FEWEST_SINGLE_DIGITS = 9  # "0 1 0 1 2 3 4 5 6": at least this many single digi
 class NumberCandidate(NamedTuple):
     """A sequence of parts of a run.
 
-    `grouping` has the lengths of the parts, `separators` one character for each gap between them. `label` is the kind
-    of the label that belongs to the number; `adjacent_label` is the same if that label is adjacent. Both may be empty.
-    `is_in_series` is whether a part of the same length continues the number: one of many numbers in a row.
+    `grouping` has the lengths of the parts, `separators` one character for each gap between them. `label_kind` is the
+    kind of the label that belongs to the number; `adjacent_label_kind` is the same if that label is adjacent. Both may
+    be empty. `is_in_series` is whether a part of the same length continues the number: one of many numbers
+    in a row.
     """
 
     digits: str
@@ -68,8 +69,8 @@ class NumberCandidate(NamedTuple):
     grouping: tuple[int, ...]
     separators: str
     has_plus: bool
-    label: str
-    adjacent_label: str
+    label_kind: str
+    adjacent_label_kind: str
     is_in_series: bool
     source: LabelledText
 
@@ -79,7 +80,7 @@ class NumberCandidate(NamedTuple):
         return not (self.is_in_series or is_in_path_or_url(text, start, end) or is_item_of_list(text, start, end))
 
 
-def is_time_stamp(number: NumberCandidate) -> bool:
+def is_timestamp(number: NumberCandidate) -> bool:
     """Whether digits are seconds or milliseconds since 1970 (2017 to 2033), or begin with a date, as YYYYMMDD.
 
     The date is one of 1990 to 2050.
@@ -134,7 +135,7 @@ def _is_amount_or_date(text: str, run: _Run, first: int, last: int) -> bool:
     if run.has_comma and _is_part_of_amount(text, parts[first][0], end):
         return True
     if last == len(parts) - 1 and text[end : end + 1] in _FIRST_CHARS_OF_UNITS and _UNIT.match(text, end):
-        return _PLAIN_JOINTS.issuperset(separators[first:last])
+        return _AMOUNT_SEPARATORS.issuperset(separators[first:last])
     if first == last:
         return False
     if last - first == 1:  # 4.539578763621486
@@ -195,8 +196,8 @@ def _candidate(source: LabelledText, run: _Run, first: int, last: int) -> Number
         grouping=tuple(map(len, digits)),
         separators=separators,
         has_plus=has_plus,
-        label=label.kind,
-        adjacent_label=label.adjacent_kind,
+        label_kind=label.kind,
+        adjacent_label_kind=label.adjacent_kind,
         is_in_series=len(parts) < len(run.parts) and _is_in_series(run, first, last),
         source=source,
     )

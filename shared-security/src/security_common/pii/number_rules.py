@@ -15,12 +15,12 @@ from security_common.pii.number_candidates import (
     NumberCandidate,
     Recognition,
     find_number_candidates,
-    is_time_stamp,
+    is_timestamp,
 )
 from security_common.pii.phone_numbers import recognize_phone_number
 from security_common.pii.resident_number import recognize_resident_number
 from security_common.pii.rules import Rule
-from security_common.pii.value_surroundings import has_other_name, is_in_path_or_url
+from security_common.pii.value_surroundings import has_specific_name_before, is_in_path_or_url
 
 __all__ = ["NUMBERS"]
 
@@ -54,9 +54,9 @@ _LABELS_OF_OTHER_NUMBERS = _ACCOUNT_OR_OTHER_LABELS | {"KR_RRN"}
 def _recognize_corporate_number(number: NumberCandidate) -> Recognition:
     """By its label, which no resident registration number has. Without a label: check digit and registry office."""
     digits = number.digits
-    if number.label == "CORP_NUMBER" and digits[0] in "12":
-        return PIIKind.CORP_NUMBER, 0.995 if number.adjacent_label == "CORP_NUMBER" else 0.9, "label"
-    if number.grouping != (6, 7) or number.separators != "-" or number.label in _LABELS_OF_OTHER_NUMBERS:
+    if number.label_kind == "CORP_NUMBER" and digits[0] in "12":
+        return PIIKind.CORP_NUMBER, 0.995 if number.adjacent_label_kind == "CORP_NUMBER" else 0.9, "label"
+    if number.grouping != (6, 7) or number.separators != "-" or number.label_kind in _LABELS_OF_OTHER_NUMBERS:
         return None
     if digits[0] not in "12" or digits[4:6] not in _REGISTRY_OFFICES:
         return None
@@ -67,16 +67,16 @@ def _recognize_business_number(number: NumberCandidate) -> Recognition:
     """123-45-67890 by its check digit. Digits without separators also need a label, or a company beside them."""
     if not check_digits.is_valid_business_number(number.digits):
         return None
-    if number.adjacent_label == OTHER and not (number.grouping == (3, 2, 5) and _is_beside_company(number)):
+    if number.adjacent_label_kind == OTHER and not (number.grouping == (3, 2, 5) and _is_beside_company(number)):
         return None
-    labelled = number.label in _BUSINESS_LABELS
+    labelled = number.label_kind in _BUSINESS_LABELS
     if number.grouping == (3, 2, 5):
-        if number.adjacent_label in _ACCOUNT_LABELS:
+        if number.adjacent_label_kind in _ACCOUNT_LABELS:
             return None
         return PIIKind.BUSINESS_NUMBER, 0.97 if labelled else 0.92, "check-digit"
     if labelled:
         return PIIKind.BUSINESS_NUMBER, 0.95, "check-digit"
-    if number.grouping != (10,) or number.label in _ACCOUNT_OR_OTHER_LABELS or is_time_stamp(number):
+    if number.grouping != (10,) or number.label_kind in _ACCOUNT_OR_OTHER_LABELS or is_timestamp(number):
         return None
     return (PIIKind.BUSINESS_NUMBER, 0.8, "check-digit") if _is_beside_company(number) else None
 
@@ -95,14 +95,14 @@ def _recognize_card_number(number: NumberCandidate) -> Recognition:
 
     One in ten numbers passes the Luhn formula by chance, so an unlabelled number has to be a whole value.
     """
-    if not check_digits.passes_luhn(number.digits) or number.label.startswith("NATIONAL_ID"):
+    if not check_digits.passes_luhn(number.digits) or number.label_kind.startswith("NATIONAL_ID"):
         return None
     is_bare = number.grouping == (len(number.digits),)
-    if is_bare and number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
+    if is_bare and number.adjacent_label_kind in _ACCOUNT_OR_OTHER_LABELS:
         return None
-    if number.label == "CREDIT_CARD":
+    if number.label_kind == "CREDIT_CARD":
         return PIIKind.CREDIT_CARD, 0.98, "check-digit"
-    if not check_digits.has_card_scheme_prefix(number.digits) or number.adjacent_label == OTHER:
+    if not check_digits.has_card_scheme_prefix(number.digits) or number.adjacent_label_kind == OTHER:
         return None
     has_usual_form = is_bare or (number.grouping in _CARD_GROUPINGS and number.separators[0] in "- ./")
     if not has_usual_form or len(set(number.separators)) > 1 or not number.stands_alone():
@@ -115,26 +115,31 @@ def _recognize_driver_license(number: NumberCandidate) -> Recognition:
     office = int(number.digits[:2])
     if not _FIRST_LICENSING_OFFICE <= office <= _LAST_LICENSING_OFFICE:
         return None
-    if number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
+    if number.adjacent_label_kind in _ACCOUNT_OR_OTHER_LABELS:
         return None
-    if number.label == "DRIVER_LICENSE":
+    if number.label_kind == "DRIVER_LICENSE":
         return PIIKind.DRIVER_LICENSE, 0.97, "label"
     return (PIIKind.DRIVER_LICENSE, 0.9, "shape") if number.grouping == (2, 2, 6, 2) else None
 
 
 def _recognize_us_ssn(number: NumberCandidate) -> Recognition:
     """123-45-6789 in the ranges that are issued. Other forms, and the values of other fields, need the label."""
-    if not check_digits.is_valid_us_ssn(number.digits) or number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
+    if not check_digits.is_valid_us_ssn(number.digits) or number.adjacent_label_kind in _ACCOUNT_OR_OTHER_LABELS:
         return None
     hyphenated = number.grouping == (3, 2, 4) and number.separators == "--"
-    if number.label == "US_SSN" or (hyphenated and number.label in _TAXPAYER_LABELS):
+    if number.label_kind == "US_SSN" or (hyphenated and number.label_kind in _TAXPAYER_LABELS):
         return PIIKind.US_SSN, 0.95, "label"
     text, start, end = number.source.text, number.start, number.end
     if number.grouping == (3, 2, 4) and _SSN_BEFORE.search(
         number.source.lowered, max(0, start - _CHARS_READ_FOR_SSN), start
     ):
         return PIIKind.US_SSN, 0.9, "label"
-    if not hyphenated or number.label == OTHER or has_other_name(text, start) or is_in_path_or_url(text, start, end):
+    if (
+        not hyphenated
+        or number.label_kind == OTHER
+        or has_specific_name_before(text, start)
+        or is_in_path_or_url(text, start, end)
+    ):
         return None
     if _HANGUL.search(text, max(0, start - _CHARS_READ_FOR_LANGUAGE), end + _CHARS_READ_FOR_LANGUAGE) is not None:
         return None
@@ -145,31 +150,31 @@ def _recognize_bank_account(number: NumberCandidate) -> Recognition:
     """Korean accounts have no check digit and any grouping: a label or the name of a bank beside them decides."""
     if number.has_plus or len(set(number.separators)) > 1:
         return None
-    if number.label not in _ACCOUNT_LABELS:
+    if number.label_kind not in _ACCOUNT_LABELS:
         return _recognize_unlabelled_account(number)
-    if not number.adjacent_label and is_time_stamp(number):
+    if not number.adjacent_label_kind and is_timestamp(number):
         return None
-    if number.label == "BANK_ACCOUNT":
-        return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label else 0.7, "label"
+    if number.label_kind == "BANK_ACCOUNT":
+        return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label_kind else 0.7, "label"
     if len(number.digits) >= 10:
-        return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label else 0.65, "bank"
+        return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label_kind else 0.65, "bank"
     return None
 
 
 def _recognize_unlabelled_account(number: NumberCandidate) -> Recognition:
     """In front of a holder and a bank, or in a transfer `from=… to=…`."""
     text, start, end = number.source.text, number.start, number.end
-    if _HOLDER_AND_BANK_AFTER.match(text, end) and number.adjacent_label != OTHER:
+    if _HOLDER_AND_BANK_AFTER.match(text, end) and number.adjacent_label_kind != OTHER:
         return PIIKind.BANK_ACCOUNT, 0.65, "bank"
     if _FROM_OR_TO.search(text, max(0, start - _LONGEST_FROM_OR_TO), start):
         is_transfer = _TRANSFER.search(number.source.lowered, max(0, start - _CHARS_READ_FOR_TRANSFER), start)
-        return (PIIKind.BANK_ACCOUNT, 0.65, "label") if is_transfer and not is_time_stamp(number) else None
+        return (PIIKind.BANK_ACCOUNT, 0.65, "label") if is_transfer and not is_timestamp(number) else None
     return None
 
 
 def _recognize_british_account(number: NumberCandidate) -> Recognition:
     """Eight digits with an adjacent label and a sort code or BSB beside them."""
-    if number.adjacent_label != "BANK_ACCOUNT" or number.grouping != (8,):
+    if number.adjacent_label_kind != "BANK_ACCOUNT" or number.grouping != (8,):
         return None
     start, end = max(0, number.start - _CHARS_READ_FOR_SORT_CODE), number.end + _CHARS_READ_FOR_SORT_CODE
     has_sort_code = _SORT_CODE.search(number.source.lowered[start:end]) is not None

@@ -4,7 +4,7 @@ import re
 
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK, OTHER
-from security_common.pii.number_candidates import NumberCandidate, Recognition, is_time_stamp
+from security_common.pii.number_candidates import NumberCandidate, Recognition, is_timestamp
 from security_common.pii.value_surroundings import is_in_path_or_url
 from security_common.pii.word_lists import read_rows
 
@@ -50,7 +50,7 @@ def recognize_phone_number(number: NumberCandidate) -> Recognition:
         recognition = rule(number)
         if recognition is not None:
             return recognition
-    return _recognize_labelled(number) if number.adjacent_label == "PHONE" else None
+    return _recognize_labelled(number) if number.adjacent_label_kind == "PHONE" else None
 
 
 def _recognize_mobile(number: NumberCandidate) -> Recognition:
@@ -59,9 +59,9 @@ def _recognize_mobile(number: NumberCandidate) -> Recognition:
         return None
     if number.grouping in {(3, 4, 4), (3, 3, 4)}:
         return PIIKind.PHONE, 0.93, "area-code"
-    if number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
+    if number.adjacent_label_kind in _ACCOUNT_OR_OTHER_LABELS:
         return None
-    labelled = number.label == "PHONE"
+    labelled = number.label_kind == "PHONE"
     if len(number.digits) == 11 and labelled:
         return PIIKind.PHONE, 0.88, "area-code"
     if labelled or number.grouping in {(3, 7), (3, 8)}:
@@ -75,7 +75,7 @@ def _recognize_mobile(number: NumberCandidate) -> Recognition:
 def _recognize_landline(number: NumberCandidate) -> Recognition:
     """02-123-4567, 031) 123-4567, 0507-1234-5678. Digits without separators only with a label."""
     digits = number.digits
-    if not _LANDLINE.fullmatch(digits) or number.adjacent_label in _ACCOUNT_OR_OTHER_LABELS:
+    if not _LANDLINE.fullmatch(digits) or number.adjacent_label_kind in _ACCOUNT_OR_OTHER_LABELS:
         return None
     if digits.startswith("02"):
         area_length = 2
@@ -86,16 +86,16 @@ def _recognize_landline(number: NumberCandidate) -> Recognition:
     exchange_length = len(digits) - area_length - 4
     if number.grouping == (area_length, exchange_length, 4) and exchange_length in {3, 4}:
         return PIIKind.PHONE, 0.9, "area-code"
-    return (PIIKind.PHONE, 0.8, "label") if number.label == "PHONE" else None
+    return (PIIKind.PHONE, 0.8, "label") if number.label_kind == "PHONE" else None
 
 
 def _recognize_without_plus(number: NumberCandidate) -> Recognition:
     """Country codes without `+`: 0082-10-1234-5678, 001-415-555-2671 with a label, 82-10-1234-5678."""
-    digits, labelled = number.digits, number.label == "PHONE"
+    digits, labelled = number.digits, number.label_kind == "PHONE"
     if digits.startswith("00") and _has_valid_national_length(digits[2:]):
         is_korean = digits.startswith("008210") or (digits.startswith("0082") and number.separators)
         return (PIIKind.PHONE, 0.85, "country-code") if is_korean or labelled else None
-    if number.adjacent_label != OTHER and _has_form_of_country(number):
+    if number.adjacent_label_kind != OTHER and _has_form_of_country(number):
         return PIIKind.PHONE, 0.75, "shape"
     if digits.startswith("8210") and len(digits) == 12 and (number.separators or labelled):
         return PIIKind.PHONE, 0.9, "country-code"
@@ -115,11 +115,11 @@ def _recognize_north_american(number: NumberCandidate) -> Recognition:
     if len(number.digits) not in {10, 11} or not _NORTH_AMERICAN.fullmatch(number.digits):
         return None
     usual_grouping = number.grouping in {(3, 3, 4), (1, 3, 3, 4)} and not {",", "/", "_", "\n"} & set(number.separators)
-    if usual_grouping and number.adjacent_label != OTHER:
+    if usual_grouping and number.adjacent_label_kind != OTHER:
         has_area_in_brackets = number.separators[0] == ")"
         if has_area_in_brackets or _is_in_english_text(number):
             return PIIKind.PHONE, 0.75, "shape"
-    return (PIIKind.PHONE, 0.8, "label") if number.adjacent_label == "PHONE" else None
+    return (PIIKind.PHONE, 0.8, "label") if number.adjacent_label_kind == "PHONE" else None
 
 
 def _recognize_labelled(number: NumberCandidate) -> Recognition:
@@ -137,7 +137,7 @@ def _recognize_labelled(number: NumberCandidate) -> Recognition:
 def _is_behind_strong_label(number: NumberCandidate) -> bool:
     """Whether a label says that a number of any country is a telephone number: 手机 138 1234 5678, hp 9123 4567."""
     length = len(number.digits)
-    if not _FEWEST_DIGITS_BEHIND_LABEL <= length <= _MOST_DIGITS_BEHIND_LABEL or is_time_stamp(number):
+    if not _FEWEST_DIGITS_BEHIND_LABEL <= length <= _MOST_DIGITS_BEHIND_LABEL or is_timestamp(number):
         return False
     if not _SEPARATORS_BEHIND_LABEL.issuperset(number.separators):
         return False
@@ -162,7 +162,7 @@ def _has_valid_national_length(digits: str) -> bool:
 
 def _is_in_english_text(number: NumberCandidate) -> bool:
     start, end = max(0, number.start - _CHARS_READ_FOR_LANGUAGE), number.end + _CHARS_READ_FOR_LANGUAGE
-    return _HANGUL.search(number.source.text[start:end]) is None and number.label not in _ACCOUNT_OR_OTHER_LABELS
+    return _HANGUL.search(number.source.text[start:end]) is None and number.label_kind not in _ACCOUNT_OR_OTHER_LABELS
 
 
 _RULES_BY_FIRST_DIGIT = {

@@ -75,20 +75,20 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
     born = birth_date(number.digits)
-    if born is None or born > number.source.today or number.adjacent_label == "CORP_NUMBER":
+    if born is None or born > number.source.today or number.adjacent_label_kind == "CORP_NUMBER":
         return None
-    labelled = number.label in _LABELS
+    labelled = number.label_kind in _LABELS
     born_before_1900 = number.digits[6] in "90"
     if born_before_1900 and not labelled:
         return None
     if has_valid_check_digit(number.digits):
-        is_serial_number = number.adjacent_label == OTHER and born.year < _EARLIEST_PLAUSIBLE_BIRTH
+        is_serial_number = number.adjacent_label_kind == OTHER and born.year < _EARLIEST_PLAUSIBLE_BIRTH
         if labelled or (number.grouping == (6, 7) and not is_serial_number):
             return PIIKind.KR_RRN, 0.99, "check-digit"
         return (PIIKind.KR_RRN, 0.9, "check-digit") if _is_likely_without_label(number) else None
     if labelled:
         return PIIKind.KR_RRN, 0.9, "label"
-    if number.grouping == (6, 7) and number.separators == "-" and number.label not in _OTHER_NUMBER_LABELS:
+    if number.grouping == (6, 7) and number.separators == "-" and number.label_kind not in _OTHER_NUMBER_LABELS:
         if born.year < _EARLIEST_PLAUSIBLE_BIRTH:
             return None
         return PIIKind.KR_RRN, 0.75 if born >= _FIRST_WITHOUT_CHECK_DIGIT else 0.65, "birth-date"
@@ -98,18 +98,26 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 def _is_likely_without_label(number: NumberCandidate) -> bool:
     """For 13 digits in a row with a valid check digit: excludes timestamps, barcodes, and parts of paths and URLs."""
     digits, source = number.digits, number.source
-    if number.grouping != (13,) or number.label == OTHER or is_in_path_or_url(source.text, number.start, number.end):
+    if (
+        number.grouping != (13,)
+        or number.label_kind == OTHER
+        or is_in_path_or_url(source.text, number.start, number.end)
+    ):
         return False
     if _is_epoch_milliseconds(digits, source.today):
         return (
             _PERSON_BEFORE.search(source.text, max(0, number.start - _NAME_AND_PARENTHESIS), number.start) is not None
         )
     is_barcode = digits.startswith(_KOREAN_BARCODE_PREFIX) and has_valid_ean13_check_digit(digits)
-    return not is_barcode or number.label == "PERSON"
+    return not is_barcode or number.label_kind == "PERSON"
 
 
 def _is_epoch_milliseconds(digits: str, today: date) -> bool:
-    """Whether 13 digits are a time in milliseconds since 1970, from ten years ago to one year ahead."""
+    """Whether 13 digits are a time in milliseconds since 1970, from ten years ago to one year ahead.
+
+    `is_timestamp` accepts times until 2033. Here the check digit is valid, so only a time that current data can have
+    is evidence against a resident number.
+    """
     seconds = int(digits) // 1000
     days = seconds // _SECONDS_PER_DAY - (today - _EPOCH).days
     return -_DAYS_OF_LAST_TEN_YEARS <= days <= _DAYS_OF_NEXT_YEAR

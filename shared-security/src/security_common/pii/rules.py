@@ -25,22 +25,25 @@ _CLASS_OR_SHORTHAND = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\[sW]")
 
 
 class Gate(NamedTuple):
-    """An expression without look-around (RE2 has none). If `within` is given, that expression has to match as well."""
+    """An expression without look-around (RE2 has none).
+
+    If `also_required` is given, that expression has to match somewhere in the text as well.
+    """
 
     expression: str
-    within: str = ""
+    also_required: str = ""
 
 
 class Rule(NamedTuple):
     """How to find one kind of data.
 
-    `gate` and `within` are those of its Gate. `find` returns candidates, which may overlap. With `may_be_public`, they
-    can be the names of public figures.
+    `gate` and `also_required` are those of its Gate. `find` returns candidates, which may overlap. With
+    `may_be_public`, they can be the names of public figures.
     """
 
     gate: str
     find: Callable[[LabelledText], Iterable[Finding]]
-    within: str = ""
+    also_required: str = ""
     may_be_public: bool = False
 
 
@@ -59,15 +62,18 @@ def compile_gates(groups: Sequence[Sequence[Gate]], engine: Any = re2) -> Callab
 def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable[[str], list[int]]:
     gates = [gate for group in groups for gate in group]
     count = len(gates)
-    wide = dict.fromkeys(gate.within for gate in gates if gate.within)
-    index_of_wide = {expression: index for index, expression in enumerate(wide, start=count)}
-    needed = {index: index_of_wide[gate.within] for index, gate in enumerate(gates) if gate.within}
+    required = dict.fromkeys(gate.also_required for gate in gates if gate.also_required)
+    index_of_required = {expression: index for index, expression in enumerate(required, start=count)}
+    needed = {index: index_of_required[gate.also_required] for index, gate in enumerate(gates) if gate.also_required}
     sets: list[tuple[Callable[[bytes], list[int] | None], Callable[[int], int]]] = []
     first = 0
     for group in groups:
-        wide_in_group = sorted({gate.within for gate in group if gate.within})
-        match = _compile_set(engine, [*(gate.expression for gate in group), *wide_in_group])
-        indexes = [*range(first, first + len(group)), *(index_of_wide[expression] for expression in wide_in_group)]
+        required_in_group = sorted({gate.also_required for gate in group if gate.also_required})
+        match = _compile_set(engine, [*(gate.expression for gate in group), *required_in_group])
+        indexes = [
+            *range(first, first + len(group)),
+            *(index_of_required[expression] for expression in required_in_group),
+        ]
         sets.append((match, indexes.__getitem__))
         first += len(group)
 
@@ -100,16 +106,16 @@ def _compile_one_by_one(gates: Sequence[Gate]) -> Callable[[str], list[int]]:
     def compiled(expression: str) -> Callable[[str], object]:
         return re.compile(_with_portable_classes(expression)).search
 
-    wide = {gate.within: compiled(gate.within) for gate in gates if gate.within}
-    searches = [(compiled(gate.expression), gate.within) for gate in gates]
+    required = {gate.also_required: compiled(gate.also_required) for gate in gates if gate.also_required}
+    searches = [(compiled(gate.expression), gate.also_required) for gate in gates]
 
     def open_gates(text: str) -> list[int]:
         is_open = {"": True}
         found: list[int] = []
-        for index, (search, within) in enumerate(searches):
-            if within not in is_open:
-                is_open[within] = wide[within](text) is not None
-            if is_open[within] and search(text):
+        for index, (search, also_required) in enumerate(searches):
+            if also_required not in is_open:
+                is_open[also_required] = required[also_required](text) is not None
+            if is_open[also_required] and search(text):
                 found.append(index)
         return found
 

@@ -22,6 +22,6 @@ def is_short_number(text: str, context: FieldContext) -> bool:
 
     This is a fast check for values that need no search. False says nothing about a value.
     """
-    if context.label not in _LABELS or context.is_part or context.names_login or len(text) > _LONGEST:
+    if context.label_text not in _LABELS or context.is_part or context.names_login or len(text) > _LONGEST:
         return False
     return _FEW_DIGITS.fullmatch(text) is not None

@@ -60,8 +60,8 @@ class StructuredSearch:
         for fragment in find_json_fragments(text):
             found += self._find_between(text, position, fragment.start, context)
             in_fragment: list[Finding] = []
-            for scalar, of_scalar in scalars_in_context(fragment.root, context):
-                in_fragment += self._find_in_scalar(text, scalar, of_scalar, depth)
+            for scalar, scalar_context in scalars_in_context(fragment.root, context):
+                in_fragment += self._find_in_scalar(text, scalar, scalar_context, depth)
             found += sorted(in_fragment, key=_start_of)
             position = fragment.end
         if not position:
@@ -155,7 +155,7 @@ class StructuredSearch:
             context.is_part or context.names_person
         )
         is_code = context.kind == PIIKind.SECRET and not cell.is_bounded  # `token = await …`: the rule reads such lines
-        if is_confirmed or is_code or not (context.says_something or is_crossed):
+        if is_confirmed or is_code or not (context.affects_search or is_crossed):
             return found
         in_context = self._search_value(text[cell.start : cell.end], context)
         if in_context or context.names_thing or context.is_unclear:

@@ -9,7 +9,7 @@ import string
 
 __all__ = [
     "has_currency_before",
-    "has_other_name",
+    "has_specific_name_before",
     "is_in_path_or_url",
     "is_item_of_list",
     "is_specific_name",
@@ -77,7 +77,7 @@ def name_before(text: str, start: int) -> tuple[int, int] | None:
     return lowest + len(before_name), lowest + len(up_to_name)
 
 
-def has_other_name(text: str, start: int) -> bool:
+def has_specific_name_before(text: str, start: int) -> bool:
     """Whether a name in front of a value says what it is, as in `"acct_code": "101-02-0003"`. Labels are names too."""
     place = name_before(text, start)
     return place is not None and is_specific_name(text[slice(*place)])

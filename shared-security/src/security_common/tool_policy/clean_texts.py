@@ -1,4 +1,4 @@
-"""Short texts that were searched and have no personal data: names of members, states, time stamps, repeated values."""
+"""Short texts that were searched and have no personal data: names of members, states, timestamps, repeated values."""
 
 from security_common.pii import FieldContext
 

@@ -101,9 +101,9 @@ class JSONWalk:
         self._require_few_parts(len(members))
         pairs = list(members.items())
         entries: list[tuple[Any, Any]] = []
-        for (key, item), of_item in zip(pairs, member_contexts(pairs, context), strict=True):
+        for (key, item), item_context in zip(pairs, member_contexts(pairs, context), strict=True):
             new_key = self.visit_key(key) if type(key) is str else self.visit(key, context)
-            entries.append((new_key, self.visit(item, of_item)))
+            entries.append((new_key, self.visit(item, item_context)))
         protected = dict(entries)
         return protected if len(protected) == len(entries) else _number_duplicates(entries)
 
@@ -111,7 +111,7 @@ class JSONWalk:
         """A new list of the protected items."""
         self._require_few_parts(len(items))
         contexts = item_contexts(items, context)
-        return [self.visit(item, of_item) for item, of_item in zip(items, contexts, strict=True)]
+        return [self.visit(item, item_context) for item, item_context in zip(items, contexts, strict=True)]
 
     def visit_key(self, key: str) -> str:
         """The key of a mapping, protected."""
@@ -145,9 +145,9 @@ class JSONWalk:
         scalars = sorted(scalars_in_context(document.root, context), key=lambda each: each[0].start)
         parts: list[str] = []
         position = 0
-        for scalar, of_scalar in scalars:
+        for scalar, scalar_context in scalars:
             written = text[scalar.start : scalar.end]
-            protected = self._visit_json_scalar(scalar, written, of_scalar)
+            protected = self._visit_json_scalar(scalar, written, scalar_context)
             if protected is not written:
                 parts += [text[position : scalar.start], protected]
                 position = scalar.end

@@ -277,11 +277,11 @@ class LeafProtector:
         return self._encrypt_for_part(self.part, text)
 
     def _count(self, counts: dict[str, Counter[str]], findings: Iterable[Finding]) -> None:
-        of_part = counts.get(self.part)
-        if of_part is None:
-            of_part = counts[self.part] = Counter()
+        part_counts = counts.get(self.part)
+        if part_counts is None:
+            part_counts = counts[self.part] = Counter()
         for finding in findings:
-            of_part[str(finding.kind)] += 1
+            part_counts[str(finding.kind)] += 1
 
 
 def _canonical(kind: PIIKind, value: str) -> str:

@@ -143,11 +143,13 @@ def _has_computed_output(value_type: Any) -> bool:
 def _protect_attributes(walk: DataWalk, members: Mapping[str, Any], context: FieldContext | None) -> dict[str, Any]:
     """The protected members of a dataclass or model. Raises UnsupportedValue where a change is not possible."""
     protected: dict[str, Any] = {}
-    for (name, old), of_member in zip(members.items(), member_contexts(list(members.items()), context), strict=True):
+    for (name, old), member_context in zip(
+        members.items(), member_contexts(list(members.items()), context), strict=True
+    ):
         is_plain_name = name.isascii() and name.isidentifier()
         if not is_plain_name and walk.leaves.protect_key(name) is not name:
             raise UnsupportedValue("the name of a member contains personal data", hint="use a dict instead")
-        new = walk.visit(old, of_member)
+        new = walk.visit(old, member_context)
         if isinstance(new, str) and not isinstance(old, str):
             raise UnsupportedValue(
                 f"{name} has the type {type(cast('object', old)).__name__} and cannot contain ciphertext",
