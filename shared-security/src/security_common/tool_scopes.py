@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ArgumentScope", "RequiredScopes", "ScopeRule", "ToolScopes", "required_scopes"]
+__all__ = ["ArgumentScope", "ScopeRule", "ToolScopeRule", "ToolScopes", "scopes_of_call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ArgumentScope:
 
 
 @dataclass(frozen=True, slots=True)
-class RequiredScopes:
+class ToolScopeRule:
     """The scopes of one tool: those that every call needs, and those that depend on an argument."""
 
     always: frozenset[str] = frozenset()
@@ -58,13 +58,13 @@ class RequiredScopes:
 
 
 ScopeRule = frozenset[str] | Callable[[Mapping[str, Any]], frozenset[str]]
-"""The scopes of a tool, or a function that returns the scopes for the arguments of a call."""
+"""The scopes of a tool, or a function (such as a ToolScopeRule) that returns the scopes for the arguments of a call."""
 
 ToolScopes = Mapping[str, ScopeRule]
 """The scope rule of each tool by its name. A tool that is not in the table needs no scopes of its own."""
 
 
-def required_scopes(tool_scopes: ToolScopes, tool_name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
+def scopes_of_call(tool_scopes: ToolScopes, tool_name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
     """The scopes that a call of a tool needs in addition to the scopes of the resource."""
     rule = tool_scopes.get(tool_name, frozenset[str]())
     return rule(arguments) if callable(rule) else rule

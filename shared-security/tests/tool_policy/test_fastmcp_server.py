@@ -18,7 +18,7 @@ from security_common.errors import SecurityError
 from security_common.fastmcp import ServiceUnavailableMiddleware, UnsecuredComponent, secure_server
 from security_common.tokens.access_token import current_caller
 from security_common.tool_policy import ArgumentScope, configure, secure_tool
-from security_common.tool_scopes import required_scopes
+from security_common.tool_scopes import scopes_of_call
 
 CLEAR = "hong@example.com 010-1234-5678"
 MASKED = "h***@example.com 010-****-5678"
@@ -67,9 +67,9 @@ def test_scopes_that_depend_on_an_argument_are_checked_in_the_table_and_in_the_c
         return whose
 
     table = secure_server(server)
-    assert required_scopes(table, "read_trail", {}) == {"mcp.access"}
-    assert required_scopes(table, "read_trail", {"whose": "everyone"}) == {"mcp.access", "mcp.audit"}
-    assert required_scopes(table, "unknown", {}) == frozenset()
+    assert scopes_of_call(table, "read_trail", {}) == {"mcp.access"}
+    assert scopes_of_call(table, "read_trail", {"whose": "everyone"}) == {"mcp.access", "mcp.audit"}
+    assert scopes_of_call(table, "unknown", {}) == frozenset()
     assert str(table["read_trail"]) == "mcp.access; mcp.audit with whose=everyone"
     reset = current_caller.set(caller("mcp.access"))
     try:

@@ -15,7 +15,7 @@ from security_common.tool_policy import (
     policy_dependencies,
 )
 from security_common.tool_policy.policy import PIIPolicy
-from security_common.tool_scopes import RequiredScopes
+from security_common.tool_scopes import ToolScopeRule
 
 PHONE = "010-1234-5678"
 RESULT = {"content": [{"type": "text", "text": f"call {PHONE}"}], "structuredContent": {"phone": PHONE}}
@@ -29,7 +29,7 @@ def tool(policy: str, *, identifiers: tuple[str, ...] = (), reveal: tuple[PIIKin
         reveal=frozenset(reveal),
         requires_encryption=False,
         log_access=True,
-        scopes=RequiredScopes(),
+        scopes=ToolScopeRule(),
         signature=DeclaredArguments(identifiers),
     )
 

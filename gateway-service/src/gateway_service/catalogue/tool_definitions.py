@@ -10,7 +10,7 @@ from gateway_service.wire.parameter_headers import InvalidParameterHeader, Param
 from security_common.pii import PIIConfiguration
 from security_common.tool_policy import DeclaredArguments, SecuredTool
 from security_common.tool_policy.output_schemas import loosen_output_schema
-from security_common.tool_scopes import RequiredScopes
+from security_common.tool_scopes import ToolScopeRule
 
 __all__ = ["DefinitionRefused", "GatewayTool", "make_tool", "tool_name_of"]
 
@@ -68,7 +68,7 @@ def make_tool(
         reveal=rule.reveal,
         requires_encryption=False,
         log_access=True,
-        scopes=RequiredScopes(rule.scopes),
+        scopes=ToolScopeRule(rule.scopes),
         signature=DeclaredArguments(rule.identifiers),
     )
     return GatewayTool(

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from security_common.guard.refusals import InvalidJsonRpcMessage, InvalidMessageId
 from security_common.strict_json import parse_json
-from security_common.tool_scopes import ToolScopes, required_scopes
+from security_common.tool_scopes import ToolScopes, scopes_of_call
 
 __all__ = ["CalledTool", "read_called_tools", "replace_lone_surrogates"]
 
@@ -32,7 +32,7 @@ class CalledTool:
 
     def required_scopes(self, tool_scopes: ToolScopes) -> frozenset[str]:
         """The scopes that this call needs in addition to those of the resource."""
-        return required_scopes(tool_scopes, self.name, self.arguments)
+        return scopes_of_call(tool_scopes, self.name, self.arguments)
 
 
 def read_called_tools(body: bytes) -> tuple[CalledTool, ...]:

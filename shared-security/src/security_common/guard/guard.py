@@ -34,7 +34,7 @@ from security_common.guard.request_rates import RequestRates
 from security_common.guard.responses import BROWSER_FILE_NOT_FOUND, preflight_response, refusal_response
 from security_common.tokens import AccessToken, Caller, KeysUnavailable, TokenRejected, TokenVerifier, current_caller
 from security_common.tokens.issuer_metadata import AUTHORIZATION_SERVER_METADATA_PATH, OPENID_CONFIGURATION_PATH
-from security_common.tool_scopes import ToolScopes, required_scopes
+from security_common.tool_scopes import ToolScopes, scopes_of_call
 
 __all__ = ["CALLER", "Guard"]
 
@@ -274,7 +274,7 @@ def _insufficient_for_resource(guarded: GuardedPath, context: RequestContext) ->
     tool_name = context.headers.last(b"mcp-name")
     if tool_name is None or tool_name not in guarded.tool_scopes:
         return InsufficientScope(sorted(guarded.scopes))
-    scopes = guarded.scopes | required_scopes(guarded.tool_scopes, tool_name, {})
+    scopes = guarded.scopes | scopes_of_call(guarded.tool_scopes, tool_name, {})
     return InsufficientScope(sorted(scopes), tool_name=tool_name)
 
 

@@ -14,7 +14,7 @@ from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import policy_dependencies
 from security_common.tool_policy.secured_call import SecuredCall, current_call
 from security_common.tool_policy.secured_tool import SECURED_TOOL_ATTRIBUTE, SecuredTool, ToolSignature
-from security_common.tool_scopes import ArgumentScope, RequiredScopes
+from security_common.tool_scopes import ArgumentScope, ToolScopeRule
 
 __all__ = ["annotate_audit_event", "ends_task", "fail_call", "record_cancelled_call", "secure_tool"]
 
@@ -69,7 +69,7 @@ def secure_tool(
             reveal=frozenset(map(PIIKind, reveal)),
             requires_encryption=requires_encryption,
             log_access=log_access,
-            scopes=RequiredScopes(frozenset(scopes), tuple(argument_scopes)),
+            scopes=ToolScopeRule(frozenset(scopes), tuple(argument_scopes)),
             signature=ToolSignature(secured),
         )
         setattr(secured, SECURED_TOOL_ATTRIBUTE, tool)

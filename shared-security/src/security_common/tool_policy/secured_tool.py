@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
-from security_common.tool_scopes import RequiredScopes
+from security_common.tool_scopes import ToolScopeRule
 
 __all__ = ["DeclaredArguments", "Identifier", "SecuredTool", "ToolSignature", "secured_tool_of"]
 
@@ -43,7 +43,7 @@ class SecuredTool:
     reveal: frozenset[PIIKind]
     requires_encryption: bool
     log_access: bool
-    scopes: RequiredScopes
+    scopes: ToolScopeRule
     signature: "ToolSignature | DeclaredArguments" = field(repr=False)
 
 
