@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from gateway_service.wire.versions import RESERVED_PREFIX
 from security_common.errors import SecurityError, describe_for_client
-from security_common.tool_policy.mcp_messages import is_question
+from security_common.tool_policy.mcp_messages import is_input_request
 
 __all__ = ["REASON", "InvalidResult", "read_tool_result", "refusal_result", "with_result_type"]
 
@@ -22,7 +22,7 @@ class InvalidResult(Exception):
 
 def read_tool_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The members of the result that are data of the tool. Raises `InvalidResult`."""
-    if is_question(result):
+    if is_input_request(result):
         raise InvalidResult("asked the user a question, which the gateway does not relay")
     if not isinstance(result.get("content"), list) or not isinstance(result.get("isError", False), bool):
         raise InvalidResult("sent a result without content")

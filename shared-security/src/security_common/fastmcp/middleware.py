@@ -28,7 +28,7 @@ __all__ = ["PolicyMiddleware"]
 LIST_METHODS = frozenset({"tools/list", "resources/list", "resources/templates/list", "prompts/list"})
 
 INPUT_RESPONSES = frozenset({"inputResponses", "input_responses"})
-"""The member of a 2026-07-28 call with the client's answers to requests to the client (elicitation, sampling, roots).
+"""The member of a 2026-07-28 call with the client's responses to requests to the client (elicitation, sampling, roots).
 
 The SDK reads both spellings.
 """
@@ -53,7 +53,7 @@ class PolicyMiddleware(Middleware):
         request_context = context.fastmcp_context.request_context if context.fastmcp_context else None
         framework_request = current_framework_request.get()
         if framework_request is not None:
-            framework_request.protect_replies = partial(_protect_input_responses, request_context)
+            framework_request.protect_client_responses = partial(_protect_input_responses, request_context)
             return await _run_component(framework_request, context, call_next, method, request_context)
         # The program itself runs the component, without a client: nothing is serialized and sent.
         framework_request = FrameworkRequest(
@@ -61,7 +61,7 @@ class PolicyMiddleware(Middleware):
             components=(),
             injected_parameters=injected_parameters,
             convert_exception=CONVERTERS[method],
-            protect_replies=partial(_protect_input_responses, request_context),
+            protect_client_responses=partial(_protect_input_responses, request_context),
         )
         reset = current_framework_request.set(framework_request)
         try:
@@ -122,7 +122,7 @@ async def _record_or_answer_503(
 
 
 def _protect_input_responses(request_context: Any, protect: Callable[[Any], Any]) -> None:
-    """Protects the answers that a 2026-07-28 call carries in addition to its arguments.
+    """Protects the client's responses that a 2026-07-28 call carries in addition to its arguments.
 
     The tool reads them from its context.
     """
@@ -130,6 +130,6 @@ def _protect_input_responses(request_context: Any, protect: Callable[[Any], Any]
     if wire_request is None or not wire_request.params:
         return
     params: Mapping[str, Any] = wire_request.params
-    answers = {name: protect(params[name]) for name in INPUT_RESPONSES & params.keys()}
-    if answers:
-        wire_request.params = {**params, **answers}
+    responses = {name: protect(params[name]) for name in INPUT_RESPONSES & params.keys()}
+    if responses:
+        wire_request.params = {**params, **responses}

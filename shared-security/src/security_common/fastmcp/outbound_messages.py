@@ -4,7 +4,7 @@ Requests to the client are elicitation, sampling and roots.
 
     tool ─▶ ServerSession ─▶ ProtectedChannel ─▶ channel of the request, or of the connection ─▶ client
                               │ parameters in JSON form, protected
-                              └ answers of the client, protected like arguments
+                              └ responses of the client, protected like arguments
 
 The channel is the last place through which every message passes, in the form in which it is sent. So it does not matter
 which method of the session sends a message, or which serializers the message has.
@@ -54,10 +54,10 @@ class ProtectedChannel:
         await self._channel.progress(**(protected or {}))
 
     async def send_raw_request(self, method: str, params: Parameters, opts: Any = None) -> dict[str, Any]:
-        """Sends a request to the client and returns its answer, both protected."""
+        """Sends a request to the client and returns the response, both protected."""
         call = self._sender()
-        answer = await self._channel.send_raw_request(method, await self._protect(params), opts)
-        return answer if call is None else await call.run(call.protect_reply, answer)
+        response = await self._channel.send_raw_request(method, await self._protect(params), opts)
+        return response if call is None else await call.run(call.protect_client_response, response)
 
     def _sender(self) -> SecuredCall | None:
         return current_call.get() or (self._framework_request.call if self._framework_request is not None else None)

@@ -55,10 +55,10 @@ _CHARACTER_OF_ESCAPE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 @dataclass(slots=True)
 class JsonScalar:
-    """A text, number or constant. Its content is `text[start:end]`: without the quotes, with its escapes.
+    """A text, number or constant that is written at `text[start:end]`: without the quotes, with its escapes.
 
-    `content` is the text, with its escapes, or the whole part of a number, because no personal number has a fraction.
-    What only looks like a number, such as 010-1234-5678 or 01012345678, is text without quotes.
+    `content` is what is written, or the whole part of a number, because no personal number has a fraction. What only
+    looks like a number, such as 010-1234-5678 or 01012345678, is text without quotes.
     """
 
     start: int

@@ -69,9 +69,9 @@ class CallPlaceholders:
 class PlaceholdersMissing(Exception):
     """A walk needs values from the store. Its result must not be used: call `look_up`, then repeat the walk."""
 
-    def __init__(self, walk: "WalkPlaceholders") -> None:
+    def __init__(self, placeholders: "WalkPlaceholders") -> None:
         super().__init__()
-        self.walk = walk
+        self.placeholders = placeholders
 
 
 class WalkPlaceholders:

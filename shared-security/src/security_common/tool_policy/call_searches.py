@@ -62,7 +62,7 @@ class CallSearches:
                     pass
                 return await self._run_in_thread(owner, search, *values)
             except PlaceholdersMissing as failure:
-                missing = failure.walk
+                missing = failure.placeholders
             await missing.look_up(owner())
 
     async def _run_in_thread(

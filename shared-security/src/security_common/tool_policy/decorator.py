@@ -122,11 +122,11 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
                 arguments, named = await call.run(call.protect_arguments, args, kwargs)
                 with call:
                     result = await function(*arguments, **named)
-                if call.is_component:
+                if call.is_component_call:
                     return result  # the integration protects its wire form and records the call
                 await call.run(call.protect_result, result)
             except (asyncio.CancelledError, GeneratorExit) as failure:
-                if ends_task(failure) or not call.is_component:
+                if ends_task(failure) or not call.is_component_call:
                     raise
                 # The tool raised it by itself: the request continues and is answered with an error.
                 await fail_call(call, failure)
@@ -135,10 +135,10 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
         except asyncio.CancelledError:
             # The call was cancelled, perhaps while its arguments or its result were searched.
             call.cancel()
-            if not call.is_component:
+            if not call.is_component_call:
                 record_cancelled_call(dependencies.journal, call.audit_event())
             raise
-        if not call.is_component:
+        if not call.is_component_call:
             try:
                 await _record(dependencies.journal, call.audit_event())
             except Exception as failure:  # noqa: BLE001 - a call that is not recorded has no result
@@ -157,12 +157,12 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
             arguments, named = call.run_blocking(call.protect_arguments, args, kwargs)
             with call:
                 result = function(*arguments, **named)
-            if call.is_component:
+            if call.is_component_call:
                 return result
             call.run_blocking(call.protect_result, result)
         except BaseException as failure:  # noqa: BLE001 - personal data in any exception is masked
             _fail_blocking(call, failure)
-        event = None if call.is_component else call.audit_event()
+        event = None if call.is_component_call else call.audit_event()
         if event is not None:
             try:
                 dependencies.journal.record_blocking(event)

@@ -154,13 +154,13 @@ class JSONWalk:
         return "".join([*parts, text[position:]]) if parts else text
 
     def _visit_json_scalar(self, scalar: JsonScalar, written: str, context: FieldContext | None) -> str:
-        """What replaces `written`, the content of a name, text or number as it is written in a document."""
+        """What replaces `written`: a name, text or number as it is written in a document, without quotes."""
         if scalar.is_number:
             protected = self.visit(scalar.content, context)
             return written if protected == scalar.content else json.dumps(protected)
-        content = decode_json_string(written).text if "\\" in written else written
-        protected = self.visit_key(content) if scalar.is_name else self.visit(content, context)
-        return written if protected == content else encode_json_string(protected)
+        decoded = decode_json_string(written).text if "\\" in written else written
+        protected = self.visit_key(decoded) if scalar.is_name else self.visit(decoded, context)
+        return written if protected == decoded else encode_json_string(protected)
 
     def visit_number(self, value: Any, context: FieldContext | None) -> Any:
         """The number protected, or the same object if nothing was found, so that its spelling is kept."""

@@ -34,7 +34,10 @@ from security_common.tool_policy.errors import UnsupportedValue
 from security_common.tool_policy.policy import Treatment, decide_treatment
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
 
-__all__ = ["LeafProtector", "ReplacementWriter"]
+__all__ = ["CLIENT_RESPONSE", "LeafProtector", "ReplacementWriter"]
+
+CLIENT_RESPONSE = "reply"
+"""The part of a call that the client sends as a response to a request. Stored ciphertexts are bound to this name."""
 
 _KINDS_WITH_DIGITS_ONLY = {PIIKind.PHONE, PIIKind.KR_RRN, PIIKind.CREDIT_CARD}
 
@@ -123,10 +126,10 @@ class ReplacementWriter:
 class LeafProtector:
     """Protects every leaf of one walk, such as that over the arguments of a call, and counts what it found.
 
-    `part` is the name of the argument that is being walked, `result`, or `reply` for an answer of the client. Findings
-    are counted by part, and ciphertext is bound to it. `refused` counts those findings whose operator is `reject`. With
-    `puts_back`, which is for arguments, the values of placeholders are put back where the tool may see them; `revealed`
-    has the kind of each.
+    `call_part` is the name of the argument that is being walked, `result`, or CLIENT_RESPONSE. Findings are counted by
+    part, and ciphertext is bound to it. `refused` counts those findings whose operator is `reject`. With `puts_back`,
+    which is for arguments, the values of placeholders are put back where the tool may see them; `revealed` has the
+    kind of each.
     """
 
     def __init__(
@@ -141,8 +144,8 @@ class LeafProtector:
         encrypt_all: bool = False,
         puts_back: bool = False,
     ) -> None:
-        """`encrypt` takes a part and a text. `clean_texts` remembers short texts across calls."""
-        self.part = "result"
+        """`encrypt` takes a part of the call and a text. `clean_texts` remembers short texts across calls."""
+        self.call_part = "result"
         self.kinds: dict[str, Counter[str]] = {}
         self.refused: dict[str, Counter[str]] = {}
         self.treatments: set[Treatment] = set()
@@ -152,7 +155,7 @@ class LeafProtector:
         self._puts_back = puts_back
         self._detector = detector
         self._writer = writer
-        self._encrypt_for_part = encrypt
+        self._encrypt_for_call_part = encrypt
         self._is_own_ciphertext = is_own_ciphertext
         self._clean_texts = clean_texts
 
@@ -211,7 +214,7 @@ class LeafProtector:
         changed, revealed = placeholders.put_back(text)
         if revealed:
             self.treatments.add(Treatment.TOKENIZE)
-            self.kinds.setdefault(self.part, Counter()).update(revealed)
+            self.kinds.setdefault(self.call_part, Counter()).update(revealed)
             self.revealed += revealed.elements()
         return changed
 
@@ -274,12 +277,12 @@ class LeafProtector:
         return replace_until_clean(text, findings, find, replace)
 
     def _encrypt(self, text: str) -> str:
-        return self._encrypt_for_part(self.part, text)
+        return self._encrypt_for_call_part(self.call_part, text)
 
     def _count(self, counts: dict[str, Counter[str]], findings: Iterable[Finding]) -> None:
-        part_counts = counts.get(self.part)
+        part_counts = counts.get(self.call_part)
         if part_counts is None:
-            part_counts = counts[self.part] = Counter()
+            part_counts = counts[self.call_part] = Counter()
         for finding in findings:
             part_counts[str(finding.kind)] += 1
 

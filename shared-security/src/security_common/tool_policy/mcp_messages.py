@@ -18,7 +18,7 @@ from security_common.pii import FieldContext
 from security_common.tool_policy.binary_content import protect_base64
 from security_common.tool_policy.json_walk import JSONWalk
 
-__all__ = ["MCPWalk", "is_question", "protect_parameters", "protect_result"]
+__all__ = ["MCPWalk", "is_input_request", "protect_parameters", "protect_result"]
 
 PROTOCOL_RESULT_MEMBERS = frozenset({"resultType", "isError", "ttlMs", "cacheScope", "nextCursor", "requestState"})
 """Members of results that are not data. The server has encrypted `requestState` before it is sent."""
@@ -51,7 +51,7 @@ class MCPWalk(JSONWalk):
         return super().visit_members(others, context) | {encoded_name: encoded}
 
 
-def is_question(result: Mapping[str, Any]) -> bool:
+def is_input_request(result: Mapping[str, Any]) -> bool:
     """True for a result that asks the client for input and does not end the exchange (protocol of 2026-07-28)."""
     return result.get("resultType") == "input_required"
 

@@ -1,7 +1,7 @@
 """One call of a secured tool, from its arguments to its audit event. This module does no input or output itself.
 
 protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
-                       └─▶ protect_message (progress, log messages, requests to the client), protect_reply (the answers)
+                       └─▶ protect_message (progress, log messages, requests to the client), protect_client_response
 
 These methods are called through `run`, so that large data does not block the event loop, or through `run_blocking`.
 Under the policy `tokenize`, `run` also looks up placeholders that are missing, and repeats the method with them.
@@ -37,8 +37,8 @@ from security_common.tool_policy.errors import (
 from security_common.tool_policy.exception_masking import mask_exception
 from security_common.tool_policy.framework_request import current_framework_request
 from security_common.tool_policy.json_walk import JSONWalk
-from security_common.tool_policy.leaf_protection import LeafProtector
-from security_common.tool_policy.mcp_messages import MCPWalk, is_question, protect_parameters, protect_result
+from security_common.tool_policy.leaf_protection import CLIENT_RESPONSE, LeafProtector
+from security_common.tool_policy.mcp_messages import MCPWalk, is_input_request, protect_parameters, protect_result
 from security_common.tool_policy.policy import (
     PIIPolicy,
     Treatment,
@@ -62,7 +62,7 @@ def owner_of(issuer: str, subject: str) -> str:
 
 
 def bind_field(*, owner: str, tool: str, name: str) -> Mapping[str, str]:
-    """The encryption context of a tool's argument `name`, of its `result`, or of a `reply` of the client."""
+    """The encryption context of a tool's argument `name`, of its `result`, or of a CLIENT_RESPONSE."""
     return {"owner": owner, "tool": tool, "field": name}
 
 
@@ -73,7 +73,7 @@ class SecuredCall:
         caller = current_caller.get()
         self.tool = tool
         self.framework_request = current_framework_request.get()
-        self.is_component = self.framework_request is not None and tool in self.framework_request.components
+        self.is_component_call = self.framework_request is not None and tool in self.framework_request.components
         """Whether the integration with the framework protects the result and records the call."""
         self.outcome = Outcome.SUCCESS
         self.reason: str | None = None
@@ -117,20 +117,26 @@ class SecuredCall:
         names = self.tool.signature.names_of(positional)
         arguments = [*zip(names, positional, strict=True), *named.items()]
         self._require_scopes(arguments)
-        unchanged = self._unchanged_arguments(arguments)
+        program_objects = self._program_objects()
+        names_of_identifiers = self.tool.signature.identifiers - program_objects
+        identifiers = [(name, value) for name, value in arguments if name in names_of_identifiers]
+        if identifiers:
+            self._require_clean_identifiers(identifiers)
+            self._identify_caller(dict(identifiers))
+        unchanged = program_objects | names_of_identifiers
         if self.tool.requires_encryption:
             self._dependencies.require_encryption_key()
         walk = self._argument_walk(DataWalk, encrypt_all=self.tool.requires_encryption)
 
         protected: list[Any] = []
         for (name, value), context in zip(arguments, member_contexts(arguments), strict=True):
-            walk.leaves.part = name
+            walk.leaves.call_part = name
             protected.append(value if name in unchanged else walk.visit(value, context))
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
         walk.leaves.require_placeholders()
         if self.framework_request:
-            self.framework_request.protect_replies(self.protect_reply)
+            self.framework_request.protect_client_responses(self.protect_client_response)
         return protected[: len(positional)], dict(zip(named, protected[len(positional) :], strict=True))
 
     def __enter__(self) -> None:
@@ -158,7 +164,7 @@ class SecuredCall:
 
         Raises ResultWithheld, UnsupportedValue and TooMuchData.
         """
-        is_message = is_question(result) or result.get("isError") is True
+        is_message = is_input_request(result) or result.get("isError") is True
         walk = self._message_walk(MCPWalk) if is_message else self._walk(MCPWalk, self.tool.result_policy)
         protected = protect_result(walk, result, requested_uri=requested_uri)
         self._require_sendable(walk)
@@ -168,13 +174,13 @@ class SecuredCall:
         """The parameters of progress, a log message or a request to the client, as they may be sent."""
         return protect_parameters(self._message_walk(MCPWalk), parameters)
 
-    def protect_reply(self, content: Any) -> Any:
-        """The client's answer to a request, in JSON form, protected like an argument.
+    def protect_client_response(self, content: Any) -> Any:
+        """The client's response to a request, in JSON form, protected like an argument.
 
         Raises PersonalDataRefused, EncryptionError, UnsupportedValue, TooMuchData and PlaceholdersMissing.
         """
         walk = self._argument_walk(MCPWalk)
-        walk.leaves.part = "reply"
+        walk.leaves.call_part = CLIENT_RESPONSE
         protected = walk.visit(content)
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
@@ -243,7 +249,7 @@ class SecuredCall:
 
     def _registered_name(self) -> str | None:
         """The name of the tool in the framework, unless the request is for another component."""
-        if self.framework_request is None or (self.framework_request.components and not self.is_component):
+        if self.framework_request is None or (self.framework_request.components and not self.is_component_call):
             return None
         return self.framework_request.tool_name
 
@@ -267,27 +273,16 @@ class SecuredCall:
         if not needed <= self._token.scopes:
             raise ScopesMissing(needed)
 
-    def _unchanged_arguments(self, arguments: Sequence[Argument]) -> frozenset[str]:
-        """The names of arguments that are passed on as they are: objects of the program, and identifiers.
-
-        Raises PersonalDataRefused if an identifier contains personal data.
-        """
-        signature = self.tool.signature
-        program_objects = signature.program_objects(
-            self.framework_request.injected_parameters if self.framework_request else None
-        )
-        identifiers = [
-            (name, value) for name, value in arguments if name in signature.identifiers and name not in program_objects
-        ]
-        if identifiers:
-            self._require_clean_identifiers(identifiers)
-            self._identify_caller(dict(identifiers))
-        return program_objects | signature.identifiers
+    def _program_objects(self) -> frozenset[str]:
+        """The names of the parameters for objects of the program, which are not data."""
+        injected = self.framework_request.injected_parameters if self.framework_request else None
+        return self.tool.signature.program_objects(injected)
 
     def _require_clean_identifiers(self, identifiers: Sequence[Argument]) -> None:
+        """Raises PersonalDataRefused if an identifier contains personal data."""
         walk = self._walk(DataWalk, PIIPolicy.REJECT, counts=False)
         for name, value in identifiers:
-            walk.leaves.part = name
+            walk.leaves.call_part = name
             walk.visit(value, field_context(name))
         # The call is also refused if an operator would change an identifier; only `keep` lets personal data pass.
         if walk.leaves.treatments - {Treatment.OBSERVE}:
@@ -362,8 +357,8 @@ class SecuredCall:
         walk.leaves.require_placeholders()
 
 
-def _encrypt(dependencies: PolicyDependencies, owner: str, tool: str, part: str, text: str) -> str:
-    return dependencies.encryption.encrypt(text, context=bind_field(owner=owner, tool=tool, name=part))
+def _encrypt(dependencies: PolicyDependencies, owner: str, tool: str, call_part: str, text: str) -> str:
+    return dependencies.encryption.encrypt(text, context=bind_field(owner=owner, tool=tool, name=call_part))
 
 
 def walk_without_call(dependencies: PolicyDependencies) -> MCPWalk:
