@@ -198,7 +198,9 @@ def _operation(upstream: str) -> dict[str, Any]:
 def _add_guard(app: WebApplication, gateway: Gateway) -> None:
     settings, addresses = gateway.settings, gateway.catalogue.addresses
     further = [
-        FurtherResource(_resource(settings, settings.resource_of(name)), addresses[name].tool_scopes)
+        FurtherResource(
+            _resource(settings, settings.resource_of(name)), addresses[name].tool_scopes, addresses[name].recorded_names
+        )
         for name in gateway.declaration.names
     ]
     app.add_middleware(

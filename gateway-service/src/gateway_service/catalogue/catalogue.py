@@ -20,17 +20,21 @@ ALL = ""
 class Address:
     """One address of the gateway. `upstreams` are the names of those behind it.
 
-    `tool_scopes` is the table of the guard, so it is changed and never replaced.
+    `tool_scopes` and `recorded_names` (the name in the audit trail of each tool) are tables of the guard, so they are
+    changed and never replaced.
     """
 
     name: str
     upstreams: tuple[str, ...]
     tools: dict[str, GatewayTool] = field(default_factory=dict[str, GatewayTool])
     tool_scopes: dict[str, ScopeRule] = field(default_factory=dict[str, ScopeRule])
+    recorded_names: dict[str, str] = field(default_factory=dict[str, str])
 
     def replace(self, tools: dict[str, GatewayTool]) -> None:
         """Sets the tools of this address by the names they have here."""
         self.tools = tools
+        self.recorded_names.clear()
+        self.recorded_names.update({name: tool.qualified_name for name, tool in tools.items()})
         self.tool_scopes.clear()
         self.tool_scopes.update({name: tool.rule.scopes for name, tool in tools.items() if tool.rule.scopes})
 

@@ -126,7 +126,9 @@ class Guard:
             if response is None:
                 caller = await self._admit(exchange)
         except Refusal as refusal:
-            await self._audit.record(refusal, token=exchange.token, request=exchange.context)
+            await self._audit.record(
+                refusal, token=exchange.token, request=exchange.context, recorded_names=exchange.guarded.recorded_names
+            )
             response = refusal_response(refusal, exchange.guarded.resource)
         except ClientDisconnected:
             return

@@ -1,7 +1,7 @@
 """Which of the protected resources of a server a request is for: that with the longest path that contains its path."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from security_common.guard.policy import FurtherResource, ProtectedResource
@@ -17,6 +17,7 @@ class GuardedPath:
 
     resource: ProtectedResource
     tool_scopes: ToolScopes
+    recorded_names: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
     def scopes(self) -> frozenset[str]:
@@ -37,7 +38,7 @@ class GuardedPaths:
     ) -> None:
         """Raises ValueError for a further resource of another origin, and for two resources at the same path."""
         self.main = GuardedPath(resource, tool_scopes)
-        others = [GuardedPath(each.resource, each.tool_scopes) for each in further]
+        others = [GuardedPath(each.resource, each.tool_scopes, each.recorded_names) for each in further]
         self._others = sorted(others, key=lambda each: len(each.mcp_path), reverse=True)
         self._by_path = {each.mcp_path: each for each in (self.main, *others)}
         if len(self._by_path) <= len(others):

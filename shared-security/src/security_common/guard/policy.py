@@ -1,6 +1,6 @@
 """What the guard protects, and its settings. The defaults are for a server on the Internet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from security_common.edge.client_address import Network
@@ -49,11 +49,13 @@ class ProtectedResource:
 class FurtherResource:
     """A resource that the same server protects at another path of the same origin, with the scopes of its tools.
 
-    A gateway has one for each server behind it. Its tokens have its own URL as their audience.
+    A gateway has one for each server behind it. Its tokens have its own URL as their audience. `recorded_names` has
+    the name in the audit trail of each tool whose name at this path is another one.
     """
 
     resource: ProtectedResource
     tool_scopes: ToolScopes = field(default_factory=dict[str, ScopeRule])
+    recorded_names: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Audit events for refused requests, bounded by `security_common.audit.refusal_limits`."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from security_common.audit import Action, AuditEvent, EventType, Journal, JournalUnavailable, Outcome
 from security_common.audit.refusal_limits import RefusalRecorder
@@ -20,19 +20,29 @@ class RefusalAudit:
     def __init__(self, journal: Journal | None, *, clock: Callable[[], float]) -> None:
         self._refusals = RefusalRecorder(journal, clock=clock) if journal is not None else None
 
-    async def record(self, refusal: Refusal, *, token: AccessToken | None, request: RequestContext) -> None:
-        """Returns when the event is on disk or counted.
+    async def record(
+        self,
+        refusal: Refusal,
+        *,
+        token: AccessToken | None,
+        request: RequestContext,
+        recorded_names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Returns when the event is on disk or counted. `recorded_names` are the names of tools in the audit trail.
 
         A journal that cannot be written does not change the response: the request was refused anyway.
         """
         if self._refusals is None:
             return
+        tool_name = refusal.tool_name if isinstance(refusal, InsufficientScope) else None
+        if tool_name is not None and recorded_names is not None:
+            tool_name = recorded_names.get(tool_name, tool_name)
         event = AuditEvent(
             event_type=EventType.ACCESS_REFUSED,
             action_taken=Action.REFUSED,
             outcome=Outcome.REFUSED,
             reason=refusal.reason,
-            tool_name=refusal.tool_name if isinstance(refusal, InsufficientScope) else None,
+            tool_name=tool_name,
             user_id=token.subject if token else None,
             issuer=token.issuer if token else None,
             client_id=token.client_id if token else None,
