@@ -38,16 +38,17 @@ class Address:
         self.tool_scopes.clear()
         self.tool_scopes.update({name: tool.rule.scopes for name, tool in tools.items() if tool.rule.scopes})
 
-    def definitions(self, scopes: Collection[str], requestable: frozenset[str] | None) -> list[dict[str, Any]]:
-        """The definitions for a caller with these scopes, in the order of names.
+    def encoded_definitions(self, scopes: Collection[str], requestable: frozenset[str] | None) -> bytes:
+        """The definitions for a caller with these scopes, in the order of names, as the items of a JSON array.
 
         A tool that needs a further scope is included if a client may request that scope for any user.
         """
-        return [
-            {**tool.definition, "name": name}
+        available = None if requestable is None else requestable.union(scopes)
+        return b",".join(
+            b'{"name":"%b",%b' % (name.encode(), tool.encoded_members)
             for name, tool in self.tools.items()
-            if tool.definition is not None and (requestable is None or tool.rule.scopes <= requestable.union(scopes))
-        ]
+            if tool.encoded_members is not None and (available is None or tool.rule.scopes <= available)
+        )
 
 
 class Catalogue:

@@ -19,7 +19,7 @@ MAX_EXPOSED_NAME = 64
 """Clients hand the name on to the APIs of models, several of which allow no more."""
 
 # Other members belong to features that the gateway does not relay, such as tasks and user interfaces.
-_MEMBERS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons")
+_MEMBERS = ("title", "description", "inputSchema", "outputSchema", "annotations", "icons")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _EXPOSED_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_EXPOSED_NAME}}}")
 
@@ -33,8 +33,9 @@ class GatewayTool:
     """One tool of an upstream with the rule that applies to it.
 
     `qualified_name` is its name at the address with all upstreams and in the audit trail, and `name` its name at its
-    own upstream. `is_exposed` is whether the qualified name can be offered to clients. `definition` is None as long as
-    the upstream has not been reached: the tool is named in the declaration, and can be called, but not listed.
+    own upstream. `is_exposed` is whether the qualified name can be offered to clients. `encoded_members` is the JSON
+    text of the definition behind its member `name`. It is None as long as the upstream has not been reached: the tool
+    is named in the declaration, and can be called, but not listed.
     """
 
     upstream: str
@@ -42,7 +43,7 @@ class GatewayTool:
     qualified_name: str
     rule: ToolRule
     secured: SecuredTool
-    definition: dict[str, Any] | None = field(default=None, repr=False)
+    encoded_members: bytes | None = field(default=None, repr=False)
     parameter_headers: ParameterHeaders = field(default_factory=dict[tuple[str, ...], str])
 
     @property
@@ -55,12 +56,12 @@ def make_tool(
 ) -> GatewayTool:
     """The tool. `configuration` has the operators for kinds of personal data. Raises `DefinitionRefused`."""
     qualified_name = f"{upstream}_{rule.exposed_name or name}"
-    offered: dict[str, Any] | None = None
+    encoded: bytes | None = None
     headers: ParameterHeaders = {}
     if definition is not None:
         headers = _check(definition)
         offered = {member: definition[member] for member in _MEMBERS if member in definition}
-        offered = loosen_output_schema(offered, rule.result, qualified_name, configuration)
+        encoded = encode(loosen_output_schema(offered, rule.result, qualified_name, configuration))[1:]
     secured = SecuredTool(
         name=qualified_name,
         policy=rule.arguments,
@@ -77,7 +78,7 @@ def make_tool(
         qualified_name=qualified_name,
         rule=rule,
         secured=secured,
-        definition=offered,
+        encoded_members=encoded,
         parameter_headers=headers,
     )
 

@@ -17,9 +17,11 @@ from gateway_service.wire.json_rpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     UNSUPPORTED_PROTOCOL_VERSION,
+    EncodedResult,
     Request,
     RpcError,
     encode,
+    encode_result,
     error_message,
     read_client_message,
     result_message,
@@ -74,6 +76,8 @@ class McpEndpoint:
                 return HttpResponse(202)
             stateless = is_stateless(request, headers)
             result = await self._result(request, headers, caller, stateless=stateless)
+            if isinstance(result, EncodedResult):
+                return _response(encode_result(request.id, result), headers, status=200)
             message = result_message(request.id, with_result_type(result, is_stateless=stateless))
         except CallUnavailable as failure:
             status = 503
@@ -81,11 +85,11 @@ class McpEndpoint:
         except RpcError as error:
             status = _status_of(error, stateless=stateless)
             message = error_message(request.id if request else None, error)
-        return _response(message, headers, status=status)
+        return _response(encode(message), headers, status=status)
 
     async def _result(
         self, request: Request, headers: RequestHeaders, caller: Caller, *, stateless: bool
-    ) -> dict[str, Any]:
+    ) -> dict[str, Any] | EncodedResult:
         match request.method:
             case "tools/call":
                 return await self._calls.call(self._address, request, headers, caller, is_stateless=stateless)
@@ -110,8 +114,8 @@ def _status_of(error: RpcError, *, stateless: bool) -> int:
     return _STATUSES_SINCE_2026.get(error.code, 200) if stateless else 200
 
 
-def _response(message: dict[str, Any], headers: RequestHeaders, *, status: int) -> HttpResponse:
-    body, media_type = encode(message), _JSON
+def _response(body: bytes, headers: RequestHeaders, *, status: int) -> HttpResponse:
+    media_type = _JSON
     accept = headers.last(b"accept")
     if status == 200 and not accepts(accept, _JSON) and accepts(accept, _STREAM):
         body, media_type = b"event: message\ndata: " + body + b"\n\n", _STREAM

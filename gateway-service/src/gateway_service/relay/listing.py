@@ -4,8 +4,9 @@ from typing import Any
 
 from gateway_service.catalogue import Address, Catalogue
 from gateway_service.catalogue.catalogue import ALL
+from gateway_service.relay.upstream_results import with_result_type
 from gateway_service.upstreams import Upstream
-from gateway_service.wire.json_rpc import INVALID_PARAMS, Request, RpcError
+from gateway_service.wire.json_rpc import INVALID_PARAMS, EncodedResult, Request, RpcError, encode
 from gateway_service.wire.versions import (
     HANDSHAKE_VERSIONS,
     LATEST_HANDSHAKE_VERSION,
@@ -33,18 +34,23 @@ class Listing:
         self._catalogue = catalogue
         self._upstream = upstream
 
-    def tools(self, request: Request, caller: Caller, *, is_stateless: bool) -> dict[str, Any]:
-        """The result of `tools/list`: all tools in one page. Raises `RpcError` for a cursor, which no list has."""
+    def tools(self, request: Request, caller: Caller, *, is_stateless: bool) -> EncodedResult:
+        """The result of `tools/list`: all tools in one page. Raises `RpcError` for a cursor, which no list has.
+
+        The definitions are encoded when they change, and not for each request: there may be hundreds of them.
+        """
         if request.params.get("cursor") is not None:
             raise RpcError(INVALID_PARAMS, "the cursor is unknown: the list has one page")
-        definitions = self._address.definitions(caller.token.scopes, self._catalogue.requestable_scopes)
-        result: dict[str, Any] = {"tools": definitions}
+        definitions = self._address.encoded_definitions(caller.token.scopes, self._catalogue.requestable_scopes)
+        result: dict[str, Any] = {}
         missing = [name for name in self._address.upstreams if not self._catalogue.is_described(name)]
         if missing:
             result["_meta"] = {UNAVAILABLE: missing}
         if is_stateless:
             result |= {"ttlMs": 0 if missing else LIST_LIFETIME_MS, "cacheScope": "private"}
-        return result
+        further = encode(with_result_type(result, is_stateless=is_stateless))[1:]
+        separator = b"" if further == b"}" else b","
+        return EncodedResult(b'{"tools":[%b]%b%b' % (definitions, separator, further))
 
     def discovery(self) -> dict[str, Any]:
         """The result of `server/discover` (2026-07-28)."""

@@ -14,10 +14,12 @@ __all__ = [
     "MAX_DEPTH",
     "METHOD_NOT_FOUND",
     "UNSUPPORTED_PROTOCOL_VERSION",
+    "EncodedResult",
     "MessageId",
     "Request",
     "RpcError",
     "encode",
+    "encode_result",
     "error_message",
     "is_reserved_code",
     "read_client_message",
@@ -89,6 +91,18 @@ def read_client_message(body: bytes) -> Request | None:
     if "id" not in message:
         return None
     return Request(message["id"], method, cast("dict[str, Any]", params))
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedResult:
+    """A result whose JSON text exists already, because it is the answer to many requests."""
+
+    text: bytes = field(repr=False)
+
+
+def encode_result(message_id: MessageId, result: EncodedResult) -> bytes:
+    """The response with a result that is encoded, in UTF-8."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_ENCODER.encode(message_id).encode(), result.text)
 
 
 def result_message(message_id: MessageId, result: dict[str, Any]) -> dict[str, Any]:
