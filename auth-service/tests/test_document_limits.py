@@ -21,10 +21,10 @@ from signing_in import Person, Request
 
 from auth_service.clients import ssrf_safe_fetch
 from auth_service.clients.client import Client, ClientOrigin
-from auth_service.clients.client_id_metadata import ClientIdMetadataDirectory
+from auth_service.clients.client_id_metadata import ClientIdMetadataFinder
 from auth_service.clients.client_keys import ClientKeys
 from auth_service.clients.outgoing_fetches import OutgoingFetches
-from auth_service.clients.ssrf_safe_fetch import FetchFailed, FetchProblem, SsrfSafeFetcher
+from auth_service.clients.ssrf_safe_fetch import FetchProblem, FetchTemporarilyFailed, SsrfSafeFetcher
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import RegistrationPolicy
 from auth_service.errors import ClientDocumentUnavailable, InvalidClient
@@ -54,9 +54,9 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
         yield ClientStore(redis)
 
 
-def make(host: DocumentHost, store: ClientStore, **policy: Any) -> ClientIdMetadataDirectory:
+def make(host: DocumentHost, store: ClientStore, **policy: Any) -> ClientIdMetadataFinder:
     outgoing = OutgoingFetches.of(RegistrationPolicy(**policy).hosts, host.fetcher())
-    return ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    return ClientIdMetadataFinder(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
 
 
 def reachable(root: object) -> list[object]:
@@ -157,9 +157,7 @@ async def test_many_clients_of_one_address_cannot_use_up_the_fetches_of_others(
     for number in range(100):
         client = with_keys_at(f"https://k{number}.example:{host.port}/keys.json", ClientOrigin.REGISTERED)
         assert await keys.find(client, source_address="203.0.113.10") is None
-    documents = ClientIdMetadataDirectory(
-        outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={}
-    )
+    documents = ClientIdMetadataFinder(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
     url = host.publish("/wanted-too.json", GOOD)
     assert (await documents.find(url, source_address="198.51.100.3")).client_id == url
 
@@ -200,7 +198,7 @@ async def test_a_slow_name_resolution_is_aborted(monkeypatch: pytest.MonkeyPatch
         await asyncio.Event().wait()
         return []
 
-    with pytest.raises(FetchFailed) as failure:
+    with pytest.raises(FetchTemporarilyFailed) as failure:
         await SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True).fetch("https://slow.example/c.json")
     assert failure.value.problem is FetchProblem.NAME
 
@@ -208,7 +206,7 @@ async def test_a_slow_name_resolution_is_aborted(monkeypatch: pytest.MonkeyPatch
 async def test_an_invalid_host_name_is_a_failed_fetch(host: DocumentHost, store: ClientStore) -> None:
     """`getaddrinfo` raises UnicodeError for a label of more than 63 characters."""
     outgoing = OutgoingFetches.of(RegistrationPolicy().hosts, None)
-    found = ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
+    found = ClientIdMetadataFinder(outgoing=outgoing, store=store, clock=Clock(), scopes=(), hosts=None, pinned={})
     with pytest.raises(InvalidClient):
         await found.find(f"https://{'a' * 64}.example/c.json")
 
@@ -253,7 +251,7 @@ async def test_the_next_address_is_tried_if_a_connection_is_not_answered(
         return SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True, tls=host.tls)
 
     assert (await make_fetcher(unresponsive_address, "127.0.0.1").fetch(host.url("/second.json"))).body
-    with pytest.raises(FetchFailed) as failure:
+    with pytest.raises(FetchTemporarilyFailed) as failure:
         await make_fetcher(unresponsive_address).fetch(host.url("/second.json"))
     assert failure.value.problem is FetchProblem.TIMEOUT
 

@@ -15,10 +15,15 @@ from redis.asyncio import Redis
 
 from auth_service.clients import client_id_metadata, client_metadata
 from auth_service.clients.client import Client
-from auth_service.clients.client_id_metadata import ClientIdMetadataDirectory, read_pinned
+from auth_service.clients.client_id_metadata import ClientIdMetadataFinder, read_pinned
 from auth_service.clients.loopback_redirects import matches_registered
 from auth_service.clients.outgoing_fetches import OutgoingFetches
-from auth_service.clients.ssrf_safe_fetch import FetchFailed, FetchRefused, SsrfSafeFetcher, is_public_address
+from auth_service.clients.ssrf_safe_fetch import (
+    FetchRefused,
+    FetchTemporarilyFailed,
+    SsrfSafeFetcher,
+    is_public_address,
+)
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import RegistrationPolicy
 from auth_service.errors import InvalidClient
@@ -54,10 +59,10 @@ async def store(redis_url: str) -> AsyncGenerator[ClientStore]:
         yield ClientStore(redis)
 
 
-def make(fetcher: SsrfSafeFetcher, store: ClientStore, clock: Clock, **changes: Any) -> ClientIdMetadataDirectory:
+def make(fetcher: SsrfSafeFetcher, store: ClientStore, clock: Clock, **changes: Any) -> ClientIdMetadataFinder:
     values: dict[str, Any] = {"scopes": ("mcp.access",), "hosts": None, "pinned": {}, **changes}
     outgoing = OutgoingFetches.of(RegistrationPolicy().hosts, fetcher)
-    return ClientIdMetadataDirectory(outgoing=outgoing, store=store, clock=clock, **values)
+    return ClientIdMetadataFinder(outgoing=outgoing, store=store, clock=clock, **values)
 
 
 async def test_a_document_is_a_client(host: DocumentHost, store: ClientStore, clock: Clock) -> None:
@@ -201,11 +206,11 @@ async def without_length(writer: asyncio.StreamWriter) -> None:
     [
         (answer(b"", "location: /good.json", status="302 Found"), FetchRefused),
         (answer(b"{}", status="404 Not Found"), FetchRefused),
-        (answer(b"{}", status="500 Internal Server Error"), FetchFailed),
+        (answer(b"{}", status="500 Internal Server Error"), FetchTemporarilyFailed),
         (answer(b"{}", media_type="text/html"), FetchRefused),
         (answer(b" " * 40_000), FetchRefused),
         (answer(gzip.compress(b"{}" * 100), "content-encoding: gzip"), FetchRefused),
-        (b"rubbish\r\n\r\n", FetchFailed),
+        (b"rubbish\r\n\r\n", FetchTemporarilyFailed),
         (without_length, FetchRefused),
     ],
     ids=["redirect", "404", "500", "html", "40 kB", "gzip", "rubbish", "800 kB without a length"],
@@ -219,7 +224,7 @@ async def test_item_128_a_hostile_response_is_refused(host: DocumentHost, page: 
 async def test_item_128_a_slow_response_is_aborted(host: DocumentHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("auth_service.clients.ssrf_safe_fetch._DEADLINE_SECONDS", 0.3)
     host.pages["/slow.json"] = drip
-    with pytest.raises(FetchFailed):
+    with pytest.raises(FetchTemporarilyFailed):
         await host.fetcher().fetch(host.url("/slow.json"))
 
 
@@ -228,7 +233,7 @@ async def test_item_128_an_untrusted_certificate_is_refused(host: DocumentHost) 
         return ["127.0.0.1"]
 
     fetcher = SsrfSafeFetcher(resolve=resolve, is_allowed=lambda _: True)
-    with pytest.raises(FetchFailed):
+    with pytest.raises(FetchTemporarilyFailed):
         await fetcher.fetch(host.url("/good.json"))
 
 

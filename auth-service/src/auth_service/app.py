@@ -156,7 +156,7 @@ def _make_endpoints(parts: ServiceParts, readiness: Readiness) -> Endpoints:
             make_discovery_router(
                 metadata,
                 advertises_client_id_metadata=partial(_advertises_client_id_metadata, parts),
-                published_keys=lambda: parts.keys.published,
+                published_keys=lambda: parts.keys.published_keys,
             ),
             make_asset_router(),
             health_router(readiness),

@@ -13,7 +13,7 @@ from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.clients.client_directory import ClientDirectory
-from auth_service.clients.client_id_metadata import make_document_directory
+from auth_service.clients.client_id_metadata import make_client_id_metadata_finder
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import OutgoingFetches
@@ -129,7 +129,7 @@ def build_parts(
         directory=ClientDirectory(
             declared=[make_client(client, client_secrets) for client in declaration.clients],
             store=client_store,
-            documents=make_document_directory(registration, outgoing=outgoing, store=client_store, clock=clock),
+            documents=make_client_id_metadata_finder(registration, outgoing=outgoing, store=client_store, clock=clock),
             clock=clock,
             self_described_scopes=registration.scopes,
         ),
@@ -150,7 +150,7 @@ def build_parts(
             lifetime_seconds=settings.access_token_lifetime_seconds,
         ),
         issued_tokens=IssuedTokenVerifier(
-            issuer=settings.issuer, published=lambda: keys.published.key_set, clock=clock
+            issuer=settings.issuer, read_key_set=lambda: keys.published_keys.key_set, clock=clock
         ),
         refresh_tokens=RefreshTokens(
             redis=redis,

@@ -14,7 +14,7 @@ __all__ = ["AccountStore"]
 _ACCOUNT = "auth:account:"
 _NAME = "auth:account-name:"
 _PASSWORD = "auth:password:"
-_DOCUMENT = TypeAdapter(Account)
+_ACCOUNT_ADAPTER = TypeAdapter(Account)
 _ADD = files("auth_service.accounts").joinpath("add_account.lua").read_text(encoding="utf-8")
 
 
@@ -27,7 +27,7 @@ class AccountStore:
 
     async def find(self, subject: str) -> Account | None:
         document = await self._redis.get(_ACCOUNT + subject)
-        return _DOCUMENT.validate_json(document) if document else None
+        return _ACCOUNT_ADAPTER.validate_json(document) if document else None
 
     async def find_by_name(self, username: str) -> Account | None:
         subject = await self._redis.get(_NAME + fold_username(username))
@@ -38,12 +38,12 @@ class AccountStore:
         return bool(
             await self._add(
                 keys=[_NAME + fold_username(account.username), _PASSWORD + account.subject, _ACCOUNT + account.subject],
-                args=[account.subject, password_hash, _DOCUMENT.dump_json(account)],
+                args=[account.subject, password_hash, _ACCOUNT_ADAPTER.dump_json(account)],
             )
         )
 
     async def save(self, account: Account) -> None:
-        await self._redis.set(_ACCOUNT + account.subject, _DOCUMENT.dump_json(account))
+        await self._redis.set(_ACCOUNT + account.subject, _ACCOUNT_ADAPTER.dump_json(account))
 
     async def delete(self, account: Account) -> None:
         await self._redis.delete(

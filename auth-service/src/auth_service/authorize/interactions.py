@@ -51,7 +51,7 @@ class Interaction:
         return secret is not None and hmac.compare_digest(_hash(secret), self.binding)
 
 
-_DOCUMENT = TypeAdapter(Interaction)
+_INTERACTION_ADAPTER = TypeAdapter(Interaction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +66,16 @@ class Interactions:
         """Stores the request; returns its id and the interaction. `secret` is the value of its cookie."""
         interaction_id = base64url(self.random_bytes(16))
         interaction = Interaction(request=request, binding=_hash(secret), query=query, started_at_seconds=self.clock())
-        await self.redis.set(_key(interaction_id), _DOCUMENT.dump_json(interaction), ex=LIFETIME_SECONDS)
+        await self.redis.set(_key(interaction_id), _INTERACTION_ADAPTER.dump_json(interaction), ex=LIFETIME_SECONDS)
         return interaction_id, interaction
 
     async def find(self, interaction_id: str) -> Interaction | None:
         document = await self.redis.get(_key(interaction_id)) if _ID.fullmatch(interaction_id) else None
-        return _DOCUMENT.validate_json(document) if document else None
+        return _INTERACTION_ADAPTER.validate_json(document) if document else None
 
     async def finish(self, interaction_id: str, interaction: Interaction) -> None:
         """Marks it as finished. Nothing happens if it has expired."""
-        document = _DOCUMENT.dump_json(replace(interaction, finished=True))
+        document = _INTERACTION_ADAPTER.dump_json(replace(interaction, finished=True))
         await self.redis.set(_key(interaction_id), document, xx=True, keepttl=True)
 
 

@@ -37,7 +37,7 @@ class StoredRedirect:
     headers: tuple[Header, ...]
 
 
-_DOCUMENT = TypeAdapter(StoredRedirect)
+_REDIRECT_ADAPTER = TypeAdapter(StoredRedirect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +95,9 @@ class RepeatableResponses:
 
 def _dump(response: Response) -> bytes:
     headers = tuple(header for header in response.headers.items() if header[0] != "content-length")
-    return _DOCUMENT.dump_json(StoredRedirect(status=response.status_code, headers=headers))
+    return _REDIRECT_ADAPTER.dump_json(StoredRedirect(status=response.status_code, headers=headers))
 
 
 def _load(document: bytes) -> Response:
-    stored = _DOCUMENT.validate_json(document)
+    stored = _REDIRECT_ADAPTER.validate_json(document)
     return add_headers(Response(status_code=stored.status), stored.headers)

@@ -69,10 +69,10 @@ class AssertionVerifier:
         The client may have changed its keys, so the second attempt fetches them again.
         """
         for renew in (False, True):
-            published = None
+            client_keys = None
             if client is not None:
-                published = await self.keys.find(client, source_address=source_address, renew=renew)
-            claims = _verify_signature(encoded, published)
+                client_keys = await self.keys.find(client, source_address=source_address, renew=renew)
+            claims = _verify_signature(encoded, client_keys)
             if claims is not None:
                 return claims
         return None
@@ -84,18 +84,18 @@ class AssertionVerifier:
         return bool(await self.redis.set(key, "1", nx=True, ex=lifetime_seconds))
 
 
-def _verify_signature(encoded: str, published: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The claims if one of the published keys signed them. Without published keys None, after the same work."""
+def _verify_signature(encoded: str, client_keys: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The claims if one of the client's keys signed them. For a client without keys None, after the same work."""
     try:
-        keys = KeySet.import_key_set({"keys": list((published or _DECOY_KEYS)["keys"])[:MAX_KEYS]})
-        key = keys if published else partial(_pick_by_algorithm, keys)
+        keys = KeySet.import_key_set({"keys": list((client_keys or _DECOY_KEYS)["keys"])[:MAX_KEYS]})
+        key = keys if client_keys else partial(_pick_by_algorithm, keys)
         with warnings.catch_warnings():
             # RFC 9864 renames EdDSA to Ed25519; clients still send EdDSA.
             warnings.simplefilter("ignore", SecurityWarning)
             claims = jwt.decode(encoded, key, algorithms=list(ASSERTION_ALGORITHMS)).claims
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return claims if published else None
+    return claims if client_keys else None
 
 
 def _pick_by_algorithm(keys: KeySet, token: GuestProtocol) -> Key:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from auth_service.clients.client import Client, ClientOrigin
-from auth_service.clients.client_id_metadata import ClientIdMetadataDirectory
+from auth_service.clients.client_id_metadata import ClientIdMetadataFinder
 from auth_service.clients.store import ClientStore
 from auth_service.protocol import Clock
 from security_common.bounded_cache import BoundedCache
@@ -29,7 +29,7 @@ class ClientDirectory:
         *,
         declared: Iterable[Client],
         store: ClientStore,
-        documents: ClientIdMetadataDirectory | None,
+        documents: ClientIdMetadataFinder | None,
         clock: Clock,
         self_described_scopes: Iterable[str],
     ) -> None:

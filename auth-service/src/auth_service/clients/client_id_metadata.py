@@ -30,7 +30,7 @@ from auth_service.clients.client_metadata import (
 )
 from auth_service.clients.outgoing_fetches import FetchLimitReached, OutgoingFetches, SharedFetches
 from auth_service.clients.redirect_uris import has_dot_segments
-from auth_service.clients.ssrf_safe_fetch import FetchError, FetchFailed, FetchProblem
+from auth_service.clients.ssrf_safe_fetch import FetchError, FetchProblem, FetchTemporarilyFailed
 from auth_service.clients.store import ClientStore
 from auth_service.declaration import Openness, ResolvedRegistrationPolicy
 from auth_service.errors import ClientDocumentUnavailable, InvalidClient, InvalidClientMetadata, InvalidRedirectUri
@@ -39,7 +39,7 @@ from security_common.bounded_cache import BoundedCache
 from security_common.edge import UNKNOWN_ADDRESS
 from security_common.web_urls import parse_web_url
 
-__all__ = ["DOCUMENT_RULES", "URL_RULES", "ClientIdMetadataDirectory", "make_document_directory", "read_pinned"]
+__all__ = ["DOCUMENT_RULES", "URL_RULES", "ClientIdMetadataFinder", "make_client_id_metadata_finder", "read_pinned"]
 
 _MAX_URL_LENGTH = 2048
 _MIN_FRESH_SECONDS, _MAX_FRESH_SECONDS = 300, 24 * 3600
@@ -47,14 +47,14 @@ _RETRY_SECONDS = 60
 _STORED_COPY_SECONDS = 7 * 24 * 3600
 _CACHED_DOCUMENTS = 1000
 _CACHED_BYTES = 4 * 1024 * 1024
-# Memory that a client or a refusal takes in addition to its texts.
+# Memory that a client or a failure takes in addition to its texts.
 _ENTRY_BYTES = 2000
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
+class _LoadFailure:
     """Why there is no client. An exception is not cached, because its traceback would keep a connection in memory."""
 
     description: str
@@ -66,7 +66,7 @@ class _Refusal:
         return ClientDocumentUnavailable(self.description, problem=self.problem.value)
 
 
-_CacheEntry: TypeAlias = Client | _Refusal
+_CacheEntry: TypeAlias = Client | _LoadFailure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class _LoadedDocument:
     fresh_seconds: float
 
 
-class ClientIdMetadataDirectory:
+class ClientIdMetadataFinder:
     """Finds clients by the URL of their document. `hosts` None means any host; `pinned` are local copies by URL."""
 
     def __init__(
@@ -114,7 +114,7 @@ class ClientIdMetadataDirectory:
         entry = self._cached.get(url)
         if entry is None:
             entry = await self._fetches.fetch(url, partial(self._load, url, source_address))
-        if isinstance(entry, _Refusal):
+        if isinstance(entry, _LoadFailure):
             raise entry.as_error()
         return entry
 
@@ -126,7 +126,7 @@ class ClientIdMetadataDirectory:
         try:
             loaded = await self._read(url, source_address)
         except FetchLimitReached as error:
-            return _Refusal(error.description, error.problem)  # not cached: nothing is known about the document
+            return _LoadFailure(error.description, error.problem)  # not cached: nothing is known about the document
         except FetchError as error:
             log.warning(
                 "client_metadata_fetch_failed",
@@ -134,14 +134,14 @@ class ClientIdMetadataDirectory:
                 problem=error.problem.value,
                 cause=error.description,
             )
-            refusal = _describe_publicly(error)
+            failure = _describe_publicly(error)
         except (InvalidClientMetadata, InvalidRedirectUri) as error:
-            refusal = _Refusal(f"the client's metadata document is refused: {error.description}")
+            failure = _LoadFailure(f"the client's metadata document is refused: {error.description}")
         else:
             self._cache(url, loaded.client, loaded.size_bytes, loaded.fresh_seconds)
             return loaded.client
-        self._cache(url, refusal, len(refusal.description), _RETRY_SECONDS)
-        return refusal
+        self._cache(url, failure, len(failure.description), _RETRY_SECONDS)
+        return failure
 
     async def _read(self, url: str, source_address: str) -> _LoadedDocument:
         pinned = self._pinned.get(url)
@@ -154,7 +154,7 @@ class ClientIdMetadataDirectory:
         try:
             await self._outgoing.limits.count(url, source_address=source_address)
             fetched = await self._outgoing.fetcher.fetch(url)
-        except FetchFailed as error:
+        except FetchTemporarilyFailed as error:
             stored = await self._store.find(url)
             if stored is None:
                 raise
@@ -268,29 +268,29 @@ def _parse(body: bytes) -> Members:
         raise InvalidClientMetadata("the document must be one JSON object in UTF-8, each member once") from error
 
 
-def _describe_publicly(error: FetchError) -> _Refusal:
+def _describe_publicly(error: FetchError) -> _LoadFailure:
     """The cause, without details that would reveal to clients which names exist in this server's network."""
     problem, cause = error.problem, error.description
     if problem in {FetchProblem.NAME, FetchProblem.ADDRESS}:
         problem, cause = FetchProblem.NAME, "the host name does not resolve to a public address"
-    return _Refusal(f"the client's metadata document cannot be fetched: {cause}", problem)
+    return _LoadFailure(f"the client's metadata document cannot be fetched: {cause}", problem)
 
 
-def read_pinned(directory: Path | None) -> Mapping[str, Members]:
+def read_pinned(folder: Path | None) -> Mapping[str, Members]:
     """The documents in a folder by the client_id that each contains, for networks that cannot fetch them."""
-    if directory is None:
+    if folder is None:
         return {}
-    documents = [_parse(path.read_bytes()) for path in sorted(directory.glob("*.json"))]
+    documents = [_parse(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
     return {str(members.get("client_id")): members for members in documents}
 
 
-def make_document_directory(
+def make_client_id_metadata_finder(
     policy: ResolvedRegistrationPolicy, *, outgoing: OutgoingFetches, store: ClientStore, clock: Clock
-) -> ClientIdMetadataDirectory | None:
-    """The documents that the declaration accepts; None if it accepts none."""
+) -> ClientIdMetadataFinder | None:
+    """Finds the clients whose documents the declaration accepts; None if it accepts none."""
     if policy.metadata_documents is Openness.OFF:
         return None
-    return ClientIdMetadataDirectory(
+    return ClientIdMetadataFinder(
         outgoing=outgoing,
         store=store,
         clock=clock,

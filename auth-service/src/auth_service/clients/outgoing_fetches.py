@@ -18,8 +18,8 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from auth_service.clients.ssrf_safe_fetch import (
     FetchError,
-    FetchFailed,
     FetchProblem,
+    FetchTemporarilyFailed,
     SsrfSafeFetcher,
     SystemResolver,
     is_public_address,
@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 
-class FetchLimitReached(FetchFailed):
+class FetchLimitReached(FetchTemporarilyFailed):
     """Too many documents were fetched in this minute; nothing is known about this one."""
 
     def __init__(self) -> None:

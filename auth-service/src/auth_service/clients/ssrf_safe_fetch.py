@@ -35,9 +35,9 @@ from security_common.web_urls import parse_web_url
 
 __all__ = [
     "FetchError",
-    "FetchFailed",
     "FetchProblem",
     "FetchRefused",
+    "FetchTemporarilyFailed",
     "FetchedDocument",
     "SsrfSafeFetcher",
     "SystemResolver",
@@ -105,7 +105,7 @@ class FetchRefused(FetchError):
     """The address or the response is not acceptable; a retry does not help."""
 
 
-class FetchFailed(FetchError):
+class FetchTemporarilyFailed(FetchError):
     """The document could not be fetched now; an earlier copy may still be used."""
 
 
@@ -132,7 +132,7 @@ class SsrfSafeFetcher:
     async def fetch(self, url: str) -> FetchedDocument:
         """The document at `url`, an https URL that the caller has validated.
 
-        Raises `FetchRefused` or `FetchFailed`, at the latest after five seconds.
+        Raises `FetchRefused` or `FetchTemporarilyFailed`, at the latest after five seconds.
         """
         try:
             async with asyncio.timeout(_DEADLINE_SECONDS), self._pool() as pool:
@@ -142,14 +142,22 @@ class SsrfSafeFetcher:
         except DocumentRefused as error:
             raise FetchRefused(str(error), FetchProblem.RESPONSE) from error
         except (TimeoutError, httpcore2.TimeoutException) as error:
-            raise FetchFailed("the document's server did not answer in time", FetchProblem.TIMEOUT) from error
+            raise FetchTemporarilyFailed(
+                "the document's server did not answer in time", FetchProblem.TIMEOUT
+            ) from error
         except httpcore2.ConnectError as error:
             # `_CheckedBackend` raises its own errors for the connection, so this one is from the TLS handshake.
-            raise FetchFailed("the TLS connection to the document's server failed", FetchProblem.TLS) from error
+            raise FetchTemporarilyFailed(
+                "the TLS connection to the document's server failed", FetchProblem.TLS
+            ) from error
         except (OSError, httpcore2.NetworkError) as error:
-            raise FetchFailed("the connection to the document's server was lost", FetchProblem.CONNECTION) from error
+            raise FetchTemporarilyFailed(
+                "the connection to the document's server was lost", FetchProblem.CONNECTION
+            ) from error
         except httpcore2.ProtocolError as error:
-            raise FetchFailed("the document's server did not answer with valid HTTP", FetchProblem.RESPONSE) from error
+            raise FetchTemporarilyFailed(
+                "the document's server did not answer with valid HTTP", FetchProblem.RESPONSE
+            ) from error
 
     def _pool(self) -> httpcore2.AsyncConnectionPool:
         # One pool for each fetch: a reused connection would go to an address that was checked long ago. The TLS context
@@ -194,7 +202,7 @@ class _CheckedBackend(AsyncNetworkBackend):
                 problem = FetchProblem.TIMEOUT
             except httpcore2.ConnectError:
                 problem = FetchProblem.CONNECTION
-        raise FetchFailed("cannot connect to the document's server", problem)
+        raise FetchTemporarilyFailed("cannot connect to the document's server", problem)
 
     async def _find_addresses(self, host: str, port: int) -> Sequence[str]:
         """At least one address. All must be allowed, so that the order of the DNS response decides nothing."""
@@ -202,9 +210,9 @@ class _CheckedBackend(AsyncNetworkBackend):
             async with asyncio.timeout(_RESOLVE_TIMEOUT_SECONDS):
                 addresses = await self._resolve(host, port)
         except (OSError, ValueError) as error:
-            raise FetchFailed("the host name cannot be resolved", FetchProblem.NAME) from error
+            raise FetchTemporarilyFailed("the host name cannot be resolved", FetchProblem.NAME) from error
         if not addresses:
-            raise FetchFailed("the host name has no address", FetchProblem.NAME)
+            raise FetchTemporarilyFailed("the host name has no address", FetchProblem.NAME)
         if not all(self._is_allowed(ip_address(address.partition("%")[0])) for address in addresses):
             raise FetchRefused("the host name does not resolve to a public address", FetchProblem.ADDRESS)
         return addresses
@@ -222,7 +230,7 @@ async def _read_document(response: httpcore2.Response) -> FetchedDocument:
 
 def _check_status(status: int) -> None:
     if status >= 500 or status == 429:
-        raise FetchFailed(f"the document's server answered {status}", FetchProblem.STATUS)
+        raise FetchTemporarilyFailed(f"the document's server answered {status}", FetchProblem.STATUS)
     if status != 200:
         description = f"the document's server answered {status}; it must answer 200 without a redirect"
         raise FetchRefused(description, FetchProblem.STATUS)

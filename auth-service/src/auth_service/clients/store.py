@@ -15,7 +15,7 @@ __all__ = ["UNUSED_LIFETIME_SECONDS", "ClientStore"]
 UNUSED_LIFETIME_SECONDS = 30 * 24 * 3600
 
 _PREFIX = "auth:client:"
-_DOCUMENT = TypeAdapter(Client)
+_CLIENT_ADAPTER = TypeAdapter(Client)
 
 
 class ClientStore:
@@ -31,16 +31,16 @@ class ClientStore:
     async def find_with_size(self, client_id: str) -> tuple[Client, int] | None:
         """The client and the size of its document in bytes, or None."""
         document = await self._redis.get(_PREFIX + client_id)
-        return (_DOCUMENT.validate_json(document), len(document)) if document else None
+        return (_CLIENT_ADAPTER.validate_json(document), len(document)) if document else None
 
     async def save(self, client: Client, *, lifetime_seconds: int | None = None) -> None:
         """Stores the client, for this long or without an expiry."""
-        document = _DOCUMENT.dump_json(client, exclude_defaults=True)
+        document = _CLIENT_ADAPTER.dump_json(client, exclude_defaults=True)
         await self._redis.set(_PREFIX + client.client_id, document, ex=lifetime_seconds)
 
     async def replace_stored(self, client: Client, *, lifetime_seconds: int) -> None:
         """Replaces the stored copy of this client; does nothing if there is none."""
-        document = _DOCUMENT.dump_json(client, exclude_defaults=True)
+        document = _CLIENT_ADAPTER.dump_json(client, exclude_defaults=True)
         await self._redis.set(_PREFIX + client.client_id, document, ex=lifetime_seconds, xx=True)
 
     async def restart_unused_lifetime(self, client_id: str) -> None:
@@ -60,4 +60,4 @@ class ClientStore:
         async for key in keys:
             document = await self._redis.get(key)
             if document:
-                yield _DOCUMENT.validate_json(document)
+                yield _CLIENT_ADAPTER.validate_json(document)

@@ -18,7 +18,7 @@ from security_common.audit import Action, EventType, Outcome, Reason
 
 __all__ = ["RefreshTokenGrantHandler"]
 
-_DOCUMENT = TypeAdapter(TokenResponse)
+_RESPONSE_ADAPTER = TypeAdapter(TokenResponse)
 _REFUSAL = "the refresh token is not known, was used, or has expired"
 
 
@@ -97,8 +97,8 @@ class RefreshTokenGrantHandler:
     def _dump(self, response: TokenResponse) -> str:
         """The stored form: `expires_in_seconds` is replaced by the time of expiry."""
         expires_at_seconds = int(self.clock()) + response.expires_in_seconds
-        return _DOCUMENT.dump_json(replace(response, expires_in_seconds=expires_at_seconds)).decode()
+        return _RESPONSE_ADAPTER.dump_json(replace(response, expires_in_seconds=expires_at_seconds)).decode()
 
     def _load(self, stored: str) -> TokenResponse:
-        response = _DOCUMENT.validate_json(stored)
+        response = _RESPONSE_ADAPTER.validate_json(stored)
         return replace(response, expires_in_seconds=max(0, response.expires_in_seconds - int(self.clock())))

@@ -49,7 +49,7 @@ class SigningKeyRecord:
     created_at_seconds: float
     changed_at_seconds: float
 
-    def moved(self, state: SigningKeyState, now: float) -> "SigningKeyRecord":
+    def in_state(self, state: SigningKeyState, now: float) -> "SigningKeyRecord":
         """The same key in another state; a retiring key loses its private key."""
         private = None if state is SigningKeyState.RETIRING else self.encrypted_private_key
         return replace(self, state=state, changed_at_seconds=now, encrypted_private_key=private)
@@ -93,14 +93,14 @@ def advance(
     created.
     """
     active, next_key = find(records, SigningKeyState.ACTIVE), find(records, SigningKeyState.NEXT)
-    kept = [record for record in records if not _has_retired(record, now, policy)]
+    kept = [record for record in records if not _is_due_for_removal(record, now, policy)]
     if active is None:
-        promoted = next_key.moved(SigningKeyState.ACTIVE, now) if next_key else make_key(SigningKeyState.ACTIVE)
+        promoted = next_key.in_state(SigningKeyState.ACTIVE, now) if next_key else make_key(SigningKeyState.ACTIVE)
         kept = [promoted, *(record for record in kept if record is not next_key)]
         next_key = None
-    elif next_key is not None and _is_due(active, next_key, now, policy):
-        retiring = active.moved(SigningKeyState.RETIRING, now)
-        promoted = next_key.moved(SigningKeyState.ACTIVE, now)
+    elif next_key is not None and _is_rotation_due(active, next_key, now, policy):
+        retiring = active.in_state(SigningKeyState.RETIRING, now)
+        promoted = next_key.in_state(SigningKeyState.ACTIVE, now)
         replacements = {active.key_id: retiring, next_key.key_id: promoted}
         kept = [replacements.get(record.key_id, record) for record in kept]
         next_key = None
@@ -126,10 +126,10 @@ def find(records: tuple[SigningKeyRecord, ...], state: SigningKeyState) -> Signi
     return next((record for record in records if record.state is state), None)
 
 
-def _is_due(active: SigningKeyRecord, next_key: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
+def _is_rotation_due(active: SigningKeyRecord, next_key: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
     published_long_enough = now - next_key.changed_at_seconds >= policy.lead_seconds
     return published_long_enough and now - active.changed_at_seconds >= policy.period_seconds
 
 
-def _has_retired(record: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
+def _is_due_for_removal(record: SigningKeyRecord, now: float, policy: RotationPolicy) -> bool:
     return record.state is SigningKeyState.RETIRING and now - record.changed_at_seconds >= policy.retiring_seconds

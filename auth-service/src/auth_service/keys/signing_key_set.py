@@ -66,29 +66,29 @@ class SigningKeySet:
         self._clock = clock
         self._replica = replica
         self._records: tuple[SigningKeyRecord, ...] = ()
-        self._signing: SigningKey | None = None
+        self._signing_key: SigningKey | None = None
         self._active_since_seconds = 0.0
-        self._published = _publish(())
+        self._published_keys = _publish(())
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def published(self) -> PublishedKeys:
-        return self._published
+    def published_keys(self) -> PublishedKeys:
+        return self._published_keys
 
     @property
     def ready(self) -> bool:
         """True once a signing key is loaded."""
-        return self._signing is not None
+        return self._signing_key is not None
 
     @property
     def active_age_seconds(self) -> float:
-        return self._clock() - self._active_since_seconds if self._signing else 0.0
+        return self._clock() - self._active_since_seconds if self._signing_key else 0.0
 
     async def sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
         """A compact RS256 JWS. Raises `TemporarilyUnavailable` while no key is loaded."""
-        if self._signing is None:
+        if self._signing_key is None:
             raise TemporarilyUnavailable("no signing key is loaded yet", retry_after_seconds=2)
-        return self._signing.sign(claims, token_type=token_type)
+        return self._signing_key.sign(claims, token_type=token_type)
 
     async def start(self) -> None:
         """Loads the keys, creates the first one if there is none, and starts the task that refreshes them."""
@@ -120,12 +120,12 @@ class SigningKeySet:
 
     async def _advance(self, snapshot: KeySnapshot) -> KeySnapshot:
         for _ in range(_SWAP_ATTEMPTS):
-            moved = await asyncio.to_thread(self._apply_rotation, snapshot.records)
-            if moved == snapshot.records:
+            advanced = await asyncio.to_thread(self._apply_rotation, snapshot.records)
+            if advanced == snapshot.records:
                 return snapshot
-            if await self._store.swap(snapshot.version, moved):
-                await self._record_change(moved)
-                return KeySnapshot(snapshot.version + 1, moved)
+            if await self._store.swap(snapshot.version, advanced):
+                await self._record_change(advanced)
+                return KeySnapshot(snapshot.version + 1, advanced)
             snapshot = await self._read()
         return snapshot
 
@@ -151,8 +151,8 @@ class SigningKeySet:
     def _apply_rotation(self, records: tuple[SigningKeyRecord, ...]) -> tuple[SigningKeyRecord, ...]:
         """The records with due state changes, and every private key under the primary KEK."""
         now = self._clock()
-        moved = advance(records, now, self._policy, partial(make_key, now=now, encryption=self._encryption))
-        return tuple(self._encryption.reencrypt(record) for record in moved)
+        advanced = advance(records, now, self._policy, partial(make_key, now=now, encryption=self._encryption))
+        return tuple(self._encryption.reencrypt(record) for record in advanced)
 
     async def _adopt(self, snapshot: KeySnapshot) -> None:
         """Publishes the keys, and makes the active one the signing key.
@@ -165,19 +165,19 @@ class SigningKeySet:
         try:
             await self._load_active(find(snapshot.records, SigningKeyState.ACTIVE))
         except SecurityError:
-            if self._signing and all(self._signing.key_id != record.key_id for record in snapshot.records):
-                self._signing = None  # the key was revoked: no tokens are issued until the new one can be decrypted
+            if self._signing_key and all(self._signing_key.key_id != record.key_id for record in snapshot.records):
+                self._signing_key = None  # the key was revoked: no tokens are issued until the new one can be decrypted
             raise
         finally:
-            self._published = _publish(snapshot.records)
+            self._published_keys = _publish(snapshot.records)
         self._records = snapshot.records
 
     async def _load_active(self, active: SigningKeyRecord | None) -> None:
         if active is None or active.encrypted_private_key is None:
             return
-        if self._signing is None or self._signing.key_id != active.key_id:
+        if self._signing_key is None or self._signing_key.key_id != active.key_id:
             pem = self._encryption.decrypt(active.encrypted_private_key, key_id=active.key_id)
-            self._signing = await asyncio.to_thread(SigningKey, active.key_id, pem)
+            self._signing_key = await asyncio.to_thread(SigningKey, active.key_id, pem)
         self._active_since_seconds = active.changed_at_seconds
 
     async def _keep_fresh(self) -> None:

@@ -59,8 +59,8 @@ class RedeemedCode:
     reused: ReusedCode | None = None
 
 
-_ISSUED = TypeAdapter(IssuedCode)
-_REUSED = TypeAdapter(ReusedCode)
+_ISSUED_CODE_ADAPTER = TypeAdapter(IssuedCode)
+_REUSED_CODE_ADAPTER = TypeAdapter(ReusedCode)
 
 
 class AuthorizationCodes:
@@ -82,7 +82,9 @@ class AuthorizationCodes:
     async def issue(self, issued: IssuedCode) -> str:
         """A new code. Redis stores only its hash."""
         code = base64url(self._random_bytes(32))
-        await self._redis.set(_CODE + _hash(code), _ISSUED.dump_json(issued, by_alias=True), ex=self._lifetime_seconds)
+        await self._redis.set(
+            _CODE + _hash(code), _ISSUED_CODE_ADAPTER.dump_json(issued, by_alias=True), ex=self._lifetime_seconds
+        )
         return code
 
     async def redeem(self, code: str) -> RedeemedCode:
@@ -97,13 +99,13 @@ class AuthorizationCodes:
         redemption = Redemption(str(outcome))
         return RedeemedCode(
             redemption,
-            issued=_ISSUED.validate_json(value) if redemption is Redemption.REDEEMED else None,
-            reused=_REUSED.validate_json(value) if redemption is Redemption.REUSED else None,
+            issued=_ISSUED_CODE_ADAPTER.validate_json(value) if redemption is Redemption.REDEEMED else None,
+            reused=_REUSED_CODE_ADAPTER.validate_json(value) if redemption is Redemption.REUSED else None,
         )
 
     async def mark_redeemed(self, code: str, grant: AuthorizationGrant) -> None:
         """The tokens of the grant are issued: if the code is presented again, it was copied."""
-        document = _REUSED.dump_json(ReusedCode(grant.family_id, grant.subject), by_alias=True)
+        document = _REUSED_CODE_ADAPTER.dump_json(ReusedCode(grant.family_id, grant.subject), by_alias=True)
         await self._redis.set(_REDEEMED + _hash(code), document, ex=self._reuse_detection_seconds)
 
 

@@ -122,11 +122,11 @@ class IdTokenMinter:
 class IssuedTokenVerifier:
     """Verifies tokens that this server issued, for userinfo, introspection, revocation and logout.
 
-    `published` returns the current key set.
+    `read_key_set` returns the current key set.
     """
 
     issuer: str
-    published: Callable[[], KeySet]
+    read_key_set: Callable[[], KeySet]
     clock: Clock
 
     def verify(self, token: str, *, token_type: str, accept_expired: bool = False) -> Mapping[str, Any] | None:
@@ -137,7 +137,7 @@ class IssuedTokenVerifier:
         if len(token) > _MAX_TOKEN_LENGTH:
             return None
         try:
-            decoded = jwt.decode(token, self.published(), algorithms=[SIGNING_ALGORITHM])
+            decoded = jwt.decode(token, self.read_key_set(), algorithms=[SIGNING_ALGORITHM])
         except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return None
         claims: Mapping[str, Any] = decoded.claims

@@ -66,7 +66,7 @@ class Rotation(StrEnum):
     GONE = "gone"
 
 
-_DOCUMENT = TypeAdapter(RefreshTokenFamily)
+_FAMILY_ADAPTER = TypeAdapter(RefreshTokenFamily)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class RefreshTokens:
         family = RefreshTokenFamily(grant=grant, seed=seed, expires_at_seconds=expires_at_seconds)
         key = _FAMILY + grant.family_id
         async with self.redis.pipeline(transaction=True) as pipe:
-            pipe.hset(key, mapping={"family": _DOCUMENT.dump_json(family, by_alias=True), "generation": 1})
+            pipe.hset(key, mapping={"family": _FAMILY_ADAPTER.dump_json(family, by_alias=True), "generation": 1})
             pipe.expire(key, self._idle_seconds_of(family))
             await pipe.execute()
         return self._make_token(family, 1)
@@ -102,7 +102,7 @@ class RefreshTokens:
         document = await self.redis.hget(_FAMILY + parts[1], "family")
         if document is None:
             return None
-        family = _DOCUMENT.validate_json(document)
+        family = _FAMILY_ADAPTER.validate_json(document)
         generation = int(parts[2])
         is_genuine = hmac.compare_digest(self._make_token(family, generation), token)
         if not is_genuine or family.expires_at_seconds <= self.clock():

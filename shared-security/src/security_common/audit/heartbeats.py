@@ -63,7 +63,7 @@ class Heartbeat:
         return not self.is_complete and now_ms - self.seen_ms >= quiet_seconds * 1000
 
 
-_HEARTBEAT = TypeAdapter(Heartbeat)
+_HEARTBEAT_ADAPTER = TypeAdapter(Heartbeat)
 
 
 async def write_heartbeat(redis: Redis, heartbeat: Heartbeat) -> None:
@@ -85,7 +85,7 @@ async def read_heartbeats(redis: Redis) -> list[Heartbeat]:
         try:
             shipped = int(cursors.get(journal_id, 0))
             members = json.loads(text) | {"journal_id": redis_text(journal_id), "shipped": shipped}
-            heartbeat = _HEARTBEAT.validate_python(members)
+            heartbeat = _HEARTBEAT_ADAPTER.validate_python(members)
         except (ValueError, TypeError, RecursionError):
             continue
         if heartbeat.seen_ms >= 0:

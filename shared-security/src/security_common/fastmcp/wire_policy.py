@@ -134,20 +134,20 @@ class WirePolicy:
             if result.get("isError") is True:
                 return protect_result(walk_without_call(policy_dependencies()), result)
             return self._withhold(ctx, result, NO_POLICY)
-        refusal: Exception | None = None
+        failure: Exception | None = None
         protected: dict[str, Any] = {}
         try:
             protected = await _protect_with_each_policy(ctx, calls, result)
-        except Exception as failure:  # noqa: BLE001 - a result that cannot be protected is not sent
-            await fail_call(calls[-1], failure)
-            refusal = failure
+        except Exception as error:  # noqa: BLE001 - a result that cannot be protected is not sent
+            await fail_call(calls[-1], error)
+            failure = error
         await self._record(ctx, framework_request)
-        if refusal is None:
+        if failure is None:
             return protected
-        log_failed_call(framework_request, ctx.method, refusal)
-        if isinstance(refusal, SecurityError) and refusal.error in TEMPORARY_ERRORS:
-            raise unavailable_error(ctx, describe_for_client(refusal), refusal.error)
-        return self._withhold(ctx, result, _describe_failure(refusal))
+        log_failed_call(framework_request, ctx.method, failure)
+        if isinstance(failure, SecurityError) and failure.error in TEMPORARY_ERRORS:
+            raise unavailable_error(ctx, describe_for_client(failure), failure.error)
+        return self._withhold(ctx, result, _describe_failure(failure))
 
     async def _finish_failed_request(
         self, ctx: Context, framework_request: FrameworkRequest, failure: BaseException
