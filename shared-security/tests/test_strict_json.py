@@ -1,8 +1,13 @@
-"""The strict JSON parser: what it refuses, and its limits."""
+"""The strict JSON parser: what it refuses, its limits, and the spelling of numbers."""
+
+import json
+import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from security_common.strict_json import parse_json
+from security_common.strict_json import WrittenNumber, encode_json, parse_json
 
 
 @pytest.mark.parametrize(
@@ -49,3 +54,67 @@ def test_strict_json_is_parsed(text, value):
 def test_an_unterminated_string_full_of_quotes_is_refused_in_linear_time():
     with pytest.raises(ValueError):
         parse_json(b'{"' + b'\\"' * 500_000 + b"[" * 10, max_depth=4)
+
+
+@pytest.mark.parametrize(
+    "text", ["1.10", "[1.10,2.5,3]", '{"a":{"b":[1.0E2,-0.50]}}', "1E3", "3.14159265358979323846264338", '["é",1.20]']
+)
+def test_numbers_are_written_as_they_were_read(text):
+    assert encode_json(parse_json(text.encode(), max_depth=8, keeps_spelling=True)).decode() == text
+
+
+def test_a_number_with_the_spelling_of_python_stays_a_number():
+    parsed = parse_json(b"[1.5,1.50,7]", max_depth=4, keeps_spelling=True)
+    assert parsed == [1.5, WrittenNumber("1.50", 1.5), 7]
+    assert parse_json(b"1.50", max_depth=4) == 1.5
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1.0e999", "NaN", "Infinity"])
+def test_a_number_that_is_not_finite_is_refused_with_its_spelling_too(text):
+    with pytest.raises(ValueError):
+        parse_json(text.encode(), max_depth=4, keeps_spelling=True)
+
+
+@pytest.mark.parametrize("value", [math.nan, [math.inf], {"a": [WrittenNumber("1.0E1", 10.0), math.nan]}])
+def test_a_number_that_is_not_finite_is_not_written(value):
+    with pytest.raises(ValueError):
+        encode_json(value)
+
+
+@pytest.mark.parametrize("value", [object(), [b"a"], {"a": [WrittenNumber("1.10", 1.1), {1}]}])
+def test_a_value_that_is_not_json_is_not_written(value):
+    with pytest.raises(TypeError):
+        encode_json(value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_what_is_read_with_its_spelling_is_written_with_the_same_spelling(value):
+    written = _write(value)
+    try:
+        parsed = parse_json(written.encode(), max_depth=32, keeps_spelling=True)
+    except ValueError:  # a number that no float can hold
+        return
+    assert encode_json(parsed).decode() == written
+
+
+def _write(value):
+    """Compact JSON, in which a decimal has a spelling of its own."""
+    if isinstance(value, dict):
+        members = (f"{json.dumps(key, ensure_ascii=False)}:{_write(item)}" for key, item in value.items())
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_write, value)) + "]"
+    if isinstance(value, (str, int, type(None))):
+        return json.dumps(value, ensure_ascii=False)
+    return f"{value:E}" if "E" in str(value) else f"{value:f}.0" if "." not in str(value) else f"{value:f}"
+
+
+def test_an_escape_beside_a_number_with_its_spelling_is_read():
+    parsed = parse_json(b'[1.10,"\\u0041"]', max_depth=4, keeps_spelling=True)
+    assert encode_json(parsed) == b'[1.10,"A"]'

@@ -1,26 +1,47 @@
-"""Parses JSON that every parser reads in the same way: UTF-8, no duplicate members, no NaN, limited depth."""
+"""Parses JSON that every parser reads in the same way: UTF-8, no duplicate members, no NaN, limited depth.
+
+A program that passes data on can keep the spelling of numbers and write them as they were.
+"""
 
 import json
 import math
 import re
+import secrets
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
-__all__ = ["parse_json"]
+__all__ = ["WrittenNumber", "encode_json", "parse_json"]
 
 # The closing quote is optional: otherwise each quote in an unterminated string would start a search to the end.
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
-def parse_json(raw: bytes, *, max_depth: int) -> Any:
-    """The parsed value. Raises ValueError for anything other than strict JSON, and for a depth over `max_depth`."""
+@dataclass(frozen=True, slots=True)
+class WrittenNumber:
+    """A number that Python would write in another way than it was written, such as 1.10."""
+
+    text: str
+    number: float
+
+
+def parse_json(raw: bytes, *, max_depth: int, keeps_spelling: bool = False) -> Any:
+    """The parsed value. Raises ValueError for anything other than strict JSON, and for a depth over `max_depth`.
+
+    With `keeps_spelling`, a fraction that would be written differently becomes a `WrittenNumber`, for a program that
+    passes data on: `encode_json` writes it as it was.
+    """
     text = raw.decode("utf-8")
     _check_depth(text, max_depth)
-    value = _DECODER.decode(text)
+    value = (_SPELLING_DECODER if keeps_spelling else _DECODER).decode(text)
     if "\\u" in text:
         # json accepts a lone surrogate, which could later not be written to a log or a journal. Encoding raises
         # UnicodeEncodeError, a ValueError.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        json.dumps(value, ensure_ascii=False, default=_text_of_number).encode("utf-8")
     return value
+
+
+def _text_of_number(number: WrittenNumber) -> str:
+    return number.text
 
 
 def _check_depth(text: str, max_depth: int) -> None:
@@ -56,4 +77,37 @@ def _finite(text: str) -> float:
     return number
 
 
+def _keep_spelling(text: str) -> float | WrittenNumber:
+    number = _finite(text)
+    return number if repr(number) == text else WrittenNumber(text, number)
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_reject_constant, parse_float=_finite)
+_SPELLING_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique_members, parse_constant=_reject_constant, parse_float=_keep_spelling
+)
+# Made once: `json.dumps` makes a new encoder for each call with arguments like these.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def encode_json(value: Any) -> bytes:
+    """The value in UTF-8. Raises ValueError for a number that is not finite, and TypeError for an unknown type."""
+    try:
+        return _ENCODER.encode(value).encode()
+    except TypeError:
+        return _encode_with_spelling(value)
+
+
+def _encode_with_spelling(value: Any) -> bytes:
+    """The encoder of the standard library can write no text of ours, so each number has a mark in the first place."""
+    mark = secrets.token_hex(16)
+    numbers: list[str] = []
+
+    def mark_number(part: object) -> str:
+        if not isinstance(part, WrittenNumber):
+            raise TypeError(f"a {type(part).__name__} has no form in JSON")
+        numbers.append(part.text)
+        return f"{mark}{len(numbers) - 1}"
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=mark_number)
+    return re.sub(rf'"{mark}(\d+)"', lambda match: numbers[int(match[1])], text).encode()

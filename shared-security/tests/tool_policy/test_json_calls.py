@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from security_common.pii import PIIKind
+from security_common.strict_json import WrittenNumber
 from security_common.tool_policy import (
     DeclaredArguments,
     PersonalDataRefused,
@@ -34,15 +35,18 @@ def tool(policy: str, *, identifiers: tuple[str, ...] = (), reveal: tuple[PIIKin
     )
 
 
-async def call(secured: SecuredTool, arguments: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+async def call(
+    secured: SecuredTool, arguments: dict[str, Any], returned: dict[str, Any] = RESULT
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arguments as the tool receives them, and its result as it may be sent."""
     call = SecuredCall(secured, policy_dependencies())
     _, passed = await call.run(call.protect_arguments, (), arguments)
     with call:
-        result = await call.run(call.protect_wire_result, RESULT)
+        result = await call.run(call.protect_wire_result, returned)
     event = call.audit_event()
     assert event is not None
-    assert (event.tool_name, event.contains_pii) == ("crm_find", True)
+    assert event.tool_name == "crm_find"
+    assert event.contains_pii or returned is not RESULT
     return passed, result
 
 
@@ -87,3 +91,26 @@ def test_positional_values_are_an_error_of_the_program() -> None:
 
     with pytest.raises(ValueError, match="have names"):
         asyncio.run(call_with_position())
+
+
+@pytest.mark.parametrize("policy", ["mask", "tokenize", "observe"])
+def test_a_number_keeps_its_spelling_beside_data_that_changes(policy: str) -> None:
+    price, total = WrittenNumber("1.10", 1.1), WrittenNumber("2.500", 2.5)
+    result = {"content": [], "structuredContent": {"price": price, "phone": PHONE}, "total": [total]}
+    passed, protected = asyncio.run(call(tool(policy), {"price": price, "note": PHONE}, result))
+    assert passed["price"] is price
+    assert protected["structuredContent"]["price"] is price
+    assert protected["total"] == [total]
+
+
+def test_a_number_that_is_personal_data_is_masked_in_any_spelling() -> None:
+    card = WrittenNumber("4111111111111111.00", 4111111111111111.0)
+    _, protected = asyncio.run(call(tool("mask"), {}, {"content": [], "structuredContent": {"card": card}}))
+    assert protected["structuredContent"] == {"card": 0.0}
+
+
+def test_a_text_that_repeats_a_number_in_another_spelling_is_searched_itself() -> None:
+    text = {"type": "text", "text": '{"a":1.10}'}
+    result = {"content": [text], "structuredContent": {"a": WrittenNumber("1.10", 1.1)}}
+    _, protected = asyncio.run(call(tool("mask"), {}, result))
+    assert protected["content"] == result["content"]

@@ -1,10 +1,9 @@
 """JSON-RPC messages (JSON-RPC 2.0; MCP allows neither batches nor ids that are null)."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from security_common.strict_json import parse_json
+from security_common.strict_json import encode_json, parse_json
 
 __all__ = [
     "HEADER_MISMATCH",
@@ -34,9 +33,6 @@ HEADER_MISMATCH = -32020
 UNSUPPORTED_PROTOCOL_VERSION = -32022
 
 MAX_DEPTH = 64
-
-# Made once: `json.dumps` makes a new encoder for each call with arguments like these.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 MessageId = str | int | None
 
@@ -73,7 +69,7 @@ def read_client_message(body: bytes) -> Request | None:
     that are not JSON, and ids that are neither text nor integer.
     """
     try:
-        document: Any = parse_json(body, max_depth=MAX_DEPTH)
+        document: Any = parse_json(body, max_depth=MAX_DEPTH, keeps_spelling=True)
     except ValueError as failure:
         raise RpcError(INVALID_REQUEST, "the body is not a JSON-RPC message") from failure
     if not isinstance(document, dict):
@@ -102,7 +98,7 @@ class EncodedResult:
 
 def encode_result(message_id: MessageId, result: EncodedResult) -> bytes:
     """The response with a result that is encoded, in UTF-8."""
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (_ENCODER.encode(message_id).encode(), result.text)
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (encode_json(message_id), result.text)
 
 
 def result_message(message_id: MessageId, result: dict[str, Any]) -> dict[str, Any]:
@@ -124,5 +120,5 @@ def is_reserved_code(code: int) -> bool:
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """The message in UTF-8."""
-    return _ENCODER.encode(message).encode()
+    """The message in UTF-8. Numbers have the spelling with which they were received."""
+    return encode_json(message)

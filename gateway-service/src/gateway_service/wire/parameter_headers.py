@@ -12,6 +12,7 @@ from typing import Any, cast
 from gateway_service.wire.json_rpc import HEADER_MISMATCH, RpcError
 from gateway_service.wire.request_headers import decode_value, encode_value
 from security_common.edge import RequestHeaders
+from security_common.strict_json import WrittenNumber
 
 __all__ = [
     "InvalidParameterHeader",
@@ -98,6 +99,8 @@ def _text_of(value: Any) -> str | None:
     """How a value is written in a header; None if it has no such form."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, WrittenNumber):
+        value = value.number
     if isinstance(value, float) and value.is_integer():  # 42.0 is an integer in JSON Schema
         return str(int(value))
     return str(value) if isinstance(value, str | int) else None

@@ -7,7 +7,8 @@
       ─▶ {"note": '{"phone": "010-****-5678"}'}
 
 The result is always a new value: it shares no container with the input, so nothing that still refers to the input can
-change what was searched. Only None, bool, int, float, str, list and dict are accepted, and none of their subclasses.
+change what was searched. Only None, bool, int, float, str, list and dict are accepted, and none of their subclasses;
+and numbers with their spelling (`strict_json.WrittenNumber`).
 `data_walk` extends the walk to other values of Python.
 """
 
@@ -25,6 +26,7 @@ from security_common.pii.json_fragments import (
     read_json_document,
     scalars_in_context,
 )
+from security_common.strict_json import WrittenNumber
 from security_common.tool_policy.data_size import LIMITS_OF_WALK, SearchTooLong, WalkLimits
 from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
 from security_common.tool_policy.leaf_protection import LeafProtector
@@ -94,6 +96,8 @@ class JSONWalk:
             return self.visit_members(value, context)
         if value_type is list:
             return self.visit_items(value, context)
+        if value_type is WrittenNumber:
+            return self.visit_written_number(value, context)
         raise unsupported_value(value, context)
 
     def visit_members(self, members: Mapping[Any, Any], context: FieldContext | None) -> dict[Any, Any]:
@@ -165,6 +169,10 @@ class JSONWalk:
     def visit_number(self, value: Any, context: FieldContext | None) -> Any:
         """The number protected, or the same object if nothing was found, so that its spelling is kept."""
         return self.visit_scalar(value, text_of_number(value), context)
+
+    def visit_written_number(self, value: WrittenNumber, context: FieldContext | None) -> Any:
+        """A number with its spelling, protected as `visit_number` does."""
+        return self.visit_scalar(value, text_of_number(value.number), context)
 
     def visit_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, protected. `text` is what is searched."""

@@ -28,6 +28,7 @@ from security_common.pii import (
 )
 from security_common.pii.masking import MASKED_NUMBER, is_json_number
 from security_common.pii.normalization import normalize
+from security_common.strict_json import WrittenNumber
 from security_common.tool_policy.call_placeholders import WalkPlaceholders
 from security_common.tool_policy.clean_texts import CleanTexts
 from security_common.tool_policy.errors import UnsupportedValue
@@ -44,6 +45,7 @@ _KINDS_WITH_DIGITS_ONLY = {PIIKind.PHONE, PIIKind.KR_RRN, PIIKind.CREDIT_CARD}
 _ZERO_VALUES: dict[type, Any] = {
     int: 0,
     float: 0.0,
+    WrittenNumber: 0.0,
     complex: 0j,
     Decimal: Decimal(0),
     Fraction: Fraction(0),

@@ -15,6 +15,7 @@ from typing import Any, cast
 from pydantic_core import to_json
 
 from security_common.pii import FieldContext
+from security_common.strict_json import WrittenNumber
 from security_common.tool_policy.binary_content import protect_base64
 from security_common.tool_policy.json_walk import JSONWalk
 
@@ -146,7 +147,14 @@ def _values_in(structured: Any) -> list[Any]:
 
 def _text_of(value: Any) -> str:
     """The value as FastMCP writes it into a text block."""
-    return value if isinstance(value, str) else to_json(value).decode()
+    return value if isinstance(value, str) else to_json(value, fallback=_plain_number).decode()
+
+
+def _plain_number(value: object) -> float:
+    """A number as FastMCP has it, which keeps no spelling. Raises TypeError for another value."""
+    if isinstance(value, WrittenNumber):
+        return value.number
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
 def _protect_resource(walk: MCPWalk, resource: Any, requested_uri: str | None) -> Any:

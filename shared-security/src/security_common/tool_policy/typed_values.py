@@ -17,6 +17,7 @@ from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic_core import Url
 
 from security_common.pii import FieldContext, member_contexts
+from security_common.strict_json import WrittenNumber
 from security_common.tool_policy.binary_content import protect_bytes
 from security_common.tool_policy.data_walk import DataWalk, handles, rebuild
 from security_common.tool_policy.errors import UnsupportedValue
@@ -34,6 +35,11 @@ def _handle_number(walk: DataWalk, value: Any, context: FieldContext | None) -> 
 @handles(Decimal, Fraction)
 def _handle_exact_number(walk: DataWalk, value: Any, context: FieldContext | None) -> Any:
     return walk.visit_number(value, context)
+
+
+@handles(WrittenNumber)
+def _handle_written_number(walk: DataWalk, value: WrittenNumber, context: FieldContext | None) -> Any:
+    return walk.visit_written_number(value, context)
 
 
 @handles(complex, date, time, timedelta, uuid.UUID, IPv4Address, IPv6Address)
