@@ -174,38 +174,45 @@ StartGateway = Callable[..., Awaitable[Gateway]]
 
 
 @pytest.fixture
-async def start_gateway(tmp_path: Path, redis_server: RedisServer) -> AsyncIterator[StartGateway]:
-    """Starts gateways from the members of a gateway.yaml, or from a file that the test has written."""
+async def gateway_stack() -> AsyncIterator[AsyncExitStack]:
+    """What `start_gateway` has started. Closing it stops the gateways."""
     async with AsyncExitStack() as stack:
-        async with Redis.from_url(redis_server.url) as redis:
-            await redis.flushall()  # each test has secrets of its own
+        yield stack
 
-        async def start(
-            upstreams: Mapping[str, Any] | Path, *, settings: Mapping[str, Any] | None = None, **members: Any
-        ) -> Gateway:
-            if isinstance(upstreams, Path):
-                file = upstreams
-            else:
-                file = tmp_path / "gateway.yaml"
-                file.write_text(yaml.safe_dump({"upstreams": dict(upstreams), **members}))
-            issuer = await stack.enter_async_context(LoopbackIssuer(RESOURCE, now=time.time))
-            keyring = tmp_path / "keyring.json"
-            if not keyring.exists():
-                keyring.write_text(Keyring.generate().dump())
-            audit_dir = tmp_path / "audit"
-            own = GatewaySettings(
-                **{
-                    "upstreams": file,
-                    "issuer": issuer.url,
-                    "resource": RESOURCE,
-                    "redis_url": redis_server.url,
-                    "security": {"audit_dir": audit_dir, "encryption_key_file": keyring},
-                    **(settings or {}),
-                }
-            )
-            app = create_app(own, load_declaration(file, {}))
-            url = await serve(app, stack)
-            http = await stack.enter_async_context(httpx2.AsyncClient(verify=False, timeout=20))
-            return Gateway(url, issuer, http, audit_dir, app.state.journal)
 
-        yield start
+@pytest.fixture
+async def start_gateway(tmp_path: Path, redis_server: RedisServer, gateway_stack: AsyncExitStack) -> StartGateway:
+    """Starts gateways from the members of a gateway.yaml, or from a file that the test has written."""
+    stack = gateway_stack
+    async with Redis.from_url(redis_server.url) as redis:
+        await redis.flushall()  # each test has secrets of its own
+
+    async def start(
+        upstreams: Mapping[str, Any] | Path, *, settings: Mapping[str, Any] | None = None, **members: Any
+    ) -> Gateway:
+        if isinstance(upstreams, Path):
+            file = upstreams
+        else:
+            file = tmp_path / "gateway.yaml"
+            file.write_text(yaml.safe_dump({"upstreams": dict(upstreams), **members}))
+        issuer = await stack.enter_async_context(LoopbackIssuer(RESOURCE, now=time.time))
+        keyring = tmp_path / "keyring.json"
+        if not keyring.exists():
+            keyring.write_text(Keyring.generate().dump())
+        audit_dir = tmp_path / "audit"
+        own = GatewaySettings(
+            **{
+                "upstreams": file,
+                "issuer": issuer.url,
+                "resource": RESOURCE,
+                "redis_url": redis_server.url,
+                "security": {"audit_dir": audit_dir, "encryption_key_file": keyring},
+                **(settings or {}),
+            }
+        )
+        app = create_app(own, load_declaration(file, {}))
+        url = await serve(app, stack)
+        http = await stack.enter_async_context(httpx2.AsyncClient(verify=False, timeout=20))
+        return Gateway(url, issuer, http, audit_dir, app.state.journal)
+
+    return start

@@ -104,6 +104,8 @@ class RawUpstream:
         self.tools = tools if tools is not None else [{"name": "act", "inputSchema": {"type": "object"}}]
         self.requests: list[Mapping[str, Any]] = []
         self.heads: list[str] = []
+        self.deletions: list[str] = []
+        """The heads of the requests that end a session."""
         self.url = ""
         self._port = 0
         self._open: set[asyncio.Task[None]] = set()
@@ -152,6 +154,10 @@ class RawUpstream:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        if head.startswith("DELETE "):
+            self.deletions.append(head)
+            writer.write(http_response(b""))
+            return
         length = int(head.lower().split("content-length:")[1].split("\r\n")[0])
         request = json.loads(await reader.readexactly(length))
         self.heads.append(head)

@@ -1,15 +1,16 @@
-"""The MCP servers behind the gateway, over Streamable HTTP.
+"""The MCP servers behind the gateway.
 
-    Upstream ─▶ CircuitBreaker, slots ─▶ era: probed once, and again at each refresh
-             ─▶ HttpExchange: one POST and its response, within limits of size, time and number
-                 ├ 2026-07-28: every request is complete
-                 └ older versions: LegacySessions, one session per caller, made again once if the server lost it
+    Upstream ─▶ CircuitBreaker, slots ─▶ ConnectionPool: one connection per caller, or one for all
+             ─▶ era: found out with the first connection, and again at each refresh
+             ─▶ Connection (transport): requests with notifications while they run, cancellation, close
+                 └ http_transport: Streamable HTTP; a POST for each message, sessions of older servers
 
-errors has what a call fails with, each with the code that the client and the audit trail get.
+transport is the contract, and errors has what a call fails with, each with the code for the client and the audit trail.
 """
 
 from gateway_service.upstreams.errors import UpstreamFailure
 from gateway_service.upstreams.http_exchange import HttpConnections
+from gateway_service.upstreams.transport import Notification
 from gateway_service.upstreams.upstream import Upstream, UpstreamCall
 
-__all__ = ["HttpConnections", "Upstream", "UpstreamCall", "UpstreamFailure"]
+__all__ = ["HttpConnections", "Notification", "Upstream", "UpstreamCall", "UpstreamFailure"]

@@ -39,7 +39,7 @@ class CircuitBreaker:
         except UpstreamFailure as failure:
             if failure.is_outage:
                 self._count_outage()
-            else:
+            elif failure.was_asked:
                 self._failures = 0  # it has answered
             raise
         else:

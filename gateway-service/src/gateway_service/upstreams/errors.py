@@ -1,6 +1,6 @@
 """Why a call of an upstream fails. No message contains text of the upstream."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from security_common.errors import SecurityError
 
@@ -17,10 +17,14 @@ __all__ = [
 
 
 class UpstreamFailure(SecurityError):
-    """The base class. `is_outage` is whether the circuit breaker counts it: the upstream did not answer in time."""
+    """The base class. `is_outage` is whether the circuit breaker counts it: the upstream did not answer in time.
+
+    `was_asked` is whether the upstream was asked at all, so that the failure says something about it.
+    """
 
     error: ClassVar[str] = "upstream_unavailable"
     is_outage: ClassVar[bool] = False
+    was_asked: ClassVar[bool] = True
 
 
 class UpstreamUnavailable(UpstreamFailure):
@@ -30,7 +34,7 @@ class UpstreamUnavailable(UpstreamFailure):
     is_outage: ClassVar[bool] = True
 
     @classmethod
-    def named(cls, upstream: str, *, retry_seconds: int = 10) -> "UpstreamUnavailable":
+    def named(cls, upstream: str, *, retry_seconds: int = 10) -> Self:
         """The error for this upstream."""
         return cls(f"{upstream} is unavailable", hint=f"try again in {retry_seconds} seconds")
 
@@ -39,6 +43,7 @@ class UpstreamBusy(UpstreamFailure):
     """As many calls of this upstream are in progress as are allowed."""
 
     error: ClassVar[str] = "upstream_busy"
+    was_asked: ClassVar[bool] = False
 
 
 class UpstreamTimeout(UpstreamFailure):
@@ -47,11 +52,21 @@ class UpstreamTimeout(UpstreamFailure):
     error: ClassVar[str] = "upstream_timeout"
     is_outage: ClassVar[bool] = True
 
+    @classmethod
+    def named(cls, upstream: str) -> Self:
+        """The error for this upstream."""
+        return cls(f"{upstream} did not answer in time", hint="the call may have had an effect")
+
 
 class UpstreamProtocolViolation(UpstreamFailure):
     """The answer is not what the protocol requires, or is larger than allowed."""
 
     error: ClassVar[str] = "upstream_protocol"
+
+    @classmethod
+    def by(cls, upstream: str, what: str) -> Self:
+        """The error for what this upstream did."""
+        return cls(f"{upstream} {what}", hint="its operator has to correct it")
 
 
 class SessionLost(UpstreamProtocolViolation):

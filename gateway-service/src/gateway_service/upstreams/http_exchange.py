@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import aiohttp
 
@@ -15,9 +16,16 @@ from gateway_service.upstreams.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from gateway_service.upstreams.received_messages import (
+    NotificationRate,
+    is_list_change,
+    is_response,
+    notification_of,
+    parse_message,
+    require_notification,
+)
+from gateway_service.upstreams.transport import ListChangeHandler, NotificationHandler
 from gateway_service.wire.event_stream import EventStreamReader
-from gateway_service.wire.json_rpc import MAX_DEPTH
-from security_common.strict_json import parse_json
 
 __all__ = ["HttpConnections", "HttpExchange", "Reply"]
 
@@ -25,9 +33,6 @@ CONNECT_SECONDS = 5.0
 # Servers close idle connections after five seconds or later. A connection that is closed while a request is being sent
 # makes that call fail, because it may have been received.
 KEEP_ALIVE_SECONDS = 4.0
-MAX_MESSAGES_PER_SECOND = 100
-LARGE_BODY_BYTES = 128 * 1024
-"""A larger body is parsed in a thread, so that the event loop can serve other calls."""
 
 # With one of these the request was not processed, or the server is overloaded or being restarted.
 _UNAVAILABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
@@ -87,16 +92,45 @@ class HttpExchange:
         is_encrypted = declaration.url.lower().startswith("https:")
         self._tls = ssl.create_default_context(cafile=declaration.ca_file) if is_encrypted else True
 
-    async def post(self, body: bytes, headers: dict[str, str], *, message_id: int | None) -> Reply:
+    async def post(
+        self,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        message_id: int | None,
+        on_notification: NotificationHandler | None = None,
+        on_list_change: ListChangeHandler | None = None,
+    ) -> Reply:
         """Sends one message and reads its answer; `message_id` is None for a notification.
 
         Raises `UpstreamUnavailable`, `UpstreamTimeout`, `UpstreamProtocolViolation` and `UpstreamRefusedCredential`.
         """
+        async with self._exchange("POST", headers, body) as response:
+            self._check_head(response)
+            if message_id is None:
+                return Reply(response.status, None)
+            if response.content_type == "text/event-stream":
+                message = await self._read_stream(response, message_id, on_notification, on_list_change)
+            else:
+                message = await self._read_document(response, message_id)
+            return Reply(response.status, message, response.headers.get("mcp-session-id"))
+
+    async def delete(self, headers: dict[str, str]) -> None:
+        """Ends a session. A server may refuse that (405). Raises as `post`."""
+        async with asyncio.timeout(CONNECT_SECONDS), self._exchange("DELETE", headers, None):
+            pass
+
+    @asynccontextmanager
+    async def _exchange(
+        self, method: str, headers: dict[str, str], body: bytes | None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """The response to a request. What fails while it is used becomes an `UpstreamFailure`."""
         name = self._declaration.name
         try:
             async with (
                 asyncio.timeout(self._declaration.longest_seconds),
-                self._connections.client.post(
+                self._connections.client.request(
+                    method,
                     self._declaration.url,
                     data=body,
                     headers=headers,
@@ -105,11 +139,11 @@ class HttpExchange:
                     ssl=self._tls,
                 ) as response,
             ):
-                return await self._read(response, message_id)
+                yield response
         except aiohttp.ConnectionTimeoutError as failure:
             raise UpstreamUnavailable.named(name) from failure
         except TimeoutError as failure:
-            raise UpstreamTimeout(f"{name} did not answer in time", hint="the call may have had an effect") from failure
+            raise UpstreamTimeout.named(name) from failure
         except aiohttp.ClientPayloadError as failure:
             raise self._violation("ended its response too early") from failure
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, OSError) as failure:
@@ -117,7 +151,7 @@ class HttpExchange:
         except (aiohttp.ClientError, ValueError) as failure:
             raise self._violation("sent a response that is not HTTP") from failure
 
-    async def _read(self, response: aiohttp.ClientResponse, message_id: int | None) -> Reply:
+    def _check_head(self, response: aiohttp.ClientResponse) -> None:
         status = response.status
         if status in {401, 403}:
             raise UpstreamRefusedCredential(
@@ -130,11 +164,6 @@ class HttpExchange:
             raise self._violation("answered with a redirect")
         if response.headers.get("content-encoding", "identity") != "identity":
             raise self._violation("sent a compressed response, which was not asked for")
-        if message_id is None:
-            return Reply(status, None)
-        is_stream = response.content_type == "text/event-stream"
-        message = await (self._read_stream if is_stream else self._read_document)(response, message_id)
-        return Reply(status, message, response.headers.get("mcp-session-id"))
 
     async def _read_document(self, response: aiohttp.ClientResponse, message_id: int) -> dict[str, Any] | None:
         """The message; None for a status of an error whose body is something else."""
@@ -144,12 +173,12 @@ class HttpExchange:
             self._require_size(len(body))
         is_error = response.status >= 400
         try:
-            document = await self._parse(bytes(body))
+            document = await parse_message(self._declaration.name, bytes(body))
         except UpstreamProtocolViolation:
             if is_error:
                 return None
             raise
-        if not _is_answer(document):
+        if not is_response(document):
             if is_error:
                 return None
             raise self._violation("sent something else than one response")
@@ -158,53 +187,38 @@ class HttpExchange:
             raise self._violation("answered another request")
         return document
 
-    async def _read_stream(self, response: aiohttp.ClientResponse, message_id: int) -> dict[str, Any]:
-        """The response in the stream. What comes before it (progress, log messages) is not passed on."""
+    async def _read_stream(
+        self,
+        response: aiohttp.ClientResponse,
+        message_id: int,
+        on_notification: NotificationHandler | None,
+        on_list_change: ListChangeHandler | None,
+    ) -> dict[str, Any]:
+        """The response in the stream. What comes before it is passed on to the handlers."""
         reader = EventStreamReader()
-        size, messages = 0, 0
-        began = time.monotonic()
+        rate = NotificationRate(self._declaration.name)
+        size_bytes = 0
         async for chunk in response.content.iter_any():
-            size += len(chunk)
-            self._require_size(size)
+            size_bytes += len(chunk)
+            self._require_size(size_bytes)
             for event in reader.feed(chunk):
-                document = await self._parse(event)
-                if _is_answer(document):
+                document = await parse_message(self._declaration.name, event)
+                if is_response(document):
                     if document.get("id") != message_id:
                         raise self._violation("answered another request")
                     return document
-                self._require_notification(document)
-                messages += 1
-                if messages > MAX_MESSAGES_PER_SECOND * (1 + time.monotonic() - began):
-                    raise self._violation("sent too many notifications")
+                require_notification(self._declaration.name, document)
+                rate.count()
+                notification = notification_of(document, message_id)
+                if notification is not None and on_notification is not None:
+                    await on_notification(notification)
+                if on_list_change is not None and is_list_change(document):
+                    on_list_change(document["method"])
         raise self._violation("ended its stream without a response")
-
-    def _require_notification(self, document: dict[str, Any]) -> None:
-        """Raises UpstreamProtocolViolation for a request: the gateway has no capability that would allow one."""
-        if not isinstance(document.get("method"), str):
-            raise self._violation("sent a message that is not JSON-RPC")
-        if "id" in document and document["method"] != "ping":
-            raise self._violation("asked the client for something, which the gateway does not relay")
-
-    async def _parse(self, raw: bytes) -> dict[str, Any]:
-        try:
-            if len(raw) > LARGE_BODY_BYTES:
-                document: Any = await asyncio.to_thread(parse_json, raw, max_depth=MAX_DEPTH)
-            else:
-                document = parse_json(raw, max_depth=MAX_DEPTH)
-        except (ValueError, RecursionError) as failure:
-            raise self._violation("sent a message that is not strict JSON") from failure
-        if not isinstance(document, dict):
-            raise self._violation("sent a message that is not a JSON object")
-        return cast("dict[str, Any]", document)
 
     def _require_size(self, size_bytes: int) -> None:
         if size_bytes > self._declaration.max_result_bytes:
             raise self._violation(f"sent more than {self._declaration.max_result_bytes} bytes")
 
     def _violation(self, what: str) -> UpstreamProtocolViolation:
-        return UpstreamProtocolViolation(f"{self._declaration.name} {what}", hint="its operator has to correct it")
-
-
-def _is_answer(document: dict[str, Any]) -> bool:
-    """Whether this is a response with either a result or an error, and not a request or a notification."""
-    return "method" not in document and ("result" in document) != ("error" in document)
+        return UpstreamProtocolViolation.by(self._declaration.name, what)

@@ -1,0 +1,142 @@
+"""Streamable HTTP: each message is a POST, and a server of an older version may assign a session."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from gateway_service.declaration import UpstreamDeclaration
+from gateway_service.upstreams.errors import SessionLost, UpstreamProtocolViolation, UpstreamTimeout
+from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange
+from gateway_service.upstreams.secret_headers import SecretHeaders
+from gateway_service.upstreams.transport import NO_TRACE, ListChangeHandler, OutgoingRequest
+from gateway_service.wire.json_rpc import encode
+from gateway_service.wire.request_headers import encode_value
+from gateway_service.wire.versions import STATELESS_VERSION
+from security_common.errors import SecurityError
+from security_common.task_cancellation import cancel_tasks
+
+__all__ = ["HttpConnection", "HttpTransport"]
+
+MAX_SESSIONS = 1000
+SESSION_IDLE_SECONDS = 30 * 60.0
+_ACCEPT = "application/json, text/event-stream"
+
+
+class HttpTransport:
+    """Reaches one upstream over Streamable HTTP."""
+
+    max_connections = MAX_SESSIONS
+    idle_seconds = SESSION_IDLE_SECONDS
+
+    def __init__(self, declaration: UpstreamDeclaration, connections: HttpConnections) -> None:
+        """Raises OSError or ssl.SSLError if the CA file cannot be used."""
+        self._name = declaration.name
+        self._exchange = HttpExchange(declaration, connections)
+        self._secrets = SecretHeaders(declaration)
+
+    async def connect(self, owner: str, on_list_change: ListChangeHandler) -> "HttpConnection":
+        """A connection, for which nothing is sent yet."""
+        del owner  # what a server keeps for a caller is bound to the session that it assigns
+        return HttpConnection(self._name, self._exchange, self._secrets, on_list_change)
+
+
+class HttpConnection:
+    """The conversation with one server: without a state in 2026-07-28, in a session if a server has assigned one."""
+
+    is_closed = False
+
+    def __init__(
+        self, upstream: str, exchange: HttpExchange, secrets: SecretHeaders, on_list_change: ListChangeHandler
+    ) -> None:
+        self._upstream = upstream
+        self._exchange = exchange
+        self._secrets = secrets
+        self._on_list_change = on_list_change
+        self._session_headers: dict[str, str] = {}
+        self._session_id: str | None = None
+        # The event loop keeps only weak references to its tasks.
+        self._cancellations: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the server has assigned no session, and therefore keeps nothing of a caller."""
+        return self._session_id is None
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether the server has a session to end."""
+        return self._session_id is not None
+
+    def agree(self, version: str) -> None:
+        """Repeats the version and the session in every further request (MCP 2025-11-25, transports)."""
+        self._session_headers = {"MCP-Protocol-Version": version}
+        if self._session_id is not None:
+            self._session_headers["Mcp-Session-Id"] = self._session_id
+
+    async def request(self, request: OutgoingRequest) -> dict[str, Any]:
+        """The response. Raises `UpstreamFailure`; `SessionLost` if the server does not know the session any more."""
+        if request.is_stateless:
+            headers = {"MCP-Protocol-Version": STATELESS_VERSION, "Mcp-Method": request.method, **request.headers}
+            if request.named is not None:
+                headers["Mcp-Name"] = encode_value(request.named)
+        else:
+            headers = self._session_headers
+        body = encode({"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params})
+        try:
+            reply = await self._exchange.post(
+                body,
+                self._headers(request.trace_id, headers),
+                message_id=request.id,
+                on_notification=request.on_notification,
+                on_list_change=self._on_list_change,
+            )
+        except (asyncio.CancelledError, UpstreamTimeout):
+            if not request.is_stateless and request.method != "initialize":
+                self._report_cancellation(request.id)
+            raise
+        if reply.status == 404 and self._session_id is not None and not request.is_stateless:
+            raise SessionLost(f"{self._upstream} has lost the session", hint="try again")
+        if reply.message is None:
+            raise UpstreamProtocolViolation.by(self._upstream, f"answered with HTTP status {reply.status}")
+        if request.method == "initialize":
+            self._session_id = reply.session_id
+        return reply.message
+
+    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        """Sends a notification, which only versions up to 2025-11-25 do. Raises `UpstreamFailure`."""
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        if params:
+            message["params"] = dict(params)
+        headers = self._headers(NO_TRACE, self._session_headers)
+        await self._exchange.post(encode(message), headers, message_id=None)
+
+    async def close(self) -> None:
+        """Ends the session with DELETE (MCP 2025-11-25, transports, "Session Management"), and what is being sent."""
+        await cancel_tasks(*self._cancellations)
+        if self._session_id is None:
+            return
+        with contextlib.suppress(SecurityError, TimeoutError):  # the server may be down, or refuse it
+            await self._exchange.delete({**self._secrets.current(), **self._session_headers})
+
+    def _report_cancellation(self, message_id: int) -> None:
+        """Reports that the caller has abandoned a request. In these versions a closed connection does not mean that.
+
+        It is sent in a task of its own, because a cancelled task cannot wait for it.
+        """
+        params = {"requestId": message_id, "reason": "the caller is gone or the time is over"}
+        sending = asyncio.create_task(self._notify_quietly("notifications/cancelled", params))
+        self._cancellations.add(sending)
+        sending.add_done_callback(self._cancellations.discard)
+
+    async def _notify_quietly(self, method: str, params: Mapping[str, Any]) -> None:
+        with contextlib.suppress(SecurityError):  # the upstream may be down, and the caller has its answer
+            await self.notify(method, params)
+
+    def _headers(self, trace_id: str, headers: Mapping[str, str]) -> dict[str, str]:
+        """Every header of a request. None of them is taken from the request of a client."""
+        own = {"Content-Type": "application/json", "Accept": _ACCEPT, "Accept-Encoding": "identity"}
+        if trace_id != NO_TRACE:
+            own["traceparent"] = f"00-{trace_id}-{os.urandom(8).hex()}-01"
+        return {**self._secrets.current(), **own, **headers}
