@@ -13,6 +13,7 @@ import httpx2
 import pytest
 import redis
 from document_host import offline_fetcher
+from exchanging_tokens import start_exchanging_service
 from registering_clients import new_person, start_open_service
 from running_auth import Service, StartService, free_port, serving
 from signing_in import DECLARATION, Person
@@ -154,5 +155,19 @@ def open_server(
 def user(open_server: Service) -> Iterator[Person]:
     """A user of that service, with an account."""
     person = new_person(open_server)
+    yield person
+    person.http.close()
+
+
+@pytest.fixture(scope="session")
+def exchanging(start_service: StartService, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """A service with clients that may exchange tokens."""
+    return start_exchanging_service(start_service, tmp_path_factory.mktemp("declaration"))
+
+
+@pytest.fixture
+def caller(exchanging: Service) -> Iterator[Person]:
+    """A user of that service, with a browser of their own."""
+    person = Person(f"http://127.0.0.1:{exchanging.settings.port}", source=f"10.7.{next(_sources)}.1")
     yield person
     person.http.close()

@@ -27,6 +27,7 @@ from auth_service.grants.client_credentials import ClientCredentialsGrantHandler
 from auth_service.grants.endpoint import TokenEndpoint
 from auth_service.grants.grant_handler import GrantHandler
 from auth_service.grants.refresh_token import RefreshTokenGrantHandler
+from auth_service.grants.token_exchange import TokenExchangeGrantHandler
 from auth_service.grants.user_tokens import UserTokenMinter
 from auth_service.http.application import AuthApplication, Endpoints, PlainEndpoint, paths_of
 from auth_service.http.dependencies import context_of
@@ -202,6 +203,15 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
             clock=parts.clock,
         ),
         ClientCredentialsGrantHandler(resources=parts.resources, minter=parts.minter),
+        TokenExchangeGrantHandler(
+            resources=parts.resources,
+            verifier=parts.issued_tokens,
+            revoked=parts.revoked_tokens,
+            accounts=parts.accounts,
+            permissions=parts.grant_permissions,
+            minter=parts.minter,
+            clock=parts.clock,
+        ),
     )
 
 

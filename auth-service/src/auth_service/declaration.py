@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from auth_service.protocol import AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
@@ -22,6 +22,7 @@ __all__ = [
     "Declaration",
     "DeclarationInvalid",
     "DeclaredClient",
+    "DeclaredExchange",
     "DeclaredResource",
     "DeclaredScope",
     "Openness",
@@ -89,6 +90,30 @@ class DeclaredResource(_Declared):
     scopes: Mapping[str, DeclaredScope] = Field(description="Its scopes and what they allow.")
 
 
+def _split_scopes(value: object) -> object:
+    """YAML may have the scopes as one text, as in a request."""
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
+class DeclaredExchange(_Declared):
+    """The access tokens that a client may exchange for tokens to another resource (RFC 8693)."""
+
+    sources: tuple[str, ...] = Field(
+        alias="from", min_length=1, description="The resources of this client, which the exchanged tokens are for."
+    )
+    target: str = Field(alias="to", description="The resource that the new tokens are for.")
+    scopes: Mapping[str, Annotated[tuple[str, ...], BeforeValidator(_split_scopes)]] = Field(
+        min_length=1,
+        description="For each scope of the exchanged token, the scopes that it gives at the target. Others give none.",
+    )
+    lifetime_seconds: int = Field(
+        default=300,
+        ge=120,
+        le=300,
+        description="How long a new token is valid, in seconds; never longer than the exchanged one.",
+    )
+
+
 class DeclaredClient(_Declared):
     """A client that the operator declares."""
 
@@ -117,6 +142,9 @@ class DeclaredClient(_Declared):
         default=(),
         description="Added to aud in addition to the resource, for gateways that require a name of their own.",
     )
+    may_exchange: tuple[DeclaredExchange, ...] = Field(
+        default=(), description="The tokens of its own callers that it may exchange, with the grant token-exchange."
+    )
     redirect_uris: tuple[str, ...] = Field(default=(), description="Where a browser may be redirected after sign-in.")
     post_logout_redirect_uris: tuple[str, ...] = Field(
         default=(), description="Where a browser may be redirected after logout."
@@ -127,10 +155,11 @@ class DeclaredClient(_Declared):
         check_client_id(self.client_id)
         if GrantType.AUTHORIZATION_CODE in self.grant_types and not self.redirect_uris:
             raise ValueError("authorization_code needs redirect_uris")
-        if GrantType.CLIENT_CREDENTIALS in self.grant_types and not (
-            self.secret_file or self.jwks_file or self.jwks_uri
-        ):
-            raise ValueError("client_credentials needs secret_file, jwks_file or jwks_uri")
+        for grant in (GrantType.CLIENT_CREDENTIALS, GrantType.TOKEN_EXCHANGE):
+            if grant in self.grant_types and not (self.secret_file or self.jwks_file or self.jwks_uri):
+                raise ValueError(f"{grant} needs secret_file, jwks_file or jwks_uri")
+        if (GrantType.TOKEN_EXCHANGE in self.grant_types) != bool(self.may_exchange):
+            raise ValueError(f"may_exchange and the grant type {GrantType.TOKEN_EXCHANGE} need each other")
         return self
 
 

@@ -106,6 +106,7 @@ async def check_declaration(settings: AuthSettings) -> list[CheckResult]:
         *_check_resource_urls(declaration),
         *_check_default_resource(declaration),
         *_check_secret_expiry(declaration),
+        *_describe_exchanges(declaration),
     ]
 
 
@@ -130,6 +131,15 @@ def _check_secret_expiry(declaration: Declaration) -> Iterator[CheckResult]:
             moment = expires_at.isoformat(timespec="minutes")
             what = f"declaration: the secret of {client.client_id} expires at {moment}"
             yield CheckResult(what, ok=True, hint=hint, warning=True)
+
+
+def _describe_exchanges(declaration: Declaration) -> Iterator[CheckResult]:
+    """What each client may exchange: a rule gives scopes without asking the user again."""
+    for client in declaration.clients:
+        for rule in client.may_exchange:
+            scopes = "; ".join(f"{scope} gives {' '.join(given)}" for scope, given in rule.scopes.items())
+            what = f"{client.client_id} may exchange tokens for {', '.join(rule.sources)} for {rule.target}: {scopes}"
+            yield CheckResult(f"declaration: {what}", ok=True)
 
 
 async def check_resource_metadata(settings: AuthSettings) -> list[CheckResult]:

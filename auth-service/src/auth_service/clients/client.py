@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from auth_service.protocol import AuthMethod, GrantType
 
-__all__ = ["UNNAMED_CLIENT", "Client", "ClientOrigin", "StoredSecret"]
+__all__ = ["UNNAMED_CLIENT", "Client", "ClientOrigin", "ExchangeRule", "StoredSecret"]
 
 # The name of a client that registered without one. Pages show a translation of it.
 UNNAMED_CLIENT = "Unnamed client"
@@ -32,14 +32,28 @@ class StoredSecret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeRule:
+    """Which access tokens a client may exchange for one to another resource (RFC 8693).
+
+    The token is for one of the resources `sources`, and the new one is for `target`. `scopes` has for each scope of the
+    token those that it gives at the target. The new token is valid for `lifetime_seconds` at most.
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    scopes: Mapping[str, tuple[str, ...]]
+    lifetime_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A client's metadata (RFC 7591 section 2), already validated. Times are seconds since the epoch.
 
     `resources` are the resource identifiers (RFC 8707) that the client may request tokens for; the first one is its
     default. If it is empty, the client may use every declared resource, and the declared default is its default.
     `default_scopes` are granted if a request has no `scope`. `extra_audiences` are added to `aud` in addition to the
-    resource. `signing_keys` is a JWK Set for private_key_jwt; `signing_keys_uri` is the address at which one is
-    published.
+    resource. `exchange_rules` are the tokens that it may exchange. `signing_keys` is a JWK Set for private_key_jwt;
+    `signing_keys_uri` is the address at which one is published.
     """
 
     client_id: str
@@ -55,6 +69,7 @@ class Client:
     post_logout_redirect_uris: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     extra_audiences: tuple[str, ...] = ()
+    exchange_rules: tuple[ExchangeRule, ...] = ()
     signing_keys: Mapping[str, Any] | None = None
     signing_keys_uri: str | None = None
     application_type: str = "web"

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from auth_service.clients.client import Client, ClientOrigin, StoredSecret
+from auth_service.clients.client import Client, ClientOrigin, ExchangeRule, StoredSecret
 from auth_service.clients.client_metadata import PRIVATE_MEMBERS, check_jwks_uri, check_key_count
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.redirect_uris import check_redirect_uri
-from auth_service.declaration import DeclarationInvalid, DeclaredClient
+from auth_service.declaration import DeclarationInvalid, DeclaredClient, DeclaredExchange
 from auth_service.errors import InvalidClientMetadata, InvalidRedirectUri
 from auth_service.protocol import SECRET_METHODS, AuthMethod
 from security_common.secret_files import read_secret_file
@@ -41,6 +41,7 @@ def make_client(declared: DeclaredClient, secrets: ClientSecrets) -> Client:
         post_logout_redirect_uris=declared.post_logout_redirect_uris,
         resources=declared.resources,
         extra_audiences=declared.extra_audiences,
+        exchange_rules=tuple(map(_make_rule, declared.may_exchange)),
         signing_keys=signing_keys,
         signing_keys_uri=declared.jwks_uri,
     )
@@ -54,6 +55,15 @@ def _default_methods(declared: DeclaredClient) -> frozenset[AuthMethod]:
     if declared.jwks_file or declared.jwks_uri:
         methods.add(AuthMethod.PRIVATE_KEY_JWT)
     return frozenset(methods or {AuthMethod.NONE})
+
+
+def _make_rule(declared: DeclaredExchange) -> ExchangeRule:
+    return ExchangeRule(
+        sources=declared.sources,
+        target=declared.target,
+        scopes=declared.scopes,
+        lifetime_seconds=declared.lifetime_seconds,
+    )
 
 
 def _read_secret(declared: DeclaredClient, secrets: ClientSecrets) -> StoredSecret | None:

@@ -71,10 +71,11 @@ class TokenEndpoint:
             raise
         await self._record(
             source,
-            event_type=EventType.TOKEN_ISSUED,
+            event_type=EventType.TOKEN_EXCHANGED if tokens.exchanged_for else EventType.TOKEN_ISSUED,
             action=Action.ISSUED,
             client_id=client.client_id,
             user_id=tokens.subject,
+            reason=tokens.exchanged_for,
         )
         self._tokens_issued[grant.grant_type].inc()
         return json_response(_members(tokens))
@@ -91,6 +92,7 @@ class TokenEndpoint:
                 "scope": {"type": "string"},
                 "refresh_token": {"type": "string"},
                 "id_token": {"type": "string"},
+                "issued_token_type": {"type": "string", "description": "Of a token exchange (RFC 8693)."},
             },
         )
         return {
@@ -141,11 +143,15 @@ async def _exchange(form: Form, client: Client, grant: GrantHandler, source: Req
 
 
 def _read_request(form: Form, client: Client, grant: GrantHandler, source: RequestSource) -> TokenRequest:
+    parameters = [parameter.name for parameter in grant.parameters]
+    targets = form.all("resource")
+    if "audience" in parameters:  # RFC 8693 section 2.1 has both; here they name the same resources
+        targets += form.all("audience")
     return TokenRequest(
         client=client,
         scopes=parse_scope(form.get("scope")),
-        resources=tuple(normalize_identifier(resource) for resource in form.all("resource")),
-        parameters=form.subset(parameter.name for parameter in grant.parameters),
+        resources=tuple(map(normalize_identifier, targets)),
+        parameters=form.subset(parameters),
         source_address=source.source_address,
         trace_id=source.trace_id,
     )
@@ -162,4 +168,6 @@ def _members(tokens: TokenResponse) -> Mapping[str, Any]:
         members["refresh_token"] = tokens.refresh_token
     if tokens.id_token is not None:
         members["id_token"] = tokens.id_token
+    if tokens.issued_token_type is not None:
+        members["issued_token_type"] = tokens.issued_token_type
     return members

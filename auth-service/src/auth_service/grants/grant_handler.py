@@ -30,7 +30,11 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenResponse:
-    """A successful response (RFC 6749 section 5.1), and the subject for the audit event."""
+    """A successful response (RFC 6749 section 5.1), and what the audit event says about it.
+
+    `issued_token_type` and `exchanged_for` are those of a token exchange (RFC 8693 section 2.2.1): the URI of the kind
+    of token, and the resource that it is for.
+    """
 
     access_token: str = field(repr=False)
     expires_in_seconds: int
@@ -38,6 +42,8 @@ class TokenResponse:
     subject: str
     refresh_token: str | None = field(default=None, repr=False)
     id_token: str | None = field(default=None, repr=False)
+    issued_token_type: str | None = None
+    exchanged_for: str | None = None
 
 
 class GrantHandler(Protocol):

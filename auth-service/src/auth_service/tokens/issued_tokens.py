@@ -16,9 +16,11 @@ from auth_service.paths import USERINFO_PATH
 from auth_service.protocol import SIGNING_ALGORITHM, Clock, RandomBytes, base64url
 from auth_service.scopes import Scope, format_scope
 from auth_service.tokens.resources import Resource
+from auth_service.tokens.revoked_tokens import family_of
 
 __all__ = [
     "ACCESS_TOKEN_TYPE",
+    "ACTOR_CLAIM",
     "ID_TOKEN_TYPE",
     "AccessTokenMinter",
     "IdTokenMinter",
@@ -31,6 +33,9 @@ __all__ = [
 
 ACCESS_TOKEN_TYPE = "at+jwt"
 ID_TOKEN_TYPE = "JWT"
+
+ACTOR_CLAIM = "act"
+"""The claim with the client that acts for the subject (RFC 8693 section 4.1)."""
 
 _MAX_TOKEN_LENGTH = 8 * 1024
 
@@ -67,8 +72,6 @@ class AccessTokenMinter:
         revokes all access tokens of the grant.
         """
         now = int(self.clock())
-        random_part = base64url(self.random_bytes(16))
-        token_id = f"{family_id}.{random_part}" if family_id else random_part
         userinfo = (userinfo_audience(self.issuer),) if Scope.OPENID in scopes else ()
         audience = (resource.url, *client.extra_audiences, *userinfo)
         claims = {
@@ -79,9 +82,42 @@ class AccessTokenMinter:
             "scope": format_scope(scopes),
             "iat": now,
             "exp": now + self.lifetime_seconds,
-            "jti": token_id,
+            "jti": self._make_token_id(family_id),
         }
         return await self.signer.sign(claims, token_type=ACCESS_TOKEN_TYPE)
+
+    async def mint_exchanged(
+        self,
+        *,
+        client: Client,
+        exchanged: Mapping[str, Any],
+        scopes: tuple[str, ...],
+        resource: Resource,
+        expires_at_seconds: int,
+    ) -> str:
+        """A token with which `client` acts for the subject of the token with the claims `exchanged` (RFC 8693 4.1).
+
+        It has one audience, and its `jti` begins with the id of the same authorization grant.
+        """
+        actor: dict[str, Any] = {"sub": client.client_id}
+        if ACTOR_CLAIM in exchanged:
+            actor[ACTOR_CLAIM] = exchanged[ACTOR_CLAIM]
+        claims = {
+            "iss": self.issuer,
+            "sub": exchanged["sub"],
+            "aud": resource.url,
+            "client_id": client.client_id,
+            "scope": format_scope(scopes),
+            "iat": int(self.clock()),
+            "exp": expires_at_seconds,
+            "jti": self._make_token_id(family_of(exchanged["jti"])),
+            ACTOR_CLAIM: actor,
+        }
+        return await self.signer.sign(claims, token_type=ACCESS_TOKEN_TYPE)
+
+    def _make_token_id(self, family_id: str | None) -> str:
+        random_part = base64url(self.random_bytes(16))
+        return f"{family_id}.{random_part}" if family_id else random_part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

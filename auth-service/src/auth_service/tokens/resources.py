@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from auth_service.clients.client import Client
-from auth_service.declaration import Declaration, DeclarationInvalid
+from auth_service.declaration import Declaration, DeclarationInvalid, DeclaredResource
 from auth_service.errors import InvalidTarget
 
 __all__ = [
@@ -65,6 +65,10 @@ class Resources:
             raise InvalidTarget(f"the resource is unknown, or not allowed for this client; send {suggestion.url}")
         return self._by_key[key]
 
+    def find(self, url: str) -> Resource:
+        """The declared resource with this identifier. Raises `KeyError` if there is none."""
+        return self._by_key[comparison_key(url)]
+
     def _same_origin(self, key: str, allowed: Sequence[str]) -> Resource | None:
         """An allowed resource at the same origin: many clients send only the origin."""
         origin = urlsplit(key)[:2]
@@ -86,7 +90,7 @@ def declared_resources(declaration: Declaration) -> Resources:
     """The resources of auth.yaml. The first one is the default if none is marked.
 
     Raises `DeclarationInvalid`: a resource is not a valid URI, two name the same resource, or a client has a resource
-    that is not declared.
+    that is not declared, or may exchange tokens for one that is not, or scopes that a resource does not have.
     """
     declared = declaration.resources
     made = [
@@ -97,28 +101,50 @@ def declared_resources(declaration: Declaration) -> Resources:
         )
         for resource in declared
     ]
-    _check_identifiers(declaration)
+    known = _check_identifiers(declaration)
+    _check_exchanges(declaration, known)
     default = next((resource for resource in declared if resource.default), declared[0])
     return Resources(made, default_url=default.url)
 
 
-def _check_identifiers(declaration: Declaration) -> None:
-    known: dict[str, str] = {}
+def _check_identifiers(declaration: Declaration) -> dict[str, DeclaredResource]:
+    """The declared resources by the key under which they are compared."""
+    known: dict[str, DeclaredResource] = {}
     for resource in declaration.resources:
         key = _declared_key(resource.url)
         if key in known:
             raise DeclarationInvalid(
-                f"the resources {known[key]} and {resource.url} are the same",
+                f"the resources {known[key].url} and {resource.url} are the same",
                 hint="remove one; case, default port and a final slash make no difference",
             )
-        known[key] = resource.url
+        known[key] = resource
     for client in declaration.clients:
-        for url in client.resources:
+        exchanged = (url for rule in client.may_exchange for url in (*rule.sources, rule.target))
+        for url in (*client.resources, *exchanged):
             if _declared_key(url) not in known:
+                names = ", ".join(each.url for each in known.values())
                 raise DeclarationInvalid(
                     f"client {client.client_id}: the resource {url} is not declared",
-                    hint=f"declare it below `resources:`, or name one of: {', '.join(known.values())}",
+                    hint=f"declare it below `resources:`, or name one of: {names}",
                 )
+    return known
+
+
+def _check_exchanges(declaration: Declaration, known: Mapping[str, DeclaredResource]) -> None:
+    """Each scope of a client's `may_exchange` is one of the resource that it belongs to."""
+    for client in declaration.clients:
+        for rule in client.may_exchange:
+            at_sources = frozenset[str]().union(*(known[_declared_key(url)].scopes for url in rule.sources))
+            at_target = known[_declared_key(rule.target)].scopes.keys()
+            for scope, given in rule.scopes.items():
+                unknown = [] if scope in at_sources else [(scope, " or ".join(rule.sources))]
+                unknown += [(each, rule.target) for each in given if each not in at_target]
+                if unknown:
+                    raise DeclarationInvalid(
+                        f"client {client.client_id}: may_exchange names the scope {unknown[0][0]}, which"
+                        f" {unknown[0][1]} does not have",
+                        hint="write the scopes of `from` on the left, and those of `to` on the right",
+                    )
 
 
 def _declared_key(url: str) -> str:

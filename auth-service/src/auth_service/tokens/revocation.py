@@ -21,7 +21,7 @@ from auth_service.http.openapi import CLIENT_AUTHENTICATION, ERROR_RESPONSES
 from auth_service.http.responses import NO_STORE
 from auth_service.paths import REVOCATION_PATH
 from auth_service.tokens.introspection import TOKEN_PARAMETERS
-from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, IssuedTokenVerifier
+from auth_service.tokens.issued_tokens import ACCESS_TOKEN_TYPE, ACTOR_CLAIM, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.revoked_tokens import RevokedTokens, family_of
 from security_common.audit import Action, EventType
@@ -73,7 +73,7 @@ class RevocationEndpoint:
         if claims is not None:
             if claims["client_id"] != client.client_id:
                 return None
-            await self._revoke_access_token(claims["jti"])
+            await self._revoke_access_token(claims["jti"], is_exchanged=ACTOR_CLAIM in claims)
             return str(claims["sub"])
         presented = await self.refresh_tokens.read(token)
         if presented is None or presented.family.grant.client_id != client.client_id:
@@ -82,9 +82,12 @@ class RevocationEndpoint:
         await self.refresh_tokens.revoke_family(grant.family_id)
         return grant.subject
 
-    async def _revoke_access_token(self, token_id: str) -> None:
-        """The `jti` of a user's token contains the id of its family: then the family is revoked."""
-        if "." in token_id:
+    async def _revoke_access_token(self, token_id: str, *, is_exchanged: bool) -> None:
+        """The `jti` of a user's token contains the id of its family: then the family is revoked.
+
+        The client that got a token by exchange does not have the user's grant, so it can revoke this token only.
+        """
+        if "." in token_id and not is_exchanged:
             await self.refresh_tokens.revoke_family(family_of(token_id))
         else:
             await self.revoked.revoke(token_id)

@@ -14,6 +14,10 @@ class EventType(StrEnum):
 
     TOKEN_ISSUED = "token_issued"
     """auth-service: before a token leaves the service. Details: client, subject."""
+    TOKEN_EXCHANGED = "token_exchanged"
+    """auth-service: before a token leaves the service that a client gets for an access token of its own caller.
+    Details: client, subject; the resource that the new token is for.
+    """
     TOKEN_REFUSED = "token_refused"
     """auth-service: a token request was refused. Details: the error; the client."""
     TOKEN_REVOKED = "token_revoked"
