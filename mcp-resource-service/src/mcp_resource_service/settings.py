@@ -1,29 +1,23 @@
 """The settings of the resource service, with the prefix MCP_. Secrets are read from files; none has a default."""
 
-from functools import cached_property
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_validator
+from pydantic import Field, InstanceOf, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.secret_files import SecretFile, SecretKeyFile
-from security_common.service import ServiceSettings, check_exact_url, check_public_url, read_trusted_issuers
+from security_common.service import read_trusted_issuers
+from security_common.service.resource_server_settings import PublicUrl, ResourceServerSettings
 from security_common.settings import SettingProblem
 from security_common.tokens import TrustedIssuer
-from security_common.tool_policy.placeholder_store import DEFAULT_LIFETIME_SECONDS, DEFAULT_PER_OWNER
-from security_common.web_urls import is_loopback_url
 
 __all__ = ["SERVICE", "ResourceSettings"]
 
 # The name of this service in the audit trail.
 SERVICE = "mcp-resource-service"
 
-ExactUrl = Annotated[str, AfterValidator(check_exact_url)]
-PublicUrl = Annotated[str, AfterValidator(check_public_url)]
 
-
-class ResourceSettings(ServiceSettings):
+class ResourceSettings(ResourceServerSettings):
     """The settings, read from the environment at start."""
 
     model_config = SettingsConfigDict(env_prefix="MCP_", frozen=True)
@@ -33,13 +27,6 @@ class ResourceSettings(ServiceSettings):
         " trailing slash.",
     )
     port: int = Field(default=8082, ge=0, le=65535, description="Port to listen on.")
-    issuer: PublicUrl = Field(
-        default="http://localhost:8081", description="The issuer whose tokens are accepted, exactly as in its metadata."
-    )
-    auth_internal_url: ExactUrl | None = Field(
-        default=None,
-        description="URL at which this process reaches the issuer, if not at its public URL, as in container networks.",
-    )
     trusted_issuers: Annotated[tuple[InstanceOf[TrustedIssuer], ...], NoDecode] = Field(
         default=(),
         description="Additional issuers whose tokens are accepted, as JSON or the path of a JSON or YAML file: a list"
@@ -61,33 +48,10 @@ class ResourceSettings(ServiceSettings):
         description="Adds a synthetic directory and the tool create_test_token. Allowed only if issuer and resource are"
         " loopback addresses.",
     )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Browser origins that may call this service, separated by commas. Its own origin and, for a"
-        " loopback resource, every loopback origin are always allowed.",
-    )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Additional values of the Host header, separated by commas: a name, which allows every port, or"
-        " name:port. Needed behind a gateway, and for clients in containers (host.docker.internal).",
-    )
-    requests_per_minute: int = Field(
-        default=6000, ge=1, description="Maximum number of requests of one caller (issuer and subject) in a minute."
-    )
     directory_policy: Literal["mask", "tokenize"] = Field(
         default="mask",
         description="What get_user_info returns in place of personal data: masks, or placeholders such as"
         " `[PHONE_7KQ2MZ]` that other tools accept (docs/placeholders.md).",
-    )
-    placeholder_lifetime_seconds: int = Field(
-        default=DEFAULT_LIFETIME_SECONDS,
-        ge=60,
-        description="How long a placeholder for personal data is valid after a tool last returned it.",
-    )
-    placeholders_per_owner: int = Field(
-        default=DEFAULT_PER_OWNER,
-        ge=1,
-        description="Maximum number of valid placeholders of one caller (issuer and subject).",
     )
     records_per_owner: int = Field(
         default=10_000,
@@ -95,28 +59,14 @@ class ResourceSettings(ServiceSettings):
         description="Maximum number of stored records, of up to 64 KiB each, of one caller (issuer and subject).",
     )
 
-    @field_validator("allowed_origins", "allowed_hosts", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
     @field_validator("trusted_issuers", mode="before")
     @classmethod
     def _read_trusted_issuers(cls, value: object) -> object:
         return read_trusted_issuers(value, setting="MCP_TRUSTED_ISSUERS")
 
-    @field_validator("resource")
-    @classmethod
-    def _check_path(cls, resource: str) -> str:
-        if not urlsplit(resource).path:
-            raise ValueError("must have a path, such as /mcp, because `/` returns the server information")
-        return resource
-
     @model_validator(mode="after")
     def _check_demo(self) -> Self:
-        if self.demo and not (is_loopback_url(self.issuer) and is_loopback_url(self.resource)):
+        if self.demo and not self.is_local:
             raise ValueError(
                 "MCP_DEMO adds create_test_token, which uses a published client secret,"
                 " so MCP_ISSUER and MCP_RESOURCE must be loopback addresses"
@@ -140,14 +90,3 @@ class ResourceSettings(ServiceSettings):
                 hint="set SECURITY_PSEUDONYM_KEY_FILE; `security-common setup` creates the file",
             )
         return self
-
-    @cached_property
-    def origin(self) -> str:
-        """Scheme, host and port of the resource: the base of every URL that this service publishes about itself."""
-        parts = urlsplit(self.resource)
-        return f"{parts.scheme}://{parts.netloc}"
-
-    @cached_property
-    def mcp_path(self) -> str:
-        """The path of the MCP endpoint on this server."""
-        return urlsplit(self.resource).path

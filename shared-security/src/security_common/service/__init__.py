@@ -1,6 +1,7 @@
 """What a service needs to run, shared by all services.
 
     settings                  listening address, Redis, proxies, logs
+    resource_server_settings  of services with MCP addresses; imported from its module, because it needs `tool_policy`
     redis_connection          the connection pool, with the password from its file
     redis_checks              the version, durability and memory of Redis, for doctor and readiness
     redis_identity            whether this Redis and the secrets are the ones that were used before
