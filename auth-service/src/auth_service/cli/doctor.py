@@ -39,7 +39,7 @@ from security_common.service import (
     print_check_results,
     read_secret,
 )
-from security_common.service.doctor import Listener, check_clock, check_secrets, check_service_environment, run_check
+from security_common.service.doctor import check_clock, check_environment, check_secrets, run_check
 from security_common.web_urls import is_loopback_url
 
 __all__ = ["CHECKS", "CHECKS_IN_REDIS", "doctor", "run_checks"]
@@ -77,21 +77,11 @@ async def run_checks(settings: AuthSettings, redis: Redis) -> list[CheckResult]:
     return results
 
 
-async def check_environment(settings: AuthSettings) -> list[CheckResult]:
+async def _check_environment(settings: AuthSettings) -> list[CheckResult]:
     """Every variable is a setting, the ports are free or the service's own, and the journal folder can be written."""
-    listeners = (
-        Listener(
-            host=settings.host, port=settings.port, setting="AUTH_PORT", path=_METADATA_PATH, marker=b'"token_endpoint"'
-        ),
-        Listener(
-            host=settings.metrics_host,
-            port=settings.metrics_port,
-            setting="AUTH_METRICS_PORT",
-            path="/metrics",
-            marker=b"auth_tokens_issued",
-        ),
+    return await check_environment(
+        settings, service=SERVICE, path=_METADATA_PATH, marker=b'"token_endpoint"', metric="auth_tokens_issued"
     )
-    return await check_service_environment(settings, service=SERVICE, listeners=listeners)
 
 
 async def check_declaration(settings: AuthSettings) -> list[CheckResult]:
@@ -359,7 +349,7 @@ def _describe(attempt: FetchAttempt) -> CheckResult:
 
 
 CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[CheckResult]]], ...] = (
-    check_environment,
+    _check_environment,
     check_declaration,
     check_secret_files,
     check_issuer,

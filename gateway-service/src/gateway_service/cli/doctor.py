@@ -1,10 +1,10 @@
 """`gateway-service doctor`: checks the settings, the upstreams, the issuer, Redis and the secrets.
 
-The checks that all services share are in `security_common.service.doctor` and `security_common.service.redis_checks`.
+The checks that services share are in `security_common.service`: `doctor`, `issuer_checks` and `redis_checks`.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from functools import partial
 
 import httpx2
 
@@ -12,13 +12,11 @@ from gateway_service.cli.tools import UpstreamTools, ask_upstreams
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.redis_identity import open_redis_identity
 from gateway_service.settings import SERVICE, GatewaySettings
-from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
-from security_common.service import CheckResult, check_redis_connection, check_redis_server, connect_redis
-from security_common.service.doctor import Listener, check_secrets, check_service_environment, run_check
-from security_common.tokens.issuer_fetch import fetch_document
-from security_common.tokens.issuer_metadata import read_jwks_uri, read_metadata
-from security_common.tokens.verification_keys import read_key_set
+from security_common.service import CheckResult, check_redis
+from security_common.service.doctor import check_encryption, check_environment, check_secrets, run_check
+from security_common.service.issuer_checks import announced_resources, check_issuer
+from security_common.tokens.issuer_metadata import read_metadata
 from security_common.tool_policy.policy import PIIPolicy
 
 __all__ = ["examine"]
@@ -35,22 +33,6 @@ async def examine(settings: GatewaySettings, declaration: GatewayDeclaration) ->
 
 
 async def _check_environment(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
-    listeners = (
-        Listener(
-            host=settings.host,
-            port=settings.port,
-            setting="GATEWAY_PORT",
-            path="/.well-known/oauth-protected-resource",
-            marker=b'"authorization_servers"',
-        ),
-        Listener(
-            host=settings.metrics_host,
-            port=settings.metrics_port,
-            setting="GATEWAY_METRICS_PORT",
-            path="/metrics",
-            marker=b"gateway_journal_writable",
-        ),
-    )
     return [
         CheckResult(f"settings: {settings.resource} trusts {settings.issuer}", ok=True),
         CheckResult(f"upstreams: {settings.upstreams} declares {', '.join(declaration.names)}", ok=True),
@@ -58,7 +40,13 @@ async def _check_environment(settings: GatewaySettings, declaration: GatewayDecl
             CheckResult(f"upstreams: {notice}", ok=True, warning=True, hint="docs/gateway.md explains it")
             for notice in declaration.notices
         ],
-        *await check_service_environment(settings, service=SERVICE, listeners=listeners),
+        *await check_environment(
+            settings,
+            service=SERVICE,
+            path="/.well-known/oauth-protected-resource",
+            marker=b'"authorization_servers"',
+            metric="gateway_journal_writable",
+        ),
     ]
 
 
@@ -91,52 +79,41 @@ def _check_upstream(
 
 
 async def _check_issuer(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
-    """The issuer publishes keys, and knows the addresses of the gateway as resources (RFC 9728 section 4)."""
+    return await check_issuer(settings.trusted_issuer(declaration.names))
+
+
+async def _check_addresses_at_issuer(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
+    """The issuer issues tokens for every address. One that cannot be reached is reported by the check of the issuer."""
     issuer = settings.trusted_issuer(declaration.names)
     async with httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
-        document = await fetch_document(http, await read_jwks_uri(http, issuer))
-        metadata = await read_metadata(http, issuer)
-    try:
-        keys = read_key_set(document.body, issuer.algorithms)
-    except ValueError:
-        hint = "its jwks_uri must return an RSA key of at least 2048 bits for RS256"
-        return [CheckResult(f"issuer: {issuer.issuer} has no key for RS256", ok=False, hint=hint)]
-    results = [CheckResult(f"issuer: {issuer.issuer}, {len(keys)} keys", ok=True)]
-    resources: Any = metadata.get("protected_resources")
-    if isinstance(resources, list):
-        known = cast("list[Any]", resources)
-        hint = "`gateway-service auth-declaration` prints the `resources:` for auth.yaml"
-        results += [
-            CheckResult(f"issuer: it does not issue tokens for {url}", ok=False, hint=hint)
-            for url in issuer.audiences
-            if url not in known
-        ]
-    return results
+        try:
+            resources = announced_resources(await read_metadata(http, issuer))
+        except SecurityError:
+            return []
+    if resources is None:
+        return []
+    hint = "`gateway-service auth-declaration` prints the `resources:` for auth.yaml"
+    return [
+        CheckResult(f"issuer: it does not issue tokens for {url}", ok=False, hint=hint)
+        for url in issuer.audiences
+        if url not in resources
+    ]
 
 
 async def _check_redis(settings: GatewaySettings, _: GatewayDeclaration) -> list[CheckResult]:
-    async with connect_redis(settings) as redis:
-        failure = await check_redis_connection(settings, redis)
-        if failure is not None:
-            return [failure]
-        return await check_redis_server(redis, open_redis_identity(settings, redis), settings)
+    return await check_redis(settings, partial(open_redis_identity, settings))
 
 
 async def _check_secrets(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
-    results = check_secrets(settings)
-    if PIIPolicy.ENCRYPT not in declaration.policies:
-        return results
-    try:
-        open_encryption_service(settings.security).encrypt("doctor")
-    except SecurityError as failure:
-        return [*results, CheckResult(f"encryption: {failure.description}", ok=False, hint=failure.hint)]
-    return [*results, CheckResult("encryption: the keyring encrypts", ok=True)]
+    uses_keyring = PIIPolicy.ENCRYPT in declaration.policies
+    return [*check_secrets(settings), *(check_encryption(settings.security) if uses_keyring else [])]
 
 
 CHECKS: tuple[Callable[[GatewaySettings, GatewayDeclaration], Awaitable[list[CheckResult]]], ...] = (
     _check_environment,
     _check_upstreams,
     _check_issuer,
+    _check_addresses_at_issuer,
     _check_redis,
     _check_secrets,
 )

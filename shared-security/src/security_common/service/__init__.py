@@ -13,6 +13,7 @@
     server                    uvicorn: socket, drain, garbage collector
     metrics_server            Prometheus metrics on a separate port
     doctor                    results of checks and their output
+    issuer_checks             what a doctor checks at an issuer
     trusted_issuer_settings   the trusted issuers that a service declares as JSON or in a file
     yaml_files                YAML with the booleans of YAML 1.2
 
@@ -35,7 +36,7 @@ from security_common.service.key_check_values import secrets_in_use
 from security_common.service.logs import configure_logs
 from security_common.service.metrics_server import serving_metrics
 from security_common.service.operator_session import OperatorSession, operator_session
-from security_common.service.redis_checks import RedisMonitor, check_redis_connection, check_redis_server
+from security_common.service.redis_checks import RedisMonitor, check_redis, check_redis_connection, check_redis_server
 from security_common.service.redis_connection import connect_redis, redis_for_command
 from security_common.service.redis_identity import (
     RedisIdentity,
@@ -65,6 +66,7 @@ __all__ = [
     "StateMismatch",
     "check_exact_url",
     "check_public_url",
+    "check_redis",
     "check_redis_connection",
     "check_redis_server",
     "configure_logs",

@@ -1,6 +1,7 @@
 """The doctor commands of all services: the result of a check, the checks that they share, and the output.
 
-The checks of the Redis server are in `redis_checks`. A service's own `cli/doctor.py` lists the checks that it makes.
+The checks of the Redis server are in `redis_checks`, those of an issuer in `issuer_checks`. A service's own
+`cli/doctor.py` lists the checks that it makes.
 """
 
 import errno
@@ -16,23 +17,21 @@ from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 from redis.exceptions import RedisError
 
+from security_common.encryption import open_encryption_service
 from security_common.errors import SecurityError
 from security_common.secret_files import ExposedSecret, find_exposed_secrets, find_short_keys
 from security_common.service.redis_connection import explain_failure
 from security_common.service.server import bind_socket
 from security_common.service.settings import ServiceSettings
-from security_common.setting_names import find_unknown_settings
+from security_common.setting_names import find_unknown_settings, variable_name
 from security_common.settings import SecuritySettings
 
 __all__ = [
     "CheckResult",
-    "Listener",
     "check_clock",
-    "check_journal_folder",
-    "check_port",
+    "check_encryption",
+    "check_environment",
     "check_secrets",
-    "check_service_environment",
-    "check_setting_names",
     "print_check_results",
     "run_check",
 ]
@@ -107,7 +106,7 @@ async def run_check(check: Awaitable[list[CheckResult]], *, settings: ServiceSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class _Listener:
     """An address that the service listens on, and how its own response there is recognized.
 
     `setting` is the variable of the port. The response to a GET request for `path` contains `marker`.
@@ -120,20 +119,33 @@ class Listener:
     marker: bytes
 
 
-async def check_service_environment(
-    settings: ServiceSettings, *, service: str, listeners: Iterable[Listener]
+async def check_environment(
+    settings: ServiceSettings, *, service: str, path: str, marker: bytes, metric: str
 ) -> list[CheckResult]:
     """Every variable is a setting, the ports are free or the service's own, and the journal folder can be written.
 
-    `service` is the name of the service's folder in SECURITY_AUDIT_DIR.
+    `service` is the name of the service's folder in SECURITY_AUDIT_DIR. The service itself is recognized by `marker` in
+    its response to a GET request for `path`, and by the name of one of its metrics.
     """
-    results = check_setting_names(type(settings), os.environ)
+    listeners = (
+        _Listener(
+            host=settings.host, port=settings.port, setting=variable_name(settings, "port"), path=path, marker=marker
+        ),
+        _Listener(
+            host=settings.metrics_host,
+            port=settings.metrics_port,
+            setting=variable_name(settings, "metrics_port"),
+            path="/metrics",
+            marker=metric.encode(),
+        ),
+    )
+    results = _check_setting_names(type(settings), os.environ)
     for listener in listeners:
-        results += await check_port(listener)
-    return [*results, *check_journal_folder(settings.security, service=service)]
+        results += await _check_port(listener)
+    return [*results, *_check_journal_folder(settings.security, service=service)]
 
 
-def check_setting_names(settings: type[BaseSettings], environment: Mapping[str, str]) -> list[CheckResult]:
+def _check_setting_names(settings: type[BaseSettings], environment: Mapping[str, str]) -> list[CheckResult]:
     """A failure for each variable that is probably a misspelled setting, and a warning for other unknown ones."""
     results: list[CheckResult] = []
     for unknown in find_unknown_settings([settings], environment):
@@ -159,7 +171,17 @@ def check_secrets(settings: BaseModel, exposed: Iterable[ExposedSecret] = ()) ->
     return results or [CheckResult("secrets: only their owner can read the files", ok=True)]
 
 
-def check_journal_folder(settings: SecuritySettings, *, service: str) -> list[CheckResult]:
+def check_encryption(settings: SecuritySettings) -> list[CheckResult]:
+    """Whether the keyring of the settings encrypts and decrypts."""
+    try:
+        service = open_encryption_service(settings)
+        ok = service.decrypt(service.encrypt("doctor")) == "doctor"
+    except SecurityError as failure:
+        return [CheckResult(f"encryption: {failure.description}", ok=False, hint=failure.hint)]
+    return [CheckResult("encryption: the keyring encrypts and decrypts", ok)]
+
+
+def _check_journal_folder(settings: SecuritySettings, *, service: str) -> list[CheckResult]:
     """Whether the folder of the service's audit journals can be written, or created."""
     folder = settings.audit_dir / service
     existing = folder
@@ -186,7 +208,7 @@ def _write_and_delete(path: Path) -> None:
     path.unlink()
 
 
-async def check_port(listener: Listener) -> list[CheckResult]:
+async def _check_port(listener: _Listener) -> list[CheckResult]:
     """Whether the port is free, or the running service answers there."""
     if not listener.port:
         return []
@@ -203,7 +225,7 @@ async def check_port(listener: Listener) -> list[CheckResult]:
     return [CheckResult(f"port: {listener.setting}: {place} is free", ok=True)]
 
 
-async def _is_answered_by_service(listener: Listener) -> bool:
+async def _is_answered_by_service(listener: _Listener) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(listener.host, listener.host)  # noqa: S104 - compared, not bound
     try:
         async with httpx2.AsyncClient(timeout=_HTTP_SECONDS, trust_env=False) as http:

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from security_common.service.doctor import CheckResult
-from security_common.service.redis_connection import explain_failure
+from security_common.service.redis_connection import connect_redis, explain_failure
 from security_common.service.redis_identity import RedisIdentity
 from security_common.service.settings import ServiceSettings
 from security_common.setting_names import setting_prefix
@@ -25,6 +25,7 @@ __all__ = [
     "RedisFacts",
     "RedisHealth",
     "RedisMonitor",
+    "check_redis",
     "check_redis_connection",
     "check_redis_facts",
     "check_redis_server",
@@ -149,6 +150,18 @@ def _check_waitaof(facts: RedisFacts, durability: Durability, prefix: str) -> li
         f"{prefix}REDIS_DURABILITY=memory (docs/reliability.md)"
     )
     return [_failure(f"WAITAOF does not work ({facts.waitaof_problem}): no record can be stored", hint)]
+
+
+async def check_redis(settings: ServiceSettings, open_identity: Callable[[Redis], RedisIdentity]) -> list[CheckResult]:
+    """Whether Redis answers, and all of `check_redis_server`. Raises `RedisError`.
+
+    `open_identity` returns the identity of the Redis that the service used before.
+    """
+    async with connect_redis(settings) as redis:
+        failure = await check_redis_connection(settings, redis)
+        if failure is not None:
+            return [failure]
+        return await check_redis_server(redis, open_identity(redis), settings)
 
 
 async def check_redis_connection(settings: ServiceSettings, redis: Redis) -> CheckResult | None:

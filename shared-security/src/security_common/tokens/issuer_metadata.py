@@ -7,7 +7,7 @@ import httpx2
 from security_common.strict_json import parse_json
 from security_common.tokens.errors import IssuerMismatch, IssuerUnreachable
 from security_common.tokens.issuer_fetch import fetch_document
-from security_common.tokens.trusted_issuer import OWN_SETTING, TrustedIssuer
+from security_common.tokens.trusted_issuer import TrustedIssuer
 from security_common.web_urls import parse_web_url
 
 __all__ = [
@@ -98,14 +98,15 @@ def _excerpt(value: Any) -> str:
 
 def _mismatch_hint(issuer: TrustedIssuer) -> str:
     if issuer.is_own:
-        return "set AUTH_ISSUER in auth-service and MCP_ISSUER here to exactly the same URL"
+        return f"set AUTH_ISSUER in auth-service and {issuer.setting} here to exactly the same URL"
     return f"write it in {issuer.setting} exactly as its metadata does, with or without a slash at the end"
 
 
 def _unreachable_hint(issuer: TrustedIssuer) -> str:
     if not issuer.is_own:
         return f"start the issuer, or correct its entry in {issuer.setting}: internal_url is where it is reached"
-    setting = "MCP_AUTH_INTERNAL_URL" if issuer.internal_url else OWN_SETTING
+    internal_url_setting = f"{issuer.setting.removesuffix('ISSUER')}AUTH_INTERNAL_URL"
+    setting = internal_url_setting if issuer.internal_url else issuer.setting
     return f"start the issuer, or set {setting} to the URL at which this process reaches it"
 
 

@@ -5,18 +5,8 @@ from dataclasses import dataclass, field
 
 from security_common.tokens.verification_keys import ALGORITHMS
 
-__all__ = [
-    "ACCESS_TOKEN_TYPE",
-    "DEFAULT_TOKEN_BYTES",
-    "MAX_TOKEN_BYTES",
-    "OWN_SETTING",
-    "ClaimValue",
-    "TrustedIssuer",
-    "media_type",
-]
+__all__ = ["ACCESS_TOKEN_TYPE", "DEFAULT_TOKEN_BYTES", "MAX_TOKEN_BYTES", "ClaimValue", "TrustedIssuer", "media_type"]
 
-# The setting that declares the resource's own authorization server.
-OWN_SETTING = "MCP_ISSUER"
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type, not a password
 DEFAULT_TOKEN_BYTES = 16 * 1024
 # Leaves 8 KiB for the other headers of a request: all together may have 32 KiB (GuardPolicy.max_header_bytes).
@@ -58,7 +48,8 @@ class TrustedIssuer:
     unchanged; a role or group that is not mapped gives no scope.
 
     `client_is_subject` rejects tokens whose client is not their subject. `max_token_bytes` is the largest size of the
-    compact JWT. `setting` is the name of the setting that declares the issuer, for messages.
+    compact JWT. `setting` is the name of the setting that declares the issuer, for messages: `MCP_ISSUER` or
+    `GATEWAY_ISSUER` for the service's own authorization server, `MCP_TRUSTED_ISSUERS` for others.
 
     Raises ValueError without any algorithm, and for one other than RS256, PS256, ES256 and EdDSA, such as `none`.
     """
@@ -82,7 +73,7 @@ class TrustedIssuer:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     client_is_subject: bool = False
     max_token_bytes: int = DEFAULT_TOKEN_BYTES
-    setting: str = OWN_SETTING
+    setting: str = "MCP_ISSUER"
 
     def __post_init__(self) -> None:
         """Validates the algorithms."""
@@ -92,8 +83,8 @@ class TrustedIssuer:
 
     @property
     def is_own(self) -> bool:
-        """Whether this is the resource's own authorization server, and not one that is trusted in addition."""
-        return self.setting == OWN_SETTING
+        """Whether this is the service's own authorization server, and not one that is trusted in addition."""
+        return self.setting.endswith("_ISSUER")
 
     @property
     def audiences(self) -> tuple[str, ...]:
