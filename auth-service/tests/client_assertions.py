@@ -27,9 +27,18 @@ OTHER_KEYS = {
 
 
 def assertion(
-    *, algorithm: str = "ES256", key: Key | None = None, form: Mapping[str, str] | None = None, **changes: object
+    *,
+    algorithm: str = "ES256",
+    key: Key | None = None,
+    header: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    **changes: object,
 ) -> MakeBody:
-    """A token request of the client `key-holder`; `changes` replace claims; None removes one."""
+    """A token request of the client `key-holder`.
+
+    `changes` replace claims; None removes one. `header` is that of the assertion besides `alg`: the key id of the key,
+    unless it is given.
+    """
 
     def make(_address: str) -> Mapping[str, str]:
         now = int(time.time())
@@ -42,7 +51,12 @@ def assertion(
         signer = key or CLIENT_KEYS[algorithm]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)  # EdDSA has a new name (RFC 9864)
-            encoded = jwt.encode({"alg": algorithm, "kid": signer.kid}, kept, signer, algorithms=[algorithm])
+            encoded = jwt.encode(
+                {"alg": algorithm, **({"kid": signer.kid} if header is None else header)},
+                kept,
+                signer,
+                algorithms=[algorithm],
+            )
         return {
             "grant_type": "client_credentials",
             "client_assertion": encoded,

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from bad_input import DEMO, Row, basic, demo, raw_basic
 from client_assertions import ASSERTIONS, CLIENT_KEYS, ISSUER, OTHER_KEYS, assertion
+from joserfc.jwk import Key
 from joserfc.jws import JWSRegistry
 from running_auth import Service, StartService
 
@@ -330,16 +331,17 @@ def test_item_21_clients_without_a_secret_cost_as_many_comparisons(
     assert compared == [(64, 64)] * 4
 
 
-@pytest.mark.parametrize("algorithm", CLIENT_KEYS)
-def test_item_21_clients_without_keys_cost_as_many_signature_checks(
-    declared: Service, monkeypatch: pytest.MonkeyPatch, algorithm: str
+@pytest.mark.parametrize("header", [{}, {"kid": "unknown"}, {"kid": "rsa"}], ids=str)
+@pytest.mark.parametrize(("algorithm", "key"), OTHER_KEYS.items())
+def test_item_21_clients_without_a_matching_key_cost_as_many_signature_checks(
+    declared: Service, monkeypatch: pytest.MonkeyPatch, algorithm: str, key: Key, header: Mapping[str, str]
 ) -> None:
     scheme, checked = JWSRegistry.algorithms[algorithm], list[str]()
     verify = scheme.verify
     monkeypatch.setattr(scheme, "verify", lambda *parts: checked.append(algorithm) or verify(*parts))
     costs = {}
     for client_id in ("key-holder", "mcp-client", "unknown"):
-        form = assertion(algorithm=algorithm, key=OTHER_KEYS[algorithm], iss=client_id, sub=client_id)("")
+        form = assertion(algorithm=algorithm, key=key, header=header, iss=client_id, sub=client_id)("")
         headers = {"x-forwarded-for": "192.0.2.3"}
         assert declared.http.post("/oauth2/token", data=form, headers=headers).status_code == 401
         costs[client_id] = len(checked)

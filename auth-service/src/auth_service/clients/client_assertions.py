@@ -5,13 +5,13 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache
 from importlib.resources import files
 from typing import Any, TypeGuard
 
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import GuestProtocol, Key, KeySet
+from joserfc.jwk import Key, KeySet
 from redis.asyncio import Redis
 
 from auth_service.clients.client import Client
@@ -27,8 +27,6 @@ ASSERTION_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 _MAX_LIFETIME_SECONDS = 600
 _LEEWAY_SECONDS = 30
 _PREFIX = "auth:assertion:"
-_DECOY_KEYS = json.loads(files("auth_service.clients").joinpath("decoy_keys.json").read_bytes())
-"""Public keys, one for each algorithm, whose private keys were deleted: no assertion verifies with them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +52,9 @@ class AssertionVerifier:
         """Whether the assertion proves that the request is from this client. A valid one is accepted once.
 
         Fetching a key set counts towards the limit of `source_address`, the address that the request came from, except
-        for clients that the operator declared. A client that does not exist or has no keys takes as many signature
-        verifications as any other, so that the response time does not reveal it (RFC 6749 section 10.10).
+        for clients that the operator declared. A client that does not exist, or has no key for the assertion, takes
+        as many signature verifications as any other, so that the response time does not reveal it (RFC 6749 section
+        10.10).
         """
         claims = await self._read_claims(client, encoded, source_address)
         if client is None or claims is None:
@@ -85,22 +84,37 @@ class AssertionVerifier:
 
 
 def _verify_signature(encoded: str, client_keys: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The claims if one of the client's keys signed them. For a client without keys None, after the same work."""
+    """The claims if one of the client's keys signed them. Without a key that could have, None after the same work."""
     try:
-        keys = KeySet.import_key_set({"keys": list((client_keys or _DECOY_KEYS)["keys"])[:MAX_KEYS]})
-        key = keys if client_keys else partial(_pick_by_algorithm, keys)
+        header = jws.extract_compact(encoded.encode()).headers()
+        decoy = _decoy_keys()[header["alg"]]
+        key = _find_key(client_keys, header, key_type=decoy.key_type)
         with warnings.catch_warnings():
             # RFC 9864 renames EdDSA to Ed25519; clients still send EdDSA.
             warnings.simplefilter("ignore", SecurityWarning)
-            claims = jwt.decode(encoded, key, algorithms=list(ASSERTION_ALGORITHMS)).claims
+            claims = jwt.decode(encoded, key or decoy, algorithms=list(ASSERTION_ALGORITHMS)).claims
     except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return claims if client_keys else None
+    return claims if key is not None else None
 
 
-def _pick_by_algorithm(keys: KeySet, token: GuestProtocol) -> Key:
-    """The decoy key for the algorithm of the token, for any key id. Raises KeyError for an algorithm without one."""
-    return {"RS256": keys.keys[0], "ES256": keys.keys[1], "EdDSA": keys.keys[2]}[token.headers()["alg"]]
+def _find_key(client_keys: Mapping[str, Any] | None, header: Mapping[str, Any], *, key_type: str) -> Key | None:
+    """The client's key with the key id of the assertion, or its only key if the assertion names none."""
+    if client_keys is None:
+        return None
+    try:
+        keys = KeySet.import_key_set({"keys": list(client_keys["keys"])[:MAX_KEYS]})
+        key = keys.get_by_kid(header.get("kid"), {"alg": header["alg"]})
+    except (JoseError, ValueError, TypeError):
+        return None
+    return key if key.key_type == key_type else None
+
+
+@cache
+def _decoy_keys() -> Mapping[str, Key]:
+    """A public key for each algorithm whose private key was deleted: no assertion verifies with it."""
+    document = json.loads(files("auth_service.clients").joinpath("decoy_keys.json").read_bytes())
+    return dict(zip(ASSERTION_ALGORITHMS, KeySet.import_key_set(document).keys, strict=True))
 
 
 def names_this_client(assertion: Assertion) -> bool:
