@@ -56,7 +56,8 @@ class ResourceSettings(ResourceServerSettings):
     records_per_owner: int = Field(
         default=10_000,
         ge=1,
-        description="Maximum number of stored records, of up to 64 KiB each, of one caller (issuer and subject).",
+        description="Maximum number of stored records, of up to 65,536 characters each, of one caller (issuer and"
+        " subject).",
     )
 
     @field_validator("trusted_issuers", mode="before")

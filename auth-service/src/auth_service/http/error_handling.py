@@ -126,7 +126,7 @@ def _oauth_error_of(refusal: Refusal) -> OAuthError:
 
 
 def _describe(failure: Exception) -> str:
-    """The sentence for the client about a failure of this server, without its cause."""
+    """The sentence for the client about a failure of this server. It names no cause other than a full store."""
     if isinstance(failure, OutOfMemoryError):
         return "the server's store is full and cannot be written at the moment; try again later"
     return "the server cannot answer at the moment; try again"

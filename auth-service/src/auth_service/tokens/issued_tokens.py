@@ -156,7 +156,7 @@ class IdTokenMinter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedTokenVerifier:
-    """Verifies tokens that this server issued, for userinfo, introspection, revocation and logout.
+    """Verifies tokens of this server that come back: at userinfo, introspection and revocation, or as `id_token_hint`.
 
     `read_key_set` returns the current key set.
     """

@@ -56,8 +56,8 @@ class PresentedRefreshToken:
 class Rotation(StrEnum):
     """The result of a rotation.
 
-    REPEATED: the token was rotated within the grace period, and the stored response is sent again. REUSED: it was
-    rotated earlier, so it is treated as copied. GONE: the family does not exist any more.
+    REPEATED: the token was rotated before, at most `grace_seconds` ago, so the stored response is sent again. REUSED:
+    it was rotated longer ago, so it is treated as copied. GONE: the family does not exist any more.
     """
 
     ROTATED = "rotated"
@@ -121,7 +121,8 @@ class RefreshTokens:
     async def rotate(self, presented: PresentedRefreshToken, response: str) -> tuple[Rotation, str]:
         """Makes the next token the current one, and stores `response` for a client that did not receive it; atomic.
 
-        Returns the response to send: this one, or the stored one if the token was rotated within the grace period.
+        Returns the outcome and the response to send: `response` if it is ROTATED, the stored one if it is REPEATED.
+        Otherwise no response may be sent; at REUSED, the family was deleted.
         """
         family, encryption = presented.family, self._response_encryption(presented.token)
         keys = [_FAMILY + family.grant.family_id, f"{_RESPONSE}{family.grant.family_id}:{presented.generation}"]

@@ -64,7 +64,7 @@ def register(mcp: FastMCP, records: RecordStore, encryption: EncryptionService) 
         data: Annotated[
             str,
             Field(
-                description="The text to store, up to 64 KiB. It may contain personal data. "
+                description="The text to store, up to 65,536 characters. It may contain personal data. "
                 "저장할 내용. 개인정보를 포함할 수 있습니다.",
                 min_length=1,
                 max_length=65_536,

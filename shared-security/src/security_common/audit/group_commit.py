@@ -125,8 +125,8 @@ class GroupCommit:
             self._queue.put(pending)
             return
         # Events of one iteration of the event loop are queued together. Queued one by one, the first would wake the
-        # writer thread at once and get a sync of its own. All event loops share `_submitted`, so each event
-        # schedules a transfer on its own loop: one that was scheduled on a loop that has ended would never run.
+        # writer thread at once and get a sync of its own. All event loops share `_submitted`. Each event
+        # schedules a transfer on its own loop, even if another loop already has one to run: that loop could end before.
         self._submitted.append(pending)
         pending.loop.call_soon(self._queue_submitted)
 
@@ -191,7 +191,7 @@ class GroupCommit:
             answer_callers(batch, receipts)
 
     def _collect_batch(self, batch: list[PendingEvent]) -> bool:
-        """Waits for an event and adds all that are queued to `batch`. Returns whether `stop` was called."""
+        """Waits for an event and adds up to MAX_BATCH_EVENTS to `batch`. Returns whether `stop` was called."""
         first = self._queue.get()
         if first is None:
             return True
@@ -212,7 +212,7 @@ class GroupCommit:
         return False
 
     def _commit(self, batch: Sequence[PendingEvent]) -> list[Receipt]:
-        """Seals the lines, writes them with one call and returns when they are synced. Raises JournalUnavailable."""
+        """Seals the lines, writes them together and returns when they are synced. Raises JournalUnavailable."""
         if self.broken:
             raise _broken()
         if not batch:

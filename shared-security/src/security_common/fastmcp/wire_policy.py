@@ -68,7 +68,7 @@ STATIC_METHODS = frozenset(
 """Methods whose results are definitions of the server or empty, and have no data of a tool."""
 
 KNOWN_METHODS = STATIC_METHODS | COMPONENT_METHODS
-"""The request methods that the policy covers. A handler for another one could send data without a policy."""
+"""The request methods that the policy covers. A server with a handler for any other method is refused."""
 
 INTERNAL_ERROR_MESSAGE = "Internal server error"
 

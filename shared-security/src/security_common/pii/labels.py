@@ -49,7 +49,8 @@ class Label(NamedTuple):
 
     `kind` is the name of its list in labels.toml: a PIIKind, NATIONAL_ID_ with a country, `OTHER` or `BANK`; it is
     empty for "no label".
-    `adjacent_kind` is the same if only punctuation or a particle is between label and value, otherwise empty.
+    `adjacent_kind` is the same if nothing but a connector is between label and value, otherwise empty. Connectors are
+    punctuation, particles (`는`), suffixes (`번호`), notes in brackets and verbs (`is`).
     """
 
     kind: str

@@ -49,9 +49,9 @@ def secure_tool(
     depend on the value of an argument. `reveal` has the kinds of personal data, such as `PHONE`, that a tool with the
     policy `tokenize` receives in plaintext.
 
-    The decorated function raises the exceptions of the tool with personal data masked, the errors of
-    `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable and JournalUnavailable. A service answers
-    JournalUnavailable, PlaceholdersUnavailable and SearchQueueFull with 503.
+    The decorated function raises the exceptions of the tool, with personal data masked unless the policy is `observe`,
+    the errors of `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable and JournalUnavailable. A
+    service answers JournalUnavailable, PlaceholdersUnavailable and SearchQueueFull with 503.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -130,7 +130,7 @@ def _secure_async(function: Callable[..., Any]) -> Callable[..., Any]:
                     raise
                 # The tool raised it by itself: the request continues and is answered with an error.
                 await fail_call(call, failure)
-            except BaseException as failure:  # noqa: BLE001 - personal data in any exception is masked
+            except BaseException as failure:  # noqa: BLE001 - any exception may contain personal data
                 await fail_call(call, failure)
         except asyncio.CancelledError:
             # The call was cancelled, perhaps while its arguments or its result were searched.
@@ -160,7 +160,7 @@ def _secure_sync(function: Callable[..., Any]) -> Callable[..., Any]:
             if call.is_component_call:
                 return result
             call.run_blocking(call.protect_result, result)
-        except BaseException as failure:  # noqa: BLE001 - personal data in any exception is masked
+        except BaseException as failure:  # noqa: BLE001 - any exception may contain personal data
             _fail_blocking(call, failure)
         event = None if call.is_component_call else call.audit_event()
         if event is not None:

@@ -68,7 +68,8 @@ class ReplacementWriter:
     `for_messages` is True for progress, log messages, requests to the client (elicitation, sampling, roots) and error
     texts. There a ciphertext has no use and a refusal comes too late, so both operators are replaced by a mask.
 
-    `kept_kinds` are not changed unless the configuration says so. One writer serves all calls of its tool.
+    `kept_kinds` are not changed unless the configuration says so. The calls of a tool that have all of this in common
+    share one writer.
     """
 
     configuration: PIIConfiguration
@@ -99,7 +100,7 @@ class ReplacementWriter:
     def write(
         self, finding: Finding, value: str, encrypt: Callable[[str], str], placeholders: WalkPlaceholders | None
     ) -> str:
-        """The text that replaces `value`. A value that is to be refused is masked; the caller refuses the call.
+        """The text that replaces `value`. A value that is to be refused is masked: `SecuredCall` refuses the call.
 
         A number of a JSON fragment inside a longer text becomes 0 under every operator except `keep`, so that the JSON
         stays valid. In a text that is one JSON document, `JSONWalk` visits the number itself.

@@ -3,8 +3,9 @@
 protect_arguments ─▶ the tool runs ─▶ protect_result, or `fail` ─▶ audit_event ─▶ result
                        └─▶ protect_message (progress, log messages, requests to the client), protect_client_response
 
-These methods are called through `run`, so that large data does not block the event loop, or through `run_blocking`.
-Under the policy `tokenize`, `run` also looks up placeholders that are missing, and repeats the method with them.
+The `protect_…` methods and `fail` are called through `run`, so that large data does not block the event loop, or
+through `run_blocking`. Under the policy `tokenize`, `run` also looks up placeholders that are missing, and repeats the
+method with them.
 
 The result of a plain function is protected as values of Python, by `protect_result`. A framework, such as FastMCP,
 serializes the result of a component first. The integration with it (`fastmcp.WirePolicy`) passes the
@@ -153,7 +154,7 @@ class SecuredCall:
     def protect_result(self, result: Any) -> None:
         """Sets the result of a plain function as it may be returned.
 
-        Raises ResultWithheld, UnsupportedValue and TooMuchData.
+        Raises ResultWithheld, EncryptionError, UnsupportedValue, TooMuchData and PlaceholdersMissing.
         """
         walk = self._walk(DataWalk, self.tool.result_policy)
         self._result = walk.visit(result)
@@ -162,7 +163,7 @@ class SecuredCall:
     def protect_wire_result(self, result: Mapping[str, Any], requested_uri: str | None = None) -> dict[str, Any]:
         """The result of the component as a new JSON object. `requested_uri` is the address that the client sent.
 
-        Raises ResultWithheld, UnsupportedValue and TooMuchData.
+        Raises ResultWithheld, EncryptionError, UnsupportedValue, TooMuchData and PlaceholdersMissing.
         """
         is_message = is_input_request(result) or result.get("isError") is True
         walk = self._message_walk(MCPWalk) if is_message else self._walk(MCPWalk, self.tool.result_policy)
@@ -188,7 +189,10 @@ class SecuredCall:
         return protected
 
     def fail(self, failure: BaseException) -> None:
-        """Ends the call with an exception. Its personal data is masked; it is raised by `result`."""
+        """Ends the call with an exception, which `result` raises.
+
+        Its personal data is masked, except under the policy `observe`.
+        """
         is_refusal = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
         self.outcome = Outcome.REFUSED if is_refusal else Outcome.FAILURE
         self.reason = failure.error if isinstance(failure, SecurityError) else type(failure).__name__
@@ -216,7 +220,10 @@ class SecuredCall:
         self._task = task or self._task
 
     def audit_event(self) -> AuditEvent | None:
-        """The audit event, or None for a successful call without personal data of a tool with `log_access=False`."""
+        """The audit event.
+
+        None if the tool has `log_access=False`, and the call succeeded and had no personal data.
+        """
         kinds: dict[str, int] = {}
         revealed: list[str] = []
         treatments: set[Treatment] = set()
