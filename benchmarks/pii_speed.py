@@ -29,7 +29,7 @@ from pii_values import make
 
 __all__ = ["dense_records"]
 
-MIXED_TEXTS, SHORTEST, LONGEST = 1_500, 60, 130
+MIXED_TEXTS, MIN_LENGTH, MAX_LENGTH = 1_500, 60, 130
 RESULT_BYTES = 1_000_000
 SIZES = (10_000, 100_000, 1_000_000)
 SEED = 20261130
@@ -37,7 +37,7 @@ SEED = 20261130
 
 def mixed_texts() -> list[str]:
     """Texts of the corpus in random order."""
-    texts = [sample.text for sample in corpus() if SHORTEST <= len(sample.text) <= LONGEST]
+    texts = [sample.text for sample in corpus() if MIN_LENGTH <= len(sample.text) <= MAX_LENGTH]
     Random(SEED).shuffle(texts)
     return texts[:MIXED_TEXTS]
 

@@ -17,7 +17,7 @@ from pii_values import KINDS, make
 from python_steps import count_python_steps
 
 from security_common.pii import PIIKind, get_pii_detector
-from security_common.pii.detector import GATES, LONGEST_BARE_WORD, PREPARATION_GATES, RULES, open_gates
+from security_common.pii.detector import GATES, MAX_BARE_WORD_LENGTH, PREPARATION_GATES, RULES, open_gates
 from security_common.pii.labels import LabelledText
 from security_common.pii.normalization import normalize, replace_spoken_digits
 from security_common.pii.rules import compile_gates
@@ -152,7 +152,7 @@ def test_no_gate_hides_what_its_rule_would_find(text: str) -> None:
     assert hidden == []
 
 
-@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", max_size=LONGEST_BARE_WORD))
+@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", max_size=MAX_BARE_WORD_LENGTH))
 @example("password")
 @example("OliviaSmith")
 def test_no_rule_finds_anything_in_a_few_letters(text: str) -> None:

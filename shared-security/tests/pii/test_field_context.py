@@ -6,7 +6,7 @@ import pytest
 
 from security_common.pii import PIIKind, field_context, get_pii_detector, item_contexts, member_contexts
 from security_common.pii.field_context import NO_CONTEXT, FieldContext
-from security_common.pii.field_names import LONGEST_NAME
+from security_common.pii.field_names import MAX_NAME_LENGTH
 
 ACCOUNT = "302-3845-1903-48"
 
@@ -190,7 +190,7 @@ def test_the_parts_of_a_value_are_masked_completely() -> None:
 def test_a_context_has_a_bounded_size_and_no_value() -> None:
     long_name = "phone " * 10_000
     [context] = member_contexts([(long_name, "010-1234-5678")])
-    assert len(context.name) <= LONGEST_NAME
+    assert len(context.name) <= MAX_NAME_LENGTH
     assert "1234" not in repr(context)
     assert hash(context) == hash(field_context(long_name))
 

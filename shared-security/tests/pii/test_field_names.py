@@ -3,7 +3,7 @@
 import pytest
 
 from security_common.pii import get_pii_detector
-from security_common.pii.field_names import LONGEST_NAME, meaning_of_name, words_of_name
+from security_common.pii.field_names import MAX_NAME_LENGTH, meaning_of_name, words_of_name
 
 KINDS = {
     "EMAIL": """
@@ -108,6 +108,6 @@ def test_a_name_is_split_into_words(name: str, words: list[str]) -> None:
 
 
 def test_only_the_beginning_of_a_long_name_is_read() -> None:
-    assert meaning_of_name("phone" + " " * LONGEST_NAME + "order id") == meaning_of_name(
-        "phone" + " " * (LONGEST_NAME - 5)
+    assert meaning_of_name("phone" + " " * MAX_NAME_LENGTH + "order id") == meaning_of_name(
+        "phone" + " " * (MAX_NAME_LENGTH - 5)
     )

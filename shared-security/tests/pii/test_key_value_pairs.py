@@ -12,7 +12,7 @@ from security_common.pii.text_slices import SLICE_CHARS, find_matches
 NAME_BEFORE_SIGN = re.compile(r"(?<![\w.\-])([^\W\d][\w.\-]{0,62})['\"]?[ \t]?[=:]")
 """The names as one expression, which reads the text from left to right."""
 
-LONGEST_NAME = 63
+MAX_NAME_LENGTH = 63
 
 
 @given(st.lists(st.sampled_from(["a", "키", "é", "1", "_", ".", "-", ":", "=", " ", "\t", "'", '"', "\n", "x" * 61])))
@@ -21,7 +21,7 @@ def test_names_before_signs(parts: list[str]) -> None:
     assert list(_names_before_signs(text)) == NAME_BEFORE_SIGN.findall(text)
 
 
-@pytest.mark.parametrize("length", [1, LONGEST_NAME, LONGEST_NAME + 1, LONGEST_NAME + 40])
+@pytest.mark.parametrize("length", [1, MAX_NAME_LENGTH, MAX_NAME_LENGTH + 1, MAX_NAME_LENGTH + 40])
 @pytest.mark.parametrize("before", ["", " ", ".", "1"])
 def test_long_names_before_signs(before: str, length: int) -> None:
     text = f"{before}{'n' * length}' = 1"

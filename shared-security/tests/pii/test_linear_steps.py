@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 PACKAGE = "security_common.pii"
 SIZE = 200
-TIMES, MOST_GROWTH = 3, 4.0
+TIMES, MAX_GROWTH = 3, 4.0
 """An input three times as long. Linear work takes three times as many steps, quadratic work nine times as many."""
 
 OPENS_EVERY_GATE = (
@@ -134,7 +134,7 @@ def assert_linear(work: Callable[[int], Callable[[], object]], size: int = SIZE,
     without_input = steps_of(work(smallest))
     once, more = steps_of(work(size)), steps_of(work(TIMES * size))
     growth = (more - without_input) / max(1, once - without_input)
-    assert growth <= MOST_GROWTH, f"{once} steps for {size} characters, {more} for {TIMES * size}"
+    assert growth <= MAX_GROWTH, f"{once} steps for {size} characters, {more} for {TIMES * size}"
 
 
 def repeated(unit: str, size: int) -> str:

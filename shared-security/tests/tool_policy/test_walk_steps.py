@@ -10,7 +10,7 @@ import pytest
 
 from security_common.tool_policy import secure_tool
 
-SIZE, TIMES, MOST_GROWTH = 300, 4, 5.0
+SIZE, TIMES, MAX_GROWTH = 300, 4, 5.0
 """Linear work takes four times as many steps for four times the data, quadratic work sixteen times as many."""
 
 SHAPES: dict[str, Callable[[int], Any]] = {
@@ -60,4 +60,4 @@ def test_a_walk_takes_linear_steps(shape: str) -> None:
     once = steps_of(look_up)
     data = SHAPES[shape](TIMES * SIZE)
     more = steps_of(look_up)
-    assert more <= MOST_GROWTH * once, f"{once} steps for {SIZE}, {more} for {TIMES * SIZE}"
+    assert more <= MAX_GROWTH * once, f"{once} steps for {SIZE}, {more} for {TIMES * SIZE}"

@@ -39,7 +39,7 @@ VISIT_PARAMETERS = (
 )
 
 # A longer query is not carried along, because addresses and forms would grow with it.
-_LONGEST_QUERY = 4096
+_MAX_QUERY_LENGTH = 4096
 _QUERY_CHARACTERS = "&=+%"
 
 
@@ -146,13 +146,13 @@ def _restart(query: str) -> NextStep | None:
     The query is sent by the browser. It leads to this server's own endpoint and nowhere else, and any site could send
     the browser there with the same query.
     """
-    if not query or len(query) > _LONGEST_QUERY:
+    if not query or len(query) > _MAX_QUERY_LENGTH:
         return None
     return NextStep("next_step.start_again", f"{AUTHORIZATION_PATH}?{quote(query, safe=_QUERY_CHARACTERS)}")
 
 
 def _query_to_resume(raw: bytes) -> str:
-    return raw.decode("ascii") if raw.isascii() and len(raw) <= _LONGEST_QUERY else ""
+    return raw.decode("ascii") if raw.isascii() and len(raw) <= _MAX_QUERY_LENGTH else ""
 
 
 def _ui_locales(query: str) -> str | None:

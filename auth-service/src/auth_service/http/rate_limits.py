@@ -27,7 +27,7 @@ __all__ = ["SerialWork", "Throttle", "redis_counters"]
 _MAX_NAMES = 10_000
 _MAX_NAMES_BYTES = 4 * 1024 * 1024
 _ENTRY_BYTES = 200  # memory that an entry takes in addition to its names
-_LONGEST_WAIT_SECONDS = 900
+_MAX_WAIT_SECONDS = 900
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ class Throttle:
         if count is None:
             count = self._count_locally(key)
         if count >= self._free_events:
-            wait_seconds = min(2.0 ** (count - self._free_events), _LONGEST_WAIT_SECONDS)
+            wait_seconds = min(2.0 ** (count - self._free_events), _MAX_WAIT_SECONDS)
             self._blocked_until.put(
                 key, self._clock() + wait_seconds, size_bytes=_size_of(key), lifetime_seconds=wait_seconds
             )

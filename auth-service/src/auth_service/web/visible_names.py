@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 __all__ = ["unverified_name", "visible_name"]
 
-_LONGEST_NAME = 100
+_MAX_NAME_LENGTH = 100
 
 # Displayed as nothing or as a gap, although Unicode classifies them as letters, marks or symbols: fillers, selectors,
 # blanks (Unicode Standard, Default_Ignorable_Code_Point, and the empty Braille pattern).
@@ -23,7 +23,7 @@ def visible_name(name: str) -> str | None:
     """
     one_line = "".join(" " if character.isspace() else character for character in name)
     without_controls = "".join(character for character in one_line if unicodedata.category(character)[0] != "C")
-    visible = " ".join(_INVISIBLE.sub("", without_controls).split())[:_LONGEST_NAME].rstrip()
+    visible = " ".join(_INVISIBLE.sub("", without_controls).split())[:_MAX_NAME_LENGTH].rstrip()
     return visible if any(unicodedata.category(character)[0] in "LNS" for character in visible) else None
 
 

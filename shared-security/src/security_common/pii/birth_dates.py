@@ -47,7 +47,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _YEAR_GROUPS = [name for name in _DATE.groupindex if name.startswith("y")]
-_MOST_CHARS_AFTER_LABEL, _LONGEST_DATE = 28, 36
+_MAX_CHARS_AFTER_LABEL, _MAX_DATE_LENGTH = 28, 36
 _OLDEST_AGE, _YOUNGEST_IN_CHAT = 120, 10
 # Words between a label and a date that is about something else: 생일 쿠폰 유효기간, birthday party on
 _OTHER_SUBJECT = re.compile(
@@ -106,7 +106,7 @@ def _find_dates_after(source: LabelledText, label: Label) -> Iterator[Finding]:
     """The dates whose nearest label is this one. A date that is not adjacent needs a year."""
     calendar = _CALENDAR.match(source.text, label.end)
     end_of_calendar = calendar.end() if calendar is not None else -1
-    end_of_search = label.end + _MOST_CHARS_AFTER_LABEL + _LONGEST_DATE
+    end_of_search = label.end + _MAX_CHARS_AFTER_LABEL + _MAX_DATE_LENGTH
     has_found = False
     for match in _DATE.finditer(source.text, label.end, end_of_search):
         nearest = source.labels.before(match.start())
@@ -145,7 +145,7 @@ def _find_unusual_dates_after(source: LabelledText, label: Label) -> Iterator[Fi
 def _find_before_born(source: LabelledText) -> Iterator[Finding]:
     text = source.text
     for born in _BORN.finditer(text):
-        for match in _DATE.finditer(text, max(0, born.start() - _LONGEST_DATE), born.end()):
+        for match in _DATE.finditer(text, max(0, born.start() - _MAX_DATE_LENGTH), born.end()):
             is_directly_before = match.end() <= born.start() and not text[match.end() : born.start()].strip(" .")
             if is_directly_before and _is_past_date(match, source.today.year):
                 yield Finding(PIIKind.DATE_OF_BIRTH, *match.span(), 0.9, "born")

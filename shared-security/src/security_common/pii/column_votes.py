@@ -18,9 +18,9 @@ from security_common.pii.table_rows import TextCell
 
 __all__ = ["with_columns_of_persons"]
 
-_MOST_ROWS_COUNTED = 50
-_FEWEST_NAMES = 2
-_SHORTEST_VALUE = 2
+_MAX_ROWS_COUNTED = 50
+_MIN_NAMES = 2
+_MIN_VALUE_LENGTH = 2
 _PERSON = FieldContext(kind=PIIKind.PERSON, label_text=LABEL_OF_PERSON, names_person=True)
 
 _Column = tuple[int, int]
@@ -32,15 +32,15 @@ def with_columns_of_persons(text: str, cells: Sequence[TextCell], found: Sequenc
     `cells` and `found`, the findings in the text without the context of the cells, are in order.
     """
     names = [each for each in found if each.kind == PIIKind.PERSON]
-    if len(names) < _FEWEST_NAMES or not any(map(_is_unknown, cells)):
+    if len(names) < _MIN_NAMES or not any(map(_is_unknown, cells)):
         return cells
     filled, named = Counter[_Column](), Counter[_Column]()
     for cell, is_name in _unknown_cells(cells, names):
         column = cell.column
-        if column is not None and filled[column] < _MOST_ROWS_COUNTED and _has_value(text, cell):
+        if column is not None and filled[column] < _MAX_ROWS_COUNTED and _has_value(text, cell):
             filled[column] += 1
             named[column] += is_name
-    persons = {column for column, count in named.items() if count >= _FEWEST_NAMES and count * 2 >= filled[column]}
+    persons = {column for column, count in named.items() if count >= _MIN_NAMES and count * 2 >= filled[column]}
     if not persons:
         return cells
     return [cell._replace(context=_PERSON) if _is_unknown(cell) and cell.column in persons else cell for cell in cells]
@@ -61,4 +61,4 @@ def _unknown_cells(cells: Sequence[TextCell], names: Sequence[Finding]) -> Itera
 
 
 def _has_value(text: str, cell: TextCell) -> bool:
-    return len(text[cell.start : cell.end].strip()) >= _SHORTEST_VALUE
+    return len(text[cell.start : cell.end].strip()) >= _MIN_VALUE_LENGTH

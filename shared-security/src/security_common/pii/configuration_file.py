@@ -21,7 +21,7 @@ except ImportError:  # the `patterns` extra is not installed; only custom patter
 
 __all__ = ["load_configuration", "parse_configuration"]
 
-_MOST_PATTERNS, _MOST_PATTERN_CHARS = 20, 500
+_MAX_PATTERNS, _MAX_PATTERN_CHARS = 20, 500
 
 
 def _check_operator(operator: Operator) -> Operator:
@@ -47,7 +47,7 @@ class _Allow(_Section):
 
 
 class _Pattern(_Section):
-    expression: Annotated[str, Field(min_length=1, max_length=_MOST_PATTERN_CHARS)]
+    expression: Annotated[str, Field(min_length=1, max_length=_MAX_PATTERN_CHARS)]
 
 
 class _File(_Tool):
@@ -56,7 +56,7 @@ class _File(_Tool):
     find_public_names: bool = False
     tools: dict[str, _Tool] = {}
     allow: _Allow = _Allow()
-    patterns: Annotated[dict[str, _Pattern], Field(max_length=_MOST_PATTERNS)] = {}
+    patterns: Annotated[dict[str, _Pattern], Field(max_length=_MAX_PATTERNS)] = {}
 
 
 def load_configuration(path: Path) -> PIIConfiguration:

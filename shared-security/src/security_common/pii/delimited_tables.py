@@ -33,9 +33,9 @@ __all__ = ["find_table_cells", "header_line"]
 _ALL_SEPARATORS = (*SEPARATORS, SLASH, ALIGNED)
 _WEAK_SEPARATORS = frozenset({SLASH, ALIGNED})
 """Separators that are also used in sentences. A row with more cells than headings is not a part of the table."""
-_LONGEST_HEADER, _MOST_COLUMNS, _LONGEST_HEADING = 8192, 256, 40
-_LONGEST_SINGLE_HEADING, _LONGEST_SINGLE_VALUE = 24, 200
-_FEWEST_MEANINGS = 2
+_MAX_HEADER_LENGTH, _MAX_COLUMNS, _MAX_HEADING_LENGTH = 8192, 256, 40
+_MAX_SINGLE_HEADING_LENGTH, _MAX_SINGLE_VALUE_LENGTH = 24, 200
+_MIN_MEANINGS = 2
 _CELLS_OF_PAIR = 2
 _HEADING = re.compile(r"(?:[0-9]{1,4})?[^\W\d_][\w \-./()#*&']*(?<![.?!])")
 
@@ -52,7 +52,7 @@ def find_table_cells(text: str) -> Iterator[TextCell]:
     separators_before: set[str] = set()  # a header is the first of several lines with its separator
     while position < len(text):
         line_end = _end_of_line(text, position)
-        line = text[position : min(line_end, position + _LONGEST_HEADER)]
+        line = text[position : min(line_end, position + _MAX_HEADER_LENGTH)]
         separators = {separator for separator in _ALL_SEPARATORS if separator in line}
         header = None
         if separators - separators_before:
@@ -69,7 +69,7 @@ def find_table_cells(text: str) -> Iterator[TextCell]:
 def _is_single_heading(line: str) -> bool:
     """Whether a line is the heading of a single column. One that ends in a colon is a label or the name of a record."""
     heading = line.strip()
-    if len(heading) > _LONGEST_SINGLE_HEADING or _HEADING.fullmatch(heading) is None:
+    if len(heading) > _MAX_SINGLE_HEADING_LENGTH or _HEADING.fullmatch(heading) is None:
         return False
     return kind_of_listed_name(heading) not in KINDS_OF_NO_PERSON
 
@@ -89,12 +89,12 @@ def _separator_of(line: str) -> str:
 
 def _read_header(text: str, start: int) -> Header | None:
     """The headings in the line at `start`, or None if they do not begin a table."""
-    line_end = text.find("\n", start, start + _LONGEST_HEADER)
+    line_end = text.find("\n", start, start + _MAX_HEADER_LENGTH)
     if line_end < 0:
         return None
     line = text[start:line_end]
     separator = _separator_of(line)
-    if not separator or line.count(separator) >= _MOST_COLUMNS:
+    if not separator or line.count(separator) >= _MAX_COLUMNS:
         return None
     row = read_row(text, start, separator)
     headings = [text[first:last].strip() for first, last in row.cells]
@@ -111,11 +111,11 @@ def _read_header(text: str, start: int) -> Header | None:
 def _read_select(text: str, line: str, next_row: int) -> Header | None:
     """The columns that a SELECT statement in a line names, if the next line is a row of its result."""
     columns = columns_of_select(line)
-    if len(columns) < _FEWEST_MEANINGS or not _are_headings(columns) or next_row >= len(text):
+    if len(columns) < _MIN_MEANINGS or not _are_headings(columns) or next_row >= len(text):
         return None
     if _read_header(text, next_row) is not None:
         return None
-    first_line = text[next_row : min(_end_of_line(text, next_row), next_row + _LONGEST_HEADER)]
+    first_line = text[next_row : min(_end_of_line(text, next_row), next_row + _MAX_HEADER_LENGTH)]
     separator = _separator_of(first_line)
     if not separator or len(read_row(text, next_row, separator).cells) != len(columns):
         return None
@@ -125,7 +125,7 @@ def _read_select(text: str, line: str, next_row: int) -> Header | None:
 def _after_rules(text: str, position: int) -> int:
     """The place after a line such as `|---|---|`, or the same place."""
     line_end = _end_of_line(text, position)
-    if line_end - position <= _LONGEST_HEADER and is_rule(text[position:line_end]):
+    if line_end - position <= _MAX_HEADER_LENGTH and is_rule(text[position:line_end]):
         return min(len(text), line_end + 1)
     return position
 
@@ -139,14 +139,14 @@ def _begins_with_label(text: str, row: Row) -> bool:
 def _are_headings(headings: list[str]) -> bool:
     """Whether texts are headings: short, without digits at the start, and at least one for personal data."""
     if not all(
-        len(heading) <= _LONGEST_HEADING and (not heading or _HEADING.fullmatch(heading)) for heading in headings
+        len(heading) <= _MAX_HEADING_LENGTH and (not heading or _HEADING.fullmatch(heading)) for heading in headings
     ):
         return False
     meanings = [meaning_of_name(heading) for heading in headings]
     if all(meaning.kind in KINDS_OF_NO_PERSON for meaning in meanings):
         return False
     known = sum(1 for meaning in meanings if meaning.describes_value or meaning.neighbour or meaning.record)
-    return known >= _FEWEST_MEANINGS or all(" " not in heading for heading in headings)
+    return known >= _MIN_MEANINGS or all(" " not in heading for heading in headings)
 
 
 def _find_in_rows(text: str, header: Header) -> Generator[TextCell, None, int]:
@@ -158,7 +158,7 @@ def _find_in_rows(text: str, header: Header) -> Generator[TextCell, None, int]:
             position = after_rule
             continue
         row = read_row(text, position, header.separator)
-        if len(row.cells) < _FEWEST_MEANINGS:
+        if len(row.cells) < _MIN_MEANINGS:
             break
         fits = row.is_readable and len(row.cells) <= len(header.headings)
         if header.separator in _WEAK_SEPARATORS and not fits:
@@ -177,10 +177,10 @@ def _find_in_single_column(text: str, heading: str, start: int) -> Generator[Tex
     position = start
     while position < len(text):
         line_end = _end_of_line(text, position)
-        line = text[position : min(line_end, position + _LONGEST_SINGLE_VALUE)]
+        line = text[position : min(line_end, position + _MAX_SINGLE_VALUE_LENGTH)]
         if not line.strip() or _is_single_heading(line):
             break
-        if line_end - position <= _LONGEST_SINGLE_VALUE:
+        if line_end - position <= _MAX_SINGLE_VALUE_LENGTH:
             yield TextCell(position, line_end, context)
         position = line_end + 1
     return position

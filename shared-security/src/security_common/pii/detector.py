@@ -103,7 +103,7 @@ _CERTAIN_NAMES = frozenset({"honorific", "title"})
 """The reasons for which a name is a person's even in a field with the name of a thing."""
 _NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
 _FIRST_RULE = len(PREPARATION_GATES)
-LONGEST_BARE_WORD = 11
+MAX_BARE_WORD_LENGTH = 11
 """No rule finds anything in so few ASCII letters without anything else: most names of fields are that."""
 
 _FIRST_GROUP, *_OTHER_GROUPS = (
@@ -177,7 +177,7 @@ class PIIDetector:
         return find_in_slices(text, find)
 
     def _scan_slice(self, text: str) -> list[Finding]:
-        if len(text) <= LONGEST_BARE_WORD and text.isascii() and text.isalpha():
+        if len(text) <= MAX_BARE_WORD_LENGTH and text.isascii() and text.isalpha():
             return []
         gates = open_gates(text)
         if not gates:

@@ -12,8 +12,8 @@ __all__ = ["EMAIL_ADDRESSES"]
 
 _LOCAL_PART = r"[A-Za-z0-9_%+\-][A-Za-z0-9._%+\-']{0,63}"
 _LOCAL_PART_CHARS = string.ascii_letters + string.digits + "._%+-'"
-_LONGEST_LOCAL_PART = 64  # RFC 5321 section 4.5.3.1.1
-_MOST_SPACES = 2
+_MAX_LOCAL_PART_LENGTH = 64  # RFC 5321 section 4.5.3.1.1
+_MAX_SPACES = 2
 _PREFIXES_OF_LITERALS = ("N'", "E'", "b'", "u'")  # N'hong@example.com' in SQL, b'…' in Python
 # `@` and a domain. The local part is read backwards from there, which keeps a long text of letters linear.
 _AT_DOMAIN = re.compile(
@@ -50,15 +50,15 @@ _FILE_OR_UNIT = frozenset(f"{_FILE_EXTENSIONS} {_UNIT_SUFFIXES}".split())
 _EXTENSIONS_AND_COUNTRIES = frozenset({"py", "sh", "md", "rs", "so", "zip"})
 _SECOND_LEVEL_DOMAIN = re.compile(r"\.(?:com|co|org|net|edu|gov)\.[a-z]+$", re.IGNORECASE)
 _URL_USER_INFO = re.compile(r"[a-z][a-z0-9+.\-]{1,15}://[^\s/@]{0,64}$", re.IGNORECASE)
-_LONGEST_URL_USER_INFO = 80
+_MAX_URL_USER_INFO_LENGTH = 80
 # A login on a machine: ssh -p 22 deploy@web1.example.com, scp a.txt deploy@web1.example.com:/srv
 _REMOTE_COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|ssh-copy-id)(?:\s+[^\s@]{1,40}){0,6}\s+$")
-_LONGEST_REMOTE_COMMAND = 80
+_MAX_REMOTE_COMMAND_LENGTH = 80
 _REMOTE_PATH = re.compile(r":(?:[~/.]|[A-Za-z0-9_.\-]{1,64}/)")
 _MESSAGE_ID_HEADER = re.compile(
     r"(?:message-id|in-reply-to|references)[\"']?\s{0,2}[:=]\s{0,2}[\"']?<?$", re.IGNORECASE
 )
-_LONGEST_MESSAGE_ID_HEADER = 22
+_MAX_MESSAGE_ID_HEADER_LENGTH = 22
 _NOT_AFTER_LOCALHOST = frozenset({"@", ":", "/", "~", "_"})
 _NOT_AFTER_DOMAIN = frozenset({"_", "="})
 _NOT_AFTER_SPACED_DOMAIN = frozenset({"(", "["})  # matrices: grad @ weights.transpose(0, 1), x @ layer.data[0]
@@ -75,19 +75,19 @@ def _find_plain(source: LabelledText) -> Iterator[Finding]:
     text = source.text
     has_urls = "://" in text
     for match in _AT_DOMAIN.finditer(text):
-        before = text[max(0, match.start() - _LONGEST_LOCAL_PART - _MOST_SPACES) : match.start()]
+        before = text[max(0, match.start() - _MAX_LOCAL_PART_LENGTH - _MAX_SPACES) : match.start()]
         without_spaces = before.rstrip(" \t\r\n")
         spaces = len(before) - len(without_spaces)
         local_part_start = len(without_spaces.rstrip(_LOCAL_PART_CHARS))
         local_part = without_spaces[local_part_start:].lstrip(".'")
         if text.startswith("'", match.end()) and local_part.startswith(_PREFIXES_OF_LITERALS):
             local_part = local_part[2:]
-        if not local_part or len(local_part) > _LONGEST_LOCAL_PART or spaces > _MOST_SPACES:
+        if not local_part or len(local_part) > _MAX_LOCAL_PART_LENGTH or spaces > _MAX_SPACES:
             continue
         start = match.start() - spaces - len(local_part)
         if not _is_mailbox(source, start, local_part, match):
             continue
-        if has_urls and _URL_USER_INFO.search(text, max(0, start - _LONGEST_URL_USER_INFO), start):
+        if has_urls and _URL_USER_INFO.search(text, max(0, start - _MAX_URL_USER_INFO_LENGTH), start):
             continue
         yield Finding(PIIKind.EMAIL, start, match.end(), 0.96, "shape")
 
@@ -118,8 +118,8 @@ def _is_mailbox(source: LabelledText, start: int, local_part: str, match: re.Mat
     has_spaces = match.end() - start > len(local_part) + 1 + len(domain)
     if has_spaces and (len(local_part) < 2 or following in _NOT_AFTER_SPACED_DOMAIN):
         return False
-    is_login = _REMOTE_COMMAND.search(text, max(0, start - _LONGEST_REMOTE_COMMAND), start)
-    is_message_id = _MESSAGE_ID_HEADER.search(text, max(0, start - _LONGEST_MESSAGE_ID_HEADER), start)
+    is_login = _REMOTE_COMMAND.search(text, max(0, start - _MAX_REMOTE_COMMAND_LENGTH), start)
+    is_message_id = _MESSAGE_ID_HEADER.search(text, max(0, start - _MAX_MESSAGE_ID_HEADER_LENGTH), start)
     return is_login is None and is_message_id is None
 
 

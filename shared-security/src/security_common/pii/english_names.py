@@ -55,7 +55,7 @@ _STRONG_CUES, _CUES = tuple(_LISTS["strong_cues"]), frozenset(_LISTS["cues"])
 _PERSONAL_CUES = frozenset(_LISTS["personal_cues"])
 _GREETINGS_AND_CUES = _GREETINGS | _PERSONAL_CUES
 _PERSONAL_CUE_AFTER = re.compile(rf"[ ]{any_word(_LISTS['says'])}(?![A-Za-z])")
-_LONGEST_CUE = 16
+_MAX_CUE_LENGTH = 16
 _CUE_AFTER = re.compile(rf"(?:'s)?[ ]{any_word(_LISTS['does'])}(?![A-Za-z])|\s?(?:님|씨|고객|회원)")
 _LABEL_FOR_PART_OF_NAME = re.compile("first|last|given|family|surname")
 _LABELLED_NAME = re.compile(
@@ -81,7 +81,7 @@ _PERSONAL_DATA_AFTER = re.compile(
 )
 _NAME_OF_SHOP = re.compile("'s [A-Z가-힣]")  # Wendy's Week
 _WORD_BEFORE = re.compile(r"([A-Z][A-Za-z'.]*)[ ]$")
-_LONGEST_WORD_BEFORE = 16
+_MAX_WORD_BEFORE_LENGTH = 16
 _THINGS = read_lists("latin_prose")
 _THING_AFTER_NAME = re.compile(rf"[ ]{any_word(_THINGS['things_after_names'])}(?![A-Za-z])")
 _THING_BEFORE_NAME = re.compile(rf"(?<![A-Za-z])(?i:{any_word(_THINGS['things_before_names'])})[ ]$")
@@ -100,7 +100,7 @@ def _find_capitalised_words(source: LabelledText) -> Iterator[Finding]:
 def _find_in_capitalised_words(source: LabelledText, match: re.Match[str]) -> Iterator[Finding]:
     """At most one name. Titles score highest, then introductions (cues), then listed names."""
     text, start = source.text, match.start()
-    before = text[max(0, start - _LONGEST_CUE) : start]
+    before = text[max(0, start - _MAX_CUE_LENGTH) : start]
     words_before = before.rstrip().lower()
     last_word_before = words_before.rpartition(" ")[2]
     has_title = before.endswith(_TITLES_BEFORE)
@@ -200,10 +200,10 @@ def _find_first_names_alone(source: LabelledText) -> Iterator[Finding]:
         if not is_distinct_first_name(in_list_form(match[1])):
             continue
         start = match.start()
-        before = _WORD_BEFORE.search(text, max(0, start - _LONGEST_WORD_BEFORE), start)
+        before = _WORD_BEFORE.search(text, max(0, start - _MAX_WORD_BEFORE_LENGTH), start)
         is_quoted = text[start - 1 : start] == text[match.end(1) : match.end(1) + 1] == '"'  # the product "Olivia"
         before_thing = _THING_AFTER_NAME.match(text, match.end(1)) is not None  # the Olivia desk
-        after_thing = _THING_BEFORE_NAME.search(text, max(0, start - _LONGEST_WORD_BEFORE), start) is not None
+        after_thing = _THING_BEFORE_NAME.search(text, max(0, start - _MAX_WORD_BEFORE_LENGTH), start) is not None
         if is_quoted or before_thing or after_thing:
             continue
         if before is None or before[1].lower().rstrip(".") in SENTENCE_WORDS:

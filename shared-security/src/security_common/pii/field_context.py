@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from security_common.pii.document_members import DocumentMembers, can_have_number, find_document_members
 from security_common.pii.field_labels import LABEL_OF_KIND, LABEL_OF_PERSON, label_of_field
-from security_common.pii.field_names import LONGEST_NAME, FieldMeaning, cut_name, meaning_of_name, words_of_name
+from security_common.pii.field_names import MAX_NAME_LENGTH, FieldMeaning, cut_name, meaning_of_name, words_of_name
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import OTHER
 from security_common.pii.split_values import SplitGroup, find_split_groups, is_part_of, is_split, is_split_list
@@ -26,11 +26,11 @@ from security_common.pii.word_lists import read_tables
 
 __all__ = ["NO_CONTEXT", "FieldContext", "field_context", "item_contexts", "member_contexts"]
 
-_MOST_MEMBERS = 64
+_MAX_MEMBERS = 64
 """How many members of an object are compared with each other. An object with more is a collection of values."""
-_MOST_RECORDS_REMEMBERED, _MOST_NAMES_REMEMBERED = 512, 4096
-_MOST_COLUMNS = 256
-_FEWEST_HEADINGS = 2
+_MAX_RECORDS_REMEMBERED, _MAX_NAMES_REMEMBERED = 512, 4096
+_MAX_COLUMNS = 256
+_MIN_HEADINGS = 2
 # A field `type` is one vote for a thing. If its value names a person it is one for a person: a difference of two votes.
 _VOTES_OF_TYPE = 2
 _PAIR = 2
@@ -58,7 +58,6 @@ _KINDS_OF_PERSONS = frozenset(
 _ABBREVIATIONS_OF_BIRTH_DATE = frozenset({"bd", "bdt", "bdy", "bday", "bir", "생"})
 _INITIALS_OF_BIRTH_DATE = frozenset({"d", "b"})
 _RESIDENT_NUMBER = re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])-[1-8][0-9]{6}")
-_LONGEST_RESIDENT_NUMBER = 15
 _LONG_PAST_DATE = re.compile(r"(?:19[0-9]{2}|20(?:0[0-9]|1[0-5]))([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])")
 _NAMES_OF_SORT_CODES = frozenset({"sortcode", "bsb", "bsbno", "bsbnumber", "routingnumber", "routingno", "aba"})
 _SECRETS = "secrets"
@@ -68,7 +67,7 @@ _PAIRS = {key: frozenset(words) for key, words in read_tables("field_names")["pa
 class FieldContext(NamedTuple):
     """What is known about a value before it is read.
 
-    `name` is the name of the field, up to LONGEST_NAME characters; an item of an array has the name of the array.
+    `name` is the name of the field, up to MAX_NAME_LENGTH characters; an item of an array has the name of the array.
     `kind` is the kind of the field: a PIIKind, `OTHER` for values that belong to no person, `BANK`, or empty.
     `label_text` is the text that is written in front of the value when it is searched, or empty.
     `names_thing` is whether the value is the name of a thing, `is_unclear` whether it is a name of something that
@@ -106,7 +105,7 @@ def field_context(name: str) -> FieldContext:
     return _context_of_cut_name(cut_name(name))
 
 
-@lru_cache(maxsize=_MOST_NAMES_REMEMBERED)
+@lru_cache(maxsize=_MAX_NAMES_REMEMBERED)
 def _context_of_cut_name(name: str) -> FieldContext:
     return _context_of(name, meaning_of_name(name))
 
@@ -124,23 +123,23 @@ def member_contexts(
         own = own._replace(columns=())
     if own.record == _SECRETS:
         return [own._replace(record="", kind=PIIKind.SECRET, is_part=True)] * len(members)
-    names = tuple([cut_name(name) if type(name) is str else "" for name, _ in members[:_MOST_MEMBERS]])
+    names = tuple([cut_name(name) if type(name) is str else "" for name, _ in members[:_MAX_MEMBERS]])
     is_certain = own.record == "person" and not meaning_of_name(own.name).is_ambiguous_role
     shape = _shape_of(names, own.record, is_certain)
     contexts = [
         (field if field.names_login and not own.kind else own) if each is None else each
         for each, field in zip(shape.contexts, shape.fields, strict=True)
     ]
-    if shape.unclear_names and any(map(_is_resident_number, [value for _, value in members[:_MOST_MEMBERS]])):
+    if shape.unclear_names and any(map(_is_resident_number, [value for _, value in members[:_MAX_MEMBERS]])):
         for index in shape.unclear_names:
             contexts[index] = _in_personal_record(contexts[index])
     if shape.has_relations:
-        _relate_members(shape, [value for _, value in members[:_MOST_MEMBERS]], contexts)
+        _relate_members(shape, [value for _, value in members[:_MAX_MEMBERS]], contexts)
     if own.kind in _KINDS_WITH_PARTS:
         for index, (member_context, (_, value)) in enumerate(zip(shape.contexts, members, strict=False)):
             if member_context is None and names[index] and is_part_of(own.kind, value):
                 contexts[index] = own._replace(is_part=True)
-    for name, _ in members[_MOST_MEMBERS:]:
+    for name, _ in members[_MAX_MEMBERS:]:
         contexts.append(field_context(name) if type(name) is str else own)
     return contexts
 
@@ -190,7 +189,7 @@ class _RecordShape(NamedTuple):
     has_relations: bool
 
 
-@lru_cache(maxsize=_MOST_RECORDS_REMEMBERED)
+@lru_cache(maxsize=_MAX_RECORDS_REMEMBERED)
 def _shape_of(names: tuple[str, ...], record: str, is_certain: bool) -> _RecordShape:
     meanings = [meaning_of_name(name) for name in names]
     votes = [_vote(meaning) for meaning in meanings] + [record]
@@ -277,9 +276,7 @@ def _in_personal_record(own: FieldContext) -> FieldContext:
 
 
 def _is_resident_number(value: object) -> bool:
-    return (
-        type(value) is str and len(value) < _LONGEST_RESIDENT_NUMBER and _RESIDENT_NUMBER.fullmatch(value) is not None
-    )
+    return type(value) is str and _RESIDENT_NUMBER.fullmatch(value) is not None
 
 
 def _first_in(names: Sequence[str], words: frozenset[str]) -> int | None:
@@ -344,7 +341,7 @@ def _relate_documents(shape: _RecordShape, values: Sequence[object], contexts: l
 
 def _context_of_label(label: object) -> FieldContext | None:
     """The context of a value whose label is this text, or None if the text is not a label."""
-    if type(label) is not str or len(label) > LONGEST_NAME:
+    if type(label) is not str or len(label) > MAX_NAME_LENGTH:
         return None
     context = field_context(label)
     return context if context.kind else None
@@ -358,7 +355,7 @@ def _columns_of(headings: object) -> tuple[FieldContext, ...] | None:
     if not isinstance(headings, (list, tuple)):
         return None
     texts: list[str] = []
-    for heading in cast("Sequence[object]", headings)[:_MOST_COLUMNS]:
+    for heading in cast("Sequence[object]", headings)[:_MAX_COLUMNS]:
         text: object = heading
         if isinstance(heading, dict):
             described = cast("dict[object, object]", heading)
@@ -373,8 +370,8 @@ def _row_contexts(rows: Sequence[Any], own: FieldContext) -> list[FieldContext]:
     first, second = rows[0], rows[1] if len(rows) > 1 else None
     is_below_headings = isinstance(second, (list, tuple)) and len(cast("Sequence[object]", second)) == len(first)
     if is_below_headings and all(type(cell) is str for cell in first):
-        known = [context.kind for context in map(_context_of_label, first[:_MOST_COLUMNS]) if context is not None]
-        if len(known) >= min(_FEWEST_HEADINGS, len(first)) and any(kind != OTHER for kind in known):
+        known = [context.kind for context in map(_context_of_label, first[:_MAX_COLUMNS]) if context is not None]
+        if len(known) >= min(_MIN_HEADINGS, len(first)) and any(kind != OTHER for kind in known):
             return [NO_CONTEXT] + [own._replace(columns=_columns_of(first) or ())] * (len(rows) - 1)
     return [_pair_context(row, own) for row in rows]
 

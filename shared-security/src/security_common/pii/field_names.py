@@ -19,7 +19,7 @@ from security_common.pii.finding import PIIKind
 from security_common.pii.word_lists import read_lists, read_tables
 
 __all__ = [
-    "LONGEST_NAME",
+    "MAX_NAME_LENGTH",
     "_NO_MEANING",
     "FieldMeaning",
     "cut_name",
@@ -28,12 +28,12 @@ __all__ = [
     "words_of_name",
 ]
 
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 """The number of characters of a name that are read. No label is longer."""
-_MOST_NAMES_REMEMBERED = 4096
-_MOST_WORDS = 12
-_SHORTEST_HANGUL_ENDING = 2
-_SHORTEST_PREFIX = 2
+_MAX_NAMES_REMEMBERED = 4096
+_MAX_WORDS = 12
+_MIN_HANGUL_ENDING_LENGTH = 2
+_MIN_PREFIX_LENGTH = 2
 
 _TABLES = read_tables("field_names")
 _KIND_OF_NAME = {word.replace(" ", ""): kind for kind, words in read_lists("labels").items() for word in words}
@@ -75,7 +75,7 @@ _ENDINGS_FOR_NAMES = ("name", "nm", "명", "이름")
 _ENDINGS_FOR_NAMES_OF_PERSONS = ("성명", "성함", "이름", "fullname", "flnm", "surname")
 _ENDINGS_FOR_NAMES_OF_ROLES = ("name", "nm", "명")
 _ENDING_FOR_TITLES = "title"
-_SHORTEST_ENDING_OF_OWNER = 4
+_MIN_ENDING_OF_OWNER_LENGTH = 4
 
 
 class FieldMeaning(NamedTuple):
@@ -117,7 +117,7 @@ _NO_MEANING = FieldMeaning()
 
 def cut_name(name: str) -> str:
     """The part of a name that is read."""
-    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME]
+    return name if len(name) <= MAX_NAME_LENGTH else name[:MAX_NAME_LENGTH]
 
 
 def words_of_name(name: str) -> list[str]:
@@ -131,18 +131,18 @@ def _without_note(name: str) -> str:
 
 
 def meaning_of_name(name: str) -> FieldMeaning:
-    """What the name of a field says about its value. Names are read up to LONGEST_NAME characters."""
+    """What the name of a field says about its value. Names are read up to MAX_NAME_LENGTH characters."""
     return _meaning_of_cut_name(cut_name(name))
 
 
 def kind_of_listed_name(name: str) -> str:
     """The kind of a text that as a whole is the name of a field, such as 계좌번호, or an empty string."""
-    return _KIND_OF_NAME.get("".join(words_of_name(name)), "") if len(name) <= LONGEST_NAME else ""
+    return _KIND_OF_NAME.get("".join(words_of_name(name)), "") if len(name) <= MAX_NAME_LENGTH else ""
 
 
-@lru_cache(maxsize=_MOST_NAMES_REMEMBERED)
+@lru_cache(maxsize=_MAX_NAMES_REMEMBERED)
 def _meaning_of_cut_name(name: str) -> FieldMeaning:
-    words = words_of_name(name)[-_MOST_WORDS:]
+    words = words_of_name(name)[-_MAX_WORDS:]
     if not words:
         return _NO_MEANING
     whole = "".join(words)
@@ -216,11 +216,11 @@ def _kind_of_words(words: list[str]) -> str:
 def _kind_of_compound(word: str) -> str:
     """The kind of a word without separators: 보호자연락처 ends in 연락처, custaddr begins with cust."""
     if word.isascii():
-        for length in range(_SHORTEST_PREFIX, len(word) - 1):
+        for length in range(_MIN_PREFIX_LENGTH, len(word) - 1):
             if word[:length] in _PREFIXES and word[length:] in _KIND_OF_NAME:
                 return _KIND_OF_NAME[word[length:]]
         return PIIKind.DATE_OF_BIRTH if _BIRTH.search(word) and not _OF_BIRTH_BUT_NO_DATE.search(word) else ""
-    for first in range(1, len(word) - _SHORTEST_HANGUL_ENDING + 1):
+    for first in range(1, len(word) - _MIN_HANGUL_ENDING_LENGTH + 1):
         kind = _KIND_OF_NAME.get(word[first:])
         if kind is not None:
             return kind
@@ -258,7 +258,7 @@ def _side_of_owner(owner: str, whole: str) -> str:
             return "person"
         if candidate in _THING_OWNERS or candidate.removesuffix("s") in _THING_OWNERS:
             return "thing"
-    shortest = _SHORTEST_ENDING_OF_OWNER if owner.isascii() else 1
+    shortest = _MIN_ENDING_OF_OWNER_LENGTH if owner.isascii() else 1
     for first in range(1, len(owner) - shortest + 1):
         if owner[first:] in _PERSONAL_OWNERS:
             return "person"

@@ -37,7 +37,7 @@ _PRODUCT_BEFORE = re.compile(
     r"[A-Za-z0-9_\]]\s?[=~!<>]==?\s?$|[a-z0-9]@$|(?:^|[\s\"'(;,])[A-Za-z][A-Za-z0-9_.+\-]{1,30}/$"
 )
 _WORD_BEFORE = re.compile(r"([A-Za-z]{2,20})[\"']?[ :=]{1,3}[\"']?v?$")  # Gradle 8.7.0.1, "engine": "8.0.33.1"
-_LONGEST_WORD_BEFORE = 28
+_MAX_WORD_BEFORE_LENGTH = 28
 _SOFTWARE_WORDS = """
 agent android app application bios browser build chart chrome compose docker driver edge engine firefox framework
 gradle helm image ios java jdk jre kernel kotlin lib library linux macos maven module nginx npm os package pip pkg
@@ -47,8 +47,8 @@ _SOFTWARE = frozenset(_SOFTWARE_WORDS.split())
 """Words in front of a version number with four parts."""
 LIKE_VERSION = "like-version"
 """The reason of an address whose parts have one or two digits, unless it begins with 10, as private addresses do."""
-_LONGEST_PRODUCT = 34
-_LONGEST_VERSION_WORD = 14
+_MAX_PRODUCT_LENGTH = 34
+_MAX_VERSION_WORD_LENGTH = 14
 _VERSION_AFTER = re.compile(r"\s?(?:버전|version|build|release)", re.IGNORECASE)
 
 
@@ -115,14 +115,14 @@ def _is_version(source: LabelledText, match: re.Match[str]) -> bool:
     An address that begins with 10 is private, so it is a version only beside such a word or a label of kind OTHER.
     """
     text, start, end = source.text, match.start(), match.end()
-    if _VERSION_BEFORE.search(text, max(0, start - _LONGEST_VERSION_WORD), start) or _VERSION_AFTER.match(text, end):
+    if _VERSION_BEFORE.search(text, max(0, start - _MAX_VERSION_WORD_LENGTH), start) or _VERSION_AFTER.match(text, end):
         return True
     parts = match.group().split(".")
     has_short_parts = _has_short_parts(match.group())
     is_like_version = (has_short_parts and parts[0] != "10") or parts[1:] == ["0", "0", "0"]
-    if is_like_version and _PRODUCT_BEFORE.search(text, max(0, start - _LONGEST_PRODUCT), start):
+    if is_like_version and _PRODUCT_BEFORE.search(text, max(0, start - _MAX_PRODUCT_LENGTH), start):
         return True
-    word = _WORD_BEFORE.search(text, max(0, start - _LONGEST_WORD_BEFORE), start) if is_like_version else None
+    word = _WORD_BEFORE.search(text, max(0, start - _MAX_WORD_BEFORE_LENGTH), start) if is_like_version else None
     if word is not None and word[1].lower() in _SOFTWARE:
         return True
     return has_short_parts and source.adjacent_label_kind(start) == OTHER

@@ -45,9 +45,9 @@ _TOKEN = re.compile(
 )
 _CONSTANTS = {"true": None, "false": None, "null": None, "True": None, "False": None, "None": None, "NaN": None}
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?)0*([0-9]+))?")  # RFC 8259 section 6
-_MOST_DIGITS = 256
+_MAX_DIGITS = 256
 """How many digits of a number are searched: no rule finds a longer value."""
-_MOST_EXPONENT_DIGITS = 6
+_MAX_EXPONENT_DIGITS = 6
 _AFTER_NUMBER = re.compile(r"\s*(?:[,\]}]|\Z)")
 _ESCAPE = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _CHARACTER_OF_ESCAPE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
@@ -309,9 +309,9 @@ def _whole_part(number: re.Match[str]) -> int:
     """
     sign, whole, fraction, exponent_sign, exponent = number.groups(default="")
     digits = (whole + fraction).lstrip("0")
-    shift = int(f"{exponent_sign}{exponent[:_MOST_EXPONENT_DIGITS] or 0}")
+    shift = int(f"{exponent_sign}{exponent[:_MAX_EXPONENT_DIGITS] or 0}")
     length = len(digits) - len(fraction) + shift
     if not digits or length <= 0:
         return 0
-    digits = digits[:_MOST_DIGITS] if length > _MOST_DIGITS else digits[:length].ljust(length, "0")
+    digits = digits[:_MAX_DIGITS] if length > _MAX_DIGITS else digits[:length].ljust(length, "0")
     return int(sign + digits)

@@ -38,18 +38,18 @@ _SIGN = re.compile("[=:]")
 _REVERSED_NAME = re.compile(
     r"[ \t]?(?:\)[A-Za-z가-힣 ,./]{1,24}\([ ]?)?['\"]?(?:[0-9]{1,2}[ ])?([\w.\-]{0,62}[^\W\d])(?![\w.\-])"
 )
-_MOST_CHARS_BEFORE_SIGN = 94
+_MAX_CHARS_BEFORE_SIGN = 94
 # <name>value</name>, with or without attributes
 _ELEMENT = re.compile(r"<(?P<name>[^\W\d][\w.\-:]{0,62})(?:\s[^<>]{0,200})?>(?P<text>[^<>\n]{1,500})</")
 _BETWEEN_PAIRS = re.compile(r"['\")\s]*[,;|/&]?[ \t]*|</[\w.\-:]{1,63}>\s*")
-_LONGEST_MATCH = 800
+_MAX_MATCH_LENGTH = 800
 """_PAIR and _ELEMENT read fewer characters from the beginning of a match."""
-_MOST_CHARS_BETWEEN = 80
-_MOST_PAIRS = 64
+_MAX_CHARS_BETWEEN = 80
+_MAX_PAIRS = 64
 _NOTE_ABOUT_NAME = re.compile(r"(?i:last|first|passport|한글|영문|여권)")
 _NAME_OF_PERSON = "full name"
 """What `Name (Last, First)` says."""
-_MOST_SPACES_IN_NAMES = 8
+_MAX_SPACES_IN_NAMES = 8
 _CHARS_OF_SENTENCES = re.compile(r"[0-9?!~…]|[가-힣]\.")
 _KINDS_OF_NO_PERSON = frozenset({"", OTHER, BANK})
 _VAGUE_NAMES = frozenset({"code", "코드", "id", "key", "ref"})
@@ -81,7 +81,7 @@ class _Pair:
 
 def _indent_of(text: str, start: int) -> int:
     """How far a name is indented, or -1 if it is not the first of its line. The dash of a list item is indentation."""
-    search_from = max(0, start - _MOST_CHARS_BETWEEN)
+    search_from = max(0, start - _MAX_CHARS_BETWEEN)
     line_start = text.rfind("\n", search_from, start) + 1
     if not line_start and search_from:
         return -1
@@ -100,7 +100,7 @@ def find_pair_values(text: str, *, only_personal: bool = False) -> Iterator[Text
         return
     record: list[_Pair] = []
     parent = NO_CONTEXT
-    for match in find_matches(_ELEMENT if is_markup else _PAIR, text, _LONGEST_MATCH):
+    for match in find_matches(_ELEMENT if is_markup else _PAIR, text, _MAX_MATCH_LENGTH):
         pair = _Pair(match)
         if record and not _continues(text, record, pair, match.start()):
             yield from _values_of(record, parent)
@@ -114,7 +114,7 @@ def _names_before_signs(text: str) -> Iterator[str]:
     """Every name in front of `=` or `:`, whether or not a value follows that `_PAIR` reads."""
     for sign in _SIGN.finditer(text):
         end = sign.start()
-        name = _REVERSED_NAME.match(text[max(0, end - _MOST_CHARS_BEFORE_SIGN) : end][::-1])
+        name = _REVERSED_NAME.match(text[max(0, end - _MAX_CHARS_BEFORE_SIGN) : end][::-1])
         if name is not None:
             yield name.group(1)[::-1]
 
@@ -130,7 +130,7 @@ def _has_meaning(name: str, *, only_personal: bool) -> bool:
 def _continues(text: str, record: list[_Pair], pair: _Pair, start: int) -> bool:
     """Whether a pair belongs to the same record as the pairs before it."""
     last = record[-1]
-    if len(record) >= _MOST_PAIRS or start - last.end > _MOST_CHARS_BETWEEN:
+    if len(record) >= _MAX_PAIRS or start - last.end > _MAX_CHARS_BETWEEN:
         return False
     between = text[last.end : start]
     if _BETWEEN_PAIRS.fullmatch(between) is None or between.count("\n") > 1:
@@ -163,4 +163,4 @@ def _cell_of(pair: _Pair, context: FieldContext) -> TextCell:
 def _is_sentence(value: str) -> bool:
     """Whether a value behind a role is what a person says in a chat, and not the name of the person."""
     without_note = value.partition("(")[0]
-    return value.count(" ") > _MOST_SPACES_IN_NAMES or _CHARS_OF_SENTENCES.search(without_note) is not None
+    return value.count(" ") > _MAX_SPACES_IN_NAMES or _CHARS_OF_SENTENCES.search(without_note) is not None

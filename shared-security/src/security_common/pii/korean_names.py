@@ -76,7 +76,7 @@ _PERSONAL_DATA_AFTER = re.compile(
     r"|\"[ ]?,[ ]?\"[A-Za-z_]{1,12}\"[ ]?:[ ]?\"(?:01[016-9]-?[0-9]{3,4}-?[0-9]{4}|[A-Za-z0-9._%+\-]{2,40}@)"
 )
 _PERSONAL_DATA_BEFORE = re.compile(r"(?:[0-9]{4}|\.[a-z]{2,4})[\s,)/|:;\-\]>]{1,4}$")
-_LONGEST_END_OF_DATA = 12
+_MAX_END_OF_DATA_LENGTH = 12
 _POSSESSION_AFTER = re.compile(r"의?\s?(?:앞으로|명의|계좌|통장|생년월일|생일|주민|여권|카드)")
 _ATTACHED_HONORIFIC = re.compile("님|씨")
 _HONORIFIC_WITH_SPACE = re.compile("[ ](?:님|씨|귀하|어르신)(?![가-힣]{2})")
@@ -313,7 +313,7 @@ def _is_beside_personal_data(name: _NameCandidate) -> bool:
     """Whether a number or address is beside the name, or a word for what only a person owns follows."""
     if name.is_followed_by(_PERSONAL_DATA_AFTER) or name.is_followed_by(_POSSESSION_AFTER):
         return True
-    search_from = max(0, name.start - _LONGEST_END_OF_DATA)
+    search_from = max(0, name.start - _MAX_END_OF_DATA_LENGTH)
     return _PERSONAL_DATA_BEFORE.search(name.source.text, search_from, name.start) is not None
 
 

@@ -12,7 +12,7 @@ __all__ = ["is_derived_word", "is_listed_word", "is_ordinary_word"]
 
 _LISTS = read_lists("korean_words")
 _WORDS = frozenset(_LISTS["words"])
-_LONGEST_WORD = max(map(len, _WORDS))
+_MAX_WORD_LENGTH = max(map(len, _WORDS))
 # Verbs of one syllable with 하다 (구하다, 정하다); some of their forms look like a surname and a given name.
 _VERB_STEM = re.compile("[강구권명변선심약원위임전정편피][하][지는고면며여기게던도다려자니]")
 _ENDING_AFTER_ANY = (
@@ -61,7 +61,7 @@ def is_ordinary_word(word: str) -> bool:
     """Whether this is an ordinary word, with or without a particle, a suffix or a form of 하다 and 되다."""
     if _VERB_STEM.match(word):
         return True
-    longest = min(len(word), _LONGEST_WORD)
+    longest = min(len(word), _MAX_WORD_LENGTH)
     return any(word[:length] in _WORDS and _matches_ending(word, length) for length in range(longest, 1, -1))
 
 

@@ -42,7 +42,7 @@ _HAN_WITH_HONORIFIC = re.compile(
 _JAPANESE_NAME = re.compile(
     rf"(?<![{_HAN}])(?P<name>{_JAPANESE_SURNAME}[ ]?{any_word(_LISTS['japanese_given'])})(?![{_HAN}])"
 )
-_LONGEST_NAME, _LONGEST_KOREAN_NAME = 5, 4
+_MAX_NAME_LENGTH, _MAX_KOREAN_NAME_LENGTH = 5, 4
 _HAN_LABELS = frozenset(_LISTS["han_labels"])
 _ENDINGS_OF_SENTENCES = frozenset("다요까죠네")
 
@@ -85,11 +85,11 @@ def _may_be_person(value: str, *, is_general: bool) -> bool:
         return True
     if len(words) > 1:
         return any(map(is_name_in_hangul, words))
-    return not is_general and len(value) <= _LONGEST_NAME and value[0] in _KOREAN_SURNAMES
+    return not is_general and len(value) <= _MAX_NAME_LENGTH and value[0] in _KOREAN_SURNAMES
 
 
 def _is_other_word(word: str) -> bool:
-    if len(word) > _LONGEST_KOREAN_NAME and is_listed_word(word[:2]):
+    if len(word) > _MAX_KOREAN_NAME_LENGTH and is_listed_word(word[:2]):
         return True  # a compound: 주문번호는
     return (
         word in _NOT_PERSONS

@@ -14,8 +14,8 @@ from security_common.pii.table_rows import KINDS_OF_NO_PERSON, TextCell
 
 __all__ = ["find_segment_values"]
 
-_LONGEST_LINE = 1000
-_FEWEST_SEPARATORS = 2
+_MAX_LINE_LENGTH = 1000
+_MIN_SEPARATORS = 2
 _SEPARATORS = (" / ", " | ")
 # 동호 106-0903, also behind a heading: 차량등록: 동호 106-0903
 _SEGMENT = re.compile(r"(?:[^:/|]{1,20}:[ ])?[ ]*(?P<label>[^\W\d_]\w{1,15})[ ]{1,3}(?P<value>[^ :=/|][^:=/|]{1,80})")
@@ -28,7 +28,7 @@ def find_segment_values(text: str) -> Iterator[TextCell]:
     start = 0
     for line in text.split("\n"):
         separator = max(_SEPARATORS, key=line.count)
-        if len(line) <= _LONGEST_LINE and line.count(separator) >= _FEWEST_SEPARATORS:
+        if len(line) <= _MAX_LINE_LENGTH and line.count(separator) >= _MIN_SEPARATORS:
             yield from _find_in_line(line, start, separator)
         start += len(line) + 1
 

@@ -22,8 +22,8 @@ OTHER = "OTHER"
 BANK = "BANK"
 """The kind of bank names, beside which a number is an account."""
 
-_MOST_CHARS_AFTER_LABEL = 28
-_MOST_CHARS_BEFORE_LABEL = 12
+_MAX_CHARS_AFTER_LABEL = 28
+_MAX_CHARS_BEFORE_LABEL = 12
 # The text between a label and its value: a suffix, a particle, a note in brackets, punctuation, a verb.
 _CONNECTOR = re.compile(
     r"(?:[ _]?(?:번호|number|num|no|id)|s)?\.?"
@@ -180,7 +180,7 @@ class Labels:
             return _NO_LABEL
         kind, _, label_start, label_end = self._found[index - 1]
         between = self._text[label_end:start]
-        if len(between) > _MOST_CHARS_AFTER_LABEL or (kind == OTHER and _NUMBER_OF_OTHER.match(between)):
+        if len(between) > _MAX_CHARS_AFTER_LABEL or (kind == OTHER and _NUMBER_OF_OTHER.match(between)):
             return _NO_LABEL
         adjacent = between in _USUAL_CONNECTORS or _CONNECTOR.fullmatch(between) is not None
         return Label(kind, kind if adjacent else "", label_start, label_end)
@@ -189,7 +189,7 @@ class Labels:
         """The label that follows a value, as in `110-123-456789 (신한은행)`."""
         found = self._found
         index = bisect_right(self._ends, end)
-        if index == len(found) or not end <= found[index].start <= end + _MOST_CHARS_BEFORE_LABEL:
+        if index == len(found) or not end <= found[index].start <= end + _MAX_CHARS_BEFORE_LABEL:
             return _NO_LABEL
         kind, _, label_start, label_end = found[index]
         connector = _CONNECTOR_AFTER_VALUE.fullmatch(self._text[end:label_start])

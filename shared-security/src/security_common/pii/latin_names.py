@@ -48,7 +48,7 @@ DISTINCT_FIRST_NAMES = _FIRST_NAMES_ALONE - _AMBIGUOUS_ALONE
 """First names that are nothing else, so that they can be recognized alone."""
 _NEVER_LAST_NAMES = ORDINARY_WORDS | _NOT_LAST_NAMES
 _CERTAIN_FIRST_NAMES = _FIRST_NAMES - _AMBIGUOUS
-_SHORTEST_NAME_WITH_MC = 5
+_MIN_NAME_WITH_MC_LENGTH = 5
 _LETTERS_WITHOUT_ACCENT = str.maketrans("łđøıß", "ldois")
 
 
@@ -73,7 +73,7 @@ def is_first_name(word: str) -> bool:
 
 def is_family_name(word: str) -> bool:
     """Whether a word is a listed family name, or one with Mc."""
-    return word in _LAST_NAMES or (word.startswith("mc") and len(word) > _SHORTEST_NAME_WITH_MC)
+    return word in _LAST_NAMES or (word.startswith("mc") and len(word) > _MIN_NAME_WITH_MC_LENGTH)
 
 
 def is_last_then_first(last: str, first: str) -> bool:

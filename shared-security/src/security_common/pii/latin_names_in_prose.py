@@ -49,8 +49,8 @@ _SIGNATURE = re.compile(rf"(?:^|(?<=\n))[ ]?{_CLOSING}[ ]?[,.!]?[ ]?\n{{1,3}}[ ]
 _LAST_LINE = re.compile(rf"\n[ ]*\n[ ]?{_NAME}\s*\Z")  # a signature without a closing
 _LAST_FIRST = re.compile(r"\s*([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,24}), ([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20})(?:[ ][A-Z]\.?)?\s*")
 
-_LONGEST_LAST_LINE = 100
-_LONGEST_ABBREVIATION = 4  # SSN, VIP
+_MAX_LAST_LINE_LENGTH = 100
+_MAX_ABBREVIATION_LENGTH = 4  # SSN, VIP
 _OTHER_WORDS = ORDINARY_WORDS | SENTENCE_WORDS
 _Words = list[tuple[int, str]]
 
@@ -61,7 +61,7 @@ def _words_of_name(match: re.Match[str]) -> _Words:
     words: _Words = []
     for word in re.finditer(r"[^ ]+", match["name"]):
         in_form = in_list_form(word.group().rstrip("."))
-        is_abbreviation = word.group().isupper() and 1 < len(word.group().rstrip(".")) <= _LONGEST_ABBREVIATION
+        is_abbreviation = word.group().isupper() and 1 < len(word.group().rstrip(".")) <= _MAX_ABBREVIATION_LENGTH
         is_other = not {in_form, in_form.removesuffix("'s")}.isdisjoint(_OTHER_WORDS)
         if is_abbreviation or is_other:
             break
@@ -125,7 +125,7 @@ def _find_signatures(source: LabelledText) -> Iterator[Finding]:
 def _find_name_in_last_line(source: LabelledText) -> Iterator[Finding]:
     """A first name, alone or with a family name, below an empty line at the end."""
     end = len(source.text)
-    match = _LAST_LINE.search(source.text, max(0, end - _LONGEST_LAST_LINE))
+    match = _LAST_LINE.search(source.text, max(0, end - _MAX_LAST_LINE_LENGTH))
     if match is None:
         return
     words = _words_of_name(match)

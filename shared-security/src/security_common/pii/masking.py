@@ -15,7 +15,7 @@ JSON_NUMBER = "json-number"
 """The beginning of the reason of a finding that is a number of a JSON document."""
 MASKED_NUMBER = "0"
 _SPECIAL_REASONS = (BASE64, JSON_NUMBER, PART_OF_VALUE)
-_MOST_PASSES = 4
+_MAX_PASSES = 4
 _LETTER_OR_DIGIT = re.compile(r"\w")
 _NEEDS_ESCAPE = re.compile(r"[\"\\\x00-\x1f]")
 _YEAR_FIRST = re.compile(r"(?:19|20)[0-9]{2}")
@@ -65,7 +65,7 @@ def replace_until_clean(
     `findings` are those of `text`, and `find` is called for each later pass. Returns `***` if four passes are not
     enough.
     """
-    for _ in range(_MOST_PASSES):
+    for _ in range(_MAX_PASSES):
         if not findings:
             return text
         replaced = _replace_findings(text, findings, replace)

@@ -71,9 +71,9 @@ _NEXT_MEMBER = re.compile(r"[,;&|](?=['\"]?[A-Za-z_][\w.\-]{0,40}['\"]?[:=]|$)")
 _OPENING_BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 _SYMBOLS = frozenset("!@#$%^&*+=?~|\\")
-_FEWEST_CHARS_OF_PASSWORD, _FEWEST_CHARS_OF_WORD, _FEWEST_CHARS_IN_SENTENCE = 4, 5, 6
-_FEWEST_CHARS_OF_KEY, _FEWEST_CHARS_OF_KEY_IN_SENTENCE, _FEWEST_CHARS_OF_LETTERS = 8, 18, 16
-_FEWEST_OF_EACH_CASE, _FEWEST_DIGITS_BEHIND_SPACE = 3, 3
+_MIN_CHARS_OF_PASSWORD, _MIN_CHARS_OF_WORD, _MIN_CHARS_IN_SENTENCE = 4, 5, 6
+_MIN_CHARS_OF_KEY, _MIN_CHARS_OF_KEY_IN_SENTENCE, _MIN_CHARS_OF_LETTERS = 8, 18, 16
+_MIN_OF_EACH_CASE, _MIN_DIGITS_BEHIND_SPACE = 3, 3
 _CHARS_BEFORE_NAME_IN_LINE = string.ascii_letters + "_-. \t"
 _LENGTHS_OF_PIN, _LENGTHS_OF_PIN_IN_SENTENCE, _LENGTHS_OF_CARD_CODE = range(3, 9), range(4, 7), range(3, 5)
 _LENGTH_OF_OTP = 6
@@ -82,12 +82,12 @@ _NAMES_OF_LONG_KEYS = frozenset(
     {"hashkey", "signkey", "mackey", "partnerkey", "merchantkey", "shopkey", "serverkey", "seedvalue", "seed"}
 )
 """Names that are also used for short identifiers: hash_key: user1234."""
-_FEWEST_CHARS_OF_LONG_KEY = 16
-_FEWEST_CHARS_OF_MIXED_LETTERS = 10
+_MIN_CHARS_OF_LONG_KEY = 16
+_MIN_CHARS_OF_MIXED_LETTERS = 10
 _CAMEL_CASE = re.compile(r"[a-z]*(?:[A-Z][a-z]{2,})*")
 _KEBAB_NAME = re.compile(r"[a-z]+(?:[-_.](?:[a-z]+|v?[0-9]{1,4}))+")
 _SNAKE_NAME = re.compile(r"[a-z]+(?:_[a-z0-9]+)+")  # PASS: test_login2
-_FEWEST_WORDS_OF_PASSPHRASE = 3
+_MIN_WORDS_OF_PASSPHRASE = 3
 _APP_PASSWORD = re.compile(r"(?:[a-z]{4} ){3}[a-z]{4}(?![a-z])")  # of a Google account
 _FORM_OF_VERB = re.compile(r".*(?:ed|ing|able|ible|ory|ly)")
 _NUMBER_ENDS = re.compile(r"(?![0-9가-힣.,:/\-])|(?=입니다|이에요|예요|이고|이야|으로|로|야|임|요|인데)|[.,](?![0-9])")
@@ -135,7 +135,7 @@ def _secret_behind(match: re.Match[str], text: str) -> tuple[int, int] | None:
         return None
     if group == _KEY:
         is_secret = _looks_like_key(value) and (
-            name not in _NAMES_OF_LONG_KEYS or len(value.text) >= _FEWEST_CHARS_OF_LONG_KEY
+            name not in _NAMES_OF_LONG_KEYS or len(value.text) >= _MIN_CHARS_OF_LONG_KEY
         )
     elif group == _PIN and _PIN_WITH_SYMBOLS.fullmatch(value.text):
         is_secret = True
@@ -226,9 +226,9 @@ def _is_number_of(group: str, name: str, value: _Value) -> bool:
         fits = _LENGTHS_OF_PIN if value.connector >= _Connector.COLON else _LENGTHS_OF_PIN_IN_SENTENCE
         return len(value.text) in fits
     if value.connector == _Connector.VERB and name.isascii():
-        return len(value.text) >= _FEWEST_CHARS_IN_SENTENCE
+        return len(value.text) >= _MIN_CHARS_IN_SENTENCE
     is_certain = value.connector >= _Connector.COLON or _HANGUL.match(name) is not None
-    return is_certain and len(value.text) >= _FEWEST_CHARS_OF_PASSWORD
+    return is_certain and len(value.text) >= _MIN_CHARS_OF_PASSWORD
 
 
 def _looks_like_password(value: _Value, name: str) -> bool:
@@ -244,12 +244,12 @@ def _looks_like_password(value: _Value, name: str) -> bool:
     if not (has_digits or has_symbols):
         return _is_password_of_letters(value, name)
     if not is_in_sentence:
-        return len(text) >= _FEWEST_CHARS_OF_PASSWORD
+        return len(text) >= _MIN_CHARS_OF_PASSWORD
     if value.connector == _Connector.SPACE and name.isascii():
         has_both_cases = text != text.lower() and text != text.upper()
-        is_varied = has_symbols or has_both_cases or sum(map(str.isdigit, text)) >= _FEWEST_DIGITS_BEHIND_SPACE
-        return has_digits and is_varied and len(text) >= _FEWEST_CHARS_IN_SENTENCE
-    return len(text) >= _FEWEST_CHARS_IN_SENTENCE
+        is_varied = has_symbols or has_both_cases or sum(map(str.isdigit, text)) >= _MIN_DIGITS_BEHIND_SPACE
+        return has_digits and is_varied and len(text) >= _MIN_CHARS_IN_SENTENCE
+    return len(text) >= _MIN_CHARS_IN_SENTENCE
 
 
 def _is_password_of_letters(value: _Value, name: str) -> bool:
@@ -257,12 +257,12 @@ def _is_password_of_letters(value: _Value, name: str) -> bool:
     text = value.text
     if _APP_PASSWORD.fullmatch(text):
         return value.connector > _Connector.SPACE
-    if " " in text or len(text) < _FEWEST_CHARS_OF_WORD or is_ordinary_word(text):
+    if " " in text or len(text) < _MIN_CHARS_OF_WORD or is_ordinary_word(text):
         return False
     if value.connector == _Connector.EXACT:
         return True
     if _KEBAB_NAME.fullmatch(text):
-        return value.connector == _Connector.COLON and len(re.split("[-_.]", text)) >= _FEWEST_WORDS_OF_PASSPHRASE
+        return value.connector == _Connector.COLON and len(re.split("[-_.]", text)) >= _MIN_WORDS_OF_PASSPHRASE
     if _FORM_OF_VERB.fullmatch(text) or not text.isalpha():
         return False
     return (value.connector == _Connector.COLON and value.fills_line) or (
@@ -274,7 +274,7 @@ def _looks_like_key(value: _Value) -> bool:
     """Whether a value has letters and digits, or mixed case, and is not a name such as `db-credentials-2`."""
     text = value.text
     is_in_sentence = value.connector < _Connector.COLON
-    fewest = _FEWEST_CHARS_OF_KEY_IN_SENTENCE if is_in_sentence else _FEWEST_CHARS_OF_KEY
+    fewest = _MIN_CHARS_OF_KEY_IN_SENTENCE if is_in_sentence else _MIN_CHARS_OF_KEY
     if len(text) < fewest or " " in text or _KEBAB_NAME.fullmatch(text):
         return False
     has_letters, has_digits = any(map(str.isalpha, text)), any(map(str.isdigit, text))
@@ -286,8 +286,8 @@ def _looks_like_key(value: _Value) -> bool:
     if value.connector == _Connector.EXACT and has_symbols:
         return True
     upper, lower = sum(map(str.isupper, text)), sum(map(str.islower, text))
-    fewest = _FEWEST_CHARS_OF_LETTERS if _CAMEL_CASE.fullmatch(text) else _FEWEST_CHARS_OF_MIXED_LETTERS
-    return min(upper, lower) >= _FEWEST_OF_EACH_CASE and len(text) >= fewest
+    fewest = _MIN_CHARS_OF_LETTERS if _CAMEL_CASE.fullmatch(text) else _MIN_CHARS_OF_MIXED_LETTERS
+    return min(upper, lower) >= _MIN_OF_EACH_CASE and len(text) >= fewest
 
 
 NAMED_SECRETS = Rule(

@@ -54,7 +54,7 @@ _NAME_AFTER_ENGLISH_ROLE = re.compile(
 )
 # 증인 감찬영, 임금례: more names behind the first one
 _NEXT_NAME = re.compile(r"[ ]?[,·/、][ ]?(?P<word>[가-힣]{2,9})(?![가-힣])")
-_MOST_NAMES = 40
+_MAX_NAMES = 40
 # The answer to a question in the next line of a chat: 성함이 어떻게 되세요? / 고객: 문명자요
 _ANSWER = re.compile(
     r"(?:성함|성명|이름)[^\n?]{0,20}[?요오]\s{0,2}\n(?:[^\n:>]{1,12}[:>][ ]?)?(?:네[,.]?[ ]|저는[ ])?"
@@ -92,7 +92,7 @@ def _find_after_roles(source: LabelledText) -> Iterator[Finding]:
 
 def _find_next_names(text: str, position: int) -> Iterator[Finding]:
     """The names of a list, behind its first name."""
-    for _ in range(_MOST_NAMES):
+    for _ in range(_MAX_NAMES):
         match = _NEXT_NAME.match(text, position)
         length = _length_of_name(match["word"], is_certain=False) if match is not None else 0
         if match is None or not length:

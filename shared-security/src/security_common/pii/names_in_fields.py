@@ -35,7 +35,7 @@ _ORGANISATION_WORDS = frozenset(_LISTS["latin_organisation_words"])
 _TITLES = frozenset(_LISTS["titles"]) | frozenset(_KOREAN["titles"]) | frozenset(_KOREAN["honorifics"])
 _TITLES_AND_ROLES = _TITLES | frozenset(_ROLES["korean"])
 _LONG_TITLES = tuple(title for title in _TITLES if len(title) > 1)
-_SHORTEST_COMPOUND_TITLE = 4
+_MIN_COMPOUND_TITLE_LENGTH = 4
 _LATIN_TITLES = frozenset(_LISTS["latin_titles"])
 _PARTICLES, _SUFFIXES = frozenset(_LISTS["latin_particles"]), frozenset(_LISTS["latin_suffixes"])
 _DOUBLE_SURNAMES = frozenset(_KOREAN["double_surnames"])
@@ -43,11 +43,11 @@ _SURNAMES = frozenset(_LISTS["surnames"][0])
 _WORDS_LIKE_SURNAMES = frozenset("전하상선신유용시안내간당도만반부소수중초")
 _LATIN_KOREAN_SURNAMES = frozenset(_LISTS["korean_surnames_in_latin"])
 
-_LONGEST_VALUE, _MOST_WORDS, _MOST_WORDS_WITH_TITLES = 300, 5, 7
-_LONGEST_KOREAN_NAME, _LONGEST_HANGUL_WORD, _LONGEST_HANGUL_NAME = 5, 8, 16
+_MAX_VALUE_LENGTH, _MAX_WORDS, _MAX_WORDS_WITH_TITLES = 300, 5, 7
+_MAX_KOREAN_NAME_LENGTH, _MAX_HANGUL_WORD_LENGTH, _MAX_HANGUL_NAME_LENGTH = 5, 8, 16
 _USUAL_LENGTH = 3
-_SHORTEST_NAME_IN_CAPITALS = 3
-_LONGEST_VALUE_WITH_NAME, _MOST_WORDS_READ = 60, 8
+_MIN_NAME_IN_CAPITALS_LENGTH = 3
+_MAX_VALUE_WITH_NAME_LENGTH, _MAX_WORDS_READ = 60, 8
 _SCORE = 0.9
 
 _ITEM = re.compile(r"[^,;·、/&|\n\t\[\]{}\"]+")
@@ -92,7 +92,7 @@ def find_names_in_field(value: str, *, is_personal_record: bool = False) -> Iter
 
     With `is_personal_record`, other fields show that the record is about a person: an ordinary word is a name too.
     """
-    if len(value) > _LONGEST_VALUE:
+    if len(value) > _MAX_VALUE_LENGTH:
         return
     whole = value.strip(_QUOTES_AND_SPACES)
     if _LAST_THEN_FIRST.fullmatch(whole):
@@ -125,7 +125,7 @@ def is_other_than_name(value: str) -> bool:
     """Whether a value says that there is no name, or names an organisation: 신입사원, Adults Only, Acme Inc."""
     if _HANGUL.fullmatch(value):
         return _is_not_a_name(value)
-    words = [word.lower() for word in value.replace(",", " ").replace(".", " ").split()[:_MOST_WORDS_READ]]
+    words = [word.lower() for word in value.replace(",", " ").replace(".", " ").split()[:_MAX_WORDS_READ]]
     return not _ORGANISATION_WORDS.isdisjoint(words) or (bool(words) and _LATIN_NOT_NAMES.issuperset(words))
 
 
@@ -136,7 +136,7 @@ def find_probable_name(value: str) -> Iterator[Finding]:
     noun that is also a name, or two or three syllables with a title (경장 문별). An ordinary word, title or
     organisation is not a name.
     """
-    if len(value) > _LONGEST_VALUE_WITH_NAME:
+    if len(value) > _MAX_VALUE_WITH_NAME_LENGTH:
         return
     place = _name_in_item(value, 0, len(value), is_personal_record=False)
     if place is None or _ITEM.fullmatch(value) is None:
@@ -170,10 +170,10 @@ def _name_in_item(text: str, start: int, end: int, *, is_personal_record: bool) 
     after = rest.group() if rest is not None else ""
     written = _WORD.finditer(content[: len(content) - len(after)])
     words = [(start + match.start(), match.group()) for match in written]
-    if not 0 < len(words) <= _MOST_WORDS_WITH_TITLES or _is_numbered_word(words, after):
+    if not 0 < len(words) <= _MAX_WORDS_WITH_TITLES or _is_numbered_word(words, after):
         return None
     name = _without_titles(words)
-    if not 0 < len(name) <= _MOST_WORDS:
+    if not 0 < len(name) <= _MAX_WORDS:
         return None
     is_personal = is_personal_record or len(name) < len(words) or _NOTE_ABOUT_PERSON.match(after) is not None
     if not _is_name([word for _, word in name], is_personal_record=is_personal):
@@ -204,7 +204,7 @@ def _without_titles(words: list[tuple[int, str]]) -> list[tuple[int, str]]:
 def _is_title(word: str) -> bool:
     if word in _TITLES_AND_ROLES or word.lower().rstrip(".") in _LATIN_TITLES:
         return True
-    return len(word) >= _SHORTEST_COMPOUND_TITLE and word.endswith(_LONG_TITLES)  # 행정주사보
+    return len(word) >= _MIN_COMPOUND_TITLE_LENGTH and word.endswith(_LONG_TITLES)  # 행정주사보
 
 
 def _is_name(words: list[str], *, is_personal_record: bool) -> bool:
@@ -227,11 +227,11 @@ def _is_not_a_name(word: str) -> bool:
 
 
 def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
-    if not 1 < len(word) <= _LONGEST_HANGUL_WORD or _is_not_a_name(word):
+    if not 1 < len(word) <= _MAX_HANGUL_WORD_LENGTH or _is_not_a_name(word):
         return False
     if is_name_in_hangul(word) or word in _WORDS_AS_NAMES or word[1:] in COMMON_GIVEN_NAMES:
         return True
-    if len(word) > _LONGEST_KOREAN_NAME or word[1:] in _TITLES:
+    if len(word) > _MAX_KOREAN_NAME_LENGTH or word[1:] in _TITLES:
         return False
     if len(word) == 2:
         return is_personal_record or not is_listed_word(word)
@@ -247,7 +247,7 @@ def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
 def _is_name_of_hangul_words(words: list[str]) -> bool:
     """Several words, as in 망절 윤아, 윤 소피아, 뒤 르엉 티 빅 응옥. Nouns side by side are not a name."""
     length = sum(map(len, words))
-    if not 2 < length <= _LONGEST_HANGUL_NAME or any(map(_is_not_a_name, words)):
+    if not 2 < length <= _MAX_HANGUL_NAME_LENGTH or any(map(_is_not_a_name, words)):
         return False
     if any(map(is_name_in_hangul, words)):
         return True
@@ -256,7 +256,7 @@ def _is_name_of_hangul_words(words: list[str]) -> bool:
         if words[0] in _DOUBLE_SURNAMES:
             return True
         is_given_name = given in COMMON_GIVEN_NAMES or not is_ordinary_word(given)
-        return surname in _SURNAMES and len(given) <= _LONGEST_KOREAN_NAME and is_given_name
+        return surname in _SURNAMES and len(given) <= _MAX_KOREAN_NAME_LENGTH and is_given_name
     if words[-1][-1] in _ENDINGS_OF_SENTENCES or any(word.endswith(_VERB_ENDINGS) for word in words):
         return False
     return not any(is_listed_word(word) or is_ordinary_word(word) for word in words)
@@ -279,7 +279,7 @@ def _is_name_in_latin(words: list[str], *, is_personal_record: bool) -> bool:
     if len(words) == 1:
         return is_listed[0] or _is_name_of_one_latin_word(full[0], in_form[0])
     if all(word.isupper() for word in full) and not any(is_listed):
-        return is_personal_record and all(len(word) >= _SHORTEST_NAME_IN_CAPITALS for word in full)
+        return is_personal_record and all(len(word) >= _MIN_NAME_IN_CAPITALS_LENGTH for word in full)
     ordinary = [word for word in in_form if word in ORDINARY_WORDS or word in _LATIN_NOT_NAMES]
     return _LATIN_KOREAN_SURNAMES.issuperset(ordinary) and not any(map(_has_capital_inside, full))
 

@@ -53,7 +53,7 @@ _LOOKALIKES = str.maketrans(
 )
 
 
-_MOST_FORMS_REMEMBERED = 4096
+_MAX_FORMS_REMEMBERED = 4096
 
 
 @dataclass(slots=True)  # not frozen: a frozen one takes 2.5 times as long to create
@@ -104,7 +104,7 @@ def normalize(text: str) -> NormalizedText:
     return NormalizedText("".join(chars), starts, ends)
 
 
-@lru_cache(maxsize=_MOST_FORMS_REMEMBERED)
+@lru_cache(maxsize=_MAX_FORMS_REMEMBERED)
 def _plain_form(piece: str) -> str:
     """The plain characters for one character or one decomposed syllable of Hangul."""
     if piece.isascii():
@@ -181,7 +181,7 @@ _SPOKEN_RUN = re.compile(
     rf"[{_HANGUL_DIGITS}0-9]"
     rf"(?:[ \t\n]{{0,2}}(?:[-.,/ㅡ]|{_SPOKEN_HYPHEN.pattern})?[ \t\n]{{0,2}}[{_HANGUL_DIGITS}0-9]){{8,18}}"
 )
-_FEWEST_HANGUL_DIGITS = 3
+_MIN_HANGUL_DIGITS = 3
 _CERTAIN_HANGUL_DIGITS = 9  # ordinary words do not have so many of these syllables in a row
 _FORM_OF_TO_BE = re.compile("[에예입고며라인죠지]")
 _LOOKALIKE_RUN = re.compile(r"(?<![A-Za-z0-9])[0Oo][1lI|][0Oo16789](?:[-. ]?[0-9OolI|]){7,8}(?![A-Za-z0-9])")
@@ -203,7 +203,7 @@ def _replace_spoken_run(match: re.Match[str]) -> str:
     """Replaces only as many digits as the number has: the next 이 may be that of 이에요 and not the digit 2."""
     written = match.group()
     hangul_digits = len(_HANGUL_DIGIT.findall(written))
-    if hangul_digits < _FEWEST_HANGUL_DIGITS:
+    if hangul_digits < _MIN_HANGUL_DIGITS:
         return written
     plain = _SPOKEN_HYPHEN.sub(_hyphen_of_same_length, written).translate(_PLAIN_DIGITS)
     digits = "".join(_DIGIT.findall(plain))

@@ -42,8 +42,8 @@ _FIRST_CHARS_OF_UNITS = frozenset("원달만억천%명개건점포바 \t\nKUEJCG
 _AMOUNT_SEPARATORS = frozenset(" ,")  # between the parts of an amount
 _LENGTHS_OF_DATE = [4, 2, 2]
 _PARTS_OF_DATE = len(_LENGTHS_OF_DATE)
-_MOST_CHARS_OF_AMOUNT = 32
-_FEWEST_DIGITS, _MOST_DIGITS, _MOST_PARTS = 8, 19, 8
+_MAX_CHARS_OF_AMOUNT = 32
+_MIN_DIGITS, _MAX_DIGITS, _MAX_PARTS = 8, 19, 8
 _LONG_RUN_PARTS = 24  # a run with more parts is a table or an attack: only usual groupings are read from it
 _USUAL_GROUPINGS = frozenset(
     {(3, 4, 4), (3, 3, 4), (2, 3, 4), (2, 4, 4), (6, 7), (4, 4, 4, 4), (4, 6, 5), (3, 2, 5), (3, 2, 4), (2, 2, 6, 2)}
@@ -51,7 +51,7 @@ _USUAL_GROUPINGS = frozenset(
     | {(length,) for length in range(8, 20)}
 )
 _EPOCH_PREFIXES = frozenset({"15", "16", "17", "18", "19"})
-_FEWEST_SINGLE_DIGITS = 9  # "0 1 0 1 2 3 4 5 6": at least this many single digits in a row are one number
+_MIN_SINGLE_DIGITS = 9  # "0 1 0 1 2 3 4 5 6": at least this many single digits in a row are one number
 
 
 class NumberCandidate(NamedTuple):
@@ -112,14 +112,14 @@ def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
     text = source.text
     for match in _RUN.finditer(text):
         start, end = match.span()
-        if end - start < _FEWEST_DIGITS:
+        if end - start < _MIN_DIGITS:
             continue
         written = match.group()
         if "," in written and _AMOUNT.fullmatch(written):
             continue
         has_plus, parts, separators = _split(start, written)
         lengths = [len(digits) for _, _, digits in parts]
-        if sum(lengths) < _FEWEST_DIGITS:
+        if sum(lengths) < _MIN_DIGITS:
             continue
         may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
         run = _Run(parts, separators, has_plus, "," in written, may_begin, may_end)
@@ -145,8 +145,8 @@ def _is_amount_or_date(text: str, run: _Run, first: int, last: int) -> bool:
 
 def _is_part_of_amount(text: str, start: int, end: int) -> bool:
     """Whether a number with two or more thousands separators overlaps `text[start:end]`."""
-    first = max(0, start - _MOST_CHARS_OF_AMOUNT)
-    for match in _AMOUNT.finditer(text, first, end + _MOST_CHARS_OF_AMOUNT):
+    first = max(0, start - _MAX_CHARS_OF_AMOUNT)
+    for match in _AMOUNT.finditer(text, first, end + _MAX_CHARS_OF_AMOUNT):
         if match.group().count(",") > 1 and match.start() < end and start < match.end():
             return True
     return False
@@ -161,17 +161,17 @@ def _sequences(run: _Run, lengths: list[int]) -> list[tuple[int, int]]:
     count, left = len(lengths), sum(lengths)
     found: list[tuple[int, int]] = []
     for first, length in enumerate(lengths):
-        if left < _FEWEST_DIGITS:
+        if left < _MIN_DIGITS:
             break
         left -= length
         if not run.may_begin if first == 0 else separators[first - 1] in "-_.":
             continue
         digit_count = 0
-        for last in range(first, min(first + _MOST_PARTS, count)):
+        for last in range(first, min(first + _MAX_PARTS, count)):
             digit_count += lengths[last]
-            if digit_count > _MOST_DIGITS:
+            if digit_count > _MAX_DIGITS:
                 break
-            if digit_count < _FEWEST_DIGITS:
+            if digit_count < _MIN_DIGITS:
                 continue
             ends_here = run.may_end if last + 1 == count else _ends_before_separator(separators, first, last)
             if ends_here and (count <= _LONG_RUN_PARTS or tuple(lengths[first : last + 1]) in _USUAL_GROUPINGS):
@@ -234,7 +234,7 @@ def _split(start: int, run: str) -> tuple[bool, list[_Part], str]:
         parts.append((place, end, digits))
         place = end + len(separator)
         separators.append(separator if separator in _PLAIN_SEPARATORS else _main_character(separator))
-    if len(parts) >= _FEWEST_SINGLE_DIGITS:
+    if len(parts) >= _MIN_SINGLE_DIGITS:
         parts, separators = _join_single_digits(parts, separators)
     return has_plus, parts, "".join(separators)
 
@@ -265,7 +265,7 @@ def _may_begin_number(text: str, start: int) -> bool:
 def _join_single_digits(parts: list[_Part], separators: list[str]) -> tuple[list[_Part], list[str]]:
     """Joins single digits in a row to one part that spans the separators between them."""
     is_single = [len(digits) == 1 for _, _, digits in parts]
-    if sum(is_single) < _FEWEST_SINGLE_DIGITS:
+    if sum(is_single) < _MIN_SINGLE_DIGITS:
         return parts, separators
     joined = [parts[0]]
     kept_separators: list[str] = []

@@ -42,7 +42,7 @@ _HOLDER_AND_BANK_AFTER = re.compile(
     r"\s?[/|,]?\s?[가-힣]{2,4}\s?[/|,(]\s?(?:[가-힣A-Z]{1,6}(?:은행|뱅크)|농협|수협|신협|새마을금고|우체국)"
 )
 _FROM_OR_TO = re.compile(r"\b(?:from|to|src|dst|출금|입금|보내는|받는)[A-Za-z]{0,8}['\"]?\s?[=:]\s?['\"]?$")
-_LONGEST_FROM_OR_TO = 24
+_MAX_FROM_OR_TO_LENGTH = 24
 _TRANSFER = re.compile("이체|송금|transfer|remit")
 _CHARS_READ_FOR_TRANSFER = 90
 _SORT_CODE = re.compile(r"sort.?code|\bbsb\b|\b[0-9]{2}-[0-9]{2}-[0-9]{2}\b")
@@ -166,7 +166,7 @@ def _recognize_unlabelled_account(number: NumberCandidate) -> Recognition:
     text, start, end = number.source.text, number.start, number.end
     if _HOLDER_AND_BANK_AFTER.match(text, end) and number.adjacent_label_kind != OTHER:
         return PIIKind.BANK_ACCOUNT, 0.65, "bank"
-    if _FROM_OR_TO.search(text, max(0, start - _LONGEST_FROM_OR_TO), start):
+    if _FROM_OR_TO.search(text, max(0, start - _MAX_FROM_OR_TO_LENGTH), start):
         is_transfer = _TRANSFER.search(number.source.lowered, max(0, start - _CHARS_READ_FOR_TRANSFER), start)
         return (PIIKind.BANK_ACCOUNT, 0.65, "label") if is_transfer and not is_timestamp(number) else None
     return None

@@ -27,7 +27,7 @@ _DISTINCTIVE_GROUPINGS = frozenset({(3, 4, 4), (4, 3, 3)})
 _BRITISH_OR_AUSTRALIAN = re.compile(
     r"07[1-9][0-9]{2} [0-9]{6}|07[0-9]{3} [0-9]{3} [0-9]{3}|020 [378][0-9]{3} [0-9]{4}|04[0-9]{2} [0-9]{3} [0-9]{3}"
 )
-_FEWEST_DIGITS_BEHIND_LABEL, _MOST_DIGITS_BEHIND_LABEL = 8, 13
+_MIN_DIGITS_BEHIND_LABEL, _MAX_DIGITS_BEHIND_LABEL = 8, 13
 _FIRST_OF_EIGHT_DIGITS = frozenset("5689")  # of Hong Kong and Singapore; others are rather counts: "mobile": 23456789
 _SEPARATORS_BEHIND_LABEL = frozenset("-./ ()")
 _HANGUL = re.compile("[가-힣]")
@@ -137,11 +137,11 @@ def _recognize_labelled(number: NumberCandidate) -> Recognition:
 def _is_behind_strong_label(number: NumberCandidate) -> bool:
     """Whether a label says that a number of any country is a telephone number: 手机 138 1234 5678, hp 9123 4567."""
     length = len(number.digits)
-    if not _FEWEST_DIGITS_BEHIND_LABEL <= length <= _MOST_DIGITS_BEHIND_LABEL or is_timestamp(number):
+    if not _MIN_DIGITS_BEHIND_LABEL <= length <= _MAX_DIGITS_BEHIND_LABEL or is_timestamp(number):
         return False
     if not _SEPARATORS_BEHIND_LABEL.issuperset(number.separators):
         return False
-    if number.grouping == (_FEWEST_DIGITS_BEHIND_LABEL,) and number.digits[0] not in _FIRST_OF_EIGHT_DIGITS:
+    if number.grouping == (_MIN_DIGITS_BEHIND_LABEL,) and number.digits[0] not in _FIRST_OF_EIGHT_DIGITS:
         return False
     source = number.source
     label = source.label_of(number.start, number.end)

@@ -26,7 +26,7 @@ _DIGITS, _LETTERS = "23456789", "BCDFGHJKMNPQRSTVWXZ"
 _ID_LENGTH = 6
 _FORM = re.compile(rf"\[([A-Z][A-Z0-9_]{{1,39}})_([{_DIGITS}{_LETTERS}]{{{_ID_LENGTH}}})\]")
 _KINDS = frozenset(PIIKind)
-_FEWEST_CHARACTERS = 2  # fewer letters and digits beside a placeholder are not personal data
+_MIN_CHARACTERS = 2  # fewer letters and digits beside a placeholder are not personal data
 
 
 class Placeholder(NamedTuple):
@@ -77,7 +77,7 @@ def _parts_beside(finding: Finding, text: str, overlapping: list[Placeholder]) -
     start = finding.start
     for end, next_start in [*((each.start, each.end) for each in overlapping), (finding.end, finding.end)]:
         characters = sum(map(str.isalnum, text[start:end]))
-        if characters >= _FEWEST_CHARACTERS:
+        if characters >= _MIN_CHARACTERS:
             yield finding._replace(start=start, end=end)
         start = next_start
 

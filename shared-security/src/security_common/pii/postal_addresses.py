@@ -114,14 +114,14 @@ _HOUSE_BEFORE_STREET = re.compile(
     r"[0-9]{1,5}[A-Za-z]?(?:[-/][0-9]{1,4})?(?:[ ][A-ZÀ-Þ][A-Za-zÀ-ÿ'’.\-]{1,20}){2,5}(?:,[ ]?[^\n:{}<>@]{1,80})?"
 )
 _FORMS_IN_FIELD = (_NUMBER_OF_PLACE, _PLACE_WITH_NUMBER, _DONG_OR_HO, _HOUSE_BEFORE_STREET)
-_LONGEST_IN_FIELD = 120
+_MAX_LENGTH_IN_FIELD = 120
 _ENDINGS_OF_SENTENCES = ("다", "요", "함", "음", "다.", "요.")
 
 
 def find_address_in_field(value: str) -> Iterator[Finding]:
     """The whole value of a field for addresses if it has a place and a number, also without a region."""
     written = value.strip()
-    if len(written) > _LONGEST_IN_FIELD or written.endswith(_ENDINGS_OF_SENTENCES):
+    if len(written) > _MAX_LENGTH_IN_FIELD or written.endswith(_ENDINGS_OF_SENTENCES):
         return
     if any(form.fullmatch(written) for form in _FORMS_IN_FIELD):
         start = value.index(written)

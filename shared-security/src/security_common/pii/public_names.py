@@ -25,7 +25,7 @@ _THING_AFTER = re.compile(
     rf"{_TITLE}의?[ ]?{any_word(_LISTS['korean_things'])}(?:[은는이가을를의에과와도]|에서|으로|로)?(?![가-힣])"
     rf"|(?:'s)?[ ](?i:{any_word(_LISTS['latin_things'])})(?![A-Za-z])"
 )
-_LONGEST_TITLE = 6
+_MAX_TITLE_LENGTH = 6
 _EVIDENCE_OF_PRIVATE_PERSON = frozenset({"label", "neighbour", "honorific"})
 
 
@@ -44,6 +44,6 @@ def _is_public(text: str, finding: Finding) -> bool:
     if _THING_AFTER.match(text, finding.end):
         return True
     if finding.why == "title":
-        with_title = text[max(0, finding.start - _LONGEST_TITLE) : finding.end].rpartition("\n")[2]
+        with_title = text[max(0, finding.start - _MAX_TITLE_LENGTH) : finding.end].rpartition("\n")[2]
         name = with_title[max(0, with_title.rfind(" ", 0, -len(name) - 1) + 1) :]
     return name.lower().replace(".", "") in _NAMES or name.replace("·", " ") in _NAMES

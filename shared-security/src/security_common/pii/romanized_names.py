@@ -80,7 +80,7 @@ _VIETNAMESE_FAMILY, _VIETNAMESE_MIDDLE = (
 )
 _CERTAIN_VIETNAMESE_FAMILY = frozenset(_LISTS["certain_vietnamese_family"])
 _ALL_SURNAMES = _KOREAN_SURNAMES | _CHINESE_SURNAMES | _SOUTHERN_SURNAMES | _VIETNAMESE_FAMILY
-_MOST_VIETNAMESE_WORDS = 4
+_MAX_VIETNAMESE_WORDS = 4
 _MONGOLIAN_NAME = re.compile(rf"{any_word(_LISTS['mongolian_first_parts'])}{any_word(_LISTS['mongolian_last_parts'])}")
 
 
@@ -125,7 +125,7 @@ def words_in_vietnamese_name(words: list[str]) -> int:
     if len(words) < 2 or words[0] not in _VIETNAMESE_FAMILY:
         return 0
     if words[0] in _CERTAIN_VIETNAMESE_FAMILY or words[1] in _VIETNAMESE_MIDDLE:
-        return min(len(words), _MOST_VIETNAMESE_WORDS)
+        return min(len(words), _MAX_VIETNAMESE_WORDS)
     return 0
 
 

@@ -14,7 +14,7 @@ _LABELS = frozenset({"", *(LABEL_OF_KIND[kind] for kind in (OTHER, PIIKind.PHONE
 
 # Up to seven digits, and as many again after each star: no rule reads a number through a star.
 _FEW_DIGITS = re.compile(r"[-+*() ]*(?:[0-9][-+() ]*){0,7}(?:\*[-+*() ]*(?:[0-9][-+() ]*){0,7})*")
-_LONGEST = 40
+_MAX_LENGTH = 40
 
 
 def is_short_number(text: str, context: FieldContext) -> bool:
@@ -22,6 +22,6 @@ def is_short_number(text: str, context: FieldContext) -> bool:
 
     This is a fast check for values that need no search. False says nothing about a value.
     """
-    if context.label_text not in _LABELS or context.is_part or context.names_login or len(text) > _LONGEST:
+    if context.label_text not in _LABELS or context.is_part or context.names_login or len(text) > _MAX_LENGTH:
         return False
     return _FEW_DIGITS.fullmatch(text) is not None

@@ -19,8 +19,8 @@ from security_common.pii.word_lists import read_tables
 
 __all__ = ["SplitGroup", "find_split_groups", "is_part_of", "is_part_of_name", "is_split", "is_split_list"]
 
-_MOST_PARTS = 6
-_LONGEST_PART, _LARGEST_PART = 80, 10**8
+_MAX_PARTS = 6
+_MAX_PART_LENGTH, _MAX_PART = 80, 10**8
 _WORDS = read_tables("field_names")["parts"]
 _PART_WORDS = frozenset(_WORDS["words"])
 _PART_ENDINGS = tuple(_WORDS["endings"])
@@ -28,7 +28,7 @@ _NAME_PARTS, _KOREAN_NAME_PARTS = frozenset(_WORDS["person"]), frozenset(_WORDS[
 _SHORT_NAME_PARTS = frozenset(_WORDS["short"])
 _ADDRESS_DETAIL = re.compile(r"[0-9]|[가-힣] [가-힣]")
 _NAME = re.compile(r"[^\W\d_][^\d_@:/\\<>{}\[\]()=]{0,39}")
-_MOST_SPACES_IN_NAME, _ENDS_OF_SENTENCES = 3, ("!", "?", "다", "요", "죠", "요.", "다.", "죠.")
+_MAX_SPACES_IN_NAME, _ENDS_OF_SENTENCES = 3, ("!", "?", "다", "요", "죠", "요.", "다.", "죠.")
 _LOCAL_PART, _DOMAIN = (
     re.compile(r"[A-Za-z0-9._%+\-]{1,64}"),
     re.compile(r"@?[A-Za-z0-9\-]{1,63}(?:\.[A-Za-z0-9\-]{2,63}){1,4}"),
@@ -61,7 +61,7 @@ def find_split_groups(names: Sequence[str]) -> tuple[SplitGroup, ...]:
         if kind is not None:
             members.setdefault((whole, kind), []).append(index)
     return tuple(
-        SplitGroup(kind, tuple(indexes)) for (_, kind), indexes in members.items() if 1 < len(indexes) <= _MOST_PARTS
+        SplitGroup(kind, tuple(indexes)) for (_, kind), indexes in members.items() if 1 < len(indexes) <= _MAX_PARTS
     )
 
 
@@ -79,14 +79,14 @@ def is_split(group: SplitGroup, values: Sequence[object]) -> bool:
 
 def is_part_of(kind: str, value: object) -> bool:
     """Whether a value can be a part of a name or address, as `line2` in `{"address": {"line2": "Apt 7"}}`."""
-    if type(value) is not str or len(value) > _LONGEST_PART:
+    if type(value) is not str or len(value) > _MAX_PART_LENGTH:
         return False
     return _FITS[kind]([value], PIIKind(kind))
 
 
 def is_split_list(kind: str, items: Sequence[object]) -> bool:
     """Whether the items of an array in a field of this kind are the parts of one value."""
-    if not 1 < len(items) <= _MOST_PARTS or kind not in _FITS_IN_LIST:
+    if not 1 < len(items) <= _MAX_PARTS or kind not in _FITS_IN_LIST:
         return False
     texts = _as_texts(items)
     return texts is not None and _FITS[PIIKind(kind)](texts, PIIKind(kind))
@@ -98,9 +98,9 @@ def _as_texts(values: Sequence[object]) -> list[str] | None:
     for value in values:
         if value is None:
             continue
-        if type(value) is int and abs(value) < _LARGEST_PART:
+        if type(value) is int and abs(value) < _MAX_PART:
             texts.append(str(value))
-        elif type(value) is str and len(value) <= _LONGEST_PART:
+        elif type(value) is str and len(value) <= _MAX_PART_LENGTH:
             texts.append(value.strip())
         else:
             return None
@@ -152,7 +152,7 @@ def _fits_email(texts: Sequence[str], kind: PIIKind) -> bool:
 
 def _fits_name(texts: Sequence[str], kind: PIIKind) -> bool:
     del kind
-    if any(text.count(" ") > _MOST_SPACES_IN_NAME or text.endswith(_ENDS_OF_SENTENCES) for text in texts):
+    if any(text.count(" ") > _MAX_SPACES_IN_NAME or text.endswith(_ENDS_OF_SENTENCES) for text in texts):
         return False  # what two persons say in a chat
     return all(_NAME.fullmatch(text) is not None and not text[0].islower() for text in texts)
 

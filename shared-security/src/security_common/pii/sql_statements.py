@@ -19,7 +19,7 @@ _TUPLE = re.compile(r"[\s,]{0,8}\(")
 # a text with '' for an apostrophe, or anything else up to the comma
 _VALUE = re.compile(r"\s{0,8}(?:[NE]?'(?P<text>[^']*(?:''[^']*)*)'|(?P<other>[^,()']{0,200}))\s{0,8}(?P<end>[,)])")
 _SELECT = re.compile(r"(?:^|[>\s])select\s+(?P<columns>[^\n;()*]{1,1000}?)\s+from\s", re.IGNORECASE)
-_MOST_COLUMNS = 256
+_MAX_COLUMNS = 256
 
 
 def find_inserted_values(text: str) -> Iterator[TextCell]:
@@ -50,7 +50,7 @@ def columns_of_select(line: str) -> list[str]:
 def _names(columns: str) -> list[str]:
     """The last name of each column: `name` for `m.name` and for `member_name AS name`."""
     names = [column.strip().rpartition(" ")[2].rpartition(".")[2] for column in columns.split(",")]
-    return [name.strip('`"[]') for name in names][:_MOST_COLUMNS]
+    return [name.strip('`"[]') for name in names][:_MAX_COLUMNS]
 
 
 def _read_tuple(text: str, start: int, most: int) -> tuple[list[tuple[int, int]], int]:

@@ -28,10 +28,10 @@ __all__ = ["StructuredSearch", "moved_by"]
 
 MAX_NESTED_TEXTS = 8
 """How many texts with structure may be inside each other, such as JSON in a string of JSON."""
-_FEWEST_CHARS = 2
+_MIN_CHARS = 2
 _WRITTEN_AS_PHONE_NUMBER = frozenset({"area-code", "country-code"})
 _KINDS_OF_NO_PERSON = frozenset({OTHER, BANK})
-_MOST_REMEMBERED, _LONGEST_REMEMBERED = 4096, 64
+_MAX_REMEMBERED, _MAX_REMEMBERED_LENGTH = 4096, 64
 
 _start_of = attrgetter("start")
 
@@ -69,7 +69,7 @@ class StructuredSearch:
         return found + self._find_between(text, position, len(text), context)
 
     def _find_between(self, text: str, start: int, end: int, context: FieldContext | None) -> list[Finding]:
-        if end - start < _FEWEST_CHARS:
+        if end - start < _MIN_CHARS:
             return []
         return [moved_by(start, each) for each in self._find_in_lines(text[start:end], context)]
 
@@ -79,7 +79,7 @@ class StructuredSearch:
         written = str(scalar.content) if scalar.is_number else text[scalar.start : scalar.end]
         if scalar.is_name and written in self._clean_names:
             return ()
-        if len(written) < _FEWEST_CHARS and not (context is not None and context.is_part):
+        if len(written) < _MIN_CHARS and not (context is not None and context.is_part):
             return ()
         if (written, context) in self._clean:
             return ()
@@ -102,13 +102,13 @@ class StructuredSearch:
 
     def _remember_clean(self, scalar: JsonScalar, written: str, context: FieldContext | None) -> None:
         """Names repeat in every document, short values in every record of a document."""
-        if len(written) > _LONGEST_REMEMBERED:
+        if len(written) > _MAX_REMEMBERED_LENGTH:
             return
         if scalar.is_name:
             # An identifier has no structure, so it is clean at every depth.
-            if written.isidentifier() and len(self._clean_names) < _MOST_REMEMBERED:
+            if written.isidentifier() and len(self._clean_names) < _MAX_REMEMBERED:
                 self._clean_names.add(written)
-        elif len(self._clean) < _MOST_REMEMBERED:
+        elif len(self._clean) < _MAX_REMEMBERED:
             self._clean.add((written, context))
 
     def _find_in_lines(self, text: str, context: FieldContext | None) -> list[Finding]:

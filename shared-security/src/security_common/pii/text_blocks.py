@@ -14,7 +14,7 @@ MARGIN_CHARS = 2**14
 """The longest value that a cut never divides. An RSA private key of 8,192 bits has about 6,500 characters."""
 CONTEXT_CHARS = 256
 """How far a label or a neighbouring value can influence a finding. The rules read about 60 characters at most."""
-MOST_CUTS_TRIED = 40
+MAX_CUTS_TRIED = 40
 
 _Scan = Callable[[str], Sequence[Finding]]
 
@@ -65,7 +65,7 @@ def _place_to_cut(text: str, scan: _Scan, margin_chars: int) -> int:
     values = [(scanned_from + found.start, scanned_from + found.end) for found in scan(text[scanned_from:])]
     outside_values = [
         place
-        for place in _borders(text, first, last)[:MOST_CUTS_TRIED]
+        for place in _borders(text, first, last)[:MAX_CUTS_TRIED]
         if not any(start < place < end for start, end in values)
     ]
     for place in outside_values:

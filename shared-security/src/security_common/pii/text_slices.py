@@ -19,13 +19,13 @@ from security_common.pii.finding import Finding
 __all__ = ["SLICE_CHARS", "find_in_slices", "find_matches"]
 
 SLICE_CHARS = 2**14
-_LONGEST_SLICE_CHARS = 2**17
+_MAX_SLICE_CHARS = 2**17
 """A slice grows up to this length if a value, such as a token in base64, is longer than usual slices."""
 _CONTEXT_CHARS = 256
 """How far a label or a neighbouring value can influence a finding. The rules read about 60 characters at most."""
 _CHARS_WITH_PLACES = 2**11
 _BORDERS = tuple(map(re.compile, (r"\n", r"\s", r"[,;|}\]]")))
-_MOST_PLACES_TRIED = 6  # for each kind of border
+_MAX_PLACES_TRIED = 6  # for each kind of border
 
 _Find = Callable[[int, int], list[Finding]]
 """Returns the findings between two places of a text. Their own places are those in the text."""
@@ -64,7 +64,7 @@ def _slices(text: str, find: _Find) -> Iterator[list[Finding]]:
         found = find(start, end)
         cut = _place_to_cut(text, end, found, find)
         if cut is None:
-            if length < _LONGEST_SLICE_CHARS:
+            if length < _MAX_SLICE_CHARS:
                 length *= 2
                 continue
             cut = _place_outside_findings(start, end, found)
@@ -87,7 +87,7 @@ def _place_to_cut(text: str, end: int, found: list[Finding], find: _Find) -> int
             if _cut_changes_nothing(place, end, near, find):
                 return place
             tried += 1
-            if tried == _MOST_PLACES_TRIED:
+            if tried == _MAX_PLACES_TRIED:
                 break
     return None
 

@@ -16,7 +16,7 @@ __all__ = [
     "name_before",
 ]
 
-_MOST_CHARS_OF_PATH = 200
+_MAX_CHARS_OF_PATH = 200
 _PATH_CHARS = string.ascii_letters + string.digits + "-._~:/?#@!$&*+=%\\"
 # /var/log/, ./a/, C:\a, a/b/, users/: a directory before the value, or the whole address of a page
 _DIRECTORIES = re.compile(
@@ -26,11 +26,11 @@ _FILE_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}(?![A-Za-z0-9])")
 _BEFORE_PATH = frozenset(" \t\r\n\"'`(=<[,")
 _CURRENCIES = ("$", "₩", "€", "£", "¥", "KRW", "USD", "EUR", "JPY", "CNY", "GBP", "원화")
 _LAST_CHARS_OF_CURRENCIES = frozenset(currency[-1] for currency in _CURRENCIES)
-_LONGEST_CURRENCY = 5
+_MAX_CURRENCY_LENGTH = 5
 _ITEM_BEFORE = re.compile(r"(?:\[\s?|\t|#|[0-9],\s?|[0-9]{6}/)$")
 _ITEM_AFTER = re.compile(r"\s?\]|\t|,\s?-?[0-9]|/[0-9]{6}")
 _CHARS_READ_FOR_LIST = 8
-_LONGEST_NAME = 40
+_MAX_NAME_LENGTH = 40
 _NAME_CHARS = string.ascii_letters + string.digits + "_.-"
 _NAMES_FOR_ANY_VALUE = frozenset({"value", "text", "content", "message", "body", "data", "input", "note", "memo", "no"})
 _QUOTES_AND_SPACES = "\\\"'` \t"
@@ -41,7 +41,7 @@ def is_in_path_or_url(text: str, start: int, end: int) -> bool:
     """Whether `text[start:end]` is a part of a path, a URL or the name of a file."""
     if _FILE_EXTENSION.match(text, end):
         return True
-    head = text[max(0, start - _MOST_CHARS_OF_PATH) : start]
+    head = text[max(0, start - _MAX_CHARS_OF_PATH) : start]
     before_path = head.rstrip(_PATH_CHARS)
     path = head[len(before_path) :]
     if "://" in path:
@@ -60,13 +60,13 @@ def is_item_of_list(text: str, start: int, end: int) -> bool:
 
 def has_currency_before(text: str, start: int) -> bool:
     """Whether a sign or code of a currency is in front of a number: `₩ 1234567890`, `USD 1234567890`."""
-    before = text[max(0, start - _LONGEST_CURRENCY) : start].rstrip(" +-")
+    before = text[max(0, start - _MAX_CURRENCY_LENGTH) : start].rstrip(" +-")
     return before[-1:] in _LAST_CHARS_OF_CURRENCIES and before.endswith(_CURRENCIES)
 
 
 def name_before(text: str, start: int) -> tuple[int, int] | None:
     """The place of the name in `name: value`, `name=value` or `"name": "value"`. Only ASCII names are read."""
-    lowest = max(0, start - _LONGEST_NAME)
+    lowest = max(0, start - _MAX_NAME_LENGTH)
     with_sign = text[lowest:start].rstrip(_QUOTES_AND_SPACES)
     if not with_sign.endswith(_SIGNS):
         return None

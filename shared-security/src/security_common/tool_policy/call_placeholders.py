@@ -21,7 +21,7 @@ __all__ = ["CallPlaceholders", "PlaceholdersMissing", "WalkPlaceholders"]
 MAX_PLACEHOLDERS_IN_ARGUMENTS = 100
 """Every text that leaves the call is searched for the value of each of them."""
 
-FEWEST_SEARCHED_CHARACTERS = 2
+MIN_SEARCHED_CHARACTERS = 2
 
 
 class CallPlaceholders:
@@ -62,7 +62,7 @@ class CallPlaceholders:
         personal_value = PersonalValue.of(kind, value)
         self.placeholders = {**self.placeholders, personal_value: placeholder}
         spellings = (value, value.lower(), value.upper(), personal_value.canonical)
-        searched = {spelling: kind for spelling in spellings if len(spelling) >= FEWEST_SEARCHED_CHARACTERS}
+        searched = {spelling: kind for spelling in spellings if len(spelling) >= MIN_SEARCHED_CHARACTERS}
         self.revealed_spellings = {**self.revealed_spellings, **searched}
 
 

@@ -4,10 +4,10 @@ from security_common.pii import FieldContext
 
 __all__ = ["CleanTexts"]
 
-_MOST_TEXTS = 2048
+_MAX_TEXTS = 2048
 """How many texts are remembered in each of two sets. A text and its context are bounded, so both take 2 MB at most."""
 
-_LONGEST_TEXT = 64
+_MAX_TEXT_LENGTH = 64
 
 
 class CleanTexts:
@@ -35,10 +35,10 @@ class CleanTexts:
 
     def add(self, text: str, context: FieldContext | None) -> None:
         """Remembers a text without personal data, unless it is long or in a table, where few texts repeat."""
-        if len(text) <= _LONGEST_TEXT and (context is None or not context.columns):
+        if len(text) <= _MAX_TEXT_LENGTH and (context is None or not context.columns):
             self._add((text, context))
 
     def _add(self, key: tuple[str, FieldContext | None]) -> None:
-        if len(self._recent) >= _MOST_TEXTS:
+        if len(self._recent) >= _MAX_TEXTS:
             self._earlier, self._recent = self._recent, set()
         self._recent.add(key)

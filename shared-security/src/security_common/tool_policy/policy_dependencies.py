@@ -22,7 +22,7 @@ from security_common.tool_policy.search_queue import SearchQueue
 
 __all__ = ["PolicyDependencies", "configure", "policy_dependencies"]
 
-_MOST_WRITERS = 1024
+_MAX_WRITERS = 1024
 
 _WriterKey = tuple[PIIPolicy, str, str, bool, frozenset[PIIKind]]
 
@@ -100,7 +100,7 @@ class PolicyDependencies:
                 for_messages=for_messages,
                 kept_kinds=kept_kinds,
             )
-            if len(self._writers) >= _MOST_WRITERS:
+            if len(self._writers) >= _MAX_WRITERS:
                 self._writers.clear()
             self._writers[key] = writer
         return writer
