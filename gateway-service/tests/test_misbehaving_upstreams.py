@@ -53,7 +53,7 @@ NOT_THE_PROTOCOL: dict[str, Callable[[Request], bytes]] = {
     "result without content": document(result={"text": MARK}),
     "content is a text": document(result={"content": MARK}),
     "isError is a text": document(result={"content": [], "isError": MARK}),
-    "question to the user": document(result={"resultType": "input_required", "inputRequests": {"a": {"m": MARK}}}),
+    "input request without content": document(result={"resultType": "input_required", "note": MARK}),
     "malformed error": document(result=None, error={"code": "x", "message": MARK}),
     "error is a text": document(result=None, error=MARK),
     "not JSON": body(f"<html>{MARK}</html>".encode()),

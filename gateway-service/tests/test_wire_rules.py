@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mcp.shared import inbound
 
 from gateway_service.wire.event_stream import EventStreamReader
-from gateway_service.wire.json_rpc import RpcError, is_reserved_code, read_client_message
+from gateway_service.wire.json_rpc import Request, RpcError, is_reserved_code, read_client_message
 from gateway_service.wire.parameter_headers import (
     InvalidParameterHeader,
     find_parameter_headers,
@@ -148,7 +148,7 @@ def test_what_is_not_one_message_is_refused(body: bytes) -> None:
     [{"method": "notifications/initialized"}, {"id": 1, "result": {}}, {"id": 1, "error": {"code": 1, "message": "m"}}],
 )
 def test_notifications_and_responses_have_no_answer(message: dict[str, Any]) -> None:
-    assert read_client_message(json.dumps({"jsonrpc": "2.0", **message}).encode()) is None
+    assert not isinstance(read_client_message(json.dumps({"jsonrpc": "2.0", **message}).encode()), Request)
 
 
 @pytest.mark.parametrize("code", [-32020, -32022, -32050, -32099])

@@ -104,6 +104,7 @@ class RawUpstream:
         self.tools = tools if tools is not None else [{"name": "act", "inputSchema": {"type": "object"}}]
         self.requests: list[Mapping[str, Any]] = []
         self.heads: list[str] = []
+        self.bodies: list[bytes] = []
         self.deletions: list[str] = []
         """The heads of the requests that end a session."""
         self.url = ""
@@ -159,7 +160,9 @@ class RawUpstream:
             writer.write(http_response(b""))
             return
         length = int(head.lower().split("content-length:")[1].split("\r\n")[0])
-        request = json.loads(await reader.readexactly(length))
+        body = await reader.readexactly(length)
+        request = json.loads(body)
+        self.bodies.append(body)
         self.heads.append(head)
         self.requests.append(request)
         async with self._called:

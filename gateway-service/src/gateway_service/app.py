@@ -18,12 +18,12 @@ from gateway_service.declaration import GatewayDeclaration
 from gateway_service.metrics import Metrics
 from gateway_service.readiness import make_readiness
 from gateway_service.redis_identity import KEY_PREFIX, open_redis_identity
-from gateway_service.relay import McpEndpoint, ToolCalls
+from gateway_service.relay import CallRecords, InputRequests, McpEndpoint, RelayedCalls, RunningRequests, ToolCalls
 from gateway_service.relay.listing import Listing
 from gateway_service.settings import ACCESS_SCOPE, SERVICE, GatewaySettings
 from gateway_service.upstreams import HttpConnections, Upstream
 from security_common.audit import Journal, open_journal
-from security_common.encryption import EncryptionService, open_encryption_service
+from security_common.encryption import EncryptionService, Keyring, open_encryption_service
 from security_common.guard import FurtherResource, Guard, GuardPolicy, ProtectedResource
 from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
@@ -83,10 +83,11 @@ def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> Fa
         lifespan=partial(_run, gateway),
     )
     by_name = {upstream.name: upstream for upstream in gateway.upstreams}
+    running = RunningRequests()
     for name, address in gateway.catalogue.addresses.items():
         path = settings.mcp_path if name == ALL else f"{settings.mcp_path}/{name}"
         listing = Listing(address, gateway.catalogue, by_name.get(name))
-        endpoint = McpEndpoint(address, gateway.calls, listing)
+        endpoint = McpEndpoint(address, gateway.calls, listing, running)
         app.add_asgi_route(path, endpoint, methods=("POST",), operations={"post": _operation(name)})
         app.add_asgi_route(f"{path}/", endpoint, methods=("POST",))  # many users type the slash
     app.include_router(health_router(gateway.readiness))
@@ -114,6 +115,13 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     metrics.journal_writable.set_function(lambda: journal.writable)
     metrics.watch_upstreams(upstreams, catalogue.is_described)
     identity = open_redis_identity(settings, redis)
+    records = CallRecords(journal)
+    calls = RelayedCalls(
+        {upstream.name: upstream for upstream in upstreams},
+        dependencies=dependencies,
+        records=records,
+        input_requests=InputRequests(_encryption_of_states(settings)),
+    )
     return Gateway(
         settings=settings,
         declaration=declaration,
@@ -127,9 +135,7 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
         catalogue=catalogue,
         upstreams=upstreams,
         refresh=refresh,
-        calls=ToolCalls(
-            {upstream.name: upstream for upstream in upstreams}, catalogue, dependencies=dependencies, journal=journal
-        ),
+        calls=ToolCalls(calls, catalogue, records),
         readiness=make_readiness(
             verifier=verifier,
             journal=journal,
@@ -157,6 +163,14 @@ def _policy_dependencies(
         pseudonyms=pseudonyms,
         placeholders=_placeholder_store(settings, redis, encryption, pseudonyms),
     )
+
+
+def _encryption_of_states(settings: GatewaySettings) -> EncryptionService:
+    """Seals the state of input requests. Without a key of its own, this process alone can open what it has sealed."""
+    if settings.security.encryption_key_file is not None or settings.security.encryption_key is not None:
+        return open_encryption_service(settings.security)
+    keyring = Keyring.generate()
+    return EncryptionService(lambda: keyring)
 
 
 def _placeholder_store(

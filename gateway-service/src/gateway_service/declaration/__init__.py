@@ -11,15 +11,19 @@ The file is read completely at start; an error names the file, the line or the p
 from gateway_service.declaration.documents import DeclarationInvalid
 from gateway_service.declaration.gateway_declaration import (
     GatewayDeclaration,
+    InputRequestKind,
     SecretHeader,
     ToolRule,
     UpstreamDeclaration,
 )
 from gateway_service.declaration.loading import load_declaration
+from gateway_service.declaration.rule_patterns import RulePatterns
 
 __all__ = [
     "DeclarationInvalid",
     "GatewayDeclaration",
+    "InputRequestKind",
+    "RulePatterns",
     "SecretHeader",
     "ToolRule",
     "UpstreamDeclaration",

@@ -21,6 +21,7 @@ _SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB)")
 _SIZE_UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HOST = re.compile(r"[a-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # scope-token of RFC 6749 section 3.3
 # The gateway writes these headers itself; a declared value would replace what the protocol needs.
 _OWN_HEADERS = frozenset(
@@ -50,6 +51,12 @@ def _parse_scopes(value: object) -> object:
     return frozenset(names)
 
 
+def _check_host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError("must be a host such as accounts.example.com, in lower case, with a port if it is not 443")
+    return value
+
+
 def _check_url(value: str) -> str:
     parse_web_url(value)
     return value
@@ -67,6 +74,7 @@ def check_header_name(name: str) -> None:
 Seconds = Annotated[float, BeforeValidator(_parse_duration), Field(gt=0, le=3600)]
 Bytes = Annotated[int, BeforeValidator(_parse_size), Field(gt=0, le=64 * 1024 * 1024)]
 Scopes = Annotated[frozenset[str], BeforeValidator(_parse_scopes)]
+Host = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Task = Literal["view", "store", "change", "delete", "download"]
 
@@ -131,6 +139,8 @@ class WrittenUpstream(_Written):
     result_limit: Bytes | None = None
     in_flight: int = Field(default=64, ge=1, le=10_000)
     tools: Mapping[str, WrittenRule] | None = None
+    input_requests: frozenset[Literal["form", "sampling", "roots"]] = frozenset({"form"})
+    input_url_hosts: frozenset[Host] = frozenset()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

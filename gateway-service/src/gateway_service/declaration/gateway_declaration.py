@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from gateway_service.declaration.rule_patterns import RulePatterns
 from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
 
@@ -13,6 +15,7 @@ __all__ = [
     "MAX_UPSTREAM_NAME",
     "UPSTREAM_NAME",
     "GatewayDeclaration",
+    "InputRequestKind",
     "SecretHeader",
     "ToolRule",
     "UpstreamDeclaration",
@@ -21,6 +24,15 @@ __all__ = [
 MAX_UPSTREAM_NAME = 16
 UPSTREAM_NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_UPSTREAM_NAME - 1}}}")
 """The name has no underscore, so that `<upstream>_<tool>` belongs to one upstream only."""
+
+
+class InputRequestKind(StrEnum):
+    """What an upstream may ask for within a call: a form, a visit to a web page, a text of the model, its folders."""
+
+    FORM = "form"
+    URL = "url"
+    SAMPLING = "sampling"
+    ROOTS = "roots"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +70,9 @@ class UpstreamDeclaration:
     """One MCP server behind the gateway.
 
     `headers` are sent with each request and may contain secrets. `tools` has the rules by name or pattern; None if the
-    file declares none, so that `default_rule` applies while gateway and issuer are on this machine. Times are in
-    seconds: `silent_seconds` without a byte of a response, `longest_seconds` for a call in all.
+    file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `input_requests` is
+    what the upstream may ask the client's user for, and `input_url_hosts` are the hosts to which it may send the user.
+    Times are in seconds: `silent_seconds` without a byte of a response, `longest_seconds` for a call in all.
     """
 
     name: str
@@ -69,22 +82,20 @@ class UpstreamDeclaration:
     ca_file: Path | None = None
     tools: Mapping[str, ToolRule] | None = None
     default_rule: ToolRule
+    input_requests: frozenset[InputRequestKind] = frozenset({InputRequestKind.FORM})
+    input_url_hosts: frozenset[str] = frozenset()
     silent_seconds: float = 30.0
     longest_seconds: float = 300.0
     max_result_bytes: int = 4 * 1024 * 1024
     max_in_flight: int = 64
 
     @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
-        """The patterns with a `*`, those with the longest text beside it first."""
-        patterns = sorted((name for name in self.tools or {} if "*" in name), key=_by_length_of_text)
-        return [(_compile(pattern), pattern) for pattern in patterns]
+    def _tool_patterns(self) -> RulePatterns[ToolRule]:
+        return RulePatterns(self.tools or {})
 
     def pattern_for(self, tool: str) -> str | None:
         """The name or pattern in `tools` that decides about a tool: its exact name first, then the longest pattern."""
-        if self.tools is not None and tool in self.tools and "*" not in tool:
-            return tool
-        return next((pattern for compiled, pattern in self._patterns if compiled.fullmatch(tool)), None)
+        return self._tool_patterns.pattern_for(tool)
 
     def rule_for(self, tool: str, *, is_local: bool) -> ToolRule | None:
         """The rule for a tool of the upstream. None if no rule names the tool, which is then not available.
@@ -100,7 +111,7 @@ class UpstreamDeclaration:
     @property
     def exact_names(self) -> tuple[str, ...]:
         """The tools that are named without a pattern."""
-        return tuple(name for name in self.tools or {} if "*" not in name)
+        return self._tool_patterns.exact_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,14 +146,5 @@ class GatewayDeclaration:
 
     @property
     def policies(self) -> frozenset[PIIPolicy]:
-        """Every policy that applies to some tool."""
+        """Every policy that applies to some component."""
         return frozenset(policy for rule in self.rules for policy in (rule.arguments, rule.result))
-
-
-def _by_length_of_text(pattern: str) -> tuple[int, str]:
-    return -len(pattern.replace("*", "")), pattern
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    """The pattern, in which `*` matches any text, as a regular expression."""
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

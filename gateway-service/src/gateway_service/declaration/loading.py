@@ -14,6 +14,7 @@ from gateway_service.declaration.file_format import (
 from gateway_service.declaration.gateway_declaration import (
     UPSTREAM_NAME,
     GatewayDeclaration,
+    InputRequestKind,
     SecretHeader,
     ToolRule,
     UpstreamDeclaration,
@@ -85,6 +86,8 @@ def _resolve(
         ca_file=folder / written.ca_file if written.ca_file else None,
         tools=tools,
         default_rule=ToolRule(arguments=policy, result=policy),
+        input_requests=_input_requests(written),
+        input_url_hosts=written.input_url_hosts,
         silent_seconds=written.timeout or defaults.timeout,
         longest_seconds=written.longest or defaults.longest,
         max_result_bytes=written.result_limit or defaults.result_limit,
@@ -108,6 +111,11 @@ def _resolve_rule(document: Document, place: list[str], written: WrittenRule, po
         reveal=written.reveal,
         exposed_name=written.exposed_name,
     )
+
+
+def _input_requests(written: WrittenUpstream) -> frozenset[InputRequestKind]:
+    kinds = frozenset(map(InputRequestKind, written.input_requests))
+    return kinds | {InputRequestKind.URL} if written.input_url_hosts else kinds
 
 
 def _transport_notices(upstream: UpstreamDeclaration) -> list[str]:

@@ -2,12 +2,20 @@
 
     McpEndpoint: one address ─▶ header rules ─▶ method
         tools/list, initialize, server/discover   listing: from the catalogue
-        tools/call                                ToolCalls: policy ─▶ upstream ─▶ policy ─▶ audit event ─▶ answer
+        tools/call                                ToolCalls: finds the tool
+                                                  ─▶ RelayedCalls: policy ─▶ upstream ─▶ policy ─▶ audit event ─▶ answer
+                                                     ├ relayed_notifications: progress, log messages ─▶ ClientStream
+                                                     └ input_requests: questions to the user, with sealed state
 
-upstream_results brings results of upstreams into the form of the client's protocol version.
+component_calls is what is particular to each kind of component. upstream_results brings results of upstreams into the
+form of the client's protocol version. running_requests lets clients of older versions cancel a call.
 """
 
+from gateway_service.relay.call_records import CallRecords
 from gateway_service.relay.endpoint import McpEndpoint
+from gateway_service.relay.input_requests import InputRequests
+from gateway_service.relay.relayed_calls import RelayedCalls
+from gateway_service.relay.running_requests import RunningRequests
 from gateway_service.relay.tool_calls import ToolCalls
 
-__all__ = ["McpEndpoint", "ToolCalls"]
+__all__ = ["CallRecords", "InputRequests", "McpEndpoint", "RelayedCalls", "RunningRequests", "ToolCalls"]

@@ -1,15 +1,22 @@
-"""The ASGI application of one address. It answers each request with one JSON document.
+"""The ASGI application of one address.
 
-A client that accepts event streams only gets the same message as the only event of a stream. A client that closes the
-connection cancels its call (MCP 2026-07-28, transports, "Cancellation").
+It answers a request with one JSON document, or with an event stream if progress or log messages come before the answer.
+A client that accepts event streams only gets the answer as the only event of a stream. A client that closes the
+connection cancels its call (MCP 2026-07-28, transports, "Cancellation"); one of an older version can also send the
+notification `notifications/cancelled`.
 """
 
 import asyncio
 from typing import Any
 
 from gateway_service.catalogue import Address
+from gateway_service.relay.call_records import CallUnavailable
+from gateway_service.relay.client_request import ClientRequest
+from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream, event_of
+from gateway_service.relay.component_calls import TranslatedError
 from gateway_service.relay.listing import Listing
-from gateway_service.relay.tool_calls import CallUnavailable, ToolCalls, TranslatedError
+from gateway_service.relay.running_requests import RunningRequests
+from gateway_service.relay.tool_calls import ToolCalls
 from gateway_service.relay.upstream_results import with_result_type
 from gateway_service.wire.json_rpc import (
     HEADER_MISMATCH,
@@ -17,6 +24,7 @@ from gateway_service.wire.json_rpc import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     UNSUPPORTED_PROTOCOL_VERSION,
+    ClientNotification,
     EncodedResult,
     Request,
     RpcError,
@@ -34,7 +42,7 @@ from security_common.tokens import Caller
 
 __all__ = ["McpEndpoint"]
 
-_JSON, _STREAM = "application/json", "text/event-stream"
+_JSON = "application/json"
 _RETRY_AFTER = (b"retry-after", b"5")
 
 _ALWAYS_400 = frozenset({HEADER_MISMATCH, INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION})
@@ -44,65 +52,89 @@ _STATUSES_SINCE_2026 = {INVALID_PARAMS: 400, METHOD_NOT_FOUND: 404}
 class McpEndpoint:
     """Serves one address."""
 
-    def __init__(self, address: Address, calls: ToolCalls, listing: Listing) -> None:
+    def __init__(self, address: Address, calls: ToolCalls, listing: Listing, running: RunningRequests) -> None:
         self._address = address
         self._calls = calls
         self._listing = listing
+        self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
         headers = require_request_context(scope).headers
         body = (await receive()).get("body", b"")  # the guard passes it on as one message
-        answering = asyncio.create_task(self._respond(body, headers, scope[CALLER]))
+        stream = ClientStream(send) if _asks_for_stream(headers) else None
+        answering = asyncio.create_task(self._respond(body, headers, scope[CALLER], stream))
         watching = asyncio.create_task(_wait_for_disconnect(receive))
         try:
             await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
                 return  # the client is gone; the call is cancelled and recorded
-            response = answering.result()
+            # A client that has cancelled its request expects no answer to it.
+            response = HttpResponse(202) if answering.cancelled() else answering.result()
         finally:
             watching.cancel()
             answering.cancel()
-        await response(scope, receive, send)
+        if stream is not None and stream.is_open:
+            await stream.finish(response.body)
+        else:
+            await response(scope, receive, send)
 
-    async def _respond(self, body: bytes, headers: RequestHeaders, caller: Caller) -> HttpResponse:
+    async def _respond(
+        self, body: bytes, headers: RequestHeaders, caller: Caller, stream: ClientStream | None
+    ) -> HttpResponse:
         request: Request | None = None
         stateless = False
         status = 200
         try:
-            request = read_client_message(body)
-            if request is None:
+            message = read_client_message(body)
+            if not isinstance(message, Request):
                 require_known_version(headers)
+                self._accept(message, caller)
                 return HttpResponse(202)
+            request = message
             stateless = is_stateless(request, headers)
-            result = await self._result(request, headers, caller, stateless=stateless)
+            client = ClientRequest(
+                message=request, headers=headers, caller=caller, is_stateless=stateless, stream=stream
+            )
+            with self._running.track(self._address.name, caller, request.id):
+                result = await self._result(client)
             if isinstance(result, EncodedResult):
                 return _response(encode_result(request.id, result), headers, status=200)
-            message = result_message(request.id, with_result_type(result, is_stateless=stateless))
+            answer = result_message(request.id, with_result_type(result, is_stateless=stateless))
         except CallUnavailable as failure:
             status = 503
-            message = error_message(request.id if request else None, failure.error)
+            answer = error_message(request.id if request else None, failure.error)
         except RpcError as error:
             status = _status_of(error, stateless=stateless)
-            message = error_message(request.id if request else None, error)
-        return _response(encode(message), headers, status=status)
+            answer = error_message(request.id if request else None, error)
+        return _response(encode(answer), headers, status=status)
 
-    async def _result(
-        self, request: Request, headers: RequestHeaders, caller: Caller, *, stateless: bool
-    ) -> dict[str, Any] | EncodedResult:
+    def _accept(self, message: ClientNotification | None, caller: Caller) -> None:
+        if message is not None and message.method == "notifications/cancelled":
+            self._running.cancel(self._address.name, caller, message.params)
+
+    async def _result(self, client: ClientRequest) -> dict[str, Any] | EncodedResult:
+        request, stateless = client.message, client.is_stateless
         match request.method:
             case "tools/call":
-                return await self._calls.call(self._address, request, headers, caller, is_stateless=stateless)
+                return await self._calls.call(self._address, client)
             case "tools/list":
-                return self._listing.tools(request, caller, is_stateless=stateless)
+                return self._listing.tools(request, client.caller, is_stateless=stateless)
             case "server/discover" if stateless:
                 return self._listing.discovery()
             case "initialize" if not stateless:
                 return self._listing.handshake(request)
-            case "ping" if not stateless:
+            case "ping" | "logging/setLevel" if not stateless:
+                # There is no session in which a level could be kept, so clients of these versions get all log messages.
                 return {}
             case _:
                 raise RpcError(METHOD_NOT_FOUND, "Method not found")
+
+
+def _asks_for_stream(headers: RequestHeaders) -> bool:
+    """Whether the client names event streams in Accept; one that accepts anything may not know them."""
+    accept = headers.last(b"accept")
+    return accept is not None and EVENT_STREAM in accept.lower() and accepts(accept, EVENT_STREAM)
 
 
 def _status_of(error: RpcError, *, stateless: bool) -> int:
@@ -117,8 +149,8 @@ def _status_of(error: RpcError, *, stateless: bool) -> int:
 def _response(body: bytes, headers: RequestHeaders, *, status: int) -> HttpResponse:
     media_type = _JSON
     accept = headers.last(b"accept")
-    if status == 200 and not accepts(accept, _JSON) and accepts(accept, _STREAM):
-        body, media_type = b"event: message\ndata: " + body + b"\n\n", _STREAM
+    if status == 200 and not accepts(accept, _JSON) and accepts(accept, EVENT_STREAM):
+        body, media_type = event_of(body), EVENT_STREAM
     further = (_RETRY_AFTER,) if status == 503 else ()
     return HttpResponse(status, body, ((b"content-type", media_type.encode()), *further))
 

@@ -22,7 +22,7 @@ UNAVAILABLE = "mcp-oauth2-gateway/unavailable"
 
 MAX_INSTRUCTIONS_CHARACTERS = 16 * 1024
 LIST_LIFETIME_MS = 60_000
-_CAPABILITIES: dict[str, Any] = {"tools": {}}
+_CAPABILITIES: dict[str, Any] = {"tools": {}, "logging": {}}
 
 
 class Listing:

@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from gateway_service.wire.versions import RESERVED_PREFIX
 from security_common.errors import SecurityError, describe_for_client
-from security_common.tool_policy.mcp_messages import is_input_request
 
 __all__ = ["REASON", "InvalidResult", "read_tool_result", "refusal_result", "with_result_type"]
 
@@ -22,8 +21,6 @@ class InvalidResult(Exception):
 
 def read_tool_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The members of the result that are data of the tool. Raises `InvalidResult`."""
-    if is_input_request(result):
-        raise InvalidResult("asked the user a question, which the gateway does not relay")
     if not isinstance(result.get("content"), list) or not isinstance(result.get("isError", False), bool):
         raise InvalidResult("sent a result without content")
     members = {name: value for name, value in result.items() if name not in _OF_THE_EXCHANGE and name != "_meta"}

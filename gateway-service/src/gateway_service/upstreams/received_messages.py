@@ -52,9 +52,9 @@ async def parse_message(upstream: str, raw: bytes) -> dict[str, Any]:
     """One message. Raises `UpstreamProtocolViolation` for anything but an object in strict JSON."""
     try:
         if len(raw) > LARGE_BODY_BYTES:
-            document: Any = await asyncio.to_thread(parse_json, raw, max_depth=MAX_DEPTH)
+            document: Any = await asyncio.to_thread(parse_json, raw, max_depth=MAX_DEPTH, keeps_spelling=True)
         else:
-            document = parse_json(raw, max_depth=MAX_DEPTH)
+            document = parse_json(raw, max_depth=MAX_DEPTH, keeps_spelling=True)
     except (ValueError, RecursionError) as failure:
         raise UpstreamProtocolViolation.by(upstream, "sent a message that is not strict JSON") from failure
     if not isinstance(document, dict):

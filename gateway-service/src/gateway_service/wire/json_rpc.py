@@ -12,6 +12,7 @@ __all__ = [
     "INVALID_REQUEST",
     "MAX_DEPTH",
     "METHOD_NOT_FOUND",
+    "MISSING_CLIENT_CAPABILITY",
     "UNSUPPORTED_PROTOCOL_VERSION",
     "EncodedResult",
     "MessageId",
@@ -30,6 +31,7 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 HEADER_MISMATCH = -32020
+MISSING_CLIENT_CAPABILITY = -32021
 UNSUPPORTED_PROTOCOL_VERSION = -32022
 
 MAX_DEPTH = 64
@@ -62,8 +64,16 @@ class Request:
         return cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
 
 
-def read_client_message(body: bytes) -> Request | None:
-    """The request in the body, or None for a notification or a response, which have no answer.
+@dataclass(frozen=True, slots=True)
+class ClientNotification:
+    """A notification of a client, which has no answer."""
+
+    method: str
+    params: dict[str, Any] = field(repr=False)
+
+
+def read_client_message(body: bytes) -> Request | ClientNotification | None:
+    """The request or notification in the body. None for a response: the gateway sends no requests to clients.
 
     Raises `RpcError` for everything else: the specification allows one message in a POST. The guard has refused bodies
     that are not JSON, and ids that are neither text nor integer.
@@ -84,9 +94,8 @@ def read_client_message(body: bytes) -> Request | None:
         raise RpcError(INVALID_REQUEST, "the message has no method")
     if not isinstance(method, str):
         raise RpcError(INVALID_REQUEST, "the method must be a text")
-    if "id" not in message:
-        return None
-    return Request(message["id"], method, cast("dict[str, Any]", params))
+    members = cast("dict[str, Any]", params)
+    return Request(message["id"], method, members) if "id" in message else ClientNotification(method, members)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ __all__ = [
     "CLIENT_INFO",
     "HANDSHAKE_VERSIONS",
     "LATEST_HANDSHAKE_VERSION",
+    "LOG_LEVEL",
     "PROTOCOL_VERSION",
     "RESERVED_PREFIX",
     "STATELESS_VERSION",
+    "SUBSCRIPTION_ID",
     "implementation",
 ]
 
@@ -27,6 +29,8 @@ RESERVED_PREFIX = "io.modelcontextprotocol/"
 PROTOCOL_VERSION = f"{RESERVED_PREFIX}protocolVersion"
 CLIENT_INFO = f"{RESERVED_PREFIX}clientInfo"
 CLIENT_CAPABILITIES = f"{RESERVED_PREFIX}clientCapabilities"
+LOG_LEVEL = f"{RESERVED_PREFIX}logLevel"
+SUBSCRIPTION_ID = f"{RESERVED_PREFIX}subscriptionId"
 
 
 def implementation() -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""What is particular to a call of each kind of component: what is searched, what is sent, what may come back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from gateway_service.relay.upstream_results import REASON
+from gateway_service.wire.json_rpc import INTERNAL_ERROR, RpcError
+from security_common.errors import SecurityError, describe_for_client
+from security_common.tool_policy import SecuredCall, SecuredTool
+
+__all__ = ["ComponentCall", "TranslatedError"]
+
+
+class TranslatedError(RpcError):
+    """An error of a call that was executed, or refused by its policy: the HTTP status is 200."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentCall:
+    """One call. `arguments` are the client's, and are searched under the policy of `secured`.
+
+    `named` is the name or address that Mcp-Name repeats.
+    """
+
+    method: ClassVar[str]
+    may_ask: ClassVar[bool] = True
+    """Whether the result may be a question to the user (MCP 2026-07-28, multi round-trip requests)."""
+
+    upstream: str
+    secured: SecuredTool
+    arguments: Mapping[str, Any] = field(repr=False)
+    named: str | None = field(default=None, repr=False)
+
+    @property
+    def requested_uri(self) -> str | None:
+        """The address that the client itself has sent, which may be repeated in the result."""
+        return None
+
+    def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters for the upstream. `passed` are the treated arguments."""
+        raise NotImplementedError
+
+    def headers(self, passed: Mapping[str, Any]) -> Mapping[str, str]:
+        """The headers that repeat parameters."""
+        del passed
+        return {}
+
+    def annotate(self, call: SecuredCall, passed: Mapping[str, Any]) -> None:
+        """Adds to the audit event whose data is accessed, and for which task."""
+
+    def read_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The members of the result that are data. Raises `InvalidResult`."""
+        raise NotImplementedError
+
+    def refusal(self, failure: SecurityError) -> dict[str, Any]:
+        """The result that reports why there is none. Raises `TranslatedError` if results of the method cannot."""
+        raise TranslatedError(INTERNAL_ERROR, describe_for_client(failure), {REASON: failure.error})
