@@ -5,7 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TEST_FOLDERS = ("auth-service/tests", "e2e-tests/tests", "mcp-resource-service/tests", "shared-security/tests")
+TEST_FOLDERS = (
+    "auth-service/tests",
+    "e2e-tests/tests",
+    "gateway-service/tests",
+    "mcp-resource-service/tests",
+    "shared-security/tests",
+)
 
 # `| 52 | input | right answer | source |`. The letters are for lists that are added later.
 LIST_ROW = re.compile(r"\| ([EG]?\d+) \|(?: [^|]+ \|){3}")

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from gateway_service.app import create_app
 from gateway_service.declaration import load_declaration
 from gateway_service.settings import GatewaySettings
-from local_stack.loopback_issuer import LoopbackIssuer
+from local_stack.loopback_issuer import Answerer, LoopbackIssuer
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
 from security_common.audit import Journal
@@ -135,6 +135,14 @@ class Gateway:
                 return
             await asyncio.sleep(0.02)
 
+    async def wait_for_problem(self, name: str) -> str:
+        """What /readyz says about an upstream, once it could not be asked."""
+        while True:
+            note: str = (await self.http.get(f"{self.url}/readyz")).json()["checks"][f"upstream:{name}"]["note"]
+            if note != "not reached yet":
+                return note
+            await asyncio.sleep(0.02)
+
     async def wait_for_event(self) -> dict[str, Any]:
         """The first recorded tool call, once there is one."""
         while True:
@@ -188,7 +196,11 @@ async def start_gateway(tmp_path: Path, redis_server: RedisServer, gateway_stack
         await redis.flushall()  # each test has secrets of its own
 
     async def start(
-        upstreams: Mapping[str, Any] | Path, *, settings: Mapping[str, Any] | None = None, **members: Any
+        upstreams: Mapping[str, Any] | Path,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        token_endpoint: Answerer | None = None,
+        **members: Any,
     ) -> Gateway:
         if isinstance(upstreams, Path):
             file = upstreams
@@ -196,6 +208,8 @@ async def start_gateway(tmp_path: Path, redis_server: RedisServer, gateway_stack
             file = tmp_path / "gateway.yaml"
             file.write_text(yaml.safe_dump({"upstreams": dict(upstreams), **members}))
         issuer = await stack.enter_async_context(LoopbackIssuer(RESOURCE, now=time.time))
+        if token_endpoint is not None:
+            issuer.answers["/token"] = token_endpoint
         keyring = tmp_path / "keyring.json"
         if not keyring.exists():
             keyring.write_text(Keyring.generate().dump())

@@ -1,15 +1,18 @@
 """The command `gateway-service` as processes, with a real issuer and a real upstream."""
 
+import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from gateway_processes import Shell, wait_until_ready
+from token_endpoint import EXCHANGE, TokenEndpoint, json_answer
 from upstream_servers import PHONE, customers
 
 from local_stack.loopback_issuer import LoopbackIssuer
@@ -148,3 +151,27 @@ async def test_call_without_a_gateway_says_how_to_start_one(shell: Shell) -> Non
     assert failed.status == 1
     assert "does not answer as a gateway" in failed.err
     assert "gateway-service serve" in failed.err
+
+
+async def test_doctor_checks_the_credentials_of_upstreams(shell: Shell, issuer: LoopbackIssuer, tmp_path: Path) -> None:
+    secret = tmp_path / "client-secret"
+    secret.write_text("secret of the gateway")
+    secret.chmod(0o644)
+    file = tmp_path / "gateway.yaml"
+    declared = yaml.safe_load(file.read_text())
+    exchange = {"client_id": "gateway", "secret_file": "client-secret"}
+    declared["upstreams"]["crm"]["credential"] = {"exchange": exchange}
+    file.write_text(yaml.safe_dump(declared))
+    for grants in ([], [EXCHANGE]):
+        metadata = {**issuer.metadata(), "grant_types_supported": grants}
+        issuer.answers["/.well-known/oauth-authorization-server"] = partial(answer_with, metadata)
+        issuer.answers["/token"] = TokenEndpoint()
+        examined = await shell.run("doctor", "--json")
+        results = {each["what"]: each for each in json.loads(examined.out)}
+        assert results[f"credentials: {issuer.url} exchanges tokens for crm"]["ok"] is bool(grants)
+        assert results["crm: 2026-07-28, 2 tools can be called"]["ok"] is True
+        assert f"secrets: credential of crm: {secret} can be read by everybody" in results
+
+
+async def answer_with(document: Any, _headers: Mapping[str, str], writer: asyncio.StreamWriter) -> None:
+    writer.write(json_answer(document))

@@ -11,7 +11,7 @@ import yaml
 from gateway_processes import Shell, wait_until_ready
 from upstream_servers import PHONE, customers
 
-from gateway_service.declaration import load_declaration
+from gateway_service.declaration import ClientCredentials, SecretHeader, TokenExchange, load_declaration
 from local_stack.fences import read_fences
 from local_stack.ports import StackPorts, free_ports
 from local_stack.stack import AUTH, REDIS, Stack
@@ -34,6 +34,12 @@ def test_the_example_of_gateway_yaml_is_valid(tmp_path: Path) -> None:
         "send_message": ["mcp.crm.write"],
         "export_*": ["mcp.crm.export"],
     }
+
+
+def test_the_example_of_credentials_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text(YAML[2])
+    declared = load_declaration(tmp_path / "gateway.yaml", {}).upstreams
+    assert [type(each.credential) for each in declared] == [SecretHeader, ClientCredentials, TokenExchange]
 
 
 async def test_auth_service_issues_tokens_for_the_addresses_of_a_gateway(

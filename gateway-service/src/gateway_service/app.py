@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from gateway_service.catalogue import Catalogue, CatalogueRefresh
 from gateway_service.catalogue.catalogue import ALL
+from gateway_service.credentials import CredentialOpener
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.metrics import Metrics
 from gateway_service.readiness import make_readiness
@@ -104,10 +105,12 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     http = httpx2.AsyncClient(timeout=HTTP_SECONDS)
     connections = HttpConnections()
     journal = open_journal(service=SERVICE, settings=settings.security, redis=redis)
-    verifier = TokenVerifier([settings.trusted_issuer(declaration.names)], http=http)
+    issuer = settings.trusted_issuer(declaration.names)
+    verifier = TokenVerifier([issuer], http=http)
     dependencies = _policy_dependencies(settings, declaration, journal, redis)
     catalogue = Catalogue(declaration, dependencies.detector.configuration, is_local=settings.is_local)
-    upstreams = [Upstream(each, connections) for each in declaration.upstreams]
+    credentials = CredentialOpener(issuer, http)
+    upstreams = [Upstream(each, connections, credentials.open(each)) for each in declaration.upstreams]
     refresh = CatalogueRefresh(catalogue, upstreams, interval_seconds=settings.refresh_seconds)
     paths = [settings.mcp_path, *(f"{settings.mcp_path}/{name}" for name in declaration.names)]
     metrics = Metrics(paths=("/livez", "/readyz", *paths))

@@ -65,6 +65,8 @@ def base64url(raw: bytes) -> bytes:
 class LoopbackIssuer:
     """Publishes metadata and `keys`. `answers` replaces the response of a path; `requests` counts requests by path.
 
+    An answer gets the headers of the request, with `:path` and `:body`.
+
     `path` is the part of the issuer identifier after the port: a slash, as Auth0 uses, or a tenant or realm.
     Such an issuer publishes its metadata below its own path, as OpenID providers do.
     """
@@ -168,9 +170,11 @@ class LoopbackIssuer:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             path = head[0].split(" ")[1]
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
             self.requests[path] += 1
             self._request_arrived.set()
-            await self.answers.get(path, self._answer)({**headers, ":path": path}, writer)
+            received = {**headers, ":path": path, ":body": body.decode("latin-1")}
+            await self.answers.get(path, self._answer)(received, writer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             # The client disconnected, or the test has ended: both are expected.

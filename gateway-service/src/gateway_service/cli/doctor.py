@@ -5,14 +5,17 @@ The checks that services share are in `security_common.service`: `doctor`, `issu
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import httpx2
 
 from gateway_service.cli.tools import UpstreamTools, ask_upstreams
-from gateway_service.declaration import GatewayDeclaration
+from gateway_service.credentials.exchanged_tokens import TOKEN_EXCHANGE
+from gateway_service.declaration import GatewayDeclaration, TokenExchange, credential_file
 from gateway_service.redis_identity import open_redis_identity
 from gateway_service.settings import SERVICE, GatewaySettings
 from security_common.errors import SecurityError
+from security_common.secret_files import ExposedSecret, who_can_read
 from security_common.service import CheckResult, check_redis
 from security_common.service.doctor import check_encryption, check_environment, check_secrets, run_check
 from security_common.service.issuer_checks import announced_resources, check_issuer
@@ -100,13 +103,35 @@ async def _check_addresses_at_issuer(settings: GatewaySettings, declaration: Gat
     ]
 
 
+async def _check_exchanges(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
+    """The issuer exchanges tokens, if an upstream needs that. Which ones, only its own doctor knows."""
+    names = [each.name for each in declaration.upstreams if isinstance(each.credential, TokenExchange)]
+    if not names:
+        return []
+    issuer = settings.trusted_issuer(declaration.names)
+    async with httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
+        try:
+            grants: Any = (await read_metadata(http, issuer)).get("grant_types_supported")
+        except SecurityError:
+            return []
+    is_supported = isinstance(grants, list) and TOKEN_EXCHANGE in grants
+    what = f"credentials: {issuer.issuer} exchanges tokens for {', '.join(names)}"
+    return [CheckResult(what, ok=is_supported, hint="docs/token-exchange.md shows what it needs in auth.yaml")]
+
+
 async def _check_redis(settings: GatewaySettings, _: GatewayDeclaration) -> list[CheckResult]:
     return await check_redis(settings, partial(open_redis_identity, settings))
 
 
 async def _check_secrets(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
+    exposed: list[ExposedSecret] = []
+    for upstream in declaration.upstreams:
+        if upstream.credential is not None:
+            file = credential_file(upstream.credential)
+            readers = who_can_read(file)
+            exposed += [ExposedSecret(f"credential of {upstream.name}", file, readers)] if readers else []
     uses_keyring = PIIPolicy.ENCRYPT in declaration.policies
-    return [*check_secrets(settings), *(check_encryption(settings.security) if uses_keyring else [])]
+    return [*check_secrets(settings, exposed), *(check_encryption(settings.security) if uses_keyring else [])]
 
 
 CHECKS: tuple[Callable[[GatewaySettings, GatewayDeclaration], Awaitable[list[CheckResult]]], ...] = (
@@ -114,6 +139,7 @@ CHECKS: tuple[Callable[[GatewaySettings, GatewayDeclaration], Awaitable[list[Che
     _check_upstreams,
     _check_issuer,
     _check_addresses_at_issuer,
+    _check_exchanges,
     _check_redis,
     _check_secrets,
 )

@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+import httpx2
+
 from gateway_service.catalogue import Catalogue, CatalogueRefresh, GatewayTool
 from gateway_service.catalogue.catalogue import ALL
+from gateway_service.credentials import CredentialOpener
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.settings import ACCESS_SCOPE, GatewaySettings
 from gateway_service.upstreams import HttpConnections, Upstream
@@ -12,6 +15,8 @@ from security_common.errors import SecurityError
 from security_common.pii import open_pii_detector
 
 __all__ = ["UpstreamTools", "ask_upstreams", "print_tools"]
+
+HTTP_SECONDS = 5.0
 
 
 class UpstreamTools:
@@ -31,8 +36,9 @@ async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclarati
     """Asks each upstream for its tools, as the gateway does."""
     configuration = open_pii_detector(settings.security).configuration
     catalogue = Catalogue(declaration, configuration, is_local=settings.is_local)
-    async with HttpConnections() as connections:
-        upstreams = [Upstream(each, connections) for each in declaration.upstreams]
+    async with HttpConnections() as connections, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
+        credentials = CredentialOpener(settings.trusted_issuer(declaration.names), http)
+        upstreams = [Upstream(each, connections, credentials.open(each)) for each in declaration.upstreams]
         refresh = CatalogueRefresh(catalogue, upstreams, interval_seconds=settings.refresh_seconds)
         for upstream in upstreams:
             try:

@@ -12,20 +12,32 @@ from gateway_service.declaration.documents import DeclarationInvalid
 from gateway_service.declaration.gateway_declaration import (
     GatewayDeclaration,
     InputRequestKind,
-    SecretHeader,
     ToolRule,
     UpstreamDeclaration,
 )
 from gateway_service.declaration.loading import load_declaration
 from gateway_service.declaration.rule_patterns import RulePatterns
+from gateway_service.declaration.upstream_credentials import (
+    ClientCredentials,
+    OAuthClient,
+    SecretHeader,
+    TokenExchange,
+    TokenTarget,
+    credential_file,
+)
 
 __all__ = [
+    "ClientCredentials",
     "DeclarationInvalid",
     "GatewayDeclaration",
     "InputRequestKind",
+    "OAuthClient",
     "RulePatterns",
     "SecretHeader",
+    "TokenExchange",
+    "TokenTarget",
     "ToolRule",
     "UpstreamDeclaration",
+    "credential_file",
     "load_declaration",
 ]

@@ -103,18 +103,47 @@ class WrittenRule(_Written):
         return self
 
 
-class WrittenCredential(_Written):
-    """A secret that the gateway sends to the upstream."""
+class WrittenExchange(_Written):
+    """The gateway as a client of its own issuer, and the tokens that it gets there."""
 
-    secret_file: Path
+    client_id: str = Field(min_length=1)
+    secret_file: Path | None = None
+    key_file: Path | None = None
+    resource: Url | None = None
+    scopes: Scopes = frozenset()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.secret_file is None) == (self.key_file is None):
+            raise ValueError("needs either `secret_file` or `key_file` (a private JWK)")
+        return self
+
+
+class WrittenClientCredentials(WrittenExchange):
+    """The gateway as a client of any issuer."""
+
+    issuer: Url | None = None
+    audience: str | None = Field(default=None, min_length=1)
+
+
+class WrittenCredential(_Written):
+    """What the gateway sends to the upstream to identify itself, or its caller."""
+
+    secret_file: Path | None = None
     header: str = "Authorization"
     scheme: str = "Bearer"
+    client_credentials: WrittenClientCredentials | None = None
+    exchange: WrittenExchange | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_header_name(self.header)
         if self.scheme and not _HEADER_NAME.fullmatch(self.scheme):
             raise ValueError("`scheme` must be one word such as Bearer, or empty for the secret alone")
+        if [self.secret_file, self.client_credentials, self.exchange].count(None) != 2:
+            raise ValueError("needs one of `secret_file`, `client_credentials` and `exchange`")
+        if self.secret_file is None and {"header", "scheme"} & self.model_fields_set:
+            raise ValueError("`header` and `scheme` belong to `secret_file`")
         return self
 
 
@@ -173,7 +202,9 @@ def read_gateway_file(document: Document) -> GatewayFile:
 
 
 def _similar_members(name: str) -> str:
-    models: Sequence[type[BaseModel]] = (GatewayFile, WrittenDefaults, WrittenUpstream, WrittenCredential, WrittenRule)
+    models: Sequence[type[BaseModel]] = (
+        GatewayFile, WrittenDefaults, WrittenUpstream, WrittenCredential, WrittenClientCredentials, WrittenRule,
+    )  # fmt: skip
     known = {field.alias or member for model in models for member, field in _fields_of(model).items()}
     similar = difflib.get_close_matches(name, sorted(known), n=1)
     return f"did you mean `{similar[0]}`?" if similar else "docs/gateway.md describes every member of gateway.yaml"

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gateway_service.declaration.rule_patterns import RulePatterns
+from gateway_service.declaration.upstream_credentials import UpstreamCredential
 from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
 
@@ -16,7 +17,6 @@ __all__ = [
     "UPSTREAM_NAME",
     "GatewayDeclaration",
     "InputRequestKind",
-    "SecretHeader",
     "ToolRule",
     "UpstreamDeclaration",
 ]
@@ -56,15 +56,6 @@ class ToolRule:
     exposed_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretHeader:
-    """A header with a secret from a file: `scheme`, a space and the secret, or the secret alone."""
-
-    file: Path
-    name: str = "Authorization"
-    scheme: str = "Bearer"
-
-
 @dataclass(frozen=True, kw_only=True)
 class UpstreamDeclaration:
     """One MCP server behind the gateway.
@@ -77,7 +68,7 @@ class UpstreamDeclaration:
 
     name: str
     url: str
-    credential: SecretHeader | None = None
+    credential: UpstreamCredential | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     ca_file: Path | None = None
     tools: Mapping[str, ToolRule] | None = None

@@ -6,7 +6,9 @@ from pathlib import Path
 from gateway_service.declaration.documents import Document, read_document
 from gateway_service.declaration.file_format import (
     GatewayFile,
+    WrittenCredential,
     WrittenDefaults,
+    WrittenExchange,
     WrittenRule,
     WrittenUpstream,
     read_gateway_file,
@@ -15,11 +17,18 @@ from gateway_service.declaration.gateway_declaration import (
     UPSTREAM_NAME,
     GatewayDeclaration,
     InputRequestKind,
-    SecretHeader,
     ToolRule,
     UpstreamDeclaration,
 )
 from gateway_service.declaration.mcp_servers import ServerEntry, has_mcp_servers, read_mcp_servers
+from gateway_service.declaration.upstream_credentials import (
+    ClientCredentials,
+    OAuthClient,
+    SecretHeader,
+    TokenExchange,
+    TokenTarget,
+    UpstreamCredential,
+)
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.web_urls import is_loopback_url, parse_web_url
 
@@ -74,14 +83,11 @@ def _resolve(
         tools = {
             tool: _resolve_rule(document, [*place, "tools", tool], rule, policy) for tool, rule in written.tools.items()
         }
-    credential = written.credential
     folder = document.path.parent
     return UpstreamDeclaration(
         name=name,
         url=url,
-        credential=SecretHeader(file=folder / credential.secret_file, name=credential.header, scheme=credential.scheme)
-        if credential
-        else None,
+        credential=_resolve_credential(written.credential, url, folder),
         headers=entry.headers if entry else {},
         ca_file=folder / written.ca_file if written.ca_file else None,
         tools=tools,
@@ -92,6 +98,30 @@ def _resolve(
         longest_seconds=written.longest or defaults.longest,
         max_result_bytes=written.result_limit or defaults.result_limit,
         max_in_flight=written.in_flight,
+    )
+
+
+def _resolve_credential(written: WrittenCredential | None, url: str, folder: Path) -> UpstreamCredential | None:
+    if written is None:
+        return None
+    if written.secret_file is not None:
+        return SecretHeader(file=folder / written.secret_file, name=written.header, scheme=written.scheme)
+    own = written.client_credentials
+    if own is not None:
+        target = TokenTarget(resource=own.resource or url, audience=own.audience, scopes=tuple(sorted(own.scopes)))
+        return ClientCredentials(client=_resolve_client(own, folder), target=target, issuer=own.issuer)
+    exchange = written.exchange
+    if exchange is None:
+        return None
+    target = TokenTarget(resource=exchange.resource or url, scopes=tuple(sorted(exchange.scopes)))
+    return TokenExchange(client=_resolve_client(exchange, folder), target=target)
+
+
+def _resolve_client(written: WrittenExchange, folder: Path) -> OAuthClient:
+    return OAuthClient(
+        client_id=written.client_id,
+        secret_file=folder / written.secret_file if written.secret_file else None,
+        key_file=folder / written.key_file if written.key_file else None,
     )
 
 

@@ -74,9 +74,19 @@ class SessionLost(UpstreamProtocolViolation):
 
 
 class UpstreamRefusedCredential(UpstreamFailure):
-    """The upstream does not accept the gateway's credential. Its own challenge is not for the gateway's clients."""
+    """The upstream does not accept the gateway's credential. Its own challenge is not for the gateway's clients.
+
+    `may_be_renewed` is whether another credential can help: with status 401, and not with 403.
+    """
 
     error: ClassVar[str] = "upstream_refused_credential"
+
+    def __init__(self, upstream: str, *, status: int) -> None:
+        super().__init__(
+            f"{upstream} does not accept the credential of the gateway",
+            hint="the operator of the gateway has to renew it",
+        )
+        self.may_be_renewed = status == 401
 
 
 class UpstreamError(UpstreamFailure):

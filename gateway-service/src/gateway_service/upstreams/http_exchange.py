@@ -154,10 +154,7 @@ class HttpExchange:
     def _check_head(self, response: aiohttp.ClientResponse) -> None:
         status = response.status
         if status in {401, 403}:
-            raise UpstreamRefusedCredential(
-                f"{self._declaration.name} does not accept the credential of the gateway",
-                hint="the operator of the gateway has to renew it",
-            )
+            raise UpstreamRefusedCredential(self._declaration.name, status=status)
         if status in _UNAVAILABLE_STATUSES:
             raise UpstreamUnavailable.named(self._declaration.name)
         if 300 <= status < 400:

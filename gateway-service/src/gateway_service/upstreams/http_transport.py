@@ -6,10 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from gateway_service.credentials import Credential
 from gateway_service.declaration import UpstreamDeclaration
-from gateway_service.upstreams.errors import SessionLost, UpstreamProtocolViolation, UpstreamTimeout
-from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange
-from gateway_service.upstreams.secret_headers import SecretHeaders
+from gateway_service.upstreams.errors import (
+    SessionLost,
+    UpstreamProtocolViolation,
+    UpstreamRefusedCredential,
+    UpstreamTimeout,
+)
+from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange, Reply
 from gateway_service.upstreams.transport import NO_TRACE, ListChangeHandler, OutgoingRequest
 from gateway_service.wire.json_rpc import encode
 from gateway_service.wire.request_headers import encode_value
@@ -30,16 +35,18 @@ class HttpTransport:
     max_connections = MAX_SESSIONS
     idle_seconds = SESSION_IDLE_SECONDS
 
-    def __init__(self, declaration: UpstreamDeclaration, connections: HttpConnections) -> None:
+    def __init__(
+        self, declaration: UpstreamDeclaration, connections: HttpConnections, credential: Credential | None
+    ) -> None:
         """Raises OSError or ssl.SSLError if the CA file cannot be used."""
-        self._name = declaration.name
+        self._declaration = declaration
         self._exchange = HttpExchange(declaration, connections)
-        self._secrets = SecretHeaders(declaration)
+        self._credential = credential
 
     async def connect(self, owner: str, on_list_change: ListChangeHandler) -> "HttpConnection":
         """A connection, for which nothing is sent yet."""
         del owner  # what a server keeps for a caller is bound to the session that it assigns
-        return HttpConnection(self._name, self._exchange, self._secrets, on_list_change)
+        return HttpConnection(self._declaration, self._exchange, self._credential, on_list_change)
 
 
 class HttpConnection:
@@ -48,11 +55,18 @@ class HttpConnection:
     is_closed = False
 
     def __init__(
-        self, upstream: str, exchange: HttpExchange, secrets: SecretHeaders, on_list_change: ListChangeHandler
+        self,
+        declaration: UpstreamDeclaration,
+        exchange: HttpExchange,
+        credential: Credential | None,
+        on_list_change: ListChangeHandler,
     ) -> None:
-        self._upstream = upstream
+        self._upstream = declaration.name
+        self._declared_headers = declaration.headers
         self._exchange = exchange
-        self._secrets = secrets
+        self._credential = credential
+        # The credential of the last request. A session has one caller, so it is ended with the credential of that one.
+        self._sent_identity: Mapping[str, str] = {}
         self._on_list_change = on_list_change
         self._session_headers: dict[str, str] = {}
         self._session_id: str | None = None
@@ -84,18 +98,7 @@ class HttpConnection:
         else:
             headers = self._session_headers
         body = encode({"jsonrpc": "2.0", "id": request.id, "method": request.method, "params": request.params})
-        try:
-            reply = await self._exchange.post(
-                body,
-                self._headers(request.trace_id, headers),
-                message_id=request.id,
-                on_notification=request.on_notification,
-                on_list_change=self._on_list_change,
-            )
-        except (asyncio.CancelledError, UpstreamTimeout):
-            if not request.is_stateless and request.method != "initialize":
-                self._report_cancellation(request.id)
-            raise
+        reply = await self._post(request, body, headers)
         if reply.status == 404 and self._session_id is not None and not request.is_stateless:
             raise SessionLost(f"{self._upstream} has lost the session", hint="try again")
         if reply.message is None:
@@ -104,13 +107,40 @@ class HttpConnection:
             self._session_id = reply.session_id
         return reply.message
 
+    async def _post(self, request: OutgoingRequest, body: bytes, headers: Mapping[str, str]) -> Reply:
+        """Sends the request, and once again with a new credential if the server does not accept the first one."""
+        credential = self._credential
+        if credential is None:
+            return await self._post_as({}, request, body, headers)
+        identity = await credential.headers(request.owner)
+        try:
+            return await self._post_as(identity, request, body, headers)
+        except UpstreamRefusedCredential as refusal:
+            renewed = await credential.renew(request.owner, identity) if refusal.may_be_renewed else None
+            if renewed is None:
+                raise
+        return await self._post_as(renewed, request, body, headers)
+
+    async def _post_as(
+        self, identity: Mapping[str, str], request: OutgoingRequest, body: bytes, headers: Mapping[str, str]
+    ) -> Reply:
+        self._sent_identity = identity
+        try:
+            return await self._exchange.post(
+                body,
+                self._headers(identity, request.trace_id, headers),
+                message_id=request.id,
+                on_notification=request.on_notification,
+                on_list_change=self._on_list_change,
+            )
+        except (asyncio.CancelledError, UpstreamTimeout):
+            if not request.is_stateless and request.method != "initialize":
+                self._report_cancellation(request.id, identity)
+            raise
+
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         """Sends a notification, which only versions up to 2025-11-25 do. Raises `UpstreamFailure`."""
-        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
-        if params:
-            message["params"] = dict(params)
-        headers = self._headers(NO_TRACE, self._session_headers)
-        await self._exchange.post(encode(message), headers, message_id=None)
+        await self._notify_as(self._sent_identity, method, params)
 
     async def close(self) -> None:
         """Ends the session with DELETE (MCP 2025-11-25, transports, "Session Management"), and what is being sent."""
@@ -118,25 +148,32 @@ class HttpConnection:
         if self._session_id is None:
             return
         with contextlib.suppress(SecurityError, TimeoutError):  # the server may be down, or refuse it
-            await self._exchange.delete({**self._secrets.current(), **self._session_headers})
+            await self._exchange.delete({**self._declared_headers, **self._sent_identity, **self._session_headers})
 
-    def _report_cancellation(self, message_id: int) -> None:
+    async def _notify_as(self, identity: Mapping[str, str], method: str, params: Mapping[str, Any]) -> None:
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
+        if params:
+            message["params"] = dict(params)
+        headers = self._headers(identity, NO_TRACE, self._session_headers)
+        await self._exchange.post(encode(message), headers, message_id=None)
+
+    def _report_cancellation(self, message_id: int, identity: Mapping[str, str]) -> None:
         """Reports that the caller has abandoned a request. In these versions a closed connection does not mean that.
 
         It is sent in a task of its own, because a cancelled task cannot wait for it.
         """
         params = {"requestId": message_id, "reason": "the caller is gone or the time is over"}
-        sending = asyncio.create_task(self._notify_quietly("notifications/cancelled", params))
+        sending = asyncio.create_task(self._notify_quietly(identity, "notifications/cancelled", params))
         self._cancellations.add(sending)
         sending.add_done_callback(self._cancellations.discard)
 
-    async def _notify_quietly(self, method: str, params: Mapping[str, Any]) -> None:
+    async def _notify_quietly(self, identity: Mapping[str, str], method: str, params: Mapping[str, Any]) -> None:
         with contextlib.suppress(SecurityError):  # the upstream may be down, and the caller has its answer
-            await self.notify(method, params)
+            await self._notify_as(identity, method, params)
 
-    def _headers(self, trace_id: str, headers: Mapping[str, str]) -> dict[str, str]:
+    def _headers(self, identity: Mapping[str, str], trace_id: str, headers: Mapping[str, str]) -> dict[str, str]:
         """Every header of a request. None of them is taken from the request of a client."""
         own = {"Content-Type": "application/json", "Accept": _ACCEPT, "Accept-Encoding": "identity"}
         if trace_id != NO_TRACE:
             own["traceparent"] = f"00-{trace_id}-{os.urandom(8).hex()}-01"
-        return {**self._secrets.current(), **own, **headers}
+        return {**self._declared_headers, **identity, **own, **headers}

@@ -45,14 +45,16 @@ ListChangeHandler = Callable[[str], None]
 class OutgoingRequest:
     """One request for a server. `is_stateless` is whether it follows 2026-07-28, in which each request is complete.
 
-    `named` and `headers` are what Streamable HTTP repeats of the parameters in headers. The id is unique within the
-    upstream, and also the progress token.
+    `owner` is the caller for whom it is sent; it is empty for a request of the gateway itself. `named` and `headers`
+    are what Streamable HTTP repeats of the parameters in headers. The id is unique within the upstream, and also the
+    progress token.
     """
 
     id: int
     method: str
     params: dict[str, Any] = field(repr=False)
     is_stateless: bool
+    owner: str = ""
     named: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     trace_id: str = NO_TRACE

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, cast
 
+from gateway_service.credentials import Credential
 from gateway_service.declaration import UpstreamDeclaration
 from gateway_service.upstreams.circuit_breaker import CircuitBreaker
 from gateway_service.upstreams.connection_pool import ConnectionPool
@@ -71,7 +72,9 @@ class UpstreamCall:
 class Upstream:
     """Sends requests to one server. Nothing of the gateway's own callers but the parameters of a call reaches it."""
 
-    def __init__(self, declaration: UpstreamDeclaration, connections: HttpConnections) -> None:
+    def __init__(
+        self, declaration: UpstreamDeclaration, connections: HttpConnections, credential: Credential | None = None
+    ) -> None:
         self.declaration = declaration
         self.name = declaration.name
         self.breaker = CircuitBreaker(declaration.name, max_in_flight=declaration.max_in_flight)
@@ -79,7 +82,8 @@ class Upstream:
         self.instructions: str | None = None
         self.capabilities: Mapping[str, Any] = {}
         """What the server has declared that it can do, once its era is known."""
-        self._transport: Transport = HttpTransport(declaration, connections)
+        self._credential = credential
+        self._transport: Transport = HttpTransport(declaration, connections, credential)
         self._pool = ConnectionPool(
             declaration.name,
             self._open,
@@ -95,10 +99,11 @@ class Upstream:
         self._list_change_handlers.append(handler)
 
     async def call(self, call: UpstreamCall) -> dict[str, Any]:
-        """The result of a request. Raises `UpstreamFailure`, and `SecretMissing` for its own credential.
+        """The result of a request. Raises `UpstreamFailure`, and what getting its credential raises.
 
-        A request is sent again only if the upstream has refused it before it was processed: because of the version, or
-        because the session is unknown. A task that is cancelled here cancels the request at the server as well.
+        A request is sent again only if the upstream has refused it before it was processed: because of the version or
+        the credential, or because the session is unknown. A task that is cancelled here cancels the request at the
+        server as well.
         """
         with self.breaker.call():
             try:
@@ -120,7 +125,7 @@ class Upstream:
                 known = self.era
                 entry = await self._pool.acquire("")
                 try:
-                    is_stateless = await self._discover(entry.connection) if known else None
+                    is_stateless = await self._discover(entry.connection, "") if known else None
                 finally:
                     self._pool.release(entry)
                 if known and is_stateless != (known is ProtocolEra.STATELESS):
@@ -154,6 +159,8 @@ class Upstream:
     async def close(self) -> None:
         """Closes all connections: ends sessions and programs."""
         await self._pool.close()
+        if self._credential is not None:
+            await self._credential.close()
 
     def _forget_era(self) -> None:
         self.era = None
@@ -189,6 +196,7 @@ class Upstream:
             method=call.method,
             params=params,
             is_stateless=is_stateless,
+            owner=call.owner,
             named=call.named,
             headers=call.headers,
             trace_id=call.trace_id,
@@ -199,24 +207,24 @@ class Upstream:
         """A connection that can be used: its version is agreed, if the versions of this server need that."""
         connection = await self._transport.connect(owner, self._report_list_change)
         try:
-            if self.era is not ProtocolEra.HANDSHAKE and await self._discover(connection):
+            if self.era is not ProtocolEra.HANDSHAKE and await self._discover(connection, owner):
                 self.era = ProtocolEra.STATELESS
             else:
-                await self._shake_hands(connection)
+                await self._shake_hands(connection, owner)
                 self.era = ProtocolEra.HANDSHAKE
         except BaseException:
             await connection.close()
             raise
         return connection
 
-    async def _discover(self, connection: Connection) -> bool:
+    async def _discover(self, connection: Connection, owner: str) -> bool:
         """Whether the server speaks 2026-07-28. Only servers of that version know the request `server/discover`.
 
         An error is the answer of an older server. A server can know the request and still not speak that version, so
         the version has to be in its answer.
         """
         try:
-            found = await self._ask(connection, UpstreamCall(method="server/discover"), is_stateless=True)
+            found = await self._ask(connection, UpstreamCall(method="server/discover", owner=owner), is_stateless=True)
         except (UpstreamError, UpstreamProtocolViolation):
             return False
         versions: Any = found.get("supportedVersions")
@@ -225,10 +233,10 @@ class Upstream:
         self._note_description(found)
         return True
 
-    async def _shake_hands(self, connection: Connection) -> None:
+    async def _shake_hands(self, connection: Connection, owner: str) -> None:
         """Runs the handshake (MCP 2025-11-25, lifecycle)."""
         params = {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": {}, "clientInfo": implementation()}
-        call = UpstreamCall(method="initialize", params=params)
+        call = UpstreamCall(method="initialize", params=params, owner=owner)
         agreed = await self._ask(connection, call, is_stateless=False)
         version: Any = agreed.get("protocolVersion")
         if version not in HANDSHAKE_VERSIONS:
@@ -239,7 +247,9 @@ class Upstream:
 
     async def _ask(self, connection: Connection, call: UpstreamCall, *, is_stateless: bool) -> dict[str, Any]:
         params = {**call.params, "_meta": _own_metadata(call)} if is_stateless else dict(call.params)
-        request = OutgoingRequest(id=next(self._ids), method=call.method, params=params, is_stateless=is_stateless)
+        request = OutgoingRequest(
+            id=next(self._ids), method=call.method, params=params, is_stateless=is_stateless, owner=call.owner
+        )
         return self._result(await connection.request(request))
 
     def _result(self, response: Mapping[str, Any]) -> dict[str, Any]:

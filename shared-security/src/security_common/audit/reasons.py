@@ -116,6 +116,8 @@ class Reason(StrEnum):
     """The MCP server behind the gateway asks the user something that cannot be passed on."""
     UPSTREAM_REFUSED_CREDENTIAL = "upstream_refused_credential"
     """The MCP server behind the gateway does not accept the gateway's credential."""
+    UPSTREAM_CREDENTIAL_UNAVAILABLE = "upstream_credential_unavailable"
+    """The gateway got no access token for an MCP server from its issuer."""
     SECRET_MISSING = "secret_missing"
     """The file with the gateway's credential for an MCP server cannot be read."""
     CANCELLED = "cancelled"
