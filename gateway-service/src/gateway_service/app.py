@@ -25,20 +25,19 @@ from gateway_service.settings import ACCESS_SCOPE, SERVICE, GatewaySettings
 from gateway_service.upstreams import HttpConnections, Upstream
 from security_common.audit import Journal, open_journal
 from security_common.encryption import EncryptionService, Keyring, open_encryption_service
-from security_common.guard import FurtherResource, Guard, GuardPolicy, ProtectedResource
+from security_common.guard import FurtherResource, Guard, ProtectedResource
 from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, serving_metrics
 from security_common.service.api_docs import DOCS_PATH
 from security_common.service.health import Readiness, health_router
 from security_common.service.request_metrics import MeasuredRequests
-from security_common.service.web_application import ICON_PATH, OPENAPI_PATH, WebApplication, icon_router
+from security_common.service.resource_server import guard_policy, placeholder_store
+from security_common.service.web_application import WebApplication, icon_router
 from security_common.tokens import TokenVerifier
-from security_common.tool_policy import PlaceholderStore
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
-from security_common.tool_policy.redis_placeholder_store import RedisPlaceholderStore
 
 __all__ = ["Gateway", "create_app"]
 
@@ -164,7 +163,7 @@ def _policy_dependencies(
         detector=open_pii_detector(settings.security),
         encryption=encryption,
         pseudonyms=pseudonyms,
-        placeholders=_placeholder_store(settings, redis, encryption, pseudonyms),
+        placeholders=placeholder_store(settings, redis, encryption, pseudonyms, key_prefix=KEY_PREFIX),
     )
 
 
@@ -174,22 +173,6 @@ def _encryption_of_states(settings: GatewaySettings) -> EncryptionService:
         return open_encryption_service(settings.security)
     keyring = Keyring.generate()
     return EncryptionService(lambda: keyring)
-
-
-def _placeholder_store(
-    settings: GatewaySettings, redis: Redis, encryption: EncryptionService | None, pseudonyms: KeyedPseudonyms | None
-) -> PlaceholderStore | None:
-    """The store in Redis, or None for the one in memory, which other processes do not share."""
-    if pseudonyms is None or encryption is None:
-        return None
-    return RedisPlaceholderStore(
-        redis,
-        encryption,
-        pseudonyms,
-        key_prefix=f"{KEY_PREFIX}:placeholders:",
-        lifetime_seconds=settings.placeholder_lifetime_seconds,
-        per_owner=settings.placeholders_per_owner,
-    )
 
 
 def _operation(upstream: str) -> dict[str, Any]:
@@ -227,13 +210,7 @@ def _add_guard(app: WebApplication, gateway: Gateway) -> None:
         journal=gateway.journal,
         tool_scopes=addresses[ALL].tool_scopes,
         further_resources=further,
-        policy=GuardPolicy(
-            open_paths=GuardPolicy().open_paths | {ICON_PATH, OPENAPI_PATH},
-            open_prefixes=(DOCS_PATH,) if settings.shows_api_docs(demo=False) else (),
-            allowed_hosts=settings.allowed_hosts,
-            allowed_origins=settings.allowed_origins,
-            trusted_proxies=settings.trusted_proxies,
-        ),
+        policy=guard_policy(settings, open_prefixes=(DOCS_PATH,) if settings.shows_api_docs(demo=False) else ()),
         rates=RequestRates(settings.requests_per_minute, redis=gateway.redis, key_prefix=f"{KEY_PREFIX}:rates"),
     )
 

@@ -31,19 +31,18 @@ from security_common.audit import Journal, link_audit_log, open_journal
 from security_common.audit.reading import KeyInUse, live_detection
 from security_common.encryption import EncryptionService, open_encryption_service
 from security_common.fastmcp import ServiceUnavailableMiddleware
-from security_common.guard import Guard, GuardPolicy, ProtectedResource, ToolScopes
+from security_common.guard import Guard, ProtectedResource, ToolScopes
 from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, read_secret, serving_metrics
 from security_common.service.api_docs import DOCS_PATH
 from security_common.service.health import health_router
 from security_common.service.request_metrics import MeasuredRequests
-from security_common.service.web_application import ICON_PATH, OPENAPI_PATH, WebApplication, icon_router
+from security_common.service.resource_server import guard_policy, placeholder_store
+from security_common.service.web_application import WebApplication, icon_router
 from security_common.task_cancellation import cancel_tasks
 from security_common.tokens import TokenVerifier
-from security_common.tool_policy import PlaceholderStore
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms, to_consonants
-from security_common.tool_policy.redis_placeholder_store import RedisPlaceholderStore
 
 __all__ = ["SERVICE", "create_app"]
 
@@ -123,7 +122,7 @@ def _make_core(settings: ResourceSettings) -> Core:
         detector=detector,
         encryption=encryption,
         pseudonyms=pseudonyms,
-        placeholders=_placeholder_store(settings, redis, encryption, pseudonyms),
+        placeholders=placeholder_store(settings, redis, encryption, pseudonyms, key_prefix="mcp"),
     )
     metrics = Metrics(paths=("/", "/hello", "/livez", "/readyz", "/audit", settings.mcp_path))
     metrics.keys_usable.set_function(lambda: verifier.ready)
@@ -167,22 +166,6 @@ def _make_core(settings: ResourceSettings) -> Core:
         verifier=verifier,
         metrics=metrics,
         tool_dependencies=tool_dependencies,
-    )
-
-
-def _placeholder_store(
-    settings: ResourceSettings, redis: Redis, encryption: EncryptionService, pseudonyms: KeyedPseudonyms | None
-) -> PlaceholderStore | None:
-    """The store in Redis, or None for the one in memory: without the key, only the demo tool has placeholders."""
-    if pseudonyms is None:
-        return None
-    return RedisPlaceholderStore(
-        redis,
-        encryption,
-        pseudonyms,
-        key_prefix="mcp:placeholders:",
-        lifetime_seconds=settings.placeholder_lifetime_seconds,
-        per_owner=settings.placeholders_per_owner,
     )
 
 
@@ -237,7 +220,6 @@ def _open_prefixes(settings: ResourceSettings, *, has_audit_page: bool) -> tuple
 
 def _add_guard(app: WebApplication, core: Core, tool_scopes: ToolScopes, *, open_prefixes: tuple[str, ...]) -> None:
     settings = core.settings
-    open_paths = GuardPolicy().open_paths | {ICON_PATH, OPENAPI_PATH}
     app.add_middleware(
         Guard,
         verifier=core.verifier,
@@ -249,13 +231,7 @@ def _add_guard(app: WebApplication, core: Core, tool_scopes: ToolScopes, *, open
         ),
         journal=core.journal,
         tool_scopes=tool_scopes,
-        policy=GuardPolicy(
-            open_paths=open_paths,
-            open_prefixes=open_prefixes,
-            allowed_hosts=settings.allowed_hosts,
-            allowed_origins=settings.allowed_origins,
-            trusted_proxies=settings.trusted_proxies,
-        ),
+        policy=guard_policy(settings, open_prefixes=open_prefixes),
         rates=RequestRates(settings.requests_per_minute, redis=core.redis),
     )
 
