@@ -36,7 +36,12 @@ from security_common.service.doctor import CheckResult, print_check_results
 from security_common.service.key_check_values import secrets_in_use
 from security_common.service.logs import configure_logs
 from security_common.service.metrics_server import serving_metrics
-from security_common.service.operator_session import OperatorSession, operator_session
+from security_common.service.operator_session import (
+    OperatorJournal,
+    OperatorSession,
+    operator_journal,
+    operator_session,
+)
 from security_common.service.redis_checks import RedisMonitor, check_redis, check_redis_connection, check_redis_server
 from security_common.service.redis_connection import connect_redis, redis_for_command
 from security_common.service.redis_identity import (
@@ -54,6 +59,7 @@ from security_common.service.yaml_files import parse_yaml
 
 __all__ = [
     "CheckResult",
+    "OperatorJournal",
     "OperatorSession",
     "PortTaken",
     "RedisIdentity",
@@ -72,6 +78,7 @@ __all__ = [
     "check_redis_server",
     "configure_logs",
     "connect_redis",
+    "operator_journal",
     "operator_session",
     "parse_yaml",
     "print_check_results",
