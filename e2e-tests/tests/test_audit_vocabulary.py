@@ -12,7 +12,7 @@ from security_common.audit import Action, EventType
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "audit.md"
-SOURCES = ("auth-service/src", "mcp-resource-service/src", "shared-security/src")
+SOURCES = ("auth-service/src", "mcp-resource-service/src", "gateway-service/src", "shared-security/src")
 # The values of these are chosen at run time, by the name of an export format.
 COMPUTED_ACTIONS = {Action.EXPORTED_CSV, Action.EXPORTED_JSONL}
 

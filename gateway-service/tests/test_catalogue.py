@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway_service.catalogue import Catalogue
+from gateway_service.catalogue.definitions import OfferedDefinitions
 from gateway_service.declaration import GatewayDeclaration, ToolRule, UpstreamDeclaration
 from security_common.pii import PIIConfiguration
 from security_common.tool_policy.policy import PIIPolicy
@@ -16,6 +17,10 @@ MASK = ToolRule(arguments=PIIPolicy.MASK, result=PIIPolicy.MASK)
 
 def upstream(name: str, tools: dict[str, ToolRule] | None = None) -> UpstreamDeclaration:
     return UpstreamDeclaration(name=name, url="http://localhost:1/mcp", tools=tools, default_rule=OBSERVE)
+
+
+def update(found: Catalogue, upstream: str, definitions: list[Any]) -> None:
+    found.update(upstream, OfferedDefinitions(tools=definitions))
 
 
 def catalogue(*upstreams: UpstreamDeclaration) -> Catalogue:
@@ -36,10 +41,10 @@ def names(found: Catalogue, address: str = "") -> list[str]:
 
 def test_tools_are_listed_in_the_same_order_whatever_the_upstream_sends() -> None:
     found = catalogue(upstream("b"), upstream("a"))
-    found.update("b", [definition("z"), definition("y")])
-    found.update("a", [definition("x")])
+    update(found, "b", [definition("z"), definition("y")])
+    update(found, "a", [definition("x")])
     assert names(found) == ["a_x", "b_y", "b_z"]
-    found.update("b", [definition("y"), definition("z")])
+    update(found, "b", [definition("y"), definition("z")])
     assert names(found) == ["a_x", "b_y", "b_z"]
 
 
@@ -48,7 +53,7 @@ def test_tools_are_listed_in_the_same_order_whatever_the_upstream_sends() -> Non
 )
 def test_a_name_that_clients_would_refuse_is_only_at_its_own_address(name: str, is_exposed: bool) -> None:
     found = catalogue(upstream("u"))
-    found.update("u", [definition(name)])
+    update(found, "u", [definition(name)])
     assert names(found) == ([f"u_{name}"] if is_exposed else [])
     assert names(found, "u") == [name]
     assert [finding.startswith(f"{name} is not at") for finding in found.findings("u")] == [True] * (not is_exposed)
@@ -57,18 +62,18 @@ def test_a_name_that_clients_would_refuse_is_only_at_its_own_address(name: str, 
 def test_two_tools_with_one_name_are_both_left_out() -> None:
     renamed = ToolRule(arguments=PIIPolicy.MASK, result=PIIPolicy.MASK, exposed_name="find")
     found = catalogue(upstream("u", {"search": renamed, "*": MASK}))
-    found.update("u", [definition("search"), definition("find"), definition("other")])
+    update(found, "u", [definition("search"), definition("find"), definition("other")])
     assert names(found) == ["u_other"]
     assert names(found, "u") == ["find", "other", "search"]
     assert [finding.split(" is not")[0] for finding in found.findings("u")] == ["find", "search"]
-    found.update("u", [definition("twice"), definition("twice"), definition("find")])
+    update(found, "u", [definition("twice"), definition("twice"), definition("find")])
     assert names(found, "u") == ["find"]
 
 
 def test_a_renamed_tool_keeps_the_rule_of_its_own_name() -> None:
     renamed = ToolRule(arguments=PIIPolicy.MASK, result=PIIPolicy.MASK, exposed_name="find", scopes=frozenset({"s"}))
     found = catalogue(upstream("u", {"search": renamed}))
-    found.update("u", [definition("search"), definition("find")])
+    update(found, "u", [definition("search"), definition("find")])
     tool = found.addresses[""].tools["u_find"]
     assert (tool.name, tool.rule) == ("search", renamed)
     assert found.addresses[""].tool_scopes == {"u_find": {"s"}}
@@ -92,7 +97,7 @@ def test_a_renamed_tool_keeps_the_rule_of_its_own_name() -> None:
 )
 def test_a_definition_that_breaks_a_rule_is_left_out(members: dict[str, Any]) -> None:
     found = catalogue(upstream("u"))
-    found.update("u", [{**definition("bad"), **members}, definition("good")])
+    update(found, "u", [{**definition("bad"), **members}, definition("good")])
     assert names(found, "u") == ["good"]
     assert found.findings("u")[0].startswith("bad is left out: ")
 
@@ -100,7 +105,7 @@ def test_a_definition_that_breaks_a_rule_is_left_out(members: dict[str, Any]) ->
 @pytest.mark.parametrize("entry", [None, 1, [], {}, {"name": 1}, {"name": ""}, {"name": "a b"}, {"name": "a" * 129}])
 def test_what_is_not_a_definition_is_left_out(entry: Any) -> None:
     found = catalogue(upstream("u"))
-    found.update("u", [entry, definition("good")])
+    update(found, "u", [entry, definition("good")])
     assert names(found, "u") == ["good"]
     assert found.findings("u")[0].startswith("a tool is left out: ")
 
@@ -109,7 +114,7 @@ def test_local_references_and_members_of_other_features_are_kept_or_dropped() ->
     found = catalogue(upstream("u"))
     schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}
     members = {"inputSchema": schema, "execution": {"taskSupport": "optional"}, "_meta": {"x": 1}, "title": "T"}
-    found.update("u", [{**definition("t"), **members}])
+    update(found, "u", [{**definition("t"), **members}])
     assert listed(found, "u") == [{"name": "t", "title": "T", "inputSchema": schema}]
 
 
@@ -118,13 +123,13 @@ def test_the_output_schema_has_no_rule_that_a_masked_value_can_break() -> None:
     loosened = {"type": "object", "properties": {"phone": {"type": "string"}}}
     for rule, expected in ((MASK, loosened), (OBSERVE, schema)):
         found = catalogue(upstream("u", {"t": rule}))
-        found.update("u", [definition("t", outputSchema=schema)])
+        update(found, "u", [definition("t", outputSchema=schema)])
         assert [each["outputSchema"] for each in listed(found)] == [expected]
 
 
 def test_a_rule_that_applies_to_no_tool_is_reported() -> None:
     found = catalogue(upstream("u", {"find": MASK, "fnd": MASK, "x_*": MASK}))
-    found.update("u", [definition("find")])
+    update(found, "u", [definition("find")])
     assert found.findings("u") == ("the rule fnd applies to no tool", "the rule x_* applies to no tool")
 
 
@@ -132,7 +137,7 @@ def test_named_tools_can_be_called_before_the_upstream_was_reached() -> None:
     found = catalogue(upstream("u", {"find": MASK, "x_*": MASK}))
     assert list(found.addresses[""].tools) == ["u_find"]
     assert names(found) == []
-    found.update("u", [definition("other")])
+    update(found, "u", [definition("other")])
     assert list(found.addresses[""].tools) == []
 
 
@@ -141,6 +146,6 @@ def test_the_table_of_the_guard_stays_the_same_object() -> None:
     found = catalogue(upstream("u", {"a*": scoped}))
     table = found.addresses[""].tool_scopes
     for name in ("ab", "ac"):
-        found.update("u", [definition(name)])
+        update(found, "u", [definition(name)])
         assert found.addresses[""].tool_scopes is table
         assert table == {f"u_{name}": {"s"}}

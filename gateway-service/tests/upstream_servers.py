@@ -102,6 +102,7 @@ class RawUpstream:
         self.respond = respond
         self.answers_lists = answers_lists
         self.tools = tools if tools is not None else [{"name": "act", "inputSchema": {"type": "object"}}]
+        self.instructions: str | None = None
         self.requests: list[Mapping[str, Any]] = []
         self.heads: list[str] = []
         self.bodies: list[bytes] = []
@@ -169,6 +170,8 @@ class RawUpstream:
             self._called.notify_all()
         if self.answers_lists and request["method"] == "server/discover":
             result: dict[str, Any] = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+            if self.instructions is not None:
+                result["instructions"] = self.instructions
             writer.write(json_response(request, result))
         elif self.answers_lists and request["method"] == "tools/list":
             writer.write(json_response(request, {"tools": self.tools}))

@@ -14,6 +14,8 @@ from redis.asyncio import Redis
 
 from gateway_service.catalogue import Catalogue, CatalogueRefresh
 from gateway_service.catalogue.catalogue import ALL
+from gateway_service.catalogue.change_events import ChangeEvents
+from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, read_lock
 from gateway_service.credentials import CredentialOpener
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.metrics import Metrics
@@ -107,10 +109,13 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     issuer = settings.trusted_issuer(declaration.names)
     verifier = TokenVerifier([issuer], http=http)
     dependencies = _policy_dependencies(settings, declaration, journal, redis)
-    catalogue = Catalogue(declaration, dependencies.detector.configuration, is_local=settings.is_local)
+    lock = read_lock(settings.lock_file)
+    catalogue = Catalogue(declaration, dependencies.detector.configuration, is_local=settings.is_local, lock=lock)
     credentials = CredentialOpener(issuer, http)
     upstreams = [Upstream(each, connections, credentials.open(each)) for each in declaration.upstreams]
-    refresh = CatalogueRefresh(catalogue, upstreams, interval_seconds=settings.refresh_seconds)
+    refresh = CatalogueRefresh(
+        catalogue, upstreams, interval_seconds=settings.refresh_seconds, events=ChangeEvents(journal)
+    )
     paths = [settings.mcp_path, *(f"{settings.mcp_path}/{name}" for name in declaration.names)]
     metrics = Metrics(paths=("/livez", "/readyz", *paths))
     metrics.keys_usable.set_function(lambda: verifier.ready)
@@ -241,4 +246,6 @@ async def _run(gateway: Gateway, _app: FastAPI) -> AsyncGenerator[None]:
         stack.push_async_callback(gateway.refresh.stop)
         for notice in gateway.declaration.notices:
             log.warning("declaration_notice", notice=notice)
+        if not gateway.settings.lock_file.exists():
+            log.warning("nothing_is_pinned", file=str(gateway.settings.lock_file), hint=NOTHING_PINNED_HINT)
         yield

@@ -45,9 +45,12 @@ def make_readiness(
     def check_upstream(upstream: Upstream) -> ReadinessCheck:
         def check() -> ReadinessResult:
             problem = refresh.problems.get(upstream.name)
-            is_described = catalogue.is_described(upstream.name)
-            note = problem.description if problem else "" if is_described else "not reached yet"
-            return ReadinessResult(is_described and problem is None, required=False, note=note)
+            has_answered = upstream.name in refresh.reached and problem is None
+            changes = len(catalogue.changes(upstream.name))
+            note = f"{changes} definitions differ from the approved ones" if changes else ""
+            if not has_answered:
+                note = problem.description if problem else "not reached yet"
+            return ReadinessResult(has_answered, required=False, note=note)
 
         return check
 

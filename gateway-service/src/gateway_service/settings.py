@@ -26,6 +26,11 @@ class GatewaySettings(ResourceServerSettings):
         description="The file that declares the MCP servers behind the gateway: gateway.yaml, or a JSON file with"
         " `mcpServers` or `servers` (docs/gateway.md).",
     )
+    lock: Path | None = Field(
+        default=None,
+        description="The file with the approved definitions. Default: `gateway.lock` in the folder of the file that"
+        " GATEWAY_UPSTREAMS names. If it does not exist, nothing is pinned.",
+    )
     resource: PublicUrl = Field(
         default="http://localhost:8083/mcp",
         description="Public URL of the address with all upstreams; each of them alone is at this URL, a slash and its"
@@ -35,6 +40,11 @@ class GatewaySettings(ResourceServerSettings):
     refresh_seconds: float = Field(
         default=300.0, ge=1, description="Seconds between two requests for the tool list of an upstream."
     )
+
+    @property
+    def lock_file(self) -> Path:
+        """The file with the approved definitions, which need not exist."""
+        return self.lock or (self.upstreams or Path()).with_name("gateway.lock")
 
     def resource_of(self, upstream: str) -> str:
         """The URL of the address of one upstream."""

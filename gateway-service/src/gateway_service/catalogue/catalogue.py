@@ -1,12 +1,15 @@
 """The tools of every address: `/mcp` with all upstreams, and `/mcp/<name>` with one of them."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
-from gateway_service.catalogue.tool_definitions import DefinitionRefused, GatewayTool, make_tool, tool_name_of
-from gateway_service.declaration import GatewayDeclaration, UpstreamDeclaration
+from gateway_service.catalogue.definition_changes import ChangeKind, DefinitionChange, find_changes
+from gateway_service.catalogue.definitions import DefinitionKind, OfferedDefinitions
+from gateway_service.catalogue.lock_file import ApprovedUpstream, Lock
+from gateway_service.catalogue.tool_definitions import GatewayTool
+from gateway_service.catalogue.upstream_tools import UpstreamTools, make_tools, tools_of_named_rules
+from gateway_service.declaration import GatewayDeclaration
 from security_common.pii import PIIConfiguration
 from security_common.tool_scopes import ScopeRule
 
@@ -14,6 +17,11 @@ __all__ = ["ALL", "Address", "Catalogue"]
 
 ALL = ""
 """The name of the address with all upstreams."""
+
+_NOT_APPROVED = (
+    "none of its tools is available: gateway.lock does not have it; run `gateway-service pin`, then `approve`"
+)
+_NOT_NAMED = "none of its tools is available: elsewhere than on loopback, gateway.yaml has to name them in `tools`"
 
 
 @dataclass(slots=True)
@@ -52,16 +60,33 @@ class Address:
 
 
 class Catalogue:
-    """The tools that are known at present. Without definitions it has the tools that the declaration names exactly."""
+    """The tools that are offered at present.
 
-    def __init__(self, declaration: GatewayDeclaration, configuration: PIIConfiguration, *, is_local: bool) -> None:
+    With a lock, they are the approved ones, and a check of an upstream only finds the differences. Without one they are
+    what the upstreams offer; until an upstream was reached, it has the tools that the declaration names exactly.
+    """
+
+    def __init__(
+        self,
+        declaration: GatewayDeclaration,
+        configuration: PIIConfiguration,
+        *,
+        is_local: bool,
+        lock: Lock | None = None,
+    ) -> None:
         """`is_local` is whether gateway and issuer are on this machine."""
         self._declarations = {each.name: each for each in declaration.upstreams}
         self._configuration = configuration
         self._is_local = is_local
-        self._tools = {each.name: self._named_tools(each) for each in declaration.upstreams}
-        self._described: set[str] = set()
-        self._findings: dict[str, tuple[str, ...]] = {}
+        self._approved = {
+            each.name: lock.upstreams.get(each.name, ApprovedUpstream())
+            for each in declaration.upstreams
+            if lock is not None
+        }
+        self._not_in_lock = {name for name in self._approved if lock is None or name not in lock.upstreams}
+        self._found = {each.name: self._first_tools(each.name) for each in declaration.upstreams}
+        self._described = set(self._approved)
+        self._refused: frozenset[tuple[str, str]] = frozenset()
         self.requestable_scopes = declaration.requestable_scopes
         self.addresses = {name: Address(name, (name,)) for name in declaration.names}
         self.addresses[ALL] = Address(ALL, declaration.names)
@@ -71,77 +96,78 @@ class Catalogue:
         """Whether the definitions of this upstream are known."""
         return upstream in self._described
 
-    def findings(self, upstream: str) -> tuple[str, ...]:
-        """Why tools of this upstream are not offered."""
-        declaration = self._declarations[upstream]
-        if declaration.tools is None and not self._is_local:
-            return (
-                "none of its tools is available: elsewhere than on loopback, gateway.yaml has to name them in `tools`",
-            )
-        return self._findings.get(upstream, ())
+    def approved(self, upstream: str) -> ApprovedUpstream | None:
+        """What was approved of this upstream; None if it is not pinned, so that its own definitions are offered."""
+        return self._approved.get(upstream)
 
-    def update(self, upstream: str, definitions: Sequence[Any]) -> None:
-        """Replaces what is known of one upstream."""
+    def changes(self, upstream: str) -> tuple[DefinitionChange, ...]:
+        """The differences between what this upstream offered last and what was approved."""
+        return self._found[upstream].changes
+
+    def refuses(self, tool: GatewayTool) -> bool:
+        """Whether calls are refused because the tool has changed since it was approved."""
+        return bool(self._refused) and (tool.upstream, tool.name) in self._refused
+
+    def findings(self, upstream: str) -> tuple[str, ...]:
+        """Why tools of this upstream are not offered, or not as the upstream describes them."""
+        if upstream in self._not_in_lock:
+            return (_NOT_APPROVED,)
+        if self._declarations[upstream].tools is None and not self._is_local:
+            return (_NOT_NAMED,)
+        found = self._found[upstream]
+        # New definitions are only counted: their names are text of the upstream that no person has seen.
+        added = Counter(each.kind for each in found.changes if each.change is ChangeKind.ADDED)
+        changed = [str(each) for each in found.changes if each.change is not ChangeKind.ADDED]
+        new = [f"{count} of kind {kind} not approved: see `gateway-service pin`" for kind, count in added.items()]
+        return (*found.findings, *changed, *new)
+
+    def prepare(self, upstream: str, offered: OfferedDefinitions) -> UpstreamTools:
+        """What follows from the definitions that an upstream offers now. Changes nothing, so a thread may do it."""
         declaration = self._declarations[upstream]
-        findings: list[str] = []
-        tools: dict[str, GatewayTool] = {}
-        names = Counter(tool_name_of(definition) for definition in definitions)
-        for definition in definitions:
-            name = tool_name_of(definition)
-            if name is None:
-                findings.append("a tool is left out: it has no name of 1 to 128 letters, digits, `_`, `.` and `-`")
-                continue
-            if names[name] > 1:
-                findings.append(f"{name} is left out: the upstream has several tools of this name")
-                continue
-            rule = declaration.rule_for(name, is_local=self._is_local)
-            if rule is None:
-                continue
-            try:
-                members = cast("dict[str, Any]", definition)
-                tools[name] = make_tool(upstream, name, rule, members, self._configuration)
-            except DefinitionRefused as refusal:
-                findings.append(f"{name} is left out: {refusal}")
-        findings += _unused_rules(declaration, [name for name in names if name is not None])
-        findings += _names_not_exposed(list(tools.values()))
-        self._tools[upstream] = dict(sorted(tools.items()))
-        self._described.add(upstream)
-        self._findings[upstream] = tuple(dict.fromkeys(findings))
+        approved = self._approved.get(upstream)
+        if approved is None:
+            return make_tools(declaration, offered.tools, self._configuration, is_local=self._is_local)
+        changes = find_changes(approved, offered)
+        removed = {
+            each.name for each in changes if each.kind is DefinitionKind.TOOL and each.change is ChangeKind.REMOVED
+        }
+        definitions = [
+            each.definition for name, each in approved.of(DefinitionKind.TOOL).items() if name not in removed
+        ]
+        tools = make_tools(declaration, definitions, self._configuration, is_local=self._is_local)
+        return replace(tools, changes=changes)
+
+    def publish(self, tools: UpstreamTools) -> None:
+        """Replaces what is known of one upstream."""
+        self._found[tools.upstream] = tools
+        self._described.add(tools.upstream)
         self._publish()
 
-    def _named_tools(self, declaration: UpstreamDeclaration) -> dict[str, GatewayTool]:
-        tools: dict[str, GatewayTool] = {}
-        for name in sorted(declaration.exact_names):
-            rule = declaration.rule_for(name, is_local=self._is_local)
-            if rule is not None:
-                tools[name] = make_tool(declaration.name, name, rule, None, self._configuration)
-        return tools
+    def update(self, upstream: str, offered: OfferedDefinitions) -> None:
+        """`prepare` and `publish` at once."""
+        self.publish(self.prepare(upstream, offered))
+
+    def _first_tools(self, upstream: str) -> UpstreamTools:
+        """The tools before the upstream was asked."""
+        declaration = self._declarations[upstream]
+        approved = self._approved.get(upstream)
+        if approved is None:
+            return tools_of_named_rules(declaration, self._configuration, is_local=self._is_local)
+        definitions = [each.definition for each in approved.of(DefinitionKind.TOOL).values()]
+        return make_tools(declaration, definitions, self._configuration, is_local=self._is_local)
 
     def _publish(self) -> None:
         """Sets the tools of all addresses. No request is served in between, because nothing is awaited."""
-        for upstream, tools in self._tools.items():
-            self.addresses[upstream].replace(tools)
-        every_tool = [tool for upstream in sorted(self._tools) for tool in self._tools[upstream].values()]
+        for name, found in self._found.items():
+            self.addresses[name].replace(dict(found.tools))
+        every_tool = [tool for name in sorted(self._found) for tool in self._found[name].tools.values()]
         uses = Counter(tool.qualified_name for tool in every_tool)
         exposed = [tool for tool in every_tool if tool.is_exposed and uses[tool.qualified_name] == 1]
         self.addresses[ALL].replace({tool.qualified_name: tool for tool in exposed})
-
-
-def _unused_rules(declaration: UpstreamDeclaration, names: Sequence[str]) -> list[str]:
-    """Rules that apply to no tool: probably a misspelled name, or a tool that the upstream has removed."""
-    used = {declaration.pattern_for(name) for name in names}
-    return [f"the rule {pattern} applies to no tool" for pattern in declaration.tools or {} if pattern not in used]
-
-
-def _names_not_exposed(tools: Sequence[GatewayTool]) -> list[str]:
-    """Tools that are only at the address of their own upstream."""
-    uses = Counter(tool.qualified_name for tool in tools)
-    clashing = {tool.name for tool in tools if uses[tool.qualified_name] > 1}
-    unsuitable = {tool.name for tool in tools if not tool.is_exposed} - clashing
-    reasons = [f"{name} is not at the address with all upstreams: another tool has its name" for name in clashing]
-    reasons += [
-        f"{name} is not at the address with all upstreams: its name there is longer than 64 characters or has another "
-        "character than letters, digits, `_` and `-`; give it one with `as`"
-        for name in unsuitable
-    ]
-    return sorted(reasons)
+        self._refused = frozenset(
+            (name, change.name)
+            for name, found in self._found.items()
+            if self._declarations[name].refuses_changes
+            for change in found.changes
+            if change.kind is DefinitionKind.TOOL and change.change is ChangeKind.INTERFACE
+        )

@@ -1,4 +1,4 @@
-"""Keeps the definitions of the upstreams fresh, in the background."""
+"""Asks the upstreams for their definitions, in the background."""
 
 import asyncio
 import random
@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import structlog
 
 from gateway_service.catalogue.catalogue import Catalogue
+from gateway_service.catalogue.change_events import ChangeEvents
+from gateway_service.catalogue.fetching import fetch_definitions
 from gateway_service.upstreams import Upstream
+from security_common.audit import JournalUnavailable
 from security_common.errors import SecurityError
 from security_common.task_cancellation import cancel_tasks
 
@@ -15,24 +18,44 @@ __all__ = ["CatalogueRefresh"]
 
 FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
+MIN_PAUSE_SECONDS = 1.0
 JITTER = 0.1
 
 log = structlog.get_logger("gateway_service")
 
 
 class CatalogueRefresh:
-    """One task for each upstream: soon again while it does not answer, and every few minutes otherwise."""
+    """One task for each upstream: soon again while it does not answer, and every few minutes otherwise.
 
-    def __init__(self, catalogue: Catalogue, upstreams: Sequence[Upstream], *, interval_seconds: float) -> None:
+    It also asks when an upstream reports that a list has changed, at most once in a second.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        upstreams: Sequence[Upstream],
+        *,
+        interval_seconds: float,
+        events: ChangeEvents | None = None,
+    ) -> None:
+        """`events` records differences from what was approved."""
         self._catalogue = catalogue
         self._upstreams = upstreams
         self._interval_seconds = interval_seconds
+        self._events = events
         self._tasks: list[asyncio.Task[None]] = []
+        self._wanted: dict[str, asyncio.Event] = {}
         self.problems: dict[str, SecurityError] = {}
         """What the last attempt failed with, by upstream."""
+        self.reached: set[str] = set()
+        """The upstreams that have answered since the start."""
 
     def start(self) -> None:
         """Starts the tasks; returns at once, so that the gateway starts without its upstreams."""
+        for upstream in self._upstreams:
+            wanted = asyncio.Event()
+            self._wanted[upstream.name] = wanted
+            upstream.watch_list_changes(lambda _, wanted=wanted: wanted.set())
         self._tasks = [
             asyncio.create_task(self._keep_fresh(upstream), name=f"refresh-{upstream.name}")
             for upstream in self._upstreams
@@ -46,17 +69,23 @@ class CatalogueRefresh:
     async def refresh(self, upstream: Upstream) -> None:
         """Asks for the definitions now. Raises `SecurityError`; what was known before stays then."""
         try:
-            await upstream.probe()
-            definitions = await upstream.list_tools()
+            offered = await fetch_definitions(upstream)
         except SecurityError as failure:
             self._note(upstream, failure)
             raise
+        # Thousands of definitions may have to be compared, which would hold the event loop for too long.
+        tools = await asyncio.to_thread(self._catalogue.prepare, upstream.name, offered)
         earlier = self._catalogue.findings(upstream.name)
-        self._catalogue.update(upstream.name, definitions)
+        self._catalogue.publish(tools)
         findings = self._catalogue.findings(upstream.name)
         if findings != earlier:
-            log.warning("upstream_tools_left_out", upstream=upstream.name, findings=list(findings))
+            log.warning("upstream_definitions_differ", upstream=upstream.name, findings=list(findings))
         self._note(upstream, None)
+        if self._events is not None:
+            try:
+                await self._events.record(upstream.name, tools.changes)
+            except JournalUnavailable as failure:
+                log.warning("definition_changes_not_recorded", upstream=upstream.name, cause=failure.description)
 
     def _note(self, upstream: Upstream, problem: SecurityError | None) -> None:
         """Logs when the result changes."""
@@ -65,12 +94,15 @@ class CatalogueRefresh:
             self.problems[upstream.name] = problem
             if earlier is None or earlier.error != problem.error:
                 log.warning("upstream_not_listed", upstream=upstream.name, cause=str(problem))
-        elif earlier is not None or not self._catalogue.is_described(upstream.name):
+            return
+        if earlier is not None or upstream.name not in self.reached:
             log.info("upstream_listed", upstream=upstream.name)
+        self.reached.add(upstream.name)
 
     async def _keep_fresh(self, upstream: Upstream) -> None:
         retry_seconds = FIRST_RETRY_SECONDS
         while True:
+            self._wanted[upstream.name].clear()
             try:
                 await self.refresh(upstream)
                 pause_seconds, retry_seconds = self._interval_seconds, FIRST_RETRY_SECONDS
@@ -80,4 +112,13 @@ class CatalogueRefresh:
             except Exception as failure:  # a defect must not end the refresh of this upstream
                 log.exception("refresh_failed", upstream=upstream.name, cause=type(failure).__name__)
                 pause_seconds = MAX_RETRY_SECONDS
-            await asyncio.sleep(pause_seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+            await self._pause(upstream, pause_seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+
+    async def _pause(self, upstream: Upstream, seconds: float) -> None:
+        """Waits, or until the upstream reports that a list has changed, but not less than a second."""
+        await asyncio.sleep(min(seconds, MIN_PAUSE_SECONDS))
+        try:
+            async with asyncio.timeout(max(0.0, seconds - MIN_PAUSE_SECONDS)):
+                await self._wanted[upstream.name].wait()
+        except TimeoutError:
+            pass

@@ -1,6 +1,7 @@
 """The definition of one tool as an upstream sends it: checked, and as the gateway offers it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from security_common.tool_policy import DeclaredArguments, SecuredTool
 from security_common.tool_policy.output_schemas import loosen_output_schema
 from security_common.tool_scopes import ToolScopeRule
 
-__all__ = ["DefinitionRefused", "GatewayTool", "make_tool", "tool_name_of"]
+__all__ = ["DefinitionRefused", "GatewayTool", "has_remote_reference", "make_tool", "tool_name_of"]
 
 MAX_DEFINITION_BYTES = 256 * 1024
 MAX_EXPOSED_NAME = 64
@@ -101,7 +102,7 @@ def _check(definition: dict[str, Any]) -> ParameterHeaders:
         raise DefinitionRefused("it can only be called as a task, which the gateway does not relay")
     if len(encode(definition)) > MAX_DEFINITION_BYTES:
         raise DefinitionRefused("its definition is larger than 256 KiB")
-    if _has_remote_reference(definition):
+    if has_remote_reference(definition):
         raise DefinitionRefused("its schema refers to another document, which clients must not fetch")
     try:
         return find_parameter_headers(schema)
@@ -109,7 +110,8 @@ def _check(definition: dict[str, Any]) -> ParameterHeaders:
         raise DefinitionRefused(str(failure)) from failure
 
 
-def _has_remote_reference(definition: dict[str, Any]) -> bool:
+def has_remote_reference(definition: Mapping[str, Any]) -> bool:
+    """Whether a schema refers to another document, which clients must not fetch."""
     waiting: list[Any] = [definition.get("inputSchema"), definition.get("outputSchema")]
     while waiting:
         value = waiting.pop()

@@ -27,6 +27,7 @@ app = App(
 redis = App(name="redis", version_flags=[], help="The Redis of this service: accept.")
 app.command(redis)
 
+KeepPrevious = Annotated[bool, Parameter(name="--keep-previous", negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
 
 
@@ -69,6 +70,53 @@ def tools(*, as_json: AsJson = False) -> None:
     from gateway_service.cli.tools import print_tools  # noqa: PLC0415 - as above
 
     asyncio.run(print_tools(settings, _declaration(settings), as_json=as_json))
+
+
+@app.command
+def pin() -> None:
+    """Ask every upstream for its definitions, and print how they differ from gateway.lock, with reasons to be careful.
+
+    `gateway-service approve` then writes what was printed to gateway.lock.
+
+    Example: gateway-service pin
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli import pin as commands  # noqa: PLC0415 - as above
+
+    asyncio.run(commands.pin(settings, _declaration(settings)))
+
+
+@app.command
+def diff(*, as_json: AsJson = False) -> None:
+    """Print how the definitions of the upstreams differ from gateway.lock. Exit status 1 if they do.
+
+    Example: gateway-service diff --json
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli import pin as commands  # noqa: PLC0415 - as above
+
+    asyncio.run(commands.compare(settings, _declaration(settings), as_json=as_json))
+
+
+@app.command
+def approve(*names: str, keep_previous: KeepPrevious = False) -> None:
+    """Write what `pin` has printed last to gateway.lock, and record in the audit trail who has approved it.
+
+    Example: gateway-service approve crm_find_customer --keep-previous
+
+    Parameters
+    ----------
+    names
+        Upstreams, or tools as <upstream>_<tool>; everything if none is named.
+    keep_previous
+        Also accept the former definition, while two releases of the server run beside each other. An approval without
+        this option ends that.
+
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli.pin import approve_pending  # noqa: PLC0415 - as above
+
+    asyncio.run(approve_pending(settings, _declaration(settings), names, keep_previous=keep_previous))
 
 
 @app.command

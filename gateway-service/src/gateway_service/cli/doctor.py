@@ -9,9 +9,13 @@ from typing import Any
 
 import httpx2
 
+from gateway_service.catalogue.definitions import DefinitionKind
+from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, ApprovedUpstream, read_lock
+from gateway_service.cli.pin import pending_file
 from gateway_service.cli.tools import UpstreamTools, ask_upstreams
+from gateway_service.cli.upstream_offers import source_of
 from gateway_service.credentials.exchanged_tokens import TOKEN_EXCHANGE
-from gateway_service.declaration import GatewayDeclaration, TokenExchange, credential_file
+from gateway_service.declaration import GatewayDeclaration, TokenExchange, UpstreamDeclaration, credential_file
 from gateway_service.redis_identity import open_redis_identity
 from gateway_service.settings import SERVICE, GatewaySettings
 from security_common.errors import SecurityError
@@ -51,6 +55,32 @@ async def _check_environment(settings: GatewaySettings, declaration: GatewayDecl
             metric="gateway_journal_writable",
         ),
     ]
+
+
+async def _check_lock(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
+    """What clients get was approved: gateway.lock exists, can be read, and has every upstream at its address."""
+    pending = pending_file(settings)
+    results: list[CheckResult] = []
+    if pending.exists():
+        hint = "`gateway-service approve` approves what `pin` has printed; `pin` prints it again"
+        results.append(CheckResult(f"lock: {pending} was not approved yet", ok=True, warning=True, hint=hint))
+    lock = read_lock(settings.lock_file)
+    if lock is None:
+        what = f"lock: nothing is pinned: {settings.lock_file} does not exist"
+        return [CheckResult(what, ok=True, warning=True, hint=NOTHING_PINNED_HINT), *results]
+    count = sum(len(each.of(kind)) for each in lock.upstreams.values() for kind in DefinitionKind)
+    pinned = CheckResult(f"lock: {settings.lock_file}, {count} approved definitions, sha256 {lock.digest}", ok=True)
+    hint = "`gateway-service pin` shows whether it describes the same; `approve` stores the new address"
+    moved = [
+        CheckResult(f"lock: {each.name} was approved at another address", ok=True, warning=True, hint=hint)
+        for each in declaration.upstreams
+        if each.name in lock.upstreams and _has_moved(each, lock.upstreams[each.name])
+    ]
+    return [pinned, *moved, *results]
+
+
+def _has_moved(declaration: UpstreamDeclaration, approved: ApprovedUpstream) -> bool:
+    return approved.source not in {"", source_of(declaration)}
 
 
 async def _check_upstreams(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
@@ -136,6 +166,7 @@ async def _check_secrets(settings: GatewaySettings, declaration: GatewayDeclarat
 
 CHECKS: tuple[Callable[[GatewaySettings, GatewayDeclaration], Awaitable[list[CheckResult]]], ...] = (
     _check_environment,
+    _check_lock,
     _check_upstreams,
     _check_issuer,
     _check_addresses_at_issuer,

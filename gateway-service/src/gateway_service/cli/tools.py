@@ -3,49 +3,40 @@
 import json
 from typing import Any
 
-import httpx2
-
-from gateway_service.catalogue import Catalogue, CatalogueRefresh, GatewayTool
+from gateway_service.catalogue import Catalogue, GatewayTool
 from gateway_service.catalogue.catalogue import ALL
-from gateway_service.credentials import CredentialOpener
+from gateway_service.catalogue.lock_file import read_lock
+from gateway_service.cli.upstream_offers import UpstreamOffer, fetch_offers
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.settings import ACCESS_SCOPE, GatewaySettings
-from gateway_service.upstreams import HttpConnections, Upstream
-from security_common.errors import SecurityError
 from security_common.pii import open_pii_detector
 
 __all__ = ["UpstreamTools", "ask_upstreams", "print_tools"]
-
-HTTP_SECONDS = 5.0
 
 
 class UpstreamTools:
     """The tools of one upstream. `problem` is why it could not be asked."""
 
-    def __init__(self, upstream: Upstream, catalogue: Catalogue, problem: SecurityError | None) -> None:
-        self.name = upstream.name
-        self.url = upstream.declaration.url
-        self.version = upstream.era.value if upstream.era else None
-        self.tools = list(catalogue.addresses[upstream.name].tools.values())
+    def __init__(self, offer: UpstreamOffer, catalogue: Catalogue) -> None:
+        self.name = offer.name
+        self.url = offer.declaration.url
+        self.version = offer.definitions.protocol_version or None
+        self.tools = list(catalogue.addresses[offer.name].tools.values())
         self.exposed_names = {tool.qualified_name for tool in catalogue.addresses[ALL].tools.values()}
-        self.findings = catalogue.findings(upstream.name)
-        self.problem = problem
+        self.findings = catalogue.findings(offer.name)
+        self.problem = offer.problem
 
 
 async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[UpstreamTools]:
     """Asks each upstream for its tools, as the gateway does."""
     configuration = open_pii_detector(settings.security).configuration
-    catalogue = Catalogue(declaration, configuration, is_local=settings.is_local)
-    async with HttpConnections() as connections, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
-        credentials = CredentialOpener(settings.trusted_issuer(declaration.names), http)
-        upstreams = [Upstream(each, connections, credentials.open(each)) for each in declaration.upstreams]
-        refresh = CatalogueRefresh(catalogue, upstreams, interval_seconds=settings.refresh_seconds)
-        for upstream in upstreams:
-            try:
-                await refresh.refresh(upstream)
-            except SecurityError:
-                continue  # it is in `refresh.problems`
-    return [UpstreamTools(upstream, catalogue, refresh.problems.get(upstream.name)) for upstream in upstreams]
+    lock = read_lock(settings.lock_file)
+    catalogue = Catalogue(declaration, configuration, is_local=settings.is_local, lock=lock)
+    offers = await fetch_offers(settings, declaration)
+    for offer in offers:
+        if offer.problem is None:
+            catalogue.update(offer.name, offer.definitions)
+    return [UpstreamTools(offer, catalogue) for offer in offers]
 
 
 async def print_tools(settings: GatewaySettings, declaration: GatewayDeclaration, *, as_json: bool) -> None:

@@ -76,6 +76,7 @@ Bytes = Annotated[int, BeforeValidator(_parse_size), Field(gt=0, le=64 * 1024 * 
 Scopes = Annotated[frozenset[str], BeforeValidator(_parse_scopes)]
 Host = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
+Drift = Literal["refuse", "warn"]
 Task = Literal["view", "store", "change", "delete", "download"]
 
 
@@ -154,6 +155,7 @@ class WrittenDefaults(_Written):
     timeout: Seconds = 30.0
     longest: Seconds = 300.0
     result_limit: Bytes = 4 * 1024 * 1024
+    drift: Drift = "refuse"
 
 
 class WrittenUpstream(_Written):
@@ -166,6 +168,7 @@ class WrittenUpstream(_Written):
     timeout: Seconds | None = None
     longest: Seconds | None = None
     result_limit: Bytes | None = None
+    drift: Drift | None = None
     in_flight: int = Field(default=64, ge=1, le=10_000)
     tools: Mapping[str, WrittenRule] | None = None
     input_requests: frozenset[Literal["form", "sampling", "roots"]] = frozenset({"form"})

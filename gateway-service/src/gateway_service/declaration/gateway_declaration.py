@@ -64,6 +64,8 @@ class UpstreamDeclaration:
     file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `input_requests` is
     what the upstream may ask the client's user for, and `input_url_hosts` are the hosts to which it may send the user.
     Times are in seconds: `silent_seconds` without a byte of a response, `longest_seconds` for a call in all.
+    `refuses_changes` is whether calls of a tool are refused while its definition differs from the approved one in more
+    than its texts.
     """
 
     name: str
@@ -79,6 +81,7 @@ class UpstreamDeclaration:
     longest_seconds: float = 300.0
     max_result_bytes: int = 4 * 1024 * 1024
     max_in_flight: int = 64
+    refuses_changes: bool = True
 
     @cached_property
     def _tool_patterns(self) -> RulePatterns[ToolRule]:

@@ -98,6 +98,7 @@ def _resolve(
         longest_seconds=written.longest or defaults.longest,
         max_result_bytes=written.result_limit or defaults.result_limit,
         max_in_flight=written.in_flight,
+        refuses_changes=(written.drift or defaults.drift) == "refuse",
     )
 
 

@@ -37,6 +37,9 @@ class ComponentCall:
         """The address that the client itself has sent, which may be repeated in the result."""
         return None
 
+    def require_approved(self) -> None:
+        """Raises `ToolPolicyError` if the component has changed since it was approved."""
+
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters for the upstream. `passed` are the treated arguments."""
         raise NotImplementedError

@@ -77,5 +77,6 @@ class Listing:
         if self._address.name == ALL:
             names = ", ".join(self._address.upstreams)
             return {"instructions": f"Tools of several servers: {names}. Each name begins with that of its server."}
-        instructions = self._upstream.instructions if self._upstream else None
+        approved = self._catalogue.approved(self._address.name)
+        instructions = approved.instructions if approved else self._upstream.instructions if self._upstream else None
         return {"instructions": instructions[:MAX_INSTRUCTIONS_CHARACTERS]} if instructions else {}

@@ -82,6 +82,7 @@ class RelayedCalls:
 
     async def _execute(self, call: SecuredCall, component: ComponentCall, client: ClientRequest) -> dict[str, Any]:
         """The result as it may be sent."""
+        component.require_approved()
         upstream = self._upstreams[component.upstream]
         _, passed = await call.run(call.protect_arguments, (), component.arguments)
         component.annotate(call, passed)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 
 from gateway_service.catalogue import Address, Catalogue, GatewayTool
 from gateway_service.catalogue.catalogue import ALL
+from gateway_service.catalogue.definition_changes import ToolDefinitionChanged
 from gateway_service.relay.call_records import CallRecords
 from gateway_service.relay.client_request import ClientRequest
 from gateway_service.relay.component_calls import ComponentCall
@@ -24,11 +25,16 @@ __all__ = ["ToolCall", "ToolCalls"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall(ComponentCall):
-    """A call of one tool."""
+    """A call of one tool. `has_changed` is whether its definition differs from the approved one."""
 
     method: ClassVar[str] = "tools/call"
 
     tool: GatewayTool = field(repr=False)
+    has_changed: bool = False
+
+    def require_approved(self) -> None:
+        if self.has_changed:
+            raise ToolDefinitionChanged.of(self.upstream)
 
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
         return {"name": self.tool.name, "arguments": passed}
@@ -71,7 +77,14 @@ class ToolCalls:
         arguments = cast("dict[str, Any]", arguments)
         if client.is_stateless:
             require_equal_headers(tool.parameter_headers, arguments, client.headers)
-        call = ToolCall(upstream=tool.upstream, secured=tool.secured, arguments=arguments, named=tool.name, tool=tool)
+        call = ToolCall(
+            upstream=tool.upstream,
+            secured=tool.secured,
+            arguments=arguments,
+            named=tool.name,
+            tool=tool,
+            has_changed=self._catalogue.refuses(tool),
+        )
         return await self._calls.run(call, client)
 
     async def _answer_unknown(self, address: Address, name: Any, client: ClientRequest) -> dict[str, Any]:

@@ -76,6 +76,21 @@ class Action(StrEnum):
     REDIS_ACCEPTED = "redis_accepted"
     """An operator accepted a Redis that is not the one used before."""
 
+    DEFINITIONS_APPROVED = "definitions_approved"
+    """An operator approved definitions of MCP servers; the reason has their number and the digest of the lock."""
+    DEFINITION_ADDED = "definition_added"
+    """An MCP server offers definitions that were not approved; the gateway does not offer them."""
+    DEFINITION_REMOVED = "definition_removed"
+    """An MCP server does not offer an approved definition any more."""
+    DEFINITION_TEXT_CHANGED = "definition_text_changed"
+    """An MCP server changed a text of a definition; clients get the approved one."""
+    DEFINITION_CHANGED = "definition_changed"
+    """An MCP server changed a schema or an annotation of a definition; calls are refused, unless gateway.yaml has
+    `drift: warn`.
+    """
+    DEFINITION_RESTORED = "definition_restored"
+    """A definition is as it was approved again."""
+
     LISTED = "listed"
     """An auditor listed events."""
     VIEWED_EVENT = "viewed_event"

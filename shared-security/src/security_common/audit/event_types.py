@@ -62,6 +62,10 @@ class EventType(StrEnum):
     """auth-service: a replica started with a declaration that differs from the last one applied. Details: its
     fingerprint.
     """
+    DEFINITION_CHANGE = "definition_change"
+    """gateway-service: what an MCP server says about itself differs from what was approved, or is as approved again.
+    Details: the tool; the upstream, and the members that differ.
+    """
     ACCESS_REFUSED = "access_refused"
     """the guard: a request was refused, with any status. Details: the reason; the tool and the caller if known."""
     TOOL_CALL = "tool_call"

@@ -80,6 +80,8 @@ class Reason(StrEnum):
     """The arguments do not match the tool's schema."""
     UNKNOWN_COMPONENT = "unknown_component"
     """There is no such tool, resource or prompt."""
+    TOOL_DEFINITION_CHANGED = "tool_definition_changed"
+    """The MCP server behind the gateway has changed the definition of the tool since it was approved."""
     PERSONAL_DATA_REFUSED = "personal_data_refused"
     """The arguments contain personal data."""
     RESULT_WITHHELD = "result_withheld"

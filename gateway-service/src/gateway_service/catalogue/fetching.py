@@ -1,0 +1,48 @@
+"""Asks an upstream for its definitions."""
+
+import asyncio
+from typing import Any, cast
+
+from gateway_service.catalogue.definitions import OfferedDefinitions
+from gateway_service.upstreams import Upstream
+from security_common.strict_json import WrittenNumber
+
+__all__ = ["fetch_definitions"]
+
+
+async def fetch_definitions(upstream: Upstream) -> OfferedDefinitions:
+    """Everything that the upstream says it offers. Raises `SecurityError`.
+
+    Only the lists of declared capabilities are asked for; a server without tools is an exception among old ones, so
+    they are asked for in any case.
+    """
+    await upstream.probe()
+    tools = await upstream.list_tools()
+    prompts: list[Any] = []
+    resources: list[Any] = []
+    templates: list[Any] = []
+    if "prompts" in upstream.capabilities:
+        prompts = await upstream.list_items("prompts/list", "prompts")
+    if "resources" in upstream.capabilities:
+        resources = await upstream.list_items("resources/list", "resources")
+        templates = await upstream.list_items("resources/templates/list", "resourceTemplates")
+    tools, prompts, resources, templates = await asyncio.to_thread(
+        _without_spelling, [tools, prompts, resources, templates]
+    )
+    return OfferedDefinitions(
+        protocol_version=upstream.era.value if upstream.era else "",
+        instructions=upstream.instructions,
+        tools=tools,
+        prompts=prompts,
+        resources=resources,
+        resource_templates=templates,
+    )
+
+
+def _without_spelling(value: Any) -> Any:
+    """The value with numbers in place of their spelling, which has no meaning in a definition."""
+    if isinstance(value, dict):
+        return {name: _without_spelling(each) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_without_spelling(each) for each in cast("list[Any]", value)]
+    return value.number if isinstance(value, WrittenNumber) else value

@@ -1,0 +1,190 @@
+"""`gateway-service pin`, `diff` and `approve`: what the upstreams describe becomes what clients get, after a review.
+
+`pin` writes what it has printed to a file beside gateway.lock, and `approve` takes the definitions from that file. So
+nothing is approved that was not printed, whatever an upstream answers in between.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from gateway_service.catalogue.definitions import DefinitionKind, name_of
+from gateway_service.catalogue.lock_file import ApprovedDefinition, ApprovedUpstream, Lock, read_lock, write_lock
+from gateway_service.cli.definition_diff import as_members, print_review, review
+from gateway_service.cli.upstream_offers import UpstreamOffer, as_approved, fetch_offers
+from gateway_service.declaration import GatewayDeclaration
+from gateway_service.settings import SERVICE, GatewaySettings
+from security_common.audit import Action
+from security_common.errors import SecurityError
+from security_common.pii import open_pii_detector
+from security_common.service import operator_journal
+
+__all__ = ["ApprovalFailed", "approve_pending", "compare", "pending_file", "pin", "record_approval"]
+
+
+class ApprovalFailed(SecurityError):
+    """There is nothing to approve, or a name is unknown."""
+
+    error: ClassVar[str] = "approval_failed"
+
+
+def pending_file(settings: GatewaySettings) -> Path:
+    """The file with what `pin` has printed last, until it is approved."""
+    return settings.lock_file.with_name(f"{settings.lock_file.name}.pending")
+
+
+async def pin(settings: GatewaySettings, declaration: GatewayDeclaration) -> None:
+    """Prints the differences to gateway.lock, and keeps them for `approve`. Raises SystemExit if an upstream fails."""
+    lock = read_lock(settings.lock_file) or Lock()
+    offers = await fetch_offers(settings, declaration)
+    count = _print(settings, offers, lock)
+    pending = Lock()
+    for offer in offers:
+        known = lock.upstreams.get(offer.name)
+        if offer.problem is None:
+            pending = pending.with_upstream(offer.name, as_approved(offer))
+        elif known is not None:
+            pending = pending.with_upstream(offer.name, known)
+    file = pending_file(settings)
+    unknown = lock.upstreams.keys() - set(declaration.names)
+    if count or unknown or set(pending.upstreams) != set(lock.upstreams):
+        write_lock(file, pending)
+        print(f"{count} differences; `gateway-service approve` writes them to {settings.lock_file}")
+    else:
+        file.unlink(missing_ok=True)
+        print(f"everything is as approved in {settings.lock_file}")
+    if any(offer.problem for offer in offers):
+        raise SystemExit(1)
+
+
+async def compare(settings: GatewaySettings, declaration: GatewayDeclaration, *, as_json: bool) -> None:
+    """Prints the differences to gateway.lock. Raises SystemExit with status 1 if there are any."""
+    lock = read_lock(settings.lock_file) or Lock()
+    offers = await fetch_offers(settings, declaration)
+    if as_json:
+        detector = open_pii_detector(settings.security)
+        names = _tool_names(offers)
+        found = [as_members(each) for offer in offers for each in review(offer, lock, detector, names=names)]
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+        count = len(found)
+    else:
+        count = _print(settings, offers, lock)
+    if count or any(offer.problem for offer in offers):
+        raise SystemExit(1)
+
+
+async def approve_pending(
+    settings: GatewaySettings, declaration: GatewayDeclaration, names: Collection[str], *, keep_previous: bool
+) -> None:
+    """Writes what `pin` has kept to gateway.lock, and records who did it. Raises `ApprovalFailed`.
+
+    `names` are upstreams, or tools as `<upstream>_<tool>`; everything if there is none. With `keep_previous`, the
+    former definition of a tool is accepted from its upstream as well.
+    """
+    file = pending_file(settings)
+    pending = read_lock(file)
+    if pending is None:
+        raise ApprovalFailed("there is nothing to approve", hint="`gateway-service pin` asks the upstreams")
+    lock = read_lock(settings.lock_file) or Lock()
+    approved = _merge(lock, pending, names, keep_previous=keep_previous)
+    if not names:
+        kept = {name: each for name, each in approved.upstreams.items() if name in declaration.names}
+        approved = replace(approved, upstreams=kept)
+    await record_approval(settings, lock, approved)
+    if not names:
+        file.unlink(missing_ok=True)
+
+
+async def record_approval(settings: GatewaySettings, before: Lock, approved: Lock) -> None:
+    """Records the approval and writes the lock, in this order. Raises `JournalUnavailable` and OSError."""
+    count = _count_differences(before, approved)
+    reason = f"{count} definitions; lock {before.digest[:16]} -> {approved.digest[:16]}"
+    async with operator_journal(settings, service=SERVICE) as operator:
+        await operator.record(Action.DEFINITIONS_APPROVED, reason=reason)
+    write_lock(settings.lock_file, approved)
+    print(f"{settings.lock_file}: {count} definitions changed, sha256 {approved.digest}")
+
+
+def _print(settings: GatewaySettings, offers: Collection[UpstreamOffer], lock: Lock) -> int:
+    """Prints the differences, and returns their number."""
+    detector = open_pii_detector(settings.security)
+    names = _tool_names(offers)
+    count = 0
+    for offer in offers:
+        reviewed = review(offer, lock, detector, names=names) if offer.problem is None else []
+        print_review(offer, reviewed)
+        count += len(reviewed)
+    return count
+
+
+def _tool_names(offers: Collection[UpstreamOffer]) -> set[str]:
+    found = {name_of(DefinitionKind.TOOL, each) for offer in offers for each in offer.definitions.tools}
+    return {name for name in found if name is not None}
+
+
+def _merge(lock: Lock, pending: Lock, names: Collection[str], *, keep_previous: bool) -> Lock:
+    """The lock with the definitions of the pending one, or with those of the named upstreams and tools."""
+    unused = set(names)
+    merged = lock
+    for upstream, offered in pending.upstreams.items():
+        known = lock.upstreams.get(upstream, ApprovedUpstream())
+        if not names or upstream in names:
+            unused.discard(upstream)
+            definitions = {
+                kind: _merge_kind(known.of(kind), offered.of(kind), keep_previous=keep_previous)
+                for kind in DefinitionKind
+            }
+            merged = merged.with_upstream(upstream, replace(offered, definitions=definitions))
+            continue
+        known_tools, offered_tools = known.of(DefinitionKind.TOOL), offered.of(DefinitionKind.TOOL)
+        chosen = {name for name in known_tools.keys() | offered_tools.keys() if f"{upstream}_{name}" in names}
+        if not chosen:
+            continue
+        unused -= {f"{upstream}_{name}" for name in chosen}
+        taken = {name: each for name, each in offered_tools.items() if name in chosen}
+        tools = {name: each for name, each in known_tools.items() if name not in chosen}
+        tools |= _merge_kind(known_tools, taken, keep_previous=keep_previous)
+        source = known if known.source else replace(offered, definitions={})
+        definitions = {**known.definitions, DefinitionKind.TOOL: tools}
+        merged = merged.with_upstream(upstream, replace(source, definitions=definitions))
+    if unused:
+        hint = "name upstreams, or tools as <upstream>_<tool>, that `gateway-service pin` has printed"
+        raise ApprovalFailed(f"unknown: {', '.join(sorted(unused))}", hint=hint)
+    return merged
+
+
+def _merge_kind(
+    known: Mapping[str, ApprovedDefinition], offered: Mapping[str, ApprovedDefinition], *, keep_previous: bool
+) -> dict[str, ApprovedDefinition]:
+    return {
+        name: _merge_definition(known.get(name), each, keep_previous=keep_previous) for name, each in offered.items()
+    }
+
+
+def _merge_definition(
+    known: ApprovedDefinition | None, offered: ApprovedDefinition, *, keep_previous: bool
+) -> ApprovedDefinition:
+    digest = offered.digests[0]
+    if known is None:
+        return offered
+    if digest in known.digests[1:]:  # the former release has answered
+        return known
+    if not keep_previous:
+        return offered
+    return known if digest == known.digests[0] else replace(offered, digests=(digest, known.digests[0]))
+
+
+def _count_differences(before: Lock, after: Lock) -> int:
+    """How many definitions were added, removed, or have other digests."""
+    entries = [
+        {
+            (upstream, kind, name, each.digests)
+            for upstream, approved in lock.upstreams.items()
+            for kind in DefinitionKind
+            for name, each in approved.of(kind).items()
+        }
+        for lock in (before, after)
+    ]
+    return len({entry[:3] for entry in entries[0] ^ entries[1]})

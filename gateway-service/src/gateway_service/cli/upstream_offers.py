@@ -1,0 +1,80 @@
+"""What the upstreams offer at the moment, for commands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httpx2
+
+from gateway_service.catalogue.definition_changes import approve
+from gateway_service.catalogue.definitions import DefinitionKind, NotCanonical, OfferedDefinitions, name_of
+from gateway_service.catalogue.fetching import fetch_definitions
+from gateway_service.catalogue.lock_file import ApprovedDefinition, ApprovedUpstream
+from gateway_service.credentials import CredentialOpener
+from gateway_service.declaration import GatewayDeclaration, UpstreamDeclaration
+from gateway_service.settings import GatewaySettings
+from gateway_service.upstreams import HttpConnections, Upstream
+from security_common.errors import SecurityError
+
+__all__ = ["UpstreamOffer", "as_approved", "fetch_offers", "source_of"]
+
+HTTP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamOffer:
+    """The answer of one upstream: its definitions, or the problem because of which there are none."""
+
+    declaration: UpstreamDeclaration
+    definitions: OfferedDefinitions
+    problem: SecurityError | None = None
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name
+
+
+async def fetch_offers(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[UpstreamOffer]:
+    """Asks each upstream, one after the other."""
+    offers: list[UpstreamOffer] = []
+    async with HttpConnections() as connections, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
+        credentials = CredentialOpener(settings.trusted_issuer(declaration.names), http)
+        for each in declaration.upstreams:
+            upstream = Upstream(each, connections, credentials.open(each))
+            try:
+                offers.append(UpstreamOffer(each, await fetch_definitions(upstream)))
+            except SecurityError as problem:
+                offers.append(UpstreamOffer(each, OfferedDefinitions(), problem))
+            finally:
+                await upstream.close()
+    return offers
+
+
+def as_approved(offer: UpstreamOffer) -> ApprovedUpstream:
+    """Everything that the upstream offers, as if it was approved. Names that appear twice are left out."""
+    return ApprovedUpstream(
+        source=source_of(offer.declaration),
+        protocol_version=offer.definitions.protocol_version,
+        definitions={kind: _by_name(kind, offer.definitions.of(kind)) for kind in DefinitionKind},
+    )
+
+
+def source_of(declaration: UpstreamDeclaration) -> str:
+    """Where the upstream is, for people. A query can contain a secret and is left out."""
+    return declaration.url.partition("?")[0]
+
+
+def _by_name(kind: DefinitionKind, definitions: Sequence[object]) -> dict[str, ApprovedDefinition]:
+    found: dict[str, ApprovedDefinition] = {}
+    repeated: set[str] = set()
+    for definition in definitions:
+        name = name_of(kind, definition)
+        if name is None:
+            continue
+        if name in found:
+            repeated.add(name)
+        try:
+            found[name] = approve(kind, cast("dict[str, Any]", definition))
+        except NotCanonical:
+            continue
+    return {name: each for name, each in found.items() if name not in repeated}
