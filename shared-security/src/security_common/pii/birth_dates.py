@@ -203,7 +203,7 @@ def _is_past_date(match: re.Match[str], this_year: int) -> bool:
 
 
 DATES_OF_BIRTH = (
-    Rule(any_label("DATE_OF_BIRTH"), _find_after_labels),
+    Rule(any_label("DATE_OF_BIRTH"), _find_after_labels, begins_with_word=True),
     Rule(r"생일|생(?:[^가-힣]|[이인입으의은]|$)|생년(?:[^월]|$)|태어|[,/][ \t]?[남여MF]", _find_before_born),
     Rule(r"[0-9]\s?년(?:\s?[0-9]{1,2}\s?월)?생", _find_years),
     Rule(GATE_BESIDE_NAMES, find_birth_dates_beside_names),

@@ -76,11 +76,11 @@ def _find_kubernetes_secrets(text: str) -> Iterator[Finding]:
 CREDENTIALS = Rule(
     r"://[^/\s]*[:@]|jdbc:oracle|(?i:[?&;]sig=|-signature=|(?:bearer|basic|kakaoak)\s|authorization|sess|connect\.sid"
     r"|cookie|identified\s|kind['\"]?\s{0,2}:\s{0,2}['\"]?secret|auth['\"]?\s?[:=])"
-    r"|--[a-z\-]{0,30}(?:pass|token|secret|key)|\s-p['\"]?[^\s\-]|sshpass|docker login|redis-cli|\s-u\s|\s--user"
+    r"|--[a-z\-]*(?:pass|token|secret|key)|\s-p['\"]?[^\s\-]|sshpass|docker login|redis-cli|\s-u\s|\s--user"
     r"|:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*\-]+:[A-Za-z0-9_.\-]+:"
     r"|(?i:pw|pass|비번|비밀번호|패스워드|암호|[?&](?:key|code|ticket|auth)="
     r"|/(?:reset|verify|activate|invite|confirm|magic)|\slogin\s|ldap|net use|smbclient|rpcclient|chpasswd|sqlplus"
     r"|expdp|impdp|sqlldr|snmp-server|enable\ssecret|username\s|(?:tacacs|radius)-server)"
-    r"|\s/\s[!-.0-~]{6}|/\s?[!-.0-~]*[!@#$%^&*+?~]",
+    r"|\s/\s[!-.0-~]|/\s?[!-.0-~]*[!@#$%^&*+?~]",
     _find_credentials,
 )

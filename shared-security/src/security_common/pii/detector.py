@@ -4,7 +4,7 @@ The package docstring shows the steps. RULES lists every rule. Overlaps are reso
 rules.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from functools import cache
 from operator import attrgetter
@@ -36,12 +36,11 @@ from security_common.pii.names_in_fields import (
 )
 from security_common.pii.national_ids import COUNTRIES, NATIONAL_CODES, country_of
 from security_common.pii.normalization import (
-    BASE64_GATE,
-    MIXED_CASE_GATE,
     NORMALIZATION_GATE,
     SPOKEN_DIGITS_GATE,
     NormalizedText,
     decode_base64_tokens,
+    may_have_base64_token,
     normalize,
     replace_spoken_digits,
 )
@@ -63,13 +62,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "PIIDetector", "get_pii_detector", "open_pii_detector"]
 
-_RULES_FOR_SECRETS_AND_ADDRESSES: tuple[Rule, ...] = (
+_RULES_FOR_SECRETS: tuple[Rule, ...] = (
     SECRET_TOKENS,  # private keys, tokens of known vendors, webhooks
     CREDENTIALS,  # passwords and keys in URLs, headers, commands and configuration files
     NAMED_SECRETS,  # values behind a name such as `password`
-    EMAIL_ADDRESSES,
 )
 _RULES_FOR_NUMBERS: tuple[Rule, ...] = (
+    EMAIL_ADDRESSES,
     IP_ADDRESSES,
     IBANS,
     ALPHANUMERIC_CODES,  # passports, driver's licences and customs codes with letters
@@ -88,29 +87,33 @@ _RULES_FOR_LATIN_NAMES: tuple[Rule, ...] = (
     *LATIN_NAMES_IN_PROSE,
     *ENGLISH_NAMES,  # romanised Korean names included
 )
-_GROUPS_OF_RULES = (
-    _RULES_FOR_SECRETS_AND_ADDRESSES,
-    _RULES_FOR_NUMBERS,
-    (*KOREAN_NAMES, *NAMES_AFTER_ROLES),
-    _RULES_FOR_LATIN_NAMES,
-)
-RULES = tuple(rule for group in _GROUPS_OF_RULES for rule in group)
+_WORDS, _NUMBERS, _KOREAN, _LATIN = "words", "numbers", "Korean names", "Latin names"  # the automata of the gates
+_RULES_BY_AUTOMATON = {
+    _WORDS: _RULES_FOR_SECRETS,
+    _NUMBERS: _RULES_FOR_NUMBERS,
+    _KOREAN: (*KOREAN_NAMES, *NAMES_AFTER_ROLES),
+    _LATIN: _RULES_FOR_LATIN_NAMES,
+}
+RULES = tuple(rule for rules in _RULES_BY_AUTOMATON.values() for rule in rules)
 
-PREPARATION_GATES = (Gate(NORMALIZATION_GATE), Gate(SPOKEN_DIGITS_GATE), Gate(BASE64_GATE, MIXED_CASE_GATE))
+PREPARATION_GATES = (Gate(NORMALIZATION_GATE, automaton=_NUMBERS), Gate(SPOKEN_DIGITS_GATE, automaton=_NUMBERS))
 _WEAK_KINDS = frozenset({PIIKind.US_SSN, PIIKind.PASSPORT})
 """In a field with the name of something else, their shape alone is not enough: {"acct_code": "101-02-0003"}."""
 _CERTAIN_NAMES = frozenset({"honorific", "title"})
 """The reasons for which a name is a person's even in a field with the name of a thing."""
-_NORMALIZE, _REPLACE_SPOKEN_DIGITS, _DECODE_BASE64 = range(3)  # indexes of PREPARATION_GATES
+_NORMALIZE, _REPLACE_SPOKEN_DIGITS = range(2)  # indexes of PREPARATION_GATES
 _FIRST_RULE = len(PREPARATION_GATES)
 MAX_BARE_WORD_LENGTH = 11
 """No rule finds anything in so few ASCII letters without anything else: most names of fields are that."""
 
-_FIRST_GROUP, *_OTHER_GROUPS = (
-    tuple(Gate(rule.gate, rule.also_required) for rule in group) for group in _GROUPS_OF_RULES
+GATES = (
+    *PREPARATION_GATES,
+    *(
+        Gate(rule.gate, rule.also_required, _WORDS if rule.begins_with_word else automaton)
+        for automaton, rules in _RULES_BY_AUTOMATON.items()
+        for rule in rules
+    ),
 )
-GATES = ((*PREPARATION_GATES, *_FIRST_GROUP), *_OTHER_GROUPS)
-"""The gates in groups: each group has an automaton of its own."""
 open_gates = compile_gates(GATES)
 """Returns the indexes of the gates that are open for a text: those of PREPARATION_GATES, then those of RULES."""
 
@@ -181,14 +184,12 @@ class PIIDetector:
             return []
         gates = open_gates(text)
         if not gates:
-            return []
-        if gates[0] >= _FIRST_RULE:  # the text needs no preparation
-            return self._without_overlaps(self.apply_rules(text, gates))
+            return self._find_in_base64_tokens(text)
         normalized = normalize(text) if gates[0] == _NORMALIZE else NormalizedText(text)
         prepared = normalized.text
         if prepared is not text:
             gates = open_gates(prepared)
-        in_tokens = list(self._find_in_base64_tokens(prepared)) if _DECODE_BASE64 in gates else []
+        in_tokens = self._find_in_base64_tokens(prepared)
         if _REPLACE_SPOKEN_DIGITS in gates:
             with_digits = replace_spoken_digits(prepared)
             if with_digits is not prepared:
@@ -206,13 +207,10 @@ class PIIDetector:
         source = LabelledText(text, self._today)
         candidates: list[Finding] = []
         for gate in gates:
-            if gate < _FIRST_RULE:
-                continue
-            rule = RULES[gate - _FIRST_RULE]
-            if rule.may_be_public:
-                candidates += mark_public_names(text, rule.find(source))
-            else:
-                candidates += rule.find(source)
+            if gate >= _FIRST_RULE:
+                rule = RULES[gate - _FIRST_RULE]
+                found = rule.find(source)
+                candidates += mark_public_names(text, found) if rule.may_be_public else found
         countries = self.configuration.national_ids
         if countries is COUNTRIES:
             return candidates
@@ -221,20 +219,21 @@ class PIIDetector:
     def _without_overlaps(self, candidates: list[Finding]) -> list[Finding]:
         """The best candidates in order. Public names are left out after that, so they hide worse candidates."""
         found = _resolve_overlaps(candidates)
-        if self.configuration.find_public_names:
+        if self.configuration.find_public_names or not found:
             return found
         return [each for each in found if each.why != PUBLIC_NAME]
 
-    def _find_in_base64_tokens(self, text: str) -> Iterator[Finding]:
+    def _find_in_base64_tokens(self, text: str) -> list[Finding]:
         """Reports a token as a whole with the best finding inside it. Tokens inside tokens are not decoded."""
+        found: list[Finding] = []
+        if not may_have_base64_token(text):
+            return found
         for start, end, decoded in decode_base64_tokens(text):
-            inside = self._apply_open_rules(decoded)
+            inside = self.apply_rules(decoded, open_gates(decoded))
             if inside:
                 best = max(inside, key=lambda finding: (finding.score, finding.end - finding.start))
-                yield Finding(best.kind, start, end, best.score, f"{BASE64}-{best.why}")
-
-    def _apply_open_rules(self, text: str) -> list[Finding]:
-        return self.apply_rules(text, open_gates(text))
+                found.append(Finding(best.kind, start, end, best.score, f"{BASE64}-{best.why}"))
+        return found
 
 
 def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], list[Finding]]) -> list[Finding]:

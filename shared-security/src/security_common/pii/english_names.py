@@ -279,6 +279,7 @@ ENGLISH_NAMES = (
         _find_after_labels,
         also_required=_PLACE_OF_NAME,
         may_be_public=True,
+        begins_with_word=True,
     ),
     Rule(_CAPITALISED_WORDS_GATE, _find_capitalised_words, also_required=_PLACE_OF_NAME, may_be_public=True),
     Rule(

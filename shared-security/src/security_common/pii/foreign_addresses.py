@@ -155,7 +155,7 @@ _STREETS_GATE = (
     rf"|[0-9](?: ?(?:bis|ter|[a-z]))?,? {_FRENCH_STREET}|{_ROMANCE_STREET}|{_GERMANIC_STREET} [0-9]|Box [0-9]"
 )
 FOREIGN_ADDRESSES = (
-    Rule(any_label("ADDRESS"), _find_after_labels, also_required=_PLACE_OF_ADDRESS),
+    Rule(any_label("ADDRESS"), _find_after_labels, also_required=_PLACE_OF_ADDRESS, begins_with_word=True),
     Rule(_STREETS_GATE, _find_streets, also_required=_PLACE_OF_ADDRESS),
     Rule(f"[{_HAN}]", _find_east_asian_addresses, also_required=_PLACE_OF_ADDRESS),
 )

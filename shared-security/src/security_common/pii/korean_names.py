@@ -335,6 +335,7 @@ KOREAN_NAMES = (
         rf"{any_label('PERSON')}(?:{AFTER_LABEL_GATE}| ?\(?[{_SYLLABLES['surnames']}{_FIRST_OF_DOUBLE}][가-힣])",
         _find_after_labels,
         may_be_public=True,
+        begins_with_word=True,
     ),
     Rule(rf"[가-힣] ?[,·/] ?{_SURNAME}{_COMMON_NAME}", _find_in_lists, may_be_public=True),
     Rule(

@@ -98,4 +98,5 @@ LABELLED_CODES = Rule(
     r"|car.?(?:no|number|plate|reg)|(?:^|[^a-z])(?:dl|reg)(?:$|[^a-z]))"
     r"|여권|면허|번호판|차량|자동차|차번호|이륜|오토바이|护照|護照|旅券|パスポート|车牌|車牌|車両",
     _find_labelled_codes,
+    begins_with_word=True,
 )

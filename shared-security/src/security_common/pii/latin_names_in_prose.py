@@ -155,6 +155,6 @@ LATIN_NAMES_IN_PROSE = (
     Rule("[A-Z]{2}/[A-Z]{2,20}(?: [A-Z]{2,20})? ?(?:M[IRS]|DR)", _find_airline_names),
     Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
     Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
-    Rule(r"\n[ ]*\n ?[A-ZÀ-Ž][^\n]{1,80}\s*$", _find_name_in_last_line),
-    Rule(r"^\s*[A-ZÀ-Ž][^,\n]{1,24}, [A-ZÀ-Ž][^, \n]{1,20}(?: [A-Z]\.?)?\s*$", _find_last_then_first),
+    Rule(r"\n[ ]*\n ?[A-ZÀ-Ž][^\n]*\s*$", _find_name_in_last_line),
+    Rule(r", [A-ZÀ-Ž][^, \n]*(?: [A-Z]\.?)?\s*$", _find_last_then_first),
 )

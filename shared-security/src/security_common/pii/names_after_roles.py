@@ -186,7 +186,7 @@ def _may_be_name(name: str, *, is_certain: bool) -> bool:
 
 
 NAMES_AFTER_ROLES = (
-    Rule(any_word_without_look_around(_ROLES_BEFORE_NAMES), _find_after_roles),
+    Rule(any_word_without_look_around(_ROLES_BEFORE_NAMES), _find_after_roles, begins_with_word=True),
     Rule("(?:저는?|제가|제 이름은|본명은?) [가-힣]{2,6}[고는]", _find_introduced),
     Rule(
         f"[{''.join(sorted(_DISTINCT_RARE_SURNAMES))}][가-힣]{{2}}"
@@ -197,8 +197,9 @@ NAMES_AFTER_ROLES = (
         rf"(?i:{any_word_without_look_around(_LATIN['roles'] + _LATIN['roles_before_hangul'])})"
         r"(?i:_?(?:name|nm))?[\"']?[ :=]{1,3}[\"']?[가-힣]",
         _find_after_english_roles,
+        begins_with_word=True,
     ),
-    Rule(r"(?:성함|성명|이름)[^\n?]{0,20}[?요오]\s{0,2}\n", _find_answers),
+    Rule(r"[?요오]\s*\n", _find_answers),
     Rule(
         rf"(?:^|\n)(?:[{_LISTS['surnames'][0]}]|{'|'.join(_LISTS['double_surnames'])}) [가-힣]{{2}}: ", _find_speakers
     ),

@@ -98,7 +98,11 @@ _SHAPES = (
     r"|(?P<HK2>[A-Z]{1,2}[0-9]{6}[0-9A]))"
 )
 _CODE = re.compile(rf"(?<![A-Za-z0-9_])(?<![A-Za-z0-9]-){_SHAPES}(?![A-Za-z0-9_])(?!-[A-Za-z0-9])", re.IGNORECASE)
-_CODE_GATE = rf"(?i:(?:^|[^A-Za-z0-9_]){_SHAPES}(?:[^A-Za-z0-9_]|$))"
+# What the shapes have in common: digits beside a letter, or the beginning of an Italian code.
+_CODE_GATE = (
+    "(?i:[0-9]{3}[ -]?[A-Z]|[A-Z][ -]?[0-9]{2} ?[0-9]{2}|2[AB] ?[0-9]{3}"
+    "|[A-Z]{6}[0-9L-NP-V]{2}[A-EHLMPRST][0-9L-NP-V]{2}[A-Z])"
+)
 _IS_VALID_CODE: Mapping[str, Callable[[str], bool]] = {
     "CN": check.is_valid_resident_identity_number,
     "ES1": check.is_valid_dni,

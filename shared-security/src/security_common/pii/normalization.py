@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 __all__ = [
-    "BASE64_GATE",
-    "MIXED_CASE_GATE",
     "NORMALIZATION_GATE",
     "SPOKEN_DIGITS_GATE",
     "NormalizedText",
     "decode_base64_tokens",
+    "may_have_base64_token",
     "normalize",
     "replace_spoken_digits",
 ]
@@ -170,8 +169,8 @@ _BETWEEN_HANGUL_DIGITS = r"(?:[0-9\s\-.,/ㅡ]|에|다시|하이픈|대시)*"
 SPOKEN_DIGITS_GATE = (
     # three digits in Hangul, with plain ones between them
     rf"(?:[{_HANGUL_DIGITS}]{_BETWEEN_HANGUL_DIGITS}){{3}}"
-    # the beginning of a mobile number, with a letter in it or not far behind
-    r"|[oO][1lI|][0Oo16789]|0[lI|][0Oo16789]|01[oO]|01[016789](?:[-. ]?[0-9]){0,7}[-. ]?[oOlI|]"
+    # the beginning of a mobile number with a letter in it, or such a letter behind a digit
+    r"|[oO][1lI|][0Oo16789]|0[lI|][0Oo16789]|[0-9][-. ]?[oOlI|]"
 )
 _HANGUL_DIGIT = re.compile(f"[{_HANGUL_DIGITS}]")
 _PLAIN_DIGITS = str.maketrans(_HANGUL_DIGITS + "oOlI|", "001234566789" + "00111")
@@ -225,12 +224,14 @@ def _hyphen_of_same_length(spoken_hyphen: re.Match[str]) -> str:
 
 # --- base64
 
-BASE64_GATE = r"[A-Za-z0-9+/_\-]{12}"
-# A token has capitals and small letters, so that somewhere one follows the other.
-MIXED_CASE_GATE = r"[a-z][0-9+/_\-]*[A-Z]|[A-Z][0-9+/_\-]*[a-z]"
-
+_BEGINNING_OF_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{12}")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-.@])[A-Za-z0-9+/_\-]{12,65536}={0,2}(?![A-Za-z0-9+/_=@])")
 _HAS_UPPER_AND_LOWER = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])")
+
+
+def may_have_base64_token(text: str) -> bool:
+    """Whether a text has enough characters of base64 in a row. False for most texts."""
+    return _BEGINNING_OF_BASE64.search(text) is not None
 
 
 def decode_base64_tokens(text: str) -> Iterator[tuple[int, int, str]]:

@@ -152,4 +152,4 @@ def _find_split_resident_numbers(source: LabelledText) -> Iterator[Finding]:
             yield Finding(PIIKind.KR_RRN, match.start(), match.end(), 0.97, "label")
 
 
-SPLIT_RESIDENT_NUMBERS = Rule(r"[0-9]{6}[^-0-9\n][^0-9\n]{0,13}[0-9]{7}", _find_split_resident_numbers)
+SPLIT_RESIDENT_NUMBERS = Rule("[0-9]{7}", _find_split_resident_numbers)

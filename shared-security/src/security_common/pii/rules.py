@@ -27,55 +27,56 @@ _CLASS_OR_SHORTHAND = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\[sW]")
 class Gate(NamedTuple):
     """An expression without look-around (RE2 has none).
 
-    If `also_required` is given, that expression has to match somewhere in the text as well.
+    If `also_required` is given, that expression has to match somewhere in the text as well. Gates with the same
+    `automaton` are tested by one automaton (`compile_gates`).
     """
 
     expression: str
     also_required: str = ""
+    automaton: str = ""
 
 
 class Rule(NamedTuple):
     """How to find one kind of data.
 
     `gate` and `also_required` are those of its Gate. `find` returns candidates, which may overlap. With
-    `may_be_public`, they can be the names of public figures.
+    `may_be_public`, they can be the names of public figures. `begins_with_word` is whether the gate begins with any of
+    many words, such as labels.
+
+    A gate may be wider than what the rule finds. It should not count characters, as `[a-z]{2,20}` does: for each number
+    of characters, the automaton needs a state, together with each state of the other gates.
     """
 
     gate: str
     find: Callable[[LabelledText], Iterable[Finding]]
     also_required: str = ""
     may_be_public: bool = False
+    begins_with_word: bool = False
 
 
-def compile_gates(groups: Sequence[Sequence[Gate]], engine: Any = re2) -> Callable[[str], list[int]]:
+def compile_gates(gates: Sequence[Gate], engine: Any = re2) -> Callable[[str], list[int]]:
     """A function that returns, in order, the indexes of the gates that are open for a text.
 
-    An index counts through all groups. With RE2 (the `patterns` extra) one pass tests a whole group. Each group has
-    an automaton of its own, because the size of an automaton grows with the product of the states of its gates, not
-    with their sum. Without RE2, the standard library tests one gate after the other, with the same result.
+    With RE2 (the `patterns` extra) one pass of an automaton tests all its gates. There are several, because the size of
+    an automaton grows with the product of the states of its gates, not with their sum. Without RE2, the standard
+    library tests one gate after the other, with the same result.
     """
-    if engine is None:
-        return _compile_one_by_one([gate for group in groups for gate in group])
-    return _compile_with_re2(engine, groups)
+    return _compile_one_by_one(gates) if engine is None else _compile_with_re2(engine, gates)
 
 
-def _compile_with_re2(engine: Any, groups: Sequence[Sequence[Gate]]) -> Callable[[str], list[int]]:
-    gates = [gate for group in groups for gate in group]
+def _compile_with_re2(engine: Any, gates: Sequence[Gate]) -> Callable[[str], list[int]]:
     count = len(gates)
     required = dict.fromkeys(gate.also_required for gate in gates if gate.also_required)
     index_of_required = {expression: index for index, expression in enumerate(required, start=count)}
     needed = {index: index_of_required[gate.also_required] for index, gate in enumerate(gates) if gate.also_required}
     sets: list[tuple[Callable[[bytes], list[int] | None], Callable[[int], int]]] = []
-    first = 0
-    for group in groups:
-        required_in_group = sorted({gate.also_required for gate in group if gate.also_required})
-        match = _compile_set(engine, [*(gate.expression for gate in group), *required_in_group])
-        indexes = [
-            *range(first, first + len(group)),
-            *(index_of_required[expression] for expression in required_in_group),
-        ]
-        sets.append((match, indexes.__getitem__))
-        first += len(group)
+    for automaton in dict.fromkeys(gate.automaton for gate in gates):
+        indexes = [index for index, gate in enumerate(gates) if gate.automaton == automaton]
+        expressions = [gates[index].expression for index in indexes]
+        for expression in sorted({gates[index].also_required for index in indexes} - {""}):
+            indexes.append(index_of_required[expression])
+            expressions.append(expression)
+        sets.append((_compile_set(engine, expressions), indexes.__getitem__))
 
     def open_gates(text: str) -> list[int]:
         # A lone surrogate has no UTF-8 encoding and becomes a question mark, which no gate matches. No rule searches
