@@ -20,32 +20,16 @@ from pathlib import Path
 import uvloop
 from redis.asyncio import Redis
 
+from local_stack.faults.fill_trail import EVENT
 from local_stack.ports import free_ports
 from local_stack.redis_server import RedisServer
-from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome, open_journal
+from security_common.audit import Journal, open_journal
 from security_common.private_files import sync_descriptor
 from security_common.settings import SecuritySettings
 
 WAITERS = 256
 CONCURRENT = 16
 ROUNDS = 5
-
-EVENT = AuditEvent(
-    event_type=EventType.TOOL_CALL,
-    action_taken=Action.EXECUTED_WITH_ENCRYPTION,
-    outcome=Outcome.SUCCESS,
-    tool_name="store_sensitive_data",
-    user_id="u_3f1c9a0b7d2e4c55",
-    issuer="http://localhost:8081",
-    client_id="mcp-client",
-    contains_pii=True,
-    pii_kinds={"email": 1, "phone": 1},
-    source_address="127.0.0.1",
-    subject_reference="c0ffee" * 5,
-    task="store",
-    trace_id="0af7651916cd43dd8448eb211c80319c",
-    duration_ms=1.25,
-)
 
 
 async def main(seconds: float) -> None:

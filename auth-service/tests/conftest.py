@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 import redis
-from document_host import offline_fetcher
+from document_host import DocumentHost, offline_fetcher, serve_documents
 from exchanging_tokens import start_exchanging_service
 from registering_clients import new_person, start_open_service
 from running_auth import Service, StartService, free_port, serving
@@ -116,6 +116,13 @@ def start_service(
             return Service(settings, running.enter_context(httpx2.Client(base_url=address, timeout=10)), app)
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentHost]:
+    """A host for the documents of clients, over TLS on loopback."""
+    with serve_documents(tmp_path_factory.mktemp("host")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,16 @@ Serve = Callable[[asyncio.StreamWriter], Any]
 
 
 @dataclass
+class Clock:
+    """Seconds since the epoch, as a test sets them."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
 class DocumentHost:
     """`pages` maps a path to the bytes of a response, or to a coroutine that writes one.
 

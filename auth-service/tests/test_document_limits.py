@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from document_host import HOST, DocumentHost, answer, serve_documents
+from document_host import HOST, Clock, DocumentHost, answer
 from redis.asyncio import Redis
 from running_auth import StartService
 from signing_in import Person, Request
@@ -33,19 +33,6 @@ from auth_service.protocol import AuthMethod
 pytestmark = pytest.mark.anyio
 
 GOOD: dict[str, Any] = {"client_name": "Example", "redirect_uris": ["http://localhost/callback"]}
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[DocumentHost]:
-    with serve_documents(tmp_path_factory.mktemp("host")) as running:
-        yield running
 
 
 @pytest.fixture

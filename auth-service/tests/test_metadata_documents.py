@@ -3,14 +3,13 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncGenerator, Generator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from document_host import HOST, DocumentHost, answer, serve_documents
+from document_host import HOST, Clock, DocumentHost, answer
 from redis.asyncio import Redis
 
 from auth_service.clients import client_id_metadata, client_metadata
@@ -32,20 +31,6 @@ from auth_service.protocol import AuthMethod
 pytestmark = pytest.mark.anyio
 
 GOOD: dict[str, Any] = {"client_name": "Example", "redirect_uris": ["http://localhost/callback"]}
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[DocumentHost]:
-    with serve_documents(tmp_path_factory.mktemp("host")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ import json
 import secrets
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import pytest
-from document_host import DocumentHost, answer, serve_documents
+from document_host import Clock, DocumentHost, answer, serve_documents
 from joserfc import jws
 from joserfc.jwk import ECKey
 from running_auth import Service, StartService
@@ -18,14 +17,6 @@ from signing_in import CALLBACK, Person, Request, redeem
 from auth_service.clients.client_metadata import MAX_KEYS
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-@dataclass
-class Clock:
-    now: float
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

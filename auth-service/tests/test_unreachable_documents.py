@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx2
 import pytest
-from document_host import HOST, DocumentHost, answer, offline_fetcher, serve_documents
+from document_host import HOST, DocumentHost, answer, offline_fetcher
 from running_auth import Service, StartService
 from signing_in import Page
 
@@ -18,12 +17,6 @@ from auth_service.clients.ssrf_safe_fetch import SsrfSafeFetcher, is_public_addr
 from security_common.service import CheckResult, print_check_results
 
 METADATA = "/.well-known/oauth-authorization-server"
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[DocumentHost]:
-    with serve_documents(tmp_path_factory.mktemp("host")) as running:
-        yield running
 
 
 def open_page(service: Service, url: str, language: str = "en") -> httpx2.Response:
