@@ -26,8 +26,9 @@ RFC 4291, RFC 5321, and the rules that Korean authorities publish for their numb
 """
 
 from security_common.pii.configuration import Operator, PIIConfiguration, PIIConfigurationError
+from security_common.pii.contexts_in_data import item_contexts, member_contexts
 from security_common.pii.detector import PIIDetector, get_pii_detector, open_pii_detector
-from security_common.pii.field_context import FieldContext, field_context, item_contexts, member_contexts
+from security_common.pii.field_context import FieldContext, field_context
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.masking import mask_finding, replace_until_clean
 

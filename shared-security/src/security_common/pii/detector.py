@@ -54,6 +54,7 @@ from security_common.pii.secret_tokens import SECRET_TOKENS
 from security_common.pii.short_numbers import is_short_number
 from security_common.pii.structured_text import StructuredSearch, moved_by
 from security_common.pii.text_slices import SLICE_CHARS, find_in_slices
+from security_common.pii.unusual_korean_names import UNUSUAL_KOREAN_NAMES
 from security_common.pii.usernames import USERNAMES
 from security_common.pii.value_surroundings import is_specific_name
 
@@ -91,7 +92,7 @@ _WORDS, _NUMBERS, _KOREAN, _LATIN = "words", "numbers", "Korean names", "Latin n
 _RULES_BY_AUTOMATON = {
     _WORDS: _RULES_FOR_SECRETS,
     _NUMBERS: _RULES_FOR_NUMBERS,
-    _KOREAN: (*KOREAN_NAMES, *NAMES_AFTER_ROLES),
+    _KOREAN: (*KOREAN_NAMES, *NAMES_AFTER_ROLES, *UNUSUAL_KOREAN_NAMES),
     _LATIN: _RULES_FOR_LATIN_NAMES,
 }
 RULES = tuple(rule for rules in _RULES_BY_AUTOMATON.values() for rule in rules)

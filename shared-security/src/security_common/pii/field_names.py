@@ -62,6 +62,7 @@ _KINDS_OF_PERSONS_ONLY = frozenset(
     {PIIKind.KR_RRN, PIIKind.US_SSN, PIIKind.PASSPORT, PIIKind.DRIVER_LICENSE, PIIKind.DATE_OF_BIRTH}
 )
 _NATIONAL_ID = "NATIONAL_ID_"
+_NAMES_OF_THINGS = frozenset(_TABLES["names"]["of_things"])
 _NAMES_OF_LOGINS = frozenset(_TABLES["names"]["logins"])
 _PERSONAL_OWNERS = frozenset(_ROLES["korean"] + _ROLES["owners"]) | (
     (_PERSON_TYPES | _PREFIXES | _MODIFIERS) - _THING_OWNERS
@@ -75,6 +76,11 @@ _ENDINGS_FOR_NAMES = ("name", "nm", "명", "이름")
 _ENDINGS_FOR_NAMES_OF_PERSONS = ("성명", "성함", "이름", "fullname", "flnm", "surname")
 _ENDINGS_FOR_NAMES_OF_ROLES = ("name", "nm", "명")
 _ENDING_FOR_TITLES = "title"
+_ENDING_OF_AGENTS = "by"  # found_by, receivedBy
+_NOT_BEFORE_BY = frozenset(_TABLES["personal_records"]["before_by"])
+_AGENT_SUFFIXES = ("자", "인", "객")
+_OTHER_AGENT_ENDINGS = tuple(_TABLES["personal_records"]["other_agent_endings"])
+_MIN_AGENT_NOUN_LENGTH = 3
 _MIN_ENDING_OF_OWNER_LENGTH = 4
 
 
@@ -150,7 +156,8 @@ def _meaning_of_cut_name(name: str) -> FieldMeaning:
     is_modifier = all(word.isdigit() or word in _MODIFIERS for word in words)
     kind = _kind_of_words(words)
     owner = _owner_of_name(words) if whole not in _KIND_OF_NAME and kind in {"PERSON", ""} else ""
-    names_thing, is_unclear = owner == "thing", owner == "unclear"
+    names_thing = owner == "thing" or (whole in _NAMES_OF_THINGS and kind in {"OTHER", ""})
+    is_unclear = owner == "unclear"
     if owner:
         kind = "PERSON" if owner == "person" else ""
     may_name_thing = without_number in _NAMES_OF_RECORDS
@@ -238,9 +245,17 @@ def _owner_of_name(words: list[str]) -> str:
         if last.endswith(ending) and (last != ending or len(words) > 1):
             owner = last.removesuffix(ending) or words[-2]
             return _side_of_owner(owner, "".join(words).removesuffix(ending)) or "unclear"
+    if _is_agent_noun(last) or (last == _ENDING_OF_AGENTS and not _NOT_BEFORE_BY.issuperset(words[:-1])):
+        return "unclear"
     if last.endswith(_ENDING_FOR_TITLES) and "".join(words) != _ENDING_FOR_TITLES:
         return "thing"
     return ""
+
+
+def _is_agent_noun(word: str) -> bool:
+    """Whether a word has the form of a Korean word for a person who does something: 할인자, 접견인, 관람객."""
+    is_long_enough = len(word) >= _MIN_AGENT_NOUN_LENGTH
+    return is_long_enough and word.endswith(_AGENT_SUFFIXES) and not word.endswith(_OTHER_AGENT_ENDINGS)
 
 
 def _without_modifiers(words: list[str]) -> list[str]:

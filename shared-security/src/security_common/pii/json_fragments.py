@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from security_common.pii.field_context import FieldContext, item_contexts, member_contexts
+from security_common.pii.contexts_in_data import item_contexts, member_contexts
+from security_common.pii.field_context import FieldContext
 from security_common.pii.normalization import NormalizedText
 
 __all__ = [

@@ -7,7 +7,8 @@ beside `price` is the name of a product.
 import re
 from collections.abc import Iterator
 
-from security_common.pii.field_context import NO_CONTEXT, FieldContext, field_context, member_contexts
+from security_common.pii.contexts_in_data import member_contexts
+from security_common.pii.field_context import NO_CONTEXT, FieldContext, field_context
 from security_common.pii.field_names import meaning_of_name
 from security_common.pii.labels import BANK, OTHER
 from security_common.pii.table_rows import TextCell
@@ -155,8 +156,9 @@ def _values_of(record: list[_Pair], parent: FieldContext) -> Iterator[TextCell]:
 def _cell_of(pair: _Pair, context: FieldContext) -> TextCell:
     if not context.names_person:
         return TextCell(pair.start, pair.end, context, is_bounded=False)
-    if not context.is_personal_record and _is_sentence(pair.value):
-        return TextCell(pair.start, pair.end, context._replace(names_person=False), is_bounded=False)
+    if _is_sentence(pair.value):
+        without_record = field_context(pair.name)
+        return TextCell(pair.start, pair.end, without_record._replace(names_person=False), is_bounded=False)
     return TextCell(pair.start, pair.end_of_names, context, is_bounded=False)
 
 

@@ -48,7 +48,7 @@ def _matches_ending(word: str, length: int) -> bool:
 
 # Last syllables of derived words (이용자, 정보력) that are rare as the last syllables of given names.
 _SUFFIXES = frozenset(
-    "자장사소실금비회과관부제품물력점간일월년초차구면법론학안본판권증표함급식형용적화률율량액값별쯤씩째측쪽팀당상중시들분님"
+    "자장사소실금비회과관부제품물력점간일월년초차구면법론학안본판권증표함급식형용적화률율량액값별쯤씩째측쪽팀당상중시들분님석"
 )
 
 

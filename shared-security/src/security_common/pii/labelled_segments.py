@@ -8,7 +8,7 @@ The parts of a line are one record, as the members of an object are.
 import re
 from collections.abc import Iterator
 
-from security_common.pii.field_context import member_contexts
+from security_common.pii.contexts_in_data import member_contexts
 from security_common.pii.field_names import kind_of_listed_name
 from security_common.pii.table_rows import KINDS_OF_NO_PERSON, TextCell
 

@@ -46,6 +46,9 @@ _INTRODUCED = re.compile(
 )
 _STATEMENT = re.compile(rf"(?:(?<=^I, )|(?<=\nI, )|(?<=/s/ )){_NAME}")
 _SIGNATURE = re.compile(rf"(?:^|(?<=\n))[ ]?{_CLOSING}[ ]?[,.!]?[ ]?\n{{1,3}}[ ]?(?:- ?)?{_NAME}(?=[ ]*(?:\n|$|[,|(]))")
+# Dear Urs, at the beginning of a letter
+_WORDS_OF_SALUTATIONS = frozenset(_LISTS["words_of_salutations"])
+_SALUTATION = re.compile(rf"(?:^|(?<=\n))(?:Dear|Hi|Hello|Hey) {_NAME}(?=[,:!]?[ ]?\n)")
 _LAST_LINE = re.compile(rf"\n[ ]*\n[ ]?{_NAME}\s*\Z")  # a signature without a closing
 _LAST_FIRST = re.compile(r"\s*([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,24}), ([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20})(?:[ ][A-Z]\.?)?\s*")
 
@@ -122,6 +125,17 @@ def _find_signatures(source: LabelledText) -> Iterator[Finding]:
             yield _finding(words, 0.75, "signature")
 
 
+def _find_in_salutations(source: LabelledText) -> Iterator[Finding]:
+    for match in _SALUTATION.finditer(source.text):
+        words = _words_of_name(match)
+        if (
+            words
+            and words[0][1].lower() not in _WORDS_OF_SALUTATIONS
+            and words[-1][0] + len(words[-1][1]) == match.end("name")
+        ):
+            yield _finding(words, 0.7, "introduced")
+
+
 def _find_name_in_last_line(source: LabelledText) -> Iterator[Finding]:
     """A first name, alone or with a family name, below an empty line at the end."""
     end = len(source.text)
@@ -155,6 +169,7 @@ LATIN_NAMES_IN_PROSE = (
     Rule("[A-Z]{2}/[A-Z]{2,20}(?: [A-Z]{2,20})? ?(?:M[IRS]|DR)", _find_airline_names),
     Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
     Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
+    Rule("(?:Dear|Hi|Hello|Hey) [A-ZÀ-Ž]", _find_in_salutations),
     Rule(r"\n[ ]*\n ?[A-ZÀ-Ž][^\n]*\s*$", _find_name_in_last_line),
     Rule(r", [A-ZÀ-Ž][^, \n]*(?: [A-Z]\.?)?\s*$", _find_last_then_first),
 )

@@ -48,7 +48,7 @@ _RARE_NAME = re.compile(
 # seller 마광진, guest="곽두형"
 _ENGLISH_ROLE = longest_word(_LATIN["roles"] + _LATIN["roles_before_hangul"])
 _NAME_AFTER_ENGLISH_ROLE = re.compile(
-    rf"(?<![a-z]){_ENGLISH_ROLE}(?:_?(?:name|nm))?[\"']?(?P<connector>[ ]?[:=][ ]?[\"']?|[ ])"
+    rf"(?<![a-z]){_ENGLISH_ROLE}(?:_?(?:name|nm))?[\"']?(?P<connector>[ ]?[:=][ ]?[\"']?|[ ][\"']?)"
     r"(?P<word>[가-힣]{2,4})(?![가-힣])",
     re.IGNORECASE,
 )

@@ -12,6 +12,7 @@ there is no name (미정, unknown), names of organisations, and titles alone.
 import re
 from collections.abc import Iterator
 
+from security_common.pii.field_names import kind_of_listed_name
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.given_names import COMMON_GIVEN_NAMES
 from security_common.pii.korean_words import is_derived_word, is_listed_word, is_ordinary_word
@@ -20,7 +21,14 @@ from security_common.pii.latin_names import ORDINARY_WORDS, SENTENCE_WORDS, in_l
 from security_common.pii.names_in_hangul import is_name_in_hangul
 from security_common.pii.word_lists import any_word, read_lists
 
-__all__ = ["find_names_in_field", "find_probable_name", "find_username_in_field", "is_other_than_name"]
+__all__ = [
+    "SURNAMES",
+    "find_names_in_field",
+    "find_probable_name",
+    "find_username_in_field",
+    "is_not_a_name",
+    "is_other_than_name",
+]
 
 _LISTS = read_lists("names_in_fields")
 _LABELLED = read_lists("labelled_names")
@@ -39,18 +47,19 @@ _MIN_COMPOUND_TITLE_LENGTH = 4
 _LATIN_TITLES = frozenset(_LISTS["latin_titles"])
 _PARTICLES, _SUFFIXES = frozenset(_LISTS["latin_particles"]), frozenset(_LISTS["latin_suffixes"])
 _DOUBLE_SURNAMES = frozenset(_KOREAN["double_surnames"])
-_SURNAMES = frozenset(_LISTS["surnames"][0])
+SURNAMES = frozenset(_LISTS["surnames"][0])
 _WORDS_LIKE_SURNAMES = frozenset("전하상선신유용시안내간당도만반부소수중초")
 _LATIN_KOREAN_SURNAMES = frozenset(_LISTS["korean_surnames_in_latin"])
 
 _MAX_VALUE_LENGTH, _MAX_WORDS, _MAX_WORDS_WITH_TITLES = 300, 5, 7
 _MAX_KOREAN_NAME_LENGTH, _MAX_HANGUL_WORD_LENGTH, _MAX_HANGUL_NAME_LENGTH = 5, 8, 16
-_USUAL_LENGTH = 3
-_MIN_NAME_IN_CAPITALS_LENGTH = 3
+_USUAL_LENGTH, _LENGTH_WITH_TWO_SURNAMES = 3, 4
+_MIN_NAME_IN_CAPITALS_LENGTH, _MAX_ABBREVIATION_LENGTH = 3, 4
 _MAX_VALUE_WITH_NAME_LENGTH, _MAX_WORDS_READ = 60, 8
 _SCORE = 0.9
 
-_ITEM = re.compile(r"[^,;·、/&|\n\t\[\]{}\"]+")
+# A slash is a part of "son of" and "daughter of" in names of Singapore and Malaysia: Devaraj s/o Muthu.
+_ITEM = re.compile(r"(?:[^,;·、/&|\n\t\[\]{}\"]|(?<= [sda])/(?=[olp] ))+")
 _CONJUNCTIONS = (" and ", " 및 ")
 # The end of a name: a note in brackets, a number, a dash, a colon, "and 2 others".
 _REST_OF_ITEM = re.compile(r"[ ]?[(<（].*|[ ]{2,}.*|[ ]외(?:[ ].*|[0-9].*)?$|[ ](?:[0-9\-–—:=→].*)", re.DOTALL)
@@ -77,6 +86,7 @@ _HAN_OR_OTHER = re.compile(
     # Thai, Cyrillic, Arabic, Devanagari, Greek
     r"|[\u0e00-\u0e7f]{2,24}|[\u0400-\u04ff]{2,24}|[\u0600-\u06ff]{2,24}|[\u0900-\u097f]{2,24}|[\u0370-\u03ff]{2,24}"
 )
+_ONE_HAN = re.compile(f"[{_HAN}]")
 _HAN_LABELS = frozenset(_LABELLED["han_labels"])
 _CAPITAL_INSIDE = re.compile(r"[a-zà-ÿ][A-Z]|[A-Z]{2}[a-z]")
 _PREFIX_WITH_CAPITAL = re.compile("(?:Mc|Mac|De|Di|Du|La|Le|Van|Von|Al|El|Fitz)[A-Z]")
@@ -124,7 +134,7 @@ def find_username_in_field(value: str) -> Iterator[Finding]:
 def is_other_than_name(value: str) -> bool:
     """Whether a value says that there is no name, or names an organisation: 신입사원, Adults Only, Acme Inc."""
     if _HANGUL.fullmatch(value):
-        return _is_not_a_name(value)
+        return is_not_a_name(value)
     words = [word.lower() for word in value.replace(",", " ").replace(".", " ").split()[:_MAX_WORDS_READ]]
     return not _ORGANISATION_WORDS.isdisjoint(words) or (bool(words) and _LATIN_NOT_NAMES.issuperset(words))
 
@@ -154,11 +164,11 @@ def _looks_like_korean_name(words: list[str]) -> bool:
         surname, given = min(words, key=len), max(words, key=len)
         is_given_name = is_name_in_hangul(given) or given in COMMON_GIVEN_NAMES
         is_behind = words[-1] == surname and surname not in _WORDS_LIKE_SURNAMES  # not 입금 전
-        return len(words) == 2 and surname in _SURNAMES and (is_given_name or is_behind)
+        return len(words) == 2 and surname in SURNAMES and (is_given_name or is_behind)
     word = words[0]
     if word in _WORDS_AS_NAMES or (word in COMMON_GIVEN_NAMES and not is_ordinary_word(word)):
         return True
-    return len(word) == _USUAL_LENGTH and word[0] in _SURNAMES and word[-1] not in _ENDINGS_OF_AMOUNTS
+    return len(word) == _USUAL_LENGTH and word[0] in SURNAMES and word[-1] not in _ENDINGS_OF_AMOUNTS
 
 
 def _name_in_item(text: str, start: int, end: int, *, is_personal_record: bool) -> tuple[int, int] | None:
@@ -213,29 +223,34 @@ def _is_name(words: list[str], *, is_personal_record: bool) -> bool:
             return _is_name_of_one_word(words[0], is_personal_record=is_personal_record)
         return _is_name_of_hangul_words(words)
     if any(map(_HAN_OR_OTHER.fullmatch, words)):
-        return all(_HAN_OR_OTHER.fullmatch(word) and word not in _HAN_LABELS for word in words)
+        return all(
+            (_HAN_OR_OTHER.fullmatch(word) or _ONE_HAN.fullmatch(word)) and word not in _HAN_LABELS for word in words
+        )
     hangul = [word for word in words if _HANGUL.fullmatch(word)]
-    if len(hangul) == 1 and not _is_not_a_name(hangul[0]):  # 윤 Sophia
+    if len(hangul) == 1 and not is_not_a_name(hangul[0]):  # 윤 Sophia
         words = [word for word in words if word != hangul[0]]
     return _is_name_in_latin(words, is_personal_record=is_personal_record)
 
 
-def _is_not_a_name(word: str) -> bool:
-    return (
-        word in _NOT_NAMES or word in _TITLES_AND_ROLES or is_label(word) or _ORGANISATION.fullmatch(word) is not None
-    )
+def is_not_a_name(word: str) -> bool:
+    """Whether a word in Hangul is a role, a label, a note such as 미정, or the name of an organisation."""
+    if word in _NOT_NAMES or word in _TITLES_AND_ROLES or is_label(word) or kind_of_listed_name(word):
+        return True
+    return _ORGANISATION.fullmatch(word) is not None
 
 
 def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
-    if not 1 < len(word) <= _MAX_HANGUL_WORD_LENGTH or _is_not_a_name(word):
+    if not 1 < len(word) <= _MAX_HANGUL_WORD_LENGTH or is_not_a_name(word):
         return False
     if is_name_in_hangul(word) or word in _WORDS_AS_NAMES or word[1:] in COMMON_GIVEN_NAMES:
+        return True
+    if len(word) == _LENGTH_WITH_TWO_SURNAMES and word[0] in SURNAMES and word[2:] in COMMON_GIVEN_NAMES:
         return True
     if len(word) > _MAX_KOREAN_NAME_LENGTH or word[1:] in _TITLES:
         return False
     if len(word) == 2:
         return is_personal_record or not is_listed_word(word)
-    if len(word) == _USUAL_LENGTH and word[0] in _SURNAMES and is_derived_word(word):
+    if len(word) == _USUAL_LENGTH and word[0] in SURNAMES and is_derived_word(word):
         return word[-1] not in _SUFFIXES_OF_OTHER_WORDS  # 이설화 is a name, though 이설 is a word
     if word[-1] in _ENDINGS_OF_SENTENCES and (is_listed_word(word[:2]) or len(word) > _USUAL_LENGTH):
         return False
@@ -247,7 +262,7 @@ def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:
 def _is_name_of_hangul_words(words: list[str]) -> bool:
     """Several words, as in 망절 윤아, 윤 소피아, 뒤 르엉 티 빅 응옥. Nouns side by side are not a name."""
     length = sum(map(len, words))
-    if not 2 < length <= _MAX_HANGUL_NAME_LENGTH or any(map(_is_not_a_name, words)):
+    if not 2 < length <= _MAX_HANGUL_NAME_LENGTH or any(map(is_not_a_name, words)):
         return False
     if any(map(is_name_in_hangul, words)):
         return True
@@ -256,7 +271,7 @@ def _is_name_of_hangul_words(words: list[str]) -> bool:
         if words[0] in _DOUBLE_SURNAMES:
             return True
         is_given_name = given in COMMON_GIVEN_NAMES or not is_ordinary_word(given)
-        return surname in _SURNAMES and len(given) <= _MAX_KOREAN_NAME_LENGTH and is_given_name
+        return surname in SURNAMES and len(given) <= _MAX_KOREAN_NAME_LENGTH and is_given_name
     if words[-1][-1] in _ENDINGS_OF_SENTENCES or any(word.endswith(_VERB_ENDINGS) for word in words):
         return False
     return not any(is_listed_word(word) or is_ordinary_word(word) for word in words)
@@ -269,7 +284,8 @@ def _is_name_in_latin(words: list[str], *, is_personal_record: bool) -> bool:
         lowered = word.lower().strip(".,")
         is_other = lowered in _PARTICLES or lowered in _SUFFIXES or _INITIALS.fullmatch(word) is not None
         if not is_other or (len(words) == 1 and "." not in word):
-            if _LATIN.fullmatch(word) is None:
+            is_end_of_sentence = word.endswith(".") and len(word) > _MAX_ABBREVIATION_LENGTH
+            if is_end_of_sentence or _LATIN.fullmatch(word) is None:
                 return False
             full.append(word.rstrip("."))
     in_form = [in_list_form(word) for word in full]

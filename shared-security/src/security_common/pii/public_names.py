@@ -25,6 +25,8 @@ _THING_AFTER = re.compile(
     rf"{_TITLE}의?[ ]?{any_word(_LISTS['korean_things'])}(?:[은는이가을를의에과와도]|에서|으로|로)?(?![가-힣])"
     rf"|(?:'s)?[ ](?i:{any_word(_LISTS['latin_things'])})(?![A-Za-z])"
 )
+_COMPANY_FORMS = frozenset(_LISTS["company_forms"])
+_COMPANY_FORM = re.compile(rf",?[ ]{any_word(_LISTS['company_forms'])}(?![A-Za-z])")
 _MAX_TITLE_LENGTH = 6
 _EVIDENCE_OF_PRIVATE_PERSON = frozenset({"label", "neighbour", "honorific"})
 
@@ -32,11 +34,21 @@ _EVIDENCE_OF_PRIVATE_PERSON = frozenset({"label", "neighbour", "honorific"})
 def mark_public_names(text: str, findings: Iterable[Finding]) -> Iterator[Finding]:
     """The findings, with the reason PUBLIC_NAME for names that are not those of private persons."""
     for finding in findings:
+        if finding.kind == PIIKind.PERSON and _is_company(text, finding):
+            continue
         is_private = finding.kind != PIIKind.PERSON or finding.why in _EVIDENCE_OF_PRIVATE_PERSON
         if not is_private and _is_public(text, finding):
             yield finding._replace(why=PUBLIC_NAME)
         else:
             yield finding
+
+
+def _is_company(text: str, finding: Finding) -> bool:
+    """Whether the last word of a name, or the word behind it, is the form of a company: Zahnrad Keller AG."""
+    match = _COMPANY_FORM.match(text, finding.end)
+    if match is not None:
+        return True
+    return text[finding.start : finding.end].rpartition(" ")[2].rstrip(".") in _COMPANY_FORMS
 
 
 def _is_public(text: str, finding: Finding) -> bool:

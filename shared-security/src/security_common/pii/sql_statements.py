@@ -6,7 +6,7 @@ INSERT INTO member (name, birth) VALUES ('홍길동', '1990-01-01'), ('김민지
 import re
 from collections.abc import Iterator
 
-from security_common.pii.field_context import member_contexts
+from security_common.pii.contexts_in_data import member_contexts
 from security_common.pii.table_rows import TextCell
 
 __all__ = ["columns_of_select", "find_inserted_values"]

@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-from security_common.pii.field_context import FieldContext, member_contexts
+from security_common.pii.contexts_in_data import member_contexts
+from security_common.pii.field_context import FieldContext
 from security_common.pii.field_names import meaning_of_name
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import BANK, OTHER
