@@ -1,0 +1,73 @@
+"""What the kernel is asked to do for a process: adopt orphans, end it with its parent, limit what it uses (Linux)."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+__all__ = ["adopt_orphans", "end_with_parent", "limit_resources", "prefer_for_memory_shortage"]
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_OUT_OF_MEMORY_SCORE = "500"
+
+# The number of processes counts those of the whole user, so this only slows down a program that starts thousands until
+# the supervisor has counted its processes.
+_MARGIN_OF_PROCESSES = 2000
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of every process below it whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent(parent: int, number: signal.Signals) -> None:
+    """Has this process receive a signal when its parent ends. Ends it now if the parent has ended already."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def limit_resources(*, memory_bytes: int, processes: int, files: int) -> None:
+    """Limits this process and those that it starts: data in memory, open files, no core files."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NOFILE, files)
+    # Not the address space: some run-time systems reserve gigabytes of it, and use little.
+    _limit(resource.RLIMIT_DATA, memory_bytes)
+    _limit(resource.RLIMIT_NPROC, _processes_of_user() + processes + _MARGIN_OF_PROCESSES)
+
+
+def prefer_for_memory_shortage() -> None:
+    """Has the kernel end this process before others when memory is short."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE, encoding="ascii")
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (allowed, allowed))
+
+
+def _processes_of_user() -> int:
+    """The processes and threads of this user."""
+    user = os.getuid()
+    count = 0
+    with contextlib.suppress(OSError):
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if process.stat().st_uid == user:
+                    count += len(list(process.joinpath("task").iterdir()))
+    return count
+
+
+def _prctl(option: int, value: int) -> None:
+    """Other systems than Linux have no such call; there only the process group of the program is ended."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None, use_errno=True)
+        if library.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
