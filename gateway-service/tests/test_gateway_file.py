@@ -93,6 +93,10 @@ def entry(members: str) -> str:
     return f"upstreams:\n  crm:\n    url: http://localhost:1/mcp\n    {members}\n"
 
 
+def program(text: str) -> str:
+    return f"upstreams:\n  crm:\n    command: server\n    {text}\n"
+
+
 MISTAKES: dict[str, tuple[str, str, str]] = {
     "misspelled member": (
         entry("polcy: mask"),
@@ -119,7 +123,27 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "scheme of two words": (entry("credential: {secret_file: a, scheme: a b}"), "`scheme` must be one word", ""),
     "not a URL": ("upstreams: {crm: {url: localhost}}", ":1: upstreams.crm.url: not an http or https URL", ""),
     "URL with a password": ("upstreams: {crm: {url: 'http://a:b@h/'}}", ":1: upstreams.crm.url: ", ""),
-    "no URL": ("upstreams:\n  crm: {policy: mask}", ":2: upstreams.crm: has no `url`", "add it here"),
+    "no URL": (
+        "upstreams:\n  crm: {policy: mask}",
+        ":2: upstreams.crm: has neither `url` nor `command`",
+        "add it here",
+    ),
+    "URL and command": (entry("command: a"), ":2: upstreams.crm: has a `url` and a `command`", "remove one"),
+    "arguments without a command": (entry("args: [a]"), ":4: upstreams.crm.args: is for programs only", "`command`"),
+    "limits without a command": (entry("run: {most: 2}"), ":4: upstreams.crm.run: is for programs only", "`command`"),
+    "credential of a program": (
+        program("credential: {secret_file: a}"),
+        ":4: upstreams.crm.credential: is for servers behind a URL only",
+        "`env_files`",
+    ),
+    "empty command": ("upstreams: {crm: {command: ''}}", ":1: upstreams.crm.command: ", ""),
+    "no instance": (program("run: {most: 0}"), ":4: upstreams.crm.run.most: ", ""),
+    "little memory": (program("run: {memory: 1MiB}"), ":4: upstreams.crm.run.memory: ", ""),
+    "memory without a unit": (program("run: {memory: 512}"), ":4: upstreams.crm.run.memory: must be a size", ""),
+    "misspelled limit": (program("run: {memry: 1GiB}"), ":4: upstreams.crm.run.memry: there is no such", "`memory`"),
+    "relative path": (program("run: {read: [data]}"), "`read` and `write` must be absolute paths", ""),
+    "unknown trust": (program("run: {trust: me}"), ":4: upstreams.crm.run.trust: ", ""),
+    "name of a variable": (program("env: {A-B: c}"), "'A-B' is not the name of an environment variable", ""),
     "name with an underscore": ("upstreams: {a_b: {url: 'http://h'}}", "a_b: is not the name of an upstream", "16"),
     "name with capitals": ("upstreams: {CRM: {url: 'http://h'}}", "CRM: is not the name of an upstream", "16"),
     "name that is too long": (f"upstreams: {{{'a' * 17}: {{url: 'http://h'}}}}", "is not the name", "16"),
@@ -152,7 +176,6 @@ def test_an_mcp_servers_file_alone_is_a_declaration(tmp_path: Path) -> None:
     text = servers(
         GitHub={"type": "http", "url": "https://api.example.com/${env:REGION}/mcp", "headers": {"X-K": "Key ${KEY}"}},
         **{"my server!": {"url": "http://localhost:1/mcp", "headers": {"X-Plain": "secret-1"}, "icon": "x"}},
-        local={"command": "npx", "args": ["-y", "server"]},
         old={"type": "sse", "url": "http://localhost/sse"},
         off={"url": "http://localhost/mcp", "disabled": True},
     )
@@ -163,11 +186,51 @@ def test_an_mcp_servers_file_alone_is_a_declaration(tmp_path: Path) -> None:
     assert github.tools is None
     assert (other.name, other.url) == ("my-server", "http://localhost:1/mcp")
     notices = "\n".join(declaration.notices)
-    for expected in ("local is left out", "old is left out", "off is left out", "my server! has the name my-server"):
+    for expected in ("old is left out", "off is left out", "my server! has the name my-server"):
         assert expected in notices
     assert "my server! has the value of X-Plain in plaintext" in notices
     assert "secret-1" not in notices
     assert "k-1" not in notices
+
+
+def test_programs_of_an_mcp_servers_file_are_upstreams(tmp_path: Path) -> None:
+    text = servers(
+        files={"command": "npx", "args": ["-y", "files@1.2.3", "${DATA}"], "env": {"KEY": "${KEY}", "MODE": "plain"}},
+        own={"type": "stdio", "command": "python3", "cwd": "servers"},
+    )
+    declaration = load(tmp_path, text, name="mcp.json", DATA="/data", KEY="k-1")
+    files, own = (upstream.program for upstream in declaration.upstreams)
+    assert files is not None
+    assert own is not None
+    assert files.command == ("npx", "-y", "files@1.2.3", "/data")
+    assert files.environment == {"KEY": "k-1", "MODE": "plain"}
+    assert (files.folder, own.folder) == (tmp_path, tmp_path / "servers")
+    assert (files.is_shared, files.is_trusted, files.max_instances) == (False, False, 8)
+    assert [upstream.location for upstream in declaration.upstreams] == ["npx", "python3"]
+    (notice,) = declaration.notices
+    assert "files has the value of MODE in plaintext" in notice
+    assert "k-1" not in repr(declaration)
+
+
+def test_gateway_yaml_adds_to_a_program_of_an_included_file(tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text(servers(files={"command": "files", "args": ["/data"], "env": {"A": "1"}}))
+    run = "{instances: shared, trust: same-user, most: 2, idle: 1m, memory: 1GiB, processes: 9, files: 99}"
+    text = f"include: [mcp.json]\nupstreams: {{files: {{env: {{B: '2'}}, env_files: {{C: secret}}, run: {run}}}}}"
+    (upstream,) = load(tmp_path, text).upstreams
+    program = upstream.program
+    assert program is not None
+    assert program.command == ("files", "/data")
+    assert program.environment == {"A": "1", "B": "2"}
+    assert program.secret_files == {"C": tmp_path / "secret"}
+    assert (program.is_shared, program.is_trusted, program.max_instances, program.idle_seconds) == (True, True, 2, 60)
+    assert (program.memory_bytes, program.max_processes, program.max_files) == (1024**3, 9, 99)
+    assert not program.needs_sandbox
+
+
+def test_a_url_takes_the_place_of_an_included_program(tmp_path: Path) -> None:
+    (tmp_path / "mcp.json").write_text(servers(files={"command": "files"}))
+    (upstream,) = load(tmp_path, "include: [mcp.json]\nupstreams: {files: {url: 'http://files:8090/mcp'}}").upstreams
+    assert (upstream.url, upstream.program) == ("http://files:8090/mcp", None)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +245,13 @@ def test_an_mcp_servers_file_alone_is_a_declaration(tmp_path: Path) -> None:
         (servers(crm={"url": "http://h", "headers": {"X": "a\nb"}}), "headers.X: must be printable ASCII"),
         (servers(**{"a b": {"url": "http://h"}, "a-b": {"url": "http://h"}}), "another server has the name a-b"),
         (servers(**{"1": {"url": "http://h"}}), "mcpServers.1: the name has no letter at its start"),
-        (servers(crm={"command": "npx"}), "there is no upstream; "),
+        (servers(crm={"command": "npx", "args": "x"}), "mcpServers.crm.args: must be a list"),
+        (servers(crm={"command": ""}), "mcpServers.crm.command: is empty"),
+        (servers(crm={"command": "npx", "args": [1]}), "mcpServers.crm.command: must be a text"),
+        (servers(crm={"command": "npx", "env": []}), "mcpServers.crm.env: must be an object"),
+        (servers(crm={"command": "npx", "env": {"A=": "1"}}), "env.A=: 'A=' is not the name of an environment"),
+        (servers(crm={"command": "npx", "env": {"A": "${NONE}"}}), "env.A: the environment variable NONE is not set"),
+        (servers(crm={"command": "npx", "type": "ws"}), "there is no upstream; "),
         ('{"servers": []}', "servers: must be an object"),
         ('{"mcpServers": {}, // comment\n}', ":1:"),
         ('{"mcpServers": {}, "mcpServers": {}}', "a member appears twice"),

@@ -102,6 +102,7 @@ def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> Fa
 
 
 def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) -> Gateway:
+    declaration.require_trusted_programs(is_local=settings.is_local)
     redis = connect_redis(settings)
     http = httpx2.AsyncClient(timeout=HTTP_SECONDS)
     connections = HttpConnections()
@@ -112,7 +113,8 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     lock = read_lock(settings.lock_file)
     catalogue = Catalogue(declaration, dependencies.detector.configuration, is_local=settings.is_local, lock=lock)
     credentials = CredentialOpener(issuer, http)
-    upstreams = [Upstream(each, connections, credentials.open(each)) for each in declaration.upstreams]
+    mask = dependencies.detector.mask_text
+    upstreams = [Upstream(each, connections, credentials.open(each), mask=mask) for each in declaration.upstreams]
     refresh = CatalogueRefresh(
         catalogue, upstreams, interval_seconds=settings.refresh_seconds, events=ChangeEvents(journal)
     )

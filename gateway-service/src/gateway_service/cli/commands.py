@@ -57,6 +57,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     settings = GatewaySettings()
     from gateway_service.cli.doctor import examine  # noqa: PLC0415 - as above
 
+    _log_to_stderr(settings)
     print_check_results(asyncio.run(examine(settings, _declaration(settings))), as_json=as_json)
 
 
@@ -69,6 +70,7 @@ def tools(*, as_json: AsJson = False) -> None:
     settings = GatewaySettings()
     from gateway_service.cli.tools import print_tools  # noqa: PLC0415 - as above
 
+    _log_to_stderr(settings)
     asyncio.run(print_tools(settings, _declaration(settings), as_json=as_json))
 
 
@@ -171,6 +173,12 @@ def accept() -> None:
 
     accepted = asyncio.run(accept_redis(GatewaySettings()))
     print("accepted" if accepted else "nothing to accept: this Redis is the one that was used before")
+
+
+def _log_to_stderr(settings: GatewaySettings) -> None:
+    """Warnings of a command that asks upstreams; its standard output is for the result."""
+    configure_logs(settings, service=SERVICE)
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 def _declaration(settings: GatewaySettings) -> GatewayDeclaration:

@@ -12,6 +12,7 @@ import httpx2
 from gateway_service.catalogue.definitions import DefinitionKind
 from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, ApprovedUpstream, read_lock
 from gateway_service.cli.pin import pending_file
+from gateway_service.cli.program_checks import check_programs
 from gateway_service.cli.tools import UpstreamTools, ask_upstreams
 from gateway_service.cli.upstream_offers import source_of
 from gateway_service.credentials.exchanged_tokens import TOKEN_EXCHANGE
@@ -167,6 +168,7 @@ async def _check_secrets(settings: GatewaySettings, declaration: GatewayDeclarat
 CHECKS: tuple[Callable[[GatewaySettings, GatewayDeclaration], Awaitable[list[CheckResult]]], ...] = (
     _check_environment,
     _check_lock,
+    check_programs,
     _check_upstreams,
     _check_issuer,
     _check_addresses_at_issuer,

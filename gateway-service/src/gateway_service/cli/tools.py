@@ -19,7 +19,7 @@ class UpstreamTools:
 
     def __init__(self, offer: UpstreamOffer, catalogue: Catalogue) -> None:
         self.name = offer.name
-        self.url = offer.declaration.url
+        self.location = offer.declaration.location
         self.version = offer.definitions.protocol_version or None
         self.tools = list(catalogue.addresses[offer.name].tools.values())
         self.exposed_names = {tool.qualified_name for tool in catalogue.addresses[ALL].tools.values()}
@@ -53,7 +53,7 @@ async def print_tools(settings: GatewaySettings, declaration: GatewayDeclaration
 
 
 def _lines(upstream: UpstreamTools) -> list[str]:
-    lines = [f"{upstream.name}  {upstream.url}  {upstream.version or 'not reached'}"]
+    lines = [f"{upstream.name}  {upstream.location}  {upstream.version or 'not reached'}"]
     if upstream.problem is not None:
         lines.append(f"  error: {upstream.problem.description}; {upstream.problem.hint}")
     for tool in upstream.tools:
@@ -69,7 +69,7 @@ def _scopes(tool: GatewayTool) -> str:
 def _as_members(upstream: UpstreamTools) -> dict[str, Any]:
     return {
         "upstream": upstream.name,
-        "url": upstream.url,
+        "location": upstream.location,
         "protocol_version": upstream.version,
         "error": str(upstream.problem) if upstream.problem else None,
         "tools": [

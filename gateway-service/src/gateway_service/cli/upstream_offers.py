@@ -15,6 +15,7 @@ from gateway_service.declaration import GatewayDeclaration, UpstreamDeclaration
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams import HttpConnections, Upstream
 from security_common.errors import SecurityError
+from security_common.pii import open_pii_detector
 
 __all__ = ["UpstreamOffer", "as_approved", "fetch_offers", "source_of"]
 
@@ -37,10 +38,11 @@ class UpstreamOffer:
 async def fetch_offers(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[UpstreamOffer]:
     """Asks each upstream, one after the other."""
     offers: list[UpstreamOffer] = []
+    detector = open_pii_detector(settings.security)
     async with HttpConnections() as connections, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
         credentials = CredentialOpener(settings.trusted_issuer(declaration.names), http)
         for each in declaration.upstreams:
-            upstream = Upstream(each, connections, credentials.open(each))
+            upstream = Upstream(each, connections, credentials.open(each), mask=detector.mask_text)
             try:
                 offers.append(UpstreamOffer(each, await fetch_definitions(upstream)))
             except SecurityError as problem:
@@ -61,7 +63,7 @@ def as_approved(offer: UpstreamOffer) -> ApprovedUpstream:
 
 def source_of(declaration: UpstreamDeclaration) -> str:
     """Where the upstream is, for people. A query can contain a secret and is left out."""
-    return declaration.url.partition("?")[0]
+    return declaration.location.partition("?")[0]
 
 
 def _by_name(kind: DefinitionKind, definitions: Sequence[object]) -> dict[str, ApprovedDefinition]:

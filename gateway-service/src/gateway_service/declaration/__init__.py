@@ -3,6 +3,7 @@
     file ─▶ documents: YAML or JSON, with the line of each member
          ─▶ mcp_servers: entries of an mcpServers file as upstreams; variables: ${NAME} in them
          ─▶ file_format: the members of gateway.yaml, checked
+         ─▶ programs: upstreams that are programs, with their limits
          ─▶ gateway_declaration: frozen values with every default filled in
 
 The file is read completely at start; an error names the file, the line or the path in it, and how to fix it.
@@ -16,6 +17,7 @@ from gateway_service.declaration.gateway_declaration import (
     UpstreamDeclaration,
 )
 from gateway_service.declaration.loading import load_declaration
+from gateway_service.declaration.program_declaration import ProgramDeclaration
 from gateway_service.declaration.rule_patterns import RulePatterns
 from gateway_service.declaration.upstream_credentials import (
     ClientCredentials,
@@ -32,6 +34,7 @@ __all__ = [
     "GatewayDeclaration",
     "InputRequestKind",
     "OAuthClient",
+    "ProgramDeclaration",
     "RulePatterns",
     "SecretHeader",
     "TokenExchange",

@@ -13,13 +13,23 @@ from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.web_urls import parse_web_url
 
-__all__ = ["GatewayFile", "WrittenDefaults", "WrittenRule", "WrittenUpstream", "check_header_name", "read_gateway_file"]
+__all__ = [
+    "GatewayFile",
+    "WrittenDefaults",
+    "WrittenRule",
+    "WrittenRun",
+    "WrittenUpstream",
+    "check_header_name",
+    "check_variable",
+    "read_gateway_file",
+]
 
 _DURATION = re.compile(r"([0-9]{1,6})(ms|s|m)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
-_SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB)")
-_SIZE_UNITS = {"KiB": 1024, "MiB": 1024 * 1024}
+_SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB|GiB)")
+_SIZE_UNITS = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST = re.compile(r"[a-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # scope-token of RFC 6749 section 3.3
@@ -62,6 +72,14 @@ def _check_url(value: str) -> str:
     return value
 
 
+def check_variable(name: str, value: str) -> None:
+    """Raises ValueError for what cannot be an environment variable."""
+    if not _VARIABLE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the name of an environment variable")
+    if "\0" in value:
+        raise ValueError(f"the value of {name} contains a null character")
+
+
 def check_header_name(name: str) -> None:
     """Raises ValueError for a name that is not a header, or that the gateway writes itself."""
     lower = name.lower()
@@ -73,6 +91,7 @@ def check_header_name(name: str) -> None:
 
 Seconds = Annotated[float, BeforeValidator(_parse_duration), Field(gt=0, le=3600)]
 Bytes = Annotated[int, BeforeValidator(_parse_size), Field(gt=0, le=64 * 1024 * 1024)]
+MemoryBytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=16 * 1024**2, le=1024**4)]
 Scopes = Annotated[frozenset[str], BeforeValidator(_parse_scopes)]
 Host = Annotated[str, AfterValidator(_check_host)]
 Url = Annotated[str, AfterValidator(_check_url)]
@@ -148,6 +167,27 @@ class WrittenCredential(_Written):
         return self
 
 
+class WrittenRun(_Written):
+    """How a program is run."""
+
+    instances: Literal["per-caller", "shared"] = "per-caller"
+    trust: Literal["same-user"] | None = None
+    most: int = Field(default=8, ge=1, le=1000)
+    idle: Seconds = 600.0
+    memory: MemoryBytes = 512 * 1024**2
+    processes: int = Field(default=64, ge=1, le=10_000)
+    files: int = Field(default=1024, ge=16, le=1_000_000)
+    network: Literal["host", "none"] = "host"
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not all(path.is_absolute() for path in (*self.read, *self.write)):
+            raise ValueError("`read` and `write` must be absolute paths")
+        return self
+
+
 class WrittenDefaults(_Written):
     """What applies to every upstream that does not say otherwise."""
 
@@ -159,9 +199,15 @@ class WrittenDefaults(_Written):
 
 
 class WrittenUpstream(_Written):
-    """One upstream. Its URL may be in an included file."""
+    """One upstream. Its URL, or its command, may be in an included file."""
 
     url: Url | None = None
+    command: str | None = Field(default=None, min_length=1)
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = Field(default_factory=dict[str, str])
+    env_files: Mapping[str, Path] = Field(default_factory=dict[str, Path])
+    cwd: Path | None = None
+    run: WrittenRun | None = None
     credential: WrittenCredential | None = None
     ca_file: Path | None = None
     policy: PIIPolicy | None = None
@@ -176,6 +222,8 @@ class WrittenUpstream(_Written):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        for name, value in (*self.env.items(), *((name, "") for name in self.env_files)):
+            check_variable(name, value)
         for name, rule in (self.tools or {}).items():
             if "*" in name and rule.exposed_name is not None:
                 raise ValueError(f"tools.{name}: `as` needs the name of one tool, not a pattern")
@@ -206,7 +254,8 @@ def read_gateway_file(document: Document) -> GatewayFile:
 
 def _similar_members(name: str) -> str:
     models: Sequence[type[BaseModel]] = (
-        GatewayFile, WrittenDefaults, WrittenUpstream, WrittenCredential, WrittenClientCredentials, WrittenRule,
+        GatewayFile, WrittenDefaults, WrittenUpstream, WrittenRun, WrittenCredential, WrittenClientCredentials,
+        WrittenRule,
     )  # fmt: skip
     known = {field.alias or member for model in models for member, field in _fields_of(model).items()}
     similar = difflib.get_close_matches(name, sorted(known), n=1)

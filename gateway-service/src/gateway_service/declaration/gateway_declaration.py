@@ -7,6 +7,8 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
+from gateway_service.declaration.documents import DeclarationInvalid
+from gateway_service.declaration.program_declaration import ProgramDeclaration
 from gateway_service.declaration.rule_patterns import RulePatterns
 from gateway_service.declaration.upstream_credentials import UpstreamCredential
 from security_common.pii import PIIKind
@@ -58,7 +60,7 @@ class ToolRule:
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamDeclaration:
-    """One MCP server behind the gateway.
+    """One MCP server behind the gateway: behind `url`, or a `program`.
 
     `headers` are sent with each request and may contain secrets. `tools` has the rules by name or pattern; None if the
     file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `input_requests` is
@@ -69,7 +71,8 @@ class UpstreamDeclaration:
     """
 
     name: str
-    url: str
+    url: str = ""
+    program: ProgramDeclaration | None = None
     credential: UpstreamCredential | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     ca_file: Path | None = None
@@ -82,6 +85,11 @@ class UpstreamDeclaration:
     max_result_bytes: int = 4 * 1024 * 1024
     max_in_flight: int = 64
     refuses_changes: bool = True
+
+    @property
+    def location(self) -> str:
+        """The URL, or the command without its arguments, which may contain secrets."""
+        return self.url if self.program is None else self.program.command[0]
 
     @cached_property
     def _tool_patterns(self) -> RulePatterns[ToolRule]:
@@ -123,6 +131,20 @@ class GatewayDeclaration:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(each.name for each in self.upstreams)
+
+    def require_trusted_programs(self, *, is_local: bool) -> None:
+        """Raises `DeclarationInvalid` for a program that would run for several people, unless it is trusted for that.
+
+        `is_local` is whether gateway and issuer are on this machine, which is taken as a gateway for one person. A
+        program runs as the user of the gateway, so it may read what the gateway can read.
+        """
+        for each in self.upstreams:
+            if each.program is not None and not each.program.is_trusted and not is_local:
+                raise DeclarationInvalid(
+                    f"{each.name} is a program, which runs as the user of the gateway, for every caller",
+                    hint="run it in a container of its own with `gateway-service bridge` and name its URL, "
+                    "or set `run: {trust: same-user}`",
+                )
 
     @property
     def rules(self) -> list[ToolRule]:

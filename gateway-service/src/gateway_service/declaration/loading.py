@@ -21,6 +21,7 @@ from gateway_service.declaration.gateway_declaration import (
     UpstreamDeclaration,
 )
 from gateway_service.declaration.mcp_servers import ServerEntry, has_mcp_servers, read_mcp_servers
+from gateway_service.declaration.programs import resolve_program
 from gateway_service.declaration.upstream_credentials import (
     ClientCredentials,
     OAuthClient,
@@ -54,7 +55,7 @@ def load_declaration(path: Path, environment: Mapping[str, str]) -> GatewayDecla
         notices += servers.notices
     names = [*entries, *(name for name in written.upstreams if name not in entries)]
     if not names:
-        hint = "declare one below `upstreams:`, with its `url`, or include an mcpServers file"
+        hint = "declare one below `upstreams:`, with its `url` or `command`, or include an mcpServers file"
         raise document.problem([], "; ".join(["there is no upstream", *notices]), hint=hint)
     upstreams = tuple(
         _resolve(document, name, written.upstreams.get(name), entries.get(name), written.defaults) for name in names
@@ -74,9 +75,11 @@ def _resolve(
         hint = "a name begins with a letter and has up to 16 lower-case letters, digits and hyphens"
         raise document.problem(place, "is not the name of an upstream", hint=hint)
     written = written or WrittenUpstream()
-    url = written.url or (entry.url if entry else None)
-    if url is None:
-        raise document.problem(place, "has no `url`", hint="add it here, or to an included mcpServers file")
+    program = resolve_program(document, place, written, entry)
+    url = written.url or (entry.url if entry and program is None else "")
+    if not url and program is None:
+        hint = "add it here, or to an included mcpServers file"
+        raise document.problem(place, "has neither `url` nor `command`", hint=hint)
     policy = written.policy or defaults.policy
     tools: dict[str, ToolRule] | None = None
     if written.tools is not None:
@@ -87,6 +90,7 @@ def _resolve(
     return UpstreamDeclaration(
         name=name,
         url=url,
+        program=program,
         credential=_resolve_credential(written.credential, url, folder),
         headers=entry.headers if entry else {},
         ca_file=folder / written.ca_file if written.ca_file else None,
@@ -150,6 +154,8 @@ def _input_requests(written: WrittenUpstream) -> frozenset[InputRequestKind]:
 
 
 def _transport_notices(upstream: UpstreamDeclaration) -> list[str]:
+    if upstream.program is not None:
+        return []
     has_secret = upstream.credential is not None or bool(upstream.headers)
     is_plain = parse_web_url(upstream.url).scheme == "http" and not is_loopback_url(upstream.url)
     if not (has_secret and is_plain):

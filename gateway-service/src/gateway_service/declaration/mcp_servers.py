@@ -1,15 +1,16 @@
 """Upstreams from an mcpServers file, as Claude, Cursor and others use it, or from VS Code's `servers`.
 
-Only servers behind a URL are taken over. The members of such a file that are not known here belong to other programs.
+The members of such a file that are not known here belong to other programs.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from gateway_service.declaration.documents import Document
-from gateway_service.declaration.file_format import check_header_name
+from gateway_service.declaration.file_format import check_header_name, check_variable
 from gateway_service.declaration.gateway_declaration import MAX_UPSTREAM_NAME, UPSTREAM_NAME
 from gateway_service.declaration.variables import VariableMissing, fill_in_variables
 from security_common.web_urls import parse_web_url
@@ -24,10 +25,16 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerEntry:
-    """One server of the file. `headers` may contain secrets."""
+    """One server of the file: one behind `url`, or a program with `command`.
 
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
+    `headers`, the arguments of a command and `environment` may contain secrets. `folder` is the working directory.
+    """
+
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    command: tuple[str, ...] = field(default=(), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +85,12 @@ def _why_left_out(server: Mapping[str, Any]) -> str:
     """Why a server cannot be an upstream; empty if it can be one."""
     if server.get("disabled") is True:
         return "it is disabled"
-    if "command" in server:
-        return "programs are not supported, only servers behind a URL"
-    if server.get("type", "http") not in _HTTP_TYPES:
-        return "its type is not supported, only streamable HTTP"
-    return ""
+    kind = server.get("type")
+    if "command" in server and kind in {None, "stdio"}:
+        return ""
+    if "command" not in server and (kind is None or kind in _HTTP_TYPES):
+        return ""
+    return "its type is not supported, only stdio and streamable HTTP"
 
 
 def _upstream_name(written: str) -> str:
@@ -92,25 +100,53 @@ def _upstream_name(written: str) -> str:
 def _read_entry(
     document: Document, place: list[str], server: Mapping[str, Any], environment: Mapping[str, str]
 ) -> ServerEntry:
-    headers: Any = server.get("headers", {})
-    if not isinstance(headers, dict):
-        raise document.problem([*place, "headers"], "must be an object", hint="one member for each header")
+    if "command" in server:
+        return _read_program(document, place, server, environment)
     url = _text(document, [*place, "url"], server.get("url"), environment)
     try:
         parse_web_url(url)
     except ValueError as failure:
         raise document.problem([*place, "url"], str(failure), hint="for example https://mcp.example.com/mcp") from None
-    filled: dict[str, str] = {}
-    for name, value in cast("dict[str, Any]", headers).items():
+    headers: dict[str, str] = {}
+    for name, value in _object(document, [*place, "headers"], server.get("headers", {})).items():
         of_header = [*place, "headers", name]
         try:
             check_header_name(name)
         except ValueError as failure:
             raise document.problem(of_header, str(failure), hint="remove it") from None
-        filled[name] = _text(document, of_header, value, environment)
-        if not _HEADER_VALUE.fullmatch(filled[name]):
+        headers[name] = _text(document, of_header, value, environment)
+        if not _HEADER_VALUE.fullmatch(headers[name]):
             raise document.problem(of_header, "must be printable ASCII", hint="check the value for line breaks")
-    return ServerEntry(url=url, headers=filled)
+    return ServerEntry(url=url, headers=headers)
+
+
+def _read_program(
+    document: Document, place: list[str], server: Mapping[str, Any], environment: Mapping[str, str]
+) -> ServerEntry:
+    arguments: Any = server.get("args", [])
+    if not isinstance(arguments, list):
+        raise document.problem([*place, "args"], "must be a list", hint='for example ["-y", "package@1.2.3"]')
+    parts = [server["command"], *cast("list[Any]", arguments)]
+    command = tuple(_text(document, [*place, "command"], part, environment) for part in parts)
+    if not command[0]:
+        raise document.problem([*place, "command"], "is empty", hint="name the program to run")
+    variables: dict[str, str] = {}
+    for name, value in _object(document, [*place, "env"], server.get("env", {})).items():
+        of_variable = [*place, "env", name]
+        variables[name] = _text(document, of_variable, value, environment)
+        try:
+            check_variable(name, variables[name])
+        except ValueError as failure:
+            raise document.problem(of_variable, str(failure), hint="remove it") from None
+    written_folder: Any = server.get("cwd", ".")
+    folder = document.path.parent.absolute() / _text(document, [*place, "cwd"], written_folder, environment)
+    return ServerEntry(command=command, environment=variables, folder=folder)
+
+
+def _object(document: Document, place: list[str], value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise document.problem(place, "must be an object", hint="one member for each name")
+    return cast("dict[str, Any]", value)
 
 
 def _text(document: Document, place: list[str], value: Any, environment: Mapping[str, str]) -> str:
@@ -124,9 +160,9 @@ def _text(document: Document, place: list[str], value: Any, environment: Mapping
 
 
 def _secret_notices(document: Document, name: str, server: Mapping[str, Any]) -> list[str]:
-    headers = cast("dict[str, Any]", server.get("headers", {}))
-    written = sorted(header for header, value in headers.items() if "${" not in str(value))
+    values = cast("dict[str, Any]", server.get("env" if "command" in server else "headers", {}))
+    written = sorted(each for each, value in values.items() if "${" not in str(value))
     if not written:
         return []
-    advice = "if it is a secret, use a variable such as ${TOKEN}, or `credential` in gateway.yaml"
+    advice = "if it is a secret, use a variable such as ${TOKEN}, or a file that gateway.yaml names"
     return [f"{document.path}: {name} has the value of {', '.join(written)} in plaintext; {advice}"]

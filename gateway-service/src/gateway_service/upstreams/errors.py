@@ -9,6 +9,7 @@ __all__ = [
     "UpstreamBusy",
     "UpstreamError",
     "UpstreamFailure",
+    "UpstreamPaused",
     "UpstreamProtocolViolation",
     "UpstreamRefusedCredential",
     "UpstreamTimeout",
@@ -37,6 +38,13 @@ class UpstreamUnavailable(UpstreamFailure):
     def named(cls, upstream: str, *, retry_seconds: int = 10) -> Self:
         """The error for this upstream."""
         return cls(f"{upstream} is unavailable", hint=f"try again in {retry_seconds} seconds")
+
+
+class UpstreamPaused(UpstreamUnavailable):
+    """The program of this caller has ended again and again, so that it is not started for a while."""
+
+    is_outage: ClassVar[bool] = False
+    was_asked: ClassVar[bool] = False
 
 
 class UpstreamBusy(UpstreamFailure):

@@ -34,6 +34,7 @@ class HttpTransport:
 
     max_connections = MAX_SESSIONS
     idle_seconds = SESSION_IDLE_SECONDS
+    probe_seconds = None
 
     def __init__(
         self, declaration: UpstreamDeclaration, connections: HttpConnections, credential: Credential | None

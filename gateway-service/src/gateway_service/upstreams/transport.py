@@ -116,6 +116,14 @@ class Transport(Protocol):
         """After which time without a request a stateful connection is closed."""
         ...
 
+    @property
+    def probe_seconds(self) -> float | None:
+        """After which time a server that does not answer `server/discover` is taken for one of an older version.
+
+        None where each server has to answer every request.
+        """
+        ...
+
     async def connect(self, owner: str, on_list_change: ListChangeHandler) -> Connection:
         """A connection for one caller. Raises `UpstreamFailure`."""
         ...

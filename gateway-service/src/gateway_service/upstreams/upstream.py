@@ -11,9 +11,11 @@ from gateway_service.credentials import Credential
 from gateway_service.declaration import UpstreamDeclaration
 from gateway_service.upstreams.circuit_breaker import CircuitBreaker
 from gateway_service.upstreams.connection_pool import ConnectionPool
-from gateway_service.upstreams.errors import SessionLost, UpstreamError, UpstreamProtocolViolation
+from gateway_service.upstreams.errors import SessionLost, UpstreamError, UpstreamProtocolViolation, UpstreamTimeout
 from gateway_service.upstreams.http_exchange import HttpConnections
 from gateway_service.upstreams.http_transport import HttpTransport
+from gateway_service.upstreams.program_process import MaskText
+from gateway_service.upstreams.stdio_transport import StdioTransport
 from gateway_service.upstreams.transport import (
     NO_TRACE,
     Connection,
@@ -69,12 +71,23 @@ class UpstreamCall:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
+def _withhold(_: str) -> str:
+    """For callers without a detector of personal data."""
+    return "(not logged)"
+
+
 class Upstream:
     """Sends requests to one server. Nothing of the gateway's own callers but the parameters of a call reaches it."""
 
     def __init__(
-        self, declaration: UpstreamDeclaration, connections: HttpConnections, credential: Credential | None = None
+        self,
+        declaration: UpstreamDeclaration,
+        connections: HttpConnections,
+        credential: Credential | None = None,
+        *,
+        mask: MaskText = _withhold,
     ) -> None:
+        """`mask` masks personal data in what a program writes to its standard error, before it is logged."""
         self.declaration = declaration
         self.name = declaration.name
         self.breaker = CircuitBreaker(declaration.name, max_in_flight=declaration.max_in_flight)
@@ -83,7 +96,7 @@ class Upstream:
         self.capabilities: Mapping[str, Any] = {}
         """What the server has declared that it can do, once its era is known."""
         self._credential = credential
-        self._transport: Transport = HttpTransport(declaration, connections, credential)
+        self._transport = _make_transport(declaration, connections, credential, mask)
         self._pool = ConnectionPool(
             declaration.name,
             self._open,
@@ -224,8 +237,18 @@ class Upstream:
         the version has to be in its answer.
         """
         try:
-            found = await self._ask(connection, UpstreamCall(method="server/discover", owner=owner), is_stateless=True)
-        except (UpstreamError, UpstreamProtocolViolation):
+            async with asyncio.timeout(self._transport.probe_seconds):
+                discovery = UpstreamCall(method="server/discover", owner=owner)
+                found = await self._ask(connection, discovery, is_stateless=True)
+        except (UpstreamError, TimeoutError):
+            return False
+        except UpstreamTimeout:
+            if self._transport.probe_seconds is None:
+                raise
+            return False
+        except UpstreamProtocolViolation:
+            if connection.is_closed:
+                raise
             return False
         versions: Any = found.get("supportedVersions")
         if not isinstance(versions, list) or STATELESS_VERSION not in versions:
@@ -289,3 +312,11 @@ def _own_metadata(call: UpstreamCall) -> dict[str, Any]:
         CLIENT_INFO: implementation(),
         CLIENT_CAPABILITIES: dict(call.capabilities),
     }
+
+
+def _make_transport(
+    declaration: UpstreamDeclaration, connections: HttpConnections, credential: Credential | None, mask: MaskText
+) -> Transport:
+    if declaration.program is not None:
+        return StdioTransport(declaration, declaration.program, mask)
+    return HttpTransport(declaration, connections, credential)
