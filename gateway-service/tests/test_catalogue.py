@@ -56,7 +56,7 @@ def test_a_name_that_clients_would_refuse_is_only_at_its_own_address(name: str, 
     update(found, "u", [definition(name)])
     assert names(found) == ([f"u_{name}"] if is_exposed else [])
     assert names(found, "u") == [name]
-    assert [finding.startswith(f"{name} is not at") for finding in found.findings("u")] == [True] * (not is_exposed)
+    assert [notice.startswith(f"{name} is not at") for notice in found.notices("u")] == [True] * (not is_exposed)
 
 
 def test_two_tools_with_one_name_are_both_left_out() -> None:
@@ -65,7 +65,7 @@ def test_two_tools_with_one_name_are_both_left_out() -> None:
     update(found, "u", [definition("search"), definition("find"), definition("other")])
     assert names(found) == ["u_other"]
     assert names(found, "u") == ["find", "other", "search"]
-    assert [finding.split(" is not")[0] for finding in found.findings("u")] == ["find", "search"]
+    assert [notice.split(" is not")[0] for notice in found.notices("u")] == ["find", "search"]
     update(found, "u", [definition("twice"), definition("twice"), definition("find")])
     assert names(found, "u") == ["find"]
 
@@ -99,7 +99,7 @@ def test_a_definition_that_breaks_a_rule_is_left_out(members: dict[str, Any]) ->
     found = catalogue(upstream("u"))
     update(found, "u", [{**definition("bad"), **members}, definition("good")])
     assert names(found, "u") == ["good"]
-    assert found.findings("u")[0].startswith("bad is left out: ")
+    assert found.notices("u")[0].startswith("bad is left out: ")
 
 
 @pytest.mark.parametrize("entry", [None, 1, [], {}, {"name": 1}, {"name": ""}, {"name": "a b"}, {"name": "a" * 129}])
@@ -107,7 +107,7 @@ def test_what_is_not_a_definition_is_left_out(entry: Any) -> None:
     found = catalogue(upstream("u"))
     update(found, "u", [entry, definition("good")])
     assert names(found, "u") == ["good"]
-    assert found.findings("u")[0].startswith("a tool is left out: ")
+    assert found.notices("u")[0].startswith("a tool is left out: ")
 
 
 def test_local_references_and_members_of_other_features_are_kept_or_dropped() -> None:
@@ -130,7 +130,7 @@ def test_the_output_schema_has_no_rule_that_a_masked_value_can_break() -> None:
 def test_a_rule_that_applies_to_no_tool_is_reported() -> None:
     found = catalogue(upstream("u", {"find": MASK, "fnd": MASK, "x_*": MASK}))
     update(found, "u", [definition("find")])
-    assert found.findings("u") == ("the rule fnd applies to no tool", "the rule x_* applies to no tool")
+    assert found.notices("u") == ("the rule fnd applies to no tool", "the rule x_* applies to no tool")
 
 
 def test_named_tools_can_be_called_before_the_upstream_was_reached() -> None:

@@ -72,14 +72,14 @@ def test_the_order_of_members_and_required_names_has_no_meaning(order: list[str]
 )
 def test_a_change_is_one_of_texts_or_of_the_interface(members: dict[str, Any], change: ChangeKind | None) -> None:
     found = find_changes(approved(FIND), OfferedDefinitions(tools=[changed(**members)]))
-    assert [each.change for each in found] == ([] if change is None else [change])
+    assert [each.change_kind for each in found] == ([] if change is None else [change])
 
 
 def test_new_removed_renamed_and_repeated_definitions() -> None:
     lock = approved(FIND, changed(name="other"))
     offered = [changed(name="renamed"), changed(name="other"), changed(name="other"), None, {"name": 1}]
     found = find_changes(lock, OfferedDefinitions(tools=offered))
-    assert [(each.name, each.change) for each in found] == [
+    assert [(each.name, each.change_kind) for each in found] == [
         ("find", ChangeKind.REMOVED),
         ("other", ChangeKind.INTERFACE),
         ("renamed", ChangeKind.ADDED),

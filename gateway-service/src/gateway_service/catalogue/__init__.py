@@ -3,7 +3,7 @@
     definitions of an upstream ─▶ tool_definitions: checked, with the rule that names the tool ─▶ GatewayTool
                                ─▶ Catalogue: the tools of each address, and the scopes that the guard compares
 
-refresh asks the upstreams for their definitions in the background. The call path asks for no list.
+refresh requests the definitions of the upstreams in the background. No call waits for them.
 """
 
 from gateway_service.catalogue.catalogue import Address, Catalogue

@@ -108,7 +108,7 @@ class Catalogue:
         """Whether calls are refused because the tool has changed since it was approved."""
         return bool(self._refused) and (tool.upstream, tool.name) in self._refused
 
-    def findings(self, upstream: str) -> tuple[str, ...]:
+    def notices(self, upstream: str) -> tuple[str, ...]:
         """Why tools of this upstream are not offered, or not as the upstream describes them."""
         if upstream in self._not_in_lock:
             return (_NOT_APPROVED,)
@@ -116,10 +116,10 @@ class Catalogue:
             return (_NOT_NAMED,)
         found = self._found[upstream]
         # New definitions are only counted: their names are text of the upstream that no person has seen.
-        added = Counter(each.kind for each in found.changes if each.change is ChangeKind.ADDED)
-        changed = [str(each) for each in found.changes if each.change is not ChangeKind.ADDED]
+        added = Counter(each.kind for each in found.changes if each.change_kind is ChangeKind.ADDED)
+        changed = [str(each) for each in found.changes if each.change_kind is not ChangeKind.ADDED]
         new = [f"{count} of kind {kind} not approved: see `gateway-service pin`" for kind, count in added.items()]
-        return (*found.findings, *changed, *new)
+        return (*found.notices, *changed, *new)
 
     def prepare(self, upstream: str, offered: OfferedDefinitions) -> UpstreamTools:
         """What follows from the definitions that an upstream offers now. Changes nothing, so a thread may do it."""
@@ -129,7 +129,7 @@ class Catalogue:
             return make_tools(declaration, offered.tools, self._configuration, is_local=self._is_local)
         changes = find_changes(approved, offered)
         removed = {
-            each.name for each in changes if each.kind is DefinitionKind.TOOL and each.change is ChangeKind.REMOVED
+            each.name for each in changes if each.kind is DefinitionKind.TOOL and each.change_kind is ChangeKind.REMOVED
         }
         definitions = [
             each.definition for name, each in approved.of(DefinitionKind.TOOL).items() if name not in removed
@@ -169,5 +169,5 @@ class Catalogue:
             for name, found in self._found.items()
             if self._declarations[name].refuses_changes
             for change in found.changes
-            if change.kind is DefinitionKind.TOOL and change.change is ChangeKind.INTERFACE
+            if change.kind is DefinitionKind.TOOL and change.change_kind is ChangeKind.INTERFACE
         )

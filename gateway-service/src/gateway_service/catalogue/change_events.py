@@ -31,15 +31,15 @@ class ChangeEvents:
         before = self._recorded.get(upstream, frozenset())
         now = frozenset(changes)
         for change in sorted(now - before, key=_order):
-            if change.change is not ChangeKind.ADDED:
-                await self._write(upstream, change, _ACTIONS[change.change])
+            if change.change_kind is not ChangeKind.ADDED:
+                await self._write(upstream, change, _ACTIONS[change.change_kind])
         for kind, count in sorted(Counter(each.kind for each in now - before if _is_new(each)).items()):
             await self._journal.record(
                 _event(Action.DEFINITION_ADDED, name=None, reason=f"{upstream}: {kind}: {count}")
             )
         still = {(each.kind, each.name) for each in now}
         for change in sorted(before - now, key=_order):
-            if change.change is not ChangeKind.ADDED and (change.kind, change.name) not in still:
+            if change.change_kind is not ChangeKind.ADDED and (change.kind, change.name) not in still:
                 await self._write(upstream, change, Action.DEFINITION_RESTORED)
         self._recorded[upstream] = now
 
@@ -61,7 +61,7 @@ def _event(action: Action, *, name: str | None, reason: str) -> AuditEvent:
 
 
 def _is_new(change: DefinitionChange) -> bool:
-    return change.change is ChangeKind.ADDED
+    return change.change_kind is ChangeKind.ADDED
 
 
 def _order(change: DefinitionChange) -> tuple[str, str]:

@@ -54,13 +54,13 @@ class DefinitionChange:
 
     kind: DefinitionKind
     name: str
-    change: ChangeKind
+    change_kind: ChangeKind
     members: tuple[str, ...] = ()
     offered: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         what = self.kind.value if self.kind is DefinitionKind.INSTRUCTIONS else f"{self.kind} {self.name}"
-        match self.change:
+        match self.change_kind:
             case ChangeKind.ADDED:
                 return f"{what}: not approved yet"
             case ChangeKind.REMOVED:

@@ -1,8 +1,8 @@
 """What is approved of a definition, and its digest.
 
-The digest is SHA-256 over `mcp-definition/1`, the kind and the canonical JSON (RFC 8785) of the approved members, with
-a line break between each. Members that change without a meaning for clients (the size of a resource, the time of its
-last change) and those of other features are left out.
+The digest is SHA-256 over `mcp-definition/1`, the kind and the canonical JSON (RFC 8785) of the approved members,
+separated by line breaks. Members whose changes do not matter to clients (the size of a resource, the time of its last
+change) and members that the gateway does not relay are left out.
 """
 
 import hashlib

@@ -11,10 +11,10 @@ __all__ = ["fetch_definitions"]
 
 
 async def fetch_definitions(upstream: Upstream) -> OfferedDefinitions:
-    """Everything that the upstream says it offers. Raises `SecurityError`.
+    """Everything that the upstream offers. Raises `SecurityError`.
 
-    Only the lists of declared capabilities are asked for; a server without tools is an exception among old ones, so
-    they are asked for in any case.
+    Prompts and resources are requested only if the upstream declares the capability. Tools are requested in any case,
+    because servers without tools are rare.
     """
     await upstream.probe()
     tools = await upstream.list_tools()

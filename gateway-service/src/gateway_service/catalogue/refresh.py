@@ -25,9 +25,10 @@ log = structlog.get_logger("gateway_service")
 
 
 class CatalogueRefresh:
-    """One task for each upstream: soon again while it does not answer, and every few minutes otherwise.
+    """Requests the definitions of each upstream in a task of its own, at most once a second.
 
-    It also asks when an upstream reports that a list has changed, at most once in a second.
+    That is every `interval_seconds`, sooner while the upstream does not answer, and when it reports that a list has
+    changed.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class CatalogueRefresh:
         self._interval_seconds = interval_seconds
         self._events = events
         self._tasks: list[asyncio.Task[None]] = []
-        self._wanted: dict[str, asyncio.Event] = {}
+        self._requested: dict[str, asyncio.Event] = {}
         self.problems: dict[str, SecurityError] = {}
         """What the last attempt failed with, by upstream."""
         self.reached: set[str] = set()
@@ -53,9 +54,9 @@ class CatalogueRefresh:
     def start(self) -> None:
         """Starts the tasks; returns at once, so that the gateway starts without its upstreams."""
         for upstream in self._upstreams:
-            wanted = asyncio.Event()
-            self._wanted[upstream.name] = wanted
-            upstream.watch_list_changes(lambda _, wanted=wanted: wanted.set())
+            requested = asyncio.Event()
+            self._requested[upstream.name] = requested
+            upstream.watch_list_changes(lambda _, requested=requested: requested.set())
         self._tasks = [
             asyncio.create_task(self._keep_fresh(upstream), name=f"refresh-{upstream.name}")
             for upstream in self._upstreams
@@ -75,11 +76,11 @@ class CatalogueRefresh:
             raise
         # Thousands of definitions may have to be compared, which would hold the event loop for too long.
         tools = await asyncio.to_thread(self._catalogue.prepare, upstream.name, offered)
-        earlier = self._catalogue.findings(upstream.name)
+        earlier = self._catalogue.notices(upstream.name)
         self._catalogue.publish(tools)
-        findings = self._catalogue.findings(upstream.name)
-        if findings != earlier:
-            log.warning("upstream_definitions_differ", upstream=upstream.name, findings=list(findings))
+        notices = self._catalogue.notices(upstream.name)
+        if notices != earlier:
+            log.warning("upstream_definitions_differ", upstream=upstream.name, notices=list(notices))
         self._note(upstream, None)
         if self._events is not None:
             try:
@@ -102,7 +103,7 @@ class CatalogueRefresh:
     async def _keep_fresh(self, upstream: Upstream) -> None:
         retry_seconds = FIRST_RETRY_SECONDS
         while True:
-            self._wanted[upstream.name].clear()
+            self._requested[upstream.name].clear()
             try:
                 await self.refresh(upstream)
                 pause_seconds, retry_seconds = self._interval_seconds, FIRST_RETRY_SECONDS
@@ -119,6 +120,6 @@ class CatalogueRefresh:
         await asyncio.sleep(min(seconds, MIN_PAUSE_SECONDS))
         try:
             async with asyncio.timeout(max(0.0, seconds - MIN_PAUSE_SECONDS)):
-                await self._wanted[upstream.name].wait()
+                await self._requested[upstream.name].wait()
         except TimeoutError:
             pass

@@ -17,13 +17,13 @@ __all__ = ["UpstreamTools", "make_tools", "tools_of_named_rules"]
 class UpstreamTools:
     """What the gateway offers of one upstream.
 
-    `findings` say why tools are not offered. `changes` are the differences between what the upstream offers and what
-    was approved; there are none if nothing was.
+    `notices` say which tools are not offered, and why. `changes` are the differences between what the upstream offers
+    and what was approved; there are none if nothing was.
     """
 
     upstream: str
     tools: Mapping[str, GatewayTool]
-    findings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     changes: tuple[DefinitionChange, ...] = ()
 
 
@@ -31,16 +31,16 @@ def make_tools(
     declaration: UpstreamDeclaration, definitions: Sequence[Any], configuration: PIIConfiguration, *, is_local: bool
 ) -> UpstreamTools:
     """The tools of these definitions, in the order of names. It may run in another thread."""
-    findings: list[str] = []
+    notices: list[str] = []
     tools: dict[str, GatewayTool] = {}
     names = Counter(tool_name_of(definition) for definition in definitions)
     for definition in definitions:
         name = tool_name_of(definition)
         if name is None:
-            findings.append("a tool is left out: it has no name of 1 to 128 letters, digits, `_`, `.` and `-`")
+            notices.append("a tool is left out: it has no name of 1 to 128 letters, digits, `_`, `.` and `-`")
             continue
         if names[name] > 1:
-            findings.append(f"{name} is left out: the upstream has several tools of this name")
+            notices.append(f"{name} is left out: the upstream has several tools of this name")
             continue
         rule = declaration.rule_for(name, is_local=is_local)
         if rule is None:
@@ -49,11 +49,11 @@ def make_tools(
             members = cast("dict[str, Any]", definition)
             tools[name] = make_tool(declaration.name, name, rule, members, configuration)
         except DefinitionRefused as refusal:
-            findings.append(f"{name} is left out: {refusal}")
-    findings += _unused_rules(declaration, [name for name in names if name is not None])
-    findings += _names_not_exposed(list(tools.values()))
+            notices.append(f"{name} is left out: {refusal}")
+    notices += _unused_rules(declaration, [name for name in names if name is not None])
+    notices += _names_not_exposed(list(tools.values()))
     return UpstreamTools(
-        upstream=declaration.name, tools=dict(sorted(tools.items())), findings=tuple(dict.fromkeys(findings))
+        upstream=declaration.name, tools=dict(sorted(tools.items())), notices=tuple(dict.fromkeys(notices))
     )
 
 

@@ -44,7 +44,7 @@ def review(offer: UpstreamOffer, lock: Lock, detector: PIIDetector, *, names: Co
         if change.offered is not None:
             members = approved_members(change.kind, change.offered)
             warnings = find_warnings(members, {name for name in names if name != change.name}, detector)
-        elif change.change is not ChangeKind.REMOVED:
+        elif change.change_kind is not ChangeKind.REMOVED:
             warnings = ["several definitions have this name, so none is used"]
         found.append(
             ReviewedChange(offer.name, change, before.definition if before is not None else {}, tuple(warnings))
@@ -73,7 +73,7 @@ def as_members(reviewed: ReviewedChange) -> dict[str, Any]:
         "upstream": reviewed.upstream,
         "kind": change.kind,
         "name": change.name,
-        "change": change.change,
+        "change": change.change_kind,
         "members": list(change.members),
         "warnings": list(reviewed.warnings),
     }
@@ -83,7 +83,7 @@ def _lines(reviewed: ReviewedChange) -> Iterator[str]:
     change = reviewed.change
     name = escape_invisible(json.dumps(change.name, ensure_ascii=False))[1:-1]
     what = change.kind if change.kind is DefinitionKind.INSTRUCTIONS else f"{change.kind} {name}"
-    yield f"{_SIGNS[change.change]} {what}"
+    yield f"{_SIGNS[change.change_kind]} {what}"
     for warning in reviewed.warnings:
         yield f"  warning: {warning}"
     if change.offered is None:

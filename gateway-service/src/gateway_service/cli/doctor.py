@@ -97,7 +97,7 @@ def _check_upstream(
     count = len(upstream.tools)
     results = [CheckResult(f"{upstream.name}: {upstream.version}, {count} tools can be called", ok=count > 0)]
     hint = "gateway.yaml has the rules of the tools: docs/gateway.md"
-    results += [CheckResult(f"{upstream.name}: {each}", ok=True, warning=True, hint=hint) for each in upstream.findings]
+    results += [CheckResult(f"{upstream.name}: {each}", ok=True, warning=True, hint=hint) for each in upstream.notices]
     declared = next(each for each in declaration.upstreams if each.name == upstream.name)
     if declared.tools is None and settings.is_local:
         what = f"{upstream.name}: every tool is open to mcp.access, because the file names none"

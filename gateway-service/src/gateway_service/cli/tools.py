@@ -23,7 +23,7 @@ class UpstreamTools:
         self.version = offer.definitions.protocol_version or None
         self.tools = list(catalogue.addresses[offer.name].tools.values())
         self.exposed_names = {tool.qualified_name for tool in catalogue.addresses[ALL].tools.values()}
-        self.findings = catalogue.findings(offer.name)
+        self.notices = catalogue.notices(offer.name)
         self.problem = offer.problem
 
 
@@ -59,7 +59,7 @@ def _lines(upstream: UpstreamTools) -> list[str]:
     for tool in upstream.tools:
         name = tool.qualified_name if tool.qualified_name in upstream.exposed_names else f"{tool.name} (own address)"
         lines.append(f"  {name}  scopes: {_scopes(tool)}  arguments: {tool.rule.arguments}  result: {tool.rule.result}")
-    return lines + [f"  note: {finding}" for finding in upstream.findings]
+    return lines + [f"  note: {notice}" for notice in upstream.notices]
 
 
 def _scopes(tool: GatewayTool) -> str:
@@ -82,5 +82,5 @@ def _as_members(upstream: UpstreamTools) -> dict[str, Any]:
             }
             for tool in upstream.tools
         ],
-        "notes": list(upstream.findings),
+        "notes": list(upstream.notices),
     }

@@ -6,7 +6,7 @@
       └ token_cache     one request at a time for the same token, bounded memory
       └ token_client    metadata of the issuer, client authentication, the token request
 
-No credential contains a byte of the token that a caller has sent. Only the gateway's own issuer gets that one.
+No credential contains the token that a caller has sent. Only the gateway's own issuer receives that token.
 """
 
 from gateway_service.credentials.credential import Credential, CredentialUnavailable

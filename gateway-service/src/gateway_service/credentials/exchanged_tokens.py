@@ -22,9 +22,9 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a
 
 @dataclass(frozen=True, slots=True)
 class _Subject:
-    """What an issuer decides by: the same values give the same token.
+    """What the issuer's decision depends on: with the same values, the same token can be used again.
 
-    The client and the audience are among them, because a consent and a rule for exchanges belong to them.
+    Client and audience are included, because consents and rules for exchanges are for one client and resource.
     """
 
     issuer: str

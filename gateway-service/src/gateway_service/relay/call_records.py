@@ -14,7 +14,7 @@ log = structlog.get_logger("gateway_service")
 
 
 class CallUnavailable(Exception):
-    """The gateway itself cannot serve the call now. It is answered with HTTP status 503, and the cause is logged."""
+    """The gateway itself cannot serve the call now: it is answered with HTTP status 503. Creating it logs the cause."""
 
     def __init__(self, cause: SecurityError) -> None:
         super().__init__(cause.error)

@@ -170,7 +170,7 @@ class ConnectionPool:
             self.discard_idle()
 
     def discard_idle(self) -> None:
-        """Discards the connections that were not used for a while and that the server keeps something for."""
+        """Discards unusable connections, and stateful ones that were not used for `idle_seconds`."""
         latest = self._clock() - self._idle_seconds
         for entry in tuple(self._entries.values()):
             is_idle = not entry.uses and entry.last_used <= latest

@@ -27,9 +27,9 @@ LARGE_BODY_BYTES = 128 * 1024
 
 
 class NotificationRate:
-    """Limits the notifications that a server may send: one hundred at the start, and as many for each second.
+    """Limits the notifications of a server, as a token bucket: 100 at the start, and 100 more for each second.
 
-    Those of ten seconds may come at once, because this process may have been too busy to read them before.
+    At most those of ten seconds are saved up: this process may have been too busy to read notifications earlier.
     """
 
     def __init__(self, upstream: str, clock: Callable[[], float] = time.monotonic) -> None:

@@ -6,7 +6,7 @@ __all__ = ["EventStreamReader"]
 
 
 class EventStreamReader:
-    """Returns the data of each complete event. The types, ids and retry times of events have no use here."""
+    """Returns the data of each complete event. The types, ids and retry times of events are ignored."""
 
     def __init__(self) -> None:
         self._unfinished_line = bytearray()
@@ -17,11 +17,11 @@ class EventStreamReader:
         self._unfinished_line += chunk
         if b"\n" not in chunk and b"\r" not in self._unfinished_line:
             return
-        text = bytes(self._unfinished_line)
+        received = bytes(self._unfinished_line)
         # A carriage return at the end may be the first half of a line break.
-        complete = text.removesuffix(b"\r")
+        complete = received.removesuffix(b"\r")
         lines = complete.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._unfinished_line = bytearray(lines.pop() + text[len(complete) :])
+        self._unfinished_line = bytearray(lines.pop() + received[len(complete) :])
         for line in lines:
             if line:
                 self._read_line(line)
