@@ -121,6 +121,45 @@ def approve(*names: str, keep_previous: KeepPrevious = False) -> None:
     asyncio.run(approve_pending(settings, _declaration(settings), names, keep_previous=keep_previous))
 
 
+@app.command(name="import")
+def import_file(
+    file: Path,
+    /,
+    *,
+    to: Annotated[Path | None, Parameter(name="--to")] = None,
+    secrets_to: Annotated[Path | None, Parameter(name="--secrets-to")] = None,
+) -> None:
+    """Write gateway.yaml and gateway.lock for the servers of an mcpServers file, with every tool and a scope for it.
+
+    Example: gateway-service import mcp.json --secrets-to secrets
+
+    Parameters
+    ----------
+    file
+        A JSON file with `mcpServers`, or with `servers` as VS Code has it.
+    to
+        The folder of gateway.yaml; without it, that of the file.
+    secrets_to
+        A folder to which the values of headers are moved, each to a file of its own.
+
+    """
+    from gateway_service.cli.import_servers import import_servers  # noqa: PLC0415 - as above
+
+    asyncio.run(import_servers(file, to or file.parent, secrets_to))
+
+
+@app.command
+def suggest() -> None:
+    """Print rules for every tool, as YAML to check and to copy into gateway.yaml. Nothing is changed.
+
+    Example: gateway-service suggest
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli.suggest import print_suggestions  # noqa: PLC0415 - as above
+
+    asyncio.run(print_suggestions(settings, _declaration(settings)))
+
+
 @app.command
 def call(tool: str, arguments: str = "{}", /, *, token_file: Path | None = None, address: str = "") -> None:
     """Call a tool through the running gateway, and print its result as JSON.

@@ -21,7 +21,7 @@ from security_common.errors import SecurityError
 from security_common.pii import open_pii_detector
 from security_common.service import operator_journal
 
-__all__ = ["ApprovalFailed", "approve_pending", "compare", "pending_file", "pin", "record_approval"]
+__all__ = ["ApprovalFailed", "approve_pending", "compare", "pending_file", "pin", "print_offers", "record_approval"]
 
 
 class ApprovalFailed(SecurityError):
@@ -39,7 +39,7 @@ async def pin(settings: GatewaySettings, declaration: GatewayDeclaration) -> Non
     """Prints the differences to gateway.lock, and keeps them for `approve`. Raises SystemExit if an upstream fails."""
     lock = read_lock(settings.lock_file) or Lock()
     offers = await fetch_offers(settings, declaration)
-    count = _print(settings, offers, lock)
+    count = print_offers(settings, offers, lock)
     pending = Lock()
     for offer in offers:
         known = lock.upstreams.get(offer.name)
@@ -70,7 +70,7 @@ async def compare(settings: GatewaySettings, declaration: GatewayDeclaration, *,
         print(json.dumps(found, ensure_ascii=False, indent=2))
         count = len(found)
     else:
-        count = _print(settings, offers, lock)
+        count = print_offers(settings, offers, lock)
     if count or any(offer.problem for offer in offers):
         raise SystemExit(1)
 
@@ -107,7 +107,7 @@ async def record_approval(settings: GatewaySettings, before: Lock, approved: Loc
     print(f"{settings.lock_file}: {count} definitions changed, sha256 {approved.digest}")
 
 
-def _print(settings: GatewaySettings, offers: Collection[UpstreamOffer], lock: Lock) -> int:
+def print_offers(settings: GatewaySettings, offers: Collection[UpstreamOffer], lock: Lock) -> int:
     """Prints the differences, and returns their number."""
     detector = open_pii_detector(settings.security)
     names = _tool_names(offers)

@@ -1,0 +1,144 @@
+"""`gateway-service import`: writes gateway.yaml and gateway.lock for the servers of an mcpServers file.
+
+Every tool is named with a scope. With a folder for secrets, the values of headers are moved to files, and gateway.yaml
+contains everything else; without one it includes the file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import environ
+from pathlib import Path
+from typing import ClassVar, Self
+
+from gateway_service.catalogue.lock_file import Lock
+from gateway_service.cli.pin import print_offers, record_approval
+from gateway_service.cli.suggest import rule_lines, yaml_text
+from gateway_service.cli.upstream_offers import UpstreamOffer, as_approved, fetch_offers
+from gateway_service.declaration import GatewayDeclaration, UpstreamDeclaration, load_declaration
+from gateway_service.settings import GatewaySettings
+from security_common.errors import SecurityError
+from security_common.private_files import make_private_directory, write_new
+
+__all__ = ["ImportFailed", "import_servers"]
+
+
+class ImportFailed(SecurityError):
+    """The file cannot be imported."""
+
+    error: ClassVar[str] = "import_failed"
+
+
+async def import_servers(file: Path, folder: Path, secrets_folder: Path | None) -> None:
+    """Asks the servers of the file, and writes gateway.yaml and gateway.lock into the folder.
+
+    Raises `ImportFailed` if one of them exists, `DeclarationInvalid`, and SystemExit with status 1 if a server could
+    not be asked.
+    """
+    target = folder / "gateway.yaml"
+    settings = GatewaySettings().model_copy(update={"upstreams": target})
+    for existing in (target, settings.lock_file):
+        if existing.exists():
+            hint = "choose another folder with --to, or use `gateway-service suggest` for further tools"
+            raise ImportFailed(f"{existing} exists and is not replaced", hint=hint)
+    declaration = load_declaration(file, environ)
+    secrets = _move_secrets(declaration, secrets_folder) if secrets_folder is not None else None
+    offers = await fetch_offers(settings, declaration)
+    print_offers(settings, offers, Lock())
+    lock = Lock()
+    for offer in offers:
+        if offer.problem is None:
+            lock = lock.with_upstream(offer.name, as_approved(offer))
+    if secrets is not None:
+        secrets.write()
+    lines = _gateway_yaml(file, folder, offers, secrets)
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    await record_approval(settings, Lock(), lock)
+    print(f"{target}: {', '.join(declaration.names)}")
+    for notice in declaration.notices if secrets is None else ():
+        print(f"note: {notice}")
+    print("next: check both files, then")
+    print(f"  export GATEWAY_UPSTREAMS={target}")
+    print("  gateway-service suggest    # policies for tools with personal data")
+    print("  gateway-service serve")
+    if any(offer.problem for offer in offers):
+        raise SystemExit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _HeaderSecret:
+    """The value of one header, apart from the scheme in front of it as in `Bearer abc`."""
+
+    header: str
+    scheme: str
+    value: str = field(repr=False)
+
+    @classmethod
+    def of(cls, header: str, value: str) -> Self:
+        scheme, _, secret = value.partition(" ")
+        return cls(header, scheme, secret.strip()) if secret.strip() else cls(header, "", value)
+
+
+@dataclass(frozen=True, slots=True)
+class _MovedSecrets:
+    """The secrets of the upstreams that have one, and the folder of their files."""
+
+    folder: Path
+    by_upstream: Mapping[str, _HeaderSecret]
+
+    def file_of(self, upstream: str) -> Path:
+        return self.folder / upstream
+
+    def write(self) -> None:
+        make_private_directory(self.folder)
+        for name, secret in self.by_upstream.items():
+            write_new(self.file_of(name), f"{secret.value}\n")
+
+
+def _move_secrets(declaration: GatewayDeclaration, folder: Path) -> _MovedSecrets:
+    """The secrets of the file. Raises `ImportFailed` before anything is written."""
+    found: dict[str, _HeaderSecret] = {}
+    moved = _MovedSecrets(folder, found)
+    for upstream in declaration.upstreams:
+        if len(upstream.headers) > 1:
+            names = ", ".join(sorted(upstream.headers))
+            hint = "remove those that the server does not need, or import without --secrets-to"
+            raise ImportFailed(f"{upstream.name} has several headers ({names}), but one credential", hint=hint)
+        for name, value in upstream.headers.items():
+            found[upstream.name] = _HeaderSecret.of(name, value)
+            if moved.file_of(upstream.name).exists():
+                problem = f"{moved.file_of(upstream.name)} exists and is not replaced"
+                raise ImportFailed(problem, hint="remove it, or choose another folder")
+    return moved
+
+
+def _gateway_yaml(
+    file: Path, folder: Path, offers: Sequence[UpstreamOffer], secrets: _MovedSecrets | None
+) -> Iterator[str]:
+    yield f"# Written by `gateway-service import {file.name}`. docs/gateway.md describes every member."
+    if secrets is None:
+        yield f"include: [{yaml_text(_relative(file, folder))}]"
+    yield "upstreams:"
+    for offer in offers:
+        yield f"  {offer.name}:"
+        if secrets is not None:
+            yield from _connection(offer.declaration, secrets, folder)
+        if offer.problem is not None:
+            yield "    # It could not be asked for its tools: `gateway-service suggest` prints them later."
+        for line in rule_lines(offer, scope_only=True):
+            yield f"    {line}"
+
+
+def _connection(upstream: UpstreamDeclaration, secrets: _MovedSecrets, folder: Path) -> Iterator[str]:
+    yield f"    url: {yaml_text(upstream.url)}"
+    secret = secrets.by_upstream.get(upstream.name)
+    if secret is not None:
+        members = [f"secret_file: {yaml_text(_relative(secrets.file_of(upstream.name), folder))}"]
+        if (secret.header.lower(), secret.scheme) != ("authorization", "Bearer"):
+            members += [f"header: {yaml_text(secret.header)}", f"scheme: {yaml_text(secret.scheme)}"]
+        yield f"    credential: {{{', '.join(members)}}}"
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """The path as gateway.yaml writes it: relative to its folder if it is below it."""
+    resolved, base = path.resolve(), folder.resolve()
+    return str(resolved.relative_to(base)) if resolved.is_relative_to(base) else str(resolved)
