@@ -63,9 +63,10 @@ def _parse_json(path: Path, raw: bytes) -> tuple[Any, None]:
         return parse_json(raw.removeprefix(b"\xef\xbb\xbf"), max_depth=MAX_DEPTH), None
     except json.JSONDecodeError as failure:
         place = f"{path}:{failure.lineno}:{failure.colno}"
-        raise DeclarationInvalid(f"{place}: {failure.msg}", hint="JSON without comments and final commas") from None
+        hint = "write JSON without comments and trailing commas"
+        raise DeclarationInvalid(f"{place}: {failure.msg}", hint=hint) from None
     except ValueError as failure:
-        raise DeclarationInvalid(f"{path}: {failure}", hint="JSON in UTF-8, each member once") from None
+        raise DeclarationInvalid(f"{path}: {failure}", hint="write JSON in UTF-8, each member once") from None
 
 
 def _parse_yaml(path: Path, raw: bytes) -> tuple[Any, yaml.Node | None]:
@@ -80,7 +81,7 @@ def _parse_yaml(path: Path, raw: bytes) -> tuple[Any, yaml.Node | None]:
         problem = failure.problem or "not YAML"
         raise DeclarationInvalid(f"{path}:{line}: {problem}", hint="check indentation and quotes there") from None
     except (ValueError, yaml.YAMLError) as failure:
-        raise DeclarationInvalid(f"{path}: not YAML in UTF-8: {type(failure).__name__}", hint="fix it") from None
+        raise DeclarationInvalid(f"{path}: {type(failure).__name__}", hint="it must be YAML in UTF-8") from None
 
 
 def _require_unique_members(path: Path, root: yaml.Node) -> None:

@@ -29,7 +29,7 @@ UPSTREAM_NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{MAX_UPSTREAM_NAME - 1}}}")
 
 
 class InputRequestKind(StrEnum):
-    """What an upstream may ask for within a call: a form, a visit to a web page, a text of the model, its folders."""
+    """What an input request asks for: a form or a web page for the user, a text of the client's model, its folders."""
 
     FORM = "form"
     URL = "url"
@@ -41,7 +41,7 @@ class InputRequestKind(StrEnum):
 class ToolRule:
     """What applies to the tools that a name or pattern matches.
 
-    `scopes` are needed for a call beside those of the resource. `arguments` and `result` are the policies of the two
+    `scopes` are needed for a call, besides those of the resource. `arguments` and `result` are the policies of the two
     directions. The values of `identifiers` are passed on unchanged. `subject` is the argument that names the person
     whose data is accessed, and `task` what is done with it, both for the audit trail. The kinds in `reveal` are put
     back in the arguments under the policy `tokenize`. `exposed_name` takes the place of the tool's own name after the

@@ -109,14 +109,14 @@ def _read_entry(
         raise document.problem([*place, "url"], str(failure), hint="for example https://mcp.example.com/mcp") from None
     headers: dict[str, str] = {}
     for name, value in _object(document, [*place, "headers"], server.get("headers", {})).items():
-        of_header = [*place, "headers", name]
+        header_place = [*place, "headers", name]
         try:
             check_header_name(name)
         except ValueError as failure:
-            raise document.problem(of_header, str(failure), hint="remove it") from None
-        headers[name] = _text(document, of_header, value, environment)
+            raise document.problem(header_place, str(failure), hint="remove it") from None
+        headers[name] = _text(document, header_place, value, environment)
         if not _HEADER_VALUE.fullmatch(headers[name]):
-            raise document.problem(of_header, "must be printable ASCII", hint="check the value for line breaks")
+            raise document.problem(header_place, "must be printable ASCII", hint="check the value for line breaks")
     return ServerEntry(url=url, headers=headers)
 
 

@@ -41,7 +41,7 @@ class ComponentCall:
         """Raises `ToolPolicyError` if the component has changed since it was approved."""
 
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters for the upstream. `passed` are the treated arguments."""
+        """The parameters for the upstream. `passed` are the protected arguments."""
         raise NotImplementedError
 
     def headers(self, passed: Mapping[str, Any]) -> Mapping[str, str]:

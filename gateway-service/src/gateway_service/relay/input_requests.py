@@ -1,7 +1,7 @@
 """Input requests: questions to the user that are part of a result (MCP 2026-07-28, multi round-trip requests).
 
-    upstream: inputRequests, requestState  ─▶ checked, treated like a message ─▶ state sealed ─▶ client
-    client: inputResponses, requestState   ─▶ state opened for this call, responses treated like arguments ─▶ upstream
+    upstream: inputRequests, requestState  ─▶ checked, protected like a message ─▶ state sealed ─▶ client
+    client: inputResponses, requestState   ─▶ state opened for this call, responses protected like arguments ─▶ upstream
 
 The state of an upstream passes through the client, and the upstream cannot know whose it is, because all calls arrive
 with the gateway's credential. So the gateway encrypts it for one caller, component and set of arguments.
@@ -96,7 +96,7 @@ class InputRequestsOfCall:
         self.capabilities = _capabilities(self._kinds)
 
     async def responses(self, call: SecuredCall) -> dict[str, Any]:
-        """The client's responses to input requests, treated like arguments, and the state of the upstream.
+        """The client's responses to input requests, protected like arguments, and the state of the upstream.
 
         Raises `InvalidInputResponses`, and what protecting arguments raises.
         """

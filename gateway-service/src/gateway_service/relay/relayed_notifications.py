@@ -1,4 +1,4 @@
-"""Progress and log messages of an upstream while a call runs: treated like an error message, and passed on.
+"""Progress and log messages of an upstream while a call runs: protected like an error message, and passed on.
 
 A client gets progress only if it has sent a progress token, and the gateway sends another one to the upstream. A client
 of 2026-07-28 gets log messages from the level that it names in `_meta`; older clients get all of them, because the

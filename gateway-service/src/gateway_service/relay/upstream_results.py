@@ -11,8 +11,8 @@ __all__ = ["REASON", "InvalidResult", "read_tool_result", "refusal_result", "wit
 REASON = "mcp-oauth2-gateway/reason"
 """The member of `_meta` with the code of a refusal or failure of the gateway, for programs."""
 
-# Members that belong to the exchange between gateway and upstream, or to features that the gateway does not relay.
-_OF_THE_EXCHANGE = frozenset({"resultType", "ttlMs", "cacheScope", "nextCursor", "requestState", "inputRequests"})
+# Members of the protocol between gateway and upstream, and of features that the gateway does not relay.
+_PROTOCOL_MEMBERS = frozenset({"resultType", "ttlMs", "cacheScope", "nextCursor", "requestState", "inputRequests"})
 
 
 class InvalidResult(Exception):
@@ -23,7 +23,7 @@ def read_tool_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The members of the result that are data of the tool. Raises `InvalidResult`."""
     if not isinstance(result.get("content"), list) or not isinstance(result.get("isError", False), bool):
         raise InvalidResult("sent a result without content")
-    members = {name: value for name, value in result.items() if name not in _OF_THE_EXCHANGE and name != "_meta"}
+    members = {name: value for name, value in result.items() if name not in _PROTOCOL_MEMBERS and name != "_meta"}
     metadata: Any = result.get("_meta")
     if isinstance(metadata, dict):
         own = cast("dict[str, Any]", metadata)

@@ -98,7 +98,7 @@ class UpstreamRefusedCredential(UpstreamFailure):
 
 
 class UpstreamError(UpstreamFailure):
-    """The upstream answered with a JSON-RPC error. `code`, `message` and `data` are its words, not yet treated."""
+    """The upstream answered with a JSON-RPC error. `code`, `message` and `data` are from it, and not protected yet."""
 
     error: ClassVar[str] = "upstream_error"
 

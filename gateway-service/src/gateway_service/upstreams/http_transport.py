@@ -144,7 +144,7 @@ class HttpConnection:
         await self._notify_as(self._sent_identity, method, params)
 
     async def close(self) -> None:
-        """Ends the session with DELETE (MCP 2025-11-25, transports, "Session Management"), and what is being sent."""
+        """Cancels notifications, and ends the session (MCP 2025-11-25, transports, "Session Management")."""
         await cancel_tasks(*self._cancellations)
         if self._session_id is None:
             return

@@ -2,7 +2,7 @@
 
     Upstream ─▶ ConnectionPool ─▶ Transport.connect(owner) ─▶ Connection: requests, notifications, close
 
-A transport knows how bytes are exchanged, and nothing about protocol versions beyond what its own bytes need.
+A transport exchanges messages. The protocol version matters to it only where messages are framed differently.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,7 +25,7 @@ NO_TRACE = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a server reports while it works on a request: progress, or a log message. Its texts are not yet treated.
+    """What a server reports while it works on a request: progress, or a log message. Its texts are not protected yet.
 
     The progress token of the gateway is removed from `params`.
     """
@@ -84,7 +84,7 @@ class Connection(Protocol):
         ...
 
     def agree(self, version: str) -> None:
-        """Notes the protocol version that `initialize` has agreed, for servers up to 2025-11-25."""
+        """Sets the protocol version on which `initialize` has agreed, for servers up to 2025-11-25."""
         ...
 
     async def request(self, request: OutgoingRequest) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _withhold(_: str) -> str:
 
 
 class Upstream:
-    """Sends requests to one server. Nothing of the gateway's own callers but the parameters of a call reaches it."""
+    """Sends requests to one server. Of a caller, it gets nothing but the parameters of the call and its credential."""
 
     def __init__(
         self,
