@@ -1,7 +1,8 @@
 """Rules for gateway.yaml that follow from the definition of a tool. A person checks them before they are used.
 
-Names of verbs and hints decide about the scope, names of fields about the policy. Hints are statements of the upstream
-(MCP 2026-07-28, tools, annotations): a hint that a tool only reads does not outweigh a name that says otherwise.
+The verb in the tool's name and its hints decide the scope, the names of its fields decide the policy. Hints are
+statements of the upstream (MCP 2026-07-28, tools, annotations): a hint that a tool only reads does not outweigh a name
+that says otherwise.
 """
 
 import re
@@ -44,7 +45,7 @@ MAX_SCHEMA_LEVELS = 12
 
 
 class Effect(IntEnum):
-    """What a tool does, in the order of what it can damage."""
+    """What a tool does, in the order of the damage that it can do."""
 
     READ = 0
     EXPORT = 1

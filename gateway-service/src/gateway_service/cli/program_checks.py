@@ -40,11 +40,11 @@ def _check_program(name: str, program: ProgramDeclaration, *, is_local: bool, ha
         hint = "write its complete path, or set PATH in its `env`"
         results.append(CheckResult(f"{name}: the program {command} is not found", ok=False, hint=hint))
     if not program.folder.is_dir():
-        hint = "`cwd` names an existing folder"
+        hint = "set `cwd` to an existing folder"
         results.append(CheckResult(f"{name}: its folder {program.folder} does not exist", ok=False, hint=hint))
     if program.needs_sandbox and not has_sandbox:
         what = f"{name}: `network`, `read` and `write` need bubblewrap, which is not installed or does not work here"
-        results.append(CheckResult(what, ok=False, hint="install it, or allow user namespaces; else remove them"))
+        results.append(CheckResult(what, ok=False, hint="install it, allow user namespaces, or remove them"))
     if program.is_trusted and not is_local:
         what = f"{name}: the program runs for every caller as the user of the gateway (`trust: same-user`)"
         hint = "a container of its own with `gateway-service bridge` separates it from the gateway"

@@ -1,7 +1,7 @@
 """Runs one program that is an MCP server, and ends it with everything that it has started.
 
     gateway ─▶ guardian ─▶ supervisor ─▶ program ─▶ its own processes
-                 └──────────┴─ both adopt what the processes below them leave behind
+                 └──────────┴─ both adopt orphaned processes
 
 The gateway starts `python -m gateway_service.program_supervisor`, which becomes guardian and supervisor. When the
 gateway ends in whatever way, the supervisor reads the end of its control socket; if the supervisor is killed, the

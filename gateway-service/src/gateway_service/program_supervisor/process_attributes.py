@@ -1,4 +1,4 @@
-"""What the kernel is asked to do for a process: adopt orphans, end it with its parent, limit what it uses (Linux)."""
+"""Attributes of a process that the kernel enforces: adopts orphans, ends with its parent, limited resources (Linux)."""
 
 import contextlib
 import ctypes
@@ -8,14 +8,14 @@ import signal
 import sys
 from pathlib import Path
 
-__all__ = ["adopt_orphans", "end_with_parent", "limit_resources", "prefer_for_memory_shortage"]
+__all__ = ["adopt_orphans", "end_with_parent", "limit_resources", "raise_oom_score"]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_OUT_OF_MEMORY_SCORE = "500"
+_OOM_SCORE = "500"
 
-# The number of processes counts those of the whole user, so this only slows down a program that starts thousands until
-# the supervisor has counted its processes.
+# RLIMIT_NPROC counts all processes of the user, so this limit has to be generous. It only holds up a fork bomb until
+# the supervisor, which counts the processes of the program itself, ends it.
 _MARGIN_OF_PROCESSES = 2000
 
 
@@ -25,7 +25,7 @@ def adopt_orphans() -> None:
 
 
 def end_with_parent(parent: int, number: signal.Signals) -> None:
-    """Has this process receive a signal when its parent ends. Ends it now if the parent has ended already."""
+    """Makes the kernel send this process a signal when its parent ends. Ends it now if the parent has ended already."""
     _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
@@ -40,10 +40,10 @@ def limit_resources(*, memory_bytes: int, processes: int, files: int) -> None:
     _limit(resource.RLIMIT_NPROC, _processes_of_user() + processes + _MARGIN_OF_PROCESSES)
 
 
-def prefer_for_memory_shortage() -> None:
-    """Has the kernel end this process before others when memory is short."""
+def raise_oom_score() -> None:
+    """Makes the OOM killer choose this process before others."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE, encoding="ascii")
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, encoding="ascii")
 
 
 def _limit(kind: int, value: int) -> None:
@@ -65,7 +65,7 @@ def _processes_of_user() -> int:
 
 
 def _prctl(option: int, value: int) -> None:
-    """Other systems than Linux have no such call; there only the process group of the program is ended."""
+    """Calls prctl(2). Systems other than Linux have none; there only the process group of the program is ended."""
     if sys.platform == "linux":
         library = ctypes.CDLL(None, use_errno=True)
         if library.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:

@@ -66,7 +66,7 @@ def end_descendants() -> None:
 
 
 def _reap() -> bool:
-    """Collects the children that have ended. Whether there are others."""
+    """Collects the children that have ended. Returns whether others are left."""
     while True:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)

@@ -1,9 +1,15 @@
-"""What the gateway asks the supervisor to run: one line of JSON on the control socket, so that no argument shows it."""
+"""What the gateway asks the supervisor to run: one line of JSON on the control socket.
+
+The arguments and the environment of a process can be seen by other processes, so the request is in neither of them.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field
 
-__all__ = ["ProgramRequest"]
+__all__ = ["PRIVATE_FOLDER", "ProgramRequest"]
+
+PRIVATE_FOLDER = "{private}"
+"""In the command of a sandbox: the folder with the HOME and TMPDIR of the program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +23,7 @@ class ProgramRequest:
     processes: int
     files: int
     sandbox: list[str] = field(default_factory=list[str])
-    """The command that runs the program in a sandbox, with `{private}` for the private folder; empty for none."""
+    """The command that runs the program in a sandbox, with PRIVATE_FOLDER; empty for none."""
 
     def to_line(self) -> bytes:
         """The line for the control socket."""

@@ -6,10 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 
-__all__ = ["PRIVATE_FOLDER", "is_sandbox_available", "sandbox_command"]
+from gateway_service.program_supervisor.program_request import PRIVATE_FOLDER
 
-PRIVATE_FOLDER = "{private}"
-"""In the command of a sandbox: the folder with the HOME and TMPDIR of the program."""
+__all__ = ["is_sandbox_available", "sandbox_command"]
 
 _EXECUTABLE = "bwrap"
 CHECK_SECONDS = 10.0

@@ -18,10 +18,10 @@ from gateway_service.program_supervisor.process_attributes import (
     adopt_orphans,
     end_with_parent,
     limit_resources,
-    prefer_for_memory_shortage,
+    raise_oom_score,
 )
 from gateway_service.program_supervisor.process_tree import end_descendants, measure
-from gateway_service.program_supervisor.program_request import ProgramRequest
+from gateway_service.program_supervisor.program_request import PRIVATE_FOLDER, ProgramRequest
 
 __all__ = ["run"]
 
@@ -188,7 +188,7 @@ def _become_program(
         end_with_parent(parent, signal.SIGKILL)
         if group is not None:
             group.join()
-        prefer_for_memory_shortage()
+        raise_oom_score()
         limit_resources(memory_bytes=request.memory_bytes, processes=request.processes, files=request.files)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
@@ -199,7 +199,7 @@ def _become_program(
             environment.setdefault(variable, str(folder))
         os.umask(0o077)
         os.chdir(request.folder)
-        sandbox = [part.replace("{private}", private) for part in request.sandbox]
+        sandbox = [part.replace(PRIVATE_FOLDER, private) for part in request.sandbox]
         command = [*sandbox, *request.command]
         os.execvpe(command[0], command, environment)  # noqa: S606 - the operator has declared the program
     except OSError as failure:

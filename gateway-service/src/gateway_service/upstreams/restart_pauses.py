@@ -21,7 +21,7 @@ class _Failures:
 
     @property
     def pause_seconds(self) -> float:
-        """None after the first failure, and then one, two, four … seconds."""
+        """0 after the first failure, then 1, 2, 4 … seconds."""
         return 0.0 if self.count <= 1 else min(2.0 ** (self.count - 2), MAX_PAUSE_SECONDS)
 
 

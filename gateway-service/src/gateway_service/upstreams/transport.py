@@ -65,7 +65,7 @@ class Connection(Protocol):
     """A conversation with one server.
 
     Requests of the server to its client are refused or end the connection: the gateway declares no capability to
-    servers of older versions, and in 2026-07-28 a question is part of a result.
+    servers of older versions, and in 2026-07-28 an input request is part of a result.
     """
 
     @property
