@@ -13,7 +13,7 @@ from gateway_service.catalogue.definitions import DefinitionKind
 from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, ApprovedUpstream, read_lock
 from gateway_service.cli.pin import pending_file
 from gateway_service.cli.program_checks import check_programs
-from gateway_service.cli.tools import UpstreamTools, ask_upstreams
+from gateway_service.cli.tools import ListedUpstream, ask_upstreams
 from gateway_service.cli.upstream_offers import source_of
 from gateway_service.credentials.exchanged_tokens import TOKEN_EXCHANGE
 from gateway_service.declaration import GatewayDeclaration, TokenExchange, UpstreamDeclaration, credential_file
@@ -90,7 +90,7 @@ async def _check_upstreams(settings: GatewaySettings, declaration: GatewayDeclar
 
 
 def _check_upstream(
-    settings: GatewaySettings, declaration: GatewayDeclaration, upstream: UpstreamTools
+    settings: GatewaySettings, declaration: GatewayDeclaration, upstream: ListedUpstream
 ) -> list[CheckResult]:
     if upstream.problem is not None:
         return [CheckResult(f"{upstream.name}: {upstream.problem.description}", ok=False, hint=upstream.problem.hint)]

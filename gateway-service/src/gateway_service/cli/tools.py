@@ -11,10 +11,10 @@ from gateway_service.declaration import GatewayDeclaration
 from gateway_service.settings import ACCESS_SCOPE, GatewaySettings
 from security_common.pii import open_pii_detector
 
-__all__ = ["UpstreamTools", "ask_upstreams", "print_tools"]
+__all__ = ["ListedUpstream", "ask_upstreams", "print_tools"]
 
 
-class UpstreamTools:
+class ListedUpstream:
     """The tools of one upstream. `problem` is why it could not be asked."""
 
     def __init__(self, offer: UpstreamOffer, catalogue: Catalogue) -> None:
@@ -27,7 +27,7 @@ class UpstreamTools:
         self.problem = offer.problem
 
 
-async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[UpstreamTools]:
+async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[ListedUpstream]:
     """Asks each upstream for its tools, as the gateway does."""
     configuration = open_pii_detector(settings.security).configuration
     lock = read_lock(settings.lock_file)
@@ -36,7 +36,7 @@ async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclarati
     for offer in offers:
         if offer.problem is None:
             catalogue.update(offer.name, offer.definitions)
-    return [UpstreamTools(offer, catalogue) for offer in offers]
+    return [ListedUpstream(offer, catalogue) for offer in offers]
 
 
 async def print_tools(settings: GatewaySettings, declaration: GatewayDeclaration, *, as_json: bool) -> None:
@@ -52,7 +52,7 @@ async def print_tools(settings: GatewaySettings, declaration: GatewayDeclaration
         raise SystemExit(1)
 
 
-def _lines(upstream: UpstreamTools) -> list[str]:
+def _lines(upstream: ListedUpstream) -> list[str]:
     lines = [f"{upstream.name}  {upstream.location}  {upstream.version or 'not reached'}"]
     if upstream.problem is not None:
         lines.append(f"  error: {upstream.problem.description}; {upstream.problem.hint}")
@@ -66,7 +66,7 @@ def _scopes(tool: GatewayTool) -> str:
     return " ".join([ACCESS_SCOPE, *sorted(tool.rule.scopes)])
 
 
-def _as_members(upstream: UpstreamTools) -> dict[str, Any]:
+def _as_members(upstream: ListedUpstream) -> dict[str, Any]:
     return {
         "upstream": upstream.name,
         "location": upstream.location,
