@@ -102,16 +102,21 @@ class Gateway:
         token: str | None = None,
         stateless: bool = True,
         headers: Mapping[str, str] | None = None,
+        capabilities: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Sends one request as a client of 2026-07-28, or as one of an older version."""
+        """Sends one request as a client of 2026-07-28 with these capabilities, or as one of an older version."""
         members: dict[str, Any] = dict(params or {})
         sent = {"accept": "application/json, text/event-stream"}
         if stateless:
             prefix = "io.modelcontextprotocol/"
-            members["_meta"] = {f"{prefix}protocolVersion": VERSION, f"{prefix}clientCapabilities": {}}
+            members["_meta"] = {
+                f"{prefix}protocolVersion": VERSION,
+                f"{prefix}clientCapabilities": dict(capabilities or {}),
+            }
             sent |= {"mcp-protocol-version": VERSION, "mcp-method": method}
-            if "name" in members:
-                sent["mcp-name"] = members["name"]
+            named = members.get("name", members.get("uri"))
+            if method in {"tools/call", "prompts/get", "resources/read"} and isinstance(named, str):
+                sent["mcp-name"] = named
         message = {"jsonrpc": "2.0", "id": 7, "method": method, "params": members}
         return await self.post(
             json.dumps(message).encode(), {**sent, **(headers or {})}, upstream=upstream, token=token

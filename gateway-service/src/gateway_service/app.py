@@ -12,7 +12,7 @@ import structlog
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from gateway_service.catalogue import Catalogue, CatalogueRefresh
+from gateway_service.catalogue import Catalogue, CatalogueRefresh, OfferedComponents
 from gateway_service.catalogue.catalogue import ALL
 from gateway_service.catalogue.change_events import ChangeEvents
 from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, read_lock
@@ -21,7 +21,15 @@ from gateway_service.declaration import GatewayDeclaration
 from gateway_service.metrics import Metrics
 from gateway_service.readiness import make_readiness
 from gateway_service.redis_identity import KEY_PREFIX, open_redis_identity
-from gateway_service.relay import CallRecords, InputRequests, McpEndpoint, RelayedCalls, RunningRequests, ToolCalls
+from gateway_service.relay import (
+    CallRecords,
+    ComponentRequests,
+    InputRequests,
+    McpEndpoint,
+    RelayedCalls,
+    RunningRequests,
+    ToolCalls,
+)
 from gateway_service.relay.listing import Listing
 from gateway_service.settings import ACCESS_SCOPE, SERVICE, GatewaySettings
 from gateway_service.upstreams import HttpConnections, Upstream
@@ -37,6 +45,8 @@ from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.resource_server import guard_policy, placeholder_store
 from security_common.service.web_application import WebApplication, icon_router
 from security_common.tokens import TokenVerifier
+from security_common.tool_policy import walk_without_call
+from security_common.tool_policy.mcp_messages import protect_parameters
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
@@ -65,7 +75,9 @@ class Gateway:
     catalogue: Catalogue
     upstreams: Sequence[Upstream]
     refresh: CatalogueRefresh
+    components: OfferedComponents
     calls: ToolCalls
+    requests: ComponentRequests
     readiness: Readiness
 
 
@@ -88,8 +100,15 @@ def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> Fa
     running = RunningRequests()
     for name, address in gateway.catalogue.addresses.items():
         path = settings.mcp_path if name == ALL else f"{settings.mcp_path}/{name}"
-        listing = Listing(address, gateway.catalogue, by_name.get(name))
-        endpoint = McpEndpoint(address, gateway.calls, listing, running)
+        endpoint = McpEndpoint(
+            address,
+            gateway.components.addresses[name],
+            _resource(settings, settings.resource_of(name) if name != ALL else settings.resource),
+            tools=gateway.calls,
+            requests=gateway.requests,
+            listing=Listing(address, gateway.catalogue, gateway.components, by_name.get(name)),
+            running=running,
+        )
         app.add_asgi_route(path, endpoint, methods=("POST",), operations={"post": _operation(name)})
         app.add_asgi_route(f"{path}/", endpoint, methods=("POST",))  # many users type the slash
     app.include_router(health_router(gateway.readiness))
@@ -115,8 +134,13 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     credentials = CredentialOpener(issuer, http)
     mask = dependencies.detector.mask_text
     upstreams = [Upstream(each, connections, credentials.open(each), mask=mask) for each in declaration.upstreams]
+    components = OfferedComponents(declaration, partial(_protect_definition, dependencies), catalogue.approved)
     refresh = CatalogueRefresh(
-        catalogue, upstreams, interval_seconds=settings.refresh_seconds, events=ChangeEvents(journal)
+        catalogue,
+        upstreams,
+        interval_seconds=settings.refresh_seconds,
+        events=ChangeEvents(journal),
+        components=components,
     )
     paths = [settings.mcp_path, *(f"{settings.mcp_path}/{name}" for name in declaration.names)]
     metrics = Metrics(paths=("/livez", "/readyz", *paths))
@@ -144,7 +168,9 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
         catalogue=catalogue,
         upstreams=upstreams,
         refresh=refresh,
+        components=components,
         calls=ToolCalls(calls, catalogue, records),
+        requests=ComponentRequests(calls, records),
         readiness=make_readiness(
             verifier=verifier,
             journal=journal,
@@ -172,6 +198,15 @@ def _policy_dependencies(
         pseudonyms=pseudonyms,
         placeholders=placeholder_store(settings, redis, encryption, pseudonyms, key_prefix=KEY_PREFIX),
     )
+
+
+def _protect_definition(
+    dependencies: PolicyDependencies, policy: PIIPolicy, definition: dict[str, Any]
+) -> dict[str, Any]:
+    """The definition of a prompt or resource as it may be shown: with personal data masked, unless it is observed."""
+    if policy is PIIPolicy.OBSERVE:
+        return definition
+    return protect_parameters(walk_without_call(dependencies), definition)
 
 
 def _encryption_of_states(settings: GatewaySettings) -> EncryptionService:

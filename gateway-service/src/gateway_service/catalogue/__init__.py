@@ -1,13 +1,15 @@
-"""Which tools the gateway offers, under which names, with which rules.
+"""Which tools, prompts and resources the gateway offers, under which names, with which rules.
 
     definitions of an upstream ─▶ tool_definitions: checked, with the rule that names the tool ─▶ GatewayTool
                                ─▶ Catalogue: the tools of each address, and the scopes that the guard compares
+                               ─▶ OfferedComponents: the prompts and resources of each address
 
 refresh requests the definitions of the upstreams in the background. No call waits for them.
 """
 
 from gateway_service.catalogue.catalogue import Address, Catalogue
+from gateway_service.catalogue.offered_components import AddressComponents, OfferedComponents
 from gateway_service.catalogue.refresh import CatalogueRefresh
 from gateway_service.catalogue.tool_definitions import GatewayTool
 
-__all__ = ["Address", "Catalogue", "CatalogueRefresh", "GatewayTool"]
+__all__ = ["Address", "AddressComponents", "Catalogue", "CatalogueRefresh", "GatewayTool", "OfferedComponents"]

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 from gateway_service.catalogue.definitions import OfferedDefinitions
 from gateway_service.upstreams import Upstream
+from gateway_service.upstreams.errors import UpstreamError
+from gateway_service.wire.json_rpc import METHOD_NOT_FOUND
 from security_common.strict_json import WrittenNumber
 
 __all__ = ["fetch_definitions"]
@@ -17,15 +19,15 @@ async def fetch_definitions(upstream: Upstream) -> OfferedDefinitions:
     because servers without tools are rare.
     """
     await upstream.probe()
-    tools = await upstream.list_tools()
+    tools = await _list(upstream, "tools/list", "tools")
     prompts: list[Any] = []
     resources: list[Any] = []
     templates: list[Any] = []
     if "prompts" in upstream.capabilities:
-        prompts = await upstream.list_items("prompts/list", "prompts")
+        prompts = await _list(upstream, "prompts/list", "prompts")
     if "resources" in upstream.capabilities:
-        resources = await upstream.list_items("resources/list", "resources")
-        templates = await upstream.list_items("resources/templates/list", "resourceTemplates")
+        resources = await _list(upstream, "resources/list", "resources")
+        templates = await _list(upstream, "resources/templates/list", "resourceTemplates")
     tools, prompts, resources, templates = await asyncio.to_thread(
         _without_spelling, [tools, prompts, resources, templates]
     )
@@ -37,6 +39,16 @@ async def fetch_definitions(upstream: Upstream) -> OfferedDefinitions:
         resources=resources,
         resource_templates=templates,
     )
+
+
+async def _list(upstream: Upstream, method: str, member: str) -> list[Any]:
+    """The items; none if the server does not know the method, as servers without templates often do not."""
+    try:
+        return await upstream.list_items(method, member)
+    except UpstreamError as error:
+        if error.code != METHOD_NOT_FOUND:
+            raise
+        return []
 
 
 def _without_spelling(value: Any) -> Any:

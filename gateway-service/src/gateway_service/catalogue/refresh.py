@@ -9,6 +9,7 @@ import structlog
 from gateway_service.catalogue.catalogue import Catalogue
 from gateway_service.catalogue.change_events import ChangeEvents
 from gateway_service.catalogue.fetching import fetch_definitions
+from gateway_service.catalogue.offered_components import OfferedComponents
 from gateway_service.upstreams import Upstream
 from security_common.audit import JournalUnavailable
 from security_common.errors import SecurityError
@@ -38,9 +39,11 @@ class CatalogueRefresh:
         *,
         interval_seconds: float,
         events: ChangeEvents | None = None,
+        components: OfferedComponents | None = None,
     ) -> None:
-        """`events` records differences from what was approved."""
+        """`events` records differences from what was approved. Without `components`, only tools are kept fresh."""
         self._catalogue = catalogue
+        self._components = components
         self._upstreams = upstreams
         self._interval_seconds = interval_seconds
         self._events = events
@@ -76,9 +79,12 @@ class CatalogueRefresh:
             raise
         # Thousands of definitions may have to be compared, which would hold the event loop for too long.
         tools = await asyncio.to_thread(self._catalogue.prepare, upstream.name, offered)
-        earlier = self._catalogue.notices(upstream.name)
+        earlier = self._notices(upstream.name)
+        if self._components is not None:
+            found = await asyncio.to_thread(self._components.prepare, upstream.name, offered)
+            self._components.publish(upstream.name, found)
         self._catalogue.publish(tools)
-        notices = self._catalogue.notices(upstream.name)
+        notices = self._notices(upstream.name)
         if notices != earlier:
             log.warning("upstream_definitions_differ", upstream=upstream.name, notices=list(notices))
         self._note(upstream, None)
@@ -87,6 +93,10 @@ class CatalogueRefresh:
                 await self._events.record(upstream.name, tools.changes)
             except JournalUnavailable as failure:
                 log.warning("definition_changes_not_recorded", upstream=upstream.name, cause=failure.description)
+
+    def _notices(self, upstream: str) -> tuple[str, ...]:
+        of_components = self._components.notices(upstream) if self._components is not None else ()
+        return (*self._catalogue.notices(upstream), *of_components)
 
     def _note(self, upstream: Upstream, problem: SecurityError | None) -> None:
         """Logs when the result changes."""

@@ -16,6 +16,7 @@ from security_common.web_urls import parse_web_url
 __all__ = [
     "GatewayFile",
     "WrittenDefaults",
+    "WrittenResourceRule",
     "WrittenRule",
     "WrittenRun",
     "WrittenUpstream",
@@ -123,6 +124,14 @@ class WrittenRule(_Written):
         return self
 
 
+class WrittenResourceRule(_Written):
+    """The rule of a resource, of a template, or of a pattern of their addresses."""
+
+    scope: Scopes = frozenset()
+    policy: PIIPolicy | None = None
+    task: Task | None = None
+
+
 class WrittenExchange(_Written):
     """The gateway as a client of its own issuer, and the tokens that it gets there."""
 
@@ -217,6 +226,8 @@ class WrittenUpstream(_Written):
     drift: Drift | None = None
     in_flight: int = Field(default=64, ge=1, le=10_000)
     tools: Mapping[str, WrittenRule] | None = None
+    prompts: Mapping[str, WrittenRule] = Field(default_factory=dict[str, WrittenRule])
+    resources: Mapping[str, WrittenResourceRule] = Field(default_factory=dict[str, WrittenResourceRule])
     input_requests: frozenset[Literal["form", "sampling", "roots"]] = frozenset({"form"})
     input_url_hosts: frozenset[Host] = frozenset()
 
@@ -224,9 +235,10 @@ class WrittenUpstream(_Written):
     def _check(self) -> Self:
         for name, value in (*self.env.items(), *((name, "") for name in self.env_files)):
             check_variable(name, value)
-        for name, rule in (self.tools or {}).items():
-            if "*" in name and rule.exposed_name is not None:
-                raise ValueError(f"tools.{name}: `as` needs the name of one tool, not a pattern")
+        for place, rules in (("tools", self.tools or {}), ("prompts", self.prompts)):
+            for name, rule in rules.items():
+                if "*" in name and rule.exposed_name is not None:
+                    raise ValueError(f"{place}.{name}: `as` needs the name of one tool or prompt, not a pattern")
         return self
 
 
@@ -255,7 +267,7 @@ def read_gateway_file(document: Document) -> GatewayFile:
 def _similar_members(name: str) -> str:
     models: Sequence[type[BaseModel]] = (
         GatewayFile, WrittenDefaults, WrittenUpstream, WrittenRun, WrittenCredential, WrittenClientCredentials,
-        WrittenRule,
+        WrittenRule, WrittenResourceRule,
     )  # fmt: skip
     known = {field.alias or member for model in models for member, field in _fields_of(model).items()}
     similar = difflib.get_close_matches(name, sorted(known), n=1)

@@ -39,7 +39,7 @@ class InputRequestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRule:
-    """What applies to the tools that a name or pattern matches.
+    """What applies to the tools, prompts or resources that a name or pattern matches.
 
     `scopes` are needed for a call, besides those of the resource. `arguments` and `result` are the policies of the two
     directions. The values of `identifiers` are passed on unchanged. `subject` is the argument that names the person
@@ -63,11 +63,12 @@ class UpstreamDeclaration:
     """One MCP server behind the gateway: behind `url`, or a `program`.
 
     `headers` are sent with each request and may contain secrets. `tools` has the rules by name or pattern; None if the
-    file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `input_requests` is
-    what the upstream may ask the client's user for, and `input_url_hosts` are the hosts to which it may send the user.
-    Times are in seconds: `silent_seconds` without a byte of a response, `longest_seconds` for a call in all.
-    `refuses_changes` is whether calls of a tool are refused while its definition differs from the approved one in more
-    than its texts.
+    file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `prompts` has the
+    rules of prompts, and `resources` those of resources and templates by address or pattern; what they do not name is
+    not available. `input_requests` is what the upstream may ask the client's user for, and `input_url_hosts` are the
+    hosts to which it may send the user. Times are in seconds: `silent_seconds` without a byte of a response,
+    `longest_seconds` for a call in all. `refuses_changes` is whether calls of a tool are refused while its definition
+    differs from the approved one in more than its texts.
     """
 
     name: str
@@ -78,6 +79,8 @@ class UpstreamDeclaration:
     ca_file: Path | None = None
     tools: Mapping[str, ToolRule] | None = None
     default_rule: ToolRule
+    prompts: RulePatterns[ToolRule] = field(default_factory=lambda: RulePatterns[ToolRule]({}))
+    resources: RulePatterns[ToolRule] = field(default_factory=lambda: RulePatterns[ToolRule]({}))
     input_requests: frozenset[InputRequestKind] = frozenset({InputRequestKind.FORM})
     input_url_hosts: frozenset[str] = frozenset()
     silent_seconds: float = 30.0
@@ -152,7 +155,11 @@ class GatewayDeclaration:
         return [
             rule
             for each in self.upstreams
-            for rule in ((each.default_rule,) if each.tools is None else each.tools.values())
+            for rule in (
+                *((each.default_rule,) if each.tools is None else each.tools.values()),
+                *each.prompts.rules.values(),
+                *each.resources.rules.values(),
+            )
         ]
 
     @property

@@ -9,6 +9,7 @@ from gateway_service.declaration.file_format import (
     WrittenCredential,
     WrittenDefaults,
     WrittenExchange,
+    WrittenResourceRule,
     WrittenRule,
     WrittenUpstream,
     read_gateway_file,
@@ -22,6 +23,7 @@ from gateway_service.declaration.gateway_declaration import (
 )
 from gateway_service.declaration.mcp_servers import ServerEntry, has_mcp_servers, read_mcp_servers
 from gateway_service.declaration.programs import resolve_program
+from gateway_service.declaration.rule_patterns import RulePatterns
 from gateway_service.declaration.upstream_credentials import (
     ClientCredentials,
     OAuthClient,
@@ -96,6 +98,15 @@ def _resolve(
         ca_file=folder / written.ca_file if written.ca_file else None,
         tools=tools,
         default_rule=ToolRule(arguments=policy, result=policy),
+        prompts=RulePatterns(
+            {
+                prompt: _resolve_rule(document, [*place, "prompts", prompt], rule, policy)
+                for prompt, rule in written.prompts.items()
+            }
+        ),
+        resources=RulePatterns(
+            {pattern: _resolve_resource_rule(rule, policy) for pattern, rule in written.resources.items()}
+        ),
         input_requests=_input_requests(written),
         input_url_hosts=written.input_url_hosts,
         silent_seconds=written.timeout or defaults.timeout,
@@ -145,6 +156,18 @@ def _resolve_rule(document: Document, place: list[str], written: WrittenRule, po
         task=written.task,
         reveal=written.reveal,
         exposed_name=written.exposed_name,
+    )
+
+
+def _resolve_resource_rule(written: WrittenResourceRule, policy: PIIPolicy) -> ToolRule:
+    """The address is the only argument of a resource. It has to arrive as it is, so it is an identifier."""
+    of_resource = written.policy or policy
+    return ToolRule(
+        scopes=written.scope,
+        arguments=of_resource,
+        result=of_resource,
+        identifiers=() if of_resource is PIIPolicy.OBSERVE else ("uri",),
+        task=written.task,
     )
 
 

@@ -56,6 +56,11 @@ class ComponentCall:
         """The members of the result that are data. Raises `InvalidResult`."""
         raise NotImplementedError
 
+    def error_code(self, code: int, *, is_stateless: bool) -> int:
+        """The code of an upstream's error for a client of 2026-07-28 or of an older version."""
+        del is_stateless
+        return code
+
     def refusal(self, failure: SecurityError) -> dict[str, Any]:
         """The result that reports why there is none. Raises `TranslatedError` if results of the method cannot."""
         raise TranslatedError(INTERNAL_ERROR, describe_for_client(failure), {REASON: failure.error})

@@ -7,13 +7,16 @@ notification `notifications/cancelled`.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
-from gateway_service.catalogue import Address
+from gateway_service.catalogue import Address, AddressComponents
 from gateway_service.relay.call_records import CallUnavailable
 from gateway_service.relay.client_request import ClientRequest
 from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream, event_of
 from gateway_service.relay.component_calls import TranslatedError
+from gateway_service.relay.component_requests import ComponentRequests, MissingScope
 from gateway_service.relay.listing import Listing
 from gateway_service.relay.running_requests import RunningRequests
 from gateway_service.relay.tool_calls import ToolCalls
@@ -37,7 +40,10 @@ from gateway_service.wire.json_rpc import (
 from gateway_service.wire.request_headers import is_stateless, require_known_version
 from security_common.edge import HttpResponse, Receive, RequestHeaders, Scope, Send, require_request_context
 from security_common.edge.content_negotiation import accepts
+from security_common.guard import ProtectedResource
 from security_common.guard.guard import CALLER
+from security_common.guard.refusals import InsufficientScope
+from security_common.guard.responses import refusal_response
 from security_common.tokens import Caller
 
 __all__ = ["McpEndpoint"]
@@ -49,14 +55,34 @@ _ALWAYS_400 = frozenset({HEADER_MISMATCH, INVALID_REQUEST, UNSUPPORTED_PROTOCOL_
 _STATUSES_SINCE_2026 = {INVALID_PARAMS: 400, METHOD_NOT_FOUND: 404}
 
 
+_Call = Callable[[ClientRequest], Awaitable[dict[str, Any]]]
+
+
 class McpEndpoint:
     """Serves one address."""
 
-    def __init__(self, address: Address, calls: ToolCalls, listing: Listing, running: RunningRequests) -> None:
-        self._address = address
-        self._calls = calls
+    def __init__(
+        self,
+        address: Address,
+        components: AddressComponents,
+        resource: ProtectedResource,
+        *,
+        tools: ToolCalls,
+        requests: ComponentRequests,
+        listing: Listing,
+        running: RunningRequests,
+    ) -> None:
+        self._name = address.name
+        self._resource = resource
         self._listing = listing
         self._running = running
+        self._calls: dict[str, _Call] = {"tools/call": partial(tools.call, address)}
+        if listing.has_prompts:
+            self._calls["prompts/get"] = partial(requests.get_prompt, components)
+        if listing.has_resources:
+            self._calls["resources/read"] = partial(requests.read_resource, components)
+        if listing.has_prompts or listing.has_resources:
+            self._calls["completion/complete"] = partial(requests.complete, components)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
@@ -96,11 +122,14 @@ class McpEndpoint:
             client = ClientRequest(
                 message=request, headers=headers, caller=caller, is_stateless=stateless, stream=stream
             )
-            with self._running.track(self._address.name, caller, request.id):
+            with self._running.track(self._name, caller, request.id):
                 result = await self._result(client)
             if isinstance(result, EncodedResult):
                 return _response(encode_result(request.id, result), headers, status=200)
             answer = result_message(request.id, with_result_type(result, is_stateless=stateless))
+        except MissingScope as missing:
+            scopes = missing.scopes.union(self._resource.scopes)
+            return refusal_response(InsufficientScope(sorted(scopes)), self._resource)
         except CallUnavailable as failure:
             status = 503
             answer = error_message(request.id if request else None, failure.error)
@@ -111,24 +140,16 @@ class McpEndpoint:
 
     def _accept(self, message: ClientNotification | None, caller: Caller) -> None:
         if message is not None and message.method == "notifications/cancelled":
-            self._running.cancel(self._address.name, caller, message.params)
+            self._running.cancel(self._name, caller, message.params)
 
     async def _result(self, client: ClientRequest) -> dict[str, Any] | EncodedResult:
-        request, stateless = client.message, client.is_stateless
-        match request.method:
-            case "tools/call":
-                return await self._calls.call(self._address, client)
-            case "tools/list":
-                return self._listing.tools(request, client.caller, is_stateless=stateless)
-            case "server/discover" if stateless:
-                return self._listing.discovery()
-            case "initialize" if not stateless:
-                return self._listing.handshake(request)
-            case "ping" | "logging/setLevel" if not stateless:
-                # There is no session in which a level could be kept, so clients of these versions get all log messages.
-                return {}
-            case _:
-                raise RpcError(METHOD_NOT_FOUND, "Method not found")
+        call = self._calls.get(client.message.method)
+        if call is not None:
+            return await call(client)
+        answer = self._listing.answer(client)
+        if answer is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
+        return answer
 
 
 def _asks_for_stream(headers: RequestHeaders) -> bool:

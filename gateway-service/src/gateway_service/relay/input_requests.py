@@ -120,8 +120,10 @@ class InputRequestsOfCall:
     async def relay(self, call: SecuredCall, result: Mapping[str, Any]) -> dict[str, Any]:
         """The input requests of a result as they may be sent. Raises `InvalidResult` and `InputRequestNotRelayed`."""
         requests, state = result.get("inputRequests"), result.get("requestState")
-        if requests is None and state is None:
+        if not requests and state is None:
             raise InvalidResult("sent an input request without content")
+        if not self._component.may_ask or not self._client.is_stateless:
+            raise InputRequestNotRelayed.by(self._component.upstream, is_stateless=self._client.is_stateless)
         if not isinstance(state, str | None) or (state is not None and len(state) > MAX_STATE_CHARACTERS):
             raise InvalidResult("sent an input request with a state that is not a short text")
         members: dict[str, Any] = {"resultType": "input_required"}

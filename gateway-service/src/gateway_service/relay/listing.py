@@ -1,9 +1,11 @@
-"""The answers that need no upstream: the list of tools, and what the gateway says about itself."""
+"""The answers that need no upstream: the lists, and what the gateway says about itself."""
 
+from collections.abc import Callable
 from typing import Any
 
-from gateway_service.catalogue import Address, Catalogue
+from gateway_service.catalogue import Address, Catalogue, OfferedComponents
 from gateway_service.catalogue.catalogue import ALL
+from gateway_service.relay.client_request import ClientRequest
 from gateway_service.relay.upstream_results import with_result_type
 from gateway_service.upstreams import Upstream
 from gateway_service.wire.json_rpc import INVALID_PARAMS, EncodedResult, Request, RpcError, encode
@@ -22,26 +24,57 @@ UNAVAILABLE = "mcp-oauth2-gateway/unavailable"
 
 MAX_INSTRUCTIONS_CHARACTERS = 16 * 1024
 LIST_LIFETIME_MS = 60_000
-_CAPABILITIES: dict[str, Any] = {"tools": {}, "logging": {}}
 
 
 class Listing:
     """Answers for one address. Lists depend on the caller's scopes, so clients may cache them for that caller only."""
 
-    def __init__(self, address: Address, catalogue: Catalogue, upstream: Upstream | None) -> None:
+    def __init__(
+        self, address: Address, catalogue: Catalogue, components: OfferedComponents, upstream: Upstream | None
+    ) -> None:
         """`upstream` is that of an address with one of them."""
         self._address = address
         self._catalogue = catalogue
+        self._components = components.addresses[address.name]
         self._upstream = upstream
+        self._capabilities: dict[str, Any] = {"tools": {}, "logging": {}}
+        self.has_prompts = components.has_prompts(address.upstreams)
+        self.has_resources = components.has_resources(address.upstreams)
+        if self.has_prompts:
+            self._capabilities["prompts"] = {}
+        if self.has_resources:
+            self._capabilities["resources"] = {}
+        if self.has_prompts or self.has_resources:
+            self._capabilities["completions"] = {}
+        lists: dict[str, Callable[[ClientRequest], dict[str, Any] | EncodedResult]] = {"tools/list": self._list_tools}
+        if self.has_prompts:
+            lists["prompts/list"] = self._list_prompts
+        if self.has_resources:
+            lists |= {"resources/list": self._list_resources, "resources/templates/list": self._list_templates}
+        self._stateless_answers = {**lists, "server/discover": self._discover}
+        # There is no session in which a level could be kept, so clients of these versions get all log messages.
+        self._handshake_answers = {
+            **lists,
+            "initialize": self._initialize,
+            "ping": _nothing,
+            "logging/setLevel": _nothing,
+        }
 
-    def tools(self, request: Request, caller: Caller, *, is_stateless: bool) -> EncodedResult:
-        """The result of `tools/list`: all tools in one page. Raises `RpcError` for a cursor, which no list has.
+    def answer(self, client: ClientRequest) -> dict[str, Any] | EncodedResult | None:
+        """The result of a request, or None if its method is not one of these. Raises `RpcError`."""
+        answer = (self._stateless_answers if client.is_stateless else self._handshake_answers).get(
+            client.message.method
+        )
+        return answer(client) if answer is not None else None
+
+    def _list_tools(self, client: ClientRequest) -> EncodedResult:
+        """All tools in one page.
 
         The definitions are encoded when they change, and not for each request: there may be hundreds of them.
         """
-        if request.params.get("cursor") is not None:
-            raise RpcError(INVALID_PARAMS, "the cursor is unknown: the list has one page")
-        definitions = self._address.encoded_definitions(caller.token.scopes, self._catalogue.requestable_scopes)
+        _require_first_page(client.message)
+        is_stateless = client.is_stateless
+        definitions = self._address.encoded_definitions(client.caller.token.scopes, self._catalogue.requestable_scopes)
         result: dict[str, Any] = {}
         missing = [name for name in self._address.upstreams if not self._catalogue.is_described(name)]
         if missing:
@@ -52,23 +85,44 @@ class Listing:
         separator = b"" if further == b"}" else b","
         return EncodedResult(b'{"tools":[%b]%b%b' % (definitions, separator, further))
 
-    def discovery(self) -> dict[str, Any]:
+    def _list_prompts(self, client: ClientRequest) -> dict[str, Any]:
+        return self._list(client, "prompts", self._components.list_prompts(self._scopes(client.caller)))
+
+    def _list_resources(self, client: ClientRequest) -> dict[str, Any]:
+        return self._list(client, "resources", self._components.list_resources(self._scopes(client.caller)))
+
+    def _list_templates(self, client: ClientRequest) -> dict[str, Any]:
+        return self._list(client, "resourceTemplates", self._components.list_templates(self._scopes(client.caller)))
+
+    def _scopes(self, caller: Caller) -> frozenset[str] | None:
+        """The scopes that the caller has or can get; None for every scope."""
+        requestable = self._catalogue.requestable_scopes
+        return None if requestable is None else requestable.union(caller.token.scopes)
+
+    @staticmethod
+    def _list(client: ClientRequest, member: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+        _require_first_page(client.message)
+        result: dict[str, Any] = {member: items}
+        return result | {"ttlMs": LIST_LIFETIME_MS, "cacheScope": "private"} if client.is_stateless else result
+
+    def _discover(self, client: ClientRequest) -> dict[str, Any]:
         """The result of `server/discover` (2026-07-28)."""
+        del client
         return {
             "supportedVersions": [STATELESS_VERSION, *reversed(HANDSHAKE_VERSIONS)],
-            "capabilities": _CAPABILITIES,
+            "capabilities": self._capabilities,
             "serverInfo": implementation(),
             "ttlMs": LIST_LIFETIME_MS,
             "cacheScope": "private",
             **self._instructions(),
         }
 
-    def handshake(self, request: Request) -> dict[str, Any]:
+    def _initialize(self, client: ClientRequest) -> dict[str, Any]:
         """The result of `initialize`. No session is assigned."""
-        requested = request.params.get("protocolVersion")
+        requested = client.message.params.get("protocolVersion")
         return {
             "protocolVersion": requested if requested in HANDSHAKE_VERSIONS else LATEST_HANDSHAKE_VERSION,
-            "capabilities": _CAPABILITIES,
+            "capabilities": self._capabilities,
             "serverInfo": implementation(),
             **self._instructions(),
         }
@@ -80,3 +134,13 @@ class Listing:
         approved = self._catalogue.approved(self._address.name)
         instructions = approved.instructions if approved else self._upstream.instructions if self._upstream else None
         return {"instructions": instructions[:MAX_INSTRUCTIONS_CHARACTERS]} if instructions else {}
+
+
+def _require_first_page(request: Request) -> None:
+    if request.params.get("cursor") is not None:
+        raise RpcError(INVALID_PARAMS, "the cursor is unknown: the list has one page")
+
+
+def _nothing(client: ClientRequest) -> dict[str, Any]:
+    del client
+    return {}

@@ -128,9 +128,8 @@ class RelayedCalls:
             inputs = self._input_requests.of_call(component, client, self._upstreams[component.upstream].declaration)
             if inputs.are_limited or not client.is_stateless:
                 return InputRequestNotRelayed.by(component.upstream, is_stateless=client.is_stateless)
-        elif is_reserved_code(failure.code):
-            failure.code = INTERNAL_ERROR
-        code = failure.code
+        is_reserved = is_reserved_code(failure.code) and failure.code != MISSING_CLIENT_CAPABILITY
+        code = INTERNAL_ERROR if is_reserved else component.error_code(failure.code, is_stateless=client.is_stateless)
         try:
             parts = await call.run(call.protect_message, {"message": failure.message, "data": failure.data})
         except Exception:  # noqa: BLE001 - an error that cannot be searched is sent without its text

@@ -1,4 +1,4 @@
-"""Results of tools: what an upstream may send, and their form in the protocol version of the client."""
+"""Results of components: what an upstream may send, and their form in the protocol version of the client."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -6,7 +6,7 @@ from typing import Any, cast
 from gateway_service.wire.versions import RESERVED_PREFIX
 from security_common.errors import SecurityError, describe_for_client
 
-__all__ = ["REASON", "InvalidResult", "read_tool_result", "refusal_result", "with_result_type"]
+__all__ = ["REASON", "InvalidResult", "data_members", "read_tool_result", "refusal_result", "with_result_type"]
 
 REASON = "mcp-oauth2-gateway/reason"
 """The member of `_meta` with the code of a refusal or failure of the gateway, for programs."""
@@ -16,13 +16,18 @@ _PROTOCOL_MEMBERS = frozenset({"resultType", "ttlMs", "cacheScope", "nextCursor"
 
 
 class InvalidResult(Exception):
-    """The result is not one that a tool call can have. The text says why, without words of the upstream."""
+    """The result is not one that the call can have. The text says why, without words of the upstream."""
 
 
 def read_tool_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The members of the result that are data of the tool. Raises `InvalidResult`."""
     if not isinstance(result.get("content"), list) or not isinstance(result.get("isError", False), bool):
         raise InvalidResult("sent a result without content")
+    return data_members(result)
+
+
+def data_members(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a result that are data of the component, `_meta` without the reserved names included."""
     members = {name: value for name, value in result.items() if name not in _PROTOCOL_MEMBERS and name != "_meta"}
     metadata: Any = result.get("_meta")
     if isinstance(metadata, dict):

@@ -145,10 +145,6 @@ class Upstream:
                     self._forget_era()
                     self._pool.release(await self._pool.acquire(""))
 
-    async def list_tools(self) -> list[Any]:
-        """The definitions of all tools, as the upstream sends them. Raises as `call`."""
-        return await self.list_items("tools/list", "tools")
-
     async def list_items(self, method: str, member: str) -> list[Any]:
         """The items of all pages of a list, as the upstream sends them. Raises as `call`."""
         items: list[Any] = []

@@ -1,0 +1,299 @@
+"""Prompts and resources that the gateway offers. What no rule of gateway.yaml names does not exist for clients.
+
+A prompt is found by its name at an address. A resource is found by its address alone, which has to match a rule: an
+upstream may have resources that it does not list. If rules of two upstreams match an address, it is served only where
+one of them is alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from gateway_service.catalogue.catalogue import ALL
+from gateway_service.catalogue.definitions import DefinitionKind, OfferedDefinitions
+from gateway_service.catalogue.lock_file import ApprovedUpstream
+from gateway_service.catalogue.resource_uris import MAX_URI_CHARACTERS, is_unambiguous_uri
+from gateway_service.declaration import GatewayDeclaration, ToolRule, UpstreamDeclaration
+from gateway_service.wire.json_rpc import encode
+from security_common.tool_policy import DeclaredArguments, SecuredTool
+from security_common.tool_policy.policy import PIIPolicy
+from security_common.tool_scopes import ToolScopeRule
+
+__all__ = [
+    "AddressComponents",
+    "ComponentsOfUpstream",
+    "GatewayPrompt",
+    "GatewayResource",
+    "OfferedComponents",
+    "ProtectDefinition",
+]
+
+MAX_DEFINITION_BYTES = 256 * 1024
+MAX_NAME_CHARACTERS = 128
+
+_PROMPT_MEMBERS = ("title", "description", "arguments", "icons")
+_MAX_CHARACTERS = {"name": MAX_NAME_CHARACTERS, "uri": MAX_URI_CHARACTERS, "uriTemplate": MAX_URI_CHARACTERS}
+_RESOURCE_MEMBERS = ("name", "title", "description", "mimeType", "annotations", "size", "icons")
+
+ProtectDefinition = Callable[[PIIPolicy, dict[str, Any]], dict[str, Any]]
+"""Returns a definition without the personal data that its policy does not let pass. Raises `SecurityError`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPrompt:
+    """One prompt of an upstream. `definition` is None as long as the upstream has not been reached.
+
+    `completion` is what applies to completions of its arguments.
+    """
+
+    upstream: str
+    name: str
+    qualified_name: str
+    rule: ToolRule
+    secured: SecuredTool
+    completion: SecuredTool
+    definition: dict[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayResource:
+    """The resources and templates of an upstream that one rule matches."""
+
+    upstream: str
+    pattern: str
+    rule: ToolRule
+    secured: SecuredTool
+    completion: SecuredTool
+
+
+@dataclass(slots=True)
+class ComponentsOfUpstream:
+    """What one upstream offers. Resources and templates are by address, with the rule that matches it."""
+
+    prompts: dict[str, GatewayPrompt]
+    resources: dict[str, tuple[GatewayResource, dict[str, Any]]] = field(default_factory=dict[str, Any])
+    templates: dict[str, tuple[GatewayResource, dict[str, Any]]] = field(default_factory=dict[str, Any])
+    notices: tuple[str, ...] = ()
+
+
+class _Resources:
+    """Finds the rule for an address at one upstream."""
+
+    def __init__(self, declaration: UpstreamDeclaration) -> None:
+        self._patterns = declaration.resources
+        self._by_pattern = {
+            pattern: GatewayResource(
+                upstream=declaration.name,
+                pattern=pattern,
+                rule=rule,
+                secured=_secured(f"{declaration.name}/resources/{pattern}", rule),
+                completion=_secured(f"{declaration.name}/completions/{pattern}", rule, identifiers=()),
+            )
+            for pattern, rule in declaration.resources.rules.items()
+        }
+
+    def at(self, uri: str) -> GatewayResource | None:
+        """None if no rule names the address, or if servers may read it in different ways."""
+        pattern = self._patterns.pattern_for(uri) if is_unambiguous_uri(uri) else None
+        return self._by_pattern[pattern] if pattern is not None else None
+
+    def of_template(self, template: str) -> GatewayResource | None:
+        """The rule for a template, such as `repo://{owner}/{name}`."""
+        pattern = self._patterns.pattern_for(template)
+        return self._by_pattern[pattern] if pattern is not None else None
+
+
+class AddressComponents:
+    """The prompts and resources at one address."""
+
+    def __init__(self, name: str, resources: Sequence[_Resources]) -> None:
+        self.name = name
+        self.prompts: Mapping[str, GatewayPrompt] = {}
+        self._resources = resources
+        self._listed_resources: Sequence[tuple[GatewayResource, dict[str, Any]]] = ()
+        self._listed_templates: Sequence[tuple[GatewayResource, dict[str, Any]]] = ()
+
+    def resource_at(self, uri: str) -> GatewayResource | None:
+        """The rule for an address; None if there is none, or if several upstreams have one."""
+        found = [resource for each in self._resources if (resource := each.at(uri)) is not None]
+        return found[0] if len(found) == 1 else None
+
+    def resource_of_template(self, template: str) -> GatewayResource | None:
+        """The rule for a template; None if there is none, or if several upstreams have one."""
+        found = [resource for each in self._resources if (resource := each.of_template(template)) is not None]
+        return found[0] if len(found) == 1 else None
+
+    def list_prompts(self, scopes: Collection[str] | None) -> list[dict[str, Any]]:
+        """The definitions of prompts for a caller who can have these scopes; None for any scope."""
+        return [
+            {"name": name, **prompt.definition}
+            for name, prompt in self.prompts.items()
+            if prompt.definition is not None and _is_available(prompt.rule, scopes)
+        ]
+
+    def list_resources(self, scopes: Collection[str] | None) -> list[dict[str, Any]]:
+        """The definitions of resources for a caller who can have these scopes."""
+        return [definition for resource, definition in self._listed_resources if _is_available(resource.rule, scopes)]
+
+    def list_templates(self, scopes: Collection[str] | None) -> list[dict[str, Any]]:
+        """The definitions of resource templates for a caller who can have these scopes."""
+        return [definition for resource, definition in self._listed_templates if _is_available(resource.rule, scopes)]
+
+    def replace(self, offered: Sequence[ComponentsOfUpstream]) -> None:
+        """Sets what the upstreams of this address offer."""
+        prompts = [prompt for each in offered for prompt in each.prompts.values()]
+        names = [prompt.qualified_name if self.name == ALL else prompt.name for prompt in prompts]
+        uses = Counter(names)
+        self.prompts = {name: prompt for name, prompt in zip(names, prompts, strict=True) if uses[name] == 1}
+        self._listed_resources = [
+            found for each in offered for uri, found in each.resources.items() if self.resource_at(uri) is found[0]
+        ]
+        self._listed_templates = [
+            found
+            for each in offered
+            for template, found in each.templates.items()
+            if self.resource_of_template(template) is found[0]
+        ]
+
+
+class OfferedComponents:
+    """The prompts and resources of all addresses."""
+
+    def __init__(
+        self,
+        declaration: GatewayDeclaration,
+        protect: ProtectDefinition,
+        approved: Callable[[str], ApprovedUpstream | None] = lambda _: None,
+    ) -> None:
+        """`protect` is applied to the definitions, which clients show to their users and models.
+
+        `approved` returns what the lock has of an upstream, which is offered in place of what the upstream sends.
+        """
+        self._declarations = {each.name: each for each in declaration.upstreams}
+        self._protect = protect
+        self._approved = approved
+        self._resources = {each.name: _Resources(each) for each in declaration.upstreams}
+        self._offered = {each.name: self._first(each) for each in declaration.upstreams}
+        self.addresses = {name: AddressComponents(name, [self._resources[name]]) for name in self._declarations}
+        self.addresses[ALL] = AddressComponents(ALL, list(self._resources.values()))
+        self._publish()
+
+    def has_prompts(self, upstreams: Collection[str]) -> bool:
+        """Whether a rule names prompts of one of these upstreams."""
+        return any(self._declarations[name].prompts.rules for name in upstreams)
+
+    def has_resources(self, upstreams: Collection[str]) -> bool:
+        """Whether a rule names resources of one of these upstreams."""
+        return any(self._declarations[name].resources.rules for name in upstreams)
+
+    def notices(self, upstream: str) -> tuple[str, ...]:
+        """Why prompts and resources of this upstream are not offered."""
+        return self._offered[upstream].notices
+
+    def prepare(self, upstream: str, offered: OfferedDefinitions) -> ComponentsOfUpstream:
+        """What follows from the definitions that an upstream offers. Changes nothing, so a thread may do it."""
+        declaration = self._declarations[upstream]
+        approved = self._approved(upstream)
+        prompts, resources, templates = (
+            [each.definition for each in approved.of(kind).values()] if approved is not None else offered.of(kind)
+            for kind in (DefinitionKind.PROMPT, DefinitionKind.RESOURCE, DefinitionKind.RESOURCE_TEMPLATE)
+        )
+        notices: list[str] = []
+        found = ComponentsOfUpstream({})
+        for name, definition in _by_name(prompts, "name"):
+            pattern = declaration.prompts.pattern_for(name)
+            if pattern is not None:
+                rule = declaration.prompts.rules[pattern]
+                kept = self._kept(rule, definition, "name", _PROMPT_MEMBERS, notices)
+                if kept is not None:
+                    del kept["name"]
+                    found.prompts[name] = _prompt(upstream, name, rule, kept)
+        for items, member, find, target in (
+            (resources, "uri", self._resources[upstream].at, found.resources),
+            (templates, "uriTemplate", self._resources[upstream].of_template, found.templates),
+        ):
+            for uri, definition in _by_name(items, member):
+                resource = find(uri)
+                kept = self._kept(resource.rule, definition, member, _RESOURCE_MEMBERS, notices) if resource else None
+                if resource is not None and kept is not None:
+                    target[uri] = (resource, kept)
+        found.notices = tuple(dict.fromkeys(notices))
+        return found
+
+    def publish(self, upstream: str, found: ComponentsOfUpstream) -> None:
+        """Replaces what is known of one upstream."""
+        self._offered[upstream] = found
+        self._publish()
+
+    def _first(self, declaration: UpstreamDeclaration) -> ComponentsOfUpstream:
+        """What is known before the upstream was asked: what was approved, or else the prompts with their exact name."""
+        if self._approved(declaration.name) is not None:
+            return self.prepare(declaration.name, OfferedDefinitions())
+        return ComponentsOfUpstream(_named_prompts(declaration))
+
+    def _kept(
+        self, rule: ToolRule, definition: dict[str, Any], key: str, members: Sequence[str], notices: list[str]
+    ) -> dict[str, Any] | None:
+        """The members of a definition that clients get, without personal data. None if it cannot be offered."""
+        kept = {member: definition[member] for member in (key, *members) if member in definition}
+        if len(encode(kept)) > MAX_DEFINITION_BYTES:
+            notices.append("a prompt or resource is left out: its definition is larger than 256 KiB")
+            return None
+        protected = self._protect(rule.result, kept)
+        if protected.get(key) != kept[key]:
+            notices.append("a prompt or resource is left out: there is personal data in its name or address")
+            return None
+        return protected
+
+    def _publish(self) -> None:
+        for name, address in self.addresses.items():
+            offered = list(self._offered.values()) if name == ALL else [self._offered[name]]
+            address.replace(offered)
+
+
+def _named_prompts(declaration: UpstreamDeclaration) -> dict[str, GatewayPrompt]:
+    """The prompts that the declaration names exactly. They can be used before the upstream was asked for its list."""
+    rules = declaration.prompts.rules
+    return {name: _prompt(declaration.name, name, rules[name], None) for name in declaration.prompts.exact_names}
+
+
+def _prompt(upstream: str, name: str, rule: ToolRule, definition: dict[str, Any] | None) -> GatewayPrompt:
+    return GatewayPrompt(
+        upstream=upstream,
+        name=name,
+        qualified_name=f"{upstream}_{rule.exposed_name or name}",
+        rule=rule,
+        secured=_secured(f"{upstream}/prompts/{name}", rule),
+        completion=_secured(f"{upstream}/completions/{name}", rule),
+        definition=definition,
+    )
+
+
+def _secured(name: str, rule: ToolRule, *, identifiers: Sequence[str] | None = None) -> SecuredTool:
+    """`name` is that in the audit trail. The slash in it keeps it apart from the names of tools."""
+    return SecuredTool(
+        name=name,
+        policy=rule.arguments,
+        result_policy=rule.result,
+        reveal=rule.reveal,
+        requires_encryption=False,
+        log_access=True,
+        scopes=ToolScopeRule(rule.scopes),
+        signature=DeclaredArguments(rule.identifiers if identifiers is None else identifiers),
+    )
+
+
+def _by_name(definitions: Iterable[Any], member: str) -> list[tuple[str, dict[str, Any]]]:
+    """The definitions that have a name of their own; others cannot be used."""
+    named: dict[str, dict[str, Any]] = {}
+    for definition in definitions:
+        members = cast("dict[str, Any]", definition) if isinstance(definition, dict) else {}
+        name: Any = members.get(member)
+        if isinstance(name, str) and name.isprintable() and 0 < len(name) <= _MAX_CHARACTERS[member]:
+            named.setdefault(name, members)
+    return list(named.items())
+
+
+def _is_available(rule: ToolRule, scopes: Collection[str] | None) -> bool:
+    return scopes is None or rule.scopes <= frozenset(scopes)
