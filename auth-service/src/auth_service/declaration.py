@@ -223,8 +223,8 @@ class ResolvedRegistrationPolicy:
     @property
     def registers(self) -> bool:
         """Whether RFC 7591 is available. A listed registration without an initial access token is not."""
-        with_token = self.dynamic is Openness.LISTED and self.initial_access_token_file is not None
-        return self.dynamic is Openness.OPEN or with_token
+        is_open_with_token = self.dynamic is Openness.LISTED and self.initial_access_token_file is not None
+        return self.dynamic is Openness.OPEN or is_open_with_token
 
 
 class Declaration(_Declared):

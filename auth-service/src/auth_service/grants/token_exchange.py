@@ -164,10 +164,10 @@ def _find_rule(claims: Mapping[str, Any], request: TokenRequest) -> ExchangeRule
     """The rule of the client for this token and target. Raises `InvalidRequest` or `InvalidTarget` if there is none."""
     rules = request.client.exchange_rules
     audiences = audiences_of(claims)
-    for_audience = [rule for rule in rules if _names_any(rule.sources, audiences)]
-    if not for_audience:
+    audience_rules = [rule for rule in rules if _names_any(rule.sources, audiences)]
+    if not audience_rules:
         raise InvalidRequest("the subject token is for another resource than those that this client may exchange for")
-    found = next((rule for rule in for_audience if is_same_resource(rule.target, request.resources[0])), None)
+    found = next((rule for rule in audience_rules if is_same_resource(rule.target, request.resources[0])), None)
     if found is None:
         raise InvalidTarget("the client may not exchange this token for one to this resource (may_exchange)")
     return found

@@ -132,12 +132,12 @@ def _read_program(
         raise document.problem([*place, "command"], "is empty", hint="name the program to run")
     variables: dict[str, str] = {}
     for name, value in _object(document, [*place, "env"], server.get("env", {})).items():
-        of_variable = [*place, "env", name]
-        variables[name] = _text(document, of_variable, value, environment)
+        variable_place = [*place, "env", name]
+        variables[name] = _text(document, variable_place, value, environment)
         try:
             check_variable(name, variables[name])
         except ValueError as failure:
-            raise document.problem(of_variable, str(failure), hint="remove it") from None
+            raise document.problem(variable_place, str(failure), hint="remove it") from None
     written_folder: Any = server.get("cwd", ".")
     folder = document.path.parent.absolute() / _text(document, [*place, "cwd"], written_folder, environment)
     return ServerEntry(command=command, environment=variables, folder=folder)

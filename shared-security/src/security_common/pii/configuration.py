@@ -82,9 +82,9 @@ class PIIConfiguration:
         tool_entries = self.tools.get(tool)
         if tool_entries is not None and kind in tool_entries.kinds:
             return tool_entries.kinds[kind]
-        for_all_tools = self.kinds.get(kind)
-        if for_all_tools is not None and (masks or for_all_tools in _OPERATORS_FOR_EVERY_POLICY):
-            return for_all_tools
+        kind_operator = self.kinds.get(kind)
+        if kind_operator is not None and (masks or kind_operator in _OPERATORS_FOR_EVERY_POLICY):
+            return kind_operator
         if tool_entries is not None and tool_entries.default is not None:
             return tool_entries.default
         return self.default if masks else None

@@ -59,10 +59,10 @@ class StructuredSearch:
         position = 0
         for fragment in find_json_fragments(text):
             found += self._find_between(text, position, fragment.start, context)
-            in_fragment: list[Finding] = []
+            fragment_findings: list[Finding] = []
             for scalar, scalar_context in scalars_in_context(fragment.root, context):
-                in_fragment += self._find_in_scalar(text, scalar, scalar_context, depth)
-            found += sorted(in_fragment, key=_start_of)
+                fragment_findings += self._find_in_scalar(text, scalar, scalar_context, depth)
+            found += sorted(fragment_findings, key=_start_of)
             position = fragment.end
         if not position:
             return self._find_in_lines(text, context)
@@ -157,9 +157,9 @@ class StructuredSearch:
         is_code = context.kind == PIIKind.SECRET and not cell.is_bounded  # `token = await …`: the rule reads such lines
         if is_confirmed or is_code or not (context.affects_search or is_crossed):
             return found
-        in_context = self._search_value(text[cell.start : cell.end], context)
-        if in_context or context.names_thing or context.is_unclear:
-            return [moved_by(cell.start, each) for each in in_context]
+        value_findings = self._search_value(text[cell.start : cell.end], context)
+        if value_findings or context.names_thing or context.is_unclear:
+            return [moved_by(cell.start, each) for each in value_findings]
         if context.kind in _KINDS_OF_NO_PERSON:
             return [each for each in found if _counts_under_any_name(each)]
         return found

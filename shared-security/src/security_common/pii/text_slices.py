@@ -34,8 +34,8 @@ _Find = Callable[[int, int], list[Finding]]
 def find_in_slices(text: str, find: _Find) -> list[Finding]:
     """What `find` finds in the whole text. It is called for at most SLICE_CHARS characters, except for long values."""
     found: list[Finding] = []
-    for in_slice in _slices(text, find):
-        found += in_slice
+    for slice_findings in _slices(text, find):
+        found += slice_findings
     return found
 
 

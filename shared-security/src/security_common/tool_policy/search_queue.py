@@ -103,11 +103,11 @@ class SearchQueue:
             self._release_characters(characters, caller)
 
     def _admit(self, characters: int, caller: str) -> None:
-        of_caller = self._characters_of_callers[caller] + characters
-        if self._characters + characters > self._max_characters or of_caller > self._max_characters_of_caller:
+        caller_characters = self._characters_of_callers[caller] + characters
+        if self._characters + characters > self._max_characters or caller_characters > self._max_characters_of_caller:
             raise SearchQueueFull
         self._characters += characters
-        self._characters_of_callers[caller] = of_caller
+        self._characters_of_callers[caller] = caller_characters
 
     def _release(self, search: _Search) -> None:
         """Before the waiting call goes on: its next search must not find this one still counted."""

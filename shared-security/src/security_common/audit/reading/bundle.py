@@ -64,14 +64,16 @@ def write_bundle(
         raise NothingToBundle(
             "there are no events in this period", hint="audit bundle --since 2026-11-01 --until 2026-12-01"
         )
-    by_journal = _verify_checkpoints(signed, key, directory.name)
+    checkpoints_by_journal = _verify_checkpoints(signed, key, directory.name)
     bundled: list[BundledJournal] = []
     checkpoints: list[str] = []
-    for journal_id, in_period in ranges.items():
-        of_journal = by_journal.get(journal_id, [])
-        journal = _extend_to_checkpoints(journal_id, in_period, of_journal, since=since, until=until)
+    for journal_id, period_range in ranges.items():
+        journal_checkpoints = checkpoints_by_journal.get(journal_id, [])
+        journal = _extend_to_checkpoints(journal_id, period_range, journal_checkpoints, since=since, until=until)
         bundled.append(journal)
-        checkpoints += [text for each, text in of_journal if journal.first_seq - 1 <= each.seq <= journal.last_seq]
+        checkpoints += [
+            text for each, text in journal_checkpoints if journal.first_seq - 1 <= each.seq <= journal.last_seq
+        ]
     manifest = {
         "service": directory.name,
         "since": since.astimezone(UTC).isoformat(),
@@ -93,19 +95,21 @@ def write_bundle(
 
 
 def _extend_to_checkpoints(
-    journal_id: str, in_period: _PeriodRange, checkpoints: VerifiedCheckpoints, *, since: datetime, until: datetime
+    journal_id: str, period_range: _PeriodRange, checkpoints: VerifiedCheckpoints, *, since: datetime, until: datetime
 ) -> BundledJournal:
     """The range from the last checkpoint before the period to the first one after it."""
     before = [
-        each for each, _ in checkpoints if each.seq < in_period.first_seq and datetime.fromisoformat(each.time) <= since
+        each
+        for each, _ in checkpoints
+        if each.seq < period_range.first_seq and datetime.fromisoformat(each.time) <= since
     ]
-    covering = [each for each, _ in checkpoints if each.seq >= in_period.last_seq]
+    covering = [each for each, _ in checkpoints if each.seq >= period_range.last_seq]
     after = [each for each in covering if datetime.fromisoformat(each.time) >= until]
     last_checkpoints = after or covering
     return BundledJournal(
         journal_id,
         first_seq=before[-1].seq + 1 if before else 1,
-        last_seq=last_checkpoints[0].seq if last_checkpoints else in_period.journal_end,
+        last_seq=last_checkpoints[0].seq if last_checkpoints else period_range.journal_end,
         is_covered=bool(last_checkpoints),
     )
 
@@ -123,8 +127,8 @@ def _find_ranges(directory: Path, since: datetime, until: datetime) -> dict[str,
     for _, members in _each_line(directory):
         journal_id, seq = members["journal_id"], members["seq"]
         if since <= datetime.fromisoformat(members["timestamp"]) < until:
-            in_period = ranges.setdefault(journal_id, _PeriodRange(seq, seq, seq))
-            in_period.last_seq = max(in_period.last_seq, seq)
+            period_range = ranges.setdefault(journal_id, _PeriodRange(seq, seq, seq))
+            period_range.last_seq = max(period_range.last_seq, seq)
         if journal_id in ranges:
             ranges[journal_id].journal_end = max(ranges[journal_id].journal_end, seq)
     return ranges
@@ -149,7 +153,7 @@ def _verify_checkpoints(signed: Iterable[str], key: RSAKey, service: str) -> dic
 
     Raises CheckpointKeyInvalid if the service has checkpoints and another key signed all of them.
     """
-    by_journal: dict[str, VerifiedCheckpoints] = {}
+    checkpoints_by_journal: dict[str, VerifiedCheckpoints] = {}
     other_keys: set[str] = set()
     for text in signed:
         try:
@@ -162,13 +166,13 @@ def _verify_checkpoints(signed: Iterable[str], key: RSAKey, service: str) -> dic
             checkpoint = read_checkpoint(text, key)
         except ValueError:
             continue
-        by_journal.setdefault(checkpoint.journal_id, []).append((checkpoint, text))
-    if other_keys and not by_journal:
+        checkpoints_by_journal.setdefault(checkpoint.journal_id, []).append((checkpoint, text))
+    if other_keys and not checkpoints_by_journal:
         raise CheckpointKeyInvalid(
             f"the checkpoints of {service} were signed with the key {', '.join(sorted(other_keys))}, "
             f"not with this one ({key.thumbprint()})",
             hint="set SECURITY_AUDIT_CHECKPOINT_KEY_FILE to the key of that service, or use --keys",
         )
-    for checkpoints in by_journal.values():
+    for checkpoints in checkpoints_by_journal.values():
         checkpoints.sort(key=lambda each: (each[0].seq, each[0].time))
-    return by_journal
+    return checkpoints_by_journal
