@@ -1,6 +1,6 @@
 """The command `gateway-service`.
 
-serve, doctor, tools, import, suggest, pin, diff, approve, call, auth-declaration, redis accept.
+serve, bridge, doctor, tools, import, suggest, pin, diff, approve, call, auth-declaration, redis accept.
 
 Results are printed to stdout and messages to stderr. An error is two lines, `error:` and `hint:`, with exit status 1.
 """

@@ -184,6 +184,64 @@ def call(tool: str, arguments: str = "{}", /, *, token_file: Path | None = None,
     asyncio.run(call_tool(settings, tool, arguments, token_file=token_file, upstream=address))
 
 
+@app.command
+def bridge(
+    *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    host: str = "127.0.0.1",
+    port: int = 8090,
+    token_file: Path | None = None,
+    env: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    most: int = 8,
+    idle_seconds: float = 600,
+    memory_mib: int = 512,
+    processes: int = 64,
+) -> None:
+    """Serve a program that speaks MCP over its standard input and output at /mcp over Streamable HTTP.
+
+    For a container of its own, so that a gateway reaches the program by URL. Clients of older versions get an instance
+    of the program with each session.
+
+    Example: gateway-service bridge --port 8090 --env API_KEY -- mcp-server-files /data
+
+    Parameters
+    ----------
+    command
+        The program and its arguments, after `--`.
+    host
+        The address to listen at. Elsewhere than on loopback, use --token-file as well.
+    port
+        The port to listen at.
+    token_file
+        A file with a secret that clients have to send as `Authorization: Bearer`.
+    env
+        The name of a variable that the program receives; can be repeated. Others are not passed on but PATH and LANG.
+    most
+        How many instances run at the same time.
+    idle_seconds
+        After which time without a request an instance is ended.
+    memory_mib
+        How much memory an instance may use, with all processes that it starts.
+    processes
+        How many processes an instance may have.
+
+    """
+    settings = GatewaySettings()
+    from gateway_service.cli.bridge import BridgeOptions, serve_bridge  # noqa: PLC0415 - as above
+
+    configure_logs(settings, service=SERVICE)
+    options = BridgeOptions(
+        host=host,
+        port=port,
+        token_file=token_file,
+        variables=env,
+        max_instances=most,
+        idle_seconds=idle_seconds,
+        memory_mib=memory_mib,
+        max_processes=processes,
+    )
+    serve_bridge(settings, command, options)
+
+
 @app.command(name="auth-declaration")
 def auth_declaration() -> None:
     """Print the resources and scopes of this gateway in the form of auth.yaml, for auth-service.

@@ -107,6 +107,15 @@ class ConnectionPool:
             self._shared = entry
         return entry
 
+    def find(self, owner: str) -> PooledConnection | None:
+        """The open connection of this owner, if there is one; `release` has to follow then."""
+        entry = self._entries.get(owner)
+        if entry is None or not entry.is_open:
+            return None
+        self._entries.move_to_end(owner)
+        entry.uses += 1
+        return entry
+
     def release(self, entry: PooledConnection) -> None:
         """Ends the use of a connection by one call."""
         entry.uses -= 1
