@@ -29,6 +29,7 @@ compile dev $members --all-extras --group pyproject.toml:dev "$@"
 compile run $members --all-extras --group pyproject.toml:build --constraint requirements/dev.lock
 compile auth-service auth-service/pyproject.toml --constraint requirements/dev.lock
 compile mcp-resource-service mcp-resource-service/pyproject.toml --constraint requirements/dev.lock
+compile gateway-service gateway-service/pyproject.toml --constraint requirements/dev.lock
 compile build --group pyproject.toml:build --constraint requirements/dev.lock
 compile clients requirements/clients.in --constraint requirements/dev.lock
 compile benchmark requirements/benchmark.in

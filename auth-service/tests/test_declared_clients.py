@@ -11,7 +11,10 @@ import pytest
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.declaration import DeclarationInvalid, DeclaredClient
+from auth_service.declaration_file import load_declaration
 from auth_service.protocol import GrantType
+from auth_service.settings import AuthSettings
+from security_common.settings import SettingInvalid
 
 EXPIRY = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -56,3 +59,37 @@ def test_a_declared_client_follows_the_rules_of_self_described_ones(
     declared = DeclaredClient(client_id="app", **members)
     with pytest.raises(DeclarationInvalid, match=f"client app: .*{problem}"):
         make_client(declared, ClientSecrets(b"p" * 43, os.urandom))
+
+
+def test_demo_mode_declares_the_addresses_and_the_client_of_a_gateway(tmp_path: Path) -> None:
+    addresses = ("http://localhost:8083/mcp", "http://localhost:8083/mcp/crm")
+    (tmp_path / "key").write_text(json.dumps(PUBLIC_KEY))
+    given = {"gateway_resources": ",".join(addresses), "gateway_public_key_file": tmp_path / "key"}
+    declaration = load_declaration(AuthSettings(demo=True, **given))
+    default, *of_gateway = declaration.resources
+    assert tuple(resource.url for resource in of_gateway) == addresses
+    assert all(resource.scopes == default.scopes for resource in of_gateway)
+    client = next(client for client in declaration.clients if client.client_id == "gateway")
+    (rule,) = client.may_exchange
+    assert (rule.sources, rule.target) == (addresses, default.url)
+    assert rule.scopes == {scope: (scope,) for scope in default.scopes}
+    elsewhere = load_declaration(AuthSettings(demo=False, **given))
+    assert (len(elsewhere.resources), elsewhere.clients) == (1, ())
+
+
+def test_demo_mode_keeps_what_the_declaration_says_about_a_gateway(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s" * 43)
+    (tmp_path / "auth.yaml").write_text("clients: [{client_id: gateway, secret_file: secret}]")
+    settings = AuthSettings(
+        demo=True,
+        config=tmp_path / "auth.yaml",
+        gateway_resources="http://localhost:8083/mcp",
+        gateway_public_key_file=tmp_path / "key",
+    )
+    gateways = [client for client in load_declaration(settings).clients if client.client_id == "gateway"]
+    assert [client.may_exchange for client in gateways] == [()]
+
+
+def test_demo_mode_is_refused_for_a_public_gateway() -> None:
+    with pytest.raises(SettingInvalid, match="AUTH_GATEWAY_RESOURCES"):
+        AuthSettings(demo=True, gateway_resources="https://gateway.example.com/mcp")

@@ -16,8 +16,10 @@ from security_common.settings import SecuritySettings
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ["auth-service", "mcp-resource-service"]
+OURS = ["auth-service", "mcp-resource-service", "gateway-service"]
 LASTING = ["redis", *OURS]
+# Variables of deploy/gateway/mcp.json, which are not settings.
+OF_UPSTREAMS = {"RECORDS_URL", "RECORDS_RESOURCE"}
 
 
 def volumes(service: str) -> dict[str, tuple[str, bool]]:
@@ -75,16 +77,24 @@ class TestEveryServer:
         assert needed["setup"]["condition"] == "service_completed_successfully"
         others = set(needed) - {"setup"}
         assert all(needed[other]["condition"] == "service_healthy" for other in others)
-        assert (
-            others
-            == {"redis": set(), "auth-service": {"redis"}, "mcp-resource-service": {"redis", "auth-service"}}[name]
-        )
+        expected: dict[str, set[str]] = {
+            "redis": set(),
+            "auth-service": {"redis"},
+            "mcp-resource-service": {"redis", "auth-service"},
+            "gateway-service": {"redis", "auth-service", "mcp-resource-service"},
+        }
+        assert others == expected[name]
 
     def test_has_time_to_stop(self, name: str) -> None:
         assert re.fullmatch(r"\d\ds", SERVICES[name]["stop_grace_period"])
 
     def test_reads_its_own_secrets_only(self, name: str) -> None:
-        own = {"redis": "secrets-redis", "auth-service": "secrets-auth", "mcp-resource-service": "secrets-mcp"}[name]
+        own = {
+            "redis": "secrets-redis",
+            "auth-service": "secrets-auth",
+            "mcp-resource-service": "secrets-mcp",
+            "gateway-service": "secrets-gateway",
+        }[name]
         secrets = {volume: mount for volume, mount in volumes(name).items() if volume.startswith("secrets-")}
         assert secrets == {own: ("/run/secrets", True)}
 
@@ -134,10 +144,23 @@ def test_setup_runs_once_and_alone() -> None:
 
 
 def test_addresses_follow_the_ports() -> None:
-    auth, mcp = (SERVICES[name]["environment"] for name in OURS)
-    assert auth["AUTH_ISSUER"] == mcp["MCP_ISSUER"] == "${AUTH_ISSUER:-http://localhost:${AUTH_PORT:-8081}}"
+    auth, mcp, gateway = (SERVICES[name]["environment"] for name in OURS)
+    assert (
+        auth["AUTH_ISSUER"]
+        == mcp["MCP_ISSUER"]
+        == gateway["GATEWAY_ISSUER"]
+        == "${AUTH_ISSUER:-http://localhost:${AUTH_PORT:-8081}}"
+    )
     assert auth["AUTH_RESOURCE"] == mcp["MCP_RESOURCE"] == "${MCP_RESOURCE:-http://localhost:${MCP_PORT:-8082}/mcp}"
-    assert mcp["MCP_AUTH_INTERNAL_URL"] == "http://auth-service:8081"
+    assert mcp["MCP_AUTH_INTERNAL_URL"] == gateway["GATEWAY_AUTH_INTERNAL_URL"] == "http://auth-service:8081"
+    assert gateway["GATEWAY_RESOURCE"] == "${GATEWAY_RESOURCE:-http://localhost:${GATEWAY_PORT:-8083}/mcp}"
+    assert gateway["RECORDS_RESOURCE"] == mcp["MCP_RESOURCE"]
+
+
+def test_only_the_profile_gateway_starts_the_gateway() -> None:
+    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["gateway-service"]
+    assert SERVICES["gateway-service"]["profiles"] == ["gateway"]
+    assert not [name for name in SERVICES if "gateway-service" in SERVICES[name].get("depends_on", {})]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -209,7 +232,7 @@ class TestSettingsArePassedOn:
     def test_none_is_missing_and_none_is_unknown(self, name: str, settings: type[BaseSettings]) -> None:
         fixed, passed_on = self.names(name)
         every, secret = set(variable_names(settings)), set(secret_variable_names(settings))
-        assert fixed | passed_on == every - secret
+        assert (fixed - OF_UPSTREAMS) | passed_on == every - secret
 
     @pytest.mark.parametrize("name", OURS)
     def test_a_name_without_a_value_hides_no_default(self, name: str) -> None:
@@ -217,7 +240,7 @@ class TestSettingsArePassedOn:
 
     @pytest.mark.parametrize("name", OURS)
     def test_what_others_depend_on_is_not_changed_from_outside(self, name: str) -> None:
-        prefix = {"auth-service": "AUTH", "mcp-resource-service": "MCP"}[name]
+        prefix = {"auth-service": "AUTH", "mcp-resource-service": "MCP", "gateway-service": "GATEWAY"}[name]
         fixed = SERVICES[name]["environment"]
         for variable in (f"{prefix}_HOST", f"{prefix}_PORT", f"{prefix}_REDIS_URL", "SECURITY_AUDIT_DIR"):
             assert "$" not in fixed[variable]

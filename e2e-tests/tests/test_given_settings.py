@@ -9,7 +9,7 @@ from local_stack.errors import StackError
 from local_stack.given_settings import SETTINGS_CLASSES, given_settings, without_settings
 from local_stack.notices import check_exposure, start_notices
 from local_stack.ports import StackPorts
-from local_stack.stack import AUTH, MCP, REDIS, Stack
+from local_stack.stack import AUTH, GATEWAY, MCP, REDIS, Stack
 from local_stack.start_message import start_message
 from security_common.setting_names import unknown_setting_notices, variable_names
 
@@ -25,9 +25,9 @@ def stack(**settings: str) -> Stack:
     ("service", "variable"),
     [
         (service, variable)
-        for service, settings in zip((AUTH, MCP), SETTINGS_CLASSES, strict=True)
+        for service, settings in zip((AUTH, MCP, GATEWAY), SETTINGS_CLASSES, strict=True)
         for variable in variable_names(settings)
-        if variable not in {"AUTH_PORT", "MCP_PORT"}
+        if variable not in {"AUTH_PORT", "MCP_PORT", "GATEWAY_PORT"}
     ],
 )
 def test_every_setting_is_passed_to_its_service(service: str, variable: str) -> None:
@@ -43,7 +43,9 @@ def test_a_stack_without_given_settings_takes_none_from_the_environment(monkeypa
         for variable in variable_names(settings):
             monkeypatch.setenv(variable, "of the developer")
     own = Stack(PORTS, STATE)
-    assert "of the developer" not in {*own.environment(AUTH).values(), *own.environment(MCP).values()}
+    assert "of the developer" not in {
+        value for service in (AUTH, MCP, GATEWAY) for value in own.environment(service).values()
+    }
 
 
 def test_the_environment_without_settings_keeps_everything_else() -> None:

@@ -316,3 +316,21 @@ class PostOnly(LoopbackIssuer):
 
     def metadata(self) -> dict[str, Any]:
         return {**super().metadata(), "token_endpoint_auth_methods_supported": ["client_secret_post"]}
+
+
+async def test_a_server_of_an_mcp_servers_file_may_have_a_credential_of_the_client_in_the_settings(
+    start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "own-secret").write_text(SECRET)
+    endpoint = TokenEndpoint()
+    async with RawUpstream(act) as upstream:
+        credential = {"exchange": {"resource": "${CRM:-https://crm.example/mcp}"}}
+        file = tmp_path / "mcp.json"
+        file.write_text(json.dumps({"mcpServers": {"crm": {"url": upstream.url, "credential": credential}}}))
+        settings = {"client_id": "from-settings", "client_secret_file": tmp_path / "own-secret"}
+        gateway = await start_gateway(file, settings=settings, token_endpoint=endpoint)
+        await gateway.wait_until_listed("crm")
+        await gateway.call("crm_act")
+    assert [form["resource"] for form in endpoint.forms] == ["https://crm.example/mcp"] * 2
+    basic = base64.b64decode(endpoint.headers[1]["authorization"].removeprefix("Basic ")).decode()
+    assert basic.startswith("from-settings:")

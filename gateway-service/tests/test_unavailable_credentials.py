@@ -132,8 +132,12 @@ FORMS: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "needs one of"),
     "two": ({"secret_file": "a", "exchange": {"client_id": "a", "secret_file": "b"}}, "needs one of"),
     "no secret": ({"exchange": {"client_id": "a"}}, "either `secret_file` or `key_file`"),
+    "another issuer without a client": (
+        {"client_credentials": {"issuer": "https://a.example"}},
+        "another `issuer` needs a `client_id`",
+    ),
     "secret and key": ({"exchange": {"client_id": "a", "secret_file": "b", "key_file": "c"}}, "either `secret_file`"),
-    "no id": ({"exchange": {"secret_file": "b"}}, "client_id"),
+    "no id": ({"exchange": {"secret_file": "b"}}, "need a `client_id`"),
     "another issuer": (
         {"exchange": {"client_id": "a", "secret_file": "b", "issuer": "https://a.example"}},
         "there is no such member",
@@ -155,3 +159,9 @@ def test_a_wrong_credential_is_refused_at_the_start(tmp_path: Path, credential: 
     file.write_text(f"upstreams: {{crm: {{url: 'https://crm.example/mcp', credential: {credential}}}}}")
     with pytest.raises(DeclarationInvalid, match=problem):
         load_declaration(file, {})
+
+
+async def test_a_gateway_that_is_not_a_client_does_not_start(start_gateway: Callable[..., Any]) -> None:
+    credential = {"exchange": {}}
+    with pytest.raises(DeclarationInvalid, match="names no client_id"):
+        await start_gateway({"crm": {"url": "https://crm.example/mcp", "credential": credential}})

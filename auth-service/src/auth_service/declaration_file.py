@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import ValidationError
 
-from auth_service.declaration import Declaration, DeclarationInvalid, DeclaredClient
+from auth_service.declaration import Declaration, DeclarationInvalid, DeclaredClient, DeclaredExchange, DeclaredResource
 from auth_service.protocol import GrantType
 from auth_service.scopes import Scope
 from auth_service.settings import AuthSettings
@@ -22,6 +22,7 @@ _BUILT_IN_FILES = Path(__file__).parent
 # The secret of the demo client is published on purpose, see declaration_demo.yaml.
 DEMO_SECRET_FILE = _BUILT_IN_FILES / "declaration_demo.secret"
 _AUDIT_PAGE_CLIENT_ID = "audit-page"
+_GATEWAY_CLIENT_ID = "gateway"
 
 
 def load_declaration(settings: AuthSettings) -> Declaration:
@@ -36,7 +37,7 @@ def load_declaration(settings: AuthSettings) -> Declaration:
     try:
         declaration = Declaration.model_validate(declared)
         if settings.demo:
-            declaration = _with_demo_clients(declaration)
+            declaration = _with_demo_gateway(_with_demo_clients(declaration), settings)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the file"
@@ -56,12 +57,52 @@ def _with_demo_clients(declaration: Declaration) -> Declaration:
     )
 
 
+def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Declaration:
+    """The declaration with the addresses of the gateway as resources, and with the gateway as a client.
+
+    The gateway exchanges the tokens of its callers for tokens to the default resource, with the same scopes.
+    """
+    if not settings.gateway_resources:
+        return declaration
+    default = _default_resource(declaration)
+    declared = {resource.url for resource in declaration.resources}
+    added = tuple(
+        DeclaredResource(url=url, name="MCP gateway", scopes=default.scopes)
+        for url in settings.gateway_resources
+        if url not in declared
+    )
+    clients = declaration.clients
+    is_declared = any(client.client_id == _GATEWAY_CLIENT_ID for client in clients)
+    if settings.gateway_public_key_file is not None and not is_declared:
+        rule = {
+            "from": settings.gateway_resources,
+            "to": default.url,
+            "scopes": {scope: (scope,) for scope in default.scopes},
+        }
+        gateway = DeclaredClient(
+            client_id=_GATEWAY_CLIENT_ID,
+            name="MCP gateway",
+            jwks_file=settings.gateway_public_key_file,
+            grant_types=frozenset({GrantType.CLIENT_CREDENTIALS, GrantType.TOKEN_EXCHANGE}),
+            resources=(default.url,),
+            may_exchange=(DeclaredExchange.model_validate(rule),),
+        )
+        clients = (*clients, gateway)
+    return Declaration(
+        resources=(*declaration.resources, *added), clients=clients, registration=declaration.registration
+    )
+
+
+def _default_resource(declaration: Declaration) -> DeclaredResource:
+    defaults = [resource for resource in declaration.resources if resource.default]
+    return (defaults or declaration.resources)[0]
+
+
 def _audit_page_clients(key_file: Path | None, declaration: Declaration) -> tuple[DeclaredClient, ...]:
     """The audit page: a client at the origin of the default resource. Empty if its key is not set or it is declared."""
     if key_file is None or any(client.client_id == _AUDIT_PAGE_CLIENT_ID for client in declaration.clients):
         return ()
-    defaults = [resource for resource in declaration.resources if resource.default]
-    resource = (defaults or declaration.resources)[0]
+    resource = _default_resource(declaration)
     parts = urlsplit(resource.url)
     address = f"{parts.scheme}://{parts.netloc}/audit"
     page = DeclaredClient(

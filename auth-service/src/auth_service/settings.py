@@ -1,11 +1,11 @@
 """Settings of auth-service, with the prefix AUTH_. Every secret comes from a file; none has a default."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.secret_files import SecretFile, SecretKeyFile
 from security_common.service import ServiceSettings, check_public_url
@@ -51,6 +51,15 @@ class AuthSettings(ServiceSettings):
     )
     audit_page_public_key_file: Path | None = Field(
         default=None, description="Public JWK of the audit page, a client that uses private_key_jwt."
+    )
+    gateway_resources: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="In demo mode: the addresses of gateway-service, separated by commas. Each becomes a resource with"
+        " the scopes of the default one, and the client `gateway` may exchange tokens for them. Elsewhere AUTH_CONFIG"
+        " declares them.",
+    )
+    gateway_public_key_file: Path | None = Field(
+        default=None, description="In demo mode: public JWK of the client `gateway`, which uses private_key_jwt."
     )
     access_token_lifetime_seconds: int = Field(
         default=1800, ge=60, le=86400, description="How long an access token is valid, in seconds."
@@ -108,6 +117,13 @@ class AuthSettings(ServiceSettings):
         " Azure API Management caches keys for an hour. At the first start and after a revocation a key signs at once.",
     )
 
+    @field_validator("gateway_resources", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
     @field_validator("issuer")
     @classmethod
     def _check_issuer(cls, issuer: str) -> str:
@@ -122,8 +138,10 @@ class AuthSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _check_demo(self) -> Self:
-        if self.demo and not (is_loopback_url(self.issuer) and is_loopback_url(self.resource)):
+        addresses = (self.issuer, self.resource, *self.gateway_resources)
+        if self.demo and not all(map(is_loopback_url, addresses)):
             raise ValueError(
-                "AUTH_DEMO is refused unless AUTH_ISSUER and AUTH_RESOURCE are loopback: its secret is public"
+                "AUTH_DEMO is refused unless AUTH_ISSUER, AUTH_RESOURCE and AUTH_GATEWAY_RESOURCES are loopback: its"
+                " secret is public"
             )
         return self

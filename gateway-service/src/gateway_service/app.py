@@ -131,7 +131,7 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     dependencies = _policy_dependencies(settings, declaration, journal, redis)
     lock = read_lock(settings.lock_file)
     catalogue = Catalogue(declaration, dependencies.detector.configuration, is_local=settings.is_local, lock=lock)
-    credentials = CredentialOpener(issuer, http)
+    credentials = CredentialOpener.of(settings, declaration, http)
     mask = dependencies.detector.mask_text
     upstreams = [Upstream(each, connections, credentials.open(each), mask=mask) for each in declaration.upstreams]
     components = OfferedComponents(declaration, partial(_protect_definition, dependencies), catalogue.approved)

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from security_common.secret_files import SecretFile
 from security_common.service.resource_server_settings import PublicUrl, ResourceServerSettings
 from security_common.tokens import TrustedIssuer
 
@@ -37,6 +38,13 @@ class GatewaySettings(ResourceServerSettings):
         " name. Tokens are issued for one of these URLs. It has a path and no trailing slash.",
     )
     port: int = Field(default=8083, ge=0, le=65535, description="Port to listen on.")
+    client_id: str = Field(
+        default="gateway", description="The gateway's own client_id at its issuer, for tokens to upstreams."
+    )
+    client_secret_file: SecretFile = Field(default=None, description="File with the secret of this client.")
+    client_key_file: SecretFile = Field(
+        default=None, description="File with the private JWK of this client, in place of a secret (private_key_jwt)."
+    )
     refresh_seconds: float = Field(
         default=300.0, ge=1, description="Seconds between two requests for the tool list of an upstream."
     )

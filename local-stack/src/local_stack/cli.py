@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from local_stack.administration import export_lines, run_command
 from local_stack.errors import StackError
 from local_stack.last_run import find_problem, find_running_stack, last_stack
-from local_stack.stack import AUTH, MCP
+from local_stack.stack import AUTH, GATEWAY, MCP
 from local_stack.start_message import DEMONSTRATION_ONLY, container_message, start_message
 from local_stack.supervisor import exclusive, supervise
 from security_common.errors import SecurityError
@@ -29,7 +29,8 @@ LOGS = Path("logs")
 def run(*, in_container: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Start everything and stay in the foreground until Ctrl-C.
 
-    Every AUTH_, MCP_ and SECURITY_ variable is passed to the services; docs/configuration.md lists them.
+    Every AUTH_, MCP_, GATEWAY_ and SECURITY_ variable is passed to the services; docs/configuration.md lists them. With
+    GATEWAY_UPSTREAMS, which names a file as in docs/gateway.md, the gateway is started as well.
 
     Example: AUTH_ACCESS_TOKEN_LIFETIME_SECONDS=300 local-stack run
 
@@ -59,16 +60,24 @@ def demo() -> None:
 
 
 @app.command
-def token(*, scope: str = "mcp.access") -> None:
+def token(*, scope: str = "mcp.access", resource: str = "") -> None:
     """Print an access token of the demo client.
 
     Example: local-stack token --scope "mcp.access mcp.decrypt"
+
+    Parameters
+    ----------
+    scope
+        The scopes of the token, separated by spaces.
+    resource
+        What the token is for, such as an address of the gateway. Without it, the token is for the resource service.
+
     """
     stack = find_running_stack(STATE.absolute(), os.environ)
     from local_stack.demo_scenario import MachineClient  # noqa: PLC0415 - see `demo`
 
     with httpx2.Client(timeout=10) as http:
-        answer = MachineClient(stack.auth_url, http).request_token(scope=scope)
+        answer = MachineClient(stack.auth_url, http).request_token(scope=scope, resource=resource)
     if not answer.is_success:
         raise StackError(
             f"auth-service answers {answer.status_code}: {answer.text[:300]}",
@@ -78,7 +87,7 @@ def token(*, scope: str = "mcp.access") -> None:
 
 
 @app.command
-def env(service: Literal["auth", "mcp"] | None = None, /) -> None:
+def env(service: Literal["auth", "mcp", "gateway"] | None = None, /) -> None:
     """Print the settings of the stack that was started last, as `export` lines.
 
     Without SERVICE they are the settings for all commands of the services and the library. With it they are the
@@ -86,7 +95,7 @@ def env(service: Literal["auth", "mcp"] | None = None, /) -> None:
 
     Example: eval "$(.venv/bin/local-stack env)"
     """
-    names = {"auth": AUTH, "mcp": MCP, None: None}
+    names = {"auth": AUTH, "mcp": MCP, "gateway": GATEWAY, None: None}
     print(export_lines(last_stack(STATE.absolute(), os.environ), names[service]))
 
 
@@ -101,7 +110,7 @@ def admin(*command: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> Non
     Parameters
     ----------
     command
-        A command of auth-service, mcp-resource-service or security-common, with its arguments.
+        A command of auth-service, mcp-resource-service, gateway-service or security-common, with its arguments.
 
     """
     if command in {("--help",), ("-h",)}:

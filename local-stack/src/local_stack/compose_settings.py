@@ -6,12 +6,17 @@ from pathlib import Path
 from pydantic_settings import BaseSettings
 
 from auth_service.settings import AuthSettings
+from gateway_service.settings import GatewaySettings
 from mcp_resource_service.settings import ResourceSettings
 from security_common.setting_names import secret_variable_names, variable_names
 
 __all__ = ["env_files"]
 
-_SETTINGS: dict[str, type[BaseSettings]] = {"auth-service": AuthSettings, "mcp-resource-service": ResourceSettings}
+_SETTINGS: dict[str, type[BaseSettings]] = {
+    "auth-service": AuthSettings,
+    "mcp-resource-service": ResourceSettings,
+    "gateway-service": GatewaySettings,
+}
 
 _HEAD = """\
 # Written by `make docs` from the settings classes. A line that is only a name takes the value from the shell or from

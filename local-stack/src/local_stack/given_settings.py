@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from auth_service.settings import AuthSettings
+from gateway_service.settings import GatewaySettings
 from mcp_resource_service.settings import ResourceSettings
 
 __all__ = ["SETTINGS_CLASSES", "given_settings", "without_settings"]
 
-SETTINGS_CLASSES = (AuthSettings, ResourceSettings)
-"""The settings of the services; those of the library (SECURITY_) are nested in both."""
+SETTINGS_CLASSES = (AuthSettings, ResourceSettings, GatewaySettings)
+"""The settings of the services; those of the library (SECURITY_) are nested in each."""
 
-_PREFIXES = ("AUTH_", "MCP_", "SECURITY_")
+_PREFIXES = ("AUTH_", "MCP_", "GATEWAY_", "SECURITY_")
 # `StackPorts` reads these, because all addresses are derived from them.
-_PORTS = frozenset({"AUTH_PORT", "MCP_PORT"})
+_PORTS = frozenset({"AUTH_PORT", "MCP_PORT", "GATEWAY_PORT"})
 
 
 def given_settings(environment: Mapping[str, str], own_secrets: Path) -> dict[str, str]:

@@ -10,14 +10,14 @@ import httpx2
 from local_stack.errors import StackError
 from local_stack.given_settings import SETTINGS_CLASSES, given_settings
 from local_stack.ports import StackPorts
-from local_stack.stack import SECRETS, Stack
+from local_stack.stack import REDIS, SECRETS, Stack
 from security_common.private_files import write_new
 from security_common.setting_names import secret_variable_names
 
 __all__ = ["find_problem", "find_running_stack", "last_stack", "save_last_run"]
 
 _FILE = "stack.json"
-_PORT_VARIABLES = {"auth": "AUTH_PORT", "mcp": "MCP_PORT", "redis": "REDIS_PORT"}
+_PORT_VARIABLES = {"auth": "AUTH_PORT", "mcp": "MCP_PORT", "redis": "REDIS_PORT", "gateway": "GATEWAY_PORT"}
 _ANSWER_SECONDS = 5.0
 
 
@@ -68,8 +68,8 @@ def find_running_stack(state: Path, environment: Mapping[str, str]) -> Stack:
 
 
 def find_problem(stack: Stack) -> str | None:
-    """Why this stack cannot be used; None when both services answer."""
-    for url in (stack.auth_url, stack.mcp_url):
+    """Why this stack cannot be used; None when its services answer."""
+    for url in (stack.url_of(name) for name in stack.servers if name != REDIS):
         try:
             answer = httpx2.get(f"{url}/livez", timeout=_ANSWER_SECONDS)
         except httpx2.ConnectError:

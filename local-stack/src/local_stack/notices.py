@@ -30,7 +30,8 @@ def start_notices(stack: Stack, environment: Mapping[str, str]) -> Iterator[str]
     """Yields the notices, one line each, beginning with NOTICE."""
     if "JWT_SECRET_KEY" in environment:
         yield "NOTICE: JWT_SECRET_KEY is not read: tokens are signed with RS256, with keys that auth-service creates"
-    exposed = [host for host in (stack.auth_host, stack.mcp_host) if not is_loopback_host(host)]
+    hosts = [stack.auth_host, stack.mcp_host, *([stack.gateway_host] if stack.has_gateway else [])]
+    exposed = [host for host in hosts if not is_loopback_host(host)]
     if stack.in_demo_mode and exposed:
         yield (
             f"NOTICE: demo mode, with its published client secret and password, is open to machines that can reach "

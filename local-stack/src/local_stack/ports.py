@@ -20,15 +20,22 @@ LISTENING = range(20_000, 32_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPorts:
-    """One port for each server. Not 6379 for Redis, because another Redis on this machine probably uses it."""
+    """One port for each server. Not 6379 for Redis, because another Redis on this machine probably uses it.
+
+    That of the gateway is used only if the stack has one.
+    """
 
     auth: int = 8081
     mcp: int = 8082
     redis: int = 6390
+    gateway: int = 8083
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """AUTH_PORT, MCP_PORT and REDIS_PORT, where they are set. Raises `StackError` for what is not a port."""
+        """AUTH_PORT, MCP_PORT, REDIS_PORT and GATEWAY_PORT, where they are set.
+
+        Raises `StackError` for what is not a port.
+        """
         return cls().changed_by(environment)
 
     def changed_by(self, environment: Mapping[str, str]) -> Self:
@@ -38,20 +45,27 @@ class StackPorts:
             auth=_port("AUTH_PORT", environment, self.auth),
             mcp=_port("MCP_PORT", environment, self.mcp),
             redis=_port("REDIS_PORT", environment, self.redis),
+            gateway=_port("GATEWAY_PORT", environment, self.gateway),
         )
 
     @classmethod
     def ephemeral(cls) -> Self:
-        """Three ports that are free now."""
-        auth, mcp, redis = free_ports(3)
-        return cls(auth=auth, mcp=mcp, redis=redis)
+        """Four ports that are free now."""
+        auth, mcp, redis, gateway = free_ports(4)
+        return cls(auth=auth, mcp=mcp, redis=redis, gateway=gateway)
 
-    def check(self, auth_host: str = LOOPBACK, mcp_host: str = LOOPBACK) -> None:
-        """Raises `StackError`, naming the variable, if a port is taken or used twice, or a host is not local."""
+    def check(self, auth_host: str = LOOPBACK, mcp_host: str = LOOPBACK, *, gateway_host: str | None = None) -> None:
+        """Raises `StackError`, naming the variable, if a port is taken or used twice, or a host is not local.
+
+        `gateway_host` is None if the stack has no gateway.
+        """
         ports = {"AUTH_PORT": self.auth, "MCP_PORT": self.mcp, "REDIS_PORT": self.redis}
+        hosts = {"AUTH_PORT": auth_host, "MCP_PORT": mcp_host, "REDIS_PORT": LOOPBACK}
+        if gateway_host is not None:
+            ports["GATEWAY_PORT"] = self.gateway
+            hosts["GATEWAY_PORT"] = gateway_host
         if len(set(ports.values())) != len(ports):
             raise StackError("two servers have the same port", hint=f"set different ports: {', '.join(ports)}")
-        hosts = {"AUTH_PORT": auth_host, "MCP_PORT": mcp_host, "REDIS_PORT": LOOPBACK}
         for variable, port in ports.items():
             _check_free(variable, hosts[variable], port)
 

@@ -1,4 +1,4 @@
-"""Starts Redis and both services on this machine: secrets, addresses, readiness, start order and stop order."""
+"""Starts Redis and the services on this machine: secrets, addresses, readiness, start order and stop order."""
 
 import os
 import re
@@ -23,9 +23,9 @@ from security_common.cli.setup import make_secrets
 from security_common.secret_files import read_secret_file
 from security_common.web_urls import is_loopback_url
 
-__all__ = ["AUTH", "MCP", "REDIS", "SECRETS", "Stack", "start_stack"]
+__all__ = ["AUTH", "GATEWAY", "MCP", "REDIS", "SECRETS", "Stack", "start_stack"]
 
-REDIS, AUTH, MCP = "redis", "auth-service", "mcp-resource-service"
+REDIS, AUTH, MCP, GATEWAY = "redis", "auth-service", "mcp-resource-service", "gateway-service"
 SECRETS = "secrets"
 """Folder of the secrets, below the state folder."""
 
@@ -33,14 +33,17 @@ _READY_SECONDS = 30.0
 # After this time the reasons why a service is not ready are printed, so that the user can correct them.
 _QUIET_SECONDS = 5.0
 _POLL_SECONDS = 0.05
-# Together less than five seconds: most of it for the services, and what Redis needs to close its file.
-_STOP_SECONDS = {MCP: 1.8, AUTH: 1.8, REDIS: 1.0}
+# Without the gateway less than five seconds: most of it for the services, and what Redis needs to close its file.
+_STOP_SECONDS = {GATEWAY: 1.8, MCP: 1.8, AUTH: 1.8, REDIS: 1.0}
+# The prefix of a Redis user's settings, and the folder of its secrets.
+_REDIS_USERS = {"auth": ("AUTH", "auth"), "mcp": ("MCP", "mcp"), "gw": ("GATEWAY", "gateway")}
 
 
 @dataclass(slots=True)
 class Stack:
     """The servers of one stack. `overrides` are settings that take precedence over those that the stack derives.
 
+    With GATEWAY_UPSTREAMS among them, the stack has a gateway.
     `demo` is the value of AUTH_DEMO if the overrides do not contain it and all addresses are on this machine.
     """
 
@@ -59,6 +62,26 @@ class Stack:
     def mcp_host(self) -> str:
         """The address that the resource service listens on."""
         return self.overrides.get("MCP_HOST", LOOPBACK)
+
+    @property
+    def has_gateway(self) -> bool:
+        """Whether the gateway is one of the servers."""
+        return "GATEWAY_UPSTREAMS" in self.overrides
+
+    @property
+    def gateway_host(self) -> str:
+        """The address that the gateway listens on."""
+        return self.overrides.get("GATEWAY_HOST", LOOPBACK)
+
+    @property
+    def gateway_url(self) -> str:
+        """The URL of the gateway on this machine, without a trailing slash."""
+        return base_url(self.gateway_host, self.ports.gateway)
+
+    @property
+    def gateway_resource(self) -> str:
+        """The public URL of the gateway's address with all upstreams."""
+        return self.overrides.get("GATEWAY_RESOURCE", f"http://localhost:{self.ports.gateway}/mcp")
 
     @property
     def auth_url(self) -> str:
@@ -102,15 +125,18 @@ class Stack:
     @property
     def servers(self) -> tuple[str, ...]:
         """The servers in the order in which they start. The embedded Redis is included only if a service uses it."""
-        has_other_redis = all(self._uses_other_redis(user) for user in ("auth", "mcp"))
-        return (AUTH, MCP) if has_other_redis else (REDIS, AUTH, MCP)
+        services = (AUTH, MCP, GATEWAY) if self.has_gateway else (AUTH, MCP)
+        users = _REDIS_USERS if self.has_gateway else ("auth", "mcp")
+        has_other_redis = all(self._uses_other_redis(user) for user in users)
+        return services if has_other_redis else (REDIS, *services)
 
     def redis_url(self, user: str) -> str:
-        """The URL for one ACL user (`auth`, `mcp`), without the password."""
+        """The URL for one ACL user (`auth`, `mcp`, `gw`), without the password."""
         return f"redis://{user}@{LOOPBACK}:{self.ports.redis}/0"
 
     def redis_password(self, user: str) -> str:
-        return read_secret_file(self.secrets / user / "redis_password")
+        _prefix, folder = _REDIS_USERS[user]
+        return read_secret_file(self.secrets / folder / "redis_password")
 
     def start(self, *names: str) -> None:
         """Starts the named servers, by default all, and returns when they are ready.
@@ -118,7 +144,8 @@ class Stack:
         Raises `StackError`; no server is left running then.
         """
         names = names or self.servers
-        self.ports.check(self.auth_host, self.mcp_host)
+        gateway_host = self.gateway_host if self.has_gateway else None
+        self.ports.check(self.auth_host, self.mcp_host, gateway_host=gateway_host)
         make_secrets(self.secrets)
         try:
             for name in names:
@@ -144,12 +171,23 @@ class Stack:
 
     def environment(self, name: str) -> dict[str, str]:
         """The environment of a service. Its other commands (`auth-service client create`) need the same."""
-        return {**without_settings(os.environ), **self.settings(name)}
+        variables = self.upstream_variables if name == GATEWAY else {}
+        return {**variables, **without_settings(os.environ), **self.settings(name)}
+
+    @property
+    def upstream_variables(self) -> dict[str, str]:
+        """The variables of deploy/gateway/mcp.json: where the resource service is, and what its tokens are for."""
+        path = urlsplit(self.resource).path
+        return {"RECORDS_URL": f"{self.mcp_url}{path}", "RECORDS_RESOURCE": self.resource}
 
     def settings(self, name: str) -> dict[str, str]:
         """The settings of one service: those derived from ports and folders, replaced by the overrides."""
-        derived = self._auth_settings() if name == AUTH else self._mcp_settings()
+        derived = {AUTH: self._auth_settings, MCP: self._mcp_settings, GATEWAY: self._gateway_settings}[name]()
         return {**derived, **self.overrides}
+
+    def url_of(self, name: str) -> str:
+        """The URL of a service on this machine, without a trailing slash."""
+        return {AUTH: self.auth_url, MCP: self.mcp_url, GATEWAY: self.gateway_url}[name]
 
     def wait_until_ready(self, name: str) -> None:
         """Polls /readyz. Raises `StackError` if the service ends or is not ready in time.
@@ -159,7 +197,7 @@ class Stack:
         if name == REDIS:
             return  # `start_one` returns only after Redis has answered
         child = self.children[name]
-        url = f"{self.auth_url if name == AUTH else self.mcp_url}/readyz"
+        url = f"{self.url_of(name)}/readyz"
         started = time.monotonic()
         printed = ""
         while True:
@@ -179,7 +217,7 @@ class Stack:
 
     def stop(self) -> None:
         """Stops all running servers in reverse order."""
-        for name in (MCP, AUTH, REDIS):
+        for name in (GATEWAY, MCP, AUTH, REDIS):
             if name in self.children:
                 self.children.pop(name).stop(_STOP_SECONDS[name])
 
@@ -189,7 +227,7 @@ class Stack:
 
     def _auth_settings(self) -> dict[str, str]:
         own = self.secrets / "auth"
-        return {
+        settings = {
             "AUTH_ISSUER": self.issuer,
             "AUTH_RESOURCE": self.resource,
             "AUTH_HOST": self.auth_host,
@@ -202,6 +240,10 @@ class Stack:
             **self._redis_settings("auth"),
             **self._audit_settings(own),
         }
+        if self.has_gateway:
+            settings["AUTH_GATEWAY_RESOURCES"] = ",".join(self._gateway_addresses())
+            settings["AUTH_GATEWAY_PUBLIC_KEY_FILE"] = str(own / "gateway_public_key.json")
+        return settings
 
     def _mcp_settings(self) -> dict[str, str]:
         own = self.secrets / "mcp"
@@ -223,9 +265,37 @@ class Stack:
             settings["MCP_AUTH_INTERNAL_URL"] = self.auth_url
         return settings
 
+    def _gateway_settings(self) -> dict[str, str]:
+        own = self.secrets / "gateway"
+        settings = {
+            "GATEWAY_RESOURCE": self.gateway_resource,
+            "GATEWAY_HOST": self.gateway_host,
+            "GATEWAY_PORT": str(self.ports.gateway),
+            "GATEWAY_ISSUER": self.issuer,
+            "GATEWAY_CLIENT_KEY_FILE": str(own / "client_key.json"),
+            "SECURITY_PSEUDONYM_KEY_FILE": str(own / "pseudonym_key"),
+            **self._redis_settings("gw"),
+            **self._audit_settings(own),
+        }
+        if "SECURITY_ENCRYPTION_KEY" not in self.overrides:  # the file would take precedence
+            settings["SECURITY_ENCRYPTION_KEY_FILE"] = str(own / "data_keyring")
+        if "GATEWAY_ISSUER" not in self.overrides and self.issuer != self.auth_url:
+            settings["GATEWAY_AUTH_INTERNAL_URL"] = self.auth_url
+        return settings
+
+    def _gateway_addresses(self) -> list[str]:
+        """The addresses of the gateway. Raises `SecurityError` if its declaration cannot be read."""
+        # Only with a gateway: loading it would delay every other start.
+        from gateway_service.declaration import load_declaration  # noqa: PLC0415
+
+        declaration = load_declaration(Path(self.overrides["GATEWAY_UPSTREAMS"]), self.environment(GATEWAY))
+        return [self.gateway_resource, *(f"{self.gateway_resource}/{name}" for name in declaration.names)]
+
     def _demo_setting(self) -> str:
         """The value for both services. They refuse demo mode on an address that is not on this machine."""
-        public = (self.issuer, self.resource, self.overrides.get("MCP_ISSUER", self.issuer))
+        public = [self.issuer, self.resource, self.overrides.get("MCP_ISSUER", self.issuer)]
+        if self.has_gateway:
+            public.append(self.gateway_resource)
         is_local = all(is_loopback_url(url) for url in public)
         return self.overrides.get("AUTH_DEMO", "true" if self.demo and is_local else "false")
 
@@ -233,15 +303,16 @@ class Stack:
         """The settings for the embedded Redis; none if another Redis is given, whose password is not known here."""
         if self._uses_other_redis(user):
             return {}
-        prefix = user.upper()
+        prefix, folder = _REDIS_USERS[user]
         return {
             f"{prefix}_REDIS_URL": self.redis_url(user),
-            f"{prefix}_REDIS_PASSWORD_FILE": str(self.secrets / user / "redis_password"),
+            f"{prefix}_REDIS_PASSWORD_FILE": str(self.secrets / folder / "redis_password"),
         }
 
     def _uses_other_redis(self, user: str) -> bool:
         own = self.redis_url(user)
-        return self.overrides.get(f"{user.upper()}_REDIS_URL", own) != own
+        prefix, _folder = _REDIS_USERS[user]
+        return self.overrides.get(f"{prefix}_REDIS_URL", own) != own
 
     def _audit_settings(self, own: Path) -> dict[str, str]:
         return {

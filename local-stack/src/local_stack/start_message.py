@@ -54,8 +54,9 @@ def container_message(stack: Stack) -> str:
 
 
 def _addresses(stack: Stack, add_user: str) -> str:
+    gateway = f"\n  gateway     {stack.gateway_resource}" if stack.has_gateway else ""
     sign_in = "demo / demo            (demo mode)" if stack.in_demo_mode else f"your own user: {add_user}"
     return f"""  issuer      {stack.issuer}
-  MCP server  {stack.resource}
+  MCP server  {stack.resource}{gateway}
   audit page  {stack.audit_page}
   sign in as  {sign_in}"""

@@ -159,8 +159,9 @@ async def _check_secrets(settings: GatewaySettings, declaration: GatewayDeclarat
     for upstream in declaration.upstreams:
         if upstream.credential is not None:
             file = credential_file(upstream.credential)
-            readers = who_can_read(file)
-            exposed += [ExposedSecret(f"credential of {upstream.name}", file, readers)] if readers else []
+            readers = who_can_read(file) if file is not None else None
+            if file is not None and readers:
+                exposed.append(ExposedSecret(f"credential of {upstream.name}", file, readers))
     uses_keyring = PIIPolicy.ENCRYPT in declaration.policies
     return [*check_secrets(settings, exposed), *(check_encryption(settings.security) if uses_keyring else [])]
 

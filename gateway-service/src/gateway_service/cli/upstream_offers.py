@@ -40,7 +40,7 @@ async def fetch_offers(settings: GatewaySettings, declaration: GatewayDeclaratio
     offers: list[UpstreamOffer] = []
     detector = open_pii_detector(settings.security)
     async with HttpConnections() as connections, httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
-        credentials = CredentialOpener(settings.trusted_issuer(declaration.names), http)
+        credentials = CredentialOpener.of(settings, declaration, http)
         for each in declaration.upstreams:
             upstream = Upstream(each, connections, credentials.open(each), mask=detector.mask_text)
             try:

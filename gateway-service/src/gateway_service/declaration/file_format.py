@@ -8,20 +8,23 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gateway_service.declaration.documents import Document
+from gateway_service.declaration.documents import DeclarationInvalid, Document
 from security_common.pii import PIIKind
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.web_urls import parse_web_url
 
 __all__ = [
     "GatewayFile",
+    "WrittenCredential",
     "WrittenDefaults",
+    "WrittenExchange",
     "WrittenResourceRule",
     "WrittenRule",
     "WrittenRun",
     "WrittenUpstream",
     "check_header_name",
     "check_variable",
+    "read_credential",
     "read_gateway_file",
 ]
 
@@ -133,9 +136,12 @@ class WrittenResourceRule(_Written):
 
 
 class WrittenExchange(_Written):
-    """The gateway as a client of its own issuer, and the tokens that it gets there."""
+    """The gateway as a client of its own issuer, and the tokens that it gets there.
 
-    client_id: str = Field(min_length=1)
+    Without `client_id`, the client of the settings is used.
+    """
+
+    client_id: str | None = Field(default=None, min_length=1)
     secret_file: Path | None = None
     key_file: Path | None = None
     resource: Url | None = None
@@ -143,7 +149,10 @@ class WrittenExchange(_Written):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.secret_file is None) == (self.key_file is None):
+        files = [self.secret_file, self.key_file].count(None)
+        if self.client_id is None and files != 2:
+            raise ValueError("`secret_file` and `key_file` need a `client_id`")
+        if self.client_id is not None and files != 1:
             raise ValueError("needs either `secret_file` or `key_file` (a private JWK)")
         return self
 
@@ -153,6 +162,12 @@ class WrittenClientCredentials(WrittenExchange):
 
     issuer: Url | None = None
     audience: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _check_issuer(self) -> Self:
+        if self.issuer is not None and self.client_id is None:
+            raise ValueError("another `issuer` needs a `client_id`")
+        return self
 
 
 class WrittenCredential(_Written):
@@ -256,12 +271,24 @@ def read_gateway_file(document: Document) -> GatewayFile:
     try:
         return GatewayFile.model_validate(document.members)
     except ValidationError as failure:
-        first = failure.errors(include_url=False, include_input=False)[0]
-    place = [step for step in first["loc"] if step != "[key]"]
+        raise _first_problem(document, [], failure) from None
+
+
+def read_credential(document: Document, place: Sequence[str], members: Any) -> WrittenCredential:
+    """The credential at a place of another file. Raises `DeclarationInvalid` for the first problem."""
+    try:
+        return WrittenCredential.model_validate(members)
+    except ValidationError as failure:
+        raise _first_problem(document, place, failure) from None
+
+
+def _first_problem(document: Document, begin: Sequence[str], failure: ValidationError) -> DeclarationInvalid:
+    first = failure.errors(include_url=False, include_input=False)[0]
+    place = [*begin, *(step for step in first["loc"] if step != "[key]")]
     if first["type"] == "extra_forbidden":
-        raise document.problem(place, "there is no such member", hint=_similar_members(str(place[-1])))
+        return document.problem(place, "there is no such member", hint=_similar_members(str(place[-1])))
     problem = first["msg"].removeprefix("Value error, ")
-    raise document.problem(place, problem, hint="docs/gateway.md describes every member of gateway.yaml")
+    return document.problem(place, problem, hint="docs/gateway.md describes every member of gateway.yaml")
 
 
 def _similar_members(name: str) -> str:

@@ -93,7 +93,7 @@ def _resolve(
         name=name,
         url=url,
         program=program,
-        credential=_resolve_credential(written.credential, url, folder),
+        credential=_resolve_credential(written.credential or (entry.credential if entry else None), url, folder),
         headers=entry.headers if entry else {},
         ca_file=folder / written.ca_file if written.ca_file else None,
         tools=tools,
@@ -133,7 +133,9 @@ def _resolve_credential(written: WrittenCredential | None, url: str, folder: Pat
     return TokenExchange(client=_resolve_client(exchange, folder), target=target)
 
 
-def _resolve_client(written: WrittenExchange, folder: Path) -> OAuthClient:
+def _resolve_client(written: WrittenExchange, folder: Path) -> OAuthClient | None:
+    if written.client_id is None:
+        return None
     return OAuthClient(
         client_id=written.client_id,
         secret_file=folder / written.secret_file if written.secret_file else None,

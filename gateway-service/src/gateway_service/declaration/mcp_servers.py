@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from gateway_service.declaration.documents import Document
-from gateway_service.declaration.file_format import check_header_name, check_variable
+from gateway_service.declaration.file_format import (
+    WrittenCredential,
+    check_header_name,
+    check_variable,
+    read_credential,
+)
 from gateway_service.declaration.gateway_declaration import MAX_UPSTREAM_NAME, UPSTREAM_NAME
 from gateway_service.declaration.variables import VariableMissing, fill_in_variables
 from security_common.web_urls import parse_web_url
@@ -28,10 +33,12 @@ class ServerEntry:
     """One server of the file: one behind `url`, or a program with `command`.
 
     `headers`, the arguments of a command and `environment` may contain secrets. `folder` is the working directory.
+    `credential` is a member of our own: other programs ignore it.
     """
 
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    credential: WrittenCredential | None = None
     command: tuple[str, ...] = field(default=(), repr=False)
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     folder: Path = Path()
@@ -117,7 +124,7 @@ def _read_entry(
         headers[name] = _text(document, header_place, value, environment)
         if not _HEADER_VALUE.fullmatch(headers[name]):
             raise document.problem(header_place, "must be printable ASCII", hint="check the value for line breaks")
-    return ServerEntry(url=url, headers=headers)
+    return ServerEntry(url=url, headers=headers, credential=_read_credential(document, place, server, environment))
 
 
 def _read_program(
@@ -147,6 +154,24 @@ def _object(document: Document, place: list[str], value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise document.problem(place, "must be an object", hint="one member for each name")
     return cast("dict[str, Any]", value)
+
+
+def _read_credential(
+    document: Document, place: list[str], server: Mapping[str, Any], environment: Mapping[str, str]
+) -> WrittenCredential | None:
+    """The member `credential`, in the form of gateway.yaml, with the variables in its texts filled in."""
+    if "credential" not in server:
+        return None
+    of_credential = [*place, "credential"]
+    filled = _fill_in(document, of_credential, server["credential"], environment)
+    return read_credential(document, of_credential, filled)
+
+
+def _fill_in(document: Document, place: list[str], value: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: _fill_in(document, [*place, name], each, environment) for name, each in members.items()}
+    return _text(document, place, value, environment) if isinstance(value, str) else value
 
 
 def _text(document: Document, place: list[str], value: Any, environment: Mapping[str, str]) -> str:

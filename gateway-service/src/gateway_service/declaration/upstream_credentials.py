@@ -55,24 +55,32 @@ class TokenTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
-    """Tokens for the gateway itself (RFC 6749 section 4.4). `issuer` is None for the gateway's own issuer."""
+    """Tokens for the gateway itself (RFC 6749 section 4.4). `issuer` is None for the gateway's own issuer.
 
-    client: OAuthClient
+    `client` is None for the client of the settings, which is one of that issuer.
+    """
+
+    client: OAuthClient | None
     target: TokenTarget
     issuer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenExchange:
-    """Tokens for the callers, which the gateway's own issuer exchanges for theirs (RFC 8693)."""
+    """Tokens for the callers, which the gateway's own issuer exchanges for theirs (RFC 8693).
 
-    client: OAuthClient
+    `client` is None for the client of the settings.
+    """
+
+    client: OAuthClient | None
     target: TokenTarget
 
 
-def credential_file(credential: "UpstreamCredential") -> Path:
-    """The file with the secret or the key of a credential."""
-    return credential.file if isinstance(credential, SecretHeader) else credential.client.file
+def credential_file(credential: "UpstreamCredential") -> Path | None:
+    """The file with the secret or the key of a credential; None if the settings name it."""
+    if isinstance(credential, SecretHeader):
+        return credential.file
+    return credential.client.file if credential.client is not None else None
 
 
 UpstreamCredential: TypeAlias = SecretHeader | ClientCredentials | TokenExchange

@@ -30,14 +30,14 @@ _RSA_BITS = 3072
 
 @app.default
 def setup(directory: Path) -> None:
-    """Create missing secrets in DIRECTORY/auth, DIRECTORY/mcp and DIRECTORY/redis, and print the new files.
+    """Create missing secrets in DIRECTORY/auth, mcp, gateway and redis, and print the new files.
 
     Each folder is for one reader: mount it only there.
 
     Parameters
     ----------
     directory
-        The parent folder of the three; it is created if it does not exist.
+        The parent folder of the four; it is created if it does not exist.
 
     """
     for path in make_secrets(directory):
@@ -49,7 +49,7 @@ def make_secrets(directory: Path) -> list[Path]:
 
     The Redis ACL is written every time, since it contains only hashes of the passwords and follows their files.
     """
-    auth, mcp, redis = (directory / reader for reader in ("auth", "mcp", "redis"))
+    auth, mcp, gateway, redis = (directory / reader for reader in ("auth", "mcp", "gateway", "redis"))
     made: list[Path] = []
 
     def make(path: Path, content: Callable[[], str]) -> None:
@@ -58,15 +58,19 @@ def make_secrets(directory: Path) -> list[Path]:
 
     for folder in (auth, mcp):
         make(folder / "cookie_key", _random_key)
+    for folder in (auth, mcp, gateway):
         make(folder / "redis_password", _random_key)
         make(folder / "audit_chain_key", _random_key)
         make(folder / "audit_checkpoint_key.pem", _rsa_private_pem)
     make(auth / "signing_key_kek", _keyring)
     make(auth / "secret_pepper", _random_key)
-    make(mcp / "data_keyring", _keyring)
-    make(mcp / "pseudonym_key", _random_key)
+    for folder in (mcp, gateway):
+        make(folder / "data_keyring", _keyring)
+        make(folder / "pseudonym_key", _random_key)
     make(mcp / "audit_page_private_key.json", _private_jwk)
     make(auth / "audit_page_public_key.json", lambda: _public_jwk(mcp / "audit_page_private_key.json"))
+    make(gateway / "client_key.json", _private_jwk)
+    make(auth / "gateway_public_key.json", lambda: _public_jwk(gateway / "client_key.json"))
     make(redis / "health_password", _random_key)
     _write_acl(redis / "users.acl", directory)
     # Redis runs as another user and must read these files. They contain hashes, and a password that allows only PING.
@@ -100,12 +104,13 @@ def _public_jwk(private: Path) -> str:
 
 
 def _write_acl(path: Path, directory: Path) -> None:
-    """The Redis users. Each service has access to its own keys, and both to the audit trail. No default user."""
+    """The Redis users. Each service has access to its own keys, and all to the audit trail. No default user."""
     hashes = {
         user: hashlib.sha256(read_secret_file(directory / folder / name).encode()).hexdigest()
         for user, folder, name in (
             ("auth", "auth", "redis_password"),
             ("mcp", "mcp", "redis_password"),
+            ("gw", "gateway", "redis_password"),
             ("health", "redis", "health_password"),
         )
     }
@@ -115,6 +120,7 @@ def _write_acl(path: Path, directory: Path) -> None:
         "user default off",
         f"user auth on #{hashes['auth']} {service.format('auth')}",
         f"user mcp on #{hashes['mcp']} {service.format('mcp')}",
+        f"user gw on #{hashes['gw']} {service.format('gw')}",
         f"user health on #{hashes['health']} -@all +ping",
     ]
     replace_file(path, "\n".join(lines) + "\n", mode=0o644)
