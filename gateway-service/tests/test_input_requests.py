@@ -113,7 +113,7 @@ async def test_a_question_is_relayed_and_its_response_as_well(asking: Callable[.
 
 
 @pytest.mark.parametrize("policy", ["mask", "tokenize", "encrypt"])
-async def test_personal_data_is_treated_in_questions_and_responses(asking: Callable[..., Any], policy: str) -> None:
+async def test_personal_data_is_masked_in_questions_and_responses(asking: Callable[..., Any], policy: str) -> None:
     running = await asking(policy)
     running.asked["inputRequests"] = {"q": form(f"Call {PHONE}?"), EMAIL: {**form(), "note": EMAIL}}
     asked = (await running.call()).result
@@ -353,7 +353,7 @@ async def test_an_upstream_that_needs_to_ask_says_so(
     running.upstream.respond = respond
     answer = await running.call(capabilities=capabilities, stateless=stateless)
     if answered == "error":
-        assert answer.error["code"] == -32021
+        assert (answer.status, answer.error["code"]) == (400, -32021)
         assert answer.error["data"] == {"requiredCapabilities": {"sampling": {}}}
     else:
         assert answer.text.startswith("input_request_not_relayed: ")

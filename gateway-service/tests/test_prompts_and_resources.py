@@ -100,7 +100,7 @@ async def test_what_rules_name_is_listed(gateway: Any, stateless: bool) -> None:
 
 
 @pytest.mark.parametrize("stateless", [True, False])
-async def test_a_prompt_is_treated_in_both_directions(gateway: Any, stateless: bool) -> None:
+async def test_a_prompt_is_protected_in_both_directions(gateway: Any, stateless: bool) -> None:
     params = {"name": "notes_greet", "arguments": {"name": EMAIL}}
     result = (await gateway.request("prompts/get", params, stateless=stateless)).result
     text = result["messages"][0]["content"]["text"]
@@ -113,7 +113,7 @@ async def test_a_prompt_is_treated_in_both_directions(gateway: Any, stateless: b
 
 
 @pytest.mark.parametrize("stateless", [True, False])
-async def test_a_resource_is_read_and_treated(gateway: Any, stateless: bool) -> None:
+async def test_a_resource_is_read_and_protected(gateway: Any, stateless: bool) -> None:
     read = (await gateway.request("resources/read", {"uri": "notes://today"}, stateless=stateless)).result
     assert read["contents"][0]["uri"] == "notes://today"
     assert read["contents"][0]["text"] == "call 010-****-5678"

@@ -87,6 +87,16 @@ async def test_a_version_in_the_body_that_is_not_that_of_the_header_is_refused(g
     assert (answer.status, answer.error["code"]) == (400, -32020)
 
 
+@pytest.mark.parametrize("members", [{}, {f"{META}protocolVersion": VERSION}, {f"{META}clientCapabilities": {}}, None])
+async def test_a_new_request_without_its_metadata_is_refused(gateway: Any, members: dict[str, Any] | None) -> None:
+    message = call_message()
+    message["params"]["_meta"] = members
+    if members is None:
+        del message["params"]["_meta"]
+    answer = await gateway.post(json.dumps(message).encode(), HEADERS)
+    assert (answer.status, answer.error["code"]) == (400, -32602)
+
+
 async def test_an_unknown_version_is_answered_with_the_known_ones(gateway: Any) -> None:
     headers = {**HEADERS, "mcp-protocol-version": "2027-01-01"}
     answer = await gateway.post(json.dumps(call_message(version="2027-01-01")).encode(), headers)
@@ -101,7 +111,7 @@ async def test_an_old_request_with_headers_of_the_new_version_is_checked_as_well
         assert (await gateway.post(json.dumps(message).encode(), headers)).status == status
 
 
-async def test_parameter_headers_for_the_upstream_have_the_treated_argument(
+async def test_parameter_headers_for_the_upstream_have_the_protected_argument(
     gateway: Any, upstream: RawUpstream
 ) -> None:
     phone = "010-1234-5678"

@@ -1,5 +1,5 @@
-"""The MCP conformance suite: its server scenarios with its fixture behind our guard; its authorization scenarios with
-auth-service.
+"""The MCP conformance suite: its server scenarios with its fixture behind our guard, and through the gateway; its
+authorization scenarios with auth-service.
 """
 
 import json
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.clients
 CLIENTS = Path(__file__).resolve().parents[2] / "clients"
 SUITE = CLIENTS / "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 FIXTURE = Path(__file__).with_name("conformance_fixture.py")
+GATEWAY = Path(__file__).with_name("gateway_of_fixture.py")
 
 # Not supported by FastMCP in 2025-11-25 without sessions: server requests and subscriptions.
 STATELESS_FASTMCP_FAILS = {
@@ -35,6 +36,11 @@ STATELESS_FASTMCP_FAILS = {
     "tools-call-elicitation",
     "tools-call-sampling",
 }
+
+# The fixture checks spaces after header values and old streams less strictly than the gateway.
+STRICTER_IN_GATEWAY = {"http-header-validation", "server-sse-polling"}
+TASKS = "tasks-"
+"""The gateway does not relay the extension for tasks, which no revision requires."""
 
 
 @contextmanager
@@ -144,6 +150,73 @@ def test_the_guard_fails_no_check_of_any_scenario(outcomes: dict[tuple[str, bool
     headers = guarded.pop("http-header-validation", None), plain.pop("http-header-validation", None)
     assert headers == (((14, 0), (13, 1)) if revision == "2026-07-28" else (None, None))
     assert guarded == plain
+
+
+@contextmanager
+def gateway(port: int, fixture_url: str, folder: Path) -> Iterator[str]:
+    """Runs the gateway in front of the fixture until the block ends, and returns the address of the fixture there."""
+    command = [sys.executable, str(GATEWAY), str(port), fixture_url, str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_listed(f"http://localhost:{port}/readyz", process)
+        yield f"http://localhost:{port}/mcp/fixture"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_until_listed(url: str, process: subprocess.Popen[bytes]) -> None:
+    with httpx2.Client() as http:
+        while True:
+            assert process.poll() is None
+            try:
+                if http.get(url).json()["checks"]["upstream:fixture"]["ok"]:
+                    return
+            except httpx2.ConnectError:
+                pass
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def relayed_outcomes(node: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, bool], Outcome]:
+    """The outcomes by revision and by whether the gateway was in front of the fixture."""
+    fixture_port, gateway_port = free_ports(2)
+    plain = f"http://localhost:{fixture_port}/mcp"
+    state = tmp_path_factory.mktemp("conformance")
+    with fixture(plain), gateway(gateway_port, plain, state) as through_gateway:
+        urls = {True: through_gateway, False: plain}
+        return {
+            (revision, is_relayed): run_suite(node, url, revision, state / f"{revision}-{is_relayed}")
+            for revision in ("2026-07-28", "2025-11-25")
+            for is_relayed, url in urls.items()
+        }
+
+
+@pytest.mark.parametrize(("revision", "required"), [("2026-07-28", 37), ("2025-11-25", 30)])
+def test_the_gateway_fails_no_scenario_that_the_fixture_passes(
+    relayed_outcomes: dict[tuple[str, bool], Outcome], revision: str, required: int
+) -> None:
+    relayed, plain = relayed_outcomes[revision, True], relayed_outcomes[revision, False]
+    assert len(relayed.required) == required
+    assert relayed.failed == plain.failed
+
+
+@pytest.mark.parametrize("revision", ["2026-07-28", "2025-11-25"])
+def test_every_check_has_the_same_result(relayed_outcomes: dict[tuple[str, bool], Outcome], revision: str) -> None:
+    relayed, plain = (
+        {
+            name: checks
+            for name, checks in relayed_outcomes[revision, is_relayed].checks.items()
+            if name not in STRICTER_IN_GATEWAY and not name.startswith(TASKS)
+        }
+        for is_relayed in (True, False)
+    )
+    assert relayed == plain
+
+
+def test_the_gateway_is_stricter_in_two_scenarios(relayed_outcomes: dict[tuple[str, bool], Outcome]) -> None:
+    assert relayed_outcomes["2026-07-28", True].checks["http-header-validation"] == (14, 0)
+    assert relayed_outcomes["2025-11-25", True].checks["server-sse-polling"][1] == 0
 
 
 def test_the_authorization_scenarios_pass_without_a_warning(node: Path, services, person, tmp_path: Path) -> None:

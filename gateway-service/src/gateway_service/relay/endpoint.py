@@ -26,6 +26,7 @@ from gateway_service.wire.json_rpc import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
+    MISSING_CLIENT_CAPABILITY,
     UNSUPPORTED_PROTOCOL_VERSION,
     ClientNotification,
     EncodedResult,
@@ -117,7 +118,7 @@ class McpEndpoint:
                 require_known_version(headers)
                 self._accept(message, caller)
                 return HttpResponse(202)
-            request = message
+            request, stateless = message, True  # what the next line refuses is a request of 2026-07-28
             stateless = is_stateless(request, headers)
             client = ClientRequest(
                 message=request, headers=headers, caller=caller, is_stateless=stateless, stream=stream
@@ -159,9 +160,12 @@ def _asks_for_stream(headers: RequestHeaders) -> bool:
 
 
 def _status_of(error: RpcError, *, stateless: bool) -> int:
-    """The HTTP status. What fails while a tool is executed has 200: many clients give up a server that answers 4xx."""
+    """The HTTP status. What fails while a tool is executed has 200: many clients give up a server that answers 4xx.
+
+    Only for a client that lacks a capability, 2026-07-28 requires 400.
+    """
     if isinstance(error, TranslatedError):
-        return 200
+        return 400 if error.code == MISSING_CLIENT_CAPABILITY else 200
     if error.code in _ALWAYS_400:
         return 400
     return _STATUSES_SINCE_2026.get(error.code, 200) if stateless else 200

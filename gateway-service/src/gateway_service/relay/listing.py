@@ -12,6 +12,7 @@ from gateway_service.wire.json_rpc import INVALID_PARAMS, EncodedResult, Request
 from gateway_service.wire.versions import (
     HANDSHAKE_VERSIONS,
     LATEST_HANDSHAKE_VERSION,
+    SERVER_INFO,
     STATELESS_VERSION,
     implementation,
 )
@@ -112,6 +113,7 @@ class Listing:
             "supportedVersions": [STATELESS_VERSION, *reversed(HANDSHAKE_VERSIONS)],
             "capabilities": self._capabilities,
             "serverInfo": implementation(),
+            "_meta": {SERVER_INFO: implementation()},
             "ttlMs": LIST_LIFETIME_MS,
             "cacheScope": "private",
             **self._instructions(),

@@ -16,6 +16,7 @@ __all__ = [
     "LOG_LEVEL",
     "PROTOCOL_VERSION",
     "RESERVED_PREFIX",
+    "SERVER_INFO",
     "STATELESS_VERSION",
     "SUBSCRIPTION_ID",
     "implementation",
@@ -29,6 +30,7 @@ RESERVED_PREFIX = "io.modelcontextprotocol/"
 PROTOCOL_VERSION = f"{RESERVED_PREFIX}protocolVersion"
 CLIENT_INFO = f"{RESERVED_PREFIX}clientInfo"
 CLIENT_CAPABILITIES = f"{RESERVED_PREFIX}clientCapabilities"
+SERVER_INFO = f"{RESERVED_PREFIX}serverInfo"
 LOG_LEVEL = f"{RESERVED_PREFIX}logLevel"
 SUBSCRIPTION_ID = f"{RESERVED_PREFIX}subscriptionId"
 
