@@ -275,7 +275,7 @@ async def test_the_user_is_sent_to_named_hosts_only(asking: Callable[..., Any], 
     if URLS[url]:
         assert answer.result["inputRequests"]["q"]["params"]["url"] == url
     else:
-        assert answer.text.startswith("upstream_protocol: crm sent the user to an address")
+        assert answer.text.startswith("upstream_protocol: crm sent the user to a URL")
         assert url not in json.dumps(answer.message)
 
 

@@ -1,8 +1,8 @@
 """Prompts and resources that the gateway offers. What no rule of gateway.yaml names does not exist for clients.
 
-A prompt is found by its name at an address. A resource is found by its address alone, which has to match a rule: an
-upstream may have resources that it does not list. If rules of two upstreams match an address, it is served only where
-one of them is alone.
+A prompt is found by its name at an address of the gateway. A resource is found by its URI alone, which has to match a
+rule: an upstream may have resources that it does not list. A URI that rules of several upstreams match is served only
+at the addresses of single upstreams.
 """
 
 from collections import Counter
@@ -22,11 +22,11 @@ from security_common.tool_scopes import ToolScopeRule
 
 __all__ = [
     "AddressComponents",
-    "ComponentsOfUpstream",
     "GatewayPrompt",
     "GatewayResource",
     "OfferedComponents",
     "ProtectDefinition",
+    "UpstreamComponents",
 ]
 
 MAX_DEFINITION_BYTES = 256 * 1024
@@ -68,8 +68,8 @@ class GatewayResource:
 
 
 @dataclass(slots=True)
-class ComponentsOfUpstream:
-    """What one upstream offers. Resources and templates are by address, with the rule that matches it."""
+class UpstreamComponents:
+    """What one upstream offers. Resources and templates are by URI, with the rule that matches it."""
 
     prompts: dict[str, GatewayPrompt]
     resources: dict[str, tuple[GatewayResource, dict[str, Any]]] = field(default_factory=dict[str, Any])
@@ -77,8 +77,8 @@ class ComponentsOfUpstream:
     notices: tuple[str, ...] = ()
 
 
-class _Resources:
-    """Finds the rule for an address at one upstream."""
+class _ResourceRules:
+    """Finds the rule of one upstream for a URI."""
 
     def __init__(self, declaration: UpstreamDeclaration) -> None:
         self._patterns = declaration.resources
@@ -94,7 +94,7 @@ class _Resources:
         }
 
     def at(self, uri: str) -> GatewayResource | None:
-        """None if no rule names the address, or if servers may read it in different ways."""
+        """The rule for a URI; None if there is none, or if servers may read the URI in different ways."""
         pattern = self._patterns.pattern_for(uri) if is_unambiguous_uri(uri) else None
         return self._by_pattern[pattern] if pattern is not None else None
 
@@ -105,9 +105,9 @@ class _Resources:
 
 
 class AddressComponents:
-    """The prompts and resources at one address."""
+    """The prompts and resources at one address of the gateway."""
 
-    def __init__(self, name: str, resources: Sequence[_Resources]) -> None:
+    def __init__(self, name: str, resources: Sequence[_ResourceRules]) -> None:
         self.name = name
         self.prompts: Mapping[str, GatewayPrompt] = {}
         self._resources = resources
@@ -115,14 +115,12 @@ class AddressComponents:
         self._listed_templates: Sequence[tuple[GatewayResource, dict[str, Any]]] = ()
 
     def resource_at(self, uri: str) -> GatewayResource | None:
-        """The rule for an address; None if there is none, or if several upstreams have one."""
-        found = [resource for each in self._resources if (resource := each.at(uri)) is not None]
-        return found[0] if len(found) == 1 else None
+        """The rule for a URI; None if there is none, or if several upstreams have one."""
+        return _only([each.at(uri) for each in self._resources])
 
     def resource_of_template(self, template: str) -> GatewayResource | None:
         """The rule for a template; None if there is none, or if several upstreams have one."""
-        found = [resource for each in self._resources if (resource := each.of_template(template)) is not None]
-        return found[0] if len(found) == 1 else None
+        return _only([each.of_template(template) for each in self._resources])
 
     def list_prompts(self, scopes: Collection[str] | None) -> list[dict[str, Any]]:
         """The definitions of prompts for a caller who can have these scopes; None for any scope."""
@@ -140,7 +138,7 @@ class AddressComponents:
         """The definitions of resource templates for a caller who can have these scopes."""
         return [definition for resource, definition in self._listed_templates if _is_available(resource.rule, scopes)]
 
-    def replace(self, offered: Sequence[ComponentsOfUpstream]) -> None:
+    def replace(self, offered: Sequence[UpstreamComponents]) -> None:
         """Sets what the upstreams of this address offer."""
         prompts = [prompt for each in offered for prompt in each.prompts.values()]
         names = [prompt.qualified_name if self.name == ALL else prompt.name for prompt in prompts]
@@ -173,7 +171,7 @@ class OfferedComponents:
         self._declarations = {each.name: each for each in declaration.upstreams}
         self._protect = protect
         self._approved = approved
-        self._resources = {each.name: _Resources(each) for each in declaration.upstreams}
+        self._resources = {each.name: _ResourceRules(each) for each in declaration.upstreams}
         self._offered = {each.name: self._first(each) for each in declaration.upstreams}
         self.addresses = {name: AddressComponents(name, [self._resources[name]]) for name in self._declarations}
         self.addresses[ALL] = AddressComponents(ALL, list(self._resources.values()))
@@ -191,7 +189,7 @@ class OfferedComponents:
         """Why prompts and resources of this upstream are not offered."""
         return self._offered[upstream].notices
 
-    def prepare(self, upstream: str, offered: OfferedDefinitions) -> ComponentsOfUpstream:
+    def prepare(self, upstream: str, offered: OfferedDefinitions) -> UpstreamComponents:
         """What follows from the definitions that an upstream offers. Changes nothing, so a thread may do it."""
         declaration = self._declarations[upstream]
         approved = self._approved(upstream)
@@ -200,7 +198,7 @@ class OfferedComponents:
             for kind in (DefinitionKind.PROMPT, DefinitionKind.RESOURCE, DefinitionKind.RESOURCE_TEMPLATE)
         )
         notices: list[str] = []
-        found = ComponentsOfUpstream({})
+        found = UpstreamComponents({})
         for name, definition in _by_name(prompts, "name"):
             pattern = declaration.prompts.pattern_for(name)
             if pattern is not None:
@@ -209,28 +207,40 @@ class OfferedComponents:
                 if kept is not None:
                     del kept["name"]
                     found.prompts[name] = _prompt(upstream, name, rule, kept)
-        for items, member, find, target in (
-            (resources, "uri", self._resources[upstream].at, found.resources),
-            (templates, "uriTemplate", self._resources[upstream].of_template, found.templates),
-        ):
-            for uri, definition in _by_name(items, member):
-                resource = find(uri)
-                kept = self._kept(resource.rule, definition, member, _RESOURCE_MEMBERS, notices) if resource else None
-                if resource is not None and kept is not None:
-                    target[uri] = (resource, kept)
+        rules = self._resources[upstream]
+        found.resources = self._kept_resources(resources, "uri", rules.at, notices)
+        found.templates = self._kept_resources(templates, "uriTemplate", rules.of_template, notices)
         found.notices = tuple(dict.fromkeys(notices))
         return found
 
-    def publish(self, upstream: str, found: ComponentsOfUpstream) -> None:
+    def publish(self, upstream: str, found: UpstreamComponents) -> None:
         """Replaces what is known of one upstream."""
         self._offered[upstream] = found
         self._publish()
 
-    def _first(self, declaration: UpstreamDeclaration) -> ComponentsOfUpstream:
+    def _first(self, declaration: UpstreamDeclaration) -> UpstreamComponents:
         """What is known before the upstream was asked: what was approved, or else the prompts with their exact name."""
         if self._approved(declaration.name) is not None:
             return self.prepare(declaration.name, OfferedDefinitions())
-        return ComponentsOfUpstream(_named_prompts(declaration))
+        return UpstreamComponents(_named_prompts(declaration))
+
+    def _kept_resources(
+        self,
+        definitions: Iterable[Any],
+        member: str,
+        find_rule: Callable[[str], GatewayResource | None],
+        notices: list[str],
+    ) -> dict[str, tuple[GatewayResource, dict[str, Any]]]:
+        """The resources or templates that a rule matches. `member` is that with their URI."""
+        found: dict[str, tuple[GatewayResource, dict[str, Any]]] = {}
+        for uri, definition in _by_name(definitions, member):
+            resource = find_rule(uri)
+            if resource is None:
+                continue
+            kept = self._kept(resource.rule, definition, member, _RESOURCE_MEMBERS, notices)
+            if kept is not None:
+                found[uri] = (resource, kept)
+        return found
 
     def _kept(
         self, rule: ToolRule, definition: dict[str, Any], key: str, members: Sequence[str], notices: list[str]
@@ -242,7 +252,7 @@ class OfferedComponents:
             return None
         protected = self._protect(rule.result, kept)
         if protected.get(key) != kept[key]:
-            notices.append("a prompt or resource is left out: there is personal data in its name or address")
+            notices.append("a prompt or resource is left out: there is personal data in its name or URI")
             return None
         return protected
 
@@ -250,6 +260,12 @@ class OfferedComponents:
         for name, address in self.addresses.items():
             offered = list(self._offered.values()) if name == ALL else [self._offered[name]]
             address.replace(offered)
+
+
+def _only(candidates: Sequence[GatewayResource | None]) -> GatewayResource | None:
+    """The one that was found; None if there is none, or if there are several."""
+    found = [each for each in candidates if each is not None]
+    return found[0] if len(found) == 1 else None
 
 
 def _named_prompts(declaration: UpstreamDeclaration) -> dict[str, GatewayPrompt]:

@@ -95,8 +95,8 @@ class CatalogueRefresh:
                 log.warning("definition_changes_not_recorded", upstream=upstream.name, cause=failure.description)
 
     def _notices(self, upstream: str) -> tuple[str, ...]:
-        of_components = self._components.notices(upstream) if self._components is not None else ()
-        return (*self._catalogue.notices(upstream), *of_components)
+        component_notices = self._components.notices(upstream) if self._components is not None else ()
+        return (*self._catalogue.notices(upstream), *component_notices)
 
     def _note(self, upstream: Upstream, problem: SecurityError | None) -> None:
         """Logs when the result changes."""

@@ -1,7 +1,7 @@
-"""Addresses of resources that every server reads in the same way.
+"""URIs of resources that every server reads in the same way.
 
-A pattern such as `file:///data/*` must not match an address that leads out of `/data`. The gateway passes addresses on
-as they are, so it refuses one that a server might normalize (RFC 3986 section 6.2.2) to another.
+A pattern such as `file:///data/*` must not match a URI that leads out of `/data`. The gateway passes URIs on as
+they are, so it refuses one that a server might normalize (RFC 3986 section 6.2.2) to another.
 """
 
 import re
@@ -15,7 +15,7 @@ _SEPARATORS = re.compile(r"[/\\?#;]")
 
 
 def is_unambiguous_uri(uri: str) -> bool:
-    """Whether the address has neither `.` nor `..` as a segment, in any encoding, and only visible characters."""
+    """Whether the URI has neither `.` nor `..` as a segment, in any encoding, and only visible characters."""
     if len(uri) > MAX_URI_CHARACTERS or not uri.isprintable() or any(map(str.isspace, uri)):
         return False
     decoded = uri

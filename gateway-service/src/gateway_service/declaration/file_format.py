@@ -128,7 +128,7 @@ class WrittenRule(_Written):
 
 
 class WrittenResourceRule(_Written):
-    """The rule of a resource, of a template, or of a pattern of their addresses."""
+    """The rule of a resource, of a template, or of a pattern of their URIs."""
 
     scope: Scopes = frozenset()
     policy: PIIPolicy | None = None

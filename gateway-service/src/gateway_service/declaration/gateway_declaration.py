@@ -64,7 +64,7 @@ class UpstreamDeclaration:
 
     `headers` are sent with each request and may contain secrets. `tools` has the rules by name or pattern; None if the
     file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `prompts` has the
-    rules of prompts, and `resources` those of resources and templates by address or pattern; what they do not name is
+    rules of prompts, and `resources` those of resources and templates by URI or pattern; what they do not name is
     not available. `input_requests` is what the upstream may ask the client's user for, and `input_url_hosts` are the
     hosts to which it may send the user. Times are in seconds: `silent_seconds` without a byte of a response,
     `longest_seconds` for a call in all. `refuses_changes` is whether calls of a tool are refused while its definition

@@ -162,13 +162,13 @@ def _resolve_rule(document: Document, place: list[str], written: WrittenRule, po
 
 
 def _resolve_resource_rule(written: WrittenResourceRule, policy: PIIPolicy) -> ToolRule:
-    """The address is the only argument of a resource. It has to arrive as it is, so it is an identifier."""
-    of_resource = written.policy or policy
+    """The URI is the only argument of a resource. It has to arrive as it is, so it is an identifier."""
+    both = written.policy or policy
     return ToolRule(
         scopes=written.scope,
-        arguments=of_resource,
-        result=of_resource,
-        identifiers=() if of_resource is PIIPolicy.OBSERVE else ("uri",),
+        arguments=both,
+        result=both,
+        identifiers=() if both is PIIPolicy.OBSERVE else ("uri",),
         task=written.task,
     )
 

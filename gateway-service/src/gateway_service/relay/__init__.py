@@ -6,7 +6,7 @@
         prompts/get, resources/read, completion   ComponentRequests: finds the component and its rule
                                                   ─▶ RelayedCalls: policy ─▶ upstream ─▶ policy ─▶ audit event ─▶ answer
                                                      ├ relayed_notifications: progress, log messages ─▶ ClientStream
-                                                     └ input_requests: questions to the user, with sealed state
+                                                     └ input_requests: relayed to the user, with sealed state
 
 component_calls is what is particular to each kind of component. upstream_results brings results of upstreams into the
 form of the client's protocol version. running_requests lets clients of older versions cancel a call.

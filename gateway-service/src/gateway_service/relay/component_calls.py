@@ -20,12 +20,12 @@ class TranslatedError(RpcError):
 class ComponentCall:
     """One call. `arguments` are the client's, and are searched under the policy of `secured`.
 
-    `named` is the name or address that Mcp-Name repeats.
+    `named` is the name or URI that Mcp-Name repeats.
     """
 
     method: ClassVar[str]
-    may_ask: ClassVar[bool] = True
-    """Whether the result may be a question to the user (MCP 2026-07-28, multi round-trip requests)."""
+    may_request_input: ClassVar[bool] = True
+    """Whether the result may be an input request (MCP 2026-07-28, multi round-trip requests)."""
 
     upstream: str
     secured: SecuredTool
@@ -34,7 +34,7 @@ class ComponentCall:
 
     @property
     def requested_uri(self) -> str | None:
-        """The address that the client itself has sent, which may be repeated in the result."""
+        """The URI that the client itself has sent, which may be repeated in the result."""
         return None
 
     def require_approved(self) -> None:

@@ -51,7 +51,7 @@ class PromptCall(ComponentCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRead(ComponentCall):
-    """A request for the contents of a resource. Its address is sent to the upstream as it is."""
+    """A request for the contents of a resource. Its URI is sent to the upstream as it is."""
 
     method: ClassVar[str] = "resources/read"
 
@@ -86,7 +86,7 @@ class CompletionCall(ComponentCall):
     """A request for values that an argument of a prompt or of a template can have."""
 
     method: ClassVar[str] = "completion/complete"
-    may_ask: ClassVar[bool] = False
+    may_request_input: ClassVar[bool] = False
 
     reference: Mapping[str, str] = field(repr=False)
     argument: str = field(repr=False)
@@ -147,8 +147,8 @@ class ComponentRequests:
             task=resource.rule.task,
         )
         result = await self._calls.run(call, client)
-        is_question = "inputRequests" in result or "requestState" in result
-        return {**result, "ttlMs": 0, "cacheScope": "private"} if client.is_stateless and not is_question else result
+        is_complete = "inputRequests" not in result and "requestState" not in result
+        return {**result, "ttlMs": 0, "cacheScope": "private"} if client.is_stateless and is_complete else result
 
     async def complete(self, address: AddressComponents, client: ClientRequest) -> dict[str, Any]:
         """The result of `completion/complete`. The rule is that of the prompt or template."""

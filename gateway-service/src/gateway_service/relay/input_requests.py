@@ -87,7 +87,7 @@ class InputRequestsOfCall:
         self._client = client
         self._url_hosts = declaration.input_url_hosts
         allowed = frozenset[InputRequestKind]()
-        if component.may_ask and client.is_stateless:
+        if component.may_request_input and client.is_stateless:
             allowed = declaration.input_requests
         offered = _offered_kinds(client)
         self._kinds = offered & allowed
@@ -122,7 +122,7 @@ class InputRequestsOfCall:
         requests, state = result.get("inputRequests"), result.get("requestState")
         if not requests and state is None:
             raise InvalidResult("sent an input request without content")
-        if not self._component.may_ask or not self._client.is_stateless:
+        if not self._component.may_request_input or not self._client.is_stateless:
             raise InputRequestNotRelayed.by(self._component.upstream, is_stateless=self._client.is_stateless)
         if not isinstance(state, str | None) or (state is not None and len(state) > MAX_STATE_CHARACTERS):
             raise InvalidResult("sent an input request with a state that is not a short text")
@@ -132,7 +132,7 @@ class InputRequestsOfCall:
             members["inputRequests"] = requests
         protected = await call.run(call.protect_wire_result, members)
         if _urls_of(protected) != _urls_of(members):
-            raise InvalidResult("sent the user to an address with personal data")
+            raise InvalidResult("sent the user to a URL with personal data")
         if state is not None:
             protected["requestState"] = self._encryption.encrypt(state, context=self._context())
         return protected
@@ -148,7 +148,7 @@ class InputRequestsOfCall:
             if kind not in self._kinds:
                 raise InputRequestNotRelayed.by(self._component.upstream, is_stateless=self._client.is_stateless)
             if kind is InputRequestKind.URL and not _is_allowed(cast("dict[str, Any]", params), self._url_hosts):
-                raise InvalidResult("sent the user to an address that `input_url_hosts` does not name")
+                raise InvalidResult("sent the user to a URL that `input_url_hosts` does not name")
 
     def _open(self, state: str) -> str:
         try:
@@ -206,7 +206,7 @@ def _kind_of(method: Any, params: Mapping[str, Any]) -> InputRequestKind | None:
 
 
 def _is_allowed(params: Mapping[str, Any], hosts: frozenset[str]) -> bool:
-    """Whether the address is https, with a host that the declaration names and nothing before it."""
+    """Whether the URL is https, with a host that the declaration names and nothing before it."""
     url = params.get("url")
     if not isinstance(url, str) or not url.isascii() or not url.isprintable() or "\\" in url:
         return False

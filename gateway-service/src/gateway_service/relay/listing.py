@@ -57,15 +57,14 @@ class Listing:
         self._handshake_answers = {
             **lists,
             "initialize": self._initialize,
-            "ping": _nothing,
-            "logging/setLevel": _nothing,
+            "ping": _empty_result,
+            "logging/setLevel": _empty_result,
         }
 
     def answer(self, client: ClientRequest) -> dict[str, Any] | EncodedResult | None:
         """The result of a request, or None if its method is not one of these. Raises `RpcError`."""
-        answer = (self._stateless_answers if client.is_stateless else self._handshake_answers).get(
-            client.message.method
-        )
+        answers = self._stateless_answers if client.is_stateless else self._handshake_answers
+        answer = answers.get(client.message.method)
         return answer(client) if answer is not None else None
 
     def _list_tools(self, client: ClientRequest) -> EncodedResult:
@@ -134,7 +133,10 @@ class Listing:
             names = ", ".join(self._address.upstreams)
             return {"instructions": f"Tools of several servers: {names}. Each name begins with that of its server."}
         approved = self._catalogue.approved(self._address.name)
-        instructions = approved.instructions if approved else self._upstream.instructions if self._upstream else None
+        if approved is not None:
+            instructions = approved.instructions
+        else:
+            instructions = self._upstream.instructions if self._upstream is not None else None
         return {"instructions": instructions[:MAX_INSTRUCTIONS_CHARACTERS]} if instructions else {}
 
 
@@ -143,6 +145,6 @@ def _require_first_page(request: Request) -> None:
         raise RpcError(INVALID_PARAMS, "the cursor is unknown: the list has one page")
 
 
-def _nothing(client: ClientRequest) -> dict[str, Any]:
+def _empty_result(client: ClientRequest) -> dict[str, Any]:
     del client
     return {}
