@@ -156,6 +156,17 @@ async def test_a_request_is_cancelled_by_its_client(start_bridge: StartBridge) -
     assert text_of(await bridge.call_in(session_id, "slow")) == "cancelled: 1"
 
 
+async def test_a_notification_without_a_session_cancels_no_request(start_bridge: StartBridge, tmp_path: Path) -> None:
+    bridge, begun = await start_bridge(), tmp_path / "begun"
+    slow = asyncio.create_task(bridge.call("slow", seconds=2, note=str(begun)))
+    while not begun.exists():
+        assert not slow.done()
+        await asyncio.sleep(0.01)
+    cancel = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "x"}}
+    assert (await bridge.post(cancel)).status_code == 202
+    assert text_of(await slow) == "cancelled: 0"
+
+
 async def test_web_pages_and_clients_without_the_token_are_refused(start_bridge: StartBridge, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN)
     bridge = await start_bridge("--token-file", str(tmp_path / "token"))

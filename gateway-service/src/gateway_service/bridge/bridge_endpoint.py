@@ -120,7 +120,7 @@ class BridgeEndpoint:
             return HttpResponse(_status_of(failure), encode(error_message(message_id, error)), _JSON)
 
     def _accept(self, message: ClientNotification | None, headers: RequestHeaders) -> HttpResponse:
-        """Cancels a request. `_ask` has sent `notifications/initialized`, and other notifications have no use."""
+        """Cancels a request of a session. Other notifications are ignored; `_ask` sends `notifications/initialized`."""
         if message is not None and message.method == "notifications/cancelled":
             running = self._running.get((headers.last(_SESSION) or "", message.params.get("requestId")))
             if running is not None:
@@ -143,7 +143,7 @@ class BridgeEndpoint:
             entry = found
         key = (session_id, request.id)
         task = asyncio.current_task()
-        if task is not None:
+        if task is not None and not stateless:  # a client of 2026-07-28 cancels by closing the connection
             self._running[key] = task
         try:
             answer = await self._ask(entry, request, stream, stateless=stateless)

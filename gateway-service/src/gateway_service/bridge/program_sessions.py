@@ -34,7 +34,7 @@ class ProgramSessions:
         return await self._pool.acquire(_STATELESS)
 
     def end(self, session_id: str) -> bool:
-        """Ends the instance of a session. Whether there was one."""
+        """Ends the instance of a session. Returns whether there was one."""
         entry = self.find(session_id)
         if entry is None:
             return False
