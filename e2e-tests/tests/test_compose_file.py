@@ -1,6 +1,7 @@
 """compose.yaml contains every hardening option that the documentation promises."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,12 @@ class TestSettingsArePassedOn:
     def test_the_files_are_up_to_date(self) -> None:
         for file_name, content in env_files().items():
             assert (ROOT / "deploy/compose" / file_name).read_text(encoding="utf-8") == content, "run: make docs"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_lock_of_an_image_has_every_direct_dependency(name: str) -> None:
+    declared = tomllib.loads((ROOT / name / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    needed = {re.split(r"[\[><=;]", each)[0].lower() for each in declared if not each.startswith("mcp-oauth2-")}
+    lock = (ROOT / f"requirements/{name}.lock").read_text(encoding="utf-8")
+    locked = {re.split(r"[\[=]", line)[0] for line in lock.splitlines() if "==" in line}
+    assert needed <= locked, "run: make lock"
