@@ -149,10 +149,10 @@ class WrittenExchange(_Written):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        files = [self.secret_file, self.key_file].count(None)
-        if self.client_id is None and files != 2:
+        absent_files = [self.secret_file, self.key_file].count(None)
+        if self.client_id is None and absent_files != 2:
             raise ValueError("`secret_file` and `key_file` need a `client_id`")
-        if self.client_id is not None and files != 1:
+        if self.client_id is not None and absent_files != 1:
             raise ValueError("needs either `secret_file` or `key_file` (a private JWK)")
         return self
 
@@ -282,9 +282,9 @@ def read_credential(document: Document, place: Sequence[str], members: Any) -> W
         raise _first_problem(document, place, failure) from None
 
 
-def _first_problem(document: Document, begin: Sequence[str], failure: ValidationError) -> DeclarationInvalid:
+def _first_problem(document: Document, prefix: Sequence[str], failure: ValidationError) -> DeclarationInvalid:
     first = failure.errors(include_url=False, include_input=False)[0]
-    place = [*begin, *(step for step in first["loc"] if step != "[key]")]
+    place = [*prefix, *(step for step in first["loc"] if step != "[key]")]
     if first["type"] == "extra_forbidden":
         return document.problem(place, "there is no such member", hint=_similar_members(str(place[-1])))
     problem = first["msg"].removeprefix("Value error, ")

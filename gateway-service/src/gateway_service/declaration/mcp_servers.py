@@ -33,7 +33,7 @@ class ServerEntry:
     """One server of the file: one behind `url`, or a program with `command`.
 
     `headers`, the arguments of a command and `environment` may contain secrets. `folder` is the working directory.
-    `credential` is a member of our own: other programs ignore it.
+    `credential` is a member that only the gateway reads.
     """
 
     url: str = ""
@@ -162,9 +162,9 @@ def _read_credential(
     """The member `credential`, in the form of gateway.yaml, with the variables in its texts filled in."""
     if "credential" not in server:
         return None
-    of_credential = [*place, "credential"]
-    filled = _fill_in(document, of_credential, server["credential"], environment)
-    return read_credential(document, of_credential, filled)
+    credential_place = [*place, "credential"]
+    filled = _fill_in(document, credential_place, server["credential"], environment)
+    return read_credential(document, credential_place, filled)
 
 
 def _fill_in(document: Document, place: list[str], value: Any, environment: Mapping[str, str]) -> Any:
