@@ -1,6 +1,7 @@
 """The composition root: creates every part of the gateway and connects them."""
 
-from collections.abc import AsyncGenerator, Sequence
+import os
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,33 +10,25 @@ from typing import Any
 
 import httpx2
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from redis.asyncio import Redis
 
-from gateway_service.catalogue import Catalogue, CatalogueRefresh, OfferedComponents
 from gateway_service.catalogue.catalogue import ALL
 from gateway_service.catalogue.change_events import ChangeEvents
 from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, read_lock
-from gateway_service.credentials import CredentialOpener
 from gateway_service.declaration import GatewayDeclaration
-from gateway_service.metrics import Metrics
+from gateway_service.generation import Generation, GenerationMaker, protected_resource
+from gateway_service.metrics import MeasuredState, Metrics
 from gateway_service.readiness import make_readiness
 from gateway_service.redis_identity import KEY_PREFIX, open_redis_identity
-from gateway_service.relay import (
-    CallRecords,
-    ComponentRequests,
-    InputRequests,
-    McpEndpoint,
-    RelayedCalls,
-    RunningRequests,
-    ToolCalls,
-)
-from gateway_service.relay.listing import Listing
+from gateway_service.relay import CallRecords, InputRequests
+from gateway_service.reload import Reloader
 from gateway_service.settings import ACCESS_SCOPE, SERVICE, GatewaySettings
-from gateway_service.upstreams import HttpConnections, Upstream
+from gateway_service.upstreams import HttpConnections
 from security_common.audit import Journal, open_journal
+from security_common.edge import Application, Receive, Scope, Send
 from security_common.encryption import EncryptionService, Keyring, open_encryption_service
-from security_common.guard import FurtherResource, Guard, ProtectedResource
+from security_common.guard import FurtherResource, Guard
 from security_common.guard.request_rates import RequestRates
 from security_common.pii import open_pii_detector
 from security_common.service import RedisIdentity, RedisMonitor, connect_redis, serving_metrics
@@ -45,8 +38,6 @@ from security_common.service.request_metrics import MeasuredRequests
 from security_common.service.resource_server import guard_policy, placeholder_store
 from security_common.service.web_application import WebApplication, icon_router
 from security_common.tokens import TokenVerifier
-from security_common.tool_policy import walk_without_call
-from security_common.tool_policy.mcp_messages import protect_parameters
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.tool_policy.policy_dependencies import PolicyDependencies
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
@@ -64,7 +55,6 @@ class Gateway:
     """The parts of the service, each created once."""
 
     settings: GatewaySettings
-    declaration: GatewayDeclaration
     redis: Redis
     identity: RedisIdentity
     http: httpx2.AsyncClient
@@ -72,13 +62,9 @@ class Gateway:
     journal: Journal
     verifier: TokenVerifier
     metrics: Metrics
-    catalogue: Catalogue
-    upstreams: Sequence[Upstream]
-    refresh: CatalogueRefresh
-    components: OfferedComponents
-    calls: ToolCalls
-    requests: ComponentRequests
+    reloader: Reloader
     readiness: Readiness
+    guards: list[Guard]
 
 
 def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> FastAPI:
@@ -96,21 +82,12 @@ def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> Fa
         security_schemes={SECURITY_SCHEME: {"type": "http", "scheme": "bearer"}},
         lifespan=partial(_run, gateway),
     )
-    by_name = {upstream.name: upstream for upstream in gateway.upstreams}
-    running = RunningRequests()
-    for name, address in gateway.catalogue.addresses.items():
-        path = settings.mcp_path if name == ALL else f"{settings.mcp_path}/{name}"
-        endpoint = McpEndpoint(
-            address,
-            gateway.components.addresses[name],
-            _resource(settings, settings.resource_of(name) if name != ALL else settings.resource),
-            tools=gateway.calls,
-            requests=gateway.requests,
-            listing=Listing(address, gateway.catalogue, gateway.components, by_name.get(name)),
-            running=running,
-        )
-        app.add_asgi_route(path, endpoint, methods=("POST",), operations={"post": _operation(name)})
-        app.add_asgi_route(f"{path}/", endpoint, methods=("POST",))  # many users type the slash
+    app.add_changing_asgi_routes(
+        lambda path: gateway.reloader.current.endpoint_at(path) is not None,
+        partial(_serve_address, gateway),
+        methods=("POST",),
+    )
+    _describe_addresses(app, settings, declaration)
     app.include_router(health_router(gateway.readiness))
     app.include_router(icon_router())
     _add_guard(app, gateway)
@@ -121,7 +98,6 @@ def create_app(settings: GatewaySettings, declaration: GatewayDeclaration) -> Fa
 
 
 def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) -> Gateway:
-    declaration.require_trusted_programs(is_local=settings.is_local)
     redis = connect_redis(settings)
     http = httpx2.AsyncClient(timeout=HTTP_SECONDS)
     connections = HttpConnections()
@@ -129,35 +105,35 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
     issuer = settings.trusted_issuer(declaration.names)
     verifier = TokenVerifier([issuer], http=http)
     dependencies = _policy_dependencies(settings, declaration, journal, redis)
-    lock = read_lock(settings.lock_file)
-    catalogue = Catalogue(declaration, dependencies.detector.configuration, is_local=settings.is_local, lock=lock)
-    credentials = CredentialOpener.of(settings, declaration, http)
-    mask = dependencies.detector.mask_text
-    upstreams = [Upstream(each, connections, credentials.open(each), mask=mask) for each in declaration.upstreams]
-    components = OfferedComponents(declaration, partial(_protect_definition, dependencies), catalogue.approved)
-    refresh = CatalogueRefresh(
-        catalogue,
-        upstreams,
-        interval_seconds=settings.refresh_seconds,
-        events=ChangeEvents(journal),
-        components=components,
-    )
-    paths = [settings.mcp_path, *(f"{settings.mcp_path}/{name}" for name in declaration.names)]
-    metrics = Metrics(paths=("/livez", "/readyz", *paths))
+    metrics = Metrics(paths=("/livez", "/readyz", *map(settings.path_of, (ALL, *declaration.names))))
     metrics.keys_usable.set_function(lambda: verifier.ready)
     metrics.journal_writable.set_function(lambda: journal.writable)
-    metrics.watch_upstreams(upstreams, catalogue.is_described)
     identity = open_redis_identity(settings, redis)
-    records = CallRecords(journal)
-    calls = RelayedCalls(
-        {upstream.name: upstream for upstream in upstreams},
+    maker = GenerationMaker(
+        settings=settings,
+        http=http,
+        connections=connections,
         dependencies=dependencies,
-        records=records,
+        events=ChangeEvents(journal),
+        records=CallRecords(journal),
         input_requests=InputRequests(_encryption_of_states(settings)),
     )
+    guards: list[Guard] = []
+
+    def publish(generation: Generation) -> None:
+        """Makes the parts that live longer than a generation use the new one. Nothing is awaited in between."""
+        verifier.replace_issuer(settings.trusted_issuer(generation.declaration.names))
+        metrics.requests.count_separately(list(map(settings.path_of, generation.declaration.names)))
+        for guard in guards:
+            guard.replace_resources(
+                generation.catalogue.addresses[ALL].tool_scopes, _further_resources(settings, generation)
+            )
+
+    first = maker.make(declaration, read_lock(settings.lock_file))
+    reloader = Reloader(maker, first, journal=journal, on_change=publish, environment=os.environ)
+    metrics.watch(partial(_measured_state, reloader))
     return Gateway(
         settings=settings,
-        declaration=declaration,
         redis=redis,
         identity=identity,
         http=http,
@@ -165,22 +141,35 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
         journal=journal,
         verifier=verifier,
         metrics=metrics,
-        catalogue=catalogue,
-        upstreams=upstreams,
-        refresh=refresh,
-        components=components,
-        calls=ToolCalls(calls, catalogue, records),
-        requests=ComponentRequests(calls, records),
+        reloader=reloader,
+        guards=guards,
         readiness=make_readiness(
             verifier=verifier,
             journal=journal,
             redis=RedisMonitor(redis, durability=settings.redis_durability, prefix="GATEWAY_"),
             identity=identity,
-            catalogue=catalogue,
-            refresh=refresh,
-            upstreams=upstreams,
+            current=lambda: reloader.current,
+            reload_problem=lambda: reloader.problem,
         ),
     )
+
+
+def _measured_state(reloader: Reloader) -> MeasuredState:
+    generation = reloader.current
+    return MeasuredState(
+        declaration_digest=generation.declaration.digest,
+        lock_digest=generation.lock_digest,
+        is_applied=reloader.problem is None,
+        catalogue=generation.catalogue,
+        upstreams=generation.upstreams,
+    )
+
+
+async def _serve_address(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
+    endpoint = gateway.reloader.current.endpoint_at(scope["path"])
+    if endpoint is None:  # a reload has removed the address since the request was routed
+        raise HTTPException(status_code=404)
+    await endpoint(scope, receive, send)
 
 
 def _policy_dependencies(
@@ -200,21 +189,18 @@ def _policy_dependencies(
     )
 
 
-def _protect_definition(
-    dependencies: PolicyDependencies, policy: PIIPolicy, definition: dict[str, Any]
-) -> dict[str, Any]:
-    """The definition of a prompt or resource as it may be shown: with personal data masked, unless it is observed."""
-    if policy is PIIPolicy.OBSERVE:
-        return definition
-    return protect_parameters(walk_without_call(dependencies), definition)
-
-
 def _encryption_of_states(settings: GatewaySettings) -> EncryptionService:
     """Seals the state of input requests. Without a key of its own, this process alone can open what it has sealed."""
     if settings.security.encryption_key_file is not None or settings.security.encryption_key is not None:
         return open_encryption_service(settings.security)
     keyring = Keyring.generate()
     return EncryptionService(lambda: keyring)
+
+
+def _describe_addresses(app: WebApplication, settings: GatewaySettings, declaration: GatewayDeclaration) -> None:
+    """Adds the addresses to the OpenAPI document."""
+    for name in (ALL, *declaration.names):
+        app.describe_path(settings.path_of(name), {"post": _operation(name)})
 
 
 def _operation(upstream: str) -> dict[str, Any]:
@@ -238,32 +224,35 @@ def _operation(upstream: str) -> dict[str, Any]:
 
 
 def _add_guard(app: WebApplication, gateway: Gateway) -> None:
-    settings, addresses = gateway.settings, gateway.catalogue.addresses
-    further = [
-        FurtherResource(
-            _resource(settings, settings.resource_of(name)), addresses[name].tool_scopes, addresses[name].recorded_names
+    settings, generation = gateway.settings, gateway.reloader.current
+
+    def make_guard(protected: Application) -> Guard:
+        guard = Guard(
+            protected,
+            verifier=gateway.verifier,
+            resource=protected_resource(settings, settings.resource),
+            journal=gateway.journal,
+            tool_scopes=generation.catalogue.addresses[ALL].tool_scopes,
+            further_resources=_further_resources(settings, generation),
+            policy=guard_policy(settings, open_prefixes=(DOCS_PATH,) if settings.shows_api_docs(demo=False) else ()),
+            rates=RequestRates(settings.requests_per_minute, redis=gateway.redis, key_prefix=f"{KEY_PREFIX}:rates"),
         )
-        for name in gateway.declaration.names
+        gateway.guards.append(guard)
+        return guard
+
+    app.add_middleware(make_guard)
+
+
+def _further_resources(settings: GatewaySettings, generation: Generation) -> list[FurtherResource]:
+    addresses = generation.catalogue.addresses
+    return [
+        FurtherResource(
+            protected_resource(settings, settings.resource_of(name)),
+            addresses[name].tool_scopes,
+            addresses[name].recorded_names,
+        )
+        for name in generation.declaration.names
     ]
-    app.add_middleware(
-        Guard,
-        verifier=gateway.verifier,
-        resource=_resource(settings, settings.resource),
-        journal=gateway.journal,
-        tool_scopes=addresses[ALL].tool_scopes,
-        further_resources=further,
-        policy=guard_policy(settings, open_prefixes=(DOCS_PATH,) if settings.shows_api_docs(demo=False) else ()),
-        rates=RequestRates(settings.requests_per_minute, redis=gateway.redis, key_prefix=f"{KEY_PREFIX}:rates"),
-    )
-
-
-def _resource(settings: GatewaySettings, url: str) -> ProtectedResource:
-    return ProtectedResource(
-        url=url,
-        authorization_servers=(settings.issuer,),
-        scopes=(ACCESS_SCOPE,),
-        documentation=settings.documentation_url,
-    )
 
 
 @asynccontextmanager
@@ -277,12 +266,9 @@ async def _run(gateway: Gateway, _app: FastAPI) -> AsyncGenerator[None]:
         stack.push_async_callback(gateway.journal.stop)
         await stack.enter_async_context(gateway.identity.watching())
         stack.enter_context(serving_metrics(gateway.settings, gateway.metrics.registry))
-        for upstream in gateway.upstreams:
-            stack.push_async_callback(upstream.close)
-        gateway.refresh.start()
-        stack.push_async_callback(gateway.refresh.stop)
-        for notice in gateway.declaration.notices:
+        await stack.enter_async_context(gateway.reloader.running())
+        for notice in gateway.reloader.current.declaration.notices:
             log.warning("declaration_notice", notice=notice)
-        if not gateway.settings.lock_file.exists():
+        if gateway.reloader.current.lock_digest is None:
             log.warning("nothing_is_pinned", file=str(gateway.settings.lock_file), hint=NOTHING_PINNED_HINT)
         yield

@@ -54,6 +54,10 @@ class GatewaySettings(ResourceServerSettings):
         """The file with the approved definitions, which need not exist."""
         return self.lock or (self.upstreams or Path()).with_name("gateway.lock")
 
+    def path_of(self, upstream: str) -> str:
+        """The path of the address of one upstream; for an empty name, that of the address with all of them."""
+        return f"{self.mcp_path}/{upstream}" if upstream else self.mcp_path
+
     def resource_of(self, upstream: str) -> str:
         """The URL of the address of one upstream."""
         return f"{self.resource}/{upstream}"

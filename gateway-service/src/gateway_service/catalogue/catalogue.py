@@ -104,6 +104,11 @@ class Catalogue:
         """The differences between what this upstream offered last and what was approved."""
         return self._found[upstream].changes
 
+    def offered(self, upstream: str) -> OfferedDefinitions | None:
+        """What this upstream offered last; None if it was not reached, or does not exist."""
+        found = self._found.get(upstream)
+        return found.offered if found is not None else None
+
     def refuses(self, tool: GatewayTool) -> bool:
         """Whether calls are refused because the tool has changed since it was approved."""
         return bool(self._refused) and (tool.upstream, tool.name) in self._refused
@@ -126,7 +131,8 @@ class Catalogue:
         declaration = self._declarations[upstream]
         approved = self._approved.get(upstream)
         if approved is None:
-            return make_tools(declaration, offered.tools, self._configuration, is_local=self._is_local)
+            tools = make_tools(declaration, offered.tools, self._configuration, is_local=self._is_local)
+            return replace(tools, offered=offered)
         changes = find_changes(approved, offered)
         removed = {
             each.name for each in changes if each.kind is DefinitionKind.TOOL and each.change_kind is ChangeKind.REMOVED
@@ -135,7 +141,7 @@ class Catalogue:
             each.definition for name, each in approved.of(DefinitionKind.TOOL).items() if name not in removed
         ]
         tools = make_tools(declaration, definitions, self._configuration, is_local=self._is_local)
-        return replace(tools, changes=changes)
+        return replace(tools, changes=changes, offered=offered)
 
     def publish(self, tools: UpstreamTools) -> None:
         """Replaces what is known of one upstream."""
@@ -146,6 +152,13 @@ class Catalogue:
     def update(self, upstream: str, offered: OfferedDefinitions) -> None:
         """`prepare` and `publish` at once."""
         self.publish(self.prepare(upstream, offered))
+
+    def continue_from(self, previous: "Catalogue") -> None:
+        """Takes over what the upstreams have offered to a catalogue with another declaration or lock."""
+        for name in self._declarations:
+            offered = previous.offered(name)
+            if offered is not None:
+                self.update(name, offered)
 
     def _first_tools(self, upstream: str) -> UpstreamTools:
         """The tools before the upstream was asked."""

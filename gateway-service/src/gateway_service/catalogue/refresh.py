@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -11,6 +12,7 @@ from gateway_service.catalogue.change_events import ChangeEvents
 from gateway_service.catalogue.fetching import fetch_definitions
 from gateway_service.catalogue.offered_components import OfferedComponents
 from gateway_service.upstreams import Upstream
+from gateway_service.upstreams.transport import ListChangeHandler
 from security_common.audit import JournalUnavailable
 from security_common.errors import SecurityError
 from security_common.task_cancellation import cancel_tasks
@@ -49,6 +51,7 @@ class CatalogueRefresh:
         self._events = events
         self._tasks: list[asyncio.Task[None]] = []
         self._requested: dict[str, asyncio.Event] = {}
+        self._handlers: list[tuple[Upstream, ListChangeHandler]] = []
         self.problems: dict[str, SecurityError] = {}
         """What the last attempt failed with, by upstream."""
         self.reached: set[str] = set()
@@ -59,7 +62,9 @@ class CatalogueRefresh:
         for upstream in self._upstreams:
             requested = asyncio.Event()
             self._requested[upstream.name] = requested
-            upstream.watch_list_changes(lambda _, requested=requested: requested.set())
+            handler = partial(_request, requested)
+            upstream.watch_list_changes(handler)
+            self._handlers.append((upstream, handler))
         self._tasks = [
             asyncio.create_task(self._keep_fresh(upstream), name=f"refresh-{upstream.name}")
             for upstream in self._upstreams
@@ -67,8 +72,17 @@ class CatalogueRefresh:
 
     async def stop(self) -> None:
         """Ends the tasks."""
+        for upstream, handler in self._handlers:
+            upstream.stop_watching(handler)
+        self._handlers.clear()
         tasks, self._tasks = self._tasks, []
         await cancel_tasks(*tasks)
+
+    def continue_from(self, previous: "CatalogueRefresh") -> None:
+        """Takes over which upstreams have answered."""
+        names = {upstream.name for upstream in self._upstreams}
+        self.reached |= previous.reached & names
+        self.problems |= {name: each for name, each in previous.problems.items() if name in names}
 
     async def refresh(self, upstream: Upstream) -> None:
         """Asks for the definitions now. Raises `SecurityError`; what was known before stays then."""
@@ -133,3 +147,7 @@ class CatalogueRefresh:
                 await self._requested[upstream.name].wait()
         except TimeoutError:
             pass
+
+
+def _request(requested: asyncio.Event, _method: str) -> None:
+    requested.set()

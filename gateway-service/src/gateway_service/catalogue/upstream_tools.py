@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gateway_service.catalogue.definition_changes import DefinitionChange
+from gateway_service.catalogue.definitions import OfferedDefinitions
 from gateway_service.catalogue.tool_definitions import DefinitionRefused, GatewayTool, make_tool, tool_name_of
 from gateway_service.declaration import UpstreamDeclaration
 from security_common.pii import PIIConfiguration
@@ -25,6 +26,7 @@ class UpstreamTools:
     tools: Mapping[str, GatewayTool]
     notices: tuple[str, ...] = ()
     changes: tuple[DefinitionChange, ...] = ()
+    offered: OfferedDefinitions | None = field(default=None, repr=False)
 
 
 def make_tools(

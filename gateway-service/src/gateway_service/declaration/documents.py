@@ -1,5 +1,6 @@
 """Reads a YAML or JSON file, and knows the line of each member for messages."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +29,12 @@ class DeclarationInvalid(SecurityError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The members of a file. `root` has the lines of a YAML document and is None for JSON."""
+    """The members of a file, and its digest. `root` has the lines of a YAML document and is None for JSON."""
 
     path: Path
     members: dict[str, Any]
     root: yaml.Node | None
+    sha256: bytes = b""
 
     def problem(self, place: Place, problem: str, *, hint: str) -> DeclarationInvalid:
         """The error for a member: file, line if known, path in the file, what is wrong and how to fix it."""
@@ -55,7 +57,7 @@ def read_document(path: Path) -> Document:
     if not isinstance(members, dict) or not all(isinstance(name, str) for name in cast("dict[Any, Any]", members)):
         hint = "start with `upstreams:` (gateway.yaml) or `mcpServers` (JSON)"
         raise DeclarationInvalid(f"{path}: the file must be a mapping", hint=hint)
-    return Document(path, cast("dict[str, Any]", members), root)
+    return Document(path, cast("dict[str, Any]", members), root, hashlib.sha256(raw).digest())
 
 
 def _parse_json(path: Path, raw: bytes) -> tuple[Any, None]:

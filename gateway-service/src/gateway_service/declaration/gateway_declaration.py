@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from gateway_service.declaration.documents import DeclarationInvalid
 from gateway_service.declaration.program_declaration import ProgramDeclaration
@@ -113,6 +114,25 @@ class UpstreamDeclaration:
         pattern = self.pattern_for(tool)
         return self.tools[pattern] if pattern is not None else None
 
+    def has_connection_of(self, other: Self) -> bool:
+        """Whether both are reached in the same way, so that connections, sessions and programs can be kept."""
+        return self._connection == other._connection
+
+    @property
+    def _connection(self) -> tuple[object, ...]:
+        return (
+            self.name,
+            self.url,
+            self.program,
+            self.credential,
+            dict(self.headers),
+            self.ca_file,
+            self.silent_seconds,
+            self.longest_seconds,
+            self.max_result_bytes,
+            self.max_in_flight,
+        )
+
     @property
     def exact_names(self) -> tuple[str, ...]:
         """The tools that are named without a pattern."""
@@ -124,12 +144,15 @@ class GatewayDeclaration:
     """All upstreams. `notices` are remarks about the files for the log and the doctor, without secrets.
 
     `requestable_scopes` are those that a client may request for any user; a tool that needs another scope is listed
-    only for a caller who has it. None: every scope may be requested.
+    only for a caller who has it. None: every scope may be requested. `files` are those that were read, and `digest` is
+    SHA-256 over their digests, in hexadecimal.
     """
 
     upstreams: tuple[UpstreamDeclaration, ...]
     requestable_scopes: frozenset[str] | None = None
     notices: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    digest: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Loads the declaration: one file, with the files that it includes."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,8 +64,13 @@ def load_declaration(path: Path, environment: Mapping[str, str]) -> GatewayDecla
         _resolve(document, name, written.upstreams.get(name), entries.get(name), written.defaults) for name in names
     )
     notices += [notice for upstream in upstreams for notice in _transport_notices(upstream)]
+    documents = list({each.path: each for each in (document, *included)}.values())
     return GatewayDeclaration(
-        upstreams=upstreams, requestable_scopes=written.requestable_scopes, notices=tuple(notices)
+        upstreams=upstreams,
+        requestable_scopes=written.requestable_scopes,
+        notices=tuple(notices),
+        files=tuple(each.path for each in documents),
+        digest=hashlib.sha256(b"".join(each.sha256 for each in documents)).hexdigest(),
     )
 
 

@@ -111,6 +111,10 @@ class Upstream:
         """Calls the handler when the server reports on some connection that one of its lists has changed."""
         self._list_change_handlers.append(handler)
 
+    def stop_watching(self, handler: ListChangeHandler) -> None:
+        """Does not call the handler any more."""
+        self._list_change_handlers.remove(handler)
+
     async def call(self, call: UpstreamCall) -> dict[str, Any]:
         """The result of a request. Raises `UpstreamFailure`, and what getting its credential raises.
 

@@ -59,8 +59,8 @@ class EventType(StrEnum):
     """auth-service: the service created, activated, retired or removed a signing key. Details: the states of the keys.
     """
     DECLARATION_APPLIED = "declaration_applied"
-    """auth-service: a replica started with a declaration that differs from the last one applied. Details: its
-    fingerprint.
+    """auth-service: a replica started with a declaration that differs from the last one applied; gateway-service: the
+    start, and a change of gateway.yaml or gateway.lock. Details: fingerprint or digests.
     """
     DEFINITION_CHANGE = "definition_change"
     """gateway-service: what an MCP server says about itself differs from what was approved, or is as approved again.

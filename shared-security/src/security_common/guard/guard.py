@@ -94,6 +94,7 @@ class Guard:
     ) -> None:
         self._app = app
         self._verifier = verifier
+        self._resource = resource
         self._paths = GuardedPaths(resource, {} if tool_scopes is None else tool_scopes, further_resources)
         self._policy = policy or GuardPolicy()
         self._read_address = ClientAddressReader(self._policy.trusted_proxies)
@@ -104,6 +105,13 @@ class Guard:
             resource, hosts=self._policy.allowed_hosts, origins=self._policy.allowed_origins
         )
         self._random_bytes = random_bytes
+
+    def replace_resources(self, tool_scopes: ToolScopes, further_resources: Sequence[FurtherResource]) -> None:
+        """Replaces the scopes of tools and the further resources. Requests in progress keep those they began with.
+
+        Raises ValueError as the constructor.
+        """
+        self._paths = GuardedPaths(self._resource, tool_scopes, further_resources)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""

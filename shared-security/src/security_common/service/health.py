@@ -39,8 +39,15 @@ ReadinessCheck: TypeAlias = Callable[[], ReadinessResult | Awaitable[ReadinessRe
 class Readiness:
     """Runs the checks of a service by name, all at the same time. The check `process` fails while the service stops."""
 
-    def __init__(self, checkers: Mapping[str, ReadinessCheck]) -> None:
+    def __init__(
+        self,
+        checkers: Mapping[str, ReadinessCheck],
+        *,
+        further: Callable[[], Mapping[str, ReadinessCheck]] | None = None,
+    ) -> None:
+        """`further` returns the checks of parts that change while the service runs."""
         self._checkers = dict(checkers)
+        self._further = further
         self._is_draining = False
 
     def start_draining(self) -> None:
@@ -49,9 +56,10 @@ class Readiness:
 
     async def checks(self) -> dict[str, ReadinessResult]:
         """Every check by name. One without a result in time counts as failed, also for readiness."""
-        results = await asyncio.gather(*(_run(checker) for checker in self._checkers.values()))
+        checkers = {**self._checkers, **(self._further() if self._further is not None else {})}
+        results = await asyncio.gather(*(_run(checker) for checker in checkers.values()))
         process = ReadinessResult(not self._is_draining, note="the service is stopping" if self._is_draining else "")
-        return {"process": process, **dict(zip(self._checkers, results, strict=True))}
+        return {"process": process, **dict(zip(checkers, results, strict=True))}
 
 
 async def _run(checker: ReadinessCheck) -> ReadinessResult:

@@ -31,6 +31,10 @@ class RequestMetrics:
         # Looking up a child of the histogram by its labels costs as much as observing a value.
         self._children: dict[tuple[str, int], Histogram] = {}
 
+    def count_separately(self, paths: Collection[str]) -> None:
+        """Counts these paths separately from now on."""
+        self._paths |= frozenset(paths)
+
     def observe(self, path: str, status: int, seconds: float) -> None:
         """Counts one request."""
         key = path if path in self._paths else "other", status

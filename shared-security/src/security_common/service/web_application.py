@@ -8,7 +8,7 @@
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.resources import files
 from typing import Any
@@ -70,6 +70,7 @@ class WebApplication(FastAPI):
         )
         self._security_schemes = dict(security_schemes or {})
         self._asgi_routes: dict[str, Application] = {}
+        self._changing_routes: list[tuple[Callable[[str], bool], Application]] = []
         self._operations: dict[str, dict[str, Any]] = {}
         self._document: bytes | None = None
         self._errors = HttpErrors()
@@ -107,11 +108,18 @@ class WebApplication(FastAPI):
         if operations is not None:
             self.describe_path(path, operations)
 
+    def add_changing_asgi_routes(
+        self, serves: Callable[[str], bool], app: Application, *, methods: Collection[str]
+    ) -> None:
+        """Routes every path for which `serves` is true to an ASGI application, while the service may change them."""
+        self._changing_routes.append((serves, _MethodFilter(app, methods)))
+
     def build_middleware_stack(self) -> Application:
         """Adds the plain ASGI routes behind all other middleware, in front of the router."""
         handlers = {key: handler for key, handler in self.exception_handlers.items() if key not in (500, Exception)}
         apps = {path: ExceptionMiddleware(app, handlers=handlers) for path, app in self._asgi_routes.items()}
-        self.user_middleware.append(Middleware(_AsgiRoutes, apps=apps))
+        changing = [(serves, ExceptionMiddleware(app, handlers=handlers)) for serves, app in self._changing_routes]
+        self.user_middleware.append(Middleware(_AsgiRoutes, apps=apps, changing=changing))
         return super().build_middleware_stack()
 
     def openapi(self) -> dict[str, Any]:
@@ -131,15 +139,30 @@ class WebApplication(FastAPI):
 
 
 class _AsgiRoutes:
-    """ASGI middleware that calls the application of an exact path, and the next application for every other path."""
+    """ASGI middleware that calls the application of a path, and the next application for every other path."""
 
-    def __init__(self, app: Application, *, apps: Mapping[str, Application]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        *,
+        apps: Mapping[str, Application],
+        changing: Sequence[tuple[Callable[[str], bool], Application]],
+    ) -> None:
         self._app = app
         self._apps = apps
+        self._changing = changing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._apps.get(scope["path"], self._app) if scope["type"] == "http" else self._app
-        await app(scope, receive, send)
+        await self._application_of(scope)(scope, receive, send)
+
+    def _application_of(self, scope: Scope) -> Application:
+        if scope["type"] != "http":
+            return self._app
+        path = scope["path"]
+        app = self._apps.get(path)
+        if app is None:
+            app = next((each for serves, each in self._changing if serves(path)), self._app)
+        return app
 
 
 class _MethodFilter:

@@ -69,6 +69,10 @@ class TokenVerifier:
         """The keys of each issuer, for metrics."""
         return tuple(self._keys.values())
 
+    def replace_issuer(self, issuer: TrustedIssuer) -> None:
+        """Replaces what is declared about an issuer that is trusted already, such as its audiences. Its keys stay."""
+        self._keys[issuer.issuer].issuer = issuer
+
     @property
     def ready(self) -> bool:
         """Whether the keys of every issuer are known and were confirmed within the outage limit."""
