@@ -5,6 +5,7 @@ The Korean resident registration number has a module of its own: resident_number
 
 import re
 from collections.abc import Sequence
+from operator import mul
 
 from security_common.pii.word_lists import read_rows
 
@@ -41,7 +42,7 @@ _SAMPLE_SSNS = {"078051120", "219099999", "123456789"}
 
 def weighted_sum(digits: str, weights: Sequence[int]) -> int:
     """The sum of each digit times its weight, for as many digits as there are weights."""
-    return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
+    return sum(map(mul, map(int, digits), weights))
 
 
 def is_calendar_date(year: int, month: int, day: int) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, cast
 from security_common.pii.document_members import can_have_number
 from security_common.pii.field_context import NO_CONTEXT, FieldContext, field_context, in_personal_record
 from security_common.pii.field_labels import LABEL_OF_KIND
-from security_common.pii.field_names import MAX_NAME_LENGTH, cut_name, meaning_of_name
+from security_common.pii.field_names import MAX_NAME_LENGTH, meaning_of_name
 from security_common.pii.finding import PIIKind
 from security_common.pii.labels import OTHER
 from security_common.pii.personal_records import is_email
@@ -53,7 +53,7 @@ def member_contexts(
         own = own._replace(columns=())
     if own.record == _SECRETS:
         return [own._replace(record="", kind=PIIKind.SECRET, is_part=True)] * len(members)
-    names = tuple([cut_name(name) if type(name) is str else "" for name, _ in members[:_MAX_MEMBERS]])
+    names = tuple([name[:MAX_NAME_LENGTH] if type(name) is str else "" for name, _ in members[:_MAX_MEMBERS]])
     is_certain = own.record == "person" and not meaning_of_name(own.name).is_ambiguous_role
     shape = shape_of(names, own.record, is_certain)
     contexts = [

@@ -31,7 +31,7 @@ _OBJECT_MEMBER = re.compile(r"\"[\w.\-]{1,253}\"\s?:\s?\"([^\s\"]{4,8192})\"")
 def _find_credentials(source: LabelledText) -> Iterator[Finding]:
     text, lowered = source.text, source.lowered
     for place in CREDENTIAL_PLACES:
-        if not any(word in lowered for word in place.words):
+        if not any(map(lowered.__contains__, place.words)):
             continue
         for match in place.expression.finditer(text):
             secret = match["secret"].rstrip(".,;)")
@@ -76,7 +76,7 @@ def _find_kubernetes_secrets(text: str) -> Iterator[Finding]:
 CREDENTIALS = Rule(
     r"://[^/\s]*[:@]|jdbc:oracle|(?i:[?&;]sig=|-signature=|(?:bearer|basic|kakaoak)\s|authorization|sess|connect\.sid"
     r"|cookie|identified\s|kind['\"]?\s{0,2}:\s{0,2}['\"]?secret|auth['\"]?\s?[:=])"
-    r"|--[a-z\-]*(?:pass|token|secret|key)|\s-p['\"]?[^\s\-]|sshpass|docker login|redis-cli|\s-u\s|\s--user"
+    r"|--[a-z]|\s-p['\"]?[^\s\-]|sshpass|docker login|redis-cli|\s-u\s|\s--user"
     r"|:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*\-]+:[A-Za-z0-9_.\-]+:"
     r"|(?i:pw|pass|비번|비밀번호|패스워드|암호|[?&](?:key|code|ticket|auth)="
     r"|/(?:reset|verify|activate|invite|confirm|magic)|\slogin\s|ldap|net use|smbclient|rpcclient|chpasswd|sqlplus"

@@ -4,6 +4,7 @@ The package docstring shows the steps. RULES lists every rule. Overlaps are reso
 rules.
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 from functools import cache
@@ -49,7 +50,7 @@ from security_common.pii.placeholders import without_placeholders
 from security_common.pii.postal_addresses import KOREAN_ADDRESSES, find_address_in_field
 from security_common.pii.public_names import PUBLIC_NAME, mark_public_names
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
-from security_common.pii.rules import Gate, Rule, compile_gates
+from security_common.pii.rules import Automaton, Gate, Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
 from security_common.pii.short_numbers import is_short_number
 from security_common.pii.structured_text import StructuredSearch, moved_by
@@ -88,7 +89,16 @@ _RULES_FOR_LATIN_NAMES: tuple[Rule, ...] = (
     *LATIN_NAMES_IN_PROSE,
     *ENGLISH_NAMES,  # romanised Korean names included
 )
-_WORDS, _NUMBERS, _KOREAN, _LATIN = "words", "numbers", "Korean names", "Latin names"  # the automata of the gates
+
+
+def _has_other_than_ascii(text: str) -> bool:
+    return not text.isascii()
+
+
+_CAPITAL = re.compile("[A-ZÀ-\u024f\u1e00-\u1eff]")
+_WORDS, _NUMBERS = Automaton("words", bool), Automaton("numbers", bool)
+_KOREAN = Automaton("names in Hangul and Han", _has_other_than_ascii)
+_LATIN = Automaton("Latin names", _CAPITAL.search)
 _RULES_BY_AUTOMATON = {
     _WORDS: _RULES_FOR_SECRETS,
     _NUMBERS: _RULES_FOR_NUMBERS,
@@ -97,7 +107,7 @@ _RULES_BY_AUTOMATON = {
 }
 RULES = tuple(rule for rules in _RULES_BY_AUTOMATON.values() for rule in rules)
 
-PREPARATION_GATES = (Gate(NORMALIZATION_GATE, automaton=_NUMBERS), Gate(SPOKEN_DIGITS_GATE, automaton=_NUMBERS))
+PREPARATION_GATES = (Gate(NORMALIZATION_GATE, _NUMBERS), Gate(SPOKEN_DIGITS_GATE, _NUMBERS))
 _WEAK_KINDS = frozenset({PIIKind.US_SSN, PIIKind.PASSPORT})
 """In a field with the name of something else, their shape alone is not enough: {"acct_code": "101-02-0003"}."""
 _CERTAIN_NAMES = frozenset({"honorific", "title"})
@@ -110,7 +120,7 @@ MAX_BARE_WORD_LENGTH = 11
 GATES = (
     *PREPARATION_GATES,
     *(
-        Gate(rule.gate, rule.also_required, _WORDS if rule.begins_with_word else automaton)
+        Gate(rule.gate, _WORDS if rule.begins_with_word else automaton, rule.also_required)
         for automaton, rules in _RULES_BY_AUTOMATON.items()
         for rule in rules
     ),
@@ -185,12 +195,12 @@ class PIIDetector:
             return []
         gates = open_gates(text)
         if not gates:
-            return self._find_in_base64_tokens(text)
+            return self._find_in_base64_tokens(text) if may_have_base64_token(text) else []
         normalized = normalize(text) if gates[0] == _NORMALIZE else NormalizedText(text)
         prepared = normalized.text
         if prepared is not text:
             gates = open_gates(prepared)
-        in_tokens = self._find_in_base64_tokens(prepared)
+        in_tokens = self._find_in_base64_tokens(prepared) if may_have_base64_token(prepared) else []
         if _REPLACE_SPOKEN_DIGITS in gates:
             with_digits = replace_spoken_digits(prepared)
             if with_digits is not prepared:
@@ -227,8 +237,6 @@ class PIIDetector:
     def _find_in_base64_tokens(self, text: str) -> list[Finding]:
         """Reports a token as a whole with the best finding inside it. Tokens inside tokens are not decoded."""
         found: list[Finding] = []
-        if not may_have_base64_token(text):
-            return found
         for start, end, decoded in decode_base64_tokens(text):
             inside = self.apply_rules(decoded, open_gates(decoded))
             if inside:
@@ -283,7 +291,7 @@ def _scan_behind_label(label: str, text: str, scan: Callable[[str], list[Finding
     return found
 
 
-_start_of = attrgetter("start")
+_start_of, _end_of = attrgetter("start"), attrgetter("end")
 
 
 def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:
@@ -296,7 +304,7 @@ def _resolve_overlaps(candidates: list[Finding]) -> list[Finding]:
     ranked = sorted(
         candidates, key=lambda finding: (-finding.score, finding.start - finding.end, finding.start, finding.kind)
     )
-    is_taken = bytearray(max(candidate.end for candidate in candidates))
+    is_taken = bytearray(max(map(_end_of, candidates)))
     kept: list[Finding] = []
     for candidate in ranked:
         start, end = candidate.start, candidate.end

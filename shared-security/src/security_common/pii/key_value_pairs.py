@@ -34,7 +34,7 @@ _PAIR = re.compile(
 _GROUPS_OF_NAME = frozenset({"name", "note"})
 # , 최에스더, 유한나
 _MORE_NAMES = re.compile(r"(?:,[ ]?[^\W\d_][^,:=\n|;/\"'()\[\]{}<>0-9]{1,39}){1,20}(?=[ ]?(?:\n|/|\||;|$))")
-_SIGN = re.compile("[=:]")
+_SIGN = re.compile(r"=|:(?=\s|\[)")  # as in _PAIR
 # A name before a sign, both read from right to left: only the few characters before a sign have to be read.
 _REVERSED_NAME = re.compile(
     r"[ \t]?(?:\)[A-Za-z가-힣 ,./]{1,24}\([ ]?)?['\"]?(?:[0-9]{1,2}[ ])?([\w.\-]{0,62}[^\W\d])(?![\w.\-])"

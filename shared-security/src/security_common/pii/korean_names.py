@@ -6,7 +6,6 @@ number confirm it. A common given name alone is enough if it does not look like 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.given_names import (
@@ -100,23 +99,19 @@ _Assessment = tuple[float, str] | None
 """Score and reason, or None if this is not a name."""
 
 
-@dataclass(slots=True)  # not frozen: a frozen one takes three times as long to create
 class _NameCandidate:
     """The beginning of a word that can be a name, and the rest of the word."""
 
-    source: LabelledText
-    start: int
-    surname: str
-    given: str
-    rest: str
+    __slots__ = ("end", "full_name", "given", "rest", "source", "start", "surname")
 
-    @property
-    def full_name(self) -> str:
-        return self.surname + self.given
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.full_name)
+    def __init__(self, source: LabelledText, start: int, surname: str, given: str, rest: str) -> None:
+        self.source = source
+        self.start = start
+        self.surname = surname
+        self.given = given
+        self.rest = rest
+        self.full_name = surname + given
+        self.end = start + len(self.full_name)
 
     @property
     def has_common_given_name(self) -> bool:

@@ -61,8 +61,10 @@ def is_ordinary_word(word: str) -> bool:
     """Whether this is an ordinary word, with or without a particle, a suffix or a form of 하다 and 되다."""
     if _VERB_STEM.match(word):
         return True
-    longest = min(len(word), _MAX_WORD_LENGTH)
-    return any(word[:length] in _WORDS and _matches_ending(word, length) for length in range(longest, 1, -1))
+    for length in range(min(len(word), _MAX_WORD_LENGTH), 1, -1):
+        if word[:length] in _WORDS and _matches_ending(word, length):
+            return True
+    return False
 
 
 def is_derived_word(word: str) -> bool:

@@ -12,22 +12,20 @@ from security_common.pii.contexts_in_data import member_contexts
 from security_common.pii.field_names import kind_of_listed_name
 from security_common.pii.table_rows import KINDS_OF_NO_PERSON, TextCell
 
-__all__ = ["find_segment_values"]
+__all__ = ["SEPARATORS_OF_SEGMENTS", "find_segment_values"]
 
 _MAX_LINE_LENGTH = 1000
 _MIN_SEPARATORS = 2
-_SEPARATORS = (" / ", " | ")
+SEPARATORS_OF_SEGMENTS = (" / ", " | ")
 # 동호 106-0903, also behind a heading: 차량등록: 동호 106-0903
 _SEGMENT = re.compile(r"(?:[^:/|]{1,20}:[ ])?[ ]*(?P<label>[^\W\d_]\w{1,15})[ ]{1,3}(?P<value>[^ :=/|][^:=/|]{1,80})")
 
 
 def find_segment_values(text: str) -> Iterator[TextCell]:
     """The values of the segments whose labels say what they are, in order."""
-    if not any(separator in text for separator in _SEPARATORS):
-        return
     start = 0
     for line in text.split("\n"):
-        separator = max(_SEPARATORS, key=line.count)
+        separator = max(SEPARATORS_OF_SEGMENTS, key=line.count)
         if len(line) <= _MAX_LINE_LENGTH and line.count(separator) >= _MIN_SEPARATORS:
             yield from _find_in_line(line, start, separator)
         start += len(line) + 1

@@ -6,7 +6,7 @@ a finding.
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from typing import NamedTuple
 
@@ -59,6 +59,9 @@ class Label(NamedTuple):
     end: int = -1
 
 
+_Place = tuple[str, int, int]
+"""The kind of a label, its start and its end."""
+
 # A number or code in front of such a label does not belong to it.
 _KINDS_OF_TEXT = frozenset({"PERSON", "ADDRESS", "EMAIL"})
 _GENERAL_NAMES = frozenset({"code", "id", "key", "ref"})
@@ -105,45 +108,42 @@ def _in_lower_case(text: str) -> str:
 
 def label_at_end(name: str) -> str:
     """The kind of the label with which a name ends, or an empty string: OTHER for `build_version`."""
-    kind = ""
-    end = 0
-    for label in _find_labels(name, name.lower()) if len(name.lower()) == len(name) else ():
-        kind, end = label.kind, label.end
-    return kind if end == len(name) else ""
+    lowered = name.lower()
+    found = _find_labels(name, lowered) if len(lowered) == len(name) else []
+    return found[-1][0] if found and found[-1][2] == len(name) else ""
 
 
-def _find_labels(text: str, lowered: str) -> Iterator[Label]:
+def _find_labels(text: str, lowered: str) -> list[_Place]:
     """The labels of a text in order, not overlapping."""
-    length = len(text)
+    found: list[_Place] = []
     search = (_WORD if _CAMEL_CASE.search(text) else _WORD_WITHOUT_CAMEL_CASE).search
     match = search(lowered)
     while match is not None:
         start, end = match.span()
         word = match.group()
-        if word.isascii() and not _is_whole_word(text, start, end, length):
+        if word.isascii() and not _is_whole_word(text, start, end):
             match = search(lowered, start + 1)
             continue
         kind = _KIND_OF_SPELLING.get(word) or _KIND_OF_SPELLING[word.translate(_WITHOUT_SEPARATORS)]
-        yield Label(kind, start=start, end=end)
+        found.append((kind, start, end))
         match = search(lowered, end)
+    return found
 
 
-def _is_whole_word(text: str, start: int, end: int, length: int) -> bool:
+def _is_whole_word(text: str, start: int, end: int) -> bool:
     """Whether an English label begins and ends at a word boundary.
 
     A capital in camelCase begins a word, and a plural s may follow.
     """
-    if start:
-        before = text[start - 1]
-        begins_camel_word = text[start].isupper() and before.islower()
-        if before.isascii() and before.isalnum() and not begins_camel_word:
-            return False
-    if end < length and text[end].isascii() and text[end].isalpha():
-        if text[end] == "s":
-            letter_follows = end + 1 < length and text[end + 1].isascii() and text[end + 1].isalpha()
-            return not letter_follows
-        return text[end].isupper() and text[end - 1].islower()
-    return True
+    before, after = text[start - 1 : start], text[end : end + 1]
+    if before.isascii() and before.isalnum() and not (before.islower() and text[start].isupper()):
+        return False
+    if not (after.isascii() and after.isalpha()):
+        return True
+    if after == "s":
+        following = text[end + 1 : end + 2]
+        return not (following.isascii() and following.isalpha())
+    return after.isupper() and text[end - 1].islower()
 
 
 class Labels:
@@ -151,12 +151,12 @@ class Labels:
 
     def __init__(self, text: str, lowered: str) -> None:
         self._text = text
-        self._found = list(_find_labels(text, lowered))
-        self._ends = [label.end for label in self._found]
+        self._found = _find_labels(text, lowered)
+        self._ends = [end for _, _, end in self._found]
 
     def of_kind(self, kind: str) -> list[Label]:
         """The labels of one kind, in order."""
-        return [label for label in self._found if label.kind == kind]
+        return [Label(kind, start=start, end=end) for found_kind, start, end in self._found if found_kind == kind]
 
     def before(self, start: int) -> Label:
         """The nearest label that ends at or before `start`; without kind if there is none within reach.
@@ -164,7 +164,8 @@ class Labels:
         If a label is only a part of a field name, the whole name decides: the value of `account_id` is not an account
         number. A general name in a sentence does not decide: in `통관 조회 code=P123456789012`, the label is 통관.
         """
-        label = self._nearest_before(start)
+        index = bisect_right(self._ends, start)
+        label = self._label_before(index - 1, start) if index else _NO_LABEL
         place = name_before(self._text, start)
         if place is None or (label.adjacent_kind and label.start < place[0]):
             return label
@@ -174,11 +175,9 @@ class Labels:
         kind = meaning_of_name(name).kind
         return Label(kind, kind, *place) if kind else label
 
-    def _nearest_before(self, start: int) -> Label:
-        index = bisect_right(self._ends, start)
-        if not index:
-            return _NO_LABEL
-        kind, _, label_start, label_end = self._found[index - 1]
+    def _label_before(self, index: int, start: int) -> Label:
+        """The label with an index of `_found`, as that of the value at `start`, if it is within reach."""
+        kind, label_start, label_end = self._found[index]
         between = self._text[label_end:start]
         if len(between) > _MAX_CHARS_AFTER_LABEL or (kind == OTHER and _NUMBER_OF_OTHER.match(between)):
             return _NO_LABEL
@@ -189,9 +188,11 @@ class Labels:
         """The label that follows a value, as in `110-123-456789 (신한은행)`."""
         found = self._found
         index = bisect_right(self._ends, end)
-        if index == len(found) or not end <= found[index].start <= end + _MAX_CHARS_BEFORE_LABEL:
+        if index == len(found):
             return _NO_LABEL
-        kind, _, label_start, label_end = found[index]
+        kind, label_start, label_end = found[index]
+        if not end <= label_start <= end + _MAX_CHARS_BEFORE_LABEL:
+            return _NO_LABEL
         connector = _CONNECTOR_AFTER_VALUE.fullmatch(self._text[end:label_start])
         # Without a bracket, a label after the value is often that of the next field: "4111… 유효기간 11/28". A label
         # of kind OTHER counts as evidence against a finding only with a bracket.
@@ -206,35 +207,28 @@ class LabelledText:
     are not dates of birth. All but `text` is prepared at the first use.
     """
 
-    __slots__ = ("_labels", "_lowered", "_read_today", "_today", "text")
+    __slots__ = ("_read_today", "labels", "lowered", "text", "today")
+    labels: "Labels"
+    lowered: str
+    today: date
 
     def __init__(self, text: str, read_today: Callable[[], date]) -> None:
         self.text = text
         self._read_today = read_today
-        self._lowered: str | None = None
-        self._labels: Labels | None = None
-        self._today: date | None = None
 
-    @property
-    def lowered(self) -> str:
-        """The text in lower case."""
-        if self._lowered is None:
-            self._lowered = _in_lower_case(self.text)
-        return self._lowered
-
-    @property
-    def labels(self) -> Labels:
-        """The labels of the text."""
-        if self._labels is None:
-            self._labels = Labels(self.text, self.lowered)
-        return self._labels
-
-    @property
-    def today(self) -> date:
-        """The date of the scan."""
-        if self._today is None:
-            self._today = self._read_today()
-        return self._today
+    def __getattr__(self, name: str) -> object:
+        """Prepares `lowered`, `labels` or `today`. Python calls this only at the first use, before the slot is set."""
+        value: object
+        if name == "lowered":
+            value = _in_lower_case(self.text)
+        elif name == "labels":
+            value = Labels(self.text, self.lowered)
+        elif name == "today":
+            value = self._read_today()
+        else:
+            raise AttributeError(name=name, obj=self)
+        setattr(self, name, value)
+        return value
 
     def adjacent_label_kind(self, start: int) -> str:
         """The kind of the label directly before a value, or an empty string."""

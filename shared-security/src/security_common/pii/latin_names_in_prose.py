@@ -170,6 +170,6 @@ LATIN_NAMES_IN_PROSE = (
     Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
     Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
     Rule("(?:Dear|Hi|Hello|Hey) [A-ZÀ-Ž]", _find_in_salutations),
-    Rule(r"\n[ ]*\n ?[A-ZÀ-Ž][^\n]*\s*$", _find_name_in_last_line),
+    Rule(r"\n[ ]*\n ?[A-ZÀ-Ž]", _find_name_in_last_line),
     Rule(r", [A-ZÀ-Ž][^, \n]*(?: [A-Z]\.?)?\s*$", _find_last_then_first),
 )

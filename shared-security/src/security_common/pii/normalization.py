@@ -224,14 +224,10 @@ def _hyphen_of_same_length(spoken_hyphen: re.Match[str]) -> str:
 
 # --- base64
 
-_BEGINNING_OF_BASE64 = re.compile(r"[A-Za-z0-9+/_\-]{12}")
+may_have_base64_token = re.compile(r"[A-Za-z0-9+/_\-]{12}").search
+"""Finds enough characters of base64 in a row. Most texts have none."""
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_\-.@])[A-Za-z0-9+/_\-]{12,65536}={0,2}(?![A-Za-z0-9+/_=@])")
 _HAS_UPPER_AND_LOWER = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])")
-
-
-def may_have_base64_token(text: str) -> bool:
-    """Whether a text has enough characters of base64 in a row. False for most texts."""
-    return _BEGINNING_OF_BASE64.search(text) is not None
 
 
 def decode_base64_tokens(text: str) -> Iterator[tuple[int, int, str]]:

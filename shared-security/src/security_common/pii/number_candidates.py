@@ -23,7 +23,7 @@ Recognition = tuple[PIIKind, float, str] | None
 _Part = tuple[int, int, str]  # start, end, digits
 
 _DIGITS_AND_SEPARATOR = re.compile("([0-9]+)([^0-9]*)")
-_PLAIN_SEPARATORS = frozenset("-./,_ ()")
+_PLAIN_SEPARATORS = frozenset(["", *"-./,_ ()"])
 # A comma or slash with a space beside it is between two numbers, not inside one; so is a bullet on a new line.
 _SEPARATOR = r"(?:[ \t]{0,2}[-.()ㅡ~]{1,2}[ \t\r\n]{0,2}|[/,_]|[ \t\r\n]{1,2})"
 # The character class comes first and the look-around after it, so that the engine skips to digits quickly. A plus sign
@@ -41,7 +41,6 @@ _UNIT = re.compile(
 _FIRST_CHARS_OF_UNITS = frozenset("원달만억천%명개건점포바 \t\nKUEJCGbBMTmunsrt")
 _AMOUNT_SEPARATORS = frozenset(" ,")  # between the parts of an amount
 _LENGTHS_OF_DATE = [4, 2, 2]
-_PARTS_OF_DATE = len(_LENGTHS_OF_DATE)
 _MAX_CHARS_OF_AMOUNT = 32
 _MIN_DIGITS, _MAX_DIGITS, _MAX_PARTS = 8, 19, 8
 _LONG_RUN_PARTS = 24  # a run with more parts is a table or an attack: only usual groupings are read from it
@@ -93,13 +92,14 @@ def is_timestamp(number: NumberCandidate) -> bool:
 
 
 class _Run(NamedTuple):
-    """A run of digits: its parts, one character for the separator after each, and whether a plus sign is in front.
+    """A run of digits: its parts, the number of digits of each, and one character for the separator after each.
 
-    `has_comma` is whether one of the separators is a comma. `may_begin` and `may_end` are whether a number can begin at
-    the start of the run and end at its end.
+    `has_plus` is whether a plus sign is in front, `has_comma` whether one of the separators is a comma. `may_begin` and
+    `may_end` are whether a number can begin at the start of the run and end at its end.
     """
 
     parts: list[_Part]
+    lengths: list[int]
     separators: str
     has_plus: bool
     has_comma: bool
@@ -115,32 +115,32 @@ def find_number_candidates(source: LabelledText) -> Iterator[NumberCandidate]:
         if end - start < _MIN_DIGITS:
             continue
         written = match.group()
-        if "," in written and _AMOUNT.fullmatch(written):
+        has_comma = "," in written
+        if has_comma and _AMOUNT.fullmatch(written):
             continue
-        has_plus, parts, separators = _split(start, written)
-        lengths = [len(digits) for _, _, digits in parts]
+        parts, lengths, separators = _split(start, written)
         if sum(lengths) < _MIN_DIGITS:
             continue
         may_begin, may_end = _may_begin_number(text, start), _ADJOINING.match(text, end) is None
-        run = _Run(parts, separators, has_plus, "," in written, may_begin, may_end)
-        for first, last in _sequences(run, lengths):
+        run = _Run(parts, lengths, separators, written[0] == "+", has_comma, may_begin, may_end)
+        for first, last in _sequences(run):
             if not _is_amount_or_date(text, run, first, last):
                 yield _candidate(source, run, first, last)
 
 
 def _is_amount_or_date(text: str, run: _Run, first: int, last: int) -> bool:
     """Whether a sequence is a number before a unit, a decimal, a part of an amount, or a date."""
-    parts, separators = run.parts, run.separators
+    parts, lengths, separators = run.parts, run.lengths, run.separators
     end = parts[last][1]
     if run.has_comma and _is_part_of_amount(text, parts[first][0], end):
         return True
-    if last == len(parts) - 1 and text[end : end + 1] in _FIRST_CHARS_OF_UNITS and _UNIT.match(text, end):
+    if last == len(lengths) - 1 and text[end : end + 1] in _FIRST_CHARS_OF_UNITS and _UNIT.match(text, end):
         return _AMOUNT_SEPARATORS.issuperset(separators[first:last])
     if first == last:
         return False
     if last - first == 1:  # 4.539578763621486
         return separators[first] in ".," and not parts[first][2].startswith("01")
-    return last - first == _PARTS_OF_DATE - 1 and [len(part[2]) for part in parts[first : last + 1]] == _LENGTHS_OF_DATE
+    return lengths[first : last + 1] == _LENGTHS_OF_DATE
 
 
 def _is_part_of_amount(text: str, start: int, end: int) -> bool:
@@ -152,12 +152,9 @@ def _is_part_of_amount(text: str, start: int, end: int) -> bool:
     return False
 
 
-def _sequences(run: _Run, lengths: list[int]) -> list[tuple[int, int]]:
-    """The indexes of the first and the last part of every sequence that can be a number.
-
-    `lengths` has the number of digits of each part.
-    """
-    separators = run.separators
+def _sequences(run: _Run) -> list[tuple[int, int]]:
+    """The indexes of the first and the last part of every sequence that can be a number."""
+    lengths, separators = run.lengths, run.separators
     count, left = len(lengths), sum(lengths)
     found: list[tuple[int, int]] = []
     for first, length in enumerate(lengths):
@@ -188,12 +185,11 @@ def _candidate(source: LabelledText, run: _Run, first: int, last: int) -> Number
     if ")" in separators and start and source.text[start - 1] == "(":
         start -= 1
     label = source.label_of(start, end)
-    digits = [part[2] for part in parts]
     return NumberCandidate(
-        digits="".join(digits),
+        digits="".join([digits for _, _, digits in parts]),
         start=start,
         end=end,
-        grouping=tuple(map(len, digits)),
+        grouping=tuple(run.lengths[first : last + 1]),
         separators=separators,
         has_plus=has_plus,
         label_kind=label.kind,
@@ -207,7 +203,7 @@ def _is_in_series(run: _Run, first: int, last: int) -> bool:
     """Whether the part before or after has the same length and the same separator as those of the sequence."""
     if first == last:
         return False
-    lengths = [len(part[2]) for part in run.parts[max(0, first - 1) : last + 2]]
+    lengths = run.lengths[max(0, first - 1) : last + 2]
     follows = first > 0 and run.separators[first - 1] == run.separators[first] and lengths[0] == lengths[1]
     precedes = last + 1 < len(run.parts) and run.separators[last] == run.separators[last - 1]
     return follows or (precedes and lengths[-1] == lengths[-2])
@@ -221,28 +217,28 @@ def _ends_before_separator(separators: str, first: int, last: int) -> bool:
     return separator not in "-_" and (separator in " \n" or separator != separators[last - 1])
 
 
-def _split(start: int, run: str) -> tuple[bool, list[_Part], str]:
-    """Whether a plus sign is in front, the parts with their places, and one character for the separator after each."""
+def _split(start: int, run: str) -> tuple[list[_Part], list[int], str]:
+    """The parts with their places, the number of digits of each, and one character for the separator after each."""
     if run.isdecimal():
-        return False, [(start, start + len(run), run)], ""
-    has_plus = run.startswith("+")
-    place = start + has_plus
+        return [(start, start + len(run), run)], [len(run)], ""
+    place = start + run.startswith("+")
     parts: list[_Part] = []
+    lengths: list[int] = []
     separators: list[str] = []
     for digits, separator in _DIGITS_AND_SEPARATOR.findall(run):
-        end = place + len(digits)
-        parts.append((place, end, digits))
-        place = end + len(separator)
+        length = len(digits)
+        parts.append((place, place + length, digits))
+        lengths.append(length)
+        place += length + len(separator)
         separators.append(separator if separator in _PLAIN_SEPARATORS else _main_character(separator))
     if len(parts) >= _MIN_SINGLE_DIGITS:
         parts, separators = _join_single_digits(parts, separators)
-    return has_plus, parts, "".join(separators)
+        lengths = [len(digits) for _, _, digits in parts]
+    return parts, lengths, "".join(separators)
 
 
 def _main_character(separator: str) -> str:
-    """The punctuation of a separator of several characters, or its blank; nothing behind the last digits."""
-    if not separator:
-        return ""
+    """The punctuation of a separator of several characters, or its blank."""
     blank = "\n" if "\n" in separator else " "
     return separator.strip()[:1].replace("ㅡ", "-") or blank
 

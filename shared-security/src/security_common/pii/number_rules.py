@@ -38,6 +38,7 @@ _COMPANY = re.compile(
 )
 _CHARS_READ_FOR_COMPANY = 40
 _ACCOUNT_LABELS = frozenset({"BANK_ACCOUNT", BANK})
+_HIGHEST_SCORE_OF_ACCOUNT = 0.85
 _HOLDER_AND_BANK_AFTER = re.compile(
     r"\s?[/|,]?\s?[가-힣]{2,4}\s?[/|,(]\s?(?:[가-힣A-Z]{1,6}(?:은행|뱅크)|농협|수협|신협|새마을금고|우체국)"
 )
@@ -155,9 +156,9 @@ def _recognize_bank_account(number: NumberCandidate) -> Recognition:
     if not number.adjacent_label_kind and is_timestamp(number):
         return None
     if number.label_kind == "BANK_ACCOUNT":
-        return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label_kind else 0.7, "label"
+        return PIIKind.BANK_ACCOUNT, _HIGHEST_SCORE_OF_ACCOUNT if number.adjacent_label_kind else 0.7, "label"
     if len(number.digits) >= 10:
-        return PIIKind.BANK_ACCOUNT, 0.85 if number.adjacent_label_kind else 0.65, "bank"
+        return PIIKind.BANK_ACCOUNT, _HIGHEST_SCORE_OF_ACCOUNT if number.adjacent_label_kind else 0.65, "bank"
     return None
 
 
@@ -205,11 +206,17 @@ _RULES_BY_DIGIT_COUNT: Mapping[int, tuple[Callable[[NumberCandidate], Recognitio
 def _find_numbers(source: LabelledText) -> Iterator[Finding]:
     """Everything that a rule recognizes. The detector resolves overlaps, also between the rules for one number."""
     for number in find_number_candidates(source):
+        may_be_account = True
         for recognize in _RULES_BY_DIGIT_COUNT.get(len(number.digits), ()):
+            if recognize is _recognize_bank_account and not may_be_account:
+                continue
             recognition = recognize(number)
             if recognition is not None:
                 kind, score, why = recognition
                 yield Finding(kind, number.start, number.end, score, why)
+                # the configuration can leave out national ids
+                if score > _HIGHEST_SCORE_OF_ACCOUNT and kind is not PIIKind.NATIONAL_ID:
+                    may_be_account = False
 
 
 NUMBERS = Rule(NUMBER_GATE, _find_numbers)

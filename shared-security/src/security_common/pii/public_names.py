@@ -6,7 +6,7 @@ beside such a name still makes it a private person's.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.word_lists import any_word, read_lists
@@ -31,16 +31,16 @@ _MAX_TITLE_LENGTH = 6
 _EVIDENCE_OF_PRIVATE_PERSON = frozenset({"label", "neighbour", "honorific"})
 
 
-def mark_public_names(text: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+def mark_public_names(text: str, findings: Iterable[Finding]) -> list[Finding]:
     """The findings, with the reason PUBLIC_NAME for names that are not those of private persons."""
+    marked: list[Finding] = []
     for finding in findings:
         if finding.kind == PIIKind.PERSON and _is_company(text, finding):
             continue
         is_private = finding.kind != PIIKind.PERSON or finding.why in _EVIDENCE_OF_PRIVATE_PERSON
-        if not is_private and _is_public(text, finding):
-            yield finding._replace(why=PUBLIC_NAME)
-        else:
-            yield finding
+        is_public = not is_private and _is_public(text, finding)
+        marked.append(finding._replace(why=PUBLIC_NAME) if is_public else finding)
+    return marked
 
 
 def _is_company(text: str, finding: Finding) -> bool:

@@ -16,7 +16,7 @@ try:
 except ImportError:  # the `patterns` extra is not installed, or has no wheel for this platform
     re2 = None
 
-__all__ = ["Gate", "Rule", "compile_gates"]
+__all__ = ["Automaton", "Gate", "Rule", "compile_gates"]
 
 # RE2 builds one automaton for all gates of a group while it runs. Above the limit it discards and rebuilds the
 # automaton again and again, which is forty times slower. Texts of all kinds need less than a third of this limit.
@@ -24,16 +24,22 @@ _AUTOMATON_BYTES = 32 * 1024 * 1024
 _CLASS_OR_SHORTHAND = re.compile(r"\[(?:\\.|[^\]\\])*\]|\\[sW]")
 
 
+class Automaton(NamedTuple):
+    """One automaton for several gates. `may_match` is False for texts in which the rules of its gates find nothing."""
+
+    name: str
+    may_match: Callable[[str], object]
+
+
 class Gate(NamedTuple):
     """An expression without look-around (RE2 has none).
 
-    If `also_required` is given, that expression has to match somewhere in the text as well. Gates with the same
-    `automaton` are tested by one automaton (`compile_gates`).
+    If `also_required` is given, that expression has to match somewhere in the text as well.
     """
 
     expression: str
+    automaton: Automaton
     also_required: str = ""
-    automaton: str = ""
 
 
 class Rule(NamedTuple):
@@ -65,30 +71,28 @@ def compile_gates(gates: Sequence[Gate], engine: Any = re2) -> Callable[[str], l
 
 
 def _compile_with_re2(engine: Any, gates: Sequence[Gate]) -> Callable[[str], list[int]]:
-    count = len(gates)
-    required = dict.fromkeys(gate.also_required for gate in gates if gate.also_required)
-    index_of_required = {expression: index for index, expression in enumerate(required, start=count)}
-    needed = {index: index_of_required[gate.also_required] for index, gate in enumerate(gates) if gate.also_required}
-    sets: list[tuple[Callable[[bytes], list[int] | None], Callable[[int], int]]] = []
+    has_required = _compile_required(gates)
+    sets: list[tuple[Callable[[str], object], Callable[[bytes], list[int] | None], Callable[[int], int]]] = []
     for automaton in dict.fromkeys(gate.automaton for gate in gates):
-        indexes = [index for index, gate in enumerate(gates) if gate.automaton == automaton]
-        expressions = [gates[index].expression for index in indexes]
-        for expression in sorted({gates[index].also_required for index in indexes} - {""}):
-            indexes.append(index_of_required[expression])
-            expressions.append(expression)
-        sets.append((_compile_set(engine, expressions), indexes.__getitem__))
+        indexes = [index for index, gate in enumerate(gates) if gate.automaton is automaton]
+        match = _compile_set(engine, [gates[index].expression for index in indexes])
+        sets.append((automaton.may_match, match, indexes.__getitem__))
 
     def open_gates(text: str) -> list[int]:
         # A lone surrogate has no UTF-8 encoding and becomes a question mark, which no gate matches. No rule searches
         # for one.
         encoded = text.encode(errors="replace")
         found: list[int] = []
-        for match, index_of in sets:
-            matched = match(encoded)
-            if matched is not None:
-                found += map(index_of, matched)
+        for may_match, match, index_of in sets:
+            if may_match(text):
+                matched = match(encoded)
+                if matched is not None:
+                    found += map(index_of, matched)
         found.sort()
-        return [each for each in found if each < count and needed.get(each, each) in found]
+        if has_required.keys().isdisjoint(found):
+            return found
+        decoded = encoded.decode()
+        return [each for each in found if each not in has_required or has_required[each](decoded)]
 
     return open_gates
 
@@ -104,23 +108,24 @@ def _compile_set(engine: Any, expressions: Sequence[str]) -> Callable[[bytes], l
 
 
 def _compile_one_by_one(gates: Sequence[Gate]) -> Callable[[str], list[int]]:
-    def compiled(expression: str) -> Callable[[str], object]:
-        return re.compile(_with_portable_classes(expression)).search
-
-    required = {gate.also_required: compiled(gate.also_required) for gate in gates if gate.also_required}
-    searches = [(compiled(gate.expression), gate.also_required) for gate in gates]
+    has_required = _compile_required(gates)
+    searches = [re.compile(_with_portable_classes(gate.expression)).search for gate in gates]
 
     def open_gates(text: str) -> list[int]:
-        is_open = {"": True}
-        found: list[int] = []
-        for index, (search, also_required) in enumerate(searches):
-            if also_required not in is_open:
-                is_open[also_required] = required[also_required](text) is not None
-            if is_open[also_required] and search(text):
-                found.append(index)
-        return found
+        may_match = {gate.automaton: gate.automaton.may_match(text) for gate in gates}
+        found = [index for index, gate in enumerate(gates) if may_match[gate.automaton] and searches[index](text)]
+        return [each for each in found if each not in has_required or has_required[each](text)]
 
     return open_gates
+
+
+def _compile_required(gates: Sequence[Gate]) -> dict[int, Callable[[str], object]]:
+    """By the index of its gate, the search for the expression that is also required."""
+    return {
+        index: re.compile(_with_portable_classes(gate.also_required)).search
+        for index, gate in enumerate(gates)
+        if gate.also_required
+    }
 
 
 def _with_portable_classes(expression: str) -> str:

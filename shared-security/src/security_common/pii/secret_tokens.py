@@ -41,7 +41,7 @@ SECRET_TOKENS = Rule(
     r"|whsec_|AIza|ya29\.|GOCSPX|1//0|8Q~|hf_|npm_|pypi-|rubygems_|SG\.|SK[0-9a-f]|key-[0-9a-f]|-us[0-9]|do[opr]_v1"
     r"|shp[a-z]{2}_|dapi[0-9a-f]|hv[sbr]\.|\.atlasv1\.|dckr_pat|dp\.[a-z]{2}\.|gl(?:sa|c)_|lin_|ntn_|secret_[A-Za-z0-9]"
     r"|figd_|ATATT3x|pscale_|NRAK-|sntry[su]_|PMAK-|sq0|(?:gsk|xai|pplx|fw|nvapi|tvly|csk)[_\-][A-Za-z0-9]|r8_|sbp_"
-    r"|pat[A-Za-z0-9]+\.[A-Za-z0-9]|:AA|AGE-SECRET|EAA[A-Za-z0-9]|tskey-|CFPAT|gAAAAA"
-    r"|://[^\s]*(?:hook|/bot|/spaces/|/trigger/|logic\.azure|powerplatform|pagerduty|robot/send)",
+    r"|pat[A-Za-z0-9]{14}|:AA|AGE-SECRET|EAA[A-Za-z0-9]|tskey-|CFPAT|gAAAAA"
+    r"|hook|/bot|/spaces/|/trigger/|logic\.azure|powerplatform|pagerduty|robot/send",
     _find_secret_tokens,
 )

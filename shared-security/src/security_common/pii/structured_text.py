@@ -18,7 +18,7 @@ from security_common.pii.field_context import FieldContext
 from security_common.pii.finding import Finding, PIIKind
 from security_common.pii.json_fragments import JsonScalar, decode_json_string, find_json_fragments, scalars_in_context
 from security_common.pii.key_value_pairs import find_pair_values
-from security_common.pii.labelled_segments import find_segment_values
+from security_common.pii.labelled_segments import SEPARATORS_OF_SEGMENTS, find_segment_values
 from security_common.pii.labels import BANK, OTHER
 from security_common.pii.masking import JSON_NUMBER
 from security_common.pii.sql_statements import find_inserted_values
@@ -182,7 +182,8 @@ def _cells_of(text: str, *, only_personal: bool) -> list[TextCell]:
     has_pairs = "=" in text or ":" in text or "</" in text
     pairs = list(find_pair_values(text, only_personal=only_personal)) if has_pairs else []
     if not cells:
-        return _with_segments(pairs, list(find_segment_values(text)))
+        has_segments = any(map(text.__contains__, SEPARATORS_OF_SEGMENTS))
+        return _with_segments(pairs, list(find_segment_values(text))) if has_segments else pairs
     first, last = cells[0].start, cells[-1].end
     before, after = [each for each in pairs if each.end < first], [each for each in pairs if each.start > last]
     return before + cells + after

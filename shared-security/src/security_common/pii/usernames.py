@@ -36,4 +36,4 @@ def _is_full_name(first: str, last: str) -> bool:
     return (is_first_name(first) and is_family_name(last)) or is_romanized_korean([last, first])
 
 
-USERNAMES = Rule(rf"{_CUE}[a-z]{{2,14}}[._-][a-z]{{2}}|^[a-z]{{2,14}}[._-][a-z]{{2}}", _find_usernames)
+USERNAMES = Rule(rf"{_CUE}[a-z]+[._-][a-z]|^[a-z]+[._-][a-z]", _find_usernames, begins_with_word=True)

@@ -129,7 +129,9 @@ class JSONWalk:
 
         If every text is encrypted, JSON is encrypted as one text.
         """
-        self.count_characters(len(text))
+        self._characters_left -= len(text)
+        if self._characters_left < 0:
+            self._refuse_characters()
         document = None
         if text.startswith(_BEFORE_DOCUMENT) and not self.leaves.encrypt_all:
             document = read_json_document(text)
@@ -176,7 +178,9 @@ class JSONWalk:
 
     def visit_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, protected. `text` is what is searched."""
-        self.count_characters(len(text))
+        self._characters_left -= len(text)
+        if self._characters_left < 0:
+            self._refuse_characters()
         protected = self.leaves.protect_scalar(value, text, context)
         if protected is not value:
             self.changes += 1
@@ -186,12 +190,15 @@ class JSONWalk:
         """Counts characters before they are searched. Raises TooMuchData and SearchTooLong."""
         self._characters_left -= characters
         if self._characters_left < 0:
-            if self._on_event_loop:
-                raise SearchTooLong
-            raise TooMuchData(
-                "the data is larger than the limit for the arguments or the result of one call",
-                hint="send or request less data in one call",
-            )
+            self._refuse_characters()
+
+    def _refuse_characters(self) -> NoReturn:
+        if self._on_event_loop:
+            raise SearchTooLong
+        raise TooMuchData(
+            "the data is larger than the limit for the arguments or the result of one call",
+            hint="send or request less data in one call",
+        )
 
 
 def unsupported_value(value: Any, context: FieldContext | None) -> UnsupportedValue:

@@ -164,15 +164,17 @@ class LeafProtector:
 
     def protect_text(self, text: str, context: FieldContext | None) -> str:
         """The text as it may be passed on; `context` is the field that it is in."""
-        if self._placeholders is None and not self.encrypt_all and self._clean_texts.contains(text, context):
+        is_clean = self._clean_texts.contains(text, context)
+        if is_clean and self._placeholders is None and not self.encrypt_all:
             return text
-        return self._protect(text, context, encrypt_all=self.encrypt_all)
+        return self._protect(text, context, encrypt_all=self.encrypt_all, is_clean=is_clean)
 
     def protect_key(self, key: str) -> str:
         """The key of a mapping as it may be passed on. `encrypt_all` does not apply to keys."""
-        if self._placeholders is None and self._clean_texts.contains(key, None):
+        is_clean = self._clean_texts.contains(key, None)
+        if is_clean and self._placeholders is None:
             return key
-        return self._protect(key, None, encrypt_all=False)
+        return self._protect(key, None, encrypt_all=False, is_clean=is_clean)
 
     def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
@@ -182,9 +184,10 @@ class LeafProtector:
         configuration names the operator `encrypt` for a kind, the value becomes zero. Raises UnsupportedValue for a
         type without a zero.
         """
-        if self._placeholders is None and self._clean_texts.contains(text, context):
+        is_clean = self._clean_texts.contains(text, context)
+        if is_clean and self._placeholders is None:
             return value
-        treatment, findings = self._examine(text, context, encrypt_all=False)
+        treatment, findings = self._examine(text, context, encrypt_all=False, is_clean=is_clean)
         if treatment is Treatment.REPLACE:
             return _zero_of(value)
         if treatment is Treatment.TOKENIZE:
@@ -196,7 +199,8 @@ class LeafProtector:
 
         Raises UnsupportedValue if the text would have to be changed.
         """
-        treatment, _ = self._examine(text, context, encrypt_all=False)
+        is_clean = self._clean_texts.contains(text, context)
+        treatment, _ = self._examine(text, context, encrypt_all=False, is_clean=is_clean)
         if treatment in {Treatment.REPLACE, Treatment.TOKENIZE, Treatment.ENCRYPT}:
             raise UnsupportedValue("binary content contains personal data", hint="send it as text")
 
@@ -205,8 +209,8 @@ class LeafProtector:
         if self._placeholders:
             self._placeholders.require_all()
 
-    def _protect(self, text: str, context: FieldContext | None, *, encrypt_all: bool) -> str:
-        treatment, findings = self._examine(text, context, encrypt_all=encrypt_all)
+    def _protect(self, text: str, context: FieldContext | None, *, encrypt_all: bool, is_clean: bool) -> str:
+        treatment, findings = self._examine(text, context, encrypt_all=encrypt_all, is_clean=is_clean)
         if treatment is Treatment.ENCRYPT:
             return self._encrypt(text)
         if treatment in {Treatment.REPLACE, Treatment.TOKENIZE}:
@@ -222,10 +226,13 @@ class LeafProtector:
         return changed
 
     def _examine(
-        self, text: str, context: FieldContext | None, *, encrypt_all: bool
+        self, text: str, context: FieldContext | None, *, encrypt_all: bool, is_clean: bool
     ) -> tuple[Treatment, Sequence[Finding]]:
-        """What is to be done with the text, and what was found in it. Counts the findings."""
-        findings = self._find(text, context)
+        """What is to be done with the text, and what was found in it. Counts the findings.
+
+        `is_clean` is whether the text is remembered as one without personal data.
+        """
+        findings = self._find(text, context, is_clean=is_clean)
         if not findings and not encrypt_all:
             return Treatment.KEEP, ()
         operators = {self._writer.operator(finding.kind) for finding in findings}
@@ -241,16 +248,14 @@ class LeafProtector:
             self.treatments.add(treatment)
         return treatment, findings
 
-    def _find(self, text: str, context: FieldContext | None) -> Sequence[Finding]:
-        findings = self._find_detected(text, context)
+    def _find(self, text: str, context: FieldContext | None, *, is_clean: bool) -> Sequence[Finding]:
+        findings = () if is_clean else self._find_detected(text, context)
         return self._placeholders.add_revealed_values(findings, text) if self._placeholders else findings
 
     def _find_detected(self, text: str, context: FieldContext | None) -> Sequence[Finding]:
-        # Short texts, such as keys and states, repeat from call to call, so those without findings are remembered.
-        if self._clean_texts.contains(text, context):
-            return ()
         findings = self._detector.scan_text(text, context=context)
         if not findings:
+            # Short texts, such as keys and states, repeat from call to call.
             self._clean_texts.add(text, context)
             return findings
         ciphertexts = self._own_ciphertexts(text)
@@ -272,7 +277,7 @@ class LeafProtector:
 
     def _replace(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:
         def find(searched: str) -> Sequence[Finding]:
-            return self._find(searched, context)
+            return self._find(searched, context, is_clean=self._clean_texts.contains(searched, context))
 
         def replace(finding: Finding, value: str) -> str:
             return self._writer.write(finding, value, self._encrypt, self._placeholders)
