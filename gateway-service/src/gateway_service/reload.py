@@ -94,6 +94,8 @@ class Reloader:
         await self._record(before, new)
         self.current = new
         self._on_change(new)
+        for endpoint in before.endpoints.values():
+            endpoint.replace()
         new.refresh.start()
         await before.refresh.stop()
         for upstream in before.upstreams:

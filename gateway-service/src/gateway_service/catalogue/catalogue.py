@@ -1,7 +1,7 @@
 """The tools of every address: `/mcp` with all upstreams, and `/mcp/<name>` with one of them."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway_service.catalogue.definition_changes import ChangeKind, DefinitionChange, find_changes
@@ -37,9 +37,13 @@ class Address:
     tools: dict[str, GatewayTool] = field(default_factory=dict[str, GatewayTool])
     tool_scopes: dict[str, ScopeRule] = field(default_factory=dict[str, ScopeRule])
     recorded_names: dict[str, str] = field(default_factory=dict[str, str])
+    revision: int = 0
+    """Another number as soon as the list of tools has changed."""
 
     def replace(self, tools: dict[str, GatewayTool]) -> None:
         """Sets the tools of this address by the names they have here."""
+        if _listed(tools) != _listed(self.tools):
+            self.revision += 1
         self.tools = tools
         self.recorded_names.clear()
         self.recorded_names.update({name: tool.qualified_name for name, tool in tools.items()})
@@ -184,3 +188,12 @@ class Catalogue:
             for change in found.changes
             if change.kind is DefinitionKind.TOOL and change.change_kind is ChangeKind.INTERFACE
         )
+
+
+def _listed(tools: Mapping[str, GatewayTool]) -> list[tuple[str, bytes, frozenset[str]]]:
+    """What clients see of the tools: names, definitions, and the scopes on which a list depends."""
+    return [
+        (name, tool.encoded_members, tool.rule.scopes)
+        for name, tool in tools.items()
+        if tool.encoded_members is not None
+    ]

@@ -111,8 +111,12 @@ class AddressComponents:
         self.name = name
         self.prompts: Mapping[str, GatewayPrompt] = {}
         self._resources = resources
-        self._listed_resources: Sequence[tuple[GatewayResource, dict[str, Any]]] = ()
-        self._listed_templates: Sequence[tuple[GatewayResource, dict[str, Any]]] = ()
+        self._listed_resources: Sequence[tuple[GatewayResource, dict[str, Any]]] = []
+        self._listed_templates: Sequence[tuple[GatewayResource, dict[str, Any]]] = []
+        self.prompts_revision = 0
+        """Another number as soon as the list of prompts has changed."""
+        self.resources_revision = 0
+        """Another number as soon as the list of resources or of templates has changed."""
 
     def resource_at(self, uri: str) -> GatewayResource | None:
         """The rule for a URI; None if there is none, or if several upstreams have one."""
@@ -140,6 +144,13 @@ class AddressComponents:
 
     def replace(self, offered: Sequence[UpstreamComponents]) -> None:
         """Sets what the upstreams of this address offer."""
+        prompts_before = self.list_prompts(None)
+        resources_before = (self._listed_resources, self._listed_templates)
+        self._set(offered)
+        self.prompts_revision += prompts_before != self.list_prompts(None)
+        self.resources_revision += resources_before != (self._listed_resources, self._listed_templates)
+
+    def _set(self, offered: Sequence[UpstreamComponents]) -> None:
         prompts = [prompt for each in offered for prompt in each.prompts.values()]
         names = [prompt.qualified_name if self.name == ALL else prompt.name for prompt in prompts]
         uses = Counter(names)

@@ -9,7 +9,8 @@
                                                      └ input_requests: relayed to the user, with sealed state
 
 component_calls is what is particular to each kind of component. upstream_results brings results of upstreams into the
-form of the client's protocol version. running_requests lets clients of older versions cancel a call.
+form of the client's protocol version. running_requests lets clients of older versions cancel a call, and
+list_subscriptions reports changed lists to the others.
 """
 
 from gateway_service.relay.call_records import CallRecords

@@ -32,6 +32,11 @@ class ClientStream:
         event = event_of(encode({"jsonrpc": "2.0", "method": method, "params": params}))
         await self._send({"type": "http.response.body", "body": event, "more_body": True})
 
+    async def keep_alive(self) -> None:
+        """Sends a comment, so that no proxy closes a connection on which nothing else is sent."""
+        await self._open()
+        await self._send({"type": "http.response.body", "body": b": \n\n", "more_body": True})
+
     async def finish(self, message: bytes) -> None:
         """Sends the answer and ends the response. An empty answer only ends it."""
         await self._open()

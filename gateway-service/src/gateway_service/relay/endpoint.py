@@ -7,6 +7,7 @@ notification `notifications/cancelled`.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from gateway_service.relay.client_request import ClientRequest
 from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream, event_of
 from gateway_service.relay.component_calls import TranslatedError
 from gateway_service.relay.component_requests import ComponentRequests, MissingScope
+from gateway_service.relay.list_subscriptions import ListSubscriptions
 from gateway_service.relay.listing import Listing
 from gateway_service.relay.running_requests import RunningRequests
 from gateway_service.relay.tool_calls import ToolCalls
@@ -77,6 +79,7 @@ class McpEndpoint:
         self._resource = resource
         self._listing = listing
         self._running = running
+        self._subscriptions = ListSubscriptions(address, components, clock=time.time)
         self._calls: dict[str, _Call] = {"tools/call": partial(tools.call, address)}
         if listing.has_prompts:
             self._calls["prompts/get"] = partial(requests.get_prompt, components)
@@ -84,6 +87,10 @@ class McpEndpoint:
             self._calls["resources/read"] = partial(requests.read_resource, components)
         if listing.has_prompts or listing.has_resources:
             self._calls["completion/complete"] = partial(requests.complete, components)
+
+    def replace(self) -> None:
+        """Ends the subscriptions of this address, because another endpoint serves it from now on."""
+        self._subscriptions.replace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
@@ -147,6 +154,8 @@ class McpEndpoint:
         call = self._calls.get(client.message.method)
         if call is not None:
             return await call(client)
+        if client.message.method == "subscriptions/listen" and client.is_stateless:
+            return await self._subscriptions.listen(client)
         answer = self._listing.answer(client)
         if answer is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")

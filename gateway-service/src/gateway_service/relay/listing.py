@@ -52,6 +52,11 @@ class Listing:
             lists["prompts/list"] = self._list_prompts
         if self.has_resources:
             lists |= {"resources/list": self._list_resources, "resources/templates/list": self._list_templates}
+        # Older versions need a session for notifications outside of a request.
+        changing = {
+            name: {"listChanged": True} for name in ("tools", "prompts", "resources") if name in self._capabilities
+        }
+        self._stateless_capabilities = self._capabilities | changing
         self._stateless_answers = {**lists, "server/discover": self._discover}
         # There is no session in which a level could be kept, so clients of these versions get all log messages.
         self._handshake_answers = {
@@ -110,7 +115,7 @@ class Listing:
         del client
         return {
             "supportedVersions": [STATELESS_VERSION, *reversed(HANDSHAKE_VERSIONS)],
-            "capabilities": self._capabilities,
+            "capabilities": self._stateless_capabilities,
             "serverInfo": implementation(),
             "_meta": {SERVER_INFO: implementation()},
             "ttlMs": LIST_LIFETIME_MS,
