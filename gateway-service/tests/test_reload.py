@@ -187,6 +187,19 @@ async def test_files_with_a_problem_are_not_applied(
     assert checks["configuration"]["note"].endswith("gateway.lock none, nothing is pinned")
 
 
+async def test_files_are_applied_once_that_can_be_recorded(
+    start_gateway: Start, upstream: SlowUpstream, tmp_path: Path
+) -> None:
+    gateway = await start_gateway({"crm": {"url": upstream.url}})
+    await gateway.wait_until_listed("crm")
+    await gateway.journal.stop()
+    declare(tmp_path, {"crm": {"url": upstream.url, "tools": {"find": {"scope": "mcp.crm"}}}})
+    assert "audit journal" in await wait_for_problem(gateway)
+    await gateway.journal.start()
+    await wait_for_reload(gateway)
+    assert await gateway.tool_names() == ["crm_find"]
+
+
 async def test_a_signal_applies_the_files(start_gateway: Start, upstream: SlowUpstream, tmp_path: Path) -> None:
     gateway = await start_gateway({"crm": {"url": upstream.url}})
     file = tmp_path / "gateway.yaml"

@@ -50,6 +50,11 @@ class Generation:
     refresh: CatalogueRefresh
     endpoints: Mapping[str, McpEndpoint] = field(repr=False)
 
+    def adopt_upstreams(self) -> None:
+        """Gives the upstreams that were kept their new declarations, when this generation becomes the current one."""
+        for upstream, declaration in zip(self.upstreams, self.declaration.upstreams, strict=True):
+            upstream.declaration = declaration
+
     def endpoint_at(self, path: str) -> McpEndpoint | None:
         """The endpoint of an address. Many users type the slash at the end."""
         return self.endpoints.get(path) or self.endpoints.get(path.removesuffix("/"))
@@ -163,7 +168,6 @@ class GenerationMaker:
     ) -> Upstream:
         """The upstream; the known one if it is reached in the same way, with its sessions and programs."""
         if known is not None and known.declaration.has_connection_of(declaration):
-            known.declaration = declaration
             return known
         mask = self.dependencies.detector.mask_text
         return Upstream(declaration, self.connections, credentials.open(declaration), mask=mask)

@@ -17,7 +17,7 @@ import structlog
 from gateway_service.catalogue.lock_file import Lock, read_lock
 from gateway_service.declaration import GatewayDeclaration, load_declaration
 from gateway_service.generation import Generation, GenerationMaker, close_unused
-from security_common.audit import Action, AuditEvent, EventType, Journal, Outcome
+from security_common.audit import Action, AuditEvent, EventType, Journal, JournalUnavailable, Outcome
 from security_common.errors import SecurityError, describe
 from security_common.task_cancellation import cancel_tasks
 
@@ -78,8 +78,9 @@ class Reloader:
         try:
             await self._apply()
         except SecurityError as failure:
-            self.problem = failure
-            log.error("configuration_not_applied", cause=describe(failure))  # noqa: TRY400 - expected, with a hint
+            earlier, self.problem = self.problem, failure
+            if earlier is None or describe(earlier) != describe(failure):
+                log.error("configuration_not_applied", cause=describe(failure))  # noqa: TRY400 - expected, with a hint
         else:
             self.problem = None
 
@@ -92,6 +93,7 @@ class Reloader:
         prepared = await asyncio.to_thread(self._maker.prepare, declaration, lock, before)
         new = self._maker.connect(declaration, lock, prepared, before)
         await self._record(before, new)
+        new.adopt_upstreams()
         self.current = new
         self._on_change(new)
         for endpoint in before.endpoints.values():
@@ -127,14 +129,15 @@ class Reloader:
         )
 
     async def _watch(self) -> None:
-        """Applies the files when one of them has changed, or when a signal asks for it."""
+        """Applies the files when one of them has changed, when a signal asks for it, or once they can be recorded."""
         states = self._states()
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHECK_SECONDS):
                     await self._requested.wait()
             current = self._states()
-            if current != states or self._requested.is_set():
+            was_not_recorded = isinstance(self.problem, JournalUnavailable)
+            if current != states or self._requested.is_set() or was_not_recorded:
                 self._requested.clear()
                 try:
                     await self.reload()
