@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from security_common.pii.key_value_pairs import _names_before_signs, find_pair_values
 from security_common.pii.text_slices import SLICE_CHARS, find_matches
 
-NAME_BEFORE_SIGN = re.compile(r"(?<![\w.\-])([^\W\d][\w.\-]{0,62})['\"]?[ \t]?[=:]")
-"""The names as one expression, which reads the text from left to right."""
+NAME_BEFORE_SIGN = re.compile(r"(?<![\w.\-])([^\W\d][\w.\-]{0,62})['\"]?[ \t]?(?:=|:(?=[\s\[]))")
+"""The names as one expression, which reads the text from left to right. A colon before a value has a space behind."""
 
 MAX_NAME_LENGTH = 63
 

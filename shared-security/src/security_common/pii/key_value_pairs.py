@@ -34,7 +34,7 @@ _PAIR = re.compile(
 _GROUPS_OF_NAME = frozenset({"name", "note"})
 # , 최에스더, 유한나
 _MORE_NAMES = re.compile(r"(?:,[ ]?[^\W\d_][^,:=\n|;/\"'()\[\]{}<>0-9]{1,39}){1,20}(?=[ ]?(?:\n|/|\||;|$))")
-_SIGN = re.compile(r"=|:(?=\s|\[)")  # as in _PAIR
+_SIGN = re.compile(r"=|:(?=[\s\[])")  # as in _PAIR
 # A name before a sign, both read from right to left: only the few characters before a sign have to be read.
 _REVERSED_NAME = re.compile(
     r"[ \t]?(?:\)[A-Za-z가-힣 ,./]{1,24}\([ ]?)?['\"]?(?:[0-9]{1,2}[ ])?([\w.\-]{0,62}[^\W\d])(?![\w.\-])"
@@ -112,7 +112,7 @@ def find_pair_values(text: str, *, only_personal: bool = False) -> Iterator[Text
 
 
 def _names_before_signs(text: str) -> Iterator[str]:
-    """Every name in front of `=` or `:`, whether or not a value follows that `_PAIR` reads."""
+    """Every name in front of a sign of a pair, whether or not a value follows that `_PAIR` reads."""
     for sign in _SIGN.finditer(text):
         end = sign.start()
         name = _REVERSED_NAME.match(text[max(0, end - _MAX_CHARS_BEFORE_SIGN) : end][::-1])
