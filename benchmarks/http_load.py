@@ -31,11 +31,20 @@ class Measured:
 
 
 class Server:
-    """A server process that is pinned to one CPU and listens on a port of 127.0.0.1."""
+    """A server process that listens on a port of 127.0.0.1, pinned to one CPU, or to that of the load (`cpu=None`)."""
 
-    def __init__(self, port: int, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        cpu: int | None = SERVER_CPU,
+    ) -> None:
         self.port = port
-        self._process = subprocess.Popen(["taskset", "-c", str(SERVER_CPU), *command], env=environment)
+        pinned = ["taskset", "-c", str(cpu)] if cpu is not None else []
+        # Standard output is for the figures.
+        self._process = subprocess.Popen([*pinned, *command], env=environment, stdout=subprocess.DEVNULL)
 
     async def wait_until_open(self) -> None:
         while True:
@@ -52,6 +61,11 @@ class Server:
         stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
         fields = stat.rpartition(") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+    def resident_mib(self) -> float:
+        """The memory of the process at present."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def stop(self) -> None:
         self._process.terminate()
@@ -93,7 +107,9 @@ def _is_complete(head: bytes, body: bytes) -> bool:
     return len(body) >= int(content_length)
 
 
-async def measure(server: Server, requests: Iterator[bytes], seconds: float) -> Measured:
+async def measure(
+    server: Server, requests: Iterator[bytes], seconds: float, *, connections: int = CONNECTIONS
+) -> Measured:
     """Sends requests on all connections for so many seconds. Raises RuntimeError for a response that is not 200."""
     await server.wait_until_open()
     response_seconds: list[float] = []
@@ -101,12 +117,12 @@ async def measure(server: Server, requests: Iterator[bytes], seconds: float) -> 
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
     cpu_before = server.cpu_seconds()
-    connections = [
+    opened = [
         await loop.create_connection(lambda: Connection(requests, response_seconds), "127.0.0.1", server.port)
-        for _ in range(CONNECTIONS)
+        for _ in range(connections)
     ]
     await asyncio.sleep(seconds)
-    for transport, _ in connections:
+    for transport, _ in opened:
         transport.abort()
     loop.set_exception_handler(None)
     if errors:
