@@ -218,8 +218,13 @@ def _find_in_word(source: LabelledText, start: int, word: str) -> Iterator[Findi
     # Pairs of the length of the surname and the length of the whole name.
     lengths = ((2, 4), (2, 3), (1, 3), (1, 2)) if word[:2] in _DOUBLE_SURNAMES else ((1, 3), (1, 2))
     for surname_length, length in lengths:
-        name = _NameCandidate(source, start, word[:surname_length], word[surname_length:length], word[length:])
-        if len(word) < length or name.is_other_word or (surname_length == 1 and name.surname not in _SURNAMES):
+        surname, given = word[:surname_length], word[surname_length:length]
+        if len(word) < length or (surname_length == 1 and surname not in _SURNAMES):
+            continue
+        if length == 2 and given not in _SINGLE_GIVEN:
+            continue
+        name = _NameCandidate(source, start, surname, given, word[length:])
+        if name.is_other_word:
             continue
         assessment = _assess_short_name(name) if length == 2 else _assess_full_name(name)
         if assessment is not None:
@@ -283,8 +288,6 @@ def _assess_without_honorific(name: _NameCandidate) -> _Assessment:
 
 def _assess_short_name(name: _NameCandidate) -> _Assessment:
     """A surname with one syllable looks like any word: it needs a label, an honorific, a rank or a particle."""
-    if not name.has_usual_syllables:
-        return None
     if _HONORIFIC_AFTER_SHORT_NAME.match(name.source.text, name.end):
         return 0.75, "honorific"
     if name.is_followed_by(_RANK_AFTER_SHORT_NAME):

@@ -12,7 +12,7 @@ from security_common.pii.korean_words import is_listed_word, is_ordinary_word
 from security_common.pii.labels import Label, LabelledText, is_label
 from security_common.pii.names_in_hangul import is_name_in_hangul
 from security_common.pii.rules import Rule
-from security_common.pii.word_lists import any_word, read_lists
+from security_common.pii.word_lists import WordEndings, any_word, read_lists
 
 __all__ = ["AFTER_LABEL_GATE", "HAN_NAMES", "find_labelled_names"]
 
@@ -20,7 +20,7 @@ _LISTS = read_lists("labelled_names")
 _GENERAL_LABELS = frozenset(_LISTS["general_labels"])
 _KOREAN_SURNAMES = frozenset(read_lists("korean_names")["surnames"][0] + "감빈범온옹운")
 _NOT_PERSONS = frozenset(_LISTS["not_persons"])
-_ORGANISATION = re.compile(rf"[가-힣]*{any_word(_LISTS['organisation_endings'])}")
+_ENDINGS_OF_ORGANISATIONS = WordEndings(_LISTS["organisation_endings"])
 _GAP = r"(?:\([^()\n]{1,6}\))?[\"'\]]?\s{0,2}[:=|]\s{0,2}[\"'\[]?"
 _END_OF_VALUE = r"(?=[\"'\n\r,;|/()<\[\]}\t]|\s{2}|\s?[-(|/+0-9]|\s(?:님|씨|귀하)|\s*$)"
 _HANGUL_VALUE = re.compile(rf"{_GAP}(?P<name>[가-힣]{{2,9}}(?:[ ·][가-힣]{{1,7}}){{0,3}}){_END_OF_VALUE}")
@@ -35,6 +35,7 @@ _HAN_VALUE = re.compile(
     rf"(?![가-힣{_HAN_OR_KANA}])"
 )
 # 김철수(金哲洙)
+_HANGUL = re.compile("[가-힣]+")
 _HAN_AFTER_HANGUL = re.compile(rf"(?<=[가-힣])\s?\((?P<name>[{_HAN}]{{2,4}})\)")
 _HAN_WITH_HONORIFIC = re.compile(
     rf"(?<![{_HAN}])(?P<name>{_HAN_SURNAME}[{_HAN}]{{0,3}}?)(?=先生|女士|小姐|同志|様|さん|氏|君)"
@@ -96,7 +97,7 @@ def _is_other_word(word: str) -> bool:
         or is_label(word)
         or is_listed_word(word)
         or is_ordinary_word(word)
-        or _ORGANISATION.fullmatch(word) is not None
+        or (_HANGUL.fullmatch(word) is not None and _ENDINGS_OF_ORGANISATIONS.match(word))
     )
 
 

@@ -19,7 +19,7 @@ from security_common.pii.korean_words import is_derived_word, is_listed_word, is
 from security_common.pii.labels import is_label
 from security_common.pii.latin_names import ORDINARY_WORDS, SENTENCE_WORDS, in_list_form, is_family_name, is_first_name
 from security_common.pii.names_in_hangul import is_name_in_hangul
-from security_common.pii.word_lists import any_word, read_lists
+from security_common.pii.word_lists import WordEndings, read_lists
 
 __all__ = [
     "SURNAMES",
@@ -37,8 +37,8 @@ _ROLES = read_lists("person_roles")
 _NOT_NAMES = frozenset(_LISTS["not_names"]) | frozenset(_LABELLED["not_persons"])
 _LATIN_NOT_NAMES = frozenset(_LISTS["latin_not_names"])
 _WORDS_AS_NAMES = frozenset(_LISTS["words_as_names"])
-_ENDINGS_OF_ORGANISATIONS = [*_LABELLED["organisation_endings"], *_LISTS["organisation_endings"]]
-_ORGANISATION = re.compile(rf"{any_word(_LISTS['organisation_parts'])}.*|[가-힣]*{any_word(_ENDINGS_OF_ORGANISATIONS)}")
+_BEGINNINGS_OF_ORGANISATIONS = tuple(_LISTS["organisation_parts"])
+_ENDINGS_OF_ORGANISATIONS = WordEndings([*_LABELLED["organisation_endings"], *_LISTS["organisation_endings"]])
 _ORGANISATION_WORDS = frozenset(_LISTS["latin_organisation_words"])
 _TITLES = frozenset(_LISTS["titles"]) | frozenset(_KOREAN["titles"]) | frozenset(_KOREAN["honorifics"])
 _TITLES_AND_ROLES = _TITLES | frozenset(_ROLES["korean"])
@@ -236,7 +236,8 @@ def is_not_a_name(word: str) -> bool:
     """Whether a word in Hangul is a role, a label, a note such as 미정, or the name of an organisation."""
     if word in _NOT_NAMES or word in _TITLES_AND_ROLES or is_label(word) or kind_of_listed_name(word):
         return True
-    return _ORGANISATION.fullmatch(word) is not None
+    is_organisation = _HANGUL.fullmatch(word) is not None and _ENDINGS_OF_ORGANISATIONS.match(word)
+    return is_organisation or (word.startswith(_BEGINNINGS_OF_ORGANISATIONS) and "\n" not in word)
 
 
 def _is_name_of_one_word(word: str, *, is_personal_record: bool) -> bool:

@@ -92,8 +92,9 @@ def _find_korean_addresses(source: LabelledText) -> Iterator[Finding]:
     text = source.text
     for match in _KOREAN_ADDRESS.finditer(text):
         yield Finding(PIIKind.ADDRESS, match.start(), trimmed_end(text, *match.span()), 0.94, "region")
-    for match in _FLAT.finditer(text):
-        yield Finding(PIIKind.ADDRESS, *match.span(), 0.8, "flat")
+    if "동" in text and "호" in text:
+        for match in _FLAT.finditer(text):
+            yield Finding(PIIKind.ADDRESS, *match.span(), 0.8, "flat")
     if "사서함" in text:
         for match in _POST_OFFICE_BOX.finditer(text):
             yield Finding(PIIKind.ADDRESS, *match.span(), 0.93, "region")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "WordEndings",
     "any_syllable_pair",
     "any_word",
     "any_word_without_look_around",
@@ -19,6 +20,18 @@ __all__ = [
 _DATA = Path(__file__).with_name("data")
 _BRANCH_SIZE = 40
 _Trie = dict[str, Any]  # character -> subtrie; the key "" marks the end of a word
+
+
+class WordEndings:
+    """Endings of words, such as 은행. An expression for hundreds of endings is slow: it tries each at every place."""
+
+    def __init__(self, endings: Iterable[str]) -> None:
+        self._endings = frozenset(endings)
+        self._lengths = sorted({len(ending) for ending in self._endings})
+
+    def match(self, word: str) -> bool:
+        """Whether the word has one of the endings, or is one."""
+        return any(word[-length:] in self._endings for length in self._lengths)
 
 
 def read_lists(name: str) -> dict[str, list[str]]:
