@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -86,15 +87,22 @@ async def test_secrets_are_moved_to_files(shell: Shell, upstream: RawUpstream, t
         crm={"url": upstream.url, "headers": {"Authorization": f"Bearer {SECRET}"}},
         key={"url": upstream.url, "headers": {"X-Key": "${TOKEN}"}},
         open={"url": upstream.url},
+        program={"command": sys.executable, "args": ["-c", "print(1)"], "env": {"API_KEY": f"{SECRET}_3"}},
     )
     done = await shell.run("import", file, "--to", str(tmp_path), "--secrets-to", str(tmp_path / "secrets"))
-    assert done.status == 0, done.err
+    assert done.status == 1, done.err  # the program does not speak MCP
     written = (tmp_path / "gateway.yaml").read_text() + (tmp_path / "gateway.lock").read_text() + done.out + done.err
     assert SECRET not in written
     declared = {each.name: each for each in load_declaration(tmp_path / "gateway.yaml", {}).upstreams}
     assert declared["crm"].credential == SecretHeader(file=tmp_path / "secrets/crm")
     assert declared["key"].credential == SecretHeader(file=tmp_path / "secrets/key", name="X-Key", scheme="")
     assert declared["open"].credential is None
+    program = declared["program"].program
+    assert program is not None
+    assert (program.command, program.environment) == ((sys.executable, "-c", "print(1)"), {})
+    assert program.folder == tmp_path
+    assert program.secret_files == {"API_KEY": tmp_path / "secrets/program.API_KEY"}
+    assert (tmp_path / "secrets/program.API_KEY").read_text() == f"{SECRET}_3\n"
     assert (tmp_path / "secrets/crm").read_text() == f"{SECRET}\n"
     assert (tmp_path / "secrets/key").read_text() == f"{SECRET}_2\n"
     assert (tmp_path / "secrets/crm").stat().st_mode & 0o077 == 0

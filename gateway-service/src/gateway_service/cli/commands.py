@@ -140,7 +140,7 @@ def import_file(
     to
         The folder of gateway.yaml; without it, that of the file.
     secrets_to
-        A folder to which the values of headers are moved, each to a file of its own.
+        A folder to which the values of headers and of programs' variables are moved, each to a file of its own.
 
     """
     from gateway_service.cli.import_servers import import_servers  # noqa: PLC0415 - as above

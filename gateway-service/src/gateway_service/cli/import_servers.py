@@ -1,7 +1,7 @@
 """`gateway-service import`: writes gateway.yaml and gateway.lock for the servers of an mcpServers file.
 
-Every tool is named with a scope. With a folder for secrets, the values of headers are moved to files, and gateway.yaml
-contains everything else; without one it includes the file.
+Every tool is named with a scope. With a folder for secrets, the values of headers and variables are moved to files, and
+gateway.yaml contains everything else; without one it includes the file.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from gateway_service.catalogue.lock_file import Lock
 from gateway_service.cli.pin import print_offers, record_approval
 from gateway_service.cli.suggest import rule_lines, yaml_text
 from gateway_service.cli.upstream_offers import UpstreamOffer, as_approved, fetch_offers
-from gateway_service.declaration import GatewayDeclaration, UpstreamDeclaration, load_declaration
+from gateway_service.declaration import GatewayDeclaration, ProgramDeclaration, UpstreamDeclaration, load_declaration
 from gateway_service.settings import GatewaySettings
 from security_common.errors import SecurityError
 from security_common.private_files import make_private_directory, write_new
@@ -80,35 +80,43 @@ class _HeaderSecret:
 
 @dataclass(frozen=True, slots=True)
 class _MovedSecrets:
-    """The secrets of the upstreams that have one, and the folder of their files."""
+    """The folder of the secrets, and the header of each upstream that has one. Variables of programs are moved too."""
 
     folder: Path
-    by_upstream: Mapping[str, _HeaderSecret]
-
-    def file_of(self, upstream: str) -> Path:
-        return self.folder / upstream
+    headers: Mapping[str, _HeaderSecret]
+    values: Mapping[Path, str] = field(repr=False)
 
     def write(self) -> None:
         make_private_directory(self.folder)
-        for name, secret in self.by_upstream.items():
-            write_new(self.file_of(name), f"{secret.value}\n")
+        for file, value in self.values.items():
+            write_new(file, f"{value}\n")
 
 
 def _move_secrets(declaration: GatewayDeclaration, folder: Path) -> _MovedSecrets:
     """The secrets of the file. Raises `ImportFailed` before anything is written."""
-    found: dict[str, _HeaderSecret] = {}
-    moved = _MovedSecrets(folder, found)
+    headers: dict[str, _HeaderSecret] = {}
+    values: dict[Path, str] = {}
     for upstream in declaration.upstreams:
         if len(upstream.headers) > 1:
             names = ", ".join(sorted(upstream.headers))
             hint = "remove those that the server does not need, or import without --secrets-to"
             raise ImportFailed(f"{upstream.name} has several headers ({names}), but one credential", hint=hint)
         for name, value in upstream.headers.items():
-            found[upstream.name] = _HeaderSecret.of(name, value)
-            if moved.file_of(upstream.name).exists():
-                problem = f"{moved.file_of(upstream.name)} exists and is not replaced"
-                raise ImportFailed(problem, hint="remove it, or choose another folder")
-    return moved
+            headers[upstream.name] = _HeaderSecret.of(name, value)
+            values[folder / upstream.name] = headers[upstream.name].value
+        if upstream.program is not None:
+            values |= {
+                _file_of_variable(folder, upstream.name, name): value
+                for name, value in upstream.program.environment.items()
+            }
+    for file in values:
+        if file.exists():
+            raise ImportFailed(f"{file} exists and is not replaced", hint="remove it, or choose another folder")
+    return _MovedSecrets(folder, headers, values)
+
+
+def _file_of_variable(folder: Path, upstream: str, variable: str) -> Path:
+    return folder / f"{upstream}.{variable}"
 
 
 def _gateway_yaml(
@@ -129,13 +137,28 @@ def _gateway_yaml(
 
 
 def _connection(upstream: UpstreamDeclaration, secrets: _MovedSecrets, folder: Path) -> Iterator[str]:
+    if upstream.program is not None:
+        yield from _program(upstream.name, upstream.program, secrets.folder, folder)
+        return
     yield f"    url: {yaml_text(upstream.url)}"
-    secret = secrets.by_upstream.get(upstream.name)
+    secret = secrets.headers.get(upstream.name)
     if secret is not None:
-        members = [f"secret_file: {yaml_text(_relative(secrets.file_of(upstream.name), folder))}"]
+        members = [f"secret_file: {yaml_text(_relative(secrets.folder / upstream.name, folder))}"]
         if (secret.header.lower(), secret.scheme) != ("authorization", "Bearer"):
             members += [f"header: {yaml_text(secret.header)}", f"scheme: {yaml_text(secret.scheme)}"]
         yield f"    credential: {{{', '.join(members)}}}"
+
+
+def _program(name: str, program: ProgramDeclaration, secrets_folder: Path, folder: Path) -> Iterator[str]:
+    command, *arguments = program.command
+    yield f"    command: {yaml_text(command)}"
+    if arguments:
+        yield f"    args: [{', '.join(map(yaml_text, arguments))}]"
+    yield f"    cwd: {yaml_text(_relative(program.folder, folder))}"
+    files = {each: _relative(_file_of_variable(secrets_folder, name, each), folder) for each in program.environment}
+    if files:
+        written = ", ".join(f"{yaml_text(each)}: {yaml_text(file)}" for each, file in files.items())
+        yield f"    env_files: {{{written}}}"
 
 
 def _relative(path: Path, folder: Path) -> str:
