@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from gateway_processes import Shell
 from upstream_servers import TEXT_RESULT, RawUpstream, json_response
 
@@ -149,6 +151,37 @@ async def test_the_former_definition_can_be_kept_for_a_deployment(
         "new": 1,
         "send": 1,
     }
+
+
+def write_key(folder: Path, name: str) -> tuple[Path, str]:
+    """A new private key in a file, and its public key."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / name).write_bytes(private)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return folder / name, public.decode()
+
+
+async def test_only_a_lock_that_is_signed_with_an_accepted_key_is_used(shell: Shell, tmp_path: Path) -> None:
+    own, accepted = write_key(tmp_path, "own.pem")
+    foreign, _ = write_key(tmp_path, "foreign.pem")
+    _, another = write_key(tmp_path, "another.pem")
+    (tmp_path / "keys.pem").write_text(another + accepted)
+    shell.variables["GATEWAY_LOCK_KEYS_FILE"] = str(tmp_path / "keys.pem")
+    unsigned = await shell.run("serve")
+    assert (unsigned.status, unsigned.err.splitlines()[0]) == (1, f"error: {tmp_path}/gateway.lock does not exist")
+    await pin_and_approve(shell, "--sign", str(foreign))
+    refused = await shell.run("tools")
+    problem = f"error: {tmp_path}/gateway.lock has no valid signature of an accepted key"
+    assert (refused.status, refused.err.splitlines()[0]) == (1, problem)
+    signed = await shell.run("approve", "--sign", str(own))
+    assert signed.status == 0, signed.err
+    used = await shell.run("tools")
+    assert used.status == 0, used.err
+    assert "crm_find" in used.out
+    assert "signed with" in approvals(tmp_path)[-1]["reason"]
+    lock = json.loads((tmp_path / "gateway.lock").read_text())
+    assert len(lock["signatures"]) == 2
 
 
 async def test_an_upstream_that_does_not_answer_keeps_its_approval(

@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 
 from gateway_service.catalogue.catalogue import ALL
 from gateway_service.catalogue.change_events import ChangeEvents
-from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, read_lock
+from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT
+from gateway_service.catalogue.lock_signatures import load_lock
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.generation import Generation, GenerationMaker, protected_resource
 from gateway_service.metrics import MeasuredState, Metrics
@@ -129,7 +130,7 @@ def _make_gateway(settings: GatewaySettings, declaration: GatewayDeclaration) ->
                 generation.catalogue.addresses[ALL].tool_scopes, _further_resources(settings, generation)
             )
 
-    first = maker.make(declaration, read_lock(settings.lock_file))
+    first = maker.make(declaration, load_lock(settings.lock_file, settings.lock_keys_file))
     reloader = Reloader(maker, first, journal=journal, on_change=publish, environment=os.environ)
     metrics.watch(partial(_measured_state, reloader))
     return Gateway(

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import structlog
 
-from gateway_service.catalogue.lock_file import Lock, read_lock
+from gateway_service.catalogue.lock_file import Lock
+from gateway_service.catalogue.lock_signatures import load_lock
 from gateway_service.declaration import GatewayDeclaration, load_declaration
 from gateway_service.generation import Generation, GenerationMaker, close_unused
 from security_common.audit import Action, AuditEvent, EventType, Journal, JournalUnavailable, Outcome
@@ -112,7 +113,8 @@ class Reloader:
     def _read(self) -> tuple[GatewayDeclaration, Lock | None]:
         settings = self._maker.settings
         assert settings.upstreams is not None  # noqa: S101 - the gateway was started with it
-        return load_declaration(settings.upstreams, self._environment), read_lock(settings.lock_file)
+        declaration = load_declaration(settings.upstreams, self._environment)
+        return declaration, load_lock(settings.lock_file, settings.lock_keys_file)
 
     async def _record(self, before: Generation | None, after: Generation) -> None:
         declared, pinned = _shown(after.declaration.digest), _shown(after.lock_digest)

@@ -32,6 +32,11 @@ class GatewaySettings(ResourceServerSettings):
         description="The file with the approved definitions. Default: `gateway.lock` in the folder of the file that"
         " GATEWAY_UPSTREAMS names. If it does not exist, nothing is pinned.",
     )
+    lock_keys_file: Path | None = Field(
+        default=None,
+        description="A file with public keys (Ed25519, PEM). If it is set, `gateway.lock` must exist and be signed with"
+        " one of them.",
+    )
     resource: PublicUrl = Field(
         default="http://localhost:8083/mcp",
         description="Public URL of the address with all upstreams; each of them alone is at this URL, a slash and its"

@@ -101,7 +101,7 @@ def diff(*, as_json: AsJson = False) -> None:
 
 
 @app.command
-def approve(*names: str, keep_previous: KeepPrevious = False) -> None:
+def approve(*names: str, keep_previous: KeepPrevious = False, sign: Path | None = None) -> None:
     """Write what `pin` has printed last to gateway.lock, and record in the audit trail who has approved it.
 
     Example: gateway-service approve crm_find_customer --keep-previous
@@ -113,12 +113,14 @@ def approve(*names: str, keep_previous: KeepPrevious = False) -> None:
     keep_previous
         Also accept the former definition, while two releases of the server run beside each other. An approval without
         this option ends that.
+    sign
+        A file with a private Ed25519 key (PEM), with which gateway.lock is signed: GATEWAY_LOCK_KEYS_FILE.
 
     """
     settings = GatewaySettings()
     from gateway_service.cli.pin import approve_pending  # noqa: PLC0415 - as above
 
-    asyncio.run(approve_pending(settings, _declaration(settings), names, keep_previous=keep_previous))
+    asyncio.run(approve_pending(settings, _declaration(settings), names, keep_previous=keep_previous, key_file=sign))
 
 
 @app.command(name="import")

@@ -10,7 +10,8 @@ from typing import Any
 import httpx2
 
 from gateway_service.catalogue.definitions import DefinitionKind
-from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, ApprovedUpstream, read_lock
+from gateway_service.catalogue.lock_file import NOTHING_PINNED_HINT, ApprovedUpstream
+from gateway_service.catalogue.lock_signatures import load_lock
 from gateway_service.cli.pin import pending_file
 from gateway_service.cli.program_checks import check_programs
 from gateway_service.cli.tools import ListedUpstream, ask_upstreams
@@ -65,7 +66,7 @@ async def _check_lock(settings: GatewaySettings, declaration: GatewayDeclaration
     if pending.exists():
         hint = "`gateway-service approve` approves what `pin` has printed; `pin` prints it again"
         results.append(CheckResult(f"lock: {pending} was not approved yet", ok=True, warning=True, hint=hint))
-    lock = read_lock(settings.lock_file)
+    lock = load_lock(settings.lock_file, settings.lock_keys_file)
     if lock is None:
         what = f"lock: nothing is pinned: {settings.lock_file} does not exist"
         return [CheckResult(what, ok=True, warning=True, hint=NOTHING_PINNED_HINT), *results]

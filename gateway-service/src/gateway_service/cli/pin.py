@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from gateway_service.catalogue.definitions import DefinitionKind, name_of
 from gateway_service.catalogue.lock_file import ApprovedDefinition, ApprovedUpstream, Lock, read_lock, write_lock
+from gateway_service.catalogue.lock_signatures import sign_lock
 from gateway_service.cli.definition_diff import as_members, print_review, review
 from gateway_service.cli.upstream_offers import UpstreamOffer, as_approved, fetch_offers
 from gateway_service.declaration import GatewayDeclaration
@@ -76,35 +77,56 @@ async def compare(settings: GatewaySettings, declaration: GatewayDeclaration, *,
 
 
 async def approve_pending(
-    settings: GatewaySettings, declaration: GatewayDeclaration, names: Collection[str], *, keep_previous: bool
+    settings: GatewaySettings,
+    declaration: GatewayDeclaration,
+    names: Collection[str],
+    *,
+    keep_previous: bool,
+    key_file: Path | None = None,
 ) -> None:
     """Writes what `pin` has kept to gateway.lock, and records who did it. Raises `ApprovalFailed`.
 
     `names` are upstreams, or tools as `<upstream>_<tool>`; everything if there is none. With `keep_previous`, the
-    former definition of a tool is accepted from its upstream as well.
+    former definition of a tool is accepted from its upstream as well. With a key, the lock is signed, also if there is
+    nothing else to approve.
     """
     file = pending_file(settings)
     pending = read_lock(file)
+    existing = read_lock(settings.lock_file)
+    if pending is None and existing is not None and key_file is not None:
+        await record_approval(settings, existing, existing, key_file)
+        return
     if pending is None:
         raise ApprovalFailed("there is nothing to approve", hint="`gateway-service pin` asks the upstreams")
-    lock = read_lock(settings.lock_file) or Lock()
+    lock = existing or Lock()
     approved = _merge(lock, pending, names, keep_previous=keep_previous)
     if not names:
         kept = {name: each for name, each in approved.upstreams.items() if name in declaration.names}
         approved = replace(approved, upstreams=kept)
-    await record_approval(settings, lock, approved)
+    await record_approval(settings, lock, approved, key_file)
     if not names:
         file.unlink(missing_ok=True)
 
 
-async def record_approval(settings: GatewaySettings, before: Lock, approved: Lock) -> None:
-    """Records the approval and writes the lock, in this order. Raises `JournalUnavailable` and OSError."""
+async def record_approval(
+    settings: GatewaySettings, before: Lock, approved: Lock, key_file: Path | None = None
+) -> None:
+    """Records the approval and writes the lock, in this order. Raises `JournalUnavailable` and OSError.
+
+    With a key, the lock is signed. Raises `LockInvalid` and `SecretMissing` for a file without a usable key.
+    """
     count = _count_differences(before, approved)
-    reason = f"{count} definitions; lock {before.digest[:16]} -> {approved.digest[:16]}"
+    signed_by = ""
+    if key_file is not None:
+        approved, key_id = sign_lock(approved, key_file)
+        signed_by = f"; signed with {key_id}"
+    reason = f"{count} definitions; lock {before.digest[:16]} -> {approved.digest[:16]}{signed_by}"
     async with operator_journal(settings, service=SERVICE) as operator:
         await operator.record(Action.DEFINITIONS_APPROVED, reason=reason)
     write_lock(settings.lock_file, approved)
-    print(f"{settings.lock_file}: {count} definitions changed, sha256 {approved.digest}")
+    print(f"{settings.lock_file}: {count} definitions changed, sha256 {approved.digest}{signed_by}")
+    if settings.lock_keys_file is not None and not approved.signatures:
+        print("note: it is not signed, so the gateway will not use it: run `gateway-service approve --sign KEY`")
 
 
 def print_offers(settings: GatewaySettings, offers: Collection[UpstreamOffer], lock: Lock) -> int:

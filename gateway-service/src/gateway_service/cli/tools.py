@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway_service.catalogue import Catalogue, GatewayTool
 from gateway_service.catalogue.catalogue import ALL
-from gateway_service.catalogue.lock_file import read_lock
+from gateway_service.catalogue.lock_signatures import load_lock
 from gateway_service.cli.upstream_offers import UpstreamOffer, fetch_offers
 from gateway_service.declaration import GatewayDeclaration
 from gateway_service.settings import ACCESS_SCOPE, GatewaySettings
@@ -30,7 +30,7 @@ class ListedUpstream:
 async def ask_upstreams(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[ListedUpstream]:
     """Asks each upstream for its tools, as the gateway does."""
     configuration = open_pii_detector(settings.security).configuration
-    lock = read_lock(settings.lock_file)
+    lock = load_lock(settings.lock_file, settings.lock_keys_file)
     catalogue = Catalogue(declaration, configuration, is_local=settings.is_local, lock=lock)
     offers = await fetch_offers(settings, declaration)
     for offer in offers:
