@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway_service.bridge.program_sessions import ProgramSessions
-from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream
+from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream, answer_while_connected
 from gateway_service.upstreams.connection_pool import PooledConnection
 from gateway_service.upstreams.errors import UpstreamFailure, UpstreamProtocolViolation, UpstreamTimeout
 from gateway_service.upstreams.transport import Notification, NotificationHandler, OutgoingRequest
@@ -90,17 +90,8 @@ class BridgeEndpoint:
         if body is None:
             return HttpResponse(413)
         stream = ClientStream(send) if EVENT_STREAM in (headers.last(b"accept") or "") else None
-        answering = asyncio.create_task(self._respond(body, headers, stream))
-        watching = asyncio.create_task(_wait_for_disconnect(receive))
-        try:
-            await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
-                return None
-            response = HttpResponse(202) if answering.cancelled() else answering.result()
-        finally:
-            watching.cancel()
-            answering.cancel()
-        if stream is None or not stream.is_open:
+        response = await answer_while_connected(self._respond(body, headers, stream), receive)
+        if response is None or stream is None or not stream.is_open:
             return response
         await stream.finish(response.body)
         return None
@@ -221,8 +212,3 @@ async def _read_body(receive: Receive) -> bytes | None:
             return None
         if not message.get("more_body", False):
             return bytes(body)
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,15 +1,17 @@
 """The event stream of one response: progress and log messages, and the answer as its last event.
 
-It begins with the first message before the answer. Without one, the answer is a JSON document.
+It begins with the first message before the answer. Without one, the answer is a JSON document. A client that closes its
+connection cancels the answer.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from gateway_service.wire.json_rpc import encode
-from security_common.edge import Send
+from security_common.edge import HttpResponse, Receive, Send
 
-__all__ = ["EVENT_STREAM", "ClientStream", "event_of"]
+__all__ = ["EVENT_STREAM", "ClientStream", "answer_while_connected", "event_of"]
 
 EVENT_STREAM = "text/event-stream"
 _HEADERS = [
@@ -49,6 +51,28 @@ class ClientStream:
             await self._send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
 
 
+async def answer_while_connected(answer: Coroutine[Any, Any, HttpResponse], receive: Receive) -> HttpResponse | None:
+    """The answer; None if the client closes its connection first, which cancels the answer.
+
+    A client that has cancelled its request with a notification expects no answer to it: its response is 202.
+    """
+    answering = asyncio.create_task(answer)
+    watching = asyncio.create_task(_wait_for_disconnect(receive))
+    try:
+        await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            return None
+        return HttpResponse(202) if answering.cancelled() else answering.result()
+    finally:
+        watching.cancel()
+        answering.cancel()
+
+
 def event_of(message: bytes) -> bytes:
     """The message, which is JSON without line breaks, as one event."""
     return b"event: message\ndata: " + message + b"\n\n"
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -6,7 +6,6 @@ connection cancels its call (MCP 2026-07-28, transports, "Cancellation"); one of
 notification `notifications/cancelled`.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,7 +14,7 @@ from typing import Any
 from gateway_service.catalogue import Address, AddressComponents
 from gateway_service.relay.call_records import CallUnavailable
 from gateway_service.relay.client_request import ClientRequest
-from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream, event_of
+from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream, answer_while_connected, event_of
 from gateway_service.relay.component_calls import TranslatedError
 from gateway_service.relay.component_requests import ComponentRequests, MissingScope
 from gateway_service.relay.list_subscriptions import ListSubscriptions
@@ -97,17 +96,9 @@ class McpEndpoint:
         headers = require_request_context(scope).headers
         body = (await receive()).get("body", b"")  # the guard passes it on as one message
         stream = ClientStream(send) if _asks_for_stream(headers) else None
-        answering = asyncio.create_task(self._respond(body, headers, scope[CALLER], stream))
-        watching = asyncio.create_task(_wait_for_disconnect(receive))
-        try:
-            await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
-                return  # the client is gone; the call is cancelled and recorded
-            # A client that has cancelled its request expects no answer to it.
-            response = HttpResponse(202) if answering.cancelled() else answering.result()
-        finally:
-            watching.cancel()
-            answering.cancel()
+        response = await answer_while_connected(self._respond(body, headers, scope[CALLER], stream), receive)
+        if response is None:
+            return  # the call is cancelled and recorded
         if stream is not None and stream.is_open:
             await stream.finish(response.body)
         else:
@@ -187,8 +178,3 @@ def _response(body: bytes, headers: RequestHeaders, *, status: int) -> HttpRespo
         body, media_type = event_of(body), EVENT_STREAM
     further = (_RETRY_AFTER,) if status == 503 else ()
     return HttpResponse(status, body, ((b"content-type", media_type.encode()), *further))
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
