@@ -126,13 +126,16 @@ async def test_a_subscription_is_kept_alive(changing: Changing, monkeypatch: pyt
 
 
 async def test_too_many_subscriptions_are_refused(changing: Changing, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway_service.relay.list_subscriptions.MAX_STREAMS", 1)
+    monkeypatch.setattr("gateway_service.relay.list_subscriptions.MAX_STREAMS_OF_CALLER", 1)
     async with changing.listen({}) as messages:
         await anext(messages)
         refused = await changing.gateway.request("subscriptions/listen", {"notifications": {}})
         assert refused.error["code"] == -32603
-    while "error" in (refused.message or {}):  # its place is free once the closed connection was noticed
+        other = changing.gateway.token(sub="u_other")
         monkeypatch.setattr("gateway_service.relay.list_subscriptions.MAX_STREAM_SECONDS", 0.0)
+        allowed = await changing.gateway.request("subscriptions/listen", {"notifications": {}}, token=other)
+        assert allowed.status == 200
+    while "error" in (refused.message or {}):  # its place is free once the closed connection was noticed
         refused = await changing.gateway.request("subscriptions/listen", {"notifications": {}})
         await asyncio.sleep(0.02)
 

@@ -1,13 +1,16 @@
 """Prompts, resources and completions: who may use which, what is changed on the way, and what is recorded."""
 
 import base64
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 import pytest
-from fastmcp import Client, FastMCP
-from upstream_servers import EMAIL, PHONE, OldVersionsOnly
+from fastmcp import Client
+from notes_server import notes
+from upstream_servers import EMAIL, OldVersionsOnly
 
 from gateway_service.catalogue.resource_uris import MAX_URI_CHARACTERS, is_unambiguous_uri
 
@@ -19,53 +22,6 @@ RULES: dict[str, Any] = {
     "prompts": {"greet": {}, "secret": {"scope": "mcp.extra"}},
     "resources": {"notes://*": {}, "notes://private/*": {"scope": "mcp.extra", "task": "view"}},
 }
-
-
-def notes() -> FastMCP[Any]:
-    mcp: FastMCP[Any] = FastMCP("notes")
-
-    @mcp.prompt
-    def greet(name: str) -> str:
-        """Greet somebody."""
-        return f"Greet {name}, whose number is {PHONE}."
-
-    @mcp.prompt
-    def secret() -> str:
-        """A prompt that needs a scope."""
-        return "secret"
-
-    @mcp.prompt
-    def unnamed() -> str:
-        """A prompt that no rule names."""
-        return "unnamed"
-
-    @mcp.resource("notes://today", mime_type="text/plain")
-    def today() -> str:
-        """Today's notes."""
-        return f"call {PHONE}"
-
-    @mcp.resource("notes://private/diary")
-    def diary() -> str:
-        """A resource that needs a scope."""
-        return "dear diary"
-
-    @mcp.resource("other://unnamed")
-    def other() -> str:
-        """A resource that no rule names."""
-        return "other"
-
-    @mcp.resource("notes://by/{author}")
-    def by(author: str) -> bytes:
-        """The notes of an author."""
-        return f"{author} wrote to {EMAIL}".encode()
-
-    @mcp.completion
-    def complete(ref: object, argument: types.CompletionArgument, context: object) -> list[str]:
-        del context
-        kind = "prompt" if isinstance(ref, types.PromptReference) else "template"
-        return [f"{kind}-{argument.name}-{argument.value}", PHONE]
-
-    return mcp
 
 
 @pytest.fixture(params=["stateless", "old-with-sessions", "old-without-sessions"])
@@ -148,6 +104,22 @@ async def test_a_client_of_the_sdk_uses_them(gateway: Any, mode: str) -> None:
         assert (await client.read_resource("notes://today"))[0].text == "call 010-****-5678"
         completion = await client.complete(types.PromptReference(name="notes_greet"), {"name": "name", "value": "A"})
         assert completion.values[0] == "prompt-name-A"
+
+
+async def test_a_program_is_used_in_the_same_way(start_gateway: Callable[..., Any]) -> None:
+    server = Path(__file__).with_name("notes_server.py")
+    gateway = await start_gateway({"notes": {"command": sys.executable, "args": [str(server)], **RULES}})
+    await gateway.wait_until_listed("notes")
+    for stateless in (True, False):
+        prompts = (await gateway.request("prompts/list", stateless=stateless)).result["prompts"]
+        assert [prompt["name"] for prompt in prompts] == ["notes_greet", "notes_secret"]
+        prompt = await gateway.request("prompts/get", {"name": "notes_greet", "arguments": {"name": "Ada"}})
+        assert prompt.result["messages"][0]["content"]["text"] == "Greet Ada, whose number is 010-****-5678."
+        read = (await gateway.request("resources/read", {"uri": "notes://today"}, stateless=stateless)).result
+        assert read["contents"][0]["text"] == "call 010-****-5678"
+        params = {"ref": PROMPT_REF, "argument": {"name": "name", "value": "A"}}
+        completion = (await gateway.request("completion/complete", params, stateless=stateless)).result["completion"]
+        assert completion["values"] == ["prompt-name-A", "010-****-5678"]
 
 
 USES: dict[str, tuple[str, dict[str, Any]]] = {

@@ -8,6 +8,7 @@ would need a session for these notifications.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,10 +16,11 @@ from gateway_service.catalogue import Address, AddressComponents
 from gateway_service.relay.client_request import ClientRequest
 from gateway_service.wire.json_rpc import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, RpcError
 from gateway_service.wire.versions import SUBSCRIPTION_ID
+from security_common.tool_policy import owner_of
 
 __all__ = ["ListSubscriptions"]
 
-MAX_STREAMS = 500
+MAX_STREAMS_OF_CALLER = 10
 MAX_STREAM_SECONDS = 300.0
 POLL_SECONDS = 0.5
 """Lists change rarely, and comparing two numbers costs nothing."""
@@ -33,7 +35,7 @@ class ListSubscriptions:
     def __init__(self, address: Address, components: AddressComponents, *, clock: Callable[[], float]) -> None:
         """`clock` returns the seconds since the epoch."""
         self._clock = clock
-        self._open = 0
+        self._open: Counter[str] = Counter()
         self._is_replaced = False
         self._revisions: dict[str, Callable[[], int]] = {
             "tools": lambda: address.revision,
@@ -55,12 +57,16 @@ class ListSubscriptions:
             raise RpcError(INVALID_PARAMS, "`notifications` must be an object")
         wanted = cast("dict[str, Any]", requested)
         kinds = [kind for kind in self._revisions if wanted.get(f"{kind}ListChanged") is True]
-        if self._open >= MAX_STREAMS:
-            raise RpcError(INTERNAL_ERROR, "there are too many subscriptions; ask for the lists again later")
+        token = client.caller.token
+        owner = owner_of(token.issuer, token.subject)
+        if self._open[owner] >= MAX_STREAMS_OF_CALLER:
+            raise RpcError(
+                INTERNAL_ERROR, f"a caller can have {MAX_STREAMS_OF_CALLER} subscriptions; close one of them"
+            )
         metadata = {"_meta": {SUBSCRIPTION_ID: client.message.id}}
         known = {kind: self._revisions[kind]() for kind in kinds}
-        ends_at = time.monotonic() + min(MAX_STREAM_SECONDS, client.caller.token.expires_at_seconds - self._clock())
-        self._open += 1
+        ends_at = time.monotonic() + min(MAX_STREAM_SECONDS, token.expires_at_seconds - self._clock())
+        self._open[owner] += 1
         try:
             honoured = {f"{kind}ListChanged": True for kind in kinds}
             await stream.notify(_ACKNOWLEDGED, {"notifications": honoured, **metadata})
@@ -78,4 +84,6 @@ class ListSubscriptions:
                     sent_at = time.monotonic()
             return metadata
         finally:
-            self._open -= 1
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]

@@ -58,7 +58,7 @@ class Listing:
         }
         self._stateless_capabilities = self._capabilities | changing
         self._stateless_answers = {**lists, "server/discover": self._discover}
-        # There is no session in which a level could be kept, so clients of these versions get all log messages.
+        # There is no session in which a level could be kept, so these clients get log messages from `info`.
         self._handshake_answers = {
             **lists,
             "initialize": self._initialize,

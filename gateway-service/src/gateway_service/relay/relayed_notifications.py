@@ -1,7 +1,7 @@
 """Progress and log messages of an upstream while a call runs: protected like an error message, and passed on.
 
 A client gets progress only if it has sent a progress token, and the gateway sends another one to the upstream. A client
-of 2026-07-28 gets log messages from the level that it names in `_meta`; older clients get all of them, because the
+of 2026-07-28 gets log messages from the level that it names in `_meta`; older clients get them from `info`, because the
 gateway keeps no session in which a level could be set.
 """
 
@@ -21,13 +21,15 @@ __all__ = ["LOG_LEVELS", "RelayedNotifications", "requested_log_level"]
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """The levels of RFC 5424 that MCP uses, from the least to the most severe."""
 
+LEVEL_WITHOUT_SESSION = "info"
+
 PROGRESS, LOG_MESSAGE = "notifications/progress", "notifications/message"
 
 
 def requested_log_level(client: ClientRequest) -> str | None:
     """The lowest level of log messages that the client gets, or None if it gets none."""
     if not client.is_stateless:
-        return LOG_LEVELS[0]
+        return LEVEL_WITHOUT_SESSION
     level: Any = client.message.metadata.get(LOG_LEVEL)
     return level if level in LOG_LEVELS else None
 
