@@ -129,6 +129,8 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "add it here",
     ),
     "URL and command": (entry("command: a"), ":2: upstreams.crm: has a `url` and a `command`", "remove one"),
+    "type of a program": (program("type: http"), ":4: upstreams.crm.type: is for servers behind a URL only", ""),
+    "unknown type": (entry("type: ws"), ":4: upstreams.crm.type: Input should be 'http' or 'sse'", ""),
     "arguments without a command": (entry("args: [a]"), ":4: upstreams.crm.args: is for programs only", "`command`"),
     "limits without a command": (entry("run: {most: 2}"), ":4: upstreams.crm.run: is for programs only", "`command`"),
     "credential of a program": (
@@ -180,13 +182,14 @@ def test_an_mcp_servers_file_alone_is_a_declaration(tmp_path: Path) -> None:
         off={"url": "http://localhost/mcp", "disabled": True},
     )
     declaration = load(tmp_path, text, name="mcp.json", REGION="eu", KEY="k-1")
-    github, other = declaration.upstreams
+    github, other, old = declaration.upstreams
+    assert (old.url, old.is_sse, github.is_sse) == ("http://localhost/sse", True, False)
     assert (github.name, github.url) == ("github", "https://api.example.com/eu/mcp")
     assert github.headers == {"X-K": "Key k-1"}
     assert github.tools is None
     assert (other.name, other.url) == ("my-server", "http://localhost:1/mcp")
     notices = "\n".join(declaration.notices)
-    for expected in ("old is left out", "off is left out", "my server! has the name my-server"):
+    for expected in ("off is left out", "my server! has the name my-server"):
         assert expected in notices
     assert "my server! has the value of X-Plain in plaintext" in notices
     assert "secret-1" not in notices

@@ -226,6 +226,7 @@ class WrittenUpstream(_Written):
     """One upstream. Its URL, or its command, may be in an included file."""
 
     url: Url | None = None
+    type: Literal["http", "sse"] | None = None
     command: str | None = Field(default=None, min_length=1)
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = Field(default_factory=dict[str, str])

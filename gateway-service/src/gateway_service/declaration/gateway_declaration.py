@@ -61,7 +61,7 @@ class ToolRule:
 
 @dataclass(frozen=True, kw_only=True)
 class UpstreamDeclaration:
-    """One MCP server behind the gateway: behind `url`, or a `program`.
+    """One MCP server behind the gateway: behind `url`, or a `program`. With `is_sse`, the URL is that of HTTP+SSE.
 
     `headers` are sent with each request and may contain secrets. `tools` has the rules by name or pattern; None if the
     file declares none, so that `default_rule` applies while gateway and issuer are on this machine. `prompts` has the
@@ -74,6 +74,7 @@ class UpstreamDeclaration:
 
     name: str
     url: str = ""
+    is_sse: bool = False
     program: ProgramDeclaration | None = None
     credential: UpstreamCredential | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)

@@ -88,6 +88,7 @@ def _resolve(
     if not url and program is None:
         hint = "add it here, or to an included mcpServers file"
         raise document.problem(place, "has neither `url` nor `command`", hint=hint)
+    is_sse = written.type == "sse" if written.type else bool(entry and entry.is_sse)
     policy = written.policy or defaults.policy
     tools: dict[str, ToolRule] | None = None
     if written.tools is not None:
@@ -98,6 +99,7 @@ def _resolve(
     return UpstreamDeclaration(
         name=name,
         url=url,
+        is_sse=is_sse,
         program=program,
         credential=_resolve_credential(written.credential or (entry.credential if entry else None), url, folder),
         headers=entry.headers if entry else {},

@@ -24,6 +24,7 @@ __all__ = ["McpServers", "ServerEntry", "has_mcp_servers", "read_mcp_servers"]
 
 _SECTIONS = ("mcpServers", "servers")
 _HTTP_TYPES = frozenset({"http", "streamable-http", "streamableHttp", "streamable_http"})
+_SSE_TYPE = "sse"
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 
@@ -37,6 +38,7 @@ class ServerEntry:
     """
 
     url: str = ""
+    is_sse: bool = False
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     credential: WrittenCredential | None = None
     command: tuple[str, ...] = field(default=(), repr=False)
@@ -95,9 +97,9 @@ def _why_left_out(server: Mapping[str, Any]) -> str:
     kind = server.get("type")
     if "command" in server and kind in {None, "stdio"}:
         return ""
-    if "command" not in server and (kind is None or kind in _HTTP_TYPES):
+    if "command" not in server and (kind is None or kind in _HTTP_TYPES or kind == _SSE_TYPE):
         return ""
-    return "its type is not supported, only stdio and streamable HTTP"
+    return "its type is not supported, only stdio, streamable HTTP and SSE"
 
 
 def _upstream_name(written: str) -> str:
@@ -124,7 +126,12 @@ def _read_entry(
         headers[name] = _text(document, header_place, value, environment)
         if not _HEADER_VALUE.fullmatch(headers[name]):
             raise document.problem(header_place, "must be printable ASCII", hint="check the value for line breaks")
-    return ServerEntry(url=url, headers=headers, credential=_read_credential(document, place, server, environment))
+    return ServerEntry(
+        url=url,
+        is_sse=server.get("type") == _SSE_TYPE,
+        headers=headers,
+        credential=_read_credential(document, place, server, environment),
+    )
 
 
 def _read_program(

@@ -36,7 +36,7 @@ def resolve_program(
         return None
     if written.url is not None:
         raise document.problem(place, "has a `url` and a `command`", hint="remove one of them")
-    for member in ("credential", "ca_file"):
+    for member in ("type", "credential", "ca_file"):
         if member in written.model_fields_set:
             hint = "remove it; `env` and `env_files` set variables of a program"
             raise document.problem([*place, member], "is for servers behind a URL only", hint=hint)

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -33,6 +33,9 @@ CONNECT_SECONDS = 5.0
 # Servers close idle connections after five seconds or later. A connection that is closed while a request is being sent
 # makes that call fail, because it may have been received.
 KEEP_ALIVE_SECONDS = 4.0
+
+_ENDLESS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+"""A server may send nothing on an event stream as long as no request is in progress."""
 
 # With one of these the request was not processed, or the server is overloaded or being restarted.
 _UNAVAILABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
@@ -100,12 +103,14 @@ class HttpExchange:
         message_id: int | None,
         on_notification: NotificationHandler | None = None,
         on_list_change: ListChangeHandler | None = None,
+        url: str | None = None,
     ) -> Reply:
-        """Sends one message and reads its answer; `message_id` is None for a notification.
+        """Sends one message and reads its answer; `message_id` is None for a message without one.
 
+        `url` is that of the upstream unless another one is given, which has to be of the same origin.
         Raises `UpstreamUnavailable`, `UpstreamTimeout`, `UpstreamProtocolViolation` and `UpstreamRefusedCredential`.
         """
-        async with self._exchange("POST", headers, body) as response:
+        async with self._exchange("POST", url or self._declaration.url, headers, body) as response:
             self._check_head(response)
             if message_id is None:
                 return Reply(response.status, None)
@@ -117,25 +122,34 @@ class HttpExchange:
 
     async def delete(self, headers: dict[str, str]) -> None:
         """Ends a session. A server may refuse that (405). Raises as `post`."""
-        async with asyncio.timeout(CONNECT_SECONDS), self._exchange("DELETE", headers, None):
+        async with asyncio.timeout(CONNECT_SECONDS), self._exchange("DELETE", self._declaration.url, headers, None):
             pass
 
     @asynccontextmanager
+    async def event_stream(self, headers: dict[str, str]) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """The chunks of an event stream, as long as the server keeps it open. Raises as `post`."""
+        async with self._exchange("GET", self._declaration.url, headers, None, is_endless=True) as response:
+            self._check_head(response)
+            if response.status != 200 or response.content_type != "text/event-stream":
+                raise self._violation("did not answer with an event stream")
+            yield response.content.iter_any()
+
+    @asynccontextmanager
     async def _exchange(
-        self, method: str, headers: dict[str, str], body: bytes | None
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, *, is_endless: bool = False
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """The response to a request. What fails while it is used becomes an `UpstreamFailure`."""
         name = self._declaration.name
         try:
             async with (
-                asyncio.timeout(self._declaration.longest_seconds),
+                asyncio.timeout(None if is_endless else self._declaration.longest_seconds),
                 self._connections.client.request(
                     method,
-                    self._declaration.url,
+                    url,
                     data=body,
                     headers=headers,
                     allow_redirects=False,
-                    timeout=self._timeout,
+                    timeout=_ENDLESS if is_endless else self._timeout,
                     ssl=self._tls,
                 ) as response,
             ):

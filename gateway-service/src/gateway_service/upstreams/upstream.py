@@ -15,6 +15,7 @@ from gateway_service.upstreams.errors import SessionLost, UpstreamError, Upstrea
 from gateway_service.upstreams.http_exchange import HttpConnections
 from gateway_service.upstreams.http_transport import HttpTransport
 from gateway_service.upstreams.program_process import MaskText
+from gateway_service.upstreams.sse_transport import SseTransport
 from gateway_service.upstreams.stdio_transport import StdioTransport
 from gateway_service.upstreams.transport import (
     NO_TRACE,
@@ -319,4 +320,6 @@ def _make_transport(
 ) -> Transport:
     if declaration.program is not None:
         return StdioTransport(declaration, declaration.program, mask)
+    if declaration.is_sse:
+        return SseTransport(declaration, connections, credential)
     return HttpTransport(declaration, connections, credential)

@@ -1,0 +1,199 @@
+"""HTTP+SSE, the transport of 2024-11-05: messages are sent with POST, and every answer comes on one event stream."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urljoin
+
+import structlog
+
+from gateway_service.credentials import Credential
+from gateway_service.declaration import UpstreamDeclaration
+from gateway_service.upstreams.errors import (
+    SessionLost,
+    UpstreamFailure,
+    UpstreamProtocolViolation,
+    UpstreamRefusedCredential,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from gateway_service.upstreams.http_exchange import HttpConnections, HttpExchange
+from gateway_service.upstreams.multiplexed_connection import MultiplexedConnection
+from gateway_service.upstreams.transport import ListChangeHandler, OutgoingRequest
+from gateway_service.wire.event_stream import EventStreamReader
+from security_common.errors import SecurityError
+from security_common.task_cancellation import cancel_tasks
+from security_common.web_urls import parse_web_url
+
+__all__ = ["SseConnection", "SseTransport"]
+
+MAX_SESSIONS = 1000
+SESSION_IDLE_SECONDS = 30 * 60.0
+PROBE_SECONDS = 5.0
+
+log = structlog.get_logger("gateway_service")
+
+
+@dataclass(frozen=True, slots=True)
+class _SessionOwner:
+    """The caller of a session. `identity` are the headers of the credential with which the stream is opened."""
+
+    owner: str
+    credential: Credential | None
+    identity: Mapping[str, str] = field(repr=False)
+
+
+class SseConnection(MultiplexedConnection):
+    """A session of one caller: the event stream, and the address for messages that the server has sent on it."""
+
+    def __init__(
+        self,
+        declaration: UpstreamDeclaration,
+        exchange: HttpExchange,
+        owner: _SessionOwner,
+        on_list_change: ListChangeHandler,
+    ) -> None:
+        self._exchange = exchange
+        self._owner = owner.owner
+        self._credential = owner.credential
+        self._identity = owner.identity
+        self._received_at = 0.0
+        self._message_url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        # The event loop keeps only weak references to its tasks.
+        self._sending: set[asyncio.Task[None]] = set()
+        super().__init__(declaration, is_shared=False, on_list_change=on_list_change)
+
+    async def wait_until_open(self) -> None:
+        """Returns when the server has named the address for messages. Raises `UpstreamFailure`."""
+        try:
+            async with asyncio.timeout(self._declaration.silent_seconds):
+                await asyncio.shield(self._message_url)
+        except TimeoutError as failure:
+            raise UpstreamTimeout.named(self._name) from failure
+
+    def agree(self, version: str) -> None:
+        """Does nothing: the messages of this transport do not repeat the version."""
+
+    async def request(self, request: OutgoingRequest) -> dict[str, Any]:
+        """The response, as for every connection. A stream on which nothing comes any more is not used again."""
+        began = time.monotonic()
+        try:
+            return await super().request(request)
+        except UpstreamTimeout:
+            if self._received_at < began and not self.is_closed:
+                self._fail(UpstreamUnavailable.named(self._name))
+            raise
+
+    async def _send(self, message: bytes) -> None:
+        identity = self._identity if self._credential is None else await self._credential.headers(self._owner)
+        status = await self._post(message, identity)
+        if status >= 400:
+            raise SessionLost(f"{self._name} has lost the session", hint="try again")
+
+    async def _post(self, message: bytes, identity: Mapping[str, str]) -> int:
+        """The HTTP status. The credential is renewed once if the server does not accept it any more."""
+        url = await self._message_url
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        try:
+            reply = await self._exchange.post(message, self._headers(identity, headers), message_id=None, url=url)
+        except UpstreamRefusedCredential as refusal:
+            renewed = None
+            if self._credential is not None and refusal.may_be_renewed:
+                renewed = await self._credential.renew(self._owner, identity)
+            if renewed is None:
+                raise
+            reply = await self._exchange.post(message, self._headers(renewed, headers), message_id=None, url=url)
+        return reply.status
+
+    def _send_soon(self, message: bytes) -> None:
+        task = asyncio.create_task(self._send_quietly(message), name=f"send-{self._name}")
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send_quietly(self, message: bytes) -> None:
+        with contextlib.suppress(SecurityError):  # the upstream may be down, and no caller waits for this message
+            await self._send(message)
+
+    async def _read_messages(self) -> None:
+        headers = self._headers(self._identity, {"Accept": "text/event-stream", "Accept-Encoding": "identity"})
+        reader = EventStreamReader()
+        size_bytes = 0  # of the event that is not complete yet
+        async with self._exchange.event_stream(headers) as chunks:
+            async for chunk in chunks:
+                size_bytes += len(chunk)
+                self._received_at = time.monotonic()
+                for event in reader.feed(chunk):
+                    size_bytes = 0
+                    if self._message_url.done():
+                        self._require_size(len(event))
+                        await self._take(event)
+                    else:
+                        self._message_url.set_result(self._read_address(event))
+                self._require_size(size_bytes)
+
+    def _read_address(self, event: bytes) -> str:
+        """The address for messages in the first event. It gets the credential, so it has to be of the same origin."""
+        try:
+            url = urljoin(self._declaration.url, event.decode())
+            is_same_origin = parse_web_url(url).origin == parse_web_url(self._declaration.url).origin
+        except ValueError:
+            url, is_same_origin = "", False
+        if not is_same_origin:
+            raise UpstreamProtocolViolation.by(self._name, "did not name an address of its own for messages")
+        return url
+
+    async def _end(self) -> None:
+        await cancel_tasks(self._reading, *self._sending)
+        if self._message_url.done():
+            return
+        self._message_url.set_exception(self._failure or UpstreamFailure(f"{self._name} is unavailable"))
+        self._message_url.exception()  # it may be that no task waits for it
+
+    def _note_loss(self) -> None:
+        log.info("upstream_stream_ended", upstream=self._name)
+
+    def _headers(self, identity: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
+        """Every header of a request. None of them is taken from the request of a client."""
+        return {**self._declaration.headers, **identity, **headers}
+
+
+class SseTransport:
+    """Reaches one upstream over HTTP+SSE, with a session for each caller."""
+
+    max_connections = MAX_SESSIONS
+    idle_seconds = SESSION_IDLE_SECONDS
+    probe_seconds = PROBE_SECONDS
+
+    def __init__(
+        self, declaration: UpstreamDeclaration, connections: HttpConnections, credential: Credential | None
+    ) -> None:
+        """Raises OSError or ssl.SSLError if the CA file cannot be used."""
+        self._declaration = declaration
+        self._exchange = HttpExchange(declaration, connections)
+        self._credential = credential
+
+    async def connect(self, owner: str, on_list_change: ListChangeHandler) -> SseConnection:
+        """A new session. Raises `UpstreamFailure`, and what getting the credential raises."""
+        credential = self._credential
+        if credential is None:
+            return await self._open(_SessionOwner(owner, None, {}), on_list_change)
+        identity = await credential.headers(owner)
+        try:
+            return await self._open(_SessionOwner(owner, credential, identity), on_list_change)
+        except UpstreamRefusedCredential as refusal:
+            renewed = await credential.renew(owner, identity) if refusal.may_be_renewed else None
+            if renewed is None:
+                raise
+        return await self._open(_SessionOwner(owner, credential, renewed), on_list_change)
+
+    async def _open(self, owner: _SessionOwner, on_list_change: ListChangeHandler) -> SseConnection:
+        connection = SseConnection(self._declaration, self._exchange, owner, on_list_change)
+        try:
+            await connection.wait_until_open()
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
