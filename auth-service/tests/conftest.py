@@ -14,6 +14,8 @@ import pytest
 import redis
 from document_host import DocumentHost, offline_fetcher, serve_documents
 from exchanging_tokens import start_exchanging_service
+from openid_provider import OpenIdProvider, running_provider
+from provider_users import CompanyUser, declare, start_with_provider
 from registering_clients import new_person, start_open_service
 from running_auth import Service, StartService, free_port, serving
 from signing_in import DECLARATION, Person
@@ -178,3 +180,37 @@ def caller(exchanging: Service) -> Iterator[Person]:
     person = Person(f"http://127.0.0.1:{exchanging.settings.port}", source=f"10.7.{next(_sources)}.1")
     yield person
     person.http.close()
+
+
+@pytest.fixture(scope="session")
+def running_openid_provider() -> Iterator[OpenIdProvider]:
+    with running_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(running_openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider]:
+    yield running_openid_provider
+    running_openid_provider.reset()
+
+
+@pytest.fixture(scope="session")
+def company(
+    running_openid_provider: OpenIdProvider, start_service: StartService, tmp_path_factory: pytest.TempPathFactory
+) -> Service:
+    return start_with_provider(start_service, tmp_path_factory.mktemp("declaration"), declare(running_openid_provider))
+
+
+@pytest.fixture
+def employee(company: Service) -> Iterator[CompanyUser]:
+    user = CompanyUser(company, source=f"10.11.{next(_sources)}.1")
+    yield user
+    user.http.close()
+
+
+@pytest.fixture
+def company_visitor(company: Service) -> Iterator[CompanyUser]:
+    """Another person with a browser of their own."""
+    user = CompanyUser(company, source=f"10.11.{next(_sources)}.1")
+    yield user
+    user.http.close()

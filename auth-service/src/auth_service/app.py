@@ -22,6 +22,7 @@ from auth_service.declaration import Openness
 from auth_service.discovery.root import make_root_router
 from auth_service.discovery.server_metadata import make_discovery_router, server_metadata
 from auth_service.errors import OAuthError
+from auth_service.federation.declared_issuers import check_declared_issuers
 from auth_service.grants.authorization_code import FREE_GUESSES, AuthorizationCodeGrantHandler
 from auth_service.grants.client_credentials import ClientCredentialsGrantHandler
 from auth_service.grants.endpoint import TokenEndpoint
@@ -198,6 +199,7 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
         RefreshTokenGrantHandler(
             refresh_tokens=parts.refresh_tokens,
             permissions=parts.grant_permissions,
+            provider_check=parts.rechecks,
             tokens=tokens,
             record=parts.record,
             clock=parts.clock,
@@ -263,6 +265,7 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
     """The lifespan: what the service opens is closed again in the opposite order."""
     async with AsyncExitStack() as stack:
         stack.push_async_callback(parts.outgoing.close)
+        stack.push_async_callback(parts.connections.close)
         if parts.registration.advertised_once_reachable and parts.directory.finds_documents:
             parts.outgoing.reachability.start()
         stack.push_async_callback(parts.redis.aclose)
@@ -272,7 +275,11 @@ async def _run(parts: ServiceParts, _app: object) -> AsyncGenerator[None]:
         stack.push_async_callback(parts.record.stop)
         stack.push_async_callback(parts.keys.stop)
         await parts.keys.start()
+        await check_declared_issuers(parts.declaration.identity_providers, parts.identities)
         await record_applied_declaration(parts.declaration, parts.redis, parts.record)
+        if len(parts.connections):
+            parts.recheck_worker.start()
+            stack.push_async_callback(parts.recheck_worker.stop)
         parts.metrics.signing_key_age_seconds.set_function(lambda: parts.keys.active_age_seconds)
         stack.enter_context(serving_metrics(parts.settings, parts.metrics.registry))
         yield

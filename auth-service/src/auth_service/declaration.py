@@ -1,4 +1,4 @@
-"""The declaration (auth.yaml) as a model: the resources, the clients, and who may register further clients."""
+"""The declaration (auth.yaml) as a model: resources, clients, identity providers, and who may register clients."""
 
 import hashlib
 import re
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from auth_service.declared_providers import DeclaredProvider, DeclaredSignIn, LocalSignIn, check_rules
 from auth_service.protocol import AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
 from security_common.errors import SecurityError
@@ -233,6 +234,10 @@ class Declaration(_Declared):
     resources: tuple[DeclaredResource, ...] = Field(default=(), description="The protected resources.")
     clients: tuple[DeclaredClient, ...] = Field(default=(), description="The clients.")
     registration: RegistrationPolicy = Field(default_factory=RegistrationPolicy, description="Who may register.")
+    sign_in: DeclaredSignIn = Field(default_factory=DeclaredSignIn, description="How users sign in here.")
+    identity_providers: tuple[DeclaredProvider, ...] = Field(
+        default=(), description="The OpenID Connect providers at which users sign in."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -245,6 +250,9 @@ class Declaration(_Declared):
         for client in self.clients:
             if self.resources and not set(client.scopes) <= known:
                 raise ValueError(f"client {client.client_id} has a scope that no resource declares")
+        check_rules(self.identity_providers, known)
+        if self.sign_in.local is LocalSignIn.OFF and not self.identity_providers:
+            raise ValueError("sign_in.local is off and there is no identity provider, so no user could sign in")
         return self
 
     @property

@@ -52,9 +52,8 @@ def _with_demo_clients(declaration: Declaration) -> Declaration:
     declared_ids = {client.client_id for client in declaration.clients}
     demo = Declaration.model_validate(_read(_BUILT_IN_FILES / "declaration_demo.yaml"))
     added = tuple(client for client in demo.clients if client.client_id not in declared_ids)
-    return Declaration(
-        resources=declaration.resources, clients=(*declaration.clients, *added), registration=declaration.registration
-    )
+    members = {name: getattr(declaration, name) for name in Declaration.model_fields}
+    return Declaration.model_validate({**members, "clients": (*declaration.clients, *added)})
 
 
 def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Declaration:

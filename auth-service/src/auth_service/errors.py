@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     SERVER_ERROR = "server_error"
     TEMPORARILY_UNAVAILABLE = "temporarily_unavailable"
     UNAUTHORIZED_CLIENT = "unauthorized_client"
+    UNMET_AUTHENTICATION_REQUIREMENTS = "unmet_authentication_requirements"
     UNSUPPORTED_GRANT_TYPE = "unsupported_grant_type"
     UNSUPPORTED_RESPONSE_MODE = "unsupported_response_mode"
     UNSUPPORTED_RESPONSE_TYPE = "unsupported_response_type"
@@ -151,6 +152,12 @@ class LoginRequired(OAuthError):
     """OpenID Connect Core section 3.1.2.6: `prompt=none` without a session."""
 
     error = ErrorCode.LOGIN_REQUIRED
+
+
+class UnmetAuthenticationRequirements(OAuthError):
+    """OpenID Connect Core Unmet Authentication Requirements 1.0: the sign-in was not as strong as required."""
+
+    error = ErrorCode.UNMET_AUTHENTICATION_REQUIREMENTS
 
 
 class ConsentRequired(OAuthError):

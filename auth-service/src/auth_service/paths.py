@@ -7,6 +7,8 @@ __all__ = [
     "KEY_SET_PATH",
     "LOGOUT_PATH",
     "METADATA_PATHS",
+    "PROVIDER_CALLBACK_PATH",
+    "PROVIDER_SIGN_IN_PATH",
     "REGISTRATION_PATH",
     "REVOCATION_PATH",
     "SIGN_IN_PATH",
@@ -16,6 +18,8 @@ __all__ = [
 
 AUTHORIZATION_PATH = "/oauth2/authorize"
 SIGN_IN_PATH = "/oauth2/sign-in"
+PROVIDER_SIGN_IN_PATH = "/oauth2/sign-in/{provider}"
+PROVIDER_CALLBACK_PATH = "/oauth2/callback/{provider}"
 CONSENT_PATH = "/oauth2/consent"
 LOGOUT_PATH = "/oauth2/logout"
 

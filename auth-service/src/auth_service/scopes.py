@@ -1,11 +1,11 @@
-"""The scopes that this server defines, and the syntax of scope lists (RFC 6749 section 3.3)."""
+"""The scopes and roles that this server defines, and the syntax of scope lists (RFC 6749 section 3.3)."""
 
 import re
 from enum import StrEnum
 
 from auth_service.errors import InvalidScope
 
-__all__ = ["IDENTITY_SCOPES", "Scope", "format_scope", "parse_scope"]
+__all__ = ["IDENTITY_SCOPES", "Role", "Scope", "format_scope", "parse_scope"]
 
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 _MAX_SCOPES = 64
@@ -21,6 +21,13 @@ class Scope(StrEnum):
     MCP_ACCESS = "mcp.access"
     MCP_DECRYPT = "mcp.decrypt"
     MCP_AUDIT = "mcp.audit"
+
+
+class Role(StrEnum):
+    """What a user may do in addition to what every user may do."""
+
+    AUDITOR = "auditor"  # may grant mcp.audit: the audit trail of all users
+    OPERATOR = "operator"  # may sign in with a password if sign_in.local in auth.yaml is operators
 
 
 # Scopes about a user, not about a resource: a client that acts on its own behalf cannot have them.

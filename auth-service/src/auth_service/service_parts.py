@@ -8,6 +8,8 @@ from limits.aio.storage import Storage
 from redis.asyncio import Redis
 
 from auth_service.accounts.consents import Consents
+from auth_service.accounts.directory import Accounts
+from auth_service.accounts.identities import Identities
 from auth_service.accounts.local_accounts import DEMO_ACCOUNT, LocalAccounts
 from auth_service.accounts.passwords import Passwords
 from auth_service.accounts.store import AccountStore
@@ -22,6 +24,10 @@ from auth_service.clients.store import ClientStore
 from auth_service.declaration import Declaration, ResolvedRegistrationPolicy
 from auth_service.declaration_file import load_declaration
 from auth_service.errors import TooManyRequests
+from auth_service.federation.identity_provider import load_providers
+from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
+from auth_service.federation.recheck_worker import RecheckSchedule, RecheckWorker
+from auth_service.federation.rechecks import Rechecks
 from auth_service.http.metrics import Metrics
 from auth_service.http.rate_limits import Throttle, redis_counters
 from auth_service.keys.rotation import RotationPolicy
@@ -67,7 +73,11 @@ class ServiceParts:
     outgoing: OutgoingFetches
     directory: ClientDirectory
     resources: Resources
-    accounts: LocalAccounts
+    accounts: Accounts
+    password_sign_in: LocalAccounts
+    identities: Identities
+    connections: ProviderConnections
+    refresh_token_encryption: RefreshTokenEncryption
     consents: Consents
     codes: AuthorizationCodes
     minter: AccessTokenMinter
@@ -75,6 +85,8 @@ class ServiceParts:
     refresh_tokens: RefreshTokens
     grant_permissions: GrantPermissionsReader
     revoked_tokens: RevokedTokens
+    rechecks: Rechecks
+    recheck_worker: RecheckWorker
 
     def make_throttle(self, name: str, free: int) -> Throttle:
         """A rate limit that answers 429, counted under `name` in Redis."""
@@ -104,11 +116,38 @@ def build_parts(
     client_secrets = ClientSecrets(pepper, random_bytes, clock)
     client_store = ClientStore(redis)
     outgoing = OutgoingFetches.of(registration.hosts, fetcher)
-    accounts = LocalAccounts(
-        store=AccountStore(redis), passwords=Passwords(), built_in=(DEMO_ACCOUNT,) if settings.demo else ()
+    local_accounts = LocalAccounts(
+        store=AccountStore(redis),
+        passwords=Passwords(),
+        built_in=(DEMO_ACCOUNT,) if settings.demo else (),
+        who=declaration.sign_in.local,
     )
+    identities = Identities(redis)
+    accounts = Accounts(local_accounts, identities, {each.id: each for each in declaration.identity_providers})
+    providers = load_providers(declaration.identity_providers, issuer=settings.issuer)
     consents = Consents(redis)
     revoked_tokens = RevokedTokens(redis, lifetime_seconds=settings.access_token_lifetime_seconds)
+    connections = ProviderConnections(providers, clock=clock)
+    token_encryption = RefreshTokenEncryption.load(settings.signing_key_kek_file)
+    rechecks = Rechecks(
+        redis=redis,
+        identities=identities,
+        store=AccountStore(redis),
+        connections=connections,
+        encryption=token_encryption,
+        record=record,
+        clock=clock,
+    )
+    refresh_tokens = RefreshTokens(
+        redis=redis,
+        revoked=revoked_tokens,
+        pepper=pepper,
+        clock=clock,
+        random_bytes=random_bytes,
+        idle_seconds=settings.refresh_idle_lifetime_seconds,
+        absolute_seconds=settings.refresh_absolute_lifetime_seconds,
+        grace_seconds=settings.refresh_grace_seconds,
+    )
     return ServiceParts(
         settings=settings,
         declaration=declaration,
@@ -135,6 +174,10 @@ def build_parts(
         ),
         resources=declared_resources(declaration),
         accounts=accounts,
+        password_sign_in=local_accounts,
+        identities=identities,
+        connections=connections,
+        refresh_token_encryption=token_encryption,
         consents=consents,
         codes=AuthorizationCodes(
             redis,
@@ -152,16 +195,15 @@ def build_parts(
         issued_tokens=IssuedTokenVerifier(
             issuer=settings.issuer, read_key_set=lambda: keys.published_keys.key_set, clock=clock
         ),
-        refresh_tokens=RefreshTokens(
-            redis=redis,
-            revoked=revoked_tokens,
-            pepper=pepper,
-            clock=clock,
-            random_bytes=random_bytes,
-            idle_seconds=settings.refresh_idle_lifetime_seconds,
-            absolute_seconds=settings.refresh_absolute_lifetime_seconds,
-            grace_seconds=settings.refresh_grace_seconds,
-        ),
+        refresh_tokens=refresh_tokens,
         grant_permissions=GrantPermissionsReader(accounts=accounts, consents=consents),
         revoked_tokens=revoked_tokens,
+        rechecks=rechecks,
+        recheck_worker=RecheckWorker(
+            schedule=RecheckSchedule(redis, clock),
+            rechecks=rechecks,
+            identities=identities,
+            connections=connections,
+            refresh_tokens=refresh_tokens,
+        ),
     )

@@ -37,7 +37,9 @@ class AuthSettings(ServiceSettings):
         " loopback.",
     )
     config: Path | None = Field(
-        default=None, description="The declaration (auth.yaml): resources, clients and the registration policy."
+        default=None,
+        description="The declaration (auth.yaml): resources, clients, identity providers (docs/company-sign-in.md) and"
+        " the registration policy.",
     )
     signing_key_kek_file: SecretFile = Field(
         default=None, description="Keyring file that encrypts the private signing keys in Redis."

@@ -2,18 +2,15 @@
 
 import unicodedata
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import Field
+
+from auth_service.scopes import Role
 
 __all__ = ["MAX_USERNAME_LENGTH", "Account", "AccountDirectory", "PasswordSignIn", "Role", "fold_username"]
 
 MAX_USERNAME_LENGTH = 256
-
-
-class Role(StrEnum):
-    """What a user may do in addition to what every user may do."""
-
-    AUDITOR = "auditor"  # may grant mcp.audit: the audit trail of all users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +18,8 @@ class Account:
     """`subject` is the random `u_...` id in tokens; it never changes, the other members may.
 
     Sign-ins before `signed_out_at_seconds` (since the epoch) are not valid any more, nor are their refresh tokens.
+    `provider` is the identity provider at whose first sign-in the account was made; None for a local account.
+    `scope_limit` is what the rules of the provider let this user grant; None if they do not apply. It is not stored.
     """
 
     subject: str
@@ -31,13 +30,21 @@ class Account:
     disabled: bool = False
     created_at_seconds: float = 0.0
     signed_out_at_seconds: int = 0
+    provider: str | None = None
+    scope_limit: Annotated[frozenset[str] | None, Field(exclude=True)] = None
 
 
 class AccountDirectory(Protocol):
     """Finds the account of a token's `sub`."""
 
-    async def find(self, subject: str) -> Account | None:
-        """The account; None if it was deleted or disabled. Raises `RedisError` if Redis is unavailable."""
+    async def find(self, subject: str, provider: str | None = None) -> Account | None:
+        """The account; None if it was deleted or disabled. Raises `RedisError` if Redis is unavailable.
+
+        `provider` is the identity provider at which the user signed in. Then the account has the roles and the
+        `scope_limit` that the provider's rules give, and is None also if the user has to sign in there again, is not
+        linked there any more, or the provider is not declared any more. Without `provider`, what all providers of the
+        user give together applies, unless the account is a local one.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from auth_service.accounts.account import Account, Role
-from auth_service.errors import InvalidScope
+from auth_service.errors import AccessDenied, InvalidScope
 from auth_service.scopes import Scope
 
 __all__ = ["Consent", "Consents", "grantable_scopes"]
@@ -61,11 +61,17 @@ class Consents:
 
 
 def grantable_scopes(scopes: Sequence[str], account: Account) -> tuple[str, ...]:
-    """The scopes that this user may grant: mcp.audit only as an auditor. Raises `InvalidScope` if none remain."""
+    """The scopes that this user may grant: mcp.audit only as an auditor, others only within the user's limit.
+
+    Raises `InvalidScope` if none remain; `AccessDenied` if the rules of the user's identity provider leave none.
+    """
     allowed = tuple(scope for scope in scopes if scope != Scope.MCP_AUDIT or Role.AUDITOR in account.roles)
     if not allowed:
         raise InvalidScope("none of the scopes can be granted by this user")
-    return allowed
+    within = tuple(scope for scope in allowed if account.scope_limit is None or scope in account.scope_limit)
+    if not within:
+        raise AccessDenied("the rules of the user's identity provider allow none of the scopes")
+    return within
 
 
 def _field(client_id: str, resource: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, Role, fold_username
 from auth_service.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from auth_service.accounts.store import AccountStore
+from auth_service.declared_providers import LocalSignIn
 
 __all__ = ["DEMO_ACCOUNT", "BuiltIn", "LocalAccounts", "find_built_in"]
 
@@ -38,15 +39,24 @@ def find_built_in(accounts: Iterable[BuiltIn], username: str) -> BuiltIn | None:
 
 
 class LocalAccounts:
-    """Implements `AccountDirectory` and `PasswordSignIn`. A built-in account takes precedence over a stored one."""
+    """Implements `PasswordSignIn`, and finds accounts by subject. A built-in account precedes a stored one."""
 
-    def __init__(self, *, store: AccountStore, passwords: Passwords, built_in: Sequence[BuiltIn] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        store: AccountStore,
+        passwords: Passwords,
+        built_in: Sequence[BuiltIn] = (),
+        who: LocalSignIn = LocalSignIn.EVERYONE,
+    ) -> None:
         self._store = store
+        self._who = who
         self._passwords = passwords
         self._built_in = {entry.account.subject: entry for entry in built_in}
         self._built_in_hashes: dict[str, str] = {}
 
     async def find(self, subject: str) -> Account | None:
+        """The account, without what an identity provider gives; see `accounts.directory.Accounts`."""
         if subject in self._built_in:
             return self._built_in[subject].account
         account = await self._store.find(subject)
@@ -62,9 +72,16 @@ class LocalAccounts:
         password_hash = await self._password_hash(account)
         if not await self._passwords.matches(password_hash, password) or account is None or account.disabled:
             return None
+        if not self._may_use_password(account):
+            return None
         if password_hash is not None and self._passwords.is_outdated(password_hash):
             await self._store.set_password_hash(account.subject, await self._passwords.hash(password))
         return account
+
+    def _may_use_password(self, account: Account) -> bool:
+        """What `sign_in.local` of auth.yaml says."""
+        is_operator = self._who is LocalSignIn.OPERATORS and Role.OPERATOR in account.roles
+        return self._who is LocalSignIn.EVERYONE or is_operator
 
     async def _find_by_name(self, username: str) -> Account | None:
         built_in = find_built_in(self._built_in.values(), username)

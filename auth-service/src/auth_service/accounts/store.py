@@ -33,8 +33,11 @@ class AccountStore:
         subject = await self._redis.get(_NAME + fold_username(username))
         return await self.find(str(subject)) if subject else None
 
-    async def add(self, account: Account, password_hash: str) -> bool:
-        """False, without any change, if the username is taken. All keys are written, or none."""
+    async def add(self, account: Account, password_hash: str = "") -> bool:
+        """False, without any change, if the username is taken. All keys are written, or none.
+
+        An account of an identity provider has no password hash.
+        """
         return bool(
             await self._add(
                 keys=[_NAME + fold_username(account.username), _PASSWORD + account.subject, _ACCOUNT + account.subject],

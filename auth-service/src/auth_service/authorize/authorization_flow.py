@@ -105,6 +105,10 @@ class AuthorizationFlow:
         """The user denied, on the sign-in page or on the consent page."""
         return await self._finish(visit, partial(self._deny, visit, http))
 
+    async def refuse(self, visit: Visit, error: OAuthError) -> Response:
+        """The request cannot be answered otherwise: this error is sent to the client."""
+        return await self._finish(visit, partial(self._redirect_with_error, visit.request, error))
+
     async def _finish(self, visit: Visit, make: Callable[[], Awaitable[Response]], *headers: Header) -> Response:
         """The one response to this request, however often and however concurrently a form requests it.
 
@@ -162,7 +166,7 @@ class AuthorizationFlow:
 
     async def account_of(self, session: Session | None) -> Account | None:
         """The account of a session; None if it was deleted, disabled or signed out everywhere in the meantime."""
-        account = await self.accounts.find(session.subject) if session is not None else None
+        account = await self.accounts.find(session.subject, session.provider) if session is not None else None
         if session is None or account is None or session.signed_in_at_seconds < account.signed_out_at_seconds:
             return None
         return account
@@ -211,6 +215,8 @@ class AuthorizationFlow:
                     signed_in_at_seconds=int(session.signed_in_at_seconds),
                     methods=session.methods,
                     dropped=request.dropped + newly_dropped,
+                    provider=session.provider,
+                    authenticated_at_seconds=int(session.last_authenticated_at_seconds) if session.provider else None,
                 ),
                 redirect_uri=request.redirect_uri,
                 code_challenge=request.code_challenge,

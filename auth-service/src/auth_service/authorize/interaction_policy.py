@@ -54,7 +54,7 @@ def requests_sign_in(state: SignInState) -> bool:
 def is_signed_in_too_long(state: SignInState) -> bool:
     """OpenID Connect Core section 3.1.2.1, max_age."""
     max_age_seconds = state.request.max_age_seconds
-    return max_age_seconds is not None and state.now - state.session.signed_in_at_seconds > max_age_seconds
+    return max_age_seconds is not None and state.now - state.session.last_authenticated_at_seconds > max_age_seconds
 
 
 def is_another_user(state: SignInState) -> bool:

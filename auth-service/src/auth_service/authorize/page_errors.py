@@ -9,6 +9,14 @@ __all__ = [
     "ClientUnknown",
     "LogoutRefused",
     "OtherBrowser",
+    "PersonNotAllowed",
+    "ProviderClientRefused",
+    "ProviderFailed",
+    "ProviderRefusedUser",
+    "ProviderResponseRefused",
+    "ProviderSignInRefused",
+    "ProviderUnavailable",
+    "ProviderUnknown",
     "RedirectRefused",
     "RequestExpired",
     "RequestFinished",
@@ -76,6 +84,68 @@ class OtherBrowser(PageError):
     status = 403
     page = "other_browser"
     restarts = True
+
+
+class ProviderUnknown(PageError):
+    """No identity provider with this id is declared."""
+
+    status = 404
+    page = "provider_unknown"
+
+
+class ProviderResponseRefused(PageError):
+    """The response of an identity provider does not belong to a sign-in that this browser waits for."""
+
+    page = "provider_response_refused"
+    restarts = True
+
+
+class ProviderUnavailable(PageError):
+    """The identity provider does not answer, or its metadata or keys cannot be used."""
+
+    error = ErrorCode.TEMPORARILY_UNAVAILABLE
+    status = 503
+    page = "provider_unavailable"
+
+
+class ProviderClientRefused(PageError):
+    """The identity provider does not accept the secret or key of this service."""
+
+    error = ErrorCode.TEMPORARILY_UNAVAILABLE
+    status = 503
+    page = "provider_client_refused"
+    for_operator = "provider.operator"
+
+
+class ProviderFailed(PageError):
+    """The identity provider answered with an error, or with something that is not valid."""
+
+    error = ErrorCode.SERVER_ERROR
+    status = 502
+    page = "provider_failed"
+
+
+class ProviderSignInRefused(PageError):
+    """The identity provider does not accept the authorization code: it was used or took too long."""
+
+    error = ErrorCode.ACCESS_DENIED
+    page = "provider_sign_in_refused"
+
+
+class ProviderRefusedUser(PageError):
+    """The user cancelled at the identity provider, or it refused the user."""
+
+    error = ErrorCode.ACCESS_DENIED
+    status = 403
+    page = "provider_refused_user"
+
+
+class PersonNotAllowed(PageError):
+    """The account at the identity provider may not be used here."""
+
+    error = ErrorCode.ACCESS_DENIED
+    status = 403
+    page = "person_not_allowed"
 
 
 class LogoutRefused(PageError):

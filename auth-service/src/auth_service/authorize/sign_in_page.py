@@ -1,6 +1,7 @@
-"""/oauth2/sign-in: the page where a user enters username and password."""
+"""/oauth2/sign-in: the page where a user chooses an identity provider, or enters username and password."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
@@ -14,7 +15,9 @@ from auth_service.accounts.local_accounts import BuiltIn
 from auth_service.authorize.authorization_flow import AuthorizationFlow
 from auth_service.authorize.client_redirects import client_title
 from auth_service.authorize.interaction_policy import Step
+from auth_service.authorize.provider_sign_in import ProviderSignIn
 from auth_service.authorize.visits import VISIT_PARAMETERS, Visit
+from auth_service.declared_providers import LocalSignIn
 from auth_service.errors import TooManyRequests
 from auth_service.http.application import new_page_router
 from auth_service.http.dependencies import FormBody, QueryString, context_of
@@ -25,7 +28,7 @@ from auth_service.paths import SIGN_IN_PATH
 from auth_service.web.browser_keys import BrowserKeys
 from auth_service.web.content_security import form_target
 from auth_service.web.error_pages import FormInvalid, NextStep
-from auth_service.web.language import choose_language
+from auth_service.web.language import Language, choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
 from security_common.audit import Action, EventType, Outcome, Reason
@@ -77,6 +80,8 @@ class SignInPage:
     failures_by_address: Throttle
     serial_work: SerialWork
     demo: BuiltIn | None
+    provider_sign_in: ProviderSignIn
+    local: LocalSignIn
 
     def make_router(self) -> APIRouter:
         return new_page_router(
@@ -91,11 +96,15 @@ class SignInPage:
         )
 
     async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
-        """The page; or a redirect, if the user does not need to sign in."""
+        """The page; or a redirect, if the user does not need to sign in, or can only sign in at one provider."""
         visit = await self.flow.visit(form, http)
-        if not form.get("switch") and await self.flow.signed_in(visit) is not None:
+        wants_page = bool(form.get("switch"))
+        if not wants_page and await self.flow.signed_in(visit) is not None:
             return await self.flow.proceed(visit, http)
-        return self._page(visit, http, username=visit.request.login_hint or "")
+        connections = tuple(self.provider_sign_in.connections)
+        if not wants_page and self.local is LocalSignIn.OFF and len(connections) == 1:
+            return await self.provider_sign_in.begin(visit, connections[0], http)
+        return self._page(visit, http, username=visit.request.login_hint or "", other_account=wants_page)
 
     async def respond_to_post(
         self, http: Request, form: Annotated[Form, Depends(FormBody(_FORM_PARAMETERS))]
@@ -110,6 +119,8 @@ class SignInPage:
             )
         if form.get("action") == "cancel":
             return await self.flow.deny(visit, http)
+        if self.local is LocalSignIn.OFF:
+            return self._page(visit, http, username="")
         # The same form sent twice is one sign-in; with another password it is a second one.
         fingerprint = self.browser_keys.make(visit.secret, (await http.body()).decode("latin-1"))
         return await self.flow.repeatable.respond_once(
@@ -168,7 +179,14 @@ class SignInPage:
         )
 
     def _page(
-        self, visit: Visit, http: Request, *, username: str, wrong: bool = False, wait_seconds: int | None = None
+        self,
+        visit: Visit,
+        http: Request,
+        *,
+        username: str,
+        wrong: bool = False,
+        wait_seconds: int | None = None,
+        other_account: bool = False,
     ) -> Response:
         language = choose_language(http, visit.request.ui_locales)
         title = client_title(visit.client, visit.request.redirect_uri)
@@ -186,10 +204,24 @@ class SignInPage:
             client_name=title or self.pages.text(language, "client.nameless"),
             username=username,
             problem=problem,
-            demo=self.demo,
+            demo=self.demo if self.local is LocalSignIn.EVERYONE else None,
+            local=self.local.value,
+            providers=self._providers(visit, language, other_account),
             hidden=visit.hidden_fields,
             csrf_token=self.browser_keys.make(visit.secret, _purpose(visit)),
         )
+
+    def _providers(self, visit: Visit, language: Language, other_account: bool) -> list[Mapping[str, str]]:
+        """The buttons of the identity providers."""
+        return [
+            {
+                "name": connection.provider.name(language),
+                "address": self.provider_sign_in.start_address(
+                    visit, connection.provider.id, other_account=other_account
+                ),
+            }
+            for connection in self.provider_sign_in.connections
+        ]
 
 
 def _purpose(visit: Visit) -> str:

@@ -96,7 +96,10 @@ class Visits:
         Raises `RequestExpired`, `OtherBrowser` and the errors of `find_client`. Their pages have a button that starts
         the request again, if the request is known.
         """
-        interaction_id, query = form.get("request") or "", form.get(_RESUME) or ""
+        return await self.find_by_id(form.get("request") or "", form.get(_RESUME) or "", http)
+
+    async def find_by_id(self, interaction_id: str, query: str, http: Request) -> Visit:
+        """The visit of this authorization request; `query` is its query, if it is known. Raises the same errors."""
         next_step, ui_locales = _restart(query), _ui_locales(query)
         interaction = await self.interactions.find(interaction_id)
         if interaction is None:

@@ -29,7 +29,7 @@ app.command("auth_service.cli.client_commands:clients", name="client", help="Cli
 app.command(
     "auth_service.cli.user_commands:users",
     name="user",
-    help="People who sign in: list, add, password, role, disable, delete.",
+    help="People who sign in: list, add, password, role, disable, delete, link, unlink, identities, allow, import.",
 )
 app.command(
     "auth_service.cli.consent_commands:consents", name="consent", help="What users have allowed clients: list, revoke."

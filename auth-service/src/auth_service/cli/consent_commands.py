@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from auth_service.accounts.consents import Consent, Consents
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, format_time, print_rows
-from auth_service.cli.user_commands import UserRefused, find_account
+from auth_service.cli.user_lookup import UserRefused, find_account
 from auth_service.clients.store import ClientStore
 from auth_service.declaration_file import load_declaration
 from auth_service.scopes import format_scope

@@ -5,7 +5,6 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,24 +13,32 @@ from redis.asyncio import Redis
 
 from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, Role
 from auth_service.accounts.consents import Consents
-from auth_service.accounts.local_accounts import DEMO_ACCOUNT, find_built_in
+from auth_service.accounts.identities import Identities
+from auth_service.accounts.local_accounts import DEMO_ACCOUNT
 from auth_service.accounts.passwords import MAX_PASSWORD_LENGTH, Passwords
 from auth_service.accounts.store import AccountStore
+from auth_service.cli import identity_commands
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, print_rows
+from auth_service.cli.user_lookup import UserRefused, change_account
 from auth_service.protocol import base64url
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
-from security_common.errors import SecurityError
 
-__all__ = ["UserRefused", "find_account", "users"]
+__all__ = ["users"]
 
 users = App(
     name="user",
-    help="People who sign in: list, add, password, role, disable, delete.",
+    help="People who sign in: list, add, password, role, disable, delete, link, unlink, identities, allow, import.",
     result_action="return_value",
     version_flags=[],
 )
+
+users.command(identity_commands.link)
+users.command(identity_commands.unlink)
+users.command(identity_commands.identities)
+users.command(identity_commands.allow)
+users.command(identity_commands.import_people, name="import")
 
 # NIST SP 800-63B section 5.1.1.2.
 _MIN_PASSWORD_LENGTH = 8
@@ -39,12 +46,6 @@ _MIN_PASSWORD_LENGTH = 8
 PasswordFromStdin = Annotated[
     bool, Parameter(name="--password-stdin", negative="", help="Read the password from standard input.")
 ]
-
-
-class UserRefused(SecurityError):
-    """The command is not possible for this user."""
-
-    error = "user_refused"
 
 
 @users.command(name="list")
@@ -110,7 +111,7 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
         await store.set_password_hash(account.subject, await Passwords().hash(new))
         await store.save(replace(account, signed_out_at_seconds=int(time.time())))
 
-    _change_account(username, Action.USER_PASSWORD_SET, set_password)
+    change_account(username, Action.USER_PASSWORD_SET, set_password)
 
 
 @users.command
@@ -126,7 +127,7 @@ def role(
     async def set_roles(operator: Operator, account: Account) -> None:
         await AccountStore(operator.redis).save(replace(account, roles=new_roles))
 
-    _change_account(username, Action.USER_ROLES_SET, set_roles)
+    change_account(username, Action.USER_ROLES_SET, set_roles)
 
 
 @users.command
@@ -141,44 +142,25 @@ def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help=
             replace(account, disabled=not undo, signed_out_at_seconds=int(time.time()))
         )
 
-    _change_account(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_disabled)
+    change_account(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_disabled)
 
 
 @users.command
 def delete(username: str) -> None:
     """Delete a user and the user's consents. The `sub` of the user is never used again.
 
+    A user of an identity provider cannot sign in again; `auth-service user allow` permits a new account.
+
     For example: auth-service user delete hong
     """
 
     async def delete_account(operator: Operator, account: Account) -> None:
-        # First: with the account deleted, the command could not find the consents by the username again.
+        # First: with the account deleted, the command could not find these by the username again.
+        await Identities(operator.redis).mark_deleted(account.subject)
         await Consents(operator.redis).delete_all(account.subject)
         await AccountStore(operator.redis).delete(account)
 
-    _change_account(username, Action.USER_DELETED, delete_account)
-
-
-async def find_account(settings: AuthSettings, redis: Redis, username: str) -> Account:
-    """The account with this username, the demo user included. Raises `UserRefused`."""
-    built_in = find_built_in((DEMO_ACCOUNT,) if settings.demo else (), username)
-    if built_in is not None:
-        return built_in.account
-    account = await AccountStore(redis).find_by_name(username)
-    if account is None:
-        raise UserRefused(f"there is no user {username}", hint="`auth-service user list` shows the names")
-    return account
-
-
-def _change_account(username: str, action: Action, change: Callable[[Operator, Account], Awaitable[None]]) -> None:
-    async def work(operator: Operator) -> None:
-        account = await find_account(operator.settings, operator.redis, username)
-        if account is DEMO_ACCOUNT.account:
-            raise UserRefused("the demo user cannot be changed", hint="set AUTH_DEMO=false to remove it")
-        await change(operator, account)
-        await operator.record(action, user_id=account.subject)
-
-    run_audited_change(work)
+    change_account(username, Action.USER_DELETED, delete_account)
 
 
 def _read_password(*, from_stdin: bool) -> str:

@@ -6,7 +6,8 @@ from pydantic import TypeAdapter
 
 from auth_service.accounts.consents import grantable_scopes
 from auth_service.audit_recorder import AuditRecorder
-from auth_service.errors import InvalidGrant, InvalidRequest, InvalidScope
+from auth_service.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidScope
+from auth_service.federation.rechecks import ProviderCheck
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.parameters import Parameter
@@ -35,6 +36,7 @@ class RefreshTokenGrantHandler:
 
     refresh_tokens: RefreshTokens
     permissions: GrantPermissionsReader
+    provider_check: ProviderCheck
     tokens: UserTokenMinter
     record: AuditRecorder
     clock: Clock
@@ -53,6 +55,7 @@ class RefreshTokenGrantHandler:
             await self._revoke_copied(grant, request, Reason.OTHER_CLIENT)
             raise InvalidGrant(_REFUSAL)
         check_resource(grant, request)
+        await self.provider_check.require_fresh(grant, request)
         scopes = await self._current_scopes(grant, request)
         response = await self.tokens.mint(
             grant, request.client, scopes=scopes, refresh_token=self.refresh_tokens.next_token(presented)
@@ -80,7 +83,10 @@ class RefreshTokenGrantHandler:
         if not set(requested) <= {*grant.scopes, *grant.dropped}:
             raise InvalidScope("scope names more than was requested at the authorization endpoint")
         available = permissions.allowed_scopes & request.client.scopes & set(grant.scopes)
-        return grantable_scopes([scope for scope in requested if scope in available], permissions.account)
+        try:
+            return grantable_scopes([scope for scope in requested if scope in available], permissions.account)
+        except AccessDenied as error:
+            raise InvalidGrant("the user's identity provider no longer allows any of the scopes") from error
 
     async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
         await self.refresh_tokens.revoke_family(grant.family_id)

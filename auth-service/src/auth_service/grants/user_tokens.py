@@ -48,7 +48,9 @@ class UserTokenMinter:
         if Scope.OPENID not in scopes:
             return None
         facts = SignInFacts(
-            subject=grant.subject, signed_in_at_seconds=grant.signed_in_at_seconds, methods=grant.methods
+            subject=grant.subject,
+            signed_in_at_seconds=grant.authenticated_at_seconds or grant.signed_in_at_seconds,
+            methods=grant.methods,
         )
         return await self.id_tokens.mint(facts, client_id=grant.client_id, nonce=nonce)
 

@@ -77,7 +77,9 @@ class ErrorHandler:
     ) -> None:
         self._issuer = issuer
         self._render_page = render_page
-        self._page_paths = page_paths
+        self._page_paths = frozenset(page_paths)
+        # A path with a parameter, such as /oauth2/callback/{provider}: what is before the parameter.
+        self._page_prefixes = tuple(path.partition("{")[0] for path in page_paths if "{" in path)
         self._allowed_methods = allowed_methods
         self._not_found = not_found
 
@@ -107,8 +109,11 @@ class ErrorHandler:
             return json_response(self._not_found, status=404)
         return self._render(_oauth_error_of(refusal), Request(scope))
 
+    def _is_page(self, path: str) -> bool:
+        return path in self._page_paths or path.startswith(self._page_prefixes)
+
     def _render(self, error: OAuthError, request: Request) -> Response:
-        if request.scope["path"] in self._page_paths:
+        if self._is_page(request.scope["path"]):
             return self._render_page(error, request)
         return error_response(error, issuer=self._issuer)
 

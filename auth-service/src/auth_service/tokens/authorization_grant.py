@@ -14,7 +14,8 @@ class AuthorizationGrant:
 
     `family_id` identifies the grant: its refresh tokens are a family of that id, and the `jti` of its access tokens
     begins with it. `dropped` are the scopes that the client requested and did not get. `methods` is how the user signed
-    in (`amr`, RFC 8176).
+    in (`amr`, RFC 8176). `provider` is the identity provider at which the user signed in, None with a password here;
+    `authenticated_at_seconds` is when the user authenticated there, if that was before the sign-in here.
     """
 
     family_id: Annotated[str, Field(alias="family")]  # the stored name
@@ -25,3 +26,5 @@ class AuthorizationGrant:
     signed_in_at_seconds: int
     methods: tuple[str, ...]
     dropped: tuple[str, ...] = ()
+    provider: str | None = None
+    authenticated_at_seconds: int | None = None

@@ -30,7 +30,7 @@ class GrantPermissionsReader:
         It is not valid if the account was deleted or disabled, if the user was signed out after the sign-in behind the
         grant, or if the consent was withdrawn.
         """
-        account = await self.accounts.find(grant.subject)
+        account = await self.accounts.find(grant.subject, grant.provider)
         if account is None or grant.signed_in_at_seconds < account.signed_out_at_seconds:
             return None
         allowed_scopes = await self.consents.scopes(grant.subject, grant.client_id, grant.resource)

@@ -10,7 +10,8 @@ The grace period of a token begins when it is rotated. `rotate_refresh_token.lua
 
 Tokens are computed and not stored, so neither Redis nor the pepper alone is enough to make one. The HMAC also
 distinguishes an old token from a guess: a guess never revokes a family. Redis keys: `auth:family:<id>`,
-`auth:refresh-response:<id>:<generation>`.
+`auth:refresh-response:<id>:<generation>`, and `auth:account-families:<sub>`, the families of users of identity
+providers.
 """
 
 import hmac
@@ -31,6 +32,7 @@ __all__ = ["PresentedRefreshToken", "RefreshTokenFamily", "RefreshTokens", "Rota
 
 _FAMILY = "auth:family:"
 _RESPONSE = "auth:refresh-response:"
+_OF_ACCOUNT = "auth:account-families:"
 _ROTATE = files("auth_service.tokens").joinpath("rotate_refresh_token.lua").read_text(encoding="utf-8")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{16})\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})")
 
@@ -92,6 +94,8 @@ class RefreshTokens:
             pipe.hset(key, mapping={"family": _FAMILY_ADAPTER.dump_json(family, by_alias=True), "generation": 1})
             pipe.expire(key, self._idle_seconds_of(family))
             await pipe.execute()
+        if grant.provider is not None:
+            await self._add_to_account(family)
         return self._make_token(family, 1)
 
     async def read(self, token: str) -> PresentedRefreshToken | None:
@@ -133,6 +137,19 @@ class RefreshTokens:
         if rotation is Rotation.REPEATED:
             return rotation, encryption.decrypt(str(stored).encode()).decode()
         return rotation, response
+
+    async def has_live_families(self, subject: str) -> bool:
+        """Whether a user of an identity provider has a family that was neither revoked nor expired."""
+        for family_id in await self.redis.zrangebyscore(_OF_ACCOUNT + subject, self.clock(), "+inf"):
+            if await self.redis.exists(f"{_FAMILY}{family_id}"):
+                return True
+        return False
+
+    async def _add_to_account(self, family: RefreshTokenFamily) -> None:
+        key, now = _OF_ACCOUNT + family.grant.subject, self.clock()
+        await self.redis.zadd(key, {family.grant.family_id: family.expires_at_seconds})
+        await self.redis.zremrangebyscore(key, 0, now)
+        await self.redis.expire(key, self.absolute_seconds)
 
     async def revoke_family(self, family_id: str) -> None:
         """Revokes the refresh tokens of the family. Introspection and userinfo then refuse its access tokens, too."""

@@ -32,8 +32,8 @@ class PageError(OAuthError):
 
     `page` is the key of its texts in texts.yaml. `restarts` is true if the person has to start the sign-in again.
     `next_step` is a button, if there is somewhere to go. `ui_locales` are the languages that the request names.
-    `code` is the OAuth error code in the details of the page. `detail` is the key of a sentence about the cause,
-    `for_operator` the key of advice for the operator of this server.
+    `other_step` is a second button. `code` is the OAuth error code in the details of the page. `detail` is the key of a
+    sentence about the cause, `detail_parts` its values, `for_operator` the key of advice for the operator.
     """
 
     error = ErrorCode.INVALID_REQUEST
@@ -46,13 +46,17 @@ class PageError(OAuthError):
         description: str,
         *,
         next_step: NextStep | None = None,
+        other_step: NextStep | None = None,
         ui_locales: str | None = None,
         retry_after_seconds: int | None = None,
         detail: str | None = None,
+        detail_parts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(description, retry_after_seconds=retry_after_seconds)
         self.detail = detail
+        self.detail_parts = detail_parts or {}
         self.next_step = next_step
+        self.other_step = other_step
         self.ui_locales = ui_locales
         self.code = self.error
 
@@ -78,8 +82,10 @@ def render_error_page(pages: Pages, error: OAuthError, request: Request, *, trac
         code=page_error.code if page_error is error else error.error,
         description=error.description,
         next_step=page_error.next_step,
+        other_step=page_error.other_step,
         restarts=page_error.restarts,
         detail=page_error.detail,
+        detail_parts=page_error.detail_parts,
         for_operator=page_error.for_operator,
         trace_id=trace_id,
     )

@@ -18,11 +18,24 @@ _COOKIE = "session"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Who signed in, when (seconds since the epoch) and how (`amr` values, RFC 8176)."""
+    """Who signed in, when (seconds since the epoch) and how (`amr` values, RFC 8176).
+
+    `provider` is the identity provider, None for a password; `authenticated_at_seconds` is when the user authenticated
+    there, if the provider says so.
+    """
 
     subject: str
     signed_in_at_seconds: float
     methods: tuple[str, ...]
+    provider: str | None = None
+    authenticated_at_seconds: float | None = None
+
+    @property
+    def last_authenticated_at_seconds(self) -> float:
+        """When the user last proved who they are: `auth_time` (OpenID Connect Core section 2)."""
+        if self.authenticated_at_seconds is None:
+            return self.signed_in_at_seconds
+        return min(self.authenticated_at_seconds, self.signed_in_at_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +62,24 @@ class Sessions:
         secret = self._cookies.read(cookies_of(request), _COOKIE) or ""
         return Browser(secret=secret, session=await self._store.load(secret))
 
-    async def sign_in(self, browser: Browser, subject: str, methods: tuple[str, ...]) -> Browser:
+    async def sign_in(
+        self,
+        browser: Browser,
+        subject: str,
+        methods: tuple[str, ...],
+        *,
+        provider: str | None = None,
+        authenticated_at_seconds: float | None = None,
+    ) -> Browser:
         """A new session under a new id, so that an id planted in the browser before is useless (session fixation)."""
         await self.sign_out(browser)
-        session = Session(subject=subject, signed_in_at_seconds=self._clock(), methods=methods)
+        session = Session(
+            subject=subject,
+            signed_in_at_seconds=self._clock(),
+            methods=methods,
+            provider=provider,
+            authenticated_at_seconds=authenticated_at_seconds,
+        )
         secret = await self._store.begin(session, lifetime_seconds=self._lifetime_seconds)
         return Browser(secret=secret, session=session)
 

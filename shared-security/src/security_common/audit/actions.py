@@ -49,6 +49,17 @@ class Action(StrEnum):
     KEY_STATES_CHANGED = "moved_on"  # existing trails contain this value
     """Signing keys moved to their next states."""
 
+    ACCOUNT_MADE = "account_made"
+    """An account was made at a first sign-in."""
+    ACCOUNT_ENDED = "account_ended"
+    """A user is gone at the identity provider: sessions and refresh tokens ended."""
+    SIGN_IN_REQUIRED = "sign_in_required"
+    """A user has to sign in again at the identity provider; refresh tokens wait for it."""
+
+    USER_LINKED = "user_linked"
+    """An operator linked an account to a person at an identity provider; the reason has the provider."""
+    USER_UNLINKED = "user_unlinked"
+    """An operator removed the link of an account to an identity provider; the reason has the provider."""
     USER_ADDED = "user_added"
     """An operator added an account."""
     USER_PASSWORD_SET = "user_password_set"

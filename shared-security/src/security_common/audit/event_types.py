@@ -34,6 +34,12 @@ class EventType(StrEnum):
     """auth-service: a user signed in. Details: client, subject."""
     SIGN_IN_REFUSED = "sign_in_refused"
     """auth-service: a sign-in failed. Details: client; the reason; never the name that was typed."""
+    ACCOUNT_CREATED = "account_created"
+    """auth-service: a person signed in at an identity provider for the first time and got an account. Details: client,
+    subject; `look_alike` if another account has that username or e-mail address.
+    """
+    ACCOUNT_RECHECK = "account_recheck"
+    """auth-service: an identity provider was asked again about a user, and refused. Details: subject; the reason."""
     SIGN_OUT = "logout"  # existing trails contain this value
     """auth-service: a user signed out. Details: client, subject."""
     CONSENT_GIVEN = "consent_given"

@@ -1,0 +1,59 @@
+"""The accounts of all users, with the roles and scopes that their identity providers give them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from auth_service.accounts.account import Account
+from auth_service.accounts.claim_rules import ClaimGrants, ClaimTooLarge, GroupsLeftOut, apply_rules, may_sign_in
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.local_accounts import LocalAccounts
+from auth_service.declared_providers import DeclaredProvider
+
+__all__ = ["Accounts"]
+
+_NOTHING = ClaimGrants(frozenset(), frozenset())
+
+
+class Accounts:
+    """Implements `AccountDirectory`: local accounts, and those of the declared identity providers.
+
+    The rules are applied to the stored claims at each use, so that a change of auth.yaml applies to everyone at once.
+    """
+
+    def __init__(self, local: LocalAccounts, identities: Identities, providers: Mapping[str, DeclaredProvider]) -> None:
+        self._local = local
+        self._identities = identities
+        self._providers = providers
+
+    async def find(self, subject: str, provider: str | None = None) -> Account | None:
+        account = await self._local.find(subject)
+        if account is None or (provider is None and account.provider is None):
+            return account
+        identities = await self._identities.of_account(subject)
+        usable = [each for each in identities if provider in {None, each.provider} and self._is_usable(each)]
+        if not usable:
+            return None
+        grants = [self._grants(identity) for identity in usable]
+        return replace(
+            account,
+            roles=account.roles.union(*(each.roles for each in grants)),
+            scope_limit=frozenset[str]().union(*(each.scopes for each in grants)),
+        )
+
+    def _is_usable(self, identity: Identity) -> bool:
+        """Whether the provider is declared, still lets the user sign in, and need not be asked again."""
+        provider = self._providers.get(identity.provider)
+        if provider is None or identity.must_sign_in or identity.is_deleted:
+            return False
+        if identity.issuer not in {provider.resolved_issuer, provider.was_issuer}:
+            return False
+        try:
+            return may_sign_in(identity.claims, provider)
+        except (ClaimTooLarge, GroupsLeftOut):
+            return False
+
+    def _grants(self, identity: Identity) -> ClaimGrants:
+        try:
+            return apply_rules(identity.claims, self._providers[identity.provider].rules)
+        except (ClaimTooLarge, GroupsLeftOut):
+            return _NOTHING

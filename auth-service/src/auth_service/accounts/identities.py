@@ -1,0 +1,114 @@
+"""Who a user is at an identity provider: (issuer, subject) identifies one person, and leads to one account.
+
+The same table serves every way in which a provider names a person. An e-mail address never links accounts, because
+addresses are reused and some providers let others set them. Keys: `auth:identity:<digest of issuer and subject>`, and
+`auth:account-identities:<sub>`, the digests of an account; `auth:identity-providers`, the issuers of the providers.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+from redis.asyncio import Redis
+
+__all__ = ["Identities", "Identity", "identity_key"]
+
+_IDENTITY = "auth:identity:"
+_OF_ACCOUNT = "auth:account-identities:"
+_PROVIDERS = "auth:identity-providers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A person at a provider, and the account here. Times are in seconds since the epoch.
+
+    `claims` are those that the provider's conditions read, as they were at `checked_at_seconds`. `refresh_token` is the
+    provider's, encrypted. With `must_sign_in`, sessions and refresh tokens wait for the next sign-in at the provider.
+    `is_deleted`: the account was deleted by an operator, and is not made again at the next sign-in.
+    """
+
+    provider: str
+    issuer: str
+    subject: str
+    account: str
+    label: str = ""
+    linked_at_seconds: float
+    checked_at_seconds: float
+    signed_in_at_seconds: float = 0.0
+    claims: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    refresh_token: str | None = field(default=None, repr=False)
+    must_sign_in: bool = False
+    is_deleted: bool = False
+
+    @property
+    def key(self) -> str:
+        """Identifies the person at this provider."""
+        return identity_key(self.issuer, self.subject)
+
+
+_IDENTITY_ADAPTER = TypeAdapter(Identity)
+
+
+def identity_key(issuer: str, subject: str) -> str:
+    """A digest: subjects can contain any character. The separator occurs in no issuer."""
+    return hashlib.sha256(f"{issuer}\n{subject}".encode()).hexdigest()
+
+
+class Identities:
+    """Reads and writes identities. Raises `redis.exceptions.RedisError` if Redis is unavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def find(self, issuer: str, subject: str) -> Identity | None:
+        return await self.load(identity_key(issuer, subject))
+
+    async def load(self, key: str) -> Identity | None:
+        """The identity with this `Identity.key`."""
+        document = await self._redis.get(_IDENTITY + key)
+        return _IDENTITY_ADAPTER.validate_json(document) if document else None
+
+    async def link(self, identity: Identity) -> bool:
+        """Stores a new identity. False, without any change, if this person has an account already: it is never moved.
+
+        The index of the account is written first; an entry in it without an identity is ignored.
+        """
+        await self._redis.sadd(_OF_ACCOUNT + identity.account, identity.key)
+        await self._redis.hset(_PROVIDERS, identity.provider, identity.issuer)
+        document = _IDENTITY_ADAPTER.dump_json(identity)
+        return bool(await self._redis.set(_IDENTITY + identity.key, document, nx=True))
+
+    async def issuers(self) -> Mapping[str, str]:
+        """The issuer of each provider at which a person was linked, as it was at the last time."""
+        return cast("Mapping[str, str]", await self._redis.hgetall(_PROVIDERS))
+
+    async def save(self, identity: Identity) -> bool:
+        """Replaces a stored identity. False if it was unlinked in the meantime."""
+        document = _IDENTITY_ADAPTER.dump_json(identity)
+        return bool(await self._redis.set(_IDENTITY + identity.key, document, xx=True))
+
+    async def unlink(self, identity: Identity) -> None:
+        await self._redis.delete(_IDENTITY + identity.key)
+        await self._redis.srem(_OF_ACCOUNT + identity.account, identity.key)
+
+    async def of_account(self, subject: str) -> list[Identity]:
+        """The identities of an account, oldest first."""
+        keys = cast("set[str]", await self._redis.smembers(_OF_ACCOUNT + subject))
+        found = [await self.load(key) for key in keys]
+        linked = [identity for identity in found if identity is not None and identity.account == subject]
+        return sorted(linked, key=lambda identity: (identity.linked_at_seconds, identity.key))
+
+    async def mark_deleted(self, subject: str) -> None:
+        """The account is deleted: its identities are kept, so that the next sign-in does not make a new account."""
+        for identity in await self.of_account(subject):
+            await self.save(replace(identity, is_deleted=True, refresh_token=None, claims={}, label=""))
+
+    async def all(self) -> AsyncIterator[Identity]:
+        """Every identity, in no particular order."""
+        keys = cast("AsyncIterator[str]", self._redis.scan_iter(match=f"{_IDENTITY}*", count=500))
+        async for key in keys:
+            identity = await self.load(key.removeprefix(_IDENTITY))
+            if identity is not None:
+                yield identity

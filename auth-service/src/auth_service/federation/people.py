@@ -1,0 +1,233 @@
+"""From the claims of an identity provider to an account: who may sign in, and which account it is.
+
+The key is (issuer, subject), and it never moves from one account to another. Names and e-mail addresses are labels:
+the same one at another account leads to a separate account with a longer username.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import structlog
+
+from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account
+from auth_service.accounts.claim_rules import ClaimTooLarge, GroupsLeftOut, may_sign_in, meets_all, select_claims
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.store import AccountStore
+from auth_service.declared_providers import AccountPolicy, ProviderKind
+from auth_service.federation.id_token_rules import number_claim, subject_of
+from auth_service.federation.identity_provider import IdentityProvider
+from auth_service.protocol import Clock, RandomBytes, base64url
+from security_common.audit import Reason
+from security_common.errors import SecurityError
+
+__all__ = [
+    "People",
+    "Person",
+    "PersonRefused",
+    "SignInAtProvider",
+    "authenticated_at",
+    "check_person",
+    "label_of",
+    "methods_of",
+]
+
+_LABEL_CLAIMS = ("preferred_username", "upn", "email", "name")
+_MAX_NAME_CHARACTERS = 100
+_MAX_METHODS = 10
+_MAX_METHOD_LENGTH = 32
+_OKTA_GROUP_LIMIT = 100
+
+log = structlog.get_logger(__name__)
+
+
+class PersonRefused(SecurityError):
+    """The person may not sign in here. `label` is the name of the account at the provider."""
+
+    error = "person_refused"
+
+    def __init__(self, reason: Reason, description: str, *, label: str, hint: str = "") -> None:
+        super().__init__(description, hint=hint)
+        self.reason = reason
+        self.label = label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInAtProvider:
+    """A sign-in whose ID token satisfied all rules. `refresh_token` is the provider's, encrypted by the caller."""
+
+    provider: IdentityProvider
+    claims: Mapping[str, Any]
+    refresh_token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """The account that signed in. `is_new`: it was made now. `looks_alike`: its username at the provider was taken."""
+
+    account: Account
+    identity: Identity
+    is_new: bool = False
+    looks_alike: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Finds or makes the account of a person. Raises `PersonRefused`, and `RedisError` if Redis is unavailable."""
+
+    identities: Identities
+    store: AccountStore
+    clock: Clock
+    random_bytes: RandomBytes
+
+    async def admit(self, sign_in: SignInAtProvider) -> Person:
+        """The account of the person who signed in, with the claims of this sign-in."""
+        provider, claims = sign_in.provider, sign_in.claims
+        kept = check_person(provider, claims)
+        subject = subject_of(claims, provider)
+        identity = await self.find(provider, subject)
+        if identity is None:
+            return await self._add(sign_in, subject, kept)
+        if identity.is_deleted:
+            raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
+        identity = replace(
+            identity,
+            provider=provider.id,
+            claims=kept,
+            label=label_of(claims),
+            refresh_token=sign_in.refresh_token,
+            checked_at_seconds=self.clock(),
+            signed_in_at_seconds=self.clock(),
+            must_sign_in=False,
+        )
+        account = await self.store.find(identity.account)
+        if account is None:  # the process ended between the two steps of `_add`
+            account, looks_alike = await self._add_account(identity, claims)
+            await self.identities.save(identity)
+            return Person(account=account, identity=identity, is_new=True, looks_alike=looks_alike)
+        if account.disabled:
+            raise _refused(Reason.ACCOUNT_DISABLED, claims, "the account is disabled here")
+        await self.identities.save(identity)
+        return Person(account=await self._rename(account, claims), identity=identity)
+
+    async def find(self, provider: IdentityProvider, subject: str) -> Identity | None:
+        """The identity, also one from before the issuer of the provider changed (`was_issuer`)."""
+        identity = await self.identities.find(provider.issuer, subject)
+        was_issuer = provider.declared.was_issuer
+        if identity is not None or was_issuer is None:
+            return identity
+        return await self.identities.find(was_issuer, subject)
+
+    async def _add(self, sign_in: SignInAtProvider, subject: str, kept: Mapping[str, Any]) -> Person:
+        provider, claims = sign_in.provider, sign_in.claims
+        if provider.declared.accounts is AccountPolicy.LINKED:
+            raise _refused(
+                Reason.NOT_LINKED,
+                claims,
+                f"no account is linked to {subject!a} of {provider.id}",
+                hint=f"auth-service user link USERNAME --provider {provider.id} --subject {subject!a}",
+            )
+        identity = Identity(
+            provider=provider.id,
+            issuer=provider.issuer,
+            subject=subject,
+            account="u_" + base64url(self.random_bytes(16)),
+            label=label_of(claims),
+            linked_at_seconds=self.clock(),
+            checked_at_seconds=self.clock(),
+            signed_in_at_seconds=self.clock(),
+            claims=kept,
+            refresh_token=sign_in.refresh_token,
+        )
+        if not await self.identities.link(identity):  # another request was faster; it is the same person
+            return await self.admit(sign_in)
+        account, looks_alike = await self._add_account(identity, claims)
+        return Person(account=account, identity=identity, is_new=True, looks_alike=looks_alike)
+
+    async def _add_account(self, identity: Identity, claims: Mapping[str, Any]) -> tuple[Account, bool]:
+        """The stored account, and whether another account has the username or e-mail address of the person."""
+        label = label_of(claims)
+        account = Account(
+            subject=identity.account,
+            username=label,
+            name=_text(claims, "name") or label,
+            email=_text(claims, "email"),
+            created_at_seconds=self.clock(),
+            provider=identity.provider,
+        )
+        looks_alike = account.email is not None and await self.store.find_by_name(account.email) is not None
+        for suffix in ("", f"#{identity.provider}", f"#{identity.provider}-{identity.key[:8]}"):
+            named = replace(account, username=label[: MAX_USERNAME_LENGTH - len(suffix)] + suffix)
+            if await self.store.add(named):
+                return named, looks_alike or suffix != ""
+        # The last name is derived from the key of this person, so another request has just added the account.
+        stored = await self.store.find(identity.account)
+        return stored if stored is not None else account, True
+
+    async def _rename(self, account: Account, claims: Mapping[str, Any]) -> Account:
+        """The account with the present name and e-mail address. The username stays: operators use it in commands."""
+        if account.provider is None:
+            return account
+        renamed = replace(account, name=_text(claims, "name") or account.name, email=_text(claims, "email"))
+        if renamed != account:
+            await self.store.save(renamed)
+        return renamed
+
+
+def check_person(provider: IdentityProvider, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims to keep. Raises `PersonRefused` if `allow`, `hosted_domains` or `require` are not satisfied."""
+    declared = provider.declared
+    try:
+        kept = select_claims(claims, provider.claims_to_keep)
+        allowed, sufficient = may_sign_in(claims, declared), meets_all(claims, declared.require)
+    except GroupsLeftOut as error:
+        hint = "use app roles, or let the provider send only the groups that are assigned to the application"
+        raise _refused(Reason.GROUPS_LEFT_OUT, claims, str(error), hint=hint) from error
+    except ClaimTooLarge as error:
+        raise _refused(Reason.CLAIM_TOO_LARGE, claims, str(error)) from error
+    if declared.kind is ProviderKind.OKTA and len(kept.get("groups", ())) == _OKTA_GROUP_LIMIT:
+        log.warning(
+            "groups_may_be_incomplete", provider=provider.id, hint="Okta sends 100 groups at most: use a filter"
+        )
+    if not allowed:
+        raise _refused(Reason.NOT_ALLOWED, claims, f"the claims of this account do not satisfy allow of {provider.id}")
+    if not sufficient:
+        raise _refused(
+            Reason.REQUIREMENT_NOT_MET, claims, f"the claims of this sign-in do not satisfy require of {provider.id}"
+        )
+    return kept
+
+
+def label_of(claims: Mapping[str, Any]) -> str:
+    """A name by which people recognize the account at the provider. It identifies nobody."""
+    return next((text for name in _LABEL_CLAIMS if (text := _text(claims, name))), None) or "user"
+
+
+def methods_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """`amr` of the provider (RFC 8176), as far as it is a list of short texts."""
+    values: Any = claims.get("amr")
+    if not isinstance(values, list):
+        return ()
+    return tuple(value for value in cast("list[Any]", values)[:_MAX_METHODS] if _is_method(value))
+
+
+def _is_method(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable() and 0 < len(value) <= _MAX_METHOD_LENGTH
+
+
+def authenticated_at(claims: Mapping[str, Any]) -> float | None:
+    """`auth_time`: when the user authenticated at the provider, in seconds since the epoch."""
+    return number_claim(claims, "auth_time")
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    """The claim in one printable line of at most 100 characters; None if it is not usable."""
+    value = claims.get(name)
+    if not isinstance(value, str):
+        return None
+    line = " ".join("".join(each if each.isprintable() else " " for each in value).split())[:_MAX_NAME_CHARACTERS]
+    return line.strip() or None
+
+
+def _refused(reason: Reason, claims: Mapping[str, Any], description: str, *, hint: str = "") -> PersonRefused:
+    return PersonRefused(reason, description, label=label_of(claims), hint=hint)

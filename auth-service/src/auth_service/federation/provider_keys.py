@@ -1,0 +1,109 @@
+"""The signature of an ID token: which algorithms are accepted, and which key of the provider must have made it."""
+
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from joserfc import jwk, jwt
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
+
+from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
+from security_common.strict_json import parse_json
+
+__all__ = ["ALGORITHMS", "KeyNotFound", "SignedToken", "read_keys", "verify_signature"]
+
+# Whatever the provider's metadata lists: never `none`, and never HS256, whose key is the client secret.
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+_KEY_TYPES = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
+_MAX_TOKEN_CHARACTERS = 32 * 1024
+_MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 16384
+
+
+class KeyNotFound(Exception):
+    """No key has this key id: the provider may have rotated its keys."""
+
+
+class SignedToken:
+    """The header and the claims of a token whose signature is valid."""
+
+    def __init__(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> None:
+        self.header = header
+        self.claims = claims
+
+
+def read_keys(document: Mapping[str, Any]) -> tuple[jwk.Key, ...]:
+    """The keys for signatures; others, and those of unknown types, are ignored. Raises `ProviderFailure` if none."""
+    members: Any = document.get("keys")
+    keys: list[jwk.Key] = []
+    for member in cast("list[Any]", members) if isinstance(members, list) else []:
+        if not isinstance(member, dict):
+            continue
+        key = _import(cast("dict[str, Any]", member))
+        if key is not None:
+            keys.append(key)
+    if not keys:
+        raise ProviderFailure(ProviderProblem.MISCONFIGURED, "the key set of the provider has no usable key")
+    return tuple(keys)
+
+
+def verify_signature(token: str, keys: Sequence[jwk.Key]) -> SignedToken:
+    """The token. Raises `KeyNotFound`, and `ProviderFailure` if the token is malformed or its signature is wrong."""
+    header = _read_header(token)
+    algorithm = header.get("alg")
+    if algorithm not in ALGORITHMS or "crit" in header:
+        raise _bad(f"the ID token is not signed with one of {', '.join(ALGORITHMS)}")
+    key = _choose(header.get("kid"), [each for each in keys if _fits(each, str(algorithm))])
+    try:
+        registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+        decoded = jwt.decode(token, key, registry=registry)
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _bad("the signature of the ID token is wrong") from error
+    return SignedToken(decoded.header, decoded.claims)
+
+
+def _read_header(token: str) -> Mapping[str, Any]:
+    if len(token) > _MAX_TOKEN_CHARACTERS or token.count(".") != 2:
+        raise _bad("the ID token is not a JWT")
+    try:
+        header = parse_json(urlsafe_b64decode(f"{token.partition('.')[0]}=="), max_depth=4)
+    except (ValueError, RecursionError) as error:
+        raise _bad("the header of the ID token cannot be read") from error
+    if not isinstance(header, dict):
+        raise _bad("the header of the ID token is not an object")
+    return cast("Mapping[str, Any]", header)
+
+
+def _choose(key_id: Any, keys: Sequence[jwk.Key]) -> jwk.Key:
+    """The key with this id; without an id the only key. Raises `KeyNotFound`, `ProviderFailure`."""
+    if key_id is None:
+        if len(keys) == 1:
+            return keys[0]
+        raise _bad("the ID token does not name its key, and the provider has several")
+    found = [key for key in keys if key.kid == key_id]
+    if not found:
+        raise KeyNotFound
+    return found[0]
+
+
+def _fits(key: jwk.Key, algorithm: str) -> bool:
+    declared: Any = key.as_dict(private=False).get("alg")
+    return key.key_type == _KEY_TYPES[algorithm] and declared in {None, algorithm, "Ed25519"}
+
+
+def _import(member: dict[str, Any]) -> jwk.Key | None:
+    if member.get("kty") not in _KEY_TYPES.values() or member.get("use", "sig") != "sig":
+        return None
+    names = ("kty", "kid", "alg", "n", "e", "crv", "x", "y")
+    public = {name: member[name] for name in names if isinstance(member.get(name), str)}
+    try:
+        key = jwk.import_key(public)
+        if isinstance(key, jwk.RSAKey) and not _MIN_RSA_BITS <= key.public_key.key_size <= _MAX_RSA_BITS:
+            return None
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    return key
+
+
+def _bad(description: str) -> ProviderFailure:
+    return ProviderFailure(ProviderProblem.BAD_ID_TOKEN, description)

@@ -1,0 +1,210 @@
+"""Asks the provider again about users who signed in there: is the account still there, and what may the user do?
+
+    fresh ──▶ nothing is sent                          user gone, disabled or not in `allow` ──▶ sessions, families end
+    due ────▶ the refresh token of the provider ──▶    session over, interaction required ─────▶ sign in again
+                                                       no answer ─▶ go on until twice the interval, then 503
+
+A check takes place when a refresh token of this service is used, and in the background for users with live families
+(`recheck_worker`). Keys: `auth:recheck-lock:<identity>`.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+from redis.asyncio import Redis
+
+from auth_service.accounts.claim_rules import ClaimTooLarge, GroupsLeftOut, may_sign_in, select_claims
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.store import AccountStore
+from auth_service.audit_recorder import AuditRecorder, RequestSource
+from auth_service.errors import InvalidGrant, TemporarilyUnavailable
+from auth_service.federation.id_token_rules import subject_of
+from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens
+from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
+from auth_service.federation.provider_errors import ProviderFailure
+from auth_service.protocol import Clock
+from auth_service.tokens.authorization_grant import AuthorizationGrant
+from security_common.audit import Action, EventType, Outcome, Reason
+from security_common.encryption import EncryptionError
+
+__all__ = ["ProviderCheck", "Rechecks", "interval_seconds"]
+
+_LOCK = "auth:recheck-lock:"
+_LOCK_SECONDS = 20
+_WAIT_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+_RETRY_AFTER_SECONDS = 30
+# Errors of a refresh that the user can remedy by signing in (OpenID Connect Core section 3.1.2.6).
+_SIGN_IN_ERRORS = frozenset({"invalid_grant", "interaction_required", "login_required", "consent_required"})
+
+log = structlog.get_logger(__name__)
+
+
+class ProviderCheck(Protocol):
+    """What the grant refresh_token needs of this module."""
+
+    async def require_fresh(self, grant: AuthorizationGrant, source: RequestSource) -> None:
+        """Raises `InvalidGrant` if the user has to sign in again, `TemporarilyUnavailable` if nothing is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rechecks:
+    """Implements `ProviderCheck`. Raises `RedisError` and `JournalUnavailable`."""
+
+    redis: Redis
+    identities: Identities
+    store: AccountStore
+    connections: ProviderConnections
+    encryption: RefreshTokenEncryption
+    record: AuditRecorder
+    clock: Clock
+
+    async def require_fresh(self, grant: AuthorizationGrant, source: RequestSource) -> None:
+        """Checks the user at the provider if it is due. An account that ended is found by the caller's next steps."""
+        identity = await self._identity_of(grant)
+        connection = self.connections.find(grant.provider or "")
+        if identity is None or connection is None:
+            return  # the grant is not valid any more, which `GrantPermissionsReader` finds
+        if not identity.must_sign_in and self.is_due(identity, connection):
+            identity = await self.check(identity, connection, source)
+        if identity.must_sign_in and not await self._has_ended(identity, grant):
+            raise InvalidGrant("the user has to sign in again at the identity provider")
+        if self._age_seconds(identity) > 2 * interval_seconds(identity, connection):
+            raise TemporarilyUnavailable(
+                "the identity provider does not answer, and the last check is too long ago",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
+            )
+
+    def is_due(self, identity: Identity, connection: ProviderConnection, *, early: float = 0.0) -> bool:
+        """Whether the last check is an interval ago; `early` is the part of the interval by which it may be earlier."""
+        return self._age_seconds(identity) >= interval_seconds(identity, connection) * (1 - early)
+
+    async def check(
+        self, identity: Identity, connection: ProviderConnection, source: RequestSource | None, *, early: float = 0.0
+    ) -> Identity:
+        """The identity after one check; of several at the same moment one asks the provider."""
+        lock = _LOCK + identity.key
+        if not await self.redis.set(lock, "1", nx=True, ex=_LOCK_SECONDS):
+            return await self._wait_for_other_check(identity, lock)
+        try:
+            current = await self.identities.load(identity.key)
+            if current is None or current.must_sign_in or not self.is_due(current, connection, early=early):
+                return current or replace(identity, must_sign_in=True)
+            return await self._ask(current, connection, source)
+        finally:
+            await self.redis.delete(lock)
+
+    async def _ask(self, identity: Identity, connection: ProviderConnection, source: RequestSource | None) -> Identity:
+        if identity.refresh_token is None:
+            return await self._require_sign_in(identity, Reason.LOGIN_REQUIRED, source)
+        try:
+            refresh_token = self.encryption.decrypt(
+                identity.refresh_token, provider_id=identity.provider, subject=identity.subject
+            )
+            tokens = await connection.refresh(refresh_token)
+        except EncryptionError:
+            return await self._require_sign_in(identity, Reason.DECRYPTION_FAILED, source)
+        except ProviderFailure as failure:
+            return await self._handle_failure(identity, failure, source)
+        return await self._accept(identity, connection, tokens, source)
+
+    async def _handle_failure(
+        self, identity: Identity, failure: ProviderFailure, source: RequestSource | None
+    ) -> Identity:
+        if failure.account_is_gone:
+            return await self._end(identity, Reason.ACCOUNT_GONE, source)
+        if failure.upstream_error in _SIGN_IN_ERRORS:
+            return await self._require_sign_in(identity, Reason(failure.problem.value), source)
+        log.warning("recheck_failed", provider=identity.provider, problem=failure.problem, cause=failure.description)
+        return identity
+
+    async def _accept(
+        self, identity: Identity, connection: ProviderConnection, tokens: ProviderTokens, source: RequestSource | None
+    ) -> Identity:
+        """The new refresh token of the provider is stored before anything is answered here."""
+        renewed = self.encryption.encrypt(tokens.refresh_token, provider_id=identity.provider, subject=identity.subject)
+        identity = replace(identity, refresh_token=renewed or identity.refresh_token, checked_at_seconds=self.clock())
+        if not tokens.claims:
+            await self.identities.save(identity)
+            return identity
+        provider = connection.provider
+        try:
+            is_same_person = subject_of(tokens.claims, provider) == identity.subject
+            kept = select_claims(tokens.claims, provider.claims_to_keep)
+            is_allowed = may_sign_in(tokens.claims, provider.declared)
+        except (ProviderFailure, GroupsLeftOut, ClaimTooLarge):
+            return await self._require_sign_in(identity, Reason.PROVIDER_BAD_ID_TOKEN, source)
+        if not is_same_person:
+            return await self._require_sign_in(identity, Reason.PROVIDER_BAD_ID_TOKEN, source)
+        identity = replace(identity, claims=kept)
+        if not is_allowed:
+            return await self._end(identity, Reason.NOT_ALLOWED, source)
+        await self.identities.save(identity)
+        return identity
+
+    async def _end(self, identity: Identity, reason: Reason, source: RequestSource | None) -> Identity:
+        """The user is gone there: sessions and families here end, whatever way the user signed in."""
+        ended = replace(identity, must_sign_in=True, refresh_token=None, checked_at_seconds=self.clock())
+        await self._record(identity, Action.ACCOUNT_ENDED, reason, source)
+        account = await self.store.find(identity.account)
+        if account is not None:
+            await self.store.save(replace(account, signed_out_at_seconds=int(self.clock()) + 1))
+        await self.identities.save(ended)
+        return ended
+
+    async def _require_sign_in(self, identity: Identity, reason: Reason, source: RequestSource | None) -> Identity:
+        """Sessions and families wait until the user has signed in at the provider again."""
+        waiting = replace(identity, must_sign_in=True, refresh_token=None)
+        await self._record(identity, Action.SIGN_IN_REQUIRED, reason, source)
+        await self.identities.save(waiting)
+        return waiting
+
+    async def _record(self, identity: Identity, action: Action, reason: Reason, source: RequestSource | None) -> None:
+        await self.record(
+            source,
+            event_type=EventType.ACCOUNT_RECHECK,
+            action=action,
+            user_id=identity.account,
+            reason=reason,
+            outcome=Outcome.REFUSED,
+        )
+
+    async def _wait_for_other_check(self, identity: Identity, lock: str) -> Identity:
+        """The identity after the check of another request."""
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._wait_until_released(lock)
+        except TimeoutError as error:
+            raise TemporarilyUnavailable(
+                "the identity provider is being asked about the user", retry_after_seconds=_RETRY_AFTER_SECONDS
+            ) from error
+        return await self.identities.load(identity.key) or replace(identity, must_sign_in=True)
+
+    async def _wait_until_released(self, lock: str) -> None:
+        while True:
+            if not await self.redis.exists(lock):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _identity_of(self, grant: AuthorizationGrant) -> Identity | None:
+        if grant.provider is None:
+            return None
+        linked = await self.identities.of_account(grant.subject)
+        return next((each for each in linked if each.provider == grant.provider), None)
+
+    async def _has_ended(self, identity: Identity, grant: AuthorizationGrant) -> bool:
+        """Whether the family of this grant has ended for good."""
+        account = await self.store.find(identity.account)
+        return account is None or grant.signed_in_at_seconds < account.signed_out_at_seconds
+
+    def _age_seconds(self, identity: Identity) -> float:
+        return self.clock() - identity.checked_at_seconds
+
+
+def interval_seconds(identity: Identity, connection: ProviderConnection) -> int:
+    """How long a check is valid. Without a refresh token of the provider it is the time until the next sign-in."""
+    declared = connection.provider.declared
+    return declared.recheck_seconds if identity.refresh_token is not None else declared.max_age_seconds

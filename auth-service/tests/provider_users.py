@@ -1,0 +1,77 @@
+"""Users of an auth-service that declares identity providers: their browsers, and the requests of their apps."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
+from running_auth import Service, StartService
+from signing_in import DECLARATION, Page, Person, Request, redeem, sent_to_client
+
+USUAL_RULES = """
+    allow: [{claim: groups, has: staff}, {claim: groups, has: audit}, {claim: groups, has: guest}]
+    rules:
+      - {when: {claim: groups, has: staff}, scopes: [mcp.access]}
+      - {when: {claim: groups, has: clear}, scopes: [mcp.decrypt]}
+      - {when: {claim: groups, has: audit}, roles: [auditor]}
+"""
+
+
+def declare(provider: OpenIdProvider, *, sign_in: str = "", more: str = USUAL_RULES, identity: str = "company") -> str:
+    return f"""{DECLARATION}
+{sign_in}
+identity_providers:
+  - id: {identity}
+    issuer: {provider.issuer}
+    client_id: {CLIENT_ID}
+    client_secret_file: provider.secret
+    name: {{ko: 회사 계정, en: Company account}}
+{more}
+"""
+
+
+def start_with_provider(start_service: StartService, folder: Path, declaration: str, **settings: object) -> Service:
+    (folder / "provider.secret").write_text(CLIENT_SECRET)
+    (folder / "auth.yaml").write_text(declaration)
+    return start_service(config=folder / "auth.yaml", trusted_proxies="127.0.0.1", **settings)
+
+
+class CompanyUser(Person):
+    """A person whose browser also follows redirects to the provider and back."""
+
+    def __init__(self, service: Service, *, source: str) -> None:
+        super().__init__(service.issuer.replace("localhost", "127.0.0.1"), source=source)
+        self.service, self.issuer = service, service.issuer
+
+    def _walk(self, answer: httpx2.Response) -> httpx2.Response:
+        while answer.status_code in {302, 303} and self._is_followed(answer.headers["location"]):
+            answer = self.http.get(answer.headers["location"].replace(self.issuer, str(self.http.base_url).rstrip("/")))
+        return answer
+
+    def _is_followed(self, location: str) -> bool:
+        path = urlsplit(location).path
+        return location.startswith("/oauth2/") or path == "/authorize" or path.startswith("/oauth2/callback/")
+
+    def start(self, request: Request) -> httpx2.Response:
+        """Chooses the provider on the sign-in page; returns the first redirect, which leads to it."""
+        page = self.open(request.path)
+        return self.http.get(next(link for link in Page(page.text).links.values() if "/sign-in/" in link))
+
+    def callback(self, request: Request) -> str:
+        """The address at which the provider answers this browser."""
+        at_provider = self.http.get(self.start(request).headers["location"])
+        assert at_provider.status_code == 302, at_provider.text
+        return at_provider.headers["location"].replace(self.issuer, "")
+
+    def sign_in_at_provider(self, request: Request) -> httpx2.Response:
+        return self._walk(self.start(request))
+
+    def grant_with_provider(self, request: Request) -> dict[str, str]:
+        """Completes the request; returns the parameters of the redirect to the client."""
+        answer = self.sign_in_at_provider(request)
+        if Page(answer.text).action == "/oauth2/consent":
+            answer = self.allow(answer)
+        return sent_to_client(answer)
+
+    def tokens(self, request: Request) -> httpx2.Response:
+        return redeem(self.http, request, self.grant_with_provider(request)["code"])

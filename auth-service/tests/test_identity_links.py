@@ -1,0 +1,149 @@
+"""Items E37 to E52: a person at an identity provider has one account, which no name or e-mail address can take over."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+from argon2 import PasswordHasher
+from openid_provider import OpenIdProvider
+from provider_users import CompanyUser, declare, start_with_provider
+from running_auth import Service, StartService
+from signing_in import Page, Request, refresh, sent_to_client
+
+from auth_service.cli import main
+
+LINKED = "    accounts: linked\n    allow: {everyone: true}\n    rules: [{everyone: true, scopes: [mcp.access]}]\n"
+PROFILE = Request("app", {"scope": "openid profile email mcp.access"})
+
+
+@pytest.fixture
+def command(company: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs a command with the service's settings; returns what it printed on either stream."""
+    names = ("redis_url", "issuer", "config", "signing_key_kek_file", "secret_pepper_file", "cookie_key_file")
+
+    def run(*words: str, service: Service = company) -> str:
+        for name in names:
+            monkeypatch.setenv(f"AUTH_{name}".upper(), str(getattr(service.settings, name)))
+        monkeypatch.setenv("AUTH_DEMO", "true")
+        monkeypatch.setenv("SECURITY_AUDIT_DIR", str(service.settings.security.audit_dir))
+        monkeypatch.setattr(sys, "argv", ["auth-service", *words])
+        capsys.readouterr()
+        try:
+            main()
+        except SystemExit:
+            return capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return run
+
+
+def userinfo(user: CompanyUser) -> dict[str, str]:
+    """What userinfo says after a sign-in at the provider."""
+    token = user.tokens(PROFILE).json()["access_token"]
+    return user.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {token}"}).json()
+
+
+@pytest.mark.parametrize("verified", [True, False, "true", None])
+def test_items_e38_and_e40_the_same_address_or_name_is_another_account(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser, verified: object
+) -> None:
+    address = f"hong-{verified!r}@example.com".replace("'", "-")
+    provider.claims |= {"sub": f"first {verified}", "preferred_username": address, "email": address}
+    first = userinfo(employee)
+    provider.claims |= {"sub": f"second {verified}", "email_verified": verified}
+    second = userinfo(company_visitor)
+    assert first["sub"] != second["sub"]
+    assert (first["preferred_username"], second["preferred_username"]) == (address, f"{address}#company")
+
+
+def test_the_demo_account_cannot_be_taken_over(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    provider.claims |= {"sub": "demo", "preferred_username": "demo", "email": "demo@example.com"}
+    assert userinfo(employee)["sub"] not in {"demo", "u_3kT8mWnq0Zr5VxBdJ2yLhA"}
+
+
+def test_item_e49_a_disabled_account_stays_disabled(provider: OpenIdProvider, employee: CompanyUser, command) -> None:
+    provider.claims |= {"sub": "item e49", "preferred_username": "e49"}
+    tokens = employee.tokens(Request("app")).json()
+    command("user", "disable", "e49")
+    assert refresh(employee.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert employee.sign_in_at_provider(Request("app")).status_code == 403
+    command("user", "disable", "e49", "--undo")
+    assert "code" in employee.grant_with_provider(Request("app", {"prompt": "login"}))
+
+
+def test_item_e50_a_deleted_account_is_not_made_again_unless_an_operator_allows_it(
+    provider: OpenIdProvider, employee: CompanyUser, command
+) -> None:
+    provider.claims |= {"sub": "item e50", "preferred_username": "e50"}
+    before = userinfo(employee)["sub"]
+    command("user", "delete", "e50")
+    page = employee.sign_in_at_provider(Request("app"))
+    assert (page.status_code, "cannot be used here" in page.text) == (403, True)
+    command("user", "allow", "--provider", "company", "--subject", "item e50")
+    assert userinfo(employee)["sub"] != before
+
+
+def test_items_e44_and_e46_links_are_neither_moved_nor_lost(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser, command
+) -> None:
+    provider.claims |= {"sub": "item e44", "preferred_username": "e44"}
+    userinfo(employee)
+    provider.claims |= {"sub": "another", "preferred_username": "e44-other"}
+    userinfo(company_visitor)
+    refused = command("user", "link", "e44-other", "--provider", "company", "--subject", "item e44")
+    assert "linked to another account" in refused
+    assert "could not sign in any more" in command("user", "unlink", "e44", "--provider", "company")
+    shown = json.loads(command("user", "identities", "e44", "--json"))
+    assert [(row["provider"], row["subject"]) for row in shown] == [("company", "item e44")]
+
+
+def test_items_e37_and_e48_only_linked_people_sign_in(
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis, command
+) -> None:
+    provider.claims |= {"sub": "item e37", "preferred_username": "e37", "email": "e37@example.com"}
+    service = start_with_provider(start_service, tmp_path, declare(provider, more=LINKED), redis_url=own_redis[0])
+    user = CompanyUser(service, source="10.14.1.1")
+    page = user.sign_in_at_provider(Request("app"))
+    assert (page.status_code, "cannot be used here" in page.text) == (403, True)
+    (tmp_path / "staff.csv").write_text("subject,username,name,email\nitem e37,e37,Hong,\nother,e37-2,Kim,\n")
+    words = ("user", "import", str(tmp_path / "staff.csv"), "--provider", "company", "--json")
+    added = json.loads(command(*words, service=service))
+    assert [row["username"] for row in added] == ["e37", "e37-2"]
+    assert json.loads(command(*words, service=service)) == []
+    assert userinfo(user)["sub"] == added[0]["subject"]
+    user.http.close()
+
+
+def test_item_e52_without_its_provider_a_user_has_no_access(
+    provider: OpenIdProvider, start_service: StartService, own_redis, tmp_path: Path
+) -> None:
+    provider.claims |= {"sub": "item e52"}
+    declaration = declare(provider)
+    service = start_with_provider(start_service, tmp_path, declaration, redis_url=own_redis[0])
+    user = CompanyUser(service, source="10.14.2.1")
+    tokens = user.tokens(Request("app")).json()
+    (tmp_path / "auth.yaml").write_text(declaration.partition("identity_providers:")[0])
+    without = start_service(config=tmp_path / "auth.yaml", redis_url=own_redis[0], issuer=service.issuer)
+    assert refresh(without.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert without.http.get("/oauth2/callback/company").status_code == 404
+    user.http.close()
+
+
+def test_an_account_of_the_form_before_identity_providers_still_signs_in(
+    company: Service, employee: CompanyUser
+) -> None:
+    """The document and keys as the release before this one wrote them."""
+    parts = company.app.state.parts
+    document = (
+        '{"subject":"u_stored_before","username":"stored","name":"Stored","email":null,"roles":["auditor"],'
+        '"disabled":false,"created_at_seconds":1.5,"signed_out_at_seconds":0}'
+    )
+    with redis.Redis.from_url(parts.settings.redis_url) as connection:
+        connection.set("auth:account:u_stored_before", document)
+        connection.set("auth:account-name:stored", "u_stored_before")
+        connection.set("auth:password:u_stored_before", PasswordHasher().hash("a long password"))
+    page = employee.sign_in(employee.open(Request("app", {"scope": "mcp.audit"}).path), "stored", "a long password")
+    assert Page(page.text).action == "/oauth2/consent"
+    assert "code" in sent_to_client(employee.allow(page))

@@ -1,0 +1,221 @@
+"""Items E63 to E69: the provider is asked again about users, at a refresh and in the background."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+from openid_provider import OpenIdProvider
+from provider_users import CompanyUser
+from redis.asyncio import Redis
+from running_auth import Service
+from signing_in import Page, Request, refresh
+
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.declared_providers import ProviderKind
+from auth_service.federation.gone_accounts import says_account_is_gone
+
+OFFLINE = Request("app", {"scope": "mcp.access mcp.decrypt"})
+HOUR = 3600.0
+
+
+def in_redis(service: Service, work: Callable[[Redis], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with Redis.from_url(service.settings.redis_url, decode_responses=True) as connection:
+            return await work(connection)
+
+    return asyncio.run(run())
+
+
+def identity_of(service: Service, provider: OpenIdProvider) -> Identity:
+    async def find(connection: Redis) -> Identity | None:
+        return await Identities(connection).find(provider.issuer, provider.claims["sub"])
+
+    found = in_redis(service, find)
+    assert found is not None
+    return found
+
+
+def let_time_pass(service: Service, provider: OpenIdProvider, seconds: float = HOUR) -> None:
+    """The last check of this person is this long ago."""
+    identity = identity_of(service, provider)
+    earlier = replace(identity, checked_at_seconds=identity.checked_at_seconds - seconds)
+    in_redis(service, lambda connection: Identities(connection).save(earlier))
+
+
+def sign_in(provider: OpenIdProvider, user: CompanyUser, subject: str) -> str:
+    """The refresh token of a person who has just signed in."""
+    provider.claims |= {"sub": subject, "groups": ["staff", "clear"]}
+    return user.tokens(OFFLINE).json()["refresh_token"]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def outcome(answer: httpx2.Response) -> tuple[int, str]:
+    body = answer.json()
+    return answer.status_code, body.get("error", body.get("scope"))
+
+
+def test_a_check_is_made_when_it_is_due_and_not_before(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token, before = sign_in(provider, employee, "due"), provider.refreshed
+    token = refresh(employee.http, "app", token).json()["refresh_token"]
+    assert provider.refreshed == before
+    let_time_pass(company, provider)
+    token = refresh(employee.http, "app", token).json()["refresh_token"]
+    assert provider.refreshed == before + 1
+    refresh(employee.http, "app", token)
+    assert provider.refreshed == before + 1
+
+
+def test_items_e63_and_e64_a_lost_group_narrows_the_next_refresh(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token = sign_in(provider, employee, "item e63")
+    for groups, scope in ((["staff"], "mcp.access"), (["staff", "clear"], "mcp.access mcp.decrypt")):
+        provider.claims |= {"groups": groups}
+        let_time_pass(company, provider)
+        answer = refresh(employee.http, "app", token)
+        assert outcome(answer) == (200, scope)
+        token = answer.json()["refresh_token"]
+    provider.claims |= {"groups": ["guest"]}
+    let_time_pass(company, provider)
+    assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant")
+
+
+@pytest.mark.parametrize("change", ["gone", "not allowed"])
+def test_a_user_who_is_gone_loses_sessions_and_families(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service, change: str
+) -> None:
+    token = sign_in(provider, employee, f"leaver, {change}")
+    let_time_pass(company, provider)
+    if change == "gone":
+        provider.token_error, provider.description = "invalid_grant", "account not found"
+    else:
+        provider.claims |= {"groups": ["others"]}
+    assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant")
+    assert Page(employee.open(Request("app").path).text).action == "/oauth2/sign-in"
+    provider.reset()
+    provider.claims |= {"sub": f"leaver, {change}"}
+    ended_at = time.time()
+    wait_until(lambda: time.time() > ended_at + 1)  # the times of sign-ins are in whole seconds
+    assert "code" in employee.grant_with_provider(Request("app"))
+    assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant"), "ended for good"
+
+
+@pytest.mark.parametrize("error", ["invalid_grant", "interaction_required", "login_required"])
+def test_after_a_session_is_over_families_wait_for_the_next_sign_in(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service, error: str
+) -> None:
+    token = sign_in(provider, employee, f"session over, {error}")
+    let_time_pass(company, provider)
+    provider.token_error = error
+    for _ in range(2):
+        assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant")
+    assert Page(employee.open(Request("app").path).text).action == "/oauth2/sign-in"
+    provider.token_error = None
+    employee.grant_with_provider(Request("app"))
+    assert outcome(refresh(employee.http, "app", token)) == (200, "mcp.access mcp.decrypt")
+
+
+def test_a_provider_that_does_not_answer_is_waited_for_until_twice_the_interval(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token = sign_in(provider, employee, "outage")
+    provider.is_down = True
+    let_time_pass(company, provider, HOUR + 60)
+    answer = refresh(employee.http, "app", token)
+    assert answer.status_code == 200
+    let_time_pass(company, provider, HOUR)
+    refused = refresh(employee.http, "app", answer.json()["refresh_token"])
+    assert (refused.status_code, refused.json()["error"]) == (503, "temporarily_unavailable")
+    assert refused.headers["retry-after"] == "30"
+
+
+def test_item_e66_two_refreshes_at_once_ask_the_provider_once(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token, before = sign_in(provider, employee, "item e66"), provider.refreshed
+    let_time_pass(company, provider)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: refresh(employee.http, "app", token), range(4)))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+    assert provider.refreshed == before + 1
+
+
+def test_item_e67_the_rotated_token_of_the_provider_is_kept_encrypted(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token = sign_in(provider, employee, "item e67")
+    first = identity_of(company, provider).refresh_token
+    let_time_pass(company, provider)
+    refresh(employee.http, "app", token)
+    second = identity_of(company, provider).refresh_token
+    assert first != second
+    for stored in (first, second):
+        assert stored is not None
+        assert re.match(r"enc:v1:", stored)
+        assert "upstream" not in stored
+
+
+def test_item_e68_without_a_token_of_the_provider_a_day_is_the_limit(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    provider.gives_refresh_tokens = False
+    token = sign_in(provider, employee, "item e68")
+    let_time_pass(company, provider, 23 * HOUR)
+    answer = refresh(employee.http, "app", token)
+    assert answer.status_code == 200
+    let_time_pass(company, provider, HOUR)
+    assert outcome(refresh(employee.http, "app", answer.json()["refresh_token"])) == (400, "invalid_grant")
+
+
+def test_another_person_in_the_refreshed_token_is_not_accepted(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token = sign_in(provider, employee, "one person")
+    let_time_pass(company, provider)
+    provider.claims |= {"sub": "another person"}
+    assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant")
+
+
+def test_the_background_finds_a_user_who_is_gone(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    sign_in(provider, employee, "leaver in the background")
+    let_time_pass(company, provider)
+    provider.token_error, provider.description = "invalid_grant", "account not found"
+    key = identity_of(company, provider).key
+    in_redis(company, lambda connection: connection.zadd("auth:recheck", {key: 1}))
+    wait_until(lambda: identity_of(company, provider).must_sign_in)  # the service looks every few seconds
+    assert Page(employee.open(Request("app").path).text).action == "/oauth2/sign-in"
+    assert in_redis(company, lambda connection: connection.zscore("auth:recheck", key)) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "description", "is_gone"),
+    [
+        (ProviderKind.ENTRA, "AADSTS50057: The user account is disabled.", True),
+        (ProviderKind.ENTRA, "AADSTS700082: The refresh token has expired due to inactivity.", False),
+        (ProviderKind.ENTRA, "AADSTS50076: you must use multi-factor authentication", False),
+        (ProviderKind.KEYCLOAK, "User disabled", True),
+        (ProviderKind.KEYCLOAK, "Session not active", False),
+        (ProviderKind.OKTA, "The refresh token is invalid or expired.", False),
+        (ProviderKind.GOOGLE, "Token has been expired or revoked.", False),
+        (ProviderKind.OIDC, None, False),
+    ],
+)
+def test_what_the_vendors_say_about_accounts(kind: ProviderKind, description: str | None, is_gone: bool) -> None:
+    assert says_account_is_gone(kind, description) == is_gone

@@ -1,0 +1,66 @@
+"""Sign-in at an identity provider: first and later sign-ins, and what reaches the client."""
+
+from openid_provider import OpenIdProvider
+from provider_users import CompanyUser
+from running_auth import Service
+from signing_in import Page, Request, refresh, sent_to_client
+
+
+def test_the_first_sign_in_makes_an_account_that_later_sign_ins_find_again(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser, company: Service
+) -> None:
+    provider.claims |= {"sub": "joiner", "name": "Jo Iner", "preferred_username": "jo@example.com"}
+    first = employee.tokens(Request("app", {"scope": "openid profile mcp.access"})).json()
+    userinfo = company.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {first['access_token']}"})
+    assert userinfo.json() | {"sub": ""} == {"sub": "", "name": "Jo Iner", "preferred_username": "jo@example.com"}
+    provider.claims |= {"name": "Jo Renamed", "preferred_username": "renamed@example.com"}
+    second = company_visitor.tokens(Request("app", {"scope": "openid profile mcp.access"})).json()
+    later = company.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {second['access_token']}"}).json()
+    assert (later["sub"], later["name"]) == (userinfo.json()["sub"], "Jo Renamed")
+
+
+def test_what_is_sent_to_the_provider(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    employee.sign_in_at_provider(Request("app", {"max_age": "600", "login_hint": "jo", "ui_locales": "ko"}))
+    asked, redeemed = provider.requests[:2]
+    assert asked["response_type"] == "code"
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["scope"] == "openid profile email offline_access"
+    assert (asked["max_age"], asked["login_hint"], asked["ui_locales"]) == ("600", "jo", "ko")
+    assert asked["redirect_uri"] == redeemed["redirect_uri"] == f"{employee.issuer}/oauth2/callback/company"
+    assert "resource" not in asked
+    assert "some state" not in asked["state"]
+
+
+def test_nothing_of_the_provider_reaches_the_client(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    request = Request("app", {"scope": "openid mcp.access"})
+    answer = employee.tokens(request)
+    assert "upstream" not in answer.text
+    assert provider.claims["sub"] not in answer.text
+
+
+def test_a_provider_session_does_not_replace_the_consent(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    provider.claims |= {"sub": "item 36"}
+    assert Page(employee.sign_in_at_provider(Request("app")).text).action == "/oauth2/consent"
+
+
+def test_groups_decide_what_can_be_granted(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser
+) -> None:
+    provider.claims |= {"sub": "mover", "groups": ["staff", "clear"]}
+    request = Request("app", {"scope": "mcp.access mcp.decrypt mcp.audit"})
+    tokens = employee.tokens(request).json()
+    assert tokens["scope"] == "mcp.access mcp.decrypt"
+    provider.claims |= {"groups": ["staff"]}
+    company_visitor.tokens(request)
+    assert refresh(employee.http, "app", tokens["refresh_token"]).json()["scope"] == "mcp.access"
+
+
+def test_a_person_without_a_matching_rule_can_grant_nothing(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    provider.claims |= {"sub": "guest", "groups": ["guest"]}
+    sent = sent_to_client(employee.sign_in_at_provider(Request("app", {"scope": "openid mcp.access"})))
+    assert sent["error"] == "access_denied"
+
+
+def test_the_role_auditor_allows_mcp_audit(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    provider.claims |= {"sub": "auditor", "groups": ["audit", "staff"]}
+    assert employee.tokens(Request("app", {"scope": "mcp.access mcp.audit"})).json()["scope"] == "mcp.access mcp.audit"
