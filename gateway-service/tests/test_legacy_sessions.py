@@ -11,6 +11,33 @@ from upstream_servers import TEXT_RESULT, RawUpstream, http_response, json_respo
 pytestmark = pytest.mark.anyio
 
 
+class SessionUpstream(RawUpstream):
+    """An upstream of 2025-06-18 that assigns sessions, and answers 404 for one that is not in `sessions`."""
+
+    def __init__(self) -> None:
+        super().__init__(self._answer, answers_lists=False)
+        self.sessions: set[str] = set()
+
+    async def _answer(self, request: Any, writer: Any) -> None:
+        head = self.heads[-1].lower()
+        if request["method"] == "server/discover":
+            writer.write(http_response(b"{}", status="400 Bad Request"))
+        elif request["method"] == "initialize":
+            session = f"s-{len(self.requests)}"
+            self.sessions.add(session)
+            response = json_response(request, {"protocolVersion": "2025-06-18", "capabilities": {}})
+            header = f"\r\nMcp-Session-Id: {session}\r\nContent-Type".encode()
+            writer.write(response.replace(b"\r\ncontent-type", header, 1))
+        elif not any(f"mcp-session-id: {each}\r\n" in head for each in self.sessions):
+            writer.write(http_response(b"", status="404 Not Found"))
+        elif request["method"] == "tools/list":
+            writer.write(json_response(request, {"tools": self.tools}))
+        elif "id" in request:
+            writer.write(json_response(request, TEXT_RESULT))
+        else:
+            writer.write(http_response(b"", status="202 Accepted"))
+
+
 async def test_an_abandoned_call_is_cancelled_at_the_upstream(start_gateway: Callable[..., Any]) -> None:
     """In older versions a closed connection does not cancel a request; a notification does."""
     cancelled = asyncio.Event()
@@ -47,32 +74,11 @@ async def test_an_abandoned_call_is_cancelled_at_the_upstream(start_gateway: Cal
 
 async def test_an_upstream_that_forgot_the_session_is_called_once_more(start_gateway: Callable[..., Any]) -> None:
     """A server that was restarted answers 404 for sessions of before; the request was not processed then."""
-    valid: set[str] = set()
-
-    async def respond(request: Any, writer: Any) -> None:
-        head = upstream.heads[-1].lower()
-        if request["method"] == "server/discover":
-            writer.write(http_response(b"{}", status="400 Bad Request"))
-        elif request["method"] == "initialize":
-            valid.add(f"s-{len(upstream.requests)}")
-            result = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {}}
-            response = json_response(request, result)
-            identifier = f"\r\nMcp-Session-Id: {max(valid)}\r\nContent-Type".encode()
-            writer.write(response.replace(b"\r\ncontent-type", identifier, 1))
-        elif not any(f"mcp-session-id: {each}\r\n" in head for each in valid):
-            writer.write(http_response(b"", status="404 Not Found"))
-        elif request["method"] == "tools/list":
-            writer.write(json_response(request, {"tools": upstream.tools}))
-        elif "id" in request:
-            writer.write(json_response(request, TEXT_RESULT))
-        else:
-            writer.write(http_response(b"", status="202 Accepted"))
-
-    async with RawUpstream(respond, answers_lists=False) as upstream:
+    async with SessionUpstream() as upstream:
         gateway = await start_gateway({"crm": {"url": upstream.url}})
         await gateway.wait_until_listed("crm")
         assert (await gateway.call("crm_act")).text == "done"
-        valid.clear()
+        upstream.sessions.clear()
         assert (await gateway.call("crm_act")).text == "done"
         assert "mcp-protocol-version: 2025-06-18" in upstream.heads[-1].lower()
         handshakes = [each["method"] for each in upstream.requests].count("initialize")
@@ -82,21 +88,7 @@ async def test_an_upstream_that_forgot_the_session_is_called_once_more(start_gat
 async def test_sessions_are_ended_when_the_gateway_stops(
     start_gateway: Callable[..., Any], gateway_stack: AsyncExitStack
 ) -> None:
-    async def respond(request: Any, writer: Any) -> None:
-        if request["method"] == "server/discover":
-            writer.write(http_response(b"{}", status="400 Bad Request"))
-        elif request["method"] == "initialize":
-            response = json_response(request, {"protocolVersion": "2025-06-18", "capabilities": {}})
-            identifier = f"\r\nMcp-Session-Id: s-{len(upstream.requests)}\r\nContent-Type".encode()
-            writer.write(response.replace(b"\r\ncontent-type", identifier, 1))
-        elif request["method"] == "tools/list":
-            writer.write(json_response(request, {"tools": upstream.tools}))
-        elif "id" in request:
-            writer.write(json_response(request, TEXT_RESULT))
-        else:
-            writer.write(http_response(b"", status="202 Accepted"))
-
-    async with RawUpstream(respond, answers_lists=False) as upstream:
+    async with SessionUpstream() as upstream:
         gateway = await start_gateway({"crm": {"url": upstream.url}})
         await gateway.wait_until_listed("crm")
         assert (await gateway.call("crm_act")).text == "done"
