@@ -109,11 +109,13 @@ async def test_secrets_are_moved_to_files(shell: Shell, upstream: RawUpstream, t
 
 
 async def test_a_server_that_does_not_answer_has_no_tools(shell: Shell, tmp_path: Path) -> None:
-    done = await shell.run("import", write_servers(tmp_path, crm={"url": "http://127.0.0.1:1/mcp"}))
+    servers = write_servers(tmp_path, crm={"type": "sse", "url": "http://127.0.0.1:1/sse"})
+    done = await shell.run("import", servers)
     assert done.status == 1
     assert "error: crm is unavailable" in done.out
     (declared,) = load_declaration(tmp_path / "gateway.yaml", {}).upstreams
     assert declared.tools == {}
+    assert declared.is_sse is True
     lock = read_lock(tmp_path / "gateway.lock")
     assert lock is not None
     assert lock.upstreams == {}

@@ -141,6 +141,8 @@ def _connection(upstream: UpstreamDeclaration, secrets: _MovedSecrets, folder: P
         yield from _program(upstream.name, upstream.program, secrets.folder, folder)
         return
     yield f"    url: {yaml_text(upstream.url)}"
+    if upstream.is_sse:
+        yield "    type: sse"
     secret = secrets.headers.get(upstream.name)
     if secret is not None:
         members = [f"secret_file: {yaml_text(_relative(secrets.folder / upstream.name, folder))}"]
