@@ -95,12 +95,11 @@ class _ResourceRules:
 
     def at(self, uri: str) -> GatewayResource | None:
         """The rule for a URI; None if there is none, or if servers may read the URI in different ways."""
-        pattern = self._patterns.pattern_for(uri) if is_unambiguous_uri(uri) else None
-        return self._by_pattern[pattern] if pattern is not None else None
+        return self.matching(uri) if is_unambiguous_uri(uri) else None
 
-    def of_template(self, template: str) -> GatewayResource | None:
-        """The rule for a template, such as `repo://{owner}/{name}`."""
-        pattern = self._patterns.pattern_for(template)
+    def matching(self, text: str) -> GatewayResource | None:
+        """The rule that matches a template, such as `repo://{owner}/{name}`, or a URI that was checked."""
+        pattern = self._patterns.pattern_for(text)
         return self._by_pattern[pattern] if pattern is not None else None
 
 
@@ -120,11 +119,11 @@ class AddressComponents:
 
     def resource_at(self, uri: str) -> GatewayResource | None:
         """The rule for a URI; None if there is none, or if several upstreams have one."""
-        return _only([each.at(uri) for each in self._resources])
+        return self._rule_of(uri) if is_unambiguous_uri(uri) else None
 
     def resource_of_template(self, template: str) -> GatewayResource | None:
         """The rule for a template; None if there is none, or if several upstreams have one."""
-        return _only([each.of_template(template) for each in self._resources])
+        return self._rule_of(template)
 
     def list_prompts(self, scopes: Collection[str] | None) -> list[dict[str, Any]]:
         """The definitions of prompts for a caller who can have these scopes; None for any scope."""
@@ -156,14 +155,17 @@ class AddressComponents:
         uses = Counter(names)
         self.prompts = {name: prompt for name, prompt in zip(names, prompts, strict=True) if uses[name] == 1}
         self._listed_resources = [
-            found for each in offered for uri, found in each.resources.items() if self.resource_at(uri) is found[0]
+            found for each in offered for uri, found in each.resources.items() if self._rule_of(uri) is found[0]
         ]
         self._listed_templates = [
             found
             for each in offered
             for template, found in each.templates.items()
-            if self.resource_of_template(template) is found[0]
+            if self._rule_of(template) is found[0]
         ]
+
+    def _rule_of(self, text: str) -> GatewayResource | None:
+        return _only([each.matching(text) for each in self._resources])
 
 
 class OfferedComponents:
@@ -220,7 +222,7 @@ class OfferedComponents:
                     found.prompts[name] = _prompt(upstream, name, rule, kept)
         rules = self._resources[upstream]
         found.resources = self._kept_resources(resources, "uri", rules.at, notices)
-        found.templates = self._kept_resources(templates, "uriTemplate", rules.of_template, notices)
+        found.templates = self._kept_resources(templates, "uriTemplate", rules.matching, notices)
         found.notices = tuple(dict.fromkeys(notices))
         return found
 

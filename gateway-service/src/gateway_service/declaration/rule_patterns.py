@@ -1,7 +1,6 @@
 """Rules by the name of a component, or by a pattern with `*`."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["RulePatterns"]
@@ -15,7 +14,7 @@ class RulePatterns(Generic[Rule]):
     def __init__(self, rules: Mapping[str, Rule]) -> None:
         self.rules = rules
         patterns = sorted((name for name in rules if "*" in name), key=_by_length_of_text)
-        self._patterns = [(_compile(pattern), pattern) for pattern in patterns]
+        self._patterns = [(pattern.split("*"), pattern) for pattern in patterns]
 
     @property
     def exact_names(self) -> tuple[str, ...]:
@@ -26,13 +25,27 @@ class RulePatterns(Generic[Rule]):
         """The name or pattern that decides about a name."""
         if name in self.rules and "*" not in name:
             return name
-        return next((pattern for compiled, pattern in self._patterns if compiled.fullmatch(name)), None)
+        return next((pattern for parts, pattern in self._patterns if _matches(parts, name)), None)
 
 
 def _by_length_of_text(pattern: str) -> tuple[int, str]:
     return -len(pattern.replace("*", "")), pattern
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    """The pattern, in which `*` matches any text, as a regular expression."""
-    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+def _matches(parts: Sequence[str], name: str) -> bool:
+    """Whether the name has these parts in this order, with any text between them, and begins and ends with the outer.
+
+    Taking the first place of each part is enough. A regular expression would try all of them, and clients choose the
+    names.
+    """
+    first, *between, last = parts
+    end = len(name) - len(last)
+    if len(first) > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    position = len(first)
+    for part in between:
+        found = name.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
