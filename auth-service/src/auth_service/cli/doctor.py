@@ -14,6 +14,7 @@ from redis.exceptions import NoPermissionError
 
 from auth_service.applied_declaration import find_applied_fingerprint
 from auth_service.cli.output import Json
+from auth_service.cli.provider_checks import check_providers
 from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.clients.outgoing_fetches import FetchAttempt, OutgoingFetches, try_documents
@@ -171,8 +172,14 @@ async def check_secret_files(settings: AuthSettings) -> list[CheckResult]:
 
     The secret of the demo client is public, so its file is not checked.
     """
+    declaration = load_declaration(settings)
     exposed: list[ExposedSecret] = []
-    for client in load_declaration(settings).clients:
+    for provider in declaration.identity_providers:
+        path = provider.client_secret_file or provider.private_key_file
+        readers = who_can_read(path) if path is not None else ""
+        if path is not None and readers:
+            exposed.append(ExposedSecret(f"identity provider {provider.id}: secret or key", path, readers))
+    for client in declaration.clients:
         if client.secret_file is None or client.secret_file == DEMO_SECRET_FILE:
             continue
         readers = who_can_read(client.secret_file)
@@ -355,6 +362,7 @@ CHECKS: tuple[Callable[[AuthSettings], Awaitable[list[CheckResult]]], ...] = (
     check_issuer,
     check_resource_metadata,
     check_documents,
+    check_providers,
 )
 CHECKS_IN_REDIS: tuple[Callable[[AuthSettings, Redis], Awaitable[list[CheckResult]]], ...] = (
     check_applied_declaration,
