@@ -15,10 +15,10 @@ class SessionUpstream(RawUpstream):
     """An upstream of 2025-06-18 that assigns sessions, and answers 404 for one that is not in `sessions`."""
 
     def __init__(self) -> None:
-        super().__init__(self._answer, answers_lists=False)
+        super().__init__(self._respond_in_session, answers_lists=False)
         self.sessions: set[str] = set()
 
-    async def _answer(self, request: Any, writer: Any) -> None:
+    async def _respond_in_session(self, request: Any, writer: Any) -> None:
         head = self.heads[-1].lower()
         if request["method"] == "server/discover":
             writer.write(http_response(b"{}", status="400 Bad Request"))
