@@ -149,7 +149,7 @@ async def test_an_address_of_another_origin_is_refused(serve_app: Serve, start_g
         check = (await gateway.http.get(f"{gateway.url}/readyz")).json()["checks"]["upstream:crm"]
         if check["note"] != "not reached yet":
             break
-    assert check["note"] == "crm did not name an address of its own for messages"
+    assert check["note"] == "crm did not name a URL of its own origin for messages"
     assert server.received == []
 
 

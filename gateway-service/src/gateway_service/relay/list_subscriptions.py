@@ -1,9 +1,9 @@
-"""`subscriptions/listen` (MCP 2026-07-28): tells clients that a list of their address has changed.
+"""`subscriptions/listen` (MCP 2026-07-28): notifies clients when a list of their address changes.
 
-The response is an event stream that begins with what is honoured and then has a notification for each change. The
-gateway keeps nothing for a client beyond its open connection. A stream ends with its token, or after five minutes,
-so that it cannot outlive a right; its client then subscribes again and asks for the lists. Clients of older versions
-would need a session for these notifications.
+The response is an event stream that begins with the accepted subscriptions and then has a notification for each change.
+The gateway keeps nothing for a client beyond its open connection. A stream ends when its token expires, or after five
+minutes, so that a revoked permission has an end; its client then subscribes again and asks for the lists. Clients of
+older versions would need a session for these notifications.
 """
 
 import asyncio

@@ -67,7 +67,7 @@ class MultiplexedConnection(ABC):
 
     @abstractmethod
     def agree(self, version: str) -> None:
-        """Notes the protocol version that the handshake has agreed."""
+        """Sets the protocol version on which the handshake has agreed."""
 
     async def request(self, request: OutgoingRequest) -> dict[str, Any]:
         """The response. Raises `UpstreamUnavailable` if the conversation has ended, and other `UpstreamFailure`."""

@@ -47,7 +47,7 @@ class _SessionOwner:
 
 
 class SseConnection(MultiplexedConnection):
-    """A session of one caller: the event stream, and the address for messages that the server has sent on it."""
+    """A session of one caller: the event stream, and the URL for messages that the server has sent on it."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class SseConnection(MultiplexedConnection):
         super().__init__(declaration, is_shared=False, on_list_change=on_list_change)
 
     async def wait_until_open(self) -> None:
-        """Returns when the server has named the address for messages. Raises `UpstreamFailure`."""
+        """Returns when the server has named the URL for messages. Raises `UpstreamFailure`."""
         try:
             async with asyncio.timeout(self._declaration.silent_seconds):
                 await asyncio.shield(self._message_url)
@@ -131,18 +131,18 @@ class SseConnection(MultiplexedConnection):
                         self._require_size(len(event))
                         await self._take(event)
                     else:
-                        self._message_url.set_result(self._read_address(event))
+                        self._message_url.set_result(self._read_message_url(event))
                 self._require_size(size_bytes)
 
-    def _read_address(self, event: bytes) -> str:
-        """The address for messages in the first event. It gets the credential, so it has to be of the same origin."""
+    def _read_message_url(self, event: bytes) -> str:
+        """The URL for messages in the first event. The credential is sent there, so it has to be of the same origin."""
         try:
             url = urljoin(self._declaration.url, event.decode())
             is_same_origin = parse_web_url(url).origin == parse_web_url(self._declaration.url).origin
         except ValueError:
             url, is_same_origin = "", False
         if not is_same_origin:
-            raise UpstreamProtocolViolation.by(self._name, "did not name an address of its own for messages")
+            raise UpstreamProtocolViolation.by(self._name, "did not name a URL of its own origin for messages")
         return url
 
     async def _end(self) -> None:
