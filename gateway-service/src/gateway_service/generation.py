@@ -136,7 +136,7 @@ class GenerationMaker:
                 protected_resource(settings, settings.resource_of(name) if name != ALL else settings.resource),
                 tools=tools,
                 requests=requests,
-                listing=Listing(address, catalogue, components, by_name.get(name)),
+                listing=Listing(address, catalogue, components, by_name),
                 running=self.running,
             )
             for name, address in catalogue.addresses.items()

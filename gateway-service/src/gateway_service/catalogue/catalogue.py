@@ -18,6 +18,9 @@ __all__ = ["ALL", "Address", "Catalogue"]
 ALL = ""
 """The name of the address with all upstreams."""
 
+MAX_LIVE_TOOLS = 4000
+"""Tools of an upstream with live lists that are known at once. Beyond it, those of the last list remain."""
+
 _NOT_APPROVED = (
     "none of its tools is available: gateway.lock does not have it; run `gateway-service pin`, then `approve`"
 )
@@ -50,17 +53,26 @@ class Address:
         self.tool_scopes.clear()
         self.tool_scopes.update({name: tool.rule.scopes for name, tool in tools.items() if tool.rule.scopes})
 
-    def encoded_definitions(self, scopes: Collection[str], requestable: frozenset[str] | None) -> bytes:
+    def encoded_definitions(
+        self,
+        scopes: Collection[str],
+        requestable: frozenset[str] | None,
+        live: Mapping[str, Mapping[str, GatewayTool]] | None = None,
+    ) -> bytes:
         """The definitions for a caller with these scopes, in the order of names, as the items of a JSON array.
 
-        A tool that needs a further scope is included if a client may request that scope for any user.
+        A tool that needs a further scope is included if a client may request that scope for any user. `live` has the
+        tools of upstreams with live lists, as this caller gets them, by the name of the upstream.
         """
         available = None if requestable is None else requestable.union(scopes)
-        return b",".join(
-            b'{"name":"%b",%b' % (name.encode(), tool.encoded_members)
-            for name, tool in self.tools.items()
-            if tool.encoded_members is not None and (available is None or tool.rule.scopes <= available)
-        )
+        listed: list[bytes] = []
+        for name, known in self.tools.items():
+            tool = known if live is None or known.upstream not in live else live[known.upstream].get(known.name)
+            if tool is None or tool.encoded_members is None:
+                continue
+            if available is None or tool.rule.scopes <= available:
+                listed.append(b'{"name":"%b",%b' % (name.encode(), tool.encoded_members))
+        return b",".join(listed)
 
 
 class Catalogue:
@@ -85,7 +97,7 @@ class Catalogue:
         self._approved = {
             each.name: lock.upstreams.get(each.name, ApprovedUpstream())
             for each in declaration.upstreams
-            if lock is not None
+            if lock is not None and not each.is_live
         }
         self._not_in_lock = {name for name in self._approved if lock is None or name not in lock.upstreams}
         self._found = {each.name: self._first_tools(each.name) for each in declaration.upstreams}
@@ -99,6 +111,10 @@ class Catalogue:
     def is_described(self, upstream: str) -> bool:
         """Whether the definitions of this upstream are known."""
         return upstream in self._described
+
+    def is_live(self, upstream: str) -> bool:
+        """Whether the tools of this upstream are requested for each caller."""
+        return self._declarations[upstream].is_live
 
     def approved(self, upstream: str) -> ApprovedUpstream | None:
         """What was approved of this upstream; None if it is not pinned, so that its own definitions are offered."""
@@ -148,10 +164,22 @@ class Catalogue:
         return replace(tools, changes=changes, offered=offered)
 
     def publish(self, tools: UpstreamTools) -> None:
-        """Replaces what is known of one upstream."""
+        """Replaces what is known of one upstream. One with live lists keeps the tools of other callers, up to a limit.
+
+        A call needs the rule of its tool, also if another caller has listed it; the upstream decides who may call it.
+        """
+        if self.is_live(tools.upstream):
+            known = {**self._found[tools.upstream].tools, **tools.tools}
+            if len(known) <= MAX_LIVE_TOOLS:
+                tools = replace(tools, tools=dict(sorted(known.items())))
         self._found[tools.upstream] = tools
         self._described.add(tools.upstream)
         self._publish()
+
+    def add_live(self, tools: UpstreamTools) -> None:
+        """Makes tools known that an upstream with live lists has for some caller."""
+        if not tools.tools.keys() <= self._found[tools.upstream].tools.keys():
+            self.publish(tools)
 
     def update(self, upstream: str, offered: OfferedDefinitions) -> None:
         """`prepare` and `publish` at once."""

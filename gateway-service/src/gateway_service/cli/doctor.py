@@ -62,7 +62,12 @@ async def _check_environment(settings: GatewaySettings, declaration: GatewayDecl
 async def _check_lock(settings: GatewaySettings, declaration: GatewayDeclaration) -> list[CheckResult]:
     """What clients get was approved: gateway.lock exists, can be read, and has every upstream at its address."""
     pending = pending_file(settings)
-    results: list[CheckResult] = []
+    hint = "leave out `list: live` if its tools are the same for every caller"
+    results = [
+        CheckResult(f"lock: {each.name} has a live list, so its tools are not pinned", ok=True, warning=True, hint=hint)
+        for each in declaration.upstreams
+        if each.is_live
+    ]
     if pending.exists():
         hint = "`gateway-service approve` approves what `pin` has printed; `pin` prints it again"
         results.append(CheckResult(f"lock: {pending} was not approved yet", ok=True, warning=True, hint=hint))

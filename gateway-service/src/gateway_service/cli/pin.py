@@ -39,7 +39,7 @@ def pending_file(settings: GatewaySettings) -> Path:
 async def pin(settings: GatewaySettings, declaration: GatewayDeclaration) -> None:
     """Prints the differences to gateway.lock, and keeps them for `approve`. Raises SystemExit if an upstream fails."""
     lock = read_lock(settings.lock_file) or Lock()
-    offers = await fetch_offers(settings, declaration)
+    offers = await fetch_offers(settings, _pinned(declaration))
     count = print_offers(settings, offers, lock)
     pending = Lock()
     for offer in offers:
@@ -49,7 +49,7 @@ async def pin(settings: GatewaySettings, declaration: GatewayDeclaration) -> Non
         elif known is not None:
             pending = pending.with_upstream(offer.name, known)
     file = pending_file(settings)
-    unknown = lock.upstreams.keys() - set(declaration.names)
+    unknown = lock.upstreams.keys() - set(_pinned(declaration).names)
     if count or unknown or set(pending.upstreams) != set(lock.upstreams):
         write_lock(file, pending)
         print(f"{count} differences; `gateway-service approve` writes them to {settings.lock_file}")
@@ -63,7 +63,7 @@ async def pin(settings: GatewaySettings, declaration: GatewayDeclaration) -> Non
 async def compare(settings: GatewaySettings, declaration: GatewayDeclaration, *, as_json: bool) -> None:
     """Prints the differences to gateway.lock. Raises SystemExit with status 1 if there are any."""
     lock = read_lock(settings.lock_file) or Lock()
-    offers = await fetch_offers(settings, declaration)
+    offers = await fetch_offers(settings, _pinned(declaration))
     if as_json:
         detector = open_pii_detector(settings.security)
         names = _tool_names(offers)
@@ -101,7 +101,7 @@ async def approve_pending(
     lock = existing or Lock()
     approved = _merge(lock, pending, names, keep_previous=keep_previous)
     if not names:
-        kept = {name: each for name, each in approved.upstreams.items() if name in declaration.names}
+        kept = {name: each for name, each in approved.upstreams.items() if name in _pinned(declaration).names}
         approved = replace(approved, upstreams=kept)
     await record_approval(settings, lock, approved, key_file)
     if not names:
@@ -127,6 +127,11 @@ async def record_approval(
     print(f"{settings.lock_file}: {count} definitions changed, sha256 {approved.digest}{signed_by}")
     if settings.lock_keys_file is not None and not approved.signatures:
         print("note: it is not signed, so the gateway will not use it: run `gateway-service approve --sign KEY`")
+
+
+def _pinned(declaration: GatewayDeclaration) -> GatewayDeclaration:
+    """The declaration without upstreams that have live lists."""
+    return replace(declaration, upstreams=tuple(each for each in declaration.upstreams if not each.is_live))
 
 
 def print_offers(settings: GatewaySettings, offers: Collection[UpstreamOffer], lock: Lock) -> int:

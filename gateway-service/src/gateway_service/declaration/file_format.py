@@ -240,6 +240,7 @@ class WrittenUpstream(_Written):
     longest: Seconds | None = None
     result_limit: Bytes | None = None
     drift: Drift | None = None
+    tool_list: Literal["approved", "live"] = Field(default="approved", alias="list")
     in_flight: int = Field(default=64, ge=1, le=10_000)
     tools: Mapping[str, WrittenRule] | None = None
     prompts: Mapping[str, WrittenRule] = Field(default_factory=dict[str, WrittenRule])

@@ -69,7 +69,8 @@ class UpstreamDeclaration:
     not available. `input_requests` is what the upstream may ask the client's user for, and `input_url_hosts` are the
     hosts to which it may send the user. Times are in seconds: `silent_seconds` without a byte of a response,
     `longest_seconds` for a call in all. `refuses_changes` is whether calls of a tool are refused while its definition
-    differs from the approved one in more than its texts.
+    differs from the approved one in more than its texts. `is_live` is whether its tools are requested for each caller,
+    and not pinned.
     """
 
     name: str
@@ -90,6 +91,7 @@ class UpstreamDeclaration:
     max_result_bytes: int = 4 * 1024 * 1024
     max_in_flight: int = 64
     refuses_changes: bool = True
+    is_live: bool = False
 
     @property
     def location(self) -> str:

@@ -122,6 +122,7 @@ def _resolve(
         max_result_bytes=written.result_limit or defaults.result_limit,
         max_in_flight=written.in_flight,
         refuses_changes=(written.drift or defaults.drift) == "refuse",
+        is_live=written.tool_list == "live",
     )
 
 

@@ -147,6 +147,8 @@ class McpEndpoint:
             return await call(client)
         if client.message.method == "subscriptions/listen" and client.is_stateless:
             return await self._subscriptions.listen(client)
+        if self._listing.has_live_tools(client):
+            return await self._listing.request_tools(client)
         answer = self._listing.answer(client)
         if answer is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")

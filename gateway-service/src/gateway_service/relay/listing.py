@@ -1,11 +1,12 @@
-"""The answers that need no upstream: the lists, and what the gateway says about itself."""
+"""The lists, and what the gateway says about itself. Only live lists need an upstream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway_service.catalogue import Address, Catalogue, OfferedComponents
+from gateway_service.catalogue import Address, Catalogue, GatewayTool, OfferedComponents
 from gateway_service.catalogue.catalogue import ALL
 from gateway_service.relay.client_request import ClientRequest
+from gateway_service.relay.live_lists import LiveLists
 from gateway_service.relay.upstream_results import with_result_type
 from gateway_service.upstreams import Upstream
 from gateway_service.wire.json_rpc import INVALID_PARAMS, EncodedResult, Request, RpcError, encode
@@ -21,7 +22,7 @@ from security_common.tokens import Caller
 __all__ = ["UNAVAILABLE", "Listing"]
 
 UNAVAILABLE = "mcp-oauth2-gateway/unavailable"
-"""The member of `_meta` with the upstreams whose tools are missing in the list, because they were never reached."""
+"""The member of `_meta` with the upstreams whose tools are missing in the list, because they were not reached."""
 
 MAX_INSTRUCTIONS_CHARACTERS = 16 * 1024
 LIST_LIFETIME_MS = 60_000
@@ -31,13 +32,14 @@ class Listing:
     """Answers for one address. Lists depend on the caller's scopes, so clients may cache them for that caller only."""
 
     def __init__(
-        self, address: Address, catalogue: Catalogue, components: OfferedComponents, upstream: Upstream | None
+        self, address: Address, catalogue: Catalogue, components: OfferedComponents, upstreams: Mapping[str, Upstream]
     ) -> None:
-        """`upstream` is that of an address with one of them."""
+        """`upstreams` are all of the gateway, by name."""
         self._address = address
         self._catalogue = catalogue
         self._components = components.addresses[address.name]
-        self._upstream = upstream
+        self._upstream = upstreams.get(address.name)
+        self._live = LiveLists(address, catalogue, upstreams)
         self._capabilities: dict[str, Any] = {"tools": {}, "logging": {}}
         self.has_prompts = components.has_prompts(address.upstreams)
         self.has_resources = components.has_resources(address.upstreams)
@@ -66,6 +68,22 @@ class Listing:
             "logging/setLevel": _empty_result,
         }
 
+    def has_live_tools(self, client: ClientRequest) -> bool:
+        """Whether the request is for tools that are requested for its caller."""
+        return bool(self._live.names) and client.message.method == "tools/list"
+
+    async def request_tools(self, client: ClientRequest) -> EncodedResult:
+        """The result of `tools/list` with the tools that the upstreams have for this caller. Raises `RpcError`."""
+        _require_first_page(client.message)
+        answered = {each.upstream: each.tools for each in await self._live.request(client.caller)}
+        unavailable = [
+            name
+            for name in self._address.upstreams
+            if not (name in answered if name in self._live.names else self._catalogue.is_described(name))
+        ]
+        live: dict[str, Mapping[str, GatewayTool]] = {name: {} for name in self._live.names}
+        return self._tools(client, live | answered, unavailable=unavailable)
+
     def answer(self, client: ClientRequest) -> dict[str, Any] | EncodedResult | None:
         """The result of a request, or None if its method is not one of these. Raises `RpcError`."""
         answers = self._stateless_answers if client.is_stateless else self._handshake_answers
@@ -78,15 +96,23 @@ class Listing:
         The definitions are encoded when they change, and not for each request: there may be hundreds of them.
         """
         _require_first_page(client.message)
-        is_stateless = client.is_stateless
-        definitions = self._address.encoded_definitions(client.caller.token.scopes, self._catalogue.requestable_scopes)
+        unavailable = [name for name in self._address.upstreams if not self._catalogue.is_described(name)]
+        return self._tools(client, None, unavailable=unavailable)
+
+    def _tools(
+        self, client: ClientRequest, live: Mapping[str, Mapping[str, GatewayTool]] | None, *, unavailable: Sequence[str]
+    ) -> EncodedResult:
+        """The result. `unavailable` are upstreams whose tools are not known, or could not be requested."""
+        definitions = self._address.encoded_definitions(
+            client.caller.token.scopes, self._catalogue.requestable_scopes, live
+        )
         result: dict[str, Any] = {}
-        missing = [name for name in self._address.upstreams if not self._catalogue.is_described(name)]
-        if missing:
-            result["_meta"] = {UNAVAILABLE: missing}
-        if is_stateless:
-            result |= {"ttlMs": 0 if missing else LIST_LIFETIME_MS, "cacheScope": "private"}
-        further = encode(with_result_type(result, is_stateless=is_stateless))[1:]
+        if unavailable:
+            result["_meta"] = {UNAVAILABLE: unavailable}
+        if client.is_stateless:
+            lifetime_ms = LIST_LIFETIME_MS if live is None and not unavailable else 0
+            result |= {"ttlMs": lifetime_ms, "cacheScope": "private"}
+        further = encode(with_result_type(result, is_stateless=client.is_stateless))[1:]
         separator = b"" if further == b"}" else b","
         return EncodedResult(b'{"tools":[%b]%b%b' % (definitions, separator, further))
 

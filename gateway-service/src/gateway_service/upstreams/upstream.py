@@ -150,14 +150,14 @@ class Upstream:
                     self._forget_era()
                     self._pool.release(await self._pool.acquire(""))
 
-    async def list_items(self, method: str, member: str) -> list[Any]:
-        """The items of all pages of a list, as the upstream sends them. Raises as `call`."""
+    async def list_items(self, method: str, member: str, *, owner: str = "") -> list[Any]:
+        """The items of all pages of a list, as the upstream sends them to this owner. Raises as `call`."""
         items: list[Any] = []
         cursors: set[str] = set()
         cursor: str | None = None
         while True:
             params = {} if cursor is None else {"cursor": cursor}
-            page = await self.call(UpstreamCall(method=method, params=params))
+            page = await self.call(UpstreamCall(method=method, params=params, owner=owner))
             listed: Any = page.get(member)
             if not isinstance(listed, list):
                 raise self._violation(f"sent a list without {member}")
