@@ -1,8 +1,11 @@
 """Sign-in at an identity provider: first and later sign-ins, and what reaches the client."""
 
+from pathlib import Path
+
+import jwt
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser
-from running_auth import Service
+from provider_users import USUAL_RULES, CompanyUser, declare, start_with_provider
+from running_auth import Service, StartService
 from signing_in import Page, Request, refresh, sent_to_client
 
 
@@ -64,3 +67,29 @@ def test_a_person_without_a_matching_rule_can_grant_nothing(provider: OpenIdProv
 def test_the_role_auditor_allows_mcp_audit(provider: OpenIdProvider, employee: CompanyUser) -> None:
     provider.claims |= {"sub": "auditor", "groups": ["audit", "staff"]}
     assert employee.tokens(Request("app", {"scope": "mcp.access mcp.audit"})).json()["scope"] == "mcp.access mcp.audit"
+
+
+def test_item_e60_the_id_token_wins_over_userinfo(provider: OpenIdProvider, employee: CompanyUser) -> None:
+    provider.claims |= {"sub": "item e60", "groups": ["staff"]}
+    provider.userinfo = {"groups": ["staff", "clear"], "name": "From userinfo"}
+    request = Request("app", {"scope": "openid profile mcp.access mcp.decrypt"})
+    tokens = employee.tokens(request).json()
+    assert "mcp.decrypt" not in tokens["scope"]
+    answer = employee.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {tokens['access_token']}"})
+    assert answer.json()["name"] == "From userinfo"
+
+
+def test_item_e34_a_required_claim_is_missing(
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path
+) -> None:
+    more = f"{USUAL_RULES}    require: [{{claim: amr, has: mfa}}]\n    acr_values: strong\n"
+    service = start_with_provider(start_service, tmp_path, declare(provider, more=more))
+    user = CompanyUser(service, source="10.15.1.1")
+    provider.claims |= {"sub": "item e34", "amr": ["pwd"]}
+    sent = sent_to_client(user.sign_in_at_provider(Request("app")))
+    assert sent["error"] == "unmet_authentication_requirements"
+    assert provider.requests[0]["acr_values"] == "strong"
+    provider.claims |= {"amr": ["pwd", "mfa"]}
+    tokens = user.tokens(Request("app", {"scope": "openid offline_access mcp.access"})).json()
+    assert jwt.decode(tokens["id_token"], options={"verify_signature": False})["amr"] == ["pwd", "mfa"]
+    user.http.close()
