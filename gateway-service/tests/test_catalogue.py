@@ -1,6 +1,7 @@
 """Which definitions of an upstream are offered, under which names."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -139,6 +140,27 @@ def test_named_tools_can_be_called_before_the_upstream_was_reached() -> None:
     assert names(found) == []
     update(found, "u", [definition("other")])
     assert list(found.addresses[""].tools) == []
+
+
+def test_a_list_of_many_tools_encodes_no_definition_again() -> None:
+    found = catalogue(*(upstream(name) for name in "abcde"))
+    properties = {f"field_{number}": {"type": "string", "description": "x" * 40} for number in range(20)}
+    for name in "abcde":
+        schema = {"type": "object", "properties": properties}
+        update(found, name, [definition(f"t{number}", inputSchema=schema) for number in range(100)])
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        text = found.addresses[""].encoded_definitions((), frozenset({"s"}))
+    finally:
+        sys.setprofile(None)
+    assert len(json.loads(b"[%b]" % text)) == 500
+    assert calls < 500 * 5
 
 
 def test_the_table_of_the_guard_stays_the_same_object() -> None:

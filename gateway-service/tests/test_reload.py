@@ -160,6 +160,20 @@ async def test_a_change_of_rules_does_not_forget_what_an_upstream_has_changed(
     assert (await gateway.call("crm_find")).text.startswith("tool_definition_changed: ")
 
 
+async def test_a_lock_that_disappears_does_not_open_what_was_not_approved(
+    start_gateway: Start, upstream: SlowUpstream, tmp_path: Path
+) -> None:
+    pin(tmp_path, FIND)
+    gateway = await start_gateway({"crm": {"url": upstream.url}})
+    await gateway.wait_until_listed("crm")
+    (tmp_path / "gateway.lock").unlink()
+    assert "gateway.lock does not exist any more" in await wait_for_problem(gateway)
+    assert await gateway.tool_names() == ["crm_find"]
+    pin(tmp_path, FIND, SEND)
+    await wait_for_reload(gateway)
+    assert await gateway.tool_names() == ["crm_find", "crm_send"]
+
+
 @pytest.mark.parametrize(
     ("file", "content", "problem"),
     [

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway_service.catalogue.lock_file import Lock
+from gateway_service.catalogue.lock_file import Lock, LockInvalid
 from gateway_service.catalogue.lock_signatures import load_lock
 from gateway_service.declaration import GatewayDeclaration, load_declaration
 from gateway_service.generation import Generation, GenerationMaker, close_unused
@@ -112,9 +112,13 @@ class Reloader:
 
     def _read(self) -> tuple[GatewayDeclaration, Lock | None]:
         settings = self._maker.settings
-        assert settings.upstreams is not None  # noqa: S101 - the gateway was started with it
-        declaration = load_declaration(settings.upstreams, self._environment)
-        return declaration, load_lock(settings.lock_file, settings.lock_keys_file)
+        main_file = self.current.declaration.files[0]  # the others are those that it includes
+        declaration = load_declaration(main_file, self._environment)
+        lock = load_lock(settings.lock_file, settings.lock_keys_file)
+        if lock is None and self.current.lock_digest is not None:
+            hint = "restore it; to serve definitions that were not approved, restart the gateway without it"
+            raise LockInvalid(f"{settings.lock_file} does not exist any more", hint=hint)
+        return declaration, lock
 
     async def _record(self, before: Generation | None, after: Generation) -> None:
         declared, pinned = _shown(after.declaration.digest), _shown(after.lock_digest)
