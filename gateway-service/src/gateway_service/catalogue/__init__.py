@@ -4,7 +4,13 @@
                                ─▶ Catalogue: the tools of each address, and the scopes that the guard compares
                                ─▶ OfferedComponents: the prompts and resources of each address
 
-refresh requests the definitions of the upstreams in the background. No call waits for them.
+    gateway.lock ─▶ lock_file, lock_signatures: the approved definitions, offered in place of the upstream's own
+                    definitions: what is approved of one, and its digest
+                    definition_changes: what an upstream offers, compared with what was approved ─▶ change_events
+                    definition_warnings: what a person should know before an approval
+
+refresh requests the definitions of the upstreams in the background. No call waits for them. rule_suggestions proposes
+rules for gateway.yaml.
 """
 
 from gateway_service.catalogue.catalogue import Address, Catalogue

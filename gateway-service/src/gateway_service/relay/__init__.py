@@ -1,7 +1,7 @@
 """Answers the requests of clients. The guard has verified token and scopes before.
 
     McpEndpoint: one address ─▶ header rules ─▶ method
-        tools/list, prompts/list, initialize …    listing: from the catalogue
+        tools/list, prompts/list, initialize …    listing: from the catalogue; live_lists: from the upstream
         tools/call                                ToolCalls: finds the tool
         prompts/get, resources/read, completion   ComponentRequests: finds the component and its rule
                                                   ─▶ RelayedCalls: policy ─▶ upstream ─▶ policy ─▶ audit event ─▶ answer
