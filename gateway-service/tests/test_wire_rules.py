@@ -159,3 +159,7 @@ def test_codes_of_the_protocol_are_reserved(code: int) -> None:
 @pytest.mark.parametrize("code", [-32019, -32100, -32000, -32602, 0, 1])
 def test_other_codes_are_not_reserved(code: int) -> None:
     assert not is_reserved_code(code)
+
+
+def test_an_event_that_only_has_an_id_is_left_out() -> None:
+    assert list(EventStreamReader().feed(b"id: 1\ndata: \n\nid: 2\ndata: {}\n\n")) == [b"{}"]

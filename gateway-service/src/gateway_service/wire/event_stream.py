@@ -28,7 +28,8 @@ class EventStreamReader:
             elif self._data:
                 event = b"\n".join(self._data)
                 self._data = []
-                yield event
+                if event:  # MCP 2025-11-25, transports: a server may begin with an event that only has an id
+                    yield event
 
     def _read_line(self, line: bytes) -> None:
         name, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
