@@ -53,8 +53,8 @@ class AssertionVerifier:
 
         Fetching a key set counts towards the limit of `source_address`, the address that the request came from, except
         for clients that the operator declared. A client that does not exist, or has no key for the assertion, takes
-        as many signature verifications as any other, so that the response time does not reveal it (RFC 6749 section
-        10.10).
+        as many signature verifications as a wrong signature, so that the response time does not reveal it (RFC 6749
+        section 10.10).
         """
         claims = await self._read_claims(client, encoded, source_address)
         if client is None or claims is None:
@@ -84,7 +84,10 @@ class AssertionVerifier:
 
 
 def _verify_signature(encoded: str, client_keys: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The claims if one of the client's keys signed them. Without a key that could have, None after the same work."""
+    """The claims if one of the client's keys signed them, else None.
+
+    If the client has no key for the assertion, a key that cannot match is tried instead: the work is the same.
+    """
     try:
         header = jws.extract_compact(encoded.encode()).headers()
         decoy = _decoy_keys()[header["alg"]]

@@ -17,8 +17,8 @@ def matches_registered(requested: str, registered: Collection[str]) -> bool:
     """Whether a browser may be redirected to `requested`, after sign-in or after logout.
 
     URIs are compared as strings (RFC 9700 section 2.1). Loopback redirects are the exception: their parsed host, path
-    and query are compared, and the port is not. A native application listens on any free port, and Claude Code and
-    VS Code register `localhost` without a port.
+    and query are compared, and the port is not, since a native application listens on any free port: Claude Code
+    registers `http://localhost/callback`, VS Code `http://127.0.0.1/`.
     """
     if requested in registered:
         return True

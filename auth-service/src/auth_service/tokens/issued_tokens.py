@@ -156,7 +156,9 @@ class IdTokenMinter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedTokenVerifier:
-    """Verifies tokens of this server that come back: at userinfo, introspection and revocation, or as `id_token_hint`.
+    """Verifies tokens of this server that come back.
+
+    They come to userinfo, introspection, revocation and token exchange, or as `id_token_hint`.
 
     `read_key_set` returns the current key set.
     """

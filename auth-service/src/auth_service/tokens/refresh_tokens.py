@@ -152,7 +152,10 @@ class RefreshTokens:
         await self.redis.expire(key, self.absolute_seconds)
 
     async def revoke_family(self, family_id: str) -> None:
-        """Revokes the refresh tokens of the family. Introspection and userinfo then refuse its access tokens, too."""
+        """Revokes the refresh tokens of the family.
+
+        Introspection, userinfo and token exchange then refuse its access tokens, too.
+        """
         await self.revoked.revoke(family_id)
         await self.delete_family(family_id)
 

@@ -126,7 +126,8 @@ class GroupCommit:
             return
         # Events of one iteration of the event loop are queued together. Queued one by one, the first would wake the
         # writer thread at once and get a sync of its own. All event loops share `_submitted`. Each event
-        # schedules a transfer on its own loop, even if another loop already has one to run: that loop could end before.
+        # schedules a transfer on its own loop, even if another loop has one scheduled, because that other loop could
+        # end before it runs it.
         self._submitted.append(pending)
         pending.loop.call_soon(self._queue_submitted)
 

@@ -57,8 +57,8 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     """Validates 13 digits; returns kind, score and reason, or None if they are not a resident registration number.
 
     A label is a word such as 주민번호 that says what a number is (`labels`). Other words may be between a number and
-    its label; the label is adjacent if only a connector of `labels` is, such as `: ` or `번호는`. A number is labelled
-    if its label is that of a resident registration number or of a national id.
+    its label. The label is adjacent if nothing but a connector, such as `: ` or `번호는`, is between them. A number is
+    labelled if its label is that of a resident registration number or of a national id.
 
     Required: the date of birth exists and is not after today, the adjacent label is not that of a corporate number,
     and, if the person was born before 1900, the number is labelled. In addition one of
@@ -70,8 +70,8 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
       name and `(` are directly before it) nor a Korean barcode (unless its label is that of a name) (0.90),
     - the number is labelled (0.90),
     - it is written as 880101-1234567, its label is not one of `_OTHER_NUMBER_LABELS`, and the person was born in 1935
-      or later (0.75; if the birth was before 5 October 2020, the check digit is probably wrong: 0.65, less than the 0.7
-      of a valid corporate number).
+      or later (0.75). Born before 5 October 2020, the person probably has a number with a valid check digit, which
+      this one is not: then 0.65, less than the 0.7 of a valid corporate number.
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
@@ -97,7 +97,10 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 
 
 def _is_likely_without_label(number: NumberCandidate) -> bool:
-    """For 13 digits in a row with a valid check digit: excludes timestamps, barcodes, and parts of paths and URLs."""
+    """For a number with a valid check digit: whether it is written as 13 digits in a row and probably nothing else.
+
+    Excludes timestamps, barcodes, parts of paths and URLs, and numbers with a label of kind `OTHER`.
+    """
     digits, source = number.digits, number.source
     if (
         number.grouping != (13,)

@@ -160,7 +160,10 @@ class JSONWalk:
         return "".join([*parts, text[position:]]) if parts else text
 
     def _visit_json_scalar(self, scalar: JsonScalar, written: str, context: FieldContext | None) -> str:
-        """What replaces `written`: a name, text or number as it is written in a document, without quotes."""
+        """What replaces `written`, which is a name, text or number as it is written in a document.
+
+        The quotes of a name or text stay in the document. A number that becomes a text is returned with quotes.
+        """
         if scalar.is_number:
             protected = self.visit(scalar.content, context)
             return written if protected == scalar.content else json.dumps(protected)
