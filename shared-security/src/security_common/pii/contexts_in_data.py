@@ -36,7 +36,10 @@ _PAIR = 2
 _KINDS_WITH_PARTS = frozenset({PIIKind.PERSON, PIIKind.ADDRESS})
 _RESIDENT_NUMBER = re.compile(r"[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])-[1-8][0-9]{6}")
 _MAX_RESIDENT_NUMBER_LENGTH = 14
-_LONG_PAST_DATE = re.compile(r"(?:19[0-9]{2}|20(?:0[0-9]|1[0-5]))([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])")
+_LONG_PAST_YEAR = "(?:19[0-9]{2}|20(?:0[0-9]|1[0-5]))"
+_LONG_PAST_DATE = re.compile(
+    rf"{_LONG_PAST_YEAR}(?:([-./]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])|년 ?[0-9]{{1,2}}월 ?[0-9]{{1,2}}일)"
+)
 _SECRETS = "secrets"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from security_common.pii.alphanumeric_codes import ALPHANUMERIC_CODES, IBANS, VEHICLE_PLATES
 from security_common.pii.birth_dates import DATES_OF_BIRTH
+from security_common.pii.chat_speakers import CHAT_SPEAKERS
 from security_common.pii.configuration import PIIConfiguration
 from security_common.pii.credentials import CREDENTIALS
 from security_common.pii.email_addresses import EMAIL_ADDRESSES
@@ -30,6 +31,7 @@ from security_common.pii.masking import PART_OF_VALUE, mask_finding, replace_unt
 from security_common.pii.named_secrets import NAMED_SECRETS
 from security_common.pii.names_after_roles import NAMES_AFTER_ROLES
 from security_common.pii.names_in_fields import (
+    find_name_by_form,
     find_names_in_field,
     find_probable_name,
     find_username_in_field,
@@ -49,6 +51,7 @@ from security_common.pii.number_rules import NUMBERS
 from security_common.pii.placeholders import without_placeholders
 from security_common.pii.postal_addresses import KOREAN_ADDRESSES, find_address_in_field
 from security_common.pii.public_names import PUBLIC_NAME, mark_public_names
+from security_common.pii.repeated_names import with_repeated_names
 from security_common.pii.resident_number import SPLIT_RESIDENT_NUMBERS
 from security_common.pii.rules import Automaton, Gate, Rule, compile_gates
 from security_common.pii.secret_tokens import SECRET_TOKENS
@@ -100,7 +103,7 @@ _WORDS, _NUMBERS = Automaton("words", bool), Automaton("numbers", bool)
 _KOREAN = Automaton("names in Hangul and Han", _has_other_than_ascii)
 _LATIN = Automaton("Latin names", _CAPITAL.search)
 _RULES_BY_AUTOMATON = {
-    _WORDS: _RULES_FOR_SECRETS,
+    _WORDS: (*_RULES_FOR_SECRETS, CHAT_SPEAKERS),  # a chat can be in any script, and in small letters
     _NUMBERS: _RULES_FOR_NUMBERS,
     _KOREAN: (*KOREAN_NAMES, *NAMES_AFTER_ROLES, *UNUSUAL_KOREAN_NAMES),
     _LATIN: _RULES_FOR_LATIN_NAMES,
@@ -205,7 +208,7 @@ class PIIDetector:
             with_digits = replace_spoken_digits(prepared)
             if with_digits is not prepared:
                 prepared, gates = with_digits, open_gates(with_digits)
-        found = self._without_overlaps(self.apply_rules(prepared, gates) + in_tokens)
+        found = with_repeated_names(prepared, self._without_overlaps(self.apply_rules(prepared, gates) + in_tokens))
         if normalized.starts is None:
             return found
         return [
@@ -253,6 +256,8 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
     found = _scan_behind_label(context.label_text, text, scan) if context.label_text else scan(text)
     if not context.kind and context.name and is_specific_name(context.name):
         found = [each for each in found if each.kind not in _WEAK_KINDS or each.why != "shape" or each.start > 0]
+    if (context.is_unclear or context.is_role) and not any(each.kind == PIIKind.PERSON for each in found):
+        found = _resolve_overlaps([*found, *find_name_by_form(text)])
     if context.kind == PIIKind.PERSON or context.names_login:
         found = _with_names_of_field(found, text, context)
     if context.kind == PIIKind.ADDRESS and not any(each.kind == PIIKind.ADDRESS for each in found):

@@ -26,6 +26,7 @@ class FieldContext(NamedTuple):
     is not known. `names_person` is whether the value certainly names a person, `is_personal_record` whether other
     fields show that the record is about a person. `names_login` is whether the value is the name of an account of a
     person.
+    `is_role` is whether it is a role that persons, companies and things have, such as `lead`.
     `is_part` is whether the whole value is a part of a value of `kind`. `record` is `person` or `thing` if the value,
     an object or array, is a record of one, and `secrets` if all its values are secrets.
     `columns` has the contexts of the items if the value is a row of a table, or an array of rows.
@@ -42,11 +43,12 @@ class FieldContext(NamedTuple):
     names_person: bool = False
     is_personal_record: bool = False
     names_login: bool = False
+    is_role: bool = False
 
     @property
     def affects_search(self) -> bool:
         """Whether the value has to be searched in this context, because it changes what is found."""
-        return bool(self.kind or self.names_thing or self.is_unclear or self.names_login)
+        return bool(self.kind or self.names_thing or self.is_unclear or self.names_login or self.is_role)
 
 
 NO_CONTEXT = FieldContext()
@@ -66,7 +68,12 @@ def in_personal_record(own: FieldContext) -> FieldContext:
     """The context of the name in a record that is certainly about a person."""
     label_text = own.label_text or LABEL_OF_PERSON
     return own._replace(
-        kind=PIIKind.PERSON, label_text=label_text, is_unclear=False, names_person=True, is_personal_record=True
+        kind=PIIKind.PERSON,
+        label_text=label_text,
+        is_unclear=False,
+        is_role=False,
+        names_person=True,
+        is_personal_record=True,
     )
 
 
@@ -80,4 +87,5 @@ def _context_of(name: str, meaning: FieldMeaning) -> FieldContext:
         is_unclear=meaning.is_unclear,
         names_person=meaning.names_person,
         names_login=meaning.names_login,
+        is_role=meaning.is_ambiguous_role and not meaning.kind,
     )

@@ -81,6 +81,7 @@ _NOT_BEFORE_BY = frozenset(_TABLES["personal_records"]["before_by"])
 _AGENT_SUFFIXES = ("자", "인", "객")
 _OTHER_AGENT_ENDINGS = tuple(_TABLES["personal_records"]["other_agent_endings"])
 _MIN_AGENT_NOUN_LENGTH = 3
+_MIN_SECRET_NAME_LENGTH = 3
 _MIN_ENDING_OF_OWNER_LENGTH = 4
 
 
@@ -224,8 +225,9 @@ def _kind_of_compound(word: str) -> str:
     """The kind of a word without separators: 보호자연락처 ends in 연락처, custaddr begins with cust."""
     if word.isascii():
         for length in range(_MIN_PREFIX_LENGTH, len(word) - 1):
-            if word[:length] in _PREFIXES and word[length:] in _KIND_OF_NAME:
-                return _KIND_OF_NAME[word[length:]]
+            kind = _KIND_OF_NAME.get(word[length:], "") if word[:length] in _PREFIXES else ""
+            if kind and (kind != PIIKind.SECRET or length + _MIN_SECRET_NAME_LENGTH <= len(word)):
+                return kind
         return PIIKind.DATE_OF_BIRTH if _BIRTH.search(word) and not _OF_BIRTH_BUT_NO_DATE.search(word) else ""
     for first in range(1, len(word) - _MIN_HANGUL_ENDING_LENGTH + 1):
         kind = _KIND_OF_NAME.get(word[first:])

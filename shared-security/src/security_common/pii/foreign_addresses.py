@@ -96,6 +96,14 @@ _CHINESE_ADDRESS = (
     rf"[{_HAN}0-9]{{1,12}}(?:路|街|道|巷|大道|胡同|段)[0-9]{{1,5}}(?:号|號|弄)"
     rf"(?:[{_HAN}A-Z0-9-]{{1,16}}(?:室|楼|樓|单元|栋|层|座)){{0,3}}"
 )
+# 3 Weir Cottages, Ludlow SY8 1DZ; The Old Forge, Church Ln, Diss IP22 4BQ: any words before a British postcode
+_BRITISH_WORDS = r"[A-Z][A-Za-z'’.]{1,15}(?: (?:[A-Z][A-Za-z'’.]{1,15}|of|on|upon|le|the)){0,3}"
+_BRITISH_ADDRESS = re.compile(
+    r"(?<![0-9A-Za-z#.\-])"
+    r"(?:(?:Flat|Unit|Apt|Apartment|Room) [0-9A-Za-z]{1,4},? |The (?=[A-Z])|[0-9]{1,4}[A-Za-z]? )"
+    rf"(?:[0-9]{{1,4}}[A-Za-z]? )?{_BRITISH_WORDS}(?:, (?:[0-9]{{1,4}}[A-Za-z]? )?{_BRITISH_WORDS}){{1,3}},?"
+    r" [A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z]{2}(?![A-Za-z0-9])"
+)
 _EAST_ASIAN_ADDRESS = re.compile(f"{_JAPANESE_ADDRESS}|{_CHINESE_ADDRESS}")
 _CAPITALISED_OR_NUMBER = r"[A-ZÀ-Þ0-9#][A-Za-z0-9À-ž.'#/\-]{0,24}"
 _LABELLED_FOREIGN_ADDRESS = re.compile(
@@ -139,6 +147,11 @@ def _find_east_asian_addresses(source: LabelledText) -> Iterator[Finding]:
         yield Finding(PIIKind.ADDRESS, *match.span(), 0.94, "region")
 
 
+def _find_british_addresses(source: LabelledText) -> Iterator[Finding]:
+    for match in _BRITISH_ADDRESS.finditer(source.text):
+        yield Finding(PIIKind.ADDRESS, *match.span(), 0.95, "postcode")
+
+
 # The places where foreign addresses are searched for at all.
 _PLACE_OF_ADDRESS = (
     r"[0-9][A-Za-z]?,? [A-Z0-9][A-Za-z0-9.]|Box [0-9]"
@@ -157,5 +170,6 @@ _STREETS_GATE = (
 FOREIGN_ADDRESSES = (
     Rule(any_label("ADDRESS"), _find_after_labels, also_required=_PLACE_OF_ADDRESS, begins_with_word=True),
     Rule(_STREETS_GATE, _find_streets, also_required=_PLACE_OF_ADDRESS),
+    Rule(" [A-Z]{1,2}[0-9][A-Z0-9]? [0-9][A-Z][A-Z]", _find_british_addresses),
     Rule(f"[{_HAN}]", _find_east_asian_addresses, also_required=_PLACE_OF_ADDRESS),
 )

@@ -31,6 +31,18 @@ _BEFORE_PARTICLE = re.compile(
 _VERB_FORM = re.compile("지우[는고]|지은이|정은|해진")
 
 
+_QUOTES = frozenset("'\"‘’“”《》「」『』<>")
+_REST_OF_WORD = re.compile("[가-힣]*")
+
+
+def _is_title(text: str, start: int, end: int) -> bool:
+    """Whether a name with its particle is the whole text or in quotation marks, as the song '민지에게'."""
+    rest = _REST_OF_WORD.match(text, end)
+    end_of_word = end if rest is None else rest.end()
+    begins = start == 0 or text[start - 1] in _QUOTES
+    return begins and (end_of_word == len(text) or text[end_of_word] in _QUOTES)
+
+
 def _find_before_honorific(source: LabelledText) -> Iterator[Finding]:
     """Given names before 씨 or 님, also with a surname: 길동씨, 홍 길동님."""
     for match in _BEFORE_HONORIFIC.finditer(source.text):
@@ -44,7 +56,7 @@ def _find_before_particle(source: LabelledText) -> Iterator[Finding]:
     """Distinct given names before a particle: 민지한테, 지훈이가."""
     text = source.text
     for match in _BEFORE_PARTICLE.finditer(text):
-        if not _VERB_FORM.match(text, match.start()):
+        if not _is_title(text, *match.span()) and not _VERB_FORM.match(text, match.start()):
             yield Finding(PIIKind.PERSON, *match.span(), 0.6, "given-name")
 
 

@@ -28,7 +28,9 @@ _PAIR = re.compile(
     r"|[ \t]?=[ \t]?(?:\"(?P<a>[^\"\n]{0,500})\"|'(?P<b>[^'\n]{0,500})'|(?P<c>[^\s,;&|\"'][^\s,;&|]{0,499})?)"
     # key: value, up to the next separator
     r"|[ \t]?:(?=\s)[ \t]{0,8}"
-    r"(?:\"(?P<d>[^\"\n]{0,500})\"|'(?P<e>[^'\n]{0,500})'|(?P<f>[^\s,;|/](?:[^\n,;|/]|/(?! )){0,499})?)"
+    r"(?:\"(?P<d>[^\"\n]{0,500})\"|'(?P<e>[^'\n]{0,500})'"
+    # not `parsed: id=7 name=…`, which are pairs of their own
+    r"|(?P<f>(?![\w.\-]{1,40}=)[^\s,;|/](?:[^\n,;|/ ]|[ ](?![\w.\-]{1,40}=)|/(?! )){0,499})?)"
     r")"
 )
 _GROUPS_OF_NAME = frozenset({"name", "note"})
@@ -51,7 +53,9 @@ _NOTE_ABOUT_NAME = re.compile(r"(?i:last|first|passport|한글|영문|여권)")
 _NAME_OF_PERSON = "full name"
 """What `Name (Last, First)` says."""
 _MAX_SPACES_IN_NAMES = 8
-_CHARS_OF_SENTENCES = re.compile(r"[0-9?!~…]|[가-힣]\.")
+_CHARS_OF_SENTENCES = re.compile(
+    r"[0-9?!~…]|[가-힣]\.|(?:[해어아예네세]요|니다|까요?|줘|봐|었어|았어|이고|할게|대요|래요)(?:$|[ ,.])"
+)
 _KINDS_OF_NO_PERSON = frozenset({"", OTHER, BANK})
 _VAGUE_NAMES = frozenset({"code", "코드", "id", "key", "ref"})
 """Names that say too little in a sentence: `통관 code: P123456789012`, `national id: S1234567D`."""
@@ -123,7 +127,7 @@ def _names_before_signs(text: str) -> Iterator[str]:
 def _has_meaning(name: str, *, only_personal: bool) -> bool:
     """Whether the name of a pair can say something about its value or that of a pair beside it."""
     meaning = meaning_of_name(name)
-    if meaning.may_name_thing or meaning.names_login:
+    if meaning.may_name_thing or meaning.names_login or meaning.is_unclear or meaning.is_ambiguous_role:
         return True
     return meaning.kind not in _KINDS_OF_NO_PERSON if only_personal else meaning.describes_value
 

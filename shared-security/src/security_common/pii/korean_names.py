@@ -13,9 +13,10 @@ from security_common.pii.given_names import (
     GIVEN_NAMES_BEFORE_HONORIFIC,
     GIVEN_NAMES_BEFORE_PARTICLE,
 )
-from security_common.pii.korean_words import is_derived_word, is_listed_word, is_ordinary_word
+from security_common.pii.korean_words import fits_last_sound, is_derived_word, is_listed_word, is_ordinary_word
 from security_common.pii.labelled_names import AFTER_LABEL_GATE, HAN_NAMES, find_labelled_names
 from security_common.pii.labels import LabelledText, any_label, is_label
+from security_common.pii.names_in_fields import is_not_a_name
 from security_common.pii.names_in_hangul import NAMES_IN_HANGUL
 from security_common.pii.rules import Rule
 from security_common.pii.word_lists import any_syllable_pair, any_word, read_lists
@@ -93,7 +94,12 @@ _SPEAKER = re.compile(
 _INTRODUCTION_AFTER_SPACE = re.compile("[ ](?:이고요|입니다|이에요|예요|이라고|라고[ ](?:합니다|해요|하는데요))")
 _LAST_SYLLABLES_OF_ROLES = frozenset("자원인장사관생")
 _COUNTERS = frozenset("원명권장주조만천백구석")
+_ENDING_OF_SHIPS, _CHARS_AROUND_SHIP = "호", 16
+_SHIP = re.compile("어선|선박|선장|선명|선적항|출항|입항|조업|접안|톤급|[0-9]톤|제[0-9]")
 _PLACE_ENDINGS = frozenset("동구군읍면리")
+_USUAL_LENGTH = 3
+# The last syllables of many nouns, and particles.
+_LAST_SYLLABLES_OF_OTHER_WORDS = _PLACE_ENDINGS | frozenset("로을은는도보명실산문대지복임")
 
 _Assessment = tuple[float, str] | None
 """Score and reason, or None if this is not a name."""
@@ -279,11 +285,38 @@ def _assess_without_honorific(name: _NameCandidate) -> _Assessment:
         return 0.75, "particle"
     if may_be_derived:
         return None
+    return _assess_alone(name)
+
+
+def _assess_alone(name: _NameCandidate) -> _Assessment:
+    """A common given name, usual syllables that are hardly ever another word, or an introduction."""
     may_be_place = name.given[-1] in _PLACE_ENDINGS and name.full_name not in _FULL_NAMES
+    if name.given[-1] == _ENDING_OF_SHIPS and _is_near_ship(name):
+        return None
     if name.has_common_given_name and not may_be_place:
         return 0.7, "given-name"
+    if _has_form_of_name(name):
+        return 0.62, "form"
     introduces = _INTRODUCTION.match(name.rest) or (not name.rest and name.is_followed_by(_INTRODUCTION_AFTER_SPACE))
     return (0.65, "says-name") if introduces else None
+
+
+def _is_near_ship(name: _NameCandidate) -> bool:
+    """Whether the words around show the name of a ship: 제3 복순호 선장, 유진호와 복순호는 어선이다."""
+    start, end = max(0, name.start - _CHARS_AROUND_SHIP), name.end + _CHARS_AROUND_SHIP
+    return _SHIP.search(name.source.text, start, end) is not None
+
+
+def _has_form_of_name(name: _NameCandidate) -> bool:
+    """Whether three syllables, with at most a particle that fits their last sound, are hardly ever another word."""
+    if len(name.full_name) != _USUAL_LENGTH or name.given[-1] in _LAST_SYLLABLES_OF_OTHER_WORDS:
+        return False
+    if not (name.begins_word and name.has_usual_syllables) or is_not_a_name(name.full_name):
+        return False
+    first_two = name.full_name[:2]
+    if is_listed_word(first_two) or first_two in COMMON_GIVEN_NAMES or is_listed_word(name.given):
+        return False  # 노을빛
+    return fits_last_sound(name.full_name, name.rest)
 
 
 def _assess_short_name(name: _NameCandidate) -> _Assessment:

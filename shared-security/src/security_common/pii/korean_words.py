@@ -8,7 +8,7 @@ import re
 
 from security_common.pii.word_lists import read_lists
 
-__all__ = ["is_derived_word", "is_listed_word", "is_ordinary_word"]
+__all__ = ["fits_last_sound", "is_derived_word", "is_listed_word", "is_ordinary_word"]
 
 _LISTS = read_lists("korean_words")
 _WORDS = frozenset(_LISTS["words"])
@@ -44,6 +44,19 @@ def _matches_ending(word: str, length: int) -> bool:
     if final_consonant == _FINAL_L and word[length:] in {"로", "로는", "로도", "로서", "로써"}:
         return True
     return _ENDING_AFTER_CONSONANT.fullmatch(word, length) is not None
+
+
+_PARTICLES_OF_PERSONS = "|의|도|만|에게|에게서|한테|한테서|께서|께|입니다|님|씨|군|양"
+_PARTICLES_AFTER_CONSONANT = frozenset(
+    f"{_PARTICLES_OF_PERSONS}|이|은|을|과|이랑|이라고|이라는|이에요|이고|이며|으로부터".split("|")
+)
+_PARTICLES_AFTER_VOWEL = frozenset(f"{_PARTICLES_OF_PERSONS}|가|는|를|와|랑|라고|라는|예요|고|며|로부터".split("|"))
+
+
+def fits_last_sound(word: str, particle: str) -> bool:
+    """Whether a particle for persons, or nothing, may follow a word that ends in this sound: 민수가, but 민준이."""
+    final_consonant = (ord(word[-1]) - _FIRST_SYLLABLE) % _FINAL_CONSONANTS
+    return particle in (_PARTICLES_AFTER_CONSONANT if final_consonant else _PARTICLES_AFTER_VOWEL)
 
 
 # Last syllables of derived words (이용자, 정보력) that are rare as the last syllables of given names.

@@ -22,6 +22,7 @@ __all__ = [
     "THING_WORDS",
     "has_listed_name",
     "in_list_form",
+    "is_ambiguous_name",
     "is_asian_surname",
     "is_distinct_first_name",
     "is_family_name",
@@ -69,6 +70,11 @@ def is_distinct_first_name(word: str) -> bool:
 def is_first_name(word: str) -> bool:
     """Whether a word is a listed first name, perhaps an ordinary word as well."""
     return word in _FIRST_NAMES
+
+
+def is_ambiguous_name(word: str) -> bool:
+    """Whether a first name is also a word, a place or a brand."""
+    return word in _AMBIGUOUS_ALONE
 
 
 def is_family_name(word: str) -> bool:

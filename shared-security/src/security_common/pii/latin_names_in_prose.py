@@ -26,7 +26,10 @@ __all__ = ["LATIN_NAMES_IN_PROSE"]
 
 _LISTS = read_lists("latin_prose")
 _TITLE = any_word(_LISTS["titles"])
-_RELATION_OR_ROLE = longest_word([*_LISTS["relations"], *_LISTS["roles"]])
+_RELATIONS_AND_ROLES = [
+    written for word in (*_LISTS["relations"], *_LISTS["roles"]) for written in (word, word.capitalize())
+]
+_RELATION_OR_ROLE = longest_word(_RELATIONS_AND_ROLES)
 _CLOSING = any_word(_LISTS["closings"])
 _WORD = r"[A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20}(?![A-Za-z0-9_@/])"
 _PARTICLE = r"(?:(?:van|von|de|der|den|del|della|da|dos|di|du|la|le|al|el|bin|binti|ter|'t)[ ]){0,2}"
@@ -37,18 +40,28 @@ _AFTER_RELATION = re.compile(
     rf"(?<![A-Za-z\-])(?P<role>{_RELATION_OR_ROLE}):?,?[ ]{_NAME}"
 )
 _RELATIONS = frozenset(_LISTS["relations"])
+_DOES_AFTER = re.compile(
+    r" (?:is|was|has|had|says|said|asks|asked|wants|wanted|called|will|needs|ok|told|reported|and)(?![A-Za-z])"
+)
 # PARK/MINSEO MS, as airlines write it
 _AIRLINE_NAME = re.compile(
     r"(?<![A-Z0-9/])[A-Z]{2,20}/[A-Z]{2,20}(?:[ ][A-Z]{2,20})?[ ]?(?:MRS?|MS|MISS|MSTR|DR)(?![A-Z0-9])"
 )
+_INTRODUCTION = "(?:[Tt]his is|[Ii]t's|[Ii]t is|[Ii]['’]?m|[Aa]sk for|[Ss]potted by|[Rr]eported by)"
 _INTRODUCED = re.compile(
-    rf"(?:[Tt]his is|[Ii]t's|[Ii]t is)[ ]{_NAME}(?=,|\.|[ ](?:from|here|at|again|calling|speaking|with))"
+    rf"(?<![A-Za-z]){_INTRODUCTION}[ ]{_NAME}(?=,|\.|$|\n|[ ](?:from|here|at|again|calling|speaking|with))"
 )
 _STATEMENT = re.compile(rf"(?:(?<=^I, )|(?<=\nI, )|(?<=/s/ )){_NAME}")
 _SIGNATURE = re.compile(rf"(?:^|(?<=\n))[ ]?{_CLOSING}[ ]?[,.!]?[ ]?\n{{1,3}}[ ]?(?:- ?)?{_NAME}(?=[ ]*(?:\n|$|[,|(]))")
 # Dear Urs, at the beginning of a letter
 _WORDS_OF_SALUTATIONS = frozenset(_LISTS["words_of_salutations"])
 _SALUTATION = re.compile(rf"(?:^|(?<=\n))(?:Dear|Hi|Hello|Hey) {_NAME}(?=[,:!]?[ ]?\n)")
+# Henrike Pohl <h.pohl@nordsee-netz.de>
+_BEFORE_MAIL = re.compile(rf"(?<![A-Za-z0-9@._\-]){_NAME} ?(?=<[A-Za-z0-9._%+\-]{{1,64}}@)")
+# FN:Dervla Kirwan-Shaw, N:Kirwan;Dervla;;; and CN=Dervla Kirwan-Shaw: in cards, calendars and certificates
+_CARD = re.compile(
+    r"(?:^|(?<=\n))(?:FN|N)(?:;[^:\n]{1,60})?:(?P<name>[^\n]{2,80})|;CN=\"?(?P<attendee>[^:;\"\n]{2,60})"
+)
 _LAST_LINE = re.compile(rf"\n[ ]*\n[ ]?{_NAME}\s*\Z")  # a signature without a closing
 _LAST_FIRST = re.compile(r"\s*([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,24}), ([A-ZÀ-Ž][A-Za-zÀ-ž'’\-]{1,20})(?:[ ][A-Z]\.?)?\s*")
 
@@ -100,6 +113,7 @@ def _find_after_relations(source: LabelledText) -> Iterator[Finding]:
     for match in _AFTER_RELATION.finditer(source.text):
         words = _words_of_name(match)
         has_owner = match["owner"] is not None and match["role"] in _RELATIONS
+        has_owner = has_owner or (match["role"].istitle() and _DOES_AFTER.match(source.text, match.end()) is not None)
         if words and (has_owner or _is_known(words)):
             yield _finding(words, 0.77, "introduced")
 
@@ -123,6 +137,28 @@ def _find_signatures(source: LabelledText) -> Iterator[Finding]:
         words = _words_of_name(match)
         if words and words[-1][0] + len(words[-1][1]) == match.end("name"):
             yield _finding(words, 0.75, "signature")
+
+
+def _find_before_mail(source: LabelledText) -> Iterator[Finding]:
+    """Two or more capitalised words before a mail address in angle brackets, without words for groups."""
+    for match in _BEFORE_MAIL.finditer(source.text):
+        words = _words_of_name(match)
+        is_whole = bool(words) and words[-1][0] + len(words[-1][1]) == match.end("name")
+        if is_whole and (len(words) > 1 or is_first_name(in_list_form(words[0][1]))):
+            yield _finding(words, 0.79, "neighbour")
+
+
+def _find_on_cards(source: LabelledText) -> Iterator[Finding]:
+    """The names of vCard and iCalendar. Each part of a structured name is a finding."""
+    for match in _CARD.finditer(source.text):
+        group = "name" if match["name"] is not None else "attendee"
+        position = match.start(group)
+        for part in match[group].split(";"):
+            name = part.strip()
+            if len(name) > 1 and name[0].isalpha() and not any(map(str.isdigit, name)):
+                start = position + part.index(name)
+                yield Finding(PIIKind.PERSON, start, start + len(name), 0.8, "label")
+            position += len(part) + 1
 
 
 def _find_in_salutations(source: LabelledText) -> Iterator[Finding]:
@@ -162,14 +198,14 @@ def _find_last_then_first(source: LabelledText) -> Iterator[Finding]:
 LATIN_NAMES_IN_PROSE = (
     Rule(rf"{_TITLE}\.? [A-ZÀ-Ž]", _find_after_titles, may_be_public=True),
     Rule(
-        rf"{any_word_without_look_around([*_LISTS['relations'], *_LISTS['roles']])}:?,? [A-ZÀ-Ž]",
-        _find_after_relations,
-        may_be_public=True,
+        rf"{any_word_without_look_around(_RELATIONS_AND_ROLES)}:?,? [A-ZÀ-Ž]", _find_after_relations, may_be_public=True
     ),
     Rule("[A-Z]{2}/[A-Z]{2,20}(?: [A-Z]{2,20})? ?(?:M[IRS]|DR)", _find_airline_names),
-    Rule("(?:[Tt]his is|[Ii]t's|[Ii]t is|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
+    Rule(rf"(?:{_INTRODUCTION}|I,|/s/) [A-ZÀ-Ž]", _find_introduced),
     Rule(rf"{_CLOSING} ?[,.!]? ?\n", _find_signatures),
     Rule("(?:Dear|Hi|Hello|Hey) [A-ZÀ-Ž]", _find_in_salutations),
+    Rule("[A-Za-zÀ-ž'’.-] ?<[A-Za-z0-9._%+-]+@", _find_before_mail),
+    Rule("(?:^|\n)F?N[:;]|;CN=", _find_on_cards),
     Rule(r"\n[ ]*\n ?[A-ZÀ-Ž]", _find_name_in_last_line),
     Rule(r", [A-ZÀ-Ž][^, \n]*(?: [A-Z]\.?)?\s*$", _find_last_then_first),
 )

@@ -23,6 +23,7 @@ from security_common.pii.word_lists import WordEndings, read_lists
 
 __all__ = [
     "SURNAMES",
+    "find_name_by_form",
     "find_names_in_field",
     "find_probable_name",
     "find_username_in_field",
@@ -47,6 +48,7 @@ _MIN_COMPOUND_TITLE_LENGTH = 4
 _LATIN_TITLES = frozenset(_LISTS["latin_titles"])
 _PARTICLES, _SUFFIXES = frozenset(_LISTS["latin_particles"]), frozenset(_LISTS["latin_suffixes"])
 _DOUBLE_SURNAMES = frozenset(_KOREAN["double_surnames"])
+_FIRST_SYLLABLES, _LAST_SYLLABLES = (frozenset(_KOREAN[name][0]) for name in ("first_syllables", "last_syllables"))
 SURNAMES = frozenset(_LISTS["surnames"][0])
 _WORDS_LIKE_SURNAMES = frozenset("전하상선신유용시안내간당도만반부소수중초")
 _LATIN_KOREAN_SURNAMES = frozenset(_LISTS["korean_surnames_in_latin"])
@@ -155,6 +157,49 @@ def find_probable_name(value: str) -> Iterator[Finding]:
     has_title = any(map(_is_title, value.split(" ")))
     if has_title or _looks_like_korean_name(words):
         yield Finding(PIIKind.PERSON, *place, 0.72, "label")
+
+
+def find_name_by_form(value: str) -> Iterator[Finding]:
+    """The name that is the whole value of a field that can name a person or a thing, if it is hardly anything else.
+
+    That is a Korean name with a common or usual given name, or two to four words in Latin letters that begin with a
+    listed first name or end in a listed family name.
+    """
+    if len(value) > _MAX_VALUE_WITH_NAME_LENGTH or is_other_than_name(value):
+        return
+    whole = value.strip(_QUOTES_AND_SPACES)
+    words = whole.split(" ")
+    if not whole or len(words) > _MAX_WORDS:
+        return
+    is_name = _is_korean_by_form(whole) if _HANGUL.fullmatch(whole) else _is_latin_by_form(words)
+    if is_name:
+        start = value.index(whole)
+        yield Finding(PIIKind.PERSON, start, start + len(whole), 0.7, "field")
+
+
+def _is_korean_by_form(word: str) -> bool:
+    if not _USUAL_LENGTH <= len(word) <= _LENGTH_WITH_TWO_SURNAMES or is_listed_word(word) or is_derived_word(word):
+        return False
+    if is_name_in_hangul(word):
+        return True
+    surname, given = (word[:2], word[2:]) if word[:2] in _DOUBLE_SURNAMES else (word[:1], word[1:])
+    is_surname = surname in SURNAMES or surname in _DOUBLE_SURNAMES
+    if not is_surname or (len(word) > _USUAL_LENGTH and len(surname) < 2 and word[2:] not in COMMON_GIVEN_NAMES):
+        return False
+    if given in COMMON_GIVEN_NAMES or word[2:] in COMMON_GIVEN_NAMES:
+        return True
+    return not is_ordinary_word(word) and given[0] in _FIRST_SYLLABLES and given[-1] in _LAST_SYLLABLES
+
+
+def _is_latin_by_form(words: list[str]) -> bool:
+    if len(words) < 2 or not all(word[:1].isupper() for word in words) or all(word.isupper() for word in words):
+        return False
+    if not _is_name_in_latin(words, is_personal_record=False):
+        return False
+    first, last = in_list_form(words[0]), in_list_form(words[-1])
+    if first in SENTENCE_WORDS or last in SENTENCE_WORDS:
+        return False
+    return is_first_name(first) or is_family_name(last)
 
 
 def _looks_like_korean_name(words: list[str]) -> bool:

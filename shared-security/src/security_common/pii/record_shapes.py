@@ -24,7 +24,7 @@ ABBREVIATED_NAME_FIELDS = frozenset(read_tables("field_names")["names"]["short"]
 _NAMES_OF_TYPES = frozenset({"type", "kind", "category", "종류", "유형"})
 _ABBREVIATIONS_OF_BIRTH_DATE = frozenset({"bd", "bdt", "bdy", "bday", "bir", "생"})
 _INITIALS_OF_BIRTH_DATE = frozenset({"d", "b"})
-_NAMES_OF_SORT_CODES = frozenset({"sortcode", "bsb", "bsbno", "bsbnumber", "routingnumber", "routingno", "aba"})
+_NAMES_OF_SORT_CODES = frozenset({"sort", "sortcode", "bsb", "bsbno", "bsbnumber", "routingnumber", "routingno", "aba"})
 _PAIRS = {key: frozenset(words) for key, words in read_tables("field_names")["pairs"].items()}
 
 

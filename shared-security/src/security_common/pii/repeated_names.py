@@ -1,0 +1,83 @@
+"""Names that are found at one place of a text and repeated at another where nothing beside them shows what they are.
+
+    이주한 반장이 신고. … 이주한이 부축      found before the rank, repeated before a particle
+    Ruth Okafor called. … Ruth will pay     the first name of a full name
+
+Only names that are hardly ever another word are repeated: Hangul of at least three syllables, and the parts of a full
+name in Latin letters that are no ordinary words. The work is linear in the length of the text.
+"""
+
+import re
+from operator import attrgetter
+
+from security_common.pii.finding import Finding, PIIKind
+from security_common.pii.korean_words import fits_last_sound, is_listed_word, is_ordinary_word
+from security_common.pii.latin_names import ORDINARY_WORDS, SENTENCE_WORDS, in_list_form, is_ambiguous_name
+
+__all__ = ["with_repeated_names"]
+
+_MIN_HANGUL_LENGTH, _MAX_HANGUL_LENGTH = 3, 5
+_MIN_LATIN_LENGTH = 3
+_MAX_NAMES = 256
+_SCORE = 0.6
+_HANGUL = re.compile("[가-힣]+")
+_WORD = re.compile("[가-힣]{3,9}|[A-ZÀ-Ž][A-Za-zÀ-ž'’-]{2,24}")
+_LATIN_NAME = re.compile("[A-ZÀ-Ž][A-Za-zÀ-ž'’-]{1,24}(?: [A-ZÀ-Ž][A-Za-zÀ-ž'’-]{1,24}){1,3}")
+_JOINED_WITH_NAME = frozenset("@_/.-=")
+
+
+def with_repeated_names(text: str, found: list[Finding]) -> list[Finding]:
+    """`found`, which are findings of `text` in order, with the other places of the names in them."""
+    names = {text[each.start : each.end] for each in found[:_MAX_NAMES] if each.kind is PIIKind.PERSON}
+    if not names:
+        return found
+    hangul = {name for name in names if _is_distinct_in_hangul(name)}
+    latin = {part for name in names if _LATIN_NAME.fullmatch(name) for part in _distinct_parts(name)}
+    if not (hangul or latin):
+        return found
+    repeated: list[Finding] = []
+    index = 0
+    for match in _WORD.finditer(text):
+        start, word = match.start(), match.group()
+        length = _length_in_hangul(word, hangul) if word[0] >= "가" else _length_in_latin(text, start, word, latin)
+        if not length:
+            continue
+        while index < len(found) and found[index].end <= start:
+            index += 1
+        if index == len(found) or found[index].start >= start + length:
+            repeated.append(Finding(PIIKind.PERSON, start, start + length, _SCORE, "repeated"))
+    return sorted([*found, *repeated], key=attrgetter("start")) if repeated else found
+
+
+def _is_distinct_in_hangul(name: str) -> bool:
+    if not _MIN_HANGUL_LENGTH <= len(name) <= _MAX_HANGUL_LENGTH or _HANGUL.fullmatch(name) is None:
+        return False
+    return not is_listed_word(name)
+
+
+def _distinct_parts(name: str) -> list[str]:
+    """The first and the last word of a full name, except those that are other words too."""
+    words = name.split(" ")
+    parts: list[str] = []
+    for word in (words[0], words[-1]):
+        in_form = in_list_form(word)
+        is_other = in_form in ORDINARY_WORDS or in_form in SENTENCE_WORDS or is_ambiguous_name(in_form)
+        if len(word) >= _MIN_LATIN_LENGTH and not is_other and not word.isupper():
+            parts.append(word)
+    return parts
+
+
+def _length_in_hangul(word: str, names: set[str]) -> int:
+    for length in range(min(len(word), _MAX_HANGUL_LENGTH), _MIN_HANGUL_LENGTH - 1, -1):
+        name = word[:length]
+        if name in names and fits_last_sound(name, word[length:]) and not is_ordinary_word(word):
+            return length
+    return 0
+
+
+def _length_in_latin(text: str, start: int, word: str, names: set[str]) -> int:
+    name = word.removesuffix("'s").removesuffix("’s")
+    end = start + len(name)
+    if name not in names or text[start - 1 : start] in _JOINED_WITH_NAME or text[end : end + 1] in _JOINED_WITH_NAME:
+        return 0
+    return len(name)
