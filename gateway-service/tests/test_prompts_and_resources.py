@@ -9,10 +9,15 @@ from typing import Any
 import mcp_types as types
 import pytest
 from fastmcp import Client
+from hypothesis import given
+from hypothesis import strategies as st
 from notes_server import notes
 from upstream_servers import EMAIL, OldVersionsOnly
 
-from gateway_service.catalogue.resource_uris import MAX_URI_CHARACTERS, is_unambiguous_uri
+from gateway_service.catalogue.offered_components import OfferedComponents
+from gateway_service.catalogue.resource_uris import MAX_URI_CHARACTERS, canonical_uri, is_unambiguous_uri
+from gateway_service.declaration import GatewayDeclaration, RulePatterns, ToolRule, UpstreamDeclaration
+from security_common.tool_policy.policy import PIIPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -205,6 +210,60 @@ async def test_what_no_rule_names_does_not_exist(gateway: Any, kind: str) -> Non
 )
 def test_an_address_that_servers_could_read_differently_matches_no_rule(uri: str, expected: bool) -> None:
     assert is_unambiguous_uri(uri) is expected
+
+
+OTHER_FORMS_OF_PRIVATE = [
+    "notes://%70rivate/diary",
+    "notes://%2570rivate/diary",
+    "notes://private%2Fdiary",
+    "notes:///private/diary",
+    "notes://Private/diary",
+    "notes://{author}%2f",
+    "notes://today#x",
+    "notes://today/",
+]
+
+
+@pytest.mark.parametrize("uri", OTHER_FORMS_OF_PRIVATE)
+@pytest.mark.parametrize("reads", [True, False], ids=["read", "completion"])
+async def test_another_form_of_an_address_does_not_have_a_weaker_rule(
+    start_gateway: Callable[..., Any], uri: str, reads: bool
+) -> None:
+    strict = {"scope": "mcp.extra", "policy": "reject"}
+    resources = {"notes://*": {}, "notes://private/*": strict, "notes://today": strict, "notes://{author}/*": strict}
+    gateway = await start_gateway({"notes": {"url": "http://127.0.0.1:1/mcp", "tools": {}, "resources": resources}})
+    reference = {"ref": {"type": "ref/resource", "uri": uri}, "argument": {"name": "a", "value": ""}}
+    method, params = ("resources/read", {"uri": uri}) if reads else ("completion/complete", reference)
+    answer = await gateway.request(method, params)
+    assert answer.error["message"].startswith("Unknown ")
+    (recorded,) = gateway.events()
+    assert (recorded["outcome"], recorded["reason"]) == ("refused", "unknown_component")
+
+
+@given(st.text("ab/%2Fé#", max_size=12))
+def test_a_canonical_address_is_its_own_canonical_form(rest: str) -> None:
+    once = canonical_uri(f"file:///{rest}")
+    assert canonical_uri(f"file:////{rest}") == once
+    assert canonical_uri(f"file://localhost/{rest}") == once
+    assert canonical_uri(f"FILE:///{rest}".upper()) == once
+
+
+def test_forms_of_addresses_with_the_same_rule_can_be_used() -> None:
+    resources = ("file:///*", "file:///data/*", "file:///my%20data/*")
+    rule = ToolRule(arguments=PIIPolicy.MASK, result=PIIPolicy.MASK)
+    patterns = RulePatterns(dict.fromkeys(resources, rule))
+    upstream = UpstreamDeclaration(name="files", url="http://127.0.0.1:1/mcp", default_rule=rule, resources=patterns)
+    offered = OfferedComponents(GatewayDeclaration(upstreams=(upstream,)), lambda _, definition: definition)
+    for uri, pattern in {
+        "file:///data/": "file:///data/*",
+        "file:///data/%C3%A9": "file:///data/*",
+        "file:///data//a?b#c": "file:///data/*",
+        "file:///my%20data/a": "file:///my%20data/*",
+        "file:///a": "file:///*",
+    }.items():
+        found = offered.addresses["files"].resource_at(uri)
+        assert found is not None
+        assert found.pattern == pattern
 
 
 async def test_what_two_upstreams_could_have_is_only_at_their_own_addresses(

@@ -13,8 +13,13 @@ from typing import Any, cast
 from gateway_service.catalogue.catalogue import ALL
 from gateway_service.catalogue.definitions import DefinitionKind, OfferedDefinitions
 from gateway_service.catalogue.lock_file import ApprovedUpstream
-from gateway_service.catalogue.resource_uris import MAX_URI_CHARACTERS, is_unambiguous_uri
-from gateway_service.declaration import GatewayDeclaration, ToolRule, UpstreamDeclaration
+from gateway_service.catalogue.resource_uris import (
+    MAX_URI_CHARACTERS,
+    canonical_uri,
+    is_unambiguous_uri,
+    without_ignored_end,
+)
+from gateway_service.declaration import GatewayDeclaration, RulePatterns, ToolRule, UpstreamDeclaration
 from gateway_service.wire.json_rpc import encode
 from security_common.tool_policy import DeclaredArguments, SecuredTool
 from security_common.tool_policy.policy import PIIPolicy
@@ -82,6 +87,7 @@ class _ResourceRules:
 
     def __init__(self, declaration: UpstreamDeclaration) -> None:
         self._patterns = declaration.resources
+        self._canonical_patterns = RulePatterns({canonical_uri(each): each for each in declaration.resources.rules})
         self._by_pattern = {
             pattern: GatewayResource(
                 upstream=declaration.name,
@@ -94,12 +100,24 @@ class _ResourceRules:
         }
 
     def at(self, uri: str) -> GatewayResource | None:
-        """The rule for a URI; None if there is none, or if servers may read the URI in different ways."""
-        return self.matching(uri) if is_unambiguous_uri(uri) else None
+        """The rule for a URI or template; None if there is none, or if servers may read it in different ways.
 
-    def matching(self, text: str) -> GatewayResource | None:
-        """The rule that matches a template, such as `repo://{owner}/{name}`, or a URI that was checked."""
-        pattern = self._patterns.pattern_for(text)
+        A URI that another rule would match in a form that some servers treat as the same is refused.
+        """
+        resource = self.matching(uri)
+        if resource is None or not is_unambiguous_uri(uri):
+            return None
+        canonical = canonical_uri(uri)
+        expected = canonical_uri(resource.pattern)
+        if self._canonical_patterns.pattern_for(canonical) != expected:
+            return None
+        # A more specific rule, which is longer, may be meant for the URI without the end that servers ignore.
+        shortened_pattern = self._canonical_patterns.pattern_for(without_ignored_end(canonical))
+        return resource if shortened_pattern is None or len(shortened_pattern) <= len(expected) else None
+
+    def matching(self, uri: str) -> GatewayResource | None:
+        """The rule that matches a URI, or a template such as `repo://{owner}/{name}`, as it is written."""
+        pattern = self._patterns.pattern_for(uri)
         return self._by_pattern[pattern] if pattern is not None else None
 
 
@@ -118,12 +136,9 @@ class AddressComponents:
         """Another number as soon as the list of resources or of templates has changed."""
 
     def resource_at(self, uri: str) -> GatewayResource | None:
-        """The rule for a URI; None if there is none, or if several upstreams have one."""
-        return self._rule_of(uri) if is_unambiguous_uri(uri) else None
-
-    def resource_of_template(self, template: str) -> GatewayResource | None:
-        """The rule for a template; None if there is none, or if several upstreams have one."""
-        return self._rule_of(template)
+        """The rule for a URI or template; None if there is none, or if several upstreams have one."""
+        matching = [rules for rules in self._resources if rules.matching(uri) is not None]
+        return matching[0].at(uri) if len(matching) == 1 else None
 
     def list_prompts(self, scopes: Collection[str] | None) -> list[dict[str, Any]]:
         """The definitions of prompts for a caller who can have these scopes; None for any scope."""
@@ -155,17 +170,14 @@ class AddressComponents:
         uses = Counter(names)
         self.prompts = {name: prompt for name, prompt in zip(names, prompts, strict=True) if uses[name] == 1}
         self._listed_resources = [
-            found for each in offered for uri, found in each.resources.items() if self._rule_of(uri) is found[0]
+            found for each in offered for uri, found in each.resources.items() if self.resource_at(uri) is found[0]
         ]
         self._listed_templates = [
             found
             for each in offered
             for template, found in each.templates.items()
-            if self._rule_of(template) is found[0]
+            if self.resource_at(template) is found[0]
         ]
-
-    def _rule_of(self, text: str) -> GatewayResource | None:
-        return _only([each.matching(text) for each in self._resources])
 
 
 class OfferedComponents:
@@ -221,8 +233,8 @@ class OfferedComponents:
                     del kept["name"]
                     found.prompts[name] = _prompt(upstream, name, rule, kept)
         rules = self._resources[upstream]
-        found.resources = self._kept_resources(resources, "uri", rules.at, notices)
-        found.templates = self._kept_resources(templates, "uriTemplate", rules.matching, notices)
+        found.resources = self._kept_resources(resources, "uri", rules, notices)
+        found.templates = self._kept_resources(templates, "uriTemplate", rules, notices)
         found.notices = tuple(dict.fromkeys(notices))
         return found
 
@@ -238,16 +250,12 @@ class OfferedComponents:
         return UpstreamComponents(_named_prompts(declaration))
 
     def _kept_resources(
-        self,
-        definitions: Iterable[Any],
-        member: str,
-        find_rule: Callable[[str], GatewayResource | None],
-        notices: list[str],
+        self, definitions: Iterable[Any], member: str, rules: _ResourceRules, notices: list[str]
     ) -> dict[str, tuple[GatewayResource, dict[str, Any]]]:
         """The resources or templates that a rule matches. `member` is that with their URI."""
         found: dict[str, tuple[GatewayResource, dict[str, Any]]] = {}
         for uri, definition in _by_name(definitions, member):
-            resource = find_rule(uri)
+            resource = rules.at(uri)
             if resource is None:
                 continue
             kept = self._kept(resource.rule, definition, member, _RESOURCE_MEMBERS, notices)
@@ -273,12 +281,6 @@ class OfferedComponents:
         for name, address in self.addresses.items():
             offered = list(self._offered.values()) if name == ALL else [self._offered[name]]
             address.replace(offered)
-
-
-def _only(candidates: Sequence[GatewayResource | None]) -> GatewayResource | None:
-    """The one that was found; None if there is none, or if there are several."""
-    found = [each for each in candidates if each is not None]
-    return found[0] if len(found) == 1 else None
 
 
 def _named_prompts(declaration: UpstreamDeclaration) -> dict[str, GatewayPrompt]:
