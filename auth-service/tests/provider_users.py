@@ -1,12 +1,21 @@
 """Users of an auth-service that declares identity providers: their browsers, and the requests of their apps."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 from openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIdProvider
+from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import DECLARATION, Page, Person, Request, redeem, sent_to_client
+
+from auth_service.accounts.identities import Identities, Identity
+
+HOUR = 3600.0
 
 USUAL_RULES = """
     allow: [{claim: groups, has: staff}, {claim: groups, has: audit}, {claim: groups, has: guest}]
@@ -75,3 +84,27 @@ class CompanyUser(Person):
 
     def tokens(self, request: Request) -> httpx2.Response:
         return redeem(self.http, request, self.grant_with_provider(request)["code"])
+
+
+def in_redis(service: Service, work: Callable[[Redis], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with Redis.from_url(service.settings.redis_url, decode_responses=True) as connection:
+            return await work(connection)
+
+    return asyncio.run(run())
+
+
+def identity_of(service: Service, provider: OpenIdProvider) -> Identity:
+    async def find(connection: Redis) -> Identity | None:
+        return await Identities(connection).find(provider.issuer, provider.claims["sub"])
+
+    found = in_redis(service, find)
+    assert found is not None
+    return found
+
+
+def let_time_pass(service: Service, provider: OpenIdProvider, seconds: float = HOUR) -> None:
+    """The last check of this person is this long ago."""
+    identity = identity_of(service, provider)
+    earlier = replace(identity, checked_at_seconds=identity.checked_at_seconds - seconds)
+    in_redis(service, lambda connection: Identities(connection).save(earlier))

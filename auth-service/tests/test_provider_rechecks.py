@@ -1,51 +1,21 @@
 """Items E63 to E69: the provider is asked again about users, at a refresh and in the background."""
 
-import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any
 
 import httpx2
 import pytest
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser
-from redis.asyncio import Redis
+from provider_users import HOUR, CompanyUser, identity_of, in_redis, let_time_pass
 from running_auth import Service
 from signing_in import Page, Request, refresh
 
-from auth_service.accounts.identities import Identities, Identity
 from auth_service.declared_providers import ProviderKind
 from auth_service.federation.gone_accounts import says_account_is_gone
 
 OFFLINE = Request("app", {"scope": "mcp.access mcp.decrypt"})
-HOUR = 3600.0
-
-
-def in_redis(service: Service, work: Callable[[Redis], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        async with Redis.from_url(service.settings.redis_url, decode_responses=True) as connection:
-            return await work(connection)
-
-    return asyncio.run(run())
-
-
-def identity_of(service: Service, provider: OpenIdProvider) -> Identity:
-    async def find(connection: Redis) -> Identity | None:
-        return await Identities(connection).find(provider.issuer, provider.claims["sub"])
-
-    found = in_redis(service, find)
-    assert found is not None
-    return found
-
-
-def let_time_pass(service: Service, provider: OpenIdProvider, seconds: float = HOUR) -> None:
-    """The last check of this person is this long ago."""
-    identity = identity_of(service, provider)
-    earlier = replace(identity, checked_at_seconds=identity.checked_at_seconds - seconds)
-    in_redis(service, lambda connection: Identities(connection).save(earlier))
 
 
 def sign_in(provider: OpenIdProvider, user: CompanyUser, subject: str) -> str:

@@ -192,6 +192,8 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
         AuthorizationCodeGrantHandler(
             codes=parts.codes,
             refresh_tokens=parts.refresh_tokens,
+            permissions=parts.grant_permissions,
+            provider_check=parts.rechecks,
             tokens=tokens,
             failures=parts.make_throttle("code", FREE_GUESSES),
             record=parts.record,

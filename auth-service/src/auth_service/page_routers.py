@@ -48,6 +48,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
             directory=parts.directory,
         ),
         accounts=parts.accounts,
+        provider_check=parts.rechecks,
         consents=parts.consents,
         codes=parts.codes,
         repeatable=RepeatableResponses(redis=parts.redis, browser_keys=browser_keys),

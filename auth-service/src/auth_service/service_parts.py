@@ -26,7 +26,8 @@ from auth_service.declaration_file import load_declaration
 from auth_service.errors import TooManyRequests
 from auth_service.federation.identity_provider import load_providers
 from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
-from auth_service.federation.recheck_worker import RecheckSchedule, RecheckWorker
+from auth_service.federation.recheck_schedule import RecheckSchedule
+from auth_service.federation.recheck_worker import RecheckWorker
 from auth_service.federation.rechecks import Rechecks
 from auth_service.http.metrics import Metrics
 from auth_service.http.rate_limits import Throttle, redis_counters
@@ -129,11 +130,13 @@ def build_parts(
     revoked_tokens = RevokedTokens(redis, lifetime_seconds=settings.access_token_lifetime_seconds)
     connections = ProviderConnections(providers, clock=clock)
     token_encryption = RefreshTokenEncryption.load(settings.signing_key_kek_file)
+    schedule = RecheckSchedule(redis, clock)
     rechecks = Rechecks(
         redis=redis,
         identities=identities,
         store=AccountStore(redis),
         connections=connections,
+        schedule=schedule,
         encryption=token_encryption,
         record=record,
         clock=clock,
@@ -200,7 +203,7 @@ def build_parts(
         revoked_tokens=revoked_tokens,
         rechecks=rechecks,
         recheck_worker=RecheckWorker(
-            schedule=RecheckSchedule(redis, clock),
+            schedule=schedule,
             rechecks=rechecks,
             identities=identities,
             connections=connections,

@@ -25,6 +25,7 @@ from auth_service.authorize.repeatable_responses import REPEATABLE_SECONDS, Repe
 from auth_service.authorize.visits import Visit, Visits
 from auth_service.clients.client import Client
 from auth_service.errors import AccessDenied, ConsentRequired, LoginRequired, OAuthError
+from auth_service.federation.rechecks import ProviderCheck
 from auth_service.http.dependencies import context_of
 from auth_service.http.forms import Form
 from auth_service.http.rate_limits import Throttle
@@ -51,6 +52,7 @@ class AuthorizationFlow:
     issuer: str
     visits: Visits
     accounts: AccountDirectory
+    provider_check: ProviderCheck
     consents: Consents
     codes: AuthorizationCodes
     repeatable: RepeatableResponses
@@ -65,7 +67,7 @@ class AuthorizationFlow:
         many waiting requests from this address.
         """
         session = (await self.visits.sessions.read(http)).session
-        next_step = await self._next_step(request, client, session, self.clock())
+        next_step = await self._next_step(request, client, session, self.clock(), http)
         if isinstance(next_step, SignedIn):
             return await self._redirect_with_code(request, next_step, http)
         if Prompt.NONE in request.prompts:
@@ -89,7 +91,7 @@ class AuthorizationFlow:
         """What follows after a page, with these headers: another page, or the redirect to the client."""
         session, started_at_seconds = visit.browser.session, visit.interaction.started_at_seconds
         try:
-            next_step = await self._next_step(visit.request, visit.client, session, started_at_seconds)
+            next_step = await self._next_step(visit.request, visit.client, session, started_at_seconds, http)
         except OAuthError as error:
             return await self._finish(visit, partial(self._redirect_with_error, visit.request, error), *headers)
         if isinstance(next_step, SignedIn):
@@ -171,24 +173,33 @@ class AuthorizationFlow:
             return None
         return account
 
-    async def signed_in(self, visit: Visit) -> SignedIn | None:
+    async def signed_in(self, visit: Visit, http: Request) -> SignedIn | None:
         """The user of the visit, or None if the user has to sign in (again) for this request."""
-        return await self._signed_in(visit.request, visit.browser.session, visit.interaction.started_at_seconds)
+        return await self._signed_in(visit.request, visit.browser.session, visit.interaction.started_at_seconds, http)
 
     async def _signed_in(
-        self, request: AuthorizationRequest, session: Session | None, started_at_seconds: float
+        self, request: AuthorizationRequest, session: Session | None, started_at_seconds: float, http: Request
     ) -> SignedIn | None:
+        if session is None:
+            return None
+        if not await self.provider_check.is_fresh(session.subject, session.provider, context_of(http)):
+            return None
         account = await self.account_of(session)
-        if session is None or account is None:
+        if account is None:
             return None
         state = SignInState(request=request, session=session, started_at_seconds=started_at_seconds, now=self.clock())
         return None if needs_sign_in(state) else SignedIn(account, session)
 
     async def _next_step(
-        self, request: AuthorizationRequest, client: Client, session: Session | None, started_at_seconds: float
+        self,
+        request: AuthorizationRequest,
+        client: Client,
+        session: Session | None,
+        started_at_seconds: float,
+        http: Request,
     ) -> Step | SignedIn:
         """The next page, or the user for whom the request can be answered. Raises `LoginRequired`, `InvalidScope`."""
-        signed_in = await self._signed_in(request, session, started_at_seconds)
+        signed_in = await self._signed_in(request, session, started_at_seconds, http)
         if signed_in is None:
             return Step.SIGN_IN
         account = signed_in.account

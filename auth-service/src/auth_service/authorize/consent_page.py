@@ -62,7 +62,7 @@ class ConsentPage:
     async def respond(self, http: Request, form: Annotated[Form, Depends(QueryString(_QUERY_PARAMETERS))]) -> Response:
         """The page; or a redirect to the sign-in page, if no user is signed in."""
         visit = await self.flow.visit(form, http)
-        signed_in = await self.flow.signed_in(visit)
+        signed_in = await self.flow.signed_in(visit, http)
         if signed_in is None:
             return await self.flow.proceed(visit, http)
         scopes = grantable_scopes(visit.request.scopes, signed_in.account)
@@ -73,7 +73,7 @@ class ConsentPage:
     ) -> Response:
         """The redirect to the client, with a code or with an error. Raises `FormInvalid`."""
         visit = await self.flow.visit(form, http)
-        signed_in = await self.flow.signed_in(visit)
+        signed_in = await self.flow.signed_in(visit, http)
         if signed_in is None:
             return await self.flow.proceed(visit, http)
         account = signed_in.account

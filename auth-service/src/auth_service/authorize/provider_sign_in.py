@@ -47,7 +47,8 @@ from auth_service.federation.people import People, Person, PersonRefused, SignIn
 from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens
 from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
-from auth_service.federation.recheck_worker import RecheckSchedule
+from auth_service.federation.recheck_schedule import RecheckSchedule
+from auth_service.federation.rechecks import interval_seconds
 from auth_service.http.application import new_router
 from auth_service.http.dependencies import QueryString, context_of
 from auth_service.http.forms import Form
@@ -175,7 +176,7 @@ class ProviderSignIn:
         if not is_recent_enough(visit.request, pending, tokens.claims, self.clock()):
             await self._record_refusal(visit, http, Reason.REQUIREMENT_NOT_MET)
             return await self.flow.refuse(visit, LoginRequired("the sign-in at the identity provider is too old"))
-        return await self._admit(visit, connection.provider, tokens, http)
+        return await self._admit(visit, connection, tokens, http)
 
     async def _match(self, form: Form, provider: str, http: Request) -> tuple[Visit, PendingSignIn]:
         """The authorization request of this response in this browser. Raises `ProviderResponseRefused`."""
@@ -197,7 +198,10 @@ class ProviderSignIn:
             raise ProviderResponseRefused("this response belongs to another identity provider", next_step=again)
         return visit, pending
 
-    async def _admit(self, visit: Visit, provider: IdentityProvider, tokens: ProviderTokens, http: Request) -> Response:
+    async def _admit(
+        self, visit: Visit, connection: ProviderConnection, tokens: ProviderTokens, http: Request
+    ) -> Response:
+        provider = connection.provider
         sign_in = SignInAtProvider(
             provider=provider,
             claims=tokens.claims,
@@ -209,7 +213,7 @@ class ProviderSignIn:
             person = await self.people.admit(sign_in)
         except PersonRefused as refusal:
             return await self._refuse_person(refusal, visit, provider, http)
-        await self.schedule.plan(person.identity, provider.declared.recheck_seconds)
+        await self.schedule.plan(person.identity, interval_seconds(person.identity, connection))
         await self._record_sign_in(person, visit, provider, http)
         browser = await self.sessions.sign_in(
             visit.browser,

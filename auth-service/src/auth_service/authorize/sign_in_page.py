@@ -99,7 +99,7 @@ class SignInPage:
         """The page; or a redirect, if the user does not need to sign in, or can only sign in at one provider."""
         visit = await self.flow.visit(form, http)
         wants_page = bool(form.get("switch"))
-        if not wants_page and await self.flow.signed_in(visit) is not None:
+        if not wants_page and await self.flow.signed_in(visit, http) is not None:
             return await self.flow.proceed(visit, http)
         connections = tuple(self.provider_sign_in.connections)
         if not wants_page and self.local is LocalSignIn.OFF and len(connections) == 1:

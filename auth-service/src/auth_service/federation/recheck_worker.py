@@ -1,8 +1,7 @@
 """Checks users in the background, so that a user who is gone at the provider loses access without using it.
 
-Redis: `auth:recheck`, a sorted set with the time of the next check of each identity. Checks are spread by a random part
-of the interval, and each replica makes a bounded number of them at a time. Users without live refresh tokens are left
-out until their next sign-in.
+Each replica makes a bounded number of checks at a time. Users without live refresh tokens are left out until a client
+gets one for them: the sessions of their browsers are checked when they are used.
 """
 
 import asyncio
@@ -10,54 +9,22 @@ import random
 from dataclasses import dataclass, field
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.identities import Identities
 from auth_service.errors import OAuthError
 from auth_service.federation.provider_connections import ProviderConnections
+from auth_service.federation.recheck_schedule import SPREAD, RecheckSchedule
 from auth_service.federation.rechecks import Rechecks, interval_seconds
-from auth_service.protocol import Clock
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from security_common.audit import JournalUnavailable
 from security_common.task_cancellation import cancel_tasks
 
-__all__ = ["RecheckSchedule", "RecheckWorker"]
+__all__ = ["RecheckWorker"]
 
-_DUE = "auth:recheck"
 _PAUSE_SECONDS = 5.0
-_CHECKS_AT_A_TIME = 10
-_RETRY_SECONDS = 60.0
-# A check takes place at a random moment of the last fifth of its interval.
-_SPREAD = 0.2
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RecheckSchedule:
-    """When each identity is due. Raises `redis.exceptions.RedisError` if Redis is unavailable."""
-
-    redis: Redis
-    clock: Clock
-
-    async def plan(self, identity: Identity, interval: float) -> None:
-        """The next check of this identity, `interval` seconds after the last one at the latest."""
-        share = 1 - random.random() * _SPREAD  # noqa: S311 - only spreads the load
-        due_at = max(self.clock() + 1, identity.checked_at_seconds + interval * share)
-        await self.redis.zadd(_DUE, {identity.key: due_at})
-
-    async def postpone(self, key: str) -> None:
-        """After a failure."""
-        await self.redis.zadd(_DUE, {key: self.clock() + _RETRY_SECONDS * (1 + random.random())})  # noqa: S311
-
-    async def forget(self, key: str) -> None:
-        await self.redis.zrem(_DUE, key)
-
-    async def due(self) -> list[str]:
-        """The keys of the identities that are due, the oldest first."""
-        found = await self.redis.zrangebyscore(_DUE, 0, self.clock(), start=0, num=_CHECKS_AT_A_TIME)
-        return [str(key) for key in found]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +73,7 @@ class RecheckWorker:
         if not await self.refresh_tokens.has_live_families(identity.account):
             await self.schedule.forget(key)
             return
-        checked = await self.rechecks.check(identity, connection, None, early=_SPREAD)
+        checked = await self.rechecks.check(identity, connection, None, early=SPREAD)
         if checked.must_sign_in:
             await self.schedule.forget(key)
         elif checked.checked_at_seconds == identity.checked_at_seconds:

@@ -4,8 +4,8 @@
     due ────▶ the refresh token of the provider ──▶    session over, interaction required ─────▶ sign in again
                                                        no answer ─▶ go on until twice the interval, then 503
 
-A check takes place when a refresh token of this service is used, and in the background for users with live families
-(`recheck_worker`). Keys: `auth:recheck-lock:<identity>`.
+A check takes place when a refresh token of this service or the session of a browser is used, and in the background for
+users with live families (`recheck_worker`). Keys: `auth:recheck-lock:<identity>`.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from auth_service.federation.id_token_rules import subject_of
 from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens
 from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
 from auth_service.federation.provider_errors import ProviderFailure
+from auth_service.federation.recheck_schedule import RecheckSchedule
 from auth_service.protocol import Clock
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from security_common.audit import Action, EventType, Outcome, Reason
@@ -43,10 +44,18 @@ log = structlog.get_logger(__name__)
 
 
 class ProviderCheck(Protocol):
-    """What the grant refresh_token needs of this module."""
+    """What the grants and the authorization endpoint need of this module."""
 
     async def require_fresh(self, grant: AuthorizationGrant, source: RequestSource) -> None:
         """Raises `InvalidGrant` if the user has to sign in again, `TemporarilyUnavailable` if nothing is known."""
+        ...
+
+    async def is_fresh(self, subject: str, provider: str | None, source: RequestSource) -> bool:
+        """Whether a session can be used: False if the user has to sign in at the provider again."""
+        ...
+
+    async def plan(self, grant: AuthorizationGrant) -> None:
+        """Plans the check in the background, for a grant that has a refresh token now."""
         ...
 
 
@@ -58,29 +67,54 @@ class Rechecks:
     identities: Identities
     store: AccountStore
     connections: ProviderConnections
+    schedule: RecheckSchedule
     encryption: RefreshTokenEncryption
     record: AuditRecorder
     clock: Clock
 
     async def require_fresh(self, grant: AuthorizationGrant, source: RequestSource) -> None:
         """Checks the user at the provider if it is due. An account that ended is found by the caller's next steps."""
-        identity = await self._identity_of(grant)
+        identity = await self._identity_of(grant.subject, grant.provider)
         connection = self.connections.find(grant.provider or "")
         if identity is None or connection is None:
             return  # the grant is not valid any more, which `GrantPermissionsReader` finds
-        if not identity.must_sign_in and self.is_due(identity, connection):
-            identity = await self.check(identity, connection, source)
+        identity = await self._check_if_due(identity, connection, source)
         if identity.must_sign_in and not await self._has_ended(identity, grant):
             raise InvalidGrant("the user has to sign in again at the identity provider")
-        if self._age_seconds(identity) > 2 * interval_seconds(identity, connection):
+        if self._is_too_old(identity, connection):
             raise TemporarilyUnavailable(
                 "the identity provider does not answer, and the last check is too long ago",
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
             )
 
+    async def is_fresh(self, subject: str, provider: str | None, source: RequestSource) -> bool:
+        """Checks the user at the provider if it is due. An account that ended is found by the caller's next steps."""
+        identity = await self._identity_of(subject, provider)
+        connection = self.connections.find(provider or "")
+        if identity is None or connection is None:
+            return True  # a sign-in with a password, or one that is not valid any more, which `Accounts` finds
+        try:
+            identity = await self._check_if_due(identity, connection, source)
+        except TemporarilyUnavailable:
+            return False
+        return not identity.must_sign_in and not self._is_too_old(identity, connection)
+
+    async def plan(self, grant: AuthorizationGrant) -> None:
+        identity = await self._identity_of(grant.subject, grant.provider)
+        connection = self.connections.find(grant.provider or "")
+        if identity is not None and connection is not None:
+            await self.schedule.plan(identity, interval_seconds(identity, connection))
+
     def is_due(self, identity: Identity, connection: ProviderConnection, *, early: float = 0.0) -> bool:
         """Whether the last check is an interval ago; `early` is the part of the interval by which it may be earlier."""
         return self._age_seconds(identity) >= interval_seconds(identity, connection) * (1 - early)
+
+    async def _check_if_due(
+        self, identity: Identity, connection: ProviderConnection, source: RequestSource
+    ) -> Identity:
+        if identity.must_sign_in or not self.is_due(identity, connection):
+            return identity
+        return await self.check(identity, connection, source)
 
     async def check(
         self, identity: Identity, connection: ProviderConnection, source: RequestSource | None, *, early: float = 0.0
@@ -189,16 +223,21 @@ class Rechecks:
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _identity_of(self, grant: AuthorizationGrant) -> Identity | None:
-        if grant.provider is None:
+    async def _identity_of(self, subject: str, provider: str | None) -> Identity | None:
+        """The identity at the provider with which a user signed in; None for a password, or without a link."""
+        if provider is None:
             return None
-        linked = await self.identities.of_account(grant.subject)
-        return next((each for each in linked if each.provider == grant.provider), None)
+        linked = await self.identities.of_account(subject)
+        return next((each for each in linked if each.provider == provider), None)
 
     async def _has_ended(self, identity: Identity, grant: AuthorizationGrant) -> bool:
         """Whether the family of this grant has ended for good."""
         account = await self.store.find(identity.account)
         return account is None or grant.signed_in_at_seconds < account.signed_out_at_seconds
+
+    def _is_too_old(self, identity: Identity, connection: ProviderConnection) -> bool:
+        """Whether the last check is so long ago that the provider has to answer first."""
+        return self._age_seconds(identity) > 2 * interval_seconds(identity, connection)
 
     def _age_seconds(self, identity: Identity) -> float:
         return self.clock() - identity.checked_at_seconds

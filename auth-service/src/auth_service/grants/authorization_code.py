@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from auth_service.audit_recorder import AuditRecorder
 from auth_service.errors import InvalidGrant, InvalidRequest
+from auth_service.federation.rechecks import ProviderCheck
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.parameters import Parameter
@@ -15,6 +16,7 @@ from auth_service.http.rate_limits import Throttle
 from auth_service.protocol import GrantType, base64url
 from auth_service.scopes import Scope
 from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCode, RedeemedCode, Redemption
+from auth_service.tokens.grant_permissions import GRANT_ENDED, GrantPermissionsReader
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from security_common.audit import Action, EventType, Outcome
 
@@ -32,6 +34,8 @@ class AuthorizationCodeGrantHandler:
 
     codes: AuthorizationCodes
     refresh_tokens: RefreshTokens
+    permissions: GrantPermissionsReader
+    provider_check: ProviderCheck
     tokens: UserTokenMinter
     failures: Throttle
     record: AuditRecorder
@@ -58,16 +62,20 @@ class AuthorizationCodeGrantHandler:
         return response
 
     async def _issue_tokens(self, issued: IssuedCode, request: TokenRequest) -> TokenResponse:
+        """Raises `InvalidGrant` or `InvalidScope` if the user may not be given these tokens any more."""
         grant, client = issued.grant, request.client
+        permissions = await self.permissions.read(grant)
+        if permissions is None:
+            raise InvalidGrant(GRANT_ENDED)
+        scopes = permissions.restrict(grant.scopes, client)
         # OpenID Connect Core section 11 requires offline_access for a refresh token. Plain OAuth leaves it to the
         # server, and clients expect one.
         wants_refresh_token = Scope.OFFLINE_ACCESS in grant.scopes or Scope.OPENID not in grant.scopes
         refresh_token = None
         if wants_refresh_token and GrantType.REFRESH_TOKEN in client.grant_types:
             refresh_token = await self.refresh_tokens.issue(grant)
-        return await self.tokens.mint(
-            grant, client, scopes=grant.scopes, refresh_token=refresh_token, nonce=issued.nonce
-        )
+            await self.provider_check.plan(grant)
+        return await self.tokens.mint(grant, client, scopes=scopes, refresh_token=refresh_token, nonce=issued.nonce)
 
     async def _handle_refusal(self, redeemed: RedeemedCode, request: TokenRequest) -> None:
         """A reused code was copied: its tokens are revoked (RFC 6749 section 4.1.2)."""

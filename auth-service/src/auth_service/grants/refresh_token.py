@@ -4,16 +4,15 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from auth_service.accounts.consents import grantable_scopes
 from auth_service.audit_recorder import AuditRecorder
-from auth_service.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidScope
+from auth_service.errors import InvalidGrant, InvalidRequest, InvalidScope
 from auth_service.federation.rechecks import ProviderCheck
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.grants.user_tokens import UserTokenMinter, check_resource
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import Clock, GrantType
 from auth_service.tokens.authorization_grant import AuthorizationGrant
-from auth_service.tokens.grant_permissions import GrantPermissionsReader
+from auth_service.tokens.grant_permissions import GRANT_ENDED, GrantPermissionsReader
 from auth_service.tokens.refresh_tokens import RefreshTokens, Rotation
 from security_common.audit import Action, EventType, Outcome, Reason
 
@@ -76,17 +75,13 @@ class RefreshTokenGrantHandler:
         permissions = await self.permissions.read(grant)
         if permissions is None:
             await self.refresh_tokens.revoke_family(grant.family_id)
-            raise InvalidGrant("the user was deleted, disabled or signed out, or has withdrawn the consent")
+            raise InvalidGrant(GRANT_ENDED)
         requested = grant.scopes if request.scopes is None else request.scopes
         # Clients repeat the scopes of the authorization request. Scopes that were not granted then (`dropped`) are
         # ignored now; others must not be requested (RFC 6749 section 6).
         if not set(requested) <= {*grant.scopes, *grant.dropped}:
             raise InvalidScope("scope names more than was requested at the authorization endpoint")
-        available = permissions.allowed_scopes & request.client.scopes & set(grant.scopes)
-        try:
-            return grantable_scopes([scope for scope in requested if scope in available], permissions.account)
-        except AccessDenied as error:
-            raise InvalidGrant("the user's identity provider no longer allows any of the scopes") from error
+        return permissions.restrict([scope for scope in requested if scope in grant.scopes], request.client)
 
     async def _revoke_copied(self, grant: AuthorizationGrant, request: TokenRequest, reason: Reason) -> None:
         await self.refresh_tokens.revoke_family(grant.family_id)

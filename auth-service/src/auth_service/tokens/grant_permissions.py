@@ -1,12 +1,17 @@
 """Whether an authorization grant is still valid: the user may be gone or signed out, or the consent withdrawn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auth_service.accounts.account import Account, AccountDirectory
-from auth_service.accounts.consents import Consents
+from auth_service.accounts.consents import Consents, grantable_scopes
+from auth_service.clients.client import Client
+from auth_service.errors import AccessDenied, InvalidGrant
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 
-__all__ = ["GrantPermissions", "GrantPermissionsReader"]
+__all__ = ["GRANT_ENDED", "GrantPermissions", "GrantPermissionsReader"]
+
+GRANT_ENDED = "the user was deleted, disabled or signed out, or has withdrawn the consent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +21,21 @@ class GrantPermissions:
     account: Account
     allowed_scopes: frozenset[str]
 
+    def restrict(self, scopes: Sequence[str], client: Client) -> tuple[str, ...]:
+        """Those of the scopes that the client may have and the user may still grant.
+
+        Raises `InvalidScope` if none remain, `InvalidGrant` if the user's identity provider allows none.
+        """
+        available = self.allowed_scopes & client.scopes
+        try:
+            return grantable_scopes([scope for scope in scopes if scope in available], self.account)
+        except AccessDenied as error:
+            raise InvalidGrant("the user's identity provider no longer allows any of the scopes") from error
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantPermissionsReader:
-    """The rule for every use of a refresh token: the token endpoint and introspection share it."""
+    """The rule for every use of a code or refresh token: the token endpoint and introspection share it."""
 
     accounts: AccountDirectory
     consents: Consents
