@@ -83,6 +83,8 @@ PLACES: dict[str, list[tuple[str, Any]]] = {
         ("link", {"messages": [{"content": {"type": "resource_link", "uri": f"mailto:{EMAIL}", "name": PLANTED}}]}),
         ("metadata", {"messages": [], "_meta": {"a": PLANTED, "io.modelcontextprotocol/b": PLANTED}}),
         ("unknown", {"messages": [], "note": PLANTED, "requestState": PLANTED, "ttlMs": PLANTED}),
+        ("error flag", {"messages": [], "isError": PLANTED}),
+        ("name of a member", {"messages": [], PLANTED: 1}),
     ],
     "resources/read": [
         ("text", {"contents": [{"uri": "a://b", "text": PLANTED}]}),
@@ -90,11 +92,12 @@ PLACES: dict[str, list[tuple[str, Any]]] = {
         ("blob beside other members", {"contents": [{"uri": "a://b", "blob": ENCODED, "name": PLANTED}]}),
         ("other address", {"contents": [{"uri": f"mailto:{EMAIL}", "text": "a"}]}),
         ("metadata", {"contents": [{"uri": "a://b", "text": "a", "_meta": {"a": PLANTED}}], "_meta": {"a": PLANTED}}),
-        ("unknown", {"contents": [], "note": PLANTED, "nextCursor": PLANTED}),
+        ("unknown", {"contents": [], "note": PLANTED, "nextCursor": PLANTED, "isError": [PLANTED], PLANTED: 1}),
     ],
     "completion/complete": [
         ("values", {"completion": {"values": [PLANTED, PHONE]}}),
         ("unknown", {"completion": {"values": [], "note": PLANTED}, "note": PLANTED, "_meta": {"a": PLANTED}}),
+        ("error flag", {"completion": {"values": []}, "isError": {"a": PLANTED}, PLANTED: 1}),
     ],
 }
 ERROR = {"error": {"code": -32000, "message": PLANTED, "data": {"a": [PLANTED]}}}

@@ -114,3 +114,20 @@ def test_a_text_that_repeats_a_number_in_another_spelling_is_searched_itself() -
     result = {"content": [text], "structuredContent": {"a": WrittenNumber("1.10", 1.1)}}
     _, protected = asyncio.run(call(tool("mask"), {}, result))
     assert protected["content"] == result["content"]
+
+
+PROTOCOL_MEMBERS = ["resultType", "isError", "ttlMs", "cacheScope", "nextCursor", "requestState", "_meta", "content"]
+
+
+@pytest.mark.parametrize("name", PROTOCOL_MEMBERS)
+def test_a_member_of_the_protocol_with_data_is_protected(name: str) -> None:
+    _, protected = asyncio.run(call(tool("mask"), {}, {"content": [], name: [PHONE]}))
+    assert PHONE not in str(protected)
+    assert name in protected
+
+
+def test_names_of_other_members_are_protected_and_none_is_lost() -> None:
+    _, protected = asyncio.run(call(tool("mask"), {}, {"content": [], PHONE: 1, "010 1234 5678": 2, "isError": False}))
+    assert "5678" in str(protected)
+    assert "1234" not in str(protected)
+    assert sorted(map(str, protected.values())) == ["1", "2", "False", "[]"]

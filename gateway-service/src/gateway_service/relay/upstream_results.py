@@ -12,7 +12,9 @@ REASON = "mcp-oauth2-gateway/reason"
 """The member of `_meta` with the code of a refusal or failure of the gateway, for programs."""
 
 # Members of the protocol between gateway and upstream, and of features that the gateway does not relay.
-_PROTOCOL_MEMBERS = frozenset({"resultType", "ttlMs", "cacheScope", "nextCursor", "requestState", "inputRequests"})
+_PROTOCOL_MEMBERS = frozenset(
+    {"resultType", "isError", "ttlMs", "cacheScope", "nextCursor", "requestState", "inputRequests"}
+)
 
 
 class InvalidResult(Exception):
@@ -23,7 +25,8 @@ def read_tool_result(result: Mapping[str, Any]) -> dict[str, Any]:
     """The members of the result that are data of the tool. Raises `InvalidResult`."""
     if not isinstance(result.get("content"), list) or not isinstance(result.get("isError", False), bool):
         raise InvalidResult("sent a result without content")
-    return data_members(result)
+    members = data_members(result)
+    return {**members, "isError": result["isError"]} if "isError" in result else members
 
 
 def data_members(result: Mapping[str, Any]) -> dict[str, Any]:

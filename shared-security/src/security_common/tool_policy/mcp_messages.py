@@ -21,8 +21,18 @@ from security_common.tool_policy.json_walk import JSONWalk
 
 __all__ = ["MCPWalk", "is_input_request", "protect_parameters", "protect_result"]
 
-PROTOCOL_RESULT_MEMBERS = frozenset({"resultType", "isError", "ttlMs", "cacheScope", "nextCursor", "requestState"})
-"""Members of results that are not data. The server has encrypted `requestState` before it is sent."""
+PROTOCOL_RESULT_MEMBERS: Mapping[str, type] = {
+    "resultType": str,
+    "isError": bool,
+    "ttlMs": int,
+    "cacheScope": str,
+    "nextCursor": str,
+    "requestState": str,
+}
+"""Members of results that are not data, with their type. The server has encrypted `requestState` before it is sent."""
+
+DATA_RESULT_MEMBERS = frozenset({"messages", "description", "completion", "inputRequests"})
+"""Members of results with a name of the protocol whose value is data. Names of other members are data as well."""
 
 PROTOCOL_PARAMETERS = frozenset({"progressToken", "requestId", "level"})
 """Parameters of notifications that are not data."""
@@ -63,8 +73,9 @@ def protect_result(walk: MCPWalk, result: Mapping[str, Any], *, requested_uri: s
     Raises TooMuchData and UnsupportedValue.
     """
     protected: dict[str, Any] = {}
+    others: dict[str, Any] = {}
     for name, value in result.items():
-        if name in PROTOCOL_RESULT_MEMBERS:
+        if name in PROTOCOL_RESULT_MEMBERS and type(value) is PROTOCOL_RESULT_MEMBERS[name]:
             protected[name] = value
         elif name == "_meta" and isinstance(value, dict):
             protected[name] = _protect_metadata(walk, cast("dict[str, Any]", value))
@@ -73,8 +84,12 @@ def protect_result(walk: MCPWalk, result: Mapping[str, Any], *, requested_uri: s
         elif name == "contents" and isinstance(value, list):
             contents = cast("list[Any]", value)
             protected[name] = [_protect_resource(walk, each, requested_uri) for each in contents]
-        elif name != "content":
+        elif name in DATA_RESULT_MEMBERS:
             protected[name] = walk.visit(value)
+        elif name != "content":
+            others[name] = value
+    if others:
+        protected = {**walk.visit_members(others, None), **protected}
     if "content" in result:
         protected["content"] = _protect_content(walk, result, protected)
     return protected
