@@ -218,7 +218,7 @@ class TooManyRequests(OAuthError):
 
 
 class TemporarilyUnavailable(OAuthError):
-    """RFC 6749 section 4.1.2.1: Redis or the audit journal is not available."""
+    """RFC 6749 section 4.1.2.1: something that the server needs, such as Redis or the journal, is not available."""
 
     error = ErrorCode.TEMPORARILY_UNAVAILABLE
     status = 503

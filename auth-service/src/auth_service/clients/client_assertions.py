@@ -102,7 +102,10 @@ def _verify_signature(encoded: str, client_keys: Mapping[str, Any] | None) -> Ma
 
 
 def _find_key(client_keys: Mapping[str, Any] | None, header: Mapping[str, Any], *, key_type: str) -> Key | None:
-    """The client's key with the key id of the assertion, or its only key if the assertion names none."""
+    """The client's key with the key id of the assertion.
+
+    If the assertion names none, it is the only key, or the first suitable one without a key id.
+    """
     if client_keys is None:
         return None
     try:

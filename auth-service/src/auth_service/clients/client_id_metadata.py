@@ -71,7 +71,11 @@ _CacheEntry: TypeAlias = Client | _LoadFailure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LoadedDocument:
-    """A client as its document describes it, the size of the document, and how long it is used without a new fetch."""
+    """A client as its document describes it.
+
+    `size_bytes` is the size of the document, an estimate if it was read from the store. `fresh_seconds` is how long it
+    is used without a new fetch.
+    """
 
     client: Client
     size_bytes: int

@@ -21,7 +21,7 @@ _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 16384
 
 
 class KeyNotFound(Exception):
-    """No key has this key id: the provider may have rotated its keys."""
+    """No key for the algorithm of the token has this key id: the provider may have rotated its keys."""
 
 
 class SignedToken:
@@ -51,8 +51,10 @@ def verify_signature(token: str, keys: Sequence[jwk.Key]) -> SignedToken:
     """The token. Raises `KeyNotFound`, and `ProviderFailure` if the token is malformed or its signature is wrong."""
     header = _read_header(token)
     algorithm = header.get("alg")
-    if algorithm not in ALGORITHMS or "crit" in header:
+    if algorithm not in ALGORITHMS:
         raise _bad(f"the ID token is not signed with one of {', '.join(ALGORITHMS)}")
+    if "crit" in header:
+        raise _bad("the ID token needs an extension that is not supported (crit)")
     key = _choose(header.get("kid"), [each for each in keys if _fits(each, str(algorithm))])
     try:
         registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
@@ -79,7 +81,7 @@ def _choose(key_id: Any, keys: Sequence[jwk.Key]) -> jwk.Key:
     if key_id is None:
         if len(keys) == 1:
             return keys[0]
-        raise _bad("the ID token does not name its key, and the provider has several")
+        raise _bad("the ID token does not name its key, and the provider does not have exactly one for the algorithm")
     found = [key for key in keys if key.kid == key_id]
     if not found:
         raise KeyNotFound

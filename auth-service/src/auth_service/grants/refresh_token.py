@@ -70,7 +70,8 @@ class RefreshTokenGrantHandler:
         """The scopes of the new token: those of the grant that are requested and still allowed.
 
         If the grant is not valid any more, revokes its family and raises `InvalidGrant`. Raises `InvalidScope` if a
-        scope is requested that was not part of the authorization request, or if no scope remains.
+        scope is requested that was not part of the authorization request, or if no scope remains; and `InvalidGrant`,
+        without revoking the family, if the rules of the user's identity provider leave none.
         """
         permissions = await self.permissions.read(grant)
         if permissions is None:

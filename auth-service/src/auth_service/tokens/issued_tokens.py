@@ -97,7 +97,8 @@ class AccessTokenMinter:
     ) -> str:
         """A token with which `client` acts for the subject of the token with the claims `exchanged` (RFC 8693 4.1).
 
-        It has one audience, and its `jti` begins with the id of the same authorization grant.
+        It has one audience. Its `jti` begins with the id of the exchanged token's family, or with the `jti` of that
+        token if it has no family, so that revoking the one revokes the other.
         """
         actor: dict[str, Any] = {"sub": client.client_id}
         if ACTOR_CLAIM in exchanged:

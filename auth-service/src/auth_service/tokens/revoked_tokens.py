@@ -1,7 +1,7 @@
 """Access tokens that were revoked before they expire: `auth:denied:<jti>` and `auth:denied:<family>`.
 
-Introspection and userinfo check these entries. A resource server that verifies tokens by itself accepts revoked ones
-until they expire.
+Introspection, userinfo and token exchange check these entries. A resource server that verifies tokens by itself accepts
+revoked ones until they expire.
 """
 
 from redis.asyncio import Redis

@@ -111,7 +111,9 @@ def unavailable_call(failure: SecurityError) -> CallUnavailable:
 
 
 def without_client_values(failure: Exception, method: str) -> Exception:
-    """The same error without the values that the client sent. It is for errors from before the tool ran.
+    """The same error without the values of arguments, and with personal data masked.
+
+    It is for errors from before the tool ran.
 
     FastMCP quotes the name of a component in a NotFoundError. If the name contains personal data, another exception
     type is returned, because FastMCP would quote the name again.

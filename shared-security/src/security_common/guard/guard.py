@@ -109,7 +109,7 @@ class Guard:
     def replace_resources(self, tool_scopes: ToolScopes, further_resources: Sequence[FurtherResource]) -> None:
         """Replaces the scopes of tools and the further resources. Requests in progress keep those they began with.
 
-        Raises ValueError as the constructor.
+        Raises ValueError, like the constructor, for a further resource of another origin, and for two at one path.
         """
         self._paths = GuardedPaths(self._resource, tool_scopes, further_resources)
 
@@ -155,7 +155,8 @@ class Guard:
     def _respond_without_token(self, exchange: _Exchange) -> HttpResponse | None:
         """The response to what needs no token; None if the request needs one or its path is open. Raises `Refusal`.
 
-        Sets `is_open` of the exchange. Unless the path is open, adds CORS headers to the response to an allowed origin.
+        Sets `is_open` of the exchange. Adds CORS headers to the response to an allowed origin, except for open paths,
+        browser files, and the metadata, which every origin may read.
         """
         require_plain_path(exchange.scope)
         path, method, headers = exchange.path, exchange.method, exchange.context.headers

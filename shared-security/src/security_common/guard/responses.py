@@ -90,7 +90,9 @@ def preflight_response(headers: RequestHeaders) -> HttpResponse:
 
 
 class MetadataDocument:
-    """The protected-resource metadata, at the form of its path with the resource's path, and `at_root` without it.
+    """The protected-resource metadata. Its path is the well-known path followed by the path of the resource.
+
+    With `at_root`, it is also at the well-known path alone.
 
     Pages of every origin may read it: a client needs it before it has a token.
     """

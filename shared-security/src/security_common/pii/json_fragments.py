@@ -91,7 +91,8 @@ class JsonFragment:
 def find_json_fragments(text: str) -> Iterator[JsonFragment]:
     """The fragments of a text in order.
 
-    A fragment counts if an object in it has a member, or if it is complete and contains a text.
+    A fragment counts if an object in it has a member whose value is a text, a number or a constant, or if it is
+    complete and has a text that is a value.
     """
     start = _START.search(text)
     while start is not None:
@@ -105,7 +106,11 @@ def find_json_fragments(text: str) -> Iterator[JsonFragment]:
 
 
 def read_json_document(text: str) -> JsonFragment | None:
-    """The document that a text consists of, or None if it is anything else. White space around it does not matter."""
+    """The document that a text consists of. White space around it does not matter.
+
+    None if the text is anything else, or a document that does not count (`find_json_fragments`), such as an array of
+    numbers only.
+    """
     start = len(text) - len(text.lstrip(_JSON_SPACE))
     if not text.startswith(("{", "["), start):
         return None

@@ -58,8 +58,8 @@ class NumberCandidate(NamedTuple):
 
     `grouping` has the lengths of the parts, `separators` one character for each gap between them. `label_kind` is the
     kind of the label that belongs to the number; `adjacent_label_kind` is the same if that label is adjacent. Both may
-    be empty. `is_in_series` is whether a part of the same length continues the number: one of many numbers
-    in a row.
+    be empty. `is_in_series` is whether a part of the same length, with the same separator, is before or after the
+    number, which then is probably one of many in a row.
     """
 
     digits: str

@@ -66,12 +66,13 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     - the check digit is valid, and the number is labelled or written in groups of 6 and 7 (score 0.99); such groups do
       not count if the adjacent label is of kind `OTHER` and the birth is before 1935,
     - the check digit is valid, the number is written without separator or as single digits, its label is not of kind
-      `OTHER`, it is not in a path or URL, and its digits are neither a recent time in milliseconds (unless a Hangul
-      name and `(` are directly before it) nor a Korean barcode (unless its label is that of a name) (0.90),
+      `OTHER`, it is not in a path or URL, and its digits are neither a recent time in milliseconds (unless Hangul
+      letters, such as a name, and `(` are directly before it) nor a Korean barcode (unless its label is that of a
+      name) (0.90),
     - the number is labelled (0.90),
     - it is written as 880101-1234567, its label is not one of `_OTHER_NUMBER_LABELS`, and the person was born in 1935
-      or later (0.75). Born before 5 October 2020, the person probably has a number with a valid check digit, which
-      this one is not: then 0.65, less than the 0.7 of a valid corporate number.
+      or later (0.75; if the birth was before 5 October 2020, the check digit should be valid and is not: then 0.65,
+      less than the 0.7 of a valid corporate number).
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
@@ -97,9 +98,10 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 
 
 def _is_likely_without_label(number: NumberCandidate) -> bool:
-    """For a number with a valid check digit: whether it is written as 13 digits in a row and probably nothing else.
+    """For a number with a valid check digit: whether it is written without separator or as single digits.
 
-    Excludes timestamps, barcodes, parts of paths and URLs, and numbers with a label of kind `OTHER`.
+    Excludes what is probably another number: timestamps, barcodes, parts of paths and URLs, and numbers with a label of
+    kind `OTHER`.
     """
     digits, source = number.digits, number.source
     if (

@@ -49,9 +49,9 @@ def secure_tool(
     depend on the value of an argument. `reveal` has the kinds of personal data, such as `PHONE`, that a tool with the
     policy `tokenize` receives in plaintext.
 
-    The decorated function raises the exceptions of the tool, with personal data masked unless the policy is `observe`,
-    the errors of `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable and JournalUnavailable. A
-    service answers JournalUnavailable, PlaceholdersUnavailable and SearchQueueFull with 503.
+    The decorated function raises the exceptions of the tool, with personal data masked unless the result policy is
+    `observe`, the errors of `security_common.tool_policy`, EncryptionError, PlaceholdersUnavailable and
+    JournalUnavailable. A service answers JournalUnavailable, PlaceholdersUnavailable and SearchQueueFull with 503.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

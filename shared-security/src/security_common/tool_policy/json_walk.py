@@ -7,8 +7,8 @@
       ─▶ {"note": '{"phone": "010-****-5678"}'}
 
 The result is always a new value: it shares no container with the input, so nothing that still refers to the input can
-change what was searched. Only None, bool, int, float, str, list and dict are accepted, and none of their subclasses;
-and numbers with their spelling (`strict_json.WrittenNumber`).
+change what was searched. Accepted are None, bool, int, float, str, list and dict, not their subclasses, and numbers
+with their spelling (`strict_json.WrittenNumber`).
 `data_walk` extends the walk to other values of Python.
 """
 
@@ -125,7 +125,9 @@ class JSONWalk:
         return protected
 
     def visit_text(self, text: str, context: FieldContext | None) -> str:
-        """The text protected: as data if it is JSON, and as one leaf otherwise. The same text if nothing was found.
+        """The text protected: as data if `read_json_document` reads it, and as one leaf otherwise.
+
+        It is the same text if nothing was found.
 
         If every text is encrypted, JSON is encrypted as one text.
         """

@@ -14,8 +14,9 @@ refused. Personal data that the caller writes in plaintext is passed to the tool
 otherwise.
 
 A text without personal data is not changed, and the action of a call without any is `executed`. With
-`requires_encryption`, the policy `encrypt` encrypts every text of the arguments. The configuration file
-(`security_common.pii.configuration`) can name another operator for a kind of data, for all tools or for one tool.
+`requires_encryption`, the policy `encrypt` encrypts every text of the arguments except identifiers and keys. The
+configuration file (`security_common.pii.configuration`) can name another operator for a kind of data, for all tools or
+for one tool.
 """
 
 from collections.abc import Set as AbstractSet

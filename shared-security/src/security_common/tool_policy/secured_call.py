@@ -191,7 +191,7 @@ class SecuredCall:
     def fail(self, failure: BaseException) -> None:
         """Ends the call with an exception, which `result` raises.
 
-        Its personal data is masked, except under the policy `observe`.
+        Its personal data is masked, except under the result policy `observe`.
         """
         is_refusal = isinstance(failure, (ToolPolicyError, EncryptionError)) and not isinstance(failure, ToolFailed)
         self.outcome = Outcome.REFUSED if is_refusal else Outcome.FAILURE
