@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from python_steps import count_python_steps
 
-from security_common.pii import get_pii_detector, member_contexts
+from security_common.pii import PIIKind, get_pii_detector, member_contexts
 
 detector = get_pii_detector()
 ACCOUNT, PHONE, CARD = "302-3845-1903-48", "010-1234-5678", 4111111111111111
@@ -287,3 +287,17 @@ def test_a_value_without_quotes_that_is_not_a_number_is_searched(text: str, writ
 
 def test_the_label_before_an_array_of_such_values_counts() -> None:
     assert detector.mask_text("주민번호 [880101-1234567, 880101]") == "주민번호 [880101-1******, 880101]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{"mobile_numbers": [{}, {}]}}',
+        '{{"contact": {{"mobile_numbers": [{}, {}]}}}}',
+        '{{"mobile_numbers": [[{}], [{}]]}}',
+        '{{"mobile_numbers": [{}, {}',
+    ],
+)
+def test_every_number_of_an_array_has_the_field_name_of_the_array(text: str) -> None:
+    found = detector.scan_text(text.format(1012345678, 1098765432))
+    assert [finding.kind for finding in found] == [PIIKind.PHONE, PIIKind.PHONE]

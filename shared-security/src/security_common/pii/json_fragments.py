@@ -91,7 +91,7 @@ class JsonFragment:
 def find_json_fragments(text: str) -> Iterator[JsonFragment]:
     """The fragments of a text in order.
 
-    A fragment counts if an object in it has a member whose value is a text, a number or a constant, or if it is
+    A fragment counts if a text, a number or a constant in it is the value of a member or in an array there, or if it is
     complete and has a text that is a value.
     """
     start = _START.search(text)
@@ -190,6 +190,7 @@ class _Reader:
         self._root: JsonContainer | None = None
         self._expects = _VALUE
         self._end_of_values = start
+        self._open_objects = 0
         self._has_members = False
         self._has_texts = False
 
@@ -259,6 +260,7 @@ class _Reader:
         else:
             self._root = container
         self._stack.append(container)
+        self._open_objects += container.is_object
         self._expects = _NAME if container.is_object else _VALUE
         return True
 
@@ -270,6 +272,7 @@ class _Reader:
         if len(container.names) > len(container.values):
             return False
         self._stack.pop()
+        self._open_objects -= is_object
         self._expects = _COMMA
         self._end_of_values = end
         return True
@@ -286,7 +289,7 @@ class _Reader:
         self._append(scalar)
         self._expects = _COMMA
         self._end_of_values = end
-        self._has_members = self._has_members or self._stack[-1].is_object
+        self._has_members = self._has_members or self._open_objects > 0
         return True
 
     def _add_number(self, start: int, end: int) -> bool:
