@@ -4,8 +4,8 @@ Redis: `auth:recheck`, a sorted set with the time of the next check of each iden
 of the interval.
 """
 
-import random
 from dataclasses import dataclass
+from random import SystemRandom
 
 from redis.asyncio import Redis
 
@@ -21,6 +21,8 @@ _DUE = "auth:recheck"
 _CHECKS_AT_A_TIME = 10
 _RETRY_SECONDS = 60.0
 
+_RANDOM = SystemRandom()  # unlike the module's functions, it has no state that all threads of the process share
+
 
 @dataclass(frozen=True, slots=True)
 class RecheckSchedule:
@@ -31,13 +33,13 @@ class RecheckSchedule:
 
     async def plan(self, identity: Identity, interval: float) -> None:
         """The next check of this identity, `interval` seconds after the last one at the latest."""
-        share = 1 - random.random() * SPREAD  # noqa: S311 - only spreads the load
+        share = 1 - _RANDOM.random() * SPREAD
         due_at = max(self.clock() + 1, identity.checked_at_seconds + interval * share)
         await self.redis.zadd(_DUE, {identity.key: due_at})
 
     async def postpone(self, key: str) -> None:
         """After a failure."""
-        await self.redis.zadd(_DUE, {key: self.clock() + _RETRY_SECONDS * (1 + random.random())})  # noqa: S311
+        await self.redis.zadd(_DUE, {key: self.clock() + _RETRY_SECONDS * (1 + _RANDOM.random())})
 
     async def forget(self, key: str) -> None:
         await self.redis.zrem(_DUE, key)

@@ -5,8 +5,8 @@ gets one for them: the sessions of their browsers are checked when they are used
 """
 
 import asyncio
-import random
 from dataclasses import dataclass, field
+from random import SystemRandom
 
 import structlog
 from redis.exceptions import RedisError
@@ -23,6 +23,8 @@ from security_common.task_cancellation import cancel_tasks
 __all__ = ["RecheckWorker"]
 
 _PAUSE_SECONDS = 5.0
+
+_RANDOM = SystemRandom()  # unlike the module's functions, it has no state that all threads of the process share
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +58,7 @@ class RecheckWorker:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(_PAUSE_SECONDS * (0.5 + random.random()))  # noqa: S311 - only spreads the load
+            await asyncio.sleep(_PAUSE_SECONDS * (0.5 + _RANDOM.random()))
             try:
                 await self.check_due()
             except RedisError as failure:

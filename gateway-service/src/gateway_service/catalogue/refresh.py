@@ -1,9 +1,9 @@
 """Asks the upstreams for their definitions, in the background."""
 
 import asyncio
-import random
 from collections.abc import Sequence
 from functools import partial
+from random import SystemRandom
 
 import structlog
 
@@ -23,6 +23,8 @@ FIRST_RETRY_SECONDS = 1.0
 MAX_RETRY_SECONDS = 60.0
 MIN_PAUSE_SECONDS = 1.0
 JITTER = 0.1
+
+_RANDOM = SystemRandom()  # unlike the module's functions, it has no state that all threads of the process share
 
 log = structlog.get_logger("gateway_service")
 
@@ -137,7 +139,7 @@ class CatalogueRefresh:
             except Exception as failure:  # a defect must not end the refresh of this upstream
                 log.exception("refresh_failed", upstream=upstream.name, cause=type(failure).__name__)
                 pause_seconds = MAX_RETRY_SECONDS
-            await self._pause(upstream, pause_seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+            await self._pause(upstream, pause_seconds * _RANDOM.uniform(1 - JITTER, 1 + JITTER))
 
     async def _pause(self, upstream: Upstream, seconds: float) -> None:
         """Waits, or until the upstream reports that a list has changed, but not less than a second."""
