@@ -1,6 +1,7 @@
 """Users of an auth-service that declares identity providers: their browsers, and the requests of their apps."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -108,3 +109,10 @@ def let_time_pass(service: Service, provider: OpenIdProvider, seconds: float = H
     identity = identity_of(service, provider)
     earlier = replace(identity, checked_at_seconds=identity.checked_at_seconds - seconds)
     in_redis(service, lambda connection: Identities(connection).save(earlier))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

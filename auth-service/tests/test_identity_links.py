@@ -2,16 +2,20 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import redis
 from argon2 import PasswordHasher
 from openid_provider import OpenIdProvider
-from provider_users import CompanyUser, declare, start_with_provider
+from provider_users import USUAL_RULES, CompanyUser, declare, in_redis, start_with_provider, wait_until
 from running_auth import Service, StartService
 from signing_in import Page, Request, refresh, sent_to_client
 
+from auth_service.accounts.account import Account
+from auth_service.accounts.identities import Identities, Identity
+from auth_service.accounts.store import AccountStore
 from auth_service.cli import main
 
 LINKED = "    accounts: linked\n    allow: {everyone: true}\n    rules: [{everyone: true, scopes: [mcp.access]}]\n"
@@ -114,6 +118,65 @@ def test_items_e37_and_e48_only_linked_people_sign_in(
     assert json.loads(command(*words, service=service)) == []
     assert userinfo(user)["sub"] == added[0]["subject"]
     user.http.close()
+
+
+def test_item_e43_an_account_belongs_to_one_person_of_a_provider(
+    provider: OpenIdProvider, employee: CompanyUser, command
+) -> None:
+    provider.claims |= {"sub": "item e43", "preferred_username": "e43"}
+    userinfo(employee)
+    refused = command("user", "link", "e43", "--provider", "company", "--subject", "another e43")
+    assert "linked to another person of company" in refused
+    assert command("user", "link", "e43", "--provider", "company", "--subject", "item e43") == "", "linked already"
+    assert [row["subject"] for row in json.loads(command("user", "identities", "e43", "--json"))] == ["item e43"]
+
+
+def test_after_a_wrong_link_was_corrected_the_first_person_has_no_access(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser, company: Service, command
+) -> None:
+    account = Account(subject="u_linked_twice", username="kang", name="Kang")
+    in_redis(company, lambda connection: AccountStore(connection).add(account, PasswordHasher().hash("long enough")))
+    command("user", "link", "kang", "--provider", "company", "--subject", "wrong person")
+    provider.claims |= {"sub": "wrong person"}
+    tokens = employee.tokens(Request("app")).json()
+    command("user", "unlink", "kang", "--provider", "company")
+    command("user", "link", "kang", "--provider", "company", "--subject", "right person")
+    provider.claims |= {"sub": "right person"}
+    ended_at = in_redis(
+        company, lambda connection: AccountStore(connection).find(account.subject)
+    ).signed_out_at_seconds
+    wait_until(lambda: time.time() > ended_at)  # the times of sign-ins are in whole seconds
+    assert company_visitor.tokens(Request("app")).status_code == 200
+    assert Page(employee.open(Request("app").path).text).action == "/oauth2/sign-in"
+    assert refresh(employee.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_commands_find_people_from_before_the_issuer_changed(
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis, command
+) -> None:
+    before = "https://before.example.com"
+    old = Identity(
+        provider="company",
+        issuer=before,
+        subject="deleted before",
+        account="u_deleted_before",
+        linked_at_seconds=1,
+        checked_at_seconds=1,
+        is_deleted=True,
+    )
+    declaration = declare(provider, more=f"    was_issuer: {before}\n{USUAL_RULES}")
+    service = start_with_provider(start_service, tmp_path, declaration, redis_url=own_redis[0])
+    in_redis(service, lambda connection: Identities(connection).link(old))
+    (tmp_path / "staff.csv").write_text("subject,username,name,email\ndeleted before,again,Hong,\n")
+    words = ("user", "import", str(tmp_path / "staff.csv"), "--provider", "company", "--json")
+    assert json.loads(command(*words, service=service)) == [], "the account was deleted"
+    (tmp_path / "auth.yaml").write_text(declare(provider))
+    assert f"its issuer was {before}" in command(*words, service=service)
+    (tmp_path / "auth.yaml").write_text(declaration)
+    command("user", "allow", "--provider", "company", "--subject", "deleted before", service=service)
+    assert [row["username"] for row in json.loads(command(*words, service=service))] == ["again"]
+    (tmp_path / "auth.yaml").write_text(declare(provider))
+    assert f"its issuer was {before}" in command(*words, service=service), "also after a link at the new issuer"
 
 
 def test_item_e52_without_its_provider_a_user_has_no_access(

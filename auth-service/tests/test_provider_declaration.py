@@ -15,7 +15,7 @@ from signing_in import Page, Person, Request
 from auth_service.accounts.claim_rules import apply_rules, claim_values
 from auth_service.declaration import DeclarationInvalid
 from auth_service.declaration_file import load_declaration
-from auth_service.declared_providers import ClaimRule, DeclaredProvider
+from auth_service.declared_providers import ClaimRule, DeclaredProvider, check_rules
 from auth_service.federation.declared_issuers import find_changed_issuer
 from auth_service.federation.identity_provider import IdentityProvider, load_providers
 from auth_service.federation.provider_errors import ProviderFailure
@@ -193,19 +193,30 @@ def test_one_provider_and_no_passwords_lead_straight_there(
     with_browser.http.close()
 
 
+def test_an_earlier_issuer_is_not_that_of_another_provider(tmp_path: Path) -> None:
+    moved = load(tmp_path, was_issuer="https://other.example.com").declared
+    other = moved.model_copy(update={"id": "other", "issuer": moved.was_issuer, "was_issuer": None})
+    check_rules((moved,), frozenset({"mcp.access"}))
+    with pytest.raises(ValueError, match="was_issuer is the issuer of a declared identity provider"):
+        check_rules((moved, other), frozenset({"mcp.access"}))
+
+
 def test_item_e51_a_changed_issuer_or_id_stops_the_start(tmp_path: Path) -> None:
     def declared(**changes: Any) -> tuple[DeclaredProvider, ...]:
         return (load(tmp_path, **changes).declared,)
 
-    known = {"company": "https://old.example.com"}
+    known = {"https://old.example.com": "company"}
     failure = find_changed_issuer(declared(), known)
     assert failure is not None
     assert "its issuer was https://old.example.com" in failure.description
     assert find_changed_issuer(declared(was_issuer="https://old.example.com"), known) is None
-    renamed = find_changed_issuer(declared(), {"before": USUAL["issuer"]})
+    renamed = find_changed_issuer(declared(), {USUAL["issuer"]: "before"})
     assert renamed is not None
     assert "was called before" in renamed.description
     assert find_changed_issuer(declared(), {}) is None
+    both = {**known, USUAL["issuer"]: "company"}
+    assert find_changed_issuer(declared(was_issuer="https://old.example.com"), both) is None
+    assert find_changed_issuer(declared(), both) is not None, "people are still linked at the first issuer"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,12 @@
 
 import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
 from openid_provider import OpenIdProvider
-from provider_users import HOUR, CompanyUser, identity_of, in_redis, let_time_pass
+from provider_users import HOUR, CompanyUser, identity_of, in_redis, let_time_pass, wait_until
 from running_auth import Service
 from signing_in import Page, Request, refresh
 
@@ -22,13 +21,6 @@ def sign_in(provider: OpenIdProvider, user: CompanyUser, subject: str) -> str:
     """The refresh token of a person who has just signed in."""
     provider.claims |= {"sub": subject, "groups": ["staff", "clear"]}
     return user.tokens(OFFLINE).json()["refresh_token"]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def outcome(answer: httpx2.Response) -> tuple[int, str]:

@@ -140,7 +140,7 @@ class DeclaredProvider(_Declared):
         default=None, description="Its issuer, exactly as in its metadata. Google and `tenant` need none."
     )
     was_issuer: str | None = Field(
-        default=None, description="The issuer that this provider had before; needed once when `issuer` changes."
+        default=None, description="The issuer that this provider had before; needed as long as people are linked there."
     )
     tenant: str | None = Field(default=None, description="Entra ID: the tenant id (a GUID).")
     client_id: str = Field(min_length=1, max_length=300, description="The client id of auth-service there.")
@@ -295,6 +295,8 @@ def check_rules(providers: tuple[DeclaredProvider, ...], known_scopes: frozenset
         raise ValueError("an identity provider's id appears twice")
     if len(set(issuers)) != len(issuers):
         raise ValueError("two identity providers have the same issuer")
+    if set(issuers) & {provider.was_issuer for provider in providers}:
+        raise ValueError("was_issuer is the issuer of a declared identity provider: remove it")
     for provider in providers:
         given = {scope for rule in provider.rules for scope in rule.scopes}
         if not given <= known_scopes:

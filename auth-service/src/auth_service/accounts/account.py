@@ -1,14 +1,22 @@
 """A user's account, and the interfaces through which other packages find it."""
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 
 from pydantic import Field
 
 from auth_service.scopes import Role
 
-__all__ = ["MAX_USERNAME_LENGTH", "Account", "AccountDirectory", "PasswordSignIn", "Role", "fold_username"]
+__all__ = [
+    "MAX_USERNAME_LENGTH",
+    "Account",
+    "AccountDirectory",
+    "PasswordSignIn",
+    "Role",
+    "end_sign_ins",
+    "fold_username",
+]
 
 MAX_USERNAME_LENGTH = 256
 
@@ -54,6 +62,14 @@ class PasswordSignIn(Protocol):
     async def check(self, username: str, password: str) -> Account | None:
         """The account, or None. Takes the same time whether the username or the password is wrong."""
         ...
+
+
+def end_sign_ins(account: Account, now: float) -> Account:
+    """The account with every session and refresh token ended.
+
+    Sign-ins are stored in whole seconds, so those of the present second end as well.
+    """
+    return replace(account, signed_out_at_seconds=int(now) + 1)
 
 
 def fold_username(username: str) -> str:

@@ -2,7 +2,8 @@
 
 The same table serves every way in which a provider names a person. An e-mail address never links accounts, because
 addresses are reused and some providers let others set them. Keys: `auth:identity:<digest of issuer and subject>`, and
-`auth:account-identities:<sub>`, the digests of an account; `auth:identity-providers`, the issuers of the providers.
+`auth:account-identities:<sub>`, the digests of an account; `auth:identity-issuers`, every issuer at which a person was
+linked, with the id of its provider.
 """
 
 import hashlib
@@ -13,11 +14,13 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
+from auth_service.declared_providers import DeclaredProvider
+
 __all__ = ["Identities", "Identity", "identity_key"]
 
 _IDENTITY = "auth:identity:"
 _OF_ACCOUNT = "auth:account-identities:"
-_PROVIDERS = "auth:identity-providers"
+_ISSUERS = "auth:identity-issuers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,13 @@ class Identities:
     async def find(self, issuer: str, subject: str) -> Identity | None:
         return await self.load(identity_key(issuer, subject))
 
+    async def find_at(self, provider: DeclaredProvider, subject: str) -> Identity | None:
+        """The identity, also one from before the issuer of the provider changed (`was_issuer`)."""
+        identity = await self.find(provider.resolved_issuer, subject)
+        if identity is not None or provider.was_issuer is None:
+            return identity
+        return await self.find(provider.was_issuer, subject)
+
     async def load(self, key: str) -> Identity | None:
         """The identity with this `Identity.key`."""
         document = await self._redis.get(_IDENTITY + key)
@@ -76,13 +86,13 @@ class Identities:
         The index of the account is written first; an entry in it without an identity is ignored.
         """
         await self._redis.sadd(_OF_ACCOUNT + identity.account, identity.key)
-        await self._redis.hset(_PROVIDERS, identity.provider, identity.issuer)
+        await self._redis.hset(_ISSUERS, identity.issuer, identity.provider)
         document = _IDENTITY_ADAPTER.dump_json(identity)
         return bool(await self._redis.set(_IDENTITY + identity.key, document, nx=True))
 
     async def issuers(self) -> Mapping[str, str]:
-        """The issuer of each provider at which a person was linked, as it was at the last time."""
-        return cast("Mapping[str, str]", await self._redis.hgetall(_PROVIDERS))
+        """Every issuer at which a person was linked, with the id of its provider."""
+        return cast("Mapping[str, str]", await self._redis.hgetall(_ISSUERS))
 
     async def save(self, identity: Identity) -> bool:
         """Replaces a stored identity. False if it was unlinked in the meantime."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from redis.asyncio import Redis
 
-from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account
+from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, end_sign_ins
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
@@ -19,6 +19,7 @@ from auth_service.cli.output import Json, format_time, print_rows
 from auth_service.cli.user_lookup import UserRefused, find_account, find_changeable_account
 from auth_service.declaration_file import load_declaration
 from auth_service.declared_providers import DeclaredProvider
+from auth_service.federation.declared_issuers import check_declared_issuers
 from auth_service.protocol import base64url
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
@@ -40,15 +41,14 @@ def link(username: str, *, provider: Provider, subject: Subject) -> None:
 
     async def work(operator: Operator) -> None:
         account = await find_changeable_account(operator, username)
-        identity = _new_identity(_find_provider(operator.settings, provider), subject, account)
-        await _add_identity(Identities(operator.redis), identity)
+        await _add_identity(operator, await _find_provider(operator, provider), subject, account)
         await operator.record(Action.USER_LINKED, user_id=account.subject, reason=provider)
 
     run_audited_change(work)
 
 
 def unlink(username: str, *, provider: Provider) -> None:
-    """Remove the link of a user to an identity provider. Sessions and refresh tokens from there end at once.
+    """Remove the link of a user to an identity provider. All sessions and refresh tokens of the user end at once.
 
     For example: auth-service user unlink hong --provider contoso
     """
@@ -60,10 +60,13 @@ def unlink(username: str, *, provider: Provider) -> None:
         removed = [identity for identity in linked if identity.provider == provider]
         if not removed:
             raise UserRefused(f"{username} is not linked to {provider}", hint=f"`user identities {username}` shows all")
-        has_password = await AccountStore(operator.redis).password_hash(account.subject) is not None
+        accounts = AccountStore(operator.redis)
+        has_password = await accounts.password_hash(account.subject) is not None
         if not has_password and len(removed) == len(linked):
             hint = f"`user password {username}` gives another way to sign in, `user disable {username}` ends access"
             raise UserRefused(f"{username} could not sign in any more", hint=hint)
+        # For good: after another link to the same provider, sessions of the person before would be valid again.
+        await accounts.save(end_sign_ins(account, time.time()))
         for identity in removed:
             await store.unlink(identity)
         await operator.record(Action.USER_UNLINKED, user_id=account.subject, reason=provider)
@@ -92,7 +95,7 @@ def allow(*, provider: Provider, subject: Subject) -> None:
 
     async def work(operator: Operator) -> None:
         store = Identities(operator.redis)
-        identity = await store.find(_find_provider(operator.settings, provider).resolved_issuer, subject)
+        identity = await store.find_at(await _find_provider(operator, provider), subject)
         if identity is None or not identity.is_deleted:
             raise UserRefused("no deleted account belongs to this person", hint="check --provider and --subject")
         await store.unlink(identity)
@@ -111,7 +114,7 @@ def import_people(file: Path, *, provider: Provider, json: Json = False) -> None
     people = list(_read_people(file))
 
     async def work(operator: Operator) -> list[dict[str, Any]]:
-        declared = _find_provider(operator.settings, provider)
+        declared = await _find_provider(operator, provider)
         added = [await _import(operator, declared, person) for person in people]
         return [_account_row(account) for account in added if account is not None]
 
@@ -130,8 +133,7 @@ class ImportedPerson:
 
 async def _import(operator: Operator, declared: DeclaredProvider, person: ImportedPerson) -> Account | None:
     """The new account; None if the person has one. Raises `UserRefused` if the username is taken."""
-    store = Identities(operator.redis)
-    if await store.find(declared.resolved_issuer, person.subject) is not None:
+    if await Identities(operator.redis).find_at(declared, person.subject) is not None:
         return None
     account = Account(
         subject="u_" + base64url(secrets.token_bytes(16)),
@@ -144,7 +146,7 @@ async def _import(operator: Operator, declared: DeclaredProvider, person: Import
     if not await AccountStore(operator.redis).add(account):
         hint = f"`user link {person.username}` links the existing account, or choose another username in the file"
         raise UserRefused(f"the user {person.username} already exists", hint=hint)
-    await _add_identity(store, _new_identity(declared, person.subject, account))
+    await _add_identity(operator, declared, person.subject, account)
     await operator.record(Action.USER_ADDED, user_id=account.subject, reason=declared.id)
     return account
 
@@ -170,8 +172,10 @@ def _read_people(file: Path) -> Iterator[ImportedPerson]:
         )
 
 
-def _find_provider(settings: AuthSettings, provider_id: str) -> DeclaredProvider:
-    declared = load_declaration(settings).identity_providers
+async def _find_provider(operator: Operator, provider_id: str) -> DeclaredProvider:
+    """Raises `UserRefused`, and `DeclarationInvalid` if the issuer of a provider changed without notice."""
+    declared = load_declaration(operator.settings).identity_providers
+    await check_declared_issuers(declared, Identities(operator.redis))
     found = next((provider for provider in declared if provider.id == provider_id), None)
     if found is None:
         known = ", ".join(provider.id for provider in declared) or "none"
@@ -192,11 +196,19 @@ def _new_identity(declared: DeclaredProvider, subject: str, account: Account) ->
     )
 
 
-async def _add_identity(store: Identities, identity: Identity) -> None:
-    existing = await store.find(identity.issuer, identity.subject)
-    if existing is not None and existing.account == identity.account:
+async def _add_identity(operator: Operator, declared: DeclaredProvider, subject: str, account: Account) -> None:
+    """Links the person. Raises `UserRefused` if the person or the account has another link at this provider."""
+    store = Identities(operator.redis)
+    existing = await store.find_at(declared, subject)
+    if existing is not None and existing.account == account.subject:
         return
-    if existing is not None or not await store.link(identity):
+    linked = await store.of_account(account.subject)
+    if existing is None and any(each.provider == declared.id for each in linked):
+        raise UserRefused(
+            f"{account.username} is linked to another person of {declared.id}, and an account belongs to one person",
+            hint=f"`user unlink {account.username} --provider {declared.id}` first, or link another account",
+        )
+    if existing is not None or not await store.link(_new_identity(declared, subject, account)):
         raise UserRefused(
             "this person is linked to another account, and links are never moved",
             hint="`user unlink` the other account first; `user allow` if it was deleted",

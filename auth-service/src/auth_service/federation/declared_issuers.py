@@ -1,4 +1,4 @@
-"""Checks at start that the declared providers are still those at which people were linked.
+"""Checks that the declared providers are still those at which people were linked: at start, and before a command links.
 
 People are known by the issuer of their provider. If it changed without notice, everyone would get a new account, and a
 provider of someone else could take over the old ones.
@@ -21,19 +21,20 @@ async def check_declared_issuers(declared: Iterable[DeclaredProvider], identitie
 
 
 def find_changed_issuer(declared: tuple[DeclaredProvider, ...], known: Mapping[str, str]) -> DeclarationInvalid | None:
-    """What is wrong, or None. `known` are the issuers by provider id at which people were linked."""
+    """What is wrong, or None. `known` are all issuers at which people were linked, with the ids of their providers."""
     ids = {provider.id for provider in declared}
     for provider in declared:
-        known_issuer = known.get(provider.id)
-        if known_issuer not in {None, provider.resolved_issuer, provider.was_issuer}:
+        accepted = {provider.resolved_issuer, provider.was_issuer}
+        for issuer, provider_id in known.items():
+            if provider_id == provider.id and issuer not in accepted:
+                return DeclarationInvalid(
+                    f"identity provider {provider.id}: its issuer was {issuer}, and people are linked there",
+                    hint=f"restore it, or write `was_issuer: {issuer}` if people keep their subjects there",
+                )
+        known_id = known.get(provider.resolved_issuer, provider.id)
+        if known_id not in ids:
             return DeclarationInvalid(
-                f"identity provider {provider.id}: its issuer was {known_issuer}, and people are linked there",
-                hint=f"restore it, or write `was_issuer: {known_issuer}` if people keep their subjects there",
-            )
-        renamed = [each for each, issuer in known.items() if issuer == provider.resolved_issuer and each not in ids]
-        if known_issuer is None and renamed:
-            return DeclarationInvalid(
-                f"identity provider {provider.id} was called {renamed[0]}, and people are linked there",
-                hint=f"write `id: {renamed[0]}` as before; `name` is what people see",
+                f"identity provider {provider.id} was called {known_id}, and people are linked there",
+                hint=f"write `id: {known_id}` as before; `name` is what people see",
             )
     return None

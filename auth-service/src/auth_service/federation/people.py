@@ -85,7 +85,7 @@ class People:
         provider, claims = sign_in.provider, sign_in.claims
         kept = check_person(provider, claims)
         subject = subject_of(claims, provider)
-        identity = await self.find(provider, subject)
+        identity = await self.identities.find_at(provider.declared, subject)
         if identity is None:
             return await self._add(sign_in, subject, kept)
         if identity.is_deleted:
@@ -109,14 +109,6 @@ class People:
             raise _refused(Reason.ACCOUNT_DISABLED, claims, "the account is disabled here")
         await self.identities.save(identity)
         return Person(account=await self._rename(account, claims), identity=identity)
-
-    async def find(self, provider: IdentityProvider, subject: str) -> Identity | None:
-        """The identity, also one from before the issuer of the provider changed (`was_issuer`)."""
-        identity = await self.identities.find(provider.issuer, subject)
-        was_issuer = provider.declared.was_issuer
-        if identity is not None or was_issuer is None:
-            return identity
-        return await self.identities.find(was_issuer, subject)
 
     async def _add(self, sign_in: SignInAtProvider, subject: str, kept: Mapping[str, Any]) -> Person:
         provider, claims = sign_in.provider, sign_in.claims

@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 from redis.asyncio import Redis
 
+from auth_service.accounts.account import end_sign_ins
 from auth_service.accounts.claim_rules import ClaimTooLarge, GroupsLeftOut, may_sign_in, select_claims
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
@@ -185,7 +186,7 @@ class Rechecks:
         await self._record(identity, Action.ACCOUNT_ENDED, reason, source)
         account = await self.store.find(identity.account)
         if account is not None:
-            await self.store.save(replace(account, signed_out_at_seconds=int(self.clock()) + 1))
+            await self.store.save(end_sign_ins(account, self.clock()))
         await self.identities.save(ended)
         return ended
 
