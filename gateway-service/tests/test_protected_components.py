@@ -138,6 +138,9 @@ async def test_no_planted_value_reaches_the_upstream(scripted: Callable[..., Any
             ("prompts/get", {"name": "crm_p", "arguments": {"a": PLANTED}}),
             ("resources/read", {"uri": f"a://{EMAIL}"}),
             ("completion/complete", {**PARAMS["completion/complete"], "argument": {"name": "a", "value": PLANTED}}),
+            ("completion/complete", {**PARAMS["completion/complete"], "argument": {"name": PLANTED, "value": "b"}}),
+            ("completion/complete", {**PARAMS["completion/complete"], "context": {"arguments": {PLANTED: "x"}}}),
+            ("prompts/get", {"name": "crm_p", "arguments": {PLANTED: "a"}}),
             ("completion/complete", {**PARAMS["completion/complete"], "context": {"arguments": {"x": PLANTED}}}),
         ]
         for method, params in requests:

@@ -1,6 +1,7 @@
 """Calls of a tool that is not a Python function here: a proxy passes arguments and result in their JSON form."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,3 +132,27 @@ def test_names_of_other_members_are_protected_and_none_is_lost() -> None:
     assert "5678" in str(protected)
     assert "1234" not in str(protected)
     assert sorted(map(str, protected.values())) == ["1", "2", "False", "[]"]
+
+
+def test_names_of_arguments_are_data_unless_the_tool_has_declared_them() -> None:
+    passed, _ = asyncio.run(call(tool("mask"), {PHONE: "a", "010 1234 5678": "b", "note": "c"}))
+    assert list(passed.values()) == ["a", "b", "c"]
+    assert "1234" not in str(passed)
+    declared = replace(tool("mask"), signature=DeclaredArguments(names=[PHONE]))
+    assert asyncio.run(call(declared, {PHONE: "a"}))[0] == {PHONE: "a"}
+
+
+def test_a_refusal_does_not_repeat_the_name_of_an_argument() -> None:
+    with pytest.raises(PersonalDataRefused, match="name of an argument: PHONE") as refused:
+        asyncio.run(call(tool("reject"), {PHONE: PHONE}))
+    assert "1234" not in str(refused.value)
+
+
+def test_placeholders_are_put_back_in_names_of_arguments() -> None:
+    async def call_twice() -> dict[str, Any]:
+        secured = tool("tokenize", reveal=(PIIKind.PHONE,))
+        _, result = await call(secured, {})
+        passed, _ = await call(secured, {result["structuredContent"]["phone"]: "x"})
+        return passed
+
+    assert asyncio.run(call_twice()) == {PHONE: "x"}

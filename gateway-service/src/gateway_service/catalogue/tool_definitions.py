@@ -1,7 +1,7 @@
 """The definition of one tool as an upstream sends it: checked, and as the gateway offers it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -71,7 +71,7 @@ def make_tool(
         requires_encryption=False,
         log_access=True,
         scopes=ToolScopeRule(rule.scopes),
-        signature=DeclaredArguments(rule.identifiers),
+        signature=DeclaredArguments(rule.identifiers, _declared_arguments(definition)),
     )
     return GatewayTool(
         upstream=upstream,
@@ -82,6 +82,13 @@ def make_tool(
         encoded_members=encoded,
         parameter_headers=headers,
     )
+
+
+def _declared_arguments(definition: dict[str, Any] | None) -> Collection[str]:
+    """The names of arguments that the input schema has. The upstream itself has chosen them."""
+    schema: Any = definition.get("inputSchema") if definition is not None else None
+    properties: Any = cast("dict[str, Any]", schema).get("properties") if isinstance(schema, dict) else None
+    return cast("dict[str, Any]", properties).keys() if isinstance(properties, dict) else ()
 
 
 def tool_name_of(definition: Any) -> str | None:

@@ -83,18 +83,17 @@ class ResourceRead(ComponentCall):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionCall(ComponentCall):
-    """A request for values that an argument of a prompt or of a template can have."""
+    """A request for values that an argument of a prompt or of a template can have: the first of `arguments`."""
 
     method: ClassVar[str] = "completion/complete"
     may_request_input: ClassVar[bool] = False
 
     reference: Mapping[str, str] = field(repr=False)
-    argument: str = field(repr=False)
 
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
-        others = {name: value for name, value in passed.items() if name != self.argument}
-        params = {"ref": self.reference, "argument": {"name": self.argument, "value": passed[self.argument]}}
-        return {**params, "context": {"arguments": others}} if others else params
+        (name, value), *others = passed.items()  # the name may have been changed by the policy
+        params = {"ref": self.reference, "argument": {"name": name, "value": value}}
+        return {**params, "context": {"arguments": dict(others)}} if others else params
 
     def read_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         completion: Any = result.get("completion")
@@ -162,12 +161,12 @@ class ComponentRequests:
         if not _is_text_object(argument) or not {"name", "value"} <= argument.keys() or not _is_text_object(others):
             problem = "`argument` needs a name and a value, and `context.arguments` must be an object of texts"
             raise await self._malformed(client, component.completion, problem)
+        named = {argument["name"]: argument["value"]}
         call = CompletionCall(
             upstream=component.upstream,
             secured=component.completion,
-            arguments={**others, argument["name"]: argument["value"]},
+            arguments={**named, **others, **named},
             reference=reference,
-            argument=argument["name"],
         )
         return await self._calls.run(call, client)
 

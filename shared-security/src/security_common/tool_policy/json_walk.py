@@ -31,7 +31,7 @@ from security_common.tool_policy.data_size import LIMITS_OF_WALK, SearchTooLong,
 from security_common.tool_policy.errors import TooMuchData, UnsupportedValue
 from security_common.tool_policy.leaf_protection import LeafProtector
 
-__all__ = ["JSONWalk", "text_of_number", "unsupported_value"]
+__all__ = ["JSONWalk", "number_duplicates", "text_of_number", "unsupported_value"]
 
 MAX_WHOLE_PART = 10**40
 
@@ -109,7 +109,7 @@ class JSONWalk:
             new_key = self.visit_key(key) if type(key) is str else self.visit(key, context)
             entries.append((new_key, self.visit(item, item_context)))
         protected = dict(entries)
-        return protected if len(protected) == len(entries) else _number_duplicates(entries)
+        return protected if len(protected) == len(entries) else number_duplicates(entries)
 
     def visit_items(self, items: Sequence[Any], context: FieldContext | None) -> list[Any]:
         """A new list of the protected items."""
@@ -234,7 +234,7 @@ def text_of_number(value: Any) -> str:
         return "0"  # a signalling NaN
 
 
-def _number_duplicates(entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+def number_duplicates(entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     """A dict of all entries. Keys that are equal once masked get a number, so that no entry is lost."""
     numbered: dict[Any, Any] = {}
     last_numbers: dict[Any, int] = {}  # counting from one for each key would be quadratic in the equal keys

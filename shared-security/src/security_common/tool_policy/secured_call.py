@@ -37,7 +37,7 @@ from security_common.tool_policy.errors import (
 )
 from security_common.tool_policy.exception_masking import mask_exception
 from security_common.tool_policy.framework_request import current_framework_request
-from security_common.tool_policy.json_walk import JSONWalk
+from security_common.tool_policy.json_walk import JSONWalk, number_duplicates
 from security_common.tool_policy.leaf_protection import CLIENT_RESPONSE, LeafProtector
 from security_common.tool_policy.mcp_messages import MCPWalk, is_input_request, protect_parameters, protect_result
 from security_common.tool_policy.policy import (
@@ -51,6 +51,9 @@ from security_common.tool_policy.policy_dependencies import PolicyDependencies
 from security_common.tool_policy.secured_tool import SecuredTool
 
 __all__ = ["SecuredCall", "bind_field", "current_call", "owner_of", "walk_without_call"]
+
+NAME_OF_ARGUMENT = "name of an argument"
+"""The part of a call in which personal data was found, for errors and ciphertext."""
 
 Argument = tuple[str, Any]
 Protected = TypeVar("Protected")
@@ -129,16 +132,17 @@ class SecuredCall:
             self._dependencies.require_encryption_key()
         walk = self._argument_walk(DataWalk, encrypt_all=self.tool.requires_encryption)
 
-        protected: list[Any] = []
+        protected: list[Argument] = []
         for (name, value), context in zip(arguments, member_contexts(arguments), strict=True):
-            walk.leaves.call_part = name
-            protected.append(value if name in unchanged else walk.visit(value, context))
+            sent_name = self._protect_name(walk, name) if self.tool.signature.is_data(name) else name
+            walk.leaves.call_part = sent_name
+            protected.append((sent_name, value if name in unchanged else walk.visit(value, context)))
         if walk.leaves.refused:
             raise PersonalDataRefused(walk.leaves.refused)
         walk.leaves.require_placeholders()
         if self.framework_request:
             self.framework_request.protect_client_responses(self.protect_client_response)
-        return protected[: len(positional)], dict(zip(named, protected[len(positional) :], strict=True))
+        return [value for _, value in protected[: len(positional)]], number_duplicates(protected[len(positional) :])
 
     def __enter__(self) -> None:
         """While the tool runs, its messages belong to this call, and tools that it calls are calls of their own."""
@@ -279,6 +283,16 @@ class SecuredCall:
         needed = scopes(dict(arguments)) if scopes.by_argument else scopes.always
         if not needed <= self._token.scopes:
             raise ScopesMissing(needed)
+
+    @staticmethod
+    def _protect_name(walk: JSONWalk, name: str) -> str:
+        """The name of an argument that is data, protected. Raises PersonalDataRefused."""
+        walk.leaves.call_part = NAME_OF_ARGUMENT
+        walk.count_characters(len(name))
+        protected = walk.visit_key(name)
+        if walk.leaves.refused:  # before the error could name an argument by its personal data
+            raise PersonalDataRefused(walk.leaves.refused)
+        return protected
 
     def _program_objects(self) -> frozenset[str]:
         """The names of the parameters for objects of the program, which are not data."""

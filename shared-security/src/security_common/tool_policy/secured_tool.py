@@ -53,10 +53,18 @@ def secured_tool_of(function: Callable[..., Any]) -> SecuredTool | None:
 
 
 class DeclaredArguments:
-    """The arguments of a tool that is not a Python function here: all are named, and some are identifiers."""
+    """The arguments of a tool that is not a Python function here: all are named, and some are identifiers.
 
-    def __init__(self, identifiers: Collection[str] = ()) -> None:
+    `names` are those that the tool itself has declared. Any other name is chosen by the client, so it is data.
+    """
+
+    def __init__(self, identifiers: Collection[str] = (), names: Collection[str] = ()) -> None:
         self.identifiers = frozenset(identifiers)
+        self._declared_names = self.identifiers | frozenset(names)
+
+    def is_data(self, name: str) -> bool:
+        """Whether the name of an argument is data."""
+        return name not in self._declared_names
 
     def program_objects(self, injected_parameters: InjectedParameters | None) -> frozenset[str]:
         """There are none."""
@@ -103,6 +111,12 @@ class ToolSignature:
         else:
             marked = {name for name, hint in hints.items() if _is_identifier(hint)}
         return CALLER_ARGUMENTS | marked
+
+    @staticmethod
+    def is_data(name: str) -> bool:
+        """False: the function itself accepts the names of its arguments."""
+        del name
+        return False
 
     def program_objects(self, injected_parameters: InjectedParameters | None) -> frozenset[str]:
         """The names of arguments that are objects of the program, not data.
