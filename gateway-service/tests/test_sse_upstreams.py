@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from upstream_servers import TEXT_RESULT, Watched, customers
 
+from gateway_service.upstreams.sse_transport import MAX_SENDING
+
 pytestmark = pytest.mark.anyio
 
 MARK = "words of the upstream"
@@ -24,12 +26,18 @@ class SseServer:
         self.sessions: list[asyncio.Queue[bytes]] = []
         self.accepts = True
         self.received: list[dict[str, Any]] = []
+        self.answers_not_accepted = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["method"] == "GET":
             await self._stream(receive, send)
         elif scope["type"] == "http":
             message = json.loads((await receive())["body"])
+            if "method" not in message:  # the answer to a ping
+                self.answers_not_accepted += 1
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                return
             status = 202 if self.accepts else 404
             self.accepts = True
             await send({"type": "http.response.start", "status": status, "headers": []})
@@ -181,3 +189,12 @@ async def test_an_answer_that_the_protocol_forbids_is_not_passed_on(
     while True:
         if (await gateway.call("crm_act")).text == "done":
             return
+
+
+async def test_answers_that_a_server_does_not_accept_do_not_add_up(serve_app: Serve, start_gateway: Start) -> None:
+    pings = [data({"id": number, "method": "ping"}) for number in range(2 * MAX_SENDING)]
+    server = SseServer("/messages", *pings)
+    gateway = await start_gateway({"crm": entry(await serve_app(server))})
+    await gateway.wait_until_listed("crm")
+    assert (await gateway.call("crm_act")).text.startswith("upstream_timeout: crm ")
+    assert server.answers_not_accepted == MAX_SENDING

@@ -30,6 +30,7 @@ __all__ = ["MultiplexedConnection"]
 
 MAX_WAITING_NOTIFICATIONS = 256
 MAX_ABANDONED = 1000
+MAX_ID_BYTES = 256
 
 log = structlog.get_logger("gateway_service")
 
@@ -105,7 +106,7 @@ class MultiplexedConnection(ABC):
 
     @abstractmethod
     def _send_soon(self, message: bytes) -> None:
-        """Sends a message without waiting, if that is possible."""
+        """Sends a message without waiting. It is left out if too much is waiting to be sent."""
 
     @abstractmethod
     async def _read_messages(self) -> None:
@@ -216,7 +217,12 @@ class MultiplexedConnection(ABC):
         self._require_size(pending.size_bytes)
 
     def _answer(self, message: Mapping[str, Any]) -> None:
-        """Answers a request of the server: nothing was declared that would allow one, except for `ping`."""
+        """Answers a request of the server: nothing was declared that would allow one, except for `ping`.
+
+        Raises `UpstreamProtocolViolation` for an id that is too long to be repeated.
+        """
+        if len(encode({"id": message["id"]})) > MAX_ID_BYTES:
+            raise UpstreamProtocolViolation.by(self._name, f"sent an id of more than {MAX_ID_BYTES} bytes")
         if message["method"] == "ping":
             self._send_message_soon({"id": message["id"], "result": {}})
         else:

@@ -33,6 +33,9 @@ __all__ = ["SseConnection", "SseTransport"]
 MAX_SESSIONS = 1000
 SESSION_IDLE_SECONDS = 30 * 60.0
 PROBE_SECONDS = 5.0
+MAX_SENDING = 16
+"""Answers to pings and cancellations that are sent at the same time. Further ones are left out."""
+SEND_SECONDS = 10.0
 
 log = structlog.get_logger("gateway_service")
 
@@ -109,13 +112,17 @@ class SseConnection(MultiplexedConnection):
         return reply.status
 
     def _send_soon(self, message: bytes) -> None:
+        if len(self._sending) >= MAX_SENDING:
+            return
         task = asyncio.create_task(self._send_quietly(message), name=f"send-{self._name}")
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
     async def _send_quietly(self, message: bytes) -> None:
-        with contextlib.suppress(SecurityError):  # the upstream may be down, and no caller waits for this message
-            await self._send(message)
+        # The upstream may be down, and no caller waits for this message.
+        with contextlib.suppress(SecurityError, TimeoutError):
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(message)
 
     async def _read_messages(self) -> None:
         headers = self._headers(self._identity, {"Accept": "text/event-stream", "Accept-Encoding": "identity"})

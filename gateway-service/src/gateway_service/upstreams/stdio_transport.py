@@ -7,7 +7,7 @@ import structlog
 
 from gateway_service.declaration import ProgramDeclaration, UpstreamDeclaration
 from gateway_service.program_supervisor.sandbox import is_sandbox_available, sandbox_command
-from gateway_service.upstreams.errors import UpstreamUnavailable
+from gateway_service.upstreams.errors import UpstreamTimeout, UpstreamUnavailable
 from gateway_service.upstreams.multiplexed_connection import MultiplexedConnection
 from gateway_service.upstreams.program_process import MaskText, ProgramProcess
 from gateway_service.upstreams.restart_pauses import RestartPauses
@@ -17,6 +17,8 @@ __all__ = ["StdioConnection", "StdioTransport"]
 
 PROBE_SECONDS = 5.0
 READ_BYTES = 256 * 1024
+MAX_UNREAD_BYTES = 4 * 1024 * 1024
+"""How much a program may leave unread before further messages wait. One message may exceed it."""
 
 log = structlog.get_logger("gateway_service")
 
@@ -42,16 +44,29 @@ class StdioConnection(MultiplexedConnection):
         """Does nothing: messages of a program do not repeat the version."""
 
     async def _send(self, message: bytes) -> None:
-        self._send_soon(message)
+        """Writes one line once the program has read enough of the lines before. A program that never does is ended."""
         try:
-            await self._program.stdin.drain()
+            async with asyncio.timeout(self._declaration.silent_seconds):
+                while self._leaves_too_much_unread():
+                    await self._program.stdin.drain()
+                self._send_soon(message)
+                await self._program.stdin.drain()
+        except TimeoutError as failure:
+            if self._leaves_too_much_unread() and not self.is_closed:
+                log.warning("program_does_not_read", upstream=self._name)
+                self._note_loss()
+                self._fail(UpstreamUnavailable.named(self._name))
+            raise UpstreamTimeout.named(self._name) from failure
         except OSError as failure:
             raise UpstreamUnavailable.named(self._name) from failure
 
     def _send_soon(self, message: bytes) -> None:
-        """Writes one line, without waiting until the program reads it."""
-        if not self._program.stdin.is_closing():
+        """Writes one line, without waiting until the program reads it. Left out if it has left too much unread."""
+        if not self._program.stdin.is_closing() and not self._leaves_too_much_unread():
             self._program.stdin.write(message + b"\n")
+
+    def _leaves_too_much_unread(self) -> bool:
+        return self._program.stdin.transport.get_write_buffer_size() > MAX_UNREAD_BYTES
 
     async def _read_messages(self) -> None:
         unfinished = bytearray()

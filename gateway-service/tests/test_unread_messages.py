@@ -1,0 +1,79 @@
+"""What the gateway writes to a program that does not read it is limited."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway_service.declaration import ProgramDeclaration, ToolRule, UpstreamDeclaration
+from gateway_service.upstreams.errors import UpstreamProtocolViolation, UpstreamTimeout
+from gateway_service.upstreams.program_process import ProgramProcess
+from gateway_service.upstreams.stdio_transport import MAX_UNREAD_BYTES, StdioConnection
+from gateway_service.upstreams.transport import OutgoingRequest
+from security_common.tool_policy.policy import PIIPolicy
+
+pytestmark = pytest.mark.anyio
+
+RULE = ToolRule(arguments=PIIPolicy.OBSERVE, result=PIIPolicy.OBSERVE)
+MEBIBYTE = 1024 * 1024
+Running = tuple[StdioConnection, Callable[[], int], list[str]]
+NEVER_READS = "import time; time.sleep(600)"
+LONG_ID = """
+import time
+print('{"jsonrpc": "2.0", "method": "ping", "id": "%s"}' % ("a" * 1000), flush=True)
+time.sleep(600)
+"""
+
+
+def request(message_id: int, size_bytes: int) -> OutgoingRequest:
+    params = {"name": "t", "arguments": {"a": "x" * size_bytes}}
+    return OutgoingRequest(id=message_id, method="tools/call", params=params, is_stateless=True, owner="u")
+
+
+@asynccontextmanager
+async def running(folder: Path, script: str, silent_seconds: float) -> AsyncIterator[Running]:
+    """The connection with a program, how much the program has left unread, and what was reported about its end."""
+    program = ProgramDeclaration(command=(sys.executable, "-c", script), folder=folder)
+    declaration = UpstreamDeclaration(name="crm", program=program, default_rule=RULE, silent_seconds=silent_seconds)
+    process = await ProgramProcess.start("crm", program, sandbox=[], mask=str)
+    ended: list[str] = []
+    connection = StdioConnection(
+        declaration, process, is_shared=False, on_list_change=ended.append, on_end=lambda: ended.append("ended")
+    )
+    try:
+        yield connection, process.stdin.transport.get_write_buffer_size, ended
+    finally:
+        await connection.close()
+
+
+async def test_abandoned_calls_of_a_program_that_does_not_read_do_not_add_up(tmp_path: Path) -> None:
+    async with running(tmp_path, NEVER_READS, 60) as (connection, unread, _):
+        for message_id in range(1, 20):
+            call = asyncio.create_task(connection.request(request(message_id, MEBIBYTE)))
+            for _ in range(3):  # until it waits for the program
+                await asyncio.sleep(0)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        assert MAX_UNREAD_BYTES < unread() < MAX_UNREAD_BYTES + 2 * MEBIBYTE
+        assert not connection.is_closed
+
+
+async def test_a_program_that_leaves_too_much_unread_is_ended(tmp_path: Path) -> None:
+    async with running(tmp_path, NEVER_READS, 0.5) as (connection, _, ended):
+        with pytest.raises(UpstreamTimeout):
+            await connection.request(request(1, MEBIBYTE))
+        assert not connection.is_closed
+        with pytest.raises(UpstreamTimeout):
+            await connection.request(request(2, MAX_UNREAD_BYTES))
+        assert connection.is_closed
+        assert ended == ["ended"]
+
+
+async def test_the_id_of_a_request_of_a_program_is_short(tmp_path: Path) -> None:
+    async with running(tmp_path, LONG_ID, 10) as (connection, _, _):
+        with pytest.raises(UpstreamProtocolViolation, match="an id of more than"):
+            await connection.request(request(1, 1))
