@@ -3,10 +3,11 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx2
 import pytest
-from openid_provider import OpenIdProvider
+from openid_provider import CLIENT_ID, OpenIdProvider
 from provider_users import HOUR, CompanyUser, identity_of, in_redis, let_time_pass, wait_until
 from running_auth import Service
 from signing_in import Page, Request, refresh
@@ -164,6 +165,48 @@ def test_the_background_finds_a_user_who_is_gone(
     wait_until(lambda: identity_of(company, provider).must_sign_in)  # the service looks every few seconds
     assert Page(employee.open(Request("app").path).text).action == "/oauth2/sign-in"
     assert in_redis(company, lambda connection: connection.zscore("auth:recheck", key)) is None
+
+
+def test_one_identity_that_cannot_be_read_does_not_stop_the_checks_of_others(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    sign_in(provider, employee, "leaver behind another")
+    let_time_pass(company, provider)
+    provider.token_error, provider.description = "invalid_grant", "account not found"
+    key = identity_of(company, provider).key
+    in_redis(company, lambda connection: connection.set("auth:identity:unreadable", "{}"))
+    in_redis(company, lambda connection: connection.zadd("auth:recheck", {"unreadable": 1, key: 2}))
+    wait_until(lambda: identity_of(company, provider).must_sign_in)
+    assert in_redis(company, lambda connection: connection.zscore("auth:recheck", "unreadable")) > time.time()
+    in_redis(company, lambda connection: connection.delete("auth:identity:unreadable"))
+
+
+UNUSABLE_CLAIMS = {
+    "number": {"exp": 10**400},
+    "issuer": {"iss": ["https://sso.example.com"]},
+    "party": {"azp": [CLIENT_ID]},
+    "text": {"name": "\ud800"},
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE_CLAIMS)
+def test_an_unusable_value_in_a_refreshed_token_is_a_bad_response(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service, case: str
+) -> None:
+    token = sign_in(provider, employee, f"unusable {case}")
+    let_time_pass(company, provider)
+    provider.change_id_token = lambda claims: claims.update(UNUSABLE_CLAIMS[case])
+    assert refresh(employee.http, "app", token).status_code == 200, "as without an answer"
+
+
+@pytest.mark.parametrize("description", [123, {"code": 1}, ["account not found"]])
+def test_a_description_that_is_no_text_asks_for_a_sign_in(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service, description: Any
+) -> None:
+    token = sign_in(provider, employee, f"description {description}")
+    let_time_pass(company, provider)
+    provider.token_error, provider.description = "invalid_grant", description
+    assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from openid_provider import OpenIdProvider
 from provider_users import HOUR, CompanyUser, identity_of, in_redis, let_time_pass
 from redis.asyncio import Redis
 from running_auth import Service
-from signing_in import Request, redeem, sent_to_client
+from signing_in import Request, redeem, refresh, sent_to_client
 
 from auth_service.accounts.consents import Consents
 from auth_service.accounts.identities import Identities
@@ -83,6 +83,31 @@ def test_a_refresh_token_that_a_session_gave_is_checked_in_the_background(
     code = sent_to_client(employee.open(request.path))["code"]
     assert "refresh_token" in redeem(employee.http, request, code).json()
     assert in_redis(company, lambda connection: connection.zscore("auth:recheck", key)) is not None
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"groups": ["others"]},
+        {"groups": {"not": "a list"}},
+        {"groups": None, "hasgroups": True},
+        {"groups": None, "hasgroups": [True]},
+    ],
+)
+def test_a_refused_sign_in_ends_the_access_that_was_given_before(
+    provider: OpenIdProvider,
+    employee: CompanyUser,
+    company_visitor: CompanyUser,
+    company: Service,
+    claims: dict[str, object],
+) -> None:
+    provider.claims |= {"sub": f"right lost, {claims}", "groups": ["staff"]}
+    token = employee.tokens(Request("app")).json()["refresh_token"]
+    provider.claims |= claims
+    assert company_visitor.sign_in_at_provider(Request("app")).status_code == 403
+    assert identity_of(company, provider).must_sign_in
+    assert silent_result(employee) == "login_required"
+    assert refresh(employee.http, "app", token).json()["error"] == "invalid_grant"
 
 
 async def disable(connection: Redis, subject: str) -> None:

@@ -68,7 +68,7 @@ def make_page_routers(parts: ServiceParts, pages: Pages) -> Sequence[APIRouter]:
             random_bytes=parts.random_bytes,
         ),
         encryption=parts.refresh_token_encryption,
-        schedule=parts.recheck_worker.schedule,
+        rechecks=parts.rechecks,
         starts=parts.make_throttle("provider-sign-in", settings.authorizations_per_address),
         clock=parts.clock,
     )

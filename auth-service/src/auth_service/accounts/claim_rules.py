@@ -117,4 +117,4 @@ def _groups_were_left_out(claims: Mapping[str, Any]) -> bool:
     """The overage markers of Entra ID: `hasgroups`, or `groups` as a distributed claim (OpenID Connect Core 5.6.2)."""
     names: Any = claims.get("_claim_names")
     is_distributed = isinstance(names, dict) and _GROUPS in cast("dict[str, Any]", names)
-    return is_distributed or claims.get("hasgroups") in {True, "true"}
+    return is_distributed or claims.get("hasgroups") in (True, "true")

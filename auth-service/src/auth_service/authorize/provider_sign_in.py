@@ -47,8 +47,7 @@ from auth_service.federation.people import People, Person, PersonRefused, SignIn
 from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens
 from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
-from auth_service.federation.recheck_schedule import RecheckSchedule
-from auth_service.federation.rechecks import interval_seconds
+from auth_service.federation.rechecks import Rechecks, interval_seconds
 from auth_service.http.application import new_router
 from auth_service.http.dependencies import QueryString, context_of
 from auth_service.http.forms import Form
@@ -96,7 +95,7 @@ class ProviderSignIn:
     pending: PendingSignIns
     people: People
     encryption: RefreshTokenEncryption
-    schedule: RecheckSchedule
+    rechecks: Rechecks
     starts: Throttle
     clock: Clock
 
@@ -202,18 +201,20 @@ class ProviderSignIn:
         self, visit: Visit, connection: ProviderConnection, tokens: ProviderTokens, http: Request
     ) -> Response:
         provider = connection.provider
+        subject = subject_of(tokens.claims, provider)
         sign_in = SignInAtProvider(
             provider=provider,
             claims=tokens.claims,
-            refresh_token=self.encryption.encrypt(
-                tokens.refresh_token, provider_id=provider.id, subject=subject_of(tokens.claims, provider)
-            ),
+            refresh_token=self.encryption.encrypt(tokens.refresh_token, provider_id=provider.id, subject=subject),
         )
         try:
             person = await self.people.admit(sign_in)
         except PersonRefused as refusal:
+            identity = await self.people.identities.find_at(provider.declared, subject)
+            if identity is not None:
+                await self.rechecks.apply_refusal(identity, refusal.reason, context_of(http))
             return await self._refuse_person(refusal, visit, provider, http)
-        await self.schedule.plan(person.identity, interval_seconds(person.identity, connection))
+        await self.rechecks.schedule.plan(person.identity, interval_seconds(person.identity, connection))
         await self._record_sign_in(person, visit, provider, http)
         browser = await self.sessions.sign_in(
             visit.browser,

@@ -24,7 +24,7 @@ _MARKS: Mapping[ProviderKind, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def says_account_is_gone(kind: ProviderKind, description: str | None) -> bool:
+def says_account_is_gone(kind: ProviderKind, description: object) -> bool:
     """Whether this `error_description` says that the user is gone or disabled."""
-    text = (description or "")[:1000].casefold()
+    text = description[:1000].casefold() if isinstance(description, str) else ""
     return any(mark in text for mark in _MARKS[kind])

@@ -1,7 +1,9 @@
 """One identity provider over the network: its metadata and keys, kept for a while, and token requests to it."""
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -95,15 +97,17 @@ class ProviderConnection:
     async def redeem_code(self, code: str, *, code_verifier: str, nonce: str) -> ProviderTokens:
         """The tokens for an authorization code; its ID token satisfies `ID_TOKEN_RULES`."""
         parameters = {"grant_type": "authorization_code", "code": code, "code_verifier": code_verifier}
-        response = await self._request_tokens({**parameters, "redirect_uri": self.provider.redirect_uri})
-        if "id_token" not in response:
-            raise ProviderFailure(ProviderProblem.BAD_RESPONSE, "the token response has no id_token")
-        return await self._accept(response, nonce=nonce)
+        with _unusable_values_refused():
+            response = await self._request_tokens({**parameters, "redirect_uri": self.provider.redirect_uri})
+            if "id_token" not in response:
+                raise ProviderFailure(ProviderProblem.BAD_RESPONSE, "the token response has no id_token")
+            return await self._accept(response, nonce=nonce)
 
     async def refresh(self, refresh_token: str) -> ProviderTokens:
         """The tokens for the refresh token that was kept for a user."""
-        response = await self._request_tokens({"grant_type": "refresh_token", "refresh_token": refresh_token})
-        return await self._accept(response, nonce=None)
+        with _unusable_values_refused():
+            response = await self._request_tokens({"grant_type": "refresh_token", "refresh_token": refresh_token})
+            return await self._accept(response, nonce=None)
 
     async def close(self) -> None:
         await self._http.close()
@@ -150,6 +154,7 @@ class ProviderConnection:
             claims = signed.claims
         if access_token is not None and self.provider.preset.uses_userinfo:
             claims = await self._add_userinfo(claims, access_token)
+        json.dumps(claims, ensure_ascii=False).encode()  # raises ValueError for text that cannot be stored
         return ProviderTokens(claims=claims, refresh_token=refresh_token)
 
     async def _add_userinfo(self, claims: Mapping[str, Any], access_token: str) -> Mapping[str, Any]:
@@ -199,6 +204,17 @@ class ProviderConnection:
                 )
             )
         return client
+
+
+@contextmanager
+def _unusable_values_refused() -> Generator[None]:
+    """Values of a type, size or depth that no provider may send are a bad response, whatever code reads them first."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise ProviderFailure(
+            ProviderProblem.BAD_RESPONSE, f"the token response has an unusable value ({type(error).__name__})"
+        ) from error
 
 
 def _refusal(error: str, *, gone: bool) -> ProviderFailure:

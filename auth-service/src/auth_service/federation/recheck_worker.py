@@ -48,12 +48,17 @@ class RecheckWorker:
             await cancel_tasks(self._task)
 
     async def check_due(self) -> None:
-        """Checks the users who are due, one after the other."""
+        """Checks the users who are due, one after the other. A failure of one does not stop the others."""
         for key in await self.schedule.due():
             try:
                 await self._check(key)
             except (OAuthError, JournalUnavailable) as failure:
                 log.warning("recheck_postponed", cause=type(failure).__name__)
+                await self.schedule.postpone(key)
+            except RedisError:
+                raise
+            except Exception:
+                log.exception("recheck_failed")
                 await self.schedule.postpone(key)
 
     async def _run(self) -> None:

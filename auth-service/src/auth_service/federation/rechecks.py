@@ -100,6 +100,15 @@ class Rechecks:
             return False
         return not identity.must_sign_in and not self._is_too_old(identity, connection)
 
+    async def apply_refusal(self, identity: Identity, reason: Reason, source: RequestSource) -> None:
+        """A sign-in whose claims were refused for this reason has the effect of a check with these claims."""
+        if identity.must_sign_in or identity.is_deleted:
+            return
+        if reason is Reason.NOT_ALLOWED:
+            await self._end(identity, reason, source)
+        elif reason in {Reason.GROUPS_LEFT_OUT, Reason.CLAIM_TOO_LARGE}:
+            await self._require_sign_in(identity, reason, source)
+
     async def plan(self, grant: AuthorizationGrant) -> None:
         identity = await self._identity_of(grant.subject, grant.provider)
         connection = self.connections.find(grant.provider or "")
