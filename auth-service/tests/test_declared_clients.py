@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from auth_service.clients.client_secrets import ClientSecrets
 from auth_service.clients.declared_clients import make_client
 from auth_service.declaration import DeclarationInvalid, DeclaredClient
 from auth_service.declaration_file import load_declaration
+from auth_service.declared_providers import LocalSignIn
 from auth_service.protocol import GrantType
 from auth_service.settings import AuthSettings
 from security_common.settings import SettingInvalid
@@ -79,15 +82,35 @@ def test_demo_mode_declares_the_addresses_and_the_client_of_a_gateway(tmp_path: 
 
 def test_demo_mode_keeps_what_the_declaration_says_about_a_gateway(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s" * 43)
-    (tmp_path / "auth.yaml").write_text("clients: [{client_id: gateway, secret_file: secret}]")
+    (tmp_path / "auth.yaml").write_text(
+        "clients: [{client_id: gateway, secret_file: secret}]\nsign_in: {local: operators}\n"
+    )
     settings = AuthSettings(
         demo=True,
         config=tmp_path / "auth.yaml",
         gateway_resources="http://localhost:8083/mcp",
         gateway_public_key_file=tmp_path / "key",
     )
-    gateways = [client for client in load_declaration(settings).clients if client.client_id == "gateway"]
+    declaration = load_declaration(settings)
+    gateways = [client for client in declaration.clients if client.client_id == "gateway"]
     assert [client.may_exchange for client in gateways] == [()]
+    assert declaration.sign_in.local is LocalSignIn.OPERATORS
+
+
+def test_every_process_computes_the_same_fingerprint() -> None:
+    code = """if True:
+        from auth_service.declaration_file import load_declaration
+        from auth_service.settings import AuthSettings
+        settings = AuthSettings(demo=True, gateway_resources="http://localhost:8083/mcp", gateway_public_key_file="key")
+        print(load_declaration(settings).fingerprint)
+    """
+    fingerprints = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, check=True, capture_output=True, text=True
+        ).stdout
+        for seed in ("1", "2", "3", "4")
+    }
+    assert len(fingerprints) == 1
 
 
 def test_demo_mode_is_refused_for_a_public_gateway() -> None:

@@ -1,12 +1,13 @@
 """The declaration (auth.yaml) as a model: resources, clients, identity providers, and who may register clients."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -263,4 +264,12 @@ class Declaration(_Declared):
     @property
     def fingerprint(self) -> str:
         """Equal for equal declarations; replicas compare it."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        document = json.dumps(self.model_dump(), default=_as_json)
+        return hashlib.sha256(document.encode()).hexdigest()[:16]
+
+
+def _as_json(value: object) -> object:
+    """A value that JSON does not have. The order of a set differs from process to process, so sets are sorted."""
+    if isinstance(value, frozenset):
+        return sorted(map(str, cast("frozenset[object]", value)))
+    return str(value)

@@ -52,8 +52,7 @@ def _with_demo_clients(declaration: Declaration) -> Declaration:
     declared_ids = {client.client_id for client in declaration.clients}
     demo = Declaration.model_validate(_read(_BUILT_IN_FILES / "declaration_demo.yaml"))
     added = tuple(client for client in demo.clients if client.client_id not in declared_ids)
-    members = {name: getattr(declaration, name) for name in Declaration.model_fields}
-    return Declaration.model_validate({**members, "clients": (*declaration.clients, *added)})
+    return _replace(declaration, clients=(*declaration.clients, *added))
 
 
 def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Declaration:
@@ -87,9 +86,13 @@ def _with_demo_gateway(declaration: Declaration, settings: AuthSettings) -> Decl
             may_exchange=(DeclaredExchange.model_validate(rule),),
         )
         clients = (*clients, gateway)
-    return Declaration(
-        resources=(*declaration.resources, *added), clients=clients, registration=declaration.registration
-    )
+    return _replace(declaration, resources=(*declaration.resources, *added), clients=clients)
+
+
+def _replace(declaration: Declaration, **changed: object) -> Declaration:
+    """The declaration with other members. Unlike `model_copy`, checks the result. Raises `ValidationError`."""
+    members = {name: getattr(declaration, name) for name in Declaration.model_fields}
+    return Declaration.model_validate({**members, **changed})
 
 
 def _default_resource(declaration: Declaration) -> DeclaredResource:
