@@ -141,6 +141,10 @@ async def test_no_planted_value_reaches_the_upstream(scripted: Callable[..., Any
             ("completion/complete", {**PARAMS["completion/complete"], "argument": {"name": PLANTED, "value": "b"}}),
             ("completion/complete", {**PARAMS["completion/complete"], "context": {"arguments": {PLANTED: "x"}}}),
             ("prompts/get", {"name": "crm_p", "arguments": {PLANTED: "a"}}),
+            (
+                "completion/complete",
+                {**PARAMS["completion/complete"], "ref": {"type": "ref/resource", "uri": f"a://{EMAIL}/{{x}}"}},
+            ),
             ("completion/complete", {**PARAMS["completion/complete"], "context": {"arguments": {"x": PLANTED}}}),
         ]
         for method, params in requests:

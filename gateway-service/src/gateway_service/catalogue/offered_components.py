@@ -130,6 +130,7 @@ class AddressComponents:
         self._resources = resources
         self._listed_resources: Sequence[tuple[GatewayResource, dict[str, Any]]] = []
         self._listed_templates: Sequence[tuple[GatewayResource, dict[str, Any]]] = []
+        self._listed_rules: Mapping[str, GatewayResource] = {}
         self.prompts_revision = 0
         """Another number as soon as the list of prompts has changed."""
         self.resources_revision = 0
@@ -139,6 +140,10 @@ class AddressComponents:
         """The rule for a URI or template; None if there is none, or if several upstreams have one."""
         matching = [rules for rules in self._resources if rules.matching(uri) is not None]
         return matching[0].at(uri) if len(matching) == 1 else None
+
+    def listed_at(self, uri: str) -> GatewayResource | None:
+        """The rule for a resource or template in the lists of this address; None if it is not listed."""
+        return self._listed_rules.get(uri)
 
     def list_prompts(self, scopes: Collection[str] | None) -> list[dict[str, Any]]:
         """The definitions of prompts for a caller who can have these scopes; None for any scope."""
@@ -178,6 +183,9 @@ class AddressComponents:
             for template, found in each.templates.items()
             if self.resource_at(template) is found[0]
         ]
+        listed = {definition["uri"]: resource for resource, definition in self._listed_resources}
+        templates = {definition["uriTemplate"]: resource for resource, definition in self._listed_templates}
+        self._listed_rules = {**listed, **templates}
 
 
 class OfferedComponents:

@@ -181,7 +181,7 @@ class ComponentRequests:
             prompt = address.prompts.get(name)
             return prompt, {"type": "ref/prompt", "name": prompt.name if prompt else ""}
         if members.get("type") == "ref/resource" and isinstance(uri, str):
-            return address.resource_at(uri), {"type": "ref/resource", "uri": uri}
+            return address.listed_at(uri), {"type": "ref/resource", "uri": uri}
         return None, {}
 
     async def _require_scopes(self, rule: ToolRule, secured: SecuredTool, client: ClientRequest) -> None:
