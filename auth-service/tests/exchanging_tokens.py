@@ -117,16 +117,17 @@ def add_account(service: Service, *roles: Role) -> str:
     """The subject of a new account, stored as `auth-service user add` does."""
     subject = f"u_{secrets.token_hex(8)}"
     account = Account(subject=subject, username=subject, name="A user", roles=frozenset(roles))
-    in_redis(service, lambda connection: AccountStore(connection).save(account))
+
+    async def add(connection: Redis) -> None:
+        assert await AccountStore(connection).add(account)
+
+    in_redis(service, add)
     return subject
 
 
 def change_account(service: Service, subject: str, **changes: Any) -> None:
     async def change(connection: Redis) -> None:
-        store = AccountStore(connection)
-        account = await store.find(subject)
-        assert account is not None
-        await store.save(replace(account, **changes))
+        assert await AccountStore(connection).change(subject, lambda account: replace(account, **changes)) is not None
 
     in_redis(service, change)
 

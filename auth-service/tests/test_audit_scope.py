@@ -40,7 +40,7 @@ async def clerk(people: Service) -> Any:
         async def save(*roles: Role) -> None:
             changed = Account(subject=account.subject, username=account.username, name="Clerk", roles=frozenset(roles))
             if not await store.add(changed, await Passwords().hash(PASSWORD)):
-                await store.save(changed)
+                await store.change(account.subject, lambda _: changed)
 
         yield save
         await store.delete(account)

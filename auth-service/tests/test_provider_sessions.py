@@ -111,9 +111,7 @@ def test_a_refused_sign_in_ends_the_access_that_was_given_before(
 
 
 async def disable(connection: Redis, subject: str) -> None:
-    account = await AccountStore(connection).find(subject)
-    assert account is not None
-    await AccountStore(connection).save(replace(account, disabled=True))
+    await AccountStore(connection).change(subject, lambda account: replace(account, disabled=True))
 
 
 async def delete(connection: Redis, subject: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from auth_service.declared_providers import DeclaredProvider
 
@@ -95,9 +96,24 @@ class Identities:
         return cast("Mapping[str, str]", await self._redis.hgetall(_ISSUERS))
 
     async def save(self, identity: Identity) -> bool:
-        """Replaces a stored identity. False if it was unlinked in the meantime."""
-        document = _IDENTITY_ADAPTER.dump_json(identity)
-        return bool(await self._redis.set(_IDENTITY + identity.key, document, xx=True))
+        """Replaces a stored identity.
+
+        False, without any change, if it was unlinked, or its account was deleted, in the meantime.
+        """
+        key = _IDENTITY + identity.key
+
+        async def store_unless_ended(pipe: Pipeline) -> bool:
+            document = await pipe.get(key)
+            pipe.multi()
+            if not document:
+                return False
+            stored = _IDENTITY_ADAPTER.validate_json(document)
+            if stored.is_deleted or stored.account != identity.account:
+                return False
+            pipe.set(key, _IDENTITY_ADAPTER.dump_json(identity))
+            return True
+
+        return cast("bool", await self._redis.transaction(store_unless_ended, key, value_from_callable=True))
 
     async def unlink(self, identity: Identity) -> None:
         await self._redis.delete(_IDENTITY + identity.key)

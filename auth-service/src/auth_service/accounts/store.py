@@ -1,11 +1,12 @@
 """Local accounts in Redis: a JSON document for each, an index by username, and the password hash in its own key."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from typing import cast
 
 from pydantic import TypeAdapter
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from auth_service.accounts.account import Account, fold_username
 
@@ -45,8 +46,23 @@ class AccountStore:
             )
         )
 
-    async def save(self, account: Account) -> None:
-        await self._redis.set(_ACCOUNT + account.subject, _ACCOUNT_ADAPTER.dump_json(account))
+    async def change(self, subject: str, change: Callable[[Account], Account]) -> Account | None:
+        """The changed account; None, without any change, if it was deleted.
+
+        `change` is applied to the stored account, again if another change came first, so that none is lost.
+        """
+        key = _ACCOUNT + subject
+
+        async def store_changed(pipe: Pipeline) -> Account | None:
+            document = await pipe.get(key)
+            pipe.multi()
+            if not document:
+                return None
+            changed = change(_ACCOUNT_ADAPTER.validate_json(document))
+            pipe.set(key, _ACCOUNT_ADAPTER.dump_json(changed))
+            return changed
+
+        return cast("Account | None", await self._redis.transaction(store_changed, key, value_from_callable=True))
 
     async def delete(self, account: Account) -> None:
         await self._redis.delete(

@@ -66,7 +66,7 @@ def unlink(username: str, *, provider: Provider) -> None:
             hint = f"`user password {username}` gives another way to sign in, `user disable {username}` ends access"
             raise UserRefused(f"{username} could not sign in any more", hint=hint)
         # For good: after another link to the same provider, sessions of the person before would be valid again.
-        await accounts.save(end_sign_ins(account, time.time()))
+        await accounts.change(account.subject, lambda stored: end_sign_ins(stored, time.time()))
         for identity in removed:
             await store.unlink(identity)
         await operator.record(Action.USER_UNLINKED, user_id=account.subject, reason=provider)

@@ -109,7 +109,8 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
     async def set_password(operator: Operator, account: Account) -> None:
         store = AccountStore(operator.redis)
         await store.set_password_hash(account.subject, await Passwords().hash(new))
-        await store.save(replace(account, signed_out_at_seconds=int(time.time())))
+        now = int(time.time())
+        await store.change(account.subject, lambda stored: replace(stored, signed_out_at_seconds=now))
 
     change_account(username, Action.USER_PASSWORD_SET, set_password)
 
@@ -125,7 +126,7 @@ def role(
     new_roles = frozenset(roles or ())
 
     async def set_roles(operator: Operator, account: Account) -> None:
-        await AccountStore(operator.redis).save(replace(account, roles=new_roles))
+        await AccountStore(operator.redis).change(account.subject, lambda stored: replace(stored, roles=new_roles))
 
     change_account(username, Action.USER_ROLES_SET, set_roles)
 
@@ -138,8 +139,9 @@ def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help=
     """
 
     async def set_disabled(operator: Operator, account: Account) -> None:
-        await AccountStore(operator.redis).save(
-            replace(account, disabled=not undo, signed_out_at_seconds=int(time.time()))
+        now = int(time.time())
+        await AccountStore(operator.redis).change(
+            account.subject, lambda stored: replace(stored, disabled=not undo, signed_out_at_seconds=now)
         )
 
     change_account(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_disabled)

@@ -101,14 +101,17 @@ class People:
             must_sign_in=False,
         )
         account = await self.store.find(identity.account)
+        if account is not None and account.disabled:
+            raise _refused(Reason.ACCOUNT_DISABLED, claims, "the account is disabled here")
+        if not await self.identities.save(identity):  # it was unlinked, or its account deleted, at this moment
+            return await self.admit(sign_in)
         if account is None:  # the process ended between the two steps of `_add`
             account, looks_alike = await self._add_account(identity, claims)
-            await self.identities.save(identity)
             return Person(account=account, identity=identity, is_new=True, looks_alike=looks_alike)
-        if account.disabled:
-            raise _refused(Reason.ACCOUNT_DISABLED, claims, "the account is disabled here")
-        await self.identities.save(identity)
-        return Person(account=await self._rename(account, claims), identity=identity)
+        renamed = await self._rename(account, claims)
+        if renamed is None:
+            raise _refused(Reason.ACCOUNT_DELETED, claims, "the account was deleted here")
+        return Person(account=renamed, identity=identity)
 
     async def _add(self, sign_in: SignInAtProvider, subject: str, kept: Mapping[str, Any]) -> Person:
         provider, claims = sign_in.provider, sign_in.claims
@@ -156,14 +159,17 @@ class People:
         stored = await self.store.find(identity.account)
         return stored if stored is not None else account, True
 
-    async def _rename(self, account: Account, claims: Mapping[str, Any]) -> Account:
-        """The account with the present name and e-mail address. The username stays: operators use it in commands."""
+    async def _rename(self, account: Account, claims: Mapping[str, Any]) -> Account | None:
+        """The account with the present name and e-mail address; None if it was deleted in the meantime.
+
+        The username stays: operators use it in commands.
+        """
         if account.provider is None:
             return account
-        renamed = replace(account, name=_text(claims, "name") or account.name, email=_text(claims, "email"))
-        if renamed != account:
-            await self.store.save(renamed)
-        return renamed
+        name, email = _text(claims, "name") or account.name, _text(claims, "email")
+        if (name, email) == (account.name, account.email):
+            return account
+        return await self.store.change(account.subject, lambda stored: replace(stored, name=name, email=email))
 
 
 def check_person(provider: IdentityProvider, claims: Mapping[str, Any]) -> dict[str, Any]:

@@ -193,9 +193,7 @@ class Rechecks:
         """The user is gone there: sessions and families here end, whatever way the user signed in."""
         ended = replace(identity, must_sign_in=True, refresh_token=None, checked_at_seconds=self.clock())
         await self._record(identity, Action.ACCOUNT_ENDED, reason, source)
-        account = await self.store.find(identity.account)
-        if account is not None:
-            await self.store.save(end_sign_ins(account, self.clock()))
+        await self.store.change(identity.account, lambda account: end_sign_ins(account, self.clock()))
         await self.identities.save(ended)
         return ended
 
