@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from gateway_service.credentials import Credential
 from gateway_service.declaration import UpstreamDeclaration
 from gateway_service.upstreams.circuit_breaker import CircuitBreaker
-from gateway_service.upstreams.connection_pool import ConnectionPool
+from gateway_service.upstreams.connection_pool import ConnectionPool, PooledConnection
 from gateway_service.upstreams.errors import SessionLost, UpstreamError, UpstreamProtocolViolation, UpstreamTimeout
 from gateway_service.upstreams.http_exchange import HttpConnections
 from gateway_service.upstreams.http_transport import HttpTransport
@@ -40,6 +41,9 @@ __all__ = ["ProtocolEra", "Upstream", "UpstreamCall"]
 
 MAX_PAGES = 64
 MAX_ITEMS = 2000
+
+_CODES_OF_ANOTHER_ERA = frozenset({INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION})
+"""Errors with which a server of another era refuses the handshake."""
 
 
 class ProtocolEra(Enum):
@@ -104,6 +108,7 @@ class Upstream:
             max_connections=self._transport.max_connections,
             idle_seconds=self._transport.idle_seconds,
         )
+        self._eras = WeakKeyDictionary[Connection, ProtocolEra]()
         self._ids = itertools.count(1)
         self._finding_era = asyncio.Lock()
         self._list_change_handlers: list[ListChangeHandler] = []
@@ -129,9 +134,6 @@ class Upstream:
             except SessionLost:
                 pass
             except UpstreamError as error:
-                if error.code in {INVALID_REQUEST, UNSUPPORTED_PROTOCOL_VERSION}:
-                    # Perhaps another release of the server, with other versions.
-                    self._forget_era()
                 if error.code != UNSUPPORTED_PROTOCOL_VERSION:
                     raise
             return await self._send(call)
@@ -181,23 +183,38 @@ class Upstream:
         self._pool.clear()
 
     async def _send(self, call: UpstreamCall) -> dict[str, Any]:
-        if self.era is None:
-            async with self._finding_era:
-                entry = await self._pool.acquire(call.owner)
-        else:
-            entry = await self._pool.acquire(call.owner)
+        entry = await self._acquire(call.owner)
         try:
-            response = await entry.connection.request(self._request(call))
+            is_stateless = self._eras[entry.connection] is ProtocolEra.STATELESS
+            return self._result(await entry.connection.request(self._request(call, is_stateless=is_stateless)))
         except SessionLost:
             self._pool.discard(entry)
             raise
+        except UpstreamError as error:
+            # Perhaps another release of the server, with other versions, or a session that it does not know. But tools
+            # answer -32600 to bad input as well, so only the connection of this caller is replaced. A program remains
+            # the same release.
+            if error.code == UNSUPPORTED_PROTOCOL_VERSION:
+                self.era = None
+                self._pool.discard(entry)
+            elif error.code == INVALID_REQUEST and self.declaration.program is None:
+                self._pool.discard(entry)
+            raise
         finally:
             self._pool.release(entry)
-        return self._result(response)
 
-    def _request(self, call: UpstreamCall) -> OutgoingRequest:
+    async def _acquire(self, owner: str) -> PooledConnection:
+        """The connection of this owner; `release` has to follow. The era is known then."""
+        if self.era is not None:
+            return await self._pool.acquire(owner)
+        async with self._finding_era:
+            entry = await self._pool.acquire(owner)
+            if self.era is None:
+                self.era = self._eras[entry.connection]
+            return entry
+
+    def _request(self, call: UpstreamCall, *, is_stateless: bool) -> OutgoingRequest:
         message_id = next(self._ids)
-        is_stateless = self.era is ProtocolEra.STATELESS
         params, metadata = dict(call.params), dict[str, Any]()
         if is_stateless:
             metadata = _own_metadata(call)
@@ -222,13 +239,16 @@ class Upstream:
         connection = await self._transport.connect(owner, self._report_list_change)
         try:
             if self.era is not ProtocolEra.HANDSHAKE and await self._discover(connection, owner):
-                self.era = ProtocolEra.STATELESS
+                era = ProtocolEra.STATELESS
             else:
                 await self._shake_hands(connection, owner)
-                self.era = ProtocolEra.HANDSHAKE
-        except BaseException:
+                era = ProtocolEra.HANDSHAKE
+        except BaseException as failure:
+            if isinstance(failure, UpstreamError) and failure.code in _CODES_OF_ANOTHER_ERA:
+                self.era = None
             await connection.close()
             raise
+        self.era = self._eras[connection] = era
         return connection
 
     async def _discover(self, connection: Connection, owner: str) -> bool:
