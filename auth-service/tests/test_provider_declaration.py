@@ -1,6 +1,10 @@
 """`identity_providers` and `sign_in` of auth.yaml: presets, and errors with their place and a hint."""
 
+import asyncio
 import json
+import secrets
+import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +13,19 @@ import yaml
 from joserfc import jwk
 from openid_provider import OpenIdProvider
 from provider_users import CompanyUser, declare, start_with_provider
+from redis.asyncio import Redis
 from running_auth import StartService
 from signing_in import Page, Person, Request
 
 from auth_service.accounts.claim_rules import apply_rules, claim_values
+from auth_service.accounts.identities import Identities
+from auth_service.accounts.store import AccountStore
 from auth_service.declaration import DeclarationInvalid
 from auth_service.declaration_file import load_declaration
 from auth_service.declared_providers import ClaimRule, DeclaredProvider, check_rules
 from auth_service.federation.declared_issuers import find_changed_issuer
 from auth_service.federation.identity_provider import IdentityProvider, load_providers
+from auth_service.federation.people import People, PersonRefused, SignInAtProvider
 from auth_service.federation.provider_errors import ProviderFailure
 from auth_service.federation.provider_metadata import discovery_url, read_metadata
 from auth_service.scopes import IDENTITY_SCOPES, Role
@@ -199,6 +207,22 @@ def test_an_earlier_issuer_is_not_that_of_another_provider(tmp_path: Path) -> No
     check_rules((moved,), frozenset({"mcp.access"}))
     with pytest.raises(ValueError, match="was_issuer is the issuer of a declared identity provider"):
         check_rules((moved, other), frozenset({"mcp.access"}))
+
+
+def test_the_command_that_links_a_person_can_be_pasted(tmp_path: Path, own_redis: tuple[str, Any]) -> None:
+    subject = "a'$(id)"
+    provider = load(tmp_path, accounts="linked")
+    sign_in = SignInAtProvider(provider=provider, claims={"sub": subject}, refresh_token=None)
+
+    async def admit() -> None:
+        async with Redis.from_url(own_redis[0], decode_responses=True) as redis:
+            store, identities = AccountStore(redis), Identities(redis)
+            people = People(identities=identities, store=store, clock=time.time, random_bytes=secrets.token_bytes)
+            await people.admit(sign_in)
+
+    with pytest.raises(PersonRefused) as refused:
+        asyncio.run(admit())
+    assert shlex.split(refused.value.hint)[-2:] == ["--subject", subject]
 
 
 def test_item_e51_a_changed_issuer_or_id_stops_the_start(tmp_path: Path) -> None:

@@ -272,6 +272,15 @@ def test_item_e35_the_page_names_the_account_and_offers_another(
     assert provider.requests[0]["prompt"] == "select_account"
 
 
+def test_another_account_does_not_replace_the_sign_in_that_the_client_asked_for(
+    provider: OpenIdProvider, employee: CompanyUser
+) -> None:
+    provider.claims |= {"groups": []}
+    page = employee.sign_in_at_provider(Request("app", {"prompt": "login"}))
+    answer = employee.http.get(Page(page.text).links["Use another account"])
+    assert dict(parse_qsl(urlsplit(answer.headers["location"]).query))["prompt"] == "login select_account"
+
+
 def _at(answer: httpx2.Response) -> str:
     assert dict(parse_qsl(urlsplit(answer.headers["location"]).query))["response_type"] == "code"
     return str(answer.headers["location"])

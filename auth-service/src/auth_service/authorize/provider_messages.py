@@ -51,7 +51,7 @@ def authorization_parameters(
     prompts = set(provider.preset.parameters.get("prompt", "").split())
     prompts |= {each.value for each in request.prompts & {Prompt.LOGIN, Prompt.SELECT_ACCOUNT}}
     if other_account:
-        prompts = (prompts - {Prompt.LOGIN.value}) | {Prompt.SELECT_ACCOUNT.value}
+        prompts.add(Prompt.SELECT_ACCOUNT.value)  # a client's `login` stays: the choice does not replace it
     optional = {
         "prompt": " ".join(sorted(prompts)) or None,
         "max_age": str(request.max_age_seconds) if request.max_age_seconds is not None else None,

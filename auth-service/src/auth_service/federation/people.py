@@ -4,6 +4,7 @@ The key is (issuer, subject), and it never moves from one account to another. Na
 the same one at another account leads to a separate account with a longer username.
 """
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -120,7 +121,7 @@ class People:
                 Reason.NOT_LINKED,
                 claims,
                 f"no account is linked to {subject!a} of {provider.id}",
-                hint=f"auth-service user link USERNAME --provider {provider.id} --subject {subject!a}",
+                hint=f"auth-service user link USERNAME --provider {provider.id} --subject {shlex.quote(subject)}",
             )
         identity = Identity(
             provider=provider.id,
