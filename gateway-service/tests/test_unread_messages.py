@@ -1,4 +1,4 @@
-"""What the gateway writes to a program that does not read it is limited."""
+"""What the gateway writes to a program that does not read it is limited, and what the lines of a program cost."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ import pytest
 
 from gateway_service.declaration import ProgramDeclaration, ToolRule, UpstreamDeclaration
 from gateway_service.upstreams.errors import UpstreamProtocolViolation, UpstreamTimeout
-from gateway_service.upstreams.program_process import ProgramProcess
+from gateway_service.upstreams.program_process import ProgramProcess, log_lines
 from gateway_service.upstreams.stdio_transport import MAX_UNREAD_BYTES, StdioConnection
 from gateway_service.upstreams.transport import OutgoingRequest
 from security_common.tool_policy.policy import PIIPolicy
@@ -21,6 +21,7 @@ RULE = ToolRule(arguments=PIIPolicy.OBSERVE, result=PIIPolicy.OBSERVE)
 MEBIBYTE = 1024 * 1024
 Running = tuple[StdioConnection, Callable[[], int], list[str]]
 NEVER_READS = "import time; time.sleep(600)"
+EMPTY_LINES = r"import time; print('\n' * 5000, flush=True); time.sleep(600)"
 LONG_ID = """
 import time
 print('{"jsonrpc": "2.0", "method": "ping", "id": "%s"}' % ("a" * 1000), flush=True)
@@ -77,3 +78,20 @@ async def test_the_id_of_a_request_of_a_program_is_short(tmp_path: Path) -> None
     async with running(tmp_path, LONG_ID, 10) as (connection, _, _):
         with pytest.raises(UpstreamProtocolViolation, match="an id of more than"):
             await connection.request(request(1, 1))
+
+
+async def test_empty_lines_on_standard_output_are_counted(tmp_path: Path) -> None:
+    async with running(tmp_path, EMPTY_LINES, 10) as (connection, _, _):
+        with pytest.raises(UpstreamProtocolViolation, match="too many notifications"):
+            await connection.request(request(1, 1))
+
+
+async def test_many_lines_on_standard_error_do_not_keep_the_event_loop() -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(b"\n" * 3000)
+    reader.feed_eof()
+    logging = asyncio.create_task(log_lines("crm", reader, str))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not logging.done()
+    await logging

@@ -20,7 +20,7 @@ from gateway_service.upstreams.errors import UpstreamUnavailable
 from security_common.secret_files import read_secret_file
 from security_common.task_cancellation import cancel_tasks
 
-__all__ = ["MaskText", "ProgramProcess"]
+__all__ = ["MaskText", "ProgramProcess", "log_lines"]
 
 START_SECONDS = 10.0
 END_SECONDS = 15.0
@@ -28,6 +28,9 @@ END_SECONDS = 15.0
 
 MAX_LOGGED_CHARACTERS = 500
 MAX_LOGGED_LINES_PER_MINUTE = 60
+LINES_WITHOUT_PAUSE = 1000
+PAUSE_SECONDS = 0.1
+"""Limits what reading lines of one program costs: the program waits once its pipe is full."""
 _LINE_LIMIT_BYTES = 64 * 1024
 _DEFAULT_LANGUAGE = "C.UTF-8"
 
@@ -55,7 +58,7 @@ class ProgramProcess:
         self._guardian = guardian
         self._was_started = False
         self._reports, self._control = control
-        self._logging = asyncio.create_task(_log_lines(upstream, guardian.stderr, mask), name=f"stderr-{upstream}")
+        self._logging = asyncio.create_task(log_lines(upstream, guardian.stderr, mask), name=f"stderr-{upstream}")
 
     @classmethod
     async def start(cls, upstream: str, declaration: ProgramDeclaration, *, sandbox: list[str], mask: MaskText) -> Self:
@@ -158,8 +161,12 @@ def _inherited(*names: str) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-async def _log_lines(upstream: str, stream: asyncio.StreamReader, mask: MaskText) -> None:
-    """Logs what a program writes to its standard error: cut, masked, and no more than some lines in a minute."""
+async def log_lines(upstream: str, stream: asyncio.StreamReader, mask: MaskText) -> None:
+    """Logs what a program writes to its standard error: cut, masked, and no more than some lines in a minute.
+
+    Reading a line that is in the buffer does not suspend this task, so it pauses itself after a number of lines.
+    """
+    read_lines = 0
     minute, lines, left_out = 0, 0, 0
     while True:
         try:
@@ -168,6 +175,9 @@ async def _log_lines(upstream: str, stream: asyncio.StreamReader, mask: MaskText
             line = b"(a line that is too long)\n"
         if not line:
             return
+        read_lines += 1
+        if read_lines % LINES_WITHOUT_PAUSE == 0:
+            await asyncio.sleep(PAUSE_SECONDS)
         if int(time.monotonic() // 60) != minute:
             minute, lines = int(time.monotonic() // 60), 0
             if left_out:

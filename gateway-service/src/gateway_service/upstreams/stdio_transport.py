@@ -82,6 +82,8 @@ class StdioConnection(MultiplexedConnection):
                     self._require_size(len(line))
                     if line.strip():
                         await self._take(line)
+                    else:
+                        self._rate.count()
             self._require_size(len(unfinished))
 
     async def _end(self) -> None:
