@@ -152,3 +152,16 @@ def test_a_code_gives_only_the_scopes_that_the_rules_still_give(
     narrowed = replace(identity_of(company, provider), claims={"groups": ["staff"]})
     in_redis(company, lambda connection: Identities(connection).save(narrowed))
     assert redeem(employee.http, request, code).json()["scope"] == "mcp.access"
+
+
+def test_signing_out_ends_a_session_that_waits_for_a_sign_in(
+    provider: OpenIdProvider, employee: CompanyUser, company_visitor: CompanyUser, company: Service
+) -> None:
+    sign_in(provider, employee, "signed out while waiting")
+    account = identity_of(company, provider).account
+    in_redis(company, lambda connection: require_sign_in(connection, account))
+    copied = dict(employee.http.cookies)
+    assert "signed out" in employee.open("/oauth2/logout").text
+    employee.http.cookies.update(copied)
+    company_visitor.sign_in_at_provider(Request("app"))
+    assert silent_result(employee) == "login_required"

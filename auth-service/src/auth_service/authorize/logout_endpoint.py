@@ -94,6 +94,7 @@ class LogoutEndpoint:
         browser = await self.sessions.read(http)
         account = await self.flow.account_of(browser.session)
         if account is None:
+            await self.sessions.sign_out(browser)  # it would be valid again after a sign-in at the provider
             return self._signed_out(form, target, http)
         # Only a client that this user has consented to has an ID token about the user.
         is_known = hint is not None and hint.get("sub") == account.subject
