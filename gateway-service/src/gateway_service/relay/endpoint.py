@@ -1,7 +1,7 @@
 """The ASGI application of one address.
 
 It answers a request with one JSON document, or with an event stream if progress or log messages come before the answer.
-A client that accepts event streams only gets the answer as the only event of a stream. A client that closes the
+If a client accepts nothing but event streams, the answer is the only event of a stream. A client that closes the
 connection cancels its call (MCP 2026-07-28, transports, "Cancellation"); one of an older version can also send the
 notification `notifications/cancelled`.
 """
