@@ -9,8 +9,10 @@ for the guard. They are checked at three points:
 |                  |                                           | that names every scope that the call needs         |
 | secure_tool      | in the call, if there is a verified token | `tool_policy.errors.ScopesMissing`: the call       |
 |                  |                                           | fails                                              |
-| PolicyMiddleware | when tools are listed; only `scopes`      | the tool is not listed, unless the user can still  |
-|                  | count there                               | consent to the scopes                              |
+| PolicyMiddleware | when tools are listed                     | the tool is not listed, unless the user can still  |
+|                  |                                           | consent to the scopes                              |
+
+`argument_scopes` do not count when tools are listed, because there are no arguments yet.
 """
 
 from collections.abc import Callable, Mapping

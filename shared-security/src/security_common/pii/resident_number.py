@@ -60,19 +60,20 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     its label. The label is adjacent if nothing but a connector, such as `: ` or `번호는`, is between them. A number is
     labelled if its label is that of a resident registration number or of a national id.
 
-    Required: the date of birth exists and is not after today, the adjacent label is not that of a corporate number,
-    and, if the person was born before 1900, the number is labelled. In addition one of
+    Required: the date of birth exists and is not after today; the adjacent label is not that of a corporate number; and
+    if the person was born before 1900, the number is labelled. In addition one of
 
-    - the check digit is valid, and the number is labelled or written in groups of 6 and 7 (score 0.99); such groups do
-      not count if the adjacent label is of kind `OTHER` and the birth is before 1935,
-    - the check digit is valid, the number is written without separator or as single digits, its label is not of kind
-      `OTHER`, it is not in a path or URL, and its digits are neither a recent time in milliseconds (unless Hangul
-      letters, such as a name, and `(` are directly before it) nor a Korean barcode (unless its label is that of a
-      name) (0.90),
-    - the number is labelled (0.90),
-    - it is written as 880101-1234567, its label is not one of `_OTHER_NUMBER_LABELS`, and the person was born in 1935
-      or later (0.75; if the birth was before 5 October 2020, the check digit should be valid and is not: then 0.65,
-      less than the 0.7 of a valid corporate number).
+    | check digit | what else is found                                                           | score |
+    |-------------|------------------------------------------------------------------------------|-------|
+    | valid       | the number is labelled, or written in groups of 6 and 7                      | 0.99  |
+    | valid       | it is probably nothing else, see `_is_likely_without_label`                  | 0.90  |
+    | not valid   | the number is labelled                                                       | 0.90  |
+    | not valid   | it is written as 880101-1234567, the birth was on 5 October 2020 or later    | 0.75  |
+    | not valid   | it is written as 880101-1234567, the birth was before that, in 1935 or later | 0.65  |
+
+    With an adjacent label of kind `OTHER`, groups of 6 and 7 count only if the birth was in 1935 or later. The last two
+    rows do not apply to a number with one of the labels in `_OTHER_NUMBER_LABELS`. In the last row the check digit
+    should be valid, so the score is less than the 0.7 of a valid corporate number.
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
@@ -98,10 +99,13 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 
 
 def _is_likely_without_label(number: NumberCandidate) -> bool:
-    """For a number with a valid check digit: whether it is written without separator or as single digits.
+    """Whether a number with a valid check digit is probably a resident number although no label says so.
 
-    Excludes what is probably another number: timestamps, barcodes, parts of paths and URLs, and numbers with a label of
-    kind `OTHER`.
+    It is written as 13 digits in a row, or as 13 single digits with a separator after each. It is not
+
+    - in a path or URL, and has no label of kind `OTHER`,
+    - a recent time in milliseconds, except directly after Hangul letters and `(`, as in `홍길동(`,
+    - a Korean barcode, except with the label of a name.
     """
     digits, source = number.digits, number.source
     if (
