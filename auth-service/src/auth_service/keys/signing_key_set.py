@@ -25,9 +25,9 @@ from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["PublishedKeys", "SigningKeySet"]
 
-# The longest time between two reads of the keys by a replica. If Redis is available, a revoked key stops signing
-# everywhere within it. With a short lead time replicas read more often, so that each of them publishes a key well
-# before any of them signs with it.
+# The longest time between two reads of the keys by a replica. If Redis is available, every replica has stopped signing
+# with a revoked key after this time. With a short lead time replicas read more often, so that each of them publishes a
+# key well before any of them signs with it.
 _MAX_POLL_SECONDS = 2.0
 _LEASE_SECONDS = 15
 _SWAP_ATTEMPTS = 5

@@ -101,11 +101,12 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 def _is_likely_without_label(number: NumberCandidate) -> bool:
     """Whether a number with a valid check digit is probably a resident number although no label says so.
 
-    It is written as 13 digits in a row, or as 13 single digits with a separator after each. It is not
+    It is written as 13 digits in a row, or as 13 single digits with a separator after each. Excluded are
 
-    - in a path or URL, and has no label of kind `OTHER`,
-    - a recent time in milliseconds, except directly after Hangul letters and `(`, as in `홍길동(`,
-    - a Korean barcode, except with the label of a name.
+    - numbers in a path or URL,
+    - numbers with a label of kind `OTHER`,
+    - recent times in milliseconds, except directly after Hangul letters and `(`, as in `홍길동(`,
+    - Korean barcodes, except with the label of a name.
     """
     digits, source = number.digits, number.source
     if (

@@ -179,9 +179,10 @@ class LeafProtector:
     def protect_scalar(self, value: Any, text: str, context: FieldContext | None) -> Any:
         """A leaf that is not a string, such as a number or a date. `text` is what is searched.
 
-        A value that is to be replaced becomes the zero of its type, because the type is part of the tool's contract,
-        also if the configuration names the operator `encrypt` for its kind. Only the policies `tokenize` and `encrypt`
-        of a tool replace it by text: a placeholder or a ciphertext. Raises UnsupportedValue for a type without a zero.
+        A value that is to be replaced becomes the zero of its type, because the type is part of the tool's contract.
+        This is also the effect of the operator `encrypt` of the configuration. Under the policy `tokenize` or `encrypt`
+        of the tool, it becomes a text instead: a placeholder or a ciphertext. Raises UnsupportedValue for a type
+        without a zero.
         """
         is_clean = self._clean_texts.contains(text, context)
         if is_clean and self._placeholders is None:
