@@ -72,8 +72,8 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
     | not valid   | it is written as 880101-1234567, the birth was before that, in 1935 or later | 0.65  |
 
     With an adjacent label of kind `OTHER`, groups of 6 and 7 count only if the birth was in 1935 or later. The last two
-    rows do not apply to a number with one of the labels in `_OTHER_NUMBER_LABELS`. In the last row the check digit
-    should be valid, so the score is less than the 0.7 of a valid corporate number.
+    rows do not apply to a number with one of the labels in `_OTHER_NUMBER_LABELS`. Before 5 October 2020 every
+    number was issued with a valid check digit, so the last row has a score below the 0.7 of a valid corporate number.
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
