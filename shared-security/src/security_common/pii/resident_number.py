@@ -73,7 +73,8 @@ def recognize_resident_number(number: NumberCandidate) -> Recognition:
 
     With an adjacent label of kind `OTHER`, groups of 6 and 7 count only if the birth was in 1935 or later. The last two
     rows do not apply to a number with one of the labels in `_OTHER_NUMBER_LABELS`. Before 5 October 2020 every
-    number was issued with a valid check digit, so the last row has a score below the 0.7 of a valid corporate number.
+    number was issued with a valid check digit. The score of the last row is therefore low: the digits may be a
+    corporate number, which `number_rules` gives 0.7 if its own check digit is valid, and the higher score decides.
 
     The check digit alone cannot decide, since numbers issued since 5 October 2020 do not have one.
     """
