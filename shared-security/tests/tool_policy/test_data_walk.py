@@ -31,7 +31,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from security_common.audit import Journal
 from security_common.encryption import EncryptionService
 from security_common.tool_policy import TooMuchData, UnsupportedValue, secure_tool
-from security_common.tool_policy.json_walk import _number_duplicates
+from security_common.tool_policy.json_walk import number_duplicates
 
 PHONE, MASKED = "010-1234-5678", "010-****-5678"
 CARD = 4111_1111_1111_1111
@@ -366,7 +366,7 @@ def test_numbering_equal_masked_keys_takes_linear_time() -> None:
             Key.made += 1
             return str(self)
 
-    distinct = _number_duplicates([(Key(MASKED), number) for number in range(500)])
+    distinct = number_duplicates([(Key(MASKED), number) for number in range(500)])
     assert list(distinct)[:3] == [MASKED, f"{MASKED} (2)", f"{MASKED} (3)"]
     assert len(distinct) == 500
     assert Key.made < 1_000
