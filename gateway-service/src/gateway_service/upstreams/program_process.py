@@ -111,6 +111,8 @@ class ProgramProcess:
             with contextlib.suppress(ProcessLookupError):
                 self._guardian.kill()  # the supervisor ends the rest
         self._control.close()
+        # Closes the pipes. Otherwise they are closed when their last data was read, perhaps after the loop has ended.
+        cast("Any", self._guardian)._transport.close()  # noqa: SLF001 - asyncio has no public method for it
         await cancel_tasks(self._logging)
         if not self._was_started:
             return  # which is logged already
