@@ -145,7 +145,7 @@ def test_a_published_client_signs_its_user_in_and_stays_connected(
     granted: set[str] = set()
     for scope in (client.sent[step] for step in ("scope", "step_up") if step in client.sent):
         granted = get_in(client, user, scope, user_name(open_server), open_server.issuer)
-        assert granted == set(scope.split()) - {"mcp.audit"}, "this user is no auditor"
+        assert granted == set(scope.split()) - {"mcp.audit"}, "this user is not an auditor"
     if "refresh" in client.sent:
         assert set(client.refresh()["scope"].split()) == granted
 

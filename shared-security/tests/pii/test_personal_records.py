@@ -1,4 +1,4 @@
-"""Fields whose record shows that they name a person, and values of the same fields that are no names."""
+"""Fields whose record shows that they name a person, and values of the same fields that are not names."""
 
 import json
 

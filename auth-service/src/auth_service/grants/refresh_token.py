@@ -69,9 +69,10 @@ class RefreshTokenGrantHandler:
     async def _current_scopes(self, grant: AuthorizationGrant, request: TokenRequest) -> tuple[str, ...]:
         """The scopes of the new token: those of the grant that are requested and still allowed.
 
-        If the grant is not valid any more, revokes its family and raises `InvalidGrant`. Raises `InvalidScope` if a
-        scope is requested that was not part of the authorization request, or if no scope remains; and `InvalidGrant`,
-        without revoking the family, if the rules of the user's identity provider leave none.
+        If the grant is not valid any more, revokes its family and raises `InvalidGrant`. If the rules of the user's
+        identity provider allow no scope at present, raises `InvalidGrant` without revoking the family. Raises
+        `InvalidScope` if a scope is requested that was not part of the authorization request, or if the account and the
+        consent allow none of the requested ones.
         """
         permissions = await self.permissions.read(grant)
         if permissions is None:

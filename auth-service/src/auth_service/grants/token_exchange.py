@@ -195,7 +195,7 @@ def _grant(available: tuple[str, ...], requested: tuple[str, ...] | None) -> tup
 
 
 def _grant_of(claims: Mapping[str, Any]) -> AuthorizationGrant:
-    """The authorization grant behind a user's token. The sign-in was no later than the token."""
+    """The authorization grant to which a user's token belongs. The sign-in took place before the token was issued."""
     return AuthorizationGrant(
         family_id=family_of(claims["jti"]),
         client_id=claims["client_id"],

@@ -49,7 +49,7 @@ def _check_program(name: str, program: ProgramDeclaration, *, is_local: bool, ha
         what = f"{name}: the program runs for every caller as the user of the gateway (`trust: same-user`)"
         hint = "a container of its own with `gateway-service bridge` separates it from the gateway"
         results.append(CheckResult(what, ok=True, warning=True, hint=hint))
-    is_launcher = os.path.basename(command) in _LAUNCHERS  # noqa: PTH119 - a name, which may be no path
+    is_launcher = os.path.basename(command) in _LAUNCHERS  # noqa: PTH119 - a name, which is not always a path
     if is_launcher and not any(map(_PINNED.search, program.command[1:])):
         what = f"{name}: {command} runs the newest release at each start"
         results.append(CheckResult(what, ok=True, warning=True, hint="write the version, such as package@1.2.3"))

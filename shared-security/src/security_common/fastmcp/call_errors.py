@@ -186,7 +186,7 @@ def _causes_of(failure: BaseException) -> list[BaseException]:
 
 
 def _without_client_text(error: BaseException) -> str:
-    """The type of an exception from before a tool was reached, with what is known to be no text of the client.
+    """The type of an exception from before a tool was reached, with what is certainly not text of the client.
 
     That is the text of our own errors, and for a validation error the known parameters and the kinds of the problems.
     """

@@ -3,7 +3,7 @@
     하루: 언니 나 이번 주 청소 못 가          a name that is also a word
     이미나: 왜 무슨 일 있어?
     priyanka: line test in 10              a first name in lower case
-    고객: 번호 알려 주세요                    a role is no name
+    고객: 번호 알려 주세요                    a role is not a name
 
 The lines of a form or a log have no sentences behind the colon. The work is linear in the length of the text.
 """

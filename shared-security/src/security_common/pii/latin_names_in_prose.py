@@ -40,7 +40,8 @@ _AFTER_RELATION = re.compile(
     rf"(?<![A-Za-z\-])(?P<role>{_RELATION_OR_ROLE}):?,?[ ]{_NAME}"
 )
 _RELATIONS = frozenset(_LISTS["relations"])
-_DOES_AFTER = re.compile(
+# Verbs in English texts whose subject is often a person: "my landlord Otis said".
+_VERB_AFTER = re.compile(
     r" (?:is|was|has|had|says|said|asks|asked|wants|wanted|called|will|needs|ok|told|reported|and)(?![A-Za-z])"
 )
 # PARK/MINSEO MS, as airlines write it
@@ -113,7 +114,7 @@ def _find_after_relations(source: LabelledText) -> Iterator[Finding]:
     for match in _AFTER_RELATION.finditer(source.text):
         words = _words_of_name(match)
         has_owner = match["owner"] is not None and match["role"] in _RELATIONS
-        has_owner = has_owner or (match["role"].istitle() and _DOES_AFTER.match(source.text, match.end()) is not None)
+        has_owner = has_owner or (match["role"].istitle() and _VERB_AFTER.match(source.text, match.end()) is not None)
         if words and (has_owner or _is_known(words)):
             yield _finding(words, 0.77, "introduced")
 

@@ -4,7 +4,7 @@
     Ruth Okafor called. … Ruth will pay     the first name of a full name
 
 Only names that are hardly ever another word are repeated: Hangul of at least three syllables, and the parts of a full
-name in Latin letters that are no ordinary words. The work is linear in the length of the text.
+name in Latin letters that are not ordinary words. The work is linear in the length of the text.
 """
 
 import re

@@ -3,11 +3,11 @@
     두만석 과장이 회신함                  before a rank
     삼순녀 611102-2284239              before a resident number or a mobile number
     하율(남, 2015-04-02)               before the sex or the date of birth in brackets
-    저는 하정태이고요                    a person says the own name
+    저는 하정태이고요                    a person introduces himself or herself
     사용자 궁예찬, 차주분(복진철)           behind a role that is also the beginning of other phrases
     통관 보류 – 섭지현, 부호 …            between a dash and a comma
 
-A listed word, a word with a particle, a role and the name of an organisation are no names here.
+Listed words, words with a particle, roles and names of organisations are not taken for names of persons.
 """
 
 import re
@@ -103,7 +103,7 @@ def _is_name(name: str) -> bool:
 
 
 def _find_before_honorifics(source: LabelledText) -> Iterator[Finding]:
-    """Any word before 님 or 씨 that is no role, no label and no ordinary word: 예프게니 씨, 띠엔님, 반석님."""
+    """Words before 님 or 씨, except roles, labels and ordinary words: 예프게니 씨, 띠엔님, 반석님."""
     for match in _BEFORE_HONORIFIC.finditer(source.text):
         name = match["name"]
         if name in _BEFORE_HONORIFIC_BUT_NO_NAME or is_not_a_name(name) or name.endswith(_ENDINGS_OF_ROLES):
@@ -119,7 +119,7 @@ def _find_before_honorifics(source: LabelledText) -> Iterator[Finding]:
 
 
 def _find_before_ranks(source: LabelledText) -> Iterator[Finding]:
-    """A given name alone is no name here: 한빛 대표 is the representative of a company."""
+    """Full names only. A given name before a rank may be that of a company: 한빛 대표 is its representative."""
     for finding in _find(source, _BEFORE_RANK, "title"):
         if source.text[finding.start : finding.end] not in COMMON_GIVEN_NAMES:
             yield finding
