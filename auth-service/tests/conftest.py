@@ -69,9 +69,14 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def own_redis(redis_url: str) -> Iterator[tuple[str, Any]]:
     """A Redis database that no other test uses, by address and as a client: services run until the session ends."""
-    url = f"{redis_url.removesuffix('/0')}/{next(_databases)}"
+    url = new_database(redis_url)
     with redis.Redis.from_url(url, decode_responses=True) as client:
         yield url, client
+
+
+def new_database(redis_url: str) -> str:
+    """The address of a database that is not used yet."""
+    return f"{redis_url.removesuffix('/0')}/{next(_databases)}"
 
 
 _databases = itertools.count(1)
@@ -196,9 +201,14 @@ def provider(running_openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider
 
 @pytest.fixture(scope="session")
 def company(
-    running_openid_provider: OpenIdProvider, start_service: StartService, tmp_path_factory: pytest.TempPathFactory
+    running_openid_provider: OpenIdProvider,
+    start_service: StartService,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Service:
-    return start_with_provider(start_service, tmp_path_factory.mktemp("declaration"), declare(running_openid_provider))
+    declaration = declare(running_openid_provider)
+    folder = tmp_path_factory.mktemp("declaration")
+    return start_with_provider(start_service, folder, declaration, redis_url=new_database(redis_url))
 
 
 @pytest.fixture

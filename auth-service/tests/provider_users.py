@@ -40,10 +40,13 @@ identity_providers:
 """
 
 
-def start_with_provider(start_service: StartService, folder: Path, declaration: str, **settings: object) -> Service:
+def start_with_provider(
+    start_service: StartService, folder: Path, declaration: str, *, redis_url: str, **settings: object
+) -> Service:
+    """The service has a database of its own, because services check the users of all others that share it."""
     (folder / "provider.secret").write_text(CLIENT_SECRET)
     (folder / "auth.yaml").write_text(declaration)
-    return start_service(config=folder / "auth.yaml", trusted_proxies="127.0.0.1", **settings)
+    return start_service(config=folder / "auth.yaml", trusted_proxies="127.0.0.1", redis_url=redis_url, **settings)
 
 
 class CompanyUser(Person):

@@ -144,10 +144,10 @@ def test_items_e4_and_e5_metadata_that_is_not_accepted(tmp_path: Path, changes: 
 
 
 def test_item_e3_an_unreachable_provider_is_a_page_and_other_ways_stay(
-    start_service: StartService, tmp_path: Path
+    start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
 ) -> None:
     provider = OpenIdProvider(port=9)  # the port of no service
-    service = start_with_provider(start_service, tmp_path, declare(provider))
+    service = start_with_provider(start_service, tmp_path, declare(provider), redis_url=own_redis[0])
     user = CompanyUser(service, source="10.13.1.1")
     answer = user.start(Request("app"))
     assert (answer.status_code, "does not answer" in answer.text) == (503, True)
@@ -157,10 +157,15 @@ def test_item_e3_an_unreachable_provider_is_a_page_and_other_ways_stay(
 
 @pytest.mark.parametrize(("local", "has_fields"), [("everyone", True), ("operators", True), ("off", False)])
 def test_the_sign_in_page_has_the_declared_ways(
-    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, local: str, has_fields: bool
+    provider: OpenIdProvider,
+    start_service: StartService,
+    tmp_path: Path,
+    own_redis: tuple[str, Any],
+    local: str,
+    has_fields: bool,
 ) -> None:
     two = declare(provider, sign_in=f"sign_in: {{local: {local}}}") + declare_second(tmp_path)
-    service = start_with_provider(start_service, tmp_path, two)
+    service = start_with_provider(start_service, tmp_path, two, redis_url=own_redis[0])
     user = CompanyUser(service, source="10.13.2.1")
     page = user.open(Request("app").path)
     assert ("password" in Page(page.text).fields) == has_fields
@@ -188,9 +193,10 @@ def declare_second(folder: Path) -> str:
 
 
 def test_one_provider_and_no_passwords_lead_straight_there(
-    provider: OpenIdProvider, start_service: StartService, tmp_path: Path
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
 ) -> None:
-    service = start_with_provider(start_service, tmp_path, declare(provider, sign_in="sign_in: {local: off}"))
+    declaration = declare(provider, sign_in="sign_in: {local: off}")
+    service = start_with_provider(start_service, tmp_path, declaration, redis_url=own_redis[0])
     with_browser = Person(service.issuer.replace("localhost", "127.0.0.1"))
     answer = with_browser.open(Request("app").path)
     assert answer.headers["location"].startswith(f"{provider.issuer}/authorize?")

@@ -161,15 +161,8 @@ def test_the_background_finds_a_user_who_is_gone(
     let_time_pass(company, provider)
     provider.token_error, provider.description = "invalid_grant", "account not found"
     key = identity_of(company, provider).key
-
-    def is_gone() -> bool:
-        """Makes the check due again until it has an effect: another service at this Redis may have postponed it."""
-        if identity_of(company, provider).must_sign_in:
-            return True
-        in_redis(company, lambda connection: connection.zadd("auth:recheck", {key: 1}))
-        return False
-
-    wait_until(is_gone)  # the service looks every few seconds
+    in_redis(company, lambda connection: connection.zadd("auth:recheck", {key: 1}))
+    wait_until(lambda: identity_of(company, provider).must_sign_in)  # the service looks every few seconds
     assert Page(employee.open(Request("app").path).text).action == "/oauth2/sign-in"
     wait_until(lambda: in_redis(company, lambda connection: connection.zscore("auth:recheck", key)) is None)
 

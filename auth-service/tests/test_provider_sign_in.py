@@ -1,6 +1,7 @@
 """Sign-in at an identity provider: first and later sign-ins, and what reaches the client."""
 
 from pathlib import Path
+from typing import Any
 
 import jwt
 from openid_provider import OpenIdProvider
@@ -80,10 +81,10 @@ def test_item_e60_the_id_token_wins_over_userinfo(provider: OpenIdProvider, empl
 
 
 def test_item_e34_a_required_claim_is_missing(
-    provider: OpenIdProvider, start_service: StartService, tmp_path: Path
+    provider: OpenIdProvider, start_service: StartService, tmp_path: Path, own_redis: tuple[str, Any]
 ) -> None:
     more = f"{USUAL_RULES}    require: [{{claim: amr, has: mfa}}]\n    acr_values: strong\n"
-    service = start_with_provider(start_service, tmp_path, declare(provider, more=more))
+    service = start_with_provider(start_service, tmp_path, declare(provider, more=more), redis_url=own_redis[0])
     user = CompanyUser(service, source="10.15.1.1")
     provider.claims |= {"sub": "item e34", "amr": ["pwd"]}
     sent = sent_to_client(user.sign_in_at_provider(Request("app")))
