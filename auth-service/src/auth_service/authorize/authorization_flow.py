@@ -36,7 +36,7 @@ from auth_service.tokens.authorization_codes import AuthorizationCodes, IssuedCo
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.web.error_pages import PageError
 from auth_service.web.sessions import Session
-from security_common.audit import Action, EventType, Outcome
+from security_common.audit import Action, EventType, Outcome, Reason
 
 __all__ = ["AuthorizationFlow"]
 
@@ -110,6 +110,17 @@ class AuthorizationFlow:
     async def refuse(self, visit: Visit, error: OAuthError) -> Response:
         """The request cannot be answered otherwise: this error is sent to the client."""
         return await self._finish(visit, partial(self._redirect_with_error, visit.request, error))
+
+    async def record_refused_sign_in(self, visit: Visit, http: Request, reason: Reason) -> None:
+        """Records that a user did not sign in. The name is not recorded: people enter passwords there by mistake."""
+        await self.record(
+            context_of(http),
+            event_type=EventType.SIGN_IN_REFUSED,
+            action=Action.REFUSED,
+            client_id=visit.request.client_id,
+            reason=reason,
+            outcome=Outcome.REFUSED,
+        )
 
     async def _finish(self, visit: Visit, make: Callable[[], Awaitable[Response]], *headers: Header) -> Response:
         """The one response to this request, however often and however concurrently a form requests it.

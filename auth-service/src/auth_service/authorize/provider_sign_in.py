@@ -60,7 +60,7 @@ from auth_service.protocol import Clock
 from auth_service.web.error_pages import NextStep, PageError
 from auth_service.web.sessions import Sessions
 from auth_service.web.visible_names import visible_name
-from security_common.audit import Action, EventType, Outcome, Reason
+from security_common.audit import Action, EventType, Reason
 
 __all__ = ["ProviderSignIn"]
 
@@ -167,13 +167,13 @@ class ProviderSignIn:
                 read_code(form), code_verifier=pending.code_verifier, nonce=pending.nonce
             )
         except ProviderFailure as failure:
-            await self._record_refusal(visit, http, Reason(failure.problem.value))
+            await self.flow.record_refused_sign_in(visit, http, Reason(failure.problem.value))
             raise self._page_of(failure, visit, connection.provider, http) from failure
         except ProviderResponseRefused:
-            await self._record_refusal(visit, http, Reason.RESPONSE_NOT_EXPECTED)
+            await self.flow.record_refused_sign_in(visit, http, Reason.RESPONSE_NOT_EXPECTED)
             raise
         if not is_recent_enough(visit.request, pending, tokens.claims, self.clock()):
-            await self._record_refusal(visit, http, Reason.REQUIREMENT_NOT_MET)
+            await self.flow.record_refused_sign_in(visit, http, Reason.REQUIREMENT_NOT_MET)
             return await self.flow.refuse(visit, LoginRequired("the sign-in at the identity provider is too old"))
         return await self._admit(visit, connection, tokens, http)
 
@@ -236,7 +236,7 @@ class ProviderSignIn:
             hint=refusal.hint,
             trace_id=context_of(http).trace_id,
         )
-        await self._record_refusal(visit, http, refusal.reason)
+        await self.flow.record_refused_sign_in(visit, http, refusal.reason)
         if refusal.reason is Reason.REQUIREMENT_NOT_MET:
             return await self.flow.refuse(visit, UnmetAuthenticationRequirements(refusal.description))
         raise PersonNotAllowed(
@@ -265,16 +265,6 @@ class ProviderSignIn:
             client_id=visit.request.client_id,
             user_id=person.account.subject,
             reason=provider.id,
-        )
-
-    async def _record_refusal(self, visit: Visit, http: Request, reason: Reason) -> None:
-        await self.flow.record(
-            context_of(http),
-            event_type=EventType.SIGN_IN_REFUSED,
-            action=Action.REFUSED,
-            client_id=visit.request.client_id,
-            reason=reason,
-            outcome=Outcome.REFUSED,
         )
 
     def _connection(self, provider_id: str) -> ProviderConnection:

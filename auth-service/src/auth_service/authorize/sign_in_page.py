@@ -31,7 +31,7 @@ from auth_service.web.error_pages import FormInvalid, NextStep
 from auth_service.web.language import Language, choose_language
 from auth_service.web.pages import Pages
 from auth_service.web.sessions import Sessions
-from security_common.audit import Action, EventType, Outcome, Reason
+from security_common.audit import Action, EventType, Reason
 from security_common.edge import network_of
 
 __all__ = ["SignInPage"]
@@ -157,26 +157,15 @@ class SignInPage:
             self.failures_by_address.check(source_address)
             self.failures_by_name.check(name, source_address)
         except TooManyRequests as error:
-            await self._record_refusal(visit, http, Reason.TOO_MANY_FAILURES)
+            await self.flow.record_refused_sign_in(visit, http, Reason.TOO_MANY_FAILURES)
             raise _PasswordTooEarly(error.retry_after_seconds) from error
         account = await self.password_sign_in.check(username, password)
         if account is None:
             await self.failures_by_name.count(name, source_address)
             await self.failures_by_address.count(source_address)
-            await self._record_refusal(visit, http, Reason.WRONG_PASSWORD)
+            await self.flow.record_refused_sign_in(visit, http, Reason.WRONG_PASSWORD)
             raise _PasswordWrong
         return account
-
-    async def _record_refusal(self, visit: Visit, http: Request, reason: str) -> None:
-        """The name is not recorded, because people enter passwords there by mistake."""
-        await self.flow.record(
-            context_of(http),
-            event_type=EventType.SIGN_IN_REFUSED,
-            action=Action.REFUSED,
-            client_id=visit.request.client_id,
-            reason=reason,
-            outcome=Outcome.REFUSED,
-        )
 
     def _page(
         self,
