@@ -240,3 +240,19 @@ async def test_an_option_that_cannot_be_used_is_an_error_with_a_hint(
     assert failed.status == 1
     assert problem in failed.err
     assert "hint: " in failed.err
+
+
+async def test_a_connection_is_open_longer_than_clients_keep_it(start_bridge: StartBridge) -> None:
+    """A client that uses an idle connection in the moment in which it is closed would get a reset."""
+    bridge = await start_bridge()
+    host, port = bridge.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for pause_seconds in (6.0, 0.0):  # httpx keeps idle connections for 5 seconds
+        writer.write(b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await reader.readexactly(int(length.split(b":")[1]))
+        await asyncio.sleep(pause_seconds)
+    writer.close()
+    await writer.wait_closed()

@@ -16,7 +16,7 @@ from gateway_service.upstreams.stdio_transport import StdioTransport
 from security_common.errors import SecurityError
 from security_common.pii import open_pii_detector
 from security_common.secret_files import read_secret_file
-from security_common.service.server import bind_socket
+from security_common.service.server import bind_socket, server_config
 from security_common.tool_policy.policy import PIIPolicy
 from security_common.web_urls import is_loopback_host
 
@@ -90,16 +90,6 @@ def serve_bridge(settings: GatewaySettings, command: Sequence[str], options: Bri
     except OSError as failure:
         problem = f"cannot listen at {options.host}:{options.port}: {failure.strerror}"
         raise BridgeNotStarted(problem, hint="choose another --port or --host") from failure
-    config = uvicorn.Config(
-        application,
-        loop="uvloop",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACEFUL_STOP_SECONDS,
-    )
+    config = server_config(application, graceful_stop_seconds=GRACEFUL_STOP_SECONDS)
     log.info("bridge_serves", url=f"http://{options.host}:{options.port}/mcp", program=command[0])
     uvicorn.Server(config).run(sockets=[listener])

@@ -5,7 +5,7 @@ import gc
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import structlog
 import uvicorn
@@ -16,7 +16,7 @@ from security_common.secret_files import find_exposed_secrets
 from security_common.service.settings import ServiceSettings
 from security_common.setting_names import variable_name
 
-__all__ = ["KEEP_ALIVE_SECONDS", "PortTaken", "bind_socket", "serve"]
+__all__ = ["KEEP_ALIVE_SECONDS", "PortTaken", "bind_socket", "serve", "server_config"]
 
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection stays open: longer than clients and proxies keep theirs (httpx 5, many proxies 60).
@@ -116,21 +116,10 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
     except OSError as failure:
         raise PortTaken.at(settings, settings.host, settings.port, "port") from failure
     startup = _StartupFailure(app)
-    config = uvicorn.Config(
-        startup,
-        loop="uvloop",
-        http=bounded_connections(
-            per_address=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
-        ),
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=_GRACEFUL_STOP_SECONDS,
+    protocol = bounded_connections(
+        per_address=settings.connections_per_address, trusted_proxies=settings.trusted_proxies
     )
+    config = server_config(startup, http=protocol, graceful_stop_seconds=_GRACEFUL_STOP_SECONDS)
     server = _Server(config, drain_seconds=settings.drain_seconds, on_drain=on_drain)
     try:
         server.run(sockets=[listener])
@@ -138,6 +127,25 @@ def serve(app: Any, settings: ServiceSettings, *, on_drain: Callable[[], None] =
         if startup.exception is not None:
             raise startup.exception from None
         raise
+
+
+def server_config(
+    app: Any, *, graceful_stop_seconds: int, http: Literal["auto"] | type[asyncio.Protocol] = "auto"
+) -> uvicorn.Config:
+    """How uvicorn serves every program of this project. `http` is the class of the connections."""
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=http,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=graceful_stop_seconds,
+    )
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
