@@ -19,11 +19,11 @@ from gateway_service.catalogue.resource_uris import (
     is_unambiguous_uri,
     without_ignored_end,
 )
+from gateway_service.catalogue.tool_definitions import make_secured
 from gateway_service.declaration import GatewayDeclaration, RulePatterns, ToolRule, UpstreamDeclaration
 from gateway_service.wire.json_rpc import encode
 from security_common.tool_policy import DeclaredArguments, SecuredTool
 from security_common.tool_policy.policy import PIIPolicy
-from security_common.tool_scopes import ToolScopeRule
 
 __all__ = [
     "AddressComponents",
@@ -310,17 +310,8 @@ def _prompt(upstream: str, name: str, rule: ToolRule, definition: dict[str, Any]
 
 
 def _secured(name: str, rule: ToolRule, *, identifiers: Sequence[str] | None = None) -> SecuredTool:
-    """`name` is that in the audit trail. The slash in it keeps it apart from the names of tools."""
-    return SecuredTool(
-        name=name,
-        policy=rule.arguments,
-        result_policy=rule.result,
-        reveal=rule.reveal,
-        requires_encryption=False,
-        log_access=True,
-        scopes=ToolScopeRule(rule.scopes),
-        signature=DeclaredArguments(rule.identifiers if identifiers is None else identifiers),
-    )
+    """`name` has a slash, which names of tools cannot have."""
+    return make_secured(name, rule, DeclaredArguments(rule.identifiers if identifiers is None else identifiers))
 
 
 def _by_name(definitions: Iterable[Any], member: str) -> list[tuple[str, dict[str, Any]]]:

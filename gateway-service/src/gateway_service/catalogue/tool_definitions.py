@@ -13,7 +13,7 @@ from security_common.tool_policy import DeclaredArguments, SecuredTool
 from security_common.tool_policy.output_schemas import loosen_output_schema
 from security_common.tool_scopes import ToolScopeRule
 
-__all__ = ["DefinitionRefused", "GatewayTool", "has_remote_reference", "make_tool", "tool_name_of"]
+__all__ = ["DefinitionRefused", "GatewayTool", "has_remote_reference", "make_secured", "make_tool", "tool_name_of"]
 
 MAX_DEFINITION_BYTES = 256 * 1024
 MAX_EXPOSED_NAME = 64
@@ -52,6 +52,20 @@ class GatewayTool:
         return _EXPOSED_NAME.fullmatch(self.qualified_name) is not None
 
 
+def make_secured(name: str, rule: ToolRule, arguments: DeclaredArguments) -> SecuredTool:
+    """The policy of a tool, prompt, resource or completion. `name` is that in the audit trail."""
+    return SecuredTool(
+        name=name,
+        policy=rule.arguments,
+        result_policy=rule.result,
+        reveal=rule.reveal,
+        requires_encryption=False,
+        log_access=True,
+        scopes=ToolScopeRule(rule.scopes),
+        signature=arguments,
+    )
+
+
 def make_tool(
     upstream: str, name: str, rule: ToolRule, definition: dict[str, Any] | None, configuration: PIIConfiguration
 ) -> GatewayTool:
@@ -63,16 +77,8 @@ def make_tool(
         headers = _check(definition)
         offered = {member: definition[member] for member in _MEMBERS if member in definition}
         encoded = encode(loosen_output_schema(offered, rule.result, qualified_name, configuration))[1:]
-    secured = SecuredTool(
-        name=qualified_name,
-        policy=rule.arguments,
-        result_policy=rule.result,
-        reveal=rule.reveal,
-        requires_encryption=False,
-        log_access=True,
-        scopes=ToolScopeRule(rule.scopes),
-        signature=DeclaredArguments(rule.identifiers, _declared_arguments(definition)),
-    )
+    arguments = DeclaredArguments(rule.identifiers, _declared_arguments(definition))
+    secured = make_secured(qualified_name, rule, arguments)
     return GatewayTool(
         upstream=upstream,
         name=name,
