@@ -1,14 +1,11 @@
 """The connections to one server: one for each caller or one for all, opened once, bounded, and closed when idle."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
 from gateway_service.upstreams.connection_pool import ConnectionPool, PooledConnection
 from gateway_service.upstreams.errors import UpstreamBusy, UpstreamUnavailable
-from gateway_service.upstreams.transport import OutgoingRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -21,15 +18,6 @@ class FakeConnection:
         self.is_shared = is_shared
         self.is_stateful = is_stateful
         self.is_closed = False
-
-    def agree(self, version: str) -> None:
-        raise NotImplementedError
-
-    async def request(self, request: OutgoingRequest) -> dict[str, Any]:
-        raise NotImplementedError
-
-    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
-        raise NotImplementedError
 
     async def close(self) -> None:
         self.is_closed = True
@@ -69,10 +57,8 @@ class Server:
         return [connection.number for connection in self.opened if connection.is_closed]
 
 
-def number_of(entry: PooledConnection) -> int:
-    connection = entry.connection
-    assert isinstance(connection, FakeConnection)
-    return connection.number
+def number_of(entry: PooledConnection[FakeConnection]) -> int:
+    return entry.connection.number
 
 
 async def test_each_owner_has_a_connection_of_its_own() -> None:

@@ -11,6 +11,7 @@ from gateway_service.bridge.program_sessions import ProgramSessions
 from gateway_service.relay.client_stream import EVENT_STREAM, ClientStream, answer_while_connected
 from gateway_service.upstreams.connection_pool import PooledConnection
 from gateway_service.upstreams.errors import UpstreamFailure, UpstreamProtocolViolation, UpstreamTimeout
+from gateway_service.upstreams.stdio_transport import StdioConnection
 from gateway_service.upstreams.transport import Notification, NotificationHandler, OutgoingRequest
 from gateway_service.wire.json_rpc import (
     INTERNAL_ERROR,
@@ -146,7 +147,12 @@ class BridgeEndpoint:
         return HttpResponse(200, encode({**answer, "id": request.id}), (*_JSON, *begun))
 
     async def _ask(
-        self, entry: PooledConnection, request: Request, stream: ClientStream | None, *, stateless: bool
+        self,
+        entry: PooledConnection[StdioConnection],
+        request: Request,
+        stream: ClientStream | None,
+        *,
+        stateless: bool,
     ) -> dict[str, Any]:
         """The response of the program, with the bridge's own message id."""
         message_id = next(self._ids)

@@ -20,16 +20,16 @@ class ProgramSessions:
             name, self._start, max_connections=transport.max_connections, idle_seconds=transport.idle_seconds
         )
 
-    async def begin(self) -> tuple[str, PooledConnection]:
+    async def begin(self) -> tuple[str, PooledConnection[StdioConnection]]:
         """A new session id and its instance. Raises `UpstreamFailure`, `UpstreamBusy` if there are too many."""
         session_id = secrets.token_urlsafe(24)
         return session_id, await self._pool.acquire(session_id)
 
-    def find(self, session_id: str) -> PooledConnection | None:
+    def find(self, session_id: str) -> PooledConnection[StdioConnection] | None:
         """The instance of a session; None if the session is unknown, was idle for too long, or has ended."""
         return self._pool.find(session_id) if session_id != _STATELESS else None
 
-    async def stateless(self) -> PooledConnection:
+    async def stateless(self) -> PooledConnection[StdioConnection]:
         """The instance for requests that are complete. Raises `UpstreamFailure`."""
         return await self._pool.acquire(_STATELESS)
 
@@ -42,7 +42,7 @@ class ProgramSessions:
         self._pool.release(entry)
         return True
 
-    def release(self, entry: PooledConnection) -> None:
+    def release(self, entry: PooledConnection[StdioConnection]) -> None:
         """Ends the use of an instance by one request."""
         self._pool.release(entry)
 

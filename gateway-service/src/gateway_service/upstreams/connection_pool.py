@@ -8,28 +8,31 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from gateway_service.upstreams.errors import UpstreamBusy
-from gateway_service.upstreams.transport import Connection
+from gateway_service.upstreams.transport import PoolableConnection
 from security_common.task_cancellation import cancel_tasks
 
 __all__ = ["ConnectionPool", "PooledConnection"]
 
 MAX_SWEEP_SECONDS = 30.0
 
+ConnectionT = TypeVar("ConnectionT", bound=PoolableConnection)
+
 
 @dataclass(slots=True, eq=False)
-class PooledConnection:
+class PooledConnection(Generic[ConnectionT]):
     """The connection of one owner. `uses` is how many calls use it at present."""
 
     owner: str
-    opening: asyncio.Task[Connection]
+    opening: asyncio.Task[ConnectionT]
     uses: int
     last_used: float
     is_discarded: bool = False
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> ConnectionT:
         """Raises what opening it raised."""
         return self.opening.result()
 
@@ -48,13 +51,13 @@ class PooledConnection:
         return self.opening.done() and not self.opening.cancelled() and self.opening.exception() is None
 
 
-class ConnectionPool:
+class ConnectionPool(Generic[ConnectionT]):
     """Opens connections when they are needed, and closes those that were not used for a while."""
 
     def __init__(
         self,
         upstream: str,
-        open_connection: Callable[[str], Awaitable[Connection]],
+        open_connection: Callable[[str], Awaitable[ConnectionT]],
         *,
         max_connections: int,
         idle_seconds: float,
@@ -66,9 +69,9 @@ class ConnectionPool:
         self._max_connections = max_connections
         self._idle_seconds = idle_seconds
         self._clock = clock
-        self._entries: OrderedDict[str, PooledConnection] = OrderedDict()
-        self._shared: PooledConnection | None = None
-        self._discarded: set[PooledConnection] = set()
+        self._entries: OrderedDict[str, PooledConnection[ConnectionT]] = OrderedDict()
+        self._shared: PooledConnection[ConnectionT] | None = None
+        self._discarded: set[PooledConnection[ConnectionT]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -77,7 +80,7 @@ class ConnectionPool:
         """How many connections there are, with those that are being opened or not closed yet."""
         return len(self._entries) + len(self._discarded) + len(self._closing)
 
-    async def acquire(self, owner: str) -> PooledConnection:
+    async def acquire(self, owner: str) -> PooledConnection[ConnectionT]:
         """The connection of this owner, which is opened if there is none; `release` has to follow.
 
         Calls at the same time wait for the same connection. Raises what opening it raises, and `UpstreamBusy` if there
@@ -107,7 +110,7 @@ class ConnectionPool:
             self._shared = entry
         return entry
 
-    def find(self, owner: str) -> PooledConnection | None:
+    def find(self, owner: str) -> PooledConnection[ConnectionT] | None:
         """The open connection of this owner, if there is one; `release` has to follow then."""
         entry = self._entries.get(owner)
         if entry is None or not entry.is_open:
@@ -116,14 +119,14 @@ class ConnectionPool:
         entry.uses += 1
         return entry
 
-    def release(self, entry: PooledConnection) -> None:
+    def release(self, entry: PooledConnection[ConnectionT]) -> None:
         """Ends the use of a connection by one call."""
         entry.uses -= 1
         entry.last_used = self._clock()
         if not entry.uses and entry.is_discarded:
             self._start_closing(entry)
 
-    def discard(self, entry: PooledConnection) -> None:
+    def discard(self, entry: PooledConnection[ConnectionT]) -> None:
         """Removes a connection, and closes it in the background once the calls that use it have ended."""
         if entry.is_discarded:
             return
@@ -151,7 +154,7 @@ class ConnectionPool:
         while self._closing:
             await asyncio.wait(tuple(self._closing))
 
-    def _start_opening(self, owner: str) -> PooledConnection:
+    def _start_opening(self, owner: str) -> PooledConnection[ConnectionT]:
         if len(self._entries) >= self._max_connections:
             idle = next((each for each in self._entries.values() if not each.uses), None)
             if idle is None:
@@ -164,13 +167,13 @@ class ConnectionPool:
             self._sweeping = asyncio.create_task(self._sweep(), name=f"close-idle-connections-{self._upstream}")
         return entry
 
-    def _start_closing(self, entry: PooledConnection) -> None:
+    def _start_closing(self, entry: PooledConnection[ConnectionT]) -> None:
         self._discarded.discard(entry)
         task = asyncio.create_task(_close(entry), name=f"close-connection-{self._upstream}")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    async def _open(self, owner: str) -> Connection:
+    async def _open(self, owner: str) -> ConnectionT:
         return await self._open_connection(owner)
 
     async def _sweep(self) -> None:
@@ -187,7 +190,7 @@ class ConnectionPool:
                 self.discard(entry)
 
 
-async def _close(entry: PooledConnection) -> None:
+async def _close(entry: PooledConnection[ConnectionT]) -> None:
     """Closes the connection; one that is being opened is not needed any more."""
     entry.opening.cancel()
     await asyncio.wait((entry.opening,))

@@ -16,6 +16,7 @@ __all__ = [
     "Notification",
     "NotificationHandler",
     "OutgoingRequest",
+    "PoolableConnection",
     "Transport",
 ]
 
@@ -61,12 +62,8 @@ class OutgoingRequest:
     on_notification: NotificationHandler | None = None
 
 
-class Connection(Protocol):
-    """A conversation with one server.
-
-    Requests of the server to its client are refused or end the connection: the gateway declares no capability to
-    servers of older versions, and in 2026-07-28 an input request is part of a result.
-    """
+class PoolableConnection(Protocol):
+    """What a connection pool has to know of a connection."""
 
     @property
     def is_closed(self) -> bool:
@@ -83,6 +80,18 @@ class Connection(Protocol):
         """Whether the server keeps something for this connection that is released when it is closed."""
         ...
 
+    async def close(self) -> None:
+        """Ends the conversation. Raises nothing."""
+        ...
+
+
+class Connection(PoolableConnection, Protocol):
+    """A conversation with one server.
+
+    Requests of the server to its client are refused or end the connection: the gateway declares no capability to
+    servers of older versions, and in 2026-07-28 an input request is part of a result.
+    """
+
     def agree(self, version: str) -> None:
         """Sets the protocol version on which `initialize` has agreed, for servers up to 2025-11-25."""
         ...
@@ -96,10 +105,6 @@ class Connection(Protocol):
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         """Sends a notification. Raises `UpstreamFailure`."""
-        ...
-
-    async def close(self) -> None:
-        """Ends the conversation. Raises nothing."""
         ...
 
 

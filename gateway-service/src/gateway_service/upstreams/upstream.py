@@ -203,7 +203,7 @@ class Upstream:
         finally:
             self._pool.release(entry)
 
-    async def _acquire(self, owner: str) -> PooledConnection:
+    async def _acquire(self, owner: str) -> PooledConnection[Connection]:
         """The connection of this owner; `release` has to follow. The era is known then."""
         if self.era is not None:
             return await self._pool.acquire(owner)
