@@ -59,20 +59,26 @@ class Reloader:
         """Refreshes the catalogue and watches the files while the block runs; closes the upstreams at its end."""
         await self._record(None, self.current)
         self.current.refresh.start()
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(ValueError, NotImplementedError):  # not the main thread, or not Unix
-            loop.add_signal_handler(signal.SIGHUP, self._requested.set)
+        handles_signal = self._handle_hangup()
         watching = asyncio.create_task(self._watch(), name="configuration-reload")
         try:
             yield
         finally:
-            with contextlib.suppress(ValueError, NotImplementedError):
-                loop.remove_signal_handler(signal.SIGHUP)
+            if handles_signal:
+                asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
             await cancel_tasks(watching)
             await self.current.refresh.stop()
             await cancel_tasks(*self._closing)
             for upstream in self.current.upstreams:
                 await upstream.close()
+
+    def _handle_hangup(self) -> bool:
+        """Makes SIGHUP request a reload. False where that is not possible: outside the main thread, and on Windows."""
+        try:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._requested.set)
+        except (RuntimeError, ValueError):  # asyncio raises the one, uvloop the other
+            return False
+        return True
 
     async def reload(self) -> None:
         """Reads both files and applies them. If there is a problem, what was applied before stays."""

@@ -13,7 +13,7 @@ from gateway_service.relay.relayed_calls import RelayedCalls
 from gateway_service.relay.upstream_results import InvalidResult, data_members
 from gateway_service.wire.json_rpc import INVALID_PARAMS, RESOURCE_NOT_FOUND, RpcError
 from security_common.audit import EventType, Reason
-from security_common.tool_policy import SecuredCall, SecuredTool
+from security_common.tool_policy import SecuredTool
 
 __all__ = ["ComponentRequests", "MissingScope"]
 
@@ -39,10 +39,6 @@ class PromptCall(ComponentCall):
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
         return {"name": self.prompt.name, "arguments": passed} if passed else {"name": self.prompt.name}
 
-    def annotate(self, call: SecuredCall, passed: Mapping[str, Any]) -> None:
-        del passed
-        call.annotate(None, self.prompt.rule.task)
-
     def read_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(result.get("messages"), list):
             raise InvalidResult("sent a prompt without messages")
@@ -56,7 +52,6 @@ class ResourceRead(ComponentCall):
     method: ClassVar[str] = "resources/read"
 
     uri: str = field(repr=False)
-    task: str | None = None
 
     @property
     def requested_uri(self) -> str | None:
@@ -65,10 +60,6 @@ class ResourceRead(ComponentCall):
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
         del passed
         return {"uri": self.uri}
-
-    def annotate(self, call: SecuredCall, passed: Mapping[str, Any]) -> None:
-        del passed
-        call.annotate(None, self.task)
 
     def error_code(self, code: int, *, is_stateless: bool) -> int:
         """2026-07-28 has no code of its own for a resource that does not exist."""
@@ -126,7 +117,12 @@ class ComponentRequests:
         if not _is_text_object(arguments):
             raise await self._malformed(client, prompt.secured, "the arguments must be an object of texts")
         call = PromptCall(
-            upstream=prompt.upstream, secured=prompt.secured, arguments=arguments, named=prompt.name, prompt=prompt
+            upstream=prompt.upstream,
+            secured=prompt.secured,
+            arguments=arguments,
+            named=prompt.name,
+            task=prompt.rule.task,
+            prompt=prompt,
         )
         return await self._calls.run(call, client)
 

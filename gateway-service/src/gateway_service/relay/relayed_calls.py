@@ -82,10 +82,12 @@ class RelayedCalls:
 
     async def _execute(self, call: SecuredCall, component: ComponentCall, client: ClientRequest) -> dict[str, Any]:
         """The result as it may be sent."""
-        component.require_approved()
+        refusal = component.find_refusal()
+        if refusal is not None:
+            raise refusal
         upstream = self._upstreams[component.upstream]
         _, passed = await call.run(call.protect_arguments, (), component.arguments)
-        component.annotate(call, passed)
+        call.annotate(component.data_subject(passed), component.task)
         inputs = self._input_requests.of_call(component, client, upstream.declaration)
         params = component.parameters(passed)
         responses = await inputs.responses(call)

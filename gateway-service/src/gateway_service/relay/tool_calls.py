@@ -17,7 +17,7 @@ from gateway_service.wire.json_rpc import INVALID_PARAMS, RpcError
 from gateway_service.wire.parameter_headers import require_equal_headers, write_parameter_headers
 from security_common.audit import Outcome, Reason
 from security_common.errors import SecurityError
-from security_common.tool_policy import SecuredCall
+from security_common.tool_policy import ToolPolicyError
 from security_common.tool_policy.policy import PIIPolicy
 
 __all__ = ["ToolCall", "ToolCalls"]
@@ -32,9 +32,8 @@ class ToolCall(ComponentCall):
     tool: GatewayTool = field(repr=False)
     has_changed: bool = False
 
-    def require_approved(self) -> None:
-        if self.has_changed:
-            raise ToolDefinitionChanged.of(self.upstream)
+    def find_refusal(self) -> ToolPolicyError | None:
+        return ToolDefinitionChanged.of(self.upstream) if self.has_changed else None
 
     def parameters(self, passed: Mapping[str, Any]) -> dict[str, Any]:
         return {"name": self.tool.name, "arguments": passed}
@@ -42,12 +41,13 @@ class ToolCall(ComponentCall):
     def headers(self, passed: Mapping[str, Any]) -> Mapping[str, str]:
         return write_parameter_headers(self.tool.parameter_headers, passed)
 
-    def annotate(self, call: SecuredCall, passed: Mapping[str, Any]) -> None:
+    def data_subject(self, passed: Mapping[str, Any]) -> str | None:
         rule = self.tool.rule
-        if rule.subject is not None or rule.task is not None:
-            # A placeholder differs each time, so the person is recorded by the value that it replaces.
-            named = passed if rule.arguments is PIIPolicy.TOKENIZE else self.arguments
-            call.annotate(_text_of(named.get(rule.subject or "")), rule.task)
+        if rule.subject is None:
+            return None
+        # A placeholder differs each time, so the person is recorded by the value that it replaces.
+        arguments = passed if rule.arguments is PIIPolicy.TOKENIZE else self.arguments
+        return _text_of(arguments.get(rule.subject))
 
     def read_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         return read_tool_result(result)
@@ -82,6 +82,7 @@ class ToolCalls:
             secured=tool.secured,
             arguments=arguments,
             named=tool.name,
+            task=tool.rule.task,
             tool=tool,
             has_changed=self._catalogue.refuses(tool),
         )
