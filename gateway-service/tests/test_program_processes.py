@@ -2,9 +2,10 @@
 
 import json
 import os
+import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,32 @@ async def test_each_instance_has_private_folders_that_are_removed(
     assert all(home.stat().st_mode & 0o777 == 0o700 for home in homes)
     await gateway_stack.aclose()
     assert not any(home.parent.exists() for home in homes)
+
+
+@pytest.fixture
+def more_than_1024_open_files() -> Iterator[None]:
+    """Opens as many files as a gateway with many connections has."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, limits[1]), limits[1]))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    assert max(opened) >= 1024
+    try:
+        yield
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.usefixtures("more_than_1024_open_files")
+async def test_a_program_runs_and_ends_while_many_files_are_open(
+    start_gateway: Callable[..., Awaitable[Any]], gateway_stack: AsyncExitStack
+) -> None:
+    gateway = await start_gateway({"crm": program()})
+    await gateway.wait_until_listed("crm")
+    pids = json.loads((await gateway.call("crm_processes")).text)
+    await gateway_stack.aclose()
+    await wait_until_ended(pids)
 
 
 async def test_children_with_sessions_of_their_own_end_with_the_program(

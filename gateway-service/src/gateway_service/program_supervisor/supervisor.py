@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-import select
+import selectors
 import shutil
 import signal
 import socket
@@ -115,7 +115,7 @@ class _Supervisor:
     def _watch(self, request: ProgramRequest, wake_up: int) -> str:
         """Returns why the program has to be ended, or that it has ended."""
         while True:
-            ready, _, _ = select.select([self._control, wake_up], [], [], MEASURE_SECONDS)
+            ready = _wait_until_readable(self._control.fileno(), wake_up, seconds=MEASURE_SECONDS)
             if wake_up in ready:
                 os.read(wake_up, 1024)
             self._reap()
@@ -123,7 +123,7 @@ class _Supervisor:
                 return "exited"
             if self._is_orphan:
                 return "supervisor_lost"
-            if self._control in ready:
+            if self._control.fileno() in ready:
                 self._ask_to_end(wake_up)
                 return "requested"
             usage = measure(os.getpid())
@@ -146,7 +146,7 @@ class _Supervisor:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return
-            if select.select([wake_up], [], [], remaining)[0]:
+            if _wait_until_readable(wake_up, seconds=remaining):
                 os.read(wake_up, 1024)
             self._reap()
 
@@ -208,8 +208,20 @@ def _become_program(
         os._exit(_CANNOT_EXECUTE)
 
 
+def _wait_until_readable(*descriptors: int, seconds: float) -> set[int]:
+    """The descriptors that can be read, or none after the time.
+
+    The control socket keeps the number that it had in the gateway, which can be 1024 or more: `select` does not accept
+    such a number.
+    """
+    with selectors.DefaultSelector() as selector:
+        for descriptor in descriptors:
+            selector.register(descriptor, selectors.EVENT_READ)
+        return {key.fd for key, _ in selector.select(seconds)}
+
+
 def _do_nothing(*_: object) -> None:
-    """The handler of a signal that only has to wake up `select`."""
+    """The handler of a signal that only has to wake up the selector."""
 
 
 def _release_standard_streams() -> None:
