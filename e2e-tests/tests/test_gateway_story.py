@@ -41,7 +41,7 @@ class CustomerServer:
     def url(self) -> str:
         return f"http://localhost:{self.port}/mcp"
 
-    def start(self, *, describe: str = "Find a customer.", is_changed: bool = False) -> None:
+    def start(self, *, is_changed: bool = False) -> None:
         """Starts it; a changed release asks for a second argument of `find_customer`."""
         mcp: FastMCP[Any] = FastMCP("customers")
         received = self.received
@@ -65,7 +65,7 @@ class CustomerServer:
             return "deleted"
 
         tool = find_customer_changed if is_changed else find_customer
-        mcp.tool(tool, name="find_customer", description=describe)
+        mcp.tool(tool, name="find_customer", description="Find a customer.")
         app = mcp.http_app(path="/mcp", stateless_http=True)
         server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_config=None))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
@@ -113,15 +113,9 @@ class Story:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of the gateway, with the settings of the running one."""
-        program = str(Path(self.stack_program()))
+        program = str(Path(sys.executable).with_name("gateway-service"))
         environment = self.stack.environment(GATEWAY)
         return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
-
-    @staticmethod
-    def stack_program() -> Path:
-        import sys
-
-        return Path(sys.executable).with_name("gateway-service")
 
     def events(self, service: str, event_type: str) -> list[dict[str, Any]]:
         lines = (self.stack.audit_dir / service / "0/security_audit.log").read_text().splitlines()

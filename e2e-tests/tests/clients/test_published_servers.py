@@ -18,7 +18,7 @@ from local_stack.loopback_issuer import LoopbackIssuer
 from local_stack.ports import free_ports
 from security_common.cli.setup import make_secrets
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.clients, pytest.mark.anyio]
 
 COMMAND = str(Path(sys.executable).with_name("gateway-service"))
 PACKAGES = Path(__file__).resolve().parents[2] / "clients/node_modules/@modelcontextprotocol"
@@ -113,8 +113,8 @@ def start_gateway(
 
 
 async def wait_for(url: str, is_ready: Callable[[Any], bool] | None = None) -> None:
-    """Waits until the URL answers, and its checks are as expected."""
-    async with httpx2.AsyncClient() as http:
+    """Waits for a minute at most until the URL answers, and its checks are as expected."""
+    async with asyncio.timeout(60), httpx2.AsyncClient() as http:
         while True:
             try:
                 response = await http.get(url)
