@@ -67,13 +67,17 @@ def test_the_demo_account_cannot_be_taken_over(provider: OpenIdProvider, employe
     assert userinfo(employee)["sub"] not in {"demo", "u_3kT8mWnq0Zr5VxBdJ2yLhA"}
 
 
-def test_item_e49_a_disabled_account_stays_disabled(provider: OpenIdProvider, employee: CompanyUser, command) -> None:
+def test_item_e49_a_disabled_account_stays_disabled(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service, command
+) -> None:
     provider.claims |= {"sub": "item e49", "preferred_username": "e49"}
     tokens = employee.tokens(Request("app")).json()
     command("user", "disable", "e49")
     assert refresh(employee.http, "app", tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert employee.sign_in_at_provider(Request("app")).status_code == 403
     command("user", "disable", "e49", "--undo")
+    account = in_redis(company, lambda connection: AccountStore(connection).find_by_name("e49"))
+    wait_until(lambda: time.time() > account.signed_out_at_seconds)  # the times of sign-ins are in whole seconds
     assert "code" in employee.grant_with_provider(Request("app", {"prompt": "login"}))
 
 

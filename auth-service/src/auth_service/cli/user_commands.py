@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from redis.asyncio import Redis
 
-from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, Role
+from auth_service.accounts.account import MAX_USERNAME_LENGTH, Account, Role, end_sign_ins
 from auth_service.accounts.consents import Consents
 from auth_service.accounts.identities import Identities
 from auth_service.accounts.local_accounts import DEMO_ACCOUNT
@@ -109,8 +109,7 @@ def password(username: str, *, password_stdin: PasswordFromStdin = False) -> Non
     async def set_password(operator: Operator, account: Account) -> None:
         store = AccountStore(operator.redis)
         await store.set_password_hash(account.subject, await Passwords().hash(new))
-        now = int(time.time())
-        await store.change(account.subject, lambda stored: replace(stored, signed_out_at_seconds=now))
+        await store.change(account.subject, lambda stored: end_sign_ins(stored, time.time()))
 
     change_account(username, Action.USER_PASSWORD_SET, set_password)
 
@@ -138,11 +137,11 @@ def disable(username: str, *, undo: Annotated[bool, Parameter(negative="", help=
     For example: auth-service user disable hong
     """
 
+    def change(stored: Account) -> Account:
+        return replace(stored, disabled=False) if undo else replace(end_sign_ins(stored, time.time()), disabled=True)
+
     async def set_disabled(operator: Operator, account: Account) -> None:
-        now = int(time.time())
-        await AccountStore(operator.redis).change(
-            account.subject, lambda stored: replace(stored, disabled=not undo, signed_out_at_seconds=now)
-        )
+        await AccountStore(operator.redis).change(account.subject, change)
 
     change_account(username, Action.USER_ENABLED if undo else Action.USER_DISABLED, set_disabled)
 
