@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from auth_service.declared_providers import DeclaredProvider, DeclaredSignIn, LocalSignIn, check_rules
-from auth_service.protocol import AuthMethod, GrantType
+from auth_service.protocol import USER_ID_PREFIX, AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
 from security_common.errors import SecurityError
 from security_common.web_urls import is_loopback_url
@@ -68,8 +68,8 @@ def check_client_id(client_id: str) -> None:
     """The rule for ids that an operator chooses, in auth.yaml or with a command. Raises ValueError."""
     if not _CLIENT_ID.fullmatch(client_id) or len(client_id) > MAX_CLIENT_ID_LENGTH:
         raise ValueError(f"a client id has 1 to {MAX_CLIENT_ID_LENGTH} printable ASCII characters and no space")
-    if client_id.startswith("u_"):
-        raise ValueError("a client id must not start with u_, because users' ids do")
+    if client_id.startswith(USER_ID_PREFIX):
+        raise ValueError(f"a client id must not start with {USER_ID_PREFIX}, because users' ids do")
 
 
 class _Declared(BaseModel):

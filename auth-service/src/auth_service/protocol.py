@@ -5,7 +5,17 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeAlias
 
-__all__ = ["SECRET_METHODS", "SIGNING_ALGORITHM", "AuthMethod", "Clock", "GrantType", "RandomBytes", "base64url"]
+__all__ = [
+    "SECRET_METHODS",
+    "SIGNING_ALGORITHM",
+    "USER_ID_PREFIX",
+    "AuthMethod",
+    "Clock",
+    "GrantType",
+    "RandomBytes",
+    "base64url",
+    "new_user_id",
+]
 
 # Seconds since the epoch, like `time.time`.
 Clock: TypeAlias = Callable[[], float]
@@ -15,6 +25,9 @@ RandomBytes: TypeAlias = Callable[[int], bytes]
 
 # The only algorithm that this server signs with, and accepts in its own tokens.
 SIGNING_ALGORITHM = "RS256"
+
+# The ids of users begin with it, and those of clients do not: the `sub` of a token is one or the other.
+USER_ID_PREFIX = "u_"
 
 
 class GrantType(StrEnum):
@@ -41,3 +54,8 @@ SECRET_METHODS = frozenset({AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SE
 def base64url(raw: bytes) -> str:
     """The bytes in base64url without padding (RFC 4648 section 5, RFC 7515 section 2)."""
     return urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def new_user_id(random_bytes: RandomBytes) -> str:
+    """The random id of a new account: the `sub` of its tokens."""
+    return USER_ID_PREFIX + base64url(random_bytes(16))

@@ -20,7 +20,7 @@ from auth_service.cli.user_lookup import UserRefused, find_account, find_changea
 from auth_service.declaration_file import load_declaration
 from auth_service.declared_providers import DeclaredProvider
 from auth_service.federation.declared_issuers import check_declared_issuers
-from auth_service.protocol import base64url
+from auth_service.protocol import new_user_id
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
 
@@ -136,7 +136,7 @@ async def _import(operator: Operator, declared: DeclaredProvider, person: Import
     if await Identities(operator.redis).find_at(declared, person.subject) is not None:
         return None
     account = Account(
-        subject="u_" + base64url(secrets.token_bytes(16)),
+        subject=new_user_id(secrets.token_bytes),
         username=person.username,
         name=person.name,
         email=person.email,

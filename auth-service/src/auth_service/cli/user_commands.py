@@ -21,7 +21,7 @@ from auth_service.cli import identity_commands
 from auth_service.cli.operator_session import Operator, run_audited_change, run_with_redis
 from auth_service.cli.output import Json, print_rows
 from auth_service.cli.user_lookup import UserRefused, change_account
-from auth_service.protocol import base64url
+from auth_service.protocol import new_user_id
 from auth_service.settings import AuthSettings
 from security_common.audit import Action
 
@@ -81,7 +81,7 @@ def add(
         raise UserRefused("this username is not allowed", hint=f"use at most {MAX_USERNAME_LENGTH} letters and digits")
     password = _read_password(from_stdin=password_stdin)
     account = Account(
-        subject="u_" + base64url(secrets.token_bytes(16)),
+        subject=new_user_id(secrets.token_bytes),
         username=username.strip(),
         name=name or username.strip(),
         email=email,

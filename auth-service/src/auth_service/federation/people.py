@@ -18,7 +18,7 @@ from auth_service.accounts.store import AccountStore
 from auth_service.declared_providers import AccountPolicy, ProviderKind
 from auth_service.federation.id_token_rules import number_claim, subject_of
 from auth_service.federation.identity_provider import IdentityProvider
-from auth_service.protocol import Clock, RandomBytes, base64url
+from auth_service.protocol import Clock, RandomBytes, new_user_id
 from security_common.audit import Reason
 from security_common.errors import SecurityError
 
@@ -127,7 +127,7 @@ class People:
             provider=provider.id,
             issuer=provider.issuer,
             subject=subject,
-            account="u_" + base64url(self.random_bytes(16)),
+            account=new_user_id(self.random_bytes),
             label=label_of(claims),
             linked_at_seconds=self.clock(),
             checked_at_seconds=self.clock(),

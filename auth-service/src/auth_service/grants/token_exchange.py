@@ -17,7 +17,7 @@ from auth_service.clients.client import ExchangeRule
 from auth_service.errors import InvalidRequest, InvalidScope, InvalidTarget
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.http.parameters import Parameter
-from auth_service.protocol import Clock, GrantType
+from auth_service.protocol import USER_ID_PREFIX, Clock, GrantType
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from auth_service.tokens.grant_permissions import GrantPermissionsReader
 from auth_service.tokens.issued_tokens import (
@@ -39,7 +39,6 @@ _TOKEN_TYPES = (ACCESS_TOKEN_URI, _JWT_URI)  # an access token of this server is
 MAX_ACTORS = 4
 """How many clients may act for one another: the depth of `act` in a new token."""
 
-_USER_PREFIX = "u_"
 _REFUSAL = "the subject token is not an access token of this server, or it has expired or was revoked"
 _USER_REFUSAL = "the user of the subject token was deleted, disabled or signed out, or has withdrawn the consent"
 
@@ -112,7 +111,7 @@ class TokenExchangeGrantHandler:
         `InvalidRequest`, and `InvalidScope` if no scope is available.
         """
         held = frozenset(claims["scope"].split(" "))
-        if not claims["sub"].startswith(_USER_PREFIX):
+        if not claims["sub"].startswith(USER_ID_PREFIX):
             return _map_scopes(held, rule)
         if ACTOR_CLAIM in claims:
             # The consent was given to the first client, which a token that was exchanged before does not name.
