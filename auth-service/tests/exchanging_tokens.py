@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import jwt
+from provider_users import in_redis
 from redis.asyncio import Redis
 from running_auth import Service, StartService
 from signing_in import CALLBACK, Person, Request, redeem
@@ -135,11 +135,3 @@ def change_account(service: Service, subject: str, **changes: Any) -> None:
 def allow(service: Service, subject: str, *scopes: str) -> None:
     """Stores the consent of a user for the client `app`."""
     in_redis(service, lambda connection: Consents(connection).give(subject, "app", FRONT, scopes, now=time.time()))
-
-
-def in_redis(service: Service, work: Callable[[Redis], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with Redis.from_url(service.settings.redis_url, decode_responses=True) as connection:
-            await work(connection)
-
-    asyncio.run(run())

@@ -22,7 +22,7 @@ from auth_service.accounts.identities import Identities
 from auth_service.accounts.store import AccountStore
 from auth_service.declaration import DeclarationInvalid
 from auth_service.declaration_file import load_declaration
-from auth_service.declared_providers import ClaimRule, DeclaredProvider, check_rules
+from auth_service.declared_providers import ClaimRule, DeclaredProvider, check_identity_providers
 from auth_service.federation.declared_issuers import find_changed_issuer
 from auth_service.federation.identity_provider import IdentityProvider, load_providers
 from auth_service.federation.people import People, PersonRefused, SignInAtProvider
@@ -210,9 +210,9 @@ def test_one_provider_and_no_passwords_lead_straight_there(
 def test_an_earlier_issuer_is_not_that_of_another_provider(tmp_path: Path) -> None:
     moved = load(tmp_path, was_issuer="https://other.example.com").declared
     other = moved.model_copy(update={"id": "other", "issuer": moved.was_issuer, "was_issuer": None})
-    check_rules((moved,), frozenset({"mcp.access"}))
+    check_identity_providers((moved,), frozenset({"mcp.access"}))
     with pytest.raises(ValueError, match="was_issuer is the issuer of a declared identity provider"):
-        check_rules((moved, other), frozenset({"mcp.access"}))
+        check_identity_providers((moved, other), frozenset({"mcp.access"}))
 
 
 def test_the_command_that_links_a_person_can_be_pasted(tmp_path: Path, own_redis: tuple[str, Any]) -> None:

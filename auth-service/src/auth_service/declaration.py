@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Annotated, Self, cast
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
 
-from auth_service.declared_providers import DeclaredProvider, DeclaredSignIn, LocalSignIn, check_rules
+from auth_service.declared_providers import (
+    Declared,
+    DeclaredProvider,
+    DeclaredSignIn,
+    LocalSignIn,
+    check_identity_providers,
+)
 from auth_service.protocol import USER_ID_PREFIX, AuthMethod, GrantType
 from auth_service.scopes import IDENTITY_SCOPES, Scope
 from security_common.errors import SecurityError
@@ -72,18 +78,14 @@ def check_client_id(client_id: str) -> None:
         raise ValueError(f"a client id must not start with {USER_ID_PREFIX}, because users' ids do")
 
 
-class _Declared(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DeclaredScope(_Declared):
+class DeclaredScope(Declared):
     """What a scope allows, as the consent page describes it."""
 
     ko: str = Field(description="Korean text for the consent page.")
     en: str = Field(description="English text for the consent page.")
 
 
-class DeclaredResource(_Declared):
+class DeclaredResource(Declared):
     """A protected resource (RFC 8707)."""
 
     url: str = Field(description="Its identifier, as in its own metadata (RFC 9728).")
@@ -97,7 +99,7 @@ def _split_scopes(value: object) -> object:
     return tuple(value.split()) if isinstance(value, str) else value
 
 
-class DeclaredExchange(_Declared):
+class DeclaredExchange(Declared):
     """The access tokens that a client may exchange for tokens to another resource (RFC 8693)."""
 
     sources: tuple[str, ...] = Field(
@@ -116,7 +118,7 @@ class DeclaredExchange(_Declared):
     )
 
 
-class DeclaredClient(_Declared):
+class DeclaredClient(Declared):
     """A client that the operator declares."""
 
     client_id: str = Field(description="Its id; u_ is only for users.")
@@ -165,7 +167,7 @@ class DeclaredClient(_Declared):
         return self
 
 
-class RegistrationPolicy(_Declared):
+class RegistrationPolicy(Declared):
     """Which clients may register, or use a metadata document."""
 
     dynamic: Openness = Field(
@@ -229,7 +231,7 @@ class ResolvedRegistrationPolicy:
         return self.dynamic is Openness.OPEN or is_open_with_token
 
 
-class Declaration(_Declared):
+class Declaration(Declared):
     """auth.yaml as a whole."""
 
     resources: tuple[DeclaredResource, ...] = Field(default=(), description="The protected resources.")
@@ -251,7 +253,7 @@ class Declaration(_Declared):
         for client in self.clients:
             if self.resources and not set(client.scopes) <= known:
                 raise ValueError(f"client {client.client_id} has a scope that no resource declares")
-        check_rules(self.identity_providers, known)
+        check_identity_providers(self.identity_providers, known)
         if self.sign_in.local is LocalSignIn.OFF and not self.identity_providers:
             raise ValueError("sign_in.local is off and there is no identity provider, so no user could sign in")
         return self

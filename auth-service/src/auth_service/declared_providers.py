@@ -11,26 +11,26 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from auth_service.scopes import IDENTITY_SCOPES, Role, Scope
+from auth_service.scopes import IDENTITY_SCOPES, SCOPE_TOKEN, Role, Scope
 from security_common.web_urls import is_loopback_url, parse_web_url
 
 __all__ = [
     "AccountPolicy",
     "ClaimCondition",
     "ClaimRule",
+    "Declared",
     "DeclaredName",
     "DeclaredProvider",
     "DeclaredSignIn",
     "Everyone",
     "LocalSignIn",
     "ProviderKind",
-    "check_rules",
+    "check_identity_providers",
 ]
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
-_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 
 class ProviderKind(StrEnum):
@@ -58,18 +58,20 @@ class LocalSignIn(StrEnum):
     OFF = "off"
 
 
-class _Declared(BaseModel):
+class Declared(BaseModel):
+    """A part of the declaration: unknown members are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DeclaredName(_Declared):
+class DeclaredName(Declared):
     """The name of the provider on the sign-in page."""
 
     ko: str = Field(min_length=1, max_length=60, description="Korean name.")
     en: str = Field(min_length=1, max_length=60, description="English name.")
 
 
-class ClaimCondition(_Declared):
+class ClaimCondition(Declared):
     """True if the claim has the value, or is a list that contains it. Values are compared exactly."""
 
     claim: str = Field(
@@ -87,13 +89,13 @@ class ClaimCondition(_Declared):
         return value
 
 
-class Everyone(_Declared):
+class Everyone(Declared):
     """All users of the provider."""
 
     everyone: Literal[True] = Field(description="Must be true.")
 
 
-class ClaimRule(_Declared):
+class ClaimRule(Declared):
     """What users for whom the condition is true may allow apps. A user has what all matching rules give together."""
 
     when: ClaimCondition | None = Field(default=None, description="The condition.")
@@ -118,7 +120,7 @@ class ClaimRule(_Declared):
         return self
 
 
-class DeclaredSignIn(_Declared):
+class DeclaredSignIn(Declared):
     """Which ways of signing in the sign-in page offers."""
 
     local: LocalSignIn = Field(
@@ -128,7 +130,7 @@ class DeclaredSignIn(_Declared):
     )
 
 
-class DeclaredProvider(_Declared):
+class DeclaredProvider(Declared):
     """An OpenID Connect provider at which users sign in."""
 
     id: str = Field(description="Its short name in the callback URL: lower-case letters, digits and hyphens.")
@@ -229,7 +231,7 @@ class DeclaredProvider(_Declared):
             raise ValueError("write either client_secret_file or private_key_file")
         if isinstance(self.allow, tuple) and not self.allow:
             raise ValueError("allow is empty: write conditions, or `everyone: true`")
-        if not all(_SCOPE.fullmatch(scope) for scope in self.scopes or ()):
+        if not all(SCOPE_TOKEN.fullmatch(scope) for scope in self.scopes or ()):
             raise ValueError("scopes contains a value that is not a scope (RFC 6749 section 3.3)")
         _KIND_RULES[self.kind](self)
         return self
@@ -287,7 +289,7 @@ _KIND_RULES = MappingProxyType(
 )
 
 
-def check_rules(providers: tuple[DeclaredProvider, ...], known_scopes: frozenset[str]) -> None:
+def check_identity_providers(providers: tuple[DeclaredProvider, ...], known_scopes: frozenset[str]) -> None:
     """Raises ValueError if an id or an issuer appears twice, or a rule gives a scope that no resource declares."""
     ids = [provider.id for provider in providers]
     issuers = [provider.resolved_issuer for provider in providers]

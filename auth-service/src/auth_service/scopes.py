@@ -5,9 +5,10 @@ from enum import StrEnum
 
 from auth_service.errors import InvalidScope
 
-__all__ = ["IDENTITY_SCOPES", "Role", "Scope", "format_scope", "parse_scope"]
+__all__ = ["IDENTITY_SCOPES", "SCOPE_TOKEN", "Role", "Scope", "format_scope", "parse_scope"]
 
-_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
+# One scope (RFC 6749 section 3.3).
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 _MAX_SCOPES = 64
 
 
@@ -45,7 +46,7 @@ def parse_scope(text: str | None) -> tuple[str, ...] | None:
     scopes = tuple(dict.fromkeys(part for part in text.split(" ") if part))
     if len(scopes) > _MAX_SCOPES:
         raise InvalidScope(f"scope names more than {_MAX_SCOPES} values")
-    if not all(_SCOPE_TOKEN.fullmatch(scope) for scope in scopes):
+    if not all(SCOPE_TOKEN.fullmatch(scope) for scope in scopes):
         raise InvalidScope("scope contains a character that RFC 6749 section 3.3 does not allow")
     return scopes or None
 

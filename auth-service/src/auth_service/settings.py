@@ -1,14 +1,14 @@
 """Settings of auth-service, with the prefix AUTH_. Every secret comes from a file; none has a default."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from security_common.secret_files import SecretFile, SecretKeyFile
-from security_common.service import ServiceSettings, check_public_url
+from security_common.service import ServiceSettings, TextList, check_public_url
 from security_common.web_urls import is_loopback_url
 
 __all__ = ["SERVICE", "AuthSettings"]
@@ -54,7 +54,7 @@ class AuthSettings(ServiceSettings):
     audit_page_public_key_file: Path | None = Field(
         default=None, description="Public JWK of the audit page, a client that uses private_key_jwt."
     )
-    gateway_resources: Annotated[tuple[str, ...], NoDecode] = Field(
+    gateway_resources: TextList = Field(
         default=(),
         description="In demo mode: the addresses of gateway-service, separated by commas. Each becomes a resource with"
         " the scopes of the default one, and the client `gateway` may exchange tokens for them. Elsewhere AUTH_CONFIG"
@@ -118,13 +118,6 @@ class AuthSettings(ServiceSettings):
         description="The shortest time that a signing key is published before it replaces the active one, in seconds."
         " Azure API Management caches keys for an hour. At the first start and after a revocation a key signs at once.",
     )
-
-    @field_validator("gateway_resources", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("issuer")
     @classmethod

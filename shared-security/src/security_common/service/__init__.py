@@ -53,7 +53,7 @@ from security_common.service.redis_identity import (
 )
 from security_common.service.server import PortTaken, serve
 from security_common.service.sessions import SessionStore
-from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url
+from security_common.service.settings import ServiceSettings, TextList, check_exact_url, check_public_url
 from security_common.service.trusted_issuer_settings import read_trusted_issuers
 from security_common.service.yaml_files import parse_yaml
 
@@ -71,6 +71,7 @@ __all__ = [
     "ServiceSettings",
     "SessionStore",
     "StateMismatch",
+    "TextList",
     "check_exact_url",
     "check_public_url",
     "check_redis",

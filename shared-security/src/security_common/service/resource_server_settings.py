@@ -5,9 +5,9 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from security_common.service.settings import ServiceSettings, check_exact_url, check_public_url
+from security_common.service.settings import ServiceSettings, TextList, check_exact_url, check_public_url
 from security_common.tool_policy.placeholder_store import DEFAULT_LIFETIME_SECONDS, DEFAULT_PER_OWNER
 from security_common.web_urls import is_loopback_url
 
@@ -30,12 +30,12 @@ class ResourceServerSettings(ServiceSettings):
         default=None,
         description="URL at which this process reaches the issuer, if not at its public URL, as in container networks.",
     )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_origins: TextList = Field(
         default=(),
         description="Browser origins that may call this service, separated by commas. Its own origin and, for a"
         " loopback resource, every loopback origin are always allowed.",
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: TextList = Field(
         default=(),
         description="Additional values of the Host header, separated by commas: a name, which allows every port, or"
         " name:port. Needed behind an API gateway, and for clients in containers (host.docker.internal).",
@@ -53,13 +53,6 @@ class ResourceServerSettings(ServiceSettings):
         ge=1,
         description="Maximum number of valid placeholders of one caller (issuer and subject).",
     )
-
-    @field_validator("allowed_origins", "allowed_hosts", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("resource")
     @classmethod

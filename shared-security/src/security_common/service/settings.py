@@ -3,14 +3,24 @@
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from security_common.secret_files import SecretFile
 from security_common.settings import SecuritySettings, Settings
 from security_common.web_urls import is_loopback_url, parse_web_url
 
-__all__ = ["ServiceSettings", "check_exact_url", "check_https", "check_public_url", "check_web_url"]
+__all__ = ["ServiceSettings", "TextList", "check_exact_url", "check_https", "check_public_url", "check_web_url"]
+
+
+def _split_list(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+TextList = Annotated[tuple[str, ...], BeforeValidator(_split_list), NoDecode]
+"""A setting that is a list of texts, separated by commas in the environment."""
 
 
 def check_web_url(url: str) -> str:
