@@ -64,6 +64,12 @@ def load(folder: Path, sign_in: dict[str, Any] | None = None, **changes: Any) ->
         ({"kind": "google", "issuer": None}, "hosted_domains"),
         ({"kind": "google", "hosted_domains": ["example.com"]}, "leave issuer out"),
         ({"tenant": TENANT}, "tenant is for kind entra"),
+        ({"kind": "google", "issuer": None, "hosted_domains": ["example.com"], "tenant": TENANT}, "tenant is for kind"),
+        ({"hosted_domains": ["example.com"]}, "hosted_domains is for kind google"),
+        (
+            {"kind": "entra", "issuer": None, "tenant": TENANT, "hosted_domains": ["example.com"]},
+            "hosted_domains is for kind google",
+        ),
         ({"client_secret_file": None}, "client_secret_file or private_key_file"),
         ({"private_key_file": "key"}, "client_secret_file or private_key_file"),
         ({"client_secret_file": "missing"}, "identity provider company: client_secret_file"),

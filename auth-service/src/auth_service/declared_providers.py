@@ -233,6 +233,10 @@ class DeclaredProvider(Declared):
             raise ValueError("allow is empty: write conditions, or `everyone: true`")
         if not all(SCOPE_TOKEN.fullmatch(scope) for scope in self.scopes or ()):
             raise ValueError("scopes contains a value that is not a scope (RFC 6749 section 3.3)")
+        if self.tenant is not None and self.kind is not ProviderKind.ENTRA:
+            raise ValueError("tenant is for kind entra")
+        if self.hosted_domains and self.kind is not ProviderKind.GOOGLE:
+            raise ValueError("hosted_domains is for kind google")
         _KIND_RULES[self.kind](self)
         return self
 
@@ -274,8 +278,6 @@ def _check_google(provider: DeclaredProvider) -> None:
 def _check_other(provider: DeclaredProvider) -> None:
     if provider.issuer is None:
         raise ValueError(f"kind {provider.kind} needs issuer")
-    if provider.tenant is not None or provider.hosted_domains:
-        raise ValueError("tenant is for kind entra, hosted_domains for kind google")
 
 
 _KIND_RULES = MappingProxyType(
