@@ -254,7 +254,7 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
         start, end = len(text) - len(text.lstrip()), len(text.rstrip())
         return [Finding(PIIKind(context.kind), start, end, 0.9, PART_OF_VALUE)] if start < end else []
     found = _scan_behind_label(context.label_text, text, scan) if context.label_text else scan(text)
-    if not context.kind and context.name and is_specific_name(context.name):
+    if found and not context.kind and context.name and is_specific_name(context.name):
         found = [each for each in found if each.kind not in _WEAK_KINDS or each.why != "shape" or each.start > 0]
     if (context.is_unclear or context.is_role) and not any(each.kind == PIIKind.PERSON for each in found):
         found = _resolve_overlaps([*found, *find_name_by_form(text)])
@@ -262,7 +262,7 @@ def _scan_in_context(text: str, context: FieldContext, scan: Callable[[str], lis
         found = _with_names_of_field(found, text, context)
     if context.kind == PIIKind.ADDRESS and not any(each.kind == PIIKind.ADDRESS for each in found):
         found = _resolve_overlaps([*found, *find_address_in_field(text)])
-    if not context.kind and context.name and is_name_of_software(context.name):
+    if found and not context.kind and context.name and is_name_of_software(context.name):
         found = [each for each in found if each.kind != PIIKind.IP or each.why != LIKE_VERSION]
     if context.names_thing:
         return [each for each in found if each.kind != PIIKind.PERSON or each.why in _CERTAIN_NAMES]

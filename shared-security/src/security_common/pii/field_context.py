@@ -10,6 +10,7 @@ from typing import NamedTuple
 from security_common.pii.field_labels import LABEL_OF_PERSON, label_of_field
 from security_common.pii.field_names import FieldMeaning, cut_name, meaning_of_name
 from security_common.pii.finding import PIIKind
+from security_common.pii.value_surroundings import is_specific_name
 
 __all__ = ["NO_CONTEXT", "FieldContext", "field_context", "in_personal_record"]
 
@@ -49,6 +50,11 @@ class FieldContext(NamedTuple):
     def affects_search(self) -> bool:
         """Whether the value has to be searched in this context, because it changes what is found."""
         return bool(self.kind or self.names_thing or self.is_unclear or self.names_login or self.is_role)
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the same is found in a value in this context as without a context: `text`, `message`."""
+        return self[1:] == NO_CONTEXT[1:] and not is_specific_name(self.name)
 
 
 NO_CONTEXT = FieldContext()

@@ -21,7 +21,6 @@ from security_common.pii import (
     Finding,
     Operator,
     PIIConfiguration,
-    PIIDetector,
     PIIKind,
     mask_finding,
     replace_until_clean,
@@ -29,8 +28,8 @@ from security_common.pii import (
 from security_common.pii.masking import MASKED_NUMBER, is_json_number
 from security_common.pii.normalization import normalize
 from security_common.strict_json import WrittenNumber
+from security_common.tool_policy.call_findings import CallFindings
 from security_common.tool_policy.call_placeholders import WalkPlaceholders
-from security_common.tool_policy.clean_texts import CleanTexts
 from security_common.tool_policy.errors import UnsupportedValue
 from security_common.tool_policy.policy import Treatment, decide_treatment
 from security_common.tool_policy.pseudonyms import KeyedPseudonyms
@@ -137,17 +136,16 @@ class LeafProtector:
 
     def __init__(
         self,
-        detector: PIIDetector,
+        call_findings: CallFindings,
         writer: ReplacementWriter,
         encrypt: Callable[[str, str], str],
         is_own_ciphertext: Callable[[str], bool],
         *,
-        clean_texts: CleanTexts,
         placeholders: WalkPlaceholders | None = None,
         encrypt_all: bool = False,
         puts_back: bool = False,
     ) -> None:
-        """`encrypt` takes a part of the call and a text. `clean_texts` remembers short texts across calls."""
+        """`encrypt` takes a part of the call and a text."""
         self.call_part = "result"
         self.kinds: dict[str, Counter[str]] = {}
         self.refused: dict[str, Counter[str]] = {}
@@ -156,22 +154,21 @@ class LeafProtector:
         self.revealed: list[str] = []
         self._placeholders = placeholders
         self._puts_back = puts_back
-        self._detector = detector
+        self._call_findings = call_findings
         self._writer = writer
         self._encrypt_for_call_part = encrypt
         self._is_own_ciphertext = is_own_ciphertext
-        self._clean_texts = clean_texts
 
     def protect_text(self, text: str, context: FieldContext | None) -> str:
         """The text as it may be passed on; `context` is the field that it is in."""
-        is_clean = self._clean_texts.contains(text, context)
+        is_clean = self._call_findings.is_clean(text, context)
         if is_clean and self._placeholders is None and not self.encrypt_all:
             return text
         return self._protect(text, context, encrypt_all=self.encrypt_all, is_clean=is_clean)
 
     def protect_key(self, key: str) -> str:
         """The key of a mapping as it may be passed on. `encrypt_all` does not apply to keys."""
-        is_clean = self._clean_texts.contains(key, None)
+        is_clean = self._call_findings.is_clean(key, None)
         if is_clean and self._placeholders is None:
             return key
         return self._protect(key, None, encrypt_all=False, is_clean=is_clean)
@@ -184,7 +181,7 @@ class LeafProtector:
         of the tool, it becomes a text instead: a placeholder or a ciphertext. Raises UnsupportedValue for a type
         without a zero.
         """
-        is_clean = self._clean_texts.contains(text, context)
+        is_clean = self._call_findings.is_clean(text, context)
         if is_clean and self._placeholders is None:
             return value
         treatment, findings = self._examine(text, context, encrypt_all=False, is_clean=is_clean)
@@ -199,7 +196,7 @@ class LeafProtector:
 
         Raises UnsupportedValue if the text would have to be changed.
         """
-        is_clean = self._clean_texts.contains(text, context)
+        is_clean = self._call_findings.is_clean(text, context)
         treatment, _ = self._examine(text, context, encrypt_all=False, is_clean=is_clean)
         if treatment in {Treatment.REPLACE, Treatment.TOKENIZE, Treatment.ENCRYPT}:
             raise UnsupportedValue("binary content contains personal data", hint="send it as text")
@@ -253,12 +250,8 @@ class LeafProtector:
         return self._placeholders.add_revealed_values(findings, text) if self._placeholders else findings
 
     def _find_detected(self, text: str, context: FieldContext | None) -> Sequence[Finding]:
-        findings = self._detector.scan_text(text, context=context)
-        if not findings:
-            # Short texts, such as keys and states, repeat from call to call.
-            self._clean_texts.add(text, context)
-            return findings
-        ciphertexts = self._own_ciphertexts(text)
+        findings = self._call_findings.find(text, context)
+        ciphertexts = self._own_ciphertexts(text) if findings else []
         if not ciphertexts:
             return findings
         # Part of a ciphertext may look like a number or a secret, but it is not personal data.
@@ -277,7 +270,7 @@ class LeafProtector:
 
     def _replace(self, text: str, findings: Sequence[Finding], context: FieldContext | None) -> str:
         def find(searched: str) -> Sequence[Finding]:
-            return self._find(searched, context, is_clean=self._clean_texts.contains(searched, context))
+            return self._find(searched, context, is_clean=self._call_findings.is_clean(searched, context))
 
         def replace(finding: Finding, value: str) -> str:
             return self._writer.write(finding, value, self._encrypt, self._placeholders)

@@ -25,6 +25,7 @@ from security_common.encryption import EncryptionError
 from security_common.errors import SecurityError
 from security_common.pii import PIIKind, field_context, member_contexts
 from security_common.tokens.access_token import current_caller
+from security_common.tool_policy.call_findings import CallFindings
 from security_common.tool_policy.call_placeholders import WalkPlaceholders
 from security_common.tool_policy.call_searches import CallSearches
 from security_common.tool_policy.data_walk import DataWalk
@@ -87,6 +88,7 @@ class SecuredCall:
         self._token = caller.token if caller else None
         self._user_id = self._token.subject if self._token else None
         self._client_id = self._token.client_id if self._token else None
+        self._findings = CallFindings(dependencies.detector, dependencies.clean_texts)
         self._searches = CallSearches(dependencies.search_queue)
         self._placeholders = dependencies.placeholders_of_call(tool.policy, tool.result_policy, tool.reveal)
         self._has_started = False
@@ -355,13 +357,12 @@ class SecuredCall:
         # The protector must not refer to this call. A reference cycle would keep the whole request until the garbage
         # collector runs, and collecting many of them takes 30 ms.
         leaves = LeafProtector(
-            dependencies.detector,
+            self._findings,
             dependencies.writer(
                 policy, self.tool_name, token.issuer if token else "", for_messages=for_messages, kept_kinds=kept_kinds
             ),
             partial(_encrypt, dependencies, self._owner(), self.tool.name),
             dependencies.is_own_ciphertext,
-            clean_texts=dependencies.clean_texts,
             placeholders=WalkPlaceholders(self._placeholders) if self._placeholders else None,
             encrypt_all=encrypt_all and policy is PIIPolicy.ENCRYPT,
             puts_back=puts_back,
@@ -385,11 +386,10 @@ def _encrypt(dependencies: PolicyDependencies, owner: str, tool: str, call_part:
 def walk_without_call(dependencies: PolicyDependencies) -> MCPWalk:
     """The walk over what belongs to no call, such as a message of a middleware: personal data is masked."""
     leaves = LeafProtector(
-        dependencies.detector,
+        CallFindings(dependencies.detector, dependencies.clean_texts),
         dependencies.writer(PIIPolicy.MASK, "", "", for_messages=True),
         partial(_encrypt, dependencies, "", ""),
         dependencies.is_own_ciphertext,
-        clean_texts=dependencies.clean_texts,
     )
     return MCPWalk(leaves)
 
