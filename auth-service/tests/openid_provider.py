@@ -46,6 +46,7 @@ class OpenIdProvider:
     change_tokens: Change = _unchanged
     change_id_token: Change = _unchanged
     change_header: Change = _unchanged
+    change_userinfo: Change = _unchanged
     is_down: bool = False
     token_error: str | None = None
     description: str = "<b>internal</b>"
@@ -133,14 +134,14 @@ class OpenIdProvider:
         return JSONResponse({"keys": [self.key.as_dict(private=False)]})
 
     def read_userinfo(self, _: Request) -> Response:
-        return JSONResponse({"sub": self.claims.get("sub"), **self.userinfo})
+        return _answer({"sub": self.claims.get("sub"), **self.userinfo}, self.change_userinfo)
 
     def reset(self) -> None:
         """Signs in the usual person correctly again."""
         fresh = OpenIdProvider(self.port, key=self.key)
         for name in ("claims", "userinfo", "is_down", "token_error", "description", "gives_refresh_tokens"):
             setattr(self, name, getattr(fresh, name))
-        for name in ("metadata", "response", "tokens", "id_token", "header"):
+        for name in ("metadata", "response", "tokens", "id_token", "header", "userinfo"):
             setattr(self, f"change_{name}", _unchanged)
         self.requests.clear()
 

@@ -1,5 +1,6 @@
 """Items E63 to E69: the provider is asked again about users, at a refresh and in the background."""
 
+import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from openid_provider import CLIENT_ID, OpenIdProvider
 from provider_users import HOUR, CompanyUser, identity_of, in_redis, let_time_pass, wait_until
 from running_auth import Service
 from signing_in import Page, Request, refresh
+from starlette.responses import JSONResponse
 
 from auth_service.declared_providers import ProviderKind
 from auth_service.federation.gone_accounts import says_account_is_gone
@@ -133,6 +135,76 @@ def test_item_e67_the_rotated_token_of_the_provider_is_kept_encrypted(
         assert "upstream" not in stored
 
 
+def test_item_e67_a_rotated_token_is_kept_if_the_check_fails_after_it(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token, before = sign_in(provider, employee, "rotated, then a fault"), provider.refreshed
+    let_time_pass(company, provider)
+    provider.change_userinfo = lambda _: JSONResponse({}, status_code=429)
+    token = refresh(employee.http, "app", token).json()["refresh_token"]
+    assert not identity_of(company, provider).must_sign_in
+    provider.change_userinfo = lambda _: None
+    assert outcome(refresh(employee.http, "app", token)) == (200, "mcp.access mcp.decrypt")
+    assert provider.refreshed == before + 2
+
+
+@pytest.mark.parametrize(("userinfo", "expected"), [({}, 400), ({"groups": ["staff"]}, 200), ({"groups": ["x"]}, 400)])
+def test_without_an_id_token_the_claims_of_userinfo_count_if_they_are_complete(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service, userinfo: dict[str, Any], expected: int
+) -> None:
+    token = sign_in(provider, employee, f"no ID token, {userinfo}")
+    let_time_pass(company, provider)
+    provider.userinfo, provider.change_tokens = userinfo, lambda members: members.pop("id_token")
+    answer = refresh(employee.http, "app", token)
+    assert answer.status_code == expected
+    if expected == 400:
+        subject = provider.claims["sub"]
+        provider.reset()
+        provider.claims |= {"sub": subject}
+        employee.grant_with_provider(Request("app"))
+        assert outcome(refresh(employee.http, "app", token)) == (200, "mcp.access"), "the family has waited"
+    else:
+        assert answer.json()["scope"] == "mcp.access"
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"groups": None, "hasgroups": True}, "groups_left_out"),
+        ({"groups": [str(number) for number in range(1001)]}, "claim_too_large"),
+        ({"groups": ["others"]}, "not_allowed"),
+    ],
+)
+def test_a_check_records_the_same_reason_as_a_sign_in_with_these_claims(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service, claims: dict[str, Any], reason: str
+) -> None:
+    token = sign_in(provider, employee, f"recorded, {reason}")
+    let_time_pass(company, provider)
+    provider.claims |= claims
+    assert outcome(refresh(employee.http, "app", token)) == (400, "invalid_grant")
+    account = identity_of(company, provider).account
+    journal = next(company.settings.security.audit_dir.rglob("security_audit.log")).read_text()
+    events = [json.loads(line) for line in journal.splitlines()]
+    recorded = [each for each in events if each["event_type"] == "account_recheck" and each["user_id"] == account]
+    assert [each["reason"] for each in recorded] == [reason]
+
+
+def test_a_check_that_took_too_long_leaves_the_lock_of_another_request(
+    provider: OpenIdProvider, employee: CompanyUser, company: Service
+) -> None:
+    token = sign_in(provider, employee, "slow check")
+    let_time_pass(company, provider)
+    lock = f"auth:recheck-lock:{identity_of(company, provider).key}"
+
+    def let_the_lock_expire(_: dict[str, Any]) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(in_redis, company, lambda connection: connection.set(lock, "of another request")).result()
+
+    provider.change_tokens = let_the_lock_expire
+    assert refresh(employee.http, "app", token).status_code == 200
+    assert in_redis(company, lambda connection: connection.getdel(lock)) == "of another request"
+
+
 def test_item_e68_without_a_token_of_the_provider_a_day_is_the_limit(
     provider: OpenIdProvider, employee: CompanyUser, company: Service
 ) -> None:
@@ -200,7 +272,7 @@ def test_an_unusable_value_in_a_refreshed_token_is_a_bad_response(
 
 
 @pytest.mark.parametrize("description", [123, {"code": 1}, ["account not found"]])
-def test_a_description_that_is_no_text_asks_for_a_sign_in(
+def test_a_description_that_is_not_text_asks_for_a_sign_in(
     provider: OpenIdProvider, employee: CompanyUser, company: Service, description: Any
 ) -> None:
     token = sign_in(provider, employee, f"description {description}")

@@ -164,12 +164,12 @@ def test_item_e25_a_key_that_is_used_for_the_first_time_is_fetched(
     first = provider.key
     provider.key = jwk.RSAKey.generate_key(2048, {"kid": "second"})
     try:
-        connection._keys_fetched_at = 0.0
+        connection.signing_keys.fetched_at_seconds = 0.0
         provider.change_header = setting(kid="second")
         assert Page(employee.sign_in_at_provider(Request("app")).text).action == "/oauth2/consent"
     finally:
         provider.key = first
-        connection._keys_fetched_at = 0.0
+        connection.signing_keys.fetched_at_seconds = 0.0
 
 
 def test_item_e25_one_key_needs_no_key_id(provider: OpenIdProvider, employee: CompanyUser) -> None:

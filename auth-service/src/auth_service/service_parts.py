@@ -25,10 +25,11 @@ from auth_service.declaration import Declaration, ResolvedRegistrationPolicy
 from auth_service.declaration_file import load_declaration
 from auth_service.errors import TooManyRequests
 from auth_service.federation.identity_provider import load_providers
-from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
+from auth_service.federation.provider_connections import ProviderConnections
 from auth_service.federation.recheck_schedule import RecheckSchedule
 from auth_service.federation.recheck_worker import RecheckWorker
 from auth_service.federation.rechecks import Rechecks
+from auth_service.federation.refresh_token_encryption import RefreshTokenEncryption
 from auth_service.http.metrics import Metrics
 from auth_service.http.rate_limits import Throttle, redis_counters
 from auth_service.keys.rotation import RotationPolicy

@@ -122,8 +122,9 @@ class Identities:
     async def of_account(self, subject: str) -> list[Identity]:
         """The identities of an account, oldest first."""
         keys = cast("set[str]", await self._redis.smembers(_OF_ACCOUNT + subject))
-        found = [await self.load(key) for key in keys]
-        linked = [identity for identity in found if identity is not None and identity.account == subject]
+        documents = await self._redis.mget([_IDENTITY + key for key in keys]) if keys else []
+        found = [_IDENTITY_ADAPTER.validate_json(document) for document in documents if document]
+        linked = [identity for identity in found if identity.account == subject]
         return sorted(linked, key=lambda identity: (identity.linked_at_seconds, identity.key))
 
     async def mark_deleted(self, subject: str) -> None:

@@ -45,9 +45,10 @@ from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.federation.pending_sign_ins import PendingSignIn, PendingSignIns, interaction_of
 from auth_service.federation.people import People, Person, PersonRefused, SignInAtProvider, authenticated_at, methods_of
 from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens
-from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
+from auth_service.federation.provider_connections import ProviderConnections
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 from auth_service.federation.rechecks import Rechecks, interval_seconds
+from auth_service.federation.refresh_token_encryption import RefreshTokenEncryption
 from auth_service.http.application import new_router
 from auth_service.http.dependencies import QueryString, context_of
 from auth_service.http.forms import Form

@@ -37,7 +37,7 @@ async def _check(connection: ProviderConnection) -> list[CheckResult]:
     ]
     steps: tuple[tuple[str, Callable[[], Awaitable[object]]], ...] = (
         ("its metadata can be used", connection.metadata),
-        ("its keys can be used", connection.keys),
+        ("its keys can be used", connection.signing_keys.read),
         ("it accepts the client secret or key", lambda: _try_secret(connection)),
     )
     for what, step in steps:

@@ -5,7 +5,8 @@ the same one at another account leads to a separate account with a longer userna
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ __all__ = [
     "check_person",
     "label_of",
     "methods_of",
+    "read_allowed_claims",
 ]
 
 _LABEL_CLAIMS = ("preferred_username", "upn", "email", "name")
@@ -175,26 +177,39 @@ class People:
 
 def check_person(provider: IdentityProvider, claims: Mapping[str, Any]) -> dict[str, Any]:
     """The claims to keep. Raises `PersonRefused` if `allow`, `hosted_domains` or `require` are not satisfied."""
-    declared = provider.declared
-    try:
+    kept = read_allowed_claims(provider, claims)
+    with _unusable_claims_refused(claims):
+        is_sufficient = meets_all(claims, provider.declared.require)
+    if not is_sufficient:
+        raise _refused(
+            Reason.REQUIREMENT_NOT_MET, claims, f"the claims of this sign-in do not satisfy require of {provider.id}"
+        )
+    return kept
+
+
+def read_allowed_claims(provider: IdentityProvider, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims to keep. Raises `PersonRefused` if `allow` or `hosted_domains` are not satisfied."""
+    with _unusable_claims_refused(claims):
         kept = select_claims(claims, provider.claims_to_keep)
-        allowed, sufficient = may_sign_in(claims, declared), meets_all(claims, declared.require)
+        is_allowed = may_sign_in(claims, provider.declared)
+    if provider.declared.kind is ProviderKind.OKTA and len(kept.get("groups", ())) == _OKTA_GROUP_LIMIT:
+        log.warning(
+            "groups_may_be_incomplete", provider=provider.id, hint="Okta sends 100 groups at most: use a filter"
+        )
+    if not is_allowed:
+        raise _refused(Reason.NOT_ALLOWED, claims, f"the claims of this account do not satisfy allow of {provider.id}")
+    return kept
+
+
+@contextmanager
+def _unusable_claims_refused(claims: Mapping[str, Any]) -> Generator[None]:
+    try:
+        yield
     except GroupsLeftOut as error:
         hint = "use app roles, or let the provider send only the groups that are assigned to the application"
         raise _refused(Reason.GROUPS_LEFT_OUT, claims, str(error), hint=hint) from error
     except ClaimTooLarge as error:
         raise _refused(Reason.CLAIM_TOO_LARGE, claims, str(error)) from error
-    if declared.kind is ProviderKind.OKTA and len(kept.get("groups", ())) == _OKTA_GROUP_LIMIT:
-        log.warning(
-            "groups_may_be_incomplete", provider=provider.id, hint="Okta sends 100 groups at most: use a filter"
-        )
-    if not allowed:
-        raise _refused(Reason.NOT_ALLOWED, claims, f"the claims of this account do not satisfy allow of {provider.id}")
-    if not sufficient:
-        raise _refused(
-            Reason.REQUIREMENT_NOT_MET, claims, f"the claims of this sign-in do not satisfy require of {provider.id}"
-        )
-    return kept
 
 
 def label_of(claims: Mapping[str, Any]) -> str:

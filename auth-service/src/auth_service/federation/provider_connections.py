@@ -1,17 +1,12 @@
-"""The connections to all declared identity providers, and the keys with which their refresh tokens are stored."""
+"""The connections to all declared identity providers."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from auth_service.federation.identity_provider import IdentityProvider
 from auth_service.federation.provider_connection import ProviderConnection
 from auth_service.protocol import Clock
-from security_common.encryption import EncryptionService, KeyringFile
-from security_common.service import require_secret_file
 
-__all__ = ["ProviderConnections", "RefreshTokenEncryption"]
-
-_KEK_SETTING = "AUTH_SIGNING_KEY_KEK_FILE"
+__all__ = ["ProviderConnections"]
 
 
 class ProviderConnections:
@@ -32,30 +27,3 @@ class ProviderConnections:
     async def close(self) -> None:
         for connection in self._connections.values():
             await connection.close()
-
-
-class RefreshTokenEncryption:
-    """Encrypts the refresh tokens of providers. Each is bound to its person, so that it cannot be moved to another."""
-
-    def __init__(self, encryption: EncryptionService) -> None:
-        self._encryption = encryption
-
-    @classmethod
-    def load(cls, keyring_file: Path | None) -> "RefreshTokenEncryption":
-        """With the keyring that encrypts the signing keys. Raises `SecretMissing`, and the errors of the keyring."""
-        path = require_secret_file(keyring_file, _KEK_SETTING)
-        return cls(EncryptionService(KeyringFile(path, setting=_KEK_SETTING)))
-
-    def encrypt(self, refresh_token: str | None, *, provider_id: str, subject: str) -> str | None:
-        """None if there is none."""
-        if refresh_token is None:
-            return None
-        return self._encryption.encrypt(refresh_token, context=_context(provider_id, subject))
-
-    def decrypt(self, encrypted: str, *, provider_id: str, subject: str) -> str:
-        """Raises `DecryptionFailed` if the key is missing from the keyring or the person is another one."""
-        return self._encryption.decrypt(encrypted, context=_context(provider_id, subject))
-
-
-def _context(provider_id: str, subject: str) -> dict[str, str]:
-    return {"purpose": "refresh token of an identity provider", "provider": provider_id, "subject": subject}

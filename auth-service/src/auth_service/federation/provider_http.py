@@ -17,7 +17,7 @@ from auth_service.federation.provider_errors import ProviderFailure, ProviderPro
 from security_common.bounded_fetch import REQUEST_HEADERS, DocumentRefused, check_not_compressed, read_bounded
 from security_common.strict_json import parse_json
 
-__all__ = ["DEADLINE_SECONDS", "BoundedTransport", "ProviderHttp", "deadline"]
+__all__ = ["DEADLINE_SECONDS", "BoundedTransport", "ProviderHttp", "deadline", "unexpected_status"]
 
 DEADLINE_SECONDS = 5.0
 MAX_BYTES = 64 * 1024
@@ -62,8 +62,7 @@ class ProviderHttp:
         async with deadline(url):
             response = await self._client.get(url, headers={**REQUEST_HEADERS, **(headers or {})})
         if response.status_code != 200:
-            problem = ProviderProblem.UNREACHABLE if response.status_code >= 500 else ProviderProblem.BAD_RESPONSE
-            raise ProviderFailure(problem, f"{url} answered {response.status_code}")
+            raise unexpected_status(url, response.status_code)
         try:
             document = parse_json(response.content, max_depth=_MAX_DEPTH)
         except (ValueError, RecursionError) as error:
@@ -75,6 +74,12 @@ class ProviderHttp:
     async def close(self) -> None:
         await self._client.aclose()
         await self.transport.close()
+
+
+def unexpected_status(url: str, status: int) -> ProviderFailure:
+    """The failure for a status that is not a success. After 429 and 5xx, the same request can succeed later."""
+    problem = ProviderProblem.UNREACHABLE if status >= 500 or status == 429 else ProviderProblem.BAD_RESPONSE
+    return ProviderFailure(problem, f"{url} answered {status}")
 
 
 @asynccontextmanager

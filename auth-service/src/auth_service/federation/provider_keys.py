@@ -11,25 +11,19 @@ from joserfc.jws import JWSRegistry
 from auth_service.federation.provider_errors import ProviderFailure, ProviderProblem
 from security_common.strict_json import parse_json
 
-__all__ = ["ALGORITHMS", "KeyNotFound", "SignedToken", "read_keys", "verify_signature"]
+__all__ = ["ALGORITHMS", "KeyNotFound", "read_keys", "verify_signature"]
 
 # Whatever the provider's metadata lists: never `none`, and never HS256, whose key is the client secret.
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 _KEY_TYPES = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
-_MAX_TOKEN_CHARACTERS = 32 * 1024
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 16384
 
 
-class KeyNotFound(Exception):
+class KeyNotFound(ProviderFailure):
     """No key for the algorithm of the token has this key id: the provider may have rotated its keys."""
 
-
-class SignedToken:
-    """The header and the claims of a token whose signature is valid."""
-
-    def __init__(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> None:
-        self.header = header
-        self.claims = claims
+    def __init__(self) -> None:
+        super().__init__(ProviderProblem.BAD_ID_TOKEN, "the key of the ID token is unknown")
 
 
 def read_keys(document: Mapping[str, Any]) -> tuple[jwk.Key, ...]:
@@ -47,8 +41,8 @@ def read_keys(document: Mapping[str, Any]) -> tuple[jwk.Key, ...]:
     return tuple(keys)
 
 
-def verify_signature(token: str, keys: Sequence[jwk.Key]) -> SignedToken:
-    """The token. Raises `KeyNotFound`, and `ProviderFailure` if the token is malformed or its signature is wrong."""
+def verify_signature(token: str, keys: Sequence[jwk.Key]) -> jwt.Token:
+    """The header and claims. Raises `KeyNotFound`, or `ProviderFailure` for a malformed token or a wrong signature."""
     header = _read_header(token)
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:
@@ -58,14 +52,13 @@ def verify_signature(token: str, keys: Sequence[jwk.Key]) -> SignedToken:
     key = _choose(header.get("kid"), [each for each in keys if _fits(each, str(algorithm))])
     try:
         registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
-        decoded = jwt.decode(token, key, registry=registry)
+        return jwt.decode(token, key, registry=registry)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise _bad("the signature of the ID token is wrong") from error
-    return SignedToken(decoded.header, decoded.claims)
 
 
 def _read_header(token: str) -> Mapping[str, Any]:
-    if len(token) > _MAX_TOKEN_CHARACTERS or token.count(".") != 2:
+    if token.count(".") != 2:
         raise _bad("the ID token is not a JWT")
     try:
         header = parse_json(urlsafe_b64decode(f"{token.partition('.')[0]}=="), max_depth=4)

@@ -9,23 +9,28 @@ users with live families (`recheck_worker`). Keys: `auth:recheck-lock:<identity>
 """
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import LockError
 
 from auth_service.accounts.account import end_sign_ins
-from auth_service.accounts.claim_rules import ClaimTooLarge, GroupsLeftOut, may_sign_in, select_claims
 from auth_service.accounts.identities import Identities, Identity
 from auth_service.accounts.store import AccountStore
 from auth_service.audit_recorder import AuditRecorder, RequestSource
 from auth_service.errors import InvalidGrant, TemporarilyUnavailable
 from auth_service.federation.id_token_rules import subject_of
-from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens
-from auth_service.federation.provider_connections import ProviderConnections, RefreshTokenEncryption
+from auth_service.federation.identity_provider import IdentityProvider
+from auth_service.federation.people import PersonRefused, read_allowed_claims
+from auth_service.federation.provider_connection import ProviderConnection, ProviderTokens, TokenResponse
+from auth_service.federation.provider_connections import ProviderConnections
 from auth_service.federation.provider_errors import ProviderFailure
 from auth_service.federation.recheck_schedule import RecheckSchedule
+from auth_service.federation.refresh_token_encryption import RefreshTokenEncryption
 from auth_service.protocol import Clock
 from auth_service.tokens.authorization_grant import AuthorizationGrant
 from security_common.audit import Action, EventType, Outcome, Reason
@@ -34,12 +39,14 @@ from security_common.encryption import EncryptionError
 __all__ = ["ProviderCheck", "Rechecks", "interval_seconds"]
 
 _LOCK = "auth:recheck-lock:"
-_LOCK_SECONDS = 20
+_LOCK_SECONDS = 60  # longer than all requests of one check can take
 _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _RETRY_AFTER_SECONDS = 30
 # Errors of a refresh that the user can remedy by signing in (OpenID Connect Core section 3.1.2.6).
 _SIGN_IN_ERRORS = frozenset({"invalid_grant", "interaction_required", "login_required", "consent_required"})
+# Why claims are refused, at a sign-in and at a check.
+_CLAIM_REFUSALS = frozenset({Reason.NOT_ALLOWED, Reason.GROUPS_LEFT_OUT, Reason.CLAIM_TOO_LARGE})
 
 log = structlog.get_logger(__name__)
 
@@ -75,10 +82,10 @@ class Rechecks:
 
     async def require_fresh(self, grant: AuthorizationGrant, source: RequestSource) -> None:
         """Checks the user at the provider if it is due. An account that ended is found by the caller's next steps."""
-        identity = await self._identity_of(grant.subject, grant.provider)
-        connection = self.connections.find(grant.provider or "")
-        if identity is None or connection is None:
-            return  # the grant is not valid any more, which `GrantPermissionsReader` finds
+        found = await self._find(grant.subject, grant.provider)
+        if found is None:
+            return  # a sign-in with a password, or a grant that has ended, which `GrantPermissionsReader` finds
+        identity, connection = found
         identity = await self._check_if_due(identity, connection, source)
         if identity.must_sign_in and not await self._has_ended(identity, grant):
             raise InvalidGrant("the user has to sign in again at the identity provider")
@@ -90,10 +97,10 @@ class Rechecks:
 
     async def is_fresh(self, subject: str, provider: str | None, source: RequestSource) -> bool:
         """Checks the user at the provider if it is due. An account that ended is found by the caller's next steps."""
-        identity = await self._identity_of(subject, provider)
-        connection = self.connections.find(provider or "")
-        if identity is None or connection is None:
-            return True  # a sign-in with a password, or one that is not valid any more, which `Accounts` finds
+        found = await self._find(subject, provider)
+        if found is None:
+            return True  # a sign-in with a password, or one that has ended, which `Accounts` finds
+        identity, connection = found
         try:
             identity = await self._check_if_due(identity, connection, source)
         except TemporarilyUnavailable:
@@ -104,15 +111,13 @@ class Rechecks:
         """A sign-in whose claims were refused for this reason has the effect of a check with these claims."""
         if identity.must_sign_in or identity.is_deleted:
             return
-        if reason is Reason.NOT_ALLOWED:
-            await self._end(identity, reason, source)
-        elif reason in {Reason.GROUPS_LEFT_OUT, Reason.CLAIM_TOO_LARGE}:
-            await self._require_sign_in(identity, reason, source)
+        if reason in _CLAIM_REFUSALS:
+            await self._refuse(identity, reason, source)
 
     async def plan(self, grant: AuthorizationGrant) -> None:
-        identity = await self._identity_of(grant.subject, grant.provider)
-        connection = self.connections.find(grant.provider or "")
-        if identity is not None and connection is not None:
+        found = await self._find(grant.subject, grant.provider)
+        if found is not None:
+            identity, connection = found
             await self.schedule.plan(identity, interval_seconds(identity, connection))
 
     def is_due(self, identity: Identity, connection: ProviderConnection, *, early: float = 0.0) -> bool:
@@ -130,16 +135,17 @@ class Rechecks:
         self, identity: Identity, connection: ProviderConnection, source: RequestSource | None, *, early: float = 0.0
     ) -> Identity:
         """The identity after one check; of several at the same moment one asks the provider."""
-        lock = _LOCK + identity.key
-        if not await self.redis.set(lock, "1", nx=True, ex=_LOCK_SECONDS):
-            return await self._wait_for_other_check(identity, lock)
+        lock = self.redis.lock(_LOCK + identity.key, timeout=_LOCK_SECONDS)
+        if not await lock.acquire(blocking=False):
+            return await self._wait_for_other_check(identity)
         try:
             current = await self.identities.load(identity.key)
             if current is None or current.must_sign_in or not self.is_due(current, connection, early=early):
                 return current or replace(identity, must_sign_in=True)
             return await self._ask(current, connection, source)
         finally:
-            await self.redis.delete(lock)
+            with suppress(LockError):  # it has expired, and another check may have it now
+                await lock.release()
 
     async def _ask(self, identity: Identity, connection: ProviderConnection, source: RequestSource | None) -> Identity:
         if identity.refresh_token is None:
@@ -148,12 +154,25 @@ class Rechecks:
             refresh_token = self.encryption.decrypt(
                 identity.refresh_token, provider_id=identity.provider, subject=identity.subject
             )
-            tokens = await connection.refresh(refresh_token)
         except EncryptionError:
             return await self._require_sign_in(identity, Reason.DECRYPTION_FAILED, source)
+        try:
+            response = await connection.refresh(refresh_token)
+            if response.refresh_token not in {None, refresh_token}:
+                identity = await self._keep_token(identity, response)
+            tokens = await connection.read_refreshed(response)
         except ProviderFailure as failure:
             return await self._handle_failure(identity, failure, source)
-        return await self._accept(identity, connection, tokens, source)
+        return await self._accept(identity, connection.provider, tokens, source)
+
+    async def _keep_token(self, identity: Identity, response: TokenResponse) -> Identity:
+        """The new refresh token of the provider is stored before anything else, which can fail: the old one is used."""
+        renewed = self.encryption.encrypt(
+            response.refresh_token, provider_id=identity.provider, subject=identity.subject
+        )
+        identity = replace(identity, refresh_token=renewed)
+        await self.identities.save(identity)
+        return identity
 
     async def _handle_failure(
         self, identity: Identity, failure: ProviderFailure, source: RequestSource | None
@@ -166,28 +185,36 @@ class Rechecks:
         return identity
 
     async def _accept(
-        self, identity: Identity, connection: ProviderConnection, tokens: ProviderTokens, source: RequestSource | None
+        self, identity: Identity, provider: IdentityProvider, tokens: ProviderTokens, source: RequestSource | None
     ) -> Identity:
-        """The new refresh token of the provider is stored before anything is answered here."""
-        renewed = self.encryption.encrypt(tokens.refresh_token, provider_id=identity.provider, subject=identity.subject)
-        identity = replace(identity, refresh_token=renewed or identity.refresh_token, checked_at_seconds=self.clock())
-        if not tokens.claims:
-            await self.identities.save(identity)
-            return identity
-        provider = connection.provider
+        """Without an ID token (OpenID Connect Core section 12.2), a claim that was known before may only be left out.
+
+        Then the next sign-in decides: the check neither succeeds nor ends the access for good.
+        """
+        known = identity.claims.keys() & set(provider.claims_to_keep)
+        kept: Mapping[str, Any] = {}
         try:
-            is_same_person = subject_of(tokens.claims, provider) == identity.subject
-            kept = select_claims(tokens.claims, provider.claims_to_keep)
-            is_allowed = may_sign_in(tokens.claims, provider.declared)
-        except (ProviderFailure, GroupsLeftOut, ClaimTooLarge):
+            if tokens.claims:
+                if subject_of(tokens.claims, provider) != identity.subject:
+                    return await self._require_sign_in(identity, Reason.PROVIDER_BAD_ID_TOKEN, source)
+                kept = read_allowed_claims(provider, tokens.claims)
+        except ProviderFailure:
             return await self._require_sign_in(identity, Reason.PROVIDER_BAD_ID_TOKEN, source)
-        if not is_same_person:
-            return await self._require_sign_in(identity, Reason.PROVIDER_BAD_ID_TOKEN, source)
-        identity = replace(identity, claims=kept)
-        if not is_allowed:
-            return await self._end(identity, Reason.NOT_ALLOWED, source)
+        except PersonRefused as refusal:
+            if tokens.has_id_token:
+                return await self._refuse(identity, refusal.reason, source)
+            return await self._require_sign_in(identity, Reason.PROVIDER_BAD_RESPONSE, source)
+        if not tokens.has_id_token and not known <= kept.keys():
+            return await self._require_sign_in(identity, Reason.PROVIDER_BAD_RESPONSE, source)
+        identity = replace(identity, claims=kept, checked_at_seconds=self.clock())
         await self.identities.save(identity)
         return identity
+
+    async def _refuse(self, identity: Identity, reason: Reason, source: RequestSource | None) -> Identity:
+        """The claims do not let the user sign in: for good if they do not satisfy `allow`."""
+        if reason is Reason.NOT_ALLOWED:
+            return await self._end(identity, reason, source)
+        return await self._require_sign_in(identity, reason, source)
 
     async def _end(self, identity: Identity, reason: Reason, source: RequestSource | None) -> Identity:
         """The user is gone there: sessions and families here end, whatever way the user signed in."""
@@ -214,11 +241,11 @@ class Rechecks:
             outcome=Outcome.REFUSED,
         )
 
-    async def _wait_for_other_check(self, identity: Identity, lock: str) -> Identity:
+    async def _wait_for_other_check(self, identity: Identity) -> Identity:
         """The identity after the check of another request."""
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                await self._wait_until_released(lock)
+                await self._wait_until_released(_LOCK + identity.key)
         except TimeoutError as error:
             raise TemporarilyUnavailable(
                 "the identity provider is being asked about the user", retry_after_seconds=_RETRY_AFTER_SECONDS
@@ -231,12 +258,14 @@ class Rechecks:
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _identity_of(self, subject: str, provider: str | None) -> Identity | None:
+    async def _find(self, subject: str, provider: str | None) -> tuple[Identity, ProviderConnection] | None:
         """The identity at the provider with which a user signed in; None for a password, or without a link."""
-        if provider is None:
+        connection = self.connections.find(provider) if provider is not None else None
+        if connection is None:
             return None
         linked = await self.identities.of_account(subject)
-        return next((each for each in linked if each.provider == provider), None)
+        identity = next((each for each in linked if each.provider == provider), None)
+        return (identity, connection) if identity is not None else None
 
     async def _has_ended(self, identity: Identity, grant: AuthorizationGrant) -> bool:
         """Whether the family of this grant has ended for good."""
