@@ -187,7 +187,9 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
         clock=parts.clock,
         lifetime_seconds=parts.settings.access_token_lifetime_seconds,
     )
-    tokens = UserTokenMinter(resources=parts.resources, minter=parts.minter, id_tokens=id_tokens)
+    tokens = UserTokenMinter(
+        resources=parts.resources, minter=parts.minter, id_tokens=id_tokens, providers=parts.grant_providers
+    )
     return (
         AuthorizationCodeGrantHandler(
             codes=parts.codes,
@@ -213,6 +215,7 @@ def _make_grants(parts: ServiceParts) -> tuple[GrantHandler, ...]:
             revoked=parts.revoked_tokens,
             accounts=parts.accounts,
             permissions=parts.grant_permissions,
+            providers=parts.grant_providers,
             minter=parts.minter,
             clock=parts.clock,
         ),

@@ -130,7 +130,7 @@ class InvalidTarget(OAuthError):
 
 
 class AccessDenied(OAuthError):
-    """RFC 6749 section 4.1.2.1: the user denied."""
+    """RFC 6749 section 4.1.2.1: the user denied, or the rules of the user's identity provider allow nothing."""
 
     error = ErrorCode.ACCESS_DENIED
     status = 403

@@ -41,6 +41,7 @@ from auth_service.redis_identity import open_redis_identity
 from auth_service.settings import SERVICE, AuthSettings
 from auth_service.tokens.authorization_codes import AuthorizationCodes
 from auth_service.tokens.grant_permissions import GrantPermissionsReader
+from auth_service.tokens.grant_providers import GrantProviders
 from auth_service.tokens.issued_tokens import AccessTokenMinter, IssuedTokenVerifier
 from auth_service.tokens.refresh_tokens import RefreshTokens
 from auth_service.tokens.resources import Resources, declared_resources
@@ -86,6 +87,7 @@ class ServiceParts:
     issued_tokens: IssuedTokenVerifier
     refresh_tokens: RefreshTokens
     grant_permissions: GrantPermissionsReader
+    grant_providers: GrantProviders
     revoked_tokens: RevokedTokens
     rechecks: Rechecks
     recheck_worker: RecheckWorker
@@ -200,6 +202,7 @@ def build_parts(
             issuer=settings.issuer, read_key_set=lambda: keys.published_keys.key_set, clock=clock
         ),
         refresh_tokens=refresh_tokens,
+        grant_providers=GrantProviders(redis, settings.access_token_lifetime_seconds),
         grant_permissions=GrantPermissionsReader(accounts=accounts, consents=consents),
         revoked_tokens=revoked_tokens,
         rechecks=rechecks,

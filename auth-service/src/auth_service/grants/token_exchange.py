@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from auth_service.accounts.account import AccountDirectory
+from auth_service.accounts.account import Account, AccountDirectory
 from auth_service.accounts.consents import grantable_scopes
 from auth_service.clients.client import ExchangeRule
-from auth_service.errors import InvalidRequest, InvalidScope, InvalidTarget
+from auth_service.errors import AccessDenied, InvalidRequest, InvalidScope, InvalidTarget
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.http.parameters import Parameter
 from auth_service.protocol import USER_ID_PREFIX, Clock, GrantType
 from auth_service.tokens.authorization_grant import AuthorizationGrant
-from auth_service.tokens.grant_permissions import GrantPermissionsReader
+from auth_service.tokens.grant_permissions import GRANT_ENDED, GrantPermissionsReader
+from auth_service.tokens.grant_providers import GrantProviders
 from auth_service.tokens.issued_tokens import (
     ACCESS_TOKEN_TYPE,
     ACTOR_CLAIM,
@@ -40,7 +41,6 @@ MAX_ACTORS = 4
 """How many clients may act for one another: the depth of `act` in a new token."""
 
 _REFUSAL = "the subject token is not an access token of this server, or it has expired or was revoked"
-_USER_REFUSAL = "the user of the subject token was deleted, disabled or signed out, or has withdrawn the consent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,7 @@ class TokenExchangeGrantHandler:
     revoked: RevokedTokens
     accounts: AccountDirectory
     permissions: GrantPermissionsReader
+    providers: GrantProviders
     minter: AccessTokenMinter
     clock: Clock
     grant_type: GrantType = GrantType.TOKEN_EXCHANGE
@@ -107,22 +108,23 @@ class TokenExchangeGrantHandler:
     async def _available_scopes(self, claims: Mapping[str, Any], rule: ExchangeRule) -> tuple[str, ...]:
         """The scopes at the target, in the order of the rule.
 
-        A user who was disabled or signed out, or has withdrawn the consent, ends exchanges at once. Raises
-        `InvalidRequest`, and `InvalidScope` if no scope is available.
+        A user who was disabled or signed out, has to sign in at the identity provider again, or has withdrawn the
+        consent, ends exchanges at once. Raises `InvalidRequest`, and `InvalidScope` if no scope is available.
         """
         held = frozenset(claims["scope"].split(" "))
         if not claims["sub"].startswith(USER_ID_PREFIX):
             return _map_scopes(held, rule)
+        provider = await self.providers.find(family_of(claims["jti"]))
         if ACTOR_CLAIM in claims:
             # The consent was given to the first client, which a token that was exchanged before does not name.
-            account = await self.accounts.find(claims["sub"])
+            account = await self.accounts.find(claims["sub"], provider)
             if account is None or claims["iat"] < account.signed_out_at_seconds:
-                raise InvalidRequest(_USER_REFUSAL)
-            return grantable_scopes(_map_scopes(held, rule), account)
-        permissions = await self.permissions.read(_grant_of(claims))
+                raise InvalidRequest(GRANT_ENDED)
+            return _grantable(_map_scopes(held, rule), account)
+        permissions = await self.permissions.read(_grant_of(claims, provider))
         if permissions is None:
-            raise InvalidRequest(_USER_REFUSAL)
-        return grantable_scopes(_map_scopes(held & permissions.allowed_scopes, rule), permissions.account)
+            raise InvalidRequest(GRANT_ENDED)
+        return _grantable(_map_scopes(held & permissions.allowed_scopes, rule), permissions.account)
 
 
 def require_subject_token(request: TokenRequest) -> None:
@@ -184,6 +186,14 @@ def _map_scopes(held: frozenset[str], rule: ExchangeRule) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _grantable(scopes: tuple[str, ...], account: Account) -> tuple[str, ...]:
+    """Those that the user may grant. Raises `InvalidScope` if none remain."""
+    try:
+        return grantable_scopes(scopes, account)
+    except AccessDenied as error:  # not an error of the token endpoint (RFC 6749 section 5.2)
+        raise InvalidScope("the rules of the user's identity provider allow none of the scopes") from error
+
+
 def _grant(available: tuple[str, ...], requested: tuple[str, ...] | None) -> tuple[str, ...]:
     """Raises `InvalidScope` for a scope that the subject token does not give: no user decides about it here."""
     if requested is None:
@@ -193,7 +203,7 @@ def _grant(available: tuple[str, ...], requested: tuple[str, ...] | None) -> tup
     return requested
 
 
-def _grant_of(claims: Mapping[str, Any]) -> AuthorizationGrant:
+def _grant_of(claims: Mapping[str, Any], provider: str | None) -> AuthorizationGrant:
     """The authorization grant to which a user's token belongs. The sign-in took place before the token was issued."""
     return AuthorizationGrant(
         family_id=family_of(claims["jti"]),
@@ -203,6 +213,7 @@ def _grant_of(claims: Mapping[str, Any]) -> AuthorizationGrant:
         scopes=tuple(claims["scope"].split(" ")),
         signed_in_at_seconds=claims["iat"],
         methods=(),
+        provider=provider,
     )
 
 

@@ -7,6 +7,7 @@ from auth_service.errors import InvalidTarget
 from auth_service.grants.grant_handler import TokenRequest, TokenResponse
 from auth_service.scopes import Scope
 from auth_service.tokens.authorization_grant import AuthorizationGrant
+from auth_service.tokens.grant_providers import GrantProviders
 from auth_service.tokens.issued_tokens import AccessTokenMinter, IdTokenMinter, SignInFacts
 from auth_service.tokens.resources import Resources, is_same_resource
 
@@ -20,6 +21,7 @@ class UserTokenMinter:
     resources: Resources
     minter: AccessTokenMinter
     id_tokens: IdTokenMinter
+    providers: GrantProviders
 
     async def mint(
         self,
@@ -32,6 +34,7 @@ class UserTokenMinter:
     ) -> TokenResponse:
         """The token response. Raises `InvalidTarget` if the resource is no longer declared."""
         resource = self.resources.resolve((grant.resource,), client)
+        await self.providers.remember(grant)
         access_token = await self.minter.mint(
             client=client, subject=grant.subject, scopes=scopes, resource=resource, family_id=grant.family_id
         )

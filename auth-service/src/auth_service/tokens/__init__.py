@@ -4,5 +4,5 @@
                                               └▶ access token, ID token ─▶ introspection, userinfo, revocation
 
 RFC 6749 section 4.1, RFC 9068, RFC 8707, RFC 7009, RFC 7662. Redis keys: `auth:code:*`, `auth:code-redeemed:*`,
-`auth:family:*`, `auth:refresh-response:*`, `auth:denied:*`.
+`auth:family:*`, `auth:refresh-response:*`, `auth:denied:*`, `auth:grant-provider:*`.
 """
