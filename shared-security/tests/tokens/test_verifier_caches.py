@@ -80,6 +80,7 @@ async def test_unknown_key_ids_are_limited_and_expire(issuer, verifier, clock):
 
 
 async def test_no_exception_is_kept_after_its_request(issuer, verifier, clock, http):
+    kept_by_other_tests = {id(each): each for each in find_exceptions()}
     bad = ["", "a.b.c", issuer.token(aud="x"), issuer.token(header={"kid": "unknown"}), issuer.token(key="evil")]
     for token in bad:
         with pytest.raises(TokenRejected):
@@ -91,9 +92,13 @@ async def test_no_exception_is_kept_after_its_request(issuer, verifier, clock, h
     assert verifier.problem
     with pytest.raises(KeysUnavailable):
         await verifier.verify(issuer.token(header={"kid": "new"}))
+    assert [each for each in find_exceptions() if id(each) not in kept_by_other_tests] == []
+
+
+def find_exceptions() -> list[Exception]:
+    """The exceptions of the verifier that something still refers to."""
     gc.collect()
-    kept = [each for each in gc.get_objects() if isinstance(each, TokenRejected | KeysUnavailable | IssuerUnreachable)]
-    assert kept == []
+    return [each for each in gc.get_objects() if isinstance(each, TokenRejected | KeysUnavailable | IssuerUnreachable)]
 
 
 async def test_a_long_issuer_name_is_shortened_in_messages(issuer, verifier, http):
